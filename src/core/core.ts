@@ -1,0 +1,123 @@
+import type {
+  Connection,
+  Delivery,
+  Device,
+  DeviceApiVersion,
+  DeviceInfo,
+  EndReason,
+  MediaType,
+  Participant,
+  PublishedStream,
+  Session,
+  Subscriptions,
+} from './types.js';
+
+/** What an application may give when it creates a participant. */
+export interface NewParticipant {
+  readonly publishPermissions?: readonly MediaType[];
+  readonly deviceApiVersion?: DeviceApiVersion;
+  readonly tag?: string;
+  readonly callbackUrl?: string;
+}
+
+/** A device that is connected now, for those who look. */
+export interface ConnectedDevice {
+  readonly info: DeviceInfo;
+  readonly connectedAt: number;
+  readonly streams: readonly PublishedStream[];
+  readonly delivery: Delivery;
+}
+
+/** One page of a listing; `next` continues it and is absent on the last page. */
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next?: string;
+}
+
+export interface ListOptions {
+  readonly tag?: string;
+  /** 1 to 1,000; default 100. */
+  readonly limit?: number;
+  /** The `next` of the page before. */
+  readonly cursor?: string;
+}
+
+/**
+ * Sessions and participants as an application steers them. Everything takes effect at once, in memory and at
+ * the devices; {@link flush} tells when it is on disk too. Methods throw `PatchbayError`.
+ */
+export interface SessionControl {
+  createSession(accountId: string, options: { readonly tag?: string }): Session;
+  session(accountId: string, sessionId: string): Session;
+  sessions(accountId: string, options: ListOptions): Page<Session>;
+  deleteSession(accountId: string, sessionId: string): void;
+
+  createParticipant(
+    accountId: string,
+    options: NewParticipant,
+  ): { readonly participant: Participant; readonly token: string };
+  participant(accountId: string, participantId: string): Participant;
+  participants(accountId: string, options: ListOptions): Page<Participant>;
+  deleteParticipant(accountId: string, participantId: string): void;
+
+  members(accountId: string, sessionId: string): readonly Participant[];
+  /** A member again: stays, and `subscriptions`, when given, replace its own. */
+  addToSession(
+    accountId: string,
+    sessionId: string,
+    participantId: string,
+    subscriptions?: Subscriptions,
+  ): void;
+  /** Its device stays connected, outside of the session. */
+  removeFromSession(accountId: string, sessionId: string, participantId: string): void;
+  subscriptions(accountId: string, sessionId: string, participantId: string): Subscriptions;
+  setSubscriptions(
+    accountId: string,
+    sessionId: string,
+    participantId: string,
+    subscriptions: Subscriptions,
+  ): void;
+
+  device(accountId: string, participantId: string): ConnectedDevice | undefined;
+  /** Ends the connection of a participant's device without deleting the participant. */
+  disconnectDevice(accountId: string, participantId: string): void;
+
+  /** Resolves when every change made so far has reached the disk. */
+  flush(): Promise<void>;
+}
+
+/** Where devices come in. */
+export interface DeviceGate {
+  /**
+   * The participant that a token stands for.
+   * @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED, PARTICIPANT_NOT_FOUND
+   */
+  authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant;
+  /**
+   * Connects a device. With `replace`, a device that the participant has already is closed as `replaced`.
+   * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, SHUTTING_DOWN
+   */
+  connect(participantId: string, device: Device, options: { readonly replace: boolean }): Connection;
+  /** The connection of a participant's device now, for re-attaching. */
+  connectedDevice(participantId: string): DeviceInfo | undefined;
+}
+
+/** What happens to devices, for webhooks and usage records. Each is emitted after the state has changed. */
+export interface CoreEvents {
+  connected: [event: DeviceEvent];
+  /** Signalling dropped; `left` follows if it does not come back. */
+  signallingLost: [event: DeviceEvent];
+  /** Exactly once for each `connected`. */
+  left: [event: DeviceEvent & { readonly reason: EndReason }];
+  /** The device's participant entered, changed or left its session while connected. */
+  moved: [event: DeviceEvent];
+  dtmf: [event: DeviceEvent & { readonly digit: string; readonly durationMs: number }];
+}
+
+export interface DeviceEvent {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly device: DeviceInfo;
+  readonly participant: Participant;
+  readonly session?: Session;
+}

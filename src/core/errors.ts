@@ -1,0 +1,50 @@
+/** HTTP and SIP status of every error code of the gateway: the one table. */
+const STATUS = {
+  PATCHBAY_BAD_REQUEST: { http: 400, sip: 400 },
+  PATCHBAY_UNAUTHORIZED: { http: 401, sip: 403 },
+  PATCHBAY_FORBIDDEN: { http: 403, sip: 403 },
+  PATCHBAY_TOKEN_INVALID: { http: 401, sip: 403 },
+  PATCHBAY_TOKEN_EXPIRED: { http: 401, sip: 403 },
+  PATCHBAY_TOKENS_DISAGREE: { http: 400, sip: 400 },
+  PATCHBAY_SESSION_NOT_FOUND: { http: 404, sip: 404 },
+  PATCHBAY_PARTICIPANT_NOT_FOUND: { http: 404, sip: 404 },
+  PATCHBAY_DEVICE_NOT_FOUND: { http: 404, sip: 404 },
+  PATCHBAY_NOT_A_MEMBER: { http: 404, sip: 404 },
+  PATCHBAY_IN_OTHER_SESSION: { http: 409, sip: 480 },
+  PATCHBAY_SESSION_FULL: { http: 409, sip: 480 },
+  PATCHBAY_ALREADY_CONNECTED: { http: 409, sip: 486 },
+  PATCHBAY_PAYLOAD_TOO_LARGE: { http: 413, sip: 513 },
+  PATCHBAY_TOO_MANY_REQUESTS: { http: 429, sip: 503 },
+  PATCHBAY_NO_COMMON_CODEC: { http: 488, sip: 488 },
+  PATCHBAY_BAD_SDP: { http: 400, sip: 488 },
+  PATCHBAY_OVERLOADED: { http: 503, sip: 503 },
+  PATCHBAY_SHUTTING_DOWN: { http: 503, sip: 503 },
+  PATCHBAY_INTERNAL: { http: 500, sip: 500 },
+} as const satisfies Record<string, { http: number; sip: number }>;
+
+/** A stable name of what went wrong, for programs. */
+export type ErrorCode = keyof typeof STATUS;
+
+/**
+ * An error with a stable code and a message for whoever can act on it.
+ * The message is shown to the caller: it never holds a token or a secret.
+ */
+export class PatchbayError extends Error {
+  override readonly name = 'PatchbayError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  /** Status to answer a REST request with. */
+  get httpStatus(): number {
+    return STATUS[this.code].http;
+  }
+
+  /** Status to refuse a SIP request with. */
+  get sipStatus(): number {
+    return STATUS[this.code].sip;
+  }
+}

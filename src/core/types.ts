@@ -1,0 +1,130 @@
+/** What a participant may publish, and what a stream is made of. */
+export type MediaType = 'AUDIO' | 'VIDEO';
+
+/** The browser protocol that a participant's token asks for. */
+export type DeviceApiVersion = 'V3' | 'V2';
+
+/** One entry of a subscription: all streams of a participant, or just some aliases of it. */
+export interface ParticipantSubscription {
+  readonly participantId: string;
+  /** Absent or empty: all streams of that participant. */
+  readonly streamAliases?: readonly string[];
+}
+
+/**
+ * What a participant asked to receive.
+ * `participants` with entries: exactly those. Otherwise `sessionId`: everyone, now and later. Neither: nothing.
+ */
+export interface Subscriptions {
+  readonly sessionId?: string;
+  readonly participants?: readonly ParticipantSubscription[];
+}
+
+/** Groups at most 20 participants. */
+export interface Session {
+  readonly id: string;
+  readonly accountId: string;
+  readonly tag?: string;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  /** Epoch milliseconds at which it is deleted with all that hangs on it. */
+  readonly expiresAt: number;
+}
+
+/** A person or program; in at most one session. */
+export interface Participant {
+  readonly id: string;
+  readonly accountId: string;
+  readonly publishPermissions: readonly MediaType[];
+  readonly deviceApiVersion: DeviceApiVersion;
+  readonly tag?: string;
+  readonly callbackUrl?: string;
+  /** The session it is in. */
+  readonly sessionId?: string;
+  readonly subscriptions: Subscriptions;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+/** One stream that a device publishes, as the device announces it. */
+export interface PublishedStream {
+  /** Made by the media plane, unique across the gateway. */
+  readonly streamId: string;
+  readonly alias?: string;
+  readonly mediaTypes: readonly MediaType[];
+}
+
+/** One stream that a device is to receive. */
+export interface DeliveredStream extends PublishedStream {
+  /** Who publishes it. */
+  readonly participantId: string;
+}
+
+/** The full set of streams that a device receives at a moment. Ordered by the time of publishing. */
+export type Delivery = readonly DeliveredStream[];
+
+export type DeviceKind = 'browser' | 'phone';
+
+/** Why a device's connection ended; goes into usage records and decides how the device is told. */
+export type EndReason =
+  /** The device itself left: page's `leave`, phone's BYE. */
+  | 'left'
+  /** Signalling was lost and did not come back within the grace time. */
+  | 'lost'
+  /** No media came for too long. */
+  | 'media-timeout'
+  /** Another device of the same participant took its place. */
+  | 'replaced'
+  /** The application disconnected the device. */
+  | 'disconnected'
+  | 'participant-deleted'
+  | 'session-deleted'
+  | 'expired'
+  | 'max-duration'
+  /** The gateway is draining or stopping. */
+  | 'shutdown'
+  /** Found open at a start: the gateway had died. */
+  | 'crashed'
+  | 'error';
+
+/** Facts about a device that usage records and REST show. */
+export interface DeviceInfo {
+  /** Unique across the gateway; made by whoever creates the device. */
+  readonly id: string;
+  readonly kind: DeviceKind;
+  /** The id that the device names itself by (browser: `uniqueId`, phone: Call-ID); webhooks carry it. */
+  readonly externalId: string;
+  readonly direction: 'inbound' | 'outbound';
+  /** Phones: number or user part of the caller, as presented. */
+  readonly caller?: string;
+  /** Phones: display name of the caller. */
+  readonly callerName?: string;
+  /** Phones: what was called. */
+  readonly called?: string;
+}
+
+/**
+ * One connected end of a participant, as the core sees it. `browser/` and `phone/` implement it.
+ * Both methods return at once and never throw; the work goes on behind them.
+ */
+export interface Device {
+  readonly info: DeviceInfo;
+  /** The full set of streams to receive; called at connecting when not empty, and whenever it changes. */
+  deliver(delivery: Delivery): void;
+  /** The core has ended the connection: hang up and free everything. Called at most once. */
+  close(reason: EndReason): void;
+}
+
+/** A device's hold on the core from connecting to the end. All calls after the end do nothing. */
+export interface Connection {
+  readonly participant: Participant;
+  /** Replaces the full set of streams that this device publishes. */
+  publish(streams: readonly PublishedStream[]): void;
+  /** Signalling dropped, media may go on: `onDisconnect` is due. Call {@link resumed} or {@link end} after it. */
+  signallingLost(): void;
+  signallingResumed(): void;
+  /** One DTMF digit (`0-9*#A-D`) that the device sent. */
+  dtmf(digit: string, durationMs: number): void;
+  /** The device is gone, by its own doing or by failure. `Device.close` is not called for this. */
+  end(reason: EndReason): void;
+}

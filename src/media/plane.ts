@@ -1,0 +1,186 @@
+import { EventEmitter } from 'node:events';
+import type { BrowserDevice, DeviceContext, LiveStream, MediaDevice, PhoneDevice } from './device.js';
+import { describeStream, StreamRegistry } from './stream-registry.js';
+import type { PublishedTrack } from './track.js';
+import { MediaError } from './types.js';
+import type {
+  DeviceStatistics,
+  MediaDelivery,
+  MediaEvents,
+  MediaPlane,
+  MediaPlaneOptions,
+  OpenBrowserOptions,
+  OpenPhoneOptions,
+  PhoneDescription,
+  PublishAnswer,
+  PublishOfferOptions,
+} from './types.js';
+
+/** Makes the plane's devices; the transports behind them are shared by the plane's whole life. */
+export interface DeviceFactory {
+  browser(context: DeviceContext, options: OpenBrowserOptions): Promise<BrowserDevice>;
+  phone(context: DeviceContext): Promise<PhoneDevice>;
+  stop(): Promise<void>;
+}
+
+interface Entry<D extends MediaDevice = MediaDevice> {
+  readonly device: D;
+  delivery: readonly MediaDelivery[];
+  /** What the device was told last, to tell it only of changes. */
+  tracks: readonly PublishedTrack[];
+}
+
+const sameTracks = (a: readonly PublishedTrack[], b: readonly PublishedTrack[]): boolean =>
+  a.length === b.length && a.every((track, i) => track === b[i]);
+
+/** The media plane in this process: devices by id, the streams between them, and deliveries. */
+export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaPlane {
+  readonly #options: MediaPlaneOptions;
+  readonly #factory: DeviceFactory;
+  readonly #streams = new StreamRegistry();
+  readonly #browsers = new Map<string, Entry<BrowserDevice>>();
+  readonly #phones = new Map<string, Entry<PhoneDevice>>();
+  /** Devices inside a call of ours: their stream changes are the call's result, not an event. */
+  readonly #answering = new Set<string>();
+
+  constructor(options: MediaPlaneOptions, factory: DeviceFactory) {
+    super();
+    this.#options = options;
+    this.#factory = factory;
+  }
+
+  async openBrowser(options: OpenBrowserOptions): Promise<void> {
+    this.#requireFree(options.deviceId);
+    const device = await this.#factory.browser(this.#context(options.deviceId), options);
+    this.#browsers.set(options.deviceId, { device, delivery: [], tracks: [] });
+  }
+
+  async publish(deviceId: string, options: PublishOfferOptions): Promise<PublishAnswer> {
+    const { device } = this.#browser(deviceId);
+    const sdpAnswer = await this.#quietly(deviceId, () => device.publish(options));
+    return { sdpAnswer, streams: this.#streams.of(deviceId).map(describeStream) };
+  }
+
+  async answerSubscribe(deviceId: string, sdpAnswer: string): Promise<void> {
+    await this.#browser(deviceId).device.answerSubscribe(sdpAnswer);
+  }
+
+  async resumeBrowser(deviceId: string): Promise<void> {
+    await this.#browser(deviceId).device.resume();
+  }
+
+  async openPhone(options: OpenPhoneOptions): Promise<PhoneDescription> {
+    this.#requireFree(options.deviceId);
+    const device = await this.#factory.phone(this.#context(options.deviceId));
+    this.#phones.set(options.deviceId, { device, delivery: [], tracks: [] });
+    try {
+      return await this.#quietly(options.deviceId, () => device.describe(options.sdpOffer));
+    } catch (error) {
+      await this.close(options.deviceId);
+      throw error;
+    }
+  }
+
+  async answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
+    const { device } = this.#phone(deviceId);
+    return this.#quietly(deviceId, () => device.answer(sdpAnswer));
+  }
+
+  async updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
+    const { device } = this.#phone(deviceId);
+    return this.#quietly(deviceId, () => device.describe(sdpOffer));
+  }
+
+  async sendDtmf(deviceId: string, digits: string, durationMs?: number): Promise<void> {
+    this.#phone(deviceId).device.sendDtmf(digits, durationMs);
+    return Promise.resolve();
+  }
+
+  async setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void> {
+    const entry = this.#entry(deviceId);
+    entry.delivery = delivery;
+    this.#refresh(entry);
+    return Promise.resolve();
+  }
+
+  async statistics(deviceId: string): Promise<DeviceStatistics> {
+    return Promise.resolve(this.#entry(deviceId).device.statistics());
+  }
+
+  async close(deviceId: string): Promise<void> {
+    const entry = this.#browsers.get(deviceId) ?? this.#phones.get(deviceId);
+    if (!entry) return;
+    this.#browsers.delete(deviceId);
+    this.#phones.delete(deviceId);
+    this.#replaceStreams(deviceId, []);
+    await entry.device.close();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#browsers.keys(), ...this.#phones.keys()].map((id) => this.close(id)));
+    await this.#factory.stop();
+  }
+
+  #context(deviceId: string): DeviceContext {
+    return {
+      deviceId,
+      options: this.#options,
+      setStreams: (streams) => {
+        this.#replaceStreams(deviceId, streams);
+        if (this.#answering.has(deviceId)) return;
+        this.emit('streams', { deviceId, streams: streams.map(describeStream) });
+      },
+      emit: (event, ...args) => {
+        // EventEmitter's own types cannot follow a generic event name.
+        (this.emit as (event: string, ...args: unknown[]) => boolean).call(this, event, ...args);
+      },
+    };
+  }
+
+  #replaceStreams(deviceId: string, streams: readonly LiveStream[]): void {
+    const changed = this.#streams.replace(deviceId, streams);
+    if (changed.size === 0) return;
+    for (const entry of [...this.#browsers.values(), ...this.#phones.values()]) {
+      if (entry.delivery.some(({ streamId }) => changed.has(streamId))) this.#refresh(entry);
+    }
+  }
+
+  #refresh(entry: Entry): void {
+    const tracks = this.#streams.resolve(entry.delivery);
+    if (sameTracks(tracks, entry.tracks)) return;
+    entry.tracks = tracks;
+    entry.device.setTracks(tracks);
+  }
+
+  async #quietly<T>(deviceId: string, action: () => Promise<T>): Promise<T> {
+    this.#answering.add(deviceId);
+    try {
+      return await action();
+    } finally {
+      this.#answering.delete(deviceId);
+    }
+  }
+
+  #requireFree(deviceId: string): void {
+    if (this.#browsers.has(deviceId) || this.#phones.has(deviceId)) {
+      throw new MediaError('INVALID_STATE', `Device ${deviceId} is open already.`);
+    }
+  }
+
+  #entry(deviceId: string): Entry {
+    return this.#browsers.get(deviceId) ?? this.#phone(deviceId);
+  }
+
+  #browser(deviceId: string): Entry<BrowserDevice> {
+    return known(this.#browsers.get(deviceId), deviceId);
+  }
+
+  #phone(deviceId: string): Entry<PhoneDevice> {
+    return known(this.#phones.get(deviceId), deviceId);
+  }
+}
+
+function known<T>(value: T | undefined, deviceId: string): T {
+  if (value === undefined) throw new MediaError('UNKNOWN_DEVICE', `No device ${deviceId} is open.`);
+  return value;
+}

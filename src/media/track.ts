@@ -1,0 +1,83 @@
+import type { MediaKind } from './types.js';
+
+/** A codec as SDP names it (RFC 8866 section 6.6), without the payload type, which each transport maps. */
+export interface TrackCodec {
+  /** Encoding name in SDP spelling: `PCMU`, `PCMA`, `G722`, `opus`, `VP8`, ... */
+  readonly name: string;
+  /** RTP clock rate in Hz (G722: 8000, by RFC 3551 section 4.5.2). */
+  readonly clockRate: number;
+  readonly channels: number;
+  /** `a=fmtp` parameters as one string; absent when none. */
+  readonly fmtp?: string;
+}
+
+/**
+ * Receives a track's packets. Called for each packet in order of arrival: it must not keep `packet` past the
+ * call unless it copies it, and must not change it.
+ */
+export interface TrackSink {
+  /**
+   * @param packet whole RTP packet, header included, decrypted
+   * @param payloadOffset index of the first payload byte
+   * @param payloadEnd index after the last payload byte (padding excluded)
+   * @param telephoneEvent the payload is an RFC 4733 event, not the track's codec
+   */
+  onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void;
+  /** The publisher changed codec or SSRC, or is gone for good. */
+  onTrackEnded?(): void;
+}
+
+/** One published audio or video track. The publisher's transport pushes; subscribers attach sinks. */
+export class PublishedTrack {
+  readonly kind: MediaKind;
+  readonly streamId: string;
+  readonly codec: TrackCodec;
+  /** Asks the publisher for a key frame (video); rate limiting is the publisher's transport's business. */
+  readonly requestKeyFrame: () => void;
+  #sinks: TrackSink[] = [];
+  #ended = false;
+
+  constructor(options: {
+    kind: MediaKind;
+    streamId: string;
+    codec: TrackCodec;
+    requestKeyFrame?: () => void;
+  }) {
+    this.kind = options.kind;
+    this.streamId = options.streamId;
+    this.codec = options.codec;
+    this.requestKeyFrame = options.requestKeyFrame ?? (() => undefined);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get sinkCount(): number {
+    return this.#sinks.length;
+  }
+
+  attach(sink: TrackSink): void {
+    if (!this.#ended && !this.#sinks.includes(sink)) this.#sinks = [...this.#sinks, sink];
+  }
+
+  detach(sink: TrackSink): void {
+    this.#sinks = this.#sinks.filter((other) => other !== sink);
+  }
+
+  /** Hands one packet to all sinks. Allocates nothing; a sink may detach itself or others meanwhile. */
+  push(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
+    const sinks = this.#sinks;
+    for (let i = 0; i < sinks.length; i += 1) {
+      sinks[i]!.onPacket(packet, payloadOffset, payloadEnd, telephoneEvent);
+    }
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const sinks = this.#sinks;
+    this.#sinks = [];
+    for (const sink of sinks) sink.onTrackEnded?.();
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The media plane's one door: everything that crosses it is plain data, so that the plane can run in this
+ * process or in another. Ids are the caller's; SDP is text; nothing here knows sessions or participants.
+ */
+
+export type MediaKind = 'audio' | 'video';
+
+/** A stream as the media plane publishes it. */
+export interface MediaStreamInfo {
+  /** Made by the media plane, unique across the gateway; the msid stream id that subscribers see. */
+  readonly streamId: string;
+  /** Browsers: the msid stream id that the publisher used. */
+  readonly publisherMsid?: string;
+  readonly kinds: readonly MediaKind[];
+}
+
+/** One stream of a device's delivery, with the kinds wanted of it. */
+export interface MediaDelivery {
+  readonly streamId: string;
+  readonly kinds: readonly MediaKind[];
+}
+
+export interface OpenBrowserOptions {
+  readonly deviceId: string;
+  /** First `sdpRevision` of a subscribe offer minus one; default: unix seconds, so that it grows over restarts. */
+  readonly revision?: number;
+  /** The subscribe m-line kinds, in order, that this browser already has from before a restart. */
+  readonly subscribeLayout?: readonly MediaKind[];
+}
+
+export interface PublishOfferOptions {
+  readonly sdpOffer: string;
+  /** Kinds that this device may publish; m-lines of others are refused in the answer. */
+  readonly allowedKinds: readonly MediaKind[];
+}
+
+export interface PublishAnswer {
+  readonly sdpAnswer: string;
+  /** Everything that the device publishes after this offer. */
+  readonly streams: readonly MediaStreamInfo[];
+}
+
+export interface OpenPhoneOptions {
+  readonly deviceId: string;
+  /** SDP offer of the phone; absent: the plane makes the offer (late offer), completed by `answerPhone`. */
+  readonly sdpOffer?: string;
+}
+
+export interface PhoneDescription {
+  /** Our SDP: the answer, or the offer when the phone made none. */
+  readonly sdp: string;
+  /** The phone's stream; absent until its codec is known. */
+  readonly stream?: MediaStreamInfo;
+  /** The phone put us on hold: it does not want to hear (`sendonly`, `inactive`, c=0.0.0.0). */
+  readonly held: boolean;
+}
+
+export interface SubscribeOffer {
+  readonly deviceId: string;
+  readonly sdpOffer: string;
+  readonly revision: number;
+  /** All streams in the SDP, with the kinds that are really there. */
+  readonly streams: readonly MediaDelivery[];
+  /** M-line kinds in order, to be kept for {@link OpenBrowserOptions.subscribeLayout}. */
+  readonly layout: readonly MediaKind[];
+}
+
+/** Counters of one device since it was opened. Times in ms, sizes in bytes. */
+export interface DeviceStatistics {
+  readonly packetsReceived: number;
+  readonly bytesReceived: number;
+  readonly packetsSent: number;
+  readonly bytesSent: number;
+  readonly packetsLost: number;
+  /** Arrival jitter by RFC 3550 section 6.4.1, in ms. */
+  readonly jitterMs: number;
+}
+
+/** What the media plane says unasked. */
+export interface MediaEvents {
+  /** To be sent to the browser; to be answered by `answerSubscribe`. */
+  subscribeOffer: [offer: SubscribeOffer];
+  /** The set of streams of a device changed without an offer of its own. */
+  streams: [event: { deviceId: string; streams: readonly MediaStreamInfo[] }];
+  /** A DTMF digit (`0-9*#A-D`) came in a device's audio, once for each key press. */
+  dtmf: [event: { deviceId: string; digit: string; durationMs: number }];
+  /** A transport that was up is gone for good, or media stopped coming for the configured time. */
+  mediaLost: [event: { deviceId: string; cause: 'transport' | 'timeout' }];
+}
+
+/** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */
+export interface MediaPlane {
+  on<E extends keyof MediaEvents>(event: E, listener: (...args: MediaEvents[E]) => void): void;
+  off<E extends keyof MediaEvents>(event: E, listener: (...args: MediaEvents[E]) => void): void;
+
+  openBrowser(options: OpenBrowserOptions): Promise<void>;
+  /** Takes a browser's publish offer: the full description of what it publishes from now on. */
+  publish(deviceId: string, options: PublishOfferOptions): Promise<PublishAnswer>;
+  /** Takes the answer to the outstanding subscribe offer. */
+  answerSubscribe(deviceId: string, sdpAnswer: string): Promise<void>;
+  /** The browser's socket is back: offers that were lost with the old one are made again. */
+  resumeBrowser(deviceId: string): Promise<void>;
+
+  openPhone(options: OpenPhoneOptions): Promise<PhoneDescription>;
+  /** Answer of a phone to our offer (late offer). */
+  answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription>;
+  /** Re-INVITE or UPDATE: a new offer from the phone, or (absent) our current description as an offer. */
+  updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription>;
+  /** Sends DTMF digits to a phone as RFC 4733 events. */
+  sendDtmf(deviceId: string, digits: string, durationMs?: number): Promise<void>;
+
+  /** Replaces the full set of streams that a device receives. Unknown streams are ignored until published. */
+  setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void>;
+  statistics(deviceId: string): Promise<DeviceStatistics>;
+  /** Frees everything of a device; nothing happens for an unknown one. */
+  close(deviceId: string): Promise<void>;
+  /** Frees everything. */
+  stop(): Promise<void>;
+}
+
+export type MediaErrorCode = 'BAD_SDP' | 'NO_COMMON_CODEC' | 'UNKNOWN_DEVICE' | 'NO_PORT' | 'INVALID_STATE';
+
+export class MediaError extends Error {
+  override readonly name = 'MediaError';
+  readonly code: MediaErrorCode;
+
+  constructor(code: MediaErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface MediaPlaneOptions {
+  /** Address that phone RTP is received on. */
+  readonly rtpHost: string;
+  /** Inclusive range of UDP ports for phone RTP; even ports carry RTP, the next odd one RTCP. */
+  readonly rtpPorts: readonly [first: number, last: number];
+  readonly webrtcHost: string;
+  /** The one UDP port for all browsers' media. 0 lets the system choose (tests). */
+  readonly webrtcPort: number;
+  /** Put into SDP and candidates in place of the hosts above. */
+  readonly publicIp?: string;
+  /** Without media from a phone for so long (ms), while not held: `mediaLost`. */
+  readonly mediaTimeoutMs: number;
+  readonly log: MediaLog;
+}
+
+/** The part of a pino logger that the plane uses. */
+export interface MediaLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
