@@ -1,0 +1,106 @@
+/**
+ * RTP headers (RFC 3550 section 5.1) read and written in place. Field readers trust that the packet was checked
+ * once by {@link rtpPayloadOffset}; nothing here allocates.
+ */
+
+export const RTP_VERSION = 2;
+/** Length in bytes of a header without CSRCs and extensions. */
+export const RTP_FIXED_HEADER = 12;
+
+const HAS_PADDING = 0x20;
+const HAS_EXTENSION = 0x10;
+const MARKER = 0x80;
+
+/**
+ * Whether a datagram on a port shared by RTP and RTCP is RTCP (RFC 5761 section 4: second byte 192 to 223).
+ * Says nothing about whether it is well formed.
+ */
+export function isRtcp(packet: Uint8Array): boolean {
+  const type = packet[1];
+  return type !== undefined && type >= 192 && type <= 223;
+}
+
+/**
+ * Checks a datagram from the network to be an RTP packet: version, and lengths of CSRC list and extension block.
+ * @returns index of the first payload byte, or -1 when it is no RTP packet
+ */
+export function rtpPayloadOffset(packet: Uint8Array): number {
+  if (packet.length < RTP_FIXED_HEADER) return -1;
+  const first = packet[0]!;
+  if (first >> 6 !== RTP_VERSION) return -1;
+  let offset = RTP_FIXED_HEADER + 4 * (first & 0x0f);
+  if ((first & HAS_EXTENSION) !== 0) {
+    if (offset + 4 > packet.length) return -1;
+    offset += 4 + 4 * ((packet[offset + 2]! << 8) | packet[offset + 3]!);
+  }
+  return offset > packet.length ? -1 : offset;
+}
+
+/**
+ * @param payloadOffset what {@link rtpPayloadOffset} returned
+ * @returns index after the last payload byte (padding excluded), or -1 when the padding count lies
+ */
+export function rtpPayloadEnd(packet: Uint8Array, payloadOffset: number): number {
+  if ((packet[0]! & HAS_PADDING) === 0) return packet.length;
+  const padding = packet[packet.length - 1]!;
+  const end = packet.length - padding;
+  return padding === 0 || end < payloadOffset ? -1 : end;
+}
+
+export const rtpMarker = (packet: Uint8Array): boolean => (packet[1]! & MARKER) !== 0;
+export const rtpPayloadType = (packet: Uint8Array): number => packet[1]! & 0x7f;
+export const rtpSequence = (packet: Uint8Array): number => (packet[2]! << 8) | packet[3]!;
+export const rtpTimestamp = (packet: Uint8Array): number => readUint32(packet, 4);
+export const rtpSsrc = (packet: Uint8Array): number => readUint32(packet, 8);
+
+export function setRtpMarker(packet: Uint8Array, marker: boolean): void {
+  packet[1] = (packet[1]! & 0x7f) | (marker ? MARKER : 0);
+}
+
+export function setRtpPayloadType(packet: Uint8Array, payloadType: number): void {
+  packet[1] = (packet[1]! & MARKER) | (payloadType & 0x7f);
+}
+
+export function setRtpSequence(packet: Uint8Array, sequence: number): void {
+  packet[2] = sequence >>> 8;
+  packet[3] = sequence;
+}
+
+/** Takes any integer and writes its low 32 bits, so that callers may add without caring for the wrap. */
+export function setRtpTimestamp(packet: Uint8Array, timestamp: number): void {
+  writeUint32(packet, 4, timestamp);
+}
+
+export function setRtpSsrc(packet: Uint8Array, ssrc: number): void {
+  writeUint32(packet, 8, ssrc);
+}
+
+/** Writes a header without CSRCs, extensions and padding into the first 12 bytes. */
+export function writeRtpHeader(
+  packet: Uint8Array,
+  payloadType: number,
+  marker: boolean,
+  sequence: number,
+  timestamp: number,
+  ssrc: number,
+): void {
+  packet[0] = RTP_VERSION << 6;
+  packet[1] = (marker ? MARKER : 0) | (payloadType & 0x7f);
+  setRtpSequence(packet, sequence);
+  setRtpTimestamp(packet, timestamp);
+  setRtpSsrc(packet, ssrc);
+}
+
+export function readUint32(bytes: Uint8Array, offset: number): number {
+  return (
+    ((bytes[offset]! << 24) | (bytes[offset + 1]! << 16) | (bytes[offset + 2]! << 8) | bytes[offset + 3]!) >>>
+    0
+  );
+}
+
+export function writeUint32(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 24;
+  bytes[offset + 1] = value >>> 16;
+  bytes[offset + 2] = value >>> 8;
+  bytes[offset + 3] = value;
+}
