@@ -1,0 +1,42 @@
+// The programs that the tests drive, and the Debian packages that they come in.
+import { execFileSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const PROGRAMS = [
+  { program: 'sipp', debianPackage: 'sip-tester' },
+  { program: 'chromium', debianPackage: 'chromium' },
+];
+
+// Debian keeps servers in sbin, which is not on every user's PATH.
+const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+
+function isInstalled(program) {
+  return folders.some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+export function installTestPrograms() {
+  const missing = PROGRAMS.filter(({ program }) => !isInstalled(program));
+  if (missing.length === 0) return;
+  const packages = missing.map(({ debianPackage }) => debianPackage);
+  const asRootOnDebian = process.getuid?.() === 0 && isInstalled('apt-get');
+  if (!asRootOnDebian) {
+    console.error(`The tests need: ${missing.map(({ program }) => program).join(', ')}. On Debian, as root:`);
+    console.error(`  apt-get update && apt-get install --no-install-recommends ${packages.join(' ')}`);
+    process.exit(1);
+  }
+  console.error(`Installing ${packages.join(', ')} ...`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  execFileSync('apt-get', ['-qq', 'update'], { stdio: 'inherit', env });
+  execFileSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...packages], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env,
+  });
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './config.js';
+
+describe('readConfig', () => {
+  it('works on one machine with nothing set', () => {
+    const config = readConfig({});
+    expect(config.accounts).toEqual([DEVELOPMENT_ACCOUNT]);
+    expect(config).toMatchObject({
+      http: { host: '127.0.0.1', port: 8080 },
+      sip: { host: '127.0.0.1', port: 5060, allow: [] },
+      rtp: { host: '127.0.0.1', ports: [20_000, 29_999] },
+      webrtc: { host: '127.0.0.1', port: 7000 },
+      dataDir: './data',
+      drachtio: [],
+      freeswitch: [],
+      logLevel: 'info',
+      drainMs: 30_000,
+    });
+    expect(config.publicIp).toBeUndefined();
+    expect(config.tokenSecret).toBeUndefined();
+  });
+
+  it('takes an empty variable as unset', () => {
+    expect(readConfig({ PATCHBAY_HTTP_PORT: '' }).http.port).toBe(8080);
+  });
+
+  it('reads several accounts, with colons in a password', () => {
+    expect(readConfig({ PATCHBAY_ACCOUNTS: '1:a:x:y, 2:b:z' }).accounts).toEqual([
+      { id: '1', user: 'a', password: 'x:y' },
+      { id: '2', user: 'b', password: 'z' },
+    ]);
+  });
+
+  it('reads server lists, with IPv6 hosts in brackets', () => {
+    expect(readConfig({ PATCHBAY_FREESWITCH: '[::1]:8021:Clue:Con,10.0.0.2:8022:s' }).freeswitch).toEqual([
+      { host: '::1', port: 8021, secret: 'Clue:Con' },
+      { host: '10.0.0.2', port: 8022, secret: 's' },
+    ]);
+  });
+
+  it.each([
+    ['PATCHBAY_ACCOUNTS', 'only-an-id'],
+    ['PATCHBAY_ACCOUNTS', '1:same:x,2:same:y'],
+    ['PATCHBAY_HTTP_PORT', '65536'],
+    ['PATCHBAY_SIP_ALLOW', '10.0.0.0/33'],
+    ['PATCHBAY_RTP_PORTS', '20000'],
+    ['PATCHBAY_RTP_PORTS', '30000-20000'],
+    ['PATCHBAY_DRACHTIO', '127.0.0.1'],
+    ['PATCHBAY_LOG_LEVEL', 'loud'],
+  ])('names %s when it is %j', (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrowError(ConfigError);
+    expect(() => readConfig({ [name]: value })).toThrowError(name);
+  });
+
+  it('names every wrong variable at once', () => {
+    const read = () => readConfig({ PATCHBAY_HTTP_PORT: 'x', PATCHBAY_SIP_PORT: 'y' });
+    expect(read).toThrowError(/PATCHBAY_HTTP_PORT[\s\S]*PATCHBAY_SIP_PORT/);
+  });
+});

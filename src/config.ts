@@ -1,0 +1,139 @@
+import { cleanEnv, EnvError, makeValidator, num, str } from 'envalid';
+import ipaddr from 'ipaddr.js';
+
+/** One account: owner of sessions and participants. */
+export interface Account {
+  readonly id: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Where a drachtio-server or FreeSWITCH is, and its secret. */
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+}
+
+/** Used, with a warning, when no account is configured. */
+export const DEVELOPMENT_ACCOUNT: Account = { id: '9900000', user: 'patchbay', password: 'patchbay' };
+
+const parts = (text: string): string[] =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+const accounts = makeValidator<readonly Account[]>((text) => {
+  const list = parts(text).map((entry) => {
+    const [id, user, ...password] = entry.split(':');
+    if (!id || !user || password.join(':') === '') {
+      throw new EnvError('expected accountId:user:password, comma-separated');
+    }
+    return { id, user, password: password.join(':') };
+  });
+  if (list.length === 0) throw new EnvError('at least one account is needed');
+  if (new Set(list.map(({ user }) => user)).size !== list.length) {
+    throw new EnvError('two accounts share a user name');
+  }
+  return list;
+});
+
+const cidrs = makeValidator<readonly string[]>((text) =>
+  parts(text).map((entry) => {
+    if (!ipaddr.isValid(entry) && !ipaddr.isValidCIDR(entry)) {
+      throw new EnvError(`not an address or CIDR: ${entry}`);
+    }
+    return entry;
+  }),
+);
+
+const portRange = makeValidator<readonly [number, number]>((text) => {
+  const match = /^(\d+)-(\d+)$/.exec(text);
+  const range = [Number(match?.[1]), Number(match?.[2])] as const;
+  if (!match || range[0] < 1 || range[1] > 65_535 || range[1] - range[0] < 1) {
+    throw new EnvError(`expected FIRST-LAST with at least two ports, got ${text}`);
+  }
+  return range;
+});
+
+/** A port to listen on; 0 lets the system choose. */
+const listenPort = makeValidator<number>((text) => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new EnvError(`not a port: ${text}`);
+  return value;
+});
+
+const servers = makeValidator<readonly ServerAddress[]>((text) =>
+  parts(text).map((entry) => {
+    const match = /^(\[[^\]]+\]|[^:]+):(\d+):(.+)$/.exec(entry);
+    if (!match) throw new EnvError('expected host:port:secret, comma-separated');
+    return { host: match[1]!.replace(/^\[|\]$/g, ''), port: Number(match[2]), secret: match[3]! };
+  }),
+);
+
+const optional = str({ default: undefined });
+
+const SPEC = {
+  PATCHBAY_HTTP_HOST: str({ default: '127.0.0.1' }),
+  PATCHBAY_HTTP_PORT: listenPort({ default: 8080 }),
+  PATCHBAY_ACCOUNTS: accounts({ default: undefined }),
+  PATCHBAY_TOKEN_SECRET: optional,
+  PATCHBAY_SIP_HOST: str({ default: '127.0.0.1' }),
+  PATCHBAY_SIP_PORT: listenPort({ default: 5060 }),
+  PATCHBAY_SIP_ALLOW: cidrs({ default: [] }),
+  PATCHBAY_RTP_HOST: str({ default: '127.0.0.1' }),
+  PATCHBAY_RTP_PORTS: portRange({ default: [20_000, 29_999] }),
+  PATCHBAY_WEBRTC_HOST: str({ default: '127.0.0.1' }),
+  PATCHBAY_WEBRTC_PORT: listenPort({ default: 7000 }),
+  PATCHBAY_PUBLIC_IP: optional,
+  PATCHBAY_DATA_DIR: str({ default: './data' }),
+  PATCHBAY_DRACHTIO: servers({ default: [] }),
+  PATCHBAY_FREESWITCH: servers({ default: [] }),
+  PATCHBAY_LOG_LEVEL: str({
+    default: 'info',
+    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+  }),
+  PATCHBAY_DRAIN_SECONDS: num({ default: 30 }),
+  PATCHBAY_MEDIA_TIMEOUT: num({ default: 30 }),
+};
+
+type Environment = Record<string, string | undefined>;
+
+/** Configuration could not be read; the message names each variable and what is wrong with it. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** The whole configuration, typed and validated. */
+export type Config = ReturnType<typeof readConfig>;
+
+/**
+ * Reads the environment. Empty variables count as unset.
+ * @throws ConfigError naming every variable that is wrong
+ */
+export function readConfig(environment: Environment) {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const env = cleanEnv(given, SPEC, {
+    reporter: ({ errors }) => {
+      const wrong = Object.entries(errors).map(([name, error]) => `${name}: ${error.message}`);
+      if (wrong.length > 0) throw new ConfigError(wrong.join('\n'));
+    },
+  });
+  return {
+    http: { host: env.PATCHBAY_HTTP_HOST, port: env.PATCHBAY_HTTP_PORT },
+    accounts: env.PATCHBAY_ACCOUNTS ?? [DEVELOPMENT_ACCOUNT],
+    /** Absent: generated once and kept in the data folder. */
+    tokenSecret: env.PATCHBAY_TOKEN_SECRET,
+    sip: { host: env.PATCHBAY_SIP_HOST, port: env.PATCHBAY_SIP_PORT, allow: env.PATCHBAY_SIP_ALLOW },
+    rtp: { host: env.PATCHBAY_RTP_HOST, ports: env.PATCHBAY_RTP_PORTS },
+    webrtc: { host: env.PATCHBAY_WEBRTC_HOST, port: env.PATCHBAY_WEBRTC_PORT },
+    publicIp: env.PATCHBAY_PUBLIC_IP,
+    dataDir: env.PATCHBAY_DATA_DIR,
+    drachtio: env.PATCHBAY_DRACHTIO,
+    freeswitch: env.PATCHBAY_FREESWITCH,
+    logLevel: env.PATCHBAY_LOG_LEVEL,
+    drainMs: env.PATCHBAY_DRAIN_SECONDS * 1000,
+    mediaTimeoutMs: env.PATCHBAY_MEDIA_TIMEOUT * 1000,
+  };
+}

@@ -1,0 +1,152 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** One line of the gateway's JSON log. */
+export type LogLine = Record<string, unknown> & { msg?: string; level?: number };
+
+export interface GatewayOptions {
+  /** Environment variables on top of free ports and a data folder of its own. */
+  env?: Record<string, string>;
+  /** Keeps the data of an earlier gateway (see {@link TestGateway.dataDir}); the caller removes it then. */
+  dataDir?: string;
+}
+
+/** A gateway in a process of its own, as an operator would run it. */
+export interface TestGateway {
+  /** `http://127.0.0.1:port` */
+  readonly httpUrl: string;
+  /** `ws://127.0.0.1:port`: the clients' `websocketUrl`. */
+  readonly wsUrl: string;
+  readonly httpPort: number;
+  readonly sipPort: number;
+  readonly webrtcPort: number;
+  readonly dataDir: string;
+  readonly pid: number;
+  /** Everything it has logged so far. */
+  readonly log: readonly LogLine[];
+  /** Waits for a log line, one already there included. */
+  waitForLog(matches: (line: LogLine) => boolean, withinMs?: number): Promise<LogLine>;
+  /** SIGTERM, then waits for the end; the data folder is removed if it was ours. @returns exit code */
+  stop(): Promise<number | null>;
+  /** SIGKILL, then waits for the end; data stays. */
+  kill(): Promise<void>;
+}
+
+const START_LIMIT_MS = 20_000;
+const STOP_LIMIT_MS = 45_000;
+
+const listening = (line: LogLine): boolean => line.msg === 'ready';
+
+/**
+ * Starts the built gateway on free ports of 127.0.0.1 and waits until it is ready.
+ * @throws when it exits or is not ready within 20 s; the message holds its output
+ */
+export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'patchbay-test-'));
+  const child = spawn(process.execPath, ['dist/main.js'], {
+    env: {
+      ...process.env,
+      PATCHBAY_HTTP_PORT: '0',
+      PATCHBAY_SIP_PORT: '0',
+      PATCHBAY_WEBRTC_PORT: '0',
+      PATCHBAY_DATA_DIR: dataDir,
+      PATCHBAY_LOG_LEVEL: 'debug',
+      PATCHBAY_DRAIN_SECONDS: '0',
+      ...options.env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output = new Output(child);
+  const ready = await output.waitFor(listening, START_LIMIT_MS).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
+  const { httpPort, sipPort, webrtcPort } = ready as unknown as Record<string, number>;
+
+  return {
+    httpUrl: `http://127.0.0.1:${String(httpPort)}`,
+    wsUrl: `ws://127.0.0.1:${String(httpPort)}`,
+    httpPort: httpPort!,
+    sipPort: sipPort!,
+    webrtcPort: webrtcPort!,
+    dataDir,
+    pid: child.pid!,
+    log: output.lines,
+    waitForLog: (matches, withinMs = 5_000) => output.waitFor(matches, withinMs),
+    async stop() {
+      await endProcess(child, 'SIGTERM');
+      if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
+      return child.exitCode;
+    },
+    kill: () => endProcess(child, 'SIGKILL'),
+  };
+}
+
+async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+  child.kill(signal);
+  await ended;
+  clearTimeout(limit);
+}
+
+/** The log lines of a gateway, and those who wait for one. */
+class Output {
+  readonly lines: LogLine[] = [];
+  readonly #raw: string[] = [];
+  readonly #waiting = new Set<() => void>();
+  #exit: string | undefined;
+
+  constructor(child: ChildProcess) {
+    for (const stream of [child.stdout!, child.stderr!]) {
+      createInterface({ input: stream }).on('line', (text) => {
+        this.#add(text);
+      });
+    }
+    child.on('exit', (code, signal) => {
+      this.#exit = `gateway exited with ${String(code ?? signal)}`;
+      this.#wake();
+    });
+  }
+
+  waitFor(matches: (line: LogLine) => boolean, withinMs: number): Promise<LogLine> {
+    return new Promise((resolve, reject) => {
+      let seen = 0;
+      const finish = (settle: () => void): void => {
+        clearTimeout(limit);
+        this.#waiting.delete(look);
+        settle();
+      };
+      const fail = (why: string): void => {
+        finish(() => reject(new Error(`${why}\n${this.#raw.slice(-40).join('\n')}`)));
+      };
+      const look = (): void => {
+        for (; seen < this.lines.length; seen += 1) {
+          const line = this.lines[seen]!;
+          if (!matches(line)) continue;
+          finish(() => resolve(line));
+          return;
+        }
+        if (this.#exit !== undefined) fail(this.#exit);
+      };
+      const limit = setTimeout(() => fail(`no such log line within ${String(withinMs)} ms`), withinMs);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+
+  #add(text: string): void {
+    this.#raw.push(text);
+    if (text.startsWith('{')) this.lines.push(JSON.parse(text) as LogLine);
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+}
