@@ -1,6 +1,15 @@
 // Compiles src/ to dist/ when any source is newer than the last build.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const STAMP = 'dist/.built';
@@ -10,7 +19,24 @@ const newest = (folder) =>
     .filter((entry) => entry.isFile())
     .reduce((latest, entry) => Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0);
 
-export function build() {
+/** The console's page, with the published browser client in one script. */
+async function buildPage() {
+  const { build: bundle } = await import('esbuild');
+  mkdirSync('dist/console/page', { recursive: true });
+  await bundle({
+    entryPoints: ['src/console/page/page.ts'],
+    outfile: 'dist/console/page/page.js',
+    bundle: true,
+    minify: true,
+    platform: 'browser',
+    define: { global: 'window' },
+    logLevel: 'warning',
+  });
+  for (const file of ['index.html', 'style.css'])
+    copyFileSync(`src/console/page/${file}`, `dist/console/page/${file}`);
+}
+
+export async function build() {
   const inputs = Math.max(
     newest('src'),
     statSync('tsconfig.build.json').mtimeMs,
@@ -23,6 +49,7 @@ export function build() {
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
     stdio: 'inherit',
   });
+  await buildPage();
   writeFileSync(STAMP, '');
   // A source saved while the compiler ran counts as newer than this build.
   utimesSync(STAMP, startedAt, startedAt);

@@ -6,5 +6,5 @@ process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
 const { installPackages } = await import('./install.mjs');
 const { build } = await import('./build.mjs');
 installPackages();
-build();
+await build();
 await import('../dist/main.js');
