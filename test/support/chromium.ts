@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import puppeteer, { type Browser } from 'puppeteer-core';
+import { clientBundle, type ClientVersion } from './client-bundle.js';
+import { ClientPage } from './client-page.js';
+import { servePages, type PageServer } from './page-server.js';
+import type { ConnectRequest } from './page/api.js';
+
+export { CLIENT_VERSIONS, type ClientVersion } from './client-bundle.js';
+export { ClientPage } from './client-page.js';
+
+const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+const FLAGS = [
+  '--no-sandbox',
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required',
+  '--disable-features=WebRtcHideLocalIpsWithMdns',
+  '--disable-background-timer-throttling',
+  '--disable-backgrounding-occluded-windows',
+  '--disable-renderer-backgrounding',
+  '--disable-dev-shm-usage',
+  '--mute-audio',
+];
+
+/** Path of Chromium: `PATCHBAY_CHROMIUM`, or where Debian and others put it. */
+export function chromiumPath(): string {
+  const path = process.env['PATCHBAY_CHROMIUM'] ?? PATHS.find((candidate) => existsSync(candidate));
+  if (path === undefined) throw new Error('Chromium not found: install it or set PATCHBAY_CHROMIUM.');
+  return path;
+}
+
+export interface OpenClient {
+  /** Which published client the page runs; default 0.12. */
+  readonly client?: ClientVersion;
+}
+
+/** A headless browser for tests. Close it in `afterEach` or `afterAll`: its processes end with it. */
+export class TestBrowser {
+  readonly #browser: Browser;
+  readonly #pages: PageServer;
+
+  constructor(browser: Browser, pages: PageServer) {
+    this.#browser = browser;
+    this.#pages = pages;
+  }
+
+  /** A new page with the unmodified client loaded, not connected. */
+  async openPage(options: OpenClient = {}): Promise<ClientPage> {
+    const version = options.client ?? '0.12';
+    this.#pages.put(`/${version}.js`, await clientBundle(version));
+    const page = await this.#browser.newPage();
+    const client = new ClientPage(page);
+    await page.goto(`${this.#pages.url}/?${version}`);
+    return client;
+  }
+
+  /** A new page whose client is connected. */
+  async openClient(options: OpenClient & ConnectRequest): Promise<ClientPage> {
+    const { client, ...request } = options;
+    const page = await this.openPage(client === undefined ? {} : { client });
+    await page.connect(request);
+    return page;
+  }
+
+  get pid(): number | undefined {
+    return this.#browser.process()?.pid;
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#browser.close(), this.#pages.close()]);
+    this.#browser.process()?.kill('SIGKILL');
+  }
+}
+
+/** Starts a headless Chromium with fake media devices and no need for gestures. */
+export async function launchChromium(): Promise<TestBrowser> {
+  const pages = await servePages();
+  const browser = await puppeteer.launch({
+    executablePath: chromiumPath(),
+    headless: true,
+    args: FLAGS,
+  });
+  return new TestBrowser(browser, pages);
+}

@@ -1,0 +1,191 @@
+import type { Page } from 'puppeteer-core';
+import type {
+  ConnectRequest,
+  PeerState,
+  Published,
+  PublishRequest,
+  ReceivedCounters,
+  ReceivedStream,
+  StreamEvent,
+  TestPageApi,
+  ToneLevel,
+} from './page/api.js';
+import { until } from './until.js';
+
+/** A tone counts as heard when it stands so far (dB) out of the rest of the spectrum, and is so loud (dBFS). */
+const HEARD_PROMINENCE_DB = 25;
+const HEARD_LEVEL_DB = -65;
+
+const DEFAULT_LIMIT_MS = 10_000;
+
+/** Which received stream is meant; absent: any. */
+export interface StreamChoice {
+  readonly streamId?: string;
+  readonly participantId?: string;
+  readonly alias?: string;
+}
+
+export interface WaitOptions extends StreamChoice {
+  /** Default 10 s. */
+  readonly withinMs?: number;
+}
+
+const chosen =
+  (choice: StreamChoice) =>
+  (stream: StreamChoice): boolean =>
+    (choice.streamId === undefined || stream.streamId === choice.streamId) &&
+    (choice.participantId === undefined || stream.participantId === choice.participantId) &&
+    (choice.alias === undefined || stream.alias === choice.alias);
+
+/** What each method of the page answers. */
+type Results = { [M in keyof TestPageApi]: Awaited<ReturnType<TestPageApi[M]>> };
+
+/** A page in a real browser that runs an unmodified client. Waiting methods throw with what was seen instead. */
+export class ClientPage {
+  readonly #page: Page;
+  readonly #console: string[] = [];
+
+  constructor(page: Page) {
+    this.#page = page;
+    page.on('console', (message) => this.#console.push(message.text()));
+    page.on('pageerror', (error) => this.#console.push(String(error)));
+  }
+
+  /** What the page and the client wrote to the console; the client logs at debug level. */
+  get console(): readonly string[] {
+    return this.#console;
+  }
+
+  /** Connects. The client's `connect` never rejects, so a refusal shows as the limit passed. */
+  async connect(request: ConnectRequest, withinMs = DEFAULT_LIMIT_MS): Promise<void> {
+    let connected = false;
+    const connecting = this.#call('connect', request).then(() => (connected = true));
+    connecting.catch(() => undefined);
+    await until('connect', () => connected, {
+      withinMs,
+      seen: () => Promise.resolve(this.#console.slice(-5)),
+    });
+  }
+
+  /** Starts to connect and does not wait; for tokens that are refused. */
+  startConnecting(request: ConnectRequest): void {
+    this.#call('connect', request).catch(() => undefined);
+  }
+
+  /** Publishes a stream with a steady tone in its audio and, if asked, moving pictures. */
+  publishTone(hz: number, options: { alias?: string; video?: boolean } = {}): Promise<Published> {
+    return this.publish({ toneHz: hz, ...options });
+  }
+
+  publish(request: PublishRequest): Promise<Published> {
+    return this.#call('publish', request);
+  }
+
+  /** Unpublishes one stream, or all. */
+  unpublish(streamId?: string): Promise<void> {
+    return this.#call('unpublish', streamId);
+  }
+
+  /** The client's `disconnect`: `leave`, then close. */
+  disconnect(): Promise<void> {
+    return this.#call('disconnect');
+  }
+
+  /** Client 0.12 only: RFC 4733 events in the published audio. */
+  sendDtmf(digits: string, streamId?: string): Promise<void> {
+    return this.#call('sendDtmf', digits, streamId);
+  }
+
+  /** Streams that are available now. */
+  streams(): Promise<readonly ReceivedStream[]> {
+    return this.#call('streams');
+  }
+
+  /** Every onStreamAvailable and onStreamUnavailable so far. */
+  events(): Promise<readonly StreamEvent[]> {
+    return this.#call('events');
+  }
+
+  peers(): Promise<readonly PeerState[]> {
+    return this.#call('peers');
+  }
+
+  /** Decoder counters of a received stream. */
+  counters(streamId: string): Promise<ReceivedCounters> {
+    return this.#call('counters', streamId);
+  }
+
+  /** Waits until a stream that fits is available. */
+  receives(choice: WaitOptions = {}): Promise<ReceivedStream> {
+    return until(
+      `stream ${JSON.stringify(choice)}`,
+      async () => (await this.streams()).find(chosen(choice)),
+      { withinMs: choice.withinMs ?? DEFAULT_LIMIT_MS, seen: () => this.streams() },
+    );
+  }
+
+  /** Waits until no stream that fits is available. */
+  async loses(choice: WaitOptions = {}): Promise<void> {
+    await until(
+      `no stream ${JSON.stringify(choice)}`,
+      async () => !(await this.streams()).some(chosen(choice)),
+      { withinMs: choice.withinMs ?? DEFAULT_LIMIT_MS, seen: () => this.streams() },
+    );
+  }
+
+  /** Waits until a tone is heard in a stream that fits. */
+  hears(hz: number, options: WaitOptions = {}): Promise<ToneLevel> {
+    return until(`${String(hz)} Hz`, async () => (await this.#heard(hz, options))[0], {
+      withinMs: options.withinMs ?? DEFAULT_LIMIT_MS,
+      seen: async () => ({ levels: await this.#call('tone', hz), streams: await this.streams() }),
+    });
+  }
+
+  /** Waits until a tone is no longer heard in any stream that fits. */
+  async stopsHearing(hz: number, options: WaitOptions = {}): Promise<void> {
+    await until(`silence at ${String(hz)} Hz`, async () => (await this.#heard(hz, options)).length === 0, {
+      withinMs: options.withinMs ?? DEFAULT_LIMIT_MS,
+      seen: () => this.#call('tone', hz),
+    });
+  }
+
+  /** Waits until `frames` more video frames of a stream have been decoded. */
+  async seesFrames(streamId: string, frames: number, withinMs = DEFAULT_LIMIT_MS): Promise<void> {
+    const decoded = async (): Promise<number> => (await this.counters(streamId)).video?.framesDecoded ?? 0;
+    const before = await decoded();
+    await until(`${String(frames)} frames of ${streamId}`, async () => (await decoded()) >= before + frames, {
+      withinMs,
+      everyMs: 200,
+      seen: async () => [before, await this.counters(streamId), await this.streams()],
+    });
+  }
+
+  /** Closes the page as a user closes a tab, unload handlers included. */
+  async close(): Promise<void> {
+    await this.#page.close({ runBeforeUnload: false });
+  }
+
+  async #heard(hz: number, choice: StreamChoice): Promise<readonly ToneLevel[]> {
+    return (await this.#call('tone', hz)).filter(
+      (tone) =>
+        chosen(choice)(tone) && tone.prominenceDb >= HEARD_PROMINENCE_DB && tone.levelDb >= HEARD_LEVEL_DB,
+    );
+  }
+
+  async #call<M extends keyof TestPageApi>(
+    method: M,
+    ...args: Parameters<TestPageApi[M]>
+  ): Promise<Results[M]> {
+    const result: unknown = await this.#page.evaluate(
+      (name, values) => {
+        const { patchbayTest } = globalThis as unknown as {
+          patchbayTest: Record<string, (...args: unknown[]) => Promise<unknown>>;
+        };
+        return patchbayTest[name]!(...values);
+      },
+      method,
+      args,
+    );
+    return result as Results[M];
+  }
+}

@@ -1,0 +1,39 @@
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+
+/** Serves test pages from 127.0.0.1, which browsers take for a secure place. */
+export interface PageServer {
+  readonly url: string;
+  /** Puts a script where a page `/?name` loads it as `/name.js`. */
+  put(path: string, script: string): void;
+  close(): Promise<void>;
+}
+
+const html = (query: string): string =>
+  `<!doctype html><meta charset="utf-8"><title>test</title><body><script src="/${query}.js"></script>`;
+
+export async function servePages(): Promise<PageServer> {
+  const scripts = new Map<string, string>();
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://127.0.0.1');
+    const script = scripts.get(url.pathname);
+    if (script !== undefined) {
+      response.setHeader('Content-Type', 'text/javascript; charset=utf-8').end(script);
+    } else if (url.pathname === '/') {
+      response.setHeader('Content-Type', 'text/html').end(html(encodeURIComponent(url.search.slice(1))));
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${String(port)}`,
+    put: (path, script) => void scripts.set(path, script),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

@@ -1,0 +1,104 @@
+/** What the test page does when the test asks, and what it answers: plain data, for both sides of the browser. */
+
+export interface ConnectRequest {
+  readonly token: string;
+  /** The client's `websocketUrl`. */
+  readonly gatewayUrl: string;
+  readonly iceServers?: readonly {
+    readonly urls: readonly string[];
+    readonly username?: string;
+    readonly credential?: string;
+  }[];
+  readonly iceTransportPolicy?: 'all' | 'relay';
+}
+
+export interface PublishRequest {
+  readonly alias?: string;
+  /** Frequency (Hz) of the tone in the audio track; absent: no audio track. */
+  readonly toneHz?: number;
+  /** Adds a video track with moving pictures. */
+  readonly video?: boolean;
+}
+
+/** What the client's `publish` returned. */
+export interface Published {
+  readonly streamId: string;
+  readonly alias?: string;
+  readonly mediaTypes: readonly string[];
+}
+
+/** A stream that the client has reported as available and not yet as unavailable. */
+export interface ReceivedStream {
+  readonly streamId: string;
+  readonly participantId?: string;
+  readonly alias?: string;
+  readonly mediaTypes: readonly string[];
+  /** Kinds of the tracks that are really in the MediaStream. */
+  readonly kinds: readonly string[];
+}
+
+/** One call of onStreamAvailable or onStreamUnavailable, in order. */
+export interface StreamEvent {
+  readonly type: 'available' | 'unavailable';
+  readonly streamId: string;
+}
+
+export interface ToneLevel {
+  readonly streamId: string;
+  readonly participantId?: string;
+  readonly alias?: string;
+  /** How far (dB) the tone stands out of the median of the spectrum. */
+  readonly prominenceDb: number;
+  /** Level of the tone's bin in dBFS. */
+  readonly levelDb: number;
+}
+
+/** Counters of a received video track. */
+export interface VideoCounters {
+  readonly framesDecoded: number;
+  readonly framesDropped: number;
+  readonly freezeCount: number;
+  readonly totalFreezesSeconds: number;
+  readonly codec?: string;
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** Counters of a received audio track. */
+export interface AudioCounters {
+  readonly packetsReceived: number;
+  readonly packetsLost: number;
+  readonly totalSamples: number;
+  readonly concealedSamples: number;
+  readonly totalAudioEnergy: number;
+  readonly codec?: string;
+}
+
+export interface ReceivedCounters {
+  readonly audio?: AudioCounters;
+  readonly video?: VideoCounters;
+}
+
+/** One line of the page's own record of peer connections. */
+export interface PeerState {
+  readonly connectionState: string;
+  readonly signalingState: string;
+  readonly role: 'publish' | 'subscribe' | 'unused';
+  /** Candidate types of the pair in use, local and remote. */
+  readonly candidatePair?: string;
+}
+
+/** `window.patchbayTest` in the page. Every method settles; none needs a gesture. */
+export interface TestPageApi {
+  /** Starts connecting; resolves when the client's own `connect` does. */
+  connect(request: ConnectRequest): Promise<void>;
+  publish(request: PublishRequest): Promise<Published>;
+  unpublish(streamId?: string): Promise<void>;
+  disconnect(): Promise<void>;
+  sendDtmf(digits: string, streamId?: string): Promise<void>;
+  streams(): Promise<readonly ReceivedStream[]>;
+  events(): Promise<readonly StreamEvent[]>;
+  tone(hz: number): Promise<readonly ToneLevel[]>;
+  counters(streamId: string): Promise<ReceivedCounters>;
+  peers(): Promise<readonly PeerState[]>;
+}

@@ -1,0 +1,133 @@
+/** Drives an unmodified client in the page. The client's bundle has put its class on `window` before. */
+import type { PublishRequest, ReceivedStream, StreamEvent, TestPageApi } from './api.js';
+import { peerStates, receivedCounters, watchPeers } from './peers.js';
+import { pictureTrack } from './pictures.js';
+import { ToneMeter, toneTrack } from './tones.js';
+
+/** The part of the client's `RtcStream` that the page reads. */
+interface ClientStream {
+  endpointId: string;
+  mediaStream: MediaStream;
+  mediaTypes: string[];
+  alias?: string;
+  participantId?: string;
+}
+
+interface Client {
+  connect(auth: { deviceToken: string }, options: object): Promise<void>;
+  disconnect(): void;
+  onStreamAvailable(handler: (stream: ClientStream) => void): void;
+  onStreamUnavailable(handler: (streamId: string) => void): void;
+  publish(stream: MediaStream, levels: undefined, alias?: string): Promise<ClientStream>;
+  unpublish(...streamIds: string[]): Promise<void>;
+  sendDtmf(digits: string, streamId?: string): void;
+}
+
+declare global {
+  var BandwidthRtc: new (logLevel?: string) => Client;
+  var patchbayTest: TestPageApi;
+}
+
+watchPeers();
+
+/** A stream that is there, with what plays and measures it. */
+interface Received {
+  readonly stream: ClientStream;
+  readonly player: HTMLVideoElement;
+  readonly meter: ToneMeter | undefined;
+}
+
+const client = new globalThis.BandwidthRtc('debug');
+const events: StreamEvent[] = [];
+const received = new Map<string, Received>();
+
+client.onStreamAvailable((stream) => {
+  events.push({ type: 'available', streamId: stream.endpointId });
+  forget(stream.endpointId);
+  const audible = stream.mediaStream.getAudioTracks().length > 0;
+  received.set(stream.endpointId, {
+    stream,
+    player: play(stream.mediaStream),
+    meter: audible ? new ToneMeter(stream.mediaStream) : undefined,
+  });
+});
+
+client.onStreamUnavailable((streamId) => {
+  events.push({ type: 'unavailable', streamId });
+  forget(streamId);
+});
+
+/** Plays a stream unheard: without a player, frames are not shown and remote audio does not reach Web Audio. */
+function play(stream: MediaStream): HTMLVideoElement {
+  const player = document.createElement('video');
+  player.muted = true;
+  player.srcObject = stream;
+  document.body.append(player);
+  void player.play().catch(() => undefined);
+  return player;
+}
+
+function forget(streamId: string): void {
+  const entry = received.get(streamId);
+  if (!entry) return;
+  entry.meter?.close();
+  entry.player.srcObject = null;
+  entry.player.remove();
+  received.delete(streamId);
+}
+
+function media(request: PublishRequest): MediaStream {
+  const tracks: MediaStreamTrack[] = [];
+  if (request.toneHz !== undefined) tracks.push(toneTrack(request.toneHz));
+  if (request.video === true) tracks.push(pictureTrack());
+  return new MediaStream(tracks);
+}
+
+const named = (stream: ClientStream): { participantId?: string; alias?: string } => ({
+  ...(stream.participantId === undefined ? {} : { participantId: stream.participantId }),
+  ...(stream.alias === undefined ? {} : { alias: stream.alias }),
+});
+
+function describe({ stream }: { stream: ClientStream }): ReceivedStream {
+  return {
+    streamId: stream.endpointId,
+    ...named(stream),
+    mediaTypes: stream.mediaTypes,
+    kinds: stream.mediaStream.getTracks().map((track) => track.kind),
+  };
+}
+
+globalThis.patchbayTest = {
+  connect: ({ token, gatewayUrl, ...ice }) =>
+    client.connect({ deviceToken: token }, { websocketUrl: gatewayUrl, ...ice }),
+  async publish(request) {
+    const stream = await client.publish(media(request), undefined, request.alias);
+    return {
+      streamId: stream.endpointId,
+      mediaTypes: stream.mediaTypes,
+      ...(stream.alias === undefined ? {} : { alias: stream.alias }),
+    };
+  },
+  unpublish: (streamId) => client.unpublish(...(streamId === undefined ? [] : [streamId])),
+  disconnect() {
+    client.disconnect();
+    return Promise.resolve();
+  },
+  sendDtmf(digits, streamId) {
+    client.sendDtmf(digits, streamId);
+    return Promise.resolve();
+  },
+  streams: () => Promise.resolve([...received.values()].map(describe)),
+  events: () => Promise.resolve(events),
+  tone: (hz) =>
+    Promise.resolve(
+      [...received.values()].flatMap(({ stream, meter }) =>
+        meter ? [{ streamId: stream.endpointId, ...named(stream), ...meter.measure(hz) }] : [],
+      ),
+    ),
+  async counters(streamId) {
+    const entry = received.get(streamId);
+    return entry ? receivedCounters(entry.stream.mediaStream) : {};
+  },
+  peers: peerStates,
+};

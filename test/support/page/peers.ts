@@ -1,0 +1,95 @@
+import type { PeerState, ReceivedCounters } from './api.js';
+
+const connections: RTCPeerConnection[] = [];
+
+/** Records every peer connection that the client makes from now on; the client itself stays as it is. */
+export function watchPeers(): void {
+  globalThis.RTCPeerConnection = new Proxy(globalThis.RTCPeerConnection, {
+    construct(target, args: [RTCConfiguration?]) {
+      const connection = new target(...args);
+      connections.push(connection);
+      return connection;
+    },
+  });
+}
+
+type Report = Record<string, unknown> & { type: string; id: string };
+
+async function reports(connection: RTCPeerConnection): Promise<Report[]> {
+  const all: Report[] = [];
+  // The DOM library types a stats report as a map that yields any.
+  (await connection.getStats()).forEach((report: Report) => all.push(report));
+  return all;
+}
+
+const count = (value: unknown): number => (typeof value === 'number' ? value : 0);
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+/** Decoder-side counters of a received stream, by the tracks it holds. */
+export async function receivedCounters(stream: MediaStream): Promise<ReceivedCounters> {
+  const trackIds = new Set(stream.getTracks().map((track) => track.id));
+  const all = (await Promise.all(connections.map(reports))).flat();
+  const byId = new Map(all.map((report) => [report.id, report]));
+  const inbound = all.filter(
+    (report) => report.type === 'inbound-rtp' && trackIds.has(text(report['trackIdentifier']) ?? ''),
+  );
+  const codec = (report: Report): { codec?: string } => {
+    const mime = text(byId.get(text(report['codecId']) ?? '')?.['mimeType']);
+    return mime === undefined ? {} : { codec: mime };
+  };
+  const audio = inbound.find((report) => report['kind'] === 'audio');
+  const video = inbound.find((report) => report['kind'] === 'video');
+  return {
+    ...(audio && {
+      audio: {
+        packetsReceived: count(audio['packetsReceived']),
+        packetsLost: count(audio['packetsLost']),
+        totalSamples: count(audio['totalSamplesReceived']),
+        concealedSamples: count(audio['concealedSamples']),
+        totalAudioEnergy: count(audio['totalAudioEnergy']),
+        ...codec(audio),
+      },
+    }),
+    ...(video && {
+      video: {
+        framesDecoded: count(video['framesDecoded']),
+        framesDropped: count(video['framesDropped']),
+        freezeCount: count(video['freezeCount']),
+        totalFreezesSeconds: count(video['totalFreezesDuration']),
+        width: count(video['frameWidth']),
+        height: count(video['frameHeight']),
+        ...codec(video),
+      },
+    }),
+  };
+}
+
+/** State of every peer connection made so far, oldest first. */
+export function peerStates(): Promise<PeerState[]> {
+  return Promise.all(
+    connections.map(async (connection) => {
+      const pair = await candidatePair(connection);
+      return {
+        connectionState: connection.connectionState,
+        signalingState: connection.signalingState,
+        role: role(connection),
+        ...(pair === undefined ? {} : { candidatePair: pair }),
+      };
+    }),
+  );
+}
+
+function role(connection: RTCPeerConnection): PeerState['role'] {
+  if (connection.localDescription?.type === 'offer') return 'publish';
+  return connection.remoteDescription?.type === 'offer' ? 'subscribe' : 'unused';
+}
+
+async function candidatePair(connection: RTCPeerConnection): Promise<string | undefined> {
+  if (connection.connectionState === 'closed') return undefined;
+  const all = await reports(connection);
+  const transport = all.find((report) => report.type === 'transport');
+  const pair = all.find((report) => report.id === transport?.['selectedCandidatePairId']);
+  const type = (id: unknown): string =>
+    text(all.find((report) => report.id === id)?.['candidateType']) ?? '?';
+  return pair && `${type(pair['localCandidateId'])}-${type(pair['remoteCandidateId'])}`;
+}

@@ -1,0 +1,47 @@
+const context = new AudioContext({ sampleRate: 48_000 });
+
+/** An audio track with a steady sine tone; ends the oscillator with the track. */
+export function toneTrack(hz: number): MediaStreamTrack {
+  const oscillator = new OscillatorNode(context, { frequency: hz });
+  const gain = new GainNode(context, { gain: 0.4 });
+  const destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
+  oscillator.connect(gain).connect(destination);
+  oscillator.start();
+  const track = destination.stream.getAudioTracks()[0]!;
+  const stop = track.stop.bind(track);
+  track.stop = () => {
+    oscillator.stop();
+    stop();
+  };
+  return track;
+}
+
+/** Listens by spectrum to the audio of a stream that a media element is playing. */
+export class ToneMeter {
+  readonly #analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
+  readonly #source: MediaStreamAudioSourceNode;
+  readonly #bins: Float32Array<ArrayBuffer>;
+
+  constructor(stream: MediaStream) {
+    this.#source = context.createMediaStreamSource(stream);
+    this.#source.connect(this.#analyser);
+    this.#bins = new Float32Array(this.#analyser.frequencyBinCount);
+  }
+
+  measure(hz: number): { prominenceDb: number; levelDb: number } {
+    this.#analyser.getFloatFrequencyData(this.#bins);
+    const width = context.sampleRate / this.#analyser.fftSize;
+    const centre = Math.round(hz / width);
+    const levelDb = Math.max(...this.#bins.subarray(Math.max(0, centre - 2), centre + 3));
+    const speech = [...this.#bins.subarray(Math.round(150 / width), Math.round(3_800 / width))].sort(
+      (a, b) => a - b,
+    );
+    const median = Math.max(speech[speech.length >> 1]!, -140);
+    const prominenceDb = Number.isFinite(levelDb) ? levelDb - median : 0;
+    return { prominenceDb, levelDb: Number.isFinite(levelDb) ? levelDb : -200 };
+  }
+
+  close(): void {
+    this.#source.disconnect();
+  }
+}

@@ -1,0 +1,24 @@
+/** Thrown by {@link until} when the limit has passed; says what was seen last. */
+export class LimitPassed extends Error {
+  override readonly name = 'LimitPassed';
+}
+
+/**
+ * Looks again and again, `everyMs` apart, until `look` gives something truthy, and returns that.
+ * For things that send no event of their own, such as a spectrum; `seen` describes the state on failure.
+ */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined | false> | T | undefined | false,
+  options: { withinMs: number; everyMs?: number; seen?: () => Promise<unknown> },
+): Promise<T> {
+  const limit = performance.now() + options.withinMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > limit) break;
+    await new Promise((resolve) => setTimeout(resolve, options.everyMs ?? 50));
+  }
+  const seen = options.seen ? `; seen: ${JSON.stringify(await options.seen())}` : '';
+  throw new LimitPassed(`${what}: not within ${String(options.withinMs)} ms${seen}`);
+}
