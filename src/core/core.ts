@@ -8,6 +8,7 @@ import type {
   MediaType,
   Participant,
   PublishedStream,
+  ResumePoint,
   Session,
   Subscriptions,
 } from './types.js';
@@ -100,6 +101,11 @@ export interface DeviceGate {
   connect(participantId: string, device: Device, options: { readonly replace: boolean }): Connection;
   /** The connection of a participant's device now, for re-attaching. */
   connectedDevice(participantId: string): DeviceInfo | undefined;
+  /**
+   * What was kept last by `Connection.saveResumePoint` for a device that did not end by being told to:
+   * it may come back, also after a restart of the gateway.
+   */
+  resumePoint(participantId: string, externalId: string): ResumePoint | undefined;
 }
 
 /** What happens to devices, for webhooks and usage records. Each is emitted after the state has changed. */
@@ -120,4 +126,23 @@ export interface DeviceEvent {
   readonly device: DeviceInfo;
   readonly participant: Participant;
   readonly session?: Session;
+}
+
+/** The session core: what applications steer, what devices connect to, and what tells of both. */
+export interface Core extends SessionControl, DeviceGate {
+  on<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
+  off<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
+  /** How much there is now. */
+  counts(): CoreCounts;
+  /** From now on `connect` is refused with SHUTTING_DOWN; what is connected stays. */
+  drain(): void;
+  /** Ends all devices as `shutdown` and resolves when everything is on disk. */
+  stop(): Promise<void>;
+}
+
+export interface CoreCounts {
+  readonly sessions: number;
+  readonly participants: number;
+  readonly browsers: number;
+  readonly phones: number;
 }

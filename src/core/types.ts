@@ -115,16 +115,26 @@ export interface Device {
   close(reason: EndReason): void;
 }
 
+/** What a restarted gateway must know of a browser that kept its peer connections, to serve it again. */
+export interface ResumePoint {
+  /** Kinds of the subscribe m-lines, in their order. */
+  readonly layout: readonly ('audio' | 'video')[];
+  /** The last `sdpRevision` that the browser was offered. */
+  readonly revision: number;
+}
+
 /** A device's hold on the core from connecting to the end. All calls after the end do nothing. */
 export interface Connection {
   readonly participant: Participant;
   /** Replaces the full set of streams that this device publishes. */
   publish(streams: readonly PublishedStream[]): void;
-  /** Signalling dropped, media may go on: `onDisconnect` is due. Call {@link resumed} or {@link end} after it. */
+  /** Signalling dropped, media may go on: `onDisconnect` is due. Call {@link signallingResumed} or {@link end} after it. */
   signallingLost(): void;
   signallingResumed(): void;
   /** One DTMF digit (`0-9*#A-D`) that the device sent. */
   dtmf(digit: string, durationMs: number): void;
+  /** Keeps, over restarts too, what is needed to serve this device again; see `DeviceGate.resumePoint`. */
+  saveResumePoint(point: ResumePoint): void;
   /** The device is gone, by its own doing or by failure. `Device.close` is not called for this. */
   end(reason: EndReason): void;
 }

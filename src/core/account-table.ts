@@ -1,0 +1,64 @@
+import type { ListOptions, Page } from './core.js';
+import { PatchbayError } from './errors.js';
+
+interface Owned {
+  readonly id: string;
+  readonly accountId: string;
+  readonly tag?: string;
+}
+
+const DEFAULT_PAGE = 100;
+const MAX_PAGE = 1_000;
+
+/** Things that belong to accounts, in the order of their ids, which is that of their making. */
+export class AccountTable<T extends Owned> {
+  readonly #byId = new Map<string, T>();
+  readonly #byAccount = new Map<string, Set<string>>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(id: string): T | undefined {
+    return this.#byId.get(id);
+  }
+
+  values(): Iterable<T> {
+    return this.#byId.values();
+  }
+
+  /** Adds an item, or replaces the one with its id in its place. */
+  set(item: T): void {
+    this.#byId.set(item.id, item);
+    const ids = this.#byAccount.get(item.accountId) ?? new Set();
+    this.#byAccount.set(item.accountId, ids.add(item.id));
+  }
+
+  delete(item: T): void {
+    this.#byId.delete(item.id);
+    const ids = this.#byAccount.get(item.accountId);
+    ids?.delete(item.id);
+    if (ids?.size === 0) this.#byAccount.delete(item.accountId);
+  }
+
+  countOf(accountId: string): number {
+    return this.#byAccount.get(accountId)?.size ?? 0;
+  }
+
+  /** @throws PatchbayError BAD_REQUEST when the limit is out of range */
+  page(accountId: string, { tag, limit = DEFAULT_PAGE, cursor }: ListOptions): Page<T> {
+    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+      throw new PatchbayError('PATCHBAY_BAD_REQUEST', `limit must be a whole number from 1 to ${MAX_PAGE}.`);
+    }
+    const items: T[] = [];
+    for (const id of this.#byAccount.get(accountId) ?? []) {
+      if (cursor !== undefined && id <= cursor) continue;
+      const item = this.#byId.get(id);
+      if (!item || (tag !== undefined && item.tag !== tag)) continue;
+      const last = items.at(-1);
+      if (last && items.length === limit) return { items, next: last.id };
+      items.push(item);
+    }
+    return { items };
+  }
+}

@@ -1,0 +1,83 @@
+import type { CoreEvents } from './core.js';
+import type { Directory } from './directory.js';
+import type { EventHub } from './event-hub.js';
+import type { LiveConnection } from './live-connection.js';
+import { mayResume, type ResumePoints } from './resume-points.js';
+import type { Switchboard } from './switchboard.js';
+import type { Connection, EndReason, Participant, PublishedStream, ResumePoint } from './types.js';
+
+/** The parts of the core that a device's connection acts on. */
+export interface ConnectionParts {
+  readonly directory: Directory;
+  readonly switchboard: Switchboard;
+  readonly resumePoints: ResumePoints;
+  readonly events: EventHub<CoreEvents>;
+}
+
+const DTMF_DIGIT = /^[0-9*#A-D]$/;
+
+/** A device's hold on the core. */
+export class DeviceConnection implements Connection {
+  readonly #live: LiveConnection;
+  readonly #parts: ConnectionParts;
+  #participant: Participant;
+
+  constructor(live: LiveConnection, participant: Participant, parts: ConnectionParts) {
+    this.#live = live;
+    this.#participant = participant;
+    this.#parts = parts;
+  }
+
+  get participant(): Participant {
+    const { directory, switchboard } = this.#parts;
+    if (switchboard.isLive(this.#live)) {
+      this.#participant = directory.participants.get(this.#participant.id) ?? this.#participant;
+    }
+    return this.#participant;
+  }
+
+  publish(streams: readonly PublishedStream[]): void {
+    this.#whileLive((participant) => this.#parts.switchboard.publish(this.#live, participant, streams));
+  }
+
+  signallingLost(): void {
+    this.#whileLive((participant) => {
+      if (this.#live.signallingLost) return;
+      this.#live.signallingLost = true;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit('signallingLost', event);
+    });
+  }
+
+  signallingResumed(): void {
+    this.#live.signallingLost = false;
+  }
+
+  dtmf(digit: string, durationMs: number): void {
+    this.#whileLive((participant) => {
+      if (!DTMF_DIGIT.test(digit)) return;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit('dtmf', { ...event, digit, durationMs });
+    });
+  }
+
+  saveResumePoint(point: ResumePoint): void {
+    this.#whileLive((participant) => {
+      this.#parts.resumePoints.save(participant.id, this.#live.device.info.externalId, point);
+    });
+  }
+
+  end(reason: EndReason): void {
+    this.#whileLive((participant) => {
+      if (!mayResume(reason)) {
+        this.#parts.resumePoints.forget(participant.id, this.#live.device.info.externalId);
+      }
+      this.#parts.switchboard.drop(participant, reason);
+    });
+  }
+
+  #whileLive(act: (participant: Participant) => void): void {
+    const participant = this.participant;
+    if (this.#parts.switchboard.isLive(this.#live)) act(participant);
+  }
+}

@@ -1,0 +1,187 @@
+import { v7 as uuid } from 'uuid';
+import { AccountTable } from './account-table.js';
+import type { Clock } from './clock.js';
+import type { CoreStore } from './core-store.js';
+import type { NewParticipant } from './core.js';
+import { PatchbayError } from './errors.js';
+import type { Limits } from './limits.js';
+import { checkNewParticipant, checkTag, keptSubscriptions, orderedMediaTypes } from './rules.js';
+import type { Participant, Session, Subscriptions } from './types.js';
+
+/**
+ * All sessions and participants, and who is in which session. Every change goes to the store too.
+ * Ids are time-ordered UUIDs (RFC 9562 section 5.7), so that listings go by age.
+ */
+export class Directory {
+  readonly sessions = new AccountTable<Session>();
+  readonly participants = new AccountTable<Participant>();
+  readonly #members = new Map<string, Set<string>>();
+  readonly #store: CoreStore;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+
+  constructor({ store, clock, limits }: { store: CoreStore; clock: Clock; limits: Limits }) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  restore(sessions: readonly Session[], participants: readonly Participant[]): void {
+    for (const session of sessions) this.sessions.set(session);
+    for (const participant of participants) this.#place(participant);
+  }
+
+  createSession(accountId: string, tag: string | undefined): Session {
+    checkTag(tag, this.#limits);
+    if (this.sessions.countOf(accountId) >= this.#limits.sessionsPerAccount) throw tooMany('sessions');
+    const createdAt = this.#clock.now();
+    const session: Session = {
+      id: uuid(),
+      accountId,
+      ...(tag === undefined ? {} : { tag }),
+      createdAt,
+      expiresAt: createdAt + this.#limits.sessionLifetimeMs,
+    };
+    this.sessions.set(session);
+    this.#store.saveSession(session);
+    return session;
+  }
+
+  createParticipant(accountId: string, options: NewParticipant): Participant {
+    checkNewParticipant(options, this.#limits);
+    if (this.participants.countOf(accountId) >= this.#limits.participantsPerAccount) {
+      throw tooMany('participants');
+    }
+    const { tag, callbackUrl, publishPermissions = [], deviceApiVersion = 'V3' } = options;
+    const createdAt = this.#clock.now();
+    const participant: Participant = {
+      id: uuid(),
+      accountId,
+      publishPermissions: orderedMediaTypes(publishPermissions),
+      deviceApiVersion,
+      ...(tag === undefined ? {} : { tag }),
+      ...(callbackUrl === undefined ? {} : { callbackUrl }),
+      subscriptions: {},
+      createdAt,
+      expiresAt: createdAt + this.#limits.participantLifetimeMs,
+    };
+    this.#keep(participant);
+    return participant;
+  }
+
+  /** @throws PatchbayError SESSION_NOT_FOUND, also when it is another account's */
+  session(accountId: string, sessionId: string): Session {
+    const session = this.sessions.get(sessionId);
+    if (session?.accountId !== accountId) {
+      throw new PatchbayError('PATCHBAY_SESSION_NOT_FOUND', 'There is no such session.');
+    }
+    return session;
+  }
+
+  /** @throws PatchbayError PARTICIPANT_NOT_FOUND, also when it is another account's */
+  participant(accountId: string, participantId: string): Participant {
+    const participant = this.participants.get(participantId);
+    if (participant?.accountId !== accountId) {
+      throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
+    }
+    return participant;
+  }
+
+  /** @throws PatchbayError SESSION_NOT_FOUND, PARTICIPANT_NOT_FOUND, NOT_A_MEMBER */
+  member(accountId: string, sessionId: string, participantId: string): Participant {
+    this.session(accountId, sessionId);
+    const participant = this.participant(accountId, participantId);
+    if (participant.sessionId !== sessionId) {
+      throw new PatchbayError('PATCHBAY_NOT_A_MEMBER', 'The participant is not in this session.');
+    }
+    return participant;
+  }
+
+  members(sessionId: string): readonly Participant[] {
+    const ids = [...(this.#members.get(sessionId) ?? [])];
+    return ids.flatMap((id) => this.participants.get(id) ?? []);
+  }
+
+  /**
+   * Puts a participant into a session. One that is a member already stays, with its own subscriptions unless
+   * others are given.
+   * @throws PatchbayError IN_OTHER_SESSION, SESSION_FULL, BAD_REQUEST
+   */
+  join(session: Session, participant: Participant, subscriptions?: Subscriptions): Participant {
+    if (participant.sessionId !== undefined && participant.sessionId !== session.id) {
+      throw new PatchbayError(
+        'PATCHBAY_IN_OTHER_SESSION',
+        'The participant is in another session: remove it from there first.',
+      );
+    }
+    const { membersPerSession } = this.#limits;
+    const isNew = participant.sessionId === undefined;
+    if (isNew && (this.#members.get(session.id)?.size ?? 0) >= membersPerSession) {
+      throw new PatchbayError(
+        'PATCHBAY_SESSION_FULL',
+        `The session is full: it holds at most ${membersPerSession} participants.`,
+      );
+    }
+    return this.#keep({
+      ...participant,
+      sessionId: session.id,
+      subscriptions: subscriptions
+        ? keptSubscriptions(subscriptions, session.id, this.#limits)
+        : participant.subscriptions,
+    });
+  }
+
+  /** Takes a participant out of its session, and its subscriptions from it. */
+  leave(participant: Participant): Participant {
+    const { sessionId, ...rest } = participant;
+    if (sessionId !== undefined) this.#dropMember(sessionId, participant.id);
+    return this.#keep({ ...rest, subscriptions: {} });
+  }
+
+  /** @throws PatchbayError BAD_REQUEST */
+  setSubscriptions(sessionId: string, member: Participant, subscriptions: Subscriptions): Participant {
+    return this.#keep({
+      ...member,
+      subscriptions: keptSubscriptions(subscriptions, sessionId, this.#limits),
+    });
+  }
+
+  /** Deletes a session; its members go on without one. */
+  deleteSession(session: Session): void {
+    for (const member of this.members(session.id)) this.leave(member);
+    this.sessions.delete(session);
+    this.#store.deleteSession(session.id);
+  }
+
+  deleteParticipant(participant: Participant): void {
+    if (participant.sessionId !== undefined) this.#dropMember(participant.sessionId, participant.id);
+    this.participants.delete(participant);
+    this.#store.deleteParticipant(participant.id);
+  }
+
+  #keep(participant: Participant): Participant {
+    this.#place(participant);
+    this.#store.saveParticipant(participant);
+    return participant;
+  }
+
+  #place(participant: Participant): void {
+    this.participants.set(participant);
+    if (participant.sessionId === undefined) return;
+    const members = this.#members.get(participant.sessionId) ?? new Set();
+    this.#members.set(participant.sessionId, members.add(participant.id));
+  }
+
+  #dropMember(sessionId: string, participantId: string): void {
+    const members = this.#members.get(sessionId);
+    members?.delete(participantId);
+    if (members?.size === 0) this.#members.delete(sessionId);
+  }
+}
+
+function tooMany(what: string): PatchbayError {
+  return new PatchbayError(
+    'PATCHBAY_TOO_MANY_REQUESTS',
+    `The account has too many ${what}: delete some first.`,
+  );
+}

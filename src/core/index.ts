@@ -1,0 +1,21 @@
+export { type Clock, systemClock, type Timer } from './clock.js';
+export type { CoreStore, StoredResumePoint, StoredState } from './core-store.js';
+export type {
+  ConnectedDevice,
+  Core,
+  CoreCounts,
+  CoreEvents,
+  DeviceEvent,
+  DeviceGate,
+  ListOptions,
+  NewParticipant,
+  Page,
+  SessionControl,
+} from './core.js';
+export { deliveries, type Member } from './deliveries.js';
+export { type ErrorCode, PatchbayError } from './errors.js';
+export { DEFAULT_LIMITS, type Limits } from './limits.js';
+export type { CoreLog } from './log.js';
+export { MemoryStore } from './memory-store.js';
+export { type CoreOptions, createCore } from './session-core.js';
+export type * from './types.js';

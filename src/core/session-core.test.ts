@@ -1,0 +1,314 @@
+import { describe, expect, it } from 'vitest';
+import type { ErrorCode } from './errors.js';
+import { MemoryStore } from './memory-store.js';
+import {
+  ACCOUNT,
+  connectTalking,
+  coreForTests,
+  FakeClock,
+  FakeDevice,
+  newParticipant,
+} from './testing/index.js';
+
+const NINE_HOURS_MS = 9 * 3_600_000;
+
+function codeOf(act: () => unknown): ErrorCode | undefined {
+  try {
+    act();
+  } catch (error) {
+    return (error as { code: ErrorCode }).code;
+  }
+  return undefined;
+}
+
+/** A session with two members that hear each other. */
+function conversation(options?: Parameters<typeof coreForTests>[0]) {
+  const { core, clock } = coreForTests(options);
+  const session = core.createSession(ACCOUNT, {}).id;
+  const [ann, bob] = [newParticipant(core), newParticipant(core)];
+  core.addToSession(ACCOUNT, session, ann, { sessionId: session });
+  core.addToSession(ACCOUNT, session, bob, { sessionId: session });
+  return { core, clock, session, ann, bob };
+}
+
+describe('membership', () => {
+  it('refuses the 21st participant and names the limit', () => {
+    const { core } = coreForTests();
+    const session = core.createSession(ACCOUNT, {}).id;
+    for (let i = 0; i < 20; i += 1) core.addToSession(ACCOUNT, session, newParticipant(core));
+    const last = newParticipant(core);
+    expect(codeOf(() => core.addToSession(ACCOUNT, session, last))).toBe('PATCHBAY_SESSION_FULL');
+    expect(() => core.addToSession(ACCOUNT, session, last)).toThrow('20');
+    expect(core.participant(ACCOUNT, last).sessionId).toBeUndefined();
+  });
+
+  it('lets a member of a full session be added again', () => {
+    const { core } = coreForTests();
+    const session = core.createSession(ACCOUNT, {}).id;
+    const members = Array.from({ length: 20 }, () => newParticipant(core));
+    for (const member of members) core.addToSession(ACCOUNT, session, member);
+    core.addToSession(ACCOUNT, session, members[0]!, { sessionId: session });
+    expect(core.subscriptions(ACCOUNT, session, members[0]!)).toEqual({ sessionId: session });
+    expect(core.members(ACCOUNT, session)).toHaveLength(20);
+  });
+
+  it('keeps the subscriptions of a member that is added again without any', () => {
+    const { core, session, ann } = conversation();
+    core.addToSession(ACCOUNT, session, ann);
+    expect(core.subscriptions(ACCOUNT, session, ann)).toEqual({ sessionId: session });
+  });
+
+  it('allows one session at a time', () => {
+    const { core, session, ann } = conversation();
+    const other = core.createSession(ACCOUNT, {}).id;
+    expect(codeOf(() => core.addToSession(ACCOUNT, other, ann))).toBe('PATCHBAY_IN_OTHER_SESSION');
+    core.removeFromSession(ACCOUNT, session, ann);
+    core.addToSession(ACCOUNT, other, ann);
+    expect(core.participant(ACCOUNT, ann).sessionId).toBe(other);
+  });
+
+  it('forgets subscriptions with the membership', () => {
+    const { core, session, ann } = conversation();
+    core.removeFromSession(ACCOUNT, session, ann);
+    core.addToSession(ACCOUNT, session, ann);
+    expect(core.subscriptions(ACCOUNT, session, ann)).toEqual({});
+  });
+
+  it('knows nothing of the sessions and participants of other accounts', () => {
+    const { core, session, ann } = conversation();
+    expect(codeOf(() => core.session('other', session))).toBe('PATCHBAY_SESSION_NOT_FOUND');
+    expect(codeOf(() => core.participant('other', ann))).toBe('PATCHBAY_PARTICIPANT_NOT_FOUND');
+    const stranger = core.createParticipant('other', {}).participant.id;
+    expect(codeOf(() => core.addToSession(ACCOUNT, session, stranger))).toBe(
+      'PATCHBAY_PARTICIPANT_NOT_FOUND',
+    );
+  });
+
+  it('refuses subscriptions of who is no member', () => {
+    const { core, session } = conversation();
+    const outsider = newParticipant(core);
+    expect(codeOf(() => core.subscriptions(ACCOUNT, session, outsider))).toBe('PATCHBAY_NOT_A_MEMBER');
+  });
+});
+
+describe('properties', () => {
+  it('takes tags of 50 characters and no longer', () => {
+    const { core } = coreForTests();
+    const tag = '\u{1F4DE}'.repeat(50);
+    expect(core.createSession(ACCOUNT, { tag }).tag).toBe(tag);
+    expect(codeOf(() => core.createSession(ACCOUNT, { tag: `${tag}x` }))).toBe('PATCHBAY_BAD_REQUEST');
+    expect(codeOf(() => core.createParticipant(ACCOUNT, { tag: `${tag}x` }))).toBe('PATCHBAY_BAD_REQUEST');
+  });
+
+  it('calls back by http and https only', () => {
+    const { core } = coreForTests();
+    const refused = ['ftp://example.com', 'file:///etc/passwd', 'nonsense', ''];
+    for (const callbackUrl of refused) {
+      expect(codeOf(() => core.createParticipant(ACCOUNT, { callbackUrl }))).toBe('PATCHBAY_BAD_REQUEST');
+    }
+    const callbackUrl = 'http://127.0.0.1:9/hook';
+    expect(core.createParticipant(ACCOUNT, { callbackUrl }).participant.callbackUrl).toBe(callbackUrl);
+  });
+
+  it('refuses subscriptions that name another session', () => {
+    const { core, session, ann } = conversation();
+    const setOther = () => core.setSubscriptions(ACCOUNT, session, ann, { sessionId: 'other' });
+    expect(codeOf(setOther)).toBe('PATCHBAY_BAD_REQUEST');
+  });
+});
+
+describe('listing', () => {
+  it('pages by age, and goes on after the cursor was deleted', () => {
+    const { core } = coreForTests();
+    const ids = Array.from({ length: 5 }, () => core.createSession(ACCOUNT, {}).id);
+    const first = core.sessions(ACCOUNT, { limit: 2 });
+    expect(first.items.map((item) => item.id)).toEqual(ids.slice(0, 2));
+    core.deleteSession(ACCOUNT, first.next!);
+    const second = core.sessions(ACCOUNT, { limit: 3, cursor: first.next! });
+    expect(second.items.map((item) => item.id)).toEqual(ids.slice(2));
+    expect(second.next).toBeUndefined();
+  });
+
+  it('filters by tag and keeps accounts apart', () => {
+    const { core } = coreForTests();
+    core.createParticipant(ACCOUNT, { tag: 'a' });
+    core.createParticipant(ACCOUNT, { tag: 'b' });
+    core.createParticipant('other', { tag: 'b' });
+    expect(core.participants(ACCOUNT, { tag: 'b' }).items).toHaveLength(1);
+    expect(core.participants(ACCOUNT, {}).items).toHaveLength(2);
+  });
+
+  it('refuses a limit out of range', () => {
+    const { core } = coreForTests();
+    for (const limit of [0, 1_001, 1.5, Number.NaN]) {
+      expect(codeOf(() => core.sessions(ACCOUNT, { limit }))).toBe('PATCHBAY_BAD_REQUEST');
+    }
+  });
+});
+
+describe('devices', () => {
+  it('hear each other, and not themselves', () => {
+    const { core, ann, bob } = conversation();
+    const a = connectTalking(core, ann);
+    const b = connectTalking(core, bob);
+    expect(a.device.receiving).toEqual([bob]);
+    expect(b.device.receiving).toEqual([ann]);
+    expect(b.device.deliveries[0]).toEqual([{ streamId: ann, mediaTypes: ['AUDIO'], participantId: ann }]);
+  });
+
+  it('are told only what changes for them', () => {
+    const { core, session, ann, bob } = conversation();
+    const a = connectTalking(core, ann);
+    const b = connectTalking(core, bob);
+    b.connection.publish([{ streamId: bob, mediaTypes: ['AUDIO'] }]);
+    core.setSubscriptions(ACCOUNT, session, ann, { participants: [{ participantId: bob }] });
+    expect(a.device.deliveries).toHaveLength(1);
+    core.setSubscriptions(ACCOUNT, session, ann, {});
+    expect(a.device.receiving).toEqual([]);
+    expect(a.device.deliveries).toHaveLength(2);
+    expect(b.device.deliveries).toHaveLength(1);
+  });
+
+  it('publish no more than the participant is permitted', () => {
+    const { core } = coreForTests();
+    const { participant } = core.createParticipant(ACCOUNT, { publishPermissions: ['AUDIO'] });
+    const connection = core.connect(participant.id, new FakeDevice('d'), { replace: false });
+    connection.publish([
+      { streamId: 'camera', mediaTypes: ['VIDEO', 'AUDIO'] },
+      { streamId: 'screen', mediaTypes: ['VIDEO'] },
+    ]);
+    expect(core.device(ACCOUNT, participant.id)?.streams).toEqual([
+      { streamId: 'camera', mediaTypes: ['AUDIO'] },
+    ]);
+  });
+
+  it('stay connected when moved from session to session', () => {
+    const { core, session, ann, bob } = conversation();
+    const a = connectTalking(core, ann);
+    const b = connectTalking(core, bob);
+    core.removeFromSession(ACCOUNT, session, ann);
+    expect([a.device.receiving, b.device.receiving]).toEqual([[], []]);
+    const other = core.createSession(ACCOUNT, {}).id;
+    core.addToSession(ACCOUNT, other, ann, { sessionId: other });
+    expect(a.device.closed).toEqual([]);
+    core.removeFromSession(ACCOUNT, session, bob);
+    core.addToSession(ACCOUNT, other, bob, { sessionId: other });
+    expect([a.device.receiving, b.device.receiving]).toEqual([[bob], [ann]]);
+  });
+
+  it('take the place of another device only when told to', () => {
+    const { core, ann } = conversation();
+    const first = connectTalking(core, ann).device;
+    const second = new FakeDevice('second');
+    expect(codeOf(() => core.connect(ann, second, { replace: false }))).toBe('PATCHBAY_ALREADY_CONNECTED');
+    core.connect(ann, second, { replace: true });
+    expect(first.closed).toEqual(['replaced']);
+    expect(core.connectedDevice(ann)?.id).toBe('second');
+  });
+
+  it('may be disconnected without deleting the participant', () => {
+    const { core, ann } = conversation();
+    const { device } = connectTalking(core, ann);
+    core.disconnectDevice(ACCOUNT, ann);
+    expect(device.closed).toEqual(['disconnected']);
+    expect(codeOf(() => core.disconnectDevice(ACCOUNT, ann))).toBe('PATCHBAY_DEVICE_NOT_FOUND');
+    connectTalking(core, ann);
+    expect(core.device(ACCOUNT, ann)).toBeDefined();
+  });
+
+  it('that failed or are gone disturb nobody', () => {
+    const { core, ann, bob } = conversation();
+    const broken = new FakeDevice('broken');
+    broken.deliver = () => {
+      throw new Error('broken');
+    };
+    core.connect(ann, broken, { replace: false });
+    const b = connectTalking(core, bob);
+    b.connection.end('left');
+    b.connection.publish([{ streamId: 'late', mediaTypes: ['AUDIO'] }]);
+    b.connection.end('error');
+    expect(core.device(ACCOUNT, bob)).toBeUndefined();
+    expect(core.device(ACCOUNT, ann)?.delivery).toEqual([]);
+  });
+});
+
+describe('the end', () => {
+  it('of a session disconnects its members and leaves them without one', () => {
+    const { core, session, ann, bob } = conversation();
+    const devices = [connectTalking(core, ann).device, connectTalking(core, bob).device];
+    const told = devices.map((device) => device.deliveries.length);
+    core.deleteSession(ACCOUNT, session);
+    expect(devices.map((device) => device.closed)).toEqual([['session-deleted'], ['session-deleted']]);
+    expect(devices.map((device) => device.deliveries.length)).toEqual(told);
+    expect(core.participant(ACCOUNT, ann)).not.toHaveProperty('sessionId');
+    expect(core.participant(ACCOUNT, ann).subscriptions).toEqual({});
+    expect(codeOf(() => core.session(ACCOUNT, session))).toBe('PATCHBAY_SESSION_NOT_FOUND');
+  });
+
+  it('of a participant disconnects it and takes its streams from the others', () => {
+    const { core, ann, bob } = conversation();
+    const a = connectTalking(core, ann).device;
+    const b = connectTalking(core, bob).device;
+    core.deleteParticipant(ACCOUNT, ann);
+    expect(a.closed).toEqual(['participant-deleted']);
+    expect(b.receiving).toEqual([]);
+    expect(codeOf(() => core.participant(ACCOUNT, ann))).toBe('PATCHBAY_PARTICIPANT_NOT_FOUND');
+  });
+
+  it('comes nine hours after the making', () => {
+    const { core, clock, session, ann } = conversation();
+    const { device } = connectTalking(core, ann);
+    clock.advance(NINE_HOURS_MS - 1);
+    expect(core.counts()).toEqual({ sessions: 1, participants: 2, browsers: 1, phones: 0 });
+    clock.advance(1);
+    expect(device.closed).toEqual(['expired']);
+    expect(core.counts()).toEqual({ sessions: 0, participants: 0, browsers: 0, phones: 0 });
+    expect(codeOf(() => core.session(ACCOUNT, session))).toBe('PATCHBAY_SESSION_NOT_FOUND');
+    expect(clock.pending).toBe(0);
+  });
+
+  it('may come later than a timer can wait', () => {
+    const fortyDays = 40 * 24 * 3_600_000;
+    const { core, clock } = conversation({
+      limits: { sessionLifetimeMs: fortyDays, participantLifetimeMs: fortyDays },
+    });
+    clock.advance(fortyDays - 1);
+    expect(core.counts()).toMatchObject({ sessions: 1, participants: 2 });
+    clock.advance(1);
+    expect(core.counts()).toMatchObject({ sessions: 0, participants: 0 });
+  });
+
+  it('of the core refuses new devices, then ends the present ones', async () => {
+    const { core, ann, bob } = conversation();
+    const { device } = connectTalking(core, ann);
+    core.drain();
+    expect(codeOf(() => connectTalking(core, bob))).toBe('PATCHBAY_SHUTTING_DOWN');
+    expect(device.closed).toEqual([]);
+    await core.stop();
+    expect(device.closed).toEqual(['shutdown']);
+  });
+});
+
+describe('a restart', () => {
+  it('keeps sessions, memberships, subscriptions and tokens', () => {
+    const store = new MemoryStore();
+    const { core, session, ann, bob } = conversation({ store });
+    const { token, participant } = core.createParticipant(ACCOUNT, { tag: 'phone' });
+    core.setSubscriptions(ACCOUNT, session, bob, { participants: [{ participantId: ann }] });
+    const again = coreForTests({ store }).core;
+    expect(again.session(ACCOUNT, session)).toEqual(core.session(ACCOUNT, session));
+    expect(again.members(ACCOUNT, session)).toEqual(core.members(ACCOUNT, session));
+    expect(again.authenticate(token)).toEqual(participant);
+    connectTalking(again, ann);
+    expect(connectTalking(again, bob).device.receiving).toEqual([ann]);
+  });
+
+  it('deletes what expired meanwhile', () => {
+    const store = new MemoryStore();
+    const { clock } = conversation({ store });
+    const later = new FakeClock(clock.now() + NINE_HOURS_MS);
+    const again = coreForTests({ store, clock: later });
+    later.advance(0);
+    expect(again.core.counts()).toMatchObject({ sessions: 0, participants: 0 });
+  });
+});

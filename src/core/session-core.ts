@@ -1,0 +1,277 @@
+import { type Clock, systemClock } from './clock.js';
+import type { CoreStore } from './core-store.js';
+import type {
+  ConnectedDevice,
+  Core,
+  CoreCounts,
+  CoreEvents,
+  ListOptions,
+  NewParticipant,
+  Page,
+} from './core.js';
+import { DeviceConnection } from './device-connection.js';
+import { Directory } from './directory.js';
+import { PatchbayError } from './errors.js';
+import { EventHub } from './event-hub.js';
+import { Lifetimes } from './lifetimes.js';
+import { DEFAULT_LIMITS, type Limits } from './limits.js';
+import type { CoreLog } from './log.js';
+import { mayResume, ResumePoints } from './resume-points.js';
+import { Switchboard } from './switchboard.js';
+import { Tokens } from './tokens.js';
+import type {
+  Connection,
+  Device,
+  DeviceInfo,
+  EndReason,
+  Participant,
+  ResumePoint,
+  Session,
+  Subscriptions,
+} from './types.js';
+
+/** What a core is made of. */
+export interface CoreOptions {
+  /** At least 32 bytes; signs the participants' tokens. */
+  readonly tokenSecret: string;
+  readonly store: CoreStore;
+  readonly clock?: Clock;
+  /** Those that differ from `DEFAULT_LIMITS`. */
+  readonly limits?: Partial<Limits>;
+  readonly log: CoreLog;
+}
+
+/**
+ * Starts a core with what its store has kept; what expired meanwhile is deleted.
+ * @throws RangeError when the token secret is too short
+ */
+export function createCore(options: CoreOptions): Core {
+  return new SessionCore(options);
+}
+
+/** Puts the rules of the directory and the devices of the switchboard under the two faces of the core. */
+class SessionCore implements Core {
+  readonly #store: CoreStore;
+  readonly #tokens: Tokens;
+  readonly #events: EventHub<CoreEvents>;
+  readonly #directory: Directory;
+  readonly #switchboard: Switchboard;
+  readonly #resumePoints: ResumePoints;
+  readonly #sessionLives: Lifetimes;
+  readonly #participantLives: Lifetimes;
+  #draining = false;
+
+  constructor({ tokenSecret, store, clock = systemClock, limits: changed, log }: CoreOptions) {
+    const limits = { ...DEFAULT_LIMITS, ...changed };
+    this.#store = store;
+    this.#tokens = new Tokens(tokenSecret, clock);
+    this.#events = new EventHub(log);
+    this.#directory = new Directory({ store, clock, limits });
+    this.#switchboard = new Switchboard({
+      directory: this.#directory,
+      events: this.#events,
+      clock,
+      limits,
+      log,
+    });
+    this.#resumePoints = new ResumePoints(store);
+    this.#sessionLives = new Lifetimes(clock, (id) => this.#endSession(id, 'expired'));
+    this.#participantLives = new Lifetimes(clock, (id) => this.#endParticipant(id, 'expired'));
+    this.#restore();
+  }
+
+  #restore(): void {
+    const { sessions, participants, resumePoints } = this.#store.load();
+    this.#directory.restore(sessions, participants);
+    this.#resumePoints.restore(resumePoints);
+    for (const { id, expiresAt } of sessions) this.#sessionLives.start(id, expiresAt);
+    for (const { id, expiresAt } of participants) this.#participantLives.start(id, expiresAt);
+  }
+
+  on<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void {
+    this.#events.on(event, listener);
+  }
+
+  off<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void {
+    this.#events.off(event, listener);
+  }
+
+  counts(): CoreCounts {
+    return {
+      sessions: this.#directory.sessions.size,
+      participants: this.#directory.participants.size,
+      ...this.#switchboard.counts(),
+    };
+  }
+
+  createSession(accountId: string, { tag }: { readonly tag?: string }): Session {
+    const session = this.#directory.createSession(accountId, tag);
+    this.#sessionLives.start(session.id, session.expiresAt);
+    return session;
+  }
+
+  session(accountId: string, sessionId: string): Session {
+    return this.#directory.session(accountId, sessionId);
+  }
+
+  sessions(accountId: string, options: ListOptions): Page<Session> {
+    return this.#directory.sessions.page(accountId, options);
+  }
+
+  deleteSession(accountId: string, sessionId: string): void {
+    this.#endSession(this.#directory.session(accountId, sessionId).id, 'session-deleted');
+  }
+
+  createParticipant(
+    accountId: string,
+    options: NewParticipant,
+  ): { readonly participant: Participant; readonly token: string } {
+    const participant = this.#directory.createParticipant(accountId, options);
+    this.#participantLives.start(participant.id, participant.expiresAt);
+    return { participant, token: this.#tokens.issue(participant) };
+  }
+
+  participant(accountId: string, participantId: string): Participant {
+    return this.#directory.participant(accountId, participantId);
+  }
+
+  participants(accountId: string, options: ListOptions): Page<Participant> {
+    return this.#directory.participants.page(accountId, options);
+  }
+
+  deleteParticipant(accountId: string, participantId: string): void {
+    this.#endParticipant(this.#directory.participant(accountId, participantId).id, 'participant-deleted');
+  }
+
+  members(accountId: string, sessionId: string): readonly Participant[] {
+    return this.#directory.members(this.#directory.session(accountId, sessionId).id);
+  }
+
+  addToSession(
+    accountId: string,
+    sessionId: string,
+    participantId: string,
+    subscriptions?: Subscriptions,
+  ): void {
+    const session = this.#directory.session(accountId, sessionId);
+    const before = this.#directory.participant(accountId, participantId);
+    const after = this.#directory.join(session, before, subscriptions);
+    if (before.sessionId === undefined) this.#switchboard.moved(after, undefined);
+    else this.#switchboard.resubscribed(after);
+  }
+
+  removeFromSession(accountId: string, sessionId: string, participantId: string): void {
+    const member = this.#directory.member(accountId, sessionId, participantId);
+    this.#switchboard.moved(this.#directory.leave(member), sessionId);
+  }
+
+  subscriptions(accountId: string, sessionId: string, participantId: string): Subscriptions {
+    return this.#directory.member(accountId, sessionId, participantId).subscriptions;
+  }
+
+  setSubscriptions(
+    accountId: string,
+    sessionId: string,
+    participantId: string,
+    subscriptions: Subscriptions,
+  ): void {
+    const member = this.#directory.member(accountId, sessionId, participantId);
+    this.#switchboard.resubscribed(this.#directory.setSubscriptions(sessionId, member, subscriptions));
+  }
+
+  device(accountId: string, participantId: string): ConnectedDevice | undefined {
+    const live = this.#switchboard.get(this.#directory.participant(accountId, participantId).id);
+    return live && { info: live.device.info, connectedAt: live.connectedAt, ...live.media() };
+  }
+
+  disconnectDevice(accountId: string, participantId: string): void {
+    const participant = this.#directory.participant(accountId, participantId);
+    if (!this.#switchboard.get(participant.id)) {
+      throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no device connected.');
+    }
+    this.#closeDevices([participant], 'disconnected');
+  }
+
+  flush(): Promise<void> {
+    return this.#store.flush();
+  }
+
+  authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant {
+    const ignoreExpiry = options?.ignoreExpiry ?? false;
+    const { accountId, participantId } = this.#tokens.verify(token, { ignoreExpiry });
+    return this.#directory.participant(accountId, participantId);
+  }
+
+  connect(participantId: string, device: Device, { replace }: { readonly replace: boolean }): Connection {
+    if (this.#draining) {
+      throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is going down.');
+    }
+    const participant = this.#directory.participants.get(participantId);
+    if (!participant) {
+      throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
+    }
+    if (this.#switchboard.get(participantId)) {
+      if (!replace) {
+        throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant has a device connected.');
+      }
+      this.#closeDevices([participant], 'replaced');
+    }
+    const live = this.#switchboard.connect(participant, device);
+    return new DeviceConnection(live, participant, {
+      directory: this.#directory,
+      switchboard: this.#switchboard,
+      resumePoints: this.#resumePoints,
+      events: this.#events,
+    });
+  }
+
+  connectedDevice(participantId: string): DeviceInfo | undefined {
+    return this.#switchboard.get(participantId)?.device.info;
+  }
+
+  resumePoint(participantId: string, externalId: string): ResumePoint | undefined {
+    return this.#resumePoints.get(participantId, externalId);
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  async stop(): Promise<void> {
+    this.drain();
+    this.#sessionLives.stop();
+    this.#participantLives.stop();
+    const connected = this.#switchboard
+      .participantIds()
+      .flatMap((id) => this.#directory.participants.get(id) ?? []);
+    this.#closeDevices(connected, 'shutdown');
+    await this.#store.flush();
+  }
+
+  #endSession(sessionId: string, reason: EndReason): void {
+    const session = this.#directory.sessions.get(sessionId);
+    if (!session) return;
+    this.#sessionLives.cancel(sessionId);
+    this.#closeDevices(this.#directory.members(sessionId), reason);
+    this.#directory.deleteSession(session);
+  }
+
+  #endParticipant(participantId: string, reason: EndReason): void {
+    const participant = this.#directory.participants.get(participantId);
+    if (!participant) return;
+    this.#participantLives.cancel(participantId);
+    this.#closeDevices([participant], reason);
+    this.#resumePoints.forgetAll(participantId);
+    this.#directory.deleteParticipant(participant);
+  }
+
+  #closeDevices(participants: readonly Participant[], reason: EndReason): void {
+    if (!mayResume(reason)) {
+      for (const { id } of participants) {
+        const externalId = this.connectedDevice(id)?.externalId;
+        if (externalId !== undefined) this.#resumePoints.forget(id, externalId);
+      }
+    }
+    this.#switchboard.close(participants, reason);
+  }
+}

@@ -1,0 +1,160 @@
+import type { Clock } from './clock.js';
+import type { CoreEvents, DeviceEvent } from './core.js';
+import { deliveryFor } from './deliveries.js';
+import type { Directory } from './directory.js';
+import type { EventHub } from './event-hub.js';
+import type { Limits } from './limits.js';
+import { LiveConnection } from './live-connection.js';
+import type { CoreLog } from './log.js';
+import type { DeliveredStream, Device, EndReason, Participant, PublishedStream } from './types.js';
+
+/** The connected devices, each told what it receives whenever that changes. */
+export class Switchboard {
+  readonly #live = new Map<string, LiveConnection>();
+  readonly #directory: Directory;
+  readonly #events: EventHub<CoreEvents>;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #log: CoreLog;
+  #publishedSoFar = 0;
+
+  constructor(parts: {
+    directory: Directory;
+    events: EventHub<CoreEvents>;
+    clock: Clock;
+    limits: Limits;
+    log: CoreLog;
+  }) {
+    this.#directory = parts.directory;
+    this.#events = parts.events;
+    this.#clock = parts.clock;
+    this.#limits = parts.limits;
+    this.#log = parts.log;
+  }
+
+  counts(): { readonly browsers: number; readonly phones: number } {
+    let browsers = 0;
+    for (const { device } of this.#live.values()) if (device.info.kind === 'browser') browsers += 1;
+    return { browsers, phones: this.#live.size - browsers };
+  }
+
+  get(participantId: string): LiveConnection | undefined {
+    return this.#live.get(participantId);
+  }
+
+  isLive(connection: LiveConnection): boolean {
+    return this.#live.get(connection.participantId) === connection;
+  }
+
+  participantIds(): readonly string[] {
+    return [...this.#live.keys()];
+  }
+
+  connect(participant: Participant, device: Device): LiveConnection {
+    const connection = new LiveConnection(participant.id, device, this.#clock.now());
+    this.#live.set(participant.id, connection);
+    this.#refresh(participant.sessionId);
+    this.#events.emit('connected', this.event(connection, participant));
+    return connection;
+  }
+
+  publish(connection: LiveConnection, participant: Participant, streams: readonly PublishedStream[]): void {
+    const { streamsPerDevice } = this.#limits;
+    if (streams.length > streamsPerDevice) {
+      this.#log.warn(
+        { participantId: participant.id, dropped: streams.length - streamsPerDevice },
+        'a device publishes more streams than it may',
+      );
+    }
+    const changed = connection.publish(
+      streams.slice(0, streamsPerDevice),
+      participant.publishPermissions,
+      () => this.#publishedSoFar++,
+    );
+    if (changed) this.#refresh(participant.sessionId);
+  }
+
+  /** Ends connections that the core wants gone, together, so that none hears of the others' going. */
+  close(participants: readonly Participant[], reason: EndReason): void {
+    const ended = participants.flatMap((participant) => this.#take(participant) ?? []);
+    for (const { connection } of ended) this.#guard('close', () => connection.device.close(reason));
+    for (const sessionId of new Set(participants.map((participant) => participant.sessionId))) {
+      this.#refresh(sessionId);
+    }
+    for (const { event } of ended) this.#events.emit('left', { ...event, reason });
+  }
+
+  /** Takes note that a device is gone by itself. */
+  drop(participant: Participant, reason: EndReason): void {
+    const ended = this.#take(participant);
+    this.#refresh(participant.sessionId);
+    if (ended) this.#events.emit('left', { ...ended.event, reason });
+  }
+
+  /** A participant has come into a session, or gone out of the one it was in. */
+  moved(participant: Participant, oldSessionId: string | undefined): void {
+    this.#refresh(oldSessionId);
+    this.#refresh(participant.sessionId);
+    this.#refreshMember(participant.id);
+    const connection = this.#live.get(participant.id);
+    if (connection) this.#events.emit('moved', this.event(connection, participant));
+  }
+
+  /** A participant has other subscriptions; its session is the same. */
+  resubscribed(participant: Participant): void {
+    this.#refreshMember(participant.id);
+  }
+
+  event(connection: LiveConnection, participant: Participant): DeviceEvent {
+    const session =
+      participant.sessionId === undefined ? undefined : this.#directory.sessions.get(participant.sessionId);
+    return {
+      at: this.#clock.now(),
+      device: connection.device.info,
+      participant,
+      ...(session ? { session } : {}),
+    };
+  }
+
+  #take(participant: Participant): { connection: LiveConnection; event: DeviceEvent } | undefined {
+    const connection = this.#live.get(participant.id);
+    if (!connection) return undefined;
+    const event = this.event(connection, participant);
+    this.#live.delete(participant.id);
+    return { connection, event };
+  }
+
+  /** Brings the deliveries of a session's devices up to date. */
+  #refresh(sessionId: string | undefined): void {
+    if (sessionId === undefined) return;
+    for (const member of this.#directory.members(sessionId)) this.#refreshMember(member.id);
+  }
+
+  /** Computes from the state of this very moment, since telling one device may change it for the next. */
+  #refreshMember(participantId: string): void {
+    const connection = this.#live.get(participantId);
+    const participant = this.#directory.participants.get(participantId);
+    if (!connection || !participant) return;
+    const { sessionId, subscriptions } = participant;
+    const published = sessionId === undefined ? [] : this.#published(sessionId);
+    const delivery = deliveryFor({ participantId, subscriptions }, published);
+    if (connection.redirect(delivery)) this.#guard('deliver', () => connection.device.deliver(delivery));
+  }
+
+  #published(sessionId: string): readonly DeliveredStream[] {
+    return this.#directory
+      .members(sessionId)
+      .flatMap((member) => this.#live.get(member.id)?.streams ?? [])
+      .sort((a, b) => a.order - b.order)
+      .map((live) => live.stream);
+  }
+
+  /** One device's fault must not keep the others from being told. */
+  #guard(what: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#log.error({ err: error }, `a device failed at ${what}`);
+    }
+  }
+}

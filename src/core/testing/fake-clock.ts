@@ -1,0 +1,47 @@
+import type { Clock, Timer } from '../clock.js';
+
+interface Alarm {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+/** A clock that moves only when told to. */
+export class FakeClock implements Clock {
+  #now: number;
+  readonly #alarms = new Set<Alarm>();
+
+  constructor(now = 1_700_000_000_000) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  setTimeout(callback: () => void, ms: number): Timer {
+    const alarm = { at: this.#now + ms, callback };
+    this.#alarms.add(alarm);
+    return { cancel: () => this.#alarms.delete(alarm) };
+  }
+
+  /** How many timers are waiting. */
+  get pending(): number {
+    return this.#alarms.size;
+  }
+
+  /** Moves time forward, calling back whatever is due on the way, in order. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (let alarm = this.#next(end); alarm; alarm = this.#next(end)) {
+      this.#alarms.delete(alarm);
+      this.#now = alarm.at;
+      alarm.callback();
+    }
+    this.#now = end;
+  }
+
+  #next(end: number): Alarm | undefined {
+    const due = [...this.#alarms].filter((alarm) => alarm.at <= end);
+    return due.sort((a, b) => a.at - b.at)[0];
+  }
+}

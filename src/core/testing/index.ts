@@ -1,0 +1,72 @@
+import type { Core, SessionControl } from '../core.js';
+import { createCore, type CoreOptions } from '../session-core.js';
+import { MemoryStore } from '../memory-store.js';
+import type { Connection, Delivery, Device, DeviceInfo, DeviceKind, EndReason } from '../types.js';
+import { FakeClock } from './fake-clock.js';
+
+export { FakeClock } from './fake-clock.js';
+
+export const ACCOUNT = '9900000';
+export const TOKEN_SECRET = 'a secret of more than thirty-two bytes';
+
+/** A log that nobody reads. */
+export const silentLog = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/** A core in memory with a clock that the test turns. */
+export function coreForTests(options: Partial<CoreOptions> = {}): { core: Core; clock: FakeClock } {
+  const clock = new FakeClock();
+  const core = createCore({
+    tokenSecret: TOKEN_SECRET,
+    store: new MemoryStore(),
+    clock,
+    log: silentLog,
+    ...options,
+  });
+  return { core, clock };
+}
+
+/** A device that writes down what it is told. */
+export class FakeDevice implements Device {
+  readonly info: DeviceInfo;
+  readonly deliveries: Delivery[] = [];
+  readonly closed: EndReason[] = [];
+
+  constructor(id: string, kind: DeviceKind = 'browser') {
+    this.info = { id, kind, externalId: `external-${id}`, direction: 'inbound' };
+  }
+
+  deliver(delivery: Delivery): void {
+    this.deliveries.push(delivery);
+  }
+
+  close(reason: EndReason): void {
+    this.closed.push(reason);
+  }
+
+  /** Stream ids of what it receives now. */
+  get receiving(): readonly string[] {
+    return (this.deliveries.at(-1) ?? []).map((stream) => stream.streamId);
+  }
+}
+
+/** A participant that may publish everything. */
+export function newParticipant(core: SessionControl): string {
+  const options = { publishPermissions: ['AUDIO', 'VIDEO'] } as const;
+  return core.createParticipant(ACCOUNT, options).participant.id;
+}
+
+/** Connects a fake device that publishes one audio stream named after the participant. */
+export function connectTalking(
+  core: Core,
+  participantId: string,
+): { device: FakeDevice; connection: Connection } {
+  const device = new FakeDevice(`device-${participantId}`);
+  const connection = core.connect(participantId, device, { replace: true });
+  connection.publish([{ streamId: participantId, mediaTypes: ['AUDIO'] }]);
+  return { device, connection };
+}

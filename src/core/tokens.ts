@@ -1,0 +1,77 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import jwt from 'jsonwebtoken';
+import type { Clock } from './clock.js';
+import { PatchbayError } from './errors.js';
+import type { Participant } from './types.js';
+
+/** Far above what {@link Tokens.issue} makes; longer ones are refused unread. */
+const MAX_TOKEN_LENGTH = 1_024;
+
+/** What a good token says: the participant and its account. */
+export interface TokenClaims {
+  readonly accountId: string;
+  readonly participantId: string;
+}
+
+/** Makes and checks participant tokens: JWTs signed with HS256 (RFC 7519, RFC 7518 section 3.2). */
+export class Tokens {
+  readonly #key: KeyObject;
+  readonly #clock: Clock;
+
+  /** @param secret at least 32 bytes (RFC 7518 section 3.2) */
+  constructor(secret: string, clock: Clock) {
+    if (Buffer.byteLength(secret) < 32) throw new RangeError('The token secret needs at least 32 bytes.');
+    this.#key = createSecretKey(Buffer.from(secret));
+    this.#clock = clock;
+  }
+
+  /**
+   * The token with which a participant's device connects, good until the participant expires.
+   * It has to fit into a SIP transfer's 256 characters beside a call id, so it says no more than it must.
+   */
+  issue(participant: Participant): string {
+    const claims = {
+      a: participant.accountId,
+      p: participant.id,
+      v: participant.deviceApiVersion,
+      exp: Math.floor(participant.expiresAt / 1_000),
+    };
+    return jwt.sign(claims, this.#key, {
+      algorithm: 'HS256',
+      noTimestamp: true,
+      header: { alg: 'HS256', typ: undefined },
+    });
+  }
+
+  /** @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED */
+  verify(token: string, options: { readonly ignoreExpiry: boolean }): TokenClaims {
+    if (token.length > MAX_TOKEN_LENGTH) throw invalid();
+    const claims = this.#payload(token, options.ignoreExpiry);
+    if (typeof claims === 'string') throw invalid();
+    const accountId: unknown = claims['a'];
+    const participantId: unknown = claims['p'];
+    if (typeof accountId !== 'string' || typeof participantId !== 'string') throw invalid();
+    if (claims.exp === undefined) throw invalid();
+    return { accountId, participantId };
+  }
+
+  #payload(token: string, ignoreExpiration: boolean): jwt.JwtPayload | string {
+    try {
+      return jwt.verify(token, this.#key, {
+        algorithms: ['HS256'],
+        clockTimestamp: Math.floor(this.#clock.now() / 1_000),
+        ignoreExpiration,
+      });
+    } catch (error) {
+      if (error instanceof jwt.TokenExpiredError) {
+        throw new PatchbayError('PATCHBAY_TOKEN_EXPIRED', 'The participant token has expired.');
+      }
+      throw invalid();
+    }
+  }
+}
+
+/** Carries no cause: the library's errors may quote the token. */
+function invalid(): PatchbayError {
+  return new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The participant token is not valid here.');
+}
