@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import type { EndReason } from '../core/types.js';
+import { PatchbayError } from '../core/errors.js';
+import type { MediaEvents } from '../media/types.js';
+import { PhoneCall } from './call.js';
+import type { Network } from './caller.js';
+import { calledAndCaller, networksOf } from './caller.js';
+import type { PhoneAppOptions } from './options.js';
+import { refusalHeaders, refusalOf } from './refusal.js';
+import { ALLOW, setUpCall } from './setup.js';
+import type { SipApplication, SipRequest, SipResponder } from './sip.js';
+import { callIdOf, sipApplication } from './sip.js';
+
+/** Calls of the application, for those who look. */
+export interface PhoneCounts {
+  /** Calls now, those being set up included. */
+  readonly calls: number;
+  /** INVITEs answered with 200 since the start. */
+  readonly answered: number;
+  /** INVITEs refused since the start, by status. */
+  readonly refused: ReadonlyMap<number, number>;
+}
+
+/** Phone devices: the SIP application, from INVITE to BYE. */
+export class PhoneApp {
+  readonly #options: PhoneAppOptions;
+  readonly #application: SipApplication;
+  readonly #trustedPeers: readonly Network[];
+  readonly #calls = new Map<string, PhoneCall>();
+  readonly #refused = new Map<number, number>();
+  readonly #idleListeners: (() => void)[] = [];
+  #answered = 0;
+  #draining = false;
+
+  /** @throws Error when `trustedPeers` holds something that is no CIDR */
+  constructor(options: PhoneAppOptions) {
+    this.#options = options;
+    this.#application = sipApplication(options.srf);
+    this.#trustedPeers = networksOf(options.trustedPeers ?? []);
+    this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
+    this.#application.use('options', (_request, responder) =>
+      responder.send(200, { headers: { Allow: ALLOW, Accept: 'application/sdp' } }),
+    );
+    options.media.on('dtmf', this.#onDtmf);
+    options.media.on('mediaLost', this.#onMediaLost);
+    options.media.on('streams', this.#onStreams);
+  }
+
+  counts(): PhoneCounts {
+    return { calls: this.#calls.size, answered: this.#answered, refused: this.#refused };
+  }
+
+  /** Refuses new calls with 503; resolves when the present ones are over. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    if (this.#calls.size === 0) return;
+    await new Promise<void>((resolve) => this.#idleListeners.push(resolve));
+  }
+
+  /** Hangs up every call and takes no more. */
+  async stop(reason: EndReason = 'shutdown'): Promise<void> {
+    const idle = this.drain();
+    for (const call of this.#calls.values()) call.hangUp(reason);
+    await idle;
+    this.#options.media.off('dtmf', this.#onDtmf);
+    this.#options.media.off('mediaLost', this.#onMediaLost);
+    this.#options.media.off('streams', this.#onStreams);
+  }
+
+  async #onInvite(invite: SipRequest, responder: SipResponder): Promise<void> {
+    const log = this.#options.log.child({ callId: callIdOf(invite), peer: invite.source_address });
+    let call: PhoneCall | undefined;
+    try {
+      if (this.#draining) throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is stopping.');
+      call = this.#newCall(invite, log);
+      await setUpCall(call, invite, responder, {
+        application: this.#application,
+        gate: this.#options.gate,
+        media: this.#options.media,
+        tokenHeaders: this.#options.tokenHeaders ?? ['X-Participant-Token'],
+      });
+      this.#answered += 1;
+    } catch (error) {
+      this.#refuse(error, responder, log);
+      call?.failed();
+    }
+  }
+
+  #newCall(invite: SipRequest, log: PhoneAppOptions['log']): PhoneCall {
+    const call = new PhoneCall({
+      info: {
+        id: randomUUID(),
+        kind: 'phone',
+        externalId: callIdOf(invite),
+        direction: 'inbound',
+        ...calledAndCaller(invite, this.#trustedPeers),
+      },
+      media: this.#options.media,
+      log,
+      maxCallMs: this.#options.maxCallMs ?? 0,
+      onEnded: (ended) => this.#forget(ended),
+    });
+    this.#calls.set(call.info.id, call);
+    return call;
+  }
+
+  #refuse(error: unknown, responder: SipResponder, log: PhoneAppOptions['log']): void {
+    const refusal = refusalOf(error);
+    this.#refused.set(refusal.status, (this.#refused.get(refusal.status) ?? 0) + 1);
+    const fields = { status: refusal.status, reason: refusal.message };
+    if (refusal.status === 500) log.error({ ...fields, err: refusal.cause }, 'Call failed.');
+    else log.warn(fields, 'Call refused.');
+    if (responder.finalResponseSent) return;
+    responder.send(refusal.status, { headers: refusalHeaders(refusal) });
+  }
+
+  #forget(call: PhoneCall): void {
+    this.#calls.delete(call.info.id);
+    if (this.#calls.size > 0) return;
+    for (const listener of this.#idleListeners.splice(0)) listener();
+  }
+
+  readonly #onDtmf = ({ deviceId, digit, durationMs }: MediaEvents['dtmf'][0]): void => {
+    this.#calls.get(deviceId)?.dtmf(digit, durationMs);
+  };
+
+  readonly #onMediaLost = ({ deviceId, cause }: MediaEvents['mediaLost'][0]): void => {
+    this.#calls.get(deviceId)?.hangUp(cause === 'timeout' ? 'media-timeout' : 'lost');
+  };
+
+  readonly #onStreams = ({ deviceId, streams }: MediaEvents['streams'][0]): void => {
+    this.#calls.get(deviceId)?.publish(streams[0]);
+  };
+}
+
+/** Builds the SIP application and registers it with drachtio-srf. */
+export function createPhoneApp(options: PhoneAppOptions): PhoneApp {
+  return new PhoneApp(options);
+}

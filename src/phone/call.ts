@@ -1,0 +1,170 @@
+import type { Logger } from 'pino';
+import type { Connection, Delivery, Device, DeviceInfo, EndReason, Participant } from '../core/types.js';
+import type { MediaStreamInfo, PhoneDescription } from '../media/types.js';
+import { endingHeader, endingText } from './ending.js';
+import type { PhoneGate, PhoneMedia } from './options.js';
+import { Refusal } from './refusal.js';
+import type { SipDialog } from './sip.js';
+
+export interface PhoneCallOptions {
+  readonly info: DeviceInfo;
+  readonly media: PhoneMedia;
+  readonly log: Logger;
+  /** 0: unlimited. */
+  readonly maxCallMs: number;
+  /** Called once, when the call is over and nothing of it is left. */
+  readonly onEnded: (call: PhoneCall) => void;
+}
+
+/**
+ * One phone's call, from the INVITE to the end: the device that the core sees, the media that belong to it and the
+ * dialog, once there is one. It ends once, from whichever side is first.
+ */
+export class PhoneCall implements Device {
+  readonly info: DeviceInfo;
+  readonly log: Logger;
+  readonly #options: PhoneCallOptions;
+  readonly #setup = new AbortController();
+  readonly #endedListeners: (() => void)[] = [];
+  #connection: Connection | undefined;
+  #dialog: SipDialog | undefined;
+  #opening: Promise<PhoneDescription> | undefined;
+  #ended = false;
+
+  constructor(options: PhoneCallOptions) {
+    this.#options = options;
+    this.info = options.info;
+    this.log = options.log;
+  }
+
+  /** Aborts with a {@link Refusal} when the call ends before it is answered. */
+  get setup(): AbortSignal {
+    return this.#setup.signal;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /**
+   * Opens the phone's media.
+   * @throws MediaError BAD_SDP, NO_COMMON_CODEC, NO_PORT; and what {@link setup} aborts with
+   */
+  async openMedia(sdpOffer: string | undefined): Promise<PhoneDescription> {
+    this.#opening = this.#options.media.openPhone({
+      deviceId: this.info.id,
+      ...(sdpOffer !== undefined && { sdpOffer }),
+    });
+    const description = await this.#opening;
+    this.setup.throwIfAborted();
+    return description;
+  }
+
+  /** @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, SHUTTING_DOWN; what {@link setup} aborts with */
+  connect(gate: PhoneGate, participant: Participant): void {
+    this.#connection = gate.connect(participant.id, this, { replace: false });
+    this.setup.throwIfAborted();
+  }
+
+  /** Publishes the phone's one stream, if the participant may. */
+  publish(stream: MediaStreamInfo | undefined): void {
+    const mayPublish = this.#connection?.participant.publishPermissions.includes('AUDIO') ?? false;
+    this.#connection?.publish(
+      stream && mayPublish ? [{ streamId: stream.streamId, mediaTypes: ['AUDIO'] }] : [],
+    );
+  }
+
+  dtmf(digit: string, durationMs: number): void {
+    this.#connection?.dtmf(digit, durationMs);
+  }
+
+  /** The call is answered: from here on it ends by BYE. */
+  answered(dialog: SipDialog): void {
+    this.#dialog = dialog;
+    dialog.on('destroy', (_bye, reason) => {
+      this.log.info({ reason }, 'The phone hung up.');
+      this.#dialog = undefined;
+      this.#end('left');
+    });
+    this.#limitDuration();
+    this.log.info('Call answered.');
+  }
+
+  /** What is to be undone at the call's end. */
+  onEnded(listener: () => void): void {
+    this.#endedListeners.push(listener);
+  }
+
+  deliver(delivery: Delivery): void {
+    const audio = delivery.filter(({ mediaTypes }) => mediaTypes.includes('AUDIO'));
+    const wanted = audio.map(({ streamId }) => ({ streamId, kinds: ['audio'] as const }));
+    this.#options.media.setDelivery(this.info.id, wanted).catch((error: unknown) => {
+      // A delivery that crosses the call's end finds no device any more.
+      if (!this.#ended) this.log.error({ err: error }, 'The delivery could not be set.');
+    });
+  }
+
+  /** The core ended the connection. */
+  close(reason: EndReason): void {
+    this.#connection = undefined;
+    this.hangUp(reason);
+  }
+
+  /** The caller gave up before the answer. */
+  cancelled(): void {
+    this.#setup.abort(new Refusal(487, 'The caller cancelled the call.'));
+    this.#end('left');
+  }
+
+  /** The call could not be set up: frees what it has. */
+  failed(): void {
+    this.#end('error');
+  }
+
+  /** Ends the call from our side, telling the phone why. */
+  hangUp(reason: EndReason, text = endingText(reason)): void {
+    if (this.#ended) return;
+    this.log.info({ reason }, 'Hanging up.');
+    this.#setup.abort(new Refusal(480, text));
+    const bye = this.#sayBye(endingHeader(reason, text));
+    this.#end(reason, bye);
+  }
+
+  /** BYE goes out before the media are torn down, so that the phone does not sit in silence. */
+  async #sayBye(reasonHeader: string): Promise<void> {
+    const dialog = this.#dialog;
+    if (!dialog) return;
+    this.#dialog = undefined;
+    await new Promise<void>((resolve) => {
+      dialog.destroy({ headers: { Reason: reasonHeader } }, (error) => {
+        if (error) this.log.warn({ err: error }, 'BYE could not be sent.');
+        resolve();
+      });
+    });
+  }
+
+  #end(reason: EndReason, bye?: Promise<void>): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const listener of this.#endedListeners) listener();
+    this.#connection?.end(reason);
+    this.#connection = undefined;
+    void Promise.all([bye, this.#closeMedia()]).then(() => this.#options.onEnded(this));
+  }
+
+  async #closeMedia(): Promise<void> {
+    // What is still being opened cannot be closed yet; a failure to open is the setup's to tell.
+    await this.#opening?.catch(() => undefined);
+    try {
+      await this.#options.media.close(this.info.id);
+    } catch (error) {
+      this.log.error({ err: error }, 'The media could not be closed.');
+    }
+  }
+
+  #limitDuration(): void {
+    if (this.#options.maxCallMs <= 0) return;
+    const timer = setTimeout(() => this.hangUp('max-duration'), this.#options.maxCallMs);
+    this.onEnded(() => clearTimeout(timer));
+  }
+}

@@ -1,0 +1,62 @@
+import ipaddr from 'ipaddr.js';
+import type { DeviceInfo } from '../core/types.js';
+import { looksLikeToken } from './tokens/user-to-user.js';
+import { uriParts } from './tokens/uri-tokens.js';
+import type { SipRequest } from './sip.js';
+import { header } from './sip.js';
+
+/** Names and numbers beyond this are cut: they are shown to people and kept in records. */
+const MAX_LENGTH = 128;
+
+/** A network, from CIDR notation. */
+export type Network = ReturnType<typeof ipaddr.parseCIDR>;
+
+/** @throws Error when a text is no CIDR */
+export function networksOf(cidrs: readonly string[]): Network[] {
+  return cidrs.map((cidr) => ipaddr.parseCIDR(cidr));
+}
+
+/** Whether an address lies in one of the networks; IPv4 inside IPv6 counts as IPv4. */
+export function isInNetworks(address: string, networks: readonly Network[]): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  return networks.some(([network, bits]) => parsed.kind() === network.kind() && parsed.match(network, bits));
+}
+
+/**
+ * Who calls whom, for records and for show. From the peers that are trusted (RFC 3325) P-Asserted-Identity goes
+ * before From. A token in the Request-URI's user part is not what was called.
+ */
+export function calledAndCaller(
+  invite: SipRequest,
+  trustedPeers: readonly Network[],
+): Pick<DeviceInfo, 'caller' | 'callerName' | 'called'> {
+  const from = identity(header(invite, 'from') ?? '');
+  const asserted = isInNetworks(invite.source_address, trustedPeers)
+    ? identity(header(invite, 'p-asserted-identity') ?? '')
+    : {};
+  const caller = asserted.user ?? from.user;
+  const callerName = asserted.name ?? from.name;
+  const called = [uriParts(invite.uri).user, identity(header(invite, 'to') ?? '').user]
+    .map((user) => user ?? '')
+    .find((user) => user !== '' && !looksLikeToken(user));
+  return {
+    ...(caller !== undefined && { caller }),
+    ...(callerName !== undefined && { callerName }),
+    ...(called !== undefined && { called: called.slice(0, MAX_LENGTH) }),
+  };
+}
+
+/** Display name and user part (number) of the first name-addr or addr-spec in a header. */
+function identity(value: string): { user?: string; name?: string } {
+  const [, quotedName, bareName, bracketed] =
+    /^\s*(?:"((?:[^"\\]|\\.)*)"|([^<",]*))?\s*<([^>]*)>/.exec(value) ?? [];
+  const uri = bracketed ?? value.split(/[;,]/)[0]!.trim();
+  const name = (quotedName?.replace(/\\(.)/g, '$1') ?? bareName ?? '').trim().slice(0, MAX_LENGTH);
+  const user = (/^tel:/i.test(uri) ? telNumber(uri) : uriParts(uri).user).slice(0, MAX_LENGTH);
+  return { ...(user !== '' && { user }), ...(name !== '' && { name }) };
+}
+
+function telNumber(uri: string): string {
+  return uri.slice('tel:'.length).split(';')[0]!;
+}

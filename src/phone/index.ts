@@ -1,0 +1,3 @@
+export { createPhoneApp, PhoneApp } from './app.js';
+export type { PhoneCounts } from './app.js';
+export type { PhoneAppOptions, PhoneMedia } from './options.js';

@@ -1,0 +1,27 @@
+import type Srf from 'drachtio-srf';
+import type { Logger } from 'pino';
+import type { DeviceGate } from '../core/core.js';
+import type { MediaPlane } from '../media/types.js';
+
+/** The part of the media plane that phones need. */
+export type PhoneMedia = Pick<
+  MediaPlane,
+  'on' | 'off' | 'openPhone' | 'answerPhone' | 'updatePhone' | 'setDelivery' | 'close'
+>;
+
+/** The part of the core's gate that phones need. */
+export type PhoneGate = Pick<DeviceGate, 'authenticate' | 'connect' | 'connectedDevice'>;
+
+export interface PhoneAppOptions {
+  /** A drachtio-srf application object; connecting it to a SIP server is the caller's business. */
+  readonly srf: Srf;
+  readonly gate: PhoneGate;
+  readonly media: PhoneMedia;
+  readonly log: Logger;
+  /** Headers that may carry a token beside User-to-User. Default `X-Participant-Token`. */
+  readonly tokenHeaders?: readonly string[];
+  /** CIDRs of peers whose P-Asserted-Identity is believed. Default none. */
+  readonly trustedPeers?: readonly string[];
+  /** Longest duration of a call in ms. Default 0: as long as its participant lives. */
+  readonly maxCallMs?: number;
+}

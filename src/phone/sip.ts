@@ -1,0 +1,138 @@
+import type Srf from 'drachtio-srf';
+
+/** Header fields by name; a name may not occur twice. */
+export type Headers = Record<string, string>;
+
+/** What a request or a response is sent with. */
+export interface MessageOptions {
+  headers?: Headers;
+  body?: string;
+}
+
+/** Any SIP message of drachtio-srf. Header names are matched without case; several lines are joined by commas. */
+export interface SipMessage {
+  readonly body?: string;
+  /** The parts of a multipart body, or the body as the one part. */
+  readonly payload?: readonly { readonly type?: string | null; readonly content?: string }[];
+  get(name: string): string | undefined;
+}
+
+/** A request from the network. */
+export interface SipRequest extends SipMessage {
+  readonly method: string;
+  /** The Request-URI as received. */
+  readonly uri: string;
+  readonly source_address: string;
+  on(event: 'cancel', listener: (cancel: SipMessage) => void): void;
+}
+
+/** Where a request of the network is answered. */
+export interface SipResponder {
+  readonly finalResponseSent: boolean;
+  /**
+   * @param sent called when the SIP server has taken the response, or with why not
+   * @param acknowledged called with the PRACK of a reliable provisional response (RFC 3262)
+   */
+  send(
+    status: number,
+    options: MessageOptions,
+    sent?: (error: unknown) => void,
+    acknowledged?: (prack: SipRequest) => void,
+  ): void;
+}
+
+/** A response from the network to a request of ours. */
+export interface SipResponse extends SipMessage {
+  readonly status: number;
+  readonly reason: string;
+}
+
+/** Requests in a dialog that ask for an answer of ours. */
+export type DialogRequestEvent =
+  'modify' | 'update' | 'info' | 'message' | 'notify' | 'options' | 'publish' | 'refer' | 'subscribe';
+
+export type RequestListener = (request: SipRequest, responder: SipResponder) => void;
+
+/** An INVITE dialog of drachtio-srf. It answers BYE by itself. */
+export interface SipDialog {
+  readonly id: string;
+  on(event: DialogRequestEvent, listener: RequestListener): void;
+  on(event: 'destroy', listener: (bye: SipRequest, reason?: string) => void): void;
+  on(event: 'ack', listener: (ack: SipRequest) => void): void;
+  on(event: 'unsubscribe', listener: () => void): void;
+  /** The callback comes once for each response, provisional ones too, or once with an error. */
+  request(
+    options: MessageOptions & { method: string },
+    callback: (error: unknown, response?: SipResponse) => void,
+  ): void;
+  /** Sends BYE; the callback comes with its final response, or with an error when it could not be sent. */
+  destroy(options: MessageOptions, callback: (error: unknown) => void): void;
+}
+
+/** The part of drachtio-srf's application object that the phone application uses. */
+export interface SipApplication {
+  /** Handles a method outside of dialogs: `invite`, `options`, .... */
+  use(method: string, handler: RequestListener): void;
+  /** Sends 200 to an INVITE. The callback comes when the SIP server has it, before any later message of the call. */
+  createUAS(
+    request: SipRequest,
+    responder: SipResponder,
+    options: { localSdp: string | undefined; headers: Headers },
+    callback: (error: unknown, dialog?: SipDialog) => void,
+  ): void;
+}
+
+/**
+ * drachtio-srf's own types know neither provisional acknowledgements nor most dialog events; this is the one
+ * place where they are exchanged for ours.
+ */
+export function sipApplication(srf: Srf): SipApplication {
+  return srf as unknown as SipApplication;
+}
+
+const COMPACT_FORMS = new Map([
+  ['refer-to', 'r'],
+  ['referred-by', 'b'],
+  ['session-expires', 'x'],
+  ['event', 'o'],
+]);
+
+/** A header's value, also when it came in its compact form; several lines are joined by commas. */
+export function header(message: SipMessage, name: string): string | undefined {
+  const compact = COMPACT_FORMS.get(name.toLowerCase());
+  return message.get(name) ?? (compact === undefined ? undefined : message.get(compact));
+}
+
+/** Whether a header that lists option tags or methods has this one. */
+export function lists(message: SipMessage, name: string, item: string): boolean {
+  return listed(message, name).includes(item.toLowerCase());
+}
+
+/** The items of a comma-separated header, in lower case. */
+export function listed(message: SipMessage, name: string): string[] {
+  return (header(message, name) ?? '')
+    .split(',')
+    .map((item) => item.trim().toLowerCase())
+    .filter((item) => item !== '');
+}
+
+export const SDP_TYPE = 'application/sdp';
+
+/** The session description in a message's body, also inside a multipart body (RFC 5621). */
+export function sdpOf(message: SipMessage): string | undefined {
+  const body = message.body ?? '';
+  if (body.trim() === '') return undefined;
+  const type = header(message, 'content-type')?.toLowerCase();
+  if (type === undefined || type.startsWith(SDP_TYPE)) return body;
+  return message.payload?.find((part) => part.type?.toLowerCase().startsWith(SDP_TYPE))?.content;
+}
+
+/** The Call-ID, by which operators find a call in their logs. */
+export function callIdOf(message: SipMessage): string {
+  return header(message, 'call-id') ?? '';
+}
+
+/** A quoted-string of RFC 3261 section 25.1. */
+export function quoted(text: string): string {
+  return `"${text.replace(/[\r\n]+/g, ' ').replace(/(["\\])/g, '\\$1')}"`;
+}

@@ -1,0 +1,257 @@
+import { EventEmitter } from 'node:events';
+import type Srf from 'drachtio-srf';
+import type { Logger } from 'pino';
+import { pino } from 'pino';
+import { PatchbayError } from '../../core/errors.js';
+import type { Connection, Device, EndReason, Participant, PublishedStream } from '../../core/types.js';
+import type { MediaDelivery, MediaEvents, OpenPhoneOptions, PhoneDescription } from '../../media/types.js';
+import type { PhoneGate, PhoneMedia } from '../options.js';
+import type { MessageOptions, RequestListener, SipRequest, SipResponse } from '../sip.js';
+
+export const VALID_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiYWxpY2UifQ.YWxpY2U';
+export const BOBS_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiYm9iIn0.Ym9i';
+export const EXPIRED_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiYWxpY2UifQ.ZXhwaXJlZA';
+export const DELETED_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiZ29uZSJ9.ZGVsZXRlZA';
+
+/** A response as the phone would see it. */
+export interface Sent extends MessageOptions {
+  readonly status: number;
+}
+
+/** A request of the phone, with what it was answered with. */
+export class FakeRequest extends EventEmitter {
+  readonly sent: Sent[] = [];
+  readonly headers: Record<string, string>;
+  readonly source_address: string;
+  readonly uri: string;
+  finalResponseSent = false;
+  /** Set while a reliable provisional response waits for its PRACK. */
+  acknowledge: ((prack: SipRequest) => void) | undefined;
+
+  constructor(
+    readonly method: string,
+    options: { uri?: string; headers?: Record<string, string>; body?: string; from?: string } = {},
+  ) {
+    super();
+    this.uri = options.uri ?? 'sip:127.0.0.1:5060';
+    this.body = options.body ?? '';
+    this.source_address = options.from ?? '127.0.0.1';
+    this.headers = {
+      'call-id': 'call-1',
+      from: '"Ann" <sip:+15555550100@voice.example>;tag=a1',
+      to: '<sip:127.0.0.1:5060>',
+      ...options.headers,
+    };
+  }
+
+  readonly body: string;
+
+  get(name: string): string | undefined {
+    return this.headers[name.toLowerCase()];
+  }
+
+  get final(): Sent | undefined {
+    return this.sent.find(({ status }) => status >= 200);
+  }
+
+  send(
+    status: number,
+    options: MessageOptions,
+    sent?: (error: unknown) => void,
+    acknowledged?: (prack: SipRequest) => void,
+  ): void {
+    this.sent.push({ status, ...options });
+    this.finalResponseSent ||= status >= 200;
+    this.acknowledge = acknowledged;
+    this.emit('answered');
+    sent?.(null);
+  }
+}
+
+type Answering = (options: MessageOptions & { method: string }) => Partial<SipResponse> | Error;
+
+/** The dialog of a call, seen from the phone. */
+export class FakeDialog extends EventEmitter {
+  readonly id = 'dialog-1';
+  readonly requests: (MessageOptions & { method: string })[] = [];
+  /** How the phone answers our requests. */
+  answering: Answering = () => ({ status: 200, reason: 'OK' });
+
+  request(
+    options: MessageOptions & { method: string },
+    callback: (error: unknown, response?: SipResponse) => void,
+  ): void {
+    this.requests.push(options);
+    const answer = this.answering(options);
+    if (answer instanceof Error) callback(answer);
+    else callback(null, { get: () => undefined, status: 200, reason: '', ...answer });
+  }
+
+  destroy(options: MessageOptions, callback: (error: unknown) => void): void {
+    this.request({ method: 'BYE', ...options }, callback);
+  }
+
+  /** A request of the phone inside the dialog. */
+  receive(event: string, request: FakeRequest): FakeRequest {
+    this.emit(event, request, request);
+    return request;
+  }
+
+  get byes(): string[] {
+    return this.requests
+      .filter(({ method }) => method === 'BYE')
+      .map(({ headers }) => headers?.['Reason'] ?? '');
+  }
+}
+
+/** Stands for drachtio-srf: hands requests to the application and makes dialogs. */
+export class FakeSrf {
+  readonly handlers = new Map<string, RequestListener>();
+  readonly dialogs: FakeDialog[] = [];
+
+  use(method: string, handler: RequestListener): void {
+    this.handlers.set(method, handler);
+  }
+
+  createUAS(
+    _request: SipRequest,
+    responder: FakeRequest,
+    options: { localSdp: string | undefined; headers: Record<string, string> },
+    callback: (error: unknown, dialog?: FakeDialog) => void,
+  ): void {
+    responder.send(200, {
+      headers: options.headers,
+      ...(options.localSdp !== undefined && { body: options.localSdp }),
+    });
+    const dialog = new FakeDialog();
+    this.dialogs.push(dialog);
+    callback(null, dialog);
+  }
+
+  receive(request: FakeRequest): FakeRequest {
+    this.handlers.get(request.method.toLowerCase())?.(request, request);
+    return request;
+  }
+
+  get srf(): Srf {
+    return this as unknown as Srf;
+  }
+}
+
+/** A media plane that opens every phone with an answer. */
+export class FakeMedia extends EventEmitter<MediaEvents> implements PhoneMedia {
+  readonly open = new Set<string>();
+  readonly deliveries = new Map<string, readonly MediaDelivery[]>();
+  readonly offers: (string | undefined)[] = [];
+  readonly answers: string[] = [];
+  failure: Error | undefined;
+  held = false;
+  /** Set: {@link openPhone} and {@link updatePhone} wait for it. */
+  gate: Promise<void> | undefined;
+
+  async openPhone({ deviceId, sdpOffer }: OpenPhoneOptions): Promise<PhoneDescription> {
+    await this.gate;
+    if (this.failure) throw this.failure;
+    this.open.add(deviceId);
+    return this.#description(deviceId, sdpOffer);
+  }
+
+  async answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
+    await this.gate;
+    if (this.failure) throw this.failure;
+    this.answers.push(sdpAnswer);
+    return this.#description(deviceId, sdpAnswer);
+  }
+
+  async updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
+    await this.gate;
+    if (this.failure) throw this.failure;
+    return this.#description(deviceId, sdpOffer);
+  }
+
+  setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void> {
+    this.deliveries.set(deviceId, delivery);
+    return Promise.resolve();
+  }
+
+  close(deviceId: string): Promise<void> {
+    this.open.delete(deviceId);
+    return Promise.resolve();
+  }
+
+  #description(deviceId: string, sdp: string | undefined): PhoneDescription {
+    this.offers.push(sdp);
+    return {
+      sdp: `${sdp === undefined ? 'offer' : 'answer'}-${this.offers.length}`,
+      held: this.held,
+      ...(sdp !== undefined && { stream: { streamId: `stream-${deviceId}`, kinds: ['audio'] } }),
+    };
+  }
+}
+
+/** A core with two participants, `alice` and `bob`. */
+export class FakeGate implements PhoneGate {
+  readonly devices = new Map<string, Device>();
+  readonly published = new Map<string, readonly PublishedStream[]>();
+  readonly ends: EndReason[] = [];
+  readonly digits: string[] = [];
+  /** Runs inside {@link connect}, after the device is connected. */
+  onConnect: ((device: Device) => void) | undefined;
+
+  authenticate(token: string): Participant {
+    switch (token) {
+      case VALID_TOKEN:
+        return participant('alice');
+      case BOBS_TOKEN:
+        return participant('bob');
+      case EXPIRED_TOKEN:
+        throw new PatchbayError('PATCHBAY_TOKEN_EXPIRED', 'The token has expired.');
+      case DELETED_TOKEN:
+        throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
+      default:
+        throw new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The token is not valid.');
+    }
+  }
+
+  connect(participantId: string, device: Device): Connection {
+    if (this.devices.has(participantId)) {
+      throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
+    }
+    this.devices.set(participantId, device);
+    this.onConnect?.(device);
+    return {
+      participant: participant(participantId),
+      publish: (streams) => void this.published.set(participantId, streams),
+      signallingLost: () => undefined,
+      signallingResumed: () => undefined,
+      dtmf: (digit) => void this.digits.push(digit),
+      saveResumePoint: () => undefined,
+      end: (reason) => {
+        this.ends.push(reason);
+        this.devices.delete(participantId);
+      },
+    };
+  }
+
+  connectedDevice(participantId: string): Device['info'] | undefined {
+    return this.devices.get(participantId)?.info;
+  }
+}
+
+function participant(id: string): Participant {
+  return {
+    id,
+    accountId: '9900000',
+    publishPermissions: ['AUDIO'],
+    deviceApiVersion: 'V3',
+    subscriptions: {},
+    createdAt: 0,
+    expiresAt: Number.MAX_SAFE_INTEGER,
+  };
+}
+
+/** A logger that keeps its lines. */
+export function recordingLog(): { log: Logger; lines: string[] } {
+  const lines: string[] = [];
+  return { log: pino({ level: 'debug' }, { write: (line) => void lines.push(line) }), lines };
+}
