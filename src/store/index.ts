@@ -1,0 +1,1 @@
+export { openStore, type Store, type StoreLog } from './store.js';

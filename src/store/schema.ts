@@ -1,0 +1,60 @@
+import { type Database, rows } from './database.js';
+
+/**
+ * The steps from an empty file to the present schema, each run once and never changed afterwards.
+ * `PRAGMA user_version` counts those that a file has behind it.
+ */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE sessions (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE participants (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE resume_points (
+    participant_id TEXT NOT NULL,
+    external_id TEXT NOT NULL,
+    saved INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (participant_id, external_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE usage_records (
+    id TEXT PRIMARY KEY,
+    connection_id TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    session_id TEXT,
+    session_tag TEXT,
+    participant_id TEXT NOT NULL,
+    participant_tag TEXT,
+    kind TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    caller TEXT,
+    caller_name TEXT,
+    called TEXT,
+    started_at INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    end_reason TEXT,
+    callback_url TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX usage_records_by_account ON usage_records (account_id, started_at);
+  CREATE INDEX usage_records_open ON usage_records (id) WHERE ended_at IS NULL;
+  CREATE TABLE webhooks (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/**
+ * Brings a database to the present schema, whole steps or nothing.
+ * @throws Error when it was written by a newer version
+ */
+export async function migrate(database: Database): Promise<void> {
+  const [row] = await rows(database, 'PRAGMA user_version');
+  const version = Number(row?.['user_version'] ?? 0);
+  if (version > MIGRATIONS.length) {
+    throw new Error(
+      `The data folder has schema version ${version}; this version of the gateway knows ${MIGRATIONS.length}.`,
+    );
+  }
+  for (const [index, step] of MIGRATIONS.entries()) {
+    if (index < version) continue;
+    await database.exec(`BEGIN; ${step}; PRAGMA user_version = ${index + 1}; COMMIT`);
+  }
+}

@@ -1,0 +1,82 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createCore, type Core } from '../core/index.js';
+import { ACCOUNT, FakeDevice, silentLog } from '../core/testing/index.js';
+import { openStore, type Store } from './index.js';
+
+let dataDir: string;
+const opened: Store[] = [];
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'patchbay-store-'));
+});
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((store) => store.close()));
+  await rm(dataDir, { recursive: true });
+});
+
+async function open(): Promise<Store> {
+  const store = await openStore({ dataDir, log: silentLog });
+  opened.push(store);
+  return store;
+}
+
+async function reopen(): Promise<Store> {
+  await opened.pop()?.close();
+  return open();
+}
+
+function coreOn(store: Store): Core {
+  return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
+}
+
+describe('a data folder', () => {
+  it('keeps the core over a restart', async () => {
+    const before = coreOn(await open());
+    const session = before.createSession(ACCOUNT, { tag: 'meeting' });
+    const { participant, token } = before.createParticipant(ACCOUNT, {
+      publishPermissions: ['AUDIO'],
+      callbackUrl: 'http://127.0.0.1:9/',
+    });
+    before.addToSession(ACCOUNT, session.id, participant.id, { sessionId: session.id });
+    const gone = before.createParticipant(ACCOUNT, {}).participant;
+    before.deleteParticipant(ACCOUNT, gone.id);
+    await before.flush();
+    const after = coreOn(await reopen());
+    expect(after.session(ACCOUNT, session.id)).toEqual(session);
+    expect(after.authenticate(token)).toEqual(before.participant(ACCOUNT, participant.id));
+    expect(after.members(ACCOUNT, session.id)).toHaveLength(1);
+    expect(after.counts()).toMatchObject({ sessions: 1, participants: 1 });
+  });
+
+  it('keeps what devices need to resume, until they leave for good', async () => {
+    const before = coreOn(await open());
+    const { id } = before.createParticipant(ACCOUNT, {}).participant;
+    const layout = ['audio', 'video', 'audio'] as const;
+    before.connect(id, new FakeDevice('d1'), { replace: true }).saveResumePoint({ layout, revision: 7 });
+    await before.flush();
+    const after = coreOn(await reopen());
+    expect(after.resumePoint(id, 'external-d1')).toEqual({ layout, revision: 7 });
+    const connection = after.connect(id, new FakeDevice('d1'), { replace: true });
+    connection.end('left');
+    expect(after.resumePoint(id, 'external-d1')).toBeUndefined();
+    await after.flush();
+    expect(coreOn(await reopen()).resumePoint(id, 'external-d1')).toBeUndefined();
+  });
+
+  it('has one secret, for its owner alone', async () => {
+    const first = (await open()).tokenSecret;
+    expect((await reopen()).tokenSecret).toBe(first);
+    const file = await stat(join(dataDir, 'token-secret'));
+    expect(file.mode & 0o777).toBe(0o600);
+    expect(first.length).toBeGreaterThanOrEqual(32);
+  });
+
+  it('belongs to one gateway at a time', async () => {
+    await open();
+    await expect(openStore({ dataDir, log: silentLog })).rejects.toThrow('Another gateway');
+  });
+});

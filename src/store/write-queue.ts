@@ -1,0 +1,123 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Database, SqlValue, Statement } from './database.js';
+import type { StoreLog } from './store.js';
+
+interface Write {
+  readonly sql: string;
+  readonly parameters: readonly SqlValue[];
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Rows written in one go before other work gets its turn: about a millisecond. */
+const ROWS_PER_TURN = 200;
+const RETRY_MS = 1_000;
+
+/**
+ * Writes behind the callers' backs: what is put between two commits becomes one transaction, so that many
+ * callers share one sync of the disk. What cannot be written is kept and tried again.
+ */
+export class WriteQueue {
+  readonly #database: Database;
+  readonly #log: StoreLog;
+  readonly #statements = new Map<string, Statement>();
+  /** By key: a later write of a key takes the place of an earlier one, which bounds the queue. */
+  #pending = new Map<string, Write>();
+  #waiters: Waiter[] = [];
+  #running: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(database: Database, log: StoreLog) {
+    this.#database = database;
+    this.#log = log;
+  }
+
+  /** @param key names what the write is about; it must carry the whole new state of that */
+  put(key: string, sql: string, parameters: readonly SqlValue[]): void {
+    this.#pending.delete(key);
+    this.#pending.set(key, { sql, parameters });
+    this.#start();
+  }
+
+  /** Resolves when everything put so far is on disk. @throws Error when it could not be written */
+  flush(): Promise<void> {
+    if (this.#pending.size === 0 && !this.#running) return Promise.resolve();
+    this.#start();
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Waits for the writes under way and stops trying those that fail. */
+  async stop(): Promise<void> {
+    await this.flush().catch((error: unknown) => {
+      this.#log.error({ err: error, lost: this.#pending.size }, 'the store closes with writes undone');
+    });
+    clearTimeout(this.#retry);
+  }
+
+  #start(): void {
+    if (this.#running) return;
+    clearTimeout(this.#retry);
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#waiters.length > 0) this.#start();
+    });
+  }
+
+  /** Commits batch after batch until there is nothing left or one fails. */
+  async #run(): Promise<void> {
+    // What is put in this turn belongs together: the batch is closed only after it.
+    await setImmediate();
+    do {
+      const batch = this.#pending;
+      const waiters = this.#waiters;
+      this.#pending = new Map();
+      this.#waiters = [];
+      try {
+        await this.#commit(batch.values());
+        for (const waiter of waiters) waiter.resolve();
+      } catch (error) {
+        this.#keepForLater(batch, error as Error, waiters);
+        return;
+      }
+    } while (this.#pending.size > 0);
+  }
+
+  async #commit(batch: Iterable<Write>): Promise<void> {
+    await this.#database.exec('BEGIN');
+    try {
+      let count = 0;
+      for (const { sql, parameters } of batch) {
+        (await this.#statement(sql)).run(parameters);
+        count += 1;
+        if (count % ROWS_PER_TURN === 0) await setImmediate();
+      }
+      await this.#database.exec('COMMIT');
+    } catch (error) {
+      await this.#database.exec('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #keepForLater(batch: Map<string, Write>, error: Error, waiters: readonly Waiter[]): void {
+    this.#log.error({ err: error, writes: batch.size }, 'the store cannot write; it will try again');
+    for (const [key, write] of this.#pending) {
+      batch.delete(key);
+      batch.set(key, write);
+    }
+    this.#pending = batch;
+    for (const waiter of waiters) waiter.reject(error);
+    this.#retry = setTimeout(() => this.#start(), RETRY_MS);
+    this.#retry.unref();
+  }
+
+  async #statement(sql: string): Promise<Statement> {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    const statement = await this.#database.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+}
