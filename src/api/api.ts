@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import fastify, { type FastifyInstance, type RawServerDefault } from 'fastify';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { SessionControl } from '../core/index.js';
+import { authentication } from './authentication.js';
+import { acceptBodies } from './body.js';
+import { type Account, Credentials } from './credentials.js';
+import { answerClientError, answerError, answerErrors } from './errors.js';
+import { putHeaders } from './headers.js';
+import { type Readiness, serveHealth } from './health.js';
+import type { Api } from './instance.js';
+import { measureRequests, serveMetrics } from './metrics.js';
+import { serveOpenApi } from './openapi/index.js';
+import { limitRate, type RateLimit } from './rate-limit.js';
+import { logRequests } from './request-log.js';
+import { accountRoutes } from './routes/index.js';
+import { components } from './schemas/index.js';
+import { describeViolation, requestValidators } from './validation.js';
+
+/** What the REST API is made of. */
+export interface ApiOptions {
+  readonly core: SessionControl;
+  readonly accounts: readonly Account[];
+  readonly log: Logger;
+  /** What `/metrics` serves. The API adds its own to it. */
+  readonly metrics: Registry;
+  readonly readiness: () => Readiness;
+  /** Of each account. Default: none. */
+  readonly rateLimit?: RateLimit;
+  /** Largest body of a request, in bytes. Default: 65,536. */
+  readonly bodyLimit?: number;
+}
+
+/** Makes the HTTP server with the REST API on it. It does not listen yet. */
+export function createApi(options: ApiOptions): FastifyInstance {
+  const log = options.log.child({ part: 'api' });
+  const api = createServer(log, options.bodyLimit ?? 65_536);
+  answerErrors(api, log);
+  acceptBodies(api);
+  logRequests(api, log);
+  measureRequests(api, options.metrics);
+  for (const schema of components) api.addSchema(schema);
+  api.setValidatorCompiler(requestValidators(components));
+  serveOpenApi(api);
+  api.register((gateway: Api, _options, done) => {
+    answerData(gateway);
+    serveHealth(gateway, options.readiness);
+    serveMetrics(gateway, options.metrics);
+    done();
+  });
+  api.register(
+    (account: Api, _options, done) => {
+      answerData(account);
+      account.addHook('onRequest', authentication(new Credentials(options.accounts)));
+      if (options.rateLimit) limitRate(account, options.rateLimit);
+      account.after(() => accountRoutes(account, options.core));
+      done();
+    },
+    { prefix: '/v1/accounts/:accountId' },
+  );
+  return api;
+}
+
+function createServer(log: Logger, bodyLimit: number): Api {
+  return fastify<RawServerDefault>({
+    bodyLimit,
+    genReqId: () => randomUUID(),
+    // A connection that was open when the server began to close is served like any other.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    requestTimeout: 30_000,
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 16_384 },
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply, log),
+    clientErrorHandler: answerClientError,
+    schemaErrorFormatter: describeViolation,
+  });
+}
+
+function answerData(api: Api): void {
+  api.addHook('onRequest', (_request, reply, next) => {
+    putHeaders(reply);
+    next();
+  });
+}

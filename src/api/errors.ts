@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { type ErrorCode, PatchbayError } from '../core/index.js';
+import { putHeaders } from './headers.js';
+import type { Api } from './instance.js';
+
+interface Failure {
+  readonly status: number;
+  readonly reason: ErrorCode;
+  readonly message: string;
+}
+
+/** Answers whatever goes wrong, before, in and after the routes, with one kind of body. */
+export function answerErrors(api: Api, log: Logger): void {
+  api.setErrorHandler((error, request, reply) => answerError(error, request, reply, log));
+  api.setNotFoundHandler((request, reply) =>
+    answerError(new PatchbayError('PATCHBAY_NOT_FOUND', 'There is no such resource.'), request, reply, log),
+  );
+}
+
+/** Answers one request with an error. Only what is unexpected is logged here, and told to nobody else. */
+export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
+  const failure = failureOf(error);
+  if (failure.status === 500) log.error({ err: error, requestId: request.id }, 'A request failed');
+  if (failure.status === 503) reply.header('retry-after', '1');
+  putHeaders(reply);
+  void reply.code(failure.status).send(bodyOf(failure, request.id));
+}
+
+/** Answers what is not even HTTP, or too much of it, and hangs up. */
+export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { line, message } = clientErrors.get(error.code) ?? badRequest;
+  const status = Number.parseInt(line, 10);
+  const body = JSON.stringify(bodyOf({ status, reason: 'PATCHBAY_BAD_REQUEST', message }, randomUUID()));
+  socket.end(
+    `HTTP/1.1 ${line}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+const badRequest = { line: '400 Bad Request', message: 'This is not HTTP.' };
+const clientErrors = new Map<string | undefined, typeof badRequest>([
+  [
+    'HPE_HEADER_OVERFLOW',
+    { line: '431 Request Header Fields Too Large', message: 'Path and headers are too long.' },
+  ],
+  [
+    'ERR_HTTP_REQUEST_TIMEOUT',
+    { line: '408 Request Timeout', message: 'The request took too long to come.' },
+  ],
+]);
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof PatchbayError) {
+    return { status: error.httpStatus, reason: error.code, message: error.message };
+  }
+  const status = statusOf(error);
+  if (error instanceof Error && status >= 400 && status < 500) {
+    return { status, reason: reasonOf(status), message: error.message };
+  }
+  return { status: 500, reason: 'PATCHBAY_INTERNAL', message: 'The gateway failed; its log says why.' };
+}
+
+/** Errors of the HTTP framework carry their status. */
+function statusOf(error: unknown): number {
+  const carried = typeof error === 'object' && error !== null && 'statusCode' in error && error.statusCode;
+  return typeof carried === 'number' ? carried : 500;
+}
+
+function reasonOf(status: number): ErrorCode {
+  switch (status) {
+    case 404:
+      return 'PATCHBAY_NOT_FOUND';
+    case 413:
+      return 'PATCHBAY_PAYLOAD_TOO_LARGE';
+    case 415:
+      return 'PATCHBAY_UNSUPPORTED_MEDIA_TYPE';
+    default:
+      return 'PATCHBAY_BAD_REQUEST';
+  }
+}
+
+function bodyOf({ status, reason, message }: Failure, requestId: string) {
+  return { error: message, message, code: status, reason, requestId };
+}

@@ -1,0 +1,44 @@
+import { Type } from '@sinclair/typebox';
+import type { Api } from './instance.js';
+
+/** Whether the gateway can take calls. */
+export type Readiness = 'starting' | 'ready' | 'draining';
+
+const StatusSchema = Type.Object({ status: Type.String() });
+
+/** `/healthz`: the process lives. `/readyz`: it takes calls. */
+export function serveHealth(api: Api, readiness: () => Readiness): void {
+  api.get(
+    '/healthz',
+    {
+      schema: {
+        operationId: 'isAlive',
+        tags: ['Gateway'],
+        summary: 'Whether the process lives',
+        security: [],
+        response: { 200: { ...StatusSchema, description: 'It does.' } },
+      },
+    },
+    () => ({ status: 'alive' }),
+  );
+  api.get(
+    '/readyz',
+    {
+      schema: {
+        operationId: 'isReady',
+        tags: ['Gateway'],
+        summary: 'Whether the gateway takes new calls',
+        security: [],
+        response: {
+          200: { ...StatusSchema, description: '`ready`' },
+          503: { ...StatusSchema, description: '`starting` or `draining`' },
+        },
+      },
+    },
+    (_request, reply) => {
+      const status = readiness();
+      void reply.code(status === 'ready' ? 200 : 503);
+      return { status };
+    },
+  );
+}

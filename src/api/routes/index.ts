@@ -1,0 +1,16 @@
+import type { SessionControl } from '../../core/index.js';
+import type { Api } from '../instance.js';
+import { deviceRoutes } from './devices.js';
+import { memberRoutes } from './members.js';
+import { participantRoutes } from './participants.js';
+import { sessionRoutes } from './sessions.js';
+import { subscriptionRoutes } from './subscriptions.js';
+
+/** Everything that an application can do to its account. */
+export function accountRoutes(api: Api, core: SessionControl): void {
+  sessionRoutes(api, core);
+  memberRoutes(api, core);
+  subscriptionRoutes(api, core);
+  participantRoutes(api, core);
+  deviceRoutes(api, core);
+}

@@ -1,0 +1,79 @@
+import type { SessionControl } from '../../core/index.js';
+import type { Api } from '../instance.js';
+import {
+  errorsAnd,
+  listOf,
+  NewSubscriptionsSchema,
+  optionalBody,
+  ParticipantDetailSchema,
+  ref,
+} from '../schemas/index.js';
+import { participantDetailView } from '../views.js';
+import { done, DoneSchema } from './done.js';
+import { MemberPath, SessionPath } from './paths.js';
+
+const tags = ['Sessions'];
+
+/** Who is in a session. */
+export function memberRoutes(api: Api, core: SessionControl): void {
+  api.get(
+    '/sessions/:sessionId/participants',
+    {
+      schema: {
+        operationId: 'listSessionParticipants',
+        tags,
+        summary: 'Everyone in a session',
+        params: SessionPath,
+        response: {
+          200: listOf(ref(ParticipantDetailSchema), { description: 'At most 20 participants.' }),
+          ...errorsAnd(404),
+        },
+      },
+    },
+    ({ params: { accountId, sessionId } }) =>
+      core
+        .members(accountId, sessionId)
+        .map((member) => participantDetailView(member, core.device(accountId, member.id))),
+  );
+
+  api.put(
+    '/sessions/:sessionId/participants/:participantId',
+    {
+      schema: {
+        operationId: 'addParticipantToSession',
+        tags,
+        summary: 'Add a participant to a session',
+        description:
+          'With a body, its subscriptions too. Of one that is in the session already, a body replaces the ' +
+          'subscriptions. 409: it is in another session (remove it there first), or the session has its 20.',
+        params: MemberPath,
+        body: optionalBody(NewSubscriptionsSchema),
+        response: { 204: DoneSchema, ...errorsAnd(404, 409) },
+      },
+    },
+    async ({ params: { accountId, sessionId, participantId }, body }, reply) => {
+      core.addToSession(accountId, sessionId, participantId, body);
+      await core.flush();
+      return done(reply);
+    },
+  );
+
+  api.delete(
+    '/sessions/:sessionId/participants/:participantId',
+    {
+      schema: {
+        operationId: 'removeParticipantFromSession',
+        tags,
+        summary: 'Take a participant out of a session',
+        description: 'Its subscriptions are gone. Its device stays connected, in no session.',
+        params: MemberPath,
+        response: { 204: DoneSchema, ...errorsAnd(404) },
+      },
+    },
+    async ({ params }, reply) => {
+      core.removeFromSession(params.accountId, params.sessionId, params.participantId);
+      await core.flush();
+      return done(reply);
+    },
+  );
+}

@@ -1,0 +1,93 @@
+import type { SessionControl } from '../../core/index.js';
+import type { Api } from '../instance.js';
+import {
+  CreatedParticipantSchema,
+  errorsAnd,
+  ListQuerySchema,
+  NewParticipantSchema,
+  optionalBody,
+  ParticipantDetailSchema,
+  ParticipantPageSchema,
+  ref,
+} from '../schemas/index.js';
+import { participantDetailView, participantView } from '../views.js';
+import { done, DoneSchema } from './done.js';
+import { AccountPath, ParticipantPath } from './paths.js';
+
+const tags = ['Participants'];
+
+/** Create, list, look at and delete participants. */
+export function participantRoutes(api: Api, core: SessionControl): void {
+  api.post(
+    '/participants',
+    {
+      schema: {
+        operationId: 'createParticipant',
+        tags,
+        summary: 'Create a participant and the token of its device',
+        params: AccountPath,
+        body: optionalBody(NewParticipantSchema),
+        response: { 200: ref(CreatedParticipantSchema, 'The participant and its token.'), ...errorsAnd() },
+      },
+    },
+    async ({ params, body }) => {
+      const { participant, token } = core.createParticipant(params.accountId, body ?? {});
+      await core.flush();
+      return { participant: participantView(participant), token };
+    },
+  );
+
+  api.get(
+    '/participants',
+    {
+      schema: {
+        operationId: 'listParticipants',
+        tags,
+        summary: 'List participants',
+        params: AccountPath,
+        querystring: ListQuerySchema,
+        response: { 200: ref(ParticipantPageSchema, 'A page of them, oldest first.'), ...errorsAnd() },
+      },
+    },
+    ({ params: { accountId }, query }) => {
+      const { items, next } = core.participants(accountId, query);
+      return { items: items.map((item) => participantView(item, core.device(accountId, item.id))), next };
+    },
+  );
+
+  api.get(
+    '/participants/:participantId',
+    {
+      schema: {
+        operationId: 'getParticipant',
+        tags,
+        summary: 'A participant, its device, and what that sends and receives',
+        params: ParticipantPath,
+        response: { 200: ref(ParticipantDetailSchema, 'The participant.'), ...errorsAnd(404) },
+      },
+    },
+    ({ params: { accountId, participantId } }) =>
+      participantDetailView(
+        core.participant(accountId, participantId),
+        core.device(accountId, participantId),
+      ),
+  );
+
+  api.delete(
+    '/participants/:participantId',
+    {
+      schema: {
+        operationId: 'deleteParticipant',
+        tags,
+        summary: 'Delete a participant and disconnect its device',
+        params: ParticipantPath,
+        response: { 204: DoneSchema, ...errorsAnd(404) },
+      },
+    },
+    async ({ params }, reply) => {
+      core.deleteParticipant(params.accountId, params.participantId);
+      await core.flush();
+      return done(reply);
+    },
+  );
+}

@@ -1,0 +1,51 @@
+import type { SessionControl } from '../../core/index.js';
+import type { Api } from '../instance.js';
+import {
+  errorsAnd,
+  NewSubscriptionsSchema,
+  optionalBody,
+  ref,
+  SubscriptionsSchema,
+} from '../schemas/index.js';
+import { done, DoneSchema } from './done.js';
+import { MemberPath } from './paths.js';
+
+const tags = ['Subscriptions'];
+const path = '/sessions/:sessionId/participants/:participantId/subscriptions';
+
+/** What participants receive. */
+export function subscriptionRoutes(api: Api, core: SessionControl): void {
+  api.get(
+    path,
+    {
+      schema: {
+        operationId: 'getParticipantSubscriptions',
+        tags,
+        summary: 'What a participant asked to receive',
+        params: MemberPath,
+        response: { 200: ref(SubscriptionsSchema, 'Empty: nothing.'), ...errorsAnd(404) },
+      },
+    },
+    ({ params }) => core.subscriptions(params.accountId, params.sessionId, params.participantId),
+  );
+
+  api.put(
+    path,
+    {
+      schema: {
+        operationId: 'updateParticipantSubscriptions',
+        tags,
+        summary: 'Replace what a participant receives',
+        description: 'It takes effect at once. Without a body, or with an empty one, nothing is received.',
+        params: MemberPath,
+        body: optionalBody(NewSubscriptionsSchema),
+        response: { 204: DoneSchema, ...errorsAnd(404) },
+      },
+    },
+    async ({ params: { accountId, sessionId, participantId }, body }, reply) => {
+      core.setSubscriptions(accountId, sessionId, participantId, body ?? {});
+      await core.flush();
+      return done(reply);
+    },
+  );
+}

@@ -1,0 +1,34 @@
+import { deviceComponents } from './device.js';
+import { ErrorSchema } from './error.js';
+import { pageOf } from './page.js';
+import { participantComponents, ParticipantSchema } from './participant.js';
+import { sessionComponents, SessionSchema } from './session.js';
+import { subscriptionComponents } from './subscriptions.js';
+
+export { DeviceSchema, type DeviceSummaryView, type DeviceView } from './device.js';
+export { errorsAnd, ErrorSchema } from './error.js';
+export { ListQuerySchema } from './page.js';
+export {
+  CreatedParticipantSchema,
+  NewParticipantSchema,
+  ParticipantDetailSchema,
+  type ParticipantDetailView,
+  type ParticipantView,
+} from './participant.js';
+export { NewSessionSchema, SessionDetailSchema, SessionSchema, type SessionView } from './session.js';
+export { listOf, optionalBody, ref } from './shapes.js';
+export { NewSubscriptionsSchema, SubscriptionsSchema } from './subscriptions.js';
+
+export const SessionPageSchema = pageOf('SessionPage', SessionSchema);
+export const ParticipantPageSchema = pageOf('ParticipantPage', ParticipantSchema);
+
+/** Everything that has a name of its own in the OpenAPI document. */
+export const components = [
+  ErrorSchema,
+  ...subscriptionComponents,
+  ...deviceComponents,
+  ...participantComponents,
+  ...sessionComponents,
+  SessionPageSchema,
+  ParticipantPageSchema,
+];

@@ -1,0 +1,72 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { DeviceSchema, DeviceSummarySchema } from './device.js';
+import { absentable, component, listOf, moment, ref, text, word } from './shapes.js';
+import { SubscriptionsSchema } from './subscriptions.js';
+
+/** What an application may say of a participant that it creates. */
+export const NewParticipantSchema = component(
+  'NewParticipant',
+  Type.Object({
+    publishPermissions: Type.Optional(
+      Type.Array(word(['AUDIO', 'VIDEO'] as const, 'In any case.'), {
+        uniqueItems: true,
+        description: 'What its device may publish.',
+      }),
+    ),
+    deviceApiVersion: Type.Optional(
+      word(['V3', 'V2'] as const, 'The protocol that its token asks browsers to speak. Default `V3`.'),
+    ),
+    tag: Type.Optional(text(50, 'Free text of the application.')),
+    callbackUrl: Type.Optional(
+      Type.String({
+        maxLength: 2048,
+        format: 'web-url',
+        description: 'An http or https URL for the webhooks of this participant.',
+        examples: ['https://app.example/webrtc-events'],
+      }),
+    ),
+  }),
+);
+
+const properties = {
+  id: Type.String(),
+  publishPermissions: listOf(Type.Unsafe<'AUDIO' | 'VIDEO'>({ type: 'string', enum: ['AUDIO', 'VIDEO'] })),
+  deviceApiVersion: Type.Unsafe<'V3' | 'V2'>({ type: 'string', enum: ['V3', 'V2'] }),
+  tag: absentable(Type.String()),
+  callbackUrl: absentable(Type.String()),
+  sessions: listOf(Type.String(), { description: 'The session it is in: none or one.' }),
+  subscriptions: ref(SubscriptionsSchema),
+  createdAt: moment('When it was created.'),
+  expiresAt: moment('When it is deleted, and its device disconnected.'),
+};
+
+/** A participant, and whether it is connected. */
+export const ParticipantSchema = component(
+  'Participant',
+  Type.Object({ ...properties, device: absentable(ref(DeviceSummarySchema)) }),
+);
+
+/** A participant with what its device sends and receives. */
+export const ParticipantDetailSchema = component(
+  'ParticipantDetail',
+  Type.Object({ ...properties, device: absentable(ref(DeviceSchema)) }),
+);
+
+/** A participant at its birth: the only time that its token is told. */
+export const CreatedParticipantSchema = component(
+  'CreatedParticipant',
+  Type.Object({
+    participant: ref(ParticipantSchema),
+    token: Type.String({ description: 'For its device. It is told only here.' }),
+  }),
+);
+
+export type ParticipantView = Static<typeof ParticipantSchema>;
+export type ParticipantDetailView = Static<typeof ParticipantDetailSchema>;
+
+export const participantComponents = [
+  NewParticipantSchema,
+  ParticipantSchema,
+  ParticipantDetailSchema,
+  CreatedParticipantSchema,
+];

@@ -1,0 +1,29 @@
+import { randomUUID } from 'node:crypto';
+import type { Connection, Core, Delivery, Device, DeviceInfo, EndReason } from '../../core/index.js';
+
+/** A device without media. */
+export class TestDevice implements Device {
+  readonly info: DeviceInfo;
+  readonly connection: Connection;
+  delivery: Delivery = [];
+  closed: EndReason | undefined;
+
+  constructor(core: Core, participantId: string, info: Partial<DeviceInfo> = {}) {
+    this.info = {
+      id: randomUUID(),
+      kind: 'browser',
+      externalId: randomUUID(),
+      direction: 'inbound',
+      ...info,
+    };
+    this.connection = core.connect(participantId, this, { replace: false });
+  }
+
+  deliver(delivery: Delivery): void {
+    this.delivery = delivery;
+  }
+
+  close(reason: EndReason): void {
+    this.closed = reason;
+  }
+}

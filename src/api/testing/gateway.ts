@@ -1,0 +1,71 @@
+import type { AddressInfo } from 'node:net';
+import { ApiController, Client, Environment } from '@bandwidth/webrtc';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { type Core, createCore, MemoryStore } from '../../core/index.js';
+import { type ApiOptions, createApi } from '../index.js';
+
+export const ACCOUNT = { id: '9900000', user: 'patchbay', password: 'secret: ü' };
+export const OTHER_ACCOUNT = { id: '9900001', user: 'other', password: 'other' };
+
+/** A REST API over a core, listening on a port of its own. */
+export interface TestGateway {
+  readonly core: Core;
+  /** Without a path. */
+  readonly url: string;
+  /** Bandwidth's published client, unmodified. */
+  readonly client: ApiController;
+  /** What it has logged, one JSON line each. */
+  readonly logged: readonly string[];
+  clientOf(account: { readonly user: string; readonly password: string }): ApiController;
+  /** Asks for a path under `/v1/accounts/{accountId}` with the account's credentials. */
+  ask(path: string, init?: RequestInit): Promise<Response>;
+  stop(): Promise<void>;
+}
+
+export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestGateway> {
+  const logged: string[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) });
+  const core = createCore({ tokenSecret: 's'.repeat(32), store: new MemoryStore(), log });
+  const api = createApi({
+    core,
+    accounts: [ACCOUNT, OTHER_ACCOUNT],
+    log,
+    metrics: new Registry(),
+    readiness: () => 'ready',
+    ...options,
+  });
+  await api.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = api.server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const clientOf = (account: { readonly user: string; readonly password: string }) =>
+    new ApiController(
+      new Client({
+        environment: Environment.Custom,
+        baseUrl: `${url}/v1`,
+        basicAuthUserName: account.user,
+        basicAuthPassword: account.password,
+      }),
+    );
+  return {
+    core,
+    url,
+    client: clientOf(ACCOUNT),
+    clientOf,
+    logged,
+    ask: (path, init) => {
+      const headers = new Headers(init?.headers);
+      if (!headers.has('authorization')) headers.set('authorization', basic(ACCOUNT));
+      return fetch(`${url}/v1/accounts/${ACCOUNT.id}${path}`, { ...init, headers });
+    },
+    stop: async () => {
+      await api.close();
+      await core.stop();
+    },
+  };
+}
+
+/** An `Authorization` header. */
+export function basic({ user, password }: { readonly user: string; readonly password: string }): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+}

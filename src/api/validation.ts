@@ -1,0 +1,45 @@
+import { Ajv, type ErrorObject, type Options } from 'ajv';
+import addKeywords from 'ajv-keywords';
+import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
+import { withoutNulls } from './body.js';
+
+/**
+ * Makes the validators of requests. Bodies are taken as they are typed; in queries, which are all text,
+ * numbers are read. Errors say in words what is wrong and where.
+ */
+export function requestValidators(components: readonly object[]): FastifySchemaCompiler<object> {
+  const bodies = compiler(components, {});
+  const texts = compiler(components, { coerceTypes: true });
+  return ({ schema, httpPart }) => {
+    if (httpPart !== 'body') return texts.compile(schema);
+    const validate = bodies.compile(schema);
+    return (body: unknown) => {
+      if (body === undefined || body === null) return { value: undefined };
+      const value = withoutNulls(body);
+      return validate(value)
+        ? { value }
+        : { error: (validate.errors ?? []) as FastifySchemaValidationError[] };
+    };
+  };
+}
+
+function compiler(components: readonly object[], options: Options): Ajv {
+  const ajv = new Ajv({ strict: true, ...options });
+  addKeywords.default(ajv, 'transform');
+  ajv.addFormat('web-url', isWebUrl);
+  ajv.addFormat('date-time', (moment) => !Number.isNaN(Date.parse(moment)));
+  for (const schema of components) ajv.addSchema(schema);
+  return ajv;
+}
+
+function isWebUrl(url: string): boolean {
+  return URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol);
+}
+
+/** Says what is wrong with a request: `body/tag must NOT have more than 50 characters`. */
+export function describeViolation(errors: readonly FastifySchemaValidationError[], part: string): Error {
+  const [first] = errors as readonly ErrorObject[];
+  const allowed: unknown = first?.keyword === 'enum' ? first.params['allowedValues'] : undefined;
+  const choices = Array.isArray(allowed) ? `: ${allowed.join(', ')}` : '';
+  return new Error(`${part}${first?.instancePath ?? ''} ${first?.message ?? 'is not valid'}${choices}`);
+}

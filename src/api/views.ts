@@ -1,0 +1,51 @@
+import type { ConnectedDevice, Participant, Session } from '../core/index.js';
+import type {
+  DeviceSummaryView,
+  DeviceView,
+  ParticipantDetailView,
+  ParticipantView,
+  SessionView,
+} from './schemas/index.js';
+
+const moment = (epochMs: number): string => new Date(epochMs).toISOString();
+
+/** A session as REST shows it. */
+export function sessionView({ id, tag, createdAt, expiresAt }: Session): SessionView {
+  return { id, tag, createdAt: moment(createdAt), expiresAt: moment(expiresAt) };
+}
+
+function deviceSummaryView({ info, connectedAt }: ConnectedDevice): DeviceSummaryView {
+  return { ...info, connectedAt: moment(connectedAt) };
+}
+
+/** A connected device as REST shows it, with what it sends and receives. */
+export function deviceView(device: ConnectedDevice): DeviceView {
+  return { ...deviceSummaryView(device), streams: device.streams, delivery: device.delivery };
+}
+
+function withoutDevice(participant: Participant) {
+  return {
+    id: participant.id,
+    publishPermissions: participant.publishPermissions,
+    deviceApiVersion: participant.deviceApiVersion,
+    tag: participant.tag,
+    callbackUrl: participant.callbackUrl,
+    sessions: participant.sessionId === undefined ? [] : [participant.sessionId],
+    subscriptions: participant.subscriptions,
+    createdAt: moment(participant.createdAt),
+    expiresAt: moment(participant.expiresAt),
+  };
+}
+
+/** A participant as listings show it: that it is connected, not what it sends and receives. */
+export function participantView(participant: Participant, device?: ConnectedDevice): ParticipantView {
+  return { ...withoutDevice(participant), device: device && deviceSummaryView(device) };
+}
+
+/** A participant with what its device sends and receives now. */
+export function participantDetailView(
+  participant: Participant,
+  device?: ConnectedDevice,
+): ParticipantDetailView {
+  return { ...withoutDevice(participant), device: device && deviceView(device) };
+}
