@@ -1,0 +1,235 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { audioAddressOf, parseTraced, type TracedMessage } from './sip-message.js';
+import { Scenario, type InviteOptions } from './sipp-scenario.js';
+import { ToneSocket } from './tone-socket.js';
+import { until } from './until.js';
+
+export { Scenario } from './sipp-scenario.js';
+export type { TracedMessage } from './sip-message.js';
+
+export interface SippOptions {
+  /** The gateway's SIP port on 127.0.0.1. */
+  readonly sipPort: number;
+  readonly transport?: 'udp' | 'tcp';
+}
+
+export interface CallOptions extends SippOptions {
+  /** Goes into `User-to-User: <token>;encoding=jwt`. */
+  readonly token?: string;
+  /** Frequency in Hz of the tone that the phone says; default 440. */
+  readonly tone?: number;
+  /** Header lines, Request-URI and so on; `sdp` replaces the usual offer. */
+  readonly invite?: Omit<InviteOptions, 'sdp'> & { readonly sdp?: (rtpPort: number) => string | undefined };
+  /**
+   * What happens after the INVITE is sent. Default: 200, ACK, wait for {@link SippCall.hangUp}, BYE. Given: the
+   * whole rest of the call, expected responses included; the RTP port is that of the phone's tone socket.
+   */
+  readonly then?: (scenario: Scenario, rtpPort: number) => Scenario;
+}
+
+const ANSWER_LIMIT_MS = 10_000;
+const CALL_LIMIT_S = 60;
+
+/** The offer of a plain phone: PCMU, PCMA, telephone-event. */
+export function phoneOffer(rtpPort: number, options: { direction?: string; version?: number } = {}): string {
+  return [
+    'v=0',
+    `o=phone 1 ${options.version ?? 1} IN IP4 127.0.0.1`,
+    's=-',
+    'c=IN IP4 127.0.0.1',
+    't=0 0',
+    `m=audio ${rtpPort} RTP/AVP 0 8 101`,
+    'a=rtpmap:0 PCMU/8000',
+    'a=rtpmap:8 PCMA/8000',
+    'a=rtpmap:101 telephone-event/8000',
+    'a=fmtp:101 0-15',
+    'a=ptime:20',
+    `a=${options.direction ?? 'sendrecv'}`,
+    '',
+  ].join('\r\n');
+}
+
+/**
+ * Places a call with SIPp and resolves with its final answer at hand. The phone's RTP goes to and comes from a tone
+ * socket of the test, which starts to say its tone when the call is answered.
+ * @throws LimitPassed when there is no final answer within 10 s
+ */
+export async function placeCall(options: CallOptions): Promise<SippCall> {
+  const tones = await ToneSocket.open({ frequency: options.tone ?? 440 });
+  const { sdp = phoneOffer, headers = [], ...invite } = options.invite ?? {};
+  const userToUser = options.token === undefined ? [] : [`User-to-User: ${options.token};encoding=jwt`];
+  const scenario = new Scenario().invite({
+    ...invite,
+    headers: [...userToUser, ...headers],
+    sdp: sdp(tones.port),
+  });
+  const rest = options.then ?? ((steps) => steps.expect(200).ack().waitForCue().bye());
+  const call = await SippCall.start(rest(scenario, tones.port), options, tones);
+  try {
+    await call.final();
+  } catch (error) {
+    await call.end();
+    throw error;
+  }
+  return call;
+}
+
+/** Places a call that is expected to be refused. @returns the refusal */
+export async function placeRefusedCall(options: Omit<CallOptions, 'then'>): Promise<TracedMessage> {
+  const call = await placeCall({ ...options, then: (scenario) => scenario.expectAny(REFUSALS) });
+  const final = await call.final();
+  await call.ended();
+  await call.end();
+  return final;
+}
+
+const REFUSALS = [400, 403, 404, 415, 420, 421, 422, 480, 481, 486, 487, 488, 491, 500, 503, 603];
+
+/** One SIPp process with one call. End it in `finally` or `afterEach`. */
+export class SippCall {
+  readonly tones: ToneSocket;
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+  readonly #port: number;
+
+  private constructor(child: ChildProcess, folder: string, port: number, tones: ToneSocket) {
+    this.#child = child;
+    this.#folder = folder;
+    this.#port = port;
+    this.tones = tones;
+  }
+
+  /** Runs a scenario. */
+  static async start(scenario: Scenario, options: SippOptions, tones: ToneSocket): Promise<SippCall> {
+    const folder = mkdtempSync(join(tmpdir(), 'patchbay-sipp-'));
+    const port = await freeUdpPort();
+    writeFileSync(join(folder, 'scenario.xml'), scenario.toXml());
+    const child = spawn(
+      'sipp',
+      [
+        ...['-sf', 'scenario.xml', '-m', '1', '-nostdin', '-timeout', `${CALL_LIMIT_S}s`, '-timeout_error'],
+        ...['-i', '127.0.0.1', '-p', String(port), '-t', options.transport === 'tcp' ? 't1' : 'u1'],
+        ...['-trace_msg', '-message_file', 'messages.log', '-trace_err', '-error_file', 'errors.log'],
+        // Requests that a scenario does not mention are none of its business.
+        ...['-default_behaviors', 'all,-abortunexp'],
+        `127.0.0.1:${String(options.sipPort)}`,
+      ],
+      { cwd: folder, stdio: 'ignore' },
+    );
+    await once(child, 'spawn');
+    return new SippCall(child, folder, port, tones);
+  }
+
+  /** The messages of the call so far. */
+  get messages(): TracedMessage[] {
+    return readTrace(join(this.#folder, 'messages.log'));
+  }
+
+  /** The final answer to the INVITE; when it is 200 with SDP, the tone goes there. */
+  async final(): Promise<TracedMessage> {
+    const isFinal = ({ status, header }: TracedMessage): boolean =>
+      status !== undefined && status >= 200 && (header('CSeq') ?? '').endsWith('INVITE');
+    const final = await this.waitFor('final answer', isFinal, ANSWER_LIMIT_MS);
+    if (final.status === 200 && final.body !== '') this.tones.start(audioAddressOf(final.body));
+    return final;
+  }
+
+  /** Waits for a message that the gateway sent, one already there included. */
+  async waitFor(
+    what: string,
+    matches: (message: TracedMessage) => boolean,
+    withinMs = 5000,
+  ): Promise<TracedMessage> {
+    return until(
+      what,
+      () => {
+        const found = this.messages.find((message) => message.direction === 'received' && matches(message));
+        if (!found && this.#over) throw new Error(`${what}: SIPp is over\n${this.#trouble()}`);
+        return found;
+      },
+      { withinMs, everyMs: 10, seen: () => Promise.resolve(this.#trouble()) },
+    );
+  }
+
+  /** Lets the phone go on to its next step. */
+  async cue(): Promise<void> {
+    const invite = this.messages.find(({ method }) => method === 'INVITE')!;
+    const lines = [
+      `CUE sip:phone@127.0.0.1:${String(this.#port)} SIP/2.0`,
+      `Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK${String(Date.now())}`,
+      `From: ${invite.header('From')!}`,
+      `To: ${invite.header('To')!}`,
+      `Call-ID: ${invite.header('Call-ID')!}`,
+      'CSeq: 1 CUE',
+      'Content-Length: 0',
+    ];
+    const socket = createSocket('udp4');
+    const text = `${lines.join('\r\n')}\r\n\r\n`;
+    await new Promise((resolve) => socket.send(text, this.#port, '127.0.0.1', resolve));
+    socket.close();
+  }
+
+  /** The phone hangs up; resolves when SIPp is done and saw all that it expected. */
+  async hangUp(): Promise<void> {
+    await this.cue();
+    await this.ended();
+  }
+
+  /** Waits for the gateway's BYE and for SIPp's end. @returns the BYE */
+  async hungUp(withinMs = 5000): Promise<TracedMessage> {
+    const bye = await this.waitFor('BYE', ({ method }) => method === 'BYE', withinMs);
+    await this.ended();
+    return bye;
+  }
+
+  /** Waits for SIPp's end. @throws when the call did not go as its scenario says */
+  async ended(withinMs = 10_000): Promise<void> {
+    await until('SIPp’s end', () => this.#over, { withinMs, everyMs: 10 });
+    if (this.#child.exitCode !== 0) throw new Error(`SIPp failed:\n${this.#trouble()}`);
+  }
+
+  /** Ends the process, whatever it does, and frees everything. */
+  async end(): Promise<void> {
+    if (!this.#over) {
+      const exit = once(this.#child, 'exit');
+      this.#child.kill('SIGKILL');
+      await exit;
+    }
+    this.tones.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  get #over(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  #trouble(): string {
+    const errors = join(this.#folder, 'errors.log');
+    const seen = this.messages.map(({ direction, startLine }) => `${direction}: ${startLine}`);
+    return [...seen, existsSync(errors) ? readFileSync(errors, 'utf8') : ''].join('\n');
+  }
+}
+
+function readTrace(file: string): TracedMessage[] {
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8')
+    .split(/^-{20,}.*$/m)
+    .flatMap((entry) => {
+      const [, direction, text] = /^\s*\S+ message (sent|received) .*?\n\r?\n([\s\S]*)$/.exec(entry) ?? [];
+      return text === undefined ? [] : [parseTraced(direction as TracedMessage['direction'], text)];
+    });
+}
+
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}

@@ -1,0 +1,188 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { aLawDecode, aLawEncode, muLawDecode, muLawEncode, PHONE_RATE, sine, toneLevel } from './tones.js';
+import { until } from './until.js';
+
+/** Static payload types of RFC 3551 that a tone socket speaks. */
+export const PCMU = 0;
+export const PCMA = 8;
+
+const PACKET_MS = 20;
+const PACKET_SAMPLES = (PHONE_RATE * PACKET_MS) / 1000;
+
+/** How much of the latest audio is looked at for a tone. */
+const WINDOW_MS = 200;
+
+/** A tone counts as heard above this level (dB of full scale), and as gone below the other. */
+const HEARD_DB = -35;
+const GONE_DB = -50;
+
+const DIGITS = '0123456789*#ABCD';
+
+/** Where RTP goes to. */
+export interface RtpAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface SendDigitOptions {
+  readonly payloadType?: number;
+  /** Which of the packets of the event get lost on the way. */
+  readonly lose?: (index: number, count: number) => boolean;
+}
+
+interface Heard {
+  readonly at: number;
+  readonly samples: Int16Array;
+}
+
+/**
+ * The media of a test phone: one UDP socket that sends a tone as G.711 every 20 ms and tells which tones and DTMF
+ * digits come back.
+ */
+export class ToneSocket {
+  /** Packets that came, by payload type. */
+  readonly received = new Map<number, number>();
+  /** DTMF digits that came by RFC 4733, each event once. */
+  digits = '';
+  /** Payload type of the tone. */
+  codec = PCMU;
+  /** Payload type that received telephone-events have. */
+  eventType = 101;
+  readonly #socket: Socket;
+  readonly #ssrc = Math.floor(Math.random() * 2 ** 32);
+  #tone: (count: number) => Int16Array;
+  #remote: RtpAddress | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #sequence = Math.floor(Math.random() * 2 ** 16);
+  #timestamp = Math.floor(Math.random() * 2 ** 32);
+  #heard: Heard[] = [];
+  #lastEvent = -1;
+
+  private constructor(socket: Socket, frequency: number) {
+    this.#socket = socket;
+    this.#tone = sine(frequency, PHONE_RATE);
+    socket.on('message', (packet) => this.#receive(packet));
+  }
+
+  /** Binds a free port of 127.0.0.1. */
+  static async open(options: { frequency: number }): Promise<ToneSocket> {
+    const socket = createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    return new ToneSocket(socket, options.frequency);
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  /** All packets that came. */
+  get packets(): number {
+    return [...this.received.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  set frequency(frequency: number) {
+    this.#tone = sine(frequency, PHONE_RATE);
+  }
+
+  /** Sends the tone, from now on, to this address. */
+  start(remote: RtpAddress): void {
+    this.#remote = remote;
+    if (this.#timer) return;
+    let due = performance.now();
+    this.#timer = setInterval(() => {
+      // Timers come late; what is due by the clock goes out all the same.
+      for (; due <= performance.now(); due += PACKET_MS) this.#sendTone();
+    }, PACKET_MS / 2);
+  }
+
+  /** Stops sending; goes on listening. */
+  pause(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  close(): void {
+    this.pause();
+    this.#socket.close();
+  }
+
+  /** Level of a tone in the latest 200 ms of what came, in dB of full scale. */
+  level(frequency: number): number {
+    const since = performance.now() - WINDOW_MS;
+    this.#heard = this.#heard.filter(({ at }) => at >= since);
+    const samples = Int16Array.from(this.#heard.flatMap((heard) => [...heard.samples]));
+    return samples.length < PACKET_SAMPLES * 5 ? -Infinity : toneLevel(samples, frequency, PHONE_RATE);
+  }
+
+  /** Waits until a tone is heard. */
+  async hears(frequency: number, withinMs = 5000): Promise<void> {
+    await until(`tone of ${String(frequency)} Hz heard`, () => this.level(frequency) > HEARD_DB, {
+      withinMs,
+      everyMs: 20,
+      seen: () => Promise.resolve({ level: this.level(frequency), packets: this.packets }),
+    });
+  }
+
+  /** Waits until a tone is not heard any more. */
+  async stopsHearing(frequency: number, withinMs = 5000): Promise<void> {
+    await until(`tone of ${String(frequency)} Hz gone`, () => this.level(frequency) < GONE_DB, {
+      withinMs,
+      everyMs: 20,
+      seen: () => Promise.resolve({ level: this.level(frequency), packets: this.packets }),
+    });
+  }
+
+  /** One key press of 100 ms by RFC 4733, its end sent three times. */
+  sendDigit(digit: string, options: SendDigitOptions = {}): void {
+    const event = DIGITS.indexOf(digit.toUpperCase());
+    const durations = [160, 320, 480, 640, 800, 800, 800];
+    durations.forEach((duration, index) => {
+      const end = index >= 4;
+      const payload = Buffer.from([event, (end ? 0x80 : 0) | 10, duration >> 8, duration & 0xff]);
+      const lost = options.lose?.(index, durations.length) ?? false;
+      this.#send(payload, options.payloadType ?? 101, index === 0, lost);
+    });
+    this.#timestamp = (this.#timestamp + 800) >>> 0;
+  }
+
+  #sendTone(): void {
+    const encode = this.codec === PCMU ? muLawEncode : aLawEncode;
+    this.#send(Buffer.from(Array.from(this.#tone(PACKET_SAMPLES), encode)), this.codec, false, false);
+    this.#timestamp = (this.#timestamp + PACKET_SAMPLES) >>> 0;
+  }
+
+  #send(payload: Buffer, payloadType: number, marker: boolean, lost: boolean): void {
+    const header = Buffer.alloc(12);
+    header[0] = 0x80;
+    header[1] = (marker ? 0x80 : 0) | payloadType;
+    header.writeUInt16BE(this.#sequence, 2);
+    header.writeUInt32BE(this.#timestamp, 4);
+    header.writeUInt32BE(this.#ssrc, 8);
+    this.#sequence = (this.#sequence + 1) & 0xffff;
+    if (lost || !this.#remote) return;
+    this.#socket.send(Buffer.concat([header, payload]), this.#remote.port, this.#remote.host);
+  }
+
+  #receive(packet: Buffer): void {
+    if (packet.length < 12 || packet[0]! >> 6 !== 2) return;
+    const payloadType = packet[1]! & 0x7f;
+    // RTCP on the same port (RFC 5761) is none of ours.
+    if (payloadType >= 64 && payloadType < 96) return;
+    this.received.set(payloadType, (this.received.get(payloadType) ?? 0) + 1);
+    const payload = packet.subarray(12 + 4 * (packet[0]! & 0x0f));
+    if (payloadType === this.eventType) this.#receiveEvent(packet.readUInt32BE(4), payload);
+    else if (payloadType === PCMU || payloadType === PCMA) {
+      const decode = payloadType === PCMU ? muLawDecode : aLawDecode;
+      this.#heard.push({ at: performance.now(), samples: Int16Array.from(payload, decode) });
+      if (this.#heard.length > 100) this.#heard.shift();
+    }
+  }
+
+  #receiveEvent(timestamp: number, payload: Buffer): void {
+    if (timestamp === this.#lastEvent) return;
+    this.#lastEvent = timestamp;
+    this.digits += DIGITS[payload[0]!] ?? '?';
+  }
+}
