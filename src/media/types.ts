@@ -74,6 +74,8 @@ export interface DeviceStatistics {
   readonly packetsLost: number;
   /** Arrival jitter by RFC 3550 section 6.4.1, in ms. */
   readonly jitterMs: number;
+  /** Browsers: ms since RTP, RTCP or a heartbeat answer last came; absent while nothing ever came. */
+  readonly silentMs?: number;
 }
 
 /** What the media plane says unasked. */

@@ -1,0 +1,234 @@
+import type {
+  Clock,
+  Connection,
+  Delivery,
+  Device,
+  DeviceGate,
+  DeviceInfo,
+  EndReason,
+  Participant,
+} from '../core/index.js';
+import type { MediaPlane, MediaStreamInfo, SubscribeOffer } from '../media/types.js';
+import type { ClientSocket, SocketUser } from './client-socket.js';
+import { closeFor } from './close-codes.js';
+import { Grace, type GraceTimes } from './grace.js';
+import { isObject, RpcError } from './json-rpc.js';
+import type { BrowserLimits } from './limits.js';
+import type { BrowserLog } from './log.js';
+import { readAnswerSdp } from './messages.js';
+import { Publishing } from './publishing.js';
+import { Subscribing } from './subscribing.js';
+
+/** The parts of the gateway that browser devices work with. */
+export interface BrowserParts {
+  readonly gate: DeviceGate;
+  readonly media: MediaPlane;
+  readonly clock: Clock;
+  readonly limits: BrowserLimits;
+  readonly grace: GraceTimes;
+  readonly log: BrowserLog;
+}
+
+/** One connected browser: outlives its sockets, which come and go, and ends with its connection to the core. */
+export class BrowserDevice implements Device, SocketUser {
+  readonly info: DeviceInfo;
+  readonly participantId: string;
+  readonly #parts: BrowserParts;
+  readonly #grace: Grace;
+  readonly #subscribing: Subscribing;
+  readonly #publishing: Publishing;
+  readonly #connection: Connection;
+  readonly #ended: (device: BrowserDevice) => void;
+  #socket: ClientSocket | undefined;
+  #isEnded = false;
+
+  /**
+   * Connects to the core, in place of any device that the participant has already, and opens the media.
+   * @param ended called once, when the device is over
+   * @throws PatchbayError of `DeviceGate.connect`
+   */
+  constructor(
+    identity: { id: string; uniqueId: string; participant: Participant },
+    parts: BrowserParts,
+    ended: (device: BrowserDevice) => void,
+  ) {
+    const { id, uniqueId, participant } = identity;
+    this.info = { id, kind: 'browser', externalId: uniqueId, direction: 'inbound' };
+    this.participantId = participant.id;
+    this.#parts = parts;
+    this.#ended = ended;
+    this.#grace = new Grace({
+      clock: parts.clock,
+      times: parts.grace,
+      silence: async () => (await parts.media.statistics(id)).silentMs,
+      givenUp: () => this.#end('lost'),
+    });
+    const known = parts.gate.resumePoint(participant.id, uniqueId);
+    this.#subscribing = new Subscribing({
+      deviceId: id,
+      media: parts.media,
+      log: parts.log,
+      notify: (method, params) => this.#socket?.notify(method, params),
+      ready: known !== undefined,
+    });
+    this.#connection = parts.gate.connect(participant.id, this, { replace: true });
+    this.#publishing = new Publishing({
+      deviceId: id,
+      media: parts.media,
+      connection: this.#connection,
+      clock: parts.clock,
+      offers: parts.limits.offers,
+      opened: this.#open(known),
+    });
+  }
+
+  /** The device speaks by this socket from now on. */
+  attach(socket: ClientSocket): void {
+    const before = this.#socket;
+    this.#socket = socket;
+    before?.terminate();
+    this.#grace.stop();
+  }
+
+  /** A socket in place of the one that was lost: the page does not know that anything happened. */
+  reattach(socket: ClientSocket): void {
+    this.attach(socket);
+    this.#connection.signallingResumed();
+    this.#subscribing.resume();
+  }
+
+  deliver(delivery: Delivery): void {
+    this.#subscribing.deliver(delivery);
+  }
+
+  close(reason: EndReason): void {
+    this.#finish(reason);
+  }
+
+  call(method: string, params: unknown): Promise<object> {
+    switch (method) {
+      case 'setMediaPreferences':
+        return this.#answerThen({}, () => this.#subscribing.ready());
+      case 'offerSdp':
+        // A page that lost us before it could say that it is ready says so by this.
+        setImmediate(() => this.#subscribing.ready());
+        return this.#publishing.offer(params);
+      case 'answerSdp':
+        return this.#takeAnswer(params);
+      case 'ping':
+      case 'deviceDiagnostics':
+      case 'leave':
+        this.notified(method, params);
+        return Promise.resolve({});
+      default:
+        return Promise.reject(new RpcError('methodNotFound', 'There is no such method.'));
+    }
+  }
+
+  notified(method: string, params: unknown): void {
+    switch (method) {
+      case 'leave':
+        this.#end('left');
+        return;
+      case 'deviceDiagnostics': {
+        // What pages write is theirs and may be anything: only its size goes into our log.
+        const logs = isObject(params) ? params['logs'] : undefined;
+        const entries = Array.isArray(logs) ? logs.length : 0;
+        this.#parts.log.debug({ deviceId: this.info.id, entries }, 'browser diagnostics');
+        return;
+      }
+      default:
+        this.#parts.log.debug({ deviceId: this.info.id, method }, 'browser notification ignored');
+    }
+  }
+
+  socketClosed(socket: ClientSocket, code: number): void {
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    if (this.#isEnded) return;
+    // After 1000 the clients never reconnect.
+    if (code === 1000) {
+      this.#end('left');
+      return;
+    }
+    this.#parts.log.debug({ deviceId: this.info.id, code }, 'browser socket lost');
+    this.#connection.signallingLost();
+    this.#grace.start();
+  }
+
+  subscribeOffered(offer: SubscribeOffer): void {
+    this.#subscribing.offer(offer);
+  }
+
+  streamsChanged(streams: readonly MediaStreamInfo[]): void {
+    this.#publishing.streamsChanged(streams);
+  }
+
+  dtmf(digit: string, durationMs: number): void {
+    this.#connection.dtmf(digit, durationMs);
+  }
+
+  mediaLost(): void {
+    // With its socket, the page is alive: its client restarts ICE when its network is back.
+    if (!this.#socket) this.#end('lost');
+  }
+
+  /** The gateway is going down. */
+  shutdown(): void {
+    this.#end('shutdown');
+  }
+
+  async #open(
+    known: { layout: readonly ('audio' | 'video')[]; revision: number } | undefined,
+  ): Promise<void> {
+    const { media, clock, log } = this.#parts;
+    const deviceId = this.info.id;
+    const resumed = known && {
+      revision: Math.max(known.revision, Math.floor(clock.now() / 1000)),
+      subscribeLayout: known.layout,
+    };
+    try {
+      await media.openBrowser({ deviceId, ...resumed });
+    } catch (error) {
+      log.error({ err: error, deviceId }, 'media of a browser could not be opened');
+      this.#end('error');
+      return;
+    }
+    if (this.#isEnded) this.#closeMedia();
+    else this.#subscribing.opened(this.#connection);
+  }
+
+  async #takeAnswer(params: unknown): Promise<object> {
+    const sdpAnswer = readAnswerSdp(params);
+    // An answer in flight when a socket dies blocks the client for good, so it is acknowledged before acting.
+    return this.#answerThen({}, () => this.#subscribing.answer(sdpAnswer));
+  }
+
+  #answerThen(result: object, act: () => void): Promise<object> {
+    setImmediate(() => {
+      if (!this.#isEnded) act();
+    });
+    return Promise.resolve(result);
+  }
+
+  #end(reason: EndReason): void {
+    if (this.#isEnded) return;
+    this.#connection.end(reason);
+    this.#finish(reason);
+  }
+
+  #finish(reason: EndReason): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#grace.stop();
+    this.#socket?.close(closeFor(reason));
+    this.#ended(this);
+    this.#closeMedia();
+  }
+
+  #closeMedia(): void {
+    this.#parts.media.close(this.info.id).catch((error: unknown) => {
+      this.#parts.log.error({ err: error, deviceId: this.info.id }, 'media of a browser could not be closed');
+    });
+  }
+}

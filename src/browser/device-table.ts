@@ -1,0 +1,64 @@
+import type { MediaEvents, MediaPlane } from '../media/types.js';
+import type { BrowserDevice } from './browser-device.js';
+
+/** The browser devices of the gateway; hands each what the media plane says about it. */
+export class DeviceTable {
+  readonly #media: MediaPlane;
+  readonly #byId = new Map<string, BrowserDevice>();
+  readonly #byParticipant = new Map<string, BrowserDevice>();
+
+  constructor(media: MediaPlane) {
+    this.#media = media;
+    media.on('subscribeOffer', this.#onSubscribeOffer);
+    media.on('streams', this.#onStreams);
+    media.on('dtmf', this.#onDtmf);
+    media.on('mediaLost', this.#onMediaLost);
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  add(device: BrowserDevice): void {
+    this.#byId.set(device.info.id, device);
+    this.#byParticipant.set(device.participantId, device);
+  }
+
+  remove(device: BrowserDevice): void {
+    this.#byId.delete(device.info.id);
+    if (this.#byParticipant.get(device.participantId) === device) {
+      this.#byParticipant.delete(device.participantId);
+    }
+  }
+
+  /** The device that a participant's client object has here. */
+  find(participantId: string, uniqueId: string): BrowserDevice | undefined {
+    const device = this.#byParticipant.get(participantId);
+    return device?.info.externalId === uniqueId ? device : undefined;
+  }
+
+  /** Ends all devices: the gateway is going down. */
+  stop(): void {
+    for (const device of [...this.#byId.values()]) device.shutdown();
+    this.#media.off('subscribeOffer', this.#onSubscribeOffer);
+    this.#media.off('streams', this.#onStreams);
+    this.#media.off('dtmf', this.#onDtmf);
+    this.#media.off('mediaLost', this.#onMediaLost);
+  }
+
+  readonly #onSubscribeOffer = (...[offer]: MediaEvents['subscribeOffer']): void => {
+    this.#byId.get(offer.deviceId)?.subscribeOffered(offer);
+  };
+
+  readonly #onStreams = (...[event]: MediaEvents['streams']): void => {
+    this.#byId.get(event.deviceId)?.streamsChanged(event.streams);
+  };
+
+  readonly #onDtmf = (...[event]: MediaEvents['dtmf']): void => {
+    this.#byId.get(event.deviceId)?.dtmf(event.digit, event.durationMs);
+  };
+
+  readonly #onMediaLost = (...[event]: MediaEvents['mediaLost']): void => {
+    this.#byId.get(event.deviceId)?.mediaLost();
+  };
+}

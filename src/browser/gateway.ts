@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type Clock, type DeviceGate, type Participant, PatchbayError, systemClock } from '../core/index.js';
+import type { MediaPlane } from '../media/types.js';
+import { Admission } from './admission.js';
+import { BrowserDevice, type BrowserParts } from './browser-device.js';
+import { speaksCircularJson } from './circular-json.js';
+import { ClientSocket } from './client-socket.js';
+import { closeFor } from './close-codes.js';
+import { DeviceTable } from './device-table.js';
+import { DEFAULT_GRACE, type GraceTimes } from './grace.js';
+import { JsonRpcFormat } from './json-rpc.js';
+import { type BrowserLimits, DEFAULT_BROWSER_LIMITS } from './limits.js';
+import type { BrowserLog } from './log.js';
+import { parseSocketRequest, type SocketRequest } from './socket-request.js';
+import { KeyedBuckets } from './token-bucket.js';
+
+export interface BrowserGatewayOptions {
+  /** Its `upgrade` requests are served: `/v3/` behind any prefix; others are answered with 404. */
+  readonly server: Server;
+  readonly gate: DeviceGate;
+  readonly media: MediaPlane;
+  readonly log: BrowserLog;
+  readonly clock?: Clock;
+  /** Those that differ from `DEFAULT_BROWSER_LIMITS`. */
+  readonly limits?: Partial<BrowserLimits>;
+  readonly grace?: Partial<GraceTimes>;
+}
+
+/** Counts for monitoring. */
+export interface BrowserCounters {
+  readonly sockets: number;
+  readonly devices: number;
+  /** Upgrades refused because of an address's or the gateway's limits. */
+  readonly refusedUpgrades: number;
+  /** Sockets closed because their token was not accepted. */
+  readonly refusedTokens: number;
+}
+
+export interface BrowserGateway {
+  counters(): BrowserCounters;
+  /** Takes no more sockets, and ends every browser device with a close code after which clients reconnect. */
+  stop(): Promise<void>;
+}
+
+/** Serves browser devices: Bandwidth's V3 protocol, JSON-RPC 2.0 over WebSocket. */
+export function createBrowserGateway(options: BrowserGatewayOptions): BrowserGateway {
+  return new Gateway(options);
+}
+
+class Gateway implements BrowserGateway {
+  readonly #server: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #parts: BrowserParts;
+  readonly #devices: DeviceTable;
+  readonly #admission: Admission;
+  readonly #newDevices: KeyedBuckets;
+  #refusedUpgrades = 0;
+  #refusedTokens = 0;
+  #stopping = false;
+
+  constructor(options: BrowserGatewayOptions) {
+    const limits = { ...DEFAULT_BROWSER_LIMITS, ...options.limits };
+    this.#parts = {
+      gate: options.gate,
+      media: options.media,
+      clock: options.clock ?? systemClock,
+      limits,
+      grace: { ...DEFAULT_GRACE, ...options.grace },
+      log: options.log,
+    };
+    this.#devices = new DeviceTable(options.media);
+    this.#admission = new Admission(limits);
+    this.#newDevices = new KeyedBuckets(limits.devices);
+    // No compression: it costs memory for each socket, and a small message could unpack to a huge one.
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload: limits.messageBytes,
+    });
+    this.#server = options.server;
+    this.#server.on('upgrade', this.#onUpgrade);
+  }
+
+  counters(): BrowserCounters {
+    return {
+      sockets: this.#admission.sockets,
+      devices: this.#devices.size,
+      refusedUpgrades: this.#refusedUpgrades,
+      refusedTokens: this.#refusedTokens,
+    };
+  }
+
+  stop(): Promise<void> {
+    this.#stopping = true;
+    this.#devices.stop();
+    this.#server.off('upgrade', this.#onUpgrade);
+    this.#sockets.close();
+    return Promise.resolve();
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    const asked = parseSocketRequest(request.url ?? '/');
+    if (!asked) {
+      refuse(stream, '404 Not Found');
+      return;
+    }
+    const release = this.#admission.admit(request.socket.remoteAddress ?? '', this.#parts.clock.now());
+    if (!release) {
+      this.#refusedUpgrades += 1;
+      refuse(stream, '429 Too Many Requests');
+      return;
+    }
+    stream.once('close', release);
+    this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, asked));
+  };
+
+  #accept(socket: WebSocket, asked: SocketRequest): void {
+    const refuseToken = (reason: string): void => {
+      // Refused after accepting it, by 1000: anything else makes the clients try again every second for ever.
+      this.#refusedTokens += 1;
+      socket.on('error', () => undefined);
+      socket.close(1000, reason);
+    };
+    if (asked.version === 'V2') {
+      refuseToken('Only version 3 of the device API is served.');
+      return;
+    }
+    try {
+      const participant = this.#authenticate(asked);
+      const present = this.#devices.find(participant.id, asked.uniqueId);
+      if (present) present.reattach(this.#clientSocket(socket, asked, present));
+      else this.#connect(socket, asked, participant);
+    } catch (error) {
+      if (!(error instanceof PatchbayError)) throw error;
+      this.#parts.log.info({ code: error.code, uniqueId: asked.uniqueId }, 'a browser was refused');
+      if (error.code === 'PATCHBAY_SHUTTING_DOWN') socket.close(1012, 'shutdown');
+      else refuseToken(error.message);
+    }
+  }
+
+  /** A device that is here already may come back with the token that has expired since. */
+  #authenticate({ token, uniqueId }: SocketRequest): Participant {
+    const { gate } = this.#parts;
+    try {
+      return gate.authenticate(token);
+    } catch (error) {
+      if (!(error instanceof PatchbayError) || error.code !== 'PATCHBAY_TOKEN_EXPIRED') throw error;
+      const participant = gate.authenticate(token, { ignoreExpiry: true });
+      if (this.#devices.find(participant.id, uniqueId)) return participant;
+      throw error;
+    }
+  }
+
+  #connect(socket: WebSocket, asked: SocketRequest, participant: Participant): void {
+    if (this.#stopping) {
+      const { code, reason } = closeFor('shutdown');
+      socket.close(code, reason);
+      return;
+    }
+    if (!this.#newDevices.take(participant.id, this.#parts.clock.now())) {
+      socket.close(1013, 'Too many devices of one participant: try again later.');
+      return;
+    }
+    const identity = { id: randomUUID(), uniqueId: asked.uniqueId, participant };
+    const device = new BrowserDevice(identity, this.#parts, (ended) => this.#devices.remove(ended));
+    this.#devices.add(device);
+    device.attach(this.#clientSocket(socket, asked, device));
+    this.#parts.log.info(
+      { deviceId: device.info.id, participantId: participant.id, sdkVersion: asked.sdkVersion },
+      'browser connected',
+    );
+  }
+
+  #clientSocket(socket: WebSocket, asked: SocketRequest, user: BrowserDevice): ClientSocket {
+    const { clock, limits, log } = this.#parts;
+    const format = new JsonRpcFormat({ circular: speaksCircularJson(asked.sdkVersion) });
+    return new ClientSocket({ socket, format, user, limits, clock, log });
+  }
+}
+
+function refuse(stream: Duplex, status: string): void {
+  stream.on('error', () => undefined);
+  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

@@ -1,0 +1,68 @@
+import type { Clock, Timer } from '../core/index.js';
+
+/** How long a browser without a socket is kept. */
+export interface GraceTimes {
+  /** Without a sign of life in its media. */
+  readonly silentMs: number;
+  /** However alive its media is. */
+  readonly longestMs: number;
+}
+
+export const DEFAULT_GRACE: GraceTimes = { silentMs: 9_000, longestMs: 120_000 };
+
+const LOOK_EVERY_MS = 1_000;
+
+/** Waits for a browser whose socket is gone to come back, for as long as its media shows that it lives. */
+export class Grace {
+  readonly #clock: Clock;
+  readonly #times: GraceTimes;
+  /** @returns ms since the browser's media gave a sign of life; undefined when it never did */
+  readonly #silence: () => Promise<number | undefined>;
+  readonly #given: () => void;
+  #timer: Timer | undefined;
+  #since = 0;
+
+  constructor(options: {
+    clock: Clock;
+    times: GraceTimes;
+    silence: () => Promise<number | undefined>;
+    /** The browser is given up. */
+    givenUp: () => void;
+  }) {
+    this.#clock = options.clock;
+    this.#times = options.times;
+    this.#silence = options.silence;
+    this.#given = options.givenUp;
+  }
+
+  start(): void {
+    this.stop();
+    this.#since = this.#clock.now();
+    this.#look();
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    const timer = this.#clock.setTimeout(() => {
+      void this.#decide(timer);
+    }, LOOK_EVERY_MS);
+    this.#timer = timer;
+  }
+
+  async #decide(timer: Timer): Promise<void> {
+    const silent = await this.#silence().catch(() => undefined);
+    if (this.#timer !== timer) return;
+    const waited = this.#clock.now() - this.#since;
+    const quiet = silent ?? waited;
+    if (quiet < this.#times.silentMs && waited < this.#times.longestMs) {
+      this.#look();
+      return;
+    }
+    this.stop();
+    this.#given();
+  }
+}

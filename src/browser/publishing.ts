@@ -1,0 +1,76 @@
+import type { Clock, Connection } from '../core/index.js';
+import { MediaError, type MediaPlane, type MediaStreamInfo } from '../media/types.js';
+import { RpcError } from './json-rpc.js';
+import type { Rate } from './limits.js';
+import { type OfferedStreams, readOfferSdp, type StreamMetadataMap } from './messages.js';
+import { mediaKinds, publishedStreams, publishMetadata } from './stream-metadata.js';
+import { TokenBucket } from './token-bucket.js';
+
+/** Result of `offerSdp`. */
+export interface PublishResult {
+  readonly sdpAnswer: string;
+  readonly endpointId: string;
+  readonly streamMetadata: StreamMetadataMap;
+}
+
+/** What one browser publishes: takes its offers one after the other and tells the core what came of them. */
+export class Publishing {
+  readonly #deviceId: string;
+  readonly #media: MediaPlane;
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+  readonly #bucket: TokenBucket;
+  #offered: OfferedStreams = new Map();
+  /** The offer before this one has been answered. */
+  #turn: Promise<unknown>;
+
+  constructor(options: {
+    deviceId: string;
+    media: MediaPlane;
+    connection: Connection;
+    clock: Clock;
+    offers: Rate;
+    /** The device is open in the media plane. */
+    opened: Promise<void>;
+  }) {
+    this.#deviceId = options.deviceId;
+    this.#media = options.media;
+    this.#connection = options.connection;
+    this.#clock = options.clock;
+    this.#bucket = new TokenBucket(options.offers, options.clock.now());
+    this.#turn = options.opened;
+  }
+
+  /** @throws RpcError by rejection: bad parameters, too many offers, or an SDP that cannot be answered */
+  async offer(params: unknown): Promise<PublishResult> {
+    const offer = readOfferSdp(params);
+    if (!this.#bucket.take(this.#clock.now())) {
+      throw new RpcError('tooMany', 'Too many offers: try again later.');
+    }
+    const turn = this.#turn.then(() => this.#publish(offer.sdpOffer, offer.streams));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** The set of live streams changed without an offer. */
+  streamsChanged(streams: readonly MediaStreamInfo[]): void {
+    this.#connection.publish(publishedStreams(streams, this.#offered));
+  }
+
+  async #publish(sdpOffer: string, offered: OfferedStreams): Promise<PublishResult> {
+    const { participant } = this.#connection;
+    const allowedKinds = mediaKinds(participant.publishPermissions);
+    const answer = await this.#media
+      .publish(this.#deviceId, { sdpOffer, allowedKinds })
+      .catch((error: unknown) => {
+        throw error instanceof MediaError ? new RpcError('rejected', error.message, { cause: error }) : error;
+      });
+    this.#offered = offered;
+    this.#connection.publish(publishedStreams(answer.streams, offered));
+    return {
+      sdpAnswer: answer.sdpAnswer,
+      endpointId: this.#deviceId,
+      streamMetadata: publishMetadata(answer.streams, offered, participant.id),
+    };
+  }
+}
