@@ -11,6 +11,14 @@ export interface TrackCodec {
   readonly fmtp?: string;
 }
 
+/** RTP timestamp and NTP time of one instant by the publisher's clock (RFC 3550 section 6.4.1). */
+export interface ClockReading {
+  readonly ntpSeconds: number;
+  /** In 2^-32 s. */
+  readonly ntpFraction: number;
+  readonly rtpTimestamp: number;
+}
+
 /**
  * Receives a track's packets. Called for each packet in order of arrival: it must not keep `packet` past the
  * call unless it copies it, and must not change it.
@@ -23,6 +31,8 @@ export interface TrackSink {
    * @param telephoneEvent the payload is an RFC 4733 event, not the track's codec
    */
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void;
+  /** The publisher's sender report: tracks of one stream are in step when played by their NTP times. */
+  onClock?(reading: ClockReading): void;
   /** The publisher changed codec or SSRC, or is gone for good. */
   onTrackEnded?(): void;
 }
@@ -35,6 +45,7 @@ export class PublishedTrack {
   /** Asks the publisher for a key frame (video); rate limiting is the publisher's transport's business. */
   readonly requestKeyFrame: () => void;
   #sinks: TrackSink[] = [];
+  #clock: ClockReading | undefined;
   #ended = false;
 
   constructor(options: {
@@ -51,6 +62,11 @@ export class PublishedTrack {
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** The publisher's last sender report; absent before the first, or when its transport hands up none. */
+  get clock(): ClockReading | undefined {
+    return this.#clock;
   }
 
   get sinkCount(): number {
@@ -71,6 +87,12 @@ export class PublishedTrack {
     for (let i = 0; i < sinks.length; i += 1) {
       sinks[i]!.onPacket(packet, payloadOffset, payloadEnd, telephoneEvent);
     }
+  }
+
+  /** Takes a sender report of the publisher. */
+  setClock(reading: ClockReading): void {
+    this.#clock = reading;
+    for (const sink of this.#sinks) sink.onClock?.(reading);
   }
 
   end(): void {

@@ -55,6 +55,14 @@ export interface PhoneDescription {
   readonly held: boolean;
 }
 
+/** A track of a delivery that is not in a subscriber's offer. */
+export interface OmittedTrack {
+  readonly streamId: string;
+  readonly kind: MediaKind;
+  /** Why, in words. */
+  readonly reason: string;
+}
+
 export interface SubscribeOffer {
   readonly deviceId: string;
   readonly sdpOffer: string;
@@ -63,6 +71,8 @@ export interface SubscribeOffer {
   readonly streams: readonly MediaDelivery[];
   /** M-line kinds in order, to be kept for {@link OpenBrowserOptions.subscribeLayout}. */
   readonly layout: readonly MediaKind[];
+  /** Tracks of the delivery that this browser cannot be sent. */
+  readonly omitted: readonly OmittedTrack[];
 }
 
 /** Counters of one device since it was opened. Times in ms, sizes in bytes. */

@@ -2,5 +2,6 @@ export * from './header.js';
 export * from './extensions.js';
 export * from './sequence.js';
 export * from './rtcp.js';
+export * from './feedback.js';
 export * from './ntp.js';
 export { ReceptionStatistics } from './reception.js';

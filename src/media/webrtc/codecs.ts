@@ -1,0 +1,100 @@
+/** The codecs that browsers and phones may publish and that we forward, with the payload types we offer them under. */
+import type { TrackCodec } from '../track.js';
+import type { MediaKind } from '../types.js';
+
+/** A codec as every subscriber sees it: the same payload types for all, so that one packet serves them all. */
+export interface ForwardedCodec extends TrackCodec {
+  readonly kind: MediaKind;
+  readonly payloadType: number;
+  /** Video: payload type of retransmissions (RFC 4588). */
+  readonly rtxPayloadType?: number;
+  /** Audio: payload type of RFC 4733 events at the codec's clock rate. */
+  readonly telephoneEventPayloadType?: number;
+}
+
+const TELEPHONE_EVENT_48000 = 110;
+const TELEPHONE_EVENT_8000 = 126;
+
+const audio = (name: string, clockRate: number, channels: number, payloadType: number, fmtp?: string) => ({
+  kind: 'audio' as const,
+  name,
+  clockRate,
+  channels,
+  payloadType,
+  telephoneEventPayloadType: clockRate === 48_000 ? TELEPHONE_EVENT_48000 : TELEPHONE_EVENT_8000,
+  ...(fmtp === undefined ? {} : { fmtp }),
+});
+
+const video = (name: string, payloadType: number, fmtp?: string) => ({
+  kind: 'video' as const,
+  name,
+  clockRate: 90_000,
+  channels: 1,
+  payloadType,
+  rtxPayloadType: payloadType + 1,
+  ...(fmtp === undefined ? {} : { fmtp }),
+});
+
+const h264 = (payloadType: number, profile: string, packetizationMode: number) =>
+  video(
+    'H264',
+    payloadType,
+    `level-asymmetry-allowed=1;packetization-mode=${String(packetizationMode)};profile-level-id=${profile}1f`,
+  );
+
+const FORWARDED: readonly ForwardedCodec[] = [
+  audio('opus', 48_000, 2, 111, 'minptime=10;useinbandfec=1'),
+  audio('PCMU', 8_000, 1, 0),
+  audio('PCMA', 8_000, 1, 8),
+  audio('G722', 8_000, 1, 9),
+  video('VP8', 96),
+  video('VP9', 98, 'profile-id=0'),
+  video('VP9', 100, 'profile-id=2'),
+  h264(102, '4200', 1),
+  h264(104, '4200', 0),
+  h264(106, '42e0', 1),
+  h264(108, '42e0', 0),
+  h264(112, '4d00', 1),
+  h264(114, '4d00', 0),
+  h264(116, '6400', 1),
+  h264(118, '6400', 0),
+  video('AV1', 120),
+];
+
+/** The value of one `a=fmtp` parameter, names compared without case. */
+export function fmtpParameter(fmtp: string | undefined, name: string): string | undefined {
+  for (const pair of fmtp?.split(';') ?? []) {
+    const equals = pair.indexOf('=');
+    if (equals > 0 && pair.slice(0, equals).trim().toLowerCase() === name)
+      return pair.slice(equals + 1).trim();
+  }
+  return undefined;
+}
+
+/** What makes two formats of one codec name different codecs: packets of one do not decode as the other. */
+function variant(codec: TrackCodec): string {
+  switch (codec.name.toUpperCase()) {
+    case 'H264': {
+      // RFC 6184 section 8.1: the first two bytes are the profile; without it, Baseline and single NAL units.
+      const profile = (fmtpParameter(codec.fmtp, 'profile-level-id') ?? '42000a').slice(0, 4).toLowerCase();
+      return `${profile}/${fmtpParameter(codec.fmtp, 'packetization-mode') ?? '0'}`;
+    }
+    case 'VP9':
+      return fmtpParameter(codec.fmtp, 'profile-id') ?? '0';
+    case 'AV1':
+      return fmtpParameter(codec.fmtp, 'profile') ?? '0';
+    default:
+      return '';
+  }
+}
+
+/** How a published codec is forwarded; undefined for one that we do not forward. */
+export function forwardedCodec(kind: MediaKind, codec: TrackCodec): ForwardedCodec | undefined {
+  return FORWARDED.find(
+    (known) =>
+      known.kind === kind &&
+      known.name.toUpperCase() === codec.name.toUpperCase() &&
+      known.clockRate === codec.clockRate &&
+      variant(known) === variant(codec),
+  );
+}

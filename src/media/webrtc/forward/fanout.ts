@@ -1,0 +1,120 @@
+import {
+  nextSequence,
+  rtpMarker,
+  rtpSequence,
+  rtpSsrc,
+  rtpTimestamp,
+  RTP_FIXED_HEADER,
+  writeRtpHeader,
+} from '../../rtp/index.js';
+import type { ClockReading, PublishedTrack, TrackSink } from '../../track.js';
+import type { ForwardedCodec } from '../codecs.js';
+import type { Downlink } from './downlink.js';
+import { RetransmissionBuffer } from './retransmission-buffer.js';
+import { MAX_FORWARDED_PACKET, PacketScratch } from './scratch.js';
+
+const scratch = new PacketScratch();
+
+/** SSRCs that subscribers see a track under; unique in the plane, so that they are in every subscriber's session. */
+export interface FanoutSources {
+  readonly ssrc: number;
+  readonly rtxSsrc: number;
+}
+
+/**
+ * One published track on its way to its subscribers. A packet is rewritten once, with SSRC and payload type of
+ * ours and without the publisher's header extensions, and the same bytes go to all of them.
+ */
+export class TrackFanout implements TrackSink {
+  readonly track: PublishedTrack;
+  readonly codec: ForwardedCodec;
+  readonly ssrc: number;
+  readonly rtxSsrc: number;
+  readonly #history: RetransmissionBuffer | undefined;
+  #downlinks: readonly Downlink[] = [];
+  #sourceSsrc = -1;
+  #sequenceShift = 0;
+  #timestampShift = 0;
+  #lastSequence = -1;
+  #lastTimestamp = 0;
+  #lastArrivalMs = 0;
+
+  constructor(track: PublishedTrack, codec: ForwardedCodec, sources: FanoutSources) {
+    this.track = track;
+    this.codec = codec;
+    this.ssrc = sources.ssrc;
+    this.rtxSsrc = sources.rtxSsrc;
+    this.#history = track.kind === 'video' ? new RetransmissionBuffer() : undefined;
+  }
+
+  get idle(): boolean {
+    return this.#downlinks.length === 0;
+  }
+
+  add(downlink: Downlink): void {
+    this.#downlinks = [...this.#downlinks, downlink];
+  }
+
+  remove(downlink: Downlink): void {
+    this.#downlinks = this.#downlinks.filter((other) => other !== downlink);
+  }
+
+  onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
+    const payloadLength = payloadEnd - payloadOffset;
+    const length = RTP_FIXED_HEADER + payloadLength;
+    if (length > MAX_FORWARDED_PACKET) return;
+    const payloadType = telephoneEvent ? this.codec.telephoneEventPayloadType : this.codec.payloadType;
+    if (payloadType === undefined) return;
+    this.#follow(packet);
+    const sequence = (rtpSequence(packet) + this.#sequenceShift) & 0xffff;
+    const timestamp = (rtpTimestamp(packet) + this.#timestampShift) >>> 0;
+    this.#remember(sequence, timestamp);
+    const copy = scratch.view(length);
+    writeRtpHeader(copy, payloadType, rtpMarker(packet), sequence, timestamp, this.ssrc);
+    packet.copy(copy, RTP_FIXED_HEADER, payloadOffset, payloadEnd);
+    this.#history?.store(sequence, copy);
+    const downlinks = this.#downlinks;
+    for (let i = 0; i < downlinks.length; i += 1) {
+      downlinks[i]!.forward(copy, payloadLength, telephoneEvent);
+    }
+  }
+
+  onClock(reading: ClockReading): void {
+    const shifted = this.#shifted(reading);
+    for (const downlink of this.#downlinks) downlink.report(shifted);
+  }
+
+  /** The publisher's last clock reading, in the timestamps that subscribers see. */
+  get clock(): ClockReading | undefined {
+    const { clock } = this.track;
+    return clock && this.#shifted(clock);
+  }
+
+  /** A packet sent before, valid until the next one is forwarded. */
+  packet(sequence: number): Buffer | undefined {
+    return this.#history?.find(sequence);
+  }
+
+  #shifted(reading: ClockReading): ClockReading {
+    return { ...reading, rtpTimestamp: (reading.rtpTimestamp + this.#timestampShift) >>> 0 };
+  }
+
+  /** A publisher that starts over with another SSRC goes on where it was, as subscribers see it. */
+  #follow(packet: Buffer): void {
+    const ssrc = rtpSsrc(packet);
+    if (ssrc === this.#sourceSsrc) return;
+    if (this.#sourceSsrc >= 0) {
+      const elapsed = ((performance.now() - this.#lastArrivalMs) * this.codec.clockRate) / 1000;
+      this.#sequenceShift = nextSequence(this.#lastSequence) - rtpSequence(packet);
+      this.#timestampShift = this.#lastTimestamp + Math.max(1, Math.round(elapsed)) - rtpTimestamp(packet);
+    }
+    this.#sourceSsrc = ssrc;
+  }
+
+  #remember(sequence: number, timestamp: number): void {
+    if (this.#lastSequence >= 0 && ((sequence - this.#lastSequence) << 16) >> 16 <= 0) return;
+    this.#lastSequence = sequence;
+    this.#lastTimestamp = timestamp;
+    this.#lastArrivalMs = performance.now();
+  }
+}

@@ -1,0 +1,161 @@
+import { randomInt } from 'node:crypto';
+import {
+  isRtcp,
+  readSenderInfo,
+  readUint32,
+  RTCP_SENDER_REPORT,
+  RtcpCursor,
+  rtpPayloadOffset,
+  writeRtcpReport,
+} from '../../rtp/index.js';
+import type { LiveStream } from '../../device.js';
+import type { PublishOfferOptions } from '../../types.js';
+import { parseDescription } from '../sdp/description.js';
+import type { Description } from '../sdp/description.js';
+import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
+import type { Pipe, PipeFactory, PipeState, TransportDescription } from '../transport/pipe.js';
+import { Demultiplexer } from './demultiplexer.js';
+import { PublishedSet } from './published-set.js';
+
+const REPORT_INTERVAL_MS = 1_000;
+
+export interface PublishConnectionOptions {
+  readonly pipes: PipeFactory;
+  /** CNAME of our reports. */
+  readonly cname: string;
+  readonly onState: (state: PipeState) => void;
+}
+
+export interface ReceivedCounts {
+  packets: number;
+  bytes: number;
+}
+
+/** The peer connection on which a browser publishes: it offers, we answer and receive. */
+export class PublishConnection {
+  readonly received: ReceivedCounts = { packets: 0, bytes: 0 };
+  readonly #options: PublishConnectionOptions;
+  readonly #localSsrc = randomInt(1, 2 ** 32);
+  readonly #sessionId = String(randomInt(1, 2 ** 47));
+  readonly #set = new PublishedSet({ localSsrc: this.#localSsrc, send: (packet) => this.#send(packet) });
+  readonly #demultiplexer = new Demultiplexer();
+  readonly #cursor = new RtcpCursor();
+  #pipe: Pipe | undefined;
+  #remote: TransportDescription | undefined;
+  #version = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #reports: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: PublishConnectionOptions) {
+    this.#options = options;
+  }
+
+  get streams(): LiveStream[] {
+    return this.#set.streams;
+  }
+
+  get packetsLost(): number {
+    return this.#set.uplinks.reduce((sum, uplink) => sum + uplink.packetsLost, 0);
+  }
+
+  get jitterMs(): number {
+    return Math.max(0, ...this.#set.uplinks.map((uplink) => uplink.jitterMs));
+  }
+
+  /**
+   * Takes an offer, the full description of what is published from now on. Offers are taken one after the other.
+   * @returns the answer
+   * @throws MediaError BAD_SDP
+   */
+  async negotiate(options: PublishOfferOptions): Promise<string> {
+    const turn = this.#turn.then(() => this.#answer(options));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#reports);
+    this.#pipe?.close();
+    this.#set.update([]);
+    this.#demultiplexer.update([]);
+  }
+
+  async #answer({ sdpOffer, allowedKinds }: PublishOfferOptions): Promise<string> {
+    const offer = parseDescription(sdpOffer);
+    const accepted = acceptOffer(offer, allowedKinds);
+    const wantsData = offer.sections.some((section) => section.kind === 'data' && !section.rejected);
+    if (offer.transport && (accepted.length > 0 || wantsData)) await this.#connect(offer, wantsData);
+    if (!this.#closed) this.#publish(accepted.filter(({ receiving }) => receiving));
+    this.#version += 1;
+    return writePublishAnswer({
+      offer,
+      accepted,
+      acceptData: this.#pipe?.hasData ?? false,
+      ...(this.#pipe ? { transport: this.#pipe.local } : {}),
+      session: { sessionId: this.#sessionId, version: this.#version },
+    });
+  }
+
+  #publish(accepted: Parameters<PublishedSet['update']>[0]): void {
+    this.#set.update(accepted);
+    this.#demultiplexer.update(this.#set.uplinks);
+    this.#reports ??= setInterval(() => this.#report(), REPORT_INTERVAL_MS).unref();
+  }
+
+  /** Opens the path, or a fresh one when the browser's ICE credentials are new (RFC 8839 section 4.4.1.1.1). */
+  async #connect(offer: Description, withData: boolean): Promise<void> {
+    const remote = offer.transport!;
+    if (this.#pipe && this.#remote?.iceUfrag === remote.iceUfrag && this.#remote.icePwd === remote.icePwd) {
+      return;
+    }
+    const pipe = await this.#options.pipes.answer(remote, withData, {
+      onPacket: (packet) => this.#onPacket(packet),
+      onState: (state) => this.#onState(state),
+    });
+    this.#pipe?.close();
+    this.#pipe = pipe;
+    this.#remote = remote;
+    if (this.#closed) pipe.close();
+  }
+
+  #onState(state: PipeState): void {
+    if (state === 'connected') for (const uplink of this.#set.uplinks) uplink.restarted();
+    this.#options.onState(state);
+  }
+
+  #onPacket(packet: Buffer): void {
+    this.received.packets += 1;
+    this.received.bytes += packet.length;
+    if (isRtcp(packet)) {
+      this.#onRtcp(packet);
+      return;
+    }
+    const payloadOffset = rtpPayloadOffset(packet);
+    if (payloadOffset < 0) return;
+    this.#demultiplexer.find(packet, payloadOffset)?.onRtp(packet, payloadOffset, performance.now());
+  }
+
+  #onRtcp(packet: Buffer): void {
+    const cursor = this.#cursor;
+    cursor.open(packet);
+    while (cursor.next()) {
+      if (cursor.type !== RTCP_SENDER_REPORT) continue;
+      const info = readSenderInfo(packet, cursor);
+      if (!info) continue;
+      this.#demultiplexer.bySsrc(readUint32(packet, cursor.start))?.onSenderReport(info, performance.now());
+    }
+  }
+
+  #report(): void {
+    const now = performance.now();
+    const blocks = this.#set.uplinks.flatMap((uplink) => uplink.report(now) ?? []);
+    if (blocks.length === 0) return;
+    this.#send(writeRtcpReport({ ssrc: this.#localSsrc, blocks, cname: this.#options.cname }));
+  }
+
+  #send(packet: Buffer): void {
+    this.#pipe?.send(packet);
+  }
+}

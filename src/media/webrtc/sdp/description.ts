@@ -1,0 +1,209 @@
+/** Offers and answers of browsers, checked and reduced to what we use of them. */
+import { parse } from 'sdp-transform';
+import type { MediaDescription, SessionDescription } from 'sdp-transform';
+import type { TrackCodec } from '../../track.js';
+import { MediaError } from '../../types.js';
+import type { MediaKind } from '../../types.js';
+import type { DtlsSetup, TransportDescription } from '../transport/pipe.js';
+
+/** A browser with dozens of m-lines stays below this; parsing it takes a few milliseconds. */
+const MAX_SDP_LENGTH = 512 * 1024;
+const MAX_SECTIONS = 128;
+
+export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+
+/** One payload type of an m-line. */
+export interface Format extends TrackCodec {
+  readonly payloadType: number;
+  /** `a=rtcp-fb` values for it, such as `nack pli`. */
+  readonly feedback: readonly string[];
+}
+
+export interface MediaSection {
+  readonly kind: MediaKind;
+  readonly mid: string;
+  /** Port 0: the sender has given the section up, or refuses it. */
+  readonly rejected: boolean;
+  readonly direction: Direction;
+  readonly msid?: { readonly stream: string; readonly track: string };
+  readonly formats: readonly Format[];
+  /** Header extension ids by URI. */
+  readonly extensions: ReadonlyMap<string, number>;
+  /** Declared SSRCs, in order. */
+  readonly ssrcs: readonly number[];
+  /** SSRC of retransmissions by SSRC of what they repeat (`a=ssrc-group:FID`). */
+  readonly rtxSsrcs: ReadonlyMap<number, number>;
+}
+
+export interface OtherSection {
+  readonly kind: 'data' | 'unknown';
+  readonly mid: string;
+  readonly rejected: boolean;
+  /** What an answer must repeat of the m-line. */
+  readonly type: string;
+  readonly protocol: string;
+  readonly payloads: string;
+}
+
+export type Section = MediaSection | OtherSection;
+
+export interface Description {
+  readonly sections: readonly Section[];
+  /** Of the first section that is not rejected; absent when all are. */
+  readonly transport?: TransportDescription;
+}
+
+export const isMedia = (section: Section): section is MediaSection =>
+  section.kind === 'audio' || section.kind === 'video';
+
+/**
+ * Parses a browser's offer or answer.
+ * @throws MediaError BAD_SDP, with a message that says what is wrong
+ */
+export function parseDescription(sdp: string): Description {
+  if (sdp.length > MAX_SDP_LENGTH) throw new MediaError('BAD_SDP', `SDP of ${sdp.length} bytes is too long.`);
+  const session = parseSdp(sdp);
+  if (session.media.length > MAX_SECTIONS) {
+    throw new MediaError('BAD_SDP', `SDP with ${session.media.length} m-lines is too long.`);
+  }
+  const sections = session.media.map(readSection);
+  requireDistinctMids(sections);
+  const live = session.media.find((_, index) => !sections[index]!.rejected);
+  return { sections, ...(live ? { transport: readTransport(session, live) } : {}) };
+}
+
+function parseSdp(sdp: string): SessionDescription {
+  try {
+    const session = parse(sdp);
+    if (Array.isArray(session.media)) return session;
+  } catch (error) {
+    throw new MediaError('BAD_SDP', 'The SDP cannot be parsed.', { cause: error });
+  }
+  throw new MediaError('BAD_SDP', 'The SDP has no m-lines.');
+}
+
+function requireDistinctMids(sections: readonly Section[]): void {
+  const live = sections.filter((section) => !section.rejected).map((section) => section.mid);
+  if (new Set(live).size !== live.length) throw new MediaError('BAD_SDP', 'Two m-lines have the same a=mid.');
+}
+
+/** The parser makes a number of what looks like one, whatever its types say. */
+const text = (value: string | number | undefined): string => (value === undefined ? '' : String(value));
+
+/** Mids go into our SDP again (RFC 8859: a token). */
+const MID = /^[A-Za-z0-9_.~!#$%&'*+^`{|}-]{1,32}$/;
+
+function readSection(media: MediaDescription): Section {
+  // Without bundle-only, port 0 is a rejection (RFC 9143 section 7.1.3).
+  const rejected = media.port === 0 && media.bundleOnly === undefined;
+  const mid = text(media.mid);
+  if (!rejected && !MID.test(mid)) throw new MediaError('BAD_SDP', 'An m-line has no usable a=mid.');
+  const kind = media.type;
+  if (kind === 'audio' || kind === 'video') return readMedia(media, kind, mid, rejected);
+  return {
+    kind: kind === 'application' && /SCTP/.test(media.protocol) ? 'data' : 'unknown',
+    mid,
+    rejected,
+    type: kind,
+    protocol: media.protocol,
+    payloads: media.payloads ?? '0',
+  };
+}
+
+function readMedia(media: MediaDescription, kind: MediaKind, mid: string, rejected: boolean): MediaSection {
+  const msid = readMsid(media);
+  const ssrcs = new Set((media.ssrcs ?? []).map(({ id }) => id >>> 0));
+  const rtxSsrcs = readRtxSsrcs(media);
+  for (const ssrc of rtxSsrcs.values()) ssrcs.delete(ssrc);
+  return {
+    kind,
+    mid,
+    rejected,
+    direction: media.direction ?? 'sendrecv',
+    ...(msid ? { msid } : {}),
+    formats: readFormats(media),
+    extensions: new Map((media.ext ?? []).map(({ uri, value }) => [uri, value])),
+    ssrcs: [...ssrcs],
+    rtxSsrcs,
+  };
+}
+
+function readMsid(media: MediaDescription): MediaSection['msid'] {
+  const declared = media.msid?.[0];
+  if (declared) return { stream: declared.id, track: declared.appdata ?? '' };
+  const bySsrc = media.ssrcs?.find(({ attribute }) => attribute === 'msid')?.value?.split(' ');
+  return bySsrc?.[0] === undefined ? undefined : { stream: bySsrc[0], track: bySsrc[1] ?? '' };
+}
+
+function readRtxSsrcs(media: MediaDescription): Map<number, number> {
+  const pairs = (media.ssrcGroups ?? [])
+    .filter(({ semantics }) => semantics === 'FID')
+    .map(({ ssrcs }) => ssrcs.split(' ').map((ssrc) => Number(ssrc) >>> 0))
+    .filter((ssrcs) => ssrcs.length === 2);
+  return new Map(pairs.map(([primary, rtx]) => [primary!, rtx!]));
+}
+
+/** Static payload types that may come without `a=rtpmap` (RFC 3551 section 6). */
+const STATIC_FORMATS: ReadonlyMap<number, Pick<TrackCodec, 'name' | 'clockRate'>> = new Map([
+  [0, { name: 'PCMU', clockRate: 8000 }],
+  [8, { name: 'PCMA', clockRate: 8000 }],
+  [9, { name: 'G722', clockRate: 8000 }],
+]);
+
+function readFormats(media: MediaDescription): Format[] {
+  const maps = new Map(media.rtp.map((rtp) => [rtp.payload, rtp]));
+  const fmtps = new Map(media.fmtp.map(({ payload, config }) => [payload, config]));
+  const payloadTypes = (media.payloads ?? '').split(' ').map(Number);
+  return payloadTypes.flatMap((payloadType) => {
+    if (!(payloadType >= 0 && payloadType <= 127)) return [];
+    const map = maps.get(payloadType);
+    const fixed = STATIC_FORMATS.get(payloadType);
+    const name = map?.codec ?? fixed?.name;
+    const clockRate = map?.rate ?? fixed?.clockRate;
+    if (name === undefined || clockRate === undefined) return [];
+    const fmtp = fmtps.get(payloadType);
+    const feedback = (media.rtcpFb ?? [])
+      .filter(({ payload }) => payload === '*' || Number(payload) === payloadType)
+      .map(({ type, subtype }) => (subtype === undefined ? type : `${type} ${subtype}`));
+    return [
+      {
+        payloadType,
+        name,
+        clockRate,
+        channels: map?.encoding ?? 1,
+        ...(fmtp === undefined ? {} : { fmtp }),
+        feedback,
+      },
+    ];
+  });
+}
+
+const ICE_UFRAG = /^[A-Za-z0-9+/=_-]{4,256}$/;
+const ICE_PWD = /^[A-Za-z0-9+/=_-]{22,256}$/;
+const FINGERPRINT = /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19,63}$/;
+const SETUP: ReadonlySet<string> = new Set<DtlsSetup>(['active', 'passive', 'actpass']);
+
+/**
+ * The browser's candidates are left out on purpose: it reaches us, so we learn its address from its checks, and
+ * an SDP cannot make us send anywhere or resolve names.
+ */
+function readTransport(session: SessionDescription, media: MediaDescription): TransportDescription {
+  const iceUfrag = text(media.iceUfrag ?? session.iceUfrag);
+  const icePwd = text(media.icePwd ?? session.icePwd);
+  const fingerprint = media.fingerprint ?? session.fingerprint;
+  const setup = media.setup ?? session.setup ?? '';
+  if (!ICE_UFRAG.test(iceUfrag) || !ICE_PWD.test(icePwd)) {
+    throw new MediaError('BAD_SDP', 'The SDP has no valid ICE credentials.');
+  }
+  if (!fingerprint || !FINGERPRINT.test(fingerprint.hash)) {
+    throw new MediaError('BAD_SDP', 'The SDP has no valid DTLS fingerprint.');
+  }
+  if (!SETUP.has(setup)) throw new MediaError('BAD_SDP', 'The SDP has no valid a=setup.');
+  return {
+    iceUfrag,
+    icePwd,
+    fingerprint: `${fingerprint.type} ${fingerprint.hash}`,
+    setup: setup as DtlsSetup,
+    candidates: [],
+  };
+}

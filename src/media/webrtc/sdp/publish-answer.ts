@@ -1,0 +1,154 @@
+/** What we accept of a browser's publish offer, and the answer that says so. */
+import { forwardedCodec, fmtpParameter } from '../codecs.js';
+import type { TransportDescription } from '../transport/pipe.js';
+import type { MediaKind } from '../../types.js';
+import { isMedia } from './description.js';
+import type { Description, Format, MediaSection, Section } from './description.js';
+import {
+  encoding,
+  joinLines,
+  MID_EXTENSION,
+  sessionLines,
+  TRANSPORT_CC_EXTENSION,
+  transportLines,
+} from './writer.js';
+import type { SessionLines } from './writer.js';
+
+/** An m-line that we take. */
+export interface AcceptedMedia {
+  readonly section: MediaSection;
+  /** The browser sends on it now; otherwise it is kept idle. */
+  readonly receiving: boolean;
+  readonly codec: Format;
+  /** Retransmissions of {@link codec} (RFC 4588). */
+  readonly rtx?: Format;
+  readonly telephoneEvent?: Format;
+}
+
+const NACK = 'nack';
+const TRANSPORT_CC = 'transport-cc';
+/** What we send to publishers, in the order in which we list it. */
+const FEEDBACK: Record<MediaKind, readonly string[]> = {
+  audio: [TRANSPORT_CC],
+  video: [NACK, 'nack pli', 'ccm fir', 'goog-remb', TRANSPORT_CC],
+};
+const EXTENSIONS: readonly string[] = [MID_EXTENSION, TRANSPORT_CC_EXTENSION];
+
+/**
+ * Chooses what to take: sections of an allowed kind, with the codec that the browser lists first; at most one audio
+ * and one video track for each stream.
+ */
+export function acceptOffer(offer: Description, allowedKinds: readonly MediaKind[]): AcceptedMedia[] {
+  const taken = new Set<string>();
+  return offer.sections.flatMap((section) => {
+    if (!isMedia(section) || section.rejected || !allowedKinds.includes(section.kind)) return [];
+    const slot = `${section.kind} ${streamKey(section)}`;
+    const accepted = acceptSection(section);
+    if (!accepted || (accepted.receiving && taken.has(slot))) return [];
+    if (accepted.receiving) taken.add(slot);
+    return [accepted];
+  });
+}
+
+/** What groups an offer's tracks into streams: the msid's stream id, or the track alone where there is none. */
+export function streamKey({ msid, mid }: MediaSection): string {
+  return msid === undefined || msid.stream === '-' ? `mid:${mid}` : msid.stream;
+}
+
+const sends = ({ direction }: MediaSection): boolean => direction === 'sendonly' || direction === 'sendrecv';
+
+function acceptSection(section: MediaSection): AcceptedMedia | undefined {
+  const codec = section.formats.find((format) => forwardedCodec(section.kind, format) !== undefined);
+  if (!codec) return undefined;
+  const rtx = section.formats.find(
+    (format) =>
+      format.name.toLowerCase() === 'rtx' && fmtpParameter(format.fmtp, 'apt') === String(codec.payloadType),
+  );
+  const telephoneEvent = section.formats.find(
+    (format) => format.name.toLowerCase() === 'telephone-event' && format.clockRate === codec.clockRate,
+  );
+  const receiving = sends(section);
+  return {
+    section,
+    receiving,
+    codec,
+    ...(rtx ? { rtx } : {}),
+    ...(telephoneEvent ? { telephoneEvent } : {}),
+  };
+}
+
+export interface PublishAnswerOptions {
+  readonly offer: Description;
+  readonly accepted: readonly AcceptedMedia[];
+  readonly acceptData: boolean;
+  /** Absent when nothing is accepted. */
+  readonly transport?: TransportDescription;
+  readonly session: Omit<SessionLines, 'bundle'>;
+}
+
+export function writePublishAnswer(options: PublishAnswerOptions): string {
+  const { offer, accepted, acceptData, transport, session } = options;
+  const bySection = new Map<Section, AcceptedMedia>(accepted.map((media) => [media.section, media]));
+  const live = (section: Section): boolean =>
+    !section.rejected && (bySection.has(section) || (acceptData && section.kind === 'data'));
+  const bundle = offer.sections.filter(live).map((section) => section.mid);
+  const sections = offer.sections.flatMap((section) => {
+    const media = bySection.get(section);
+    if (!transport || !live(section)) return rejectedLines(section);
+    return media ? mediaLines(media, transport) : dataLines(section, transport);
+  });
+  return joinLines([...sessionLines({ ...session, bundle }), ...sections]);
+}
+
+function rejectedLines(section: Section): string[] {
+  const mid = section.mid === '' ? [] : [`a=mid:${section.mid}`];
+  if (isMedia(section)) {
+    const payloads = section.formats.map(({ payloadType }) => payloadType).join(' ') || '0';
+    return [`m=${section.kind} 0 UDP/TLS/RTP/SAVPF ${payloads}`, 'c=IN IP4 0.0.0.0', 'a=inactive', ...mid];
+  }
+  return [`m=${section.type} 0 ${section.protocol} ${section.payloads}`, 'c=IN IP4 0.0.0.0', ...mid];
+}
+
+function dataLines(section: Section, transport: TransportDescription): string[] {
+  return [
+    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+    ...transportLines(transport),
+    `a=mid:${section.mid}`,
+    'a=sctp-port:5000',
+    'a=max-message-size:262144',
+  ];
+}
+
+function mediaLines(media: AcceptedMedia, transport: TransportDescription): string[] {
+  const { section, codec, rtx, telephoneEvent } = media;
+  const formats = [codec, ...(rtx ? [rtx] : []), ...(telephoneEvent ? [telephoneEvent] : [])];
+  return [
+    `m=${section.kind} 9 UDP/TLS/RTP/SAVPF ${formats.map(({ payloadType }) => payloadType).join(' ')}`,
+    ...transportLines(transport),
+    `a=mid:${section.mid}`,
+    media.receiving ? 'a=recvonly' : 'a=inactive',
+    'a=rtcp-mux',
+    'a=rtcp-rsize',
+    ...EXTENSIONS.flatMap((uri) => {
+      const id = section.extensions.get(uri);
+      return id === undefined ? [] : [`a=extmap:${String(id)} ${uri}`];
+    }),
+    ...formats.flatMap((format) => formatLines(section.kind, format, format === codec)),
+  ];
+}
+
+function formatLines(kind: MediaKind, format: Format, isCodec: boolean): string[] {
+  const payloadType = String(format.payloadType);
+  const fmtp = answeredParameters(format);
+  const feedback = isCodec ? FEEDBACK[kind].filter((value) => format.feedback.includes(value)) : [];
+  return [
+    `a=rtpmap:${payloadType} ${encoding(format)}`,
+    ...(fmtp === undefined ? [] : [`a=fmtp:${payloadType} ${fmtp}`]),
+    ...feedback.map((value) => `a=rtcp-fb:${payloadType} ${value}`),
+  ];
+}
+
+/** Parameters say what we want to receive: Opus repaired in-band and silent in silence (RFC 7587 section 6.1). */
+function answeredParameters(format: Format): string | undefined {
+  return format.name.toLowerCase() === 'opus' ? 'minptime=10;useinbandfec=1;usedtx=1' : format.fmtp;
+}

@@ -1,0 +1,47 @@
+/** Pieces that our offers and answers share. */
+import type { TransportDescription } from '../transport/pipe.js';
+
+export const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
+export const TRANSPORT_CC_EXTENSION =
+  'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01';
+export const ABS_SEND_TIME_EXTENSION = 'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time';
+
+export interface SessionLines {
+  /** Stays the same for the life of a peer connection (RFC 8829 section 5.2.1). */
+  readonly sessionId: string;
+  readonly version: number;
+  /** Mids of all sections that are not rejected. */
+  readonly bundle: readonly string[];
+}
+
+export function sessionLines({ sessionId, version, bundle }: SessionLines): string[] {
+  return [
+    'v=0',
+    `o=- ${sessionId} ${version} IN IP4 127.0.0.1`,
+    's=-',
+    't=0 0',
+    ...(bundle.length > 0 ? [`a=group:BUNDLE ${bundle.join(' ')}`] : []),
+    'a=msid-semantic:WMS *',
+  ];
+}
+
+/** ICE and DTLS lines of one section; candidates come inline, for nothing can be sent later. */
+export function transportLines(transport: TransportDescription): string[] {
+  return [
+    'c=IN IP4 0.0.0.0',
+    `a=ice-ufrag:${transport.iceUfrag}`,
+    `a=ice-pwd:${transport.icePwd}`,
+    `a=fingerprint:${transport.fingerprint}`,
+    `a=setup:${transport.setup}`,
+    ...transport.candidates.map((candidate) => `a=candidate:${candidate}`),
+    'a=end-of-candidates',
+  ];
+}
+
+/** `opus/48000/2`; one channel goes without saying. */
+export function encoding(format: { name: string; clockRate: number; channels: number }): string {
+  const channels = format.channels > 1 ? `/${String(format.channels)}` : '';
+  return `${format.name}/${String(format.clockRate)}${channels}`;
+}
+
+export const joinLines = (lines: readonly string[]): string => lines.concat('').join('\r\n');

@@ -1,0 +1,58 @@
+import type { PublishedTrack } from '../../track.js';
+import type { ForwardedCodec } from '../codecs.js';
+import { Downlink } from '../forward/downlink.js';
+import type { FanoutTable } from '../forward/fanout-table.js';
+
+/** The tracks that one subscriber receives, by their SSRCs. */
+export class DownlinkSet {
+  readonly #fanouts: FanoutTable;
+  readonly #send: (packet: Buffer) => boolean;
+  readonly #byTrack = new Map<PublishedTrack, Downlink>();
+  readonly #bySsrc = new Map<number, Downlink>();
+
+  constructor(fanouts: FanoutTable, send: (packet: Buffer) => boolean) {
+    this.#fanouts = fanouts;
+    this.#send = send;
+  }
+
+  of(track: PublishedTrack): Downlink | undefined {
+    return this.#byTrack.get(track);
+  }
+
+  bySsrc(ssrc: number): Downlink | undefined {
+    return this.#bySsrc.get(ssrc);
+  }
+
+  /** Keeps exactly these tracks' downlinks; the others stop at once. */
+  retain(tracks: readonly PublishedTrack[]): void {
+    const wanted = new Set(tracks);
+    for (const [track, downlink] of this.#byTrack) {
+      if (wanted.has(track)) continue;
+      downlink.close();
+      this.#fanouts.release(downlink.fanout);
+      this.#byTrack.delete(track);
+      this.#bySsrc.delete(downlink.fanout.ssrc);
+    }
+    for (const track of tracks) if (!this.#byTrack.has(track)) this.#add(track);
+  }
+
+  /** The codecs of all tracks that the subscriber can be offered; others are not forwarded at all. */
+  codecOf(track: PublishedTrack): ForwardedCodec | undefined {
+    return this.#byTrack.get(track)?.fanout.codec;
+  }
+
+  /** A fresh path has come up: nothing decodes before the next key frame. */
+  requestKeyFrames(): void {
+    for (const [track, downlink] of this.#byTrack) {
+      if (track.kind === 'video' && downlink.open) track.requestKeyFrame();
+    }
+  }
+
+  #add(track: PublishedTrack): void {
+    const fanout = this.#fanouts.acquire(track);
+    if (!fanout) return;
+    const downlink = new Downlink(fanout, track.streamId, this.#send);
+    this.#byTrack.set(track, downlink);
+    this.#bySsrc.set(fanout.ssrc, downlink);
+  }
+}

@@ -1,0 +1,47 @@
+/** ICE and DTLS parameters of one end, as SDP carries them (RFC 8839, RFC 8842). */
+export interface TransportDescription {
+  readonly iceUfrag: string;
+  readonly icePwd: string;
+  /** Hash name and value, as in `a=fingerprint`. */
+  readonly fingerprint: string;
+  readonly setup: DtlsSetup;
+  /** Values of `a=candidate`, without the attribute name. */
+  readonly candidates: readonly string[];
+}
+
+export type DtlsSetup = 'active' | 'passive' | 'actpass';
+
+export type PipeState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
+
+/** Called from the event loop; not after {@link Pipe.close}. */
+export interface PipeHandlers {
+  /** One decrypted RTP or RTCP packet; the buffer is the receiver's. */
+  onPacket(packet: Buffer): void;
+  onState(state: PipeState): void;
+}
+
+/** An encrypted path to a browser that carries any RTP and RTCP, knowing nothing of m-lines. */
+export interface Pipe {
+  readonly local: TransportDescription;
+  /** Whether the path carries the clients' data channels beside the media. */
+  readonly hasData: boolean;
+  readonly state: PipeState;
+  /** Copies and sends one packet. @returns whether it went out */
+  send(packet: Buffer): boolean;
+  /** Frees the path; no handler is called afterwards. */
+  close(): void;
+}
+
+/** A path that we offered, waiting for the other end's parameters. */
+export interface OfferedPipe extends Pipe {
+  /** To be called once. @throws MediaError BAD_SDP */
+  accept(remote: TransportDescription): void;
+}
+
+/** Makes paths. Rejects with MediaError. */
+export interface PipeFactory {
+  offer(handlers: PipeHandlers): Promise<OfferedPipe>;
+  /** @param withData run the clients' data channels beside the media: only when the remote end offered a data section */
+  answer(remote: TransportDescription, withData: boolean, handlers: PipeHandlers): Promise<Pipe>;
+  stop(): Promise<void>;
+}
