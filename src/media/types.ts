@@ -71,8 +71,8 @@ export interface SubscribeOffer {
   readonly streams: readonly MediaDelivery[];
   /** M-line kinds in order, to be kept for {@link OpenBrowserOptions.subscribeLayout}. */
   readonly layout: readonly MediaKind[];
-  /** Tracks of the delivery that this browser cannot be sent. */
-  readonly omitted: readonly OmittedTrack[];
+  /** Tracks of the delivery that this browser cannot be sent; absent when there are none. */
+  readonly omitted?: readonly OmittedTrack[];
 }
 
 /** Counters of one device since it was opened. Times in ms, sizes in bytes. */

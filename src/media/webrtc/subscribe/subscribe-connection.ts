@@ -168,7 +168,7 @@ export class SubscribeConnection {
       revision: this.#revision,
       streams: deliveries(this.#offered.map(({ track }) => track)),
       layout: this.#layout.kinds,
-      omitted: this.#omitted,
+      ...(this.#omitted.length > 0 ? { omitted: this.#omitted } : {}),
     });
   }
 
