@@ -1,0 +1,64 @@
+import { bestLag } from './pitch.js';
+
+/** Shortest and longest pitch period looked for, in ms (400 Hz to 66 Hz, as in G.711 Appendix I). */
+const MIN_PERIOD_MS = 2.5;
+const MAX_PERIOD_MS = 15;
+/** Concealment keeps its level for so long, then fades to silence (G.711 Appendix I: 10 ms, then 20 % each 10 ms). */
+const HOLD_MS = 10;
+const FADE_MS = 50;
+
+/**
+ * Packet loss concealment by repeating the last pitch period (after ITU-T G.711 Appendix I). Follows the good audio
+ * through `remember`, and smooths the step when it comes back.
+ */
+export class Concealer {
+  readonly #perMs: number;
+  readonly #history: Int16Array;
+  #period = 0;
+  /** Samples concealed since the last good audio. */
+  #concealed = 0;
+
+  constructor(sampleRate: number) {
+    this.#perMs = sampleRate / 1000;
+    this.#history = new Int16Array(Math.ceil(this.#perMs * 3 * MAX_PERIOD_MS));
+  }
+
+  /** Takes note of good audio, `pcm[0, samples)`; changes its start when it follows concealed audio. */
+  remember(pcm: Int16Array, samples: number): void {
+    if (this.#concealed > 0) this.#blend(pcm, samples);
+    const history = this.#history;
+    const kept = Math.max(0, history.length - samples);
+    history.copyWithin(0, history.length - kept);
+    for (let i = kept, from = samples - (history.length - kept); i < history.length; i += 1, from += 1) {
+      history[i] = pcm[from]!;
+    }
+  }
+
+  conceal(samples: number, out: Int16Array): void {
+    if (this.#concealed === 0) {
+      this.#period = bestLag(
+        this.#history,
+        Math.round(MIN_PERIOD_MS * this.#perMs),
+        Math.round(MAX_PERIOD_MS * this.#perMs),
+      );
+    }
+    for (let i = 0; i < samples; i += 1) out[i] = this.#next();
+  }
+
+  #next(): number {
+    const { length } = this.#history;
+    const sample = this.#history[length - this.#period + (this.#concealed % this.#period)]!;
+    const fading = this.#concealed / this.#perMs - HOLD_MS;
+    this.#concealed += 1;
+    return fading <= 0 ? sample : fading >= FADE_MS ? 0 : Math.trunc(sample * (1 - fading / FADE_MS));
+  }
+
+  #blend(pcm: Int16Array, samples: number): void {
+    const overlap = Math.min(samples, Math.round(5 * this.#perMs));
+    for (let i = 0; i < overlap; i += 1) {
+      const share = (i + 1) / (overlap + 1);
+      pcm[i] = Math.trunc(pcm[i]! * share + this.#next() * (1 - share));
+    }
+    this.#concealed = 0;
+  }
+}

@@ -1,0 +1,103 @@
+/** Opus (RFC 6716, RTP payload RFC 7587) by libopus, decoded straight to the rate that a mix needs. */
+import { Decoder, Encoder } from '@evan/opus';
+import type { AudioCodec, AudioDecoder, AudioEncoder, SampleRate } from './codec.js';
+
+/** Frame lengths in 48 kHz samples by the TOC byte's configuration number (RFC 6716 section 3.1, table 2). */
+const FRAME_SAMPLES = [
+  ...[480, 960, 1920, 2880, 480, 960, 1920, 2880, 480, 960, 1920, 2880],
+  ...[480, 960, 480, 960],
+  ...[120, 240, 480, 960, 120, 240, 480, 960, 120, 240, 480, 960, 120, 240, 480, 960],
+];
+const MAX_SAMPLES = 5760;
+
+/** Duration of an Opus packet in 48 kHz samples from its TOC byte, 0 when it is not well formed. */
+export function opusDuration(packet: Uint8Array, start: number, end: number): number {
+  if (end <= start) return 0;
+  const toc = packet[start]!;
+  const frame = FRAME_SAMPLES[toc >> 3]!;
+  const code = toc & 3;
+  if (code < 3) return code === 0 ? frame : 2 * frame;
+  if (end - start < 2) return 0;
+  const samples = (packet[start + 1]! & 0x3f) * frame;
+  return samples > MAX_SAMPLES ? 0 : samples;
+}
+
+class OpusDecoder implements AudioDecoder {
+  readonly #decoder: Decoder;
+  readonly #rate: SampleRate;
+  /** A packet of only a TOC byte makes libopus conceal one frame of the stream's own configuration. */
+  readonly #lost = new Uint8Array(1);
+  #heard = false;
+
+  constructor(rate: SampleRate) {
+    this.#rate = rate;
+    this.#decoder = new Decoder({ channels: 1, sample_rate: rate });
+  }
+
+  decode(packet: Buffer, start: number, end: number, out: Int16Array): number {
+    if (opusDuration(packet, start, end) === 0) return 0;
+    const samples = this.#run(packet.subarray(start, end), out, 0);
+    if (samples > 0) {
+      this.#lost[0] = packet[start]! & 0xfc;
+      this.#heard = true;
+    }
+    return samples;
+  }
+
+  conceal(samples: number, out: Int16Array): void {
+    let done = 0;
+    while (done < samples && this.#heard) {
+      const made = this.#run(this.#lost, out, done);
+      if (made === 0) break;
+      done += made;
+    }
+    if (done < samples) out.fill(0, done, samples);
+  }
+
+  /** libopus refuses what is not Opus by an exception: that packet is lost, the stream goes on. */
+  #run(payload: Uint8Array, out: Int16Array, offset: number): number {
+    try {
+      const bytes = this.#decoder.decode(payload);
+      const samples = Math.min(bytes.byteLength >> 1, out.length - offset);
+      out.set(new Int16Array(bytes.buffer, bytes.byteOffset, samples), offset);
+      return samples;
+    } catch {
+      return 0;
+    }
+  }
+
+  get sampleRate(): SampleRate {
+    return this.#rate;
+  }
+}
+
+class OpusEncoder implements AudioEncoder {
+  readonly #encoder: Encoder;
+
+  constructor(rate: SampleRate) {
+    this.#encoder = new Encoder({ channels: 1, sample_rate: rate, application: 'voip' });
+    this.#encoder.complexity = 5;
+    this.#encoder.inband_fec = true;
+    this.#encoder.packet_loss = 5;
+    this.#encoder.bitrate = rate === 48000 ? 32_000 : rate === 16000 ? 24_000 : 16_000;
+  }
+
+  encode(pcm: Int16Array, samples: number, out: Buffer, offset: number): number {
+    const packet = this.#encoder.encode(pcm.subarray(0, samples));
+    out.set(packet, offset);
+    return packet.length;
+  }
+}
+
+export const OPUS: AudioCodec = {
+  name: 'opus',
+  clockRate: 48000,
+  channels: 2,
+  duration: opusDuration,
+  mixRate: (fmtp) => {
+    const limit = Number(/(?:^|[;\s])maxplaybackrate=(\d{4,6})/.exec(fmtp ?? '')?.[1] ?? 48000);
+    return limit <= 8000 ? 8000 : limit <= 16000 ? 16000 : 48000;
+  },
+  createDecoder: (rate) => new OpusDecoder(rate),
+  createEncoder: (rate) => new OpusEncoder(rate),
+};

@@ -1,0 +1,2 @@
+export { Playout } from './playout.js';
+export type { JitterCounters } from './jitter-buffer.js';

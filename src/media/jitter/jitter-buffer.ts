@@ -1,0 +1,193 @@
+import { rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, SequenceUnwrapper } from '../rtp/index.js';
+
+/** Slots of the ring, a power of two: 640 ms of 10 ms packets. */
+const SLOTS = 64;
+/** Payloads beyond this are no audio of a phone or browser. */
+const MAX_PAYLOAD = 1500;
+
+/** What became of the packets that a {@link JitterBuffer} was given. */
+export interface JitterCounters {
+  received: number;
+  /** Came after their place had been played. */
+  late: number;
+  duplicate: number;
+  /** Never came, found out when their place was played. */
+  lost: number;
+  /** Thrown away to bound the delay, or because they did not fit. */
+  overflow: number;
+  /** The publisher started over: other SSRC, or sequence numbers far from the last. */
+  restarts: number;
+}
+
+/** What `insert` did with a packet. `restarted`: it was stored, and all that was stored before it is gone. */
+export type Inserted = 'stored' | 'restarted' | 'dropped';
+
+/** One stored payload; valid until the next `insert` of the buffer that gave it. */
+export interface StoredPacket {
+  readonly payload: Buffer;
+  readonly length: number;
+  readonly timestamp: number;
+}
+
+interface Slot {
+  payload: Buffer;
+  length: number;
+  timestamp: number;
+  /** Extended sequence number of what is stored; -1: free. */
+  sequence: number;
+}
+
+/**
+ * Puts packets of one stream into order: a bounded ring by sequence number that copies what it keeps. Knows nothing
+ * of time: `Playout` decides when a packet is due.
+ */
+export class JitterBuffer {
+  readonly counters: JitterCounters = {
+    received: 0,
+    late: 0,
+    duplicate: 0,
+    lost: 0,
+    overflow: 0,
+    restarts: 0,
+  };
+  readonly #slots: Slot[] = Array.from({ length: SLOTS }, () => ({
+    payload: Buffer.alloc(0),
+    length: 0,
+    timestamp: 0,
+    sequence: -1,
+  }));
+  readonly #unwrapper = new SequenceUnwrapper();
+  #ssrc = -1;
+  /** Lowest sequence number that may still be played; -1: nothing came since the start. */
+  #next = -1;
+  #highest = -1;
+  #stored = 0;
+  #played = false;
+  /** Follows the last packet that was too far away: two in a row mean that the stream moved there. */
+  #strayNext = -1;
+
+  get size(): number {
+    return this.#stored;
+  }
+
+  /** Stores a packet's payload. */
+  insert(packet: Buffer, payloadOffset: number, payloadEnd: number): Inserted {
+    this.counters.received += 1;
+    if (payloadEnd - payloadOffset > MAX_PAYLOAD) {
+      this.counters.overflow += 1;
+      return 'dropped';
+    }
+    const followed = this.#follow(rtpSsrc(packet), rtpSequence(packet));
+    if (followed === 'dropped') return followed;
+    return this.#store(packet, payloadOffset, payloadEnd) ? followed : 'dropped';
+  }
+
+  /** The earliest packet stored, left in its place; undefined when there is none. */
+  peek(): StoredPacket | undefined {
+    if (this.#stored === 0) return undefined;
+    for (let sequence = this.#next; sequence <= this.#highest; sequence += 1) {
+      const slot = this.#slots[sequence % SLOTS]!;
+      if (slot.sequence === sequence) return slot;
+    }
+    return undefined;
+  }
+
+  /** Removes what `peek` gives, counting what is missing before it as lost. */
+  shift(): void {
+    if (this.#stored === 0) return;
+    this.#played = true;
+    for (; ; this.#next += 1) {
+      const slot = this.#slots[this.#next % SLOTS]!;
+      if (slot.sequence === this.#next) {
+        slot.sequence = -1;
+        this.#stored -= 1;
+        this.#next += 1;
+        return;
+      }
+      this.counters.lost += 1;
+    }
+  }
+
+  /** Throws away the earliest packet to bound the delay. */
+  discard(): void {
+    if (this.#stored === 0) return;
+    this.shift();
+    this.counters.overflow += 1;
+  }
+
+  /** Checks that a packet continues the stream, and starts over when the publisher did. */
+  #follow(ssrc: number, sequence: number): Inserted {
+    if (this.#ssrc === -1) {
+      this.#ssrc = ssrc;
+      return 'stored';
+    }
+    if (ssrc !== this.#ssrc) {
+      this.#restart(ssrc);
+      return 'restarted';
+    }
+    const distance = this.#highest < 0 ? 0 : sequenceDelta(sequence, this.#highest & 0xffff);
+    if (Math.abs(distance) < SLOTS) {
+      this.#strayNext = -1;
+      return 'stored';
+    }
+    // One packet far away is a fault of the network; two in a row are a publisher that jumped (RFC 3550 A.1).
+    if (sequence === this.#strayNext) {
+      this.#restart(ssrc);
+      return 'restarted';
+    }
+    this.#strayNext = (sequence + 1) & 0xffff;
+    this.counters.overflow += 1;
+    return 'dropped';
+  }
+
+  #restart(ssrc: number): void {
+    this.#ssrc = ssrc;
+    this.#next = -1;
+    this.#highest = -1;
+    this.#stored = 0;
+    this.#played = false;
+    this.#strayNext = -1;
+    this.#unwrapper.reset();
+    for (const slot of this.#slots) slot.sequence = -1;
+    this.counters.restarts += 1;
+  }
+
+  #store(packet: Buffer, payloadOffset: number, payloadEnd: number): boolean {
+    const sequence = this.#unwrapper.unwrap(rtpSequence(packet));
+    // Until something is played, an earlier packet may still come in front of the first.
+    const inFront = !this.#played && sequence < this.#next && this.#highest - sequence < SLOTS;
+    if (this.#highest < 0 || inFront) this.#next = sequence;
+    if (sequence < this.#next) {
+      this.counters.late += 1;
+      return false;
+    }
+    while (sequence - this.#next >= SLOTS) this.#makeRoom();
+    const slot = this.#slots[sequence % SLOTS]!;
+    if (slot.sequence === sequence) {
+      this.counters.duplicate += 1;
+      return false;
+    }
+    const length = payloadEnd - payloadOffset;
+    if (slot.payload.length < length) slot.payload = Buffer.allocUnsafeSlow((length + 255) & ~255);
+    packet.copy(slot.payload, 0, payloadOffset, payloadEnd);
+    slot.length = length;
+    slot.timestamp = rtpTimestamp(packet);
+    slot.sequence = sequence;
+    this.#stored += 1;
+    if (sequence > this.#highest) this.#highest = sequence;
+    return true;
+  }
+
+  /** Gives up the earliest place in the ring. */
+  #makeRoom(): void {
+    const slot = this.#slots[this.#next % SLOTS]!;
+    if (slot.sequence === this.#next) {
+      slot.sequence = -1;
+      this.#stored -= 1;
+      this.counters.overflow += 1;
+    } else {
+      this.counters.lost += 1;
+    }
+    this.#next += 1;
+  }
+}

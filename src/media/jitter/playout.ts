@@ -1,0 +1,193 @@
+import { MAX_PACKET_MS } from '../codecs/index.js';
+import type { AudioCodec, AudioDecoder, SampleRate } from '../codecs/index.js';
+import { rtpTimestamp, timestampDelta } from '../rtp/index.js';
+import { JitterBuffer } from './jitter-buffer.js';
+import type { JitterCounters } from './jitter-buffer.js';
+import { shorten } from './shorten.js';
+
+/** Audio kept in reserve when a stream starts, and left in reserve when delay is taken back. */
+const RESERVE_MS = 20;
+/** A packet later than this is not a late one but a new start: the reserve is built up again. */
+const RESTART_LATE_MS = 100;
+/** A gap in the timestamps beyond this is a publisher that jumped, not silence to be filled. */
+const MAX_GAP_MS = 250;
+/** Timestamps of sloppy devices may be off by this much without meaning a gap. */
+const GAP_TOLERANCE_MS = 2;
+/** Buffered audio beyond this is thrown away at once. */
+const MAX_DELAY_MS = 300;
+/** Without packets for so long, silence is given instead of concealment. */
+const CONCEAL_MS = 100;
+/** Delay that nobody needed for so many reads (1 s at 20 ms) is taken back... */
+const WINDOW_READS = 50;
+/** ...when it is worth a cut. */
+const MIN_EXCESS_MS = 10;
+
+/**
+ * Plays one stream at the pace of its reader: packets in as the network brings them, samples out as many as asked for.
+ *
+ * The delay adapts by itself. A late packet is played late, which lengthens the delay by its lateness; what has not
+ * been needed for a second is cut out again, pitch period by pitch period. That also takes up the drift between the
+ * publisher's clock and the reader's.
+ */
+export class Playout {
+  readonly #codec: AudioCodec;
+  readonly #decoder: AudioDecoder;
+  readonly #buffer = new JitterBuffer();
+  readonly #rate: SampleRate;
+  /** RTP clock units for each ms, and for each sample. */
+  readonly #unitsPerMs: number;
+  readonly #unitsPerSample: number;
+  /** Decoded samples not read yet: `#pcm[#start, #end)`. */
+  readonly #pcm: Int16Array;
+  #start = 0;
+  #end = 0;
+  /** Timestamp of the next sample to be decoded, when anchored. */
+  #expected = 0;
+  #anchored = false;
+  /** Timestamp after the newest packet's last sample. */
+  #newestEnd = 0;
+  /** ms since the last packet was decoded. */
+  #idleMs = 0;
+  #windowReads = 0;
+  #windowMin = Infinity;
+  /** Samples to be cut out. */
+  #excess = 0;
+
+  constructor(codec: AudioCodec, rate: SampleRate) {
+    this.#codec = codec;
+    this.#rate = rate;
+    this.#decoder = codec.createDecoder(rate);
+    this.#unitsPerMs = codec.clockRate / 1000;
+    this.#unitsPerSample = codec.clockRate / rate;
+    this.#pcm = new Int16Array((rate / 1000) * 3 * MAX_PACKET_MS);
+  }
+
+  get counters(): Readonly<JitterCounters> {
+    return this.#buffer.counters;
+  }
+
+  /** Audio buffered and not read yet, in ms; negative while packets are overdue. */
+  get delayMs(): number {
+    return (this.#levelSamples() * 1000) / this.#rate;
+  }
+
+  insert(packet: Buffer, payloadOffset: number, payloadEnd: number): void {
+    const empty = this.#buffer.size === 0;
+    const inserted = this.#buffer.insert(packet, payloadOffset, payloadEnd);
+    if (inserted === 'dropped') return;
+    if (inserted === 'restarted') this.#anchored = false;
+    const end = (rtpTimestamp(packet) + this.#codec.duration(packet, payloadOffset, payloadEnd)) >>> 0;
+    if (empty || !this.#anchored || timestampDelta(end, this.#newestEnd) > 0) this.#newestEnd = end;
+  }
+
+  /**
+   * Takes the next `samples` samples (at most 60 ms) into `out`.
+   * @returns whether they are anything but silence for want of packets
+   */
+  read(out: Int16Array, samples: number): boolean {
+    if (!this.#anchored && !this.#anchor()) {
+      out.fill(0, 0, samples);
+      return false;
+    }
+    this.#bound();
+    this.#observe(this.#levelSamples());
+    while (this.#end - this.#start < samples) this.#produce(samples - (this.#end - this.#start));
+    out.set(this.#pcm.subarray(this.#start, this.#start + samples));
+    this.#start += samples;
+    if (this.#start === this.#end) {
+      this.#start = 0;
+      this.#end = 0;
+    }
+    return this.#idleMs < CONCEAL_MS;
+  }
+
+  #levelSamples(): number {
+    if (!this.#anchored) return 0;
+    return this.#end - this.#start + timestampDelta(this.#newestEnd, this.#expected) / this.#unitsPerSample;
+  }
+
+  /** Starts playing the reserve's length before the first packet. */
+  #anchor(): boolean {
+    const packet = this.#buffer.peek();
+    if (!packet) return false;
+    this.#anchored = true;
+    this.#expected = (packet.timestamp - RESERVE_MS * this.#unitsPerMs) >>> 0;
+    this.#windowReads = 0;
+    this.#windowMin = Infinity;
+    this.#excess = 0;
+    return true;
+  }
+
+  /** Throws away what a stalled network or process delivered all at once. */
+  #bound(): void {
+    if (this.delayMs <= MAX_DELAY_MS) return;
+    let packet = this.#buffer.peek();
+    while (packet && timestampDelta(this.#newestEnd, packet.timestamp) > 3 * RESERVE_MS * this.#unitsPerMs) {
+      this.#buffer.discard();
+      packet = this.#buffer.peek();
+    }
+    this.#end = this.#start;
+    if (packet) this.#expected = packet.timestamp;
+    else this.#anchored = false;
+  }
+
+  /** Decides once in a window how much of the delay was never needed in it. */
+  #observe(level: number): void {
+    // While nothing comes (silence suppression), the level says nothing about the delay.
+    if (this.#idleMs === 0) this.#windowMin = Math.min(this.#windowMin, level);
+    this.#windowReads += 1;
+    if (this.#windowReads < WINDOW_READS) return;
+    const perMs = this.#rate / 1000;
+    const excess = this.#windowMin - 2 * RESERVE_MS * perMs;
+    this.#excess = excess >= MIN_EXCESS_MS * perMs && excess < Infinity ? excess : 0;
+    this.#windowReads = 0;
+    this.#windowMin = Infinity;
+  }
+
+  /** Appends some samples: a decoded packet, or at most `wanted` made up ones. */
+  #produce(wanted: number): void {
+    this.#makeRoom();
+    const packet = this.#buffer.peek();
+    const gap = packet ? timestampDelta(packet.timestamp, this.#expected) : 0;
+    if (!packet) this.#fill(wanted);
+    else if (gap > MAX_GAP_MS * this.#unitsPerMs || gap < -RESTART_LATE_MS * this.#unitsPerMs) this.#anchor();
+    else if (gap > GAP_TOLERANCE_MS * this.#unitsPerMs) {
+      this.#fill(Math.min(wanted, Math.ceil(gap / this.#unitsPerSample)));
+    } else {
+      if (gap < 0) this.#windowMin = 0;
+      this.#decode(packet.payload, packet.length, packet.timestamp);
+    }
+  }
+
+  #decode(payload: Buffer, length: number, timestamp: number): void {
+    let samples = this.#decoder.decode(payload, 0, length, this.#pcm.subarray(this.#end));
+    this.#buffer.shift();
+    if (samples === 0) {
+      // Not this codec's, whatever its payload type says: as good as lost.
+      samples = (this.#rate / 1000) * RESERVE_MS;
+      this.#decoder.conceal(samples, this.#pcm.subarray(this.#end));
+    }
+    this.#end += samples;
+    this.#expected = (timestamp + samples * this.#unitsPerSample) >>> 0;
+    this.#idleMs = 0;
+    if (this.#excess <= 0) return;
+    const cut = shorten(this.#pcm, this.#start, this.#end, this.#rate);
+    this.#end -= cut;
+    this.#excess -= cut;
+  }
+
+  #fill(samples: number): void {
+    if (this.#idleMs < CONCEAL_MS) this.#decoder.conceal(samples, this.#pcm.subarray(this.#end));
+    else this.#pcm.fill(0, this.#end, this.#end + samples);
+    this.#end += samples;
+    this.#expected = (this.#expected + samples * this.#unitsPerSample) >>> 0;
+    this.#idleMs += (samples * 1000) / this.#rate;
+  }
+
+  #makeRoom(): void {
+    if (this.#start === 0) return;
+    this.#pcm.copyWithin(0, this.#start, this.#end);
+    this.#end -= this.#start;
+    this.#start = 0;
+  }
+}

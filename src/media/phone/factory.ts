@@ -1,0 +1,42 @@
+import type { DeviceContext, PhoneDevice } from '../device.js';
+import { DecoderPool, MixClock } from '../mixer/index.js';
+import type { MediaPlaneOptions } from '../types.js';
+import { PhoneLeg } from './phone-leg.js';
+import { PortRange } from './ports.js';
+
+/** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
+export interface PhoneFactory {
+  /** @throws MediaError NO_PORT */
+  open(context: DeviceContext): Promise<PhoneDevice>;
+  /** Closes the phones that are still open. */
+  stop(): Promise<void>;
+}
+
+export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
+  const ports = new PortRange(options.rtpPorts);
+  const pool = new DecoderPool();
+  const clock = new MixClock({
+    onError: (error) => options.log.error({ err: error }, 'a phone could not be served'),
+  });
+  const legs = new Set<PhoneLeg>();
+  return {
+    async open(context) {
+      const pair = await ports.bind(options.rtpHost);
+      const leg: PhoneLeg = new PhoneLeg({
+        context,
+        ports: pair,
+        clock,
+        pool,
+        onClosed: () => {
+          legs.delete(leg);
+          ports.release(pair.port);
+        },
+      });
+      legs.add(leg);
+      return leg;
+    },
+    async stop() {
+      await Promise.all([...legs].map((leg) => leg.close()));
+    },
+  };
+}

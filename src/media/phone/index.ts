@@ -1,0 +1,2 @@
+export { createPhoneFactory } from './factory.js';
+export type { PhoneFactory } from './factory.js';

@@ -1,0 +1,73 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LocalMediaPlane } from '../plane.js';
+import { toneLevel } from './testing/spectrum.js';
+import { TestPhone } from './testing/test-phone.js';
+import { openPhonePlane } from './testing/test-plane.js';
+
+describe('two phones over UDP', () => {
+  let plane: LocalMediaPlane;
+  let alice: TestPhone;
+  let bob: TestPhone;
+  let aliceStream: string;
+
+  beforeEach(async () => {
+    plane = openPhonePlane();
+    alice = await TestPhone.open();
+    bob = await TestPhone.open({ codec: 'PCMA' });
+    const a = await plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer() });
+    const b = await plane.openPhone({ deviceId: 'bob', sdpOffer: bob.offer() });
+    alice.callTo(a.sdp);
+    bob.callTo(b.sdp);
+    aliceStream = a.stream!.streamId;
+  });
+
+  afterEach(async () => {
+    await Promise.all([alice.close(), bob.close()]);
+    await plane.stop();
+  });
+
+  it('sends steady silence to a phone that nothing is delivered to', async () => {
+    await bob.until(() => bob.received.length >= 25);
+    const packets = bob.received.slice(0, 25);
+    expect(packets.every(({ payloadType, payload }) => payloadType === 8 && payload.length === 160)).toBe(
+      true,
+    );
+    expect(packets.map(({ sequence }) => (sequence - packets[0]!.sequence) & 0xffff)).toEqual(
+      packets.map((_, i) => i),
+    );
+    expect(packets.map(({ timestamp }) => (timestamp - packets[0]!.timestamp) >>> 0)).toEqual(
+      packets.map((_, i) => i * 160),
+    );
+    expect(packets.map(({ marker }) => marker)).toEqual(packets.map((_, i) => i === 0));
+    expect(Math.max(...bob.heardSince(0).map(Math.abs))).toBeLessThanOrEqual(8);
+  });
+
+  it('lets one hear the other, and stops within 100 ms of a changed delivery', async () => {
+    alice.play(700);
+    await plane.setDelivery('bob', [{ streamId: aliceStream, kinds: ['audio'] }]);
+    await bob.until(() => toneLevel(bob.heardSince(0).slice(-1600), 8000, 700) > 0.1);
+    const pcm = bob.heardSince(0).slice(-1600);
+    expect(toneLevel(pcm, 8000, 700)).toBeGreaterThan(50 * toneLevel(pcm, 8000, 1100));
+
+    await plane.setDelivery('bob', []);
+    const removed = performance.now() + 100;
+    await bob.until(() => bob.heardSince(removed).length >= 1600);
+    expect(toneLevel(bob.heardSince(removed), 8000, 700)).toBeLessThan(0.001);
+  });
+
+  it('never lets a phone hear itself', async () => {
+    alice.play(700);
+    await alice.until(() => alice.received.length >= 20);
+    expect(toneLevel(alice.heardSince(0), 8000, 700)).toBeLessThan(0.001);
+  });
+
+  it('counts what went through', async () => {
+    alice.play(700);
+    await alice.until(() => alice.received.length >= 20);
+    const statistics = await plane.statistics('alice');
+    expect(statistics.packetsSent).toBeGreaterThanOrEqual(20);
+    expect(statistics.packetsReceived).toBeGreaterThanOrEqual(15);
+    expect(statistics.bytesReceived).toBe(statistics.packetsReceived * 172);
+    expect(statistics.packetsLost).toBe(0);
+  });
+});

@@ -1,0 +1,81 @@
+import { createSocket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
+import { MediaError } from '../types.js';
+
+/** Room for bursts while the process is busy: about a second of one phone's packets. */
+const RECEIVE_BUFFER = 256 * 1024;
+
+/** Two bound sockets: RTP on an even port, RTCP on the next (RFC 3550 section 11). */
+export interface PortPair {
+  readonly rtp: Socket;
+  readonly rtcp: Socket;
+  readonly port: number;
+}
+
+/** Gives out pairs of UDP ports from a range, going round so that a port just freed rests longest. */
+export class PortRange {
+  readonly #first: number;
+  readonly #pairs: number;
+  readonly #taken = new Set<number>();
+  #next: number;
+
+  /** @param range inclusive */
+  constructor(range: readonly [first: number, last: number]) {
+    this.#first = range[0] + (range[0] % 2);
+    this.#pairs = Math.max(0, Math.floor((range[1] - this.#first + 1) / 2));
+    // Several gateways on one machine would otherwise fight over the same ports at start.
+    this.#next = Math.floor(Math.random() * this.#pairs);
+  }
+
+  /** @throws MediaError NO_PORT when no pair in the range can be bound */
+  async bind(host: string): Promise<PortPair> {
+    for (let tried = 0; tried < this.#pairs; tried += 1) {
+      const port = this.#first + 2 * this.#next;
+      this.#next = (this.#next + 1) % this.#pairs;
+      if (this.#taken.has(port)) continue;
+      this.#taken.add(port);
+      const pair = await bindPair(host, port);
+      if (pair) return pair;
+      this.#taken.delete(port);
+    }
+    throw new MediaError('NO_PORT', 'No UDP port for RTP is free.');
+  }
+
+  release(port: number): void {
+    this.#taken.delete(port);
+  }
+}
+
+async function bindPair(host: string, port: number): Promise<PortPair | undefined> {
+  const rtp = await bind(host, port);
+  if (!rtp) return undefined;
+  const rtcp = await bind(host, port + 1);
+  if (rtcp) return { rtp, rtcp, port };
+  rtp.close();
+  return undefined;
+}
+
+/**
+ * @returns undefined when the port is somebody else's
+ * @throws MediaError NO_PORT when the host is not one of this machine's
+ */
+async function bind(host: string, port: number): Promise<Socket | undefined> {
+  const family = host.includes(':') ? 6 : 4;
+  const socket = createSocket({
+    type: family === 6 ? 'udp6' : 'udp4',
+    // Peers are always given as addresses: nothing to look up, packet by packet.
+    lookup: (address, _options, done) => done(null, address, family),
+  });
+  return new Promise((resolve, reject) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      socket.close();
+      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(undefined);
+      else reject(new MediaError('NO_PORT', `Cannot bind UDP on ${host}.`, { cause: error }));
+    });
+    socket.bind({ address: host, port, exclusive: true }, () => {
+      socket.removeAllListeners('error');
+      socket.setRecvBufferSize(RECEIVE_BUFFER);
+      resolve(socket);
+    });
+  });
+}

@@ -1,0 +1,142 @@
+import { randomInt } from 'node:crypto';
+import type { AudioEncoder } from '../codecs/index.js';
+import { FRAME_MS, PhoneMix } from '../mixer/index.js';
+import type { DecoderPool } from '../mixer/index.js';
+import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
+import type { PublishedTrack } from '../track.js';
+import { DTMF_PAYLOAD_LENGTH, DtmfSender } from './dtmf-sender.js';
+import type { AudioSession } from './sdp/audio-session.js';
+import { telephoneEventFor } from './sdp/audio-session.js';
+import { receives } from './sdp/direction.js';
+
+/** Packets whose bytes stay untouched while the system may still be reading them. */
+const RING = 8;
+const MAX_PACKET = 1500;
+/** Longest packet, in ms. */
+const MAX_PTIME = 60;
+
+/** What goes to one phone: its mix, encoded, or telephone events, one packet for each `ptime`. */
+export class RtpSender {
+  readonly #pool: DecoderPool;
+  readonly #send: (packet: Buffer) => void;
+  readonly #ring = Array.from({ length: RING }, () => Buffer.allocUnsafeSlow(MAX_PACKET));
+  /** The ring's buffers cut to the length last used: most codecs never need another cut. */
+  readonly #views = [...this.#ring];
+  #at = 0;
+  readonly ssrc = randomInt(1, 0xffffffff);
+  readonly #dtmf = new DtmfSender();
+  #session: AudioSession | undefined;
+  #mix: PhoneMix | undefined;
+  #encoder: AudioEncoder | undefined;
+  #tracks: readonly PublishedTrack[] = [];
+  #pcm = new Int16Array(0);
+  #filled = 0;
+  #sequence = randomInt(0x10000);
+  readonly #timestampOrigin = randomInt(0xffffffff);
+  /** Frame that the next packet begins with. */
+  #firstFrame = 0;
+  #marker = true;
+  #eventTimestamp = 0;
+  packets = 0;
+  bytes = 0;
+  /** Payload bytes, as sender reports count them. */
+  octets = 0;
+
+  constructor(pool: DecoderPool, send: (packet: Buffer) => void) {
+    this.#pool = pool;
+    this.#send = send;
+  }
+
+  configure(session: AudioSession): void {
+    const rate = session.codec.mixRate(session.fmtp);
+    if (session.codec !== this.#session?.codec || rate !== this.#mix?.rate) {
+      this.#mix?.close();
+      this.#mix = new PhoneMix(this.#pool, rate);
+      this.#mix.setTracks(this.#tracks);
+      this.#encoder = session.codec.createEncoder(rate);
+      this.#pcm = new Int16Array((rate / 1000) * (MAX_PTIME + FRAME_MS));
+      this.#filled = 0;
+      this.#marker = true;
+    }
+    this.#session = session;
+  }
+
+  setTracks(tracks: readonly PublishedTrack[]): void {
+    this.#tracks = tracks;
+    this.#mix?.setTracks(tracks);
+  }
+
+  sendDtmf(digits: string, durationMs?: number): void {
+    this.#dtmf.add(digits, durationMs);
+  }
+
+  /** RTP timestamp that goes with a mix frame. */
+  timestampOf(frame: number): number {
+    const clockRate = this.#session?.codec.clockRate ?? 8000;
+    return (this.#timestampOrigin + frame * FRAME_MS * (clockRate / 1000)) >>> 0;
+  }
+
+  /** Makes the 20 ms of a mix frame, and sends what became complete by them. */
+  onFrame(frame: number): void {
+    const session = this.#session;
+    if (!session || !this.#mix) return;
+    if (!receives(session.direction)) {
+      this.#filled = 0;
+      this.#marker = true;
+      return;
+    }
+    const perMs = this.#mix.rate / 1000;
+    if (this.#filled === 0) this.#firstFrame = frame;
+    this.#mix.mix(frame, this.#pcm, this.#filled);
+    this.#filled += FRAME_MS * perMs;
+    if (this.#dtmf.busy) this.#sendEvent(session, frame);
+    this.#sendAudio(session, session.ptime * perMs);
+  }
+
+  close(): void {
+    this.#mix?.close();
+    this.#mix = undefined;
+  }
+
+  #sendAudio(session: AudioSession, samples: number): void {
+    const perFrame = session.ptime / FRAME_MS;
+    for (; this.#filled >= samples; this.#firstFrame += perFrame) {
+      if (!this.#dtmf.busy) this.#sendPacket(session, samples);
+      this.#pcm.copyWithin(0, samples, this.#filled);
+      this.#filled -= samples;
+    }
+  }
+
+  #sendPacket(session: AudioSession, samples: number): void {
+    const packet = this.#ring[this.#at]!;
+    const length = this.#encoder!.encode(this.#pcm, samples, packet, RTP_FIXED_HEADER);
+    this.#finish(session.payloadType, this.timestampOf(this.#firstFrame), this.#marker, length);
+    this.#marker = false;
+  }
+
+  #sendEvent(session: AudioSession, frame: number): void {
+    const event = telephoneEventFor(session);
+    const packet = this.#ring[this.#at]!;
+    const due = this.#dtmf.next(FRAME_MS, event?.clockRate ?? 8000, packet, RTP_FIXED_HEADER);
+    if (!due || !event) return;
+    if (this.#dtmf.begins) this.#eventTimestamp = this.timestampOf(frame);
+    this.#finish(event.payloadType, this.#eventTimestamp, this.#dtmf.begins, DTMF_PAYLOAD_LENGTH);
+    this.#marker = true;
+  }
+
+  /** Writes the header of the ring's present packet and sends it. */
+  #finish(payloadType: number, timestamp: number, marker: boolean, payloadLength: number): void {
+    const length = RTP_FIXED_HEADER + payloadLength;
+    if (this.#views[this.#at]!.length !== length) {
+      this.#views[this.#at] = this.#ring[this.#at]!.subarray(0, length);
+    }
+    const packet = this.#views[this.#at]!;
+    writeRtpHeader(packet, payloadType, marker, this.#sequence, timestamp, this.ssrc);
+    this.#sequence = (this.#sequence + 1) & 0xffff;
+    this.#at = (this.#at + 1) % RING;
+    this.packets += 1;
+    this.bytes += length;
+    this.octets += payloadLength;
+    this.#send(packet);
+  }
+}

@@ -1,0 +1,119 @@
+import type { AudioCodec } from '../../codecs/index.js';
+import { findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
+import { MediaError } from '../../types.js';
+import type { PeerAddress } from '../rtp-socket.js';
+import type { Direction } from './direction.js';
+import { sends } from './direction.js';
+import type { RemoteDescription, RemoteFormat, RemoteSection } from './remote-description.js';
+
+/** Packet lengths, in ms, that a phone may ask for. */
+const PTIMES = [10, 20, 30, 40, 60] as const;
+const DEFAULT_PTIME = 20;
+
+/** What phone and gateway agreed on; replaced as a whole by every offer and answer. */
+export interface AudioSession {
+  readonly codec: AudioCodec;
+  readonly payloadType: number;
+  readonly fmtp?: string;
+  /** RFC 4733 payload types by clock rate; empty when the phone has none. */
+  readonly telephoneEvents: ReadonlyMap<number, number>;
+  /** RFC 3389 payload types: tolerated, not played. */
+  readonly comfortNoise: ReadonlySet<number>;
+  /** Packet length that we send, in ms. */
+  readonly ptime: number;
+  /** From the phone's view. */
+  readonly direction: Direction;
+  /** The phone does not want to hear. */
+  readonly held: boolean;
+  readonly peer?: PeerAddress;
+  readonly rtcpPeer?: PeerAddress;
+  readonly rtcpMux: boolean;
+}
+
+/** Which m-line carries the phone's audio. */
+export interface AudioChoice {
+  readonly index: number;
+  readonly section: RemoteSection;
+}
+
+/**
+ * Chooses the m-line of an offer to be used: the first live audio one that fits.
+ * @throws MediaError NO_COMMON_CODEC
+ */
+export function chooseAudio(description: RemoteDescription): AudioChoice {
+  const audio = description.sections
+    .map((section, index) => ({ section, index }))
+    .filter(({ section }) => section.kind === 'audio' && section.port !== 0);
+  const choice = audio.find(({ section }) => section.protocol === 'RTP/AVP' && chooseCodec(section));
+  if (choice) return choice;
+  throw new MediaError(
+    'NO_COMMON_CODEC',
+    audio.length === 0 ? 'The phone offers no audio.' : 'No audio codec of the phone is known here.',
+  );
+}
+
+/** @throws MediaError NO_COMMON_CODEC */
+export function agreeOn(section: RemoteSection): AudioSession {
+  const chosen = chooseCodec(section);
+  if (!chosen) throw new MediaError('NO_COMMON_CODEC', 'No audio codec of the phone is known here.');
+  const direction = section.nullAddress ? 'inactive' : section.direction;
+  return {
+    codec: chosen.codec,
+    payloadType: chosen.format.payloadType,
+    ...(chosen.format.fmtp === undefined ? {} : { fmtp: chosen.format.fmtp }),
+    telephoneEvents: new Map(
+      named(section, 'telephone-event').map(({ clockRate, payloadType }) => [clockRate, payloadType]),
+    ),
+    comfortNoise: new Set([13, ...named(section, 'CN').map(({ payloadType }) => payloadType)]),
+    ptime: choosePtime(section),
+    direction,
+    held: direction === 'inactive' || direction === 'sendonly',
+    rtcpMux: section.rtcpMux,
+    ...peersOf(section),
+  };
+}
+
+/** Whether the phone is expected to send audio, so that its silence means something. */
+export const expectsMedia = (session: AudioSession): boolean => !session.held && sends(session.direction);
+
+/** The telephone-event payload type to send: at the codec's clock rate if the phone has it (RFC 4733 section 2.1). */
+export function telephoneEventFor(
+  session: AudioSession,
+): { payloadType: number; clockRate: number } | undefined {
+  for (const clockRate of [session.codec.clockRate, 8000]) {
+    const payloadType = session.telephoneEvents.get(clockRate);
+    if (payloadType !== undefined) return { payloadType, clockRate };
+  }
+  return undefined;
+}
+
+/** The phone's first codec that is known here: the offer's order is the phone's preference (RFC 3264 section 6.1). */
+function chooseCodec(section: RemoteSection): { format: RemoteFormat; codec: AudioCodec } | undefined {
+  for (const format of section.formats) {
+    const codec =
+      format.name === ''
+        ? findStaticAudioCodec(format.payloadType)
+        : findAudioCodec(format.name, format.clockRate);
+    if (codec) return { format, codec };
+  }
+  return undefined;
+}
+
+function named(section: RemoteSection, name: string): RemoteFormat[] {
+  return section.formats.filter((format) => format.name.toLowerCase() === name.toLowerCase());
+}
+
+function choosePtime(section: RemoteSection): number {
+  const wanted = Math.min(section.ptime ?? DEFAULT_PTIME, section.maxptime ?? Infinity);
+  return PTIMES.findLast((ptime) => ptime <= wanted) ?? PTIMES[0];
+}
+
+function peersOf(section: RemoteSection): { peer?: PeerAddress; rtcpPeer?: PeerAddress } {
+  const { address, port, rtcp } = section;
+  if (address === undefined) return {};
+  const rtcpPort = rtcp?.port ?? (port < 65535 ? port + 1 : undefined);
+  return {
+    peer: { address, port },
+    ...(rtcpPort === undefined ? {} : { rtcpPeer: { address: rtcp?.address ?? address, port: rtcpPort } }),
+  };
+}

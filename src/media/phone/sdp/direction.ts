@@ -1,0 +1,19 @@
+/** Media directions (RFC 8866 section 6.7), always said from one side's own view. */
+export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+
+export const sends = (direction: Direction): boolean => direction === 'sendrecv' || direction === 'sendonly';
+export const receives = (direction: Direction): boolean =>
+  direction === 'sendrecv' || direction === 'recvonly';
+
+/** The same from the other side's view. */
+export function reverse(direction: Direction): Direction {
+  switch (direction) {
+    case 'sendonly':
+      return 'recvonly';
+    case 'recvonly':
+      return 'sendonly';
+    case 'sendrecv':
+    case 'inactive':
+      return direction;
+  }
+}

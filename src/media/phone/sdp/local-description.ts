@@ -1,0 +1,130 @@
+import type { AudioCodec } from '../../codecs/index.js';
+import { AUDIO_CODECS } from '../../codecs/index.js';
+import type { AudioChoice, AudioSession } from './audio-session.js';
+import { telephoneEventFor } from './audio-session.js';
+import type { Direction } from './direction.js';
+import { reverse } from './direction.js';
+import type { RemoteDescription, RemoteSection } from './remote-description.js';
+
+/** Digits, star, pound and A to D. */
+const DTMF_EVENTS = '0-15';
+const FIRST_DYNAMIC = 96;
+
+/** Where the gateway receives a phone's media. */
+export interface LocalEnd {
+  readonly address: string;
+  readonly port: number;
+  readonly sessionId: string;
+  /** Grows with every description sent (RFC 3264 section 8). */
+  readonly version: number;
+}
+
+/** Answers an offer: the audio chosen, every other m-line refused by port 0. */
+export function writeAnswer(
+  end: LocalEnd,
+  offer: RemoteDescription,
+  choice: AudioChoice,
+  session: AudioSession,
+): string {
+  const sections = offer.sections.map((section, index) =>
+    index === choice.index ? answerSection(end, section, session) : refuse(section),
+  );
+  return writeLines([...sessionLines(end), ...sections.flat()]);
+}
+
+/** Offers all codecs, or, in a call, the present one first with the payload types in use. */
+export function writeOffer(end: LocalEnd, session: AudioSession | undefined): string {
+  const formats = offeredFormats(session);
+  return writeLines([
+    ...sessionLines(end),
+    `m=audio ${end.port} RTP/AVP ${formats.map(({ payloadType }) => payloadType).join(' ')}`,
+    ...formats.flatMap(formatLines),
+    'a=ptime:20',
+    `a=rtcp:${end.port + 1}`,
+    'a=sendrecv',
+  ]);
+}
+
+interface LocalFormat {
+  readonly payloadType: number;
+  /** `name/clockRate[/channels]`. */
+  readonly map: string;
+  readonly fmtp?: string;
+}
+
+const formatLines = ({ payloadType, map, fmtp }: LocalFormat): string[] => [
+  `a=rtpmap:${payloadType} ${map}`,
+  ...(fmtp === undefined ? [] : [`a=fmtp:${payloadType} ${fmtp}`]),
+];
+
+function answerSection(end: LocalEnd, section: RemoteSection, session: AudioSession): string[] {
+  const event = telephoneEventFor(session);
+  const formats: LocalFormat[] = [
+    codecFormat(session.codec, session.payloadType),
+    ...(event ? [eventFormat(event.payloadType, event.clockRate)] : []),
+  ];
+  return [
+    `m=audio ${end.port} ${section.protocol} ${formats.map(({ payloadType }) => payloadType).join(' ')}`,
+    ...(section.mid === undefined ? [] : [`a=mid:${section.mid}`]),
+    ...formats.flatMap(formatLines),
+    `a=ptime:${session.ptime}`,
+    session.rtcpMux ? 'a=rtcp-mux' : `a=rtcp:${end.port + 1}`,
+    `a=${answerDirection(session.direction)}`,
+  ];
+}
+
+const answerDirection = (offered: Direction): Direction => reverse(offered);
+
+function refuse(section: RemoteSection): string[] {
+  return [
+    `m=${section.kind} 0 ${section.protocol} ${section.payloads}`,
+    ...(section.mid === undefined ? [] : [`a=mid:${section.mid}`]),
+  ];
+}
+
+function codecFormat(codec: AudioCodec, payloadType: number): LocalFormat {
+  const channels = codec.channels === 1 ? '' : `/${codec.channels}`;
+  return {
+    payloadType,
+    map: `${codec.name}/${codec.clockRate}${channels}`,
+    ...(codec.name === 'opus' ? { fmtp: 'useinbandfec=1' } : {}),
+  };
+}
+
+const eventFormat = (payloadType: number, clockRate: number): LocalFormat => ({
+  payloadType,
+  map: `telephone-event/${clockRate}`,
+  fmtp: DTMF_EVENTS,
+});
+
+function offeredFormats(session: AudioSession | undefined): LocalFormat[] {
+  const used = new Set<number>(session ? [session.payloadType, ...session.telephoneEvents.values()] : []);
+  const dynamic = (preferred: number): number => {
+    let payloadType = preferred;
+    while (used.has(payloadType)) payloadType += 1;
+    used.add(payloadType);
+    return payloadType;
+  };
+  const others = AUDIO_CODECS.filter((codec) => codec !== session?.codec);
+  const codecs = [
+    ...(session ? [codecFormat(session.codec, session.payloadType)] : []),
+    ...others.map((codec) => codecFormat(codec, codec.payloadType ?? dynamic(FIRST_DYNAMIC))),
+  ];
+  const events = [8000, 48000].map((clockRate) =>
+    eventFormat(session?.telephoneEvents.get(clockRate) ?? dynamic(101), clockRate),
+  );
+  return [...codecs, ...events];
+}
+
+function sessionLines(end: LocalEnd): string[] {
+  const family = end.address.includes(':') ? 'IP6' : 'IP4';
+  return [
+    'v=0',
+    `o=patchbay ${end.sessionId} ${end.version} IN ${family} ${end.address}`,
+    's=patchbay',
+    `c=IN ${family} ${end.address}`,
+    't=0 0',
+  ];
+}
+
+const writeLines = (lines: readonly string[]): string => lines.map((line) => `${line}\r\n`).join('');
