@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { Credentials } from './credentials.js';
+
+const credentials = new Credentials([
+  { id: '1', user: 'one', password: 'p:a:s:s' },
+  { id: '2', user: 'two', password: 'ünïcode' },
+  { id: '2', user: 'deputy', password: 'second' },
+]);
+const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
+
+describe('credentials', () => {
+  it.each([
+    ['1', basic('one:p:a:s:s')],
+    ['1', basic('one:p:a:s:s').replace('Basic', 'bAsIc  ')],
+    ['2', basic('two:ünïcode')],
+    ['2', basic('deputy:second')],
+  ])('open account %s with %s', (account, header) => {
+    expect(credentials.allow(account, header)).toBe(true);
+  });
+
+  it.each([
+    ['1', undefined],
+    ['1', ''],
+    ['1', 'Basic'],
+    ['1', 'Basic '],
+    ['1', basic('')],
+    ['1', basic('one')],
+    ['1', basic('one:')],
+    ['1', basic('one:p:a:s')],
+    ['1', basic('one:p:a:s:s ')],
+    ['1', basic('two:ünïcode')],
+    ['1', `Bearer ${basic('one:p:a:s:s').slice(6)}`],
+    ['1', `${basic('one:p:a:s:s')} x`],
+    ['3', basic('one:p:a:s:s')],
+    ['', basic('one:p:a:s:s')],
+    ['__proto__', basic('one:p:a:s:s')],
+    ['3', undefined],
+  ])('do not open account %s with %s', (account, header) => {
+    expect(credentials.allow(account, header)).toBe(false);
+  });
+});

@@ -1,0 +1,31 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ACCOUNT, basic, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
+
+let gateway: TestGateway;
+afterEach(() => gateway.stop());
+
+describe('the rate limit', () => {
+  it('refuses what is too much of one account with 429, and says when to come back', async () => {
+    gateway = await startApi({ rateLimit: { requests: 3, windowMs: 60_000 } });
+    for (let count = 0; count < 3; count++) expect((await gateway.ask('/sessions')).status).toBe(200);
+    const refused = await gateway.ask('/sessions', { method: 'POST' });
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(await refused.json()).toMatchObject({ code: 429, reason: 'PATCHBAY_TOO_MANY_REQUESTS' });
+    expect(gateway.core.counts().sessions).toBe(0);
+
+    const others = `${gateway.url}/v1/accounts/${OTHER_ACCOUNT.id}/sessions`;
+    const answer = await fetch(others, { headers: { authorization: basic(OTHER_ACCOUNT) } });
+    expect(answer.status).toBe(200);
+    expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200);
+  });
+
+  it('cannot be used up by those who do not know the password', async () => {
+    gateway = await startApi({ rateLimit: { requests: 1, windowMs: 60_000 } });
+    const headers = { authorization: basic({ ...ACCOUNT, password: 'guess' }) };
+    for (let count = 0; count < 5; count++) {
+      expect((await gateway.ask('/sessions', { headers })).status).toBe(401);
+    }
+    expect((await gateway.ask('/sessions')).status).toBe(200);
+  });
+});

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Core } from '../core/index.js';
+import { ACCOUNT, basic, startApi, type TestGateway } from './testing/gateway.js';
+
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await startApi();
+});
+afterAll(() => gateway.stop());
+
+describe('the log', () => {
+  it('says what was asked, for whom and how it ended', async () => {
+    const response = await gateway.ask('/sessions', { method: 'POST' });
+    const requestId = response.headers.get('x-request-id');
+    const entries = gateway.logged.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(entries.filter((entry) => entry['requestId'] === requestId)).toMatchObject([
+      { account: ACCOUNT.id, method: 'POST', path: '/v1/accounts/9900000/sessions', status: 200 },
+    ]);
+  });
+
+  it('never holds a credential, a token or a query', async () => {
+    const { token } = (await gateway.client.createParticipant(ACCOUNT.id, {})).result;
+    const headers = { authorization: basic({ user: 'somebody', password: 'guessed-secret' }) };
+    await gateway.ask('/sessions', { headers });
+    await fetch(`${gateway.url}/v3/?token=${token}`);
+    await fetch(`${gateway.url}/v1/%zz?token=${token}`);
+    const logged = gateway.logged.join('');
+    expect(logged).toContain('"/v3/"');
+    for (const secret of [
+      token!,
+      ACCOUNT.password,
+      basic(ACCOUNT),
+      'guessed-secret',
+      headers.authorization,
+    ]) {
+      expect(logged).not.toContain(secret.replace('Basic ', ''));
+    }
+  });
+
+  it('tells of an unexpected failure what the answer does not', async () => {
+    const core = {
+      sessions: () => {
+        throw new Error('disk on fire');
+      },
+    } as unknown as Core;
+    const failing = await startApi({ core });
+    try {
+      const response = await failing.ask('/sessions');
+      expect(response.status).toBe(500);
+      const body = await response.text();
+      expect(body).not.toContain('fire');
+      expect(JSON.parse(body)).toMatchObject({ code: 500, reason: 'PATCHBAY_INTERNAL' });
+      const line = failing.logged.find((entry) => entry.includes('disk on fire'));
+      expect(line).toContain((JSON.parse(body) as { requestId: string }).requestId);
+    } finally {
+      await failing.stop();
+    }
+  });
+});
+
+describe('an answer', () => {
+  it('comes only when what it tells is on disk', async () => {
+    let written: () => void = () => undefined;
+    const disk = new Promise<void>((resolve) => (written = resolve));
+    const { core } = gateway;
+    const slow = await startApi({
+      core: new Proxy(core, {
+        get: (target, name) => {
+          if (name === 'flush') return () => disk;
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        },
+      }),
+    });
+    try {
+      let answered = false;
+      const answer = slow.ask('/sessions', { method: 'POST' }).then((response) => {
+        answered = true;
+        return response.status;
+      });
+      // A listing asked later is answered; the creation still waits for the disk.
+      while (((await (await slow.ask('/sessions')).json()) as { items: unknown[] }).items.length === 0);
+      expect(answered).toBe(false);
+      written();
+      expect(await answer).toBe(200);
+    } finally {
+      await slow.stop();
+    }
+  });
+
+  it('carries headers that keep it out of caches and pages', async () => {
+    for (const path of ['/healthz', '/openapi.json', '/nowhere', '/v1/accounts/x/sessions']) {
+      const { headers } = await fetch(gateway.url + path);
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+      expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  });
+});
