@@ -1,0 +1,162 @@
+import { timingSafeEqual, createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+import type { SipCounters } from '../counters.js';
+import type { SipLog } from '../log.js';
+import type { Endpoint } from '../transport/flow.js';
+import { App } from './app.js';
+import { readAppMessage, type AppMessage } from './app-message.js';
+import type { Routes } from './routes.js';
+import { outcomeFrame } from './wire.js';
+
+/** The protocol version that drachtio-srf compares to decide on pinging. */
+const VERSION = 'v0.9.0';
+const MAX_APPS = 64;
+const MAX_QUEUED_BYTES = 16 << 20;
+
+/** What applications can ask for once they are authenticated. */
+export interface AppCommands {
+  respond(app: App, messageId: string, transactionId: string, message: AppMessage): void;
+  requestInside(app: App, messageId: string, dialogId: string, message: AppMessage): void;
+  requestOutside(app: App, messageId: string, message: AppMessage, route: string): void;
+  cancel(app: App, messageId: string, transactionId: string, message: AppMessage): void;
+  proxy(app: App, messageId: string, fields: readonly string[], message: AppMessage): void;
+  closed(app: App): void;
+}
+
+export interface AdminOptions extends Endpoint {
+  readonly secret: string;
+}
+
+/** The TCP port to which applications connect: drachtio's admin protocol, server side. */
+export class Admin {
+  readonly #server: Server;
+  readonly #secret: string;
+  readonly #routes: Routes;
+  readonly #commands: AppCommands;
+  readonly #hostports: () => string;
+  readonly #counters: SipCounters;
+  readonly #log: SipLog;
+  readonly #apps = new Set<App>();
+
+  private constructor(
+    options: AdminOptions,
+    routes: Routes,
+    commands: AppCommands,
+    hostports: () => string,
+    counters: SipCounters,
+    log: SipLog,
+  ) {
+    this.#secret = options.secret;
+    this.#routes = routes;
+    this.#commands = commands;
+    this.#hostports = hostports;
+    this.#counters = counters;
+    this.#log = log;
+    this.#server = createServer((socket) => {
+      const app = new App(socket, MAX_QUEUED_BYTES, {
+        message: (from, line, sip) => this.#onMessage(from, line, sip),
+        closed: (gone) => this.#onClosed(gone),
+        backlogged: () => {
+          this.#counters.droppedAppBacklog++;
+        },
+      });
+      this.#apps.add(app);
+    });
+    this.#server.maxConnections = MAX_APPS;
+  }
+
+  /** Starts to listen; `hostports` lists the SIP addresses as applications are told them. */
+  static async open(
+    options: AdminOptions,
+    routes: Routes,
+    commands: AppCommands,
+    hostports: () => string,
+    counters: SipCounters,
+    log: SipLog,
+  ): Promise<Admin> {
+    const admin = new Admin(options, routes, commands, hostports, counters, log);
+    admin.#server.listen(options.port, options.host);
+    await once(admin.#server, 'listening');
+    return admin;
+  }
+
+  get address(): Endpoint {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the admin port is closed');
+    return { host: address.address, port: address.port };
+  }
+
+  get appCount(): number {
+    return this.#apps.size;
+  }
+
+  async close(): Promise<void> {
+    for (const app of [...this.#apps]) app.close();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #onClosed(app: App): void {
+    this.#apps.delete(app);
+    this.#routes.removeApp(app);
+    this.#commands.closed(app);
+  }
+
+  #onMessage(app: App, line: string, sip: Buffer): void {
+    const [messageId = '', command = '', ...fields] = line.split('|');
+    if (command === 'authenticate') this.#authenticate(app, messageId, fields);
+    else if (!app.authenticated) app.close();
+    else this.#obey(app, messageId, command, fields, sip);
+  }
+
+  #authenticate(app: App, messageId: string, [secret = '', tags = '']: string[]): void {
+    if (!sameSecret(secret, this.#secret)) {
+      this.#log.warn({}, 'an application gave a wrong secret');
+      app.send(outcomeFrame(messageId, false, 'incorrect secret'));
+      app.closeAfterSending();
+      return;
+    }
+    app.authenticated = true;
+    app.tags = tags.split(',').filter((tag) => tag !== '');
+    const hostports = this.#hostports();
+    app.send(outcomeFrame(messageId, true, `${hostports}|${VERSION}|${hostports}`));
+  }
+
+  #obey(app: App, messageId: string, command: string, fields: string[], sip: Buffer): void {
+    switch (command) {
+      case 'ping':
+        app.send(outcomeFrame(messageId, true, 'pong'));
+        return;
+      case 'route':
+        this.#routes.add(app, fields[0] ?? '');
+        app.send(outcomeFrame(messageId, true));
+        return;
+      case 'remove_route':
+        this.#routes.remove(app, fields[0] ?? '');
+        app.send(outcomeFrame(messageId, true));
+        return;
+      case 'sip':
+      case 'proxy':
+        this.#obeySip(app, messageId, command, fields, sip);
+        return;
+      default:
+        app.send(outcomeFrame(messageId, false, 'Unknown message type'));
+    }
+  }
+
+  #obeySip(app: App, messageId: string, command: 'sip' | 'proxy', fields: string[], sip: Buffer): void {
+    const message = readAppMessage(sip);
+    const [transactionId = '', dialogId = '', route = ''] = fields;
+    if (!message) app.send(outcomeFrame(messageId, false, 'Invalid message format'));
+    else if (command === 'proxy') this.#commands.proxy(app, messageId, fields, message);
+    else if (message.status > 0) this.#commands.respond(app, messageId, transactionId, message);
+    else if (dialogId !== '') this.#commands.requestInside(app, messageId, dialogId, message);
+    else if (transactionId !== '') this.#commands.cancel(app, messageId, transactionId, message);
+    else this.#commands.requestOutside(app, messageId, message, route);
+  }
+}
+
+function sameSecret(given: string, wanted: string): boolean {
+  const hash = (text: string): Buffer => createHash('sha256').update(text, 'latin1').digest();
+  return timingSafeEqual(hash(given), hash(Buffer.from(wanted).toString('latin1')));
+}

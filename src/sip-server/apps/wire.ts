@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import { encodeMessage, withHeaders, type SipMessage } from '../message/message.js';
+import { Headers, spellName } from '../message/headers.js';
+import type { Endpoint, TransportName } from '../transport/flow.js';
+
+/** Where and when a message was received or sent, as the application is told. */
+export interface MessageMeta {
+  readonly source: 'network' | 'application';
+  readonly transport: TransportName;
+  /** The peer's address. */
+  readonly remote: Endpoint;
+  /** Address of ours that a request came in at. */
+  readonly receivedOn?: Endpoint | undefined;
+}
+
+/** Frames one message of the admin protocol: its length in bytes, `#`, the message. */
+export function frame(line: string, sip?: Buffer): Buffer {
+  const head = Buffer.from(sip ? `${line}\r\n` : line, 'latin1');
+  const length = head.length + (sip?.length ?? 0);
+  const prefix = Buffer.from(`${length}#`, 'latin1');
+  return sip ? Buffer.concat([prefix, head, sip]) : Buffer.concat([prefix, head]);
+}
+
+/** A SIP message for the application: `id|sip|network|bytes|protocol|address|port|time|transaction|dialog|…`. */
+export function sipFrame(
+  message: SipMessage,
+  meta: MessageMeta,
+  transactionId: string,
+  dialogId: string,
+): Buffer {
+  const sip = forApp(message);
+  const { receivedOn } = meta;
+  const tail = receivedOn ? `|${receivedOn.host}|${receivedOn.port}|` : '|';
+  return frame(`${randomUUID()}|sip|${metaText(meta, sip.length)}|${transactionId}|${dialogId}${tail}`, sip);
+}
+
+/** The outcome of what the application asked for with message `messageId`. */
+export function outcomeFrame(messageId: string, ok: boolean, text = ''): Buffer {
+  return frame(`${randomUUID()}|response|${messageId}|${ok ? 'OK' : 'NOK'}${text === '' ? '' : `|${text}`}`);
+}
+
+/** Tells the application which message was sent on its behalf. */
+export function sentFrame(
+  messageId: string,
+  message: SipMessage,
+  meta: MessageMeta,
+  transactionId: string,
+  dialogId?: string,
+): Buffer {
+  const sip = forApp(message);
+  const ids = dialogId === undefined ? transactionId : `${transactionId}|${dialogId}|`;
+  const line = `${randomUUID()}|response|${messageId}|OK|${metaText(meta, sip.length)}|${ids}|Msg sent:|`;
+  return frame(line, sip);
+}
+
+/** A call record: attempt, start (with our role) or stop (with its cause). */
+export function cdrFrame(
+  kind: string,
+  source: string,
+  detail: string | undefined,
+  message: SipMessage,
+): Buffer {
+  const tail = detail === undefined ? '' : `|${detail}`;
+  return frame(`${randomUUID()}|${kind}|${source}|${timeOfDay()}${tail}`, forApp(message));
+}
+
+function metaText({ source, transport, remote }: MessageMeta, bytes: number): string {
+  return `${source}|${bytes}|${transport}|${remote.host}|${remote.port}|${timeOfDay()}`;
+}
+
+/** Applications get full header names on single lines: their parsers know neither all compact forms nor folding. */
+function forApp(message: SipMessage): Buffer {
+  const headers = new Headers();
+  for (const { name, value } of message.headers) headers.add(spellName(name), value);
+  return encodeMessage(withHeaders(message, headers));
+}
+
+function timeOfDay(): string {
+  return `${new Date().toISOString().slice(11, 23)}000`;
+}

@@ -1,0 +1,37 @@
+/** What the SIP server counts since its start. Every `dropped…` is traffic refused or thrown away, with its cause. */
+export interface SipCounters {
+  requestsIn: number;
+  requestsOut: number;
+  responsesIn: number;
+  responsesOut: number;
+  droppedNotAllowed: number;
+  droppedRateLimited: number;
+  droppedScanner: number;
+  droppedUnreadable: number;
+  droppedAmplification: number;
+  droppedConnections: number;
+  droppedTransactions: number;
+  droppedDialogs: number;
+  droppedStray: number;
+  droppedAppBacklog: number;
+}
+
+/** Counters at zero. */
+export function zeroCounters(): SipCounters {
+  return {
+    requestsIn: 0,
+    requestsOut: 0,
+    responsesIn: 0,
+    responsesOut: 0,
+    droppedNotAllowed: 0,
+    droppedRateLimited: 0,
+    droppedScanner: 0,
+    droppedUnreadable: 0,
+    droppedAmplification: 0,
+    droppedConnections: 0,
+    droppedTransactions: 0,
+    droppedDialogs: 0,
+    droppedStray: 0,
+    droppedAppBacklog: 0,
+  };
+}

@@ -1,0 +1,83 @@
+import type { SipCounters } from './counters.js';
+import type { SipLog } from './log.js';
+import { isFault, readEssentials, type Essentials } from './message/essentials.js';
+import type { SipMessage, SipRequest } from './message/message.js';
+import { parseMessage } from './message/parse.js';
+import { buildResponse } from './message/respond.js';
+import { splitList } from './message/grammar.js';
+import { formatVia, topVia } from './message/via.js';
+import { newTag, responseEssentials, type Transactions } from './transaction/transactions.js';
+import type { Flow } from './transport/flow.js';
+import { markedVia, replyFlow, type Sender } from './transport/sender.js';
+
+/** The way in: from bytes of a peer to a message that the transactions may trust the form of. */
+export class Inbound {
+  readonly #sender: Sender;
+  readonly #transactions: Transactions;
+  readonly #counters: SipCounters;
+  readonly #log: SipLog;
+
+  constructor(sender: Sender, transactions: Transactions, counters: SipCounters, log: SipLog) {
+    this.#sender = sender;
+    this.#transactions = transactions;
+    this.#counters = counters;
+    this.#log = log;
+  }
+
+  /** One datagram, or one message of a stream. */
+  receive(bytes: Buffer, flow: Flow): void {
+    const message = parseMessage(bytes);
+    if (message.kind === 'unreadable') {
+      this.#log.debug({ peer: flow.remote.host, why: message.why }, 'unreadable message');
+      this.#counters.droppedUnreadable++;
+      if (message.request) this.#refuse(message.request, message.status, message.why, flow);
+    } else this.#dispatch(message, flow);
+  }
+
+  #dispatch(message: SipMessage, flow: Flow): void {
+    if (message.kind === 'response') {
+      this.#counters.responsesIn++;
+      const essentials = responseEssentials(message);
+      if (essentials) this.#transactions.receiveResponse(message, essentials);
+      else this.#counters.droppedUnreadable++;
+      return;
+    }
+    this.#counters.requestsIn++;
+    const essentials = readEssentials(message);
+    if (isFault(essentials)) {
+      this.#counters.droppedUnreadable++;
+      this.#refuse(message, essentials.status, essentials.why, flow);
+    } else this.#request(message, essentials, flow);
+  }
+
+  #request(request: SipRequest, essentials: Essentials, flow: Flow): void {
+    markSource(request, flow);
+    this.#transactions.receiveRequest(request, essentials, flow);
+  }
+
+  /** A stateless answer, for what cannot have a transaction. Without a Via there is nowhere to send it. */
+  #refuse(request: SipRequest, status: number, why: string, flow: Flow): void {
+    const via = topVia(request.headers.all('via'));
+    if (!via || request.method === 'ACK') return;
+    markSource(request, flow);
+    const reason = why.replace(/[^ -~]/g, '?');
+    const headers = [['Warning', `399 patchbay "${reason.replace(/["\\]/g, '')}"`]] as const;
+    this.#sender.sendMessage(
+      replyFlow(flow, via, this.#sender)(),
+      buildResponse(request, status, { toTag: newTag(), headers }),
+    );
+  }
+}
+
+/** Writes into the top Via where the request came from (RFC 3261 section 18.2.1, RFC 3581). */
+function markSource(request: SipRequest, flow: Flow): void {
+  const values = request.headers.all('via');
+  const parts = splitList(values[0] ?? '') ?? [];
+  const via = topVia(values);
+  const marked = via && markedVia(via, flow.remote);
+  if (!marked) return;
+  const rest = [...parts.slice(1), ...values.slice(1)];
+  request.headers.remove('via');
+  for (const value of rest.reverse()) request.headers.prepend('Via', value);
+  request.headers.prepend('Via', formatVia(marked));
+}

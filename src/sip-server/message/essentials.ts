@@ -1,0 +1,110 @@
+import { readNumber } from './grammar.js';
+import type { Headers } from './headers.js';
+import type { SipMessage, SipRequest } from './message.js';
+import { parseNameAddr, parseNameAddrs, type NameAddr } from './name-addr.js';
+import { parseSipUri, schemeOf } from './uri.js';
+import { topVia, type Via } from './via.js';
+
+/** What every message must carry (RFC 3261 section 8.1.1), read once. */
+export interface Essentials {
+  readonly via: Via;
+  readonly from: NameAddr;
+  readonly to: NameAddr;
+  /** Empty when the peer gave none (RFC 2543). */
+  readonly fromTag: string;
+  readonly toTag: string;
+  readonly callId: string;
+  readonly cseq: { readonly number: number; readonly method: string };
+}
+
+/** Why a message is refused, and with which status. */
+export interface Fault {
+  readonly status: 400 | 416;
+  readonly why: string;
+}
+
+const ONCE = [
+  'from',
+  'to',
+  'call-id',
+  'cseq',
+  'max-forwards',
+  'content-type',
+  'expires',
+  'event',
+  'rack',
+  'rseq',
+  'session-expires',
+  'min-se',
+  'date',
+];
+
+/** Reads the headers that the layers above rely on; a `Fault` tells what is wrong with them. */
+export function readEssentials(message: SipMessage): Essentials | Fault {
+  const { headers } = message;
+  for (const key of ONCE) {
+    if (headers.all(key).length > 1) return bad(`${key} given more than once`);
+  }
+  const via = topVia(headers.all('via'));
+  if (!via) return bad('missing or malformed Via');
+  const from = parseNameAddr(headers.get('from') ?? '');
+  const to = parseNameAddr(headers.get('to') ?? '');
+  if (!from) return bad('missing or malformed From');
+  if (!to) return bad('missing or malformed To');
+  const callId = headers.get('call-id') ?? '';
+  if (!/^[^\s]+$/.test(callId)) return bad('missing or malformed Call-ID');
+  const cseq = readCSeq(headers.get('cseq') ?? '');
+  if (!cseq) return bad('missing or malformed CSeq');
+  const fault = message.kind === 'request' ? requestFault(message, cseq.method) : undefined;
+  if (fault) return fault;
+  return {
+    via,
+    from,
+    to,
+    fromTag: from.params.get('tag') ?? '',
+    toTag: to.params.get('tag') ?? '',
+    callId,
+    cseq,
+  };
+}
+
+/** Whether reading the essentials failed. */
+export function isFault(result: Essentials | Fault): result is Fault {
+  return 'why' in result;
+}
+
+/** Reads a CSeq value; numbers are below 2^31 (RFC 3261 section 8.1.1.5). */
+export function readCSeq(value: string): Essentials['cseq'] | undefined {
+  const match = /^(\d{1,10})[ \t]+(\S+)$/.exec(value);
+  const number = match ? readNumber(match[1]!, 2 ** 31 - 1) : undefined;
+  return match && number !== undefined ? { number, method: match[2]! } : undefined;
+}
+
+function requestFault(request: SipRequest, cseqMethod: string): Fault | undefined {
+  if (cseqMethod !== request.method) return bad('CSeq names another method');
+  const scheme = schemeOf(request.uri);
+  if (scheme === undefined) return bad('malformed Request-URI');
+  if (scheme === 'sip' || scheme === 'sips') {
+    if (!parseSipUri(request.uri)) return bad('malformed Request-URI');
+  } else if (scheme !== 'tel' && scheme !== 'urn') return { status: 416, why: `scheme ${scheme}` };
+  return headerFault(request.headers, request.method);
+}
+
+function headerFault(headers: Headers, method: string): Fault | undefined {
+  const maxForwards = headers.get('max-forwards');
+  if (maxForwards !== undefined && readNumber(maxForwards, 255) === undefined)
+    return bad('invalid Max-Forwards');
+  const expires = headers.get('expires');
+  if (expires !== undefined && readNumber(expires, 2 ** 32 - 1) === undefined) return bad('invalid Expires');
+  if (!parseNameAddrs(headers.all('route'))) return bad('malformed Route');
+  if (!parseNameAddrs(headers.all('record-route'))) return bad('malformed Record-Route');
+  const contacts = headers.all('contact');
+  if (contacts.length === 1 && contacts[0] === '*' && method === 'REGISTER') return undefined;
+  if (!parseNameAddrs(contacts)) return bad('malformed Contact');
+  if (method === 'INVITE' && contacts.length === 0) return bad('missing Contact');
+  return undefined;
+}
+
+function bad(why: string): Fault {
+  return { status: 400, why };
+}

@@ -1,0 +1,124 @@
+/** One header field. */
+export interface HeaderField {
+  /** Full name in lower case: what headers are looked up by. */
+  readonly key: string;
+  /** The name as it is written out. */
+  readonly name: string;
+  readonly value: string;
+}
+
+const COMPACT: ReadonlyMap<string, string> = new Map([
+  ['a', 'Accept-Contact'],
+  ['b', 'Referred-By'],
+  ['c', 'Content-Type'],
+  ['d', 'Request-Disposition'],
+  ['e', 'Content-Encoding'],
+  ['f', 'From'],
+  ['i', 'Call-ID'],
+  ['j', 'Reject-Contact'],
+  ['k', 'Supported'],
+  ['l', 'Content-Length'],
+  ['m', 'Contact'],
+  ['n', 'Identity-Info'],
+  ['o', 'Event'],
+  ['r', 'Refer-To'],
+  ['s', 'Subject'],
+  ['t', 'To'],
+  ['u', 'Allow-Events'],
+  ['v', 'Via'],
+  ['x', 'Session-Expires'],
+  ['y', 'Identity'],
+]);
+
+/** Spellings that capitalising the first letters does not give. */
+const SPELLINGS: ReadonlyMap<string, string> = new Map([
+  ['call-id', 'Call-ID'],
+  ['cseq', 'CSeq'],
+  ['mime-version', 'MIME-Version'],
+  ['min-se', 'Min-SE'],
+  ['rack', 'RAck'],
+  ['rseq', 'RSeq'],
+  ['sip-etag', 'SIP-ETag'],
+  ['sip-if-match', 'SIP-If-Match'],
+  ['www-authenticate', 'WWW-Authenticate'],
+]);
+
+/** Writes a header name that came in lower case the way that RFCs spell it; mixed case stays as it is. */
+export function spellName(name: string): string {
+  if (name !== name.toLowerCase()) return name;
+  return SPELLINGS.get(name) ?? name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase());
+}
+
+/** The full name of a header: compact forms (RFC 3261 section 7.3.3) written out. */
+export function fullName(name: string): string {
+  return (name.length === 1 ? COMPACT.get(name.toLowerCase()) : undefined) ?? name;
+}
+
+/** The header fields of one message, in order. Lookups are by full name in lower case. */
+export class Headers implements Iterable<HeaderField> {
+  #fields: HeaderField[] = [];
+
+  /** The first value of a header. */
+  get(key: string): string | undefined {
+    return this.#fields.find((field) => field.key === key)?.value;
+  }
+
+  /** All values of a header, in order. */
+  all(key: string): string[] {
+    const values: string[] = [];
+    for (const field of this.#fields) if (field.key === key) values.push(field.value);
+    return values;
+  }
+
+  has(key: string): boolean {
+    return this.#fields.some((field) => field.key === key);
+  }
+
+  /** Appends a field. */
+  add(name: string, value: string): this {
+    this.#fields.push(makeField(name, value));
+    return this;
+  }
+
+  /** Puts a field before all others. */
+  prepend(name: string, value: string): this {
+    this.#fields.unshift(makeField(name, value));
+    return this;
+  }
+
+  /** Replaces every field of that name by one. */
+  set(name: string, value: string): this {
+    const field = makeField(name, value);
+    const at = this.#fields.findIndex((other) => other.key === field.key);
+    if (at < 0) this.#fields.push(field);
+    else {
+      this.#fields[at] = field;
+      this.#fields = this.#fields.filter((other, index) => index <= at || other.key !== field.key);
+    }
+    return this;
+  }
+
+  remove(key: string): this {
+    this.#fields = this.#fields.filter((field) => field.key !== key);
+    return this;
+  }
+
+  copy(): Headers {
+    const copy = new Headers();
+    copy.#fields = [...this.#fields];
+    return copy;
+  }
+
+  get count(): number {
+    return this.#fields.length;
+  }
+
+  [Symbol.iterator](): Iterator<HeaderField> {
+    return this.#fields[Symbol.iterator]();
+  }
+}
+
+function makeField(name: string, value: string): HeaderField {
+  const full = fullName(name);
+  return { key: full.toLowerCase(), name: full, value };
+}

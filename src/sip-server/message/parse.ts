@@ -1,0 +1,113 @@
+import { isToken, readNumber } from './grammar.js';
+import { Headers } from './headers.js';
+import { NO_BODY, type SipMessage, type SipRequest } from './message.js';
+
+/** Bounds on one message, against memory and time spent on hostile input. */
+export const MAX_HEAD_BYTES = 32_768;
+export const MAX_HEADER_FIELDS = 256;
+export const MAX_MESSAGE_BYTES = 131_072;
+
+/**
+ * A message that could not be understood. `request` is there when enough of it was readable to answer it;
+ * `status` is the answer that RFC 3261 asks for.
+ */
+export interface Unreadable {
+  readonly kind: 'unreadable';
+  readonly status: 400 | 413 | 505 | 513;
+  readonly why: string;
+  readonly request: SipRequest | undefined;
+}
+
+/** What a message says of itself before its body is looked at. */
+interface Head {
+  readonly message: SipMessage;
+  readonly fault: { status: Unreadable['status']; why: string } | undefined;
+}
+
+const REQUEST_LINE = /^([^ ]+) ([^ ]+) SIP\/(\d+)\.(\d+)$/i;
+const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
+const LOOSE_REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+)\s+(.*?)\s+SIP\/\d+\.\d+\s*$/i;
+
+/**
+ * Parses one datagram, or one message cut from a stream by `StreamCutter`.
+ * Bytes after the stated Content-Length are ignored (RFC 3261 section 18.3).
+ */
+export function parseMessage(bytes: Buffer): SipMessage | Unreadable {
+  const end = bytes.indexOf('\r\n\r\n');
+  if (end < 0 || end > MAX_HEAD_BYTES) {
+    return { kind: 'unreadable', status: 513, why: 'no end of headers within the limit', request: undefined };
+  }
+  const head = parseHead(bytes.toString('latin1', 0, end));
+  if (!head) return { kind: 'unreadable', status: 400, why: 'not a SIP message', request: undefined };
+  const { message } = head;
+  const available = bytes.subarray(end + 4);
+  const stated = contentLength(message.headers);
+  const fault = head.fault ?? bodyFault(stated, available.length);
+  if (fault) {
+    return { kind: 'unreadable', ...fault, request: message.kind === 'request' ? message : undefined };
+  }
+  const body = typeof stated === 'number' ? available.subarray(0, stated) : available;
+  return { ...message, body: body.length === 0 ? NO_BODY : Buffer.from(body) };
+}
+
+function bodyFault(stated: number | 'absent' | 'invalid', available: number): Head['fault'] {
+  if (stated === 'invalid') return { status: 400, why: 'invalid Content-Length' };
+  if (typeof stated === 'number' && stated > available)
+    return { status: 400, why: 'body shorter than stated' };
+  return undefined;
+}
+
+/** The stated Content-Length; several that agree count as one. */
+export function contentLength(headers: Headers): number | 'absent' | 'invalid' {
+  const values = new Set(headers.all('content-length'));
+  if (values.size === 0) return 'absent';
+  if (values.size > 1) return 'invalid';
+  const [value] = values;
+  return readNumber(value!, MAX_MESSAGE_BYTES) ?? 'invalid';
+}
+
+/** Parses start line and headers, without the empty line; undefined when it is nothing like SIP. */
+export function parseHead(text: string): Head | undefined {
+  const lines = text.replace(/\r\n[ \t]+/g, ' ').split('\r\n');
+  const start = readStartLine(lines[0] ?? '');
+  if (!start) return undefined;
+  const headers = new Headers();
+  let { fault } = start;
+  for (let i = 1; i < lines.length; i++) {
+    const problem = addHeader(headers, lines[i]!);
+    if (problem !== undefined) fault ??= { status: 400, why: problem };
+  }
+  return { message: { ...start.line, headers, body: NO_BODY }, fault };
+}
+
+type StartLine =
+  { kind: 'request'; method: string; uri: string } | { kind: 'response'; status: number; reason: string };
+
+function readStartLine(text: string): { line: StartLine; fault: Head['fault'] } | undefined {
+  const status = STATUS_LINE.exec(text);
+  if (status) {
+    const line: StartLine = { kind: 'response', status: Number(status[1]), reason: status[2] ?? '' };
+    return { line, fault: undefined };
+  }
+  const request = REQUEST_LINE.exec(text);
+  if (request && isToken(request[1]!)) {
+    const line: StartLine = { kind: 'request', method: request[1]!, uri: request[2]! };
+    const known = request[3] === '2' && request[4] === '0';
+    return { line, fault: known ? undefined : { status: 505, why: `SIP/${request[3]!}.${request[4]!}` } };
+  }
+  const loose = LOOSE_REQUEST_LINE.exec(text);
+  if (!loose) return undefined;
+  const line: StartLine = { kind: 'request', method: loose[1]!, uri: loose[2]! };
+  return { line, fault: { status: 400, why: 'malformed request line' } };
+}
+
+function addHeader(headers: Headers, line: string): string | undefined {
+  const colon = line.indexOf(':');
+  const name = line.slice(0, Math.max(colon, 0)).trimEnd();
+  if (!isToken(name)) return 'malformed header line';
+  if (headers.count >= MAX_HEADER_FIELDS) return 'too many headers';
+  const value = line.slice(colon + 1).trim();
+  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) return `control character in ${name}`;
+  headers.add(name, value);
+  return undefined;
+}

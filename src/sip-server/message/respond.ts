@@ -1,0 +1,37 @@
+import { Headers } from './headers.js';
+import { NO_BODY, type SipRequest, type SipResponse } from './message.js';
+import { parseNameAddr } from './name-addr.js';
+import { reasonPhrase } from './status.js';
+
+/** Parts of a response that the request does not give. */
+export interface ResponseParts {
+  readonly reason?: string | undefined;
+  /** Tag for the To header, when the request has none. */
+  readonly toTag?: string | undefined;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  readonly body?: Buffer;
+}
+
+/** Builds a response with the headers that RFC 3261 section 8.2.6.2 copies from the request. */
+export function buildResponse(request: SipRequest, status: number, parts: ResponseParts = {}): SipResponse {
+  const headers = new Headers();
+  for (const via of request.headers.all('via')) headers.add('Via', via);
+  if (status > 100 && status < 300) {
+    // Section 12.1.1: the answer to a request that makes a dialog carries the whole route back.
+    for (const route of request.headers.all('record-route')) headers.add('Record-Route', route);
+  }
+  headers.add('From', request.headers.get('from') ?? '');
+  headers.add('To', taggedTo(request.headers.get('to') ?? '', status === 100 ? undefined : parts.toTag));
+  headers.add('Call-ID', request.headers.get('call-id') ?? '');
+  headers.add('CSeq', request.headers.get('cseq') ?? '');
+  const timestamp = request.headers.get('timestamp');
+  if (status === 100 && timestamp !== undefined) headers.add('Timestamp', timestamp);
+  for (const [name, value] of parts.headers ?? []) headers.add(name, value);
+  const reason = parts.reason ?? reasonPhrase(status);
+  return { kind: 'response', status, reason, headers, body: parts.body ?? NO_BODY };
+}
+
+function taggedTo(to: string, tag: string | undefined): string {
+  if (tag === undefined || parseNameAddr(to)?.params.has('tag') === true) return to;
+  return `${to};tag=${tag}`;
+}

@@ -1,0 +1,71 @@
+/** A SIP or SIPS URI taken apart (RFC 3261 section 19.1). Escapes are left as they came. */
+export interface SipUri {
+  readonly scheme: 'sip' | 'sips';
+  /** User part without password; empty when there is none. */
+  readonly user: string;
+  /** Name or address without brackets. */
+  readonly host: string;
+  readonly port: number | undefined;
+  /** URI parameters, names in lower case; a parameter without a value maps to the empty string. */
+  readonly params: ReadonlyMap<string, string>;
+  /** What follows the question mark, undivided. */
+  readonly headers: string;
+}
+
+const SCHEME = /^([A-Za-z][A-Za-z0-9+\-.]*):/;
+const HOST_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?::(\d{1,5}))?$/;
+
+/** Scheme of any URI, in lower case; undefined when there is none. */
+export function schemeOf(uri: string): string | undefined {
+  return SCHEME.exec(uri)?.[1]?.toLowerCase();
+}
+
+/** Takes a SIP or SIPS URI apart; undefined when it is another scheme or malformed. */
+export function parseSipUri(text: string): SipUri | undefined {
+  const scheme = schemeOf(text);
+  if (scheme !== 'sip' && scheme !== 'sips') return undefined;
+  if (/[\s<>"]/.test(text)) return undefined;
+  const rest = text.slice(scheme.length + 1);
+  // The user part may hold ';' and '?' (RFC 4475 section 3.1.1.9), so the last '@' decides.
+  const at = rest.lastIndexOf('@');
+  const userinfo = at < 0 ? '' : rest.slice(0, at);
+  if (at === 0 || userinfo.includes('@')) return undefined;
+  const afterUser = rest.slice(at + 1);
+  const question = afterUser.indexOf('?');
+  const hostAndParams = question < 0 ? afterUser : afterUser.slice(0, question);
+  const semicolon = hostAndParams.indexOf(';');
+  const hostPort = HOST_PORT.exec(semicolon < 0 ? hostAndParams : hostAndParams.slice(0, semicolon));
+  if (!hostPort) return undefined;
+  const port = hostPort[2] === undefined ? undefined : Number(hostPort[2]);
+  if (port !== undefined && port > 65_535) return undefined;
+  return {
+    scheme,
+    user: userinfo.split(':', 1)[0] ?? '',
+    host: unbracket(hostPort[1]!),
+    port,
+    params: uriParams(semicolon < 0 ? '' : hostAndParams.slice(semicolon + 1)),
+    headers: question < 0 ? '' : afterUser.slice(question + 1),
+  };
+}
+
+function uriParams(text: string): Map<string, string> {
+  const params = new Map<string, string>();
+  for (const pair of text.split(';')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const name = (equals < 0 ? pair : pair.slice(0, equals)).toLowerCase();
+    if (!params.has(name)) params.set(name, equals < 0 ? '' : pair.slice(equals + 1));
+  }
+  return params;
+}
+
+/** Removes the brackets of an IPv6 literal. */
+export function unbracket(host: string): string {
+  return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
+}
+
+/** `host:port` as URIs and Via write it: IPv6 in brackets, the port only when given. */
+export function hostPort(host: string, port?: number): string {
+  const name = host.includes(':') ? `[${host}]` : host;
+  return port === undefined ? name : `${name}:${port}`;
+}

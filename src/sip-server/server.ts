@@ -1,0 +1,128 @@
+import { Admin } from './apps/admin.js';
+import type { AppCommands } from './apps/admin.js';
+import { Routes } from './apps/routes.js';
+import { outcomeFrame } from './apps/wire.js';
+import { zeroCounters, type SipCounters } from './counters.js';
+import { Dialogs } from './dialog/dialogs.js';
+import { Inbound } from './inbound.js';
+import { encodeMessage } from './message/message.js';
+import { hostPort } from './message/uri.js';
+import { DEFAULT_LIMITS, type SipServerOptions } from './options.js';
+import { Transactions, type TransactionUser } from './transaction/transactions.js';
+import type { Endpoint, Flow, TransportName } from './transport/flow.js';
+import type { Sender } from './transport/sender.js';
+import { Transports } from './transport/transports.js';
+import type { DialogRecord } from './user-agent/context.js';
+import { UserAgent } from './user-agent/user-agent.js';
+
+/** A running SIP server. */
+export interface SipServer {
+  /** The addresses that it listens on, ports filled in. */
+  readonly sipAddresses: readonly (Endpoint & { readonly transport: TransportName })[];
+  /** Where drachtio-srf connects. */
+  readonly adminAddress: Endpoint;
+  /** A copy of the counters, with the present sizes of its tables. */
+  counters(): SipCounters & { transactions: number; dialogs: number; connections: number; apps: number };
+  /** Closes every socket and forgets every call, without another SIP message. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a SIP server that applications drive over drachtio's admin protocol.
+ * Rejects, leaving nothing open, when an address cannot be bound.
+ */
+export async function startSipServer(options: SipServerOptions): Promise<SipServer> {
+  const counters = zeroCounters();
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  // The parts need each other in a circle: transports hand up, the rest sends down.
+  const later: { inbound?: Inbound; agent?: UserAgent } = {};
+  const transports = await Transports.open({
+    listeners: options.listeners,
+    publicHost: options.publicIp === '' ? undefined : options.publicIp,
+    limits: {
+      idleMs: limits.connectionIdleMs,
+      messageMs: 30_000,
+      maxQueuedBytes: 1 << 20,
+      maxConnections: limits.maxConnections,
+      maxPerAddress: limits.maxConnectionsPerAddress,
+    },
+    log: options.log,
+    received: (bytes, flow) => later.inbound?.receive(bytes, flow),
+    broken: (head, _why, flow) => later.inbound?.receive(head, flow),
+    admits: () => true,
+    refused: () => {
+      counters.droppedConnections++;
+    },
+  });
+  const sender = createSender(transports, counters);
+  const dialogs = new Dialogs(limits.maxDialogs);
+  const routes = new Routes();
+  const transactions = new Transactions(
+    sender,
+    lateUser(() => later.agent),
+    limits.maxTransactions,
+    counters,
+  );
+  const records = new Map<string, DialogRecord>();
+  const { log } = options;
+  const agent = new UserAgent({ transports, transactions, dialogs, records, routes, counters, log }, sender);
+  later.agent = agent;
+  later.inbound = new Inbound(sender, transactions, counters, log);
+  const hostports = (): string =>
+    transports.addresses.map(({ transport, host, port }) => `${transport}/${hostPort(host, port)}`).join(',');
+  const commands = commandsOf(agent);
+  const admin = await Admin.open(options.admin, routes, commands, hostports, counters, log);
+  const stopAll = async (): Promise<void> => {
+    agent.stop();
+    transactions.stop();
+    await Promise.all([admin.close(), transports.close()]);
+  };
+  return {
+    sipAddresses: transports.addresses,
+    adminAddress: admin.address,
+    counters: () => ({
+      ...counters,
+      transactions: transactions.size,
+      dialogs: dialogs.size,
+      connections: transports.connectionCount,
+      apps: admin.appCount,
+    }),
+    stop: stopAll,
+  };
+}
+
+function createSender(transports: Transports, counters: SipCounters): Sender {
+  const send: Sender['send'] = (flow: Flow, bytes, message, onFailure) => {
+    if (message.kind === 'request') counters.requestsOut++;
+    else counters.responsesOut++;
+    flow.send(bytes, onFailure);
+  };
+  return {
+    send,
+    sendMessage: (flow, message) => send(flow, encodeMessage(message), message),
+    flowTo: (transport, remote) => transports.flowTo(transport, remote),
+  };
+}
+
+function commandsOf(agent: UserAgent): AppCommands {
+  const { server, client } = agent;
+  return {
+    respond: (...args) => server.respond(...args),
+    requestInside: (...args) => client.requestInside(...args),
+    requestOutside: (...args) => client.requestOutside(...args),
+    cancel: (...args) => client.cancel(...args),
+    proxy: (app, messageId) => app.send(outcomeFrame(messageId, false, 'proxy is not supported')),
+    closed: (app) => agent.appClosed(app),
+  };
+}
+
+function lateUser(user: () => UserAgent | undefined): TransactionUser {
+  return {
+    request: (transaction) => user()?.request(transaction),
+    cancel: (transaction, invite) => user()?.cancel(transaction, invite),
+    ack: (request, essentials, flow) => user()?.ack(request, essentials, flow),
+    merged: (transaction) => user()?.merged(transaction),
+    stray: () => user()?.stray(),
+    overloaded: (request, essentials, flow) => user()?.overloaded(request, essentials, flow),
+  };
+}

@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto';
+import type { SipCounters } from '../counters.js';
+import { isFault, readEssentials, type Essentials } from '../message/essentials.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import { BRANCH_COOKIE, formatVia } from '../message/via.js';
+import type { Flow } from '../transport/flow.js';
+import { replyFlow, type Sender } from '../transport/sender.js';
+import {
+  InviteClientTransaction,
+  OtherClientTransaction,
+  type ClientFailure,
+  type ClientTransaction,
+} from './client-transaction.js';
+import { cancelledKey, clientKey, mergeKey, serverKey } from './keys.js';
+import {
+  InviteServerTransaction,
+  OtherServerTransaction,
+  type ServerTransaction,
+} from './server-transaction.js';
+
+/** The layer above: what happens when no transaction took a message. */
+export interface TransactionUser {
+  /** A new request other than ACK and CANCEL; answer it by the transaction. */
+  request(transaction: ServerTransaction): void;
+  /** A CANCEL; `invite` is the transaction that it is for, if there is one. */
+  cancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void;
+  /** An ACK that belongs to no transaction: the one for a 2xx. */
+  ack(request: SipRequest, essentials: Essentials, flow: Flow): void;
+  /** The same request came by another way (RFC 3261 section 8.2.2.2). */
+  merged(transaction: ServerTransaction): void;
+  /** A response that belongs to no transaction. */
+  stray(response: SipResponse, essentials: Essentials): void;
+  /** There is no room for one more request. */
+  overloaded(request: SipRequest, essentials: Essentials, flow: Flow): void;
+}
+
+/** What the sender of a request is told. */
+export interface ClientHandlers {
+  response(response: SipResponse): void;
+  failed(failure: ClientFailure): void;
+}
+
+/** The transaction layer: tables of all running transactions and the rules that find one (RFC 3261 section 17). */
+export class Transactions {
+  readonly #servers = new Map<string, ServerTransaction>();
+  readonly #clients = new Map<string, ClientTransaction>();
+  /** Requests outside dialogs, by what their forked copies share; the value is the key of the first. */
+  readonly #merges = new Map<string, string>();
+  readonly #sender: Sender;
+  readonly #user: TransactionUser;
+  readonly #limit: number;
+  readonly #counters: SipCounters;
+
+  constructor(sender: Sender, user: TransactionUser, limit: number, counters: SipCounters) {
+    this.#sender = sender;
+    this.#user = user;
+    this.#limit = limit;
+    this.#counters = counters;
+  }
+
+  get size(): number {
+    return this.#servers.size + this.#clients.size;
+  }
+
+  /** Takes a request whose top Via already tells where it came from. */
+  receiveRequest(request: SipRequest, essentials: Essentials, flow: Flow): void {
+    const key = serverKey(request, essentials);
+    const known = this.#servers.get(key);
+    if (known) known.receive(request);
+    else if (request.method === 'ACK') this.#user.ack(request, essentials, flow);
+    else if (this.size >= this.#limit) {
+      this.#counters.droppedTransactions++;
+      this.#user.overloaded(request, essentials, flow);
+    } else this.#begin(key, request, essentials, flow);
+  }
+
+  receiveResponse(response: SipResponse, essentials: Essentials): void {
+    const transaction = this.#clients.get(clientKey(essentials));
+    if (transaction) transaction.receive(response);
+    else this.#user.stray(response, essentials);
+  }
+
+  /** Sends a request over a flow in a new client transaction, with a Via of ours on top. */
+  send(request: SipRequest, flow: Flow, handlers: ClientHandlers, branch = newBranch()): ClientTransaction {
+    stampVia(request, flow, branch);
+    const key = `${branch}|${request.method}`;
+    const host = {
+      send: (bytes: Buffer, sent: SipRequest, onFailure: (error: Error) => void) =>
+        this.#sender.send(flow, bytes, sent, onFailure),
+      response: (response: SipResponse) => handlers.response(response),
+      failed: (failure: ClientFailure) => handlers.failed(failure),
+      ended: () => void this.#clients.delete(key),
+    };
+    const transaction =
+      request.method === 'INVITE'
+        ? new InviteClientTransaction(request, flow, host)
+        : new OtherClientTransaction(request, flow, host);
+    this.#clients.set(key, transaction);
+    transaction.start();
+    return transaction;
+  }
+
+  /** Sends a request that no transaction keeps: the ACK for a 2xx. */
+  sendAlone(request: SipRequest, flow: Flow): void {
+    stampVia(request, flow, newBranch());
+    this.repeatAlone(request, flow);
+  }
+
+  /** Sends it once more as it is. */
+  repeatAlone(request: SipRequest, flow: Flow): void {
+    this.#sender.sendMessage(flow, request);
+  }
+
+  /** Ends every transaction without another message. */
+  stop(): void {
+    for (const transaction of [...this.#servers.values(), ...this.#clients.values()]) transaction.terminate();
+  }
+
+  #begin(key: string, request: SipRequest, essentials: Essentials, flow: Flow): void {
+    const merge = mergeKey(essentials);
+    const mergeable = essentials.toTag === '' && request.method !== 'CANCEL';
+    const first = mergeable ? this.#merges.get(merge) : undefined;
+    if (mergeable && first === undefined) this.#merges.set(merge, key);
+    const back = replyFlow(flow, essentials.via, this.#sender);
+    const host = {
+      send: (bytes: Buffer, response: SipResponse) => this.#sender.send(back(), bytes, response),
+      ended: () => {
+        this.#servers.delete(key);
+        if (this.#merges.get(merge) === key) this.#merges.delete(merge);
+      },
+    };
+    const Kind = request.method === 'INVITE' ? InviteServerTransaction : OtherServerTransaction;
+    const transaction = new Kind(request, essentials, flow, newTag(), host);
+    this.#servers.set(key, transaction);
+    if (first !== undefined) this.#user.merged(transaction);
+    else if (request.method === 'CANCEL') {
+      this.#user.cancel(transaction, this.#servers.get(cancelledKey(request, essentials)));
+    } else this.#user.request(transaction);
+  }
+}
+
+/** A branch that no other transaction has (RFC 3261 section 8.1.1.7). */
+export function newBranch(): string {
+  return `${BRANCH_COOKIE}-${randomBytes(12).toString('hex')}`;
+}
+
+/** A tag for From or To, with more than the 32 bits of chance that RFC 3261 section 19.3 wants. */
+export function newTag(): string {
+  return randomBytes(8).toString('hex');
+}
+
+/** Reads the essentials of a response; undefined when it is malformed, as responses get no reply. */
+export function responseEssentials(response: SipResponse): Essentials | undefined {
+  const essentials = readEssentials(response);
+  return isFault(essentials) ? undefined : essentials;
+}
+
+function stampVia(request: SipRequest, flow: Flow, branch: string): void {
+  const params = new Map([['branch', branch]]);
+  // Ask for the reply at the port that we send from (RFC 3581).
+  if (flow.transport === 'udp') params.set('rport', '');
+  const { host, port } = flow.local;
+  request.headers.prepend('Via', formatVia({ transport: flow.transport.toUpperCase(), host, port, params }));
+}

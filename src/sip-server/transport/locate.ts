@@ -1,0 +1,65 @@
+import { lookup, resolveSrv } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { parseSipUri, type SipUri } from '../message/uri.js';
+import type { Endpoint, TransportName } from './flow.js';
+
+/** Where a request for a URI goes. */
+export interface Target extends Endpoint {
+  readonly transport: TransportName;
+  /** Whether the URI itself chose the transport, which then must not be switched. */
+  readonly explicit: boolean;
+}
+
+/**
+ * Finds the next hop of a SIP URI (RFC 3263, without NAPTR): `maddr`, `transport`, an SRV record when there
+ * is no port, an address record otherwise. Rejects when the name does not resolve.
+ */
+export async function locate(text: string): Promise<Target> {
+  const literal = locateLiteral(text);
+  if (literal) return literal;
+  const uri = parseSipUri(text);
+  if (!uri) throw new Error('not a SIP URI');
+  const transport = transportOf(uri);
+  const host = uri.params.get('maddr') ?? uri.host;
+  const explicit = uri.params.has('transport') || uri.scheme === 'sips';
+  const record = uri.port === undefined ? await findSrv(host, transport) : undefined;
+  const name = record?.name ?? host;
+  const port = uri.port ?? record?.port ?? defaultPort(transport);
+  const { address } = await lookup(name);
+  return { transport, explicit, host: address, port };
+}
+
+/** The next hop of a URI whose host is an address: no waiting for DNS. Undefined for names. */
+export function locateLiteral(text: string): Target | undefined {
+  const uri = parseSipUri(text);
+  const host = uri && (uri.params.get('maddr') ?? uri.host);
+  if (!uri || host === undefined || isIP(host) === 0) return undefined;
+  const transport = transportOf(uri);
+  const explicit = uri.params.has('transport') || uri.scheme === 'sips';
+  return { transport, explicit, host, port: uri.port ?? defaultPort(transport) };
+}
+
+function transportOf(uri: SipUri): TransportName {
+  if (uri.scheme === 'sips') return 'tls';
+  const named = uri.params.get('transport')?.toLowerCase();
+  return named === 'tcp' || named === 'tls' ? named : 'udp';
+}
+
+function defaultPort(transport: TransportName): number {
+  return transport === 'tls' ? 5061 : 5060;
+}
+
+async function findSrv(
+  host: string,
+  transport: TransportName,
+): Promise<{ name: string; port: number } | undefined> {
+  const service = transport === 'tls' ? `_sips._tcp.${host}` : `_sip._${transport}.${host}`;
+  try {
+    const records = await resolveSrv(service);
+    const best = records.sort((a, b) => a.priority - b.priority || b.weight - a.weight)[0];
+    return best && { name: best.name, port: best.port };
+  } catch {
+    // No SRV record, or no answer: RFC 3263 section 4.2 goes on with address records.
+    return undefined;
+  }
+}

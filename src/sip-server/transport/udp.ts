@@ -1,0 +1,76 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
+import type { Endpoint, Flow, Received } from './flow.js';
+
+/** A UDP socket that receives SIP. */
+export class UdpListener {
+  readonly transport = 'udp';
+  readonly #socket: Socket;
+  readonly #advertised: Endpoint;
+  readonly bound: Endpoint;
+
+  private constructor(socket: Socket, bound: Endpoint, advertisedHost: string | undefined) {
+    this.#socket = socket;
+    this.bound = bound;
+    this.#advertised = { host: advertisedHost ?? bound.host, port: bound.port };
+  }
+
+  /** Binds and starts to receive; rejects when the address is taken. */
+  static async open(
+    address: Endpoint,
+    advertisedHost: string | undefined,
+    received: Received,
+    failed: (error: Error) => void,
+  ): Promise<UdpListener> {
+    const socket = createSocket({ type: isIPv6(address.host) ? 'udp6' : 'udp4', recvBufferSize: 4 << 20 });
+    socket.bind(address.port, address.host);
+    await once(socket, 'listening');
+    const { address: host, port } = socket.address();
+    const listener = new UdpListener(socket, { host, port }, advertisedHost);
+    // A datagram that could not be delivered surfaces here (ECONNREFUSED and the like).
+    socket.on('error', failed);
+    socket.on('message', (bytes, from) =>
+      received(bytes, listener.flowTo({ host: from.address, port: from.port })),
+    );
+    return listener;
+  }
+
+  get advertised(): Endpoint {
+    return this.#advertised;
+  }
+
+  flowTo(remote: Endpoint): Flow {
+    return new UdpFlow(this.#socket, this.#advertised, remote);
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
+  }
+}
+
+class UdpFlow implements Flow {
+  readonly transport = 'udp';
+  readonly reliable = false;
+  readonly open = true;
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket, local: Endpoint, remote: Endpoint) {
+    this.#socket = socket;
+    this.local = local;
+    this.remote = remote;
+  }
+
+  send(bytes: Buffer, onFailure?: (error: Error) => void): void {
+    try {
+      this.#socket.send(bytes, this.remote.port, this.remote.host, (error) => {
+        if (error) onFailure?.(error);
+      });
+    } catch (error) {
+      // Thrown for a closed socket or an impossible port.
+      onFailure?.(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import type { AppMessage } from '../apps/app-message.js';
+import type { HeaderField } from '../message/headers.js';
+import { spellName } from '../message/headers.js';
+import { hostPort } from '../message/uri.js';
+import type { Flow } from '../transport/flow.js';
+
+/** Headers that only the stack writes. */
+const STACK_HEADERS = new Set([
+  'via',
+  'route',
+  'record-route',
+  'content-length',
+  'rseq',
+  'call-id',
+  'cseq',
+  'from',
+  'to',
+  'max-forwards',
+]);
+
+/** The headers of an application's message that go out as they are, `localhost` replaced by our address. */
+export function appHeaders(message: AppMessage, flow: Flow): (readonly [string, string])[] {
+  const headers: (readonly [string, string])[] = [];
+  for (const field of message.headers) {
+    if (!STACK_HEADERS.has(field.key)) headers.push([spellName(field.name), localized(field, flow)]);
+  }
+  return headers;
+}
+
+function localized({ key, value }: HeaderField, flow: Flow): string {
+  return key === 'contact' || key === 'p-asserted-identity' ? replaceLocalhost(value, flow) : value;
+}
+
+/** Applications write `localhost` where they mean the address of this server. */
+export function replaceLocalhost(value: string, flow: Flow): string {
+  return value.replace(/@localhost(?::\d+)?/g, `@${hostPort(flow.local.host, flow.local.port)}`);
+}
+
+/** Our Contact toward a peer. */
+export function ownContact(flow: Flow): string {
+  const transport = flow.transport === 'udp' ? '' : `;transport=${flow.transport}`;
+  return `<sip:${hostPort(flow.local.host, flow.local.port)}${transport}>`;
+}
+
+/** The Content-Type of a body: the application's, or SDP when it looks like it; undefined when unknown. */
+export function contentType(message: AppMessage): string | undefined {
+  const given = message.headers.get('content-type');
+  if (given !== undefined || message.body.length === 0) return given;
+  return message.body.toString('latin1', 0, 3) === 'v=0' ? 'application/sdp' : undefined;
+}

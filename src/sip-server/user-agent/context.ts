@@ -1,0 +1,53 @@
+import type { App } from '../apps/app.js';
+import type { Routes } from '../apps/routes.js';
+import { cdrFrame } from '../apps/wire.js';
+import type { SipCounters } from '../counters.js';
+import type { AcknowledgedAnswer } from '../dialog/acknowledged-answer.js';
+import type { Dialog } from '../dialog/dialog.js';
+import type { Dialogs } from '../dialog/dialogs.js';
+import type { SipLog } from '../log.js';
+import type { SipMessage, SipRequest } from '../message/message.js';
+import type { Transactions } from '../transaction/transactions.js';
+import type { Flow } from '../transport/flow.js';
+import type { Transports } from '../transport/transports.js';
+
+/** What this server keeps of a dialog besides its protocol state. */
+export interface DialogRecord {
+  readonly dialog: Dialog;
+  app: App;
+  /** Our 2xx that waits for its ACK. */
+  answer: AcknowledgedAnswer | undefined;
+  /** The ACK that we sent last, to be repeated when its 2xx is. */
+  ack: { readonly sequence: number; readonly request: SipRequest; readonly flow: Flow } | undefined;
+  /** An INVITE of ours was cancelled, so that its 2xx is acknowledged and then hung up. */
+  hangUpAfterAck: boolean;
+}
+
+/** What the parts of the user agent share. */
+export interface UserAgentContext {
+  readonly transports: Transports;
+  readonly transactions: Transactions;
+  readonly dialogs: Dialogs;
+  readonly records: Map<string, DialogRecord>;
+  readonly routes: Routes;
+  readonly counters: SipCounters;
+  readonly log: SipLog;
+}
+
+/** Tells whoever asked for call records of a call's attempt, start or end. */
+export function reportCdr(
+  context: Pick<UserAgentContext, 'routes'>,
+  kind: 'cdr:attempt' | 'cdr:start' | 'cdr:stop',
+  source: 'network' | 'application',
+  message: SipMessage,
+  detail?: string,
+): void {
+  context.routes.pick(kind)?.send(cdrFrame(kind, source, detail, message));
+}
+
+/** Forgets a dialog and all that belongs to it. */
+export function endDialog(context: UserAgentContext, dialog: Dialog): void {
+  context.records.get(dialog.id)?.answer?.stop();
+  context.records.delete(dialog.id);
+  context.dialogs.remove(dialog);
+}

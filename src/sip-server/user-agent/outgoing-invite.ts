@@ -1,0 +1,176 @@
+import { randomUUID } from 'node:crypto';
+import type { App } from '../apps/app.js';
+import { sipFrame } from '../apps/wire.js';
+import { Dialog } from '../dialog/dialog.js';
+import { Headers } from '../message/headers.js';
+import { NO_BODY, type SipRequest, type SipResponse } from '../message/message.js';
+import { parseNameAddr } from '../message/name-addr.js';
+import { topVia } from '../message/via.js';
+import { InviteClientTransaction, type ClientTransaction } from '../transaction/client-transaction.js';
+import type { Flow } from '../transport/flow.js';
+import { inPlaceOf } from './client.js';
+import { endDialog, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
+import { network } from './server.js';
+
+export interface OutgoingInviteHost {
+  hangUp(dialog: Dialog, why: string): void;
+  ended(): void;
+}
+
+/**
+ * An INVITE or SUBSCRIBE of an application outside dialogs, with the dialogs that its answers make: one for each
+ * branch that a proxy forked it to (RFC 3261 section 13.2.2).
+ */
+export class OutgoingInvite {
+  readonly flow: Flow;
+  readonly #context: UserAgentContext;
+  readonly #id: string;
+  readonly #app: App;
+  readonly #request: SipRequest;
+  readonly #host: OutgoingInviteHost;
+  /** By the peer's tag. */
+  readonly #dialogs = new Map<string, DialogRecord>();
+  /** The id that the application is told until a tag of the peer's is known. */
+  readonly #firstDialogId = randomUUID();
+  #transaction: ClientTransaction | undefined;
+  #provisional = false;
+  #answered: Dialog | undefined;
+  #finished = false;
+  #cancel: SipRequest | undefined;
+  /** Highest RSeq taken from each branch (RFC 3262 section 4). */
+  readonly #reliable = new Map<string, number>();
+
+  constructor(
+    context: UserAgentContext,
+    id: string,
+    app: App,
+    request: SipRequest,
+    flow: Flow,
+    host: OutgoingInviteHost,
+  ) {
+    this.#context = context;
+    this.#id = id;
+    this.#app = app;
+    this.#request = request;
+    this.flow = flow;
+    this.#host = host;
+  }
+
+  start(): void {
+    this.#transaction = this.#context.transactions.send(this.#request, this.flow, {
+      response: (response) => this.#onResponse(response),
+      failed: (failure) => this.#onFinal(inPlaceOf(this.#request, failure), ''),
+    });
+  }
+
+  /** Cancels it, now or as soon as a provisional response came (section 9.1); returns the CANCEL. */
+  cancel(extra: readonly (readonly [string, string])[]): SipRequest | undefined {
+    if (this.#finished || this.#cancel || this.#request.method !== 'INVITE') return undefined;
+    this.#cancel = cancelOf(this.#request, extra);
+    if (this.#provisional) this.#sendCancel();
+    return this.#cancel;
+  }
+
+  #sendCancel(): void {
+    if (!this.#cancel) return;
+    const branch = topVia(this.#request.headers.all('via'))?.params.get('branch') ?? '';
+    const ignore = (): void => undefined;
+    this.#context.transactions.send(this.#cancel, this.flow, { response: ignore, failed: ignore }, branch);
+    if (this.#transaction instanceof InviteClientTransaction) this.#transaction.expectCancelled();
+  }
+
+  #onResponse(response: SipResponse): void {
+    const tag = parseNameAddr(response.headers.get('to') ?? '')?.params.get('tag') ?? '';
+    if (response.status < 200) this.#onProvisional(response, tag);
+    else if (response.status < 300) this.#onAccepted(response, tag);
+    else this.#onFinal(response, '');
+  }
+
+  #onProvisional(response: SipResponse, tag: string): void {
+    const first = !this.#provisional;
+    this.#provisional = true;
+    if (first && this.#cancel) this.#sendCancel();
+    const sequence = Number(response.headers.get('rseq'));
+    if (response.headers.has('rseq')) {
+      if (sequence <= (this.#reliable.get(tag) ?? 0)) return;
+      this.#reliable.set(tag, sequence);
+    }
+    const record = tag !== '' && response.status > 100 ? this.#dialogFor(response, tag) : undefined;
+    this.#tell(response, record?.dialog.id ?? this.#firstDialogId);
+  }
+
+  #onAccepted(response: SipResponse, tag: string): void {
+    const record = this.#dialogFor(response, tag);
+    const { dialog, ack } = record;
+    if (this.#answered) {
+      if (this.#answered !== dialog) this.#refuseFork(record, response);
+      else if (ack) this.#context.transactions.repeatAlone(ack.request, ack.flow);
+      return;
+    }
+    this.#answered = dialog;
+    this.#finished = true;
+    dialog.confirmAsClient(response);
+    record.hangUpAfterAck = this.#cancel !== undefined && this.#request.method === 'INVITE';
+    for (const other of this.#dialogs.values()) if (other !== record) endDialog(this.#context, other.dialog);
+    this.#host.ended();
+    this.#tell(response, dialog.id);
+    if (this.#request.method === 'INVITE') reportCdr(this.#context, 'cdr:start', 'network', response, 'uac');
+  }
+
+  /** Another branch answered too: take it and hang up (section 13.2.2.4). */
+  #refuseFork(record: DialogRecord, response: SipResponse): void {
+    const { dialog } = record;
+    if (dialog.state === 'confirmed') {
+      if (record.ack) this.#context.transactions.repeatAlone(record.ack.request, record.ack.flow);
+      return;
+    }
+    dialog.confirmAsClient(response);
+    const sequence = dialog.unacknowledged;
+    const ack = dialog.request('ACK', sequence);
+    this.#context.transactions.sendAlone(ack, this.flow);
+    record.ack = { sequence, request: ack, flow: this.flow };
+    this.#host.hangUp(dialog, 'another branch answered first');
+  }
+
+  #onFinal(response: SipResponse, dialogId: string): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    for (const { dialog } of this.#dialogs.values()) endDialog(this.#context, dialog);
+    this.#host.ended();
+    this.#tell(response, dialogId === '' ? this.#firstDialogId : dialogId);
+    if (this.#request.method !== 'INVITE') return;
+    const why = response.status === 487 ? 'call-canceled' : 'call-rejected';
+    reportCdr(this.#context, 'cdr:stop', 'network', response, why);
+  }
+
+  #tell(response: SipResponse, dialogId: string): void {
+    this.#app.send(sipFrame(response, network(this.flow), this.#id, dialogId));
+  }
+
+  #dialogFor(response: SipResponse, tag: string): DialogRecord {
+    const known = this.#dialogs.get(tag);
+    if (known) return known;
+    const id = this.#dialogs.size === 0 ? this.#firstDialogId : randomUUID();
+    const local = parseNameAddr(this.#request.headers.get('from') ?? '')?.params.get('tag') ?? '';
+    const dialog = Dialog.asClient(id, this.#request, response, { local, remote: tag }, this.flow);
+    dialog.localSdp = this.#request.body;
+    const record = { dialog, app: this.#app, answer: undefined, ack: undefined, hangUpAfterAck: false };
+    this.#dialogs.set(tag, record);
+    this.#context.dialogs.add(dialog);
+    this.#context.records.set(id, record);
+    return record;
+  }
+}
+
+/** The CANCEL of an INVITE, without Via (RFC 3261 section 9.1). */
+function cancelOf(invite: SipRequest, extra: readonly (readonly [string, string])[]): SipRequest {
+  const headers = new Headers();
+  for (const route of invite.headers.all('route')) headers.add('Route', route);
+  headers.add('Max-Forwards', '70');
+  headers.add('From', invite.headers.get('from') ?? '');
+  headers.add('To', invite.headers.get('to') ?? '');
+  headers.add('Call-ID', invite.headers.get('call-id') ?? '');
+  headers.add('CSeq', (invite.headers.get('cseq') ?? '').replace(/\S+$/, 'CANCEL'));
+  for (const [name, value] of extra) headers.add(name, value);
+  return { kind: 'request', method: 'CANCEL', uri: invite.uri, headers, body: NO_BODY };
+}

@@ -1,0 +1,47 @@
+import type { Routes } from '../apps/routes.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import { buildResponse } from '../message/respond.js';
+
+/** Methods that this server understands. */
+const METHODS = [
+  'INVITE',
+  'ACK',
+  'BYE',
+  'CANCEL',
+  'OPTIONS',
+  'REGISTER',
+  'PRACK',
+  'UPDATE',
+  'INFO',
+  'SUBSCRIBE',
+  'NOTIFY',
+  'REFER',
+  'MESSAGE',
+  'PUBLISH',
+];
+
+/** The answer to a request outside dialogs that no application takes (RFC 3261 section 8.2.1). */
+export function refusalOf(
+  request: SipRequest,
+  toTag: string,
+  routes: Routes,
+  overloaded: boolean,
+): SipResponse {
+  const { method } = request;
+  const allow = ['Allow', allowed(routes)] as const;
+  if (!METHODS.includes(method)) return buildResponse(request, 501, { toTag, headers: [allow] });
+  if (overloaded) return buildResponse(request, 503, { toTag, headers: [['Retry-After', '10']] });
+  if (method === 'OPTIONS') {
+    return buildResponse(request, 200, { toTag, headers: [allow, ['Accept', 'application/sdp']] });
+  }
+  if (method === 'BYE' || method === 'UPDATE' || method === 'PRACK') {
+    return buildResponse(request, 481, { toTag });
+  }
+  if (routes.methods.length > 0) return buildResponse(request, 405, { toTag, headers: [allow] });
+  return buildResponse(request, 503, { toTag, headers: [['Retry-After', '5']] });
+}
+
+function allowed(routes: Routes): string {
+  const always = ['ACK', 'BYE', 'CANCEL', 'OPTIONS'];
+  return [...new Set([...routes.methods, ...always])].join(', ');
+}

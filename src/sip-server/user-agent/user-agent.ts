@@ -1,0 +1,61 @@
+import type { App } from '../apps/app.js';
+import type { Essentials } from '../message/essentials.js';
+import type { SipRequest } from '../message/message.js';
+import { buildResponse } from '../message/respond.js';
+import type { ServerTransaction } from '../transaction/server-transaction.js';
+import { newTag, type TransactionUser } from '../transaction/transactions.js';
+import type { Flow } from '../transport/flow.js';
+import type { Sender } from '../transport/sender.js';
+import { UserAgentClient } from './client.js';
+import { endDialog, type UserAgentContext } from './context.js';
+import { UserAgentServer } from './server.js';
+
+/** The layer over the transactions (RFC 3261's transaction user): both sides of the user agent. */
+export class UserAgent implements TransactionUser {
+  readonly server: UserAgentServer;
+  readonly client: UserAgentClient;
+  readonly #context: UserAgentContext;
+  readonly #sender: Sender;
+
+  constructor(context: UserAgentContext, sender: Sender) {
+    this.#context = context;
+    this.#sender = sender;
+    this.client = new UserAgentClient(context);
+    this.server = new UserAgentServer(context, (dialog, why) => this.client.hangUp(dialog, why));
+  }
+
+  request(transaction: ServerTransaction): void {
+    this.server.request(transaction);
+  }
+
+  cancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void {
+    this.server.cancel(transaction, invite);
+  }
+
+  ack(request: SipRequest, essentials: Essentials, flow: Flow): void {
+    this.server.ack(request, essentials, flow);
+  }
+
+  merged(transaction: ServerTransaction): void {
+    transaction.respond(buildResponse(transaction.request, 482, { toTag: transaction.localTag }));
+  }
+
+  stray(): void {
+    this.#context.counters.droppedStray++;
+  }
+
+  overloaded(request: SipRequest, _essentials: Essentials, flow: Flow): void {
+    const headers = [['Retry-After', '10']] as const;
+    this.#sender.sendMessage(flow, buildResponse(request, 503, { toTag: newTag(), headers }));
+  }
+
+  /** Ends what an application that is gone had open: its pending requests and its calls. */
+  appClosed(app: App): void {
+    this.server.appClosed(app);
+  }
+
+  /** Forgets every dialog. */
+  stop(): void {
+    for (const { dialog } of [...this.#context.records.values()]) endDialog(this.#context, dialog);
+  }
+}
