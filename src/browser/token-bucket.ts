@@ -33,11 +33,14 @@ export class TokenBucket {
 }
 
 const MAX_KEYS = 20_000;
+/** Looking through a full table costs time, so it is not done for each key that knocks. */
+const SWEEP_EVERY_MS = 1_000;
 
 /** A bucket for each key. Keys that are unknown when the table is full of busy ones are refused. */
 export class KeyedBuckets {
   readonly #rate: Rate;
   readonly #buckets = new Map<string, TokenBucket>();
+  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(rate: Rate) {
     this.#rate = rate;
@@ -58,6 +61,8 @@ export class KeyedBuckets {
   }
 
   #dropIdle(now: number): void {
+    if (now - this.#sweptAt < SWEEP_EVERY_MS) return;
+    this.#sweptAt = now;
     for (const [key, bucket] of this.#buckets) if (bucket.isFull(now)) this.#buckets.delete(key);
   }
 }

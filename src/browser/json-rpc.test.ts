@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { JsonRpcFormat, RpcError } from './json-rpc.js';
+
+const plain = new JsonRpcFormat({ circular: false });
+
+/** Calls as the clients really send them, to be damaged. */
+const CAPTURED = [
+  '{"jsonrpc":"2.0","method":"setMediaPreferences","params":{"protocol":"WEBRTC"},"id":1}',
+  '{"jsonrpc":"2.0","method":"offerSdp","params":{"sdpOffer":"v=0\\r\\n","mediaMetadata":{"mediaStreams":{"a":{"alias":"x"}},"dataChannels":{"__heartbeat__":{"label":"__heartbeat__","streamId":0}}}},"id":2}',
+  '{"jsonrpc":"2.0","method":"leave","params":null}',
+  '{"jsonrpc":"2.0","method":"ping","params":{},"id":"8C1F8B2E"}',
+];
+
+describe('reading messages', () => {
+  it.each([1, 0, -3.5, 'a-uuid'])('keeps the type of the id %j', (id) => {
+    const text = JSON.stringify({ jsonrpc: '2.0', method: 'ping', params: {}, id });
+    expect(plain.parse(text)).toEqual({ type: 'call', id, method: 'ping', params: {} });
+  });
+
+  it.each(['{"jsonrpc":"2.0","method":"leave"}', '{"jsonrpc":"2.0","method":"leave","params":null}'])(
+    'takes missing and null parameters alike: %s',
+    (text) => {
+      expect(plain.parse(text)).toEqual({ type: 'notification', method: 'leave', params: {} });
+    },
+  );
+
+  it.each([
+    ['', null],
+    ['null', null],
+    ['[{"jsonrpc":"2.0","method":"ping","id":1}]', null],
+    ['{"jsonrpc":"2.0","id":4}', 4],
+    ['{"method":"ping","id":5}', 5],
+    ['{"jsonrpc":"2.0","method":"ping","id":{}}', null],
+    [`{"jsonrpc":"2.0","method":"ping","id":"${'x'.repeat(200)}"}`, null],
+    [`{"jsonrpc":"2.0","method":"${'x'.repeat(200)}","id":6}`, 6],
+  ])('refuses %s', (text, id) => {
+    expect(plain.parse(text)).toMatchObject({ type: 'invalid', id });
+  });
+
+  it('survives nesting that overflows a recursive reader', () => {
+    const deep = `{"jsonrpc":"2.0","id":1,"method":"x7e","params":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
+    for (const circular of [true, false]) {
+      expect(['call', 'invalid']).toContain(new JsonRpcFormat({ circular }).parse(deep).type);
+    }
+  });
+
+  it('never throws, whatever the bytes', () => {
+    const damaged = fc
+      .tuple(fc.constantFrom(...CAPTURED), fc.array(fc.tuple(fc.nat(400), fc.nat(3), fc.string())))
+      .map(([text, edits]) =>
+        edits.reduce((all, [at, cut, put]) => all.slice(0, at) + put + all.slice(at + cut), text),
+      );
+    fc.assert(
+      fc.property(fc.oneof(damaged, fc.string(), fc.json()), fc.boolean(), (text, circular) => {
+        const message = new JsonRpcFormat({ circular }).parse(text);
+        expect(['call', 'notification', 'invalid']).toContain(message.type);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('writing messages', () => {
+  it('puts exactly one of result and error into a response', () => {
+    expect(JSON.parse(plain.result(1, {}))).toEqual({ jsonrpc: '2.0', result: {}, id: 1 });
+    expect(JSON.parse(plain.error('a', new RpcError('tooMany', 'Slow down.')))).toEqual({
+      jsonrpc: '2.0',
+      error: { code: -32001, message: 'Slow down.' },
+      id: 'a',
+    });
+  });
+
+  it('puts no id into a notification', () => {
+    expect(JSON.parse(plain.notification('sdpOffer', { sdpRevision: 1 }))).toEqual({
+      jsonrpc: '2.0',
+      method: 'sdpOffer',
+      params: { sdpRevision: 1 },
+    });
+  });
+});

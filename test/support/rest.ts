@@ -1,0 +1,92 @@
+import type { TestGateway } from './gateway.js';
+
+/** A participant as the test needs it. */
+export interface TestParticipant {
+  readonly id: string;
+  readonly token: string;
+}
+
+export interface SubscriptionsBody {
+  sessionId?: string;
+  participants?: readonly { participantId: string; streamAliases?: readonly string[] }[];
+}
+
+export interface NewTestParticipant {
+  publishPermissions?: readonly ('AUDIO' | 'VIDEO')[];
+  tag?: string;
+  callbackUrl?: string;
+}
+
+/** The development account that a gateway has when none is configured. */
+export const DEVELOPMENT_ACCOUNT = { id: '9900000', user: 'patchbay', password: 'patchbay' };
+
+/** Short words for the REST calls that tests make over and over. A status of 400 or more throws. */
+export class Rest {
+  readonly #base: string;
+  readonly #authorization: string;
+
+  constructor(gateway: Pick<TestGateway, 'httpUrl'>, account = DEVELOPMENT_ACCOUNT) {
+    this.#base = `${gateway.httpUrl}/v1/accounts/${account.id}`;
+    const credentials = Buffer.from(`${account.user}:${account.password}`).toString('base64');
+    this.#authorization = `Basic ${credentials}`;
+  }
+
+  async session(tag?: string): Promise<string> {
+    const { id } = (await this.request('POST', '/sessions', { tag })) as { id: string };
+    return id;
+  }
+
+  async participant(options: NewTestParticipant = {}): Promise<TestParticipant> {
+    const body = { publishPermissions: ['AUDIO', 'VIDEO'], deviceApiVersion: 'V3', ...options };
+    const created = await this.request('POST', '/participants', body);
+    const { participant, token } = created as { participant: { id: string }; token: string };
+    return { id: participant.id, token };
+  }
+
+  /** A new participant in a session; by default it receives everyone there. */
+  async member(
+    sessionId: string,
+    options: NewTestParticipant & { subscriptions?: SubscriptionsBody } = {},
+  ): Promise<TestParticipant> {
+    const { subscriptions = { sessionId }, ...about } = options;
+    const participant = await this.participant(about);
+    await this.join(sessionId, participant.id, subscriptions);
+    return participant;
+  }
+
+  async join(sessionId: string, participantId: string, subscriptions?: SubscriptionsBody): Promise<void> {
+    await this.request('PUT', `/sessions/${sessionId}/participants/${participantId}`, subscriptions);
+  }
+
+  async subscribe(sessionId: string, participantId: string, subscriptions: SubscriptionsBody): Promise<void> {
+    const path = `/sessions/${sessionId}/participants/${participantId}/subscriptions`;
+    await this.request('PUT', path, subscriptions);
+  }
+
+  async leave(sessionId: string, participantId: string): Promise<void> {
+    await this.request('DELETE', `/sessions/${sessionId}/participants/${participantId}`);
+  }
+
+  async deleteSession(sessionId: string): Promise<void> {
+    await this.request('DELETE', `/sessions/${sessionId}`);
+  }
+
+  async deleteParticipant(participantId: string): Promise<void> {
+    await this.request('DELETE', `/participants/${participantId}`);
+  }
+
+  /** Any request below the account. @returns the parsed body, undefined when there is none */
+  async request(method: string, path: string, body?: object): Promise<unknown> {
+    const response = await fetch(`${this.#base}${path}`, {
+      method,
+      headers: {
+        authorization: this.#authorization,
+        ...(body ? { 'content-type': 'application/json' } : {}),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${String(response.status)} ${text}`);
+    return text === '' ? undefined : JSON.parse(text);
+  }
+}
