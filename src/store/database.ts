@@ -19,38 +19,17 @@ export interface Database {
   close(): void;
 }
 
-/**
- * Opens a database file for this process alone, durable at each commit. The lock goes with the process, however
- * it ends.
- * @throws Error when another process has it
- */
+/** Opens a database file whose commits are durable: each waits for a sync of the disk. */
 export async function openDatabase(path: string): Promise<Database> {
-  const database = new Libsql(path, {}) as Database;
-  try {
-    // Exclusive before the first access, and taken by a write: nobody else gets in while this process lives.
-    for (const pragma of ['locking_mode=EXCLUSIVE', 'journal_mode=WAL', 'synchronous=FULL']) {
-      await rows(database, `PRAGMA ${pragma}`);
-    }
-    await database.exec('BEGIN IMMEDIATE; COMMIT');
-    return database;
-  } catch (error) {
-    database.close();
-    if (isBusy(error)) {
-      throw new Error(`Another gateway uses this data folder: ${path} is locked.`, { cause: error });
-    }
-    throw error;
-  }
+  const database = connect(path);
+  await rows(database, 'PRAGMA journal_mode = WAL');
+  await rows(database, 'PRAGMA synchronous = FULL');
+  return database;
 }
 
-/**
- * Lets the file go at once. Closing alone would leave it locked until the last statement is collected, and an
- * exclusive lock is given up only outside of the write-ahead log (SQLite's PRAGMA locking_mode).
- */
-export async function closeDatabase(database: Database): Promise<void> {
-  for (const pragma of ['journal_mode=DELETE', 'locking_mode=NORMAL', 'user_version']) {
-    await rows(database, `PRAGMA ${pragma}`);
-  }
-  database.close();
+/** A connection as it comes. */
+export function connect(path: string): Database {
+  return new Libsql(path, {});
 }
 
 /** All rows of a query. */
@@ -61,8 +40,4 @@ export async function rows(
 ): Promise<readonly Row[]> {
   const statement = await database.prepare(sql);
   return await statement.all(parameters);
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY';
 }

@@ -1,10 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CoreStore } from '../core/index.js';
+import type { UsageStore } from '../usage/index.js';
 import { CoreTables, loadCoreState } from './core-tables.js';
-import { closeDatabase, openDatabase } from './database.js';
+import { openDatabase } from './database.js';
+import { type FolderLock, lockFolder } from './folder-lock.js';
 import { migrate } from './schema.js';
 import { tokenSecret } from './token-secret.js';
+import { loadUsage, UsageTables } from './usage-tables.js';
 import { WriteQueue } from './write-queue.js';
 
 /** The part of a pino logger that the store uses. */
@@ -17,6 +20,7 @@ export interface Store {
   /** Signs participant tokens; made at the first start. */
   readonly tokenSecret: string;
   readonly core: CoreStore;
+  readonly usage: UsageStore;
   /** Resolves when everything saved so far is on disk. @throws Error when it could not be written */
   flush(): Promise<void>;
   /** Writes what is left and lets the data folder go. */
@@ -32,16 +36,30 @@ export async function openStore(options: {
   readonly log: StoreLog;
 }): Promise<Store> {
   await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
-  const database = await openDatabase(join(options.dataDir, 'patchbay.db'));
-  await migrate(database);
-  const queue = new WriteQueue(database, options.log);
+  const lock = await lockFolder(options.dataDir);
+  try {
+    return await openLocked(options.dataDir, options.log, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openLocked(dataDir: string, log: StoreLog, lock: FolderLock): Promise<Store> {
+  const path = join(dataDir, 'patchbay.db');
+  const [writer, reader] = [await openDatabase(path), await openDatabase(path)];
+  await migrate(writer);
+  const queue = new WriteQueue(writer, log);
   return {
-    tokenSecret: await tokenSecret(options.dataDir),
-    core: new CoreTables(await loadCoreState(database), queue),
+    tokenSecret: await tokenSecret(dataDir),
+    core: new CoreTables(await loadCoreState(writer), queue),
+    usage: new UsageTables(await loadUsage(writer), reader, queue),
     flush: () => queue.flush(),
     close: async () => {
       await queue.stop();
-      await closeDatabase(database);
+      reader.close();
+      writer.close();
+      await lock.release();
     },
   };
 }

@@ -1,0 +1,108 @@
+import { v7 as uuid } from 'uuid';
+import type { Clock, Core, DeviceEvent, Timer } from '../core/index.js';
+import type { RecordEnd } from './records.js';
+import type { KeptRecord, UsageStore } from './usage-store.js';
+
+/** How exactly the end of a connection is known after a crash. */
+const HEARTBEAT_MS = 15_000;
+const DAY_MS = 86_400_000;
+
+/** Writes the usage records of all connections, from the core's events. */
+export class Ledger {
+  readonly #store: UsageStore;
+  readonly #clock: Clock;
+  readonly #retentionMs: number;
+  /** The record under way of each connection, by the device's id. */
+  readonly #open = new Map<string, KeptRecord>();
+  #heartbeat: Timer;
+  #clearing: Timer;
+
+  constructor(parts: { core: Core; store: UsageStore; clock: Clock; retentionMs: number }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#retentionMs = parts.retentionMs;
+    parts.core.on('connected', (event) => this.#begin(event));
+    parts.core.on('moved', (event) => this.#move(event));
+    parts.core.on('left', (event) => this.#end(event.device.id, event.at, event.reason));
+    this.#heartbeat = this.#clock.setTimeout(() => this.#beat(), HEARTBEAT_MS);
+    this.#clearing = this.#clock.setTimeout(() => this.#clear(), 0);
+  }
+
+  /**
+   * Closes the records that a gateway which died left open, at the last moment that it was seen alive.
+   * @returns them as they are now, one for each connection that ended so
+   */
+  static closeCrashed(store: UsageStore): readonly KeptRecord[] {
+    return store.openRecords().map((record) => {
+      const closed: KeptRecord = { ...record, endedAt: record.seenAt, endReason: 'crashed' };
+      store.saveRecord(closed);
+      return closed;
+    });
+  }
+
+  stop(): void {
+    this.#heartbeat.cancel();
+    this.#clearing.cancel();
+  }
+
+  #begin(event: DeviceEvent): void {
+    const { device, participant, session, at } = event;
+    const record: KeptRecord = {
+      id: uuid(),
+      connectionId: device.id,
+      accountId: participant.accountId,
+      ...sessionOf(session),
+      participantId: participant.id,
+      ...(participant.tag === undefined ? {} : { participantTag: participant.tag }),
+      kind: device.kind,
+      direction: device.direction,
+      deviceId: device.externalId,
+      ...(device.caller === undefined ? {} : { caller: device.caller }),
+      ...(device.callerName === undefined ? {} : { callerName: device.callerName }),
+      ...(device.called === undefined ? {} : { called: device.called }),
+      startedAt: at,
+      seenAt: at,
+      ...(participant.callbackUrl === undefined ? {} : { callbackUrl: participant.callbackUrl }),
+    };
+    this.#keep(record);
+  }
+
+  /** A connection that is in no session yet belongs, from its start, to the first that it comes into. */
+  #move(event: DeviceEvent): void {
+    const record = this.#open.get(event.device.id);
+    if (!record || record.sessionId === event.session?.id) return;
+    if (record.sessionId === undefined) {
+      this.#keep({ ...record, ...sessionOf(event.session), seenAt: event.at });
+      return;
+    }
+    this.#end(event.device.id, event.at, 'moved');
+    this.#begin(event);
+  }
+
+  #end(connectionId: string, at: number, endReason: RecordEnd): void {
+    const record = this.#open.get(connectionId);
+    if (!record) return;
+    this.#open.delete(connectionId);
+    this.#store.saveRecord({ ...record, seenAt: at, endedAt: at, endReason });
+  }
+
+  #keep(record: KeptRecord): void {
+    this.#open.set(record.connectionId, record);
+    this.#store.saveRecord(record);
+  }
+
+  #beat(): void {
+    if (this.#open.size > 0) this.#store.heartbeat(this.#clock.now());
+    this.#heartbeat = this.#clock.setTimeout(() => this.#beat(), HEARTBEAT_MS);
+  }
+
+  #clear(): void {
+    this.#store.deleteRecordsBefore(this.#clock.now() - this.#retentionMs);
+    this.#clearing = this.#clock.setTimeout(() => this.#clear(), DAY_MS);
+  }
+}
+
+function sessionOf(session: DeviceEvent['session']): Pick<KeptRecord, 'sessionId' | 'sessionTag'> {
+  if (!session) return {};
+  return { sessionId: session.id, ...(session.tag === undefined ? {} : { sessionTag: session.tag }) };
+}

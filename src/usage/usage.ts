@@ -1,0 +1,109 @@
+import { v7 as uuid } from 'uuid';
+import { type Clock, type Core, type CoreLog, systemClock } from '../core/index.js';
+import { Ledger } from './ledger.js';
+import type { UsageFilter, UsageReport } from './records.js';
+import { report } from './report.js';
+import type { KeptRecord, UsageStore } from './usage-store.js';
+import type { TargetRules } from './webhooks/target-guard.js';
+import {
+  DEFAULT_QUEUE_LIMITS,
+  type QueueLimits,
+  type WebhookCounts,
+  WebhookQueue,
+} from './webhooks/webhook-queue.js';
+import { WebhookSender } from './webhooks/webhook-sender.js';
+import { dtmfBody, webhookBody, type WebhookBody } from './webhooks/webhook.js';
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+const DEFAULT_RETENTION_MS = 400 * 86_400_000;
+/** How long webhooks under way may take to end when the gateway stops. */
+const STOP_GRACE_MS = 2_000;
+
+export interface UsageOptions {
+  readonly core: Core;
+  readonly store: UsageStore;
+  readonly clock?: Clock;
+  readonly log: CoreLog;
+  readonly webhooks?: WebhookOptions;
+  /** How long usage records are kept after their end, in ms; default 400 days. */
+  readonly retentionMs?: number;
+}
+
+export interface WebhookOptions {
+  /** Default: anything but link-local, metadata and group addresses. */
+  readonly targets?: TargetRules;
+  /** For one attempt, in ms; default 5,000. */
+  readonly timeoutMs?: number;
+  /** Those that differ from the default. */
+  readonly limits?: Partial<QueueLimits>;
+}
+
+/** Tells applications what happens to their participants' devices, and accounts for it. */
+export interface Usage {
+  /**
+   * Reports an account's usage records, up to this moment.
+   * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not acceptable
+   */
+  query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
+  webhookCounts(): WebhookCounts;
+  /** Lets webhooks under way end, for a short while, and resolves when everything is on disk. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts accounting for a core, which must not have devices yet. What a gateway that died left behind is closed,
+ * told and delivered first.
+ * @throws Error when a target rule is not a CIDR
+ */
+export function createUsage({ core, store, clock = systemClock, log, ...options }: UsageOptions): Usage {
+  const { targets = {}, timeoutMs = DEFAULT_TIMEOUT_MS, limits } = options.webhooks ?? {};
+  const sender = new WebhookSender({ targets, timeoutMs });
+  const queue = new WebhookQueue({
+    store,
+    send: (webhook) => sender.send(webhook),
+    clock,
+    limits: { ...DEFAULT_QUEUE_LIMITS, ...limits },
+    log,
+  });
+  const tell = (url: string | undefined, body: WebhookBody) => {
+    if (url !== undefined) queue.add({ id: uuid(), url, createdAt: clock.now(), body });
+  };
+  for (const record of Ledger.closeCrashed(store)) tellOfCrash(record, tell);
+  const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
+  tellOfDevices(core, tell);
+  return {
+    query: (accountId, filter) => report(store, accountId, filter, clock.now()),
+    webhookCounts: () => queue.counts(),
+    stop: async () => {
+      ledger.stop();
+      const grace = clock.setTimeout(() => void sender.stop(), STOP_GRACE_MS);
+      await queue.stop();
+      grace.cancel();
+      await sender.stop();
+      await store.flush();
+    },
+  };
+}
+
+type Tell = (url: string | undefined, body: WebhookBody) => void;
+
+function tellOfDevices(core: Core, tell: Tell): void {
+  core.on('connected', (event) => tell(event.participant.callbackUrl, webhookBody('onConnect', event)));
+  core.on('signallingLost', (event) =>
+    tell(event.participant.callbackUrl, webhookBody('onDisconnect', event)),
+  );
+  core.on('left', (event) => tell(event.participant.callbackUrl, webhookBody('onLeave', event)));
+  core.on('dtmf', (event) => tell(event.participant.callbackUrl, dtmfBody(event)));
+}
+
+/** A gateway that dies takes the signalling with it: both events are due. */
+function tellOfCrash(record: KeptRecord, tell: Tell): void {
+  const { participantId, participantTag, deviceId, seenAt, callbackUrl } = record;
+  const gone = {
+    at: seenAt,
+    device: { externalId: deviceId },
+    participant: { id: participantId, ...(participantTag === undefined ? {} : { tag: participantTag }) },
+  };
+  tell(callbackUrl, webhookBody('onDisconnect', gone));
+  tell(callbackUrl, webhookBody('onLeave', gone));
+}

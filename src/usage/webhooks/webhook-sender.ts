@@ -1,0 +1,77 @@
+import type { lookup } from 'node:dns';
+import { Agent, request } from 'undici';
+import { TargetGuard, type TargetRules } from './target-guard.js';
+import type { Webhook } from './webhook.js';
+
+/** As much of an answer is read as is needed to use the connection again. */
+const MAX_ANSWER_BYTES = 16_384;
+
+export interface SenderOptions {
+  readonly targets: TargetRules;
+  /** For one attempt, from looking up the name to the end of the answer. */
+  readonly timeoutMs: number;
+  readonly resolve?: typeof lookup;
+}
+
+/** The application answered, but not with a status that means that it took the event. */
+export class WebhookRefusedError extends Error {
+  override readonly name = 'WebhookRefusedError';
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`The application answered ${status}.`);
+    this.status = status;
+  }
+}
+
+/** Posts webhooks, one attempt at a time. Redirects are not followed. */
+export class WebhookSender {
+  readonly #guard: TargetGuard;
+  readonly #agent: Agent;
+  readonly #timeoutMs: number;
+
+  constructor({ targets, timeoutMs, resolve }: SenderOptions) {
+    this.#guard = new TargetGuard(targets);
+    this.#timeoutMs = timeoutMs;
+    this.#agent = new Agent({ connect: { lookup: this.#guard.lookup(resolve), timeout: timeoutMs } });
+  }
+
+  /** @throws TargetDeniedError, WebhookRefusedError, or whatever error the network made */
+  async send({ id, url, body }: Webhook): Promise<void> {
+    const target = new URL(url);
+    this.#guard.checkLiteral(target);
+    const answer = await request(withoutCredentials(target), {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'user-agent': 'patchbay',
+        'x-patchbay-event-id': id,
+        ...authorization(target),
+      },
+      body: JSON.stringify(body),
+      dispatcher: this.#agent,
+      signal: AbortSignal.timeout(this.#timeoutMs),
+    });
+    await answer.body.dump({ limit: MAX_ANSWER_BYTES });
+    if (answer.statusCode < 200 || answer.statusCode > 299) throw new WebhookRefusedError(answer.statusCode);
+  }
+
+  /** Breaks off what is under way. */
+  stop(): Promise<void> {
+    return this.#agent.destroy();
+  }
+}
+
+function withoutCredentials(url: URL): URL {
+  const bare = new URL(url);
+  bare.username = '';
+  bare.password = '';
+  return bare;
+}
+
+/** Credentials in the callback URL are sent as HTTP Basic (RFC 7617). */
+function authorization(url: URL): { readonly authorization?: string } {
+  if (url.username === '' && url.password === '') return {};
+  const credentials = [url.username, url.password].map(decodeURIComponent).join(':');
+  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+}
