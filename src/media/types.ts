@@ -96,7 +96,10 @@ export interface MediaEvents {
   streams: [event: { deviceId: string; streams: readonly MediaStreamInfo[] }];
   /** A DTMF digit (`0-9*#A-D`) came in a device's audio, once for each key press. */
   dtmf: [event: { deviceId: string; digit: string; durationMs: number }];
-  /** A transport that was up is gone for good, or media stopped coming for the configured time. */
+  /**
+   * A transport that was up is silent or gone, or media stopped coming for the configured time. Browsers: again for
+   * each time that it happens, since they may come back.
+   */
   mediaLost: [event: { deviceId: string; cause: 'transport' | 'timeout' }];
 }
 

@@ -2,6 +2,7 @@ import type { BrowserDevice, DeviceContext } from '../device.js';
 import type { PublishedTrack } from '../track.js';
 import type { DeviceStatistics, OpenBrowserOptions, PublishOfferOptions } from '../types.js';
 import type { FanoutTable } from './forward/fanout-table.js';
+import { Liveness } from './liveness.js';
 import { PublishConnection } from './publish/publish-connection.js';
 import { SubscribeConnection } from './subscribe/subscribe-connection.js';
 import type { PipeFactory } from './transport/pipe.js';
@@ -17,19 +18,25 @@ export class BrowserPeer implements BrowserDevice {
   readonly #context: DeviceContext;
   readonly #publishing: PublishConnection;
   readonly #subscribing: SubscribeConnection;
-  #lost = false;
+  readonly #liveness: Liveness;
 
   constructor(context: DeviceContext, options: OpenBrowserOptions, { pipes, fanouts }: BrowserPeerResources) {
     this.#context = context;
     const { deviceId } = context;
-    this.#publishing = new PublishConnection({ pipes, cname: deviceId, onState: () => undefined });
+    const onHeard = (): void => this.#liveness.heard();
+    this.#liveness = new Liveness({
+      expected: () => this.#publishing.open,
+      onSilent: () => context.emit('mediaLost', { deviceId, cause: 'transport' }),
+    });
+    this.#publishing = new PublishConnection({ pipes, cname: deviceId, onHeard });
     this.#subscribing = new SubscribeConnection({
       pipes,
       fanouts,
       revision: options.revision ?? Math.floor(Date.now() / 1000),
       layout: options.subscribeLayout ?? [],
       onOffer: (offer) => context.emit('subscribeOffer', { deviceId, ...offer }),
-      onLost: () => this.#mediaLost(),
+      onHeard,
+      onGone: () => this.#liveness.suspect(),
       log: context.options.log,
     });
   }
@@ -56,6 +63,7 @@ export class BrowserPeer implements BrowserDevice {
 
   statistics(): DeviceStatistics {
     const { received, packetsLost, jitterMs } = this.#publishing;
+    const { silentMs } = this.#liveness;
     const { sent } = this.#subscribing;
     return {
       packetsReceived: received.packets,
@@ -64,19 +72,14 @@ export class BrowserPeer implements BrowserDevice {
       bytesSent: sent.bytes,
       packetsLost,
       jitterMs,
+      ...(silentMs === undefined ? {} : { silentMs }),
     };
   }
 
   async close(): Promise<void> {
-    this.#lost = true;
+    this.#liveness.stop();
     this.#subscribing.close();
     this.#publishing.close();
     return Promise.resolve();
-  }
-
-  #mediaLost(): void {
-    if (this.#lost) return;
-    this.#lost = true;
-    this.#context.emit('mediaLost', { deviceId: this.#context.deviceId, cause: 'transport' });
   }
 }

@@ -9,30 +9,35 @@ import type { PipeFactory } from './transport/pipe.js';
 /** Makes the plane's browser devices, all on one UDP port. */
 export interface BrowserFactory {
   open(context: DeviceContext, options: OpenBrowserOptions): Promise<BrowserDevice>;
+  /**
+   * The UDP port that browsers' media comes to.
+   * @throws MediaError NO_PORT when another program has it
+   */
+  port(): Promise<number>;
   /** Frees the port and everything still open on it. */
   stop(): Promise<void>;
 }
 
 /**
  * Browser devices over node-datachannel. The library works in one thread of a process only: make the factory in
- * the main thread. Nothing is loaded or bound before the first device.
+ * the main thread.
  */
 export function createBrowserFactory(options: MediaPlaneOptions): BrowserFactory {
   const fanouts = new FanoutTable();
-  let pipes: Promise<PipeFactory> | undefined;
+  const { webrtcHost: host, webrtcPort, publicIp, log } = options;
+  const port = freeUdpPort(host, webrtcPort);
+  // Whoever opens the first device learns of a failure; until then nobody may be waiting.
+  port.catch(() => undefined);
+  let pipes: PipeFactory | undefined;
   return {
     async open(context, openOptions) {
-      pipes ??= openPipes(options);
-      return new BrowserPeer(context, openOptions, { pipes: await pipes, fanouts });
+      const udp = { host, port: await port, log };
+      pipes ??= new DataChannelPipes({ ...udp, ...(publicIp === undefined ? {} : { publicIp }) });
+      return new BrowserPeer(context, openOptions, { pipes, fanouts });
     },
+    port: () => port,
     async stop() {
-      await (await pipes)?.stop();
+      await pipes?.stop();
     },
   };
-}
-
-async function openPipes(options: MediaPlaneOptions): Promise<PipeFactory> {
-  const { webrtcHost: host, webrtcPort, publicIp, log } = options;
-  const port = webrtcPort === 0 ? await freeUdpPort(host) : webrtcPort;
-  return new DataChannelPipes({ host, port, log, ...(publicIp === undefined ? {} : { publicIp }) });
 }

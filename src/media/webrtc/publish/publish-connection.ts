@@ -23,7 +23,8 @@ export interface PublishConnectionOptions {
   readonly pipes: PipeFactory;
   /** CNAME of our reports. */
   readonly cname: string;
-  readonly onState: (state: PipeState) => void;
+  /** Something came from the browser. */
+  readonly onHeard: () => void;
 }
 
 export interface ReceivedCounts {
@@ -53,6 +54,11 @@ export class PublishConnection {
 
   get streams(): LiveStream[] {
     return this.#set.streams;
+  }
+
+  /** Whether the browser has a path to publish on. */
+  get open(): boolean {
+    return this.#pipe !== undefined;
   }
 
   get packetsLost(): number {
@@ -112,6 +118,7 @@ export class PublishConnection {
     }
     const pipe = await this.#options.pipes.answer(remote, withData, {
       onPacket: (packet) => this.#onPacket(packet),
+      onHeartbeat: this.#options.onHeard,
       onState: (state) => this.#onState(state),
     });
     this.#pipe?.close();
@@ -122,10 +129,10 @@ export class PublishConnection {
 
   #onState(state: PipeState): void {
     if (state === 'connected') for (const uplink of this.#set.uplinks) uplink.restarted();
-    this.#options.onState(state);
   }
 
   #onPacket(packet: Buffer): void {
+    this.#options.onHeard();
     this.received.packets += 1;
     this.received.bytes += packet.length;
     if (isRtcp(packet)) {

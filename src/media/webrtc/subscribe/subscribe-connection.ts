@@ -25,7 +25,10 @@ export interface SubscribeConnectionOptions {
   /** M-lines that the browser has already. */
   readonly layout: readonly MediaKind[];
   readonly onOffer: (offer: Omit<SubscribeOffer, 'deviceId'>) => void;
-  readonly onLost: () => void;
+  /** Something came from the browser. */
+  readonly onHeard: () => void;
+  /** The path to the browser is gone; a fresh one is offered as long as that makes sense. */
+  readonly onGone: () => void;
   readonly log: MediaLog;
 }
 
@@ -68,16 +71,18 @@ export class SubscribeConnection {
     this.#transport = new SubscriberTransport({
       pipes: options.pipes,
       onPacket: (packet) => {
+        options.onHeard();
         if (isRtcp(packet)) this.#feedback.onRtcp(packet);
       },
-      onConnected: () => this.#downlinks.requestKeyFrames(),
-      onRestart: () => {
-        this.#exchange.abandon();
-        this.#reoffer();
+      onConnected: () => {
+        options.onHeard();
+        this.#downlinks.requestKeyFrames();
       },
-      onLost: options.onLost,
+      onGone: () => this.#transportGone(),
       log: options.log,
     });
+    // A browser that has m-lines has a dead path from before: it needs a fresh one, tracks or not.
+    if (options.layout.length > 0) this.#reoffer();
   }
 
   /** Replaces the full set of tracks to send: those that left stop at once, those that came follow by an offer. */
@@ -105,7 +110,8 @@ export class SubscribeConnection {
 
   /** The browser's socket is back: an offer that may have been lost with the old one is made again. */
   resume(): void {
-    if (this.#exchange.abandon()) this.#exchange.want();
+    this.#transport.encourage();
+    if (this.#exchange.abandon() || !this.#transport.local) this.#reoffer();
   }
 
   close(): void {
@@ -143,11 +149,14 @@ export class SubscribeConnection {
     if (this.#layout.slots.length === 0) return;
     this.#transport.open().then(
       () => this.#exchange.want(),
-      (error: unknown) => {
-        this.#options.log.error({ err: error }, 'Subscribe transport did not open');
-        this.#options.onLost();
-      },
+      (error: unknown) => this.#options.log.error({ err: error }, 'Subscribe transport did not open'),
     );
+  }
+
+  #transportGone(): void {
+    this.#exchange.abandon();
+    if (!this.#transport.hopeless) this.#reoffer();
+    this.#options.onGone();
   }
 
   #offer(): void {

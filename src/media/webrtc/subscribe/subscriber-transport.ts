@@ -1,20 +1,20 @@
 import { MediaError } from '../../types.js';
 import type { MediaLog } from '../../types.js';
+import { SILENCE_MS } from '../liveness.js';
 import type { OfferedPipe, PipeFactory, PipeState, TransportDescription } from '../transport/pipe.js';
 
 /** From the answer to the first media path; the browser starts its checks at once. */
 const CONNECT_TIMEOUT_MS = 6_000;
-/** Fresh starts in a row without a connection, after which the browser is given up. */
+/** Fresh starts in a row without a connection, after which only the browser itself can help. */
 const MAX_STARTS = 4;
+const CHECK_INTERVAL_MS = 1_000;
 
 export interface SubscriberTransportOptions {
   readonly pipes: PipeFactory;
   readonly onPacket: (packet: Buffer) => void;
   readonly onConnected: () => void;
-  /** The path must be negotiated anew: the next offer carries other parameters. */
-  readonly onRestart: () => void;
-  /** All attempts to come (back) to a connection failed. */
-  readonly onLost: () => void;
+  /** The path is gone; the next offer, after another {@link SubscriberTransport.open}, carries other parameters. */
+  readonly onGone: () => void;
   readonly log: MediaLog;
 }
 
@@ -24,16 +24,20 @@ export interface SubscriberTransportOptions {
  */
 export class SubscriberTransport {
   readonly #options: SubscriberTransportOptions;
+  readonly #checks: NodeJS.Timeout;
   #pipe: OfferedPipe | undefined;
   #opening: Promise<void> | undefined;
   #remote: TransportDescription | undefined;
   #accepted = false;
   #starts = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #connectTimer: NodeJS.Timeout | undefined;
+  /** When the first packet went after the browser was heard last: its reports are due from then. */
+  #awaitingSince: number | undefined;
   #closed = false;
 
   constructor(options: SubscriberTransportOptions) {
     this.#options = options;
+    this.#checks = setInterval(() => this.#check(), CHECK_INTERVAL_MS).unref();
   }
 
   /** Our parameters; undefined before {@link open} and while a fresh path is being made. */
@@ -41,8 +45,9 @@ export class SubscriberTransport {
     return this.#pipe?.local;
   }
 
-  get connected(): boolean {
-    return this.#pipe?.state === 'connected';
+  /** So many paths in a row came to nothing that another try makes no sense before the browser is back. */
+  get hopeless(): boolean {
+    return this.#starts >= MAX_STARTS;
   }
 
   /** Makes the path when there is none. */
@@ -52,10 +57,15 @@ export class SubscriberTransport {
     await this.#opening;
   }
 
+  /** The browser gave a sign of life: trying makes sense again. */
+  encourage(): void {
+    this.#starts = 0;
+  }
+
   /** Takes the parameters of an answer; the same ones again change nothing. */
   accept(remote: TransportDescription): void {
     const pipe = this.#pipe;
-    if (!pipe) throw new MediaError('INVALID_STATE', 'No transport was offered.');
+    if (!pipe) throw new MediaError('INVALID_STATE', 'No transport is offered.');
     if (this.#accepted) return;
     if (this.#remote?.iceUfrag === remote.iceUfrag && this.#remote.icePwd === remote.icePwd) {
       throw new MediaError(
@@ -66,22 +76,29 @@ export class SubscriberTransport {
     pipe.accept(remote);
     this.#remote = remote;
     this.#accepted = true;
-    this.#timer = setTimeout(() => this.#restart('not connected in time'), CONNECT_TIMEOUT_MS);
+    this.#connectTimer = setTimeout(() => this.#gone('not connected in time'), CONNECT_TIMEOUT_MS);
   }
 
   send(packet: Buffer): boolean {
-    return this.#pipe?.send(packet) ?? false;
+    if (!this.#pipe?.send(packet)) return false;
+    this.#awaitingSince ??= performance.now();
+    return true;
   }
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    clearInterval(this.#checks);
+    clearTimeout(this.#connectTimer);
     this.#pipe?.close();
   }
 
   async #start(): Promise<void> {
     const pipe: OfferedPipe = await this.#options.pipes.offer({
-      onPacket: this.#options.onPacket,
+      onPacket: (packet) => {
+        this.#awaitingSince = undefined;
+        this.#options.onPacket(packet);
+      },
+      onHeartbeat: () => undefined,
       onState: (state) => this.#stateChanged(state),
     });
     if (this.#closed) {
@@ -89,6 +106,7 @@ export class SubscriberTransport {
       return;
     }
     this.#accepted = false;
+    this.#awaitingSince = undefined;
     this.#starts += 1;
     this.#pipe = pipe;
   }
@@ -96,13 +114,13 @@ export class SubscriberTransport {
   #stateChanged(state: PipeState): void {
     switch (state) {
       case 'connected':
-        clearTimeout(this.#timer);
+        clearTimeout(this.#connectTimer);
         this.#starts = 0;
         this.#options.onConnected();
         return;
       case 'disconnected':
       case 'failed':
-        this.#restart(state);
+        this.#gone(state);
         return;
       case 'connecting':
       case 'closed':
@@ -110,12 +128,17 @@ export class SubscriberTransport {
     }
   }
 
-  #restart(cause: string): void {
-    clearTimeout(this.#timer);
-    this.#options.log.info({ cause, starts: this.#starts }, 'Subscribe transport is replaced');
+  #check(): void {
+    const since = this.#awaitingSince;
+    if (since !== undefined && performance.now() - since > SILENCE_MS) this.#gone('silent');
+  }
+
+  #gone(cause: string): void {
+    clearTimeout(this.#connectTimer);
+    this.#awaitingSince = undefined;
+    this.#options.log.info({ cause, starts: this.#starts }, 'Subscribe transport is gone');
     this.#pipe?.close();
     this.#pipe = undefined;
-    if (this.#starts >= MAX_STARTS) this.#options.onLost();
-    else this.#options.onRestart();
+    this.#options.onGone();
   }
 }

@@ -170,7 +170,7 @@ class DataChannelPipe implements OfferedPipe {
       this.#connection.createDataChannel(label, { negotiated: true, id, protocol: 'udp' });
     const heartbeat = open('__heartbeat__', 0);
     this.#channels = [heartbeat, open('__diagnostics__', 1)];
-    this.#heartbeat = new Heartbeat(heartbeat);
+    this.#heartbeat = new Heartbeat(heartbeat, () => this.#handlers?.onHeartbeat());
   }
 
   async #describe(type: 'offer' | 'answer'): Promise<void> {

@@ -1,4 +1,4 @@
-const INTERVAL_MS = 5_000;
+const INTERVAL_MS = 3_000;
 
 /** The part of a data channel that the heartbeat needs. */
 export interface HeartbeatChannel {
@@ -11,20 +11,14 @@ export interface HeartbeatChannel {
 export class Heartbeat {
   readonly #channel: HeartbeatChannel;
   readonly #timer: NodeJS.Timeout;
-  #pongs = 0;
 
-  constructor(channel: HeartbeatChannel) {
+  constructor(channel: HeartbeatChannel, onPong: () => void) {
     this.#channel = channel;
     channel.onMessage((message) => {
-      if (message === 'PONG') this.#pongs += 1;
+      if (message === 'PONG') onPong();
     });
     this.#timer = setInterval(() => this.#beat(), INTERVAL_MS);
     this.#timer.unref();
-  }
-
-  /** Replies received. */
-  get pongs(): number {
-    return this.#pongs;
   }
 
   stop(): void {

@@ -17,6 +17,8 @@ export type PipeState = 'connecting' | 'connected' | 'disconnected' | 'failed' |
 export interface PipeHandlers {
   /** One decrypted RTP or RTCP packet; the buffer is the receiver's. */
   onPacket(packet: Buffer): void;
+  /** The browser answered a heartbeat. */
+  onHeartbeat(): void;
   onState(state: PipeState): void;
 }
 

@@ -1,0 +1,47 @@
+/** A living browser is heard of more often: heartbeats every 3 s, receiver reports within 7.5 s. */
+export const SILENCE_MS = 10_000;
+const CHECK_INTERVAL_MS = 1_000;
+
+export interface LivenessOptions {
+  /** Whether a living browser would be heard of at all now. */
+  readonly expected: () => boolean;
+  /** Nothing came for too long; called again only after something came. */
+  readonly onSilent: () => void;
+}
+
+/** Notices browsers that are gone without a word, sooner than ICE consent does (RFC 7675: up to 30 s). */
+export class Liveness {
+  readonly #options: LivenessOptions;
+  readonly #timer: NodeJS.Timeout;
+  #heardAt: number | undefined;
+  #silent = false;
+
+  constructor(options: LivenessOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => {
+      if (options.expected()) this.suspect();
+    }, CHECK_INTERVAL_MS).unref();
+  }
+
+  /** Since something came; undefined before the first. */
+  get silentMs(): number | undefined {
+    return this.#heardAt === undefined ? undefined : performance.now() - this.#heardAt;
+  }
+
+  /** Something authenticated came from the browser. */
+  heard(): void {
+    this.#heardAt = performance.now();
+    this.#silent = false;
+  }
+
+  /** There is a sign that it is gone: silence counts even when nothing was expected. */
+  suspect(): void {
+    if (this.#silent || (this.silentMs ?? 0) < SILENCE_MS) return;
+    this.#silent = true;
+    this.#options.onSilent();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
