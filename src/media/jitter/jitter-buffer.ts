@@ -19,8 +19,11 @@ export interface JitterCounters {
   restarts: number;
 }
 
-/** What `insert` did with a packet. `restarted`: it was stored, and all that was stored before it is gone. */
-export type Inserted = 'stored' | 'restarted' | 'dropped';
+/**
+ * What `insert` did with a packet. `restarted`: it was stored, and all that was stored before it is gone. `late`: its
+ * place has been played without it.
+ */
+export type Inserted = 'stored' | 'restarted' | 'late' | 'dropped';
 
 /** One stored payload; valid until the next `insert` of the buffer that gave it. */
 export interface StoredPacket {
@@ -35,6 +38,8 @@ interface Slot {
   timestamp: number;
   /** Extended sequence number of what is stored; -1: free. */
   sequence: number;
+  /** The one that was taken out last, to tell its duplicate from a late packet. */
+  played: number;
 }
 
 /**
@@ -55,6 +60,7 @@ export class JitterBuffer {
     length: 0,
     timestamp: 0,
     sequence: -1,
+    played: -1,
   }));
   readonly #unwrapper = new SequenceUnwrapper();
   #ssrc = -1;
@@ -79,7 +85,8 @@ export class JitterBuffer {
     }
     const followed = this.#follow(rtpSsrc(packet), rtpSequence(packet));
     if (followed === 'dropped') return followed;
-    return this.#store(packet, payloadOffset, payloadEnd) ? followed : 'dropped';
+    const stored = this.#store(packet, payloadOffset, payloadEnd);
+    return stored === 'stored' ? followed : stored;
   }
 
   /** The earliest packet stored, left in its place; undefined when there is none. */
@@ -100,6 +107,7 @@ export class JitterBuffer {
       const slot = this.#slots[this.#next % SLOTS]!;
       if (slot.sequence === this.#next) {
         slot.sequence = -1;
+        slot.played = this.#next;
         this.#stored -= 1;
         this.#next += 1;
         return;
@@ -148,24 +156,24 @@ export class JitterBuffer {
     this.#played = false;
     this.#strayNext = -1;
     this.#unwrapper.reset();
-    for (const slot of this.#slots) slot.sequence = -1;
+    for (const slot of this.#slots) {
+      slot.sequence = -1;
+      slot.played = -1;
+    }
     this.counters.restarts += 1;
   }
 
-  #store(packet: Buffer, payloadOffset: number, payloadEnd: number): boolean {
+  #store(packet: Buffer, payloadOffset: number, payloadEnd: number): Inserted {
     const sequence = this.#unwrapper.unwrap(rtpSequence(packet));
     // Until something is played, an earlier packet may still come in front of the first.
     const inFront = !this.#played && sequence < this.#next && this.#highest - sequence < SLOTS;
     if (this.#highest < 0 || inFront) this.#next = sequence;
-    if (sequence < this.#next) {
-      this.counters.late += 1;
-      return false;
-    }
+    if (sequence < this.#next) return this.#refuse(sequence);
     while (sequence - this.#next >= SLOTS) this.#makeRoom();
     const slot = this.#slots[sequence % SLOTS]!;
     if (slot.sequence === sequence) {
       this.counters.duplicate += 1;
-      return false;
+      return 'dropped';
     }
     const length = payloadEnd - payloadOffset;
     if (slot.payload.length < length) slot.payload = Buffer.allocUnsafeSlow((length + 255) & ~255);
@@ -175,7 +183,13 @@ export class JitterBuffer {
     slot.sequence = sequence;
     this.#stored += 1;
     if (sequence > this.#highest) this.#highest = sequence;
-    return true;
+    return 'stored';
+  }
+
+  #refuse(sequence: number): Inserted {
+    const isDuplicate = this.#slots[sequence % SLOTS]!.played === sequence;
+    this.counters[isDuplicate ? 'duplicate' : 'late'] += 1;
+    return isDuplicate ? 'dropped' : 'late';
   }
 
   /** Gives up the earliest place in the ring. */

@@ -17,17 +17,20 @@ const GAP_TOLERANCE_MS = 2;
 const MAX_DELAY_MS = 300;
 /** Without packets for so long, silence is given instead of concealment. */
 const CONCEAL_MS = 100;
-/** Delay that nobody needed for so many reads (1 s at 20 ms) is taken back... */
+/** Delay that no packet needed for so many reads (1 s at 20 ms) is taken back... */
 const WINDOW_READS = 50;
 /** ...when it is worth a cut. */
 const MIN_EXCESS_MS = 10;
+/** So many packets too late in a window are jitter to be waited for; fewer are counted and forgotten. */
+const LATE_LIMIT = 2;
+const MAX_GROWTH_MS = 100;
 
 /**
  * Plays one stream at the pace of its reader: packets in as the network brings them, samples out as many as asked for.
  *
- * The delay adapts by itself. A late packet is played late, which lengthens the delay by its lateness; what has not
- * been needed for a second is cut out again, pitch period by pitch period. That also takes up the drift between the
- * publisher's clock and the reader's.
+ * The delay adapts by itself. When packets are late, the delay grows by their lateness; what no packet needed for a
+ * second is cut out again, pitch period by pitch period. That also takes up the drift between the publisher's clock
+ * and the reader's.
  */
 export class Playout {
   readonly #codec: AudioCodec;
@@ -49,9 +52,13 @@ export class Playout {
   /** ms since the last packet was decoded. */
   #idleMs = 0;
   #windowReads = 0;
-  #windowMin = Infinity;
+  /** The shortest time, in samples, by which a packet of this window came before it was needed. */
+  #windowMargin = Infinity;
+  #windowLate = 0;
   /** Samples to be cut out. */
   #excess = 0;
+  /** Samples to be put in. */
+  #missing = 0;
 
   constructor(codec: AudioCodec, rate: SampleRate) {
     this.#codec = codec;
@@ -76,7 +83,10 @@ export class Playout {
     const inserted = this.#buffer.insert(packet, payloadOffset, payloadEnd);
     if (inserted === 'dropped') return;
     if (inserted === 'restarted') this.#anchored = false;
-    const end = (rtpTimestamp(packet) + this.#codec.duration(packet, payloadOffset, payloadEnd)) >>> 0;
+    const timestamp = rtpTimestamp(packet);
+    if (this.#anchored) this.#observe(timestamp, inserted === 'late');
+    if (inserted === 'late') return;
+    const end = (timestamp + this.#codec.duration(packet, payloadOffset, payloadEnd)) >>> 0;
     if (empty || !this.#anchored || timestampDelta(end, this.#newestEnd) > 0) this.#newestEnd = end;
   }
 
@@ -90,7 +100,7 @@ export class Playout {
       return false;
     }
     this.#bound();
-    this.#observe(this.#levelSamples());
+    this.#adapt();
     while (this.#end - this.#start < samples) this.#produce(samples - (this.#end - this.#start));
     out.set(this.#pcm.subarray(this.#start, this.#start + samples));
     this.#start += samples;
@@ -112,9 +122,9 @@ export class Playout {
     if (!packet) return false;
     this.#anchored = true;
     this.#expected = (packet.timestamp - RESERVE_MS * this.#unitsPerMs) >>> 0;
-    this.#windowReads = 0;
-    this.#windowMin = Infinity;
+    this.#startWindow();
     this.#excess = 0;
+    this.#missing = 0;
     return true;
   }
 
@@ -131,32 +141,49 @@ export class Playout {
     else this.#anchored = false;
   }
 
-  /** Decides once in a window how much of the delay was never needed in it. */
-  #observe(level: number): void {
-    // While nothing comes (silence suppression), the level says nothing about the delay.
-    if (this.#idleMs === 0) this.#windowMin = Math.min(this.#windowMin, level);
+  /** Notes how long before its turn a packet came. */
+  #observe(timestamp: number, late: boolean): void {
+    const ahead = timestampDelta(timestamp, this.#expected) / this.#unitsPerSample;
+    this.#windowMargin = Math.min(this.#windowMargin, this.#end - this.#start + ahead);
+    if (late) this.#windowLate += 1;
+  }
+
+  /** Decides what to do about the delay: wait longer at once, shorter once in a window. */
+  #adapt(): void {
+    const perMs = this.#rate / 1000;
+    if (this.#windowLate >= LATE_LIMIT) {
+      this.#missing = Math.min(MAX_GROWTH_MS * perMs, Math.max(0, Math.ceil(-this.#windowMargin)));
+      this.#excess = 0;
+      this.#startWindow();
+      return;
+    }
     this.#windowReads += 1;
     if (this.#windowReads < WINDOW_READS) return;
-    const perMs = this.#rate / 1000;
-    const excess = this.#windowMin - 2 * RESERVE_MS * perMs;
+    const excess = this.#windowMargin - RESERVE_MS * perMs;
     this.#excess = excess >= MIN_EXCESS_MS * perMs && excess < Infinity ? excess : 0;
+    this.#startWindow();
+  }
+
+  #startWindow(): void {
     this.#windowReads = 0;
-    this.#windowMin = Infinity;
+    this.#windowMargin = Infinity;
+    this.#windowLate = 0;
   }
 
   /** Appends some samples: a decoded packet, or at most `wanted` made up ones. */
   #produce(wanted: number): void {
     this.#makeRoom();
+    if (this.#missing > 0) {
+      this.#wait(Math.min(wanted, this.#missing));
+      return;
+    }
     const packet = this.#buffer.peek();
     const gap = packet ? timestampDelta(packet.timestamp, this.#expected) : 0;
     if (!packet) this.#fill(wanted);
     else if (gap > MAX_GAP_MS * this.#unitsPerMs || gap < -RESTART_LATE_MS * this.#unitsPerMs) this.#anchor();
     else if (gap > GAP_TOLERANCE_MS * this.#unitsPerMs) {
       this.#fill(Math.min(wanted, Math.ceil(gap / this.#unitsPerSample)));
-    } else {
-      if (gap < 0) this.#windowMin = 0;
-      this.#decode(packet.payload, packet.length, packet.timestamp);
-    }
+    } else this.#decode(packet.payload, packet.length, packet.timestamp);
   }
 
   #decode(payload: Buffer, length: number, timestamp: number): void {
@@ -174,6 +201,13 @@ export class Playout {
     const cut = shorten(this.#pcm, this.#start, this.#end, this.#rate);
     this.#end -= cut;
     this.#excess -= cut;
+  }
+
+  /** Makes the delay longer: the listener gets samples, the stream stays where it is. */
+  #wait(samples: number): void {
+    this.#decoder.conceal(samples, this.#pcm.subarray(this.#end));
+    this.#end += samples;
+    this.#missing -= samples;
   }
 
   #fill(samples: number): void {

@@ -1,0 +1,178 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { findAudioCodec } from '../codecs/index.js';
+import { sine, toneLevel } from '../phone/testing/spectrum.js';
+import { rtpPacket } from '../rtp/testing/packets.js';
+import { Playout } from './playout.js';
+
+const pcmu = findAudioCodec('PCMU', 8000)!;
+const SAMPLES = 160;
+
+/** A publisher of a 400 Hz tone and a reader, both moved by the test. */
+class Bench {
+  readonly playout = new Playout(pcmu, 8000);
+  readonly heard: number[] = [];
+  readonly #encoder = pcmu.createEncoder(8000);
+  readonly #out = new Int16Array(SAMPLES);
+
+  packet(n: number, sequence = n, ssrc = 1): void {
+    const payload = Buffer.alloc(SAMPLES);
+    this.#encoder.encode(sine(400, 8000, SAMPLES, n * SAMPLES), SAMPLES, payload, 0);
+    const packet = rtpPacket({ sequence, timestamp: n * SAMPLES, payload, ssrc });
+    this.playout.insert(packet, 12, 12 + SAMPLES);
+  }
+
+  read(): boolean {
+    const audible = this.playout.read(this.#out, SAMPLES);
+    this.heard.push(...this.#out);
+    return audible;
+  }
+
+  /** `count` frames of a clean network: one packet, one read. */
+  run(from: number, count: number): void {
+    for (let n = from; n < from + count; n += 1) {
+      this.packet(n);
+      this.read();
+    }
+  }
+
+  level(frames: number): number {
+    return toneLevel(Int16Array.from(this.heard.slice(-frames * SAMPLES)), 8000, 400);
+  }
+}
+
+const FULL = 8000 / 32768;
+
+describe('playout', () => {
+  let bench: Bench;
+
+  beforeEach(() => {
+    bench = new Bench();
+  });
+
+  it('is silent before anything comes', () => {
+    expect(bench.read()).toBe(false);
+    expect(Math.max(...bench.heard)).toBe(0);
+  });
+
+  it('plays a clean stream unharmed, 20 ms behind', () => {
+    bench.run(0, 100);
+    expect(bench.level(98)).toBeCloseTo(FULL, 2);
+    expect(bench.playout.delayMs).toBe(20);
+    expect(bench.playout.counters).toMatchObject({ lost: 0, late: 0, overflow: 0 });
+  });
+
+  it('bridges a lost packet without losing its place', () => {
+    bench.run(0, 20);
+    bench.read();
+    bench.run(21, 20);
+    expect(bench.level(30)).toBeGreaterThan(0.8 * FULL);
+    expect(bench.playout.counters.lost).toBe(1);
+    expect(bench.playout.delayMs).toBe(20);
+  });
+
+  it('plays packets that come late, and takes the delay back afterwards', () => {
+    bench.run(0, 20);
+    for (let i = 0; i < 4; i += 1) bench.read();
+    for (let n = 20; n < 24; n += 1) bench.packet(n);
+    bench.run(24, 20);
+    expect(bench.playout.delayMs).toBeGreaterThan(50);
+    expect(bench.playout.counters.late).toBe(0);
+    bench.run(44, 200);
+    expect(bench.playout.delayMs).toBeLessThan(32);
+    expect(bench.level(50)).toBeGreaterThan(0.9 * FULL);
+  });
+
+  it('keeps the delay that steady jitter needs', () => {
+    // Every fifth packet comes 60 ms late.
+    for (let n = 0; n < 400; n += 1) {
+      if (n % 5 !== 0) bench.packet(n);
+      if (n >= 3 && (n - 3) % 5 === 0) bench.packet(n - 3);
+      bench.read();
+    }
+    const lateAtFirst = bench.playout.counters.late + bench.playout.counters.lost;
+    for (let n = 400; n < 600; n += 1) {
+      if (n % 5 !== 0) bench.packet(n);
+      if ((n - 3) % 5 === 0) bench.packet(n - 3);
+      bench.read();
+    }
+    const { late, lost } = bench.playout.counters;
+    expect(late + lost).toBe(lateAtFirst);
+    expect(bench.level(100)).toBeGreaterThan(0.9 * FULL);
+  });
+
+  it('gives silence in a pause without packets, and goes on where the timestamps say', () => {
+    bench.run(0, 20);
+    for (let i = 0; i < 50; i += 1) bench.read();
+    expect(bench.read()).toBe(false);
+    bench.heard.length = 0;
+    for (let n = 71; n < 91; n += 1) {
+      bench.packet(n, n - 51);
+      bench.read();
+    }
+    expect(bench.level(15)).toBeCloseTo(FULL, 1);
+    expect(bench.playout.delayMs).toBeLessThanOrEqual(40);
+    expect(bench.playout.counters.lost).toBe(0);
+  });
+
+  it.each([
+    ['fast', 1.002],
+    ['slow', 0.998],
+  ])('follows a publisher whose clock is %s', (_which, speed) => {
+    let sent = 0;
+    for (let n = 0; n < 3000; n += 1) {
+      while (sent < n * speed + 1) {
+        bench.packet(sent);
+        sent += 1;
+      }
+      bench.read();
+    }
+    expect(bench.playout.delayMs).toBeGreaterThanOrEqual(-20);
+    expect(bench.playout.delayMs).toBeLessThan(60);
+    expect(bench.playout.counters).toMatchObject({ overflow: 0, late: 0 });
+    expect(bench.level(200)).toBeGreaterThan(0.8 * FULL);
+  });
+
+  it('goes on at once with another SSRC', () => {
+    bench.run(0, 20);
+    for (let n = 20; n < 40; n += 1) {
+      bench.packet(n + 100_000, n + 7000, 2);
+      bench.read();
+    }
+    expect(bench.level(15)).toBeCloseTo(FULL, 1);
+  });
+
+  it('follows timestamps that jump', () => {
+    bench.run(0, 20);
+    for (let n = 20; n < 40; n += 1) {
+      bench.packet(n + 500_000, n);
+      bench.read();
+    }
+    expect(bench.level(15)).toBeCloseTo(FULL, 1);
+    for (let n = 40; n < 60; n += 1) {
+      bench.packet(n, n);
+      bench.read();
+    }
+    expect(bench.level(15)).toBeCloseTo(FULL, 1);
+  });
+
+  it('throws away what a stall delivered all at once', () => {
+    bench.run(0, 20);
+    for (let n = 20; n < 60; n += 1) bench.packet(n);
+    bench.run(60, 5);
+    expect(bench.playout.delayMs).toBeLessThanOrEqual(80);
+    expect(bench.playout.counters.overflow).toBeGreaterThan(20);
+  });
+
+  it('plays packets of any length', () => {
+    for (let n = 0; n < 60; n += 1) {
+      if (n % 3 === 0) {
+        const payload = Buffer.alloc(480);
+        pcmu.createEncoder(8000).encode(sine(400, 8000, 480, n * SAMPLES), 480, payload, 0);
+        bench.playout.insert(rtpPacket({ sequence: n / 3, timestamp: n * SAMPLES, payload }), 12, 492);
+      }
+      bench.read();
+    }
+    expect(bench.level(40)).toBeGreaterThan(0.9 * FULL);
+    expect(bench.playout.counters.lost).toBe(0);
+  });
+});

@@ -1,0 +1,122 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { findAudioCodec } from '../codecs/index.js';
+import { sine, toneLevel } from '../phone/testing/spectrum.js';
+import { rtpPacket } from '../rtp/testing/packets.js';
+import { PublishedTrack } from '../track.js';
+import { DecoderPool } from './decoder-pool.js';
+import { PhoneMix } from './phone-mix.js';
+
+class Talker {
+  readonly track: PublishedTrack;
+  #n = 0;
+  readonly #hertz: number;
+  readonly #amplitude: number;
+  readonly #codec = findAudioCodec('PCMA', 8000)!;
+
+  constructor(hertz: number, amplitude = 8000) {
+    this.#hertz = hertz;
+    this.#amplitude = amplitude;
+    const { name, clockRate, channels } = this.#codec;
+    this.track = new PublishedTrack({
+      kind: 'audio',
+      streamId: `s${hertz}`,
+      codec: { name, clockRate, channels },
+    });
+  }
+
+  talk(): void {
+    const payload = Buffer.alloc(160);
+    const pcm = sine(this.#hertz, 8000, 160, this.#n * 160, this.#amplitude);
+    this.#codec.createEncoder(8000).encode(pcm, 160, payload, 0);
+    this.track.push(rtpPacket({ sequence: this.#n, timestamp: this.#n * 160, payload }), 12, 172, false);
+    this.#n += 1;
+  }
+}
+
+describe('phone mix', () => {
+  let pool: DecoderPool;
+  let talkers: Talker[];
+  const heard = (mixes: readonly PhoneMix[], frames: number, from = 0): Int16Array[] => {
+    const outs = mixes.map((mix) => new Int16Array((mix.rate / 50) * frames));
+    for (let frame = 0; frame < frames; frame += 1) {
+      for (const talker of talkers) talker.talk();
+      mixes.forEach((mix, i) => mix.mix(from + frame, outs[i]!, (frame * mix.rate) / 50));
+    }
+    return outs.map((out, i) => out.subarray((mixes[i]!.rate / 50) * 5));
+  };
+
+  beforeEach(() => {
+    pool = new DecoderPool();
+    talkers = [];
+  });
+
+  it('is the sum of just the tracks delivered', () => {
+    talkers = [new Talker(400), new Talker(900), new Talker(1500)];
+    const mix = new PhoneMix(pool, 8000);
+    mix.setTracks([talkers[0]!.track, talkers[1]!.track]);
+    const [pcm] = heard([mix], 30);
+    expect(toneLevel(pcm!, 8000, 400)).toBeCloseTo(8000 / 32768, 1);
+    expect(toneLevel(pcm!, 8000, 900)).toBeCloseTo(8000 / 32768, 1);
+    expect(toneLevel(pcm!, 8000, 1500)).toBeLessThan(0.005);
+  });
+
+  it('takes a changed delivery into the next frame', () => {
+    talkers = [new Talker(400), new Talker(900)];
+    const mix = new PhoneMix(pool, 8000);
+    mix.setTracks([talkers[0]!.track]);
+    heard([mix], 20);
+    mix.setTracks([]);
+    const silence = new Int16Array(160).fill(1);
+    mix.mix(20, silence);
+    expect(silence.every((sample) => sample === 0)).toBe(true);
+  });
+
+  it('saturates instead of wrapping around', () => {
+    talkers = [new Talker(400, 32000), new Talker(401, 32000), new Talker(402, 32000)];
+    const mix = new PhoneMix(pool, 8000);
+    mix.setTracks(talkers.map(({ track }) => track));
+    const [pcm] = heard([mix], 10);
+    expect(Math.max(...pcm!)).toBe(32767);
+    expect(Math.min(...pcm!)).toBe(-32768);
+    const steps = pcm!.subarray(1).map((sample, i) => Math.abs(sample - pcm![i]!));
+    expect(Math.max(...steps)).toBeLessThan(32767);
+  });
+
+  it('decodes each track once for each rate, and gives decoders back', () => {
+    talkers = [new Talker(400)];
+    const track = talkers[0]!.track;
+    const mixes = [
+      new PhoneMix(pool, 8000),
+      new PhoneMix(pool, 8000),
+      new PhoneMix(pool, 16000),
+      new PhoneMix(pool, 48000),
+    ];
+    for (const mix of mixes) mix.setTracks([track]);
+    expect(pool.size).toBe(3);
+    expect(track.sinkCount).toBe(3);
+    for (const [i, pcm] of heard(mixes, 20).entries()) {
+      expect(toneLevel(pcm, mixes[i]!.rate, 400)).toBeCloseTo(8000 / 32768, 1);
+    }
+    for (const mix of mixes) mix.close();
+    expect(pool.size).toBe(0);
+    expect(track.sinkCount).toBe(0);
+  });
+
+  it('leaves out video and what it cannot decode', () => {
+    const tracks = [
+      new PublishedTrack({
+        kind: 'video',
+        streamId: 'v',
+        codec: { name: 'VP8', clockRate: 90000, channels: 1 },
+      }),
+      new PublishedTrack({
+        kind: 'audio',
+        streamId: 'i',
+        codec: { name: 'iSAC', clockRate: 16000, channels: 1 },
+      }),
+    ];
+    const mix = new PhoneMix(pool, 8000);
+    mix.setTracks(tracks);
+    expect(pool.size).toBe(0);
+  });
+});
