@@ -1,4 +1,5 @@
 import type { SipCounters } from './counters.js';
+import type { Gate } from './defence/gate.js';
 import type { SipLog } from './log.js';
 import { isFault, readEssentials, type Essentials } from './message/essentials.js';
 import type { SipMessage, SipRequest } from './message/message.js';
@@ -9,23 +10,37 @@ import { formatVia, topVia } from './message/via.js';
 import { newTag, responseEssentials, type Transactions } from './transaction/transactions.js';
 import type { Flow } from './transport/flow.js';
 import { markedVia, replyFlow, type Sender } from './transport/sender.js';
+import type { Watch } from './watch/watch.js';
 
 /** The way in: from bytes of a peer to a message that the transactions may trust the form of. */
 export class Inbound {
   readonly #sender: Sender;
   readonly #transactions: Transactions;
   readonly #counters: SipCounters;
+  readonly #gate: Gate;
+  readonly #watch: Watch;
   readonly #log: SipLog;
 
-  constructor(sender: Sender, transactions: Transactions, counters: SipCounters, log: SipLog) {
-    this.#sender = sender;
-    this.#transactions = transactions;
-    this.#counters = counters;
-    this.#log = log;
+  constructor(parts: {
+    sender: Sender;
+    transactions: Transactions;
+    gate: Gate;
+    watch: Watch;
+    counters: SipCounters;
+    log: SipLog;
+  }) {
+    this.#sender = parts.sender;
+    this.#transactions = parts.transactions;
+    this.#gate = parts.gate;
+    this.#watch = parts.watch;
+    this.#counters = parts.counters;
+    this.#log = parts.log;
   }
 
   /** One datagram, or one message of a stream. */
   receive(bytes: Buffer, flow: Flow): void {
+    if (!this.#gate.admits(bytes.length, flow) || isKeepAlive(bytes)) return;
+    this.#watch.message('in', bytes, flow);
     const message = parseMessage(bytes);
     if (message.kind === 'unreadable') {
       this.#log.debug({ peer: flow.remote.host, why: message.why }, 'unreadable message');
@@ -38,11 +53,12 @@ export class Inbound {
     if (message.kind === 'response') {
       this.#counters.responsesIn++;
       const essentials = responseEssentials(message);
-      if (essentials) this.#transactions.receiveResponse(message, essentials);
+      if (essentials) this.#transactions.receiveResponse(message, essentials, flow);
       else this.#counters.droppedUnreadable++;
       return;
     }
     this.#counters.requestsIn++;
+    if (!this.#gate.admitsAgent(message)) return;
     const essentials = readEssentials(message);
     if (isFault(essentials)) {
       this.#counters.droppedUnreadable++;
@@ -67,6 +83,11 @@ export class Inbound {
       buildResponse(request, status, { toTag: newTag(), headers }),
     );
   }
+}
+
+/** CRLF or a few zero bytes over UDP only keep a NAT binding open (RFC 5626 section 4.4.1). */
+function isKeepAlive(bytes: Buffer): boolean {
+  return bytes.length <= 4 && bytes.every((byte) => byte === 0 || byte === 10 || byte === 13);
 }
 
 /** Writes into the top Via where the request came from (RFC 3261 section 18.2.1, RFC 3581). */

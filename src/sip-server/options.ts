@@ -1,6 +1,7 @@
 import type { AdminOptions } from './apps/admin.js';
 import type { SipLog } from './log.js';
 import type { ListenerOptions } from './transport/transports.js';
+import type { CaptureOptions } from './watch/watch.js';
 
 /** Bounds of the server's tables. */
 export interface SipLimits {
@@ -10,6 +11,9 @@ export interface SipLimits {
   readonly maxConnectionsPerAddress: number;
   /** Milliseconds without a byte after which a connection is closed. */
   readonly connectionIdleMs: number;
+  /** Messages that one source address may send. */
+  readonly messagesPerSecond: number;
+  readonly messageBurst: number;
 }
 
 export const DEFAULT_LIMITS: SipLimits = {
@@ -18,6 +22,8 @@ export const DEFAULT_LIMITS: SipLimits = {
   maxConnections: 4096,
   maxConnectionsPerAddress: 256,
   connectionIdleMs: 3_600_000,
+  messagesPerSecond: 2000,
+  messageBurst: 8000,
 };
 
 /** How to start the SIP server. */
@@ -29,6 +35,12 @@ export interface SipServerOptions {
   readonly allow: readonly string[];
   /** IPv4 address to announce in Via and Contact when behind NAT. */
   readonly publicIp?: string | undefined;
+  /** Parts of User-Agent values, in lower case, that are never answered; well-known scanners by default. */
+  readonly scanners?: readonly string[] | undefined;
+  /** Homer server that gets a copy of every message. */
+  readonly capture?: CaptureOptions | undefined;
+  /** Headers besides the known ones whose values are kept out of log and capture. */
+  readonly maskedHeaders?: readonly string[] | undefined;
   readonly limits?: Partial<SipLimits> | undefined;
   readonly log: SipLog;
 }

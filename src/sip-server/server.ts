@@ -3,14 +3,16 @@ import type { AppCommands } from './apps/admin.js';
 import { Routes } from './apps/routes.js';
 import { outcomeFrame } from './apps/wire.js';
 import { zeroCounters, type SipCounters } from './counters.js';
+import { Gate } from './defence/gate.js';
+import { KNOWN_SCANNERS } from './defence/scanners.js';
 import { Dialogs } from './dialog/dialogs.js';
 import { Inbound } from './inbound.js';
-import { encodeMessage } from './message/message.js';
 import { hostPort } from './message/uri.js';
+import { Outbound } from './outbound.js';
+import { Watch } from './watch/watch.js';
 import { DEFAULT_LIMITS, type SipServerOptions } from './options.js';
 import { Transactions, type TransactionUser } from './transaction/transactions.js';
-import type { Endpoint, Flow, TransportName } from './transport/flow.js';
-import type { Sender } from './transport/sender.js';
+import type { Endpoint, TransportName } from './transport/flow.js';
 import { Transports } from './transport/transports.js';
 import type { DialogRecord } from './user-agent/context.js';
 import { UserAgent } from './user-agent/user-agent.js';
@@ -34,6 +36,15 @@ export interface SipServer {
 export async function startSipServer(options: SipServerOptions): Promise<SipServer> {
   const counters = zeroCounters();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const gate = new Gate(
+    {
+      allow: options.allow,
+      rate: { perSecond: limits.messagesPerSecond, burst: limits.messageBurst },
+      scanners: options.scanners ?? KNOWN_SCANNERS,
+    },
+    counters,
+  );
+  const watch = new Watch(options.log, options.maskedHeaders ?? [], options.capture);
   // The parts need each other in a circle: transports hand up, the rest sends down.
   const later: { inbound?: Inbound; agent?: UserAgent } = {};
   const transports = await Transports.open({
@@ -49,12 +60,12 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     log: options.log,
     received: (bytes, flow) => later.inbound?.receive(bytes, flow),
     broken: (head, _why, flow) => later.inbound?.receive(head, flow),
-    admits: () => true,
+    admits: (host) => gate.admitsConnection(host),
     refused: () => {
       counters.droppedConnections++;
     },
   });
-  const sender = createSender(transports, counters);
+  const sender = new Outbound(transports, gate, watch, counters);
   const dialogs = new Dialogs(limits.maxDialogs);
   const routes = new Routes();
   const transactions = new Transactions(
@@ -65,9 +76,9 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
   );
   const records = new Map<string, DialogRecord>();
   const { log } = options;
-  const agent = new UserAgent({ transports, transactions, dialogs, records, routes, counters, log }, sender);
+  const agent = new UserAgent({ transports, transactions, sender, dialogs, records, routes, counters, log });
   later.agent = agent;
-  later.inbound = new Inbound(sender, transactions, counters, log);
+  later.inbound = new Inbound({ sender, transactions, gate, watch, counters, log });
   const hostports = (): string =>
     transports.addresses.map(({ transport, host, port }) => `${transport}/${hostPort(host, port)}`).join(',');
   const commands = commandsOf(agent);
@@ -76,6 +87,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     agent.stop();
     transactions.stop();
     await Promise.all([admin.close(), transports.close()]);
+    watch.close();
   };
   return {
     sipAddresses: transports.addresses,
@@ -88,19 +100,6 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       apps: admin.appCount,
     }),
     stop: stopAll,
-  };
-}
-
-function createSender(transports: Transports, counters: SipCounters): Sender {
-  const send: Sender['send'] = (flow: Flow, bytes, message, onFailure) => {
-    if (message.kind === 'request') counters.requestsOut++;
-    else counters.responsesOut++;
-    flow.send(bytes, onFailure);
-  };
-  return {
-    send,
-    sendMessage: (flow, message) => send(flow, encodeMessage(message), message),
-    flowTo: (transport, remote) => transports.flowTo(transport, remote),
   };
 }
 

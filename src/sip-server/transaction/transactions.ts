@@ -66,18 +66,22 @@ export class Transactions {
   receiveRequest(request: SipRequest, essentials: Essentials, flow: Flow): void {
     const key = serverKey(request, essentials);
     const known = this.#servers.get(key);
-    if (known) known.receive(request);
-    else if (request.method === 'ACK') this.#user.ack(request, essentials, flow);
+    if (known) {
+      if (request.method === 'ACK' && essentials.toTag === known.localTag) this.#sender.prove(flow);
+      known.receive(request);
+    } else if (request.method === 'ACK') this.#user.ack(request, essentials, flow);
     else if (this.size >= this.#limit) {
       this.#counters.droppedTransactions++;
       this.#user.overloaded(request, essentials, flow);
     } else this.#begin(key, request, essentials, flow);
   }
 
-  receiveResponse(response: SipResponse, essentials: Essentials): void {
+  receiveResponse(response: SipResponse, essentials: Essentials, flow: Flow): void {
     const transaction = this.#clients.get(clientKey(essentials));
-    if (transaction) transaction.receive(response);
-    else this.#user.stray(response, essentials);
+    if (transaction) {
+      this.#sender.prove(flow);
+      transaction.receive(response);
+    } else this.#user.stray(response, essentials);
   }
 
   /** Sends a request over a flow in a new client transaction, with a Via of ours on top. */

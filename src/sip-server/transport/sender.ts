@@ -7,6 +7,8 @@ export interface Sender {
   send(flow: Flow, bytes: Buffer, message: SipMessage, onFailure?: (error: Error) => void): void;
   sendMessage(flow: Flow, message: SipMessage): void;
   flowTo(transport: TransportName, remote: Endpoint): Flow | undefined;
+  /** The peer of a flow repeated something that only a receiver of our packets can know. */
+  prove(flow: Flow): void;
 }
 
 /**

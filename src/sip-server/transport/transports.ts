@@ -6,6 +6,7 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { describeError, type SipLog } from '../log.js';
 import { Connection, type ConnectionLimits } from './connection.js';
@@ -37,6 +38,9 @@ export interface TransportsOptions {
   readonly refused: () => void;
 }
 
+/** How often free ports are tried until one is free for every transport. */
+const MAX_PORT_ATTEMPTS = 20;
+
 interface StreamListener {
   readonly transport: 'tcp' | 'tls';
   readonly server: Server;
@@ -57,14 +61,17 @@ export class Transports {
 
   /** Opens all listeners; rejects, with none left open, when one cannot be. */
   static async open(options: TransportsOptions): Promise<Transports> {
-    const transports = new Transports(options);
-    try {
-      for (const listener of options.listeners) await transports.#listen(listener);
-    } catch (error) {
-      await transports.close();
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      const transports = new Transports(options);
+      try {
+        for (const listener of options.listeners) await transports.#listen(transports.#withPort(listener));
+        return transports;
+      } catch (error) {
+        await transports.close();
+        const anyPort = options.listeners.some(({ port }) => port === 0);
+        if (attempt >= MAX_PORT_ATTEMPTS || !anyPort || !isAddressInUse(error)) throw error;
+      }
     }
-    return transports;
   }
 
   /** The bound addresses, in the order of the configuration within each kind. */
@@ -112,13 +119,18 @@ export class Transports {
     ]);
   }
 
+  /** UDP and TCP on one host share a free port number, as their well-known one is shared. */
+  #withPort(options: ListenerOptions): ListenerOptions {
+    if (options.port !== 0 || options.transport === 'tls') return options;
+    const twin = this.addresses.find(({ transport, host }) => transport !== 'tls' && host === options.host);
+    return twin ? { ...options, port: twin.port } : options;
+  }
+
   async #listen(options: ListenerOptions): Promise<void> {
-    const { log, publicHost, received } = this.#options;
+    const { log, received } = this.#options;
     if (options.transport === 'udp') {
       const failed = (error: Error): void => log.warn({ error: error.message }, 'UDP socket error');
-      this.#udp.push(
-        await UdpListener.open(options, publicHost && this.#announce(options.host), received, failed),
-      );
+      this.#udp.push(await UdpListener.open(options, this.#announce(options.host), received, failed));
       return;
     }
     const { transport } = options;
@@ -199,9 +211,22 @@ export class Transports {
   }
 
   #announce(boundHost: string): string {
+    const six = isIPv6(boundHost);
     // One public address stands for every IPv4 socket; IPv6 has no such NAT.
-    return isIPv6(boundHost) ? boundHost : (this.#options.publicHost ?? boundHost);
+    if (!six && this.#options.publicHost !== undefined) return this.#options.publicHost;
+    return boundHost === '0.0.0.0' || boundHost === '::' ? outsideAddress(six) : boundHost;
   }
+}
+
+/** The first address of this machine that others can reach, for sockets that are bound to all of them. */
+function outsideAddress(six: boolean): string {
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const fits = all.find((each) => !each.internal && each.family === (six ? 'IPv6' : 'IPv4'));
+  return fits?.address ?? (six ? '::1' : '127.0.0.1');
+}
+
+function isAddressInUse(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }
 
 function connectionKey(transport: TransportName, remote: Endpoint): string {

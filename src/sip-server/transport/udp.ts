@@ -10,16 +10,16 @@ export class UdpListener {
   readonly #advertised: Endpoint;
   readonly bound: Endpoint;
 
-  private constructor(socket: Socket, bound: Endpoint, advertisedHost: string | undefined) {
+  private constructor(socket: Socket, bound: Endpoint, advertisedHost: string) {
     this.#socket = socket;
     this.bound = bound;
-    this.#advertised = { host: advertisedHost ?? bound.host, port: bound.port };
+    this.#advertised = { host: advertisedHost, port: bound.port };
   }
 
   /** Binds and starts to receive; rejects when the address is taken. */
   static async open(
     address: Endpoint,
-    advertisedHost: string | undefined,
+    advertisedHost: string,
     received: Received,
     failed: (error: Error) => void,
   ): Promise<UdpListener> {

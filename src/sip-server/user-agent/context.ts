@@ -9,6 +9,7 @@ import type { SipLog } from '../log.js';
 import type { SipMessage, SipRequest } from '../message/message.js';
 import type { Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
+import type { Sender } from '../transport/sender.js';
 import type { Transports } from '../transport/transports.js';
 
 /** What this server keeps of a dialog besides its protocol state. */
@@ -27,6 +28,7 @@ export interface DialogRecord {
 export interface UserAgentContext {
   readonly transports: Transports;
   readonly transactions: Transactions;
+  readonly sender: Sender;
   readonly dialogs: Dialogs;
   readonly records: Map<string, DialogRecord>;
   readonly routes: Routes;

@@ -78,6 +78,7 @@ export class UserAgentServer {
       if (!dialog) counters.droppedStray++;
       return;
     }
+    this.#context.sender.prove(flow);
     record.answer.stop();
     record.answer = undefined;
     dialog.flow = flow;

@@ -5,7 +5,6 @@ import { buildResponse } from '../message/respond.js';
 import type { ServerTransaction } from '../transaction/server-transaction.js';
 import { newTag, type TransactionUser } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
-import type { Sender } from '../transport/sender.js';
 import { UserAgentClient } from './client.js';
 import { endDialog, type UserAgentContext } from './context.js';
 import { UserAgentServer } from './server.js';
@@ -15,11 +14,9 @@ export class UserAgent implements TransactionUser {
   readonly server: UserAgentServer;
   readonly client: UserAgentClient;
   readonly #context: UserAgentContext;
-  readonly #sender: Sender;
 
-  constructor(context: UserAgentContext, sender: Sender) {
+  constructor(context: UserAgentContext) {
     this.#context = context;
-    this.#sender = sender;
     this.client = new UserAgentClient(context);
     this.server = new UserAgentServer(context, (dialog, why) => this.client.hangUp(dialog, why));
   }
@@ -46,7 +43,7 @@ export class UserAgent implements TransactionUser {
 
   overloaded(request: SipRequest, _essentials: Essentials, flow: Flow): void {
     const headers = [['Retry-After', '10']] as const;
-    this.#sender.sendMessage(flow, buildResponse(request, 503, { toTag: newTag(), headers }));
+    this.#context.sender.sendMessage(flow, buildResponse(request, 503, { toTag: newTag(), headers }));
   }
 
   /** Ends what an application that is gone had open: its pending requests and its calls. */

@@ -1,0 +1,74 @@
+import type { SipCounters } from '../counters.js';
+import type { SipRequest } from '../message/message.js';
+import type { Flow } from '../transport/flow.js';
+import { AllowList } from './allow-list.js';
+import { RateLimit, type RateLimitOptions } from './rate-limit.js';
+import { ReplyBudget } from './reply-budget.js';
+import { isScanner } from './scanners.js';
+
+export interface GateOptions {
+  /** CIDRs; empty allows everyone. */
+  readonly allow: readonly string[];
+  readonly rate: RateLimitOptions;
+  /** Parts of User-Agent values, in lower case, that get no answer. */
+  readonly scanners: readonly string[];
+}
+
+/** Decides what may come in and what may go out, before anything is parsed or remembered. */
+export class Gate {
+  readonly #allow: AllowList;
+  readonly #rate: RateLimit;
+  readonly #budget = new ReplyBudget();
+  readonly #scanners: readonly string[];
+  readonly #counters: SipCounters;
+
+  /** Throws when an entry of the allow-list is malformed. */
+  constructor(options: GateOptions, counters: SipCounters) {
+    this.#allow = new AllowList(options.allow);
+    this.#rate = new RateLimit(options.rate);
+    this.#scanners = options.scanners;
+    this.#counters = counters;
+  }
+
+  /** Whether an address may open a connection. */
+  admitsConnection(host: string): boolean {
+    const admitted = this.#allow.has(host);
+    if (!admitted) this.#counters.droppedNotAllowed++;
+    return admitted;
+  }
+
+  /** Whether the bytes that came by a flow may be looked at. */
+  admits(bytes: number, flow: Flow): boolean {
+    const source = flow.remote.host;
+    if (!this.#allow.has(source)) {
+      this.#counters.droppedNotAllowed++;
+      return false;
+    }
+    const now = performance.now();
+    if (!this.#rate.take(source, now)) {
+      this.#counters.droppedRateLimited++;
+      return false;
+    }
+    if (!flow.reliable) this.#budget.received(source, bytes, now);
+    return true;
+  }
+
+  /** Whether a request deserves an answer at all. */
+  admitsAgent(request: SipRequest): boolean {
+    const scanner = isScanner(request, this.#scanners);
+    if (scanner) this.#counters.droppedScanner++;
+    return !scanner;
+  }
+
+  /** The peer repeated something that only a receiver of our packets can know. */
+  prove(flow: Flow): void {
+    if (!flow.reliable) this.#budget.prove(flow.remote.host, performance.now());
+  }
+
+  /** Whether that many bytes may be sent over a flow. */
+  allowsSending(bytes: number, flow: Flow): boolean {
+    if (flow.reliable || this.#budget.spend(flow.remote.host, bytes, performance.now())) return true;
+    this.#counters.droppedAmplification++;
+    return false;
+  }
+}

@@ -1,0 +1,72 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { SipLog } from '../log.js';
+import type { Flow } from '../transport/flow.js';
+import { encodeHep } from './hep.js';
+import { tokenMask } from './mask.js';
+
+/** A Homer server that is sent a copy of every message. */
+export interface CaptureOptions {
+  /** An IP address. */
+  readonly host: string;
+  readonly port: number;
+  /** Number by which Homer tells capturing nodes apart. */
+  readonly agentId: number;
+  readonly password?: string | undefined;
+}
+
+/** UDP carries no more than this; longer messages are cut in the capture, not on the wire. */
+const MAX_CAPTURED_BYTES = 60_000;
+
+/** Sees every message in and out: writes it to the log at debug level and to Homer, tokens masked in both. */
+export class Watch {
+  readonly #log: SipLog;
+  readonly #mask: (text: string) => string;
+  readonly #capture: { options: CaptureOptions; socket: Socket } | undefined;
+
+  constructor(log: SipLog, maskedHeaders: readonly string[], capture: CaptureOptions | undefined) {
+    this.#log = log;
+    this.#mask = tokenMask(maskedHeaders);
+    if (!capture) return;
+    const socket = createSocket(isIPv6(capture.host) ? 'udp6' : 'udp4');
+    socket.on('error', (error) => log.warn({ error: error.message }, 'capture socket error'));
+    socket.unref();
+    this.#capture = { options: capture, socket };
+  }
+
+  message(direction: 'in' | 'out', bytes: Buffer, flow: Flow): void {
+    const debug = this.#log.isLevelEnabled?.('debug') ?? true;
+    if (!debug && !this.#capture) return;
+    const text = this.#mask(bytes.toString('latin1'));
+    if (debug) {
+      const peer = `${flow.transport}/${flow.remote.host}:${flow.remote.port}`;
+      const sip = Buffer.from(text, 'latin1').toString('utf8');
+      this.#log.debug({ direction, peer, sip }, 'SIP message');
+    }
+    if (this.#capture) this.#toHomer(this.#capture, direction, text, flow);
+  }
+
+  close(): void {
+    this.#capture?.socket.close();
+  }
+
+  #toHomer(
+    { options, socket }: { options: CaptureOptions; socket: Socket },
+    direction: 'in' | 'out',
+    text: string,
+    flow: Flow,
+  ): void {
+    const packet = encodeHep(
+      {
+        protocol: flow.transport === 'udp' ? 'udp' : 'tcp',
+        source: direction === 'in' ? flow.remote : flow.local,
+        destination: direction === 'in' ? flow.local : flow.remote,
+        time: Date.now(),
+        payload: Buffer.from(text.slice(0, MAX_CAPTURED_BYTES), 'latin1'),
+      },
+      { id: options.agentId, password: options.password },
+    );
+    // A capture that does not arrive is no reason to hold up a call; the socket's error event logs it.
+    socket.send(packet, options.port, options.host, () => undefined);
+  }
+}
