@@ -1,0 +1,158 @@
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import Srf from 'drachtio-srf';
+import type { Logger } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createApi, type Readiness } from './api/index.js';
+import { createBrowserGateway } from './browser/index.js';
+import type { Config } from './config.js';
+import { consolePage } from './console/index.js';
+import { type Core, createCore } from './core/index.js';
+import { createMediaPlane, type MediaPlane } from './media/index.js';
+import { createPhoneApp } from './phone/index.js';
+import { startSipServer } from './sip-server/index.js';
+import { openStore } from './store/index.js';
+import { Teardown } from './teardown.js';
+
+/** A running gateway. */
+export interface Gateway {
+  /** Where it can be reached; ports that were configured as 0 are the real ones here. */
+  readonly addresses: {
+    readonly http: string;
+    readonly httpPort: number;
+    /** Absent when drachtio-server receives the calls. */
+    readonly sip?: string;
+    readonly sipPort?: number;
+    readonly webrtcPort: number;
+  };
+  /** Takes no more calls, waits for the present ones as configured, hangs up the rest and frees everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Builds the parts and connects them, from the store outward.
+ * @throws Error of the part that could not start; whatever had started is stopped again
+ */
+export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
+  const teardown = new Teardown();
+  const undo = (): Promise<void> =>
+    teardown.run((part, error) => log.error({ part, err: error }, 'a part could not stop cleanly'));
+  try {
+    return await build(config, log, teardown, undo);
+  } catch (error) {
+    await undo();
+    throw error;
+  }
+}
+
+async function build(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  undo: () => Promise<void>,
+): Promise<Gateway> {
+  let readiness: Readiness = 'starting';
+  const metrics = new Registry();
+  collectDefaultMetrics({ register: metrics });
+
+  const store = await openStore({ dataDir: config.dataDir, log });
+  teardown.add('store', () => store.close());
+  const core = createCore({
+    tokenSecret: config.tokenSecret ?? store.tokenSecret,
+    store: store.core,
+    log: log.child({ part: 'core' }),
+  });
+  teardown.add('core', () => core.stop());
+  const media = createMediaPlane({
+    rtpHost: config.rtp.host,
+    rtpPorts: config.rtp.ports,
+    webrtcHost: config.webrtc.host,
+    webrtcPort: config.webrtc.port,
+    ...(config.publicIp === undefined ? {} : { publicIp: config.publicIp }),
+    mediaTimeoutMs: config.mediaTimeoutMs,
+    log: log.child({ part: 'media' }),
+  });
+  teardown.add('media', () => media.stop());
+
+  const phones = await startPhones(config, log, teardown, { core, media });
+  const http = await startHttp(config, log, teardown, { core, media, metrics, readiness: () => readiness });
+  readiness = 'ready';
+
+  return {
+    addresses: { ...http, ...phones.address, webrtcPort: config.webrtc.port },
+    async stop() {
+      readiness = 'draining';
+      core.drain();
+      await within(config.drainMs, phones.drain());
+      await undo();
+    },
+  };
+}
+
+interface Parts {
+  readonly core: Core;
+  readonly media: MediaPlane;
+}
+
+/** The phone application, on the embedded SIP server unless a drachtio-server is configured. */
+async function startPhones(config: Config, log: Logger, teardown: Teardown, { core, media }: Parts) {
+  const sip = config.drachtio[0]
+    ? { admin: config.drachtio[0], address: {} }
+    : await startEmbeddedSip(config, log, teardown);
+  const srf = new Srf();
+  const phones = createPhoneApp({ srf, gate: core, media, log: log.child({ part: 'phone' }) });
+  await srf.connect(sip.admin);
+  teardown.add('drachtio connection', () => srf.disconnect());
+  teardown.add('phones', () => phones.stop());
+  return { address: sip.address, drain: () => phones.drain() };
+}
+
+async function startEmbeddedSip(config: Config, log: Logger, teardown: Teardown) {
+  const { host, port, allow } = config.sip;
+  const secret = randomBytes(16).toString('hex');
+  const server = await startSipServer({
+    listeners: [
+      { transport: 'udp', host, port },
+      { transport: 'tcp', host, port },
+    ],
+    admin: { host: '127.0.0.1', port: 0, secret },
+    allow,
+    publicIp: config.publicIp,
+    log: log.child({ part: 'sip' }),
+  });
+  teardown.add('sip-server', () => server.stop());
+  const sipPort = server.sipAddresses[0]!.port;
+  return {
+    admin: { host: server.adminAddress.host, port: server.adminAddress.port, secret },
+    address: { sip: `sip:${host}:${sipPort}`, sipPort },
+  };
+}
+
+async function startHttp(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  { core, media, ...options }: Parts & { metrics: Registry; readiness: () => Readiness },
+) {
+  const api = createApi({ core, accounts: config.accounts, log, ...options });
+  await api.register(consolePage);
+  const browsers = createBrowserGateway({
+    server: api.server,
+    gate: core,
+    media,
+    log: log.child({ part: 'browser' }),
+  });
+  teardown.add('http', () => api.close());
+  teardown.add('browsers', () => browsers.stop());
+  await api.listen(config.http);
+  const { port } = api.server.address() as AddressInfo;
+  return { http: `http://${config.http.host}:${port}`, httpPort: port };
+}
+
+/** Waits for `work`, but no longer than `limitMs`. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,20 @@
+import { createPhoneFactory } from './phone/index.js';
+import { LocalMediaPlane } from './plane.js';
+import type { MediaPlane, MediaPlaneOptions } from './types.js';
+import { createBrowserFactory } from './webrtc/index.js';
+
+export { LocalMediaPlane } from './plane.js';
+export * from './types.js';
+
+/** Makes a media plane in this process. Nothing is bound before the first device is opened. */
+export function createMediaPlane(options: MediaPlaneOptions): MediaPlane {
+  const browsers = createBrowserFactory(options);
+  const phones = createPhoneFactory(options);
+  return new LocalMediaPlane(options, {
+    browser: (context, openOptions) => browsers.open(context, openOptions),
+    phone: (context) => phones.open(context),
+    stop: async () => {
+      await Promise.all([browsers.stop(), phones.stop()]);
+    },
+  });
+}
