@@ -6,10 +6,13 @@ import { PhoneCall } from './call.js';
 import type { Network } from './caller.js';
 import { calledAndCaller, networksOf } from './caller.js';
 import type { PhoneAppOptions } from './options.js';
-import { refusalHeaders, refusalOf } from './refusal.js';
-import { ALLOW, setUpCall } from './setup.js';
+import { allow, REFUSED_OUTSIDE, SUPPORTED } from './capabilities.js';
+import { methodNotAllowed } from './dialog-requests.js';
+import { Refusal } from './refusal.js';
+import { refuse, refusing } from './respond.js';
+import { setUpCall } from './setup.js';
 import type { SipApplication, SipRequest, SipResponder } from './sip.js';
-import { callIdOf, sipApplication } from './sip.js';
+import { callIdOf, SDP_TYPE, sipApplication } from './sip.js';
 
 /** Calls of the application, for those who look. */
 export interface PhoneCounts {
@@ -38,9 +41,7 @@ export class PhoneApp {
     this.#application = sipApplication(options.srf);
     this.#trustedPeers = networksOf(options.trustedPeers ?? []);
     this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
-    this.#application.use('options', (_request, responder) =>
-      responder.send(200, { headers: { Allow: ALLOW, Accept: 'application/sdp' } }),
-    );
+    this.#attendOthers();
     options.media.on('dtmf', this.#onDtmf);
     options.media.on('mediaLost', this.#onMediaLost);
     options.media.on('streams', this.#onStreams);
@@ -67,6 +68,26 @@ export class PhoneApp {
     this.#options.media.off('streams', this.#onStreams);
   }
 
+  /** Requests outside of calls. */
+  #attendOthers(): void {
+    const { log } = this.#options;
+    this.#application.use('options', (_request, responder) =>
+      responder.send(200, {
+        headers: { Allow: allow({ refer: false }), Accept: SDP_TYPE, Supported: SUPPORTED },
+      }),
+    );
+    // One that was waited for has reached its waiter already.
+    this.#application.use('prack', (_request, responder) => responder.send(200, {}));
+    const noSuchCall = refusing(log, () => {
+      throw new Refusal(481, 'There is no such call.');
+    });
+    for (const method of ['bye', 'info', 'update']) this.#application.use(method, noSuchCall);
+    const notAllowed = refusing(log, (request) => {
+      throw methodNotAllowed(request.method);
+    });
+    for (const method of REFUSED_OUTSIDE) this.#application.use(method, notAllowed);
+  }
+
   async #onInvite(invite: SipRequest, responder: SipResponder): Promise<void> {
     const log = this.#options.log.child({ callId: callIdOf(invite), peer: invite.source_address });
     let call: PhoneCall | undefined;
@@ -78,10 +99,12 @@ export class PhoneApp {
         gate: this.#options.gate,
         media: this.#options.media,
         tokenHeaders: this.#options.tokenHeaders ?? ['X-Participant-Token'],
+        sessionExpiresS: this.#options.sessionExpiresS ?? 1800,
       });
       this.#answered += 1;
     } catch (error) {
-      this.#refuse(error, responder, log);
+      const status = refuse(error, invite, responder, log);
+      this.#refused.set(status, (this.#refused.get(status) ?? 0) + 1);
       call?.failed();
     }
   }
@@ -104,16 +127,6 @@ export class PhoneApp {
     return call;
   }
 
-  #refuse(error: unknown, responder: SipResponder, log: PhoneAppOptions['log']): void {
-    const refusal = refusalOf(error);
-    this.#refused.set(refusal.status, (this.#refused.get(refusal.status) ?? 0) + 1);
-    const fields = { status: refusal.status, reason: refusal.message };
-    if (refusal.status === 500) log.error({ ...fields, err: refusal.cause }, 'Call failed.');
-    else log.warn(fields, 'Call refused.');
-    if (responder.finalResponseSent) return;
-    responder.send(refusal.status, { headers: refusalHeaders(refusal) });
-  }
-
   #forget(call: PhoneCall): void {
     this.#calls.delete(call.info.id);
     if (this.#calls.size > 0) return;
@@ -121,7 +134,7 @@ export class PhoneApp {
   }
 
   readonly #onDtmf = ({ deviceId, digit, durationMs }: MediaEvents['dtmf'][0]): void => {
-    this.#calls.get(deviceId)?.dtmf(digit, durationMs);
+    this.#calls.get(deviceId)?.dtmf('rtp', digit, durationMs);
   };
 
   readonly #onMediaLost = ({ deviceId, cause }: MediaEvents['mediaLost'][0]): void => {

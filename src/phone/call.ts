@@ -1,8 +1,11 @@
 import type { Logger } from 'pino';
 import type { Connection, Delivery, Device, DeviceInfo, EndReason, Participant } from '../core/types.js';
 import type { MediaStreamInfo, PhoneDescription } from '../media/types.js';
+import type { DigitWay } from './digit-merger.js';
+import { DigitMerger } from './digit-merger.js';
 import { endingHeader, endingText } from './ending.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
+import { sendBye } from './bye.js';
 import { Refusal } from './refusal.js';
 import type { SipDialog } from './sip.js';
 
@@ -25,6 +28,7 @@ export class PhoneCall implements Device {
   readonly log: Logger;
   readonly #options: PhoneCallOptions;
   readonly #setup = new AbortController();
+  readonly #digits = new DigitMerger();
   readonly #endedListeners: (() => void)[] = [];
   #connection: Connection | undefined;
   #dialog: SipDialog | undefined;
@@ -74,8 +78,9 @@ export class PhoneCall implements Device {
     );
   }
 
-  dtmf(digit: string, durationMs: number): void {
-    this.#connection?.dtmf(digit, durationMs);
+  /** A key press of the phone; one that comes by both ways counts once. */
+  dtmf(way: DigitWay, digit: string, durationMs: number): void {
+    if (this.#digits.isNew(way, digit)) this.#connection?.dtmf(digit, durationMs);
   }
 
   /** The call is answered: from here on it ends by BYE. */
@@ -135,12 +140,11 @@ export class PhoneCall implements Device {
     const dialog = this.#dialog;
     if (!dialog) return;
     this.#dialog = undefined;
-    await new Promise<void>((resolve) => {
-      dialog.destroy({ headers: { Reason: reasonHeader } }, (error) => {
-        if (error) this.log.warn({ err: error }, 'BYE could not be sent.');
-        resolve();
-      });
-    });
+    try {
+      await sendBye(dialog, reasonHeader);
+    } catch (error) {
+      this.log.warn({ err: error }, 'BYE could not be sent.');
+    }
   }
 
   #end(reason: EndReason, bye?: Promise<void>): void {

@@ -24,4 +24,9 @@ export interface PhoneAppOptions {
   readonly trustedPeers?: readonly string[];
   /** Longest duration of a call in ms. Default 0: as long as its participant lives. */
   readonly maxCallMs?: number;
+  /**
+   * Session interval in s (RFC 4028) that is asked of phones that know session timers and name none: so a phone
+   * that died while on hold is found out. Default 1800; 0: none.
+   */
+  readonly sessionExpiresS?: number;
 }

@@ -1,24 +1,29 @@
 import { PatchbayError } from '../core/errors.js';
+import type { PhoneDescription } from '../media/types.js';
 import type { PhoneCall } from './call.js';
-import { changeSession } from './session-change.js';
+import { allow, requireOnlySupported, requireSdpIfBody, SUPPORTED } from './capabilities.js';
+import { attendDialog } from './dialog-requests.js';
+import { OfferAnswer } from './offer-answer.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
+import { Refusal } from './refusal.js';
+import { progressReliably } from './reliable.js';
+import { agreedTerms, termsHeaders } from './session-terms.js';
 import type { Headers, SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
-import { sdpOf, SDP_TYPE } from './sip.js';
+import { lists, sdpOf, SDP_TYPE } from './sip.js';
 import { authenticate } from './tokens/authenticate.js';
-
-/** The methods that a phone may send us. */
-export const ALLOW = 'INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO';
 
 export interface SetupOptions {
   readonly application: SipApplication;
   readonly gate: PhoneGate;
   readonly media: PhoneMedia;
   readonly tokenHeaders: readonly string[];
+  /** Session interval in seconds to ask for; 0: none. */
+  readonly sessionExpiresS: number;
 }
 
 /**
  * Takes a call from its INVITE to the answer, at once: the token, the media, the core, 200.
- * @throws whatever the call is to be refused with; the call holds nothing to undo but what its end frees
+ * @throws whatever the call is to be refused with; the call's end frees all that it holds
  */
 export async function setUpCall(
   call: PhoneCall,
@@ -27,56 +32,74 @@ export async function setUpCall(
   options: SetupOptions,
 ): Promise<void> {
   invite.on('cancel', () => call.cancelled());
+  requireOnlySupported(invite);
+  requireSdpIfBody(invite);
+  const terms = agreedTerms(invite, options.sessionExpiresS);
   const participant = authenticate(invite, options.tokenHeaders, options.gate);
   // Before the media are opened: a busy participant is the cheap case.
   if (options.gate.connectedDevice(participant.id)) {
     throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
   }
-  const sdpOffer = sdpOf(invite);
-  const description = await call.openMedia(sdpOffer);
+  const description = await call.openMedia(sdpOf(invite));
   call.connect(options.gate, participant);
   call.publish(description.stream);
-  const dialog = await answer(call, invite, responder, description.sdp, options);
-  if (sdpOffer === undefined) completeLateOffer(call, dialog, options.media);
+
+  const owed = await describeToPhone(call, invite, responder, description, options.media);
+  const headers = { Allow: allow({ refer: false }), Supported: SUPPORTED, ...termsHeaders(terms) };
+  const dialog = await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
+    const exchange = new OfferAnswer(call, options.media, dialog);
+    if (owed.offer) exchange.offeredInAnswer();
+    attendDialog(call, dialog, { exchange, sessionExpiresS: options.sessionExpiresS });
+    call.answered(dialog);
+  });
+  call.log.debug({ dialog: dialog.id }, 'Dialog confirmed.');
 }
 
-/** Sends 200 and hands the dialog to the call, before any later message of the call is looked at. */
-function answer(
+/** What the 200 still has to carry. */
+interface OwedDescription {
+  readonly localSdp: string | undefined;
+  /** It is an offer: the ACK owes the answer. */
+  readonly offer: boolean;
+}
+
+/** Where the phone insists on reliable provisional responses, it has our description before the 200. */
+async function describeToPhone(
   call: PhoneCall,
   invite: SipRequest,
   responder: SipResponder,
-  localSdp: string,
-  { application, media }: SetupOptions,
-): Promise<SipDialog> {
-  return new Promise((resolve, reject) => {
-    const headers: Headers = { Allow: ALLOW, 'Content-Type': SDP_TYPE };
-    application.createUAS(invite, responder, { localSdp, headers }, (error, dialog) => {
-      if (!dialog) {
-        reject(error instanceof Error ? error : new Error(String(error)));
-        return;
-      }
-      dialog.on('modify', (request, to) => changeSession(call, media, request, to));
-      dialog.on('update', (request, to) => changeSession(call, media, request, to));
-      call.answered(dialog);
-      resolve(dialog);
-    });
-  });
+  { sdp }: PhoneDescription,
+  media: PhoneMedia,
+): Promise<OwedDescription> {
+  const offer = sdpOf(invite) === undefined;
+  if (!lists(invite, 'require', '100rel')) return { localSdp: sdp, offer };
+  const prack = await progressReliably(call, responder, sdp);
+  if (!offer) return { localSdp: sdp, offer };
+  const sdpAnswer = sdpOf(prack);
+  if (sdpAnswer === undefined) throw new Refusal(488, 'The PRACK carries no answer to our offer.');
+  const { stream } = await media.answerPhone(call.info.id, sdpAnswer);
+  call.setup.throwIfAborted();
+  call.publish(stream);
+  return { localSdp: undefined, offer: false };
 }
 
-/** RFC 3264 with the offer in our 200: the answer is in the ACK. */
-function completeLateOffer(call: PhoneCall, dialog: SipDialog, media: PhoneMedia): void {
-  dialog.on('ack', (ack) => {
-    const sdpAnswer = sdpOf(ack);
-    if (sdpAnswer === undefined) {
-      call.hangUp('error', 'The ACK carries no answer to our offer.');
-      return;
-    }
-    media.answerPhone(call.info.id, sdpAnswer).then(
-      ({ stream }) => call.publish(stream),
-      (error: unknown) => {
-        call.log.warn({ err: error }, 'The answer in the ACK is of no use.');
-        call.hangUp('error', 'The answer in the ACK could not be used.');
-      },
-    );
+/** Sends 200. `onDialog` runs before any later message of the call is looked at. */
+function answer(
+  invite: SipRequest,
+  responder: SipResponder,
+  application: SipApplication,
+  { localSdp, headers }: { localSdp: string | undefined; headers: Headers },
+  onDialog: (dialog: SipDialog) => void,
+): Promise<SipDialog> {
+  return new Promise((resolve, reject) => {
+    const sdpHeaders: Headers = localSdp === undefined ? {} : { 'Content-Type': SDP_TYPE };
+    const options = { localSdp, headers: { ...headers, ...sdpHeaders } };
+    application.createUAS(invite, responder, options, (error, dialog) => {
+      if (!dialog) {
+        reject(new Error('The 200 could not be sent.', { cause: error }));
+        return;
+      }
+      onDialog(dialog);
+      resolve(dialog);
+    });
   });
 }

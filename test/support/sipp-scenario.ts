@@ -27,6 +27,8 @@ export class Scenario {
   readonly #steps: string[] = [];
   #cseq = 1;
   #inviteCSeq = 1;
+  /** Of the request sent last. */
+  #method = 'INVITE';
 
   /** INVITE. Follow it by {@link expect} and {@link ack}. */
   invite(options: InviteOptions): this {
@@ -70,17 +72,18 @@ export class Scenario {
   /** A request inside the call; follow it by {@link expect}. A re-INVITE needs an {@link ack} too. */
   request(method: string, options: RequestOptions = {}): this {
     const cseq = this.#cseq++;
+    this.#method = method;
     if (method === 'INVITE') this.#inviteCSeq = cseq;
     return this.#inDialog(method, cseq, options, 'retrans="500"');
   }
 
-  /** Waits for a response. Provisional ones may come before it. */
-  expect(status: number): this {
+  /** Waits for a response to the latest request, or to one of the given method. Provisional ones may come before it. */
+  expect(status: number, toMethod = this.#method): this {
     const provisional = [100, 180, 183].filter((code) => code !== status);
     const optional = provisional.map((code) => `<recv response="${code}" optional="true"/>`);
     return this.#add(
       ...optional,
-      `<recv response="${status}" rrs="true">
+      `<recv response="${status}" ${toMethod === 'INVITE' ? 'rrs="true"' : ''}>
          <action><ereg regexp=".*" search_in="hdr" header="To:" assign_to="to"/>
            <ereg regexp="[0-9]+" search_in="hdr" header="RSeq:" assign_to="rseq"/></action>
        </recv>`,

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { calledAndCaller, isInNetworks, networksOf } from './caller.js';
+import { FakeRequest, VALID_TOKEN } from './testing/fakes.js';
+
+const trusted = networksOf(['10.0.0.0/8', '2001:db8::/32']);
+
+function invite(headers: Record<string, string>, options: { uri?: string; from?: string } = {}): FakeRequest {
+  return new FakeRequest('INVITE', { headers, ...options });
+}
+
+describe('who calls', () => {
+  it.each([
+    ['"Ann Lee" <sip:+15555550100@h>;tag=1', '+15555550100', 'Ann Lee'],
+    ['Ann Lee <sip:ann@h;user=phone>;tag=1', 'ann', 'Ann Lee'],
+    ['"A \\"B\\" C" <sips:100@h:5061>', '100', 'A "B" C'],
+    ['<tel:+1-555;phone-context=x>;tag=1', '+1-555', undefined],
+    ['sip:bob@h;tag=1', 'bob', undefined],
+    ['<sip:h>;tag=1', undefined, undefined],
+    ['"x" <sip:%2B1555@h>', '+1555', 'x'],
+    ['', undefined, undefined],
+  ])('reads %s', (from, caller, callerName) => {
+    expect(calledAndCaller(invite({ from }), [])).toMatchObject({
+      ...(caller !== undefined && { caller }),
+      ...(callerName !== undefined && { callerName }),
+    });
+    expect(calledAndCaller(invite({ from }), []).caller).toBe(caller);
+  });
+
+  it('believes P-Asserted-Identity from trusted peers only', () => {
+    const headers = {
+      from: 'Anonymous <sip:anonymous@anonymous.invalid>;tag=1',
+      'p-asserted-identity': '"Ann" <sip:+15555550100@carrier>, <tel:+15555550100>',
+    };
+    const fromTrusted = calledAndCaller(invite(headers, { from: '10.1.2.3' }), trusted);
+    expect(fromTrusted).toMatchObject({ caller: '+15555550100', callerName: 'Ann' });
+    const fromOther = calledAndCaller(invite(headers, { from: '192.0.2.1' }), trusted);
+    expect(fromOther).toMatchObject({ caller: 'anonymous', callerName: 'Anonymous' });
+  });
+
+  it('never takes a token for what was called', () => {
+    const uri = `sip:${VALID_TOKEN}@gw`;
+    expect(calledAndCaller(invite({ to: '<sip:+1800@gw>' }, { uri }), []).called).toBe('+1800');
+    expect(calledAndCaller(invite({ to: `<sip:${VALID_TOKEN}@gw>` }, { uri }), []).called).toBeUndefined();
+    expect(calledAndCaller(invite({}, { uri: 'sip:room@gw' }), []).called).toBe('room');
+  });
+
+  it('cuts what is too long', () => {
+    const from = `"${'n'.repeat(1000)}" <sip:${'u'.repeat(1000)}@h>`;
+    const { caller, callerName } = calledAndCaller(invite({ from }), []);
+    expect([caller?.length, callerName?.length]).toEqual([128, 128]);
+  });
+});
+
+describe('isInNetworks', () => {
+  it.each([
+    ['10.200.0.1', true],
+    ['::ffff:10.0.0.1', true],
+    ['11.0.0.1', false],
+    ['2001:db8::1', true],
+    ['2001:db9::1', false],
+    ['not an address', false],
+  ])('%s: %s', (address, expected) => {
+    expect(isInNetworks(address, trusted)).toBe(expected);
+  });
+});

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { DigitMerger } from './digit-merger.js';
+import { digitOfInfo } from './dtmf-info.js';
+import { FakeRequest } from './testing/fakes.js';
+
+function digit(type: string | undefined, body: string) {
+  return digitOfInfo(
+    new FakeRequest('INFO', { body, headers: type === undefined ? {} : { 'content-type': type } }),
+  );
+}
+
+describe('DTMF by INFO', () => {
+  it.each([
+    ['application/dtmf-relay', 'Signal=5\r\nDuration=160\r\n', '5', 160],
+    ['application/dtmf-relay', 'Signal= *\nDuration= 90', '*', 90],
+    ['Application/DTMF-Relay; charset=utf-8', 'duration=100\r\nsignal=11\r\n', '#', 100],
+    ['application/dtmf-relay', 'Signal=a', 'A', 250],
+    ['application/dtmf-relay', 'Signal=5\r\nDuration=-1', '5', 250],
+    ['application/dtmf', '7', '7', 250],
+    ['application/dtmf', ' 10\r\n', '*', 250],
+  ])('%s %j is %s', (type, body, expected, durationMs) => {
+    expect(digit(type, body)).toEqual({ digit: expected, durationMs });
+  });
+
+  it.each([
+    [undefined, ''],
+    ['application/dtmf-relay', 'Signal=16'],
+    ['application/dtmf-relay', 'Signal=flash'],
+  ])('%s %j is no digit', (type, body) => {
+    expect(digit(type, body)).toBeUndefined();
+  });
+
+  it.each([
+    ['application/dtmf-relay', 'Signal=55', 400],
+    ['application/dtmf-relay', 'nonsense', 400],
+    ['application/media_control+xml', '<media_control/>', 415],
+    [undefined, '5', 415],
+  ])('%s %j is refused', (type, body, status) => {
+    expect(() => digit(type, body)).toThrow(expect.objectContaining({ status }) as Error);
+  });
+});
+
+describe('DigitMerger', () => {
+  it('lets a press that comes both ways through once, and repeated presses each', () => {
+    let now = 0;
+    const merger = new DigitMerger(() => now);
+    expect(merger.isNew('rtp', '5')).toBe(true);
+    expect(merger.isNew('info', '5')).toBe(false);
+    expect(merger.isNew('rtp', '5')).toBe(true);
+    expect(merger.isNew('rtp', '5')).toBe(true);
+    expect(merger.isNew('info', '5')).toBe(false);
+    expect(merger.isNew('info', '5')).toBe(false);
+    expect(merger.isNew('info', '6')).toBe(true);
+    now += 2000;
+    expect(merger.isNew('rtp', '6')).toBe(true);
+  });
+
+  it('takes a phone that sends one way only at its word', () => {
+    const merger = new DigitMerger(() => 0);
+    expect(Array.from('1122').every((pressed) => merger.isNew('info', pressed))).toBe(true);
+  });
+});

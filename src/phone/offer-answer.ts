@@ -1,0 +1,178 @@
+import type { PhoneDescription } from '../media/types.js';
+import type { PhoneCall } from './call.js';
+import { requireOnlySupported, requireSdpIfBody } from './capabilities.js';
+import type { PhoneMedia } from './options.js';
+import { Refusal } from './refusal.js';
+import type { Headers, SipDialog, SipRequest, SipResponder, SipResponse } from './sip.js';
+import { callIdOf, sdpOf, SDP_TYPE } from './sip.js';
+
+/** Who owes what (RFC 3264, RFC 3311). */
+type ExchangeState =
+  /** Nobody owes anything. */
+  | 'stable'
+  /** We owe an answer to the phone's offer. */
+  | 'answering'
+  /** The phone owes the answer to our re-INVITE. */
+  | 'offering'
+  /** Our 2xx to the phone's INVITE carried an offer: the ACK owes the answer. */
+  | 'awaiting-ack';
+
+/** RFC 3261 section 14.1, for the side that did not make the Call-ID: after a 491 wait 0 to 2 s. */
+const GLARE_WAIT_MS = 2000;
+const GLARE_TRIES = 5;
+
+/** How a re-INVITE of ours went. */
+export type OfferOutcome =
+  /** The phone took it. */
+  | 'accepted'
+  /** The phone refused it; the session goes on as it was. */
+  | 'refused'
+  /** The phone does not know the call any more, or does not answer. */
+  | 'gone';
+
+/** The offers and answers of one call after it is answered, one at a time. */
+export class OfferAnswer {
+  readonly #call: PhoneCall;
+  readonly #media: PhoneMedia;
+  readonly #dialog: SipDialog;
+  #state: ExchangeState = 'stable';
+  #stableListeners: (() => void)[] = [];
+
+  constructor(call: PhoneCall, media: PhoneMedia, dialog: SipDialog) {
+    this.#call = call;
+    this.#media = media;
+    this.#dialog = dialog;
+    dialog.on('ack', (ack) => void this.#onAck(ack));
+    call.onEnded(() => this.#become('stable'));
+  }
+
+  /** Our 200 to an INVITE without an offer carried ours: its answer is due in the ACK. */
+  offeredInAnswer(): void {
+    this.#state = 'awaiting-ack';
+  }
+
+  /**
+   * Answers the phone's re-INVITE or UPDATE from the state that it leads to.
+   * @param headers what the 2xx carries besides
+   * @throws Refusal 491 or 500 when offers cross, 415, 420; MediaError when the offer fits nothing
+   */
+  async change(request: SipRequest, responder: SipResponder, headers: Headers): Promise<void> {
+    requireOnlySupported(request);
+    requireSdpIfBody(request);
+    const sdpOffer = sdpOf(request);
+    if (request.method === 'UPDATE' && sdpOffer === undefined) {
+      responder.send(200, { headers });
+      return;
+    }
+    this.#refuseCrossingOffers();
+    this.#state = 'answering';
+    let nextState: ExchangeState = 'stable';
+    try {
+      const { sdp, stream, held } = await this.#media.updatePhone(this.#call.info.id, sdpOffer);
+      if (this.#call.ended) throw new Refusal(481, 'The call is over.');
+      responder.send(200, { headers: { ...headers, 'Content-Type': SDP_TYPE }, body: sdp });
+      this.#call.log.info({ method: request.method, held }, 'The phone changed the session.');
+      if (sdpOffer === undefined) nextState = 'awaiting-ack';
+      else this.#call.publish(stream);
+    } finally {
+      this.#become(nextState);
+    }
+  }
+
+  /** Sends our present description as the offer of a re-INVITE, waiting out offers that cross. */
+  async offer(headers: Headers): Promise<{ outcome: OfferOutcome; response?: SipResponse }> {
+    for (let tries = 0; tries < GLARE_TRIES; tries += 1) {
+      await this.#stable();
+      if (this.#call.ended) return { outcome: 'gone' };
+      this.#state = 'offering';
+      try {
+        const { sdp } = await this.#media.updatePhone(this.#call.info.id);
+        const response = await this.#reinvite(sdp, headers);
+        if (response.status !== 491) return { outcome: await this.#outcome(response), response };
+      } finally {
+        this.#become('stable');
+      }
+      await wait(Math.random() * GLARE_WAIT_MS);
+    }
+    return { outcome: 'refused' };
+  }
+
+  #refuseCrossingOffers(): void {
+    switch (this.#state) {
+      case 'stable':
+        return;
+      case 'offering':
+      case 'awaiting-ack':
+        throw new Refusal(491, 'An offer of ours is not answered yet.');
+      case 'answering':
+        // RFC 3261 section 14.2: some time from 0 to 10 s.
+        throw new Refusal(500, 'An offer of yours is not answered yet.', {
+          'Retry-After': String(Math.floor(Math.random() * 10) + 1),
+        });
+    }
+  }
+
+  async #outcome(response: SipResponse): Promise<OfferOutcome> {
+    if (response.status === 408 || response.status === 481) return 'gone';
+    const sdpAnswer = sdpOf(response);
+    if (response.status >= 300 || sdpAnswer === undefined) return 'refused';
+    this.#took(await this.#media.answerPhone(this.#call.info.id, sdpAnswer));
+    return 'accepted';
+  }
+
+  #reinvite(body: string, headers: Headers): Promise<SipResponse> {
+    const options = { method: 'INVITE', body, headers: { ...headers, 'Content-Type': SDP_TYPE } };
+    return finalResponse(this.#dialog, options);
+  }
+
+  /** RFC 3264 with the offer in our 2xx: the answer is in the ACK. */
+  async #onAck(ack: SipRequest): Promise<void> {
+    if (this.#state !== 'awaiting-ack' || this.#call.ended) return;
+    const sdpAnswer = sdpOf(ack);
+    if (sdpAnswer === undefined) {
+      this.#call.hangUp('error', 'The ACK carries no answer to our offer.');
+      return;
+    }
+    try {
+      this.#took(await this.#media.answerPhone(this.#call.info.id, sdpAnswer));
+    } catch (error) {
+      this.#call.log.warn({ err: error, callId: callIdOf(ack) }, 'The answer in the ACK is of no use.');
+      this.#call.hangUp('error', 'The answer in the ACK could not be used.');
+    } finally {
+      this.#become('stable');
+    }
+  }
+
+  #took({ stream }: PhoneDescription): void {
+    if (!this.#call.ended) this.#call.publish(stream);
+  }
+
+  #become(state: ExchangeState): void {
+    this.#state = state;
+    if (state !== 'stable') return;
+    for (const listener of this.#stableListeners.splice(0)) listener();
+  }
+
+  async #stable(): Promise<void> {
+    while (this.#state !== 'stable' && !this.#call.ended) {
+      await new Promise<void>((resolve) => this.#stableListeners.push(resolve));
+    }
+  }
+}
+
+/** Sends a request in a dialog. @returns its final response */
+export function finalResponse(
+  dialog: SipDialog,
+  options: { method: string; headers: Headers; body?: string },
+): Promise<SipResponse> {
+  return new Promise((resolve, reject) => {
+    dialog.request(options, (error, response) => {
+      if (error) reject(new Error(`${options.method} could not be sent.`, { cause: error }));
+      else if (response && response.status >= 200) resolve(response);
+    });
+  });
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

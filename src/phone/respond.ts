@@ -1,0 +1,24 @@
+import type { Logger } from 'pino';
+import { refusalHeaders, refusalOf } from './refusal.js';
+import type { RequestListener, SipRequest, SipResponder } from './sip.js';
+
+/** Answers a request with why it cannot be done. @returns the status */
+export function refuse(error: unknown, request: SipRequest, responder: SipResponder, log: Logger): number {
+  const refusal = refusalOf(error);
+  const fields = { method: request.method, status: refusal.status, reason: refusal.message };
+  if (refusal.status === 500) log.error({ ...fields, err: refusal.cause }, 'Request failed.');
+  else log.warn(fields, 'Request refused.');
+  if (!responder.finalResponseSent) responder.send(refusal.status, { headers: refusalHeaders(refusal) });
+  return refusal.status;
+}
+
+/** A listener whose failures become refusals. */
+export function refusing(
+  log: Logger,
+  handle: (request: SipRequest, responder: SipResponder) => void | Promise<void>,
+): RequestListener {
+  return (request, responder) => {
+    const attempt = async (): Promise<void> => handle(request, responder);
+    attempt().catch((error: unknown) => refuse(error, request, responder, log));
+  };
+}

@@ -1,0 +1,70 @@
+import { Refusal } from './refusal.js';
+import type { Headers, SipMessage } from './sip.js';
+import { header, lists } from './sip.js';
+
+/** The shortest session interval in seconds that RFC 4028 section 4 allows. */
+const MIN_SE_S = 90;
+
+/**
+ * Session timers of RFC 4028: how long a session lives without a refresh, and who refreshes it. The terms are agreed
+ * here; the SIP server reads them from our 2xx and runs the clock: it sends the refreshes that we owe and ends the
+ * call when none comes.
+ */
+export interface SessionTerms {
+  /** Seconds. */
+  readonly expires: number;
+  readonly refresher: 'us' | 'phone';
+}
+
+/**
+ * The terms that an INVITE, re-INVITE or UPDATE of the phone leads to; undefined: no session timer.
+ * A phone that can refresh is left to do it.
+ * @param wanted the interval in seconds that we ask of phones that know timers but name none; 0: none
+ * @throws Refusal 422 when the phone asks for a shorter interval than allowed
+ */
+export function agreedTerms(request: SipMessage, wanted: number): SessionTerms | undefined {
+  const phoneKnowsTimers = lists(request, 'supported', 'timer') || lists(request, 'require', 'timer');
+  const asked = parseSessionExpires(request);
+  if (!asked) {
+    return phoneKnowsTimers && wanted > 0
+      ? { expires: Math.max(wanted, minSeOf(request)), refresher: 'phone' }
+      : undefined;
+  }
+  if (asked.expires < MIN_SE_S) {
+    // A proxy put it there: the phone itself would not understand 422 (section 9).
+    if (!phoneKnowsTimers) return undefined;
+    throw new Refusal(422, `The session interval is shorter than ${MIN_SE_S} s.`, {
+      'Min-SE': String(MIN_SE_S),
+    });
+  }
+  const byPhone = phoneKnowsTimers && asked.refresher !== 'uas';
+  return { expires: asked.expires, refresher: byPhone ? 'phone' : 'us' };
+}
+
+/** The headers of a 2xx that tell the phone the terms. */
+export function termsHeaders(terms: SessionTerms | undefined): Headers {
+  if (!terms) return {};
+  const session = {
+    'Session-Expires': `${terms.expires};refresher=${terms.refresher === 'us' ? 'uas' : 'uac'}`,
+  };
+  return terms.refresher === 'phone' ? { ...session, Require: 'timer' } : session;
+}
+
+/** The shortest interval that the phone and its proxies stand. */
+function minSeOf(message: SipMessage): number {
+  const seconds = Number.parseInt(header(message, 'min-se') ?? '', 10);
+  return Number.isSafeInteger(seconds) && seconds > MIN_SE_S ? seconds : MIN_SE_S;
+}
+
+function parseSessionExpires(
+  message: SipMessage,
+): { expires: number; refresher?: 'uac' | 'uas' } | undefined {
+  const value = header(message, 'session-expires');
+  const [, seconds, parameters = ''] = /^\s*(\d{1,9})\s*(;.*)?$/s.exec(value ?? '') ?? [];
+  if (seconds === undefined) return undefined;
+  const [, refresher] = /;\s*refresher\s*=\s*(uac|uas)\b/i.exec(parameters) ?? [];
+  return {
+    expires: Number(seconds),
+    ...(refresher !== undefined && { refresher: refresher.toLowerCase() as 'uac' | 'uas' }),
+  };
+}
