@@ -3,5 +3,6 @@ export * from './extensions.js';
 export * from './sequence.js';
 export * from './rtcp.js';
 export * from './feedback.js';
+export * from './transport-cc.js';
 export * from './ntp.js';
 export { ReceptionStatistics } from './reception.js';

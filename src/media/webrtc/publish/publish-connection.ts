@@ -16,6 +16,7 @@ import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
 import type { Pipe, PipeFactory, PipeState, TransportDescription } from '../transport/pipe.js';
 import { Demultiplexer } from './demultiplexer.js';
 import { PublishedSet } from './published-set.js';
+import { TransportFeedbackSender } from './transport-feedback.js';
 
 const REPORT_INTERVAL_MS = 1_000;
 
@@ -41,6 +42,7 @@ export class PublishConnection {
   readonly #set = new PublishedSet({ localSsrc: this.#localSsrc, send: (packet) => this.#send(packet) });
   readonly #demultiplexer = new Demultiplexer();
   readonly #cursor = new RtcpCursor();
+  readonly #arrivals = new TransportFeedbackSender(this.#localSsrc, (packet) => this.#send(packet));
   #pipe: Pipe | undefined;
   #remote: TransportDescription | undefined;
   #version = 0;
@@ -83,6 +85,7 @@ export class PublishConnection {
   close(): void {
     this.#closed = true;
     clearInterval(this.#reports);
+    this.#arrivals.stop();
     this.#pipe?.close();
     this.#set.update([]);
     this.#demultiplexer.update([]);
@@ -107,6 +110,7 @@ export class PublishConnection {
   #publish(accepted: Parameters<PublishedSet['update']>[0]): void {
     this.#set.update(accepted);
     this.#demultiplexer.update(this.#set.uplinks);
+    this.#arrivals.update(accepted);
     this.#reports ??= setInterval(() => this.#report(), REPORT_INTERVAL_MS).unref();
   }
 
@@ -141,7 +145,9 @@ export class PublishConnection {
     }
     const payloadOffset = rtpPayloadOffset(packet);
     if (payloadOffset < 0) return;
-    this.#demultiplexer.find(packet, payloadOffset)?.onRtp(packet, payloadOffset, performance.now());
+    const now = performance.now();
+    this.#arrivals.onPacket(packet, payloadOffset, now);
+    this.#demultiplexer.find(packet, payloadOffset)?.onRtp(packet, payloadOffset, now);
   }
 
   #onRtcp(packet: Buffer): void {

@@ -11,6 +11,8 @@ import type { ReportBlock, SenderInfo } from '../../rtp/index.js';
 import { PublishedTrack } from '../../track.js';
 import type { AcceptedMedia } from '../sdp/publish-answer.js';
 import { KeyFrameRequests } from './key-frame-requests.js';
+import { LossRepair } from './loss-repair.js';
+import { restoreRetransmission } from './restore-retransmission.js';
 
 export interface UplinkOptions {
   readonly media: AcceptedMedia;
@@ -27,6 +29,7 @@ export class Uplink {
   readonly #keyFrames: KeyFrameRequests;
   #media: AcceptedMedia;
   #ssrc = -1;
+  #repair: LossRepair | undefined;
   #reception: ReceptionStatistics | undefined;
 
   constructor(options: UplinkOptions) {
@@ -71,14 +74,19 @@ export class Uplink {
 
   /** Takes an RTP packet that belongs to this m-line. */
   onRtp(packet: Buffer, payloadOffset: number, nowMs: number): void {
-    const payloadType = rtpPayloadType(packet);
-    const { codec, telephoneEvent } = this.#media;
-    const isEvent = payloadType === telephoneEvent?.payloadType;
-    if (!isEvent && payloadType !== codec.payloadType) return;
-    const payloadEnd = rtpPayloadEnd(packet, payloadOffset);
-    if (payloadEnd < 0) return;
-    this.#follow(rtpSsrc(packet)).onPacket(rtpSequence(packet), rtpTimestamp(packet), nowMs);
-    this.track.push(packet, payloadOffset, payloadEnd, isEvent);
+    const { codec, rtx, telephoneEvent } = this.#media;
+    switch (rtpPayloadType(packet)) {
+      case codec.payloadType:
+        this.#receive(packet, payloadOffset, nowMs, false);
+        return;
+      case telephoneEvent?.payloadType:
+        this.#receive(packet, payloadOffset, nowMs, true);
+        return;
+      case rtx?.payloadType:
+        this.#receiveRepeated(packet, payloadOffset, nowMs);
+        return;
+      default:
+    }
   }
 
   onSenderReport(info: SenderInfo, nowMs: number): void {
@@ -102,15 +110,42 @@ export class Uplink {
 
   close(): void {
     this.#keyFrames.stop();
+    this.#repair?.stop();
     this.track.end();
   }
 
+  #receive(packet: Buffer, payloadOffset: number, nowMs: number, telephoneEvent: boolean): void {
+    const payloadEnd = rtpPayloadEnd(packet, payloadOffset);
+    if (payloadEnd < 0) return;
+    const sequence = rtpSequence(packet);
+    this.#follow(rtpSsrc(packet)).onPacket(sequence, rtpTimestamp(packet), nowMs);
+    this.#repair?.onPacket(sequence, nowMs);
+    this.track.push(packet, payloadOffset, payloadEnd, telephoneEvent);
+  }
+
+  #receiveRepeated(packet: Buffer, payloadOffset: number, nowMs: number): void {
+    if (this.#ssrc < 0) return;
+    const { payloadType } = this.#media.codec;
+    const restored = restoreRetransmission(packet, payloadOffset, this.#ssrc, payloadType);
+    if (!restored) return;
+    // Not counted as received: receiver reports tell what the network did to the first try.
+    this.#repair?.onPacket(rtpSequence(restored), nowMs);
+    this.track.push(restored, payloadOffset, rtpPayloadEnd(restored, payloadOffset), false);
+  }
+
   #follow(ssrc: number): ReceptionStatistics {
-    if (this.#reception === undefined || ssrc !== this.#ssrc) {
-      this.#ssrc = ssrc;
-      this.#reception = new ReceptionStatistics(ssrc, this.#media.codec.clockRate);
-    }
+    if (this.#reception !== undefined && ssrc === this.#ssrc) return this.#reception;
+    const { codec } = this.#media;
+    this.#ssrc = ssrc;
+    this.#reception = new ReceptionStatistics(ssrc, codec.clockRate);
+    this.#repair?.stop();
+    this.#repair = codec.feedback.includes('nack') ? this.#newRepair(ssrc) : undefined;
     return this.#reception;
+  }
+
+  #newRepair(ssrc: number): LossRepair {
+    const { localSsrc, send } = this.#options;
+    return new LossRepair({ localSsrc, ssrc, send, onHopeless: () => this.#keyFrames.wish() });
   }
 
   #requestKeyFrame(): void {

@@ -1,0 +1,84 @@
+import { SequenceUnwrapper } from '../../rtp/index.js';
+
+/** Packets missing at a time; with more, only a key frame helps. */
+const MAX_MISSING = 300;
+const MAX_TRIES = 8;
+/** A packet counts as lost when it is this late: the network may have swapped it. */
+const REORDERING_MS = 10;
+const MIN_PAUSE_MS = 25;
+const MAX_PAUSE_MS = 300;
+
+interface Missing {
+  readonly sequence: number;
+  dueAt: number;
+  askedAt: number;
+  tries: number;
+}
+
+/** Knows which packets of one SSRC are missing and when to ask for them (again). */
+export class LostPackets {
+  readonly #unwrapper = new SequenceUnwrapper();
+  readonly #missing = new Map<number, Missing>();
+  #highest = -1;
+  /** Smoothed time from asking to receiving. */
+  #roundTripMs = 100;
+
+  get any(): boolean {
+    return this.#missing.size > 0;
+  }
+
+  /**
+   * Takes the sequence number of a packet that came, repeated ones included.
+   * @returns false when so much is lost that asking for it makes no sense: all is forgotten
+   */
+  onPacket(sequence: number, nowMs: number): boolean {
+    const extended = this.#unwrapper.unwrap(sequence);
+    if (this.#highest < 0 || extended <= this.#highest) {
+      this.#recovered(extended, nowMs);
+      if (this.#highest < 0) this.#highest = extended;
+      return true;
+    }
+    const gap = extended - this.#highest - 1;
+    const bearable = gap + this.#missing.size <= MAX_MISSING;
+    if (!bearable) this.#missing.clear();
+    else this.#miss(this.#highest + 1, extended, nowMs);
+    this.#highest = extended;
+    return bearable;
+  }
+
+  /** Sequence numbers to ask for now, ascending. */
+  due(nowMs: number): number[] {
+    const due: number[] = [];
+    for (const [extended, missing] of this.#missing) {
+      if (missing.dueAt > nowMs) continue;
+      if (missing.tries >= MAX_TRIES) {
+        this.#missing.delete(extended);
+        continue;
+      }
+      missing.tries += 1;
+      missing.askedAt = nowMs;
+      missing.dueAt = nowMs + Math.min(MAX_PAUSE_MS, Math.max(MIN_PAUSE_MS, 1.5 * this.#roundTripMs));
+      due.push(missing.sequence);
+    }
+    return due;
+  }
+
+  #miss(from: number, to: number, nowMs: number): void {
+    for (let extended = from; extended < to; extended += 1) {
+      this.#missing.set(extended, {
+        sequence: extended & 0xffff,
+        dueAt: nowMs + REORDERING_MS,
+        askedAt: 0,
+        tries: 0,
+      });
+    }
+  }
+
+  #recovered(extended: number, nowMs: number): void {
+    const missing = this.#missing.get(extended);
+    if (!missing) return;
+    this.#missing.delete(extended);
+    // After a second try it is unknown which of the two was answered.
+    if (missing.tries === 1) this.#roundTripMs += (nowMs - missing.askedAt - this.#roundTripMs) / 8;
+  }
+}
