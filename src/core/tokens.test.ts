@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import jwt from 'jsonwebtoken';
+import { describe, expect, it } from 'vitest';
+import { PatchbayError } from './errors.js';
+import { ACCOUNT, FakeClock, TOKEN_SECRET } from './testing/index.js';
+import { Tokens } from './tokens.js';
+import type { Participant } from './types.js';
+
+const clock = new FakeClock();
+const tokens = new Tokens(TOKEN_SECRET, clock);
+const participant: Participant = {
+  id: '0190163d-8694-739b-aea5-966c26f8ad91',
+  accountId: ACCOUNT,
+  publishPermissions: [],
+  deviceApiVersion: 'V3',
+  subscriptions: {},
+  createdAt: clock.now(),
+  expiresAt: clock.now() + 9 * 3_600_000,
+};
+
+function codeOf(token: string, options = { ignoreExpiry: false }): string {
+  try {
+    tokens.verify(token, options);
+  } catch (error) {
+    if (error instanceof PatchbayError) return error.code;
+    throw error;
+  }
+  return 'none';
+}
+
+function signed(claims: object, secret = TOKEN_SECRET): string {
+  return jwt.sign(claims, secret, { algorithm: 'HS256' });
+}
+
+describe('a participant token', () => {
+  it('says who it is for, in few enough characters for a SIP transfer', () => {
+    const token = tokens.issue(participant);
+    const [header, payload] = token.split('.').map((part) => Buffer.from(part, 'base64url').toString());
+    expect(header).toBe('{"alg":"HS256"}');
+    expect(JSON.parse(payload!)).toEqual({
+      a: ACCOUNT,
+      p: participant.id,
+      v: 'V3',
+      exp: participant.expiresAt / 1_000,
+    });
+    expect(token.length).toBeLessThanOrEqual(186);
+    expect(tokens.verify(token, { ignoreExpiry: false })).toEqual({
+      accountId: ACCOUNT,
+      participantId: participant.id,
+    });
+  });
+
+  it('is good until the participant expires, or for longer where that is not asked', () => {
+    const later = new FakeClock();
+    const then = new Tokens(TOKEN_SECRET, later);
+    const token = then.issue(participant);
+    later.advance(9 * 3_600_000 - 1_000);
+    expect(then.verify(token, { ignoreExpiry: false }).participantId).toBe(participant.id);
+    later.advance(1_000);
+    expect(() => then.verify(token, { ignoreExpiry: false })).toThrow('expired');
+    expect(then.verify(token, { ignoreExpiry: true }).participantId).toBe(participant.id);
+  });
+
+  it('is refused when signed by another, not at all, or by another algorithm', () => {
+    const claims = { a: ACCOUNT, p: participant.id, exp: participant.expiresAt / 1_000 };
+    expect(codeOf(signed(claims, 'another secret of more than thirty-two bytes'))).toBe(
+      'PATCHBAY_TOKEN_INVALID',
+    );
+    expect(codeOf(jwt.sign(claims, '', { algorithm: 'none' }))).toBe('PATCHBAY_TOKEN_INVALID');
+    expect(codeOf(jwt.sign(claims, TOKEN_SECRET, { algorithm: 'HS512' }))).toBe('PATCHBAY_TOKEN_INVALID');
+    expect(codeOf(signed(claims))).toBe('none');
+  });
+
+  it('is refused without its claims, whoever signed it', () => {
+    const exp = participant.expiresAt / 1_000;
+    for (const claims of [
+      { a: ACCOUNT, exp },
+      { p: 'x', exp },
+      { a: 1, p: 'x', exp },
+      { a: 'a', p: 'x' },
+    ]) {
+      expect(codeOf(signed(claims))).toBe('PATCHBAY_TOKEN_INVALID');
+    }
+  });
+
+  it('is refused whatever nonsense it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (nonsense) => {
+        expect(codeOf(nonsense)).toBe('PATCHBAY_TOKEN_INVALID');
+      }),
+    );
+    expect(codeOf('x'.repeat(1_000_000))).toBe('PATCHBAY_TOKEN_INVALID');
+  });
+
+  it('is refused when any character of it is another, and is never repeated in the refusal', () => {
+    const token = tokens.issue(participant);
+    fc.assert(
+      fc.property(fc.nat(token.length - 2), fc.constantFrom('A', 'b', '9', '-'), (at, character) => {
+        fc.pre(token[at] !== character);
+        const changed = token.slice(0, at) + character + token.slice(at + 1);
+        expect(() => tokens.verify(changed, { ignoreExpiry: false })).toThrow(
+          'The participant token is not valid here.',
+        );
+      }),
+    );
+  });
+});
+
+it('a secret of fewer than 32 bytes is refused', () => {
+  expect(() => new Tokens('short', clock)).toThrow(RangeError);
+});
