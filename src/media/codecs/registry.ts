@@ -1,9 +1,10 @@
 import type { AudioCodec } from './codec.js';
 import { PCMA, PCMU } from './g711.js';
+import { G722 } from './g722.js';
 import { OPUS } from './opus.js';
 
 /** All audio codecs that can be decoded into a mix and encoded for a phone. */
-export const AUDIO_CODECS: readonly AudioCodec[] = [OPUS, PCMU, PCMA];
+export const AUDIO_CODECS: readonly AudioCodec[] = [OPUS, G722, PCMU, PCMA];
 
 /** Finds a codec by its SDP encoding name (case does not matter) and clock rate. */
 export function findAudioCodec(name: string, clockRate: number): AudioCodec | undefined {
