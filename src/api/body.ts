@@ -9,9 +9,13 @@ import type { Api } from './instance.js';
 export function acceptBodies(api: Api): void {
   const parseJson = api.getDefaultJsonParser('error', 'error');
   api.removeAllContentTypeParsers();
-  api.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else void parseJson(request, body, done);
+  api.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, text, done) => {
+    if (text === '') done(null, undefined);
+    else {
+      void parseJson(request, text, (error, json) => {
+        done(error, text.includes('null') ? withoutNulls(json) : json);
+      });
+    }
   });
   api.addContentTypeParser<string>('*', { parseAs: 'string' }, (_request, body, done) => {
     if (body === '') done(null, undefined);
@@ -20,7 +24,7 @@ export function acceptBodies(api: Api): void {
 }
 
 /** The same JSON without properties that are null: some clients send them for what they leave out. */
-export function withoutNulls(json: unknown): unknown {
+function withoutNulls(json: unknown): unknown {
   if (Array.isArray(json)) return json.map(withoutNulls);
   if (typeof json !== 'object' || json === null) return json;
   return Object.fromEntries(

@@ -19,6 +19,11 @@ export function limitRate(api: Api, { requests, windowMs = 1000 }: RateLimit): v
     max: requests,
     timeWindow: windowMs,
     keyGenerator: accountOf,
+    addHeadersOnExceeding: {
+      'x-ratelimit-limit': false,
+      'x-ratelimit-remaining': false,
+      'x-ratelimit-reset': false,
+    },
     errorResponseBuilder: (_request, { after }) =>
       new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', `Too many requests; come back in ${after}.`),
   });

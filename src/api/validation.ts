@@ -1,7 +1,6 @@
 import { Ajv, type ErrorObject, type Options } from 'ajv';
 import addKeywords from 'ajv-keywords';
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
-import { withoutNulls } from './body.js';
 
 /**
  * Makes the validators of requests. Bodies are taken as they are typed; in queries, which are all text,
@@ -15,10 +14,8 @@ export function requestValidators(components: readonly object[]): FastifySchemaC
     const validate = bodies.compile(schema);
     return (body: unknown) => {
       if (body === undefined || body === null) return { value: undefined };
-      const value = withoutNulls(body);
-      return validate(value)
-        ? { value }
-        : { error: (validate.errors ?? []) as FastifySchemaValidationError[] };
+      if (validate(body)) return { value: body };
+      return { error: (validate.errors ?? []) as FastifySchemaValidationError[] };
     };
   };
 }
