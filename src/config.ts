@@ -48,6 +48,13 @@ const cidrs = makeValidator<readonly string[]>((text) =>
   }),
 );
 
+const headerNames = makeValidator<readonly string[]>((text) =>
+  parts(text).map((name) => {
+    if (!/^[\w.!%*+`'~-]+$/.test(name)) throw new EnvError(`not a SIP header name: ${name}`);
+    return name;
+  }),
+);
+
 const portRange = makeValidator<readonly [number, number]>((text) => {
   const match = /^(\d+)-(\d+)$/.exec(text);
   const range = [Number(match?.[1]), Number(match?.[2])] as const;
@@ -96,6 +103,11 @@ const SPEC = {
   }),
   PATCHBAY_DRAIN_SECONDS: num({ default: 30 }),
   PATCHBAY_MEDIA_TIMEOUT: num({ default: 30 }),
+  PATCHBAY_TOKEN_HEADERS: headerNames({ default: ['X-Participant-Token'] }),
+  PATCHBAY_SIP_TRUST: cidrs({ default: [] }),
+  PATCHBAY_SIP_TRANSFERS: str({ default: 'refuse', choices: ['refuse', 'accept'] }),
+  PATCHBAY_SESSION_EXPIRES: num({ default: 1800 }),
+  PATCHBAY_MAX_CALL_SECONDS: num({ default: 0 }),
 };
 
 type Environment = Record<string, string | undefined>;
@@ -135,5 +147,12 @@ export function readConfig(environment: Environment) {
     logLevel: env.PATCHBAY_LOG_LEVEL,
     drainMs: env.PATCHBAY_DRAIN_SECONDS * 1000,
     mediaTimeoutMs: env.PATCHBAY_MEDIA_TIMEOUT * 1000,
+    phone: {
+      tokenHeaders: env.PATCHBAY_TOKEN_HEADERS,
+      trustedPeers: env.PATCHBAY_SIP_TRUST,
+      acceptTransfers: env.PATCHBAY_SIP_TRANSFERS === 'accept',
+      sessionExpiresS: env.PATCHBAY_SESSION_EXPIRES,
+      maxCallMs: env.PATCHBAY_MAX_CALL_SECONDS * 1000,
+    },
   };
 }

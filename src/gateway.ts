@@ -100,7 +100,13 @@ async function startPhones(config: Config, log: Logger, teardown: Teardown, { co
     ? { admin: config.drachtio[0], address: {} }
     : await startEmbeddedSip(config, log, teardown);
   const srf = new Srf();
-  const phones = createPhoneApp({ srf, gate: core, media, log: log.child({ part: 'phone' }) });
+  const phones = createPhoneApp({
+    srf,
+    gate: core,
+    media,
+    log: log.child({ part: 'phone' }),
+    ...config.phone,
+  });
   await srf.connect(sip.admin);
   teardown.add('drachtio connection', () => srf.disconnect());
   teardown.add('phones', () => phones.stop());

@@ -11,9 +11,13 @@ const MAX_LENGTH = 128;
 /** A network, from CIDR notation. */
 export type Network = ReturnType<typeof ipaddr.parseCIDR>;
 
-/** @throws Error when a text is no CIDR */
+/** @throws Error when a text is neither CIDR nor address */
 export function networksOf(cidrs: readonly string[]): Network[] {
-  return cidrs.map((cidr) => ipaddr.parseCIDR(cidr));
+  return cidrs.map((cidr) => ipaddr.parseCIDR(cidr.includes('/') ? cidr : hostNetwork(cidr)));
+}
+
+function hostNetwork(address: string): string {
+  return `${address}/${ipaddr.parse(address).kind() === 'ipv4' ? 32 : 128}`;
 }
 
 /** Whether an address lies in one of the networks; IPv4 inside IPv6 counts as IPv4. */

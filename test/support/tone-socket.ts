@@ -13,6 +13,9 @@ const PACKET_SAMPLES = (PHONE_RATE * PACKET_MS) / 1000;
 /** How much of the latest audio is looked at for a tone. */
 const WINDOW_MS = 200;
 
+/** Two seconds of audio are kept. */
+const KEPT_PACKETS = 100;
+
 /** A tone counts as heard above this level (dB of full scale), and as gone below the other. */
 const HEARD_DB = -35;
 const GONE_DB = -50;
@@ -111,9 +114,18 @@ export class ToneSocket {
   /** Level of a tone in the latest 200 ms of what came, in dB of full scale. */
   level(frequency: number): number {
     const since = performance.now() - WINDOW_MS;
-    this.#heard = this.#heard.filter(({ at }) => at >= since);
-    const samples = Int16Array.from(this.#heard.flatMap((heard) => [...heard.samples]));
+    const latest = this.#heard.filter(({ at }) => at >= since);
+    const samples = Int16Array.from(latest.flatMap((heard) => [...heard.samples]));
     return samples.length < PACKET_SAMPLES * 5 ? -Infinity : toneLevel(samples, frequency, PHONE_RATE);
+  }
+
+  /** Of the packets that came since a time (`performance.now()`), how many have the tone and how many do not. */
+  packetsSince(since: number, frequency: number): { with: number; without: number } {
+    const levels = this.#heard
+      .filter(({ at }) => at >= since)
+      .map(({ samples }) => toneLevel(samples, frequency, PHONE_RATE));
+    const having = levels.filter((level) => level > HEARD_DB).length;
+    return { with: having, without: levels.length - having };
   }
 
   /** Waits until a tone is heard. */
@@ -176,7 +188,7 @@ export class ToneSocket {
     else if (payloadType === PCMU || payloadType === PCMA) {
       const decode = payloadType === PCMU ? muLawDecode : aLawDecode;
       this.#heard.push({ at: performance.now(), samples: Int16Array.from(payload, decode) });
-      if (this.#heard.length > 100) this.#heard.shift();
+      if (this.#heard.length > KEPT_PACKETS) this.#heard.shift();
     }
   }
 
