@@ -63,6 +63,14 @@ export class TestBrowser {
     return page;
   }
 
+  /** Closes all pages, so that the next test has the machine to itself. */
+  async closePages(): Promise<void> {
+    const pages = await this.#browser.pages();
+    // A browser without any page may end.
+    await this.#browser.newPage();
+    await Promise.all(pages.map((page) => page.close()));
+  }
+
   get pid(): number | undefined {
     return this.#browser.process()?.pid;
   }

@@ -17,6 +17,21 @@ export interface NewTestParticipant {
   callbackUrl?: string;
 }
 
+interface TestStream {
+  readonly streamId: string;
+  readonly alias?: string;
+  readonly mediaTypes: readonly string[];
+}
+
+/** A connected device as REST shows it. */
+export interface TestDevice {
+  readonly id: string;
+  readonly kind: 'browser' | 'phone';
+  readonly externalId: string;
+  readonly streams: readonly TestStream[];
+  readonly delivery: readonly (TestStream & { readonly participantId: string })[];
+}
+
 /** The development account that a gateway has when none is configured. */
 export const DEVELOPMENT_ACCOUNT = { id: '9900000', user: 'patchbay', password: 'patchbay' };
 
@@ -65,6 +80,15 @@ export class Rest {
 
   async leave(sessionId: string, participantId: string): Promise<void> {
     await this.request('DELETE', `/sessions/${sessionId}/participants/${participantId}`);
+  }
+
+  /** The participant's connected device; throws when there is none. */
+  async device(participantId: string): Promise<TestDevice> {
+    return (await this.request('GET', `/participants/${participantId}/device`)) as TestDevice;
+  }
+
+  async disconnectDevice(participantId: string): Promise<void> {
+    await this.request('DELETE', `/participants/${participantId}/device`);
   }
 
   async deleteSession(sessionId: string): Promise<void> {

@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
+import type { NewTestParticipant, SubscriptionsBody, TestParticipant } from '../support/rest.js';
+import { useStage } from '../support/stage.js';
+
+const stage = useStage();
+
+describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: ClientVersion) => {
+  /** A page of a new member of a session. */
+  async function join(
+    session: string,
+    options: NewTestParticipant & { subscriptions?: SubscriptionsBody } = {},
+  ): Promise<{ who: TestParticipant; page: ClientPage }> {
+    const who = await stage.rest.member(session, options);
+    const { wsUrl: gatewayUrl } = stage.gateway;
+    return { who, page: await stage.chrome.openClient({ client, gatewayUrl, token: who.token }) };
+  }
+
+  it('carries audio and video with participant and alias, each way', async () => {
+    const session = await stage.rest.session();
+    const [one, two] = [await join(session), await join(session)];
+    const published = await one.page.publishTone(440, { alias: 'camera', video: true });
+    expect(published.mediaTypes).toEqual(['AUDIO', 'VIDEO']);
+    await two.page.publishTone(880);
+
+    const received = await two.page.receives({ participantId: one.who.id });
+    expect(received).toMatchObject({ alias: 'camera', mediaTypes: ['AUDIO', 'VIDEO'] });
+    expect([...received.kinds].sort()).toEqual(['audio', 'video']);
+    await two.page.hears(440, { participantId: one.who.id });
+    await two.page.seesFrames(received.streamId, 10);
+    await one.page.hears(880, { participantId: two.who.id });
+    // Nobody is sent what is their own.
+    expect(await one.page.streams()).toHaveLength(1);
+  });
+
+  it('keeps several streams of one page apart, and drops and publishes them one by one', async () => {
+    const session = await stage.rest.session();
+    const [one, two] = [await join(session), await join(session)];
+    const camera = await one.page.publishTone(500, { alias: 'camera' });
+    await one.page.publishTone(1_500, { alias: 'screen', video: true });
+    await two.page.hears(500, { alias: 'camera' });
+    await two.page.hears(1_500, { alias: 'screen' });
+    const delivered = (await stage.rest.device(two.who.id)).delivery.map((stream) => stream.alias);
+    expect(delivered.sort()).toEqual(['camera', 'screen']);
+
+    await one.page.unpublish(camera.streamId);
+    await two.page.loses({ alias: 'camera' });
+    await two.page.hears(1_500, { alias: 'screen' });
+    // On the m-line that has become free.
+    await one.page.publishTone(700, { alias: 'camera' });
+    await two.page.hears(700, { alias: 'camera' });
+    await two.page.hears(1_500, { alias: 'screen' });
+
+    await one.page.unpublish();
+    await two.page.loses();
+    const kinds = (await two.page.events()).map(({ type }) => type);
+    expect(kinds.filter((type) => type === 'available')).toHaveLength(3);
+    expect(kinds.filter((type) => type === 'unavailable')).toHaveLength(3);
+    expect((await stage.rest.device(one.who.id)).streams).toEqual([]);
+  });
+
+  it('grants a participant with AUDIO alone no video', async () => {
+    const session = await stage.rest.session();
+    const one = await join(session, { publishPermissions: ['AUDIO'] });
+    const two = await join(session);
+    const both = await one.page.publishTone(440, { video: true });
+    expect(both.mediaTypes).toEqual(['AUDIO']);
+    const pictures = await one.page.publish({ video: true, alias: 'pictures' });
+    expect(pictures.mediaTypes).toEqual([]);
+    await two.page.hears(440, { participantId: one.who.id });
+    expect(await two.page.streams()).toMatchObject([{ mediaTypes: ['AUDIO'], kinds: ['audio'] }]);
+    expect((await stage.rest.device(one.who.id)).streams).toMatchObject([{ mediaTypes: ['AUDIO'] }]);
+  });
+
+  it('follows subscriptions on all three levels while they change', async () => {
+    const session = await stage.rest.session();
+    const one = await join(session, { subscriptions: {} });
+    const two = await join(session, { subscriptions: {} });
+    const three = await join(session, { subscriptions: {} });
+    await one.page.publishTone(400, { alias: 'a' });
+    await one.page.publishTone(900, { alias: 'b' });
+    await two.page.publishTone(1_400, { alias: 'a' });
+    const subscribe = (body: SubscriptionsBody): Promise<void> =>
+      stage.rest.subscribe(session, three.who.id, body);
+
+    await subscribe({ sessionId: session });
+    for (const hz of [400, 900, 1_400]) await three.page.hears(hz);
+
+    await subscribe({ participants: [{ participantId: one.who.id }] });
+    await three.page.loses({ participantId: two.who.id });
+    for (const hz of [400, 900]) await three.page.hears(hz);
+
+    await subscribe({ participants: [{ participantId: one.who.id, streamAliases: ['b'] }] });
+    await three.page.loses({ alias: 'a' });
+    await three.page.hears(900, { alias: 'b' });
+
+    // An alias that is not there yet.
+    const later = [{ participantId: two.who.id, streamAliases: ['later'] }];
+    await subscribe({ participants: later });
+    await three.page.loses();
+    await two.page.publishTone(1_900, { alias: 'later' });
+    await three.page.hears(1_900, { participantId: two.who.id, alias: 'later' });
+
+    await subscribe({});
+    await three.page.loses();
+    expect((await stage.rest.device(three.who.id)).delivery).toEqual([]);
+  });
+
+  it('follows a participant that is moved to another session', async () => {
+    const [first, second] = [await stage.rest.session(), await stage.rest.session()];
+    const mover = await join(first);
+    const stays = await join(first);
+    const waits = await join(second);
+    await mover.page.publishTone(600);
+    await stays.page.hears(600);
+    await stage.rest.leave(first, mover.who.id);
+    await stays.page.loses();
+    await stage.rest.join(second, mover.who.id, { sessionId: second });
+    await waits.page.hears(600, { participantId: mover.who.id });
+    await waits.page.publishTone(1_200);
+    await mover.page.hears(1_200, { participantId: waits.who.id });
+  });
+
+  it('carries an alias that begins with a tilde', async () => {
+    const session = await stage.rest.session();
+    const [one, two] = [await join(session), await join(session)];
+    await one.page.publishTone(440, { alias: '~tilde' });
+    await two.page.receives({ alias: '~tilde' });
+    expect((await stage.rest.device(one.who.id)).streams).toMatchObject([{ alias: '~tilde' }]);
+  });
+});
