@@ -184,7 +184,7 @@ export class ClientPage {
         return patchbayTest[name]!(...values);
       },
       method,
-      args,
+      args.filter((arg) => arg !== undefined),
     );
     return result as Results[M];
   }
