@@ -162,7 +162,7 @@ export class ClientPage {
 
   /** Closes the page as a user closes a tab, unload handlers included. */
   async close(): Promise<void> {
-    await this.#page.close({ runBeforeUnload: false });
+    await this.#page.close({ runBeforeUnload: true });
   }
 
   async #heard(hz: number, choice: StreamChoice): Promise<readonly ToneLevel[]> {
