@@ -106,7 +106,7 @@ function readSection(media: MediaDescription): Section {
     rejected,
     type: kind,
     protocol: media.protocol,
-    payloads: media.payloads ?? '0',
+    payloads: text(media.payloads) || '0',
   };
 }
 
@@ -153,7 +153,7 @@ const STATIC_FORMATS: ReadonlyMap<number, Pick<TrackCodec, 'name' | 'clockRate'>
 function readFormats(media: MediaDescription): Format[] {
   const maps = new Map(media.rtp.map((rtp) => [rtp.payload, rtp]));
   const fmtps = new Map(media.fmtp.map(({ payload, config }) => [payload, config]));
-  const payloadTypes = (media.payloads ?? '').split(' ').map(Number);
+  const payloadTypes = text(media.payloads).split(' ').map(Number);
   return payloadTypes.flatMap((payloadType) => {
     if (!(payloadType >= 0 && payloadType <= 127)) return [];
     const map = maps.get(payloadType);
