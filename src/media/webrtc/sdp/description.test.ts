@@ -12,7 +12,7 @@ it('reads m-lines with a single format, which the SDP library gives as a number'
       'a=inactive',
       'a=ice-ufrag:1234',
       'a=ice-pwd:1234567890123456789012',
-      'a=fingerprint:sha-256 AA:BB',
+      `a=fingerprint:sha-256 ${Array<string>(32).fill('AB').join(':')}`,
       'a=setup:passive',
       'a=rtpmap:111 opus/48000/2',
       'm=application 0 UDP/DTLS/SCTP 5000',
