@@ -101,6 +101,11 @@ export interface MediaEvents {
    * each time that it happens, since they may come back.
    */
   mediaLost: [event: { deviceId: string; cause: 'transport' | 'timeout' }];
+  /**
+   * The way to a phone changed, though nobody asked: it is to be offered what {@link MediaPlane.updatePhone} returns
+   * without an offer, and its answer to be given to {@link MediaPlane.answerPhone}.
+   */
+  renegotiate: [event: { deviceId: string }];
 }
 
 /** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */

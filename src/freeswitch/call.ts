@@ -1,0 +1,259 @@
+import { EventEmitter } from 'node:events';
+import type { Logger } from 'pino';
+import type { PhoneDescription } from '../media/types.js';
+import type { PhoneMedia } from '../phone/index.js';
+import type { FreeswitchConnection } from './connection.js';
+import type { Leg } from './leg.js';
+import {
+  directionOf,
+  firstCodec,
+  hasTelephoneEvent,
+  Origin,
+  plainAudioOnly,
+  preferring,
+  usesDtls,
+  withAddress,
+  withDirection,
+} from './sdp.js';
+import type { FreeswitchServer } from './server.js';
+
+export interface BridgedCallOptions {
+  readonly deviceId: string;
+  /** The media plane that FreeSWITCH bridges the phone to. */
+  readonly plane: PhoneMedia;
+  /** Address of the plane's RTP on the private network; absent: as the plane's SDP says. */
+  readonly rtpHost?: string;
+  readonly log: Logger;
+}
+
+interface BridgedCallEvents {
+  /** A leg ended without our doing. */
+  ended: [cause: 'transport' | 'timeout'];
+  /** Legs are lost because their FreeSWITCH is. */
+  orphaned: [];
+}
+
+/** FreeSWITCH's name for a leg that got no RTP for its `rtp-timeout-sec`. */
+const MEDIA_TIMEOUT = 'MEDIA_TIMEOUT';
+const SHUTDOWN = 'SYSTEM_SHUTDOWN';
+
+/**
+ * One phone in a FreeSWITCH: a leg that answers the phone, a leg to the media plane's RTP, and the bridge between.
+ * Only the way is FreeSWITCH's: streams, mix, DTMF and time-out stay the media plane's, and pass through unchanged.
+ */
+export class BridgedCall extends EventEmitter<BridgedCallEvents> {
+  readonly deviceId: string;
+  readonly #options: BridgedCallOptions;
+  readonly #origin = new Origin();
+  #server: FreeswitchServer;
+  #phoneLeg: Promise<Leg> | undefined;
+  #mediaLeg: Promise<Leg> | undefined;
+  /** What the phone said last. */
+  #phoneSdp: string | undefined;
+  /** What the phone was told last. */
+  #toldSdp = '';
+  /** The plane's offer, while it waits for the phone's codec. */
+  #planeOffer: string | undefined;
+  /** What the plane knows of the phone. */
+  #inner: PhoneDescription | undefined;
+  #closed = false;
+
+  private constructor(server: FreeswitchServer, options: BridgedCallOptions) {
+    super();
+    this.deviceId = options.deviceId;
+    this.#server = server;
+    this.#options = options;
+  }
+
+  /**
+   * Answers a phone's offer in FreeSWITCH or (without one) makes an offer to it, and bridges it to the plane.
+   * @throws what FreeSWITCH, drachtio-srf and the plane throw; nothing is left open then
+   */
+  static async open(
+    server: FreeswitchServer,
+    sdpOffer: string | undefined,
+    options: BridgedCallOptions,
+  ): Promise<BridgedCall> {
+    const call = new BridgedCall(server, options);
+    try {
+      const { sdp } = await options.plane.openPhone({ deviceId: options.deviceId });
+      call.#phoneSdp = sdpOffer;
+      await call.#openLegs(sdp);
+      return call;
+    } catch (error) {
+      await call.close();
+      throw error;
+    }
+  }
+
+  get server(): FreeswitchServer {
+    return this.#server;
+  }
+
+  /** The phone's last SDP, for those who can serve it without FreeSWITCH. */
+  get phoneSdp(): string | undefined {
+    return this.#phoneSdp;
+  }
+
+  describe(): PhoneDescription {
+    return { held: false, ...this.#inner, sdp: this.#toldSdp };
+  }
+
+  /** The phone's answer to an offer of ours. */
+  async answer(sdpAnswer: string): Promise<PhoneDescription> {
+    this.#phoneSdp = sdpAnswer;
+    const phoneLeg = await this.#present(this.#phoneLeg);
+    await phoneLeg.modify(sdpAnswer);
+    if (this.#planeOffer === undefined) {
+      await this.#passOn();
+    } else {
+      await this.#openMediaLeg(this.#connection(), this.#planeOffer);
+      this.#planeOffer = undefined;
+      this.#bridge();
+    }
+    return this.describe();
+  }
+
+  /** A new offer of the phone; without one, what it was told last is the offer. */
+  async update(sdpOffer?: string): Promise<PhoneDescription> {
+    const phoneLeg = await this.#present(this.#phoneLeg);
+    if (sdpOffer === undefined) {
+      this.#toldSdp = this.#origin.next(this.#toldSdp);
+      return this.describe();
+    }
+    this.#toldSdp = this.#origin.next(await phoneLeg.modify(sdpOffer));
+    this.#phoneSdp = sdpOffer;
+    await this.#passOn();
+    return this.describe();
+  }
+
+  /** Whether {@link moveTo} can work: keys of a DTLS handshake are bound to the FreeSWITCH that made it. */
+  get movable(): boolean {
+    return this.#phoneSdp !== undefined && !usesDtls(this.#phoneSdp);
+  }
+
+  /** Does it all again on another FreeSWITCH; the phone is to be offered {@link describe} then. */
+  async moveTo(server: FreeswitchServer): Promise<void> {
+    this.#leaveLegs();
+    this.#server = server;
+    const { sdp } = await this.#options.plane.updatePhone(this.deviceId);
+    await this.#openLegs(sdp);
+  }
+
+  /** Gives up the legs, of a FreeSWITCH that is gone, and leaves the plane's device open. */
+  release(): void {
+    this.#closed = true;
+    this.#leaveLegs();
+  }
+
+  /** Ends the legs and the plane's device. Resolves when nothing is left. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.removeAllListeners();
+    const ends = [this.#phoneLeg, this.#mediaLeg].map((leg) => this.#hangUp(leg));
+    await Promise.all([...ends, this.#options.plane.close(this.deviceId)]);
+  }
+
+  async #openLegs(planeOffer: string): Promise<void> {
+    this.#server.reserve();
+    const connection = this.#connection();
+    if (this.#phoneSdp === undefined) {
+      this.#planeOffer = planeOffer;
+      this.#phoneLeg = this.#watched(connection.offeringLeg());
+      this.#toldSdp = this.#origin.next(plainAudioOnly((await this.#phoneLeg).sdp));
+      return;
+    }
+    const { answer, leg } = connection.phoneLeg(this.#phoneSdp);
+    this.#phoneLeg = this.#watched(leg);
+    const [told] = await Promise.all([answer, this.#openMediaLeg(connection, planeOffer)]);
+    this.#toldSdp = this.#origin.next(told);
+    this.#bridge();
+  }
+
+  async #openMediaLeg(connection: FreeswitchConnection, planeOffer: string): Promise<void> {
+    // FreeSWITCH takes the first codec that it has: the phone's, so that it need not transcode.
+    const offer = preferring(planeOffer, this.#phoneSdp && firstCodec(this.#phoneSdp));
+    const { rtpHost } = this.#options;
+    this.#mediaLeg = this.#watched(
+      connection.mediaLeg(rtpHost === undefined ? offer : withAddress(offer, rtpHost)),
+    );
+    const leg = await this.#mediaLeg;
+    const description = withAddress(leg.sdp, leg.mediaIp);
+    this.#inner = await this.#options.plane.answerPhone(this.deviceId, this.#asPhone(description));
+  }
+
+  /** Tells the plane which way the phone wants media, in the words of the leg that the plane knows. */
+  async #passOn(): Promise<void> {
+    const leg = await this.#present(this.#mediaLeg);
+    const description = withAddress(leg.sdp, leg.mediaIp);
+    this.#inner = await this.#options.plane.updatePhone(this.deviceId, this.#asPhone(description));
+  }
+
+  #asPhone(mediaLegSdp: string): string {
+    return this.#phoneSdp === undefined
+      ? mediaLegSdp
+      : withDirection(mediaLegSdp, directionOf(this.#phoneSdp));
+  }
+
+  /** Goes on behind the answer to the phone: encrypted media are up only after that. */
+  #bridge(): void {
+    const connection = this.#connection();
+    const bridged = Promise.all([this.#phoneLeg, this.#mediaLeg]).then(async ([phoneLeg, mediaLeg]) => {
+      if (!phoneLeg || !mediaLeg) return;
+      if (this.#phoneSdp !== undefined && !hasTelephoneEvent(this.#phoneSdp)) phoneLeg.useInbandDtmf();
+      await connection.bridge(phoneLeg, mediaLeg);
+    });
+    bridged.catch((error: unknown) => {
+      if (this.#closed || connection !== this.#server.connection) return;
+      this.#options.log.warn({ err: error }, 'FreeSWITCH could not bridge the phone.');
+      this.emit('ended', 'transport');
+    });
+  }
+
+  #watched(leg: Promise<Leg>): Promise<Leg> {
+    leg.then(
+      (ready) => ready.once('ended', (cause) => void this.#onLegEnded(cause)),
+      () => undefined,
+    );
+    return leg;
+  }
+
+  async #onLegEnded(cause: string | undefined): Promise<void> {
+    if (this.#closed) return;
+    if (cause === SHUTDOWN) {
+      this.emit('orphaned');
+      return;
+    }
+    // Without a cause, the leg's connection broke; when all of FreeSWITCH is gone, that is the server's to tell.
+    if (cause === undefined && !(await this.#server.check())) return;
+    this.#options.log.info({ cause }, 'FreeSWITCH ended a leg.');
+    this.emit('ended', cause === MEDIA_TIMEOUT ? 'timeout' : 'transport');
+  }
+
+  async #hangUp(leg: Promise<Leg> | undefined): Promise<void> {
+    // A leg that could not be opened needs no ending.
+    const ready = await leg?.catch(() => undefined);
+    await ready?.hangUp();
+  }
+
+  #leaveLegs(): void {
+    for (const leg of [this.#phoneLeg, this.#mediaLeg]) {
+      leg?.then(
+        (ready) => ready.abandon(),
+        () => undefined,
+      );
+    }
+  }
+
+  #connection(): FreeswitchConnection {
+    const { connection } = this.#server;
+    if (!connection) throw new Error(`FreeSWITCH ${this.#server.address} is down.`);
+    return connection;
+  }
+
+  #present(leg: Promise<Leg> | undefined): Promise<Leg> {
+    if (!leg) throw new Error('The call has no legs.');
+    return leg;
+  }
+}

@@ -1,0 +1,50 @@
+import type Srf from 'drachtio-srf';
+import type { Logger } from 'pino';
+import type { PhoneMedia } from '../phone/index.js';
+import { FreeswitchMedia } from './media.js';
+import { FreeswitchPool } from './pool.js';
+import type { FreeswitchStatus } from './server.js';
+import { FreeswitchServer } from './server.js';
+
+export interface FreeswitchOptions {
+  /** Places the calls to FreeSWITCH; connected by the caller. */
+  readonly srf: Srf;
+  /** The media plane that the phones are bridged to. */
+  readonly plane: PhoneMedia;
+  /** Event sockets. */
+  readonly servers: readonly { readonly host: string; readonly port: number; readonly secret: string }[];
+  /** The same over restarts of this gateway, different from every other gateway's: letters, digits and hyphens. */
+  readonly gatewayId: string;
+  /** Address that the plane receives RTP on, when its SDP names another (a public one). */
+  readonly rtpHost?: string;
+  /** Without a healthy FreeSWITCH, phones go straight to the media plane instead of being refused with 503. */
+  readonly fallbackToDirect: boolean;
+  readonly log: Logger;
+}
+
+/** Phones by way of FreeSWITCH. */
+export interface Freeswitch {
+  /** What takes the media plane's place for `phone/`. */
+  readonly media: PhoneMedia;
+  status(): FreeswitchStatus[];
+  /** Disconnects from all; calls must be over. */
+  stop(): void;
+}
+
+/** Connects to the pool. Resolves when each FreeSWITCH was tried once; those that are down are tried on. */
+export async function startFreeswitch(options: FreeswitchOptions): Promise<Freeswitch> {
+  const { srf, gatewayId, log, servers } = options;
+  const all = servers.map((server) => new FreeswitchServer({ ...server, srf, gatewayId, log }));
+  const pool = new FreeswitchPool(all);
+  const media = new FreeswitchMedia(pool, options);
+  for (const server of all) server.on('down', () => media.lost(server));
+  await pool.start();
+  return {
+    media,
+    status: () => pool.status(),
+    stop: () => {
+      media.stop();
+      pool.stop();
+    },
+  };
+}

@@ -1,0 +1,69 @@
+/** The parts of drachtio-fsmrf and its FreeSWITCH client that are used here; neither ships types. */
+
+declare module 'drachtio-fsmrf' {
+  import type { EventEmitter } from 'node:events';
+  import type { Server, Socket } from 'node:net';
+
+  interface Dialog {
+    readonly remote: { readonly sdp: string };
+    readonly local: { readonly contact: string };
+    on(event: 'destroy', listener: () => void): void;
+    request(
+      options: { method: 'INVITE'; body: string; headers: Record<string, string> },
+      callback: (error: unknown, response?: { status: number; reason: string; body?: string }) => void,
+    ): void;
+    destroy(): Promise<unknown>;
+  }
+
+  interface Endpoint extends EventEmitter<{ destroy: [end?: { reason?: string }] }> {
+    readonly uuid: string;
+    readonly dialog: Dialog;
+    readonly local: { readonly sdp: string; readonly mediaIp: string };
+    execute(application: string, argument: string, done: () => void): void;
+  }
+
+  interface LegOptions {
+    remoteSdp?: string;
+    headers?: Record<string, string>;
+  }
+
+  interface MediaServer extends EventEmitter<{ end: [] }> {
+    readonly conn: { readonly socket: Socket | null };
+    /** Listens for the connections that FreeSWITCH makes back; drachtio-fsmrf has no other way to it. */
+    readonly _server: { readonly server: Server };
+    api(command: string): Promise<string>;
+    createEndpoint(options: LegOptions): Promise<Endpoint>;
+    connectCaller(request: object, response: object, options: LegOptions): Promise<{ endpoint: Endpoint }>;
+    disconnect(): void;
+  }
+
+  class Mrf {
+    constructor(srf: object);
+    connect(options: {
+      address: string;
+      port: number;
+      secret: string;
+      listenAddress: string;
+      profile: string;
+    }): Promise<MediaServer>;
+  }
+
+  export default Mrf;
+  export type { Dialog, Endpoint, MediaServer };
+}
+
+declare module 'drachtio-modesl' {
+  import type { Socket } from 'node:net';
+
+  interface Connection {
+    readonly socket: Socket | null;
+    on(event: string, listener: (detail: unknown) => void): void;
+    api(command: string, done: (reply: { getBody(): string }) => void): void;
+    disconnect(): void;
+  }
+
+  const modesl: {
+    Connection: new (host: string, port: number, secret: string, ready: () => void) => Connection;
+  };
+  export default modesl;
+}

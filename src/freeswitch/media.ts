@@ -1,0 +1,154 @@
+import { EventEmitter } from 'node:events';
+import type { Logger } from 'pino';
+import type { MediaEvents, OpenPhoneOptions, PhoneDescription } from '../media/types.js';
+import type { PhoneMedia } from '../phone/index.js';
+import { BridgedCall } from './call.js';
+import { asPatchbayError, isPhonesFault, noServer } from './failure.js';
+import type { FreeswitchPool } from './pool.js';
+import type { FreeswitchServer } from './server.js';
+
+export interface FreeswitchMediaOptions {
+  readonly plane: PhoneMedia;
+  readonly rtpHost?: string;
+  /** Without a healthy FreeSWITCH, phones go straight to the media plane. */
+  readonly fallbackToDirect: boolean;
+  readonly log: Logger;
+}
+
+/**
+ * Media of phones by way of FreeSWITCH. To those who drive it, it is the phones' part of the media plane; a phone
+ * that is served without FreeSWITCH is simply passed through.
+ */
+export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneMedia {
+  readonly #options: FreeswitchMediaOptions;
+  readonly #pool: FreeswitchPool;
+  readonly #calls = new Map<string, BridgedCall>();
+
+  constructor(pool: FreeswitchPool, options: FreeswitchMediaOptions) {
+    super();
+    this.#pool = pool;
+    this.#options = options;
+    options.plane.on('dtmf', this.#onDtmf);
+    options.plane.on('streams', this.#onStreams);
+    options.plane.on('mediaLost', this.#onMediaLost);
+    options.plane.on('renegotiate', this.#onRenegotiate);
+  }
+
+  get bridgedCalls(): number {
+    return this.#calls.size;
+  }
+
+  /** @throws PatchbayError OVERLOADED, NO_COMMON_CODEC; what the plane throws */
+  async openPhone({ deviceId, sdpOffer }: OpenPhoneOptions): Promise<PhoneDescription> {
+    let lastError: unknown;
+    for (const server of this.#pool.candidates()) {
+      try {
+        return await this.#open(server, deviceId, sdpOffer);
+      } catch (error) {
+        if (isPhonesFault(error) || server.connection) throw asPatchbayError(error);
+        lastError = error;
+      }
+    }
+    if (!this.#options.fallbackToDirect) throw noServer(lastError);
+    this.#options.log.warn({ deviceId }, 'No FreeSWITCH is healthy: the phone is served directly.');
+    return this.#options.plane.openPhone({ deviceId, ...(sdpOffer !== undefined && { sdpOffer }) });
+  }
+
+  async answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
+    const call = this.#calls.get(deviceId);
+    if (!call) return this.#options.plane.answerPhone(deviceId, sdpAnswer);
+    return this.#translated(call.answer(sdpAnswer));
+  }
+
+  async updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
+    const call = this.#calls.get(deviceId);
+    if (!call) return this.#options.plane.updatePhone(deviceId, sdpOffer);
+    return this.#translated(call.update(sdpOffer));
+  }
+
+  setDelivery(...args: Parameters<PhoneMedia['setDelivery']>): Promise<void> {
+    return this.#options.plane.setDelivery(...args);
+  }
+
+  async close(deviceId: string): Promise<void> {
+    const call = this.#calls.get(deviceId);
+    this.#calls.delete(deviceId);
+    await (call ? call.close() : this.#options.plane.close(deviceId));
+  }
+
+  /** All calls of a FreeSWITCH that is gone: on to another, or ended. */
+  lost(server: FreeswitchServer): void {
+    for (const call of this.#calls.values()) {
+      if (call.server === server) void this.#rescue(call);
+    }
+  }
+
+  stop(): void {
+    const { plane } = this.#options;
+    plane.off('dtmf', this.#onDtmf);
+    plane.off('streams', this.#onStreams);
+    plane.off('mediaLost', this.#onMediaLost);
+    plane.off('renegotiate', this.#onRenegotiate);
+  }
+
+  async #open(server: FreeswitchServer, deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
+    const { plane, rtpHost, log } = this.#options;
+    const call = await BridgedCall.open(server, sdpOffer, {
+      deviceId,
+      plane,
+      ...(rtpHost !== undefined && { rtpHost }),
+      log: log.child({ deviceId }),
+    });
+    this.#calls.set(deviceId, call);
+    call.on('ended', (cause) => this.emit('mediaLost', { deviceId, cause }));
+    call.on('orphaned', () => void this.#rescue(call));
+    return call.describe();
+  }
+
+  async #rescue(call: BridgedCall): Promise<void> {
+    const { deviceId } = call;
+    const log = this.#options.log.child({ deviceId });
+    try {
+      await this.#move(call);
+      log.info({ freeswitch: call.server.address }, 'The phone moves on, its FreeSWITCH is lost.');
+      this.emit('renegotiate', { deviceId });
+    } catch (error) {
+      log.warn({ err: error }, 'The phone is lost with its FreeSWITCH.');
+      this.emit('mediaLost', { deviceId, cause: 'transport' });
+    }
+  }
+
+  async #move(call: BridgedCall): Promise<void> {
+    if (!call.movable) throw new Error('The phone’s media cannot be moved.');
+    const [server] = this.#pool.candidates(call.server);
+    if (server) return call.moveTo(server);
+    if (!this.#options.fallbackToDirect) throw noServer();
+    call.release();
+    this.#calls.delete(call.deviceId);
+    await this.#options.plane.updatePhone(call.deviceId, call.phoneSdp);
+  }
+
+  async #translated(change: Promise<PhoneDescription>): Promise<PhoneDescription> {
+    try {
+      return await change;
+    } catch (error) {
+      throw asPatchbayError(error);
+    }
+  }
+
+  readonly #onDtmf = (event: MediaEvents['dtmf'][0]): void => {
+    this.emit('dtmf', event);
+  };
+
+  readonly #onStreams = (event: MediaEvents['streams'][0]): void => {
+    this.emit('streams', event);
+  };
+
+  readonly #onMediaLost = (event: MediaEvents['mediaLost'][0]): void => {
+    this.emit('mediaLost', event);
+  };
+
+  readonly #onRenegotiate = (event: MediaEvents['renegotiate'][0]): void => {
+    this.emit('renegotiate', event);
+  };
+}

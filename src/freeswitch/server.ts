@@ -1,0 +1,152 @@
+import { EventEmitter } from 'node:events';
+import type { FreeswitchConnection, ConnectionOptions } from './connection.js';
+import { connectFreeswitch } from './connection.js';
+import { parseStatus } from './status.js';
+
+const FIRST_DELAY_MS = 250;
+const LAST_DELAY_MS = 10_000;
+const PING_EVERY_MS = 5000;
+
+/** How a FreeSWITCH is, for those who look. */
+export interface FreeswitchStatus {
+  /** `host:port` of its event socket. */
+  readonly address: string;
+  readonly healthy: boolean;
+  /** Channels in use, those of others included, as a share of what it allows: 0 to 1. */
+  readonly load: number;
+  /** Times that its connection was lost. */
+  readonly losses: number;
+}
+
+interface ServerEvents {
+  up: [];
+  /** Its legs are lost with it. */
+  down: [];
+}
+
+/** One FreeSWITCH of the pool: connected, watched, and connected again with growing pauses for as long as it takes. */
+export class FreeswitchServer extends EventEmitter<ServerEvents> {
+  readonly address: string;
+  readonly #options: ConnectionOptions;
+  #connection: FreeswitchConnection | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #delayMs = FIRST_DELAY_MS;
+  #lastTrouble: string | undefined;
+  #losses = 0;
+  #stopped = false;
+  /** As of the last ping. */
+  #channels = 0;
+  #maxChannels = 0;
+  /** Opened since the last ping. */
+  #opened = 0;
+
+  constructor(options: ConnectionOptions) {
+    super();
+    this.address = `${options.host}:${options.port}`;
+    this.#options = { ...options, log: options.log.child({ freeswitch: this.address }) };
+  }
+
+  /** Absent while it is down. */
+  get connection(): FreeswitchConnection | undefined {
+    return this.#connection;
+  }
+
+  status(): FreeswitchStatus {
+    const channels = this.#channels + this.#opened;
+    const load = this.#maxChannels === 0 ? 0 : channels / this.#maxChannels;
+    return { address: this.address, healthy: this.#connection !== undefined, load, losses: this.#losses };
+  }
+
+  /** Counts a call's two legs into the load, before FreeSWITCH tells of them. */
+  reserve(): void {
+    this.#opened += 2;
+  }
+
+  /** Connects, and goes on trying. Resolves after the first try, whether it worked or not. */
+  async start(): Promise<void> {
+    await this.#connect();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  /** Looks at once whether it still answers; `down` follows when not. */
+  async check(): Promise<boolean> {
+    const connection = this.#connection;
+    if (!connection) return false;
+    try {
+      const status = parseStatus(await connection.api('status'));
+      this.#channels = status.channels;
+      this.#maxChannels = status.maxChannels;
+      this.#opened = 0;
+      return true;
+    } catch (error) {
+      if (this.#connection === connection) this.#lost(String(error));
+      return false;
+    }
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      const connection = await connectFreeswitch(this.#options);
+      await this.#adopt(connection);
+    } catch (error) {
+      this.#complain(error);
+      this.#retry();
+    }
+  }
+
+  async #adopt(connection: FreeswitchConnection): Promise<void> {
+    if (this.#stopped) {
+      connection.close();
+      return;
+    }
+    await connection.hangUpLeftovers();
+    this.#connection = connection;
+    connection.once('lost', () => this.#lost('The connection was closed.'));
+    if (!(await this.check())) return;
+    this.#delayMs = FIRST_DELAY_MS;
+    this.#lastTrouble = undefined;
+    this.#options.log.info('FreeSWITCH is up.');
+    this.#schedulePing();
+    this.emit('up');
+  }
+
+  #lost(why: string): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+    this.#losses += 1;
+    if (this.#stopped) return;
+    this.#options.log.warn({ why }, 'FreeSWITCH is down.');
+    this.emit('down');
+    this.#retry();
+  }
+
+  #schedulePing(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      void this.check().then((alive) => {
+        if (alive && !this.#stopped) this.#schedulePing();
+      });
+    }, PING_EVERY_MS);
+  }
+
+  #retry(): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#connect(), this.#delayMs);
+    this.#delayMs = Math.min(this.#delayMs * 2, LAST_DELAY_MS);
+  }
+
+  /** Once for each kind of trouble, not for each try. */
+  #complain(error: unknown): void {
+    const trouble = error instanceof Error ? error.message : String(error);
+    if (trouble === this.#lastTrouble || this.#stopped) return;
+    this.#lastTrouble = trouble;
+    this.#options.log.warn({ trouble }, 'FreeSWITCH cannot be used; trying on.');
+  }
+}
