@@ -1,11 +1,16 @@
-// Installs the project's npm packages when they are missing or older than the lock file.
+// Installs the project's npm packages when they are missing or not those of the lock file.
 import { execFileSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
+
+const STAMP = 'node_modules/.installed-lock';
 
 export function installPackages() {
-  const installed = 'node_modules/.package-lock.json';
-  const fresh = existsSync(installed) && statSync(installed).mtimeMs >= statSync('package-lock.json').mtimeMs;
-  if (fresh) return;
+  // A linked folder belongs to another checkout: emptying it would break that one.
+  if (existsSync('node_modules') && lstatSync('node_modules').isSymbolicLink()) return;
+  const lock = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
+  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === lock) return;
   console.error('Installing packages ...');
   execFileSync('npm', ['ci', '--include=dev', '--no-progress', '--loglevel=error'], { stdio: 'inherit' });
+  writeFileSync(STAMP, lock);
 }
