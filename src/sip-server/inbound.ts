@@ -71,15 +71,15 @@ export class Inbound {
     this.#transactions.receiveRequest(request, essentials, flow);
   }
 
-  /** A stateless answer, for what cannot have a transaction. Without a Via there is nowhere to send it. */
+  /** A stateless answer, for what cannot have a transaction. One without a readable Via goes back where it came from. */
   #refuse(request: SipRequest, status: number, why: string, flow: Flow): void {
+    if (request.method === 'ACK' || !request.headers.has('via')) return;
     const via = topVia(request.headers.all('via'));
-    if (!via || request.method === 'ACK') return;
     markSource(request, flow);
     const reason = why.replace(/[^ -~]/g, '?');
     const headers = [['Warning', `399 patchbay "${reason.replace(/["\\]/g, '')}"`]] as const;
     this.#sender.sendMessage(
-      replyFlow(flow, via, this.#sender)(),
+      via ? replyFlow(flow, via, this.#sender)() : flow,
       buildResponse(request, status, { toTag: newTag(), headers }),
     );
   }

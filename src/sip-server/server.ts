@@ -104,9 +104,9 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
 }
 
 function commandsOf(agent: UserAgent): AppCommands {
-  const { server, client } = agent;
+  const { answers, client } = agent;
   return {
-    respond: (...args) => server.respond(...args),
+    respond: (...args) => answers.respond(...args),
     requestInside: (...args) => client.requestInside(...args),
     requestOutside: (...args) => client.requestOutside(...args),
     cancel: (...args) => client.cancel(...args),

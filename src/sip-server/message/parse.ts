@@ -89,6 +89,10 @@ function readStartLine(text: string): { line: StartLine; fault: Head['fault'] } 
     const line: StartLine = { kind: 'response', status: Number(status[1]), reason: status[2] ?? '' };
     return { line, fault: undefined };
   }
+  if (/^SIP\/2\.0 /i.test(text)) {
+    const line: StartLine = { kind: 'response', status: 0, reason: '' };
+    return { line, fault: { status: 400, why: 'malformed status line' } };
+  }
   const request = REQUEST_LINE.exec(text);
   if (request && isToken(request[1]!)) {
     const line: StartLine = { kind: 'request', method: request[1]!, uri: request[2]! };
@@ -107,7 +111,8 @@ function addHeader(headers: Headers, line: string): string | undefined {
   if (!isToken(name)) return 'malformed header line';
   if (headers.count >= MAX_HEADER_FIELDS) return 'too many headers';
   const value = line.slice(colon + 1).trim();
-  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) return `control character in ${name}`;
+  // Other control characters may stand escaped in quoted strings (RFC 4475 section 3.1.1.2).
+  if (/[\r\n]/.test(value)) return `line break in ${name}`;
   headers.add(name, value);
   return undefined;
 }

@@ -20,10 +20,11 @@ export function buildResponse(request: SipRequest, status: number, parts: Respon
     // Section 12.1.1: the answer to a request that makes a dialog carries the whole route back.
     for (const route of request.headers.all('record-route')) headers.add('Record-Route', route);
   }
-  headers.add('From', request.headers.get('from') ?? '');
-  headers.add('To', taggedTo(request.headers.get('to') ?? '', status === 100 ? undefined : parts.toTag));
-  headers.add('Call-ID', request.headers.get('call-id') ?? '');
-  headers.add('CSeq', request.headers.get('cseq') ?? '');
+  for (const name of ['From', 'To', 'Call-ID', 'CSeq']) {
+    const value = request.headers.get(name.toLowerCase());
+    // A request that is refused for lacking one of them is answered without it.
+    if (value !== undefined) headers.add(name, name === 'To' ? taggedTo(value, status, parts.toTag) : value);
+  }
   const timestamp = request.headers.get('timestamp');
   if (status === 100 && timestamp !== undefined) headers.add('Timestamp', timestamp);
   for (const [name, value] of parts.headers ?? []) headers.add(name, value);
@@ -31,7 +32,7 @@ export function buildResponse(request: SipRequest, status: number, parts: Respon
   return { kind: 'response', status, reason, headers, body: parts.body ?? NO_BODY };
 }
 
-function taggedTo(to: string, tag: string | undefined): string {
-  if (tag === undefined || parseNameAddr(to)?.params.has('tag') === true) return to;
+function taggedTo(to: string, status: number, tag: string | undefined): string {
+  if (tag === undefined || status === 100 || parseNameAddr(to)?.params.has('tag') === true) return to;
   return `${to};tag=${tag}`;
 }

@@ -30,6 +30,8 @@ export interface ServerTransaction {
   receive(request: SipRequest): void;
   /** Ends at once, without another message. */
   terminate(): void;
+  /** Calls back once when it is over. */
+  onEnd(listener: () => void): void;
 }
 
 /** INVITE server transaction (RFC 3261 section 17.2.1 with the Accepted state of RFC 6026). */
@@ -42,6 +44,7 @@ export class InviteServerTransaction implements ServerTransaction {
   readonly #timers = new Timers<'G' | 'H' | 'I' | 'L'>();
   #state: InviteState = 'proceeding';
   #last: { bytes: Buffer; response: SipResponse } | undefined;
+  #onEnd: (() => void) | undefined;
 
   constructor(
     request: SipRequest,
@@ -93,6 +96,11 @@ export class InviteServerTransaction implements ServerTransaction {
     this.#state = 'terminated';
     this.#timers.clearAll();
     this.#host.ended();
+    this.#onEnd?.();
+  }
+
+  onEnd(listener: () => void): void {
+    this.#onEnd = listener;
   }
 
   #complete(): void {
@@ -134,6 +142,7 @@ export class OtherServerTransaction implements ServerTransaction {
   readonly #timers = new Timers<'J' | 'unanswered'>();
   #state: OtherState = 'trying';
   #last: { bytes: Buffer; response: SipResponse } | undefined;
+  #onEnd: (() => void) | undefined;
 
   constructor(
     request: SipRequest,
@@ -183,5 +192,10 @@ export class OtherServerTransaction implements ServerTransaction {
     this.#state = 'terminated';
     this.#timers.clearAll();
     this.#host.ended();
+    this.#onEnd?.();
+  }
+
+  onEnd(listener: () => void): void {
+    this.#onEnd = listener;
   }
 }

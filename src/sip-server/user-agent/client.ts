@@ -7,25 +7,27 @@ import { readCSeq } from '../message/essentials.js';
 import { Headers } from '../message/headers.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { parseNameAddr } from '../message/name-addr.js';
-import { buildResponse } from '../message/respond.js';
 import { parseSipUri } from '../message/uri.js';
-import type { ClientFailure } from '../transaction/client-transaction.js';
 import { newTag } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import { appHeaders, contentType, ownContact, replaceLocalhost } from './compose.js';
 import { endDialog, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
 import { findDialogFlow, findFlow } from './hops.js';
+import { inPlaceOf } from './in-place.js';
 import { OutgoingInvite } from './outgoing-invite.js';
-import { network } from './server.js';
+import { network, sentTo } from './meta.js';
+import type { Sessions } from './sessions.js';
 
 /** The user agent client: sends what applications ask for and brings them the answers (RFC 3261 section 8.1). */
 export class UserAgentClient {
   readonly #context: UserAgentContext;
+  readonly #sessions: Sessions;
   /** INVITEs and SUBSCRIBEs outside dialogs, by transaction id. */
   readonly #invites = new Map<string, OutgoingInvite>();
 
-  constructor(context: UserAgentContext) {
+  constructor(context: UserAgentContext, sessions: Sessions) {
     this.#context = context;
+    this.#sessions = sessions;
   }
 
   /** A request that starts something new. `route` overrides where it is sent, not what it is for. */
@@ -80,7 +82,7 @@ export class UserAgentClient {
       app.send(outcomeFrame(messageId, false, `unable to cancel unknown transaction id: ${transactionId}`));
       return;
     }
-    const meta = { ...network(invite.flow), source: 'application' as const };
+    const meta = sentTo(invite.flow);
     app.send(sentFrame(messageId, sent, meta, randomUUID()));
   }
 
@@ -94,7 +96,7 @@ export class UserAgentClient {
       if (flow instanceof Error) return;
       const ignore = (): void => undefined;
       this.#context.transactions.send(bye, flow, { response: ignore, failed: ignore });
-      const meta = { ...network(flow), source: 'application' as const };
+      const meta = sentTo(flow);
       record?.app.send(sipFrame(bye, meta, 'unsolicited', dialog.id));
       reportCdr(this.#context, 'cdr:stop', 'application', bye, 'system-initiated-termination');
     });
@@ -106,6 +108,7 @@ export class UserAgentClient {
     if (makesDialog) {
       const invite = new OutgoingInvite(this.#context, id, app, request, flow, {
         hangUp: (dialog, why) => this.hangUp(dialog, why),
+        answered: (record, response) => this.#sessions.settledAsClient(record, request, response),
         ended: () => void this.#invites.delete(id),
       });
       this.#invites.set(id, invite);
@@ -117,7 +120,7 @@ export class UserAgentClient {
       });
     }
     if (request.method === 'INVITE') reportCdr(this.#context, 'cdr:attempt', 'application', request);
-    app.send(sentFrame(messageId, request, { ...network(flow), source: 'application' }, id));
+    app.send(sentFrame(messageId, request, sentTo(flow), id));
   }
 
   #sendInside(app: App, messageId: string, record: DialogRecord, message: AppMessage): void {
@@ -134,12 +137,14 @@ export class UserAgentClient {
         request.headers.add('Contact', dialog.localContact === '' ? ownContact(flow) : dialog.localContact);
       }
       if (message.method === 'INVITE' && message.body.length > 0) dialog.localSdp = message.body;
+      this.#sessions.offer(record, request);
+      if (request.method === 'INVITE') record.inviting = true;
       const id = randomUUID();
       this.#context.transactions.send(request, flow, {
         response: (response) => this.#answeredInside(record, request, response, flow, id),
         failed: (failure) => this.#answeredInside(record, request, inPlaceOf(request, failure), flow, id),
       });
-      app.send(sentFrame(messageId, request, { ...network(flow), source: 'application' }, id));
+      app.send(sentFrame(messageId, request, sentTo(flow), id));
       if (request.method === 'BYE') {
         record.answer?.stop();
         reportCdr(this.#context, 'cdr:stop', 'application', request, 'normal-release');
@@ -156,6 +161,7 @@ export class UserAgentClient {
   ): void {
     const { dialog, ack } = record;
     const { status } = response;
+    if (request.method === 'INVITE' && status >= 200) record.inviting = false;
     if (request.method === 'INVITE' && status >= 200 && status < 300) {
       const sequence = sequenceOf(request);
       if (ack?.sequence === sequence) {
@@ -165,6 +171,7 @@ export class UserAgentClient {
     }
     if (status >= 200 && status < 300 && (request.method === 'INVITE' || request.method === 'UPDATE')) {
       dialog.refreshTarget(response);
+      this.#sessions.settledAsClient(record, request, response);
     }
     record.app.send(sipFrame(response, network(flow), id, dialog.id));
     if (request.method === 'BYE' && status >= 200 && status !== 401 && status !== 407) {
@@ -184,15 +191,10 @@ export class UserAgentClient {
       addAppHeaders(ack.headers, message, flow);
       this.#context.transactions.sendAlone(ack, flow);
       record.ack = { sequence, request: ack, flow };
-      app.send(sentFrame(messageId, ack, { ...network(flow), source: 'application' }, randomUUID()));
+      app.send(sentFrame(messageId, ack, sentTo(flow), randomUUID()));
       if (record.hangUpAfterAck) this.hangUp(dialog, 'ACK-BYE due to cancel race condition');
     });
   }
-}
-
-/** The response that stands for none (RFC 3261 section 8.1.3.1). */
-export function inPlaceOf(request: SipRequest, failure: ClientFailure): SipResponse {
-  return buildResponse(request, failure === 'timeout' ? 408 : 503, { toTag: newTag() });
 }
 
 function sequenceOf(request: SipRequest): number {

@@ -5,6 +5,7 @@ import type { SipCounters } from '../counters.js';
 import type { AcknowledgedAnswer } from '../dialog/acknowledged-answer.js';
 import type { Dialog } from '../dialog/dialog.js';
 import type { Dialogs } from '../dialog/dialogs.js';
+import type { SessionTimer } from '../dialog/session-timer.js';
 import type { SipLog } from '../log.js';
 import type { SipMessage, SipRequest } from '../message/message.js';
 import type { Transactions } from '../transaction/transactions.js';
@@ -20,6 +21,11 @@ export interface DialogRecord {
   answer: AcknowledgedAnswer | undefined;
   /** The ACK that we sent last, to be repeated when its 2xx is. */
   ack: { readonly sequence: number; readonly request: SipRequest; readonly flow: Flow } | undefined;
+  session: SessionTimer | undefined;
+  /** Whether a re-INVITE of ours is under way. */
+  inviting: boolean;
+  /** Whether the peer's Allow lists UPDATE. */
+  peerAllowsUpdate: boolean;
   /** An INVITE of ours was cancelled, so that its 2xx is acknowledged and then hung up. */
   hangUpAfterAck: boolean;
 }
@@ -47,9 +53,31 @@ export function reportCdr(
   context.routes.pick(kind)?.send(cdrFrame(kind, source, detail, message));
 }
 
+/** A new dialog's record. */
+export function recordOf(dialog: Dialog, app: App): DialogRecord {
+  return {
+    dialog,
+    app,
+    answer: undefined,
+    ack: undefined,
+    session: undefined,
+    inviting: false,
+    peerAllowsUpdate: false,
+    hangUpAfterAck: false,
+  };
+}
+
+/** Notes what a message of the peer's says that it takes. */
+export function noteAllow(record: DialogRecord, message: SipMessage): void {
+  const allow = message.headers.all('allow').join(',');
+  if (allow !== '') record.peerAllowsUpdate = /\bUPDATE\b/.test(allow);
+}
+
 /** Forgets a dialog and all that belongs to it. */
 export function endDialog(context: UserAgentContext, dialog: Dialog): void {
-  context.records.get(dialog.id)?.answer?.stop();
+  const record = context.records.get(dialog.id);
+  record?.answer?.stop();
+  record?.session?.stop();
   context.records.delete(dialog.id);
   context.dialogs.remove(dialog);
 }

@@ -8,12 +8,21 @@ import { parseNameAddr } from '../message/name-addr.js';
 import { topVia } from '../message/via.js';
 import { InviteClientTransaction, type ClientTransaction } from '../transaction/client-transaction.js';
 import type { Flow } from '../transport/flow.js';
-import { inPlaceOf } from './client.js';
-import { endDialog, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
-import { network } from './server.js';
+import { inPlaceOf } from './in-place.js';
+import {
+  endDialog,
+  noteAllow,
+  recordOf,
+  reportCdr,
+  type DialogRecord,
+  type UserAgentContext,
+} from './context.js';
+import { network } from './meta.js';
 
 export interface OutgoingInviteHost {
   hangUp(dialog: Dialog, why: string): void;
+  /** A first 2xx came and made this dialog. */
+  answered(record: DialogRecord, response: SipResponse): void;
   ended(): void;
 }
 
@@ -113,6 +122,8 @@ export class OutgoingInvite {
     record.hangUpAfterAck = this.#cancel !== undefined && this.#request.method === 'INVITE';
     for (const other of this.#dialogs.values()) if (other !== record) endDialog(this.#context, other.dialog);
     this.#host.ended();
+    noteAllow(record, response);
+    this.#host.answered(record, response);
     this.#tell(response, dialog.id);
     if (this.#request.method === 'INVITE') reportCdr(this.#context, 'cdr:start', 'network', response, 'uac');
   }
@@ -154,7 +165,7 @@ export class OutgoingInvite {
     const local = parseNameAddr(this.#request.headers.get('from') ?? '')?.params.get('tag') ?? '';
     const dialog = Dialog.asClient(id, this.#request, response, { local, remote: tag }, this.flow);
     dialog.localSdp = this.#request.body;
-    const record = { dialog, app: this.#app, answer: undefined, ack: undefined, hangUpAfterAck: false };
+    const record = recordOf(dialog, this.#app);
     this.#dialogs.set(tag, record);
     this.#context.dialogs.add(dialog);
     this.#context.records.set(id, record);

@@ -32,6 +32,9 @@ export function refusalOf(
   if (!METHODS.includes(method)) return buildResponse(request, 501, { toTag, headers: [allow] });
   if (overloaded) return buildResponse(request, 503, { toTag, headers: [['Retry-After', '10']] });
   if (method === 'OPTIONS') {
+    // Section 8.2.2.3: extensions that must be understood are not, when this server answers by itself.
+    const required = request.headers.all('require').join(', ');
+    if (required !== '') return buildResponse(request, 420, { toTag, headers: [['Unsupported', required]] });
     return buildResponse(request, 200, { toTag, headers: [allow, ['Accept', 'application/sdp']] });
   }
   if (method === 'BYE' || method === 'UPDATE' || method === 'PRACK') {

@@ -1,52 +1,45 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../apps/app.js';
-import type { AppMessage } from '../apps/app-message.js';
-import { outcomeFrame, sentFrame, sipFrame, type MessageMeta } from '../apps/wire.js';
-import { AcknowledgedAnswer } from '../dialog/acknowledged-answer.js';
-import { Dialog, dialogKey } from '../dialog/dialog.js';
+import { sipFrame } from '../apps/wire.js';
+import { dialogKey, type Dialog } from '../dialog/dialog.js';
+import { readRack } from '../dialog/reliable-provisionals.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
-import { parseNameAddr } from '../message/name-addr.js';
 import { buildResponse } from '../message/respond.js';
 import type { ServerTransaction } from '../transaction/server-transaction.js';
+import { Timers } from '../transaction/timing.js';
 import type { Flow } from '../transport/flow.js';
-import { appHeaders, contentType, ownContact } from './compose.js';
-import { endDialog, reportCdr, type UserAgentContext } from './context.js';
+import type { Answers } from './answers.js';
+import { endDialog, noteAllow, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
+import { network } from './meta.js';
+import type { PendingRequests } from './pending.js';
 import { refusalOf } from './refusals.js';
+import type { Sessions } from './sessions.js';
 
-/** A request that waits for an application's answer. */
-interface PendingRequest {
-  readonly id: string;
-  readonly transaction: ServerTransaction;
-  readonly app: App;
-  /** The dialog that it belongs to or, for an INVITE or SUBSCRIBE, makes. */
-  dialog: Dialog | undefined;
-  /** Whether it came inside a dialog. */
-  readonly inside: boolean;
-}
+/** How long an application may leave an INVITE without a final answer. */
+const MAX_RINGING_MS = 300_000;
 
-/** The user agent server: hands requests to applications and sends their answers (RFC 3261 section 8.2). */
+/** The user agent server: takes requests and hands them to applications (RFC 3261 sections 8.2, 12.2.2 and 13.3). */
 export class UserAgentServer {
   readonly #context: UserAgentContext;
-  readonly #pending = new Map<string, PendingRequest>();
-  readonly #byTransaction = new WeakMap<ServerTransaction, PendingRequest>();
-  readonly #hangUp: (dialog: Dialog, why: string) => void;
+  readonly #pending: PendingRequests;
+  readonly #answers: Answers;
+  readonly #sessions: Sessions;
 
-  /** `hangUp` ends a dialog by a BYE of this server's own. */
-  constructor(context: UserAgentContext, hangUp: (dialog: Dialog, why: string) => void) {
+  constructor(context: UserAgentContext, pending: PendingRequests, answers: Answers, sessions: Sessions) {
     this.#context = context;
-    this.#hangUp = hangUp;
-  }
-
-  get pendingCount(): number {
-    return this.#pending.size;
+    this.#pending = pending;
+    this.#answers = answers;
+    this.#sessions = sessions;
   }
 
   /** A request that no transaction knew. */
   request(transaction: ServerTransaction): void {
-    const { request, essentials } = transaction;
+    const { request, essentials, localTag } = transaction;
     if (request.method === 'INVITE') transaction.respond(buildResponse(request, 100));
-    if (essentials.toTag !== '' && request.method !== 'REGISTER') this.#requestInside(transaction);
+    const tooShort = this.#sessions.refusal(request, localTag);
+    if (tooShort) transaction.respond(tooShort);
+    else if (essentials.toTag !== '' && request.method !== 'REGISTER') this.#requestInside(transaction);
     else this.#requestOutside(transaction);
   }
 
@@ -58,197 +51,129 @@ export class UserAgentServer {
       return;
     }
     transaction.respond(buildResponse(request, 200, { toTag: invite.localTag }));
-    const pending = this.#byTransaction.get(invite);
+    const pending = this.#pending.of(invite);
     if (!pending || invite.finished) return;
     const toTag = pending.dialog?.localTag ?? invite.localTag;
     invite.respond(buildResponse(invite.request, 487, { toTag }));
     reportCdr(this.#context, 'cdr:stop', 'network', request, 'call-canceled');
     pending.app.send(sipFrame(request, network(transaction.flow), pending.id, ''));
-    this.#forget(pending);
+    this.#pending.remove(pending);
     if (pending.dialog && !pending.inside) endDialog(this.#context, pending.dialog);
   }
 
   /** The ACK for a 2xx. */
   ack(request: SipRequest, essentials: Essentials, flow: Flow): void {
-    const { dialogs, records, counters } = this.#context;
-    const dialog = dialogs.byKey(dialogKey(essentials.callId, essentials.toTag, essentials.fromTag));
-    const record = dialog && records.get(dialog.id);
-    if (!dialog || record?.answer?.sequence !== essentials.cseq.number) {
+    const record = this.#recordFor(essentials);
+    if (record?.answer?.sequence !== essentials.cseq.number) {
       // Late, repeated, or for a call that is gone: an ACK is never answered.
-      if (!dialog) counters.droppedStray++;
+      if (!record) this.#context.counters.droppedStray++;
       return;
     }
     this.#context.sender.prove(flow);
     record.answer.stop();
     record.answer = undefined;
-    dialog.flow = flow;
-    record.app.send(sipFrame(request, network(flow), randomUUID(), dialog.id));
-  }
-
-  /** An application answers a request. */
-  respond(app: App, messageId: string, transactionId: string, message: AppMessage): void {
-    const pending = this.#pending.get(transactionId);
-    if (!pending) {
-      const cancel = /CANCEL\s*$/.test(message.headers.get('cseq') ?? '');
-      const why = cancel
-        ? '200 OK to incoming CANCEL is automatically generated by the stack'
-        : 'Response not sent due to unknown transaction';
-      app.send(outcomeFrame(messageId, false, why));
-      return;
-    }
-    const { transaction, dialog: before } = pending;
-    if (makesDialog(pending) && message.status > 100) this.#makeDialog(pending, message);
-    const response = this.#compose(pending, message);
-    if (!transaction.respond(response)) {
-      app.send(outcomeFrame(messageId, false, 'a final response was sent already'));
-      return;
-    }
-    const meta = { ...network(transaction.flow), source: 'application' as const };
-    const dialogId = (pending.dialog ?? before)?.id ?? '';
-    app.send(sentFrame(messageId, response, meta, transactionId, dialogId));
-    if (response.status >= 200) this.#finish(pending, response);
+    record.dialog.flow = flow;
+    record.app.send(sipFrame(request, network(flow), randomUUID(), record.dialog.id));
   }
 
   /** An application is gone: what it owed is answered for it. */
   appClosed(app: App): void {
-    for (const pending of this.#pending.values()) {
-      if (pending.app !== app) continue;
-      const { transaction } = pending;
-      const toTag = pending.dialog?.localTag ?? transaction.localTag;
-      transaction.respond(buildResponse(transaction.request, 503, { toTag }));
-      this.#forget(pending);
-      if (pending.dialog && !pending.inside) endDialog(this.#context, pending.dialog);
-    }
+    for (const pending of this.#pending.ofApp(app)) this.#answers.refuse(pending, 503);
   }
 
   #requestOutside(transaction: ServerTransaction): void {
     const { request, flow, localTag } = transaction;
     const { routes, dialogs, counters } = this.#context;
+    const isInvite = request.method === 'INVITE';
     const app = routes.pick(request.method);
-    if (request.method === 'INVITE') reportCdr(this.#context, 'cdr:attempt', 'network', request);
-    if (request.method === 'INVITE' && dialogs.full) counters.droppedDialogs++;
-    if (!app || (request.method === 'INVITE' && dialogs.full)) {
-      const response = refusalOf(request, localTag, routes, app !== undefined);
+    const full = isInvite && dialogs.full;
+    if (isInvite) reportCdr(this.#context, 'cdr:attempt', 'network', request);
+    if (full) counters.droppedDialogs++;
+    if (!app || full) {
+      const response = refusalOf(request, localTag, routes, full);
       transaction.respond(response);
-      if (request.method === 'INVITE') {
-        reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
-      }
+      if (isInvite) reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
       return;
     }
-    const pending = this.#await(transaction, app, undefined);
-    app.send(sipFrame(request, { ...network(flow), receivedOn: flow.local }, pending.id, ''));
+    this.#hand(transaction, app, undefined, flow.local);
   }
 
   #requestInside(transaction: ServerTransaction): void {
     const { request, essentials, localTag, flow } = transaction;
-    const { dialogs, records } = this.#context;
-    const dialog = dialogs.byKey(dialogKey(essentials.callId, essentials.toTag, essentials.fromTag));
-    const record = dialog && records.get(dialog.id);
-    if (!dialog || !record?.app.connected) {
+    const record = this.#recordFor(essentials);
+    if (!record) {
       transaction.respond(buildResponse(request, 481, { toTag: localTag }));
-      if (dialog && request.method === 'BYE') endDialog(this.#context, dialog);
       return;
     }
-    if (!dialog.admits(essentials.cseq.number)) {
-      // Section 12.2.2: out of order.
-      transaction.respond(buildResponse(request, 500));
+    const { dialog } = record;
+    const refusal = this.#refusalInside(record, transaction);
+    if (refusal) {
+      transaction.respond(refusal);
       return;
     }
+    // The local tag is a secret that we gave to this peer alone.
+    this.#context.sender.prove(flow);
     dialog.flow = flow;
-    const pending = this.#await(transaction, record.app, dialog);
-    record.app.send(sipFrame(request, network(flow), pending.id, dialog.id));
+    noteAllow(record, request);
+    this.#hand(transaction, record.app, dialog);
     if (request.method !== 'BYE') return;
     reportCdr(this.#context, 'cdr:stop', 'network', request, 'normal-release');
     // The dialog is over whatever the application says to the BYE (section 15.1.2).
+    this.#endPendingOf(dialog, transaction);
     endDialog(this.#context, dialog);
   }
 
-  #await(transaction: ServerTransaction, app: App, dialog: Dialog | undefined): PendingRequest {
-    const pending = { id: randomUUID(), transaction, app, dialog, inside: dialog !== undefined };
-    this.#pending.set(pending.id, pending);
-    this.#byTransaction.set(transaction, pending);
-    return pending;
-  }
-
-  #makeDialog(pending: PendingRequest, message: AppMessage): void {
-    if (pending.dialog) return;
-    const { request, essentials, flow, localTag } = pending.transaction;
-    const tag = parseNameAddr(message.headers.get('to') ?? '')?.params.get('tag') ?? localTag;
-    const contact = message.headers.get('contact') ?? ownContact(flow);
-    const dialog = Dialog.asServer(randomUUID(), request, essentials, tag, flow, contact);
-    pending.dialog = dialog;
-    if (message.status >= 300) return;
-    this.#context.dialogs.add(dialog);
-    const record = { dialog, app: pending.app, answer: undefined, ack: undefined, hangUpAfterAck: false };
-    this.#context.records.set(dialog.id, record);
-  }
-
-  #compose(pending: PendingRequest, message: AppMessage): SipResponse {
-    const { transaction, dialog } = pending;
-    const { request, flow, localTag } = transaction;
-    const headers = appHeaders(message, flow);
-    const has = (key: string): boolean => message.headers.has(key);
-    const { status } = message;
-    const needsContact = request.method === 'INVITE' || request.method === 'SUBSCRIBE';
-    if (needsContact && status > 100 && status < 300 && !has('contact')) {
-      headers.push(['Contact', dialog?.localContact ?? ownContact(flow)]);
+  #refusalInside(record: DialogRecord, transaction: ServerTransaction): SipResponse | undefined {
+    const { request, essentials } = transaction;
+    const { dialog } = record;
+    // Section 12.2.2: out of order.
+    if (!dialog.admits(essentials.cseq.number)) return buildResponse(request, 500);
+    if (request.method === 'INVITE') {
+      // Section 14.2: one INVITE at a time, from either side.
+      if (record.inviting) return buildResponse(request, 491);
+      if (this.#pending.inviteOf(dialog)) {
+        return buildResponse(request, 500, { headers: [['Retry-After', '5']] });
+      }
     }
-    const type = contentType(message);
-    if (type !== undefined && !has('content-type')) headers.push(['Content-Type', type]);
-    const given = parseNameAddr(message.headers.get('to') ?? '')?.params.get('tag');
-    const toTag = dialog?.localTag ?? given ?? localTag;
-    return buildResponse(request, status, { reason: message.reason, toTag, headers, body: message.body });
+    if (request.method === 'PRACK' && !this.#takesPrack(dialog, request)) return buildResponse(request, 481);
+    return undefined;
   }
 
-  #finish(pending: PendingRequest, response: SipResponse): void {
-    const { transaction, dialog, inside } = pending;
-    const { request } = transaction;
-    this.#forget(pending);
-    const accepted = response.status < 300;
-    if (request.method === 'INVITE' && !inside) {
-      if (accepted) reportCdr(this.#context, 'cdr:start', 'application', response, 'uas');
-      else reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
+  #takesPrack(dialog: Dialog, request: SipRequest): boolean {
+    const rack = readRack(request.headers.get('rack') ?? '');
+    const reliable = this.#pending.inviteOf(dialog)?.reliable;
+    return rack !== undefined && reliable?.acknowledge(rack) === true;
+  }
+
+  #hand(
+    transaction: ServerTransaction,
+    app: App,
+    dialog: Dialog | undefined,
+    receivedOn?: Flow['local'],
+  ): void {
+    const pending = this.#pending.add(transaction, app, dialog);
+    const { request, flow } = transaction;
+    app.send(sipFrame(request, { ...network(flow), receivedOn }, pending.id, dialog?.id ?? ''));
+    if (request.method !== 'INVITE') return;
+    const timers = new Timers<'ringing'>();
+    timers.set('ringing', MAX_RINGING_MS, () => this.#answers.refuse(pending, 480));
+    pending.stopRinging = () => timers.clearAll();
+  }
+
+  /** A call that ends takes the requests with it that still wait in it (section 15.1.2). */
+  #endPendingOf(dialog: Dialog, except: ServerTransaction): void {
+    for (const pending of this.#pending.ofDialog(dialog)) {
+      const { transaction } = pending;
+      if (transaction === except) continue;
+      transaction.respond(buildResponse(transaction.request, 487, { toTag: dialog.localTag }));
+      this.#pending.remove(pending);
     }
-    if (!dialog) return;
-    if (!accepted) {
-      if (!inside) endDialog(this.#context, dialog);
-      return;
-    }
-    if (!inside) dialog.state = 'confirmed';
-    if (refreshesTarget(request.method)) dialog.refreshTarget(request);
-    if (request.method === 'INVITE') this.#awaitAck(dialog, transaction, response);
   }
 
-  #awaitAck(dialog: Dialog, transaction: ServerTransaction, response: SipResponse): void {
-    const record = this.#context.records.get(dialog.id);
-    if (!record) return;
-    if (response.body.length > 0) dialog.localSdp = response.body;
-    record.answer?.stop();
-    record.answer = new AcknowledgedAnswer(
-      transaction.essentials.cseq.number,
-      () => transaction.respond(response),
-      () => {
-        this.#context.log.warn({ callId: dialog.callId }, 'no ACK came for a 2xx');
-        this.#hangUp(dialog, 'ACK timeout');
-      },
-    );
+  /** The dialog of a message, with an application that is there to take it. */
+  #recordFor({ callId, toTag, fromTag }: Essentials): DialogRecord | undefined {
+    const dialog = this.#context.dialogs.byKey(dialogKey(callId, toTag, fromTag));
+    const record = dialog && this.#context.records.get(dialog.id);
+    return record?.app.connected === true ? record : undefined;
   }
-
-  #forget(pending: PendingRequest): void {
-    this.#pending.delete(pending.id);
-    this.#byTransaction.delete(pending.transaction);
-  }
-}
-
-/** How an application is told where a message came from. */
-export function network(flow: Flow): MessageMeta {
-  return { source: 'network', transport: flow.transport, remote: flow.remote };
-}
-
-function makesDialog({ transaction, inside }: PendingRequest): boolean {
-  return !inside && (transaction.request.method === 'INVITE' || transaction.request.method === 'SUBSCRIBE');
-}
-
-function refreshesTarget(method: string): boolean {
-  return method === 'INVITE' || method === 'UPDATE' || method === 'SUBSCRIBE' || method === 'NOTIFY';
 }

@@ -1,24 +1,33 @@
 import type { App } from '../apps/app.js';
+import type { Dialog } from '../dialog/dialog.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
 import type { ServerTransaction } from '../transaction/server-transaction.js';
 import { newTag, type TransactionUser } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
+import { Answers } from './answers.js';
 import { UserAgentClient } from './client.js';
 import { endDialog, type UserAgentContext } from './context.js';
+import { PendingRequests } from './pending.js';
 import { UserAgentServer } from './server.js';
+import { Sessions } from './sessions.js';
 
 /** The layer over the transactions (RFC 3261's transaction user): both sides of the user agent. */
 export class UserAgent implements TransactionUser {
   readonly server: UserAgentServer;
+  readonly answers: Answers;
   readonly client: UserAgentClient;
   readonly #context: UserAgentContext;
 
   constructor(context: UserAgentContext) {
     this.#context = context;
-    this.client = new UserAgentClient(context);
-    this.server = new UserAgentServer(context, (dialog, why) => this.client.hangUp(dialog, why));
+    const hangUp = (dialog: Dialog, why: string): void => this.client.hangUp(dialog, why);
+    const pending = new PendingRequests();
+    const sessions = new Sessions(context, hangUp);
+    this.client = new UserAgentClient(context, sessions);
+    this.answers = new Answers(context, pending, sessions, hangUp);
+    this.server = new UserAgentServer(context, pending, this.answers, sessions);
   }
 
   request(transaction: ServerTransaction): void {

@@ -1,0 +1,81 @@
+import { randomInt } from 'node:crypto';
+import type { SipResponse } from '../message/message.js';
+import { PATIENCE, T1, Timers } from '../transaction/timing.js';
+
+/** What RAck names: the provisional response that a PRACK is for. */
+export interface Rack {
+  readonly sequence: number;
+  readonly cseq: number;
+  readonly method: string;
+}
+
+/** Reads a RAck value (RFC 3262 section 7.2). */
+export function readRack(value: string): Rack | undefined {
+  const match = /^(\d{1,10})\s+(\d{1,10})\s+(\S+)$/.exec(value);
+  return match ? { sequence: Number(match[1]), cseq: Number(match[2]), method: match[3]! } : undefined;
+}
+
+/** The reliable provisional responses of one INVITE (RFC 3262 section 3): one at a time, repeated until its PRACK. */
+export class ReliableProvisionals {
+  readonly #cseq: number;
+  readonly #transmit: (response: SipResponse) => void;
+  readonly #gaveUp: () => void;
+  readonly #timers = new Timers<'repeat' | 'give up'>();
+  readonly #waiting: (() => void)[] = [];
+  #sequence = randomInt(1, 2 ** 16);
+  #outstanding: { readonly sequence: number; readonly hasSdp: boolean } | undefined;
+
+  /** `cseq` is the INVITE's; `gaveUp` is called when no PRACK comes. */
+  constructor(cseq: number, transmit: (response: SipResponse) => void, gaveUp: () => void) {
+    this.#cseq = cseq;
+    this.#transmit = transmit;
+    this.#gaveUp = gaveUp;
+  }
+
+  /** Whether a response must wait for a PRACK: a reliable one behind another, a 2xx behind one with SDP. */
+  blocks(status: number, reliable: boolean): boolean {
+    if (!this.#outstanding) return false;
+    return reliable || (status >= 200 && status < 300 && this.#outstanding.hasSdp);
+  }
+
+  /** Runs `send` when the PRACK came that it has to wait for. */
+  defer(send: () => void): void {
+    this.#waiting.push(send);
+  }
+
+  /** Numbers a response, to be sent now; repeats it from then on. */
+  begin(response: SipResponse): void {
+    const sequence = ++this.#sequence;
+    response.headers.set('RSeq', String(sequence));
+    this.#outstanding = { sequence, hasSdp: response.body.length > 0 };
+    this.#timers.set('give up', PATIENCE, () => {
+      this.stop();
+      this.#gaveUp();
+    });
+    this.#repeat(response, T1);
+  }
+
+  /** Takes a PRACK; false when it is for none of ours. */
+  acknowledge({ sequence, cseq, method }: Rack): boolean {
+    if (this.#outstanding?.sequence !== sequence || cseq !== this.#cseq || method !== 'INVITE') return false;
+    this.#outstanding = undefined;
+    this.#timers.clearAll();
+    // The next response must not pass the 2xx to the PRACK, which the application still has to send.
+    const next = this.#waiting.shift();
+    if (next) setImmediate(next);
+    return true;
+  }
+
+  stop(): void {
+    this.#timers.clearAll();
+    this.#outstanding = undefined;
+    this.#waiting.length = 0;
+  }
+
+  #repeat(response: SipResponse, interval: number): void {
+    this.#timers.set('repeat', interval, () => {
+      this.#transmit(response);
+      this.#repeat(response, interval * 2);
+    });
+  }
+}

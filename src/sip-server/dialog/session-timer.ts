@@ -1,0 +1,56 @@
+import { readNumber } from '../message/grammar.js';
+import type { Headers } from '../message/headers.js';
+import { Timers } from '../transaction/timing.js';
+
+/** The smallest session interval, in seconds (RFC 4028 section 5). */
+export const MIN_SESSION_SECONDS = 90;
+
+/** A Session-Expires value. */
+export interface SessionExpires {
+  readonly seconds: number;
+  readonly refresher: 'uac' | 'uas' | undefined;
+}
+
+/** What both sides of a session agreed on. */
+export interface SessionTerms {
+  readonly seconds: number;
+  readonly weRefresh: boolean;
+}
+
+/** Reads Session-Expires; undefined when there is none or it makes no sense. */
+export function readSessionExpires(headers: Headers): SessionExpires | undefined {
+  const [value = '', ...params] = (headers.get('session-expires') ?? '').split(';');
+  const seconds = readNumber(value.trim(), 2 ** 31 - 1);
+  if (seconds === undefined) return undefined;
+  return { seconds, refresher: params.map(readRefresher).find((refresher) => refresher !== undefined) };
+}
+
+function readRefresher(param: string): SessionExpires['refresher'] {
+  const value = /^\s*refresher\s*=\s*(uac|uas)\s*$/i.exec(param)?.[1]?.toLowerCase();
+  return value === 'uac' || value === 'uas' ? value : undefined;
+}
+
+/** Whether a message says that its sender supports session timers. */
+export function supportsTimer(headers: Headers): boolean {
+  const listed = [...headers.all('supported'), ...headers.all('require')].join(',');
+  return /(?:^|[,\s])timer(?:$|[,\s])/i.test(listed);
+}
+
+/** Keeps one session's time (RFC 4028 section 10): tells when to refresh it and when it has run out. */
+export class SessionTimer {
+  readonly terms: SessionTerms;
+  readonly #timers = new Timers<'refresh' | 'expire'>();
+
+  constructor(terms: SessionTerms, refresh: () => void, expired: () => void) {
+    this.terms = terms;
+    const ms = terms.seconds * 1000;
+    if (terms.weRefresh) {
+      this.#timers.set('refresh', ms / 2, refresh);
+      this.#timers.set('expire', ms, expired);
+    } else this.#timers.set('expire', ms - Math.min(32_000, ms / 3), expired);
+  }
+
+  stop(): void {
+    this.#timers.clearAll();
+  }
+}

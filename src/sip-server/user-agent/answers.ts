@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto';
+import type { App } from '../apps/app.js';
+import type { AppMessage } from '../apps/app-message.js';
+import { outcomeFrame, sentFrame } from '../apps/wire.js';
+import { AcknowledgedAnswer } from '../dialog/acknowledged-answer.js';
+import { Dialog } from '../dialog/dialog.js';
+import { ReliableProvisionals } from '../dialog/reliable-provisionals.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import { parseNameAddr } from '../message/name-addr.js';
+import { buildResponse } from '../message/respond.js';
+import type { ServerTransaction } from '../transaction/server-transaction.js';
+import { appHeaders, contentType, ownContact } from './compose.js';
+import {
+  endDialog,
+  noteAllow,
+  recordOf,
+  reportCdr,
+  type DialogRecord,
+  type UserAgentContext,
+} from './context.js';
+import { sentTo } from './meta.js';
+import type { PendingRequest, PendingRequests } from './pending.js';
+import type { Sessions } from './sessions.js';
+
+/** Sends what applications answer, and keeps up the dialogs that this makes (RFC 3261 sections 8.2.6 and 13.3.1). */
+export class Answers {
+  readonly #context: UserAgentContext;
+  readonly #pending: PendingRequests;
+  readonly #sessions: Sessions;
+  readonly #hangUp: (dialog: Dialog, why: string) => void;
+
+  constructor(
+    context: UserAgentContext,
+    pending: PendingRequests,
+    sessions: Sessions,
+    hangUp: (dialog: Dialog, why: string) => void,
+  ) {
+    this.#context = context;
+    this.#pending = pending;
+    this.#sessions = sessions;
+    this.#hangUp = hangUp;
+  }
+
+  /** An application answers a request. */
+  respond(app: App, messageId: string, transactionId: string, message: AppMessage): void {
+    const pending = this.#pending.get(transactionId);
+    if (!pending || pending.transaction.finished) {
+      app.send(outcomeFrame(messageId, false, whyUnknown(message)));
+      return;
+    }
+    const reliable = wantsReliable(message);
+    if (reliable && !supportsReliable(pending.transaction.request)) {
+      app.send(outcomeFrame(messageId, false, 'Remote endpoint does not support 100rel'));
+      return;
+    }
+    if (pending.reliable?.blocks(message.status, reliable) === true) {
+      pending.reliable.defer(() => this.respond(app, messageId, transactionId, message));
+      return;
+    }
+    this.#send(app, messageId, pending, message, reliable);
+  }
+
+  /** Answers for an application that cannot. */
+  refuse(pending: PendingRequest, status: number): void {
+    const { transaction, dialog, inside } = pending;
+    const { request, localTag } = transaction;
+    const response = buildResponse(request, status, { toTag: dialog?.localTag ?? localTag });
+    transaction.respond(response);
+    this.#pending.remove(pending);
+    if (inside || request.method !== 'INVITE') return;
+    if (dialog) endDialog(this.#context, dialog);
+    reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
+  }
+
+  #send(app: App, messageId: string, pending: PendingRequest, message: AppMessage, reliable: boolean): void {
+    const { transaction } = pending;
+    if (makesDialog(pending) && message.status > 100) this.#makeDialog(pending, message);
+    const response = this.#compose(pending, message);
+    if (reliable) this.#reliable(pending).begin(response);
+    transaction.respond(response);
+    app.send(sentFrame(messageId, response, sentTo(transaction.flow), pending.id, pending.dialog?.id ?? ''));
+    if (response.status >= 200) this.#finish(pending, response);
+  }
+
+  #reliable(pending: PendingRequest): ReliableProvisionals {
+    pending.reliable ??= new ReliableProvisionals(
+      pending.transaction.essentials.cseq.number,
+      (response) => pending.transaction.respond(response),
+      () => this.refuse(pending, 504),
+    );
+    return pending.reliable;
+  }
+
+  #makeDialog(pending: PendingRequest, message: AppMessage): void {
+    if (pending.dialog) return;
+    const { request, essentials, flow, localTag } = pending.transaction;
+    const tag = parseNameAddr(message.headers.get('to') ?? '')?.params.get('tag') ?? localTag;
+    const contact = message.headers.get('contact') ?? ownContact(flow);
+    const dialog = Dialog.asServer(randomUUID(), request, essentials, tag, flow, contact);
+    pending.dialog = dialog;
+    if (message.status >= 300) return;
+    this.#context.dialogs.add(dialog);
+    const record = recordOf(dialog, pending.app);
+    noteAllow(record, request);
+    this.#context.records.set(dialog.id, record);
+  }
+
+  #compose(pending: PendingRequest, message: AppMessage): SipResponse {
+    const { transaction, dialog } = pending;
+    const { request, flow, localTag } = transaction;
+    const headers = appHeaders(message, flow);
+    const { status } = message;
+    if (carriesContact(request.method, status) && !message.headers.has('contact')) {
+      headers.push(['Contact', dialog?.localContact ?? ownContact(flow)]);
+    }
+    const type = contentType(message);
+    if (type !== undefined && !message.headers.has('content-type')) headers.push(['Content-Type', type]);
+    const given = parseNameAddr(message.headers.get('to') ?? '')?.params.get('tag');
+    const toTag = dialog?.localTag ?? given ?? localTag;
+    const response = buildResponse(request, status, {
+      reason: message.reason,
+      toTag,
+      headers,
+      body: message.body,
+    });
+    if (status >= 200 && status < 300) this.#sessions.complete(request, response);
+    return response;
+  }
+
+  #finish(pending: PendingRequest, response: SipResponse): void {
+    const { transaction, dialog, inside } = pending;
+    const { request } = transaction;
+    this.#pending.remove(pending);
+    const accepted = response.status < 300;
+    if (request.method === 'INVITE' && !inside) {
+      if (accepted) reportCdr(this.#context, 'cdr:start', 'application', response, 'uas');
+      else reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
+    }
+    if (!dialog) return;
+    const record = this.#context.records.get(dialog.id);
+    if (accepted && record) this.#accepted(record, transaction, response);
+    else if (!accepted && !inside) endDialog(this.#context, dialog);
+  }
+
+  #accepted(record: DialogRecord, transaction: ServerTransaction, response: SipResponse): void {
+    const { dialog } = record;
+    const { request } = transaction;
+    dialog.state = 'confirmed';
+    if (refreshesTarget(request.method)) dialog.refreshTarget(request);
+    this.#sessions.settledAsServer(record, request, response);
+    if (request.method !== 'INVITE') return;
+    if (response.body.length > 0) dialog.localSdp = response.body;
+    record.answer?.stop();
+    record.answer = new AcknowledgedAnswer(
+      transaction.essentials.cseq.number,
+      () => transaction.respond(response),
+      () => {
+        this.#context.log.warn({ callId: dialog.callId }, 'no ACK came for a 2xx');
+        this.#hangUp(dialog, 'ACK timeout');
+      },
+    );
+  }
+}
+
+function whyUnknown(message: AppMessage): string {
+  return /CANCEL\s*$/.test(message.headers.get('cseq') ?? '')
+    ? '200 OK to incoming CANCEL is automatically generated by the stack'
+    : 'Response not sent due to unknown transaction';
+}
+
+function wantsReliable({ status, headers }: AppMessage): boolean {
+  return status > 100 && status < 200 && /\b100rel\b/.test(headers.all('require').join(','));
+}
+
+function supportsReliable({ method, headers }: SipRequest): boolean {
+  const listed = [...headers.all('supported'), ...headers.all('require')].join(',');
+  return method === 'INVITE' && /\b100rel\b/.test(listed);
+}
+
+function makesDialog({ transaction, inside }: PendingRequest): boolean {
+  return !inside && (transaction.request.method === 'INVITE' || transaction.request.method === 'SUBSCRIBE');
+}
+
+function carriesContact(method: string, status: number): boolean {
+  const targets = method === 'INVITE' || method === 'SUBSCRIBE' || method === 'UPDATE' || method === 'REFER';
+  return targets && status > 100 && status < 300;
+}
+
+function refreshesTarget(method: string): boolean {
+  return method === 'INVITE' || method === 'UPDATE' || method === 'SUBSCRIBE' || method === 'NOTIFY';
+}

@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import type { App } from '../apps/app.js';
+import type { Dialog } from '../dialog/dialog.js';
+import type { ReliableProvisionals } from '../dialog/reliable-provisionals.js';
+import type { ServerTransaction } from '../transaction/server-transaction.js';
+
+/** A request that waits for an application's answer. */
+export interface PendingRequest {
+  readonly id: string;
+  readonly transaction: ServerTransaction;
+  readonly app: App;
+  /** The dialog that it belongs to or, for an INVITE or SUBSCRIBE, makes. */
+  dialog: Dialog | undefined;
+  /** Whether it came inside a dialog. */
+  readonly inside: boolean;
+  reliable: ReliableProvisionals | undefined;
+  /** Ends the time that an INVITE may stay unanswered. */
+  stopRinging: (() => void) | undefined;
+}
+
+/** All requests that wait for an application. */
+export class PendingRequests {
+  readonly #byId = new Map<string, PendingRequest>();
+  readonly #byTransaction = new Map<ServerTransaction, PendingRequest>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  add(transaction: ServerTransaction, app: App, dialog: Dialog | undefined): PendingRequest {
+    const inside = dialog !== undefined;
+    const pending: PendingRequest = {
+      id: randomUUID(),
+      transaction,
+      app,
+      dialog,
+      inside,
+      reliable: undefined,
+      stopRinging: undefined,
+    };
+    this.#byId.set(pending.id, pending);
+    this.#byTransaction.set(transaction, pending);
+    transaction.onEnd(() => this.remove(pending));
+    return pending;
+  }
+
+  get(id: string): PendingRequest | undefined {
+    return this.#byId.get(id);
+  }
+
+  of(transaction: ServerTransaction): PendingRequest | undefined {
+    return this.#byTransaction.get(transaction);
+  }
+
+  /** The INVITE of a dialog that has no final answer yet. */
+  inviteOf(dialog: Dialog): PendingRequest | undefined {
+    for (const pending of this.#byId.values()) {
+      if (pending.dialog === dialog && pending.transaction.request.method === 'INVITE') return pending;
+    }
+    return undefined;
+  }
+
+  ofDialog(dialog: Dialog): PendingRequest[] {
+    return [...this.#byId.values()].filter((pending) => pending.dialog === dialog);
+  }
+
+  ofApp(app: App): PendingRequest[] {
+    return [...this.#byId.values()].filter((pending) => pending.app === app);
+  }
+
+  remove(pending: PendingRequest): void {
+    pending.reliable?.stop();
+    pending.stopRinging?.();
+    this.#byId.delete(pending.id);
+    this.#byTransaction.delete(pending.transaction);
+  }
+}

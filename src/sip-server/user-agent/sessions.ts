@@ -1,0 +1,170 @@
+import { randomInt } from 'node:crypto';
+import type { Dialog } from '../dialog/dialog.js';
+import {
+  MIN_SESSION_SECONDS,
+  readSessionExpires,
+  SessionTimer,
+  supportsTimer,
+  type SessionTerms,
+} from '../dialog/session-timer.js';
+import type { Headers } from '../message/headers.js';
+import { readNumber } from '../message/grammar.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import { buildResponse } from '../message/respond.js';
+import type { Flow } from '../transport/flow.js';
+import type { DialogRecord, UserAgentContext } from './context.js';
+import { findDialogFlow } from './hops.js';
+
+/**
+ * Session timers (RFC 4028), which this server runs for its applications as drachtio-server does: they decide on
+ * the terms by Session-Expires in what they send, or leave even that to the server.
+ */
+export class Sessions {
+  readonly #context: UserAgentContext;
+  readonly #hangUp: (dialog: Dialog, why: string) => void;
+
+  constructor(context: UserAgentContext, hangUp: (dialog: Dialog, why: string) => void) {
+    this.#context = context;
+    this.#hangUp = hangUp;
+  }
+
+  /** The 422 for a session interval below the minimum; undefined when the request asks for none such. */
+  refusal(request: SipRequest, toTag: string): SipResponse | undefined {
+    if (request.method !== 'INVITE' && request.method !== 'UPDATE') return undefined;
+    const asked = readSessionExpires(request.headers);
+    if (!asked || asked.seconds >= MIN_SESSION_SECONDS || !supportsTimer(request.headers)) return undefined;
+    const headers = [['Min-SE', String(MIN_SESSION_SECONDS)]] as const;
+    return buildResponse(request, 422, { toTag, headers });
+  }
+
+  /** Adds the terms to a 2xx of an application that left them out though the caller asked for a timer. */
+  complete(request: SipRequest, response: SipResponse): void {
+    if (!changesSession(request.method) || response.headers.has('session-expires')) return;
+    const asked = readSessionExpires(request.headers);
+    if (!asked) return;
+    const supported = supportsTimer(request.headers);
+    const refresher = supported ? (asked.refresher ?? 'uac') : 'uas';
+    const seconds = Math.max(asked.seconds, MIN_SESSION_SECONDS);
+    response.headers.add('Session-Expires', `${seconds};refresher=${refresher}`);
+    if (supported && refresher === 'uac' && !/timer/i.test(response.headers.get('require') ?? '')) {
+      response.headers.add('Require', 'timer');
+    }
+  }
+
+  /** We sent a 2xx to an INVITE or UPDATE of the peer's. */
+  settledAsServer(record: DialogRecord, request: SipRequest, response: SipResponse): void {
+    if (!changesSession(request.method)) return;
+    const agreed = readSessionExpires(response.headers);
+    this.#run(record, agreed && { seconds: agreed.seconds, weRefresh: agreed.refresher === 'uas' });
+  }
+
+  /** The peer sent a 2xx to an INVITE or UPDATE of ours. */
+  settledAsClient(record: DialogRecord, request: SipRequest, response: SipResponse): void {
+    if (!changesSession(request.method)) return;
+    const agreed = readSessionExpires(response.headers);
+    this.#run(record, agreed && { seconds: agreed.seconds, weRefresh: agreed.refresher !== 'uas' });
+  }
+
+  /** Keeps the timer running through a request of an application that does not speak of it. */
+  offer(record: DialogRecord, request: SipRequest): void {
+    const terms = record.session?.terms;
+    if (!terms || !changesSession(request.method) || request.headers.has('session-expires')) return;
+    addTerms(request.headers, terms);
+  }
+
+  #run(record: DialogRecord, terms: SessionTerms | undefined): void {
+    record.session?.stop();
+    record.session = terms && this.#timer(record, terms);
+  }
+
+  #timer(record: DialogRecord, terms: SessionTerms): SessionTimer {
+    const expired = (): void => this.#hangUp(record.dialog, 'Session timer expired');
+    return new SessionTimer(terms, () => this.#refresh(record, terms), expired);
+  }
+
+  /** By UPDATE where the peer takes it, as that disturbs nothing; else by a re-INVITE with what we sent last. */
+  #refresh(record: DialogRecord, terms: SessionTerms): void {
+    const { dialog } = record;
+    if (dialog.state === 'ended') return;
+    if (record.inviting) {
+      this.#later(record, terms);
+      return;
+    }
+    const method = record.peerAllowsUpdate ? 'UPDATE' : 'INVITE';
+    const request = dialog.request(method);
+    addTerms(request.headers, terms);
+    request.headers.add('Contact', dialog.localContact);
+    const full = method === 'INVITE' ? { ...request, body: dialog.localSdp } : request;
+    if (full.body.length > 0) full.headers.add('Content-Type', 'application/sdp');
+    findDialogFlow(this.#context.transports, dialog, full, (flow) => {
+      // Without a way to the peer the session runs out by itself.
+      if (!(flow instanceof Error)) this.#sendRefresh(record, terms, full, flow);
+    });
+  }
+
+  #sendRefresh(record: DialogRecord, terms: SessionTerms, request: SipRequest, flow: Flow): void {
+    record.inviting = request.method === 'INVITE';
+    this.#context.transactions.send(request, flow, {
+      response: (response) => {
+        if (response.status < 200) return;
+        record.inviting = false;
+        this.#refreshed(record, terms, request, response, flow);
+      },
+      failed: () => {
+        record.inviting = false;
+        this.#hangUp(record.dialog, 'Session timer expired');
+      },
+    });
+  }
+
+  #refreshed(
+    record: DialogRecord,
+    terms: SessionTerms,
+    request: SipRequest,
+    response: SipResponse,
+    flow: Flow,
+  ): void {
+    const { dialog } = record;
+    const { status } = response;
+    if (status < 300) {
+      dialog.refreshTarget(response);
+      if (request.method === 'INVITE') this.#acknowledge(record, flow);
+      this.settledAsClient(record, request, response);
+    } else if (status === 481 || status === 408) this.#hangUp(dialog, 'Session timer expired');
+    else if (status === 422) {
+      const least = readNumber(response.headers.get('min-se') ?? '', 86_400) ?? terms.seconds;
+      this.#refresh(record, { ...terms, seconds: Math.max(least, terms.seconds) });
+    } else if (status === 491) this.#later(record, terms);
+    else if (status === 405 || status === 501) {
+      record.peerAllowsUpdate = false;
+      if (request.method === 'UPDATE') this.#refresh(record, terms);
+    }
+  }
+
+  #acknowledge(record: DialogRecord, flow: Flow): void {
+    const sequence = record.dialog.unacknowledged;
+    if (record.ack?.sequence === sequence) {
+      this.#context.transactions.repeatAlone(record.ack.request, record.ack.flow);
+      return;
+    }
+    const ack = record.dialog.request('ACK', sequence);
+    this.#context.transactions.sendAlone(ack, flow);
+    record.ack = { sequence, request: ack, flow };
+  }
+
+  /** Glare: once more after a while, which RFC 3261 section 14.1 has differ by who owns the Call-ID. */
+  #later(record: DialogRecord, terms: SessionTerms): void {
+    const wait = record.dialog.role === 'uac' ? randomInt(2100, 4000) : randomInt(0, 2000);
+    setTimeout(() => this.#refresh(record, terms), wait).unref();
+  }
+}
+
+function addTerms(headers: Headers, { seconds, weRefresh }: SessionTerms): void {
+  headers.add('Session-Expires', `${seconds};refresher=${weRefresh ? 'uac' : 'uas'}`);
+  headers.add('Min-SE', String(MIN_SESSION_SECONDS));
+  headers.add('Supported', 'timer');
+}
+
+function changesSession(method: string): boolean {
+  return method === 'INVITE' || method === 'UPDATE';
+}
