@@ -1,26 +1,137 @@
-import { expect, it } from 'vitest';
-import { parseDescription } from './description.js';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { MediaError } from '../../types.js';
+import { browserOffer } from '../testing/browser-sdp.js';
+import { isMedia, parseDescription } from './description.js';
 
-const sdp = (...lines: string[]): string =>
-  ['v=0', 'o=- 1 1 IN IP4 0.0.0.0', 's=-', 't=0 0', ...lines, ''].join('\r\n');
+const OFFER = browserOffer({
+  media: [
+    { kind: 'audio', mid: '1', msid: 'camera', ssrc: 11 },
+    { kind: 'video', mid: '2', msid: 'camera', ssrc: 21, rtxSsrc: 22 },
+  ],
+});
 
-it('reads m-lines with a single format, which the SDP library gives as a number', () => {
-  const { sections } = parseDescription(
-    sdp(
-      'm=audio 9 UDP/TLS/RTP/SAVPF 111',
-      'a=mid:0',
-      'a=inactive',
-      'a=ice-ufrag:1234',
-      'a=ice-pwd:1234567890123456789012',
-      `a=fingerprint:sha-256 ${Array<string>(32).fill('AB').join(':')}`,
-      'a=setup:passive',
-      'a=rtpmap:111 opus/48000/2',
-      'm=application 0 UDP/DTLS/SCTP 5000',
-      'a=mid:1',
-    ),
-  );
-  expect(sections).toMatchObject([
-    { kind: 'audio', mid: '0', formats: [{ payloadType: 111, name: 'opus' }] },
-    { kind: 'data', rejected: true, payloads: '5000' },
-  ]);
+/** What the SDP parser makes numbers of, where texts are expected. */
+const DIGITS = [
+  ...['m=audio 9 UDP/TLS/RTP/SAVPF 0', 'm=1 2 3 4', 'a=msid:5 6', 'a=mid:7', 'a=fmtp:96 8', 'a=ssrc:1 msid:9'],
+  ...['a=rtpmap:96 1/2', 'a=extmap:1 2', 'a=ssrc-group:FID 1', 'a=fingerprint:1 2', 'a=setup:3', 'a=rtcp-fb:96 4'],
+];
+
+const refusal = (sdp: string): unknown => {
+  try {
+    return parseDescription(sdp);
+  } catch (error) {
+    return error;
+  }
+};
+
+describe('a browser description', () => {
+  it('is reduced to sections and one transport', () => {
+    const { sections, transport } = parseDescription(OFFER);
+    expect(sections.map(({ kind, mid }) => [kind, mid])).toEqual([
+      ['data', '0'],
+      ['audio', '1'],
+      ['video', '2'],
+    ]);
+    expect(transport).toMatchObject({ iceUfrag: 'abcd', setup: 'actpass', candidates: [] });
+    const video = sections[2]!;
+    if (!isMedia(video)) throw new Error('no media');
+    expect(video).toMatchObject({
+      msid: { stream: 'camera', track: 'track-2' },
+      ssrcs: [21],
+      direction: 'sendonly',
+    });
+    expect(video.rtxSsrcs.get(21)).toBe(22);
+    expect(video.formats[0]).toMatchObject({ payloadType: 96, name: 'VP8', clockRate: 90_000 });
+    expect(video.formats[0]!.feedback).toContain('nack pli');
+  });
+
+  it('takes the transport from the first section that is not rejected', () => {
+    const dead =
+      'm=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:dead\r\na=mid:9\r\n';
+    const sdp = browserOffer({ data: false, media: [{ kind: 'audio', mid: '1' }] }).replace(
+      'm=audio',
+      `${dead}m=audio`,
+    );
+    const { sections, transport } = parseDescription(sdp);
+    expect(sections[0]!.rejected).toBe(true);
+    expect(transport?.iceUfrag).toBe('abcd');
+  });
+
+  it('knows static payload types without rtpmap', () => {
+    const sdp = browserOffer({ media: [{ kind: 'audio', mid: '1' }] }).replace(
+      'a=rtpmap:0 PCMU/8000\r\n',
+      '',
+    );
+    const audio = parseDescription(sdp).sections[1]!;
+    expect(isMedia(audio) && audio.formats.find(({ payloadType }) => payloadType === 0)?.name).toBe('PCMU');
+  });
+
+  it('reads credentials of digits as text', () => {
+    expect(parseDescription(browserOffer({ ufrag: '0042' })).transport?.iceUfrag).toBe('0042');
+    expect(parseDescription(browserOffer({ ufrag: '4242' })).transport?.iceUfrag).toBe('4242');
+  });
+
+  it('reads an m-line with a single format', () => {
+    const sdp = browserOffer({ media: [{ kind: 'audio', mid: '1', formats: ['0 PCMU/8000'] }] });
+    const dead = 'm=application 0 UDP/DTLS/SCTP 5000\r\na=mid:2\r\n';
+    expect(parseDescription(sdp + dead).sections.slice(1)).toMatchObject([
+      { kind: 'audio', formats: [{ payloadType: 0, name: 'PCMU' }] },
+      { kind: 'data', rejected: true, payloads: '5000' },
+    ]);
+  });
+
+  it('never takes candidates, so that an SDP cannot make us send or resolve', () => {
+    const sdp = OFFER.replace('a=mid:1', 'a=candidate:1 1 udp 1 evil.example 9 typ host\r\na=mid:1');
+    expect(parseDescription(sdp).transport?.candidates).toEqual([]);
+  });
+
+  it.each([
+    ['one mebibyte', 'a'.repeat(1024 * 1024)],
+    [
+      'a thousand m-lines',
+      browserOffer({ media: Array.from({ length: 1000 }, (_, i) => ({ kind: 'audio', mid: `m${i}` })) }),
+    ],
+    ['no ICE credentials', OFFER.replaceAll(/a=ice-ufrag.*\r\n/g, '')],
+    ['a short ICE password', OFFER.replaceAll(/a=ice-pwd:.*\r\n/g, 'a=ice-pwd:short\r\n')],
+    ['no fingerprint', OFFER.replaceAll(/a=fingerprint.*\r\n/g, '')],
+    ['no setup', OFFER.replaceAll(/a=setup.*\r\n/g, '')],
+    ['a mid that is no token', OFFER.replace('a=mid:1', 'a=mid:1,1')],
+    ['no mid', OFFER.replace('a=mid:1\r\n', '')],
+    ['the same mid twice', OFFER.replace('a=mid:1', 'a=mid:2')],
+  ])('is refused with %s', (_what, sdp) => {
+    const error = refusal(sdp);
+    expect(error).toBeInstanceOf(MediaError);
+    expect(error).toMatchObject({ code: 'BAD_SDP' });
+  });
+
+  it('is parsed or refused as bad, whatever is done to it', () => {
+    const lines = OFFER.split('\r\n');
+    const edit = fc.record({
+      line: fc.nat({ max: lines.length - 1 }),
+      text: fc.oneof(
+        fc.string(),
+        fc.constantFrom(...lines),
+        fc.constantFrom(...DIGITS),
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 6 }), (edits) => {
+        const mutated = [...lines];
+        for (const { line, text } of edits) mutated[line] = text;
+        const result = refusal(mutated.join('\r\n'));
+        if (result instanceof Error) expect(result).toMatchObject({ name: 'MediaError', code: 'BAD_SDP' });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('is parsed or refused as bad when it is noise', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 400 }), (noise) => {
+        const result = refusal(`v=0\r\n${noise}`);
+        if (result instanceof Error) expect(result).toMatchObject({ code: 'BAD_SDP' });
+      }),
+    );
+  });
 });

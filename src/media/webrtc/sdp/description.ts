@@ -98,15 +98,15 @@ function readSection(media: MediaDescription): Section {
   const rejected = media.port === 0 && media.bundleOnly === undefined;
   const mid = text(media.mid);
   if (!rejected && !MID.test(mid)) throw new MediaError('BAD_SDP', 'An m-line has no usable a=mid.');
-  const kind = media.type;
+  const kind = text(media.type);
   if (kind === 'audio' || kind === 'video') return readMedia(media, kind, mid, rejected);
   return {
-    kind: kind === 'application' && /SCTP/.test(media.protocol) ? 'data' : 'unknown',
+    kind: kind === 'application' && /SCTP/.test(text(media.protocol)) ? 'data' : 'unknown',
     mid,
     rejected,
     type: kind,
-    protocol: media.protocol,
-    payloads: text(media.payloads) || '0',
+    protocol: text(media.protocol),
+    payloads: text(media.payloads ?? '0'),
   };
 }
 
@@ -122,7 +122,7 @@ function readMedia(media: MediaDescription, kind: MediaKind, mid: string, reject
     direction: media.direction ?? 'sendrecv',
     ...(msid ? { msid } : {}),
     formats: readFormats(media),
-    extensions: new Map((media.ext ?? []).map(({ uri, value }) => [uri, value])),
+    extensions: new Map((media.ext ?? []).map(({ uri, value }) => [text(uri), value])),
     ssrcs: [...ssrcs],
     rtxSsrcs,
   };
@@ -130,15 +130,19 @@ function readMedia(media: MediaDescription, kind: MediaKind, mid: string, reject
 
 function readMsid(media: MediaDescription): MediaSection['msid'] {
   const declared = media.msid?.[0];
-  if (declared) return { stream: declared.id, track: declared.appdata ?? '' };
-  const bySsrc = media.ssrcs?.find(({ attribute }) => attribute === 'msid')?.value?.split(' ');
-  return bySsrc?.[0] === undefined ? undefined : { stream: bySsrc[0], track: bySsrc[1] ?? '' };
+  if (declared) return { stream: text(declared.id), track: text(declared.appdata) };
+  const [stream, track] = text(media.ssrcs?.find(({ attribute }) => attribute === 'msid')?.value).split(' ');
+  return stream ? { stream, track: text(track) } : undefined;
 }
 
 function readRtxSsrcs(media: MediaDescription): Map<number, number> {
   const pairs = (media.ssrcGroups ?? [])
     .filter(({ semantics }) => semantics === 'FID')
-    .map(({ ssrcs }) => ssrcs.split(' ').map((ssrc) => Number(ssrc) >>> 0))
+    .map(({ ssrcs }) =>
+      text(ssrcs)
+        .split(' ')
+        .map((ssrc) => Number(ssrc) >>> 0),
+    )
     .filter((ssrcs) => ssrcs.length === 2);
   return new Map(pairs.map(([primary, rtx]) => [primary!, rtx!]));
 }
@@ -152,13 +156,13 @@ const STATIC_FORMATS: ReadonlyMap<number, Pick<TrackCodec, 'name' | 'clockRate'>
 
 function readFormats(media: MediaDescription): Format[] {
   const maps = new Map(media.rtp.map((rtp) => [rtp.payload, rtp]));
-  const fmtps = new Map(media.fmtp.map(({ payload, config }) => [payload, config]));
+  const fmtps = new Map(media.fmtp.map(({ payload, config }) => [payload, text(config)]));
   const payloadTypes = text(media.payloads).split(' ').map(Number);
   return payloadTypes.flatMap((payloadType) => {
     if (!(payloadType >= 0 && payloadType <= 127)) return [];
     const map = maps.get(payloadType);
     const fixed = STATIC_FORMATS.get(payloadType);
-    const name = map?.codec ?? fixed?.name;
+    const name = map ? text(map.codec) : fixed?.name;
     const clockRate = map?.rate ?? fixed?.clockRate;
     if (name === undefined || clockRate === undefined) return [];
     const fmtp = fmtps.get(payloadType);
@@ -195,7 +199,7 @@ function readTransport(session: SessionDescription, media: MediaDescription): Tr
   if (!ICE_UFRAG.test(iceUfrag) || !ICE_PWD.test(icePwd)) {
     throw new MediaError('BAD_SDP', 'The SDP has no valid ICE credentials.');
   }
-  if (!fingerprint || !FINGERPRINT.test(fingerprint.hash)) {
+  if (!fingerprint || !FINGERPRINT.test(text(fingerprint.hash))) {
     throw new MediaError('BAD_SDP', 'The SDP has no valid DTLS fingerprint.');
   }
   if (!SETUP.has(setup)) throw new MediaError('BAD_SDP', 'The SDP has no valid a=setup.');

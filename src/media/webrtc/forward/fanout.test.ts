@@ -1,0 +1,195 @@
+import { describe, expect, it, vi } from 'vitest';
+import {
+  rtpMarker,
+  rtpPayloadOffset,
+  rtpPayloadType,
+  rtpSequence,
+  rtpSsrc,
+  rtpTimestamp,
+} from '../../rtp/index.js';
+import { PublishedTrack } from '../../track.js';
+import type { TrackCodec } from '../../track.js';
+import { rtpPacket } from '../testing/packets.js';
+import type { PacketOptions } from '../testing/packets.js';
+import { Downlink } from './downlink.js';
+import { FanoutTable } from './fanout-table.js';
+
+const OPUS: TrackCodec = { name: 'opus', clockRate: 48_000, channels: 2 };
+const VP8: TrackCodec = { name: 'VP8', clockRate: 90_000, channels: 1 };
+const ALL = { retransmissions: true, telephoneEvents: true };
+
+function setUp(codec: TrackCodec = OPUS, kind: 'audio' | 'video' = 'audio') {
+  const requestKeyFrame = vi.fn();
+  const track = new PublishedTrack({ kind, streamId: 'stream', codec, requestKeyFrame });
+  const table = new FanoutTable();
+  const fanout = table.acquire(track)!;
+  const subscriber = () => {
+    const sent: Buffer[] = [];
+    const downlink = new Downlink(fanout, 'stream', (packet) => sent.push(Buffer.from(packet)) > 0);
+    return { sent, downlink };
+  };
+  const push = (options: PacketOptions, telephoneEvent = false): void => {
+    const packet = rtpPacket(options);
+    track.push(packet, rtpPayloadOffset(packet), packet.length, telephoneEvent);
+  };
+  return { track, table, fanout, subscriber, push, requestKeyFrame };
+}
+
+describe('a track on its way to subscribers', () => {
+  it('gets our SSRC and payload type and loses the publisher’s header extensions', () => {
+    const { fanout, subscriber, push } = setUp();
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    push({ payloadType: 109, sequence: 5, timestamp: 77, marker: true, extensions: { 4: Buffer.from('1') } });
+    const packet = sent[0]!;
+    expect(packet[0]).toBe(0x80);
+    expect([rtpSsrc(packet), rtpPayloadType(packet), rtpMarker(packet)]).toEqual([fanout.ssrc, 111, true]);
+    expect([rtpSequence(packet), rtpTimestamp(packet)]).toEqual([5, 77]);
+    expect(packet.subarray(12).toString()).toBe('payload');
+  });
+
+  it('leaves the publisher’s packet as it was', () => {
+    const { track, subscriber } = setUp();
+    subscriber().downlink.start(ALL);
+    const packet = rtpPacket({ payloadType: 109 });
+    const before = Buffer.from(packet);
+    track.push(packet, 12, packet.length, false);
+    expect(packet).toEqual(before);
+  });
+
+  it('goes to a subscriber only from its answer to its end', () => {
+    const { subscriber, push } = setUp();
+    const { sent, downlink } = subscriber();
+    push({ sequence: 1 });
+    downlink.start(ALL);
+    push({ sequence: 2 });
+    downlink.close();
+    push({ sequence: 3 });
+    expect(sent.map(rtpSequence)).toEqual([2]);
+  });
+
+  it('carries telephone events to those who take them', () => {
+    const { subscriber, push } = setUp();
+    const [takes, refuses] = [subscriber(), subscriber()];
+    takes.downlink.start(ALL);
+    refuses.downlink.start({ ...ALL, telephoneEvents: false });
+    push({ payloadType: 101 }, true);
+    expect(takes.sent.map(rtpPayloadType)).toEqual([110]);
+    expect(refuses.sent).toEqual([]);
+  });
+
+  it('goes on without a jump when the publisher starts over with another SSRC', () => {
+    const { subscriber, push } = setUp();
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    push({ ssrc: 1, sequence: 65535, timestamp: 0xffffff00 });
+    push({ ssrc: 2, sequence: 100, timestamp: 5000 });
+    push({ ssrc: 2, sequence: 101, timestamp: 5960 });
+    expect(sent.map(rtpSequence)).toEqual([65535, 0, 1]);
+    const step = (rtpTimestamp(sent[1]!) - 0xffffff00) >>> 0;
+    expect(step).toBeGreaterThan(0);
+    expect(step).toBeLessThan(48_000);
+    expect((rtpTimestamp(sent[2]!) - rtpTimestamp(sent[1]!)) >>> 0).toBe(960);
+  });
+
+  it('drops packets larger than any that are sent for real', () => {
+    const { subscriber, push } = setUp();
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    push({ payload: Buffer.alloc(5000) });
+    expect(sent).toEqual([]);
+  });
+
+  it('keeps the publisher’s clock in sender reports, counting what we sent', () => {
+    const { track, fanout, subscriber, push } = setUp();
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    track.setClock({ ntpSeconds: 1, ntpFraction: 2, rtpTimestamp: 3 });
+    expect(sent).toEqual([]);
+    push({ payload: Buffer.alloc(10) });
+    push({ payload: Buffer.alloc(10), sequence: 2 });
+    track.setClock({ ntpSeconds: 10, ntpFraction: 20, rtpTimestamp: 4800 });
+    const report = sent[2]!;
+    expect(report[1]).toBe(200);
+    const fields = [4, 8, 12, 16, 20, 24].map((at) => report.readUInt32BE(at));
+    expect(fields).toEqual([fanout.ssrc, 10, 20, 4800, 2, 20]);
+    expect(report.includes('stream')).toBe(true);
+  });
+
+  it('asks for a key frame when a subscriber starts', () => {
+    const { subscriber, requestKeyFrame } = setUp(VP8, 'video');
+    const { downlink } = subscriber();
+    expect(requestKeyFrame).not.toHaveBeenCalled();
+    downlink.start(ALL);
+    downlink.start(ALL);
+    expect(requestKeyFrame).toHaveBeenCalledTimes(1);
+  });
+
+  it('repeats lost video packets as retransmissions, not twice at once', () => {
+    const { fanout, subscriber, push } = setUp(VP8, 'video');
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    push({ sequence: 7, marker: true });
+    downlink.retransmit(7, 1000);
+    downlink.retransmit(7, 1005);
+    downlink.retransmit(8, 1005);
+    expect(sent).toHaveLength(2);
+    const repeated = sent[1]!;
+    expect([rtpSsrc(repeated), rtpPayloadType(repeated), rtpMarker(repeated)]).toEqual([
+      fanout.rtxSsrc,
+      97,
+      true,
+    ]);
+    expect(repeated.readUInt16BE(repeated.length - 9)).toBe(7);
+    expect(repeated.subarray(-7).toString()).toBe('payload');
+    downlink.retransmit(7, 1030);
+    expect(sent).toHaveLength(3);
+    expect(rtpSequence(sent[2]!)).toBe((rtpSequence(repeated) + 1) & 0xffff);
+  });
+
+  it('repeats them as they were where the subscriber takes no retransmissions', () => {
+    const { subscriber, push } = setUp(VP8, 'video');
+    const { sent, downlink } = subscriber();
+    downlink.start({ ...ALL, retransmissions: false });
+    push({ sequence: 7 });
+    downlink.retransmit(7, 1000);
+    expect(sent[1]).toEqual(sent[0]);
+  });
+
+  it('repeats a bounded number each second', () => {
+    const { subscriber, push } = setUp(VP8, 'video');
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    for (let sequence = 0; sequence < 1000; sequence += 1) push({ sequence });
+    for (let sequence = 0; sequence < 1000; sequence += 1) downlink.retransmit(sequence, 1);
+    expect(sent).toHaveLength(1500);
+  });
+
+  it('does not repeat what is long gone', () => {
+    const { subscriber, push } = setUp(VP8, 'video');
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    for (let sequence = 0; sequence <= 1024; sequence += 1) push({ sequence });
+    downlink.retransmit(0, 1);
+    expect(sent).toHaveLength(1025);
+  });
+
+  it('is shared by its subscribers and let go with the last', () => {
+    const { table, track, fanout } = setUp();
+    expect(table.acquire(track)).toBe(fanout);
+    table.release(fanout);
+    expect(track.sinkCount).toBe(1);
+    table.release(fanout);
+    expect(track.sinkCount).toBe(0);
+    expect(table.acquire(track)).not.toBe(fanout);
+  });
+
+  it('is not there for a codec that we do not forward', () => {
+    const track = new PublishedTrack({
+      kind: 'audio',
+      streamId: 's',
+      codec: { name: 'G729', clockRate: 8000, channels: 1 },
+    });
+    expect(new FanoutTable().acquire(track)).toBeUndefined();
+  });
+});

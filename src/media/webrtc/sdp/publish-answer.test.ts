@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { browserOffer } from '../testing/browser-sdp.js';
+import type { BrowserOffer } from '../testing/browser-sdp.js';
+import type { MediaKind } from '../../types.js';
+import { parseDescription } from './description.js';
+import { acceptOffer, writePublishAnswer } from './publish-answer.js';
+
+const TRANSPORT = {
+  iceUfrag: 'ours',
+  icePwd: 'our-password-of-22-chars',
+  fingerprint: 'sha-256 AA:BB',
+  setup: 'active' as const,
+  candidates: ['1 1 UDP 1 127.0.0.1 7000 typ host'],
+};
+
+function answer(offer: BrowserOffer, kinds: readonly MediaKind[] = ['audio', 'video'], acceptData = true) {
+  const description = parseDescription(browserOffer(offer));
+  const accepted = acceptOffer(description, kinds);
+  const sdp = writePublishAnswer({
+    offer: description,
+    accepted,
+    acceptData,
+    transport: TRANSPORT,
+    session: { sessionId: '1', version: 1 },
+  });
+  return {
+    accepted,
+    sdp,
+    sections: sdp.split(/(?=^m=)/m).slice(1),
+    bundle: /a=group:BUNDLE (.*)\r/.exec(sdp)?.[1],
+  };
+}
+
+const CAMERA: BrowserOffer = {
+  media: [
+    { kind: 'audio', mid: '1', msid: 'camera' },
+    { kind: 'video', mid: '2', msid: 'camera' },
+  ],
+};
+
+describe('the answer to a publish offer', () => {
+  it('takes Opus with in-band repair and silence, and VP8 with its retransmissions', () => {
+    const { sections, bundle, sdp } = answer(CAMERA);
+    expect(bundle).toBe('0 1 2');
+    expect(sections[1]).toMatch(/^m=audio 9 UDP\/TLS\/RTP\/SAVPF 111 110\r/);
+    expect(sections[1]).toContain('a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1');
+    expect(sections[2]).toMatch(/^m=video 9 UDP\/TLS\/RTP\/SAVPF 96 97\r/);
+    expect(sections[2]).toContain('a=rtcp-fb:96 nack pli');
+    for (const section of sections.slice(1)) expect(section).toContain('a=recvonly');
+    expect(sdp).toContain('a=candidate:1 1 UDP 1 127.0.0.1 7000 typ host');
+    // Opus is 48 kHz: events at another clock would break its timestamps.
+    expect(sections[1]).not.toContain('telephone-event/8000');
+  });
+
+  it('keeps only the header extensions that we read', () => {
+    const { sections } = answer(CAMERA);
+    expect(sections[1]!.match(/a=extmap.*/g)).toHaveLength(2);
+    expect(sections[1]).not.toContain('ssrc-audio-level');
+  });
+
+  it('refuses kinds that the device may not publish, out of the bundle', () => {
+    const { sections, bundle, accepted } = answer(CAMERA, ['audio']);
+    expect(accepted.map(({ section }) => section.kind)).toEqual(['audio']);
+    expect(bundle).toBe('0 1');
+    expect(sections[2]).toMatch(/^m=video 0 /);
+    expect(sections[2]).toContain('a=inactive');
+  });
+
+  it('keeps the places of stopped m-lines', () => {
+    const { sections, bundle } = answer({
+      media: [
+        { kind: 'audio', mid: '1', stopped: true },
+        { kind: 'video', mid: '3', msid: 'screen' },
+      ],
+    });
+    expect(bundle).toBe('0 3');
+    expect(sections[1]).toMatch(/^m=audio 0 /);
+    expect(sections[2]).toMatch(/^m=video 9 /);
+  });
+
+  it.each(['recvonly', 'inactive'])(
+    'keeps an m-line idle that the browser does not send on: %s',
+    (direction) => {
+      const { sections, accepted } = answer({ media: [{ kind: 'audio', mid: '1', direction }] });
+      expect(accepted[0]?.receiving).toBe(false);
+      expect(sections[1]).toMatch(/^m=audio 9 /);
+      expect(sections[1]).toContain('a=inactive');
+    },
+  );
+
+  it('takes the codec that the browser lists first', () => {
+    const formats = ['45 AV1/90000', '98 VP9/90000 profile-id=0', '99 rtx/90000 apt=98', '96 VP8/90000'];
+    const { accepted } = answer({ media: [{ kind: 'video', mid: '1', formats: formats.slice(1) }] });
+    expect(accepted[0]).toMatchObject({ codec: { name: 'VP9' }, rtx: { payloadType: 99 } });
+    expect(answer({ media: [{ kind: 'video', mid: '1', formats }] }).accepted[0]?.codec.name).toBe('AV1');
+  });
+
+  it('refuses an m-line without a codec that we forward', () => {
+    const { sections } = answer({ media: [{ kind: 'video', mid: '1', formats: ['100 H263/90000'] }] });
+    expect(sections[1]).toMatch(/^m=video 0 /);
+  });
+
+  it('takes one track of each kind for a stream', () => {
+    const { accepted } = answer({
+      media: [
+        { kind: 'video', mid: '1', msid: 'camera' },
+        { kind: 'video', mid: '2', msid: 'camera' },
+        { kind: 'video', mid: '3', msid: 'screen' },
+      ],
+    });
+    expect(accepted.map(({ section }) => section.mid)).toEqual(['1', '3']);
+  });
+
+  it('refuses the data section when the transport has none', () => {
+    const { sections, bundle } = answer(CAMERA, ['audio', 'video'], false);
+    expect(sections[0]).toMatch(/^m=application 0 /);
+    expect(bundle).toBe('1 2');
+  });
+
+  it('has no transport when nothing is accepted', () => {
+    const offer = parseDescription(browserOffer({ data: false, media: [{ kind: 'video', mid: '1' }] }));
+    const sdp = writePublishAnswer({
+      offer,
+      accepted: acceptOffer(offer, []),
+      acceptData: false,
+      session: { sessionId: '1', version: 1 },
+    });
+    expect(sdp).toContain('m=video 0 ');
+    expect(sdp).not.toContain('BUNDLE');
+  });
+});
