@@ -13,8 +13,22 @@ const OFFER = browserOffer({
 
 /** What the SDP parser makes numbers of, where texts are expected. */
 const DIGITS = [
-  ...['m=audio 9 UDP/TLS/RTP/SAVPF 0', 'm=1 2 3 4', 'a=msid:5 6', 'a=mid:7', 'a=fmtp:96 8', 'a=ssrc:1 msid:9'],
-  ...['a=rtpmap:96 1/2', 'a=extmap:1 2', 'a=ssrc-group:FID 1', 'a=fingerprint:1 2', 'a=setup:3', 'a=rtcp-fb:96 4'],
+  ...[
+    'm=audio 9 UDP/TLS/RTP/SAVPF 0',
+    'm=1 2 3 4',
+    'a=msid:5 6',
+    'a=mid:7',
+    'a=fmtp:96 8',
+    'a=ssrc:1 msid:9',
+  ],
+  ...[
+    'a=rtpmap:96 1/2',
+    'a=extmap:1 2',
+    'a=ssrc-group:FID 1',
+    'a=fingerprint:1 2',
+    'a=setup:3',
+    'a=rtcp-fb:96 4',
+  ],
 ];
 
 const refusal = (sdp: string): unknown => {
@@ -109,11 +123,7 @@ describe('a browser description', () => {
     const lines = OFFER.split('\r\n');
     const edit = fc.record({
       line: fc.nat({ max: lines.length - 1 }),
-      text: fc.oneof(
-        fc.string(),
-        fc.constantFrom(...lines),
-        fc.constantFrom(...DIGITS),
-      ),
+      text: fc.oneof(fc.string(), fc.constantFrom(...lines), fc.constantFrom(...DIGITS)),
     });
     fc.assert(
       fc.property(fc.array(edit, { minLength: 1, maxLength: 6 }), (edits) => {

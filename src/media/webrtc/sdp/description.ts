@@ -75,7 +75,7 @@ export function parseDescription(sdp: string): Description {
 function parseSdp(sdp: string): SessionDescription {
   try {
     const session = parse(sdp);
-    if (Array.isArray(session.media)) return session;
+    if (Array.isArray(session.media) && session.media.length > 0) return session;
   } catch (error) {
     throw new MediaError('BAD_SDP', 'The SDP cannot be parsed.', { cause: error });
   }

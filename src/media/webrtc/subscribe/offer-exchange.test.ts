@@ -5,7 +5,9 @@ describe('offer exchange', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  const turn = async (): Promise<void> => vi.advanceTimersByTimeAsync(0);
+  const turn = async (): Promise<void> => {
+    await vi.advanceTimersByTimeAsync(0);
+  };
 
   it('sends the changes of one turn as one offer', async () => {
     const send = vi.fn();

@@ -104,7 +104,10 @@ export class SubscribeConnection {
     if (transport) this.#transport.accept(transport);
     const refused = this.#offered.filter((offered) => !this.#start(offered, sections[offered.slot.index]!));
     for (const { slot } of refused) this.#layout.refuse(slot);
-    if (refused.length > 0 && this.#place()) this.#exchange.want();
+    if (refused.length > 0) {
+      this.#place();
+      this.#exchange.want();
+    }
     this.#exchange.answered();
   }
 

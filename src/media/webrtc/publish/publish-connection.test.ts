@@ -1,0 +1,238 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import fc from 'fast-check';
+import { readRtcpTypes } from '../testing/rtcp.js';
+import { rtpSequence, writeRtcpReport } from '../../rtp/index.js';
+import type { PublishedTrack } from '../../track.js';
+import { browserOffer } from '../testing/browser-sdp.js';
+import type { BrowserOffer, OfferedMediaLine } from '../testing/browser-sdp.js';
+import { FakePipes } from '../testing/fake-pipes.js';
+import { rtpPacket } from '../testing/packets.js';
+import { PublishConnection } from './publish-connection.js';
+
+const MIC: OfferedMediaLine = { kind: 'audio', mid: '1', msid: 'camera', ssrc: 11 };
+const CAMERA: OfferedMediaLine = { kind: 'video', mid: '2', msid: 'camera', ssrc: 21, rtxSsrc: 22 };
+
+function setUp() {
+  const pipes = new FakePipes();
+  const connection = new PublishConnection({ pipes, cname: 'gateway', onHeard: () => undefined });
+  const offer = (description: BrowserOffer): Promise<string> =>
+    connection.negotiate({ sdpOffer: browserOffer(description), allowedKinds: ['audio', 'video'] });
+  const receive = (packet: Buffer): void => pipes.last.handlers.onPacket(packet);
+  const track = (index: number): PublishedTrack => connection.streams.flatMap(({ tracks }) => tracks)[index]!;
+  return { pipes, connection, offer, receive, track };
+}
+
+/** Collects what a track pushes. */
+function listen(track: PublishedTrack) {
+  const heard: { sequence: number; payload: string; telephoneEvent: boolean }[] = [];
+  track.attach({
+    onPacket: (packet, from, to, telephoneEvent) =>
+      heard.push({
+        sequence: rtpSequence(packet),
+        payload: packet.toString('latin1', from, to),
+        telephoneEvent,
+      }),
+  });
+  return heard;
+}
+
+describe('the publish connection', () => {
+  beforeEach(
+    () =>
+      void vi.useFakeTimers({
+        toFake: ['setTimeout', 'setInterval', 'clearInterval', 'clearTimeout', 'performance'],
+      }),
+  );
+  afterEach(() => void vi.useRealTimers());
+
+  it('groups tracks into streams by msid, and keeps one path for all offers', async () => {
+    const { pipes, connection, offer } = setUp();
+    expect(await offer({})).toContain('m=application 9 ');
+    expect(connection.streams).toEqual([]);
+    await offer({ media: [MIC, CAMERA, { kind: 'video', mid: '3', msid: 'screen' }] });
+    expect(
+      connection.streams.map(({ publisherMsid, tracks }) => [publisherMsid, tracks.map(({ kind }) => kind)]),
+    ).toEqual([
+      ['camera', ['audio', 'video']],
+      ['screen', ['video']],
+    ]);
+    expect(pipes.made).toHaveLength(1);
+  });
+
+  it('keeps streams that later offers have, ends those that they have not', async () => {
+    const { connection, offer, track } = setUp();
+    await offer({ media: [MIC, CAMERA] });
+    const [before, mic, camera] = [connection.streams[0]!, track(0), track(1)];
+    await offer({ media: [MIC, { ...CAMERA, stopped: true }, { kind: 'video', mid: '4', msid: 'screen' }] });
+    expect(connection.streams[0]).toMatchObject({ streamId: before.streamId, tracks: [mic] });
+    expect([mic.ended, camera.ended]).toEqual([false, true]);
+    expect(connection.streams).toHaveLength(2);
+  });
+
+  it('publishes anew on a recycled m-line', async () => {
+    const { connection, offer, receive, track } = setUp();
+    await offer({ media: [MIC] });
+    const first = connection.streams[0]!.streamId;
+    await offer({ media: [{ ...MIC, stopped: true }] });
+    expect(connection.streams).toEqual([]);
+    await offer({ media: [{ kind: 'audio', mid: '3', msid: 'again', ssrc: 31 }] });
+    expect(connection.streams[0]!.streamId).not.toBe(first);
+    const heard = listen(track(0));
+    receive(rtpPacket({ ssrc: 31 }));
+    expect(heard).toHaveLength(1);
+  });
+
+  it('takes a fresh path for new ICE credentials, under the same streams', async () => {
+    const { pipes, connection, offer, receive, track } = setUp();
+    await offer({ media: [MIC] });
+    const [streamId, mic] = [connection.streams[0]!.streamId, track(0)];
+    const answer = await offer({ media: [MIC], ufrag: 'efgh' });
+    expect(pipes.made.map(({ state }) => state)).toEqual(['closed', 'connecting']);
+    expect(answer).toContain('a=ice-ufrag:ours2');
+    expect(connection.streams[0]!.streamId).toBe(streamId);
+    const heard = listen(mic);
+    receive(rtpPacket({ ssrc: 11 }));
+    expect(heard).toHaveLength(1);
+  });
+
+  it('takes offers one after the other', async () => {
+    const { pipes, offer } = setUp();
+    const answers = await Promise.all([offer({}), offer({ media: [MIC] }), offer({ media: [MIC, CAMERA] })]);
+    expect(pipes.made).toHaveLength(1);
+    expect(answers.map((sdp) => /^o=- \d+ (\d+)/m.exec(sdp)?.[1])).toEqual(['1', '2', '3']);
+  });
+
+  it('takes the next offer after a bad one', async () => {
+    const { connection, offer } = setUp();
+    await expect(connection.negotiate({ sdpOffer: 'nonsense', allowedKinds: [] })).rejects.toMatchObject({
+      code: 'BAD_SDP',
+    });
+    await expect(offer({ media: [MIC] })).resolves.toContain('m=audio 9 ');
+  });
+
+  it('finds the track by MID and by payload type when SSRCs are not declared', async () => {
+    const { offer, receive, track } = setUp();
+    await offer({
+      media: [
+        { kind: 'audio', mid: '1', msid: 'a' },
+        { kind: 'audio', mid: '2', msid: 'b' },
+        { kind: 'video', mid: '3', msid: 'a' },
+      ],
+    });
+    const [a, video, b] = [listen(track(0)), listen(track(1)), listen(track(2))];
+    receive(rtpPacket({ ssrc: 7, payload: Buffer.from('?') }));
+    receive(rtpPacket({ ssrc: 5, extensions: { 4: Buffer.from('2') }, payload: Buffer.from('b') }));
+    receive(rtpPacket({ ssrc: 5, sequence: 2, payload: Buffer.from('b') }));
+    receive(rtpPacket({ ssrc: 6, payloadType: 96, payload: Buffer.from('v') }));
+    expect([a, b, video].map((heard) => heard.map(({ payload }) => payload).join(''))).toEqual([
+      '',
+      'bb',
+      'v',
+    ]);
+  });
+
+  it('tells telephone events from audio, and drops other payload types', async () => {
+    const { offer, receive, track } = setUp();
+    await offer({ media: [MIC] });
+    const heard = listen(track(0));
+    receive(rtpPacket({ ssrc: 11, sequence: 1 }));
+    receive(rtpPacket({ ssrc: 11, sequence: 2, payloadType: 110 }));
+    receive(rtpPacket({ ssrc: 11, sequence: 3, payloadType: 0 }));
+    expect(heard.map(({ sequence, telephoneEvent }) => [sequence, telephoneEvent])).toEqual([
+      [1, false],
+      [2, true],
+    ]);
+  });
+
+  it('asks for lost video packets until they come, and takes retransmissions in their place', async () => {
+    const { pipes, offer, receive, track } = setUp();
+    await offer({ media: [CAMERA] });
+    pipes.last.become('connected');
+    const heard = listen(track(0));
+    receive(rtpPacket({ ssrc: 21, payloadType: 96, sequence: 1 }));
+    receive(rtpPacket({ ssrc: 21, payloadType: 96, sequence: 4 }));
+    vi.advanceTimersByTime(20);
+    const nacks = pipes.last.sent.filter((packet) => packet[1] === 205);
+    expect(nacks.map((packet) => packet.subarray(8).toString('hex'))).toEqual(['0000001500020001']);
+    const repeat = (sequence: number): Buffer =>
+      Buffer.concat([Buffer.of(0, sequence), Buffer.from('again')]);
+    receive(rtpPacket({ ssrc: 22, payloadType: 97, sequence: 90, payload: repeat(2) }));
+    receive(rtpPacket({ ssrc: 22, payloadType: 97, sequence: 91, payload: repeat(3) }));
+    expect(heard.slice(2)).toEqual([
+      { sequence: 2, payload: 'again', telephoneEvent: false },
+      { sequence: 3, payload: 'again', telephoneEvent: false },
+    ]);
+    pipes.last.sent.length = 0;
+    vi.advanceTimersByTime(900);
+    expect(pipes.last.sent.filter((packet) => packet[1] === 205 && (packet[0]! & 31) === 1)).toEqual([]);
+  });
+
+  it('asks for a key frame instead when too much is lost', async () => {
+    const { pipes, offer, receive } = setUp();
+    await offer({ media: [CAMERA] });
+    pipes.last.become('connected');
+    receive(rtpPacket({ ssrc: 21, payloadType: 96, sequence: 1 }));
+    receive(rtpPacket({ ssrc: 21, payloadType: 96, sequence: 1000 }));
+    expect(pipes.last.sent.map((packet) => [packet[1], packet[0]! & 31])).toEqual([[206, 1]]);
+  });
+
+  it('asks for key frames at a limited rate', async () => {
+    const { pipes, offer, track } = setUp();
+    await offer({ media: [CAMERA] });
+    pipes.last.become('connected');
+    for (let i = 0; i < 20; i += 1) track(0).requestKeyFrame();
+    expect(pipes.last.sent).toHaveLength(1);
+    vi.advanceTimersByTime(500);
+    expect(pipes.last.sent).toHaveLength(2);
+    vi.advanceTimersByTime(5000);
+    expect(pipes.last.sent).toHaveLength(2);
+  });
+
+  it('reports reception, and hands the publisher’s clock to the track', async () => {
+    const { pipes, offer, receive, track } = setUp();
+    await offer({ media: [MIC] });
+    pipes.last.become('connected');
+    receive(rtpPacket({ ssrc: 11 }));
+    const sender = { ntpSeconds: 1, ntpFraction: 2, rtpTimestamp: 3, packetCount: 1, octetCount: 7 };
+    receive(writeRtcpReport({ ssrc: 11, sender, blocks: [], cname: 'browser' }));
+    expect(track(0).clock).toEqual({ ntpSeconds: 1, ntpFraction: 2, rtpTimestamp: 3 });
+    vi.advanceTimersByTime(1000);
+    const reports = pipes.last.sent.filter((packet) => packet[1] === 201);
+    expect(reports).toHaveLength(1);
+    expect(reports[0]!.readUInt32BE(8)).toBe(11);
+    expect(readRtcpTypes(reports[0]!)).toEqual([201, 202]);
+  });
+
+  it('tells arrival times of packets that carry a transport-wide sequence number', async () => {
+    const { pipes, offer, receive } = setUp();
+    await offer({ media: [MIC] });
+    pipes.last.become('connected');
+    receive(rtpPacket({ ssrc: 11, extensions: { 3: Buffer.of(0, 9) } }));
+    receive(rtpPacket({ ssrc: 11, sequence: 2, extensions: { 3: Buffer.of(0, 11) } }));
+    vi.advanceTimersByTime(100);
+    const feedback = pipes.last.sent.filter((packet) => packet[1] === 205 && (packet[0]! & 31) === 15);
+    expect(feedback.map((packet) => [packet.readUInt16BE(12), packet.readUInt16BE(14)])).toEqual([[9, 3]]);
+  });
+
+  it('ends its tracks and stops its timers when closed', async () => {
+    const { connection, pipes, offer, track } = setUp();
+    await offer({ media: [MIC, CAMERA] });
+    const mic = track(0);
+    connection.close();
+    expect([mic.ended, pipes.last.state, connection.streams.length]).toEqual([true, 'closed', 0]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('survives any bytes, and remembers a bounded number of sources', async () => {
+    const { offer, receive } = setUp();
+    await offer({ media: [MIC, CAMERA] });
+    const header = fc.constantFrom(0x80, 0x90, 0xa0, 0xbf, 0x8f, 0xb1);
+    const type = fc.oneof(fc.constantFrom(111, 96, 97, 110, 200, 201, 202, 205, 206), fc.nat({ max: 255 }));
+    fc.assert(
+      fc.property(header, type, fc.uint8Array({ maxLength: 100 }), (first, second, rest) => {
+        receive(Buffer.concat([Buffer.of(first, second), rest]));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
