@@ -24,6 +24,9 @@ export interface PhoneCounts {
   readonly refused: ReadonlyMap<number, number>;
 }
 
+/** How long a stop waits for answers to BYEs: a few of their repetitions (RFC 3261 timer E). */
+const BYE_LIMIT_MS = 2000;
+
 /** Phone devices: the SIP application, from INVITE to BYE. */
 export class PhoneApp {
   readonly #options: PhoneAppOptions;
@@ -32,6 +35,7 @@ export class PhoneApp {
   readonly #calls = new Map<string, PhoneCall>();
   readonly #refused = new Map<number, number>();
   readonly #idleListeners: (() => void)[] = [];
+  readonly #byes = new Set<Promise<void>>();
   #answered = 0;
   #draining = false;
 
@@ -58,11 +62,12 @@ export class PhoneApp {
     await new Promise<void>((resolve) => this.#idleListeners.push(resolve));
   }
 
-  /** Hangs up every call and takes no more. */
+  /** Hangs up every call and takes no more; waits a little for the phones to answer. */
   async stop(reason: EndReason = 'shutdown'): Promise<void> {
     const idle = this.drain();
     for (const call of this.#calls.values()) call.hangUp(reason);
     await idle;
+    await within(BYE_LIMIT_MS, Promise.all(this.#byes));
     this.#options.media.off('dtmf', this.#onDtmf);
     this.#options.media.off('mediaLost', this.#onMediaLost);
     this.#options.media.off('streams', this.#onStreams);
@@ -122,6 +127,10 @@ export class PhoneApp {
       log,
       maxCallMs: this.#options.maxCallMs ?? 0,
       onEnded: (ended) => this.#forget(ended),
+      onBye: (bye) => {
+        this.#byes.add(bye);
+        void bye.then(() => this.#byes.delete(bye));
+      },
     });
     this.#calls.set(call.info.id, call);
     return call;
@@ -149,4 +158,12 @@ export class PhoneApp {
 /** Builds the SIP application and registers it with drachtio-srf. */
 export function createPhoneApp(options: PhoneAppOptions): PhoneApp {
   return new PhoneApp(options);
+}
+
+/** Waits for work, but no longer than the limit. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
 }

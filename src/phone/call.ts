@@ -15,8 +15,10 @@ export interface PhoneCallOptions {
   readonly log: Logger;
   /** 0: unlimited. */
   readonly maxCallMs: number;
-  /** Called once, when the call is over and nothing of it is left. */
+  /** Called once, when the call is over and its media are freed; a BYE may still be under way. */
   readonly onEnded: (call: PhoneCall) => void;
+  /** Called when we hang up, with a promise of the BYE's end; it never rejects. */
+  readonly onBye: (bye: Promise<void>) => void;
 }
 
 /**
@@ -131,8 +133,8 @@ export class PhoneCall implements Device {
     if (this.#ended) return;
     this.log.info({ reason }, 'Hanging up.');
     this.#setup.abort(new Refusal(480, text));
-    const bye = this.#sayBye(endingHeader(reason, text));
-    this.#end(reason, bye);
+    this.#options.onBye(this.#sayBye(endingHeader(reason, text)));
+    this.#end(reason);
   }
 
   /** BYE goes out before the media are torn down, so that the phone does not sit in silence. */
@@ -147,13 +149,13 @@ export class PhoneCall implements Device {
     }
   }
 
-  #end(reason: EndReason, bye?: Promise<void>): void {
+  #end(reason: EndReason): void {
     if (this.#ended) return;
     this.#ended = true;
     for (const listener of this.#endedListeners) listener();
     this.#connection?.end(reason);
     this.#connection = undefined;
-    void Promise.all([bye, this.#closeMedia()]).then(() => this.#options.onEnded(this));
+    void this.#closeMedia().then(() => this.#options.onEnded(this));
   }
 
   async #closeMedia(): Promise<void> {

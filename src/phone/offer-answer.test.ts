@@ -11,7 +11,8 @@ function start() {
   const dialog = new FakeDialog();
   const { log } = recordingLog();
   const info = { id: 'd', kind: 'phone', externalId: 'c', direction: 'inbound' } as const;
-  const call = new PhoneCall({ info, media, log, maxCallMs: 0, onEnded: () => undefined });
+  const nothing = (): void => undefined;
+  const call = new PhoneCall({ info, media, log, maxCallMs: 0, onEnded: nothing, onBye: nothing });
   const exchange = new OfferAnswer(call, media, dialog);
   call.answered(dialog);
   const listener = refusing(log, (request, responder) => exchange.change(request, responder, { X: '1' }));
