@@ -103,7 +103,11 @@ function plainAudio(sections: readonly Section[]): Section | undefined {
 }
 
 function payloadTypes(section: Section): number[] {
-  return (section.payloads ?? '').split(' ').filter(Boolean).map(Number);
+  // sdp-transform makes a number of a single one, whatever its types say.
+  return String(section.payloads ?? '')
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
 }
 
 function codecOf(section: Section, payloadType: number): string | undefined {
