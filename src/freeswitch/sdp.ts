@@ -103,8 +103,9 @@ function plainAudio(sections: readonly Section[]): Section | undefined {
 }
 
 function payloadTypes(section: Section): number[] {
-  // sdp-transform makes a number of a single one, whatever its types say.
-  return String(section.payloads ?? '')
+  // A single one is made a number by sdp-transform, though its types know text only.
+  const payloads = section.payloads as string | number | undefined;
+  return String(payloads ?? '')
     .split(' ')
     .filter(Boolean)
     .map(Number);
