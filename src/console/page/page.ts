@@ -1,4 +1,4 @@
-import BandwidthRtc, { type RtcStream } from '@bandwidth/webrtc-browser';
+import { BandwidthRtcV3 as BandwidthRtc, type RtcStream } from '@bandwidth/webrtc-browser';
 import { ReceivedStreams } from './received-streams.js';
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
