@@ -44,6 +44,7 @@ async function patchbayServer(dataDir: string): Promise<FastifyInstance> {
   });
   const server = createApi({
     core,
+    usage: { query: () => Promise.reject(new Error('This bench asks for no usage.')) },
     accounts: [{ id: '9900000', user: 'bench', password: 'bench' }],
     log,
     metrics: new Registry(),

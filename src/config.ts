@@ -55,6 +55,16 @@ const headerNames = makeValidator<readonly string[]>((text) =>
   }),
 );
 
+/** Each as a range: a single address is one of itself. */
+const asRanges = (entries: readonly string[]): readonly string[] =>
+  entries.map((entry) => (entry.includes('/') ? entry : `${entry}/${entry.includes(':') ? 128 : 32}`));
+
+const positive = makeValidator<number>((text) => {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new EnvError(`expected more than 0, got ${text}`);
+  return value;
+});
+
 const portRange = makeValidator<readonly [number, number]>((text) => {
   const match = /^(\d+)-(\d+)$/.exec(text);
   const range = [Number(match?.[1]), Number(match?.[2])] as const;
@@ -101,6 +111,11 @@ const SPEC = {
     default: 'info',
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
   }),
+  PATCHBAY_API_RATE: num({ default: 1000 }),
+  PATCHBAY_SESSION_HOURS: positive({ default: 9 }),
+  PATCHBAY_USAGE_DAYS: positive({ default: 400 }),
+  PATCHBAY_WEBHOOK_ALLOW: cidrs({ default: [] }),
+  PATCHBAY_WEBHOOK_DENY: cidrs({ default: [] }),
   PATCHBAY_DRAIN_SECONDS: num({ default: 30 }),
   PATCHBAY_MEDIA_TIMEOUT: num({ default: 30 }),
   PATCHBAY_TOKEN_HEADERS: headerNames({ default: ['X-Participant-Token'] }),
@@ -135,6 +150,18 @@ export function readConfig(environment: Environment) {
   return {
     http: { host: env.PATCHBAY_HTTP_HOST, port: env.PATCHBAY_HTTP_PORT },
     accounts: env.PATCHBAY_ACCOUNTS ?? [DEVELOPMENT_ACCOUNT],
+    /** Requests of each account; absent: as many as they like. */
+    rateLimit: env.PATCHBAY_API_RATE > 0 ? { requests: env.PATCHBAY_API_RATE } : undefined,
+    lifetimes: {
+      sessionLifetimeMs: env.PATCHBAY_SESSION_HOURS * 3_600_000,
+      participantLifetimeMs: env.PATCHBAY_SESSION_HOURS * 3_600_000,
+    },
+    usage: {
+      retentionMs: env.PATCHBAY_USAGE_DAYS * 86_400_000,
+      webhooks: {
+        targets: { allow: asRanges(env.PATCHBAY_WEBHOOK_ALLOW), deny: asRanges(env.PATCHBAY_WEBHOOK_DENY) },
+      },
+    },
     /** Absent: generated once and kept in the data folder. */
     tokenSecret: env.PATCHBAY_TOKEN_SECRET,
     sip: { host: env.PATCHBAY_SIP_HOST, port: env.PATCHBAY_SIP_PORT, allow: env.PATCHBAY_SIP_ALLOW },

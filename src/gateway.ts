@@ -12,7 +12,9 @@ import { createMediaPlane, type MediaPlane } from './media/index.js';
 import { createPhoneApp } from './phone/index.js';
 import { startSipServer } from './sip-server/index.js';
 import { openStore } from './store/index.js';
+import { measureState } from './state-metrics.js';
 import { Teardown } from './teardown.js';
+import { createUsage, type Usage } from './usage/index.js';
 
 /** A running gateway. */
 export interface Gateway {
@@ -60,9 +62,14 @@ async function build(
   const core = createCore({
     tokenSecret: config.tokenSecret ?? store.tokenSecret,
     store: store.core,
+    limits: config.lifetimes,
     log: log.child({ part: 'core' }),
   });
+  const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });
+  // Stopped after the core, whose last devices it still has to account for.
+  teardown.add('usage', () => usage.stop());
   teardown.add('core', () => core.stop());
+  measureState(metrics, core, usage);
   const media = createMediaPlane({
     rtpHost: config.rtp.host,
     rtpPorts: config.rtp.ports,
@@ -75,7 +82,13 @@ async function build(
   teardown.add('media', () => media.stop());
 
   const phones = await startPhones(config, log, teardown, { core, media });
-  const http = await startHttp(config, log, teardown, { core, media, metrics, readiness: () => readiness });
+  const http = await startHttp(config, log, teardown, {
+    core,
+    media,
+    usage,
+    metrics,
+    readiness: () => readiness,
+  });
   readiness = 'ready';
 
   return {
@@ -138,9 +151,9 @@ async function startHttp(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, ...options }: Parts & { metrics: Registry; readiness: () => Readiness },
+  { core, media, ...options }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
 ) {
-  const api = createApi({ core, accounts: config.accounts, log, ...options });
+  const api = createApi({ core, accounts: config.accounts, rateLimit: config.rateLimit, log, ...options });
   await api.register(consolePage);
   const browsers = createBrowserGateway({
     server: api.server,

@@ -14,20 +14,21 @@ import { measureRequests, serveMetrics } from './metrics.js';
 import { serveOpenApi } from './openapi/index.js';
 import { limitRate, type RateLimit } from './rate-limit.js';
 import { logRequests } from './request-log.js';
-import { accountRoutes } from './routes/index.js';
+import { accountRoutes, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
 import { describeViolation, requestValidators } from './validation.js';
 
 /** What the REST API is made of. */
 export interface ApiOptions {
   readonly core: SessionControl;
+  readonly usage: UsageReports;
   readonly accounts: readonly Account[];
   readonly log: Logger;
   /** What `/metrics` serves. The API adds its own to it. */
   readonly metrics: Registry;
   readonly readiness: () => Readiness;
   /** Of each account. Default: none. */
-  readonly rateLimit?: RateLimit;
+  readonly rateLimit?: RateLimit | undefined;
   /** Largest body of a request, in bytes. Default: 65,536. */
   readonly bodyLimit?: number;
 }
@@ -54,7 +55,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
       answerData(account);
       account.addHook('onRequest', authentication(new Credentials(options.accounts)));
       if (options.rateLimit) limitRate(account, options.rateLimit);
-      account.after(() => accountRoutes(account, options.core));
+      account.after(() => accountRoutes(account, options.core, options.usage));
       done();
     },
     { prefix: '/v1/accounts/:accountId' },

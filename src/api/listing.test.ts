@@ -1,12 +1,19 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { TestDevice } from './testing/device.js';
 import { ACCOUNT, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
 
 let gateway: TestGateway;
-beforeEach(async () => {
+beforeAll(async () => {
   gateway = await startApi();
 });
-afterEach(() => gateway.stop());
+afterEach(() => {
+  const { core } = gateway;
+  for (const { id } of [ACCOUNT, OTHER_ACCOUNT]) {
+    for (const session of core.sessions(id, {}).items) core.deleteSession(id, session.id);
+    for (const participant of core.participants(id, {}).items) core.deleteParticipant(id, participant.id);
+  }
+});
+afterAll(() => gateway.stop());
 
 async function get(path: string): Promise<unknown> {
   const response = await gateway.ask(path);

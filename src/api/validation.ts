@@ -24,9 +24,16 @@ function compiler(components: readonly object[], options: Options): Ajv {
   const ajv = new Ajv({ strict: true, ...options });
   addKeywords.default(ajv, 'transform');
   ajv.addFormat('web-url', isWebUrl);
-  ajv.addFormat('date-time', (moment) => !Number.isNaN(Date.parse(moment)));
+  ajv.addFormat('iso-8601', isTime);
   for (const schema of components) ajv.addSchema(schema);
   return ajv;
+}
+
+/** A date, or a date and a time with its zone. */
+const ISO_8601 = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
+
+function isTime(time: string): boolean {
+  return ISO_8601.test(time) && !Number.isNaN(Date.parse(time));
 }
 
 function isWebUrl(url: string): boolean {

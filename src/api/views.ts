@@ -1,10 +1,12 @@
 import type { ConnectedDevice, Participant, Session } from '../core/index.js';
+import type { UsageReport } from '../usage/index.js';
 import type {
   DeviceSummaryView,
   DeviceView,
   ParticipantDetailView,
   ParticipantView,
   SessionView,
+  UsageReportView,
 } from './schemas/index.js';
 
 const moment = (epochMs: number): string => new Date(epochMs).toISOString();
@@ -48,4 +50,17 @@ export function participantDetailView(
   device?: ConnectedDevice,
 ): ParticipantDetailView {
   return { ...withoutDevice(participant), device: device && deviceView(device) };
+}
+
+/** A usage report as REST shows it. */
+export function usageView({ items, next, totals }: UsageReport): UsageReportView {
+  return {
+    items: items.map((record) => ({
+      ...record,
+      startedAt: moment(record.startedAt),
+      endedAt: record.endedAt === undefined ? undefined : moment(record.endedAt),
+    })),
+    next,
+    totals,
+  };
 }

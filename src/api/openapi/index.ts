@@ -23,6 +23,7 @@ export function serveOpenApi(api: Api): void {
       components: { securitySchemes: { basic: { type: 'http', scheme: 'basic' } } },
       webhooks,
     },
+    transformObject: (document) => ('openapiObject' in document ? published(document.openapiObject) : {}),
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => localName($id, index) },
   });
   api.register((scope: Api, _options, done) => {
@@ -39,6 +40,14 @@ export function serveOpenApi(api: Api): void {
     uiConfig: { deepLinking: true, docExpansion: 'list' },
     theme: { title: 'Patchbay API' },
   });
+}
+
+/** The document without what only the validator understands. */
+function published<T>(document: T): T {
+  const text = JSON.stringify(document, (name, value: unknown) =>
+    name === 'transform' && Array.isArray(value) ? undefined : value,
+  );
+  return JSON.parse(text) as T;
 }
 
 function localName($id: unknown, index: number): string {

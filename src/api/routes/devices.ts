@@ -1,6 +1,6 @@
 import { PatchbayError, type SessionControl } from '../../core/index.js';
 import type { Api } from '../instance.js';
-import { DeviceSchema, errorsAnd, ref } from '../schemas/index.js';
+import { DeviceSchema, readErrors, ref, writeErrors } from '../schemas/index.js';
 import { deviceView } from '../views.js';
 import { done, DoneSchema } from './done.js';
 import { ParticipantPath } from './paths.js';
@@ -18,7 +18,7 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
         tags,
         summary: 'The device of a participant, and what it sends and receives',
         params: ParticipantPath,
-        response: { 200: ref(DeviceSchema, 'The device.'), ...errorsAnd(404) },
+        response: { 200: ref(DeviceSchema, 'The device.'), ...readErrors(404) },
       },
     },
     ({ params }) => {
@@ -38,7 +38,7 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
         description:
           'The participant stays, in its session and with its subscriptions; it may connect again.',
         params: ParticipantPath,
-        response: { 204: DoneSchema, ...errorsAnd(404) },
+        response: { 204: DoneSchema, ...writeErrors(404) },
       },
     },
     async ({ params }, reply) => {

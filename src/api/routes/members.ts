@@ -1,12 +1,13 @@
 import type { SessionControl } from '../../core/index.js';
 import type { Api } from '../instance.js';
 import {
-  errorsAnd,
   listOf,
   NewSubscriptionsSchema,
   optionalBody,
   ParticipantDetailSchema,
+  readErrors,
   ref,
+  writeErrors,
 } from '../schemas/index.js';
 import { participantDetailView } from '../views.js';
 import { done, DoneSchema } from './done.js';
@@ -26,7 +27,7 @@ export function memberRoutes(api: Api, core: SessionControl): void {
         params: SessionPath,
         response: {
           200: listOf(ref(ParticipantDetailSchema), { description: 'At most 20 participants.' }),
-          ...errorsAnd(404),
+          ...readErrors(404),
         },
       },
     },
@@ -48,7 +49,7 @@ export function memberRoutes(api: Api, core: SessionControl): void {
           'subscriptions. 409: it is in another session (remove it there first), or the session has its 20.',
         params: MemberPath,
         body: optionalBody(NewSubscriptionsSchema),
-        response: { 204: DoneSchema, ...errorsAnd(404, 409) },
+        response: { 204: DoneSchema, ...writeErrors(404, 409) },
       },
     },
     async ({ params: { accountId, sessionId, participantId }, body }, reply) => {
@@ -67,7 +68,7 @@ export function memberRoutes(api: Api, core: SessionControl): void {
         summary: 'Take a participant out of a session',
         description: 'Its subscriptions are gone. Its device stays connected, in no session.',
         params: MemberPath,
-        response: { 204: DoneSchema, ...errorsAnd(404) },
+        response: { 204: DoneSchema, ...writeErrors(404) },
       },
     },
     async ({ params }, reply) => {

@@ -2,13 +2,14 @@ import type { SessionControl } from '../../core/index.js';
 import type { Api } from '../instance.js';
 import {
   CreatedParticipantSchema,
-  errorsAnd,
   ListQuerySchema,
   NewParticipantSchema,
   optionalBody,
   ParticipantDetailSchema,
   ParticipantPageSchema,
+  readErrors,
   ref,
+  writeErrors,
 } from '../schemas/index.js';
 import { participantDetailView, participantView } from '../views.js';
 import { done, DoneSchema } from './done.js';
@@ -27,7 +28,7 @@ export function participantRoutes(api: Api, core: SessionControl): void {
         summary: 'Create a participant and the token of its device',
         params: AccountPath,
         body: optionalBody(NewParticipantSchema),
-        response: { 200: ref(CreatedParticipantSchema, 'The participant and its token.'), ...errorsAnd() },
+        response: { 200: ref(CreatedParticipantSchema, 'The participant and its token.'), ...writeErrors() },
       },
     },
     async ({ params, body }) => {
@@ -46,7 +47,7 @@ export function participantRoutes(api: Api, core: SessionControl): void {
         summary: 'List participants',
         params: AccountPath,
         querystring: ListQuerySchema,
-        response: { 200: ref(ParticipantPageSchema, 'A page of them, oldest first.'), ...errorsAnd() },
+        response: { 200: ref(ParticipantPageSchema, 'A page of them, oldest first.'), ...readErrors() },
       },
     },
     ({ params: { accountId }, query }) => {
@@ -63,7 +64,7 @@ export function participantRoutes(api: Api, core: SessionControl): void {
         tags,
         summary: 'A participant, its device, and what that sends and receives',
         params: ParticipantPath,
-        response: { 200: ref(ParticipantDetailSchema, 'The participant.'), ...errorsAnd(404) },
+        response: { 200: ref(ParticipantDetailSchema, 'The participant.'), ...readErrors(404) },
       },
     },
     ({ params: { accountId, participantId } }) =>
@@ -81,7 +82,7 @@ export function participantRoutes(api: Api, core: SessionControl): void {
         tags,
         summary: 'Delete a participant and disconnect its device',
         params: ParticipantPath,
-        response: { 204: DoneSchema, ...errorsAnd(404) },
+        response: { 204: DoneSchema, ...writeErrors(404) },
       },
     },
     async ({ params }, reply) => {

@@ -1,14 +1,15 @@
 import type { SessionControl } from '../../core/index.js';
 import type { Api } from '../instance.js';
 import {
-  errorsAnd,
   ListQuerySchema,
   NewSessionSchema,
   optionalBody,
+  readErrors,
   ref,
   SessionDetailSchema,
   SessionPageSchema,
   SessionSchema,
+  writeErrors,
 } from '../schemas/index.js';
 import { participantDetailView, sessionView } from '../views.js';
 import { done, DoneSchema } from './done.js';
@@ -27,7 +28,7 @@ export function sessionRoutes(api: Api, core: SessionControl): void {
         summary: 'Create a session',
         params: AccountPath,
         body: optionalBody(NewSessionSchema),
-        response: { 200: ref(SessionSchema, 'The session.'), ...errorsAnd() },
+        response: { 200: ref(SessionSchema, 'The session.'), ...writeErrors() },
       },
     },
     async ({ params, body }) => {
@@ -46,7 +47,7 @@ export function sessionRoutes(api: Api, core: SessionControl): void {
         summary: 'List sessions',
         params: AccountPath,
         querystring: ListQuerySchema,
-        response: { 200: ref(SessionPageSchema, 'A page of them, oldest first.'), ...errorsAnd() },
+        response: { 200: ref(SessionPageSchema, 'A page of them, oldest first.'), ...readErrors() },
       },
     },
     ({ params, query }) => {
@@ -63,7 +64,7 @@ export function sessionRoutes(api: Api, core: SessionControl): void {
         tags,
         summary: 'A session and everyone in it',
         params: SessionPath,
-        response: { 200: ref(SessionDetailSchema, 'The session.'), ...errorsAnd(404) },
+        response: { 200: ref(SessionDetailSchema, 'The session.'), ...readErrors(404) },
       },
     },
     ({ params: { accountId, sessionId } }) => ({
@@ -82,7 +83,7 @@ export function sessionRoutes(api: Api, core: SessionControl): void {
         tags,
         summary: 'Delete a session and disconnect the devices in it',
         params: SessionPath,
-        response: { 204: DoneSchema, ...errorsAnd(404) },
+        response: { 204: DoneSchema, ...writeErrors(404) },
       },
     },
     async ({ params }, reply) => {

@@ -1,11 +1,12 @@
 import type { SessionControl } from '../../core/index.js';
 import type { Api } from '../instance.js';
 import {
-  errorsAnd,
   NewSubscriptionsSchema,
   optionalBody,
+  readErrors,
   ref,
   SubscriptionsSchema,
+  writeErrors,
 } from '../schemas/index.js';
 import { done, DoneSchema } from './done.js';
 import { MemberPath } from './paths.js';
@@ -23,7 +24,7 @@ export function subscriptionRoutes(api: Api, core: SessionControl): void {
         tags,
         summary: 'What a participant asked to receive',
         params: MemberPath,
-        response: { 200: ref(SubscriptionsSchema, 'Empty: nothing.'), ...errorsAnd(404) },
+        response: { 200: ref(SubscriptionsSchema, 'Empty: nothing.'), ...readErrors(404) },
       },
     },
     ({ params }) => core.subscriptions(params.accountId, params.sessionId, params.participantId),
@@ -39,7 +40,7 @@ export function subscriptionRoutes(api: Api, core: SessionControl): void {
         description: 'It takes effect at once. Without a body, or with an empty one, nothing is received.',
         params: MemberPath,
         body: optionalBody(NewSubscriptionsSchema),
-        response: { 204: DoneSchema, ...errorsAnd(404) },
+        response: { 204: DoneSchema, ...writeErrors(404) },
       },
     },
     async ({ params: { accountId, sessionId, participantId }, body }, reply) => {

@@ -35,8 +35,16 @@ type ErrorStatus = keyof typeof DESCRIPTIONS;
 
 const answer = (status: ErrorStatus) => ({ ...ref(ErrorSchema), description: DESCRIPTIONS[status] });
 
-/** The errors that any operation on an account may answer with, and those of this one. */
-export function errorsAnd(...statuses: readonly (404 | 409)[]) {
-  const always: readonly ErrorStatus[] = [400, 401, 413, 415, 429, 500, 503];
-  return Object.fromEntries([...always, ...statuses].map((status) => [status, answer(status)]));
+/** The errors that an operation which only looks may answer with: those of every one, and its own. */
+export function readErrors(...own: readonly 404[]) {
+  return answers([400, 401, 429, 500, 503, ...own]);
+}
+
+/** The errors that an operation which changes something may answer with: those of every one, and its own. */
+export function writeErrors(...own: readonly (404 | 409)[]) {
+  return answers([400, 401, 413, 415, 429, 500, 503, ...own]);
+}
+
+function answers(statuses: readonly ErrorStatus[]) {
+  return Object.fromEntries(statuses.map((status) => [status, answer(status)]));
 }

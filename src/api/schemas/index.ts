@@ -4,9 +4,10 @@ import { pageOf } from './page.js';
 import { participantComponents, ParticipantSchema } from './participant.js';
 import { sessionComponents, SessionSchema } from './session.js';
 import { subscriptionComponents } from './subscriptions.js';
+import { usageComponents } from './usage.js';
 
 export { DeviceSchema, type DeviceSummaryView, type DeviceView } from './device.js';
-export { errorsAnd, ErrorSchema } from './error.js';
+export { ErrorSchema, readErrors, writeErrors } from './error.js';
 export { ListQuerySchema } from './page.js';
 export {
   CreatedParticipantSchema,
@@ -18,6 +19,7 @@ export {
 export { NewSessionSchema, SessionDetailSchema, SessionSchema, type SessionView } from './session.js';
 export { listOf, optionalBody, ref } from './shapes.js';
 export { NewSubscriptionsSchema, SubscriptionsSchema } from './subscriptions.js';
+export { UsageQuerySchema, UsageReportSchema, type UsageReportView } from './usage.js';
 
 export const SessionPageSchema = pageOf('SessionPage', SessionSchema);
 export const ParticipantPageSchema = pageOf('ParticipantPage', ParticipantSchema);
@@ -31,4 +33,5 @@ export const components = [
   ...sessionComponents,
   SessionPageSchema,
   ParticipantPageSchema,
+  ...usageComponents,
 ];

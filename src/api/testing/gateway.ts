@@ -29,6 +29,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
   const core = createCore({ tokenSecret: 's'.repeat(32), store: new MemoryStore(), log });
   const api = createApi({
     core,
+    usage: { query: () => Promise.resolve({ items: [], totals: [] }) },
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     log,
     metrics: new Registry(),

@@ -1,0 +1,75 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { pageQuery } from './page.js';
+import { absentable, component, listOf, moment, ref, text } from './shapes.js';
+
+const time = (description: string) =>
+  Type.Optional(
+    Type.String({ format: 'iso-8601', description, examples: ['2026-01-31', '2026-01-31T12:00:00Z'] }),
+  );
+
+/** Which records of an account to report, and how. */
+export const UsageQuerySchema = Type.Object({
+  from: time('Connections that started then or later: a date (UTC) or a date and time with its zone.'),
+  to: time('Connections that started before then.'),
+  tag: Type.Optional(text(50, 'Connections whose session or participant has this tag.')),
+  format: Type.Optional(
+    Type.Unsafe<'json' | 'csv'>({ type: 'string', enum: ['json', 'csv'], description: 'Default: `json`.' }),
+  ),
+  ...pageQuery,
+});
+
+const UsageRecordSchema = component(
+  'UsageRecord',
+  Type.Object(
+    {
+      id: Type.String(),
+      connectionId: Type.String({ description: 'The same in all records of one connection.' }),
+      accountId: Type.String(),
+      sessionId: absentable(Type.String()),
+      sessionTag: absentable(Type.String()),
+      participantId: Type.String(),
+      participantTag: absentable(Type.String()),
+      kind: Type.String({ examples: ['browser', 'phone'] }),
+      direction: Type.String({ examples: ['inbound', 'outbound'] }),
+      deviceId: Type.String({ description: 'The id that the device names itself by.' }),
+      caller: absentable(Type.String()),
+      callerName: absentable(Type.String()),
+      called: absentable(Type.String()),
+      startedAt: moment('When it began.'),
+      endedAt: absentable(moment('When it ended; absent while it goes on.')),
+      seconds: Type.Number({ description: 'From its start to its end, or to now.' }),
+      endReason: absentable(
+        Type.String({
+          description: 'Why it ended; `moved`: the participant went on in another session.',
+          examples: ['left', 'disconnected', 'lost'],
+        }),
+      ),
+    },
+    { description: 'One connection of a device, as far as it was in one session.' },
+  ),
+);
+
+const UsageTotalSchema = component(
+  'UsageTotal',
+  Type.Object({
+    tag: absentable(Type.String({ description: 'Absent for connections without a tag.' })),
+    connections: Type.Integer(),
+    seconds: Type.Number(),
+  }),
+);
+
+/** One page of usage records, with totals over all pages. */
+export const UsageReportSchema = component(
+  'UsageReport',
+  Type.Object({
+    items: listOf(ref(UsageRecordSchema)),
+    next: absentable(Type.String({ description: 'Continues the report; absent on the last page.' })),
+    totals: listOf(ref(UsageTotalSchema), {
+      description: "Over all pages, by tag: the session's, else the participant's. The longest first.",
+    }),
+  }),
+);
+
+export type UsageReportView = Static<typeof UsageReportSchema>;
+
+export const usageComponents = [UsageRecordSchema, UsageTotalSchema, UsageReportSchema];

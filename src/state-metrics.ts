@@ -1,0 +1,57 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Core } from './core/index.js';
+import type { Usage } from './usage/index.js';
+
+/** Shows how much there is, and what became of webhooks, in the metrics. Both are read when they are asked for. */
+export function measureState(metrics: Registry, core: Core, usage: Usage): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_sessions',
+    help: 'Sessions',
+    registers,
+    collect() {
+      this.set(core.counts().sessions);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_participants',
+    help: 'Participants, connected or not',
+    registers,
+    collect() {
+      this.set(core.counts().participants);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_devices',
+    help: 'Connected devices',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      const { browsers, phones } = core.counts();
+      this.set({ kind: 'browser' }, browsers);
+      this.set({ kind: 'phone' }, phones);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_webhooks_waiting',
+    help: 'Webhooks not delivered yet',
+    registers,
+    collect() {
+      this.set(usage.webhookCounts().waiting);
+    },
+  });
+  new Counter({
+    name: 'patchbay_webhooks_total',
+    help: 'What became of webhooks, and attempts at them that failed',
+    labelNames: ['outcome'],
+    registers,
+    collect() {
+      const { delivered, failedAttempts, givenUp, dropped } = usage.webhookCounts();
+      this.reset();
+      this.inc({ outcome: 'delivered' }, delivered);
+      this.inc({ outcome: 'failed_attempt' }, failedAttempts);
+      this.inc({ outcome: 'given_up' }, givenUp);
+      this.inc({ outcome: 'dropped' }, dropped);
+    },
+  });
+}
