@@ -6,7 +6,6 @@ import { PortRange } from './ports.js';
 
 /** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
 export interface PhoneFactory {
-  /** @throws MediaError NO_PORT */
   open(context: DeviceContext): Promise<PhoneDevice>;
   /** Closes the phones that are still open. */
   stop(): Promise<void>;
@@ -20,20 +19,16 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
   });
   const legs = new Set<PhoneLeg>();
   return {
-    async open(context) {
-      const pair = await ports.bind(options.rtpHost);
+    open(context) {
       const leg: PhoneLeg = new PhoneLeg({
         context,
-        ports: pair,
+        ports,
         clock,
         pool,
-        onClosed: () => {
-          legs.delete(leg);
-          ports.release(pair.port);
-        },
+        onClosed: () => legs.delete(leg),
       });
       legs.add(leg);
-      return leg;
+      return Promise.resolve(leg);
     },
     async stop() {
       await Promise.all([...legs].map((leg) => leg.close()));

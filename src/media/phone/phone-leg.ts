@@ -3,14 +3,20 @@ import { toTrackCodec } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
 import type { DecoderPool, FrameListener, MixClock } from '../mixer/index.js';
 import { PublishedTrack } from '../track.js';
+import { MediaError } from '../types.js';
 import type { DeviceStatistics, PhoneDescription } from '../types.js';
-import type { PortPair } from './ports.js';
+import { DtmfRelay } from './dtmf-relay.js';
+import { ipVersionOf, localHost } from './local-host.js';
+import type { IpVersion } from './local-host.js';
+import { PhoneCrypto } from './phone-crypto.js';
+import type { PortRange } from './ports.js';
 import { RtcpSession } from './rtcp-session.js';
 import { RtpReceiver } from './rtp-receiver.js';
 import { RtpSender } from './rtp-sender.js';
 import { RtpSocket } from './rtp-socket.js';
 import { agreeOn, chooseAudio, expectsMedia } from './sdp/audio-session.js';
 import type { AudioSession } from './sdp/audio-session.js';
+import type { SessionCrypto } from './sdp/crypto.js';
 import { writeAnswer, writeOffer } from './sdp/local-description.js';
 import type { LocalEnd } from './sdp/local-description.js';
 import { readRemoteDescription } from './sdp/remote-description.js';
@@ -20,25 +26,32 @@ const SLOW_FRAMES = 50;
 
 export interface PhoneLegParts {
   readonly context: DeviceContext;
-  readonly ports: PortPair;
+  readonly ports: PortRange;
   readonly clock: MixClock;
   readonly pool: DecoderPool;
-  /** Gives the ports back. */
   readonly onClosed: () => void;
+}
+
+/** The sockets in use, and the address that phones know them by. */
+interface Bound {
+  readonly socket: RtpSocket;
+  readonly version: IpVersion;
+  readonly announced: string;
 }
 
 /** A phone in the media plane: its RTP becomes one published stream, its delivery becomes one mix. */
 export class PhoneLeg implements PhoneDevice, FrameListener {
+  readonly #parts: PhoneLegParts;
   readonly #context: DeviceContext;
-  readonly #clock: MixClock;
-  readonly #socket: RtpSocket;
   readonly #receiver: RtpReceiver;
   readonly #sender: RtpSender;
   readonly #rtcp: RtcpSession;
-  readonly #onClosed: () => void;
+  readonly #crypto = new PhoneCrypto();
+  readonly #relay: DtmfRelay;
   readonly #streamId = randomUUID();
   readonly #sessionId = randomInt(2 ** 47).toString();
   #version = 0;
+  #bound: Bound | undefined;
   #session: AudioSession | undefined;
   #track: PublishedTrack | undefined;
   #lastMediaAt = 0;
@@ -47,40 +60,42 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   #closed = false;
 
   constructor(parts: PhoneLegParts) {
+    this.#parts = parts;
     this.#context = parts.context;
-    this.#clock = parts.clock;
-    this.#onClosed = parts.onClosed;
-    this.#socket = new RtpSocket(parts.ports, {
-      onRtp: (packet) => this.#onRtp(packet),
-      onRtcp: (packet) => this.#rtcp.onPacket(packet, this.#receiver.reception, performance.now()),
-    });
     this.#receiver = new RtpReceiver((digit, durationMs) => {
       this.#context.emit('dtmf', { deviceId: this.#context.deviceId, digit, durationMs });
     });
-    this.#sender = new RtpSender(parts.pool, (packet) => this.#socket.send(packet));
-    this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) => this.#socket.sendRtcp(packet));
+    this.#sender = new RtpSender(parts.pool, this.#crypto, (packet) => this.#bound?.socket.send(packet));
+    this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) =>
+      this.#bound?.socket.sendRtcp(this.#crypto.sealRtcp(packet)),
+    );
+    this.#relay = new DtmfRelay((digit, durationMs) => this.#sender.sendDtmf(digit, durationMs));
   }
 
-  describe(sdpOffer?: string): Promise<PhoneDescription> {
-    return promised(() => {
-      if (sdpOffer === undefined) return this.#described(writeOffer(this.#end(), this.#session));
-      const offer = readRemoteDescription(sdpOffer);
-      const choice = chooseAudio(offer);
-      const session = agreeOn(choice.section);
-      this.#apply(session);
-      return this.#described(writeAnswer(this.#end(), offer, choice, session));
-    });
+  async describe(sdpOffer?: string): Promise<PhoneDescription> {
+    if (sdpOffer === undefined) {
+      const bound = this.#bound ?? (await this.#bind(this.#configuredVersion()));
+      return this.#described(writeOffer(this.#end(bound), this.#session));
+    }
+    const offer = readRemoteDescription(sdpOffer);
+    const choice = chooseAudio(offer);
+    const session = agreeOn(choice.section);
+    const bound = await this.#bind(choice.section.ipVersion);
+    this.#apply(session, bound);
+    return this.#described(writeAnswer(this.#end(bound), offer, choice, session));
   }
 
-  answer(sdpAnswer: string): Promise<PhoneDescription> {
-    return promised(() => {
-      this.#apply(agreeOn(chooseAudio(readRemoteDescription(sdpAnswer)).section));
-      return this.#described('');
-    });
+  async answer(sdpAnswer: string): Promise<PhoneDescription> {
+    const { section } = chooseAudio(readRemoteDescription(sdpAnswer));
+    const session = agreeOn(section);
+    requireOffered(this.#session?.crypto, session.crypto);
+    this.#apply(session, await this.#bind(section.ipVersion));
+    return this.#described('');
   }
 
   setTracks(tracks: readonly PublishedTrack[]): void {
     this.#sender.setTracks(tracks);
+    this.#relay.setTracks(tracks);
   }
 
   sendDtmf(digits: string, durationMs?: number): void {
@@ -101,12 +116,13 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#clock.remove(this);
+    this.#parts.clock.remove(this);
     this.#rtcp.bye(this.#rtcpSource(), this.#sender.timestampOf(this.#frame), performance.now());
+    this.#relay.close();
     this.#sender.close();
     this.#track?.end();
-    await this.#socket.close();
-    this.#onClosed();
+    await this.#unbind();
+    this.#parts.onClosed();
   }
 
   onFrame(frame: number): void {
@@ -114,10 +130,12 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#sender.onFrame(frame);
     const now = performance.now();
     this.#receiver.poll(now);
+    this.#relay.poll(now);
     if (frame % SLOW_FRAMES === 0) this.#onSecond(now);
   }
 
   #onSecond(now: number): void {
+    this.#bound?.socket.maintain(now);
     this.#rtcp.onTime(this.#rtcpSource(), this.#sender.timestampOf(this.#frame), now);
     if (!this.#session || !expectsMedia(this.#session)) {
       this.#lastMediaAt = now;
@@ -128,22 +146,59 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#context.emit('mediaLost', { deviceId: this.#context.deviceId, cause: 'timeout' });
   }
 
-  #onRtp(packet: Buffer): boolean {
+  #onRtp(sealed: Buffer): boolean {
     const now = performance.now();
-    if (!this.#receiver.onPacket(packet, now)) return false;
+    const packet = this.#crypto.openRtp(sealed);
+    if (!packet || !this.#receiver.onPacket(packet, now)) return false;
     this.#lastMediaAt = now;
     this.#mediaLost = false;
     return true;
   }
 
+  #onRtcp(sealed: Buffer): void {
+    const packet = this.#crypto.openRtcp(sealed);
+    if (packet) this.#rtcp.onPacket(packet, this.#receiver.reception, performance.now());
+  }
+
+  /** Binds sockets of the phone's address family, unless they are bound already. */
+  async #bind(version: IpVersion): Promise<Bound> {
+    if (this.#bound?.version === version) return this.#bound;
+    const local = localHost(this.#context.options, version);
+    if (!local) throw new MediaError('NO_COMMON_CODEC', `There is no address for IPv${version} media here.`);
+    const ports = await this.#parts.ports.bind(local.host);
+    await this.#unbind();
+    const socket = new RtpSocket(ports, {
+      onRtp: (packet) => this.#onRtp(packet),
+      onRtcp: (packet) => this.#onRtcp(packet),
+    });
+    const bound = { socket, version, announced: local.announced };
+    this.#bound = bound;
+    if (!this.#closed) return bound;
+    await this.#unbind();
+    throw new MediaError('INVALID_STATE', 'The phone was closed meanwhile.');
+  }
+
+  async #unbind(): Promise<void> {
+    const bound = this.#bound;
+    if (!bound) return;
+    this.#bound = undefined;
+    await bound.socket.close();
+    this.#parts.ports.release(bound.socket.port);
+  }
+
+  #configuredVersion(): IpVersion {
+    return ipVersionOf(this.#context.options.rtpHost);
+  }
+
   /** Puts a newly agreed session into force. */
-  #apply(session: AudioSession): void {
+  #apply(session: AudioSession, bound: Bound): void {
     this.#session = session;
     this.#lastMediaAt = performance.now();
+    this.#crypto.apply(session.crypto);
     this.#publish(session);
-    this.#socket.setPeer(session.peer, session.rtcpPeer, session.rtcpMux);
+    bound.socket.setPeer(session.peer, session.rtcpPeer, session.rtcpMux);
     this.#sender.configure(session);
-    this.#clock.add(this);
+    this.#parts.clock.add(this);
   }
 
   /** Subscribers are only disturbed when the codec changed: then the old track ends and another takes its place. */
@@ -166,14 +221,14 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     };
   }
 
-  #end(): LocalEnd {
+  #end(bound: Bound): LocalEnd {
     this.#version += 1;
-    const { publicIp, rtpHost } = this.#context.options;
     return {
-      address: publicIp ?? rtpHost,
-      port: this.#socket.port,
+      address: bound.announced,
+      port: bound.socket.port,
       sessionId: this.#sessionId,
       version: this.#version,
+      keyFor: (suite) => this.#crypto.keyFor(suite),
     };
   }
 
@@ -188,7 +243,8 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   }
 }
 
-/** Runs synchronous work so that what it throws becomes a rejection. */
-function promised<T>(work: () => T): Promise<T> {
-  return new Promise((resolve) => resolve(work()));
+/** An answer must take the crypto line that was offered (RFC 4568 section 5.1.2). */
+function requireOffered(offered: SessionCrypto | undefined, answered: SessionCrypto | undefined): void {
+  if (offered?.tag === answered?.tag && offered?.suite === answered?.suite) return;
+  throw new MediaError('BAD_SDP', 'The answer takes a crypto line that was not offered.');
 }

@@ -4,6 +4,7 @@ import { FRAME_MS, PhoneMix } from '../mixer/index.js';
 import type { DecoderPool } from '../mixer/index.js';
 import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
+import type { PhoneCrypto } from './phone-crypto.js';
 import { DTMF_PAYLOAD_LENGTH, DtmfSender } from './dtmf-sender.js';
 import type { AudioSession } from './sdp/audio-session.js';
 import { telephoneEventFor } from './sdp/audio-session.js';
@@ -18,6 +19,7 @@ const MAX_PTIME = 60;
 /** What goes to one phone: its mix, encoded, or telephone events, one packet for each `ptime`. */
 export class RtpSender {
   readonly #pool: DecoderPool;
+  readonly #crypto: PhoneCrypto;
   readonly #send: (packet: Buffer) => void;
   readonly #ring = Array.from({ length: RING }, () => Buffer.allocUnsafeSlow(MAX_PACKET));
   /** The ring's buffers cut to the length last used: most codecs never need another cut. */
@@ -42,8 +44,9 @@ export class RtpSender {
   /** Payload bytes, as sender reports count them. */
   octets = 0;
 
-  constructor(pool: DecoderPool, send: (packet: Buffer) => void) {
+  constructor(pool: DecoderPool, crypto: PhoneCrypto, send: (packet: Buffer) => void) {
     this.#pool = pool;
+    this.#crypto = crypto;
     this.#send = send;
   }
 
@@ -126,12 +129,11 @@ export class RtpSender {
 
   /** Writes the header of the ring's present packet and sends it. */
   #finish(payloadType: number, timestamp: number, marker: boolean, payloadLength: number): void {
-    const length = RTP_FIXED_HEADER + payloadLength;
-    if (this.#views[this.#at]!.length !== length) {
-      this.#views[this.#at] = this.#ring[this.#at]!.subarray(0, length);
-    }
+    const buffer = this.#ring[this.#at]!;
+    writeRtpHeader(buffer, payloadType, marker, this.#sequence, timestamp, this.ssrc);
+    const length = this.#crypto.sealRtp(buffer, RTP_FIXED_HEADER + payloadLength);
+    if (this.#views[this.#at]!.length !== length) this.#views[this.#at] = buffer.subarray(0, length);
     const packet = this.#views[this.#at]!;
-    writeRtpHeader(packet, payloadType, marker, this.#sequence, timestamp, this.ssrc);
     this.#sequence = (this.#sequence + 1) & 0xffff;
     this.#at = (this.#at + 1) % RING;
     this.packets += 1;

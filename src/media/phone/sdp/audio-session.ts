@@ -2,13 +2,20 @@ import type { AudioCodec } from '../../codecs/index.js';
 import { findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
 import { MediaError } from '../../types.js';
 import type { PeerAddress } from '../rtp-socket.js';
+import { chooseCrypto } from './crypto.js';
+import type { SessionCrypto } from './crypto.js';
 import type { Direction } from './direction.js';
 import { sends } from './direction.js';
 import type { RemoteDescription, RemoteFormat, RemoteSection } from './remote-description.js';
 
-/** Packet lengths, in ms, that a phone may ask for. */
+/** Packet lengths, in ms, that a phone may ask for; Opus has no frames of 30 ms. */
 const PTIMES = [10, 20, 30, 40, 60] as const;
+const OPUS_PTIMES = [10, 20, 40, 60] as const;
 const DEFAULT_PTIME = 20;
+
+/** RTP profiles that are spoken here; the ones with feedback only differ in what they allow. */
+const PLAIN_PROFILES: readonly string[] = ['RTP/AVP', 'RTP/AVPF'];
+const SECURE_PROFILES: readonly string[] = ['RTP/SAVP', 'RTP/SAVPF'];
 
 /** What phone and gateway agreed on; replaced as a whole by every offer and answer. */
 export interface AudioSession {
@@ -28,6 +35,8 @@ export interface AudioSession {
   readonly peer?: PeerAddress;
   readonly rtcpPeer?: PeerAddress;
   readonly rtcpMux: boolean;
+  /** Absent: plain RTP. */
+  readonly crypto?: SessionCrypto;
 }
 
 /** Which m-line carries the phone's audio. */
@@ -37,26 +46,42 @@ export interface AudioChoice {
 }
 
 /**
- * Chooses the m-line of an offer to be used: the first live audio one that fits.
+ * Chooses the m-line to be used: the first live audio one that fits, encrypted ones before plain ones.
  * @throws MediaError NO_COMMON_CODEC
  */
 export function chooseAudio(description: RemoteDescription): AudioChoice {
   const audio = description.sections
     .map((section, index) => ({ section, index }))
     .filter(({ section }) => section.kind === 'audio' && section.port !== 0);
-  const choice = audio.find(({ section }) => section.protocol === 'RTP/AVP' && chooseCodec(section));
+  const fitting = audio.filter(({ section }) => chooseCodec(section) && isSpoken(section));
+  const choice = fitting.find(({ section }) => isSecure(section)) ?? fitting[0];
   if (choice) return choice;
-  throw new MediaError(
-    'NO_COMMON_CODEC',
-    audio.length === 0 ? 'The phone offers no audio.' : 'No audio codec of the phone is known here.',
+  throw new MediaError('NO_COMMON_CODEC', whyNothingFits(audio.map(({ section }) => section)));
+}
+
+export const isSecure = (section: RemoteSection): boolean => SECURE_PROFILES.includes(section.protocol);
+
+function isSpoken(section: RemoteSection): boolean {
+  return (
+    PLAIN_PROFILES.includes(section.protocol) || (isSecure(section) && chooseCrypto(section) !== undefined)
   );
+}
+
+function whyNothingFits(audio: readonly RemoteSection[]): string {
+  if (audio.length === 0) return 'The phone offers no audio.';
+  if (!audio.some(chooseCodec)) return 'No audio codec of the phone is known here.';
+  const profiles = [...new Set(audio.map(({ protocol }) => protocol))].join(', ');
+  return audio.some(isSecure)
+    ? 'No crypto suite of the phone is known here.'
+    : `The transport ${profiles} is not spoken here.`;
 }
 
 /** @throws MediaError NO_COMMON_CODEC */
 export function agreeOn(section: RemoteSection): AudioSession {
   const chosen = chooseCodec(section);
   if (!chosen) throw new MediaError('NO_COMMON_CODEC', 'No audio codec of the phone is known here.');
-  const direction = section.nullAddress ? 'inactive' : section.direction;
+  const direction = section.nullAddress ? withoutReceiving(section.direction) : section.direction;
+  const crypto = isSecure(section) ? chooseCrypto(section) : undefined;
   return {
     codec: chosen.codec,
     payloadType: chosen.format.payloadType,
@@ -65,10 +90,11 @@ export function agreeOn(section: RemoteSection): AudioSession {
       named(section, 'telephone-event').map(({ clockRate, payloadType }) => [clockRate, payloadType]),
     ),
     comfortNoise: new Set([13, ...named(section, 'CN').map(({ payloadType }) => payloadType)]),
-    ptime: choosePtime(section),
+    ptime: choosePtime(section, chosen.codec),
     direction,
     held: direction === 'inactive' || direction === 'sendonly',
     rtcpMux: section.rtcpMux,
+    ...(crypto === undefined ? {} : { crypto }),
     ...peersOf(section),
   };
 }
@@ -103,9 +129,16 @@ function named(section: RemoteSection, name: string): RemoteFormat[] {
   return section.formats.filter((format) => format.name.toLowerCase() === name.toLowerCase());
 }
 
-function choosePtime(section: RemoteSection): number {
+/** The longest packet that is within what the phone asks for. */
+function choosePtime(section: RemoteSection, codec: AudioCodec): number {
   const wanted = Math.min(section.ptime ?? DEFAULT_PTIME, section.maxptime ?? Infinity);
-  return PTIMES.findLast((ptime) => ptime <= wanted) ?? PTIMES[0];
+  const ptimes = codec.name === 'opus' ? OPUS_PTIMES : PTIMES;
+  return ptimes.findLast((ptime) => ptime <= wanted) ?? ptimes[0];
+}
+
+/** The hold of RFC 2543: the phone may go on sending, but has no address to be sent to. */
+function withoutReceiving(direction: Direction): Direction {
+  return sends(direction) ? 'sendonly' : 'inactive';
 }
 
 function peersOf(section: RemoteSection): { peer?: PeerAddress; rtcpPeer?: PeerAddress } {

@@ -1,8 +1,9 @@
 import type { AudioCodec } from '../../codecs/index.js';
 import { AUDIO_CODECS } from '../../codecs/index.js';
+import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
 import type { AudioChoice, AudioSession } from './audio-session.js';
 import { telephoneEventFor } from './audio-session.js';
-import type { Direction } from './direction.js';
+import { cryptoLine } from './crypto.js';
 import { reverse } from './direction.js';
 import type { RemoteDescription, RemoteSection } from './remote-description.js';
 
@@ -17,6 +18,8 @@ export interface LocalEnd {
   readonly sessionId: string;
   /** Grows with every description sent (RFC 3264 section 8). */
   readonly version: number;
+  /** Our key for a crypto suite. */
+  readonly keyFor: (suite: SrtpSuite) => MasterKey;
 }
 
 /** Answers an offer: the audio chosen, every other m-line refused by port 0. */
@@ -37,13 +40,18 @@ export function writeOffer(end: LocalEnd, session: AudioSession | undefined): st
   const formats = offeredFormats(session);
   return writeLines([
     ...sessionLines(end),
-    `m=audio ${end.port} RTP/AVP ${formats.map(({ payloadType }) => payloadType).join(' ')}`,
+    `m=audio ${end.port} ${session?.crypto ? 'RTP/SAVP' : 'RTP/AVP'} ${payloadTypes(formats)}`,
     ...formats.flatMap(formatLines),
+    ...cryptoLines(end, session),
     'a=ptime:20',
+    ...(session?.rtcpMux === true ? ['a=rtcp-mux'] : []),
     `a=rtcp:${end.port + 1}`,
     'a=sendrecv',
   ]);
 }
+
+const payloadTypes = (formats: readonly LocalFormat[]): string =>
+  formats.map(({ payloadType }) => payloadType).join(' ');
 
 interface LocalFormat {
   readonly payloadType: number;
@@ -64,16 +72,21 @@ function answerSection(end: LocalEnd, section: RemoteSection, session: AudioSess
     ...(event ? [eventFormat(event.payloadType, event.clockRate)] : []),
   ];
   return [
-    `m=audio ${end.port} ${section.protocol} ${formats.map(({ payloadType }) => payloadType).join(' ')}`,
+    `m=audio ${end.port} ${section.protocol} ${payloadTypes(formats)}`,
     ...(section.mid === undefined ? [] : [`a=mid:${section.mid}`]),
     ...formats.flatMap(formatLines),
+    ...cryptoLines(end, session),
     `a=ptime:${session.ptime}`,
     session.rtcpMux ? 'a=rtcp-mux' : `a=rtcp:${end.port + 1}`,
-    `a=${answerDirection(session.direction)}`,
+    `a=${reverse(session.direction)}`,
   ];
 }
 
-const answerDirection = (offered: Direction): Direction => reverse(offered);
+function cryptoLines(end: LocalEnd, session: AudioSession | undefined): string[] {
+  if (!session?.crypto) return [];
+  const { tag, suite } = session.crypto;
+  return [cryptoLine(tag, suite, end.keyFor(suite))];
+}
 
 function refuse(section: RemoteSection): string[] {
   return [

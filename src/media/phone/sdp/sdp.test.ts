@@ -1,0 +1,325 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createMasterKey, findSrtpSuite, SRTP_SUITES, writeInlineKey } from '../../srtp/index.js';
+import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
+import { MediaError } from '../../types.js';
+import { agreeOn, chooseAudio, telephoneEventFor } from './audio-session.js';
+import type { AudioSession } from './audio-session.js';
+import { writeAnswer, writeOffer } from './local-description.js';
+import type { LocalEnd } from './local-description.js';
+import { readRemoteDescription } from './remote-description.js';
+
+const keys = new Map<SrtpSuite, MasterKey>(SRTP_SUITES.map((suite) => [suite, createMasterKey(suite)]));
+const end: LocalEnd = {
+  address: '192.0.2.1',
+  port: 20000,
+  sessionId: '7',
+  version: 1,
+  keyFor: (suite) => keys.get(suite)!,
+};
+
+const HEAD = ['v=0', 'o=- 1 1 IN IP4 198.51.100.7', 's=-', 'c=IN IP4 198.51.100.7', 't=0 0'];
+const sdp = (...lines: string[]): string => [...HEAD, ...lines, ''].join('\r\n');
+
+function negotiate(offer: string): { session: AudioSession; answer: string; lines: string[] } {
+  const description = readRemoteDescription(offer);
+  const choice = chooseAudio(description);
+  const session = agreeOn(choice.section);
+  const answer = writeAnswer(end, description, choice, session);
+  return { session, answer, lines: answer.split('\r\n') };
+}
+
+function codeOf(offer: string): string {
+  try {
+    negotiate(offer);
+    return 'none';
+  } catch (error) {
+    if (error instanceof MediaError) return error.code;
+    throw error;
+  }
+}
+
+describe('answer', () => {
+  it('takes the phone’s first codec that is known, and its telephone-event', () => {
+    const { lines, session } = negotiate(
+      sdp(
+        'm=audio 4000 RTP/AVP 18 8 0 96 97',
+        'a=rtpmap:18 G729/8000',
+        'a=rtpmap:96 telephone-event/8000',
+        'a=rtpmap:97 telephone-event/48000',
+      ),
+    );
+    expect(session.codec.name).toBe('PCMA');
+    expect(session.peer).toEqual({ address: '198.51.100.7', port: 4000 });
+    expect(session.rtcpPeer?.port).toBe(4001);
+    expect(lines).toEqual([
+      'v=0',
+      'o=patchbay 7 1 IN IP4 192.0.2.1',
+      's=patchbay',
+      'c=IN IP4 192.0.2.1',
+      't=0 0',
+      'm=audio 20000 RTP/AVP 8 96',
+      'a=rtpmap:8 PCMA/8000',
+      'a=rtpmap:96 telephone-event/8000',
+      'a=fmtp:96 0-15',
+      'a=ptime:20',
+      'a=rtcp:20001',
+      'a=sendrecv',
+      '',
+    ]);
+  });
+
+  it.each([
+    ['opus/48000/2', 48000, 97],
+    ['G722/8000', 8000, 96],
+    ['PCMU/8000', 8000, 96],
+  ])('sends telephone-event at the clock of %s', (codec, clockRate, payloadType) => {
+    const { session } = negotiate(
+      sdp(
+        'm=audio 4000 RTP/AVP 100 96 97',
+        `a=rtpmap:100 ${codec}`,
+        'a=rtpmap:96 telephone-event/8000',
+        'a=rtpmap:97 telephone-event/48000',
+      ),
+    );
+    expect(telephoneEventFor(session)).toEqual({ clockRate, payloadType });
+  });
+
+  it('refuses other m-lines by port 0, in their order, mids kept', () => {
+    const { lines } = negotiate(
+      sdp(
+        'm=video 5000 RTP/AVP 31 34',
+        'a=mid:v',
+        'm=audio 4000 RTP/AVP 0',
+        'a=mid:a',
+        'm=audio 4100 RTP/AVP 0',
+        'm=image 4200 udptl t38',
+      ),
+    );
+    expect(lines.filter((line) => /^m=|^a=mid/.test(line))).toEqual([
+      'm=video 0 RTP/AVP 31 34',
+      'a=mid:v',
+      'm=audio 20000 RTP/AVP 0',
+      'a=mid:a',
+      'm=audio 0 RTP/AVP 0',
+      'm=image 0 udptl t38',
+    ]);
+  });
+
+  it('skips audio m-lines that are switched off or do not fit', () => {
+    const { lines } = negotiate(
+      sdp('m=audio 0 RTP/AVP 0', 'm=audio 4000 RTP/AVP 18', 'm=audio 4002 RTP/AVP 0'),
+    );
+    expect(lines.filter((line) => line.startsWith('m='))).toEqual([
+      'm=audio 0 RTP/AVP 0',
+      'm=audio 0 RTP/AVP 18',
+      'm=audio 20000 RTP/AVP 0',
+    ]);
+  });
+
+  it.each([
+    ['sendrecv', 'sendrecv', false],
+    ['sendonly', 'recvonly', true],
+    ['recvonly', 'sendonly', false],
+    ['inactive', 'inactive', true],
+  ])('answers %s with %s', (offered, answered, held) => {
+    const { lines, session } = negotiate(sdp('m=audio 4000 RTP/AVP 0', `a=${offered}`));
+    expect(lines).toContain(`a=${answered}`);
+    expect(session.held).toBe(held);
+  });
+
+  it('takes a direction from the session level', () => {
+    const { session } = negotiate([...HEAD, 'a=inactive', 'm=audio 4000 RTP/AVP 0', ''].join('\r\n'));
+    expect(session.held).toBe(true);
+  });
+
+  it('understands the hold of RFC 2543', () => {
+    const { session, lines } = negotiate(sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 0.0.0.0'));
+    expect(session.held).toBe(true);
+    expect(session.peer).toBeUndefined();
+    expect(lines).toContain('a=recvonly');
+  });
+
+  it.each([
+    [['a=ptime:30'], 30],
+    [['a=ptime:10'], 10],
+    [['a=ptime:60'], 60],
+    [['a=ptime:200'], 60],
+    [['a=ptime:25'], 20],
+    [['a=maxptime:10'], 10],
+    [['a=ptime:40', 'a=maxptime:30'], 30],
+    [['a=ptime:0'], 20],
+    [[], 20],
+  ])('packs as long as %j asks: %i ms', (attributes, ptime) => {
+    const { session, lines } = negotiate(sdp('m=audio 4000 RTP/AVP 0', ...attributes));
+    expect(session.ptime).toBe(ptime);
+    expect(lines).toContain(`a=ptime:${ptime}`);
+  });
+
+  it('has no 30 ms frames of Opus', () => {
+    const offer = sdp('m=audio 4000 RTP/AVP 96', 'a=rtpmap:96 opus/48000/2', 'a=ptime:30');
+    expect(negotiate(offer).session.ptime).toBe(20);
+  });
+
+  it('sends RTCP where the phone wants it', () => {
+    const explicit = negotiate(sdp('m=audio 4000 RTP/AVP 0', 'a=rtcp:4007 IN IP4 198.51.100.9'));
+    expect(explicit.session.rtcpPeer).toEqual({ address: '198.51.100.9', port: 4007 });
+    const muxed = negotiate(sdp('m=audio 4000 RTP/AVP 0', 'a=rtcp-mux'));
+    expect(muxed.session.rtcpMux).toBe(true);
+    expect(muxed.lines).toContain('a=rtcp-mux');
+  });
+
+  it('takes an address from the m-line, IPv6 too, and does without a name', () => {
+    const six = negotiate(sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 2001:db8::7'));
+    expect(six.session.peer?.address).toBe('2001:db8::7');
+    expect(negotiate(sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 phone.example')).session.peer).toBeUndefined();
+  });
+
+  it('tolerates comfort noise on any payload type', () => {
+    const { session } = negotiate(sdp('m=audio 4000 RTP/AVP 0 13 105', 'a=rtpmap:105 CN/16000'));
+    expect([...session.comfortNoise]).toEqual([13, 105]);
+  });
+});
+
+describe('SDES', () => {
+  const inline = (name: string): string => writeInlineKey(createMasterKey(findSrtpSuite(name)!));
+  const CM = 'AES_CM_128_HMAC_SHA1_80';
+  const GCM = 'AEAD_AES_128_GCM';
+
+  it('takes the first suite that is known, and answers its tag with a key of its own', () => {
+    const offered = inline(GCM);
+    const { session, lines } = negotiate(
+      sdp(
+        'm=audio 4000 RTP/SAVP 0',
+        `a=crypto:1 F8_128_HMAC_SHA1_80 ${inline(CM)}`,
+        `a=crypto:2 ${GCM} ${offered}`,
+        `a=crypto:3 ${CM} ${inline(CM)}`,
+      ),
+    );
+    expect(session.crypto?.tag).toBe(2);
+    const own = writeInlineKey(keys.get(findSrtpSuite(GCM)!)!);
+    expect(lines).toContain(`a=crypto:2 ${GCM} ${own}`);
+    expect(own).not.toBe(offered);
+    expect(lines).toContain('m=audio 20000 RTP/SAVP 0');
+  });
+
+  it('prefers the encrypted one of two audio m-lines', () => {
+    const { lines } = negotiate(
+      sdp('m=audio 4000 RTP/AVP 0', 'm=audio 4002 RTP/SAVP 0', `a=crypto:1 ${CM} ${inline(CM)}|2^20`),
+    );
+    expect(lines.filter((line) => line.startsWith('m='))).toEqual([
+      'm=audio 0 RTP/AVP 0',
+      'm=audio 20000 RTP/SAVP 0',
+    ]);
+  });
+
+  it('falls back to the plain one when it knows none of the suites', () => {
+    const { session } = negotiate(
+      sdp('m=audio 4002 RTP/SAVP 0', 'a=crypto:1 NULL_SUITE inline:AAAA', 'm=audio 4000 RTP/AVP 0'),
+    );
+    expect(session.crypto).toBeUndefined();
+  });
+
+  it('leaves out a key with parameters that change the transform, but not hints', () => {
+    const line = `a=crypto:1 ${CM} ${inline(CM)}`;
+    expect(codeOf(sdp('m=audio 4000 RTP/SAVP 0', `${line} UNENCRYPTED_SRTP`))).toBe('NO_COMMON_CODEC');
+    expect(codeOf(sdp('m=audio 4000 RTP/SAVP 0', `${line} WSH=64`))).toBe('none');
+  });
+
+  it('offers the suite in use when it makes the offer in a call', () => {
+    const { session } = negotiate(sdp('m=audio 4000 RTP/SAVP 0', `a=crypto:5 ${CM} ${inline(CM)}`));
+    const offer = writeOffer(end, session);
+    expect(offer).toMatch(/m=audio 20000 RTP\/SAVP 0 /);
+    expect(offer).toContain(`a=crypto:5 ${CM} ${writeInlineKey(keys.get(findSrtpSuite(CM)!)!)}`);
+  });
+});
+
+describe('offer', () => {
+  it('offers all codecs and both clocks of telephone-event, and is one itself', () => {
+    const description = readRemoteDescription(writeOffer(end, undefined));
+    const formats = description.sections[0]!.formats;
+    expect(formats.map(({ name, clockRate }) => `${name}/${clockRate}`)).toEqual([
+      'opus/48000',
+      'G722/8000',
+      'PCMU/8000',
+      'PCMA/8000',
+      'telephone-event/8000',
+      'telephone-event/48000',
+    ]);
+    expect(new Set(formats.map(({ payloadType }) => payloadType)).size).toBe(formats.length);
+  });
+
+  it('keeps the payload types of the call', () => {
+    const { session } = negotiate(
+      sdp('m=audio 4000 RTP/AVP 96 97', 'a=rtpmap:96 telephone-event/8000', 'a=rtpmap:97 G722/8000'),
+    );
+    const { formats } = readRemoteDescription(writeOffer(end, session)).sections[0]!;
+    expect(formats[0]).toMatchObject({ name: 'G722', payloadType: 97 });
+    expect(
+      formats.find(({ name, clockRate }) => name === 'telephone-event' && clockRate === 8000),
+    ).toMatchObject({ payloadType: 96 });
+    expect(new Set(formats.map(({ payloadType }) => payloadType)).size).toBe(formats.length);
+  });
+});
+
+describe('what does not fit', () => {
+  it.each([
+    ['no common codec', sdp('m=audio 4000 RTP/AVP 18'), 'NO_COMMON_CODEC'],
+    ['only video', sdp('m=video 4000 RTP/AVP 31'), 'NO_COMMON_CODEC'],
+    ['audio switched off', sdp('m=audio 0 RTP/AVP 0'), 'NO_COMMON_CODEC'],
+    ['DTLS', sdp('m=audio 4000 UDP/TLS/RTP/SAVPF 0'), 'NO_COMMON_CODEC'],
+    ['SAVP without a key', sdp('m=audio 4000 RTP/SAVP 0'), 'NO_COMMON_CODEC'],
+    ['a dynamic payload type without a map', sdp('m=audio 4000 RTP/AVP 96'), 'NO_COMMON_CODEC'],
+    ['nothing', '', 'BAD_SDP'],
+    ['no m-line', sdp(), 'BAD_SDP'],
+    ['no v-line', 'm=audio 4000 RTP/AVP 0\r\n', 'BAD_SDP'],
+    ['a port that is none', sdp('m=audio 70000 RTP/AVP 0'), 'BAD_SDP'],
+    ['multicast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 224.2.1.1/127'), 'BAD_SDP'],
+    ['broadcast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 255.255.255.255'), 'BAD_SDP'],
+    ['IPv6 multicast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ff02::1'), 'BAD_SDP'],
+    ['a megabyte', sdp('m=audio 4000 RTP/AVP 0', `a=x:${'x'.repeat(2 ** 20)}`), 'BAD_SDP'],
+    ['a hundred m-lines', sdp(...Array<string>(100).fill('m=audio 4000 RTP/AVP 0')), 'BAD_SDP'],
+  ])('refuses %s', (_what, offer, code) => {
+    expect(codeOf(offer)).toBe(code);
+  });
+
+  const line = fc.oneof(
+    fc.constantFrom(
+      ...HEAD,
+      'm=audio 4000 RTP/AVP 0 8 101',
+      'm=audio 4000 RTP/SAVP 0',
+      'm=audio',
+      'm=',
+      'a=rtpmap:0 PCMU/8000',
+      'a=rtpmap:101 telephone-event/8000',
+      'a=fmtp:101',
+      'a=ptime:x',
+      'a=rtcp:1 IN IP4 0.0.0.0',
+      'a=rtcp:',
+      'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:',
+      'a=crypto:',
+      'c=IN IP4',
+      'c=IN IP6 ::',
+      'a=mid:',
+      'a=__proto__:x',
+    ),
+    fc.string({ maxLength: 30 }),
+    fc
+      .tuple(fc.constantFrom('a=', 'm=', 'c=', 'a=rtpmap:', 'a=crypto:'), fc.string({ maxLength: 20 }))
+      .map((p) => p.join('')),
+  );
+
+  it('throws nothing but MediaError, and answers what is an SDP again', () => {
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 20 }), (lines) => {
+        const offer = ['v=0', ...lines, ''].join('\r\n');
+        if (codeOf(offer) !== 'none') return;
+        const { answer } = negotiate(offer);
+        expect(readRemoteDescription(answer).sections.length).toBe(
+          readRemoteDescription(offer).sections.length,
+        );
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
