@@ -60,10 +60,12 @@ export class ReliableProvisionals {
     if (this.#outstanding?.sequence !== sequence || cseq !== this.#cseq || method !== 'INVITE') return false;
     this.#outstanding = undefined;
     this.#timers.clearAll();
-    // The next response must not pass the 2xx to the PRACK, which the application still has to send.
-    const next = this.#waiting.shift();
-    if (next) setImmediate(next);
     return true;
+  }
+
+  /** The PRACK is answered: whatever waited for it may follow. */
+  release(): void {
+    if (!this.#outstanding) this.#waiting.shift()?.();
   }
 
   stop(): void {

@@ -137,6 +137,7 @@ export class Answers {
       else reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
     }
     if (!dialog) return;
+    if (request.method === 'PRACK') this.#pending.inviteOf(dialog)?.reliable?.release();
     const record = this.#context.records.get(dialog.id);
     if (accepted && record) this.#accepted(record, transaction, response);
     else if (!accepted && !inside) endDialog(this.#context, dialog);

@@ -1,0 +1,256 @@
+import { once } from 'node:events';
+import type Srf from 'drachtio-srf';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { SipServer } from '../../../src/sip-server/index.js';
+import { SDP, SipPeer, type HeardMessage } from '../../support/sip-peer.js';
+import { addressOf, connectApp, testServer } from '../../support/sip-server.js';
+
+/** The part of drachtio-srf that its types leave out. */
+interface FullDialog extends NodeJS.EventEmitter {
+  destroy(): Promise<unknown>;
+  modify(sdp: string): Promise<string>;
+  request(opts: object): Promise<unknown>;
+}
+
+interface FullSrf {
+  createUAC(uri: string, opts: object, callbacks?: object): Promise<FullDialog>;
+  request(uri: string, opts: object): Promise<Srf.SrfRequest>;
+}
+
+let server: SipServer;
+let srf: Srf;
+let app: FullSrf;
+let phone: SipPeer;
+
+beforeEach(async () => {
+  server = await testServer();
+  srf = await connectApp(server, () => undefined);
+  app = srf as unknown as FullSrf;
+  phone = await SipPeer.udp(addressOf(server, 'udp'));
+});
+
+afterEach(async () => {
+  phone.close();
+  srf.disconnect();
+  await server.stop();
+});
+
+function uri(): string {
+  return `sip:phone@127.0.0.1:${phone.port}`;
+}
+
+/** Answers a request as a phone with a given tag would. */
+function reply(request: HeardMessage, status: string, tag: string, extra: string[] = [], body = ''): void {
+  const echo = ['via', 'from', 'call-id', 'cseq'].map((name) => `${name}: ${request.header(name)[0]!}`);
+  const to = request.header('to')[0]!;
+  phone.send(
+    [
+      `SIP/2.0 ${status}`,
+      ...echo,
+      `To: ${to.includes('tag=') || tag === '' ? to : `${to};tag=${tag}`}`,
+      ...extra,
+      ...(body === '' ? [] : ['Content-Type: application/sdp']),
+      `Content-Length: ${body.length}`,
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}
+
+function contact(): string[] {
+  return [`Contact: <sip:phone@127.0.0.1:${phone.port}>`];
+}
+
+const is = (method: string) => (message: HeardMessage) => message.method === method;
+
+async function connected(): Promise<{ dialog: FullDialog; invite: HeardMessage }> {
+  const dialog = app.createUAC(uri(), { localSdp: SDP });
+  const invite = await phone.next(is('INVITE'));
+  reply(invite, '200 OK', 'p', contact(), SDP);
+  await phone.next(is('ACK'));
+  return { dialog: await dialog, invite };
+}
+
+describe('an INVITE of an application', () => {
+  it('is answered, acknowledged, and its ACK repeated with a repeated 2xx', async () => {
+    const { invite } = await connected();
+    reply(invite, '200 OK', 'p', contact(), SDP);
+    const ack = await phone.next(is('ACK'));
+    expect(ack.header('cseq')[0]).toBe(invite.header('cseq')[0]?.replace('INVITE', 'ACK'));
+  });
+
+  it('is ended by the phone', async () => {
+    const { dialog, invite } = await connected();
+    const gone = once(dialog, 'destroy');
+    phone.send(
+      [
+        `BYE sip:gateway@127.0.0.1 SIP/2.0`,
+        `Via: SIP/2.0/UDP 127.0.0.1:${phone.port};branch=z9hG4bK-bye;rport`,
+        `From: ${invite.header('to')[0]!};tag=p`,
+        `To: ${invite.header('from')[0]!}`,
+        `Call-ID: ${invite.header('call-id')[0]!}`,
+        'CSeq: 1 BYE',
+        'Content-Length: 0',
+        '',
+        '',
+      ].join('\r\n'),
+    );
+    expect((await phone.final()).status).toBe(200);
+    await gone;
+  });
+
+  it('fails with the phone’s status', async () => {
+    const dialog = app.createUAC(uri(), { localSdp: SDP }).catch((error: unknown) => error);
+    reply(await phone.next(is('INVITE')), '486 Busy Here', 'p');
+    expect(await dialog).toMatchObject({ status: 486 });
+    await phone.next(is('ACK'));
+  });
+
+  it('is cancelled only after a provisional response', async () => {
+    const sent: Srf.SrfRequest[] = [];
+    const outcome = app
+      .createUAC(
+        uri(),
+        { localSdp: SDP },
+        { cbRequest: (_err: unknown, req: Srf.SrfRequest) => void sent.push(req) },
+      )
+      .catch((error: unknown) => error);
+    const invite = await phone.next(is('INVITE'));
+    await expect.poll(() => sent).toHaveLength(1);
+    const cancelled = new Promise((resolve) => sent[0]!.cancel(resolve));
+    await cancelled;
+    expect(phone.heard.some(is('CANCEL'))).toBe(false);
+    reply(invite, '180 Ringing', 'p');
+    const cancel = await phone.next(is('CANCEL'));
+    expect(cancel.header('via')).toEqual(invite.header('via'));
+    reply(cancel, '200 OK', 'p');
+    reply(invite, '487 Request Terminated', 'p');
+    expect(await outcome).toMatchObject({ status: 487 });
+  });
+
+  it('hangs up the second phone when two branches of a fork answer', async () => {
+    const { invite } = await connected();
+    reply(invite, '200 OK', 'other', contact(), SDP);
+    const bye = await phone.next(is('BYE'));
+    expect(bye.header('to')[0]).toContain('tag=other');
+    expect(phone.heard.filter(is('ACK')).at(-1)?.header('to')[0]).toContain('tag=other');
+    reply(bye, '200 OK', 'other');
+    await expect.poll(() => server.counters().dialogs).toBe(1);
+  });
+
+  it('acknowledges a reliable provisional response by PRACK', async () => {
+    const dialog = app.createUAC(uri(), { localSdp: SDP, headers: { Supported: '100rel' } });
+    const invite = await phone.next(is('INVITE'));
+    const reliable = [...contact(), 'Require: 100rel', 'RSeq: 9'];
+    reply(invite, '183 Session Progress', 'p', reliable, SDP);
+    const prack = await phone.next(is('PRACK'));
+    expect(prack.header('rack')).toEqual([`9 ${invite.header('cseq')[0]!}`]);
+    // Repeated, as a lossy network would have it: no second PRACK.
+    reply(invite, '183 Session Progress', 'p', reliable, SDP);
+    reply(prack, '200 OK', 'p');
+    reply(invite, '200 OK', 'p', contact(), SDP);
+    await phone.next(is('ACK'));
+    await dialog;
+    expect(phone.heard.filter(is('PRACK'))).toHaveLength(1);
+  });
+
+  it('answers a digest challenge with a new transaction', async () => {
+    const dialog = app.createUAC(uri(), { localSdp: SDP, auth: { username: 'u', password: 'p' } });
+    const first = await phone.next(is('INVITE'));
+    reply(first, '407 Proxy Authentication Required', 'p', [
+      'Proxy-Authenticate: Digest realm="r", nonce="n", algorithm=MD5',
+    ]);
+    const second = await phone.next(is('INVITE'));
+    expect(second.header('proxy-authorization')[0]).toContain('username="u"');
+    expect(second.header('call-id')).toEqual(first.header('call-id'));
+    expect(second.header('from')).toEqual(first.header('from'));
+    expect(Number.parseInt(second.header('cseq')[0]!)).toBe(Number.parseInt(first.header('cseq')[0]!) + 1);
+    reply(second, '200 OK', 'p', contact(), SDP);
+    await dialog;
+  });
+
+  it('follows the route that proxies recorded, last hop first', async () => {
+    const dialog = app.createUAC(uri(), { localSdp: SDP });
+    const invite = await phone.next(is('INVITE'));
+    const proxy = `sip:127.0.0.1:${phone.port};lr`;
+    reply(
+      invite,
+      '200 OK',
+      'p',
+      [
+        'Record-Route: <sip:far.example.com;lr>',
+        `Record-Route: <${proxy}>`,
+        'Contact: <sip:phone@192.0.2.9>',
+      ],
+      SDP,
+    );
+    const ack = await phone.next(is('ACK'));
+    expect(ack.startLine).toBe('ACK sip:phone@192.0.2.9 SIP/2.0');
+    expect(ack.header('route')).toEqual([`<${proxy}>`, '<sip:far.example.com;lr>']);
+    void (await dialog).destroy();
+    const bye = await phone.next(is('BYE'));
+    expect(bye.header('route')).toEqual([`<${proxy}>`, '<sip:far.example.com;lr>']);
+  });
+
+  it('puts a strict router into the Request-URI', async () => {
+    const dialog = app.createUAC(uri(), { localSdp: SDP });
+    const invite = await phone.next(is('INVITE'));
+    const proxy = `sip:127.0.0.1:${phone.port}`;
+    reply(invite, '200 OK', 'p', [`Record-Route: <${proxy}>`, 'Contact: <sip:phone@192.0.2.9>'], SDP);
+    const ack = await phone.next(is('ACK'));
+    expect(ack.startLine).toBe(`ACK ${proxy} SIP/2.0`);
+    expect(ack.header('route')).toEqual(['<sip:phone@192.0.2.9>']);
+    await dialog;
+  });
+});
+
+describe('requests in a dialog', () => {
+  it('carry rising numbers, and re-INVITEs are acknowledged', async () => {
+    const { dialog, invite } = await connected();
+    const modified = dialog.modify(SDP);
+    const again = await phone.next(is('INVITE'));
+    expect(Number.parseInt(again.header('cseq')[0]!)).toBe(Number.parseInt(invite.header('cseq')[0]!) + 1);
+    reply(again, '200 OK', 'p', contact(), SDP);
+    expect((await phone.next(is('ACK'))).header('cseq')[0]).toBe(
+      again.header('cseq')[0]?.replace('INVITE', 'ACK'),
+    );
+    expect(await modified).toBe(SDP);
+  });
+
+  it('fail with the reason that drachtio-srf knows once the dialog is gone', async () => {
+    const { dialog } = await connected();
+    const ended = dialog.destroy();
+    reply(await phone.next(is('BYE')), '200 OK', 'p');
+    await ended;
+    const late = (dialog as unknown as { request(opts: object): Promise<unknown> }).request({
+      method: 'INFO',
+    });
+    await expect(late).rejects.toMatchObject({ code: 'ENODIALOG' });
+  });
+});
+
+describe('a request outside dialogs', () => {
+  it('brings its answer back', async () => {
+    const request = await app.request(uri(), { method: 'OPTIONS' });
+    const answered = once(request as unknown as NodeJS.EventEmitter, 'response');
+    reply(await phone.next(is('OPTIONS')), '200 OK', 'p');
+    expect(((await answered) as [Srf.SrfResponse])[0].status).toBe(200);
+  });
+
+  it('goes over TCP when it is too long for UDP', async () => {
+    const sent = app.request(`sip:127.0.0.1:${addressOf(server, 'tcp').port}`, {
+      method: 'MESSAGE',
+      headers: { 'Content-Type': 'text/plain' },
+      body: 'x'.repeat(1300),
+    });
+    const request = await sent;
+    // Its own server takes it: what matters is the transport that it chose.
+    expect(request.protocol).toBe('tcp');
+  });
+
+  it('is refused with a reason when it has nowhere to go', async () => {
+    await expect(app.request('sip:someone@127.0.0.1;transport=tls', { method: 'OPTIONS' })).rejects.toThrow(
+      'requested protocol/transport not available',
+    );
+  });
+});
