@@ -23,6 +23,8 @@ const MAX_DATAGRAM = 2000;
 const PROBATION_PACKETS = 3;
 /** Until then the address of the SDP takes precedence over another source that was believed. */
 const PROBATION_MS = 5000;
+/** After a move, packets still under way from where the phone was are not taken for a sign of it. */
+const MOVE_MS = 2000;
 /** After so much silence a phone may come from another port (its NAT forgot the old one). */
 const REBIND_MS = 3000;
 
@@ -46,6 +48,9 @@ export class RtpSocket {
   #candidate: PeerAddress | undefined;
   #candidatePackets = 0;
   #lastHeard = 0;
+  /** Where the phone was before the last move. */
+  #left: PeerAddress | undefined;
+  #leftAt = 0;
   #closed = false;
   /** Datagrams from sources that were not believed, or too large. */
   strangers = 0;
@@ -72,6 +77,8 @@ export class RtpSocket {
     this.#announcedRtcp = rtcp;
     // On hold there is no address: the phone is where it was.
     if (!rtp || samePeer(rtp, this.#announced)) return;
+    this.#left = this.#settled ?? this.#announced;
+    this.#leftAt = performance.now();
     this.#announced = rtp;
     this.#settled = undefined;
     this.#candidate = undefined;
@@ -153,6 +160,7 @@ export class RtpSocket {
       return from.address === settled.address && nowMs - this.#lastHeard > REBIND_MS;
     }
     if (samePeer(from, this.#announced)) return true;
+    if (samePeer(from, this.#left) && nowMs - this.#leftAt < MOVE_MS) return false;
     if (!samePeer(from, this.#candidate)) {
       this.#candidate = { address: from.address, port: from.port };
       this.#candidatePackets = 0;

@@ -12,6 +12,15 @@ import {
   rtpTimestamp,
   writeRtpHeader,
 } from '../../rtp/index.js';
+import {
+  createMasterKey,
+  findSrtpSuite,
+  readInlineKey,
+  SrtpReceiver,
+  SrtpSender,
+  writeInlineKey,
+} from '../../srtp/index.js';
+import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
 import { sine } from './spectrum.js';
 
 export interface ReceivedPacket {
@@ -35,6 +44,12 @@ export class TestPhone {
   #sequence = 1000;
   #timestamp = 5000;
   ssrc = 0x11112222;
+  /** Datagrams that could not be opened. */
+  unauthentic = 0;
+  #suite: SrtpSuite | undefined;
+  #key: MasterKey | undefined;
+  #seal: SrtpSender | undefined;
+  #open: SrtpReceiver | undefined;
 
   private constructor(socket: Socket, codec: AudioCodec, payloadType: number) {
     this.#socket = socket;
@@ -69,7 +84,8 @@ export class TestPhone {
       's=-',
       `c=IN ${family} ${address}`,
       't=0 0',
-      `m=audio ${port} RTP/AVP ${this.payloadType} 101`,
+      `m=audio ${port} RTP/${this.#key ? 'SAVP' : 'AVP'} ${this.payloadType} 101`,
+      ...(this.#key ? [`a=crypto:1 ${this.#suite!.name} ${writeInlineKey(this.#key)}`] : []),
       `a=rtpmap:${this.payloadType} ${name}/${clockRate}${channels === 2 ? '/2' : ''}`,
       'a=rtpmap:101 telephone-event/8000',
       'a=fmtp:101 0-15',
@@ -78,8 +94,18 @@ export class TestPhone {
     ].join('\r\n');
   }
 
+  /** Makes the offers SAVP ones, with a new key each time this is called. */
+  encrypt(suiteName: string): void {
+    this.#suite = findSrtpSuite(suiteName)!;
+    this.#key = createMasterKey(this.#suite);
+    this.#seal = new SrtpSender(this.#suite, this.#key);
+  }
+
   /** Reads from the gateway's SDP where to send. */
   callTo(sdp: string): void {
+    const line = /a=crypto:\d+ (\S+) (\S+)/.exec(sdp);
+    const suite = findSrtpSuite(line?.[1] ?? '');
+    this.#open = suite && new SrtpReceiver(suite, readInlineKey(suite, line![2]!)!);
     const port = Number(/m=audio (\d+)/.exec(sdp)?.[1]);
     const address = /c=IN IP[46] (\S+)/.exec(sdp)![1]!;
     this.#gateway = { address, port };
@@ -109,11 +135,12 @@ export class TestPhone {
 
   /** Sends one packet with the next sequence number; the timestamp is the audio's unless given. */
   send(payload: Uint8Array, payloadType: number, timestamp = this.#timestamp, marker = false): void {
-    const packet = Buffer.alloc(12 + payload.length);
+    const packet = Buffer.alloc(12 + payload.length + 20);
     writeRtpHeader(packet, payloadType, marker, this.#sequence, timestamp, this.ssrc);
     packet.set(payload, 12);
     this.#sequence = (this.#sequence + 1) & 0xffff;
-    this.sendRaw(packet);
+    const plain = 12 + payload.length;
+    this.sendRaw(packet.subarray(0, this.#seal?.protectRtp(packet, plain) ?? plain));
   }
 
   /** Leaves out a sequence number, as if a packet had been lost. */
@@ -123,6 +150,19 @@ export class TestPhone {
 
   sendRaw(packet: Buffer): void {
     this.#socket.send(packet, this.#gateway.port, this.#gateway.address);
+  }
+
+  /** Presses a key: five packets and three ends, some of them lost. */
+  press(digit: string, lost: readonly number[] = [], payloadType = 101): void {
+    const event = '0123456789*#ABCD'.indexOf(digit);
+    const timestamp = this.#timestamp;
+    for (let i = 0; i < 8; i += 1) {
+      const duration = Math.min(5, i + 1) * 160;
+      const payload = Uint8Array.of(event, i < 5 ? 10 : 0x8a, duration >> 8, duration & 0xff);
+      if (lost.includes(i)) this.skip();
+      else this.send(payload, payloadType, timestamp, i === 0);
+    }
+    this.#timestamp += 1600;
   }
 
   /** Waits until a condition on what was received holds. */
@@ -153,11 +193,17 @@ export class TestPhone {
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
   }
 
-  #onMessage(packet: Buffer): void {
-    if (isRtcp(packet)) {
-      this.rtcp.push(packet);
+  #onMessage(datagram: Buffer): void {
+    if (isRtcp(datagram)) {
+      this.rtcp.push(datagram);
       return;
     }
+    const length = this.#open ? this.#open.unprotectRtp(datagram) : datagram.length;
+    if (length < 0) {
+      this.unauthentic += 1;
+      return;
+    }
+    const packet = datagram.subarray(0, length);
     const offset = rtpPayloadOffset(packet);
     this.received.push({
       at: performance.now(),
