@@ -154,10 +154,13 @@ export class Caller {
   readonly transport: string;
   toTag = '';
   #branch = 0;
+  readonly #host: string;
 
-  constructor(peer: SipPeer, transport = 'UDP') {
+  /** `host` as URIs write it, an IPv6 address in brackets. */
+  constructor(peer: SipPeer, transport = 'UDP', host = '127.0.0.1') {
     this.peer = peer;
     this.transport = transport;
+    this.#host = host;
   }
 
   request(
@@ -167,13 +170,13 @@ export class Caller {
   ): string {
     const { headers = [], body = '' } = options;
     const branch = options.branch ?? `z9hG4bK-${this.callId}-${++this.#branch}`;
-    const hostport = `127.0.0.1:${this.peer.port}`;
+    const hostport = `${this.#host}:${this.peer.port}`;
     return [
-      `${method} sip:gateway@127.0.0.1 SIP/2.0`,
+      `${method} sip:gateway@${this.#host} SIP/2.0`,
       `Via: SIP/2.0/${this.transport} ${hostport};branch=${branch};rport`,
       'Max-Forwards: 70',
-      `From: "Caller" <sip:caller@127.0.0.1>;tag=${this.fromTag}`,
-      `To: <sip:gateway@127.0.0.1>${this.toTag === '' ? '' : `;tag=${this.toTag}`}`,
+      `From: "Caller" <sip:caller@${this.#host}>;tag=${this.fromTag}`,
+      `To: <sip:gateway@${this.#host}>${this.toTag === '' ? '' : `;tag=${this.toTag}`}`,
       `Call-ID: ${this.callId}`,
       `CSeq: ${cseq} ${method}`,
       `Contact: <sip:caller@${hostport};transport=${this.transport.toLowerCase()}>`,

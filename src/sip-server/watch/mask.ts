@@ -1,6 +1,7 @@
-const JWT = /eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g;
+// Starts only where a token can, and looks only so far: hostile text must not make the search slow.
+const JWT = /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g;
 const URI_TOKEN = /((?:[;?&]token|User-to-User)=)[^;?&>\s"]+/gi;
-const SECRET_HEADER = /^(User-to-User|X-[^:\r\n]*Token[^:\r\n]*)([ \t]*:[ \t]*).*$/gim;
+const SECRET_HEADER = /^(User-to-User|X-[^:\r\n]{0,64}Token[^:\r\n]{0,64})([ \t]*:[ \t]*).*$/gim;
 
 /** Makes a function that hides participant tokens in the text of a message; `headers` names more that carry one. */
 export function tokenMask(headers: readonly string[]): (text: string) => string {

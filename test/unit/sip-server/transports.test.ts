@@ -1,0 +1,175 @@
+import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import type Srf from 'drachtio-srf';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { SipServer } from '../../../src/sip-server/index.js';
+import { Caller, SDP, SipPeer } from '../../support/sip-peer.js';
+import { addressOf, connectApp, testServer } from '../../support/sip-server.js';
+
+let server: SipServer;
+const cleanups: (() => void)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+  await server.stop();
+});
+
+async function app(prepare: (app: Srf) => void): Promise<void> {
+  const srf = await connectApp(server, prepare);
+  cleanups.push(() => srf.disconnect());
+}
+
+/** A self-signed certificate, made for this run. */
+function certificate(): { cert: Buffer; key: Buffer } {
+  const folder = mkdtempSync(join(tmpdir(), 'sip-tls-'));
+  const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-days', '2'];
+  const options = { stdio: 'ignore' as const };
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject], options);
+  const pair = { cert: readFileSync(join(folder, 'cert.pem')), key: readFileSync(join(folder, 'key.pem')) };
+  rmSync(folder, { recursive: true });
+  return pair;
+}
+
+describe('TLS', () => {
+  it('carries a call, with the right transport in Via and Contact', async () => {
+    const tls = certificate();
+    server = await testServer({ listeners: [{ transport: 'tls', host: '127.0.0.1', port: 0, tls }] });
+    await app((srf) => srf.invite((req, res) => void srf.createUAS(req, res, { localSdp: SDP })));
+    const socket = connectTls({
+      port: addressOf(server, 'tls').port,
+      host: '127.0.0.1',
+      rejectUnauthorized: false,
+    });
+    await once(socket, 'secureConnect');
+    const caller = new Caller(SipPeer.stream(socket), 'TLS');
+    cleanups.push(() => caller.peer.close());
+    caller.peer.send(caller.request('INVITE', 1, { body: SDP }));
+    const ok = await caller.peer.final();
+    expect(ok.header('contact')[0]).toContain(';transport=tls');
+    caller.learn(ok);
+    caller.peer.send(caller.request('ACK', 1));
+    caller.peer.send(caller.request('BYE', 2));
+    expect((await caller.peer.final()).status).toBe(200);
+  });
+});
+
+describe('IPv6', () => {
+  it('carries a call, addresses in brackets', async () => {
+    const listeners = [{ transport: 'udp' as const, host: '::1', port: 0 }];
+    server = await testServer({ listeners });
+    const seen: Srf.SrfRequest[] = [];
+    await app((srf) =>
+      srf.invite((req, res) => {
+        seen.push(req);
+        void srf.createUAS(req, res, { localSdp: SDP });
+      }),
+    );
+    const peer = await SipPeer.udp(addressOf(server, 'udp'), '::1');
+    cleanups.push(() => peer.close());
+    const caller = new Caller(peer, 'UDP', '[::1]');
+    peer.send(caller.request('INVITE', 1, { body: SDP }));
+    const ok = await caller.peer.final();
+    expect(ok.header('contact')[0]).toBe(`<sip:[::1]:${addressOf(server, 'udp').port}>`);
+    expect(seen[0]?.source_address).toBe('::1');
+    caller.learn(ok);
+    caller.peer.send(caller.request('ACK', 1));
+    caller.peer.send(caller.request('BYE', 2));
+    expect((await caller.peer.final()).status).toBe(200);
+  });
+});
+
+describe('responses', () => {
+  it('go to the port of Via when rport is not asked for, with received (RFC 3261 section 18.2.2)', async () => {
+    server = await testServer();
+    const listener = createSocket('udp4');
+    listener.bind(0, '127.0.0.1');
+    await once(listener, 'listening');
+    cleanups.push(() => listener.close());
+    const peer = await SipPeer.udp(addressOf(server, 'udp'));
+    cleanups.push(() => peer.close());
+    const heard = once(listener, 'message');
+    const text = new Caller(peer).request('OPTIONS', 1);
+    peer.send(
+      text.replace(
+        /^Via:.*$/m,
+        `Via: SIP/2.0/UDP elsewhere.example:${listener.address().port};branch=z9hG4bKx`,
+      ),
+    );
+    const [bytes] = (await heard) as [Buffer];
+    expect(bytes.toString()).toContain(';received=127.0.0.1');
+    expect(peer.heard).toHaveLength(0);
+  });
+});
+
+describe('a public address', () => {
+  it('is announced in Contact', async () => {
+    server = await testServer({ publicIp: '198.51.100.7' });
+    await app((srf) => srf.invite((req, res) => void srf.createUAS(req, res, { localSdp: SDP })));
+    const peer = await SipPeer.udp(addressOf(server, 'udp'));
+    cleanups.push(() => peer.close());
+    const caller = new Caller(peer);
+    peer.send(caller.request('INVITE', 1, { body: SDP }));
+    const ok = await peer.final();
+    expect(ok.header('contact')).toEqual([`<sip:198.51.100.7:${addressOf(server, 'udp').port}>`]);
+    caller.learn(ok);
+    peer.send(caller.request('ACK', 1));
+  });
+});
+
+describe('UDP and TCP', () => {
+  it('share a port when any free one will do', async () => {
+    server = await testServer();
+    expect(addressOf(server, 'tcp').port).toBe(addressOf(server, 'udp').port);
+  });
+});
+
+describe('capture', () => {
+  it('sends every message to Homer, without tokens', async () => {
+    const homer = createSocket('udp4');
+    homer.bind(0, '127.0.0.1');
+    await once(homer, 'listening');
+    cleanups.push(() => homer.close());
+    const captured: Buffer[] = [];
+    homer.on('message', (bytes) => captured.push(bytes));
+    const capture = { host: '127.0.0.1', port: homer.address().port, agentId: 2001, password: 'myHep' };
+    server = await testServer({ capture });
+    const peer = await SipPeer.udp(addressOf(server, 'udp'));
+    cleanups.push(() => peer.close());
+    peer.send(new Caller(peer).request('OPTIONS', 1, { headers: ['User-to-User: secret;encoding=ascii'] }));
+    await expect.poll(() => captured.length).toBe(2);
+    const [request, response] = captured;
+    expect(request?.toString('latin1', 0, 4)).toBe('HEP3');
+    expect(request?.readUInt16BE(4)).toBe(request?.length);
+    expect(request?.toString()).toContain('User-to-User: ***');
+    expect(Buffer.concat(captured).toString()).not.toContain('secret');
+    expect(response?.toString()).toContain('SIP/2.0 200 OK');
+  });
+});
+
+describe('the log', () => {
+  it('shows every message at debug level, without tokens', async () => {
+    const lines: { direction?: string; sip?: string }[] = [];
+    const ignore = (): void => undefined;
+    const log = {
+      debug: (fields: object) => void lines.push(fields),
+      info: ignore,
+      warn: ignore,
+      error: ignore,
+    };
+    server = await testServer({ log });
+    const peer = await SipPeer.udp(addressOf(server, 'udp'));
+    cleanups.push(() => peer.close());
+    peer.send(new Caller(peer).request('OPTIONS', 1, { headers: ['X-Participant-Token: secret'] }));
+    await peer.final();
+    const messages = lines.filter(({ sip }) => sip !== undefined);
+    expect(messages.map(({ direction }) => direction)).toEqual(['in', 'out']);
+    expect(messages[0]?.sip).toContain('X-Participant-Token: ***');
+    expect(JSON.stringify(lines)).not.toContain('secret');
+  });
+});
