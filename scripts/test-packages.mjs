@@ -6,6 +6,12 @@ import { delimiter, join } from 'node:path';
 const PROGRAMS = [
   { program: 'sipp', debianPackage: 'sip-tester' },
   { program: 'chromium', debianPackage: 'chromium' },
+  { program: 'firefox-esr', debianPackage: 'firefox-esr' },
+  { program: 'baresip', debianPackage: 'baresip-core' },
+  { program: 'linphonec', debianPackage: 'linphone-cli' },
+  { program: 'kamailio', debianPackage: 'kamailio' },
+  { program: 'turnserver', debianPackage: 'coturn' },
+  { program: 'ip', debianPackage: 'iproute2' },
 ];
 
 // Debian keeps servers in sbin, which is not on every user's PATH.
