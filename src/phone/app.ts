@@ -11,7 +11,8 @@ import { methodNotAllowed } from './dialog-requests.js';
 import { Refusal } from './refusal.js';
 import { refuse, refusing } from './respond.js';
 import { setUpCall } from './setup.js';
-import type { SipApplication, SipRequest, SipResponder } from './sip.js';
+import { watchDialog } from './dialog-watch.js';
+import type { SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
 import { callIdOf, SDP_TYPE, sipApplication } from './sip.js';
 
 /** Calls of the application, for those who look. */
@@ -33,6 +34,7 @@ export class PhoneApp {
   readonly #application: SipApplication;
   readonly #trustedPeers: readonly Network[];
   readonly #calls = new Map<string, PhoneCall>();
+  readonly #watched = new WeakSet<SipDialog>();
   readonly #refused = new Map<number, number>();
   readonly #idleListeners: (() => void)[] = [];
   readonly #byes = new Set<Promise<void>>();
@@ -71,6 +73,21 @@ export class PhoneApp {
     this.#options.media.off('dtmf', this.#onDtmf);
     this.#options.media.off('mediaLost', this.#onMediaLost);
     this.#options.media.off('streams', this.#onStreams);
+  }
+
+  /** The SIP server cannot be reached, for longer than calls may wait. */
+  sipServerLost(): void {
+    for (const call of this.#calls.values()) call.hangUp('lost');
+  }
+
+  /** The SIP server can be reached again: what phones did meanwhile, and do from now on, is to be asked for. */
+  sipServerBack(): void {
+    for (const call of this.#calls.values()) {
+      const { dialog } = call;
+      if (!dialog || this.#watched.has(dialog)) continue;
+      this.#watched.add(dialog);
+      watchDialog(call, dialog, this.#application);
+    }
   }
 
   /** Requests outside of calls. */

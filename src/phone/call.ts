@@ -52,6 +52,11 @@ export class PhoneCall implements Device {
     return this.#ended;
   }
 
+  /** Absent until the call is answered, and after its end. */
+  get dialog(): SipDialog | undefined {
+    return this.#dialog;
+  }
+
   /**
    * Opens the phone's media.
    * @throws MediaError BAD_SDP, NO_COMMON_CODEC, NO_PORT; and what {@link setup} aborts with
@@ -115,6 +120,13 @@ export class PhoneCall implements Device {
   close(reason: EndReason): void {
     this.#connection = undefined;
     this.hangUp(reason);
+  }
+
+  /** The phone, or the SIP server that we reach it by, does not know the call any more. */
+  vanished(reason: 'left' | 'lost'): void {
+    this.log.info({ reason }, 'The call is over on the other side.');
+    this.#dialog = undefined;
+    this.#end(reason);
   }
 
   /** The caller gave up before the answer. */

@@ -56,6 +56,9 @@ export type RequestListener = (request: SipRequest, responder: SipResponder) => 
 /** An INVITE dialog of drachtio-srf. It answers BYE by itself. */
 export interface SipDialog {
   readonly id: string;
+  /** The INVITE that made it. */
+  readonly req: SipRequest;
+  readonly sip: { readonly localTag: string };
   on(event: DialogRequestEvent, listener: RequestListener): void;
   on(event: 'destroy', listener: (bye: SipRequest, reason?: string) => void): void;
   on(event: 'ack', listener: (ack: SipRequest) => void): void;
@@ -73,6 +76,12 @@ export interface SipDialog {
 export interface SipApplication {
   /** Handles a method outside of dialogs: `invite`, `options`, .... */
   use(method: string, handler: RequestListener): void;
+  /** Sends a request outside of dialogs; the callback comes when the SIP server has it. */
+  request(
+    uri: string,
+    options: MessageOptions & { method: string },
+    callback: (error: unknown) => void,
+  ): void;
   /** Sends 200 to an INVITE. The callback comes when the SIP server has it, before any later message of the call. */
   createUAS(
     request: SipRequest,

@@ -73,6 +73,8 @@ type Answering = (options: MessageOptions & { method: string }) => Partial<SipRe
 /** The dialog of a call, seen from the phone. */
 export class FakeDialog extends EventEmitter {
   readonly id = 'dialog-1';
+  readonly req = new FakeRequest('INVITE');
+  readonly sip = { localTag: 'ours' };
   readonly requests: (MessageOptions & { method: string })[] = [];
   /** How the phone answers our requests. */
   answering: Answering = () => ({ status: 200, reason: 'OK' });

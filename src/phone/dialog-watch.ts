@@ -1,0 +1,72 @@
+import type { PhoneCall } from './call.js';
+import { finalResponse } from './offer-answer.js';
+import { reasonHeader } from './refusal.js';
+import type { SipApplication, SipDialog } from './sip.js';
+
+const ASK_EVERY_MS = 10_000;
+
+/**
+ * Asks a phone now and then whether it still has the call. Needed for calls from before a loss of the connection to
+ * drachtio-server, which keeps such a call's dialog but has nobody to bring the phone's BYE to: it answers 481.
+ */
+export function watchDialog(call: PhoneCall, dialog: SipDialog, application: SipApplication): void {
+  let timer: NodeJS.Timeout | undefined;
+  const ask = async (): Promise<void> => {
+    const standing = await standingOf(dialog);
+    if (call.ended) return;
+    switch (standing) {
+      case 'alive':
+      case 'unreachable':
+        timer = setTimeout(() => void ask(), ASK_EVERY_MS);
+        return;
+      case 'over':
+        call.vanished('left');
+        return;
+      case 'forgotten':
+        // A server that was restarted: the phone may well be there still.
+        endForgotten(call, dialog, application);
+        call.vanished('lost');
+        return;
+    }
+  };
+  call.onEnded(() => clearTimeout(timer));
+  void ask();
+}
+
+type Standing =
+  | 'alive'
+  /** The phone has no such call. */
+  | 'over'
+  /** The SIP server has no such dialog. */
+  | 'forgotten'
+  /** The SIP server is away. */
+  | 'unreachable';
+
+async function standingOf(dialog: SipDialog): Promise<Standing> {
+  try {
+    const { status } = await finalResponse(dialog, { method: 'OPTIONS', headers: {} });
+    return status === 481 || status === 408 ? 'over' : 'alive';
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    return cause instanceof Error && 'code' in cause && cause.code === 'ENODIALOG'
+      ? 'forgotten'
+      : 'unreachable';
+  }
+}
+
+/** Sends the BYE of a dialog that only we and the phone know, put together from what there is of it. */
+function endForgotten(call: PhoneCall, { req, sip }: SipDialog, application: SipApplication): void {
+  const contact = req.get('Contact') ?? '';
+  const target = /<([^>]+)>/.exec(contact)?.[1] ?? contact;
+  const route = req.get('Record-Route');
+  const headers = {
+    'Call-ID': req.get('Call-ID') ?? '',
+    From: `${req.get('To') ?? ''};tag=${sip.localTag}`,
+    To: req.get('From') ?? '',
+    ...(route !== undefined && { Route: route }),
+    Reason: reasonHeader(500, 'The SIP server lost the call.'),
+  };
+  application.request(target, { method: 'BYE', headers }, (error) => {
+    if (error) call.log.warn({ err: error }, 'BYE could not be sent.');
+  });
+}
