@@ -12,7 +12,7 @@ describe('readConfig', () => {
       webrtc: { host: '127.0.0.1', port: 7000 },
       dataDir: './data',
       drachtio: [],
-      freeswitch: [],
+      freeswitch: { servers: [], fallbackToDirect: false },
       logLevel: 'info',
       drainMs: 30_000,
     });
@@ -32,7 +32,9 @@ describe('readConfig', () => {
   });
 
   it('reads server lists, with IPv6 hosts in brackets', () => {
-    expect(readConfig({ PATCHBAY_FREESWITCH: '[::1]:8021:Clue:Con,10.0.0.2:8022:s' }).freeswitch).toEqual([
+    expect(
+      readConfig({ PATCHBAY_FREESWITCH: '[::1]:8021:Clue:Con,10.0.0.2:8022:s' }).freeswitch.servers,
+    ).toEqual([
       { host: '::1', port: 8021, secret: 'Clue:Con' },
       { host: '10.0.0.2', port: 8022, secret: 's' },
     ]);

@@ -107,6 +107,7 @@ const SPEC = {
   PATCHBAY_DATA_DIR: str({ default: './data' }),
   PATCHBAY_DRACHTIO: servers({ default: [] }),
   PATCHBAY_FREESWITCH: servers({ default: [] }),
+  PATCHBAY_FREESWITCH_FALLBACK: str({ default: 'none', choices: ['none', 'direct'] }),
   PATCHBAY_LOG_LEVEL: str({
     default: 'info',
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
@@ -170,7 +171,10 @@ export function readConfig(environment: Environment) {
     publicIp: env.PATCHBAY_PUBLIC_IP,
     dataDir: env.PATCHBAY_DATA_DIR,
     drachtio: env.PATCHBAY_DRACHTIO,
-    freeswitch: env.PATCHBAY_FREESWITCH,
+    freeswitch: {
+      servers: env.PATCHBAY_FREESWITCH,
+      fallbackToDirect: env.PATCHBAY_FREESWITCH_FALLBACK === 'direct',
+    },
     logLevel: env.PATCHBAY_LOG_LEVEL,
     drainMs: env.PATCHBAY_DRAIN_SECONDS * 1000,
     mediaTimeoutMs: env.PATCHBAY_MEDIA_TIMEOUT * 1000,

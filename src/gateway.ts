@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi, type Readiness } from './api/index.js';
@@ -9,8 +7,7 @@ import type { Config } from './config.js';
 import { consolePage } from './console/index.js';
 import { type Core, createCore } from './core/index.js';
 import { createMediaPlane, type MediaPlane } from './media/index.js';
-import { createPhoneApp } from './phone/index.js';
-import { startSipServer } from './sip-server/index.js';
+import { startPhones } from './phones.js';
 import { openStore } from './store/index.js';
 import { measureState } from './state-metrics.js';
 import { Teardown } from './teardown.js';
@@ -22,7 +19,7 @@ export interface Gateway {
   readonly addresses: {
     readonly http: string;
     readonly httpPort: number;
-    /** Absent when drachtio-server receives the calls. */
+    /** Absent when a drachtio-server receives the calls that cannot be reached. */
     readonly sip?: string;
     readonly sipPort?: number;
     readonly webrtcPort: number;
@@ -105,46 +102,6 @@ async function build(
 interface Parts {
   readonly core: Core;
   readonly media: MediaPlane;
-}
-
-/** The phone application, on the embedded SIP server unless a drachtio-server is configured. */
-async function startPhones(config: Config, log: Logger, teardown: Teardown, { core, media }: Parts) {
-  const sip = config.drachtio[0]
-    ? { admin: config.drachtio[0], address: {} }
-    : await startEmbeddedSip(config, log, teardown);
-  const srf = new Srf();
-  const phones = createPhoneApp({
-    srf,
-    gate: core,
-    media,
-    log: log.child({ part: 'phone' }),
-    ...config.phone,
-  });
-  await srf.connect(sip.admin);
-  teardown.add('drachtio connection', () => srf.disconnect());
-  teardown.add('phones', () => phones.stop());
-  return { address: sip.address, drain: () => phones.drain() };
-}
-
-async function startEmbeddedSip(config: Config, log: Logger, teardown: Teardown) {
-  const { host, port, allow } = config.sip;
-  const secret = randomBytes(16).toString('hex');
-  const server = await startSipServer({
-    listeners: [
-      { transport: 'udp', host, port },
-      { transport: 'tcp', host, port },
-    ],
-    admin: { host: '127.0.0.1', port: 0, secret },
-    allow,
-    publicIp: config.publicIp,
-    log: log.child({ part: 'sip' }),
-  });
-  teardown.add('sip-server', () => server.stop());
-  const sipPort = server.sipAddresses[0]!.port;
-  return {
-    admin: { host: server.adminAddress.host, port: server.adminAddress.port, secret },
-    address: { sip: `sip:${host}:${sipPort}`, sipPort },
-  };
 }
 
 async function startHttp(

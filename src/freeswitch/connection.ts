@@ -19,7 +19,8 @@ const LEG_LIMIT_MS = 6000;
 const GATEWAY_HEADER = 'X-Patchbay-Gateway';
 
 export interface ConnectionOptions {
-  readonly srf: Srf;
+  /** Asked for each leg. */
+  readonly srf: () => Srf;
   readonly host: string;
   readonly port: number;
   readonly secret: string;

@@ -7,8 +7,8 @@ import type { FreeswitchStatus } from './server.js';
 import { FreeswitchServer } from './server.js';
 
 export interface FreeswitchOptions {
-  /** Places the calls to FreeSWITCH; connected by the caller. */
-  readonly srf: Srf;
+  /** What a call to FreeSWITCH is to be placed with: one whose SIP server can be reached now. */
+  readonly srf: () => Srf;
   /** The media plane that the phones are bridged to. */
   readonly plane: PhoneMedia;
   /** Event sockets. */

@@ -49,14 +49,14 @@ const NO_DIALOG = { destroy: (): void => undefined };
  * and handed back instead of sent, for answering phones is the business of `phone/`.
  */
 export class LegSignalling {
-  readonly #srf: Srf;
+  readonly #srf: () => Srf;
 
-  constructor(srf: Srf) {
+  constructor(srf: () => Srf) {
     this.#srf = srf;
   }
 
   createUAC(uri: string, options: CallOptions, ...rest: unknown[]): unknown {
-    const placer = this.#srf as unknown as CallPlacer;
+    const placer = this.#srf() as unknown as CallPlacer;
     if (options.localSdp === undefined) return placeWithoutOffer(placer, uri, options);
     return placer.createUAC(uri, options, ...rest);
   }

@@ -65,6 +65,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
   #state: 'starting' | 'up' | 'away' | 'lost' | 'stopped' = 'starting';
   #grace: NodeJS.Timeout | undefined;
   #lastTrouble: string | undefined;
+  #addresses = '';
 
   constructor(options: SipClientOptions) {
     super();
@@ -82,6 +83,12 @@ export class SipClient extends EventEmitter<SipClientEvents> {
   /** Whether the SIP server can be reached now. */
   get connected(): boolean {
     return this.#state === 'up';
+  }
+
+  /** Where the SIP server receives calls over UDP; absent until it could be reached. */
+  get sipAddress(): { readonly host: string; readonly port: number } | undefined {
+    const [, host, port] = /(?:^|,)udp\/([^,]+):(\d+)/.exec(this.#addresses) ?? [];
+    return host === undefined ? undefined : { host, port: Number(port) };
   }
 
   /**
@@ -108,17 +115,23 @@ export class SipClient extends EventEmitter<SipClientEvents> {
   }
 
   stop(): void {
+    const { connected } = this;
     this.#state = 'stopped';
     clearTimeout(this.#grace);
     this.removeAllListeners();
-    this.srf.disconnect();
+    // Without a connection, drachtio-srf has nothing to close; one that comes later is closed then.
+    if (connected) this.srf.disconnect();
   }
 
   #connected(addresses: string, version: string): void {
     const before = this.#state;
-    if (before === 'stopped') return;
+    if (before === 'stopped') {
+      this.srf.disconnect();
+      return;
+    }
     this.#state = 'up';
     this.#lastTrouble = undefined;
+    this.#addresses = addresses;
     clearTimeout(this.#grace);
     this.#log.info({ addresses, version }, 'Connected to the SIP server.');
     if (isOlder(version))

@@ -1,0 +1,109 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
+import type { Config, ServerAddress } from './config.js';
+import type { Core } from './core/index.js';
+import { startFreeswitch } from './freeswitch/index.js';
+import type { MediaPlane } from './media/index.js';
+import { createPhoneApp, type PhoneApp, type PhoneMedia, SipClient } from './phone/index.js';
+import { startSipServer } from './sip-server/index.js';
+import type { Teardown } from './teardown.js';
+
+/** How long the start waits for a drachtio-server that does not answer; it is tried on after that. */
+const FIRST_CONNECT_MS = 5000;
+
+interface Parts {
+  readonly core: Core;
+  readonly media: MediaPlane;
+}
+
+/** Phones as the gateway sees them. */
+export interface Phones {
+  /** Where calls are received; empty when no SIP server can be reached. */
+  readonly address: { readonly sip?: string; readonly sipPort?: number };
+  /** Takes no more calls; resolves when the present ones are over. */
+  drain(): Promise<unknown>;
+}
+
+/**
+ * Phones: the SIP application on the embedded SIP server or on the configured drachtio-servers, with media straight
+ * to the media plane or by way of FreeSWITCH.
+ */
+export async function startPhones(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  { core, media }: Parts,
+): Promise<Phones> {
+  const servers =
+    config.drachtio.length > 0 ? config.drachtio : [await startEmbeddedSip(config, log, teardown)];
+  const clients = servers.map((server) => new SipClient({ server, log: log.child({ part: 'sip-client' }) }));
+  teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
+  const phoneMedia = await startPhoneMedia(config, log, teardown, media, clients);
+  const apps = clients.map((client) => createApp(client, phoneMedia, config, log, core));
+  teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
+  await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
+  const at = clients.find(({ connected }) => connected)?.sipAddress;
+  return {
+    address: at === undefined ? {} : { sip: `sip:${at.host}:${at.port}`, sipPort: at.port },
+    drain: () => Promise.all(apps.map((app) => app.drain())),
+  };
+}
+
+function createApp(client: SipClient, media: PhoneMedia, config: Config, log: Logger, gate: Core): PhoneApp {
+  const app = createPhoneApp({
+    srf: client.srf,
+    gate,
+    media,
+    log: log.child({ part: 'phone' }),
+    ...config.phone,
+  });
+  client.on('lost', () => app.sipServerLost());
+  client.on('back', () => app.sipServerBack());
+  return app;
+}
+
+async function startPhoneMedia(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  media: MediaPlane,
+  clients: readonly SipClient[],
+): Promise<PhoneMedia> {
+  if (config.freeswitch.servers.length === 0) return media;
+  const freeswitch = await startFreeswitch({
+    srf: () => (clients.find(({ connected }) => connected) ?? clients[0]!).srf,
+    plane: media,
+    ...config.freeswitch,
+    gatewayId: gatewayId(config.dataDir),
+    // FreeSWITCH reaches the plane on the private network.
+    ...(config.publicIp !== undefined && { rtpHost: config.rtp.host }),
+    log: log.child({ part: 'freeswitch' }),
+  });
+  teardown.add('freeswitch', () => freeswitch.stop());
+  return freeswitch.media;
+}
+
+/** The same over restarts, and different for each gateway that shares a FreeSWITCH. */
+function gatewayId(dataDir: string): string {
+  const identity = `${hostname()}:${resolve(dataDir)}`;
+  return createHash('sha256').update(identity).digest('hex').slice(0, 16);
+}
+
+async function startEmbeddedSip(config: Config, log: Logger, teardown: Teardown): Promise<ServerAddress> {
+  const { host, port, allow } = config.sip;
+  const secret = randomBytes(16).toString('hex');
+  const server = await startSipServer({
+    listeners: [
+      { transport: 'udp', host, port },
+      { transport: 'tcp', host, port },
+    ],
+    admin: { host: '127.0.0.1', port: 0, secret },
+    allow,
+    publicIp: config.publicIp,
+    log: log.child({ part: 'sip' }),
+  });
+  teardown.add('sip-server', () => server.stop());
+  return { host: server.adminAddress.host, port: server.adminAddress.port, secret };
+}
