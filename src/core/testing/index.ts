@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Core, SessionControl } from '../core.js';
 import { createCore, type CoreOptions } from '../session-core.js';
 import { MemoryStore } from '../memory-store.js';
@@ -65,7 +66,7 @@ export function connectTalking(
   core: Core,
   participantId: string,
 ): { device: FakeDevice; connection: Connection } {
-  const device = new FakeDevice(`device-${participantId}`);
+  const device = new FakeDevice(randomUUID());
   const connection = core.connect(participantId, device, { replace: true });
   connection.publish([{ streamId: participantId, mediaTypes: ['AUDIO'] }]);
   return { device, connection };

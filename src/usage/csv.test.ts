@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { usageCsv } from './csv.js';
+import type { UsageRecord } from './records.js';
+
+const RECORD: UsageRecord = {
+  id: 'r1',
+  connectionId: 'c1',
+  accountId: '9900000',
+  participantId: 'p1',
+  kind: 'phone',
+  direction: 'inbound',
+  deviceId: 'call-1',
+  startedAt: 1_700_000_000_000,
+  seconds: 1.5,
+};
+
+function cells(csv: string): readonly string[] {
+  return csv.split('\r\n')[1]!.split(',');
+}
+
+it('has a header line and one line for each record, with empty cells for what is absent', () => {
+  const csv = usageCsv([RECORD, { ...RECORD, endedAt: 1_700_000_001_500, endReason: 'left' }]);
+  const lines = csv.split('\r\n');
+  expect(lines).toHaveLength(4);
+  expect(lines[0]).toMatch(/^id,connectionId,accountId,sessionId,/);
+  expect(lines[1]).toBe('r1,c1,9900000,,,p1,,phone,inbound,call-1,,,,2023-11-14T22:13:20.000Z,,1.5,');
+  expect(lines[2]).toMatch(/,2023-11-14T22:13:21.500Z,1.5,left$/);
+});
+
+it('quotes what has to be', () => {
+  expect(usageCsv([{ ...RECORD, callerName: 'Doe, "Jo"\nX' }])).toContain(',"Doe, ""Jo""\nX",');
+});
+
+it('takes from text what a spreadsheet would compute, and leaves phone numbers alone', () => {
+  const named = (callerName: string) => cells(usageCsv([{ ...RECORD, callerName }]))[11];
+  expect(named('=1+1')).toBe("'=1+1");
+  expect(named('@SUM(A1)')).toBe("'@SUM(A1)");
+  expect(named('-2+3')).toBe("'-2+3");
+  expect(named('+1+cmd')).toBe("'+1+cmd");
+  expect(named('\t=1')).toBe("'\t=1");
+  expect(named('+15555550100')).toBe('+15555550100');
+});
+
+it('lets no name begin a formula', () => {
+  fc.assert(
+    fc.property(
+      fc.string({ minLength: 1 }),
+      fc.constantFrom('=', '+', '-', '@', '\t', '\r'),
+      (rest, first) => {
+        fc.pre(!/^[0-9]+$/.test(rest));
+        const line = usageCsv([{ ...RECORD, sessionTag: `${first}${rest}` }])
+          .split('\r\n')
+          .slice(1)
+          .join('\r\n');
+        expect(line).toMatch(/^r1,c1,9900000,,"?'/);
+      },
+    ),
+  );
+});

@@ -1,0 +1,199 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createCore, type Core } from '../core/index.js';
+import {
+  ACCOUNT,
+  connectTalking,
+  FakeClock,
+  FakeDevice,
+  silentLog,
+  TOKEN_SECRET,
+} from '../core/testing/index.js';
+import { openStore, type Store } from '../store/index.js';
+import { createUsage, type Usage } from './index.js';
+
+let dataDir: string;
+let gateway: { store: Store; core: Core; usage: Usage; clock: FakeClock };
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'patchbay-usage-'));
+  gateway = await start(new FakeClock());
+});
+
+afterEach(async () => {
+  await gateway.usage.stop();
+  await gateway.store.close();
+  await rm(dataDir, { recursive: true });
+});
+
+async function start(clock: FakeClock): Promise<typeof gateway> {
+  const store = await openStore({ dataDir, log: silentLog });
+  const core = createCore({ tokenSecret: TOKEN_SECRET, store: store.core, clock, log: silentLog });
+  const usage = createUsage({ core, store: store.usage, clock, log: silentLog });
+  return { store, core, usage, clock };
+}
+
+/** Starts again on what is on disk, as after the process was killed. */
+async function crashAndStart(): Promise<void> {
+  await gateway.store.close();
+  gateway = await start(gateway.clock);
+}
+
+function sessionWith(tag: string | undefined, ...members: string[]): string {
+  const { id } = gateway.core.createSession(ACCOUNT, tag === undefined ? {} : { tag });
+  for (const member of members) gateway.core.addToSession(ACCOUNT, id, member);
+  return id;
+}
+
+function participant(tag?: string): string {
+  return gateway.core.createParticipant(ACCOUNT, tag === undefined ? {} : { tag }).participant.id;
+}
+
+function connection(participantId: string, seconds: number): void {
+  const { connection: made } = connectTalking(gateway.core, participantId);
+  gateway.clock.advance(seconds * 1_000);
+  made.end('left');
+}
+
+describe('a usage record', () => {
+  it('tells all about a call, while it goes on and after its end', async () => {
+    const { core, usage, clock } = gateway;
+    const ann = participant('caller');
+    const session = sessionWith('meeting', ann);
+    const phone = new FakeDevice('call', 'phone');
+    const info = { ...phone.info, caller: '+15555550100', callerName: 'Ann', called: 'room' };
+    const call = core.connect(ann, Object.assign(phone, { info }), { replace: false });
+    const startedAt = clock.now();
+    clock.advance(1_500);
+    const during = await usage.query(ACCOUNT, {});
+    expect(during.items).toEqual([
+      {
+        id: expect.any(String) as string,
+        connectionId: 'call',
+        accountId: ACCOUNT,
+        sessionId: session,
+        sessionTag: 'meeting',
+        participantId: ann,
+        participantTag: 'caller',
+        kind: 'phone',
+        direction: 'inbound',
+        deviceId: 'external-call',
+        caller: '+15555550100',
+        callerName: 'Ann',
+        called: 'room',
+        startedAt,
+        seconds: 1.5,
+      },
+    ]);
+    call.end('left');
+    clock.advance(60_000);
+    const [record] = (await usage.query(ACCOUNT, {})).items;
+    expect(record).toMatchObject({ endedAt: startedAt + 1_500, endReason: 'left', seconds: 1.5 });
+  });
+
+  it('belongs from its start to the first session that the participant comes into', async () => {
+    const ann = participant();
+    connectTalking(gateway.core, ann);
+    gateway.clock.advance(1_000);
+    const session = sessionWith(undefined, ann);
+    gateway.clock.advance(1_000);
+    const { items } = await gateway.usage.query(ACCOUNT, {});
+    expect(items).toHaveLength(1);
+    expect(items[0]).toMatchObject({ sessionId: session, seconds: 2 });
+  });
+
+  it('is followed by another when the participant goes on in another session', async () => {
+    const ann = participant();
+    const first = sessionWith('first', ann);
+    const { connection: call } = connectTalking(gateway.core, ann);
+    gateway.clock.advance(1_000);
+    gateway.core.removeFromSession(ACCOUNT, first, ann);
+    gateway.clock.advance(2_000);
+    sessionWith('second', ann);
+    gateway.clock.advance(4_000);
+    call.end('left');
+    const { items, totals } = await gateway.usage.query(ACCOUNT, {});
+    expect(items.map(({ sessionTag, seconds, endReason }) => [sessionTag, seconds, endReason])).toEqual([
+      ['first', 1, 'moved'],
+      ['second', 6, 'left'],
+    ]);
+    expect(new Set(items.map(({ connectionId }) => connectionId)).size).toBe(1);
+    expect(totals).toEqual([
+      { tag: 'second', connections: 1, seconds: 6 },
+      { tag: 'first', connections: 1, seconds: 1 },
+    ]);
+  });
+
+  it('is closed at the last heartbeat when the gateway died', async () => {
+    const ann = participant();
+    const startedAt = gateway.clock.now();
+    connectTalking(gateway.core, ann);
+    gateway.clock.advance(47_000);
+    await gateway.store.flush();
+    await crashAndStart();
+    const [record] = (await gateway.usage.query(ACCOUNT, {})).items;
+    expect(record).toMatchObject({ endedAt: startedAt + 45_000, endReason: 'crashed', seconds: 45 });
+    await crashAndStart();
+    expect((await gateway.usage.query(ACCOUNT, {})).items).toEqual([record]);
+  });
+
+  it('is kept for the time of retention after its end', async () => {
+    connection(participant(), 1);
+    gateway.clock.advance(399 * 86_400_000);
+    expect((await gateway.usage.query(ACCOUNT, {})).items).toHaveLength(1);
+    gateway.clock.advance(2 * 86_400_000);
+    expect((await gateway.usage.query(ACCOUNT, {})).items).toHaveLength(0);
+  });
+});
+
+describe('a usage report', () => {
+  it('is of one account, of a time, and of a tag', async () => {
+    const { clock, usage } = gateway;
+    const [ann, bob] = [participant('vip'), participant()];
+    sessionWith('vip', bob);
+    const from = clock.now();
+    connection(ann, 1);
+    connection(bob, 2);
+    const to = clock.now();
+    connection(participant(), 4);
+    const secondsOf = async (filter: Parameters<Usage['query']>[1], account = ACCOUNT) =>
+      (await usage.query(account, filter)).items.map(({ seconds }) => seconds);
+    expect(await secondsOf({})).toEqual([1, 2, 4]);
+    expect(await secondsOf({}, 'other')).toEqual([]);
+    expect(await secondsOf({ from, to })).toEqual([1, 2]);
+    expect(await secondsOf({ from: from + 1_000 })).toEqual([2, 4]);
+    expect(await secondsOf({ tag: 'vip' })).toEqual([1, 2]);
+  });
+
+  it('comes in pages, with totals over all of them', async () => {
+    const ann = participant('ann');
+    for (let call = 1; call <= 5; call += 1) connection(ann, call);
+    connection(participant(), 100);
+    const pages: number[][] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await gateway.usage.query(ACCOUNT, { limit: 2, ...(cursor && { cursor }) });
+      pages.push(page.items.map(({ seconds }) => seconds));
+      expect(page.totals).toEqual([
+        { connections: 1, seconds: 100 },
+        { tag: 'ann', connections: 5, seconds: 15 },
+      ]);
+      cursor = page.next;
+    } while (cursor);
+    expect(pages).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 100],
+    ]);
+  });
+
+  it('refuses a limit and a cursor that are none', async () => {
+    for (const filter of [{ limit: 0 }, { limit: 1_001 }, { cursor: "' OR 1=1" }]) {
+      await expect(gateway.usage.query(ACCOUNT, filter)).rejects.toMatchObject({
+        code: 'PATCHBAY_BAD_REQUEST',
+      });
+    }
+  });
+});

@@ -1,0 +1,112 @@
+import type { LookupAddress, lookup } from 'node:dns';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { TargetGuard } from './target-guard.js';
+
+const guard = new TargetGuard({});
+
+/** A resolver that knows one name. */
+function finds(...addresses: string[]): typeof lookup {
+  const found: LookupAddress[] = addresses.map((address) => ({
+    address,
+    family: address.includes(':') ? 6 : 4,
+  }));
+  const resolve = (
+    _name: string,
+    _options: object,
+    callback: (error: null, found: LookupAddress[]) => void,
+  ) => callback(null, found);
+  return resolve as unknown as typeof lookup;
+}
+
+function lookedUp(resolve: typeof lookup, all: boolean, rules: TargetGuard = guard): Promise<unknown> {
+  return new Promise((done, fail) => {
+    rules.lookup(resolve)('name.example', { all }, (error, address, family) => {
+      if (error) fail(error);
+      else done(all ? address : { address, family });
+    });
+  });
+}
+
+describe('without rules of the operator', () => {
+  it('link-local, metadata and group addresses are not called, however they are written', () => {
+    const denied = [
+      '169.254.169.254',
+      '169.254.0.1',
+      '::ffff:169.254.169.254',
+      '64:ff9b::a9fe:a9fe',
+      'fe80::1',
+      'fd00:ec2::254',
+      '100.100.100.200',
+      '0.0.0.0',
+      '::',
+      '224.0.0.1',
+      'ff02::1',
+      '255.255.255.255',
+      'nonsense',
+    ];
+    expect(denied.filter((address) => guard.allows(address))).toEqual([]);
+  });
+
+  it('public, private and loopback addresses are called', () => {
+    const allowed = ['198.51.100.7', '10.0.0.1', '192.168.1.1', '127.0.0.1', '::1', 'fd12::1', '2001:db8::1'];
+    expect(allowed.filter((address) => !guard.allows(address))).toEqual([]);
+  });
+
+  it('URLs that name a denied address are refused, in every spelling', () => {
+    const denied = [
+      'http://169.254.169.254/latest',
+      'http://2852039166/',
+      'http://0xa9fea9fe/',
+      'http://0251.0376.0251.0376/',
+      'http://169.254.43518/',
+      'http://[::ffff:a9fe:a9fe]/',
+      'http://[fe80::1]/',
+    ];
+    for (const url of denied) expect(() => guard.checkLiteral(new URL(url)), url).toThrow('must not be sent');
+    expect(() => guard.checkLiteral(new URL('http://127.0.0.1:9/'))).not.toThrow();
+    expect(() => guard.checkLiteral(new URL('http://name.example/'))).not.toThrow();
+  });
+
+  it('no address of the link-local range slips through', () => {
+    fc.assert(
+      fc.property(fc.nat(255), fc.nat(255), (c, d) => {
+        expect(guard.allows(`169.254.${c}.${d}`)).toBe(false);
+      }),
+    );
+  });
+});
+
+describe('rules of the operator', () => {
+  it('allow only what is listed, and never what is denied', () => {
+    const strict = new TargetGuard({ allow: ['10.0.0.0/8', '169.254.0.0/16'], deny: ['10.9.0.0/16'] });
+    const tried = ['10.1.2.3', '10.9.0.1', '192.168.0.1', '169.254.169.254', '::1'];
+    expect(tried.filter((address) => strict.allows(address))).toEqual(['10.1.2.3']);
+  });
+
+  it('must be CIDRs', () => {
+    expect(() => new TargetGuard({ deny: ['10.0.0.0'] })).toThrow();
+  });
+});
+
+describe('a name', () => {
+  it('is found with those of its addresses alone that may be called', async () => {
+    const mixed = finds('169.254.169.254', '198.51.100.7', '::1');
+    expect(await lookedUp(mixed, true)).toEqual([
+      { address: '198.51.100.7', family: 4 },
+      { address: '::1', family: 6 },
+    ]);
+    expect(await lookedUp(mixed, false)).toEqual({ address: '198.51.100.7', family: 4 });
+  });
+
+  it('is not found when there are none', async () => {
+    await expect(lookedUp(finds('169.254.169.254'), true)).rejects.toThrow('must not be sent');
+    await expect(lookedUp(finds(), false)).rejects.toThrow('must not be sent');
+  });
+
+  it('that cannot be resolved fails as it did', async () => {
+    const fails = ((_name: string, _options: object, callback: (error: Error, found: []) => void) =>
+      callback(new Error('no such name'), [])) as unknown as typeof lookup;
+    await expect(lookedUp(fails, true)).rejects.toThrow('no such name');
+  });
+});
