@@ -76,11 +76,9 @@ export class Inbound {
     if (request.method === 'ACK' || !request.headers.has('via')) return;
     const via = topVia(request.headers.all('via'));
     markSource(request, flow);
-    const reason = why.replace(/[^ -~]/g, '?');
-    const headers = [['Warning', `399 patchbay "${reason.replace(/["\\]/g, '')}"`]] as const;
     this.#sender.sendMessage(
       via ? replyFlow(flow, via, this.#sender)() : flow,
-      buildResponse(request, status, { toTag: newTag(), headers }),
+      buildResponse(request, status, { toTag: newTag(), why }),
     );
   }
 }

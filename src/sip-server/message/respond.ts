@@ -8,6 +8,8 @@ export interface ResponseParts {
   readonly reason?: string | undefined;
   /** Tag for the To header, when the request has none. */
   readonly toTag?: string | undefined;
+  /** Why a request is refused, in words; goes into a Reason header (RFC 3326). */
+  readonly why?: string | undefined;
   readonly headers?: readonly (readonly [name: string, value: string])[];
   readonly body?: Buffer;
 }
@@ -28,8 +30,13 @@ export function buildResponse(request: SipRequest, status: number, parts: Respon
   const timestamp = request.headers.get('timestamp');
   if (status === 100 && timestamp !== undefined) headers.add('Timestamp', timestamp);
   for (const [name, value] of parts.headers ?? []) headers.add(name, value);
+  if (parts.why !== undefined) headers.add('Reason', `SIP;cause=${status};text="${quotable(parts.why)}"`);
   const reason = parts.reason ?? reasonPhrase(status);
   return { kind: 'response', status, reason, headers, body: parts.body ?? NO_BODY };
+}
+
+function quotable(text: string): string {
+  return text.replace(/[^ -~]|["\\]/g, '?');
 }
 
 function taggedTo(to: string, status: number, tag: string | undefined): string {

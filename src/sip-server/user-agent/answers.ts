@@ -61,10 +61,10 @@ export class Answers {
   }
 
   /** Answers for an application that cannot. */
-  refuse(pending: PendingRequest, status: number): void {
+  refuse(pending: PendingRequest, status: number, why: string): void {
     const { transaction, dialog, inside } = pending;
     const { request, localTag } = transaction;
-    const response = buildResponse(request, status, { toTag: dialog?.localTag ?? localTag });
+    const response = buildResponse(request, status, { toTag: dialog?.localTag ?? localTag, why });
     transaction.respond(response);
     this.#pending.remove(pending);
     if (inside || request.method !== 'INVITE') return;
@@ -86,7 +86,7 @@ export class Answers {
     pending.reliable ??= new ReliableProvisionals(
       pending.transaction.essentials.cseq.number,
       (response) => pending.transaction.respond(response),
-      () => this.refuse(pending, 504),
+      () => this.refuse(pending, 504, 'no PRACK came'),
     );
     return pending.reliable;
   }

@@ -13,7 +13,7 @@ import type { Answers } from './answers.js';
 import { endDialog, noteAllow, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
 import { network } from './meta.js';
 import type { PendingRequests } from './pending.js';
-import { refusalOf } from './refusals.js';
+import { NO_CALL, refusalOf } from './refusals.js';
 import type { Sessions } from './sessions.js';
 
 /** How long an application may leave an INVITE without a final answer. */
@@ -47,14 +47,14 @@ export class UserAgentServer {
   cancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void {
     const { request } = transaction;
     if (!invite) {
-      transaction.respond(buildResponse(request, 481, { toTag: transaction.localTag }));
+      transaction.respond(buildResponse(request, 481, { toTag: transaction.localTag, why: NO_CALL }));
       return;
     }
     transaction.respond(buildResponse(request, 200, { toTag: invite.localTag }));
     const pending = this.#pending.of(invite);
     if (!pending || invite.finished) return;
     const toTag = pending.dialog?.localTag ?? invite.localTag;
-    invite.respond(buildResponse(invite.request, 487, { toTag }));
+    invite.respond(buildResponse(invite.request, 487, { toTag, why: 'cancelled by the caller' }));
     reportCdr(this.#context, 'cdr:stop', 'network', request, 'call-canceled');
     pending.app.send(sipFrame(request, network(transaction.flow), pending.id, ''));
     this.#pending.remove(pending);
@@ -78,7 +78,8 @@ export class UserAgentServer {
 
   /** An application is gone: what it owed is answered for it. */
   appClosed(app: App): void {
-    for (const pending of this.#pending.ofApp(app)) this.#answers.refuse(pending, 503);
+    for (const pending of this.#pending.ofApp(app))
+      this.#answers.refuse(pending, 503, 'the application is gone');
   }
 
   #requestOutside(transaction: ServerTransaction): void {
@@ -102,7 +103,7 @@ export class UserAgentServer {
     const { request, essentials, localTag, flow } = transaction;
     const record = this.#recordFor(essentials);
     if (!record) {
-      transaction.respond(buildResponse(request, 481, { toTag: localTag }));
+      transaction.respond(buildResponse(request, 481, { toTag: localTag, why: NO_CALL }));
       return;
     }
     const { dialog } = record;
@@ -127,15 +128,20 @@ export class UserAgentServer {
     const { request, essentials } = transaction;
     const { dialog } = record;
     // Section 12.2.2: out of order.
-    if (!dialog.admits(essentials.cseq.number)) return buildResponse(request, 500);
+    if (!dialog.admits(essentials.cseq.number))
+      return buildResponse(request, 500, { why: 'CSeq out of order' });
     if (request.method === 'INVITE') {
       // Section 14.2: one INVITE at a time, from either side.
-      if (record.inviting) return buildResponse(request, 491);
+      if (record.inviting) return buildResponse(request, 491, { why: 'an INVITE of this side is under way' });
       if (this.#pending.inviteOf(dialog)) {
-        return buildResponse(request, 500, { headers: [['Retry-After', '5']] });
+        return buildResponse(request, 500, {
+          why: 'an INVITE is unanswered',
+          headers: [['Retry-After', '5']],
+        });
       }
     }
-    if (request.method === 'PRACK' && !this.#takesPrack(dialog, request)) return buildResponse(request, 481);
+    if (request.method === 'PRACK' && !this.#takesPrack(dialog, request))
+      return buildResponse(request, 481, { why: 'no response waits for this PRACK' });
     return undefined;
   }
 
@@ -156,7 +162,9 @@ export class UserAgentServer {
     app.send(sipFrame(request, { ...network(flow), receivedOn }, pending.id, dialog?.id ?? ''));
     if (request.method !== 'INVITE') return;
     const timers = new Timers<'ringing'>();
-    timers.set('ringing', MAX_RINGING_MS, () => this.#answers.refuse(pending, 480));
+    timers.set('ringing', MAX_RINGING_MS, () =>
+      this.#answers.refuse(pending, 480, 'nobody answered in time'),
+    );
     pending.stopRinging = () => timers.clearAll();
   }
 
@@ -165,7 +173,9 @@ export class UserAgentServer {
     for (const pending of this.#pending.ofDialog(dialog)) {
       const { transaction } = pending;
       if (transaction === except) continue;
-      transaction.respond(buildResponse(transaction.request, 487, { toTag: dialog.localTag }));
+      transaction.respond(
+        buildResponse(transaction.request, 487, { toTag: dialog.localTag, why: 'the call ended' }),
+      );
       this.#pending.remove(pending);
     }
   }

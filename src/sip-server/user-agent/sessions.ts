@@ -34,7 +34,7 @@ export class Sessions {
     const asked = readSessionExpires(request.headers);
     if (!asked || asked.seconds >= MIN_SESSION_SECONDS || !supportsTimer(request.headers)) return undefined;
     const headers = [['Min-SE', String(MIN_SESSION_SECONDS)]] as const;
-    return buildResponse(request, 422, { toTag, headers });
+    return buildResponse(request, 422, { toTag, why: 'session interval too small', headers });
   }
 
   /** Adds the terms to a 2xx of an application that left them out though the caller asked for a timer. */

@@ -43,7 +43,12 @@ export class UserAgent implements TransactionUser {
   }
 
   merged(transaction: ServerTransaction): void {
-    transaction.respond(buildResponse(transaction.request, 482, { toTag: transaction.localTag }));
+    transaction.respond(
+      buildResponse(transaction.request, 482, {
+        toTag: transaction.localTag,
+        why: 'the same request came by another way',
+      }),
+    );
   }
 
   stray(): void {
@@ -52,7 +57,10 @@ export class UserAgent implements TransactionUser {
 
   overloaded(request: SipRequest, _essentials: Essentials, flow: Flow): void {
     const headers = [['Retry-After', '10']] as const;
-    this.#context.sender.sendMessage(flow, buildResponse(request, 503, { toTag: newTag(), headers }));
+    this.#context.sender.sendMessage(
+      flow,
+      buildResponse(request, 503, { toTag: newTag(), why: 'too many requests at once', headers }),
+    );
   }
 
   /** Ends what an application that is gone had open: its pending requests and its calls. */
