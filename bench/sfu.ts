@@ -1,0 +1,166 @@
+/**
+ * A full session through the gateway: 20 publishers and 380 audio deliveries, then 6 with video. Reports the
+ * gateway's processor time, the delay of packets through it and their loss. A direct connection between two ends
+ * in the load process, at the same time and rate, shows what of the delay is the load's own.
+ */
+import { createHistogram } from 'node:perf_hooks';
+import type { RecordableHistogram } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import nodeDataChannel from 'node-datachannel';
+import { startGateway } from '../test/support/gateway.js';
+import type { TestGateway } from '../test/support/gateway.js';
+import { Rest } from '../test/support/rest.js';
+import { ageOf, Flow } from './sfu/load-packets.js';
+import { LoadParticipant } from './sfu/load-participant.js';
+import { LoadPipe } from './sfu/load-pipe.js';
+import { publishOffer, subscribeAnswer } from './sfu/load-sdp.js';
+import { processorSeconds } from './sfu/process-time.js';
+
+const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 10);
+const FRAME_MS = 20;
+/** Participants whose packets are looked at; the others only receive. */
+const SAMPLED = 3;
+const CONNECT_LIMIT_MS = 30_000;
+const AUDIO = { payloadType: 111, size: 80, step: 960 };
+/** Each frame of 40 ms: about 1 Mbit/s. */
+const VIDEO = { payloadType: 96, size: 1100, step: 3600 };
+const VIDEO_PACKETS = 5;
+
+interface Scene {
+  readonly name: string;
+  readonly participants: number;
+  readonly video: boolean;
+}
+
+interface Member {
+  readonly load: LoadParticipant;
+  readonly audio: Flow;
+  readonly video: Flow | undefined;
+}
+
+/** Delays in µs and how many packets came, of those that were counted. */
+class Meter {
+  readonly delays: RecordableHistogram = createHistogram();
+  on = false;
+
+  readonly take = (packet: Buffer): void => {
+    if (!this.on) return;
+    const age = ageOf(packet);
+    if (age !== undefined) this.delays.record(Math.max(1, Math.round(age * 1000)));
+  };
+
+  get summary(): string {
+    const ms = (percentile: number): string => (this.delays.percentile(percentile) / 1000).toFixed(2);
+    return `p50 ${ms(50)} ms, p99 ${ms(99)} ms`;
+  }
+}
+
+async function join(gateway: TestGateway, scene: Scene, meter: Meter): Promise<Member[]> {
+  const rest = new Rest(gateway);
+  const session = await rest.session();
+  const members: Member[] = [];
+  for (let i = 0; i < scene.participants; i += 1) {
+    const { token } = await rest.member(session);
+    const load = new LoadParticipant(gateway.wsUrl, token, i < SAMPLED ? meter.take : undefined);
+    const audio = 1000 + i;
+    const video = scene.video ? 2000 + i : undefined;
+    await load.start({ audio, ...(video === undefined ? {} : { video }) });
+    members.push({
+      load,
+      audio: new Flow({ ...AUDIO, ssrc: audio }),
+      video: video === undefined ? undefined : new Flow({ ...VIDEO, ssrc: video }),
+    });
+  }
+  const expected = (scene.participants - 1) * (scene.video ? 2 : 1);
+  const limit = performance.now() + CONNECT_LIMIT_MS;
+  while (members.some(({ load }) => load.receiving < expected)) {
+    if (performance.now() > limit) throw new Error('Not all subscriptions came up.');
+    await sleep(100);
+  }
+  return members;
+}
+
+/** Two ends connected to each other, without the gateway. */
+async function direct(meter: Meter): Promise<{ send: (packet: Buffer) => void; close: () => void }> {
+  const [from, to] = [new LoadPipe(), new LoadPipe(meter.take)];
+  const offer = publishOffer(await from.offer(), { audio: 1 });
+  from.accept(subscribeAnswer(offer, await to.answer(offer)));
+  await Promise.all([from.connected, to.connected]);
+  return {
+    send: (packet) => from.send(packet),
+    close: () => {
+      from.close();
+      to.close();
+    },
+  };
+}
+
+/** Sends a frame of everybody each 20 ms, evenly spread, as clocks of their own would. */
+async function play(
+  members: readonly Member[],
+  sendDirect: (packet: Buffer) => void,
+  frames: number,
+): Promise<void> {
+  const directFlow = new Flow({ ...AUDIO, ssrc: 1 });
+  const startedAt = performance.now();
+  for (let frame = 0; frame < frames; frame += 1) {
+    for (const [index, { load, audio, video }] of members.entries()) {
+      const due = startedAt + FRAME_MS * (frame + index / members.length);
+      if (due - performance.now() >= 1) await sleep(due - performance.now());
+      load.send(audio.next(true));
+      if (video && frame % 2 === 0) {
+        for (let part = 1; part <= VIDEO_PACKETS; part += 1) load.send(video.next(part === VIDEO_PACKETS));
+      }
+    }
+    sendDirect(directFlow.next(true));
+  }
+}
+
+async function run(scene: Scene): Promise<void> {
+  const gateway = await startGateway({ env: { PATCHBAY_LOG_LEVEL: 'info' } });
+  const [through, beside] = [new Meter(), new Meter()];
+  try {
+    const members = await join(gateway, scene, through);
+    const pair = await direct(beside);
+    await play(members, pair.send, 1000 / FRAME_MS);
+    await sleep(500);
+    through.on = beside.on = true;
+    const [before, startedAt] = [processorSeconds(gateway.pid), performance.now()];
+    const frames = (SECONDS * 1000) / FRAME_MS;
+    await play(members, pair.send, frames);
+    const core = (100 * (processorSeconds(gateway.pid) - before)) / ((performance.now() - startedAt) / 1000);
+    await sleep(500);
+    const restarts = members.reduce((sum, { load }) => sum + load.restarts, 0);
+    report(scene, { core, frames, restarts }, through, beside);
+    pair.close();
+    for (const { load } of members) load.close();
+  } finally {
+    await gateway.stop();
+  }
+}
+
+function report(
+  { name, participants, video }: Scene,
+  { core, frames, restarts }: { core: number; frames: number; restarts: number },
+  through: Meter,
+  beside: Meter,
+): void {
+  const perSource = frames * (video ? 1 + VIDEO_PACKETS / 2 : 1);
+  const expected = SAMPLED * (participants - 1) * perSource;
+  const lost = 100 * (1 - through.delays.count / expected);
+  const ratio = through.delays.percentile(99) / beside.delays.percentile(99);
+  console.log(
+    [
+      `${name}: ${participants} publishers, ${participants * (participants - 1)} deliveries of each kind`,
+      `  gateway       ${core.toFixed(0)} % of a core`,
+      `  through it    ${through.summary}, lost ${lost.toFixed(3)} % of ${expected} packets looked at`,
+      `  directly      ${beside.summary}`,
+      `  p99 ratio     ${ratio.toFixed(2)}`,
+      `  paths replaced ${restarts}`,
+    ].join('\n'),
+  );
+}
+
+await run({ name: 'audio', participants: 20, video: false });
+await run({ name: 'audio and video', participants: 6, video: true });
+nodeDataChannel.cleanup();

@@ -1,0 +1,40 @@
+/** SDP as a browser would write it, as far as the gateway reads it. */
+import { joinLines, sessionLines, transportLines } from '../../src/media/webrtc/sdp/writer.js';
+import type { TransportDescription } from '../../src/media/webrtc/transport/pipe.js';
+
+export interface LoadSources {
+  readonly audio: number;
+  readonly video?: number;
+}
+
+/** A publish offer of one stream, `msid` `load`. */
+export function publishOffer(transport: TransportDescription, sources: LoadSources): string {
+  const section = (kind: string, mid: string, format: string, ssrc: number): string[] => [
+    `m=${kind} 9 UDP/TLS/RTP/SAVPF ${format.split(' ')[0]!}`,
+    ...transportLines(transport),
+    `a=mid:${mid}`,
+    'a=sendonly',
+    `a=msid:load load-${kind}`,
+    'a=rtcp-mux',
+    `a=rtpmap:${format}`,
+    `a=ssrc:${ssrc} cname:load`,
+  ];
+  const { audio, video } = sources;
+  return joinLines([
+    ...sessionLines({ sessionId: '1', version: 1, bundle: video === undefined ? ['0'] : ['0', '1'] }),
+    ...section('audio', '0', '111 opus/48000/2', audio),
+    ...(video === undefined ? [] : section('video', '1', '96 VP8/90000', video)),
+  ]);
+}
+
+/** Takes everything that an offer sends. */
+export function subscribeAnswer(offer: string, transport: TransportDescription): string {
+  const [session, ...sections] = offer.split(/(?=^m=)/m);
+  const answered = sections.map((section) => {
+    const lines = section.trimEnd().split('\r\n');
+    const kept = lines.filter((line) => /^a=(mid|rtpmap|fmtp|rtcp-fb|rtcp-mux)/.test(line));
+    const direction = section.includes('a=sendonly') ? 'a=recvonly' : 'a=inactive';
+    return [lines[0]!, ...transportLines(transport), direction, ...kept];
+  });
+  return joinLines([session!.trimEnd(), ...answered.flat()]);
+}
