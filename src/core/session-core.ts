@@ -18,7 +18,7 @@ import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import type { CoreLog } from './log.js';
 import { mayResume, ResumePoints } from './resume-points.js';
 import { Switchboard } from './switchboard.js';
-import { Tokens } from './tokens.js';
+import { SAFE_SECRET_BYTES, Tokens } from './tokens.js';
 import type {
   Connection,
   Device,
@@ -32,7 +32,7 @@ import type {
 
 /** What a core is made of. */
 export interface CoreOptions {
-  /** At least 32 bytes; signs the participants' tokens. */
+  /** Signs the participants' tokens; fewer than 32 bytes are accepted with a warning. */
   readonly tokenSecret: string;
   readonly store: CoreStore;
   readonly clock?: Clock;
@@ -43,7 +43,7 @@ export interface CoreOptions {
 
 /**
  * Starts a core with what its store has kept; what expired meanwhile is deleted.
- * @throws RangeError when the token secret is too short
+ * @throws RangeError when the token secret is empty
  */
 export function createCore(options: CoreOptions): Core {
   return new SessionCore(options);
@@ -65,6 +65,9 @@ class SessionCore implements Core {
     const limits = { ...DEFAULT_LIMITS, ...changed };
     this.#store = store;
     this.#tokens = new Tokens(tokenSecret, clock);
+    if (Buffer.byteLength(tokenSecret) < SAFE_SECRET_BYTES) {
+      log.warn({ bytes: Buffer.byteLength(tokenSecret), advised: SAFE_SECRET_BYTES }, 'short token secret');
+    }
     this.#events = new EventHub(log);
     this.#directory = new Directory({ store, clock, limits });
     this.#switchboard = new Switchboard({

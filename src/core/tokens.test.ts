@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import jwt from 'jsonwebtoken';
 import { describe, expect, it } from 'vitest';
 import { PatchbayError } from './errors.js';
-import { ACCOUNT, FakeClock, TOKEN_SECRET } from './testing/index.js';
+import { ACCOUNT, coreForTests, FakeClock, silentLog, TOKEN_SECRET } from './testing/index.js';
 import { Tokens } from './tokens.js';
 import type { Participant } from './types.js';
 
@@ -106,6 +106,17 @@ describe('a participant token', () => {
   });
 });
 
-it('a secret of fewer than 32 bytes is refused', () => {
-  expect(() => new Tokens('short', clock)).toThrow(RangeError);
+describe('a secret', () => {
+  it('may be short, with a warning', () => {
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (_fields: object, message: string) => void warnings.push(message) };
+    const { core } = coreForTests({ tokenSecret: 'short', log });
+    const { token, participant: made } = core.createParticipant(ACCOUNT, {});
+    expect(core.authenticate(token)).toEqual(made);
+    expect(warnings).toEqual(['short token secret']);
+  });
+
+  it('may not be empty', () => {
+    expect(() => new Tokens('', clock)).toThrow(RangeError);
+  });
 });

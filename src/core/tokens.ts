@@ -7,6 +7,9 @@ import type { Participant } from './types.js';
 /** Far above what {@link Tokens.issue} makes; longer ones are refused unread. */
 const MAX_TOKEN_LENGTH = 1_024;
 
+/** A secret shorter than HS256's output can be guessed more easily (RFC 7518 section 3.2). */
+export const SAFE_SECRET_BYTES = 32;
+
 /** What a good token says: the participant and its account. */
 export interface TokenClaims {
   readonly accountId: string;
@@ -18,9 +21,9 @@ export class Tokens {
   readonly #key: KeyObject;
   readonly #clock: Clock;
 
-  /** @param secret at least 32 bytes (RFC 7518 section 3.2) */
+  /** @throws RangeError when the secret is empty */
   constructor(secret: string, clock: Clock) {
-    if (Buffer.byteLength(secret) < 32) throw new RangeError('The token secret needs at least 32 bytes.');
+    if (secret === '') throw new RangeError('The token secret is empty.');
     this.#key = createSecretKey(Buffer.from(secret));
     this.#clock = clock;
   }
