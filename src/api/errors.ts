@@ -20,11 +20,18 @@ export function answerErrors(api: Api, log: Logger): void {
   );
 }
 
+/** When to come back, in seconds, if nobody knows better. */
+const PAUSES_S = new Map([
+  [429, '60'],
+  [503, '1'],
+]);
+
 /** Answers one request with an error. Only what is unexpected is logged here, and told to nobody else. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const failure = failureOf(error);
   if (failure.status === 500) log.error({ err: error, requestId: request.id }, 'A request failed');
-  if (failure.status === 503) reply.header('retry-after', '1');
+  const pause = PAUSES_S.get(failure.status);
+  if (pause !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', pause);
   putHeaders(reply);
   void reply.code(failure.status).send(bodyOf(failure, request.id));
 }

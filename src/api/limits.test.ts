@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { coreForTests } from '../core/testing/index.js';
 import { ACCOUNT, basic, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
 
 let gateway: TestGateway;
@@ -27,5 +28,16 @@ describe('the rate limit', () => {
       expect((await gateway.ask('/sessions', { headers })).status).toBe(401);
     }
     expect((await gateway.ask('/sessions')).status).toBe(200);
+  });
+});
+
+describe('the limits of the core', () => {
+  it('are answered as what they are, with a time to come back', async () => {
+    const core = coreForTests({ limits: { sessionsPerAccount: 1 } }).core;
+    gateway = await startApi({ core });
+    expect((await gateway.ask('/sessions', { method: 'POST' })).status).toBe(200);
+    const refused = await gateway.ask('/sessions', { method: 'POST' });
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('retry-after')).toBe('60');
   });
 });

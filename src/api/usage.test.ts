@@ -1,13 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Core, createCore } from '../core/index.js';
-import { FakeClock, silentLog } from '../core/testing/index.js';
-import { openStore, type Store } from '../store/index.js';
-import { createUsage, type Usage } from '../usage/index.js';
+import { FakeClock } from '../core/testing/index.js';
 import { TestDevice } from './testing/device.js';
 import { ACCOUNT, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
+import { startStoredCore, type StoredCore } from './testing/stored-core.js';
 
 interface Report {
   items: Record<string, unknown>[];
@@ -16,18 +11,12 @@ interface Report {
 }
 
 const clock = new FakeClock();
-let dataDir: string;
-let store: Store;
-let core: Core;
-let usage: Usage;
+let stored: StoredCore;
 let gateway: TestGateway;
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'patchbay-api-'));
-  store = await openStore({ dataDir, log: silentLog });
-  core = createCore({ tokenSecret: 's'.repeat(32), store: store.core, clock, log: silentLog });
-  usage = createUsage({ core, store: store.usage, clock, log: silentLog });
-  gateway = await startApi({ core, usage });
+  stored = await startStoredCore(clock);
+  gateway = await startApi(stored);
   connectFor(60, { tag: 'support' });
   connectFor(30, { tag: 'support' });
   connectFor(10, {});
@@ -36,10 +25,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await gateway.stop();
-  await core.stop();
-  await usage.stop();
-  await store.close();
-  await rm(dataDir, { recursive: true });
+  await stored.stop();
 });
 
 /** A phone that connects and leaves so many seconds later. */
@@ -47,6 +33,7 @@ function connectFor(
   seconds: number,
   { tag, account = ACCOUNT.id }: { tag?: string; account?: string },
 ): void {
+  const { core } = stored;
   const session = core.createSession(account, tag === undefined ? {} : { tag });
   const { id } = core.createParticipant(account, {}).participant;
   core.addToSession(account, session.id, id);

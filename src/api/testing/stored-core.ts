@@ -1,0 +1,32 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, type Core, createCore } from '../../core/index.js';
+import { silentLog } from '../../core/testing/index.js';
+import { openStore } from '../../store/index.js';
+import { createUsage, type Usage } from '../../usage/index.js';
+
+/** A core and its usage over a store on a disk, in a folder of their own that goes with them. */
+export interface StoredCore {
+  readonly core: Core;
+  readonly usage: Usage;
+  stop(): Promise<void>;
+}
+
+export async function startStoredCore(clock?: Clock): Promise<StoredCore> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'patchbay-api-'));
+  const store = await openStore({ dataDir, log: silentLog });
+  const common = { log: silentLog, ...(clock ? { clock } : {}) };
+  const core = createCore({ tokenSecret: store.tokenSecret, store: store.core, ...common });
+  const usage = createUsage({ core, store: store.usage, ...common });
+  return {
+    core,
+    usage,
+    stop: async () => {
+      await core.stop();
+      await usage.stop();
+      await store.close();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}
