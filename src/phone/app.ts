@@ -7,9 +7,10 @@ import type { Network } from './caller.js';
 import { calledAndCaller, networksOf } from './caller.js';
 import type { PhoneAppOptions } from './options.js';
 import { allow, REFUSED_OUTSIDE, SUPPORTED } from './capabilities.js';
-import { methodNotAllowed } from './dialog-requests.js';
+import { methodNotAllowed } from './dialog/attend.js';
 import { Refusal } from './refusal.js';
 import { refuse, refusing } from './respond.js';
+import type { SetupOptions } from './setup.js';
 import { setUpCall } from './setup.js';
 import { watchDialog } from './dialog-watch.js';
 import type { SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
@@ -33,6 +34,7 @@ export class PhoneApp {
   readonly #options: PhoneAppOptions;
   readonly #application: SipApplication;
   readonly #trustedPeers: readonly Network[];
+  readonly #setup: SetupOptions;
   readonly #calls = new Map<string, PhoneCall>();
   readonly #watched = new WeakSet<SipDialog>();
   readonly #refused = new Map<number, number>();
@@ -46,11 +48,20 @@ export class PhoneApp {
     this.#options = options;
     this.#application = sipApplication(options.srf);
     this.#trustedPeers = networksOf(options.trustedPeers ?? []);
+    this.#setup = {
+      application: this.#application,
+      gate: options.gate,
+      media: options.media,
+      tokenHeaders: options.tokenHeaders ?? ['X-Participant-Token'],
+      sessionExpiresS: options.sessionExpiresS ?? 1800,
+      acceptTransfers: options.acceptTransfers ?? false,
+    };
     this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
     this.#attendOthers();
     options.media.on('dtmf', this.#onDtmf);
     options.media.on('mediaLost', this.#onMediaLost);
     options.media.on('streams', this.#onStreams);
+    options.media.on('renegotiate', this.#onRenegotiate);
   }
 
   counts(): PhoneCounts {
@@ -73,6 +84,7 @@ export class PhoneApp {
     this.#options.media.off('dtmf', this.#onDtmf);
     this.#options.media.off('mediaLost', this.#onMediaLost);
     this.#options.media.off('streams', this.#onStreams);
+    this.#options.media.off('renegotiate', this.#onRenegotiate);
   }
 
   /** The SIP server cannot be reached, for longer than calls may wait. */
@@ -95,7 +107,7 @@ export class PhoneApp {
     const { log } = this.#options;
     this.#application.use('options', (_request, responder) =>
       responder.send(200, {
-        headers: { Allow: allow({ refer: false }), Accept: SDP_TYPE, Supported: SUPPORTED },
+        headers: { Allow: allow(this.#setup), Accept: SDP_TYPE, Supported: SUPPORTED },
       }),
     );
     // One that was waited for has reached its waiter already.
@@ -105,7 +117,7 @@ export class PhoneApp {
     });
     for (const method of ['bye', 'info', 'update']) this.#application.use(method, noSuchCall);
     const notAllowed = refusing(log, (request) => {
-      throw methodNotAllowed(request.method);
+      throw methodNotAllowed(request.method, this.#setup);
     });
     for (const method of REFUSED_OUTSIDE) this.#application.use(method, notAllowed);
   }
@@ -116,13 +128,7 @@ export class PhoneApp {
     try {
       if (this.#draining) throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is stopping.');
       call = this.#newCall(invite, log);
-      await setUpCall(call, invite, responder, {
-        application: this.#application,
-        gate: this.#options.gate,
-        media: this.#options.media,
-        tokenHeaders: this.#options.tokenHeaders ?? ['X-Participant-Token'],
-        sessionExpiresS: this.#options.sessionExpiresS ?? 1800,
-      });
+      await setUpCall(call, invite, responder, this.#setup);
       this.#answered += 1;
     } catch (error) {
       const status = refuse(error, invite, responder, log);
@@ -169,6 +175,10 @@ export class PhoneApp {
 
   readonly #onStreams = ({ deviceId, streams }: MediaEvents['streams'][0]): void => {
     this.#calls.get(deviceId)?.publish(streams[0]);
+  };
+
+  readonly #onRenegotiate = ({ deviceId }: MediaEvents['renegotiate'][0]): void => {
+    void this.#calls.get(deviceId)?.renegotiate();
   };
 }
 

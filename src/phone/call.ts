@@ -3,9 +3,10 @@ import type { Connection, Delivery, Device, DeviceInfo, EndReason, Participant }
 import type { MediaStreamInfo, PhoneDescription } from '../media/types.js';
 import type { DigitWay } from './digit-merger.js';
 import { DigitMerger } from './digit-merger.js';
+import type { OfferAnswer } from './dialog/offer-answer.js';
 import { endingHeader, endingText } from './ending.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
-import { sendBye } from './bye.js';
+import { sendBye } from './dialog/bye.js';
 import { Refusal } from './refusal.js';
 import type { SipDialog } from './sip.js';
 
@@ -34,6 +35,8 @@ export class PhoneCall implements Device {
   readonly #endedListeners: (() => void)[] = [];
   #connection: Connection | undefined;
   #dialog: SipDialog | undefined;
+  #exchange: OfferAnswer | undefined;
+  #handover = false;
   #opening: Promise<PhoneDescription> | undefined;
   #ended = false;
 
@@ -90,16 +93,37 @@ export class PhoneCall implements Device {
     if (this.#digits.isNew(way, digit)) this.#connection?.dtmf(digit, durationMs);
   }
 
-  /** The call is answered: from here on it ends by BYE. */
-  answered(dialog: SipDialog): void {
+  /** The call has this dialog, in place of any other: from here on it ends by BYE. */
+  answered(dialog: SipDialog, exchange: OfferAnswer): void {
+    const first = this.#exchange === undefined;
     this.#dialog = dialog;
-    dialog.on('destroy', (_bye, reason) => {
-      this.log.info({ reason }, 'The phone hung up.');
-      this.#dialog = undefined;
-      this.#end('left');
-    });
+    this.#exchange = exchange;
+    dialog.on('destroy', (_bye, reason) => this.#onBye(dialog, reason));
+    if (!first) return;
     this.#limitDuration();
     this.log.info('Call answered.');
+  }
+
+  /** The media changed by themselves: offers the phone what they are now. */
+  async renegotiate(): Promise<void> {
+    try {
+      const offered = await this.#exchange?.offer({});
+      if (offered?.outcome !== 'accepted') this.hangUp('error', 'The phone did not take the new media.');
+    } catch (error) {
+      this.log.error({ err: error }, 'The media could not be offered anew.');
+      this.hangUp('error');
+    }
+  }
+
+  /** Another phone is being called to take this one's place: the call outlives a BYE of this one. */
+  beginHandover(): void {
+    this.#handover = true;
+  }
+
+  /** The other phone was {@link answered} in this one's place, or will not be. */
+  endHandover(): void {
+    this.#handover = false;
+    if (!this.#dialog) this.#end('left');
   }
 
   /** What is to be undone at the call's end. */
@@ -145,20 +169,25 @@ export class PhoneCall implements Device {
     if (this.#ended) return;
     this.log.info({ reason }, 'Hanging up.');
     this.#setup.abort(new Refusal(480, text));
-    this.#options.onBye(this.#sayBye(endingHeader(reason, text)));
+    // BYE goes out before the media are torn down, so that the phone does not sit in silence.
+    if (this.#dialog) this.sayBye(this.#dialog, endingHeader(reason, text));
+    this.#dialog = undefined;
     this.#end(reason);
   }
 
-  /** BYE goes out before the media are torn down, so that the phone does not sit in silence. */
-  async #sayBye(reasonHeader: string): Promise<void> {
-    const dialog = this.#dialog;
-    if (!dialog) return;
-    this.#dialog = undefined;
-    try {
-      await sendBye(dialog, reasonHeader);
-    } catch (error) {
+  /** Sends BYE in a dialog of this call. */
+  sayBye(dialog: SipDialog, reason: string): void {
+    const bye = sendBye(dialog, reason).catch((error: unknown) => {
       this.log.warn({ err: error }, 'BYE could not be sent.');
-    }
+    });
+    this.#options.onBye(bye);
+  }
+
+  #onBye(dialog: SipDialog, reason: string | undefined): void {
+    if (dialog !== this.#dialog) return;
+    this.log.info({ reason }, 'The phone hung up.');
+    this.#dialog = undefined;
+    if (!this.#handover) this.#end('left');
   }
 
   #end(reason: EndReason): void {

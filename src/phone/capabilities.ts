@@ -5,16 +5,16 @@ import { listed, sdpOf, SDP_TYPE } from './sip.js';
 /** Option tags of the extensions that phones may require of us (RFC 4028, RFC 3262). */
 export const SUPPORTED = 'timer, 100rel';
 
-/** Methods that are known but not taken inside a call. */
-export const REFUSED_IN_DIALOG = ['message', 'notify', 'subscribe', 'publish', 'refer'] as const;
+/** Methods that are known but not taken inside a call; REFER is, where transfers are accepted. */
+export const REFUSED_IN_DIALOG = ['message', 'notify', 'subscribe', 'publish'] as const;
 
 /** Methods that are known but not taken outside of calls. */
-export const REFUSED_OUTSIDE = [...REFUSED_IN_DIALOG, 'register'] as const;
+export const REFUSED_OUTSIDE = [...REFUSED_IN_DIALOG, 'refer', 'register'] as const;
 
 /** The Allow header. */
-export function allow(options: { readonly refer: boolean }): string {
+export function allow(options: { readonly acceptTransfers: boolean }): string {
   const methods = 'INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO';
-  return options.refer ? `${methods}, REFER` : methods;
+  return options.acceptTransfers ? `${methods}, REFER` : methods;
 }
 
 /** @throws Refusal 420 when a request requires an extension that is not ours (RFC 3261 section 8.2.2.3) */

@@ -29,4 +29,6 @@ export interface PhoneAppOptions {
    * that died while on hold is found out. Default 1800; 0: none.
    */
   readonly sessionExpiresS?: number;
+  /** A phone may transfer its call away by REFER, and the gateway calls the target. Default no. */
+  readonly acceptTransfers?: boolean;
 }

@@ -2,23 +2,19 @@ import { PatchbayError } from '../core/errors.js';
 import type { PhoneDescription } from '../media/types.js';
 import type { PhoneCall } from './call.js';
 import { allow, requireOnlySupported, requireSdpIfBody, SUPPORTED } from './capabilities.js';
-import { attendDialog } from './dialog-requests.js';
-import { OfferAnswer } from './offer-answer.js';
+import type { AttendOptions } from './dialog/attend.js';
+import { attend } from './dialog/attend.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
 import { Refusal } from './refusal.js';
 import { progressReliably } from './reliable.js';
-import { agreedTerms, termsHeaders } from './session-terms.js';
+import { agreedTerms, termsHeaders } from './dialog/session-terms.js';
 import type { Headers, SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
 import { lists, sdpOf, SDP_TYPE } from './sip.js';
 import { authenticate } from './tokens/authenticate.js';
 
-export interface SetupOptions {
-  readonly application: SipApplication;
+export interface SetupOptions extends AttendOptions {
   readonly gate: PhoneGate;
-  readonly media: PhoneMedia;
   readonly tokenHeaders: readonly string[];
-  /** Session interval in seconds to ask for; 0: none. */
-  readonly sessionExpiresS: number;
 }
 
 /**
@@ -45,14 +41,11 @@ export async function setUpCall(
   call.publish(description.stream);
 
   const owed = await describeToPhone(call, invite, responder, description, options.media);
-  const headers = { Allow: allow({ refer: false }), Supported: SUPPORTED, ...termsHeaders(terms) };
-  const dialog = await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
-    const exchange = new OfferAnswer(call, options.media, dialog);
+  const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
+  await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
+    const exchange = attend(call, dialog, options);
     if (owed.offer) exchange.offeredInAnswer();
-    attendDialog(call, dialog, { exchange, sessionExpiresS: options.sessionExpiresS });
-    call.answered(dialog);
   });
-  call.log.debug({ dialog: dialog.id }, 'Dialog confirmed.');
 }
 
 /** What the 200 still has to carry. */
@@ -89,7 +82,7 @@ function answer(
   application: SipApplication,
   { localSdp, headers }: { localSdp: string | undefined; headers: Headers },
   onDialog: (dialog: SipDialog) => void,
-): Promise<SipDialog> {
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const sdpHeaders: Headers = localSdp === undefined ? {} : { 'Content-Type': SDP_TYPE };
     const options = { localSdp, headers: { ...headers, ...sdpHeaders } };
@@ -99,7 +92,7 @@ function answer(
         return;
       }
       onDialog(dialog);
-      resolve(dialog);
+      resolve();
     });
   });
 }

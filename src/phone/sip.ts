@@ -59,6 +59,8 @@ export interface SipDialog {
   /** The INVITE that made it. */
   readonly req: SipRequest;
   readonly sip: { readonly localTag: string };
+  /** The SDP that the phone sent last in its dialog-making message. */
+  readonly remote: { readonly sdp: string };
   on(event: DialogRequestEvent, listener: RequestListener): void;
   on(event: 'destroy', listener: (bye: SipRequest, reason?: string) => void): void;
   on(event: 'ack', listener: (ack: SipRequest) => void): void;
@@ -89,6 +91,18 @@ export interface SipApplication {
     options: { localSdp: string | undefined; headers: Headers },
     callback: (error: unknown, dialog?: SipDialog) => void,
   ): void;
+  /** Calls someone; ACKs the 2xx by itself. A refusal comes as an error with its `status`. */
+  createUAC(
+    uri: string,
+    options: { localSdp: string; headers: Headers },
+    progress: { cbRequest: (error: unknown, request?: OutgoingRequest) => void },
+    callback: (error: unknown, dialog?: SipDialog) => void,
+  ): void;
+}
+
+/** An INVITE of ours that is not answered yet. */
+export interface OutgoingRequest {
+  cancel(callback: (error: unknown) => void): void;
 }
 
 /**

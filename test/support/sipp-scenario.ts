@@ -112,6 +112,16 @@ export class Scenario {
     return this.#add(`<recv request="${method}"/>`).#reply(status, options);
   }
 
+  /** Waits for a call of the gateway, and takes it with 200 or refuses it. */
+  answerInvite(status: string, sdp?: string): this {
+    const to = '[last_To:];tag=[call_number]';
+    return this.#add(
+      '<recv request="INVITE"/>',
+      `<send>${cdata(replyLines(status, to, []), sdp ?? '', 'application/sdp')}</send>`,
+      '<recv request="ACK"/>',
+    );
+  }
+
   /** Waits for a request of the gateway, such as ACK, without answering it. */
   receive(method: string): this {
     return this.#add(`<recv request="${method}"/>`);
@@ -192,13 +202,13 @@ const VIA = 'Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]';
 const CONTACT = 'Contact: <sip:phone@[local_ip]:[local_port];transport=[transport]>';
 
 function reply(status: string, options: RequestOptions): string {
-  const lines = [
-    `SIP/2.0 ${status}`,
-    ...['Via', 'From', 'To', 'Call-ID', 'CSeq'].map((name) => `[last_${name}:]`),
-    CONTACT,
-    ...(options.headers ?? []),
-  ];
+  const lines = replyLines(status, '[last_To:]', options.headers ?? []);
   return `<send>${cdata(lines, options.body ?? '', options.contentType ?? 'application/sdp')}</send>`;
+}
+
+function replyLines(status: string, to: string, headers: readonly string[]): string[] {
+  const copied = ['[last_Via:]', '[last_From:]', to, '[last_Call-ID:]', '[last_CSeq:]'];
+  return [`SIP/2.0 ${status}`, ...copied, CONTACT, ...headers];
 }
 
 function cdata(lines: readonly string[], body: string, contentType: string): string {

@@ -79,6 +79,14 @@ export async function placeCall(options: CallOptions): Promise<SippCall> {
   return call;
 }
 
+/** A phone that waits for a call of the gateway, at `sip:phone@127.0.0.1:<port>`. */
+export async function awaitCall(
+  options: SippOptions & { tone: number; then: (scenario: Scenario, rtpPort: number) => Scenario },
+): Promise<SippCall> {
+  const tones = await ToneSocket.open({ frequency: options.tone });
+  return SippCall.start(options.then(new Scenario(), tones.port), options, tones);
+}
+
 /** Places a call that is expected to be refused. @returns the refusal */
 export async function placeRefusedCall(options: Omit<CallOptions, 'then'>): Promise<TracedMessage> {
   const call = await placeCall({ ...options, then: (scenario) => scenario.expectAny(REFUSALS) });
@@ -96,6 +104,10 @@ export class SippCall {
   readonly #child: ChildProcess;
   readonly #folder: string;
   readonly #port: number;
+  /** Where it takes SIP on 127.0.0.1. */
+  get port(): number {
+    return this.#port;
+  }
 
   private constructor(child: ChildProcess, folder: string, port: number, tones: ToneSocket) {
     this.#child = child;

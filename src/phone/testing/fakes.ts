@@ -75,6 +75,7 @@ export class FakeDialog extends EventEmitter {
   readonly id = 'dialog-1';
   readonly req = new FakeRequest('INVITE');
   readonly sip = { localTag: 'ours' };
+  remote = { sdp: '' };
   readonly requests: (MessageOptions & { method: string })[] = [];
   /** How the phone answers our requests. */
   answering: Answering = () => ({ status: 200, reason: 'OK' });
@@ -128,6 +129,27 @@ export class FakeSrf {
     const dialog = new FakeDialog();
     this.dialogs.push(dialog);
     callback(null, dialog);
+  }
+
+  /** What becomes of calls that the application places; undefined: they ring. */
+  target: FakeDialog | { status: number; reason: string } | undefined;
+  readonly placed: { uri: string; localSdp: string; headers: Record<string, string> }[] = [];
+  cancelled = 0;
+
+  createUAC(
+    uri: string,
+    options: { localSdp: string; headers: Record<string, string> },
+    progress: { cbRequest: (error: unknown, request: object) => void },
+    callback: (error: unknown, dialog?: FakeDialog) => void,
+  ): void {
+    this.placed.push({ uri, ...options });
+    const cancel = (): void => {
+      this.cancelled += 1;
+      callback({ status: 487, reason: 'Request Terminated' });
+    };
+    progress.cbRequest(null, { cancel });
+    if (this.target instanceof FakeDialog) callback(null, this.target);
+    else if (this.target) callback(this.target);
   }
 
   receive(request: FakeRequest): FakeRequest {

@@ -1,6 +1,6 @@
-import { Refusal } from './refusal.js';
-import type { Headers, SipMessage } from './sip.js';
-import { header, lists } from './sip.js';
+import { Refusal } from '../refusal.js';
+import type { Headers, SipMessage } from '../sip.js';
+import { header, lists } from '../sip.js';
 
 /** The shortest session interval in seconds that RFC 4028 section 4 allows. */
 const MIN_SE_S = 90;

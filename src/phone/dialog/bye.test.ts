@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sendBye } from './bye.js';
-import { FakeDialog } from './testing/fakes.js';
+import { FakeDialog } from '../testing/fakes.js';
 
 afterEach(() => vi.useRealTimers());
 

@@ -1,6 +1,6 @@
-import { Refusal } from './refusal.js';
-import type { SipMessage } from './sip.js';
-import { header } from './sip.js';
+import { Refusal } from '../refusal.js';
+import type { SipMessage } from '../sip.js';
+import { header } from '../sip.js';
 
 /** A key press that came by SIP INFO. */
 export interface InfoDigit {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { DigitMerger } from './digit-merger.js';
+import { DigitMerger } from '../digit-merger.js';
 import { digitOfInfo } from './dtmf-info.js';
-import { FakeRequest } from './testing/fakes.js';
+import { FakeRequest } from '../testing/fakes.js';
 
 function digit(type: string | undefined, body: string) {
   return digitOfInfo(

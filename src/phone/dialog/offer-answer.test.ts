@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { MediaError } from '../media/types.js';
-import { PhoneCall } from './call.js';
+import { MediaError } from '../../media/types.js';
+import { PhoneCall } from '../call.js';
 import { OfferAnswer } from './offer-answer.js';
-import { refusing } from './respond.js';
-import { FakeDialog, FakeMedia, FakeRequest, recordingLog } from './testing/fakes.js';
+import { refusing } from '../respond.js';
+import { FakeDialog, FakeMedia, FakeRequest, recordingLog } from '../testing/fakes.js';
 
 function start() {
   const media = new FakeMedia();
@@ -14,7 +14,7 @@ function start() {
   const nothing = (): void => undefined;
   const call = new PhoneCall({ info, media, log, maxCallMs: 0, onEnded: nothing, onBye: nothing });
   const exchange = new OfferAnswer(call, media, dialog);
-  call.answered(dialog);
+  call.answered(dialog, exchange);
   const listener = refusing(log, (request, responder) => exchange.change(request, responder, { X: '1' }));
   dialog.on('modify', listener);
   dialog.on('update', listener);

@@ -1,4 +1,4 @@
-import type { SipDialog } from './sip.js';
+import type { SipDialog } from '../sip.js';
 
 /**
  * Waits in ms between attempts to hand a BYE to the SIP server. Over the wire the server repeats it by itself

@@ -1,10 +1,10 @@
-import type { PhoneDescription } from '../media/types.js';
-import type { PhoneCall } from './call.js';
-import { requireOnlySupported, requireSdpIfBody } from './capabilities.js';
-import type { PhoneMedia } from './options.js';
-import { Refusal } from './refusal.js';
-import type { Headers, SipDialog, SipRequest, SipResponder, SipResponse } from './sip.js';
-import { callIdOf, sdpOf, SDP_TYPE } from './sip.js';
+import type { PhoneDescription } from '../../media/types.js';
+import type { PhoneCall } from '../call.js';
+import { requireOnlySupported, requireSdpIfBody } from '../capabilities.js';
+import type { PhoneMedia } from '../options.js';
+import { Refusal } from '../refusal.js';
+import type { Headers, SipDialog, SipRequest, SipResponder, SipResponse } from '../sip.js';
+import { callIdOf, sdpOf, SDP_TYPE } from '../sip.js';
 
 /** Who owes what (RFC 3264, RFC 3311). */
 type ExchangeState =
@@ -95,6 +95,26 @@ export class OfferAnswer {
       await wait(Math.random() * GLARE_WAIT_MS);
     }
     return { outcome: 'refused' };
+  }
+
+  /**
+   * Makes our present description the offer to someone else, who may take the phone's place.
+   * @param invite calls them; resolves with their answer, or undefined when there is none
+   * @returns whether the call's media go to them now
+   */
+  async offerElsewhere(invite: (sdp: string) => Promise<string | undefined>): Promise<boolean> {
+    await this.#stable();
+    if (this.#call.ended) return false;
+    this.#state = 'offering';
+    try {
+      const { sdp } = await this.#media.updatePhone(this.#call.info.id);
+      const sdpAnswer = await invite(sdp);
+      if (sdpAnswer === undefined) return false;
+      this.#took(await this.#media.answerPhone(this.#call.info.id, sdpAnswer));
+      return true;
+    } finally {
+      this.#become('stable');
+    }
   }
 
   #refuseCrossingOffers(): void {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Refusal } from './refusal.js';
+import type { Refusal } from '../refusal.js';
 import { agreedTerms, termsHeaders } from './session-terms.js';
-import { FakeRequest } from './testing/fakes.js';
+import { FakeRequest } from '../testing/fakes.js';
 
 function terms(headers: Record<string, string>, wanted = 1800) {
   return agreedTerms(new FakeRequest('INVITE', { headers }), wanted);

@@ -1,0 +1,79 @@
+import type { PhoneCall } from '../call.js';
+import { allow, REFUSED_IN_DIALOG } from '../capabilities.js';
+import type { PhoneMedia } from '../options.js';
+import { Refusal } from '../refusal.js';
+import { refusing } from '../respond.js';
+import type { RequestListener, SipApplication, SipDialog, SipRequest, SipResponder } from '../sip.js';
+import { digitOfInfo } from './dtmf-info.js';
+import { OfferAnswer } from './offer-answer.js';
+import { agreedTerms, termsHeaders } from './session-terms.js';
+import { Transfer } from './transfer.js';
+
+export interface AttendOptions {
+  readonly application: SipApplication;
+  readonly media: PhoneMedia;
+  /** Session interval in seconds that we ask for; 0: none. */
+  readonly sessionExpiresS: number;
+  /** The phone may transfer its call away by REFER. */
+  readonly acceptTransfers: boolean;
+}
+
+/**
+ * Attends to an answered call: its dialog belongs to the call from here on, and what the phone asks inside it is
+ * answered, each method as Allow says. To be called before any later message of the call is looked at.
+ */
+export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOptions): OfferAnswer {
+  const exchange = new OfferAnswer(call, options.media, dialog);
+  const { log } = call;
+  const change = refusing(log, (request, responder) => changeSession(request, responder, exchange, options));
+  dialog.on('modify', change);
+  dialog.on('update', change);
+  dialog.on(
+    'info',
+    refusing(log, (request, responder) => takeDigit(call, request, responder)),
+  );
+  dialog.on('options', (_request, responder) => responder.send(200, { headers: { Allow: allow(options) } }));
+  const notAllowed = refusing(log, (request) => {
+    throw methodNotAllowed(request.method, options);
+  });
+  for (const method of REFUSED_IN_DIALOG) dialog.on(method, notAllowed);
+  dialog.on('refer', options.acceptTransfers ? transferring(call, dialog, exchange, options) : notAllowed);
+  call.answered(dialog, exchange);
+  return exchange;
+}
+
+/** 405 with what is allowed instead. */
+export function methodNotAllowed(method: string, options: { acceptTransfers: boolean }): Refusal {
+  return new Refusal(405, `${method} is not taken here.`, { Allow: allow(options) });
+}
+
+async function changeSession(
+  request: SipRequest,
+  responder: SipResponder,
+  exchange: OfferAnswer,
+  options: AttendOptions,
+): Promise<void> {
+  const terms = agreedTerms(request, options.sessionExpiresS);
+  await exchange.change(request, responder, { Allow: allow(options), ...termsHeaders(terms) });
+}
+
+function takeDigit(call: PhoneCall, info: SipRequest, responder: SipResponder): void {
+  const pressed = digitOfInfo(info);
+  if (pressed) call.dtmf('info', pressed.digit, pressed.durationMs);
+  responder.send(200, {});
+}
+
+function transferring(
+  call: PhoneCall,
+  dialog: SipDialog,
+  exchange: OfferAnswer,
+  options: AttendOptions,
+): RequestListener {
+  const { application } = options;
+  const transfer = new Transfer(call, dialog, {
+    application,
+    exchange,
+    attend: (next) => attend(call, next, options),
+  });
+  return refusing(call.log, (request, responder) => transfer.onRefer(request, responder));
+}

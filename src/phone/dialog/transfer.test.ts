@@ -1,0 +1,126 @@
+import { describe, expect, it, vi } from 'vitest';
+import { createPhoneApp } from '../index.js';
+import {
+  FakeDialog,
+  FakeGate,
+  FakeMedia,
+  FakeRequest,
+  FakeSrf,
+  recordingLog,
+  VALID_TOKEN,
+} from '../testing/fakes.js';
+import { transferTarget } from './transfer.js';
+
+function refer(to: string): FakeRequest {
+  return new FakeRequest('REFER', { headers: { 'refer-to': to } });
+}
+
+/** A call that is up at a gateway that accepts transfers, unless told otherwise. */
+async function call(options: { acceptTransfers: boolean } = { acceptTransfers: true }) {
+  const srf = new FakeSrf();
+  const gate = new FakeGate();
+  const media = new FakeMedia();
+  const app = createPhoneApp({ srf: srf.srf, gate, media, log: recordingLog().log, ...options });
+  const headers = { 'user-to-user': `${VALID_TOKEN};encoding=jwt` };
+  srf.receive(new FakeRequest('INVITE', { headers, body: 'offer' }));
+  await vi.waitFor(() => expect(srf.dialogs).toHaveLength(1));
+  return { srf, gate, media, app, dialog: srf.dialogs[0]! };
+}
+
+const notified = (dialog: FakeDialog): string[] =>
+  dialog.requests.filter(({ method }) => method === 'NOTIFY').map(({ body }) => body!.trim());
+
+function answeringTarget(): FakeDialog {
+  const target = new FakeDialog();
+  target.remote = { sdp: 'answer of the target' };
+  return target;
+}
+
+describe('transferTarget', () => {
+  it.each([
+    ['<sip:bob@host>', { uri: 'sip:bob@host' }],
+    ['"Bob" <sips:bob@host:5061;transport=tls>;x=y', { uri: 'sips:bob@host:5061;transport=tls' }],
+    ['sip:bob@host;x=y', { uri: 'sip:bob@host' }],
+    [
+      '<sip:bob@host?Replaces=abc%40h%3Bto-tag%3D1%3Bfrom-tag%3D2&Subject=x>',
+      { uri: 'sip:bob@host', replaces: 'abc@h;to-tag=1;from-tag=2' },
+    ],
+  ])('reads %s', (value, target) => {
+    expect(transferTarget(refer(value))).toEqual(target);
+  });
+
+  it.each(['', '<tel:+1555>', '<http://host/>', '<sip:a b>', '<sip:bob@host?Replaces=a%0d%0ab>'])(
+    'refuses %j',
+    (value) => {
+      expect(() => transferTarget(refer(value))).toThrow(expect.objectContaining({ status: 400 }) as Error);
+    },
+  );
+});
+
+describe('REFER', () => {
+  it('hands the call over to the target, and tells the phone all the way', async () => {
+    const { srf, gate, media, dialog } = await call();
+    const target = answeringTarget();
+    srf.target = target;
+    const request = dialog.receive('refer', refer('<sip:bob@host>'));
+    expect(request.final?.status).toBe(202);
+    await vi.waitFor(() => expect(dialog.byes).toEqual(['SIP;cause=200;text="The call was transferred."']));
+    expect(notified(dialog)).toEqual(['SIP/2.0 100 Trying', 'SIP/2.0 200 OK']);
+    const states = dialog.requests.map(({ headers }) => headers?.['Subscription-State']);
+    expect(states.slice(0, 2)).toEqual(['active;expires=60', 'terminated;reason=noresource']);
+    expect(srf.placed).toMatchObject([{ uri: 'sip:bob@host', localSdp: 'offer-2' }]);
+    expect(media.answers).toEqual(['answer of the target']);
+    expect(gate.ends).toEqual([]);
+
+    gate.devices.get('alice')!.close('session-deleted');
+    await vi.waitFor(() => expect(target.byes).toHaveLength(1));
+    expect(dialog.byes).toHaveLength(1);
+  });
+
+  it('leaves all as it was when the target refuses', async () => {
+    const { srf, gate, app, dialog } = await call();
+    srf.target = { status: 486, reason: 'Busy Here' };
+    dialog.receive('refer', refer('<sip:bob@host>'));
+    await vi.waitFor(() => expect(notified(dialog)).toEqual(['SIP/2.0 100 Trying', 'SIP/2.0 486 Busy Here']));
+    expect([gate.ends, dialog.byes, app.counts().calls]).toEqual([[], [], 1]);
+    dialog.emit('destroy', new FakeRequest('BYE'));
+    await vi.waitFor(() => expect(gate.ends).toEqual(['left']));
+  });
+
+  it('goes on when the phone leaves before the target answers', async () => {
+    const { srf, gate, dialog } = await call();
+    dialog.receive('refer', refer('<sip:bob@host>'));
+    await vi.waitFor(() => expect(srf.placed).toHaveLength(1));
+    dialog.emit('destroy', new FakeRequest('BYE'));
+    expect(gate.ends).toEqual([]);
+    expect((await again(dialog))?.status).toBe(491);
+    gate.devices.get('alice')!.close('disconnected');
+    expect(srf.cancelled).toBe(1);
+  });
+
+  it('ends the call when the phone has left and the target refuses', async () => {
+    const { srf, gate, dialog } = await call();
+    const noted = dialog.answering;
+    srf.target = { status: 603, reason: 'Decline' };
+    dialog.answering = (options) => {
+      if (options.method === 'NOTIFY') dialog.emit('destroy', new FakeRequest('BYE'));
+      return noted(options);
+    };
+    dialog.receive('refer', refer('<sip:bob@host>'));
+    await vi.waitFor(() => expect(gate.ends).toEqual(['left']));
+  });
+
+  it('is 405 where transfers are not accepted', async () => {
+    const { srf, dialog } = await call({ acceptTransfers: false });
+    const request = dialog.receive('refer', refer('<sip:bob@host>'));
+    await vi.waitFor(() => expect(request.final?.status).toBe(405));
+    expect(request.final?.headers?.['Allow']).not.toContain('REFER');
+    expect(srf.placed).toEqual([]);
+  });
+});
+
+async function again(dialog: FakeDialog) {
+  const second = dialog.receive('refer', refer('<sip:carol@host>'));
+  await vi.waitFor(() => expect(second.final).toBeDefined());
+  return second.final;
+}
