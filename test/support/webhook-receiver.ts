@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { until } from './until.js';
+
+/** A webhook as an application receives it. */
+export interface ReceivedWebhook {
+  readonly event: string;
+  readonly participantId: string;
+  readonly digit?: string;
+}
+
+/** An application's end of the webhooks, on a free port of 127.0.0.1. */
+export class WebhookReceiver {
+  readonly received: ReceivedWebhook[] = [];
+  readonly #server: Server;
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      let body = '';
+      request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+      request.on('end', () => {
+        this.received.push(JSON.parse(body) as ReceivedWebhook);
+        response.writeHead(204).end();
+      });
+    });
+  }
+
+  static async start(): Promise<WebhookReceiver> {
+    const receiver = new WebhookReceiver();
+    receiver.#server.listen(0, '127.0.0.1');
+    await once(receiver.#server, 'listening');
+    return receiver;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
+  }
+
+  /** The DTMF digits of a participant, in the order in which they came. */
+  digits(participantId: string): string {
+    return this.received
+      .filter((webhook) => webhook.event === 'onDtmf' && webhook.participantId === participantId)
+      .map(({ digit }) => digit)
+      .join('');
+  }
+
+  /** Waits until a participant's digits are at least as many as expected. @returns all that came */
+  async digitsOf(participantId: string, count: number, withinMs = 5000): Promise<string> {
+    await until(`${count} digits`, () => this.digits(participantId).length >= count, {
+      withinMs,
+      everyMs: 20,
+      seen: () => Promise.resolve(this.digits(participantId)),
+    });
+    return this.digits(participantId);
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}
