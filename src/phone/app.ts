@@ -12,7 +12,7 @@ import { Refusal } from './refusal.js';
 import { refuse, refusing } from './respond.js';
 import type { SetupOptions } from './setup.js';
 import { setUpCall } from './setup.js';
-import { watchDialog } from './dialog-watch.js';
+import { watchDialog } from './dialog/dialog-watch.js';
 import type { SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
 import { callIdOf, SDP_TYPE, sipApplication } from './sip.js';
 

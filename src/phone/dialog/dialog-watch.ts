@@ -1,7 +1,7 @@
-import type { PhoneCall } from './call.js';
+import type { PhoneCall } from '../call.js';
 import { finalResponse } from './offer-answer.js';
-import { reasonHeader } from './refusal.js';
-import type { SipApplication, SipDialog } from './sip.js';
+import { reasonHeader } from '../refusal.js';
+import type { SipApplication, SipDialog } from '../sip.js';
 
 const ASK_EVERY_MS = 10_000;
 
