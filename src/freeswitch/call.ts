@@ -4,7 +4,9 @@ import type { PhoneDescription } from '../media/types.js';
 import type { PhoneMedia } from '../phone/index.js';
 import type { FreeswitchConnection } from './connection.js';
 import type { Leg } from './leg.js';
+import type { Direction } from './sdp.js';
 import {
+  answering,
   directionOf,
   firstCodec,
   hasTelephoneEvent,
@@ -118,10 +120,10 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   async update(sdpOffer?: string): Promise<PhoneDescription> {
     const phoneLeg = await this.#present(this.#phoneLeg);
     if (sdpOffer === undefined) {
-      this.#toldSdp = this.#origin.next(this.#toldSdp);
+      this.#tell(this.#toldSdp, 'sendrecv');
       return this.describe();
     }
-    this.#toldSdp = this.#origin.next(await phoneLeg.modify(sdpOffer));
+    this.#tell(await phoneLeg.modify(sdpOffer), answering(directionOf(sdpOffer)));
     this.#phoneSdp = sdpOffer;
     await this.#passOn();
     return this.describe();
@@ -161,14 +163,19 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     if (this.#phoneSdp === undefined) {
       this.#planeOffer = planeOffer;
       this.#phoneLeg = this.#watched(connection.offeringLeg());
-      this.#toldSdp = this.#origin.next(plainAudioOnly((await this.#phoneLeg).sdp));
+      this.#tell(plainAudioOnly((await this.#phoneLeg).sdp), 'sendrecv');
       return;
     }
     const { answer, leg } = connection.phoneLeg(this.#phoneSdp);
     this.#phoneLeg = this.#watched(leg);
     const [told] = await Promise.all([answer, this.#openMediaLeg(connection, planeOffer)]);
-    this.#toldSdp = this.#origin.next(told);
+    this.#tell(told, answering(directionOf(this.#phoneSdp)));
     this.#bridge();
+  }
+
+  /** FreeSWITCH leaves `sendrecv` out, and says it to those who hold by `c=0.0.0.0`: phones read both wrongly. */
+  #tell(sdp: string, direction: Direction): void {
+    this.#toldSdp = this.#origin.next(withDirection(sdp, direction));
   }
 
   async #openMediaLeg(connection: FreeswitchConnection, planeOffer: string): Promise<void> {

@@ -33,6 +33,19 @@ export function directionOf(sdp: string): Direction {
   return direction === 'sendrecv' || direction === 'sendonly' ? 'sendonly' : 'inactive';
 }
 
+/** What an answer says to an offer of that direction, from one who wants everything (RFC 3264 section 6.1). */
+export function answering(offered: Direction): Direction {
+  switch (offered) {
+    case 'sendonly':
+      return 'recvonly';
+    case 'recvonly':
+      return 'sendonly';
+    case 'sendrecv':
+    case 'inactive':
+      return offered;
+  }
+}
+
 /** The same SDP with that direction. */
 export function withDirection(sdp: string, direction: Direction): string {
   const session = parse(sdp);

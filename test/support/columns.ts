@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/**
+ * The ways to run a gateway for phones: on which SIP server, with media by which way. The test files of phones are
+ * the same for all; the servers of the last three are the environment's, as `host:port:secret`:
+ * `PATCHBAY_TEST_DRACHTIO` and `PATCHBAY_TEST_FREESWITCH` (several: comma-separated).
+ */
+export interface Column {
+  readonly name: string;
+  /** What gateways of this column are started with besides. */
+  readonly env: Record<string, string>;
+  /** Variables that are not set, so that this column cannot run. */
+  readonly missing: readonly string[];
+}
+
+const DRACHTIO = { from: 'PATCHBAY_TEST_DRACHTIO', to: 'PATCHBAY_DRACHTIO' };
+const FREESWITCH = { from: 'PATCHBAY_TEST_FREESWITCH', to: 'PATCHBAY_FREESWITCH' };
+
+function column(name: string, ...servers: readonly { from: string; to: string }[]): Column {
+  const env = Object.fromEntries(servers.map(({ from, to }) => [to, process.env[from] ?? '']));
+  return { name, env, missing: servers.map(({ from }) => from).filter((from) => !process.env[from]) };
+}
+
+/** The columns beside the one of `system`, which is the embedded SIP server with direct RTP. */
+export const COLUMNS: readonly Column[] = [
+  column('drachtio + direct', DRACHTIO),
+  column('embedded + freeswitch', FREESWITCH),
+  column('drachtio + freeswitch', DRACHTIO, FREESWITCH),
+];
+
+const FOLDER = 'test/system';
+
+/** The whole-system tests that place calls. */
+export function phoneTests(): string[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => join(FOLDER, file))
+    .filter((file) => readFileSync(file, 'utf8').includes('support/sipp.js'));
+}
