@@ -9,12 +9,12 @@ export const MAX_PACKET_MS = 120;
 /** Decodes one stream's payloads, in order; keeps state between them. Samples are mono, 16 bits. */
 export interface AudioDecoder {
   /**
-   * Decodes `packet[start, end)` into `out`.
+   * Decodes `packet[start, end)` into `out` from `at`.
    * @returns number of samples written, 0 when the payload cannot be decoded
    */
-  decode(packet: Buffer, start: number, end: number, out: Int16Array): number;
-  /** Fills `out[0, samples)` with what a listener will take for the missing packet. */
-  conceal(samples: number, out: Int16Array): void;
+  decode(packet: Buffer, start: number, end: number, out: Int16Array, at: number): number;
+  /** Fills `out[at, at + samples)` with what a listener will take for the missing packet. */
+  conceal(samples: number, out: Int16Array, at: number): void;
 }
 
 /** Encodes one stream; keeps state between frames. */

@@ -23,18 +23,18 @@ export class Concealer {
     this.#history = new Int16Array(Math.ceil(this.#perMs * 3 * MAX_PERIOD_MS));
   }
 
-  /** Takes note of good audio, `pcm[0, samples)`; changes its start when it follows concealed audio. */
-  remember(pcm: Int16Array, samples: number): void {
-    if (this.#concealed > 0) this.#blend(pcm, samples);
+  /** Takes note of good audio, `pcm[at, at + samples)`; changes its start when it follows concealed audio. */
+  remember(pcm: Int16Array, at: number, samples: number): void {
+    if (this.#concealed > 0) this.#blend(pcm, at, samples);
     const history = this.#history;
     const kept = Math.max(0, history.length - samples);
     history.copyWithin(0, history.length - kept);
-    for (let i = kept, from = samples - (history.length - kept); i < history.length; i += 1, from += 1) {
+    for (let i = kept, from = at + samples - (history.length - kept); i < history.length; i += 1, from += 1) {
       history[i] = pcm[from]!;
     }
   }
 
-  conceal(samples: number, out: Int16Array): void {
+  conceal(samples: number, out: Int16Array, at: number): void {
     if (this.#concealed === 0) {
       this.#period = bestLag(
         this.#history,
@@ -42,7 +42,7 @@ export class Concealer {
         Math.round(MAX_PERIOD_MS * this.#perMs),
       );
     }
-    for (let i = 0; i < samples; i += 1) out[i] = this.#next();
+    for (let i = 0; i < samples; i += 1) out[at + i] = this.#next();
   }
 
   #next(): number {
@@ -53,11 +53,11 @@ export class Concealer {
     return fading <= 0 ? sample : fading >= FADE_MS ? 0 : Math.trunc(sample * (1 - fading / FADE_MS));
   }
 
-  #blend(pcm: Int16Array, samples: number): void {
+  #blend(pcm: Int16Array, at: number, samples: number): void {
     const overlap = Math.min(samples, Math.round(5 * this.#perMs));
     for (let i = 0; i < overlap; i += 1) {
       const share = (i + 1) / (overlap + 1);
-      pcm[i] = Math.trunc(pcm[i]! * share + this.#next() * (1 - share));
+      pcm[at + i] = Math.trunc(pcm[at + i]! * share + this.#next() * (1 - share));
     }
     this.#concealed = 0;
   }

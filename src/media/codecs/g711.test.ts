@@ -80,12 +80,12 @@ describe('PCMU decoder', () => {
         Math.round(8000 * Math.sin((2 * Math.PI * 400 * (frame * 160 + i)) / 8000)),
       );
       encoder.encode(tone, 160, packet, 0);
-      decoder.decode(packet, 0, 160, pcm);
+      decoder.decode(packet, 0, 160, pcm, 0);
     }
     const before = rms();
-    decoder.conceal(160, pcm);
+    decoder.conceal(160, pcm, 0);
     expect(rms()).toBeGreaterThan(before * 0.7);
-    for (let i = 0; i < 4; i += 1) decoder.conceal(160, pcm);
+    for (let i = 0; i < 4; i += 1) decoder.conceal(160, pcm, 0);
     expect(rms()).toBe(0);
   });
 });

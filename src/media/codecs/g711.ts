@@ -61,9 +61,9 @@ function g711(
 ): AudioCodec {
   const expanded = Int16Array.from({ length: 0x100 }, (_, byte) => expand(byte));
   const compressed = Uint8Array.from({ length: 0x10000 }, (_, bits) => compress((bits << 16) >> 16));
-  const expandInto = (packet: Buffer, start: number, end: number, out: Int16Array): number => {
-    const samples = Math.min(end - start, out.length);
-    for (let i = 0; i < samples; i += 1) out[i] = expanded[packet[start + i]!]!;
+  const expandInto = (packet: Buffer, start: number, end: number, out: Int16Array, at: number): number => {
+    const samples = Math.min(end - start, out.length - at);
+    for (let i = 0; i < samples; i += 1) out[at + i] = expanded[packet[start + i]!]!;
     return samples;
   };
   return {

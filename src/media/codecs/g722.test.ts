@@ -24,17 +24,17 @@ describe('G.722', () => {
 
   it('decodes bit for bit as the reference', () => {
     const out = new Int16Array(2 * code.length);
-    expect(G722.createDecoder(16000).decode(code, 0, code.length, out)).toBe(1600);
+    expect(G722.createDecoder(16000).decode(code, 0, code.length, out, 0)).toBe(1600);
     expect(out).toEqual(samples('decoded'));
   });
 
   it('decodes straight to 8 kHz by the lower band alone', () => {
     const out = new Int16Array(code.length);
-    expect(G722.createDecoder(8000).decode(code, 0, code.length, out)).toBe(800);
+    expect(G722.createDecoder(8000).decode(code, 0, code.length, out, 0)).toBe(800);
     expect(out).toEqual(samples('decoded8k'));
   });
 
   it('decodes to 48 kHz', () => {
-    expect(G722.createDecoder(48000).decode(code, 0, 160, new Int16Array(5760))).toBe(960);
+    expect(G722.createDecoder(48000).decode(code, 0, 160, new Int16Array(5760), 0)).toBe(960);
   });
 });

@@ -32,20 +32,20 @@ class G722Expander {
   readonly #high = new G722Band(HIGHER_BAND);
   readonly #memory = new FilterMemory();
 
-  readonly narrow: Expand = (packet, start, end, out) => {
-    const samples = Math.min(end - start, out.length);
-    for (let i = 0; i < samples; i += 1) out[i] = clip(2 * this.#decodeLow(packet[start + i]! & 0x3f));
+  readonly narrow: Expand = (packet, start, end, out, at) => {
+    const samples = Math.min(end - start, out.length - at);
+    for (let i = 0; i < samples; i += 1) out[at + i] = clip(2 * this.#decodeLow(packet[start + i]! & 0x3f));
     return samples;
   };
 
-  readonly wide: Expand = (packet, start, end, out) => {
-    const codes = Math.min(end - start, out.length >> 1);
+  readonly wide: Expand = (packet, start, end, out, at) => {
+    const codes = Math.min(end - start, (out.length - at) >> 1);
     for (let i = 0; i < codes; i += 1) {
       const code = packet[start + i]!;
       const low = this.#decodeLow(code & 0x3f);
       const high = this.#decodeHigh(code >> 6);
       this.#memory.push(low + high, low - high);
-      this.#synthesise(out, 2 * i);
+      this.#synthesise(out, at + 2 * i);
     }
     return 2 * codes;
   };

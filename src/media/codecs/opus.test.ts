@@ -22,10 +22,10 @@ describe('Opus', () => {
       const heard: number[] = [];
       for (const [i, packet] of encodeTone(48000, 30).entries()) {
         if (i === 15) {
-          expect(decoder.decode(Buffer.from([0xff, 0xff, 1, 2]), 0, 4, pcm)).toBe(0);
-          decoder.conceal(rate / 50, pcm);
+          expect(decoder.decode(Buffer.from([0xff, 0xff, 1, 2]), 0, 4, pcm, 0)).toBe(0);
+          decoder.conceal(rate / 50, pcm, 0);
         } else {
-          expect(decoder.decode(packet, 0, packet.length, pcm)).toBe(rate / 50);
+          expect(decoder.decode(packet, 0, packet.length, pcm, 0)).toBe(rate / 50);
         }
         heard.push(...pcm.subarray(0, rate / 50));
       }
@@ -60,14 +60,14 @@ describe('Opus', () => {
     const pcm = new Int16Array(16 * 120);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
-        const samples = decoder.decode(Buffer.from(bytes), 0, bytes.length, pcm);
+        const samples = decoder.decode(Buffer.from(bytes), 0, bytes.length, pcm, 0);
         expect(samples).toBeGreaterThanOrEqual(0);
         expect(samples).toBeLessThanOrEqual(pcm.length);
-        decoder.conceal(160, pcm);
+        decoder.conceal(160, pcm, 0);
       }),
       { numRuns: 500 },
     );
     const [packet] = encodeTone(16000, 1);
-    expect(decoder.decode(packet!, 0, packet!.length, pcm)).toBe(320);
+    expect(decoder.decode(packet!, 0, packet!.length, pcm, 0)).toBe(320);
   });
 });

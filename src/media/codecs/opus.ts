@@ -34,9 +34,9 @@ class OpusDecoder implements AudioDecoder {
     this.#decoder = new Decoder({ channels: 1, sample_rate: rate });
   }
 
-  decode(packet: Buffer, start: number, end: number, out: Int16Array): number {
+  decode(packet: Buffer, start: number, end: number, out: Int16Array, at: number): number {
     if (opusDuration(packet, start, end) === 0) return 0;
-    const samples = this.#run(packet.subarray(start, end), out, 0);
+    const samples = this.#run(packet.subarray(start, end), out, at);
     if (samples > 0) {
       this.#lost[0] = packet[start]! & 0xfc;
       this.#heard = true;
@@ -44,14 +44,15 @@ class OpusDecoder implements AudioDecoder {
     return samples;
   }
 
-  conceal(samples: number, out: Int16Array): void {
-    let done = 0;
-    while (done < samples && this.#heard) {
+  conceal(samples: number, out: Int16Array, at: number): void {
+    const end = at + samples;
+    let done = at;
+    while (done < end && this.#heard) {
       const made = this.#run(this.#lost, out, done);
       if (made === 0) break;
       done += made;
     }
-    if (done < samples) out.fill(0, done, samples);
+    if (done < end) out.fill(0, done, end);
   }
 
   /** libopus refuses what is not Opus by an exception: that packet is lost, the stream goes on. */

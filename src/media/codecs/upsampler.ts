@@ -15,19 +15,19 @@ export class Upsampler {
     this.#phases = designPhases(factor);
   }
 
-  /** Reads `input[0, samples)` and writes `factor` times as many to `out`. */
-  process(input: Int16Array, samples: number, out: Int16Array): void {
+  /** Reads `input[0, samples)` and writes `factor` times as many to `out` from `at`. */
+  process(input: Int16Array, samples: number, out: Int16Array, at: number): void {
     const history = this.#history;
     const phases = this.#phases;
-    let o = 0;
+    let o = at;
     for (let i = 0; i < samples; i += 1) {
       this.#at = (this.#at + TAPS - 1) % TAPS;
-      const at = this.#at;
-      history[at] = input[i]!;
-      history[at + TAPS] = input[i]!;
+      const newest = this.#at;
+      history[newest] = input[i]!;
+      history[newest + TAPS] = input[i]!;
       for (let c = 0; c < phases.length; o += 1) {
         let sum = 0;
-        for (let t = 0; t < TAPS; t += 1, c += 1) sum += history[at + t]! * phases[c]!;
+        for (let t = 0; t < TAPS; t += 1, c += 1) sum += history[newest + t]! * phases[c]!;
         out[o] = sum > 32767 ? 32767 : sum < -32768 ? -32768 : Math.round(sum);
       }
     }

@@ -102,7 +102,8 @@ export class Playout {
     this.#bound();
     this.#adapt();
     while (this.#end - this.#start < samples) this.#produce(samples - (this.#end - this.#start));
-    out.set(this.#pcm.subarray(this.#start, this.#start + samples));
+    // Element by element: a view to copy from would be garbage in every frame.
+    for (let i = 0; i < samples; i += 1) out[i] = this.#pcm[this.#start + i]!;
     this.#start += samples;
     if (this.#start === this.#end) {
       this.#start = 0;
@@ -187,12 +188,12 @@ export class Playout {
   }
 
   #decode(payload: Buffer, length: number, timestamp: number): void {
-    let samples = this.#decoder.decode(payload, 0, length, this.#pcm.subarray(this.#end));
+    let samples = this.#decoder.decode(payload, 0, length, this.#pcm, this.#end);
     this.#buffer.shift();
     if (samples === 0) {
       // Not this codec's, whatever its payload type says: as good as lost.
       samples = (this.#rate / 1000) * RESERVE_MS;
-      this.#decoder.conceal(samples, this.#pcm.subarray(this.#end));
+      this.#decoder.conceal(samples, this.#pcm, this.#end);
     }
     this.#end += samples;
     this.#expected = (timestamp + samples * this.#unitsPerSample) >>> 0;
@@ -205,13 +206,13 @@ export class Playout {
 
   /** Makes the delay longer: the listener gets samples, the stream stays where it is. */
   #wait(samples: number): void {
-    this.#decoder.conceal(samples, this.#pcm.subarray(this.#end));
+    this.#decoder.conceal(samples, this.#pcm, this.#end);
     this.#end += samples;
     this.#missing -= samples;
   }
 
   #fill(samples: number): void {
-    if (this.#idleMs < CONCEAL_MS) this.#decoder.conceal(samples, this.#pcm.subarray(this.#end));
+    if (this.#idleMs < CONCEAL_MS) this.#decoder.conceal(samples, this.#pcm, this.#end);
     else this.#pcm.fill(0, this.#end, this.#end + samples);
     this.#end += samples;
     this.#expected = (this.#expected + samples * this.#unitsPerSample) >>> 0;

@@ -182,7 +182,7 @@ export class TestPhone {
     const out = new Int16Array(rate / 5);
     for (const packet of this.received) {
       if (packet.at < at || packet.payloadType !== this.payloadType) continue;
-      const samples = decoder.decode(packet.payload, 0, packet.payload.length, out);
+      const samples = decoder.decode(packet.payload, 0, packet.payload.length, out, 0);
       pcm.push(...out.subarray(0, samples));
     }
     return Int16Array.from(pcm);
