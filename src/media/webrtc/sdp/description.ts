@@ -128,9 +128,14 @@ function readMedia(media: MediaDescription, kind: MediaKind, mid: string, reject
   };
 }
 
+/** Firefox puts braces around its ids: tokens by RFC 8830 section 2, but not for the SDP library. */
+const MSID = /^msid:(\S{1,256})(?: (\S{1,256}))?$/;
+
 function readMsid(media: MediaDescription): MediaSection['msid'] {
   const declared = media.msid?.[0];
   if (declared) return { stream: text(declared.id), track: text(declared.appdata) };
+  const unread = media.invalid?.map(({ value }) => MSID.exec(text(value))).find((match) => match !== null);
+  if (unread) return { stream: unread[1]!, track: text(unread[2]) };
   const [stream, track] = text(media.ssrcs?.find(({ attribute }) => attribute === 'msid')?.value).split(' ');
   return stream ? { stream, track: text(track) } : undefined;
 }
