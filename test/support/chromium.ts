@@ -71,8 +71,25 @@ export class TestBrowser {
     await Promise.all(pages.map((page) => page.close()));
   }
 
-  get pid(): number | undefined {
-    return this.#browser.process()?.pid;
+  /** Stops all of the browser's processes dead; a network that is gone looks the same to the gateway. */
+  freeze(): void {
+    this.#signal('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#signal('SIGCONT');
+  }
+
+  /** SIGKILL to all of the browser's processes. */
+  kill(): void {
+    this.#signal('SIGKILL');
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const leader = this.#browser.process()?.pid;
+    if (leader === undefined) throw new Error('The browser has no process.');
+    // It leads a process group of its own.
+    process.kill(-leader, signal);
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import puppeteer from 'puppeteer-core';
+import { TestBrowser } from './chromium.js';
+import { servePages } from './page-server.js';
+
+const PATHS = ['/usr/bin/firefox-esr', '/usr/bin/firefox'];
+
+const PREFERENCES = {
+  'media.autoplay.default': 0,
+  'media.autoplay.blocking_policy': 0,
+  'media.autoplay.block-webaudio': false,
+  // Without an audio device, Web Audio would never start.
+  'media.cubeb.force_mock_context': true,
+  'media.navigator.permission.disabled': true,
+  'media.navigator.streams.fake': true,
+  'media.peerconnection.ice.obfuscate_host_addresses': false,
+};
+
+/** Path of Firefox: `PATCHBAY_FIREFOX`, or where Debian puts it; undefined when there is none. */
+export function firefoxPath(): string | undefined {
+  return process.env['PATCHBAY_FIREFOX'] ?? PATHS.find((candidate) => existsSync(candidate));
+}
+
+/**
+ * An address of this machine where Firefox can reach a gateway: it has no candidates of 127.0.0.1, even when
+ * told to. What is sent there never leaves the machine.
+ */
+export function firefoxReachableHost(): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
+}
+
+/** Starts a headless Firefox with fake media devices. */
+export async function launchFirefox(): Promise<TestBrowser> {
+  const executablePath = firefoxPath();
+  if (executablePath === undefined) throw new Error('Firefox not found: install it or set PATCHBAY_FIREFOX.');
+  const pages = await servePages();
+  const browser = await puppeteer.launch({
+    browser: 'firefox',
+    executablePath,
+    headless: true,
+    extraPrefsFirefox: PREFERENCES,
+  });
+  return new TestBrowser(browser, pages);
+}
