@@ -24,6 +24,7 @@ export interface Gateway {
     readonly sipPort?: number;
     readonly webrtcPort: number;
   };
+  readonly metrics: Registry;
   /** Takes no more calls, waits for the present ones as configured, hangs up the rest and frees everything. */
   stop(): Promise<void>;
 }
@@ -90,6 +91,7 @@ async function build(
 
   return {
     addresses: { ...http, ...phones.address, webrtcPort: config.webrtc.port },
+    metrics,
     async stop() {
       readiness = 'draining';
       core.drain();

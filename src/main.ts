@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './config.js';
 import { type Gateway, startGateway } from './gateway.js';
 import { createLog } from './log.js';
+import { surviveUncaught } from './uncaught.js';
 
 const EXIT_USAGE = 2;
 
@@ -42,6 +43,8 @@ if (config.accounts.includes(DEVELOPMENT_ACCOUNT)) {
 }
 try {
   const gateway = await startGateway(config, log);
+  // Not before: an error on the way up ends the start.
+  surviveUncaught(process, log, gateway.metrics);
   stopOnSignals(gateway, log);
   log.info({ ...gateway.addresses }, 'ready');
 } catch (error) {
