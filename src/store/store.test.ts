@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCore, type Core } from '../core/index.js';
 import { ACCOUNT, FakeDevice, silentLog } from '../core/testing/index.js';
+import { openDatabase } from './database.js';
 import { openStore, type Store } from './index.js';
 
 let dataDir: string;
@@ -78,5 +79,15 @@ describe('a data folder', () => {
   it('belongs to one gateway at a time', async () => {
     await open();
     await expect(openStore({ dataDir, log: silentLog })).rejects.toThrow('Another gateway');
+  });
+
+  it('of a newer version is refused, and left as it is', async () => {
+    await open();
+    await opened.pop()?.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await database.exec('PRAGMA user_version = 99');
+    database.close();
+    await expect(openStore({ dataDir, log: silentLog })).rejects.toThrow('schema version 99');
+    await expect(openStore({ dataDir, log: silentLog })).rejects.toThrow('schema version 99');
   });
 });
