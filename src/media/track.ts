@@ -44,6 +44,8 @@ export class PublishedTrack {
   readonly codec: TrackCodec;
   /** Asks the publisher for a key frame (video); rate limiting is the publisher's transport's business. */
   readonly requestKeyFrame: () => void;
+  /** Asks the publisher for at most so many bits per second (video); Infinity: as many as it likes. */
+  readonly limitBitrate: (bitsPerSecond: number) => void;
   #sinks: TrackSink[] = [];
   #clock: ClockReading | undefined;
   #ended = false;
@@ -53,11 +55,13 @@ export class PublishedTrack {
     streamId: string;
     codec: TrackCodec;
     requestKeyFrame?: () => void;
+    limitBitrate?: (bitsPerSecond: number) => void;
   }) {
     this.kind = options.kind;
     this.streamId = options.streamId;
     this.codec = options.codec;
     this.requestKeyFrame = options.requestKeyFrame ?? (() => undefined);
+    this.limitBitrate = options.limitBitrate ?? (() => undefined);
   }
 
   get ended(): boolean {

@@ -18,11 +18,25 @@ export interface DownlinkFormats {
   readonly telephoneEvents: boolean;
 }
 
+export interface DownlinkOptions {
+  readonly cname: string;
+  /** Sends a copy. @returns whether it went out */
+  readonly send: (packet: Buffer) => boolean;
+  readonly bandwidth?: DownlinkBandwidth;
+}
+
 /** A packet asked for again within this time has hardly had the time to arrive. */
 const RETRANSMISSION_PAUSE_MS = 20;
 /** Repeated packets for each second and track; a subscriber that wants more has a network that they would choke. */
 const MAX_RETRANSMISSIONS_PER_SECOND = 500;
 const OSN_LENGTH = 2;
+
+/** What the subscriber's network takes, for video. */
+export interface DownlinkBandwidth {
+  readonly share: number;
+  readonly thinned: boolean;
+  onSent(bytes: number): void;
+}
 
 const scratch = new PacketScratch();
 
@@ -31,6 +45,10 @@ export class Downlink {
   readonly fanout: TrackFanout;
   readonly #cname: string;
   readonly #send: (packet: Buffer) => boolean;
+  /** Absent for audio, which always goes. */
+  readonly #bandwidth: DownlinkBandwidth | undefined;
+  /** Something was left out: nothing decodes before the next key frame. */
+  #needsKeyFrame = false;
   #formats: DownlinkFormats | undefined;
   #packetCount = 0;
   #octetCount = 0;
@@ -39,16 +57,27 @@ export class Downlink {
   #repeatedInSecond = 0;
   #secondStartedAt = 0;
 
-  constructor(fanout: TrackFanout, cname: string, send: (packet: Buffer) => boolean) {
+  constructor(fanout: TrackFanout, options: DownlinkOptions) {
     this.fanout = fanout;
-    this.#cname = cname;
-    this.#send = send;
+    this.#cname = options.cname;
+    this.#send = options.send;
+    this.#bandwidth = fanout.track.kind === 'video' ? options.bandwidth : undefined;
     fanout.add(this);
   }
 
   /** Whether the subscriber takes packets now. */
   get open(): boolean {
     return this.#formats !== undefined;
+  }
+
+  /** Whether the subscriber is to get every packet: it counts for what the publisher may send. */
+  get full(): boolean {
+    return this.open && this.#bandwidth?.thinned !== true;
+  }
+
+  /** The part of what it is sent that its network takes; Infinity when that is all. */
+  get share(): number {
+    return this.#bandwidth?.share ?? Infinity;
   }
 
   /** The subscriber has the m-line: packets may go. */
@@ -66,11 +95,13 @@ export class Downlink {
     this.fanout.remove(this);
   }
 
-  /** Sends a packet that is already rewritten. */
-  forward(packet: Buffer, payloadLength: number, telephoneEvent: boolean): void {
+  /** Sends a packet that is already rewritten. @param inKeyFrame it is of a picture that stands alone */
+  forward(packet: Buffer, payloadLength: number, telephoneEvent: boolean, inKeyFrame: boolean): void {
     const formats = this.#formats;
     if (!formats || (telephoneEvent && !formats.telephoneEvents)) return;
+    if (this.#bandwidth && !this.#mayPass(this.#bandwidth, inKeyFrame)) return;
     if (!this.#send(packet)) return;
+    this.#bandwidth?.onSent(packet.length);
     this.#packetCount += 1;
     this.#octetCount += payloadLength;
   }
@@ -89,10 +120,22 @@ export class Downlink {
   /** Repeats a packet that the subscriber reports lost (RFC 4588 where it takes that). */
   retransmit(sequence: number, nowMs: number): void {
     const formats = this.#formats;
-    if (!formats || !this.#mayRepeat(sequence, nowMs)) return;
+    // What was left out on purpose must not come back by this way.
+    if (!formats || this.#needsKeyFrame || !this.#mayRepeat(sequence, nowMs)) return;
     const packet = this.fanout.packet(sequence);
     if (!packet) return;
+    this.#bandwidth?.onSent(packet.length);
     this.#send(formats.retransmissions ? this.#asRetransmission(packet) : packet);
+  }
+
+  #mayPass(bandwidth: DownlinkBandwidth, inKeyFrame: boolean): boolean {
+    if (inKeyFrame) {
+      this.#needsKeyFrame = bandwidth.thinned;
+      return true;
+    }
+    if (bandwidth.thinned) this.#needsKeyFrame = true;
+    else if (this.#needsKeyFrame) this.fanout.track.requestKeyFrame();
+    return !this.#needsKeyFrame;
   }
 
   #mayRepeat(sequence: number, nowMs: number): boolean {
@@ -110,7 +153,8 @@ export class Downlink {
   }
 
   #asRetransmission(packet: Buffer): Buffer {
-    const copy = scratch.view(packet.length + OSN_LENGTH);
+    const { headerLength } = this.fanout;
+    const copy = scratch.view(RTP_FIXED_HEADER + OSN_LENGTH + packet.length - headerLength);
     const sequence = rtpSequence(packet);
     const { codec, rtxSsrc } = this.fanout;
     this.#rtxSequence = nextSequence(this.#rtxSequence);
@@ -123,7 +167,7 @@ export class Downlink {
       rtxSsrc,
     );
     copy.writeUInt16BE(sequence, RTP_FIXED_HEADER);
-    packet.copy(copy, RTP_FIXED_HEADER + OSN_LENGTH, RTP_FIXED_HEADER);
+    packet.copy(copy, RTP_FIXED_HEADER + OSN_LENGTH, headerLength);
     return copy;
   }
 }

@@ -3,10 +3,13 @@ import type { PublishedTrack } from '../../track.js';
 import { forwardedCodec } from '../codecs.js';
 import { TrackFanout } from './fanout.js';
 
+const ADAPT_INTERVAL_MS = 1_000;
+
 /** The fan-outs of all tracks that browsers receive now. */
 export class FanoutTable {
   readonly #fanouts = new Map<PublishedTrack, { readonly fanout: TrackFanout; users: number }>();
   readonly #ssrcs = new Set<number>();
+  #timer: NodeJS.Timeout | undefined;
 
   /** The track's fan-out, to be given back by {@link release}; undefined when its codec is not forwarded. */
   acquire(track: PublishedTrack): TrackFanout | undefined {
@@ -20,6 +23,7 @@ export class FanoutTable {
     const fanout = new TrackFanout(track, codec, { ssrc: this.#newSsrc(), rtxSsrc: this.#newSsrc() });
     this.#fanouts.set(track, { fanout, users: 1 });
     track.attach(fanout);
+    if (track.kind === 'video') this.#timer ??= setInterval(() => this.#adapt(), ADAPT_INTERVAL_MS).unref();
     return fanout;
   }
 
@@ -29,9 +33,19 @@ export class FanoutTable {
     entry.users -= 1;
     if (entry.users > 0) return;
     fanout.track.detach(fanout);
+    fanout.track.limitBitrate(Infinity);
     this.#fanouts.delete(fanout.track);
     this.#ssrcs.delete(fanout.ssrc);
     this.#ssrcs.delete(fanout.rtxSsrc);
+    if (this.#fanouts.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #adapt(): void {
+    for (const { fanout } of this.#fanouts.values()) {
+      if (fanout.track.kind === 'video') fanout.adaptBitrate(ADAPT_INTERVAL_MS);
+    }
   }
 
   #newSsrc(): number {

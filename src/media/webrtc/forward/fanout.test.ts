@@ -24,9 +24,14 @@ function setUp(codec: TrackCodec = OPUS, kind: 'audio' | 'video' = 'audio') {
   const table = new FanoutTable();
   const fanout = table.acquire(track)!;
   const subscriber = () => {
+    const bandwidth = { share: Infinity, thinned: false, onSent: vi.fn() };
     const sent: Buffer[] = [];
-    const downlink = new Downlink(fanout, 'stream', (packet) => sent.push(Buffer.from(packet)) > 0);
-    return { sent, downlink };
+    const downlink = new Downlink(fanout, {
+      cname: 'stream',
+      send: (packet) => sent.push(Buffer.from(packet)) > 0,
+      bandwidth,
+    });
+    return { sent, downlink, bandwidth };
   };
   const push = (options: PacketOptions, telephoneEvent = false): void => {
     const packet = rtpPacket(options);
@@ -172,6 +177,40 @@ describe('a track on its way to subscribers', () => {
     for (let sequence = 0; sequence <= 1024; sequence += 1) push({ sequence });
     downlink.retransmit(0, 1);
     expect(sent).toHaveLength(1025);
+  });
+
+  it('carries our send time in video, the publisher’s extensions never', () => {
+    const { subscriber, push } = setUp(VP8, 'video');
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    push({ extensions: { 5: Buffer.from('secret') } });
+    expect(rtpPayloadOffset(sent[0]!)).toBe(20);
+    expect(sent[0]!.subarray(12, 17).toString('hex')).toBe('bede000132');
+    expect(sent[0]!.subarray(20).toString()).toBe('payload');
+  });
+
+  it('goes to a thinned subscriber as key frames, and whole again from a key frame on', () => {
+    const { subscriber, push, requestKeyFrame } = setUp(VP8, 'video');
+    const { sent, downlink, bandwidth } = subscriber();
+    const [key, delta] = [Buffer.of(0x10, 0x00), Buffer.of(0x10, 0x01)];
+    const rest = Buffer.of(0x00, 0xff);
+    downlink.start(ALL);
+    push({ sequence: 1, timestamp: 1, payload: key });
+    bandwidth.thinned = true;
+    push({ sequence: 2, timestamp: 2, payload: delta });
+    push({ sequence: 3, timestamp: 3, payload: key });
+    push({ sequence: 4, timestamp: 3, payload: rest });
+    push({ sequence: 5, timestamp: 4, payload: delta });
+    downlink.retransmit(5, 0);
+    expect(downlink.full).toBe(false);
+    bandwidth.thinned = false;
+    requestKeyFrame.mockClear();
+    push({ sequence: 6, timestamp: 5, payload: delta });
+    expect(requestKeyFrame).toHaveBeenCalled();
+    push({ sequence: 7, timestamp: 6, payload: key });
+    push({ sequence: 8, timestamp: 7, payload: delta });
+    expect(sent.map(rtpSequence)).toEqual([1, 3, 4, 7, 8]);
+    expect(bandwidth.onSent).toHaveBeenCalledTimes(5);
   });
 
   it('is shared by its subscribers and let go with the last', () => {

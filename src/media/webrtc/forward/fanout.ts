@@ -10,6 +10,9 @@ import {
 import type { ClockReading, PublishedTrack, TrackSink } from '../../track.js';
 import type { ForwardedCodec } from '../codecs.js';
 import type { Downlink } from './downlink.js';
+import { bitrateCap } from './bitrate-cap.js';
+import { beginsKeyFrame } from './key-frames.js';
+import { SEND_TIME_BLOCK, writeSendTime } from './send-time.js';
 import { RetransmissionBuffer } from './retransmission-buffer.js';
 import { MAX_FORWARDED_PACKET, PacketScratch } from './scratch.js';
 
@@ -30,6 +33,8 @@ export class TrackFanout implements TrackSink {
   readonly codec: ForwardedCodec;
   readonly ssrc: number;
   readonly rtxSsrc: number;
+  /** Length in bytes of the header of the packets that go out. */
+  readonly headerLength: number;
   readonly #history: RetransmissionBuffer | undefined;
   #downlinks: readonly Downlink[] = [];
   #sourceSsrc = -1;
@@ -38,6 +43,8 @@ export class TrackFanout implements TrackSink {
   #lastSequence = -1;
   #lastTimestamp = 0;
   #lastArrivalMs = 0;
+  #keyFrameTimestamp = -1;
+  #bytes = 0;
 
   constructor(track: PublishedTrack, codec: ForwardedCodec, sources: FanoutSources) {
     this.track = track;
@@ -45,6 +52,7 @@ export class TrackFanout implements TrackSink {
     this.ssrc = sources.ssrc;
     this.rtxSsrc = sources.rtxSsrc;
     this.#history = track.kind === 'video' ? new RetransmissionBuffer() : undefined;
+    this.headerLength = RTP_FIXED_HEADER + (track.kind === 'video' ? SEND_TIME_BLOCK : 0);
   }
 
   get idle(): boolean {
@@ -61,7 +69,7 @@ export class TrackFanout implements TrackSink {
 
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
     const payloadLength = payloadEnd - payloadOffset;
-    const length = RTP_FIXED_HEADER + payloadLength;
+    const length = this.headerLength + payloadLength;
     if (length > MAX_FORWARDED_PACKET) return;
     const payloadType = telephoneEvent ? this.codec.telephoneEventPayloadType : this.codec.payloadType;
     if (payloadType === undefined) return;
@@ -71,12 +79,21 @@ export class TrackFanout implements TrackSink {
     this.#remember(sequence, timestamp);
     const copy = scratch.view(length);
     writeRtpHeader(copy, payloadType, rtpMarker(packet), sequence, timestamp, this.ssrc);
-    packet.copy(copy, RTP_FIXED_HEADER, payloadOffset, payloadEnd);
-    this.#history?.store(sequence, copy);
+    packet.copy(copy, this.headerLength, payloadOffset, payloadEnd);
+    if (this.#history) this.#prepareVideo(this.#history, copy, sequence, timestamp);
+    const inKeyFrame = timestamp === this.#keyFrameTimestamp;
     const downlinks = this.#downlinks;
     for (let i = 0; i < downlinks.length; i += 1) {
-      downlinks[i]!.forward(copy, payloadLength, telephoneEvent);
+      downlinks[i]!.forward(copy, payloadLength, telephoneEvent, inKeyFrame);
     }
+  }
+
+  /** Once a second: asks the publisher for what its subscribers can take. */
+  adaptBitrate(intervalMs: number): void {
+    const rate = (this.#bytes * 8 * 1000) / intervalMs;
+    this.#bytes = 0;
+    const shares = this.#downlinks.filter(({ full }) => full).map(({ share }) => share);
+    this.track.limitBitrate(bitrateCap(shares, rate));
   }
 
   onClock(reading: ClockReading): void {
@@ -97,6 +114,15 @@ export class TrackFanout implements TrackSink {
 
   #shifted(reading: ClockReading): ClockReading {
     return { ...reading, rtpTimestamp: (reading.rtpTimestamp + this.#timestampShift) >>> 0 };
+  }
+
+  #prepareVideo(history: RetransmissionBuffer, packet: Buffer, sequence: number, timestamp: number): void {
+    this.#bytes += packet.length;
+    if (beginsKeyFrame(this.codec.name, packet, this.headerLength, packet.length)) {
+      this.#keyFrameTimestamp = timestamp;
+    }
+    writeSendTime(packet, performance.now());
+    history.store(sequence, packet);
   }
 
   /** A publisher that starts over with another SSRC goes on where it was, as subscribers see it. */

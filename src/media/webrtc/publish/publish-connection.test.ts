@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import fc from 'fast-check';
 import { readRtcpTypes } from '../testing/rtcp.js';
-import { rtpSequence, writeRtcpReport } from '../../rtp/index.js';
+import { readRemb, RtcpCursor, rtpSequence, writeRtcpReport } from '../../rtp/index.js';
 import type { PublishedTrack } from '../../track.js';
 import { browserOffer } from '../testing/browser-sdp.js';
 import type { BrowserOffer, OfferedMediaLine } from '../testing/browser-sdp.js';
@@ -20,6 +20,13 @@ function setUp() {
   const receive = (packet: Buffer): void => pipes.last.handlers.onPacket(packet);
   const track = (index: number): PublishedTrack => connection.streams.flatMap(({ tracks }) => tracks)[index]!;
   return { pipes, connection, offer, receive, track };
+}
+
+function rembOf(packet: Buffer): number | undefined {
+  const cursor = new RtcpCursor();
+  cursor.open(packet);
+  cursor.next();
+  return readRemb(packet, cursor);
 }
 
 /** Collects what a track pushes. */
@@ -186,6 +193,23 @@ describe('the publish connection', () => {
     expect(pipes.last.sent).toHaveLength(2);
     vi.advanceTimersByTime(5000);
     expect(pipes.last.sent).toHaveLength(2);
+  });
+
+  it('holds the publisher to what its subscribers take, and lets it go again', async () => {
+    const { pipes, offer, receive, track } = setUp();
+    await offer({ media: [MIC, CAMERA] });
+    pipes.last.become('connected');
+    receive(rtpPacket({ ssrc: 21, payloadType: 96 }));
+    const rembs = (): (number | undefined)[] =>
+      pipes.last.sent.filter((packet) => packet[1] === 206 && (packet[0]! & 31) === 15).map(rembOf);
+    vi.advanceTimersByTime(1000);
+    expect(rembs()).toEqual([]);
+    track(1).limitBitrate(400_000);
+    vi.advanceTimersByTime(1000);
+    expect(rembs()).toEqual([464_000]);
+    track(1).limitBitrate(Infinity);
+    vi.advanceTimersByTime(10_000);
+    expect(rembs().slice(1)).toEqual([20_000_000, 20_000_000, 20_000_000]);
   });
 
   it('reports reception, and hands the publisher’s clock to the track', async () => {

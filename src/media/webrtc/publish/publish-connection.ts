@@ -14,6 +14,7 @@ import { parseDescription } from '../sdp/description.js';
 import type { Description } from '../sdp/description.js';
 import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
 import type { Pipe, PipeFactory, PipeState, TransportDescription } from '../transport/pipe.js';
+import { BitrateLimit } from './bitrate-limit.js';
 import { Demultiplexer } from './demultiplexer.js';
 import { PublishedSet } from './published-set.js';
 import { TransportFeedbackSender } from './transport-feedback.js';
@@ -41,6 +42,7 @@ export class PublishConnection {
   readonly #sessionId = String(randomInt(1, 2 ** 47));
   readonly #set = new PublishedSet({ localSsrc: this.#localSsrc, send: (packet) => this.#send(packet) });
   readonly #demultiplexer = new Demultiplexer();
+  readonly #bitrate = new BitrateLimit(this.#localSsrc);
   readonly #cursor = new RtcpCursor();
   readonly #arrivals = new TransportFeedbackSender(this.#localSsrc, (packet) => this.#send(packet));
   #pipe: Pipe | undefined;
@@ -163,7 +165,10 @@ export class PublishConnection {
 
   #report(): void {
     const now = performance.now();
-    const blocks = this.#set.uplinks.flatMap((uplink) => uplink.report(now) ?? []);
+    const { uplinks } = this.#set;
+    const limit = this.#bitrate.feedback(uplinks);
+    if (limit) this.#send(limit);
+    const blocks = uplinks.flatMap((uplink) => uplink.report(now) ?? []);
     if (blocks.length === 0) return;
     this.#send(writeRtcpReport({ ssrc: this.#localSsrc, blocks, cname: this.#options.cname }));
   }

@@ -29,6 +29,7 @@ export class Uplink {
   readonly #keyFrames: KeyFrameRequests;
   #media: AcceptedMedia;
   #ssrc = -1;
+  #bitrateLimit = Infinity;
   #repair: LossRepair | undefined;
   #reception: ReceptionStatistics | undefined;
 
@@ -47,6 +48,9 @@ export class Uplink {
         ...(codec.fmtp === undefined ? {} : { fmtp: codec.fmtp }),
       },
       requestKeyFrame: () => this.#keyFrames.wish(),
+      limitBitrate: (bitsPerSecond) => {
+        this.#bitrateLimit = bitsPerSecond;
+      },
     });
   }
 
@@ -57,6 +61,11 @@ export class Uplink {
   /** SSRC of the packets that come; -1 before the first. */
   get ssrc(): number {
     return this.#ssrc;
+  }
+
+  /** Bits per second that the subscribers can take; Infinity: any number. */
+  get bitrateLimit(): number {
+    return this.#bitrateLimit;
   }
 
   get packetsLost(): number {

@@ -1,7 +1,8 @@
 import type { MediaKind } from '../../types.js';
 import type { ForwardedCodec } from '../codecs.js';
 import type { TransportDescription } from '../transport/pipe.js';
-import { encoding, joinLines, sessionLines, transportLines } from './writer.js';
+import { SEND_TIME_ID } from '../forward/send-time.js';
+import { ABS_SEND_TIME_EXTENSION, encoding, joinLines, sessionLines, transportLines } from './writer.js';
 import type { SessionLines } from './writer.js';
 
 /** The track that an m-line carries. */
@@ -74,6 +75,7 @@ function sendingLines(
     `a=msid:${track.streamId} ${track.streamId}-${kind}`,
     'a=rtcp-mux',
     'a=rtcp-rsize',
+    ...(kind === 'video' ? [`a=extmap:${SEND_TIME_ID} ${ABS_SEND_TIME_EXTENSION}`] : []),
     ...formats.flatMap(({ lines }) => lines),
     ...sourceLines(track),
   ];

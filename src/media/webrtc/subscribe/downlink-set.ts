@@ -2,11 +2,13 @@ import type { PublishedTrack } from '../../track.js';
 import type { ForwardedCodec } from '../codecs.js';
 import { Downlink } from '../forward/downlink.js';
 import type { FanoutTable } from '../forward/fanout-table.js';
+import { SubscriberBandwidth } from './subscriber-bandwidth.js';
 
 /** The tracks that one subscriber receives, by their SSRCs. */
 export class DownlinkSet {
   readonly #fanouts: FanoutTable;
   readonly #send: (packet: Buffer) => boolean;
+  readonly bandwidth = new SubscriberBandwidth(() => this.requestKeyFrames());
   readonly #byTrack = new Map<PublishedTrack, Downlink>();
   readonly #bySsrc = new Map<number, Downlink>();
 
@@ -36,6 +38,12 @@ export class DownlinkSet {
     for (const track of tracks) if (!this.#byTrack.has(track)) this.#add(track);
   }
 
+  /** Nothing is sent any more. */
+  close(): void {
+    this.retain([]);
+    this.bandwidth.stop();
+  }
+
   /** The codecs of all tracks that the subscriber can be offered; others are not forwarded at all. */
   codecOf(track: PublishedTrack): ForwardedCodec | undefined {
     return this.#byTrack.get(track)?.fanout.codec;
@@ -51,7 +59,12 @@ export class DownlinkSet {
   #add(track: PublishedTrack): void {
     const fanout = this.#fanouts.acquire(track);
     if (!fanout) return;
-    const downlink = new Downlink(fanout, track.streamId, this.#send);
+    const downlink = new Downlink(fanout, {
+      // Both tracks of a stream share it, so that the browser keeps them in step.
+      cname: track.streamId,
+      send: this.#send,
+      bandwidth: this.bandwidth,
+    });
     this.#byTrack.set(track, downlink);
     this.#bySsrc.set(fanout.ssrc, downlink);
   }

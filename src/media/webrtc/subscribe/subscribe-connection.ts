@@ -119,7 +119,7 @@ export class SubscribeConnection {
 
   close(): void {
     this.#exchange.stop();
-    this.#downlinks.retain([]);
+    this.#downlinks.close();
     this.#transport.close();
   }
 

@@ -1,11 +1,16 @@
 import {
+  FEEDBACK_APPLICATION,
   FEEDBACK_FIR,
   FEEDBACK_NACK,
   FEEDBACK_PLI,
   feedbackSource,
   readFirSources,
   readNack,
+  readRemb,
+  readReportBlocks,
   RTCP_PAYLOAD_FEEDBACK,
+  RTCP_RECEIVER_REPORT,
+  RTCP_SENDER_REPORT,
   RTCP_TRANSPORT_FEEDBACK,
   RtcpCursor,
 } from '../../rtp/index.js';
@@ -23,8 +28,26 @@ export class SubscriberFeedback {
   onRtcp(packet: Buffer): void {
     this.#cursor.open(packet);
     while (this.#cursor.next()) {
-      if (this.#cursor.type === RTCP_TRANSPORT_FEEDBACK) this.#onTransportFeedback(packet);
-      else if (this.#cursor.type === RTCP_PAYLOAD_FEEDBACK) this.#onPayloadFeedback(packet);
+      switch (this.#cursor.type) {
+        case RTCP_SENDER_REPORT:
+        case RTCP_RECEIVER_REPORT:
+          this.#onReport(packet);
+          break;
+        case RTCP_TRANSPORT_FEEDBACK:
+          this.#onTransportFeedback(packet);
+          break;
+        case RTCP_PAYLOAD_FEEDBACK:
+          this.#onPayloadFeedback(packet);
+          break;
+        default:
+      }
+    }
+  }
+
+  #onReport(packet: Buffer): void {
+    for (const { ssrc, fractionLost } of readReportBlocks(packet, this.#cursor)) {
+      if (this.#downlinks.bySsrc(ssrc)?.fanout.track.kind !== 'video') continue;
+      this.#downlinks.bandwidth.onLoss(fractionLost / 256);
     }
   }
 
@@ -44,6 +67,11 @@ export class SubscriberFeedback {
       case FEEDBACK_FIR:
         for (const ssrc of readFirSources(packet, this.#cursor)) this.#requestKeyFrame(ssrc);
         return;
+      case FEEDBACK_APPLICATION: {
+        const bitrate = readRemb(packet, this.#cursor);
+        if (bitrate !== undefined) this.#downlinks.bandwidth.onEstimate(bitrate);
+        return;
+      }
       default:
     }
   }
