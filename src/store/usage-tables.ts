@@ -154,7 +154,8 @@ function toRow(record: KeptRecord): SqlValue[] {
     record.endedAt ?? null,
     record.endReason ?? null,
     record.seenAt,
-    record.callbackUrl ?? null,
+    // Needed to tell of a crash only, and may hold secrets: not kept past the end.
+    record.endedAt === undefined ? (record.callbackUrl ?? null) : null,
   ];
 }
 
