@@ -1,0 +1,182 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import esl from 'drachtio-modesl';
+import { freeUdpPort } from './ports.js';
+import { until } from './until.js';
+
+/** The program `freeswitch`, for tests that start and kill their own; absent: such tests are skipped. */
+export const FREESWITCH_PROGRAM = process.env['PATCHBAY_TEST_FREESWITCH_PROGRAM'];
+/** The program `drachtio`, likewise. */
+export const DRACHTIO_PROGRAM = process.env['PATCHBAY_TEST_DRACHTIO_PROGRAM'];
+
+const START_LIMIT_MS = 60_000;
+const SECRET = 'of-the-tests';
+
+/** A server of another make in a process of its own, with the configuration of `sip-config/`. */
+class ServerProcess {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'patchbay-server-'));
+  readonly #start: (folder: string) => ChildProcess;
+  readonly #port: number;
+  #child: ChildProcess | undefined;
+
+  constructor(port: number, start: (folder: string) => ChildProcess) {
+    this.#port = port;
+    this.#start = start;
+  }
+
+  /** Starts it (again); resolves when it can be steered. */
+  async start(): Promise<void> {
+    this.#child = this.#start(this.#folder);
+    await until('the server', () => accepts(this.#port), { withinMs: START_LIMIT_MS });
+  }
+
+  /** As a crash would end it. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exit;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** A FreeSWITCH of the test's own. */
+export class TestFreeswitch {
+  readonly #process: ServerProcess;
+  readonly #port: number;
+  readonly #firstRtpPort: number;
+
+  private constructor(process: ServerProcess, port: number, firstRtpPort: number) {
+    this.#process = process;
+    this.#port = port;
+    this.#firstRtpPort = firstRtpPort;
+  }
+
+  /** @param index different for each one that runs at a time */
+  static async start(index: number): Promise<TestFreeswitch> {
+    const [eventPort, sipPort] = [await freeUdpPort(), await freeUdpPort()];
+    const firstRtpPort = 50_000 + index * 1000;
+    const process = new ServerProcess(eventPort, (folder) =>
+      spawn(FREESWITCH_PROGRAM!, freeswitchArguments(folder), {
+        stdio: 'ignore',
+        env: {
+          ...globalThis.process.env,
+          FREESWITCH_EVENT_PORT: String(eventPort),
+          FREESWITCH_SIP_PORT: String(sipPort),
+          FREESWITCH_SECRET: SECRET,
+          FREESWITCH_RTP_FIRST: String(firstRtpPort),
+          FREESWITCH_RTP_LAST: String(firstRtpPort + 999),
+        },
+      }),
+    );
+    await process.start();
+    return new TestFreeswitch(process, eventPort, firstRtpPort);
+  }
+
+  /** For PATCHBAY_FREESWITCH. */
+  get address(): string {
+    return `127.0.0.1:${this.#port}:${SECRET}`;
+  }
+
+  /** Whether RTP to this port of 127.0.0.1 reaches it. */
+  owns(rtpPort: number): boolean {
+    return rtpPort >= this.#firstRtpPort && rtpPort <= this.#firstRtpPort + 999;
+  }
+
+  /** Runs one command of its `api`. */
+  async api(command: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const connection = new esl.Connection('127.0.0.1', this.#port, SECRET, () => {
+        connection.api(command, (reply) => {
+          connection.disconnect();
+          resolve(reply.getBody().trim());
+        });
+      });
+      connection.on('error', reject);
+    });
+  }
+
+  async channels(): Promise<number> {
+    return Number.parseInt(await this.api('show channels count'), 10);
+  }
+
+  kill(): Promise<void> {
+    return this.#process.kill();
+  }
+
+  restart(): Promise<void> {
+    return this.#process.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#process.stop();
+  }
+}
+
+/** A drachtio-server of the test's own. */
+export class TestDrachtio {
+  readonly #process: ServerProcess;
+  readonly adminPort: number;
+
+  private constructor(process: ServerProcess, adminPort: number) {
+    this.#process = process;
+    this.adminPort = adminPort;
+  }
+
+  static readonly secret = SECRET;
+
+  static async start(): Promise<TestDrachtio> {
+    const [adminPort, sipPort] = [await freeUdpPort(), await freeUdpPort()];
+    const contact = `sip:127.0.0.1:${sipPort};transport=udp,tcp`;
+    const process = new ServerProcess(adminPort, (folder) =>
+      spawn(DRACHTIO_PROGRAM!, ['-f', resolve('sip-config/drachtio/drachtio.conf.xml'), '-c', contact], {
+        cwd: folder,
+        stdio: 'ignore',
+        env: {
+          ...globalThis.process.env,
+          DRACHTIO_SECRET: SECRET,
+          DRACHTIO_ADMIN_TCP_PORT: String(adminPort),
+        },
+      }),
+    );
+    await process.start();
+    return new TestDrachtio(process, adminPort);
+  }
+
+  kill(): Promise<void> {
+    return this.#process.kill();
+  }
+
+  restart(): Promise<void> {
+    return this.#process.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#process.stop();
+  }
+}
+
+function freeswitchArguments(folder: string): string[] {
+  const conf = resolve('sip-config/freeswitch');
+  return ['-nonat', '-nf', '-nc', '-conf', conf, '-log', folder, '-db', folder, '-run', folder];
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}

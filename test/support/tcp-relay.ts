@@ -1,0 +1,59 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/** A TCP relay to a port of 127.0.0.1, to cut connections as networks do. */
+export class TcpRelay {
+  readonly #server: Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  #down = false;
+
+  private constructor(server: Server, targetPort: number) {
+    this.#server = server;
+    server.on('connection', (client) => this.#relay(client, targetPort));
+  }
+
+  static async start(targetPort: number): Promise<TcpRelay> {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new TcpRelay(server, targetPort);
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Cuts what is connected, and everything that connects until {@link up}. */
+  down(): void {
+    this.#down = true;
+    for (const sockets of this.#pairs) for (const socket of sockets) socket.resetAndDestroy();
+  }
+
+  up(): void {
+    this.#down = false;
+  }
+
+  async stop(): Promise<void> {
+    this.down();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #relay(client: Socket, targetPort: number): void {
+    if (this.#down) {
+      client.resetAndDestroy();
+      return;
+    }
+    const target = connect(targetPort, '127.0.0.1');
+    const pair = [client, target] as const;
+    this.#pairs.add(pair);
+    client.pipe(target).pipe(client);
+    for (const socket of pair) {
+      socket.setNoDelay(true);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        this.#pairs.delete(pair);
+        for (const other of pair) other.destroy();
+      });
+    }
+  }
+}

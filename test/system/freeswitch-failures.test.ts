@@ -1,0 +1,199 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { type LogLine, startGateway, type TestGateway } from '../support/gateway.js';
+import { Rest } from '../support/rest.js';
+import { audioAddressOf } from '../support/sip-message.js';
+import { FREESWITCH_PROGRAM, TestFreeswitch } from '../support/servers.js';
+import { phoneOffer, placeCall, placeRefusedCall, type SippCall } from '../support/sipp.js';
+import { until } from '../support/until.js';
+
+const TITLE = 'a FreeSWITCH of the pool (needs PATCHBAY_TEST_FREESWITCH_PROGRAM)';
+
+describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
+  const undo: (() => Promise<unknown>)[] = [];
+
+  afterEach(async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  });
+
+  async function freeswitch(index: number): Promise<TestFreeswitch> {
+    const server = await TestFreeswitch.start(index);
+    undo.push(() => server.stop());
+    return server;
+  }
+
+  async function gatewayWith(
+    servers: readonly TestFreeswitch[],
+    options: Parameters<typeof startGateway>[0] = {},
+  ): Promise<TestGateway> {
+    const PATCHBAY_FREESWITCH = servers.map(({ address }) => address).join(',');
+    const env = { PATCHBAY_DRACHTIO: '', PATCHBAY_FREESWITCH, ...options.env };
+    const gateway = await startGateway({ ...options, env });
+    undo.push(() => gateway.stop());
+    return gateway;
+  }
+
+  function ended(call: SippCall): SippCall {
+    undo.push(() => call.end());
+    return call;
+  }
+
+  const rtpPortOf = async (call: SippCall): Promise<number> => audioAddressOf((await call.final()).body).port;
+
+  it('that is killed costs its calls a re-INVITE, the others nothing, and is used again', async () => {
+    const servers = [await freeswitch(1), await freeswitch(2)];
+    const gateway = await gatewayWith(servers);
+    const rest = new Rest(gateway);
+    const session = await rest.session();
+    const [one, other] = [await rest.member(session), await rest.member(session)];
+    const place = async (token: string, tone: number): Promise<SippCall> =>
+      ended(
+        await placeCall({
+          sipPort: gateway.sipPort,
+          token,
+          tone,
+          then: (scenario, port) =>
+            scenario
+              .expect(200)
+              .ack()
+              .answer('INVITE', '200 OK', { body: phoneOffer(port, { version: 2 }) })
+              .receive('ACK')
+              .waitForCue()
+              .bye(),
+        }),
+      );
+    const lost = await place(one.token, 440);
+    const kept = ended(await placeCall({ sipPort: gateway.sipPort, token: other.token, tone: 700 }));
+    await lost.tones.hears(700);
+    const [lostPort, keptPort] = [await rtpPortOf(lost), await rtpPortOf(kept)];
+    const dying = servers.find((server) => server.owns(lostPort))!;
+    const living = servers.find((server) => server.owns(keptPort))!;
+    expect(dying, 'the second call goes to the less loaded').not.toBe(living);
+    const { id: deviceId, streams } = await rest.device(one.id);
+    const messagesOfKept = kept.messages.length;
+
+    await dying.kill();
+    const reinvite = await lost.waitFor('re-INVITE', ({ method }) => method === 'INVITE');
+    const moved = audioAddressOf(reinvite.body);
+    expect(living.owns(moved.port)).toBe(true);
+    lost.tones.start(moved);
+    await lost.tones.hears(700);
+    await kept.tones.hears(440);
+    expect(kept.messages.length).toBe(messagesOfKept);
+    expect(await rest.device(one.id)).toMatchObject({ id: deviceId, streams });
+
+    await dying.restart();
+    const isUp = ({ msg, freeswitch: address }: LogLine): boolean =>
+      msg === 'FreeSWITCH is up.' && dying.address.startsWith(String(address));
+    await until('FreeSWITCH up again', () => gateway.log.filter(isUp).length === 2, { withinMs: 20_000 });
+    const third = await rest.member(session);
+    const next = ended(await placeCall({ sipPort: gateway.sipPort, token: third.token }));
+    expect(dying.owns(await rtpPortOf(next))).toBe(true);
+  });
+
+  it('that was the only one ends its calls with BYE; calls get 503 and Retry-After until it is back', async () => {
+    const server = await freeswitch(1);
+    const gateway = await gatewayWith([server]);
+    const rest = new Rest(gateway);
+    const { id, token } = await rest.member(await rest.session());
+    const call = ended(await placeCall({ sipPort: gateway.sipPort, token }));
+
+    await server.kill();
+    await call.hungUp();
+    await expect(rest.device(id)).rejects.toThrow('404');
+    const refusal = await placeRefusedCall({ sipPort: gateway.sipPort, token });
+    expect(refusal.status).toBe(503);
+    expect(refusal.header('Retry-After')).toMatch(/^\d+/);
+
+    await server.restart();
+    const again = await until(
+      'a call that is answered',
+      async () => {
+        const next = await placeCall({
+          sipPort: gateway.sipPort,
+          token,
+          then: (scenario) => scenario.expectAny([200, 503]),
+        });
+        const { status } = await next.final();
+        await next.end();
+        return status === 200;
+      },
+      { withinMs: 20_000, everyMs: 500 },
+    );
+    expect(again).toBe(true);
+  });
+
+  it('that was the only one leaves its calls to direct RTP, when that is configured', async () => {
+    const server = await freeswitch(1);
+    const gateway = await gatewayWith([server], { env: { PATCHBAY_FREESWITCH_FALLBACK: 'direct' } });
+    const rest = new Rest(gateway);
+    const session = await rest.session();
+    const [one, other] = [await rest.member(session), await rest.member(session)];
+    const call = ended(
+      await placeCall({
+        sipPort: gateway.sipPort,
+        token: one.token,
+        then: (scenario, port) =>
+          scenario
+            .expect(200)
+            .ack()
+            .answer('INVITE', '200 OK', { body: phoneOffer(port, { version: 2 }) })
+            .receive('ACK')
+            .waitForCue()
+            .bye(),
+      }),
+    );
+    await server.kill();
+    const reinvite = await call.waitFor('re-INVITE', ({ method }) => method === 'INVITE');
+    call.tones.start(audioAddressOf(reinvite.body));
+
+    const direct = ended(await placeCall({ sipPort: gateway.sipPort, token: other.token, tone: 700 }));
+    await call.tones.hears(700);
+    await direct.tones.hears(440);
+    expect(server.owns(await rtpPortOf(direct))).toBe(false);
+  });
+
+  it('is rid of the legs that a killed gateway left behind when that starts again', async () => {
+    const server = await freeswitch(1);
+    const gateway = await gatewayWith([server]);
+    const rest = new Rest(gateway);
+    const { token } = await rest.member(await rest.session());
+    ended(await placeCall({ sipPort: gateway.sipPort, token }));
+    await until('both legs', async () => (await server.channels()) === 2, { withinMs: 2000 });
+
+    await gateway.kill();
+    expect(await server.channels()).toBe(2);
+    await gatewayWith([server], { dataDir: gateway.dataDir });
+    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 5000 });
+  });
+
+  it('ends a call by BYE when it hangs up a leg itself', async () => {
+    const server = await freeswitch(1);
+    const gateway = await gatewayWith([server]);
+    const rest = new Rest(gateway);
+    const { id, token } = await rest.member(await rest.session());
+    const call = ended(await placeCall({ sipPort: gateway.sipPort, token }));
+    await until('both legs', async () => (await server.channels()) === 2, { withinMs: 2000 });
+
+    await server.api('hupall NORMAL_CLEARING');
+    await call.hungUp();
+    await expect(rest.device(id)).rejects.toThrow('404');
+    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 5000 });
+  });
+
+  it('keeps no leg when the phone or the application hangs up', async () => {
+    const server = await freeswitch(1);
+    const gateway = await gatewayWith([server]);
+    const rest = new Rest(gateway);
+    const session = await rest.session();
+    const [one, other] = [await rest.member(session), await rest.member(session)];
+    const leaving = ended(await placeCall({ sipPort: gateway.sipPort, token: one.token }));
+    const removed = ended(await placeCall({ sipPort: gateway.sipPort, token: other.token }));
+    await until('four legs', async () => (await server.channels()) === 4, { withinMs: 2000 });
+
+    await leaving.hangUp();
+    await until('two legs', async () => (await server.channels()) === 2, { withinMs: 5000 });
+    await rest.disconnectDevice(other.id);
+    await removed.hungUp();
+    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 5000 });
+  });
+});
