@@ -24,13 +24,11 @@ export function opusDuration(packet: Uint8Array, start: number, end: number): nu
 
 class OpusDecoder implements AudioDecoder {
   readonly #decoder: Decoder;
-  readonly #rate: SampleRate;
   /** A packet of only a TOC byte makes libopus conceal one frame of the stream's own configuration. */
   readonly #lost = new Uint8Array(1);
   #heard = false;
 
   constructor(rate: SampleRate) {
-    this.#rate = rate;
     this.#decoder = new Decoder({ channels: 1, sample_rate: rate });
   }
 
@@ -65,10 +63,6 @@ class OpusDecoder implements AudioDecoder {
     } catch {
       return 0;
     }
-  }
-
-  get sampleRate(): SampleRate {
-    return this.#rate;
   }
 }
 

@@ -3,7 +3,6 @@ const TAPS = 16;
 
 /** Raises a stream's sample rate by a whole factor with a windowed-sinc polyphase filter; keeps state. */
 export class Upsampler {
-  readonly #factor: number;
   /** Coefficients by phase, newest sample first. */
   readonly #phases: Float32Array;
   /** The last TAPS samples, twice over, so that a window of them is always in one piece. */
@@ -11,7 +10,6 @@ export class Upsampler {
   #at = 0;
 
   constructor(factor: number) {
-    this.#factor = factor;
     this.#phases = designPhases(factor);
   }
 
@@ -31,10 +29,6 @@ export class Upsampler {
         out[o] = sum > 32767 ? 32767 : sum < -32768 ? -32768 : Math.round(sum);
       }
     }
-  }
-
-  get factor(): number {
-    return this.#factor;
   }
 }
 

@@ -175,4 +175,41 @@ describe('playout', () => {
     expect(bench.level(40)).toBeGreaterThan(0.9 * FULL);
     expect(bench.playout.counters.lost).toBe(0);
   });
+
+  it('plays Opus of any frame length, over pauses of discontinuous transmission', () => {
+    const opus = findAudioCodec('opus', 48000)!;
+    const playout = new Playout(opus, 8000);
+    const encoder = opus.createEncoder(48000);
+    const out = new Int16Array(SAMPLES);
+    const heard: number[] = [];
+    let sequence = 0;
+    let nextAt = 0;
+    let toned = 0;
+    const frames = [10, 20, 40, 60];
+    for (let ms = 0; ms < 4000; ms += 20) {
+      // From 1 s to 2.2 s only one small packet every 400 ms, as browsers do in silence.
+      const isPause = ms >= 1000 && ms < 2200;
+      while (nextAt <= ms) {
+        const length = isPause ? 20 : frames[sequence % frames.length]!;
+        const payload = Buffer.alloc(1500);
+        const samples = length * 48;
+        const bytes = encoder.encode(
+          sine(400, 48000, samples, toned, isPause ? 0 : 8000),
+          samples,
+          payload,
+          0,
+        );
+        toned += samples;
+        const packet = rtpPacket({ sequence, timestamp: nextAt * 48, payload: payload.subarray(0, bytes) });
+        playout.insert(packet, 12, packet.length);
+        sequence += 1;
+        nextAt += isPause ? 400 : length;
+      }
+      playout.read(out, SAMPLES);
+      heard.push(...out);
+    }
+    expect(toneLevel(Int16Array.from(heard.slice(-8000)), 8000, 400)).toBeGreaterThan(0.8 * FULL);
+    expect(playout.counters).toMatchObject({ lost: 0, late: 0, overflow: 0 });
+    expect(playout.delayMs).toBeLessThan(120);
+  });
 });

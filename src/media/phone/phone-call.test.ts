@@ -112,6 +112,15 @@ describe('a phone call', () => {
     await hears(alice, 1300);
   });
 
+  it('stays where it is when an IPv6 phone holds with an IPv4 null address', async () => {
+    const alice = await open({ host: '::1' });
+    const { sdp } = await plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer() });
+    const held = await plane.updatePhone('alice', alice.offer(['c=IN IP4 0.0.0.0']));
+    expect(held.held).toBe(true);
+    expect(/m=audio \d+/.exec(held.sdp)).toEqual(/m=audio \d+/.exec(sdp));
+    expect(held.sdp).toContain('c=IN IP6 ::1');
+  });
+
   it('starts with our offer when the phone makes none', async () => {
     const alice = await open();
     const offered = await plane.openPhone({ deviceId: 'alice' });

@@ -1,5 +1,5 @@
 import { createMasterKey, sameMasterKey, SrtpReceiver, SrtpSender } from '../srtp/index.js';
-import type { MasterKey, SrtpSuite } from '../srtp/index.js';
+import type { MasterKey, SrtpCounters, SrtpSuite } from '../srtp/index.js';
 import type { SessionCrypto } from './sdp/crypto.js';
 
 /** SRTP of one phone, or plain RTP while nothing else is agreed. Keys live as long as the call. */
@@ -8,6 +8,11 @@ export class PhoneCrypto {
   #agreed: SessionCrypto | undefined;
   #sender: SrtpSender | undefined;
   #receiver: SrtpReceiver | undefined;
+
+  /** What was refused with the present key. */
+  get counters(): Readonly<SrtpCounters> | undefined {
+    return this.#receiver?.counters;
+  }
 
   /** Our key for a suite: the same one in every description, so that a re-INVITE does not break the stream. */
   keyFor(suite: SrtpSuite): MasterKey {

@@ -20,6 +20,7 @@ import type { SessionCrypto } from './sdp/crypto.js';
 import { writeAnswer, writeOffer } from './sdp/local-description.js';
 import type { LocalEnd } from './sdp/local-description.js';
 import { readRemoteDescription } from './sdp/remote-description.js';
+import type { RemoteSection } from './sdp/remote-description.js';
 
 /** Frames between looks at things that need no hurry: one second. */
 const SLOW_FRAMES = 50;
@@ -74,13 +75,13 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
 
   async describe(sdpOffer?: string): Promise<PhoneDescription> {
     if (sdpOffer === undefined) {
-      const bound = this.#bound ?? (await this.#bind(this.#configuredVersion()));
+      const bound = this.#bound ?? (await this.#bind(ipVersionOf(this.#context.options.rtpHost)));
       return this.#described(writeOffer(this.#end(bound), this.#session));
     }
     const offer = readRemoteDescription(sdpOffer);
     const choice = chooseAudio(offer);
     const session = agreeOn(choice.section);
-    const bound = await this.#bind(choice.section.ipVersion);
+    const bound = await this.#bind(this.#versionOf(choice.section));
     this.#apply(session, bound);
     return this.#described(writeAnswer(this.#end(bound), offer, choice, session));
   }
@@ -89,7 +90,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     const { section } = chooseAudio(readRemoteDescription(sdpAnswer));
     const session = agreeOn(section);
     requireOffered(this.#session?.crypto, session.crypto);
-    this.#apply(session, await this.#bind(section.ipVersion));
+    this.#apply(session, await this.#bind(this.#versionOf(section)));
     return this.#described('');
   }
 
@@ -157,7 +158,11 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
 
   #onRtcp(sealed: Buffer): void {
     const packet = this.#crypto.openRtcp(sealed);
-    if (packet) this.#rtcp.onPacket(packet, this.#receiver.reception, performance.now());
+    if (!packet) return;
+    const now = performance.now();
+    // A phone that suppresses silence still sends reports: it is there.
+    this.#lastMediaAt = now;
+    this.#rtcp.onPacket(packet, this.#receiver.reception, now);
   }
 
   /** Binds sockets of the phone's address family, unless they are bound already. */
@@ -182,12 +187,22 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     const bound = this.#bound;
     if (!bound) return;
     this.#bound = undefined;
+    const { port, strangers, sendErrors } = bound.socket;
+    const fields = {
+      deviceId: this.#context.deviceId,
+      port,
+      strangers,
+      sendErrors,
+      ...this.#crypto.counters,
+    };
+    this.#context.options.log.debug(fields, 'phone ports closed');
     await bound.socket.close();
-    this.#parts.ports.release(bound.socket.port);
+    this.#parts.ports.release(port);
   }
 
-  #configuredVersion(): IpVersion {
-    return ipVersionOf(this.#context.options.rtpHost);
+  /** Without an address (on hold, or a name) the phone stays where it is. */
+  #versionOf(section: RemoteSection): IpVersion {
+    return section.address === undefined && this.#bound ? this.#bound.version : section.ipVersion;
   }
 
   /** Puts a newly agreed session into force. */
