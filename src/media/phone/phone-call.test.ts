@@ -117,7 +117,7 @@ describe('a phone call', () => {
     const { sdp } = await plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer() });
     const held = await plane.updatePhone('alice', alice.offer(['c=IN IP4 0.0.0.0']));
     expect(held.held).toBe(true);
-    expect(/m=audio \d+/.exec(held.sdp)).toEqual(/m=audio \d+/.exec(sdp));
+    expect(held.sdp).toContain(/m=audio \d+/.exec(sdp)![0]);
     expect(held.sdp).toContain('c=IN IP6 ::1');
   });
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { writeRtcpReport } from '../rtp/index.js';
@@ -11,6 +12,11 @@ import { findSrtpSuite, SRTP_SUITES } from './suites.js';
 
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s/g, ''), 'hex');
 const suite = (name: string): (typeof SRTP_SUITES)[number] => findSrtpSuite(name)!;
+/** Four packets around the wrap of the sequence number and one of RTCP for each suite, sealed by libsrtp 2.5. */
+const libsrtp = JSON.parse(readFileSync(new URL('testing/libsrtp.json', import.meta.url), 'utf8')) as Record<
+  string,
+  { key: string; rtp: string[]; rtcp: string }
+>;
 const CM_80 = suite('AES_CM_128_HMAC_SHA1_80');
 
 describe('key derivation (RFC 3711 appendix B.3)', () => {
@@ -129,6 +135,25 @@ describe.each(SRTP_SUITES.map(({ name }) => name))('SRTP with %s', (name) => {
       expect(length).toBe(172);
       expect(packet.subarray(12, length).every((byte) => byte === 0xff)).toBe(true);
     }
+  });
+
+  it('seals and opens byte for byte as libsrtp 2 does, over the wrap', () => {
+    const sealed = libsrtp[name]!;
+    const bytes = hex(sealed.key);
+    const { keyLength } = suite(name);
+    const key = { key: bytes.subarray(0, keyLength), salt: bytes.subarray(keyLength), mkiLength: 0 };
+    const sender = new SrtpSender(suite(name), key);
+    const receiver = new SrtpReceiver(suite(name), key);
+    for (const text of sealed.rtp) {
+      const packet = hex(text);
+      const length = receiver.unprotectRtp(packet);
+      expect(packet.subarray(12, length)).toEqual(Buffer.from(Array.from({ length: 100 }, (_, i) => i)));
+      expect(sender.protectRtp(packet, length)).toBe(packet.length);
+      expect(packet.toString('hex')).toBe(text);
+    }
+    const report = hex(sealed.rtcp);
+    const length = receiver.unprotectRtcp(report);
+    expect(sender.protectRtcp(report.subarray(0, length)).toString('hex')).toBe(sealed.rtcp);
   });
 
   it.each([
