@@ -40,6 +40,8 @@ export class BrowserDevice implements Device, SocketUser {
   readonly #connection: Connection;
   readonly #ended: (device: BrowserDevice) => void;
   #socket: ClientSocket | undefined;
+  /** The socket that the device spoke by last, still or no longer there. */
+  #lastSocket: ClientSocket | undefined;
   #isEnded = false;
 
   /**
@@ -86,12 +88,14 @@ export class BrowserDevice implements Device, SocketUser {
   attach(socket: ClientSocket): void {
     const before = this.#socket;
     this.#socket = socket;
+    this.#lastSocket = socket;
     before?.terminate();
     this.#grace.stop();
   }
 
   /** A socket in place of the one that was lost: the page does not know that anything happened. */
   reattach(socket: ClientSocket): void {
+    if (this.#lastSocket) socket.failCallsLostWith(this.#lastSocket);
     this.attach(socket);
     this.#connection.signallingResumed();
     this.#subscribing.resume();

@@ -18,6 +18,9 @@ export interface SocketUser {
 /** How often a socket is asked for a sign of life, and how long that may take. */
 export const KEEPALIVE_MS = 4_000;
 
+/** How many calls of a client may have been on their way when its socket was lost. */
+const CALLS_IN_FLIGHT = 2;
+
 /** One WebSocket of a browser: JSON-RPC framing, keep-alive, and the limits on what it may send. */
 export class ClientSocket {
   readonly #socket: WebSocket;
@@ -29,6 +32,8 @@ export class ClientSocket {
   readonly #messages: TokenBucket;
   readonly #bytes: TokenBucket;
   #invalid = 0;
+  /** Highest id of a call so far; the clients count from 1, over all sockets of a page. */
+  #lastCallId = 0;
   #heard = true;
   #keepalive: Timer;
 
@@ -56,6 +61,19 @@ export class ClientSocket {
   /** Sends a notification; one that cannot be sent is lost, as it would be with the socket. */
   notify(method: string, params: object): void {
     this.#send(this.#format.notification(method, params));
+  }
+
+  /**
+   * Answers, with an error, calls that may have been lost with the socket before this one, on the way here or
+   * back: a client waits for them for ever, and does not take the next offer meanwhile. It ignores answers to
+   * calls that it does not wait for.
+   */
+  failCallsLostWith(before: ClientSocket): void {
+    const last = before.#lastCallId;
+    if (last === 0) return;
+    this.#lastCallId = last;
+    const error = new RpcError('rejected', 'The connection was lost during the call.');
+    for (let id = last; id <= last + CALLS_IN_FLIGHT; id += 1) this.#send(this.#format.error(id, error));
   }
 
   close({ code, reason }: SocketClose): void {
@@ -122,6 +140,7 @@ export class ClientSocket {
   }
 
   async #answer(id: RequestId, method: string, params: unknown): Promise<void> {
+    if (typeof id === 'number' && Number.isSafeInteger(id)) this.#lastCallId = Math.max(this.#lastCallId, id);
     try {
       this.#send(this.#format.result(id, await this.#user.call(method, params)));
     } catch (error) {

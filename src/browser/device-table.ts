@@ -37,13 +37,16 @@ export class DeviceTable {
     return device?.info.externalId === uniqueId ? device : undefined;
   }
 
-  /** Ends all devices: the gateway is going down. */
+  /**
+   * Ends all devices: the gateway is going down. None is offered what the others' going changes: an answer to
+   * that would be on its way when the socket closes, and its page would wait for ever for the acknowledgement.
+   */
   stop(): void {
-    for (const device of [...this.#byId.values()]) device.shutdown();
     this.#media.off('subscribeOffer', this.#onSubscribeOffer);
     this.#media.off('streams', this.#onStreams);
     this.#media.off('dtmf', this.#onDtmf);
     this.#media.off('mediaLost', this.#onMediaLost);
+    for (const device of [...this.#byId.values()]) device.shutdown();
   }
 
   readonly #onSubscribeOffer = (...[offer]: MediaEvents['subscribeOffer']): void => {

@@ -15,6 +15,7 @@ export class SocketProxy {
   readonly #pairs = new Set<{ client: WebSocket; gateway: WebSocket }>();
   #target: string;
   #refusing = false;
+  #cutAt: string | undefined;
   #connections = 0;
 
   private constructor(server: WebSocketServer, target: string) {
@@ -62,6 +63,11 @@ export class SocketProxy {
     }
   }
 
+  /** Cuts everything, once, when a client calls this method; the call is lost with its socket. */
+  cutAtCall(method: string): void {
+    this.#cutAt = method;
+  }
+
   /** While true, new sockets are cut at once: the way to the gateway is down. */
   refuse(refusing: boolean): void {
     this.#refusing = refusing;
@@ -84,7 +90,12 @@ export class SocketProxy {
     this.#pairs.add(pair);
     const waiting: RawData[] = [];
     client.on('message', (data) => {
-      this.#note('client', data);
+      const { message } = this.#note('client', data);
+      if (message['method'] === this.#cutAt) {
+        this.#cutAt = undefined;
+        this.cut();
+        return;
+      }
       if (gateway.readyState === WebSocket.OPEN) gateway.send(data, { binary: false });
       else waiting.push(data);
     });
@@ -108,8 +119,10 @@ export class SocketProxy {
     else other.close(code);
   }
 
-  #note(from: RelayedFrame['from'], data: RawData): void {
+  #note(from: RelayedFrame['from'], data: RawData): RelayedFrame {
     const message = JSON.parse((data as Buffer).toString('utf8')) as RelayedFrame['message'];
-    this.frames.push({ from, message });
+    const frame = { from, message };
+    this.frames.push(frame);
+    return frame;
   }
 }

@@ -82,6 +82,15 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
     await dropped.page.hears(500);
   });
 
+  it('takes offers again after an answer of it was lost with the socket', async () => {
+    const session = await stage.rest.session();
+    const dropped = await join(session, proxy.url);
+    const steady = await join(session);
+    proxy.cutAtCall('answerSdp');
+    await steady.page.publishTone(500);
+    await dropped.page.hears(500);
+  });
+
   it.each([
     ['kicked', (id: string) => stage.rest.disconnectDevice(id)],
     ['deleted', (id: string) => stage.rest.deleteParticipant(id)],
