@@ -18,6 +18,18 @@ describe('the log', () => {
     ]);
   });
 
+  it('tells of probes at debug level alone, also when the answer is that it is not ready', async () => {
+    const draining = await startApi({ readiness: () => 'draining' });
+    try {
+      for (const path of ['/healthz', '/readyz', '/metrics']) await fetch(draining.url + path);
+      const entries = draining.logged.map((line) => JSON.parse(line) as { level: number; path: string });
+      const levels = entries.filter(({ path }) => /z$|metrics/.test(path)).map(({ level }) => level);
+      expect(levels).toEqual([20, 20, 20]);
+    } finally {
+      await draining.stop();
+    }
+  });
+
   it('never holds a credential, a token or a query', async () => {
     const { token } = (await gateway.client.createParticipant(ACCOUNT.id, {})).result;
     const headers = { authorization: basic({ user: 'somebody', password: 'guessed-secret' }) };
