@@ -5,6 +5,7 @@ const credentials = new Credentials([
   { id: '1', user: 'one', password: 'p:a:s:s' },
   { id: '2', user: 'two', password: 'ünïcode' },
   { id: '2', user: 'deputy', password: 'second' },
+  { id: '4', user: 'long', password: 'x'.repeat(503) },
 ]);
 const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
 
@@ -14,6 +15,8 @@ describe('credentials', () => {
     ['1', basic('one:p:a:s:s').replace('Basic', 'bAsIc  ')],
     ['2', basic('two:ünïcode')],
     ['2', basic('deputy:second')],
+    ['4', basic(`long:${'x'.repeat(503)}`)],
+    ['2', basic('deputy:second').replaceAll('=', '')],
   ])('open account %s with %s', (account, header) => {
     expect(credentials.allow(account, header)).toBe(true);
   });
@@ -28,6 +31,9 @@ describe('credentials', () => {
     ['1', basic('one:')],
     ['1', basic('one:p:a:s')],
     ['1', basic('one:p:a:s:s ')],
+    ['1', basic('one:p:a:s:s\0')],
+    ['4', basic(`long:${'x'.repeat(504)}`)],
+    ['4', basic(`long:${'x'.repeat(5000)}`)],
     ['1', basic('two:ünïcode')],
     ['1', `Bearer ${basic('one:p:a:s:s').slice(6)}`],
     ['1', `${basic('one:p:a:s:s')} x`],
@@ -37,5 +43,16 @@ describe('credentials', () => {
     ['3', undefined],
   ])('do not open account %s with %s', (account, header) => {
     expect(credentials.allow(account, header)).toBe(false);
+  });
+
+  it('must fit in', () => {
+    const account = { id: '5', user: 'long', password: 'x'.repeat(504) };
+    expect(() => new Credentials([account])).toThrow(RangeError);
+  });
+
+  it('do not stay behind for the next request', () => {
+    expect(credentials.allow('1', basic('one:p:a:s:s'))).toBe(true);
+    expect(credentials.allow('1', undefined)).toBe(false);
+    expect(credentials.allow('1', basic('one:p:a:s:'))).toBe(false);
   });
 });

@@ -8,7 +8,7 @@ export interface Account {
 }
 
 /** Room for a user, a colon and a password, in bytes of UTF-8, behind their length. */
-const MAX_BYTES = 1020;
+const MAX_BYTES = 508;
 
 /**
  * Tells who may act for an account, by HTTP Basic (RFC 7617). What is compared has always the same length and
@@ -18,6 +18,8 @@ const MAX_BYTES = 1020;
 export class Credentials {
   readonly #known = new Map<string, Buffer[]>();
   readonly #nobody = [randomBytes(4 + MAX_BYTES)];
+  /** What was presented last. */
+  readonly #presented = Buffer.alloc(4 + MAX_BYTES);
 
   /** @throws RangeError when user and password of an account are too long */
   constructor(accounts: readonly Account[]) {
@@ -26,31 +28,31 @@ export class Credentials {
       if (credentials.length > MAX_BYTES) {
         throw new RangeError(`User and password of account ${id} are longer than ${MAX_BYTES} bytes.`);
       }
-      this.#known.set(id, [...(this.#known.get(id) ?? []), padded(credentials)]);
+      const known = Buffer.alloc(4 + MAX_BYTES);
+      put(known, credentials.toString('base64'));
+      this.#known.set(id, [...(this.#known.get(id) ?? []), known]);
     }
   }
 
   /** Whether an `Authorization` header opens an account. */
   allow(accountId: string, authorization: string | undefined): boolean {
-    const presented = padded(basicCredentials(authorization));
+    put(this.#presented, encodedCredentials(authorization));
     let allowed = false;
     for (const known of this.#known.get(accountId) ?? this.#nobody) {
-      allowed = timingSafeEqual(known, presented) || allowed;
+      allowed = timingSafeEqual(known, this.#presented) || allowed;
     }
     return allowed;
   }
 }
 
-/** The length, the bytes, and zeros: different for all that are at most MAX_BYTES, or longer than that. */
-function padded(bytes: Buffer): Buffer {
-  const room = Buffer.alloc(4 + MAX_BYTES);
-  room.writeUInt32BE(bytes.length);
-  bytes.copy(room, 4);
-  return room;
+/** Writes the length, the decoded bytes, and zeros: different for all that fit in, and for all that do not. */
+function put(room: Buffer, encoded: string): void {
+  room.fill(0);
+  room.writeUInt32BE(Buffer.byteLength(encoded, 'base64'));
+  room.write(encoded, 4, 'base64');
 }
 
-/** `user:password` of a Basic header; empty, which nobody's credentials are, for any other. */
-function basicCredentials(authorization = ''): Buffer {
-  const [, encoded = ''] = /^basic +([\w+/=-]+) *$/i.exec(authorization) ?? [];
-  return Buffer.from(encoded, 'base64');
+/** `user:password` of a Basic header, in base64; empty, which nobody's credentials are, for any other. */
+function encodedCredentials(authorization = ''): string {
+  return /^basic +([\w+/=-]+) *$/i.exec(authorization)?.[1] ?? '';
 }
