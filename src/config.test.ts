@@ -7,7 +7,7 @@ describe('readConfig', () => {
     expect(config.accounts).toEqual([DEVELOPMENT_ACCOUNT]);
     expect(config).toMatchObject({
       http: { host: '127.0.0.1', port: 8080 },
-      sip: { host: '127.0.0.1', port: 5060, allow: [] },
+      sip: { hosts: ['127.0.0.1'], port: 5060, allow: [], messagesPerSecond: 2000 },
       rtp: { host: '127.0.0.1', ports: [20_000, 29_999] },
       webrtc: { host: '127.0.0.1', port: 7000 },
       dataDir: './data',
@@ -57,5 +57,21 @@ describe('readConfig', () => {
   it('names every wrong variable at once', () => {
     const read = () => readConfig({ PATCHBAY_HTTP_PORT: 'x', PATCHBAY_SIP_PORT: 'y' });
     expect(read).toThrowError(/PATCHBAY_HTTP_PORT[\s\S]*PATCHBAY_SIP_PORT/);
+  });
+
+  it('reads the settings of the SIP server', () => {
+    const { sip } = readConfig({
+      PATCHBAY_SIP_HOST: '192.0.2.1,2001:db8::1',
+      PATCHBAY_SIP_TLS_CERT: '/tls/cert.pem',
+      PATCHBAY_SIP_TLS_KEY: '/tls/key.pem',
+      PATCHBAY_HEP: '192.0.2.9:9060:7:secret',
+    });
+    expect(sip).toMatchObject({
+      hosts: ['192.0.2.1', '2001:db8::1'],
+      tls: { port: 5061, certFile: '/tls/cert.pem', keyFile: '/tls/key.pem' },
+      capture: { host: '192.0.2.9', port: 9060, agentId: 7, password: 'secret' },
+    });
+    expect(() => readConfig({ PATCHBAY_SIP_TLS_CERT: '/tls/cert.pem' })).toThrow('PATCHBAY_SIP_TLS_KEY');
+    expect(() => readConfig({ PATCHBAY_HEP: 'homer' })).toThrow('PATCHBAY_HEP');
   });
 });

@@ -48,6 +48,22 @@ const cidrs = makeValidator<readonly string[]>((text) =>
   }),
 );
 
+const addresses = makeValidator<readonly string[]>((text) => {
+  const hosts = parts(text);
+  for (const host of hosts) {
+    if (!ipaddr.isValid(host)) throw new EnvError(`not an IP address: ${host}`);
+  }
+  if (hosts.length === 0) throw new EnvError('at least one address is needed');
+  return hosts;
+});
+
+const homer = makeValidator((text) => {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)(?::(\d+)(?::(.+))?)?$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  if (!match || !ipaddr.isValid(host)) throw new EnvError('expected address:port[:captureId[:password]]');
+  return { host, port: Number(match[3]), agentId: Number(match[4] ?? 2001), password: match[5] };
+});
+
 const headerNames = makeValidator<readonly string[]>((text) =>
   parts(text).map((name) => {
     if (!/^[\w.!%*+`'~-]+$/.test(name)) throw new EnvError(`not a SIP header name: ${name}`);
@@ -96,9 +112,14 @@ const SPEC = {
   PATCHBAY_HTTP_PORT: listenPort({ default: 8080 }),
   PATCHBAY_ACCOUNTS: accounts({ default: undefined }),
   PATCHBAY_TOKEN_SECRET: optional,
-  PATCHBAY_SIP_HOST: str({ default: '127.0.0.1' }),
+  PATCHBAY_SIP_HOST: addresses({ default: ['127.0.0.1'] }),
   PATCHBAY_SIP_PORT: listenPort({ default: 5060 }),
+  PATCHBAY_SIP_TLS_PORT: listenPort({ default: 5061 }),
+  PATCHBAY_SIP_TLS_CERT: optional,
+  PATCHBAY_SIP_TLS_KEY: optional,
   PATCHBAY_SIP_ALLOW: cidrs({ default: [] }),
+  PATCHBAY_SIP_RATE: positive({ default: 2000 }),
+  PATCHBAY_HEP: homer({ default: undefined }),
   PATCHBAY_RTP_HOST: str({ default: '127.0.0.1' }),
   PATCHBAY_RTP_PORTS: portRange({ default: [20_000, 29_999] }),
   PATCHBAY_WEBRTC_HOST: str({ default: '127.0.0.1' }),
@@ -133,6 +154,15 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+/** TLS is served when there is a certificate with its key. */
+function tlsFiles(port: number, certFile: string | undefined, keyFile: string | undefined) {
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined) {
+    throw new ConfigError('PATCHBAY_SIP_TLS_CERT and PATCHBAY_SIP_TLS_KEY: one needs the other');
+  }
+  return { port, certFile, keyFile };
+}
+
 /** The whole configuration, typed and validated. */
 export type Config = ReturnType<typeof readConfig>;
 
@@ -165,7 +195,16 @@ export function readConfig(environment: Environment) {
     },
     /** Absent: generated once and kept in the data folder. */
     tokenSecret: env.PATCHBAY_TOKEN_SECRET,
-    sip: { host: env.PATCHBAY_SIP_HOST, port: env.PATCHBAY_SIP_PORT, allow: env.PATCHBAY_SIP_ALLOW },
+    sip: {
+      hosts: env.PATCHBAY_SIP_HOST,
+      port: env.PATCHBAY_SIP_PORT,
+      tls: tlsFiles(env.PATCHBAY_SIP_TLS_PORT, env.PATCHBAY_SIP_TLS_CERT, env.PATCHBAY_SIP_TLS_KEY),
+      allow: env.PATCHBAY_SIP_ALLOW,
+      /** That one peer may send. */
+      messagesPerSecond: env.PATCHBAY_SIP_RATE,
+      /** Homer server that gets a copy of every SIP message. */
+      capture: env.PATCHBAY_HEP,
+    },
     rtp: { host: env.PATCHBAY_RTP_HOST, ports: env.PATCHBAY_RTP_PORTS },
     webrtc: { host: env.PATCHBAY_WEBRTC_HOST, port: env.PATCHBAY_WEBRTC_PORT },
     publicIp: env.PATCHBAY_PUBLIC_IP,

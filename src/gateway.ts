@@ -79,7 +79,7 @@ async function build(
   });
   teardown.add('media', () => media.stop());
 
-  const phones = await startPhones(config, log, teardown, { core, media });
+  const phones = await startPhones(config, log, teardown, { core, media, metrics });
   const http = await startHttp(config, log, teardown, {
     core,
     media,

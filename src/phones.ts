@@ -1,13 +1,14 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
-import type { Config, ServerAddress } from './config.js';
+import type { Registry } from 'prom-client';
+import type { Config } from './config.js';
 import type { Core } from './core/index.js';
+import { startEmbeddedSip } from './embedded-sip.js';
 import { startFreeswitch } from './freeswitch/index.js';
 import type { MediaPlane } from './media/index.js';
 import { createPhoneApp, type PhoneApp, type PhoneMedia, SipClient } from './phone/index.js';
-import { startSipServer } from './sip-server/index.js';
 import type { Teardown } from './teardown.js';
 
 /** How long the start waits for a drachtio-server that does not answer; it is tried on after that. */
@@ -16,6 +17,7 @@ const FIRST_CONNECT_MS = 5000;
 interface Parts {
   readonly core: Core;
   readonly media: MediaPlane;
+  readonly metrics: Registry;
 }
 
 /** Phones as the gateway sees them. */
@@ -34,10 +36,10 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media }: Parts,
+  { core, media, metrics }: Parts,
 ): Promise<Phones> {
   const servers =
-    config.drachtio.length > 0 ? config.drachtio : [await startEmbeddedSip(config, log, teardown)];
+    config.drachtio.length > 0 ? config.drachtio : [await startEmbeddedSip(config, log, teardown, metrics)];
   const clients = servers.map((server) => new SipClient({ server, log: log.child({ part: 'sip-client' }) }));
   teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
   const phoneMedia = await startPhoneMedia(config, log, teardown, media, clients);
@@ -89,21 +91,4 @@ async function startPhoneMedia(
 function gatewayId(dataDir: string): string {
   const identity = `${hostname()}:${resolve(dataDir)}`;
   return createHash('sha256').update(identity).digest('hex').slice(0, 16);
-}
-
-async function startEmbeddedSip(config: Config, log: Logger, teardown: Teardown): Promise<ServerAddress> {
-  const { host, port, allow } = config.sip;
-  const secret = randomBytes(16).toString('hex');
-  const server = await startSipServer({
-    listeners: [
-      { transport: 'udp', host, port },
-      { transport: 'tcp', host, port },
-    ],
-    admin: { host: '127.0.0.1', port: 0, secret },
-    allow,
-    publicIp: config.publicIp,
-    log: log.child({ part: 'sip' }),
-  });
-  teardown.add('sip-server', () => server.stop());
-  return { host: server.adminAddress.host, port: server.adminAddress.port, secret };
 }

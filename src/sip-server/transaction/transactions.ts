@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { SipCounters } from '../counters.js';
 import { isFault, readEssentials, type Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
@@ -145,12 +145,12 @@ export class Transactions {
 
 /** A branch that no other transaction has (RFC 3261 section 8.1.1.7). */
 export function newBranch(): string {
-  return `${BRANCH_COOKIE}-${randomBytes(12).toString('hex')}`;
+  return `${BRANCH_COOKIE}-${randomUUID()}`;
 }
 
 /** A tag for From or To, with more than the 32 bits of chance that RFC 3261 section 19.3 wants. */
 export function newTag(): string {
-  return randomBytes(8).toString('hex');
+  return randomUUID().replaceAll('-', '');
 }
 
 /** Reads the essentials of a response; undefined when it is malformed, as responses get no reply. */

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
+import type { LookupOneOptions } from 'node:dns';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { Endpoint, Flow, Received } from './flow.js';
@@ -23,9 +24,12 @@ export class UdpListener {
     received: Received,
     failed: (error: Error) => void,
   ): Promise<UdpListener> {
-    const socket = createSocket({ type: isIPv6(address.host) ? 'udp6' : 'udp4', recvBufferSize: 4 << 20 });
+    const type = isIPv6(address.host) ? ('udp6' as const) : ('udp4' as const);
+    const socket = createSocket({ type, recvBufferSize: 4 << 20, lookup: literal });
+    // With a lookup that answers at once, binding is over before it returns.
+    const listening = once(socket, 'listening');
     socket.bind(address.port, address.host);
-    await once(socket, 'listening');
+    await listening;
     const { address: host, port } = socket.address();
     const listener = new UdpListener(socket, { host, port }, advertisedHost);
     // A datagram that could not be delivered surfaces here (ECONNREFUSED and the like).
@@ -47,6 +51,15 @@ export class UdpListener {
   async close(): Promise<void> {
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
   }
+}
+
+/** Stands in for DNS: only addresses are sent to, and they need no turn of the event loop to be found. */
+function literal(
+  host: string,
+  options: LookupOneOptions,
+  found: (error: null, address: string, family: number) => void,
+): void {
+  found(null, host, options.family === 6 || isIPv6(host) ? 6 : 4);
 }
 
 class UdpFlow implements Flow {

@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Config, ServerAddress } from './config.js';
+import { type ListenerOptions, type SipServer, startSipServer } from './sip-server/index.js';
+import type { Teardown } from './teardown.js';
+
+/** Counters that tell how much there is now, not how much there was. */
+const TABLES = ['transactions', 'dialogs', 'connections', 'apps'];
+
+/** Starts the embedded SIP server as configured; resolves with where the phone application connects to it. */
+export async function startEmbeddedSip(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  metrics: Registry,
+): Promise<ServerAddress> {
+  const secret = randomBytes(16).toString('hex');
+  const { allow, messagesPerSecond, capture } = config.sip;
+  const server = await startSipServer({
+    listeners: await listenersOf(config.sip),
+    admin: { host: '127.0.0.1', port: 0, secret },
+    allow,
+    publicIp: config.publicIp,
+    capture,
+    maskedHeaders: config.phone.tokenHeaders,
+    // A peer may send in one burst what it may send in four seconds.
+    limits: { messagesPerSecond, messageBurst: messagesPerSecond * 4 },
+    log: log.child({ part: 'sip' }),
+  });
+  teardown.add('sip-server', () => server.stop());
+  measure(metrics, server);
+  return { ...server.adminAddress, secret };
+}
+
+async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<ListenerOptions[]> {
+  const plain = hosts.flatMap((host) => [
+    { transport: 'udp' as const, host, port },
+    { transport: 'tcp' as const, host, port },
+  ]);
+  if (!tls) return plain;
+  const certificate = { cert: await readFile(tls.certFile), key: await readFile(tls.keyFile) };
+  return [
+    ...plain,
+    ...hosts.map((host) => ({ transport: 'tls' as const, host, port: tls.port, tls: certificate })),
+  ];
+}
+
+function measure(metrics: Registry, server: SipServer): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_sip_table_size',
+    help: 'Entries in the tables of the SIP server',
+    labelNames: ['table'],
+    registers,
+    collect() {
+      const { transactions, dialogs, connections } = server.counters();
+      for (const [table, size] of Object.entries({ transactions, dialogs, connections }))
+        this.set({ table }, size);
+    },
+  });
+  new Counter({
+    name: 'patchbay_sip_messages_total',
+    help: 'SIP messages received, sent and dropped, by cause',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [kind, count] of Object.entries<number>({ ...server.counters() })) {
+        if (!TABLES.includes(kind)) this.inc({ kind }, count);
+      }
+    },
+  });
+}
