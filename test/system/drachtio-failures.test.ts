@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startGateway, type TestGateway } from '../support/gateway.js';
+import { Rest, type TestParticipant } from '../support/rest.js';
+import { DRACHTIO_PROGRAM, TestDrachtio } from '../support/servers.js';
+import { placeCall, type SippCall } from '../support/sipp.js';
+import { TcpRelay } from '../support/tcp-relay.js';
+import { until } from '../support/until.js';
+
+const TITLE = 'the connection to drachtio-server (needs PATCHBAY_TEST_DRACHTIO_PROGRAM)';
+/** A call from before a loss is asked for every 10 s. */
+const NOTICED_MS = 20_000;
+
+describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
+  let drachtio: TestDrachtio;
+  let relay: TcpRelay;
+  let gateway: TestGateway;
+  let rest: Rest;
+  let one: TestParticipant;
+  let other: TestParticipant;
+  let calls: SippCall[];
+
+  beforeEach(async () => {
+    drachtio = await TestDrachtio.start();
+    relay = await TcpRelay.start(drachtio.adminPort);
+    const PATCHBAY_DRACHTIO = `127.0.0.1:${relay.port}:${TestDrachtio.secret}`;
+    gateway = await startGateway({ env: { PATCHBAY_DRACHTIO, PATCHBAY_FREESWITCH: '' } });
+    rest = new Rest(gateway);
+    const session = await rest.session();
+    [one, other] = [await rest.member(session), await rest.member(session)];
+    calls = [
+      await placeCall({ sipPort: gateway.sipPort, token: one.token, tone: 440 }),
+      await placeCall({ sipPort: gateway.sipPort, token: other.token, tone: 700 }),
+    ];
+    await calls[0]!.tones.hears(700);
+  });
+
+  afterEach(async () => {
+    for (const call of calls) await call.end();
+    await gateway.stop();
+    await relay.stop();
+    await drachtio.stop();
+  });
+
+  const logged = (msg: string, times: number): Promise<unknown> =>
+    until(msg, () => gateway.log.filter((line) => line.msg === msg).length >= times, { withinMs: 15_000 });
+
+  async function absence(during?: () => Promise<unknown>): Promise<void> {
+    relay.down();
+    await logged('The connection to the SIP server is away; calls go on for the time being.', 1);
+    await during?.();
+    relay.up();
+    await logged('Connected to the SIP server.', 2);
+  }
+
+  it('may be away for a while: calls go on, and end by BYE when they are to', async () => {
+    const devices = [await rest.device(one.id), await rest.device(other.id)];
+    await absence();
+    await calls[0]!.tones.hears(700);
+    expect([await rest.device(one.id), await rest.device(other.id)]).toEqual(devices);
+    await rest.disconnectDevice(one.id);
+    await calls[0]!.hungUp();
+    const third = await rest.participant();
+    const next = await placeCall({ sipPort: gateway.sipPort, token: third.token });
+    calls.push(next);
+    expect((await next.final()).status).toBe(200);
+  });
+
+  it('may be away while the application hangs up: the phone gets its BYE afterwards', async () => {
+    await absence(() => rest.disconnectDevice(one.id));
+    await calls[0]!.hungUp(NOTICED_MS);
+  });
+
+  it('may be away while a phone hangs up: the participant is not left connected', async () => {
+    await absence(async () => {
+      await calls[0]!.cue();
+      // drachtio-server answers for us: it has nobody to ask.
+      await calls[0]!.waitFor('481', ({ status }) => status === 481);
+    });
+    await until('the device gone', () => gone(rest, one.id), { withinMs: NOTICED_MS });
+    expect(await rest.device(other.id)).toBeDefined();
+  });
+
+  it('may be lost with the server: phones get their BYE from the next one', async () => {
+    await drachtio.kill();
+    await drachtio.restart();
+    await calls[0]!.hungUp(NOTICED_MS);
+    await calls[1]!.hungUp(NOTICED_MS);
+    await until('both devices gone', async () => (await gone(rest, one.id)) && gone(rest, other.id), {
+      withinMs: NOTICED_MS,
+    });
+  });
+});
+
+async function gone(rest: Rest, participantId: string): Promise<boolean> {
+  return rest.device(participantId).then(
+    () => false,
+    (error: unknown) => String(error).includes('404'),
+  );
+}
