@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { EndReason } from '../core/types.js';
 import { PatchbayError } from '../core/errors.js';
 import type { MediaEvents } from '../media/types.js';
+import type { OwedBye } from './call.js';
 import { PhoneCall } from './call.js';
+import { sendBye } from './dialog/bye.js';
 import type { Network } from './caller.js';
 import { calledAndCaller, networksOf } from './caller.js';
 import type { PhoneAppOptions } from './options.js';
@@ -37,6 +39,7 @@ export class PhoneApp {
   readonly #setup: SetupOptions;
   readonly #calls = new Map<string, PhoneCall>();
   readonly #watched = new WeakSet<SipDialog>();
+  #owedByes: OwedBye[] = [];
   readonly #refused = new Map<number, number>();
   readonly #idleListeners: (() => void)[] = [];
   readonly #byes = new Set<Promise<void>>();
@@ -94,11 +97,23 @@ export class PhoneApp {
 
   /** The SIP server can be reached again: what phones did meanwhile, and do from now on, is to be asked for. */
   sipServerBack(): void {
+    const owed = this.#owedByes;
+    this.#owedByes = [];
+    for (const bye of owed) void this.#payBye(bye);
     for (const call of this.#calls.values()) {
       const { dialog } = call;
       if (!dialog || this.#watched.has(dialog)) continue;
       this.#watched.add(dialog);
       watchDialog(call, dialog, this.#application);
+    }
+  }
+
+  async #payBye(owed: OwedBye): Promise<void> {
+    try {
+      await sendBye(owed.dialog, owed.reason);
+    } catch (error) {
+      this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits on.');
+      this.#owedByes.push(owed);
     }
   }
 
@@ -154,6 +169,7 @@ export class PhoneApp {
         this.#byes.add(bye);
         void bye.then(() => this.#byes.delete(bye));
       },
+      onByeOwed: (owed) => this.#owedByes.push(owed),
     });
     this.#calls.set(call.info.id, call);
     return call;

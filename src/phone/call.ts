@@ -20,6 +20,14 @@ export interface PhoneCallOptions {
   readonly onEnded: (call: PhoneCall) => void;
   /** Called when we hang up, with a promise of the BYE's end; it never rejects. */
   readonly onBye: (bye: Promise<void>) => void;
+  /** Called when a BYE could not be handed to the SIP server: it is owed to the phone. */
+  readonly onByeOwed: (owed: OwedBye) => void;
+}
+
+/** A BYE that the phone has yet to get. */
+export interface OwedBye {
+  readonly dialog: SipDialog;
+  readonly reason: string;
 }
 
 /**
@@ -178,7 +186,8 @@ export class PhoneCall implements Device {
   /** Sends BYE in a dialog of this call. */
   sayBye(dialog: SipDialog, reason: string): void {
     const bye = sendBye(dialog, reason).catch((error: unknown) => {
-      this.log.warn({ err: error }, 'BYE could not be sent.');
+      this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
+      this.#options.onByeOwed({ dialog, reason });
     });
     this.#options.onBye(bye);
   }

@@ -45,7 +45,8 @@ type Standing =
 async function standingOf(dialog: SipDialog): Promise<Standing> {
   try {
     const { status } = await finalResponse(dialog, { method: 'OPTIONS', headers: {} });
-    return status === 481 || status === 408 ? 'over' : 'alive';
+    // A phone that does not answer at all is found out by its missing media.
+    return status === 481 ? 'over' : 'alive';
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
     return cause instanceof Error && 'code' in cause && cause.code === 'ENODIALOG'

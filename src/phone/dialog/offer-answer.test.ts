@@ -12,7 +12,15 @@ function start() {
   const { log } = recordingLog();
   const info = { id: 'd', kind: 'phone', externalId: 'c', direction: 'inbound' } as const;
   const nothing = (): void => undefined;
-  const call = new PhoneCall({ info, media, log, maxCallMs: 0, onEnded: nothing, onBye: nothing });
+  const call = new PhoneCall({
+    info,
+    media,
+    log,
+    maxCallMs: 0,
+    onEnded: nothing,
+    onBye: nothing,
+    onByeOwed: nothing,
+  });
   const exchange = new OfferAnswer(call, media, dialog);
   call.answered(dialog, exchange);
   const listener = refusing(log, (request, responder) => exchange.change(request, responder, { X: '1' }));
