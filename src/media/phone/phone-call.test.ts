@@ -290,6 +290,28 @@ describe('a phone call', () => {
       expect(heard.every(({ marker }) => marker)).toBe(true);
     });
 
+    it('is played as tones to a phone that knows no telephone events', async () => {
+      const alice = await open();
+      const { sdp } = await plane.openPhone({
+        deviceId: 'alice',
+        sdpOffer: alice
+          .offer()
+          .replace(/ 101\r\n/, '\r\n')
+          .replace(/a=(rtpmap|fmtp):101.*\r\n/g, ''),
+      });
+      alice.callTo(sdp);
+      await plane.sendDtmf('alice', '6', 200);
+      await alice.until(() => alice.received.length > 20);
+      const pcm = alice.heardSince(0);
+      const strongest = (hertz: number): number =>
+        Math.max(
+          ...Array.from({ length: 18 }, (_, i) => toneLevel(pcm.slice(i * 160, i * 160 + 320), 8000, hertz)),
+        );
+      expect(strongest(770)).toBeGreaterThan(0.15);
+      expect(strongest(1477)).toBeGreaterThan(0.15);
+      expect(toneLevel(pcm.slice(-480), 8000, 770)).toBeLessThan(0.001);
+    });
+
     it('is sent to a phone in the payload type that it has in force', async () => {
       const alice = await open();
       await call('alice', alice);

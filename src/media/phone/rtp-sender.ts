@@ -6,6 +6,7 @@ import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
 import type { PhoneCrypto } from './phone-crypto.js';
 import { DTMF_PAYLOAD_LENGTH, DtmfSender } from './dtmf-sender.js';
+import { DtmfTones } from './dtmf-tones.js';
 import type { AudioSession } from './sdp/audio-session.js';
 import { telephoneEventFor } from './sdp/audio-session.js';
 import { receives } from './sdp/direction.js';
@@ -27,6 +28,8 @@ export class RtpSender {
   #at = 0;
   readonly ssrc = randomInt(1, 0xffffffff);
   readonly #dtmf = new DtmfSender();
+  readonly #tones = new DtmfTones();
+  readonly #event = Buffer.alloc(DTMF_PAYLOAD_LENGTH);
   #session: AudioSession | undefined;
   #mix: PhoneMix | undefined;
   #encoder: AudioEncoder | undefined;
@@ -88,12 +91,14 @@ export class RtpSender {
       this.#marker = true;
       return;
     }
-    const perMs = this.#mix.rate / 1000;
+    const { rate } = this.#mix;
     if (this.#filled === 0) this.#firstFrame = frame;
     this.#mix.mix(frame, this.#pcm, this.#filled);
-    this.#filled += FRAME_MS * perMs;
-    if (this.#dtmf.busy) this.#sendEvent(session, frame);
-    this.#sendAudio(session, session.ptime * perMs);
+    const event = this.#dtmf.busy ? telephoneEventFor(session) : undefined;
+    if (event) this.#sendEvent(event, frame);
+    else if (this.#dtmf.busy) this.#playTones(rate);
+    this.#filled += (rate / 1000) * FRAME_MS;
+    this.#sendAudio(session, (rate / 1000) * session.ptime, event !== undefined);
   }
 
   close(): void {
@@ -101,10 +106,11 @@ export class RtpSender {
     this.#mix = undefined;
   }
 
-  #sendAudio(session: AudioSession, samples: number): void {
+  /** @param suppressed audio is left out while an event is sent (RFC 4733 section 2.2) */
+  #sendAudio(session: AudioSession, samples: number, suppressed: boolean): void {
     const perFrame = session.ptime / FRAME_MS;
     for (; this.#filled >= samples; this.#firstFrame += perFrame) {
-      if (!this.#dtmf.busy) this.#sendPacket(session, samples);
+      if (!suppressed) this.#sendPacket(session, samples);
       this.#pcm.copyWithin(0, samples, this.#filled);
       this.#filled -= samples;
     }
@@ -117,14 +123,21 @@ export class RtpSender {
     this.#marker = false;
   }
 
-  #sendEvent(session: AudioSession, frame: number): void {
-    const event = telephoneEventFor(session);
+  #sendEvent(event: { payloadType: number; clockRate: number }, frame: number): void {
     const packet = this.#ring[this.#at]!;
-    const due = this.#dtmf.next(FRAME_MS, event?.clockRate ?? 8000, packet, RTP_FIXED_HEADER);
-    if (!due || !event) return;
+    if (!this.#dtmf.next(FRAME_MS, event.clockRate, packet, RTP_FIXED_HEADER)) return;
     if (this.#dtmf.begins) this.#eventTimestamp = this.timestampOf(frame);
     this.#finish(event.payloadType, this.#eventTimestamp, this.#dtmf.begins, DTMF_PAYLOAD_LENGTH);
     this.#marker = true;
+  }
+
+  /** Puts the digit's tones in place of the mix frame: this phone knows no telephone events. */
+  #playTones(rate: number): void {
+    const samples = (rate / 1000) * FRAME_MS;
+    const due = this.#dtmf.next(FRAME_MS, rate, this.#event, 0);
+    if (this.#dtmf.begins) this.#tones.begin();
+    if (due) this.#tones.write(this.#event[0]!, rate, this.#pcm, this.#filled, samples);
+    else this.#pcm.fill(0, this.#filled, this.#filled + samples);
   }
 
   /** Writes the header of the ring's present packet and sends it. */
