@@ -6,7 +6,8 @@ import { description, tags } from './prose.js';
 import { webhooks } from './webhooks.js';
 
 /** The page needs nothing from elsewhere, and works over plain HTTP. */
-const DOCS_POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'";
+const DOCS_POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'";
 
 /**
  * Serves the OpenAPI 3.1 document at `/openapi.json` and a page to read it at `/docs`. The document is made
@@ -37,7 +38,7 @@ export function serveOpenApi(api: Api): void {
     routePrefix: '/docs',
     staticCSP: DOCS_POLICY,
     validatorUrl: false,
-    uiConfig: { deepLinking: true, docExpansion: 'list' },
+    uiConfig: { deepLinking: true, docExpansion: 'list', layout: 'BaseLayout' },
     theme: { title: 'Patchbay API' },
   });
 }
