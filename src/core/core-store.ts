@@ -19,6 +19,7 @@ export interface StoredResumePoint {
  * in their order; what they did is on disk when a {@link flush} called after them has resolved.
  */
 export interface CoreStore {
+  /** Called once, at the core's start. */
   load(): StoredState;
   /** Keeps a session, in place of the one with its id. */
   saveSession(session: Session): void;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Core } from './core.js';
 import { deliveries } from './deliveries.js';
 import { PatchbayError } from './errors.js';
+import { MemoryStore } from './memory-store.js';
 import { ACCOUNT, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
 import type { Connection, Delivery, PublishedStream, Subscriptions } from './types.js';
 
@@ -53,7 +54,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** A gateway to which a history happens. */
 class World {
-  readonly core: Core = coreForTests().core;
+  readonly store = new MemoryStore();
+  readonly core: Core = coreForTests({ store: this.store }).core;
   readonly people = Array.from({ length: PARTICIPANTS }, () => newParticipant(this.core));
   readonly sessions = Array.from({ length: SESSIONS }, () => this.core.createSession(ACCOUNT, {}).id);
   readonly devices = new Map<string, { device: FakeDevice; connection: Connection }>();
@@ -247,6 +249,18 @@ describe('after every step of any history', () => {
       const { browsers } = core.counts();
       expect(browsers).toBe(devices.size);
       expect(people.filter((id) => core.device(ACCOUNT, id)).length).toBe(browsers);
+    });
+  });
+
+  it('a core that starts with what was stored knows the same', () => {
+    afterHistory(({ core, store }) => {
+      const restarted = coreForTests({ store }).core;
+      expect(restarted.sessions(ACCOUNT, {})).toEqual(core.sessions(ACCOUNT, {}));
+      expect(restarted.participants(ACCOUNT, {})).toEqual(core.participants(ACCOUNT, {}));
+      for (const { id } of core.sessions(ACCOUNT, {}).items) {
+        const members = (of: Core) => new Set(of.members(ACCOUNT, id).map((member) => member.id));
+        expect(members(restarted)).toEqual(members(core));
+      }
     });
   });
 });

@@ -1,5 +1,11 @@
-import type { CoreStore, StoredResumePoint, StoredState } from '../core/index.js';
-import type { Participant, ResumePoint, Session } from '../core/index.js';
+import type {
+  CoreStore,
+  Participant,
+  ResumePoint,
+  Session,
+  StoredResumePoint,
+  StoredState,
+} from '../core/index.js';
 import { type Database, rows } from './database.js';
 import type { WriteQueue } from './write-queue.js';
 
@@ -30,18 +36,23 @@ export async function loadCoreState(database: Database): Promise<StoredState> {
   };
 }
 
+const NOTHING: StoredState = { sessions: [], participants: [], resumePoints: [] };
+
 /** The core's state: read whole at a start, so each thing is one document. */
 export class CoreTables implements CoreStore {
-  readonly #state: StoredState;
+  #found: StoredState;
   readonly #queue: WriteQueue;
 
-  constructor(state: StoredState, queue: WriteQueue) {
-    this.#state = state;
+  constructor(found: StoredState, queue: WriteQueue) {
+    this.#found = found;
     this.#queue = queue;
   }
 
   load(): StoredState {
-    return this.#state;
+    const found = this.#found;
+    // From here on the core has it; two copies would be one too many.
+    this.#found = NOTHING;
+    return found;
   }
 
   saveSession(session: Session): void {

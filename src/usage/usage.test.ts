@@ -14,6 +14,8 @@ import {
 import { openStore, type Store } from '../store/index.js';
 import { createUsage, type Usage } from './index.js';
 
+const DAY_MS = 86_400_000;
+
 let dataDir: string;
 let gateway: { store: Store; core: Core; usage: Usage; clock: FakeClock };
 
@@ -31,7 +33,7 @@ afterEach(async () => {
 async function start(clock: FakeClock): Promise<typeof gateway> {
   const store = await openStore({ dataDir, log: silentLog });
   const core = createCore({ tokenSecret: TOKEN_SECRET, store: store.core, clock, log: silentLog });
-  const usage = createUsage({ core, store: store.usage, clock, log: silentLog });
+  const usage = createUsage({ core, store: store.usage, clock, log: silentLog, retentionMs: 2 * DAY_MS });
   return { store, core, usage, clock };
 }
 
@@ -141,9 +143,9 @@ describe('a usage record', () => {
 
   it('is kept for the time of retention after its end', async () => {
     connection(participant(), 1);
-    gateway.clock.advance(399 * 86_400_000);
+    gateway.clock.advance(DAY_MS);
     expect((await gateway.usage.query(ACCOUNT, {})).items).toHaveLength(1);
-    gateway.clock.advance(2 * 86_400_000);
+    gateway.clock.advance(2 * DAY_MS);
     expect((await gateway.usage.query(ACCOUNT, {})).items).toHaveLength(0);
   });
 });

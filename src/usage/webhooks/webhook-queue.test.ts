@@ -130,6 +130,13 @@ describe('webhooks of many participants', () => {
   });
 });
 
+it('a participant does not fill the queue alone', () => {
+  const { add, queue } = queueForTests({ size: 4, sizePerParticipant: 2 });
+  for (const id of ['1', '2', '3']) add(id, 'ann');
+  add('4', 'bob');
+  expect(queue.counts()).toMatchObject({ waiting: 3, dropped: 1 });
+});
+
 describe('stopping', () => {
   it('leaves what is not delivered to the next start, in order', async () => {
     const first = queueForTests();

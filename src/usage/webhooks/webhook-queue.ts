@@ -7,6 +7,8 @@ import type { Webhook } from './webhook.js';
 export interface QueueLimits {
   /** Webhooks not delivered yet; beyond it new ones are dropped and counted. */
   readonly size: number;
+  /** The same for those of one participant, so that none fills the queue alone. */
+  readonly sizePerParticipant: number;
   /** Attempts under way at a time, in all and to one server. */
   readonly concurrency: number;
   readonly concurrencyPerServer: number;
@@ -19,6 +21,7 @@ export interface QueueLimits {
 
 export const DEFAULT_QUEUE_LIMITS: QueueLimits = {
   size: 10_000,
+  sizePerParticipant: 500,
   concurrency: 128,
   concurrencyPerServer: 16,
   firstRetryMs: 1_000,
@@ -87,7 +90,8 @@ export class WebhookQueue {
 
   /** Takes a webhook to deliver and keeps it in the store until that has happened. */
   add(webhook: Webhook): void {
-    if (this.#counts.waiting >= this.#limits.size) {
+    const waiting = this.#lines.get(webhook.body.participantId)?.webhooks.length ?? 0;
+    if (this.#counts.waiting >= this.#limits.size || waiting >= this.#limits.sizePerParticipant) {
       this.#counts.dropped += 1;
       this.#log.warn({ ...about(webhook), dropped: this.#counts.dropped }, 'webhook dropped: too many wait');
       return;
