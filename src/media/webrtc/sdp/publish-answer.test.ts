@@ -111,6 +111,17 @@ describe('the answer to a publish offer', () => {
     expect(accepted.map(({ section }) => section.mid)).toEqual(['1', '3']);
   });
 
+  it('takes a bounded number of tracks', () => {
+    const media = Array.from({ length: 40 }, (_, i) => ({
+      kind: 'audio' as const,
+      mid: `m${i}`,
+      msid: `stream-${i}`,
+    }));
+    const { accepted, sections } = answer({ media });
+    expect(accepted).toHaveLength(32);
+    expect(sections.filter((section) => section.startsWith('m=audio 0 '))).toHaveLength(8);
+  });
+
   it('refuses the data section when the transport has none', () => {
     const { sections, bundle } = answer(CAMERA, ['audio', 'video'], false);
     expect(sections[0]).toMatch(/^m=application 0 /);

@@ -25,6 +25,9 @@ export interface AcceptedMedia {
   readonly telephoneEvent?: Format;
 }
 
+/** Tracks that one device may publish at a time; each has buffers behind it. */
+const MAX_TRACKS = 32;
+
 const NACK = 'nack';
 const TRANSPORT_CC = 'transport-cc';
 /** What we send to publishers, in the order in which we list it. */
@@ -44,7 +47,7 @@ export function acceptOffer(offer: Description, allowedKinds: readonly MediaKind
     if (!isMedia(section) || section.rejected || !allowedKinds.includes(section.kind)) return [];
     const slot = `${section.kind} ${streamKey(section)}`;
     const accepted = acceptSection(section);
-    if (!accepted || (accepted.receiving && taken.has(slot))) return [];
+    if (!accepted || (accepted.receiving && (taken.has(slot) || taken.size >= MAX_TRACKS))) return [];
     if (accepted.receiving) taken.add(slot);
     return [accepted];
   });

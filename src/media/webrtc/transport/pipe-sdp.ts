@@ -48,8 +48,7 @@ export function readPipeSdp(sdp: string, publicIp?: string): TransportDescriptio
     icePwd: attribute(sdp, 'ice-pwd'),
     fingerprint: attribute(sdp, 'fingerprint'),
     setup: attribute(sdp, 'setup') as DtlsSetup,
-    candidates:
-      publicIp === undefined ? candidates : candidates.map((candidate) => announced(candidate, publicIp)),
+    candidates: publicIp === undefined ? candidates : announced(candidates, publicIp),
   };
 }
 
@@ -59,9 +58,14 @@ function attribute(sdp: string, name: string): string {
   return value;
 }
 
-/** The candidate with its address (fifth field, RFC 8839 section 5.1) replaced. */
-function announced(candidate: string, address: string): string {
-  const fields = candidate.split(' ');
-  fields[4] = address;
-  return fields.join(' ');
+/** The candidates with their addresses (fifth field, RFC 8839 section 5.1) replaced, one for each port. */
+function announced(candidates: readonly string[], address: string): string[] {
+  const byPort = new Map<string, string>();
+  for (const candidate of candidates) {
+    const fields = candidate.split(' ');
+    fields[4] = address;
+    const port = fields[5] ?? '';
+    if (!byPort.has(port)) byPort.set(port, fields.join(' '));
+  }
+  return [...byPort.values()];
 }

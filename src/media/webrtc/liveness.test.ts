@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Liveness } from './liveness.js';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function setUp(expected = true) {
+  const onSilent = vi.fn();
+  const state = { expected };
+  const liveness = new Liveness({ expected: () => state.expected, onSilent });
+  return { liveness, onSilent, state };
+}
+
+it('does not wait for a browser that was never heard', () => {
+  const { liveness, onSilent } = setUp();
+  vi.advanceTimersByTime(60_000);
+  expect(onSilent).not.toHaveBeenCalled();
+  expect(liveness.silentMs).toBeUndefined();
+  liveness.stop();
+});
+
+it('tells a silence once, and the next one after a word', () => {
+  const { liveness, onSilent } = setUp();
+  liveness.heard();
+  vi.advanceTimersByTime(9_000);
+  liveness.heard();
+  vi.advanceTimersByTime(9_000);
+  expect(onSilent).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(60_000);
+  expect(onSilent).toHaveBeenCalledTimes(1);
+  expect(liveness.silentMs).toBe(69_000);
+  liveness.heard();
+  vi.advanceTimersByTime(11_000);
+  expect(onSilent).toHaveBeenCalledTimes(2);
+  liveness.stop();
+});
+
+it('bears the silence of a browser that has nothing to say, until there is another sign', () => {
+  const { liveness, onSilent } = setUp(false);
+  liveness.heard();
+  liveness.suspect();
+  vi.advanceTimersByTime(30_000);
+  expect(onSilent).not.toHaveBeenCalled();
+  liveness.suspect();
+  expect(onSilent).toHaveBeenCalledTimes(1);
+  liveness.stop();
+});

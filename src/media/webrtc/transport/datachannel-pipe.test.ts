@@ -1,0 +1,96 @@
+import { EventEmitter, once } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { rtpPacket } from '../testing/packets.js';
+import { silentLog } from '../testing/silent-log.js';
+import { DataChannelPipes } from './datachannel-pipe.js';
+import { freeUdpPort } from './free-port.js';
+import type { Pipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
+
+/** Handlers whose calls a test can wait for. */
+class Ear extends EventEmitter<{ packet: [Buffer]; connected: []; failed: [] }> implements PipeHandlers {
+  readonly heard: Buffer[] = [];
+
+  onPacket(packet: Buffer): void {
+    this.heard.push(packet);
+    this.emit('packet', packet);
+  }
+
+  onHeartbeat(): void {
+    // Between two ends of ours nobody answers heartbeats.
+  }
+
+  onState(state: PipeState): void {
+    if (state === 'connected' || state === 'failed') this.emit(state);
+  }
+}
+
+let ours: DataChannelPipes;
+let theirs: DataChannelPipes;
+
+beforeEach(async () => {
+  const open = async (): Promise<DataChannelPipes> =>
+    new DataChannelPipes({ host: '127.0.0.1', port: await freeUdpPort('127.0.0.1', 0), log: silentLog });
+  [ours, theirs] = [await open(), await open()];
+});
+afterEach(async () => {
+  await Promise.all([ours.stop(), theirs.stop()]);
+});
+
+/** Both ends of a path; ours knows no candidate of theirs, as with browsers. */
+async function connect(ear: Ear, otherEar: Ear, tamper = (local: TransportDescription) => local) {
+  const offered = await ours.offer(ear);
+  const other: Pipe = await theirs.answer(offered.local, false, otherEar);
+  offered.accept(tamper({ ...other.local, candidates: [] }));
+  return { offered, other };
+}
+
+describe('a pipe over node-datachannel', () => {
+  it('carries packets of any SSRC both ways, RTCP included', async () => {
+    const [ear, otherEar] = [new Ear(), new Ear()];
+    const up = Promise.all([once(ear, 'connected'), once(otherEar, 'connected')]);
+    const { offered, other } = await connect(ear, otherEar);
+    expect(offered.send(rtpPacket())).toBe(false);
+    await up;
+    const packets = [1, 0xdeadbeef, 77].map((ssrc) => rtpPacket({ ssrc, payloadType: 96 }));
+    for (const packet of packets) {
+      const arrived = once(otherEar, 'packet');
+      expect(offered.send(packet)).toBe(true);
+      expect((await arrived)[0]).toEqual(packet);
+    }
+    const report = Buffer.from('80c9000100000001', 'hex');
+    const arrived = once(ear, 'packet');
+    other.send(report);
+    expect((await arrived)[0]).toEqual(report);
+  });
+
+  it('has all its paths on one port', async () => {
+    const pipes = await Promise.all([ours.offer(new Ear()), ours.offer(new Ear())]);
+    const ports = pipes.map(({ local }) => local.candidates[0]!.split(' ')[5]);
+    expect(new Set(ports).size).toBe(1);
+    expect(pipes[0].local.iceUfrag).not.toBe(pipes[1].local.iceUfrag);
+  });
+
+  it('fails when the other end has another certificate than it said', async () => {
+    const ear = new Ear();
+    const failed = once(ear, 'failed');
+    const fingerprint = `sha-256 ${Array.from({ length: 32 }, () => 'AA').join(':')}`;
+    await connect(ear, new Ear(), (local) => ({ ...local, fingerprint }));
+    await failed;
+  });
+
+  it('sends nothing once closed', async () => {
+    const [ear, otherEar] = [new Ear(), new Ear()];
+    const up = Promise.all([once(ear, 'connected'), once(otherEar, 'connected')]);
+    const { offered } = await connect(ear, otherEar);
+    await up;
+    offered.close();
+    expect([offered.state, offered.send(rtpPacket())]).toEqual(['closed', false]);
+  });
+
+  it('refuses parameters that the library cannot use', async () => {
+    const { local } = await theirs.offer(new Ear());
+    await expect(ours.answer({ ...local, iceUfrag: '' }, false, new Ear())).rejects.toMatchObject({
+      code: 'BAD_SDP',
+    });
+  });
+});
