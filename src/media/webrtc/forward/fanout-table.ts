@@ -3,13 +3,16 @@ import type { PublishedTrack } from '../../track.js';
 import { forwardedCodec } from '../codecs.js';
 import { TrackFanout } from './fanout.js';
 
-const ADAPT_INTERVAL_MS = 1_000;
+const TICK_MS = 1_000;
+/** Sender reports of tracks whose publisher makes none. */
+const REPORT_TICKS = 5;
 
 /** The fan-outs of all tracks that browsers receive now. */
 export class FanoutTable {
   readonly #fanouts = new Map<PublishedTrack, { readonly fanout: TrackFanout; users: number }>();
   readonly #ssrcs = new Set<number>();
   #timer: NodeJS.Timeout | undefined;
+  #ticks = 0;
 
   /** The track's fan-out, to be given back by {@link release}; undefined when its codec is not forwarded. */
   acquire(track: PublishedTrack): TrackFanout | undefined {
@@ -23,7 +26,7 @@ export class FanoutTable {
     const fanout = new TrackFanout(track, codec, { ssrc: this.#newSsrc(), rtxSsrc: this.#newSsrc() });
     this.#fanouts.set(track, { fanout, users: 1 });
     track.attach(fanout);
-    if (track.kind === 'video') this.#timer ??= setInterval(() => this.#adapt(), ADAPT_INTERVAL_MS).unref();
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
     return fanout;
   }
 
@@ -42,9 +45,11 @@ export class FanoutTable {
     this.#timer = undefined;
   }
 
-  #adapt(): void {
+  #tick(): void {
+    this.#ticks += 1;
     for (const { fanout } of this.#fanouts.values()) {
-      if (fanout.track.kind === 'video') fanout.adaptBitrate(ADAPT_INTERVAL_MS);
+      if (fanout.track.kind === 'video') fanout.adaptBitrate(TICK_MS);
+      if (this.#ticks % REPORT_TICKS === 0) fanout.reportOwnClock();
     }
   }
 

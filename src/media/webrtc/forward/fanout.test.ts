@@ -121,6 +121,29 @@ describe('a track on its way to subscribers', () => {
     expect(report.includes('stream')).toBe(true);
   });
 
+  it('reports by our clock when the publisher tells none, such as a phone', () => {
+    vi.useFakeTimers();
+    vi.setSystemTime(new Date('2030-01-01T00:00:00.500Z'));
+    const { subscriber, push, track, table, fanout } = setUp({ name: 'PCMU', clockRate: 8000, channels: 1 });
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    push({ timestamp: 800 });
+    vi.advanceTimersByTime(5_000);
+    const report = sent[1]!;
+    // 2030-01-01 in seconds since 1900, and half a second.
+    expect([report[1], report.readUInt32BE(8), report.readUInt32BE(12)]).toEqual([
+      200, 4_102_444_805, 0x80000000,
+    ]);
+    expect(report.readUInt32BE(16)).toBe(800 + 5 * 8000);
+    track.setClock({ ntpSeconds: 1, ntpFraction: 2, rtpTimestamp: 3 });
+    sent.length = 0;
+    vi.advanceTimersByTime(20_000);
+    expect(sent).toEqual([]);
+    table.release(fanout);
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
+  });
+
   it('asks for a key frame when a subscriber starts', () => {
     const { subscriber, requestKeyFrame } = setUp(VP8, 'video');
     const { downlink } = subscriber();

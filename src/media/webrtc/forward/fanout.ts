@@ -4,6 +4,7 @@ import {
   rtpSequence,
   rtpSsrc,
   rtpTimestamp,
+  toNtp,
   RTP_FIXED_HEADER,
   writeRtpHeader,
 } from '../../rtp/index.js';
@@ -105,6 +106,18 @@ export class TrackFanout implements TrackSink {
   get clock(): ClockReading | undefined {
     const { clock } = this.track;
     return clock && this.#shifted(clock);
+  }
+
+  /** Every few seconds: senders of RTP report (RFC 3550 section 6.4), by our clock when the publisher tells none. */
+  reportOwnClock(): void {
+    if (this.track.clock || this.#lastSequence < 0) return;
+    const sinceLastMs = performance.now() - this.#lastArrivalMs;
+    const { seconds, fraction } = toNtp(Date.now());
+    const elapsed = Math.round((sinceLastMs * this.codec.clockRate) / 1000);
+    const rtpTimestamp = (this.#lastTimestamp + elapsed) >>> 0;
+    for (const downlink of this.#downlinks) {
+      downlink.report({ ntpSeconds: seconds, ntpFraction: fraction, rtpTimestamp });
+    }
   }
 
   /** A packet sent before, valid until the next one is forwarded. */
