@@ -34,6 +34,12 @@ export class Routes {
     return apps[turn % apps.length];
   }
 
+  /** The next application for a verb with exactly these tags: one of the same kind as another. */
+  pickLike(verb: string, tags: readonly string[]): App | undefined {
+    const apps = this.#wanting.get(verb.toLowerCase()) ?? [];
+    return apps.find((app) => [...app.tags].sort().join() === [...tags].sort().join());
+  }
+
   /** Methods that some application wants, in upper case; for Allow. */
   get methods(): string[] {
     return [...this.#wanting.keys()].filter((verb) => !verb.includes(':')).map((verb) => verb.toUpperCase());

@@ -12,6 +12,7 @@ import type { Flow } from '../transport/flow.js';
 import type { Answers } from './answers.js';
 import { endDialog, noteAllow, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
 import { network } from './meta.js';
+import type { Orphans } from './orphans.js';
 import type { PendingRequests } from './pending.js';
 import { NO_CALL, refusalOf } from './refusals.js';
 import type { Sessions } from './sessions.js';
@@ -25,12 +26,17 @@ export class UserAgentServer {
   readonly #pending: PendingRequests;
   readonly #answers: Answers;
   readonly #sessions: Sessions;
+  readonly #orphans: Orphans;
 
-  constructor(context: UserAgentContext, pending: PendingRequests, answers: Answers, sessions: Sessions) {
+  constructor(
+    context: UserAgentContext,
+    parts: { pending: PendingRequests; answers: Answers; sessions: Sessions; orphans: Orphans },
+  ) {
     this.#context = context;
-    this.#pending = pending;
-    this.#answers = answers;
-    this.#sessions = sessions;
+    this.#pending = parts.pending;
+    this.#answers = parts.answers;
+    this.#sessions = parts.sessions;
+    this.#orphans = parts.orphans;
   }
 
   /** A request that no transaction knew. */
@@ -80,6 +86,7 @@ export class UserAgentServer {
   appClosed(app: App): void {
     for (const pending of this.#pending.ofApp(app))
       this.#answers.refuse(pending, 503, 'the application is gone');
+    this.#orphans.appClosed(app);
   }
 
   #requestOutside(transaction: ServerTransaction): void {
@@ -184,6 +191,6 @@ export class UserAgentServer {
   #recordFor({ callId, toTag, fromTag }: Essentials): DialogRecord | undefined {
     const dialog = this.#context.dialogs.byKey(dialogKey(callId, toTag, fromTag));
     const record = dialog && this.#context.records.get(dialog.id);
-    return record?.app.connected === true ? record : undefined;
+    return record && this.#orphans.ownerOf(record) ? record : undefined;
   }
 }

@@ -9,6 +9,7 @@ import type { Flow } from '../transport/flow.js';
 import { Answers } from './answers.js';
 import { UserAgentClient } from './client.js';
 import { endDialog, type UserAgentContext } from './context.js';
+import { Orphans } from './orphans.js';
 import { PendingRequests } from './pending.js';
 import { UserAgentServer } from './server.js';
 import { Sessions } from './sessions.js';
@@ -19,6 +20,7 @@ export class UserAgent implements TransactionUser {
   readonly answers: Answers;
   readonly client: UserAgentClient;
   readonly #context: UserAgentContext;
+  readonly #orphans: Orphans;
 
   constructor(context: UserAgentContext) {
     this.#context = context;
@@ -27,7 +29,9 @@ export class UserAgent implements TransactionUser {
     const sessions = new Sessions(context, hangUp);
     this.client = new UserAgentClient(context, sessions);
     this.answers = new Answers(context, pending, sessions, hangUp);
-    this.server = new UserAgentServer(context, pending, this.answers, sessions);
+    this.#orphans = new Orphans(context, hangUp);
+    const parts = { pending, answers: this.answers, sessions, orphans: this.#orphans };
+    this.server = new UserAgentServer(context, parts);
   }
 
   request(transaction: ServerTransaction): void {
@@ -70,6 +74,7 @@ export class UserAgent implements TransactionUser {
 
   /** Forgets every dialog. */
   stop(): void {
+    this.#orphans.stop();
     for (const { dialog } of [...this.#context.records.values()]) endDialog(this.#context, dialog);
   }
 }
