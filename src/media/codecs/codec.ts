@@ -43,6 +43,7 @@ export interface AudioCodec {
   createEncoder(rate: SampleRate): AudioEncoder;
 }
 
+/** The codec as tracks name it, with what the publisher said in `a=fmtp`. */
 export function toTrackCodec(codec: AudioCodec, fmtp?: string): TrackCodec {
   const { name, clockRate, channels } = codec;
   return { name, clockRate, channels, ...(fmtp === undefined ? {} : { fmtp }) };

@@ -78,5 +78,7 @@ function g711(
   };
 }
 
+/** G.711 µ-law. */
 export const PCMU = g711('PCMU', 0, expandMuLaw, compressMuLaw);
+/** G.711 A-law. */
 export const PCMA = g711('PCMA', 8, expandALaw, compressALaw);

@@ -8,7 +8,9 @@ interface BandShape {
   readonly shift: number;
 }
 
+/** 0 to 4 kHz, 6 bits. */
 export const LOWER_BAND: BandShape = { firstScale: 32, maxLogScale: 18432, shift: 8 };
+/** 4 to 8 kHz, 2 bits. */
 export const HIGHER_BAND: BandShape = { firstScale: 8, maxLogScale: 22528, shift: 10 };
 
 const saturate = (value: number): number => (value > 32767 ? 32767 : value < -32768 ? -32768 : value);

@@ -131,6 +131,7 @@ class G722Encoder implements AudioEncoder {
   }
 }
 
+/** G.722 at 64 kbit/s, the only rate that RTP carries it at. */
 export const G722: AudioCodec = {
   name: 'G722',
   payloadType: 9,

@@ -84,6 +84,7 @@ class OpusEncoder implements AudioEncoder {
   }
 }
 
+/** Opus, mixed in mono whatever the number of channels in SDP. */
 export const OPUS: AudioCodec = {
   name: 'opus',
   clockRate: 48000,

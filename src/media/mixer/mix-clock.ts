@@ -9,6 +9,7 @@ export interface FrameListener {
   onFrame(frame: number): void;
 }
 
+/** What a mix clock needs from outside. */
 export interface MixClockOptions {
   /** Monotonic time in ms. */
   readonly now?: () => number;

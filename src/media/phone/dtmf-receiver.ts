@@ -6,6 +6,7 @@ const END = 0x80;
 /** A key press whose end never came is over after so much silence (RFC 4733 section 2.6.2 leaves the choice). */
 const LOST_END_MS = 120;
 
+/** Told of each key press when it has ended: digit `0-9*#A-D`, duration in ms. */
 export type DigitListener = (digit: string, durationMs: number) => void;
 
 /**

@@ -11,6 +11,7 @@ const DEFAULT_DURATION_MS = 100;
 /** Digits waiting; more are refused, so that a flood of them ends. */
 const MAX_QUEUE = 128;
 
+/** Bytes of an event’s payload (RFC 4733 section 2.3). */
 export const DTMF_PAYLOAD_LENGTH = 4;
 
 interface Press {

@@ -11,6 +11,7 @@ export interface PhoneFactory {
   stop(): Promise<void>;
 }
 
+/** Makes the phone part of a media plane; binds nothing until a phone is described. */
 export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
   const ports = new PortRange(options.rtpPorts);
   const pool = new DecoderPool();

@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { MediaPlaneOptions } from '../types.js';
 
+/** Address family. */
 export type IpVersion = 4 | 6;
 
 /** Where phone media is received. */
@@ -20,6 +21,7 @@ const COUNTERPARTS: ReadonlyMap<string, string> = new Map([
   ['::', '0.0.0.0'],
 ]);
 
+/** Family of an address; what is no IPv6 address counts as IPv4. */
 export const ipVersionOf = (address: string): IpVersion => (isIPv6(address) ? 6 : 4);
 
 /**

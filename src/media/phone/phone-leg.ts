@@ -25,6 +25,7 @@ import type { RemoteSection } from './sdp/remote-description.js';
 /** Frames between looks at things that need no hurry: one second. */
 const SLOW_FRAMES = 50;
 
+/** What a phone shares with the others, and who is told that it is gone. */
 export interface PhoneLegParts {
   readonly context: DeviceContext;
   readonly ports: PortRange;

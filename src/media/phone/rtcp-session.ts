@@ -4,6 +4,7 @@ import type { ReceptionStatistics, SenderInfo } from '../rtp/index.js';
 /** RFC 3550 section 6.2 recommends 5 s at least; two peers need no randomisation against floods. */
 const INTERVAL_MS = 5000;
 
+/** Counters of the stream that we send, and of the one that we receive. */
 export interface RtcpSource {
   readonly ssrc: number;
   readonly packets: number;

@@ -8,6 +8,7 @@ export interface PeerAddress {
   readonly port: number;
 }
 
+/** Takes what comes from the phone. */
 export interface RtpSocketEvents {
   /**
    * A datagram that is not RTCP.

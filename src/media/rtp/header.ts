@@ -3,6 +3,7 @@
  * once by {@link rtpPayloadOffset}; nothing here allocates.
  */
 
+/** The only version in use. */
 export const RTP_VERSION = 2;
 /** Length in bytes of a header without CSRCs and extensions. */
 export const RTP_FIXED_HEADER = 12;
@@ -47,20 +48,28 @@ export function rtpPayloadEnd(packet: Uint8Array, payloadOffset: number): number
   return padding === 0 || end < payloadOffset ? -1 : end;
 }
 
+/** Marker bit: start of a talk spurt, or end of a video frame. */
 export const rtpMarker = (packet: Uint8Array): boolean => (packet[1]! & MARKER) !== 0;
+/** Payload type, 0 to 127. */
 export const rtpPayloadType = (packet: Uint8Array): number => packet[1]! & 0x7f;
+/** Sequence number, 16 bits. */
 export const rtpSequence = (packet: Uint8Array): number => (packet[2]! << 8) | packet[3]!;
+/** Timestamp in units of the codec’s clock, 32 bits. */
 export const rtpTimestamp = (packet: Uint8Array): number => readUint32(packet, 4);
+/** Synchronisation source, 32 bits. */
 export const rtpSsrc = (packet: Uint8Array): number => readUint32(packet, 8);
 
+/** Sets or clears the marker bit. */
 export function setRtpMarker(packet: Uint8Array, marker: boolean): void {
   packet[1] = (packet[1]! & 0x7f) | (marker ? MARKER : 0);
 }
 
+/** @param payloadType its low seven bits are written */
 export function setRtpPayloadType(packet: Uint8Array, payloadType: number): void {
   packet[1] = (packet[1]! & MARKER) | (payloadType & 0x7f);
 }
 
+/** Takes any integer and writes its low 16 bits. */
 export function setRtpSequence(packet: Uint8Array, sequence: number): void {
   packet[2] = sequence >>> 8;
   packet[3] = sequence;
@@ -71,6 +80,7 @@ export function setRtpTimestamp(packet: Uint8Array, timestamp: number): void {
   writeUint32(packet, 4, timestamp);
 }
 
+/** Takes any integer and writes its low 32 bits. */
 export function setRtpSsrc(packet: Uint8Array, ssrc: number): void {
   writeUint32(packet, 8, ssrc);
 }
@@ -91,6 +101,7 @@ export function writeRtpHeader(
   setRtpSsrc(packet, ssrc);
 }
 
+/** Big-endian and unsigned; the caller has checked that four bytes are there. */
 export function readUint32(bytes: Uint8Array, offset: number): number {
   return (
     ((bytes[offset]! << 24) | (bytes[offset + 1]! << 16) | (bytes[offset + 2]! << 8) | bytes[offset + 3]!) >>>
@@ -98,6 +109,7 @@ export function readUint32(bytes: Uint8Array, offset: number): number {
   );
 }
 
+/** Big-endian; takes any integer and writes its low 32 bits. */
 export function writeUint32(bytes: Uint8Array, offset: number, value: number): void {
   bytes[offset] = value >>> 24;
   bytes[offset + 1] = value >>> 16;

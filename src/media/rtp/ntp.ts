@@ -3,6 +3,7 @@
 /** Seconds from 1900, where NTP counts from, to 1970. */
 const NTP_EPOCH = 2_208_988_800;
 
+/** A moment as NTP counts it. */
 export interface NtpTime {
   readonly seconds: number;
   /** In 2^-32 s. */

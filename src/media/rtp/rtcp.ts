@@ -1,6 +1,7 @@
 /** RTCP packets (RFC 3550 section 6): walking a compound packet, reading and writing reports, SDES and BYE. */
 import { readUint32, RTP_VERSION, writeUint32 } from './header.js';
 
+/** RTCP packet types (RFC 3550 section 12.1, RFC 4585 section 6.1). */
 export const RTCP_SENDER_REPORT = 200;
 export const RTCP_RECEIVER_REPORT = 201;
 export const RTCP_SOURCE_DESCRIPTION = 202;
@@ -118,6 +119,7 @@ export function readByeSources(packet: Uint8Array, cursor: RtcpCursor): number[]
   return sources;
 }
 
+/** What `writeRtcpReport` puts into one compound packet. */
 export interface RtcpReport {
   readonly ssrc: number;
   /** Present: an SR is written; absent: an RR. */

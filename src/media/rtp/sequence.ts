@@ -10,6 +10,7 @@ export function timestampDelta(a: number, b: number): number {
   return (a - b) | 0;
 }
 
+/** The sequence number that follows, over the wrap. */
 export const nextSequence = (sequence: number): number => (sequence + 1) & 0xffff;
 
 /** Turns 16-bit sequence numbers into ones that count on over the wrap, by nearness to the last one. */

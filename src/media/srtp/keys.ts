@@ -23,6 +23,7 @@ const MAX_MKI_LENGTH = 128;
 const RTP_LABELS = { cipher: 0, auth: 1, salt: 2 } as const;
 const RTCP_LABELS = { cipher: 3, auth: 4, salt: 5 } as const;
 
+/** A random key of our own, without MKI. */
 export function createMasterKey(suite: SrtpSuite): MasterKey {
   return { key: randomBytes(suite.keyLength), salt: randomBytes(suite.saltLength), mkiLength: 0 };
 }
@@ -46,14 +47,17 @@ export function readInlineKey(suite: SrtpSuite, keyParams: string): MasterKey | 
   return { key: bytes.subarray(0, suite.keyLength), salt: bytes.subarray(suite.keyLength), mkiLength };
 }
 
+/** Whether two keys open the same packets. */
 export function sameMasterKey(a: MasterKey, b: MasterKey): boolean {
   return a.key.equals(b.key) && a.salt.equals(b.salt) && a.mkiLength === b.mkiLength;
 }
 
+/** Session keys of RTP. */
 export function deriveRtpKeys(suite: SrtpSuite, master: MasterKey): SessionKeys {
   return deriveKeys(suite, master, RTP_LABELS);
 }
 
+/** Session keys of RTCP. */
 export function deriveRtcpKeys(suite: SrtpSuite, master: MasterKey): SessionKeys {
   return deriveKeys(suite, master, RTCP_LABELS);
 }

@@ -59,6 +59,7 @@ export function chooseAudio(description: RemoteDescription): AudioChoice {
   throw new MediaError('NO_COMMON_CODEC', whyNothingFits(audio.map(({ section }) => section)));
 }
 
+/** Whether an m-line is of an SRTP profile. */
 export const isSecure = (section: RemoteSection): boolean => SECURE_PROFILES.includes(section.protocol);
 
 function isSpoken(section: RemoteSection): boolean {

@@ -1,7 +1,9 @@
 /** Media directions (RFC 8866 section 6.7), always said from one side's own view. */
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
+/** Whether a side with this direction sends. */
 export const sends = (direction: Direction): boolean => direction === 'sendrecv' || direction === 'sendonly';
+/** Whether a side with this direction receives. */
 export const receives = (direction: Direction): boolean =>
   direction === 'sendrecv' || direction === 'recvonly';
 

@@ -50,6 +50,7 @@ export interface RemoteCrypto {
   readonly sessionParams?: string;
 }
 
+/** A phone’s offer or answer: its m-lines in order. */
 export interface RemoteDescription {
   readonly sections: readonly RemoteSection[];
 }
