@@ -75,6 +75,22 @@ describe('a phone call', () => {
     await hears(bob, 700, performance.now() + 200);
   });
 
+  it('refuses an answer that takes another crypto line than was offered, and goes on as before', async () => {
+    const alice = await open();
+    alice.encrypt('AES_CM_128_HMAC_SHA1_80');
+    await call('alice', alice);
+    const { sdp } = await plane.updatePhone('alice');
+    expect(sdp).toContain('RTP/SAVP');
+    expect(sdp).toContain('a=crypto:1 ');
+    await expect(
+      plane.answerPhone('alice', alice.offer().replace('a=crypto:1 ', 'a=crypto:2 ')),
+    ).rejects.toMatchObject({ code: 'BAD_SDP' });
+    const since = performance.now();
+    await alice.until(() => alice.received.filter(({ at }) => at > since).length > 5);
+    expect(alice.unauthentic).toBe(0);
+    expect((await plane.answerPhone('alice', alice.offer())).held).toBe(false);
+  });
+
   it('refuses what is not encrypted with the right key', async () => {
     const alice = await open();
     alice.encrypt('AES_CM_128_HMAC_SHA1_80');
