@@ -1,8 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LocalMediaPlane } from '../plane.js';
 import { toneLevel } from './testing/spectrum.js';
 import { TestPhone } from './testing/test-phone.js';
 import { openPhonePlane } from './testing/test-plane.js';
+
+// Calls take real time, and a busy machine takes more of it.
+vi.setConfig({ testTimeout: 20_000, hookTimeout: 20_000 });
 
 describe('two phones over UDP', () => {
   let plane: LocalMediaPlane;
@@ -50,9 +53,10 @@ describe('two phones over UDP', () => {
     expect(toneLevel(pcm, 8000, 700)).toBeGreaterThan(50 * toneLevel(pcm, 8000, 1100));
 
     await plane.setDelivery('bob', []);
-    const removed = performance.now() + 100;
-    await bob.until(() => bob.heardSince(removed).length >= 1600);
-    expect(toneLevel(bob.heardSince(removed), 8000, 700)).toBeLessThan(0.001);
+    // Nothing is lost on loopback: what was sent so far, and 100 ms more.
+    const last = (await plane.statistics('bob')).packetsSent + 5;
+    await bob.until(() => bob.received.length >= last + 10);
+    expect(toneLevel(bob.heardFrom(last), 8000, 700)).toBeLessThan(0.001);
   });
 
   it('never lets a phone hear itself', async () => {

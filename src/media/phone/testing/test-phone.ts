@@ -166,7 +166,7 @@ export class TestPhone {
   }
 
   /** Waits until a condition on what was received holds. */
-  async until(condition: () => boolean, limitMs = 3000): Promise<void> {
+  async until(condition: () => boolean, limitMs = 10_000): Promise<void> {
     const end = performance.now() + limitMs;
     while (!condition()) {
       if (performance.now() > end) throw new Error('what was waited for did not come');
@@ -176,12 +176,21 @@ export class TestPhone {
 
   /** Decodes audio packets that came since a time. */
   heardSince(at: number): Int16Array {
+    return this.#decode(this.received.filter((packet) => packet.at >= at));
+  }
+
+  /** Decodes audio packets but the first ones. */
+  heardFrom(index: number): Int16Array {
+    return this.#decode(this.received.slice(index));
+  }
+
+  #decode(packets: readonly ReceivedPacket[]): Int16Array {
     const rate = this.codec.mixRate();
     const decoder = this.codec.createDecoder(rate);
     const pcm: number[] = [];
     const out = new Int16Array(rate / 5);
-    for (const packet of this.received) {
-      if (packet.at < at || packet.payloadType !== this.payloadType) continue;
+    for (const packet of packets) {
+      if (packet.payloadType !== this.payloadType) continue;
       const samples = decoder.decode(packet.payload, 0, packet.payload.length, out, 0);
       pcm.push(...out.subarray(0, samples));
     }
