@@ -56,15 +56,29 @@ export class Scenario {
     return this.#inDialog('ACK', this.#inviteCSeq, options, '');
   }
 
-  /** CANCEL of the INVITE just sent (RFC 3261 section 9.1: the same branch). */
+  /** CANCEL of the INVITE just sent, after a provisional response, whose Via has the INVITE's branch. */
   cancel(): this {
+    this.#method = 'CANCEL';
     return this.#send([
       'CANCEL sip:[remote_ip]:[remote_port] SIP/2.0',
-      VIA,
+      '[last_Via:]',
       '[last_From:]',
       'To: <sip:[remote_ip]:[remote_port]>',
       'Call-ID: [call_id]',
       `CSeq: ${this.#inviteCSeq} CANCEL`,
+      'Max-Forwards: 70',
+    ]);
+  }
+
+  /** ACK of a refusal of the INVITE just received (RFC 3261 section 17.1.1.3: the INVITE's branch). */
+  ackRefusal(): this {
+    return this.#send([
+      'ACK sip:[remote_ip]:[remote_port] SIP/2.0',
+      '[last_Via:]',
+      '[last_From:]',
+      '[last_To:]',
+      'Call-ID: [call_id]',
+      `CSeq: ${this.#inviteCSeq} ACK`,
       'Max-Forwards: 70',
     ]);
   }
@@ -90,7 +104,7 @@ export class Scenario {
     );
   }
 
-  /** Any final response at all: for calls that a test expects to be refused, whatever the status. */
+  /** Any of these refusals, and its ACK. */
   expectAny(statuses: readonly number[]): this {
     const [last, ...others] = [...statuses].reverse();
     return this.#add(
@@ -98,7 +112,7 @@ export class Scenario {
       ...others.map((code) => `<recv response="${code}" optional="true" next="refused"/>`),
       `<recv response="${last!}" next="refused"/>`,
       '<label id="refused"/>',
-    );
+    ).ackRefusal();
   }
 
   /** PRACK of the reliable provisional response just received (RFC 3262). */

@@ -149,6 +149,20 @@ describe('the life of a phone call, with short limits and transfers accepted', (
     });
   });
 
+  it('cancelled before the answer leaves nothing behind (livekit/sip #106)', async () => {
+    // An answer that waits for a PRACK gives the CANCEL its time.
+    const then: CallOptions['then'] = (scenario) =>
+      scenario.expect(183).cancel().expect(200).expect(487, 'INVITE').ackRefusal();
+    await withCall({ then, invite: { headers: ['Require: 100rel'] } }, async (call, { id, token }) => {
+      expect((await call.final()).status).toBe(487);
+      await call.ended();
+      await expect(rest.request('GET', `/participants/${id}/device`)).rejects.toThrow('404');
+      const again = await placeCall({ sipPort: gateway.sipPort, token });
+      await again.hangUp();
+      await again.end();
+    });
+  });
+
   it('is transferred away by REFER, with the NOTIFYs that it is owed (livekit/sip #91, #234, #626)', async () => {
     const listener = await rest.member(session);
     const listening = await placeCall({ sipPort: gateway.sipPort, token: listener.token, tone: 700 });
