@@ -39,6 +39,7 @@ export interface OpenClient {
 export class TestBrowser {
   readonly #browser: Browser;
   readonly #pages: PageServer;
+  #frozen = false;
 
   constructor(browser: Browser, pages: PageServer) {
     this.#browser = browser;
@@ -73,10 +74,12 @@ export class TestBrowser {
 
   /** Stops all of the browser's processes dead; a network that is gone looks the same to the gateway. */
   freeze(): void {
+    this.#frozen = true;
     this.#signal('SIGSTOP');
   }
 
   thaw(): void {
+    this.#frozen = false;
     this.#signal('SIGCONT');
   }
 
@@ -93,6 +96,8 @@ export class TestBrowser {
   }
 
   async close(): Promise<void> {
+    // One that is frozen would not answer.
+    if (this.#frozen) this.kill();
     await Promise.allSettled([this.#browser.close(), this.#pages.close()]);
     this.#browser.process()?.kill('SIGKILL');
   }

@@ -45,6 +45,22 @@ export class WebhookReceiver {
       .join('');
   }
 
+  /** Names of a participant's events in the order in which they came, digits aside. */
+  events(participantId: string): readonly string[] {
+    return this.received
+      .filter((webhook) => webhook.event !== 'onDtmf' && webhook.participantId === participantId)
+      .map(({ event }) => event);
+  }
+
+  /** Waits for an event of a participant. */
+  event(name: string, participantId: string, withinMs = 5000): Promise<true> {
+    return until(`webhook ${name}`, () => this.events(participantId).includes(name), {
+      withinMs,
+      everyMs: 20,
+      seen: () => Promise.resolve(this.received),
+    });
+  }
+
   /** Waits until a participant's digits are at least as many as expected. @returns all that came */
   async digitsOf(participantId: string, count: number, withinMs = 5000): Promise<string> {
     await until(`${count} digits`, () => this.digits(participantId).length >= count, {

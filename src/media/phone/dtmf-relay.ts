@@ -1,6 +1,6 @@
 import type { PublishedTrack, TrackSink } from '../track.js';
-import { DtmfReceiver } from './dtmf-receiver.js';
-import type { DigitListener } from './dtmf-receiver.js';
+import { DtmfReceiver } from '../rtp/dtmf-receiver.js';
+import type { DigitListener } from '../rtp/dtmf-receiver.js';
 
 /** Reads the digits pressed in one track. */
 class TrackDigits implements TrackSink {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { rtpPacket } from '../rtp/testing/packets.js';
-import { DtmfReceiver } from './dtmf-receiver.js';
+import { DtmfReceiver } from '../rtp/dtmf-receiver.js';
 import { DtmfSender } from './dtmf-sender.js';
 
 interface Sent {

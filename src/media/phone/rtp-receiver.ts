@@ -13,8 +13,8 @@ import {
   setRtpTimestamp,
 } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
-import { DtmfReceiver } from './dtmf-receiver.js';
-import type { DigitListener } from './dtmf-receiver.js';
+import { DtmfReceiver } from '../rtp/dtmf-receiver.js';
+import type { DigitListener } from '../rtp/dtmf-receiver.js';
 import type { AudioSession } from './sdp/audio-session.js';
 
 /** A new SSRC is followed after so many packets with none of the old one between them. */

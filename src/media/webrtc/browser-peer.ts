@@ -28,7 +28,12 @@ export class BrowserPeer implements BrowserDevice {
       expected: () => this.#publishing.open,
       onSilent: () => context.emit('mediaLost', { deviceId, cause: 'transport' }),
     });
-    this.#publishing = new PublishConnection({ pipes, cname: deviceId, onHeard });
+    this.#publishing = new PublishConnection({
+      pipes,
+      cname: deviceId,
+      onHeard,
+      onDigit: (digit, durationMs) => context.emit('dtmf', { deviceId, digit, durationMs }),
+    });
     this.#subscribing = new SubscribeConnection({
       pipes,
       fanouts,

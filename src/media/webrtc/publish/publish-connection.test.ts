@@ -14,7 +14,12 @@ const CAMERA: OfferedMediaLine = { kind: 'video', mid: '2', msid: 'camera', ssrc
 
 function setUp() {
   const pipes = new FakePipes();
-  const connection = new PublishConnection({ pipes, cname: 'gateway', onHeard: () => undefined });
+  const connection = new PublishConnection({
+    pipes,
+    cname: 'gateway',
+    onHeard: () => undefined,
+    onDigit: () => undefined,
+  });
   const offer = (description: BrowserOffer): Promise<string> =>
     connection.negotiate({ sdpOffer: browserOffer(description), allowedKinds: ['audio', 'video'] });
   const receive = (packet: Buffer): void => pipes.last.handlers.onPacket(packet);

@@ -8,6 +8,7 @@ import {
   rtpPayloadOffset,
   writeRtcpReport,
 } from '../../rtp/index.js';
+import type { DigitListener } from '../../rtp/index.js';
 import type { LiveStream } from '../../device.js';
 import type { PublishOfferOptions } from '../../types.js';
 import { parseDescription } from '../sdp/description.js';
@@ -27,6 +28,8 @@ export interface PublishConnectionOptions {
   readonly cname: string;
   /** Something came from the browser. */
   readonly onHeard: () => void;
+  /** A DTMF digit came, once for each key press. */
+  readonly onDigit: DigitListener;
 }
 
 export interface ReceivedCounts {
@@ -40,7 +43,11 @@ export class PublishConnection {
   readonly #options: PublishConnectionOptions;
   readonly #localSsrc = randomInt(1, 2 ** 32);
   readonly #sessionId = String(randomInt(1, 2 ** 47));
-  readonly #set = new PublishedSet({ localSsrc: this.#localSsrc, send: (packet) => this.#send(packet) });
+  readonly #set = new PublishedSet({
+    localSsrc: this.#localSsrc,
+    send: (packet) => this.#send(packet),
+    onDigit: (digit, durationMs) => this.#options.onDigit(digit, durationMs),
+  });
   readonly #demultiplexer = new Demultiplexer();
   readonly #bitrate = new BitrateLimit(this.#localSsrc);
   readonly #cursor = new RtcpCursor();

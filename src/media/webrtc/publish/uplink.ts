@@ -1,4 +1,5 @@
 import {
+  DtmfReceiver,
   ReceptionStatistics,
   rtpPayloadEnd,
   rtpPayloadType,
@@ -7,7 +8,7 @@ import {
   rtpTimestamp,
   writePli,
 } from '../../rtp/index.js';
-import type { ReportBlock, SenderInfo } from '../../rtp/index.js';
+import type { DigitListener, ReportBlock, SenderInfo } from '../../rtp/index.js';
 import { PublishedTrack } from '../../track.js';
 import type { AcceptedMedia } from '../sdp/publish-answer.js';
 import { KeyFrameRequests } from './key-frame-requests.js';
@@ -20,6 +21,8 @@ export interface UplinkOptions {
   /** SSRC that our RTCP goes out under. */
   readonly localSsrc: number;
   readonly send: (packet: Buffer) => void;
+  /** A DTMF digit came in this m-line's audio. */
+  readonly onDigit: DigitListener;
 }
 
 /** One m-line on which a browser publishes: its packets become those of a published track. */
@@ -27,6 +30,7 @@ export class Uplink {
   readonly track: PublishedTrack;
   readonly #options: UplinkOptions;
   readonly #keyFrames: KeyFrameRequests;
+  readonly #digits: DtmfReceiver;
   #media: AcceptedMedia;
   #ssrc = -1;
   #bitrateLimit = Infinity;
@@ -37,6 +41,7 @@ export class Uplink {
     this.#options = options;
     this.#media = options.media;
     this.#keyFrames = new KeyFrameRequests(() => this.#requestKeyFrame());
+    this.#digits = new DtmfReceiver(options.onDigit);
     const { section, codec } = options.media;
     this.track = new PublishedTrack({
       kind: section.kind,
@@ -107,8 +112,9 @@ export class Uplink {
     });
   }
 
-  /** What to tell the publisher of its packets; undefined before the first. */
+  /** What to tell the publisher of its packets; undefined before the first. To be called now and then. */
   report(nowMs: number): ReportBlock | undefined {
+    this.#digits.poll(nowMs);
     return this.#reception?.report(nowMs);
   }
 
@@ -129,6 +135,8 @@ export class Uplink {
     const sequence = rtpSequence(packet);
     this.#follow(rtpSsrc(packet)).onPacket(sequence, rtpTimestamp(packet), nowMs);
     this.#repair?.onPacket(sequence, nowMs);
+    if (telephoneEvent)
+      this.#digits.onPacket(packet, payloadOffset, payloadEnd, this.track.codec.clockRate, nowMs);
     this.track.push(packet, payloadOffset, payloadEnd, telephoneEvent);
   }
 

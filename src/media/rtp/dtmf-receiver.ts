@@ -1,4 +1,5 @@
-import { rtpTimestamp, timestampDelta } from '../rtp/index.js';
+import { rtpTimestamp } from './header.js';
+import { timestampDelta } from './sequence.js';
 
 const DIGITS = '0123456789*#ABCD';
 const EVENT_LENGTH = 4;
