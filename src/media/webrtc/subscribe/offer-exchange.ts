@@ -4,8 +4,6 @@ const ANSWER_TIMEOUTS_MS = [5_000, 5_000, 10_000, 20_000, 30_000] as const;
 export interface OfferExchangeOptions {
   /** Makes and sends an offer of the state as it is now. */
   readonly send: () => void;
-  /** No answer came to the offer; another is sent after this. @param attempt counts from 1, back to it by an answer */
-  readonly onTimeout?: (attempt: number) => void;
 }
 
 /**
@@ -68,7 +66,6 @@ export class OfferExchange {
     this.#settle();
     this.#attempt += 1;
     this.#wanted = true;
-    this.#options.onTimeout?.(this.#attempt);
     this.#proceed();
   }
 
