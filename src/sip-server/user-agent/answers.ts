@@ -12,6 +12,7 @@ import type { ServerTransaction } from '../transaction/server-transaction.js';
 import { appHeaders, contentType, ownContact } from './compose.js';
 import {
   endDialog,
+  endsDialog,
   noteAllow,
   recordOf,
   reportCdr,
@@ -141,6 +142,7 @@ export class Answers {
     const record = this.#context.records.get(dialog.id);
     if (accepted && record) this.#accepted(record, transaction, response);
     else if (!accepted && !inside) endDialog(this.#context, dialog);
+    if (inside && endsDialog(dialog, request)) endDialog(this.#context, dialog);
   }
 
   #accepted(record: DialogRecord, transaction: ServerTransaction, response: SipResponse): void {

@@ -11,7 +11,7 @@ import { parseSipUri } from '../message/uri.js';
 import { newTag } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import { appHeaders, contentType, ownContact, replaceLocalhost } from './compose.js';
-import { endDialog, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
+import { endDialog, endsDialog, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
 import { findDialogFlow, findFlow } from './hops.js';
 import { inPlaceOf } from './in-place.js';
 import { OutgoingInvite } from './outgoing-invite.js';
@@ -174,7 +174,7 @@ export class UserAgentClient {
       this.#sessions.settledAsClient(record, request, response);
     }
     record.app.send(sipFrame(response, network(flow), id, dialog.id));
-    if (request.method === 'BYE' && status >= 200 && status !== 401 && status !== 407) {
+    if (endsDialog(dialog, request) && status >= 200 && status !== 401 && status !== 407) {
       endDialog(this.#context, dialog);
     }
   }

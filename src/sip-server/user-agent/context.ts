@@ -73,6 +73,14 @@ export function noteAllow(record: DialogRecord, message: SipMessage): void {
   if (allow !== '') record.peerAllowsUpdate = /\bUPDATE\b/.test(allow);
 }
 
+/** Whether a request, once it has its final answer, ends the dialog that it belongs to. */
+export function endsDialog(dialog: Dialog, request: SipRequest): boolean {
+  if (request.method === 'BYE') return true;
+  // The last NOTIFY of a subscription (RFC 6665 section 4.4.1).
+  const state = request.headers.get('subscription-state') ?? '';
+  return dialog.method === 'SUBSCRIBE' && request.method === 'NOTIFY' && /^\s*terminated\b/i.test(state);
+}
+
 /** Forgets a dialog and all that belongs to it. */
 export function endDialog(context: UserAgentContext, dialog: Dialog): void {
   const record = context.records.get(dialog.id);

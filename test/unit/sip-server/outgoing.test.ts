@@ -229,6 +229,37 @@ describe('requests in a dialog', () => {
   });
 });
 
+describe('a subscription', () => {
+  it('ends with its last NOTIFY', async () => {
+    const dialog = app.createUAC(uri(), {
+      method: 'SUBSCRIBE',
+      headers: { Event: 'presence', To: `<${uri()}>` },
+    });
+    const subscribe = await phone.next(is('SUBSCRIBE'));
+    reply(subscribe, '200 OK', 'p', [...contact(), 'Expires: 60']);
+    await dialog;
+    expect(server.counters().dialogs).toBe(1);
+    phone.send(
+      [
+        'NOTIFY sip:gateway@127.0.0.1 SIP/2.0',
+        `Via: SIP/2.0/UDP 127.0.0.1:${phone.port};branch=z9hG4bK-notify;rport`,
+        `From: ${subscribe.header('to')[0]!};tag=p`,
+        `To: ${subscribe.header('from')[0]!}`,
+        `Call-ID: ${subscribe.header('call-id')[0]!}`,
+        'CSeq: 1 NOTIFY',
+        'Event: presence',
+        'Subscription-State: terminated;reason=timeout',
+        ...contact(),
+        'Content-Length: 0',
+        '',
+        '',
+      ].join('\r\n'),
+    );
+    expect((await phone.final()).status).toBe(200);
+    await expect.poll(() => server.counters().dialogs).toBe(0);
+  });
+});
+
 describe('a request outside dialogs', () => {
   it('brings its answer back', async () => {
     const request = await app.request(uri(), { method: 'OPTIONS' });
