@@ -105,6 +105,13 @@ const servers = makeValidator<readonly ServerAddress[]>((text) =>
   }),
 );
 
+const turnUrls = makeValidator<readonly string[]>((text) =>
+  parts(text).map((url) => {
+    if (!/^turns?:[^\s/]+$/.test(url)) throw new EnvError(`not a TURN URL: ${url}`);
+    return url;
+  }),
+);
+
 const optional = str({ default: undefined });
 
 const SPEC = {
@@ -125,6 +132,8 @@ const SPEC = {
   PATCHBAY_WEBRTC_HOST: str({ default: '127.0.0.1' }),
   PATCHBAY_WEBRTC_PORT: listenPort({ default: 7000 }),
   PATCHBAY_PUBLIC_IP: optional,
+  PATCHBAY_TURN_URLS: turnUrls({ default: [] }),
+  PATCHBAY_TURN_SECRET: optional,
   PATCHBAY_DATA_DIR: str({ default: './data' }),
   PATCHBAY_DRACHTIO: servers({ default: [] }),
   PATCHBAY_FREESWITCH: servers({ default: [] }),
@@ -161,6 +170,15 @@ function tlsFiles(port: number, certFile: string | undefined, keyFile: string | 
     throw new ConfigError('PATCHBAY_SIP_TLS_CERT and PATCHBAY_SIP_TLS_KEY: one needs the other');
   }
   return { port, certFile, keyFile };
+}
+
+/** Pages are told of a TURN server when its secret is known. */
+function turnServer(urls: readonly string[], secret: string | undefined) {
+  if (urls.length === 0 && secret === undefined) return undefined;
+  if (urls.length === 0 || secret === undefined) {
+    throw new ConfigError('PATCHBAY_TURN_URLS and PATCHBAY_TURN_SECRET: one needs the other');
+  }
+  return { urls, secret };
 }
 
 /** The whole configuration, typed and validated. */
@@ -208,6 +226,8 @@ export function readConfig(environment: Environment) {
     rtp: { host: env.PATCHBAY_RTP_HOST, ports: env.PATCHBAY_RTP_PORTS },
     webrtc: { host: env.PATCHBAY_WEBRTC_HOST, port: env.PATCHBAY_WEBRTC_PORT },
     publicIp: env.PATCHBAY_PUBLIC_IP,
+    /** Absent: pages are told of no TURN server. */
+    turn: turnServer(env.PATCHBAY_TURN_URLS, env.PATCHBAY_TURN_SECRET),
     dataDir: env.PATCHBAY_DATA_DIR,
     drachtio: env.PATCHBAY_DRACHTIO,
     freeswitch: {

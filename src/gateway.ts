@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi, type Readiness } from './api/index.js';
-import { createBrowserGateway } from './browser/index.js';
+import { createBrowserGateway, turnCredentials } from './browser/index.js';
 import type { Config } from './config.js';
 import { consolePage } from './console/index.js';
 import { type Core, createCore } from './core/index.js';
@@ -112,7 +112,9 @@ async function startHttp(
   teardown: Teardown,
   { core, media, ...options }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
 ) {
-  const api = createApi({ core, accounts: config.accounts, rateLimit: config.rateLimit, log, ...options });
+  const { accounts, rateLimit, turn } = config;
+  const iceServers = turn && ((id: string) => [turnCredentials(turn, id, Date.now())]);
+  const api = createApi({ core, accounts, rateLimit, iceServers, log, ...options });
   await api.register(consolePage);
   const browsers = createBrowserGateway({
     server: api.server,

@@ -14,7 +14,7 @@ import { measureRequests, serveMetrics } from './metrics.js';
 import { serveOpenApi } from './openapi/index.js';
 import { limitRate, type RateLimit } from './rate-limit.js';
 import { logRequests } from './request-log.js';
-import { accountRoutes, type UsageReports } from './routes/index.js';
+import { accountRoutes, type IceServers, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
 import { describeViolation, requestValidators } from './validation.js';
 
@@ -29,6 +29,8 @@ export interface ApiOptions {
   readonly readiness: () => Readiness;
   /** Of each account. Default: none. */
   readonly rateLimit?: RateLimit | undefined;
+  /** Default: there are none. */
+  readonly iceServers?: IceServers | undefined;
   /** Largest body of a request, in bytes. Default: 65,536. */
   readonly bodyLimit?: number;
 }
@@ -55,7 +57,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
       answerData(account);
       account.addHook('onRequest', authentication(new Credentials(options.accounts)));
       if (options.rateLimit) limitRate(account, options.rateLimit);
-      account.after(() => accountRoutes(account, options.core, options.usage));
+      const { core, usage, iceServers = () => [] } = options;
+      account.after(() => accountRoutes(account, { core, usage, iceServers }));
       done();
     },
     { prefix: '/v1/accounts/:accountId' },

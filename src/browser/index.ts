@@ -7,3 +7,4 @@ export {
 export type { GraceTimes } from './grace.js';
 export { type BrowserLimits, DEFAULT_BROWSER_LIMITS, type Rate } from './limits.js';
 export type { BrowserLog } from './log.js';
+export { type IceServer, turnCredentials, type TurnServer } from './turn-credentials.js';

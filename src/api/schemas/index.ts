@@ -1,5 +1,6 @@
 import { deviceComponents } from './device.js';
 import { ErrorSchema } from './error.js';
+import { IceServersSchema } from './ice-servers.js';
 import { pageOf } from './page.js';
 import { participantComponents, ParticipantSchema } from './participant.js';
 import { sessionComponents, SessionSchema } from './session.js';
@@ -8,6 +9,7 @@ import { usageComponents } from './usage.js';
 
 export { DeviceSchema, type DeviceSummaryView, type DeviceView } from './device.js';
 export { ErrorSchema, readErrors, writeErrors } from './error.js';
+export { IceServersSchema } from './ice-servers.js';
 export { ListQuerySchema } from './page.js';
 export {
   CreatedParticipantSchema,
@@ -34,4 +36,5 @@ export const components = [
   SessionPageSchema,
   ParticipantPageSchema,
   ...usageComponents,
+  IceServersSchema,
 ];

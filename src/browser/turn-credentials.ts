@@ -1,0 +1,30 @@
+import { createHmac } from 'node:crypto';
+
+/** The operator's TURN server. */
+export interface TurnServer {
+  /** `turn:` and `turns:` URLs (RFC 7065). */
+  readonly urls: readonly string[];
+  /** coturn's `static-auth-secret`. */
+  readonly secret: string;
+}
+
+/** An entry of a browser's `iceServers`. */
+export interface IceServer {
+  readonly urls: readonly string[];
+  readonly username: string;
+  readonly credential: string;
+}
+
+/** Seconds for which credentials work: as long as a participant's token. */
+const LIFETIME_S = 9 * 60 * 60;
+
+/**
+ * Credentials for a TURN server that shares a secret with us, in the way that coturn calls `use-auth-secret`:
+ * the user name says when they end and whose they are, and the password is its HMAC-SHA1 by the secret.
+ * @param now epoch milliseconds
+ */
+export function turnCredentials({ urls, secret }: TurnServer, participantId: string, now: number): IceServer {
+  const username = `${String(Math.floor(now / 1000) + LIFETIME_S)}:${participantId}`;
+  const credential = createHmac('sha1', secret).update(username).digest('base64');
+  return { urls, username, credential };
+}
