@@ -17,6 +17,9 @@ import { Transports } from './transport/transports.js';
 import type { DialogRecord } from './user-agent/context.js';
 import { UserAgent } from './user-agent/user-agent.js';
 
+/** How long stopping waits for applications to close their connections. */
+const LAST_WORDS_MS = 500;
+
 /** A running SIP server. */
 export interface SipServer {
   /** The addresses that it listens on, ports filled in. */
@@ -25,7 +28,7 @@ export interface SipServer {
   readonly adminAddress: Endpoint;
   /** A copy of the counters, with the present sizes of its tables. */
   counters(): SipCounters & { transactions: number; dialogs: number; connections: number; apps: number };
-  /** Closes every socket and forgets every call, without another SIP message. */
+  /** Sends what applications that are closing have still asked for, then closes every socket and forgets every call. */
   stop(): Promise<void>;
 }
 
@@ -84,6 +87,8 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
   const commands = commandsOf(agent);
   const admin = await Admin.open(options.admin, routes, commands, hostports, counters, log);
   const stopAll = async (): Promise<void> => {
+    transactions.refuseNew();
+    await admin.drain(LAST_WORDS_MS);
     agent.stop();
     transactions.stop();
     await Promise.all([admin.close(), transports.close()]);

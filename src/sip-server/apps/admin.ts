@@ -38,6 +38,7 @@ export class Admin {
   readonly #counters: SipCounters;
   readonly #log: SipLog;
   readonly #apps = new Set<App>();
+  #drained: (() => void) | undefined;
 
   private constructor(
     options: AdminOptions,
@@ -91,6 +92,18 @@ export class Admin {
     return this.#apps.size;
   }
 
+  /** Takes in what applications have sent already: resolves when they are gone, or when the time is over. */
+  async drain(ms: number): Promise<void> {
+    if (this.#apps.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#drained = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
   async close(): Promise<void> {
     for (const app of [...this.#apps]) app.close();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -100,6 +113,7 @@ export class Admin {
     this.#apps.delete(app);
     this.#routes.removeApp(app);
     this.#commands.closed(app);
+    if (this.#apps.size === 0) this.#drained?.();
   }
 
   #onMessage(app: App, line: string, sip: Buffer): void {

@@ -50,6 +50,7 @@ export class Transactions {
   readonly #user: TransactionUser;
   readonly #limit: number;
   readonly #counters: SipCounters;
+  #refusing = false;
 
   constructor(sender: Sender, user: TransactionUser, limit: number, counters: SipCounters) {
     this.#sender = sender;
@@ -70,6 +71,7 @@ export class Transactions {
       if (request.method === 'ACK' && essentials.toTag === known.localTag) this.#sender.prove(flow);
       known.receive(request);
     } else if (request.method === 'ACK') this.#user.ack(request, essentials, flow);
+    else if (this.#refusing) this.#user.overloaded(request, essentials, flow);
     else if (this.size >= this.#limit) {
       this.#counters.droppedTransactions++;
       this.#user.overloaded(request, essentials, flow);
@@ -113,6 +115,11 @@ export class Transactions {
   /** Sends it once more as it is. */
   repeatAlone(request: SipRequest, flow: Flow): void {
     this.#sender.sendMessage(flow, request);
+  }
+
+  /** Refuses requests that are new from now on; those that are known are still answered. */
+  refuseNew(): void {
+    this.#refusing = true;
   }
 
   /** Ends every transaction without another message. */

@@ -2,6 +2,9 @@ import type { Socket } from 'node:net';
 import type { Endpoint, Flow, Received } from './flow.js';
 import { StreamCutter } from './stream-cutter.js';
 
+/** How long a connection that closes waits for its last bytes to leave. */
+const FLUSH_MS = 500;
+
 const PONG = Buffer.from('\r\n');
 
 /** Bounds on one connection. */
@@ -74,9 +77,10 @@ export class Connection implements Flow {
     if (this.#socket.writableLength > this.#limits.maxQueuedBytes) this.#socket.destroy();
   }
 
-  /** Closes at once; whatever waits to be written is lost. */
-  destroy(): void {
-    this.#socket.destroy();
+  /** Closes when what was sent has left, or soon if the peer does not read it. */
+  close(): void {
+    this.#socket.destroySoon();
+    setTimeout(() => this.#socket.destroy(), FLUSH_MS).unref();
   }
 
   #onData(chunk: Buffer): void {

@@ -112,7 +112,7 @@ export class Transports {
 
   /** Closes every socket. */
   async close(): Promise<void> {
-    for (const connection of this.#connections.values()) connection.destroy();
+    for (const connection of this.#connections.values()) connection.close();
     await Promise.all([
       ...this.#udp.map((listener) => listener.close()),
       ...this.#streams.map(({ server }) => new Promise((resolve) => server.close(resolve))),

@@ -202,6 +202,30 @@ describe('an application that is gone', () => {
   });
 });
 
+describe('stopping', () => {
+  it('still sends what an application answered before it disconnected', async () => {
+    const stopped = deferred<Promise<void>>();
+    const app = await connectApp(server, (srf) =>
+      srf.invite((req, res) => {
+        void srf.createUAS(req, res, { localSdp: SDP }).then((dialog) =>
+          dialog.on('destroy', () => {
+            srf.disconnect();
+            stopped.resolve(server.stop());
+          }),
+        );
+      }),
+    );
+    expect(app).toBeDefined();
+    caller.peer.send(caller.request('INVITE', 1, { body: SDP }));
+    caller.learn(await caller.peer.final());
+    caller.peer.send(caller.request('ACK', 1));
+    caller.peer.send(caller.request('BYE', 2));
+    expect((await caller.peer.final()).status).toBe(200);
+    await stopped.promise;
+    server = await testServer();
+  });
+});
+
 describe('the admin port', () => {
   async function say(text: string): Promise<string> {
     const socket = connect(server.adminAddress.port, '127.0.0.1');
