@@ -42,7 +42,7 @@ describe('the OpenAPI document', () => {
         ...['createParticipant', 'getParticipant', 'deleteParticipant', 'createSession', 'getSession'],
         ...['deleteSession', 'listSessionParticipants', 'addParticipantToSession'],
         ...['removeParticipantFromSession', 'getParticipantSubscriptions', 'updateParticipantSubscriptions'],
-        ...['listSessions', 'listParticipants', 'getDevice', 'disconnectDevice', 'getUsage'],
+        ...['listSessions', 'listParticipants', 'getDevice', 'disconnectDevice', 'getUsage', 'getIceServers'],
         ...['isAlive', 'isReady'],
       ].sort(),
     );
