@@ -9,6 +9,10 @@ import { Rest } from '../support/rest.js';
 /** About ten seconds of pictures. */
 const FRAMES = 200;
 const WITHIN_MS = 25_000;
+/** Of the packets from one page to another, and of their feedback. */
+const LOSS = 0.05;
+/** Each packet crosses the hop twice: on its way to the gateway, and on from there. */
+const LOSS_OF_A_CROSSING = 1 - Math.sqrt(1 - LOSS);
 
 let hop: LossyHop;
 let gateway: TestGateway;
@@ -36,7 +40,7 @@ async function watch(page: ClientPage, streamId: string) {
   return { frozen: frozen / seconds, concealed: concealed / samples, lost };
 }
 
-it('keeps pictures moving and sound whole when the network loses 5 % of the packets each way', async () => {
+it('keeps pictures moving and sound whole when the network between two pages loses 5 % of the packets', async () => {
   const rest = new Rest(gateway);
   const session = await rest.session();
   const open = async (): Promise<ClientPage> => {
@@ -49,13 +53,13 @@ it('keeps pictures moving and sound whole when the network loses 5 % of the pack
   await listener.hears(440);
   const clean = await watch(listener, streamId);
 
-  hop.loss = 0.05;
+  hop.loss = LOSS_OF_A_CROSSING;
   const lossy = await watch(listener, streamId);
-  expect(hop.dropped).toBeGreaterThan(50);
+  expect(hop.dropped).toBeGreaterThan(20);
   expect(lossy.lost).toBeGreaterThan(0);
   // What a busy machine does to the page is no loss: it shows in the clean run too.
   expect(lossy.frozen - clean.frozen).toBeLessThan(0.02);
-  // One packet in ten is lost on the two ways together; a broken stream would be concealed throughout.
-  expect(lossy.concealed - clean.concealed).toBeLessThan(0.15);
+  // Nothing more than what is lost has to be made up; a broken stream would be concealed throughout.
+  expect(lossy.concealed - clean.concealed).toBeLessThan(2 * LOSS);
   await listener.hears(440);
 });
