@@ -56,7 +56,8 @@ describe.skipIf(!existsSync(KAMAILIO) || modules === undefined)(
         '-M',
         '4',
       ];
-      proxy = spawn(KAMAILIO, args, { stdio: 'ignore' });
+      // A process group of its own: its workers outlive a main process that is killed alone.
+      proxy = spawn(KAMAILIO, args, { stdio: 'ignore', detached: true });
       exited = once(proxy, 'exit');
       caller = new Caller(await SipPeer.udp({ host: '127.0.0.1', port }));
       await answersPings();
@@ -65,7 +66,7 @@ describe.skipIf(!existsSync(KAMAILIO) || modules === undefined)(
     afterEach(async () => {
       caller.peer.close();
       srf.disconnect();
-      proxy.kill('SIGKILL');
+      process.kill(-proxy.pid!, 'SIGKILL');
       await exited;
       await server.stop();
       rmSync(folder, { recursive: true });
