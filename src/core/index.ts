@@ -17,5 +17,6 @@ export { type ErrorCode, PatchbayError } from './errors.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export type { CoreLog } from './log.js';
 export { MemoryStore } from './memory-store.js';
+export { mayResume } from './resume-points.js';
 export { type CoreOptions, createCore } from './session-core.js';
 export type * from './types.js';
