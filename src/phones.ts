@@ -3,12 +3,19 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { measureCalls } from './call-metrics.js';
 import type { Config } from './config.js';
 import type { Core } from './core/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
 import { startFreeswitch } from './freeswitch/index.js';
 import type { MediaPlane } from './media/index.js';
-import { createPhoneApp, type PhoneApp, type PhoneMedia, SipClient } from './phone/index.js';
+import {
+  createPhoneApp,
+  type PhoneApp,
+  type PhoneAppOptions,
+  type PhoneMedia,
+  SipClient,
+} from './phone/index.js';
 import type { Teardown } from './teardown.js';
 
 /** How long the start waits for a drachtio-server that does not answer; it is tried on after that. */
@@ -43,7 +50,11 @@ export async function startPhones(
   const clients = servers.map((server) => new SipClient({ server, log: log.child({ part: 'sip-client' }) }));
   teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
   const phoneMedia = await startPhoneMedia(config, log, teardown, media, clients);
-  const apps = clients.map((client) => createApp(client, phoneMedia, config, log, core));
+  const apps: PhoneApp[] = [];
+  const observer = measureCalls(metrics, () => apps.reduce((sum, { callCount }) => sum + callCount, 0));
+  apps.push(
+    ...clients.map((client) => createApp(client, config, log, { gate: core, media: phoneMedia, observer })),
+  );
   teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
   await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
   const at = clients.find(({ connected }) => connected)?.sipAddress;
@@ -53,11 +64,15 @@ export async function startPhones(
   };
 }
 
-function createApp(client: SipClient, media: PhoneMedia, config: Config, log: Logger, gate: Core): PhoneApp {
+function createApp(
+  client: SipClient,
+  config: Config,
+  log: Logger,
+  parts: Pick<PhoneAppOptions, 'gate' | 'media' | 'observer'>,
+): PhoneApp {
   const app = createPhoneApp({
     srf: client.srf,
-    gate,
-    media,
+    ...parts,
     log: log.child({ part: 'phone' }),
     ...config.phone,
   });

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MediaError } from '../media/types.js';
-import type { PhoneAppOptions } from './index.js';
+import type { CallOutcome } from './call-outcome.js';
+import { endedOutcome, refusedOutcome } from './call-outcome.js';
+import type { CallObserver, PhoneAppOptions } from './index.js';
 import { createPhoneApp } from './index.js';
 import type { FakeDialog } from './testing/fakes.js';
 import {
@@ -21,8 +23,14 @@ function start(options: Partial<PhoneAppOptions> = {}) {
   const gate = new FakeGate();
   const media = new FakeMedia();
   const { log, lines } = recordingLog();
-  const app = createPhoneApp({ srf: srf.srf, gate, media, log, ...options });
-  return { srf, gate, media, app, lines };
+  const setupTimes: number[] = [];
+  const over: CallOutcome[] = [];
+  const observer: CallObserver = {
+    answered: (ms) => void setupTimes.push(ms),
+    over: (outcome) => void over.push(outcome),
+  };
+  const app = createPhoneApp({ srf: srf.srf, gate, media, log, observer, ...options });
+  return { srf, gate, media, app, lines, setupTimes, over };
 }
 
 type Started = ReturnType<typeof start>;
@@ -79,17 +87,19 @@ describe('a call', () => {
     const started = start();
     const dialog = await call(started);
     dialog.emit('destroy', new FakeRequest('BYE'));
-    await vi.waitFor(() => expect(started.app.counts().calls).toBe(0));
+    await vi.waitFor(() => expect(started.app.callCount).toBe(0));
     expect(started.gate.ends).toEqual(['left']);
     expect(started.media.open.size).toBe(0);
     expect(dialog.byes).toEqual([]);
+    expect(started.setupTimes).toHaveLength(1);
+    expect(started.over).toEqual([endedOutcome('left')]);
   });
 
   it('ends by BYE with a Reason when the core closes it', async () => {
     const started = start();
     const dialog = await call(started);
     started.gate.devices.get('alice')!.close('participant-deleted');
-    await vi.waitFor(() => expect(started.app.counts().calls).toBe(0));
+    await vi.waitFor(() => expect(started.app.callCount).toBe(0));
     expect(dialog.byes).toEqual(['SIP;cause=404;text="The participant was deleted."']);
     expect(started.gate.ends).toEqual([]);
     expect(started.media.open.size).toBe(0);
@@ -132,7 +142,7 @@ describe('a call', () => {
     request.emit('cancel', new FakeRequest('CANCEL'));
     open();
     await vi.waitFor(() => expect(request.final?.status).toBe(487));
-    await vi.waitFor(() => expect(started.app.counts().calls).toBe(0));
+    await vi.waitFor(() => expect(started.app.callCount).toBe(0));
     expect(started.media.open.size).toBe(0);
     expect(started.gate.devices.size).toBe(0);
   });
@@ -183,8 +193,8 @@ describe('a refusal', () => {
     const log = started.lines.join('');
     expect(log).toContain('call-1');
     expect(log).not.toContain('eyJ');
-    expect(started.app.counts().refused.get(status)).toBe(1);
-    await vi.waitFor(() => expect(started.app.counts().calls).toBe(0));
+    expect(started.over).toEqual([refusedOutcome(status)]);
+    await vi.waitFor(() => expect(started.app.callCount).toBe(0));
   });
 
   it('takes the first token that verifies', async () => {
@@ -255,7 +265,7 @@ describe('a change of the session', () => {
     const reinvite = dialog.receive('modify', new FakeRequest('INVITE', { body: 'video only' }));
     await once(reinvite, 'answered');
     expect(reinvite.final?.status).toBe(488);
-    expect(started.app.counts().calls).toBe(1);
+    expect(started.app.callCount).toBe(1);
     expect(dialog.byes).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { PatchbayError } from '../core/errors.js';
 import type { MediaEvents } from '../media/types.js';
 import type { OwedBye } from './call.js';
 import { PhoneCall } from './call.js';
+import { endedOutcome, refusedOutcome } from './call-outcome.js';
 import { sendBye } from './dialog/bye.js';
 import type { Network } from './caller.js';
 import { calledAndCaller, networksOf } from './caller.js';
@@ -12,21 +13,12 @@ import { allow, REFUSED_OUTSIDE, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
 import { Refusal } from './refusal.js';
 import { refuse, refusing } from './respond.js';
+import { AwaitedPracks } from './reliable.js';
 import type { SetupOptions } from './setup.js';
 import { setUpCall } from './setup.js';
 import { watchDialog } from './dialog/dialog-watch.js';
 import type { SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
 import { callIdOf, SDP_TYPE, sipApplication } from './sip.js';
-
-/** Calls of the application, for those who look. */
-export interface PhoneCounts {
-  /** Calls now, those being set up included. */
-  readonly calls: number;
-  /** INVITEs answered with 200 since the start. */
-  readonly answered: number;
-  /** INVITEs refused since the start, by status. */
-  readonly refused: ReadonlyMap<number, number>;
-}
 
 /** How long a stop waits for answers to BYEs: a few of their repetitions (RFC 3261 timer E). */
 const BYE_LIMIT_MS = 2000;
@@ -40,10 +32,8 @@ export class PhoneApp {
   readonly #calls = new Map<string, PhoneCall>();
   readonly #watched = new WeakSet<SipDialog>();
   #owedByes: OwedBye[] = [];
-  readonly #refused = new Map<number, number>();
   readonly #idleListeners: (() => void)[] = [];
   readonly #byes = new Set<Promise<void>>();
-  #answered = 0;
   #draining = false;
 
   /** @throws Error when `trustedPeers` holds something that is no CIDR */
@@ -58,6 +48,7 @@ export class PhoneApp {
       tokenHeaders: options.tokenHeaders ?? ['X-Participant-Token'],
       sessionExpiresS: options.sessionExpiresS ?? 1800,
       acceptTransfers: options.acceptTransfers ?? false,
+      pracks: new AwaitedPracks(),
     };
     this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
     this.#attendOthers();
@@ -67,8 +58,9 @@ export class PhoneApp {
     options.media.on('renegotiate', this.#onRenegotiate);
   }
 
-  counts(): PhoneCounts {
-    return { calls: this.#calls.size, answered: this.#answered, refused: this.#refused };
+  /** Calls now, those being set up included. */
+  get callCount(): number {
+    return this.#calls.size;
   }
 
   /** Refuses new calls with 503; resolves when the present ones are over. */
@@ -125,8 +117,7 @@ export class PhoneApp {
         headers: { Allow: allow(this.#setup), Accept: SDP_TYPE, Supported: SUPPORTED },
       }),
     );
-    // One that was waited for has reached its waiter already.
-    this.#application.use('prack', (_request, responder) => responder.send(200, {}));
+    this.#application.use('prack', (prack, responder) => this.#setup.pracks.onPrack(prack, responder));
     const noSuchCall = refusing(log, () => {
       throw new Refusal(481, 'There is no such call.');
     });
@@ -139,15 +130,17 @@ export class PhoneApp {
 
   async #onInvite(invite: SipRequest, responder: SipResponder): Promise<void> {
     const log = this.#options.log.child({ callId: callIdOf(invite), peer: invite.source_address });
+    const { observer } = this.#options;
+    const receivedAt = performance.now();
     let call: PhoneCall | undefined;
     try {
       if (this.#draining) throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is stopping.');
       call = this.#newCall(invite, log);
       await setUpCall(call, invite, responder, this.#setup);
-      this.#answered += 1;
+      observer?.answered(performance.now() - receivedAt);
     } catch (error) {
       const status = refuse(error, invite, responder, log);
-      this.#refused.set(status, (this.#refused.get(status) ?? 0) + 1);
+      observer?.over(refusedOutcome(status));
       call?.failed();
     }
   }
@@ -164,7 +157,7 @@ export class PhoneApp {
       media: this.#options.media,
       log,
       maxCallMs: this.#options.maxCallMs ?? 0,
-      onEnded: (ended) => this.#forget(ended),
+      onEnded: (ended, reason) => this.#forget(ended, reason),
       onBye: (bye) => {
         this.#byes.add(bye);
         void bye.then(() => this.#byes.delete(bye));
@@ -175,8 +168,10 @@ export class PhoneApp {
     return call;
   }
 
-  #forget(call: PhoneCall): void {
+  #forget(call: PhoneCall, reason: EndReason): void {
     this.#calls.delete(call.info.id);
+    // A call that was never answered counts as refused.
+    if (call.wasAnswered) this.#options.observer?.over(endedOutcome(reason));
     if (this.#calls.size > 0) return;
     for (const listener of this.#idleListeners.splice(0)) listener();
   }

@@ -17,7 +17,7 @@ export interface PhoneCallOptions {
   /** 0: unlimited. */
   readonly maxCallMs: number;
   /** Called once, when the call is over and its media are freed; a BYE may still be under way. */
-  readonly onEnded: (call: PhoneCall) => void;
+  readonly onEnded: (call: PhoneCall, reason: EndReason) => void;
   /** Called when we hang up, with a promise of the BYE's end; it never rejects. */
   readonly onBye: (bye: Promise<void>) => void;
   /** Called when a BYE could not be handed to the SIP server: it is owed to the phone. */
@@ -61,6 +61,11 @@ export class PhoneCall implements Device {
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Whether it ever got its 200. */
+  get wasAnswered(): boolean {
+    return this.#exchange !== undefined;
   }
 
   /** Absent until the call is answered, and after its end. */
@@ -205,7 +210,7 @@ export class PhoneCall implements Device {
     for (const listener of this.#endedListeners) listener();
     this.#connection?.end(reason);
     this.#connection = undefined;
-    void this.#closeMedia().then(() => this.#options.onEnded(this));
+    void this.#closeMedia().then(() => this.#options.onEnded(this, reason));
   }
 
   async #closeMedia(): Promise<void> {

@@ -2,6 +2,7 @@ import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
 import type { DeviceGate } from '../core/core.js';
 import type { MediaPlane } from '../media/types.js';
+import type { CallObserver } from './call-outcome.js';
 
 /** The part of the media plane that phones need. */
 export type PhoneMedia = Pick<
@@ -31,4 +32,5 @@ export interface PhoneAppOptions {
   readonly sessionExpiresS?: number;
   /** A phone may transfer its call away by REFER, and the gateway calls the target. Default no. */
   readonly acceptTransfers?: boolean;
+  readonly observer?: CallObserver;
 }

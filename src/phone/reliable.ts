@@ -1,33 +1,67 @@
 import type { PhoneCall } from './call.js';
 import { Refusal } from './refusal.js';
 import type { SipRequest, SipResponder } from './sip.js';
-import { SDP_TYPE } from './sip.js';
+import { callIdOf, header, SDP_TYPE } from './sip.js';
 
 /** RFC 3262 section 3: 64 times T1 without a PRACK, and the call is refused. */
 const PRACK_LIMIT_MS = 32_000;
 
-/**
- * Sends a reliable 183 with our description and waits for its PRACK.
- * @returns the PRACK: it carries the answer when the description was an offer
- * @throws Refusal 504 when no PRACK comes; what the call's setup aborts with
- */
-export function progressReliably(call: PhoneCall, responder: SipResponder, sdp: string): Promise<SipRequest> {
-  return new Promise((resolve, reject) => {
-    const limit = setTimeout(() => reject(new Refusal(504, 'No PRACK came.')), PRACK_LIMIT_MS);
-    const settle = (action: () => void): void => {
-      clearTimeout(limit);
-      call.setup.removeEventListener('abort', onAbort);
-      action();
-    };
-    const onAbort = (): void => settle(() => reject(call.setup.reason as Refusal));
-    call.setup.addEventListener('abort', onAbort);
-    responder.send(
-      183,
-      { headers: { Require: '100rel', 'Content-Type': SDP_TYPE }, body: sdp },
-      (error) => {
+/** A PRACK, which the one who waited for it answers. */
+export interface ReceivedPrack {
+  readonly prack: SipRequest;
+  readonly responder: SipResponder;
+}
+
+/** The calls that wait for the PRACK of a reliable provisional response (RFC 3262), one each. */
+export class AwaitedPracks {
+  readonly #waiting = new Map<string, (received: ReceivedPrack) => void>();
+
+  /** Hands a PRACK to the call that waits for it; one that comes again or too late is just answered. */
+  onPrack(prack: SipRequest, responder: SipResponder): void {
+    const key = keyOf(prack);
+    const take = this.#waiting.get(key);
+    this.#waiting.delete(key);
+    if (take) take({ prack, responder });
+    else responder.send(200, {});
+  }
+
+  /**
+   * Sends a reliable 183 with our description and waits for its PRACK.
+   * @returns the PRACK, to be answered: it carries the answer when the description was an offer, or may carry an
+   * offer when it was an answer (RFC 3262 section 5)
+   * @throws Refusal 504 when no PRACK comes; what the call's setup aborts with
+   */
+  progress(
+    call: PhoneCall,
+    invite: SipRequest,
+    responder: SipResponder,
+    sdp: string,
+  ): Promise<ReceivedPrack> {
+    const key = keyOf(invite);
+    return new Promise((resolve, reject) => {
+      const settle = (action: () => void): void => {
+        clearTimeout(limit);
+        this.#waiting.delete(key);
+        call.setup.removeEventListener('abort', onAbort);
+        action();
+      };
+      const limit = setTimeout(
+        () => settle(() => reject(new Refusal(504, 'No PRACK came.'))),
+        PRACK_LIMIT_MS,
+      );
+      const onAbort = (): void => settle(() => reject(call.setup.reason as Refusal));
+      call.setup.addEventListener('abort', onAbort);
+      this.#waiting.set(key, (received) => settle(() => resolve(received)));
+      const headers = { Require: '100rel', 'Content-Type': SDP_TYPE };
+      responder.send(183, { headers, body: sdp }, (error) => {
         if (error) settle(() => reject(new Error('183 could not be sent.', { cause: error })));
-      },
-      (prack) => settle(() => resolve(prack)),
-    );
-  });
+      });
+    });
+  }
+}
+
+/** The half of a dialog's name that the INVITE and its PRACK share (RFC 3261 section 12). */
+function keyOf(request: SipRequest): string {
+  const [, fromTag = ''] = /;\s*tag=([^;>\s]+)\s*(?:;|$)/i.exec(header(request, 'from') ?? '') ?? [];
+  return `${callIdOf(request)} ${fromTag}`;
 }

@@ -6,7 +6,8 @@ import type { AttendOptions } from './dialog/attend.js';
 import { attend } from './dialog/attend.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
 import { Refusal } from './refusal.js';
-import { progressReliably } from './reliable.js';
+import type { AwaitedPracks, ReceivedPrack } from './reliable.js';
+import { refuse } from './respond.js';
 import { agreedTerms, termsHeaders } from './dialog/session-terms.js';
 import type { Headers, SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
 import { lists, sdpOf, SDP_TYPE } from './sip.js';
@@ -15,6 +16,7 @@ import { authenticate } from './tokens/authenticate.js';
 export interface SetupOptions extends AttendOptions {
   readonly gate: PhoneGate;
   readonly tokenHeaders: readonly string[];
+  readonly pracks: AwaitedPracks;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function setUpCall(
   call.connect(options.gate, participant);
   call.publish(description.stream);
 
-  const owed = await describeToPhone(call, invite, responder, description, options.media);
+  const owed = await describeToPhone(call, invite, responder, description, options);
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
   await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
     const exchange = attend(call, dialog, options);
@@ -61,18 +63,56 @@ async function describeToPhone(
   invite: SipRequest,
   responder: SipResponder,
   { sdp }: PhoneDescription,
-  media: PhoneMedia,
+  { pracks, media }: SetupOptions,
 ): Promise<OwedDescription> {
   const offer = sdpOf(invite) === undefined;
   if (!lists(invite, 'require', '100rel')) return { localSdp: sdp, offer };
-  const prack = await progressReliably(call, responder, sdp);
-  if (!offer) return { localSdp: sdp, offer };
+  const received = await pracks.progress(call, invite, responder, sdp);
+  let localSdp: string | undefined;
+  if (offer) await takeAnswer(call, received, media);
+  else localSdp = await answerOffer(call, received, media, sdp);
+  call.setup.throwIfAborted();
+  return { localSdp, offer: false };
+}
+
+/** Our 183 carried an offer, as the INVITE had none: the PRACK owes the answer. */
+async function takeAnswer(
+  call: PhoneCall,
+  { prack, responder }: ReceivedPrack,
+  media: PhoneMedia,
+): Promise<void> {
+  responder.send(200, {});
   const sdpAnswer = sdpOf(prack);
   if (sdpAnswer === undefined) throw new Refusal(488, 'The PRACK carries no answer to our offer.');
   const { stream } = await media.answerPhone(call.info.id, sdpAnswer);
-  call.setup.throwIfAborted();
   call.publish(stream);
-  return { localSdp: undefined, offer: false };
+}
+
+/**
+ * Our 183 carried the answer: a description in the PRACK is another offer (RFC 3262 section 5).
+ * @returns what the 200 to the INVITE repeats: nothing after a second offer, which changed it
+ */
+async function answerOffer(
+  call: PhoneCall,
+  { prack, responder }: ReceivedPrack,
+  media: PhoneMedia,
+  answered: string,
+): Promise<string | undefined> {
+  const sdpOffer = sdpOf(prack);
+  if (sdpOffer === undefined) {
+    responder.send(200, {});
+    return answered;
+  }
+  try {
+    const { sdp, stream } = await media.updatePhone(call.info.id, sdpOffer);
+    responder.send(200, { headers: { 'Content-Type': SDP_TYPE }, body: sdp });
+    call.publish(stream);
+    return undefined;
+  } catch (error) {
+    // An offer that fits nothing leaves the call as it was agreed before.
+    refuse(error, prack, responder, call.log);
+    return answered;
+  }
 }
 
 /** Sends 200. `onDialog` runs before any later message of the call is looked at. */

@@ -29,16 +29,8 @@ export interface SipRequest extends SipMessage {
 /** Where a request of the network is answered. */
 export interface SipResponder {
   readonly finalResponseSent: boolean;
-  /**
-   * @param sent called when the SIP server has taken the response, or with why not
-   * @param acknowledged called with the PRACK of a reliable provisional response (RFC 3262)
-   */
-  send(
-    status: number,
-    options: MessageOptions,
-    sent?: (error: unknown) => void,
-    acknowledged?: (prack: SipRequest) => void,
-  ): void;
+  /** @param sent called when the SIP server has taken the response, or with why not */
+  send(status: number, options: MessageOptions, sent?: (error: unknown) => void): void;
 }
 
 /** A response from the network to a request of ours. */
@@ -106,7 +98,7 @@ export interface OutgoingRequest {
 }
 
 /**
- * drachtio-srf's own types know neither provisional acknowledgements nor most dialog events; this is the one
+ * drachtio-srf's own types do not know most dialog events; this is the one
  * place where they are exchanged for ours.
  */
 export function sipApplication(srf: Srf): SipApplication {

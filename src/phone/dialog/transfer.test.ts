@@ -82,7 +82,7 @@ describe('REFER', () => {
     srf.target = { status: 486, reason: 'Busy Here' };
     dialog.receive('refer', refer('<sip:bob@host>'));
     await vi.waitFor(() => expect(notified(dialog)).toEqual(['SIP/2.0 100 Trying', 'SIP/2.0 486 Busy Here']));
-    expect([gate.ends, dialog.byes, app.counts().calls]).toEqual([[], [], 1]);
+    expect([gate.ends, dialog.byes, app.callCount]).toEqual([[], [], 1]);
     dialog.emit('destroy', new FakeRequest('BYE'));
     await vi.waitFor(() => expect(gate.ends).toEqual(['left']));
   });

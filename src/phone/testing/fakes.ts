@@ -25,8 +25,6 @@ export class FakeRequest extends EventEmitter {
   readonly source_address: string;
   readonly uri: string;
   finalResponseSent = false;
-  /** Set while a reliable provisional response waits for its PRACK. */
-  acknowledge: ((prack: SipRequest) => void) | undefined;
 
   constructor(
     readonly method: string,
@@ -54,15 +52,9 @@ export class FakeRequest extends EventEmitter {
     return this.sent.find(({ status }) => status >= 200);
   }
 
-  send(
-    status: number,
-    options: MessageOptions,
-    sent?: (error: unknown) => void,
-    acknowledged?: (prack: SipRequest) => void,
-  ): void {
+  send(status: number, options: MessageOptions, sent?: (error: unknown) => void): void {
     this.sent.push({ status, ...options });
     this.finalResponseSent ||= status >= 200;
-    this.acknowledge = acknowledged;
     this.emit('answered');
     sent?.(null);
   }
