@@ -46,7 +46,7 @@ export async function setUpCall(
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
   await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
     const exchange = attend(call, dialog, options);
-    if (owed.offer) exchange.offeredInAnswer();
+    if (owed.offer) exchange.offeredInAnswer(invite);
   });
 }
 

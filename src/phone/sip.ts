@@ -147,6 +147,11 @@ export function callIdOf(message: SipMessage): string {
   return header(message, 'call-id') ?? '';
 }
 
+/** The number in the CSeq, by which an ACK belongs to its INVITE. */
+export function cseqOf(message: SipMessage): number {
+  return Number.parseInt(header(message, 'cseq') ?? '', 10);
+}
+
 /** A quoted-string of RFC 3261 section 25.1. */
 export function quoted(text: string): string {
   return `"${text.replace(/[\r\n]+/g, ' ').replace(/(["\\])/g, '\\$1')}"`;

@@ -31,13 +31,19 @@ export const COLUMNS: readonly Column[] = [
 
 const FOLDER = 'test/system';
 
-/** The whole-system tests that place calls, but for those that bring their own servers. */
+/** Support modules by which tests place calls. */
+const CALLING = ['support/sipp.js', 'support/phone-room.js'];
+
+/**
+ * The whole-system tests that place calls, but for those that bring their own servers, and those of what only the
+ * embedded SIP server and direct RTP do.
+ */
 export function phoneTests(): string[] {
   return readdirSync(FOLDER)
-    .filter((file) => file.endsWith('.test.ts'))
+    .filter((file) => file.endsWith('.test.ts') && !file.startsWith('embedded-'))
     .map((file) => join(FOLDER, file))
     .filter((file) => {
       const text = readFileSync(file, 'utf8');
-      return text.includes('support/sipp.js') && !text.includes('support/servers.js');
+      return CALLING.some((name) => text.includes(name)) && !text.includes('support/servers.js');
     });
 }

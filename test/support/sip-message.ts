@@ -34,10 +34,10 @@ export function parseTraced(direction: TracedMessage['direction'], text: string)
   };
 }
 
-/** Where an SDP wants its audio. */
+/** Where an SDP wants its audio: the first audio line that is not refused. */
 export function audioAddressOf(sdp: string): { host: string; port: number } {
   const host = /^c=IN IP[46] (\S+)/m.exec(sdp)?.[1];
-  const port = /^m=audio (\d+)/m.exec(sdp)?.[1];
+  const port = /^m=audio ([1-9]\d*)/m.exec(sdp)?.[1];
   if (host === undefined || port === undefined) throw new Error(`no audio in this SDP:\n${sdp}`);
   return { host, port: Number(port) };
 }

@@ -136,6 +136,23 @@ export class Scenario {
     );
   }
 
+  /** Lets a call of the gateway ring until the test's cue, then refuses it. */
+  ringUntilCue(refusal: string): this {
+    const to = '[last_To:];tag=[call_number]';
+    // The cue would become the last message, whose headers a response copies.
+    return this.#add(
+      '<recv request="INVITE"><action>',
+      ...INVITE_HEADERS.map(
+        (name) => `<ereg regexp=".*" search_in="hdr" header="${name}:" assign_to="${variableOf(name)}"/>`,
+      ),
+      '</action></recv>',
+      `<send>${cdata(replyLines('180 Ringing', to, []), '', '')}</send>`,
+      '<recv request="CUE"/>',
+      `<send>${cdata(laterReplyLines(refusal), '', '')}</send>`,
+      '<recv request="ACK"/>',
+    );
+  }
+
   /** Waits for a request of the gateway, such as ACK, without answering it. */
   receive(method: string): this {
     return this.#add(`<recv request="${method}"/>`);
@@ -223,6 +240,20 @@ function reply(status: string, options: RequestOptions): string {
 function replyLines(status: string, to: string, headers: readonly string[]): string[] {
   const copied = ['[last_Via:]', '[last_From:]', to, '[last_Call-ID:]', '[last_CSeq:]'];
   return [`SIP/2.0 ${status}`, ...copied, CONTACT, ...headers];
+}
+
+/** The headers of an INVITE that its later answers need. */
+const INVITE_HEADERS = ['Via', 'From', 'To', 'CSeq'];
+
+const variableOf = (header: string): string => `invite_${header.toLowerCase()}`;
+
+/** An answer to the INVITE after another message came: from what was kept of it. */
+function laterReplyLines(status: string): string[] {
+  const kept = INVITE_HEADERS.map((name) => {
+    const tag = name === 'To' ? ';tag=[call_number]' : '';
+    return `${name}:[$${variableOf(name)}]${tag}`;
+  });
+  return [`SIP/2.0 ${status}`, ...kept, 'Call-ID: [call_id]', CONTACT];
 }
 
 function cdata(lines: readonly string[], body: string, contentType: string): string {

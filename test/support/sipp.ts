@@ -1,22 +1,29 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { audioAddressOf, parseTraced, type TracedMessage } from './sip-message.js';
 import { Scenario, type InviteOptions } from './sipp-scenario.js';
-import { ToneSocket } from './tone-socket.js';
+import { type RtpAddress, ToneSocket } from './tone-socket.js';
+import { freeUdpPort } from './ports.js';
 import { until } from './until.js';
 
 export { Scenario } from './sipp-scenario.js';
 export type { TracedMessage } from './sip-message.js';
 
 export interface SippOptions {
-  /** The gateway's SIP port on 127.0.0.1. */
+  /** The gateway's SIP port on {@link host}. */
   readonly sipPort: number;
+  /** Where phone and gateway are; default 127.0.0.1. */
+  readonly host?: string;
   readonly transport?: 'udp' | 'tcp';
 }
+
+/** Goes on with a scenario; the RTP port is that of the phone's tone socket. */
+export type Steps = (scenario: Scenario, rtpPort: number) => Scenario;
 
 export interface CallOptions extends SippOptions {
   /** Goes into `User-to-User: <token>;encoding=jwt`. */
@@ -27,29 +34,36 @@ export interface CallOptions extends SippOptions {
   readonly invite?: Omit<InviteOptions, 'sdp'> & { readonly sdp?: (rtpPort: number) => string | undefined };
   /**
    * What happens after the INVITE is sent. Default: 200, ACK, wait for {@link SippCall.hangUp}, BYE. Given: the
-   * whole rest of the call, expected responses included; the RTP port is that of the phone's tone socket.
+   * whole rest of the call, expected responses included.
    */
-  readonly then?: (scenario: Scenario, rtpPort: number) => Scenario;
+  readonly then?: Steps;
 }
 
+const LOCALHOST = '127.0.0.1';
 const ANSWER_LIMIT_MS = 10_000;
 const CALL_LIMIT_S = 60;
 
 /** The offer of a plain phone: PCMU, PCMA, telephone-event. */
-export function phoneOffer(rtpPort: number, options: { direction?: string; version?: number } = {}): string {
+export function phoneOffer(
+  rtpPort: number,
+  options: { direction?: string; version?: number; host?: string; ptime?: number; lines?: string[] } = {},
+): string {
+  const { direction = 'sendrecv', version = 1, host = LOCALHOST, ptime = 20, lines = [] } = options;
+  const address = `IN ${isIPv6(host) ? 'IP6' : 'IP4'} ${host}`;
   return [
     'v=0',
-    `o=phone 1 ${options.version ?? 1} IN IP4 127.0.0.1`,
+    `o=phone 1 ${version} ${address}`,
     's=-',
-    'c=IN IP4 127.0.0.1',
+    `c=${address}`,
     't=0 0',
     `m=audio ${rtpPort} RTP/AVP 0 8 101`,
     'a=rtpmap:0 PCMU/8000',
     'a=rtpmap:8 PCMA/8000',
     'a=rtpmap:101 telephone-event/8000',
     'a=fmtp:101 0-15',
-    'a=ptime:20',
-    `a=${options.direction ?? 'sendrecv'}`,
+    `a=ptime:${ptime}`,
+    `a=${direction}`,
+    ...lines,
     '',
   ].join('\r\n');
 }
@@ -60,16 +74,7 @@ export function phoneOffer(rtpPort: number, options: { direction?: string; versi
  * @throws LimitPassed when there is no final answer within 10 s
  */
 export async function placeCall(options: CallOptions): Promise<SippCall> {
-  const tones = await ToneSocket.open({ frequency: options.tone ?? 440 });
-  const { sdp = phoneOffer, headers = [], ...invite } = options.invite ?? {};
-  const userToUser = options.token === undefined ? [] : [`User-to-User: ${options.token};encoding=jwt`];
-  const scenario = new Scenario().invite({
-    ...invite,
-    headers: [...userToUser, ...headers],
-    sdp: sdp(tones.port),
-  });
-  const rest = options.then ?? ((steps) => steps.expect(200).ack().waitForCue().bye());
-  const call = await SippCall.start(rest(scenario, tones.port), options, tones);
+  const call = await beginCall(options);
   try {
     await call.final();
   } catch (error) {
@@ -79,10 +84,23 @@ export async function placeCall(options: CallOptions): Promise<SippCall> {
   return call;
 }
 
+/** Sends the INVITE of a call, and resolves without waiting for an answer. */
+export async function beginCall(options: CallOptions): Promise<SippCall> {
+  const { host = LOCALHOST, tone = 440 } = options;
+  const tones = await ToneSocket.open({ frequency: tone, host });
+  const { sdp = phoneOffer, headers = [], ...invite } = options.invite ?? {};
+  const userToUser = options.token === undefined ? [] : [`User-to-User: ${options.token};encoding=jwt`];
+  const scenario = new Scenario().invite({
+    ...invite,
+    headers: [...userToUser, ...headers],
+    sdp: sdp(tones.port),
+  });
+  const rest = options.then ?? ((steps) => steps.expect(200).ack().waitForCue().bye());
+  return SippCall.start(rest(scenario, tones.port), options, tones);
+}
+
 /** A phone that waits for a call of the gateway, at `sip:phone@127.0.0.1:<port>`. */
-export async function awaitCall(
-  options: SippOptions & { tone: number; then: (scenario: Scenario, rtpPort: number) => Scenario },
-): Promise<SippCall> {
+export async function awaitCall(options: SippOptions & { tone: number; then: Steps }): Promise<SippCall> {
   const tones = await ToneSocket.open({ frequency: options.tone });
   return SippCall.start(options.then(new Scenario(), tones.port), options, tones);
 }
@@ -103,38 +121,38 @@ export class SippCall {
   readonly tones: ToneSocket;
   readonly #child: ChildProcess;
   readonly #folder: string;
-  readonly #port: number;
-  /** Where it takes SIP on 127.0.0.1. */
-  get port(): number {
-    return this.#port;
-  }
+  readonly #host: string;
+  /** Where it takes SIP. */
+  readonly port: number;
 
-  private constructor(child: ChildProcess, folder: string, port: number, tones: ToneSocket) {
+  private constructor(child: ChildProcess, folder: string, at: RtpAddress, tones: ToneSocket) {
     this.#child = child;
     this.#folder = folder;
-    this.#port = port;
+    this.#host = at.host;
+    this.port = at.port;
     this.tones = tones;
   }
 
   /** Runs a scenario. */
   static async start(scenario: Scenario, options: SippOptions, tones: ToneSocket): Promise<SippCall> {
     const folder = mkdtempSync(join(tmpdir(), 'patchbay-sipp-'));
-    const port = await freeUdpPort();
+    const host = options.host ?? LOCALHOST;
+    const port = await freeUdpPort(host);
     writeFileSync(join(folder, 'scenario.xml'), scenario.toXml());
     const child = spawn(
       'sipp',
       [
         ...['-sf', 'scenario.xml', '-m', '1', '-nostdin', '-timeout', `${CALL_LIMIT_S}s`, '-timeout_error'],
-        ...['-i', '127.0.0.1', '-p', String(port), '-t', options.transport === 'tcp' ? 't1' : 'u1'],
+        ...['-i', host, '-p', String(port), '-t', options.transport === 'tcp' ? 't1' : 'u1'],
         ...['-trace_msg', '-message_file', 'messages.log', '-trace_err', '-error_file', 'errors.log'],
         // Requests that a scenario does not mention are none of its business.
         ...['-default_behaviors', 'all,-abortunexp'],
-        `127.0.0.1:${String(options.sipPort)}`,
+        isIPv6(host) ? `[${host}]:${options.sipPort}` : `${host}:${options.sipPort}`,
       ],
       { cwd: folder, stdio: 'ignore' },
     );
     await once(child, 'spawn');
-    return new SippCall(child, folder, port, tones);
+    return new SippCall(child, folder, { host, port }, tones);
   }
 
   /** The messages of the call so far. */
@@ -168,11 +186,29 @@ export class SippCall {
     );
   }
 
+  /** The 200s to the call's requests of a method, in order, each once. */
+  answersTo(method: string): TracedMessage[] {
+    const answers = this.messages.filter(
+      ({ direction, status, header }) =>
+        direction === 'received' && status === 200 && header('CSeq')!.endsWith(` ${method}`),
+    );
+    return answers.filter((answer, i) => i === 0 || answer.header('CSeq') !== answers[i - 1]!.header('CSeq'));
+  }
+
+  /** Waits for a method's answer number `count`. @returns that answer */
+  async answerTo(method: string, count: number): Promise<TracedMessage> {
+    return until(`answer ${count} to ${method}`, () => this.answersTo(method)[count - 1], {
+      withinMs: 5000,
+      everyMs: 10,
+      seen: () => Promise.resolve(this.#trouble()),
+    });
+  }
+
   /** Lets the phone go on to its next step. */
   async cue(): Promise<void> {
     const invite = this.messages.find(({ method }) => method === 'INVITE')!;
     const lines = [
-      `CUE sip:phone@127.0.0.1:${String(this.#port)} SIP/2.0`,
+      `CUE sip:phone@test SIP/2.0`,
       `Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK${String(Date.now())}`,
       `From: ${invite.header('From')!}`,
       `To: ${invite.header('To')!}`,
@@ -180,9 +216,9 @@ export class SippCall {
       'CSeq: 1 CUE',
       'Content-Length: 0',
     ];
-    const socket = createSocket('udp4');
+    const socket = createSocket(isIPv6(this.#host) ? 'udp6' : 'udp4');
     const text = `${lines.join('\r\n')}\r\n\r\n`;
-    await new Promise((resolve) => socket.send(text, this.#port, '127.0.0.1', resolve));
+    await new Promise((resolve) => socket.send(text, this.port, this.#host, resolve));
     socket.close();
   }
 
@@ -235,13 +271,4 @@ function readTrace(file: string): TracedMessage[] {
       const [, direction, text] = /^\s*\S+ message (sent|received) .*?\n\r?\n([\s\S]*)$/.exec(entry) ?? [];
       return text === undefined ? [] : [parseTraced(direction as TracedMessage['direction'], text)];
     });
-}
-
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
 }

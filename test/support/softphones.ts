@@ -14,6 +14,8 @@ export interface SoftphoneCall {
   readonly tone: number;
   /** Insist on SRTP with keys in the SDP (RFC 4568). */
   readonly srtp?: boolean;
+  /** File of the certificates that a TLS server is believed with. */
+  readonly caFile?: string;
 }
 
 /** How long the tone files last. */
@@ -51,12 +53,13 @@ export class Softphone {
     child.stderr?.on('data', note);
   }
 
-  /** baresip with G.711, over UDP. */
-  static baresip({ uri, tone, srtp = false }: SoftphoneCall): Softphone {
+  /** baresip with G.711. */
+  static baresip({ uri, tone, srtp = false, caFile }: SoftphoneCall): Softphone {
     const folder = folderWithTone(tone);
     const config = [
       'sip_listen 127.0.0.1:0',
       'net_interface 127.0.0.1',
+      ...(caFile === undefined ? [] : [`sip_cafile ${caFile}`]),
       `audio_source aufile,${join(folder, 'tone.wav')}`,
       'audio_player aubridge,nowhere',
       ...['ausrc', 'auplay'].flatMap((end) => [`${end}_srate ${PHONE_RATE}`, `${end}_channels 1`]),
@@ -80,13 +83,14 @@ export class Softphone {
   }
 
   /** linphonec with all its codecs. */
-  static linphone({ uri, tone, srtp = false }: SoftphoneCall): Softphone {
+  static linphone({ uri, tone, srtp = false, caFile }: SoftphoneCall): Softphone {
     const folder = folderWithTone(tone);
     mkdirSync(join(folder, '.local/share/linphone'), { recursive: true });
     const sip = ['sip_port=-1', 'sip_tcp_port=-1', 'sip_tls_port=-1', 'use_ipv6=0', 'guess_hostname=0'];
     const identity = 'contact="Tester" <sip:tester@127.0.0.1>';
     const encryption = srtp ? ['media_encryption=srtp', 'media_encryption_mandatory=1'] : [];
-    const rc = ['[sip]', ...sip, identity, ...encryption, '[rtp]', 'audio_rtp_port=-1'];
+    const tls = caFile === undefined ? [] : [`root_ca=${caFile}`, 'verify_server_certs=1'];
+    const rc = ['[sip]', ...sip, identity, ...encryption, ...tls, '[rtp]', 'audio_rtp_port=-1'];
     writeFileSync(join(folder, 'rc'), [...rc, '[sound]', 'echocancellation=0', ''].join('\n'));
     const child = spawn('linphonec', ['-c', join(folder, 'rc')], {
       env: { ...process.env, HOME: folder },

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
 import { aLawDecode, aLawEncode, muLawDecode, muLawEncode, PHONE_RATE, sine, toneLevel } from './tones.js';
 import { until } from './until.js';
 
@@ -7,8 +8,8 @@ import { until } from './until.js';
 export const PCMU = 0;
 export const PCMA = 8;
 
-const PACKET_MS = 20;
-const PACKET_SAMPLES = (PHONE_RATE * PACKET_MS) / 1000;
+const DEFAULT_PACKET_MS = 20;
+const SAMPLES_MS = PHONE_RATE / 1000;
 
 /** How much of the latest audio is looked at for a tone. */
 const WINDOW_MS = 200;
@@ -29,9 +30,14 @@ export interface RtpAddress {
 }
 
 export interface SendDigitOptions {
-  readonly payloadType?: number;
   /** Which of the packets of the event get lost on the way. */
   readonly lose?: (index: number, count: number) => boolean;
+}
+
+/** Encryption of a phone's packets. */
+export interface Sealing {
+  seal(packet: Buffer): Buffer;
+  open(packet: Buffer): Buffer;
 }
 
 interface Heard {
@@ -50,14 +56,20 @@ export class ToneSocket {
   digits = '';
   /** Payload type of the tone. */
   codec = PCMU;
-  /** Payload type that received telephone-events have. */
+  /** Payload type of telephone-events, both ways. */
   eventType = 101;
+  /** Length of the packets that go out, in ms. */
+  packetMs = DEFAULT_PACKET_MS;
+  /** RTCP packets that came on the RTP port (RFC 5761). */
+  rtcp = 0;
+  /** Absent: plain RTP. */
+  sealing: Sealing | undefined;
   readonly #socket: Socket;
   readonly #ssrc = Math.floor(Math.random() * 2 ** 32);
   #tone: (count: number) => Int16Array;
   #remote: RtpAddress | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #sequence = Math.floor(Math.random() * 2 ** 16);
+  #sequence = Math.floor(Math.random() * 2 ** 15);
   #timestamp = Math.floor(Math.random() * 2 ** 32);
   #heard: Heard[] = [];
   #lastEvent = -1;
@@ -68,12 +80,13 @@ export class ToneSocket {
     socket.on('message', (packet) => this.#receive(packet));
   }
 
-  /** Binds a free port of 127.0.0.1. */
-  static async open(options: { frequency: number }): Promise<ToneSocket> {
-    const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+  /** Binds a free port of an address, by default of 127.0.0.1. */
+  static async open(options: { frequency: number; host?: string }): Promise<ToneSocket> {
+    const { frequency, host = '127.0.0.1' } = options;
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    socket.bind(0, host);
     await once(socket, 'listening');
-    return new ToneSocket(socket, options.frequency);
+    return new ToneSocket(socket, frequency);
   }
 
   get port(): number {
@@ -96,8 +109,8 @@ export class ToneSocket {
     let due = performance.now();
     this.#timer = setInterval(() => {
       // Timers come late; what is due by the clock goes out all the same.
-      for (; due <= performance.now(); due += PACKET_MS) this.#sendTone();
-    }, PACKET_MS / 2);
+      for (; due <= performance.now(); due += this.packetMs) this.#sendTone();
+    }, DEFAULT_PACKET_MS / 2);
   }
 
   /** Stops sending; goes on listening. */
@@ -116,7 +129,9 @@ export class ToneSocket {
     const since = performance.now() - WINDOW_MS;
     const latest = this.#heard.filter(({ at }) => at >= since);
     const samples = Int16Array.from(latest.flatMap((heard) => [...heard.samples]));
-    return samples.length < PACKET_SAMPLES * 5 ? -Infinity : toneLevel(samples, frequency, PHONE_RATE);
+    return samples.length < (WINDOW_MS / 2) * SAMPLES_MS
+      ? -Infinity
+      : toneLevel(samples, frequency, PHONE_RATE);
   }
 
   /** Of the packets that came since a time (`performance.now()`), how many have the tone and how many do not. */
@@ -126,6 +141,12 @@ export class ToneSocket {
       .map(({ samples }) => toneLevel(samples, frequency, PHONE_RATE));
     const having = levels.filter((level) => level > HEARD_DB).length;
     return { with: having, without: levels.length - having };
+  }
+
+  /** Length in ms of the latest audio packet that came. */
+  get lastPacketMs(): number | undefined {
+    const last = this.#heard.at(-1);
+    return last && last.samples.length / SAMPLES_MS;
   }
 
   /** Waits until a tone is heard. */
@@ -154,15 +175,16 @@ export class ToneSocket {
       const end = index >= 4;
       const payload = Buffer.from([event, (end ? 0x80 : 0) | 10, duration >> 8, duration & 0xff]);
       const lost = options.lose?.(index, durations.length) ?? false;
-      this.#send(payload, options.payloadType ?? 101, index === 0, lost);
+      this.#send(payload, this.eventType, index === 0, lost);
     });
     this.#timestamp = (this.#timestamp + 800) >>> 0;
   }
 
   #sendTone(): void {
     const encode = this.codec === PCMU ? muLawEncode : aLawEncode;
-    this.#send(Buffer.from(Array.from(this.#tone(PACKET_SAMPLES), encode)), this.codec, false, false);
-    this.#timestamp = (this.#timestamp + PACKET_SAMPLES) >>> 0;
+    const samples = this.packetMs * SAMPLES_MS;
+    this.#send(Buffer.from(Array.from(this.#tone(samples), encode)), this.codec, false, false);
+    this.#timestamp = (this.#timestamp + samples) >>> 0;
   }
 
   #send(payload: Buffer, payloadType: number, marker: boolean, lost: boolean): void {
@@ -174,14 +196,18 @@ export class ToneSocket {
     header.writeUInt32BE(this.#ssrc, 8);
     this.#sequence = (this.#sequence + 1) & 0xffff;
     if (lost || !this.#remote) return;
-    this.#socket.send(Buffer.concat([header, payload]), this.#remote.port, this.#remote.host);
+    const packet = Buffer.concat([header, payload]);
+    this.#socket.send(this.sealing?.seal(packet) ?? packet, this.#remote.port, this.#remote.host);
   }
 
-  #receive(packet: Buffer): void {
-    if (packet.length < 12 || packet[0]! >> 6 !== 2) return;
-    const payloadType = packet[1]! & 0x7f;
-    // RTCP on the same port (RFC 5761) is none of ours.
-    if (payloadType >= 64 && payloadType < 96) return;
+  #receive(datagram: Buffer): void {
+    if (datagram.length < 12 || datagram[0]! >> 6 !== 2) return;
+    const payloadType = datagram[1]! & 0x7f;
+    if (payloadType >= 64 && payloadType < 96) {
+      this.rtcp += 1;
+      return;
+    }
+    const packet = this.sealing?.open(datagram) ?? datagram;
     this.received.set(payloadType, (this.received.get(payloadType) ?? 0) + 1);
     const payload = packet.subarray(12 + 4 * (packet[0]! & 0x0f));
     if (payloadType === this.eventType) this.#receiveEvent(packet.readUInt32BE(4), payload);

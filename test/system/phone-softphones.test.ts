@@ -1,56 +1,34 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { Rest } from '../support/rest.js';
-import { placeCall, type SippCall } from '../support/sipp.js';
-import { Softphone } from '../support/softphones.js';
+import { describe, expect, it } from 'vitest';
+import { OTHERS, usePhoneRoom } from '../support/phone-room.js';
+import { Softphone, type SoftphoneCall } from '../support/softphones.js';
 import { until } from '../support/until.js';
 
-const OTHERS = 700;
-const MINE = 500;
+const SOFTPHONES = 500;
 
-describe('real softphones', () => {
-  let gateway: TestGateway;
-  let rest: Rest;
-  let session: string;
-  let other: SippCall;
+describe('a real softphone', () => {
+  const room = usePhoneRoom();
 
-  beforeAll(async () => {
-    gateway = await startGateway();
-    rest = new Rest(gateway);
-    session = await rest.session();
-    const { token } = await rest.member(session);
-    other = await placeCall({ sipPort: gateway.sipPort, token, tone: OTHERS });
-  });
-
-  afterAll(async () => {
-    await other.end();
-    expect(await gateway.stop()).toBe(0);
-  });
-
-  const calls: readonly [string, (uri: string) => Softphone, string][] = [
-    ['baresip', (uri) => Softphone.baresip({ uri, tone: MINE }), ''],
-    [
-      'baresip with SRTP over TCP',
-      (uri) => Softphone.baresip({ uri, tone: MINE, srtp: true }),
-      ';transport=tcp',
-    ],
-    ['linphone', (uri) => Softphone.linphone({ uri, tone: MINE }), ''],
-    ['linphone with SRTP', (uri) => Softphone.linphone({ uri, tone: MINE, srtp: true }), ''],
+  const calls: readonly [string, (call: SoftphoneCall) => Softphone, string][] = [
+    ['baresip with G.711', (call) => Softphone.baresip(call), ''],
+    ['baresip with SRTP over TCP', (call) => Softphone.baresip({ ...call, srtp: true }), ';transport=tcp'],
+    ['linphone with Opus', (call) => Softphone.linphone(call), ''],
+    ['linphone with SRTP', (call) => Softphone.linphone({ ...call, srtp: true }), ''],
   ];
 
   it.each(calls)(
-    '%s hears and is heard, and hangs up (livekit/sip #330, #145)',
+    '%s hears and is heard, and hangs up (livekit/sip #281, #330, #145)',
     async (_name, dial, parameters) => {
-      const { id, token } = await rest.member(session);
-      const phone = dial(`sip:gw@127.0.0.1:${gateway.sipPort}${parameters};token=${token}`);
+      const { id, token } = await room.rest.member(room.session);
+      const uri = `sip:gw@127.0.0.1:${room.gateway.sipPort}${parameters};token=${token}`;
+      const phone = dial({ uri, tone: SOFTPHONES });
       try {
-        await other.tones.hears(MINE, 10_000);
+        await room.otherCall.tones.hears(SOFTPHONES, 10_000);
         await phone.hangUp();
         expect(phone.heard(OTHERS)).toBe(true);
         expect(phone.heard(1000)).toBe(false);
-        await other.tones.stopsHearing(MINE);
+        await room.otherCall.tones.stopsHearing(SOFTPHONES);
         const isGone = (): Promise<boolean> =>
-          rest.request('GET', `/participants/${id}/device`).then(
+          room.rest.device(id).then(
             () => false,
             (error: unknown) => String(error).includes('404'),
           );

@@ -75,6 +75,16 @@ describe('the phone changes the session', () => {
     expect((await answered(dialog.receive('update', update('offer')))).status).toBe(200);
   });
 
+  it('by a re-INVITE without an offer, and the ACK of the INVITE before it comes late', async () => {
+    const { dialog, media, call } = start();
+    const withoutOffer = new FakeRequest('INVITE', { headers: { cseq: '2 INVITE' } });
+    await answered(dialog.receive('modify', withoutOffer));
+    dialog.emit('ack', new FakeRequest('ACK', { headers: { cseq: '1 ACK' } }));
+    expect(call.ended).toBe(false);
+    dialog.emit('ack', new FakeRequest('ACK', { body: 'their answer', headers: { cseq: '2 ACK' } }));
+    await vi.waitFor(() => expect(media.answers).toEqual(['their answer']));
+  });
+
   it('with a body that is no session description: 415; with an unknown extension: 420', async () => {
     const { dialog } = start();
     const odd = new FakeRequest('INVITE', { body: 'x', headers: { 'content-type': 'text/plain' } });

@@ -4,7 +4,7 @@ import { requireOnlySupported, requireSdpIfBody } from '../capabilities.js';
 import type { PhoneMedia } from '../options.js';
 import { Refusal } from '../refusal.js';
 import type { Headers, SipDialog, SipRequest, SipResponder, SipResponse } from '../sip.js';
-import { callIdOf, sdpOf, SDP_TYPE } from '../sip.js';
+import { callIdOf, cseqOf, sdpOf, SDP_TYPE } from '../sip.js';
 
 /** Who owes what (RFC 3264, RFC 3311). */
 type ExchangeState =
@@ -36,6 +36,8 @@ export class OfferAnswer {
   readonly #media: PhoneMedia;
   readonly #dialog: SipDialog;
   #state: ExchangeState = 'stable';
+  /** Of the INVITE whose ACK is awaited: the ACK of an earlier one may still be on its way. */
+  #awaitedCseq: number | undefined;
   #stableListeners: (() => void)[] = [];
 
   constructor(call: PhoneCall, media: PhoneMedia, dialog: SipDialog) {
@@ -47,7 +49,8 @@ export class OfferAnswer {
   }
 
   /** Our 200 to an INVITE without an offer carried ours: its answer is due in the ACK. */
-  offeredInAnswer(): void {
+  offeredInAnswer(invite: SipRequest): void {
+    this.#awaitedCseq = cseqOf(invite);
     this.#state = 'awaiting-ack';
   }
 
@@ -72,8 +75,10 @@ export class OfferAnswer {
       if (this.#call.ended) throw new Refusal(481, 'The call is over.');
       responder.send(200, { headers: { ...headers, 'Content-Type': SDP_TYPE }, body: sdp });
       this.#call.log.info({ method: request.method, held }, 'The phone changed the session.');
-      if (sdpOffer === undefined) nextState = 'awaiting-ack';
-      else this.#call.publish(stream);
+      if (sdpOffer === undefined) {
+        this.#awaitedCseq = cseqOf(request);
+        nextState = 'awaiting-ack';
+      } else this.#call.publish(stream);
     } finally {
       this.#become(nextState);
     }
@@ -147,7 +152,7 @@ export class OfferAnswer {
 
   /** RFC 3264 with the offer in our 2xx: the answer is in the ACK. */
   async #onAck(ack: SipRequest): Promise<void> {
-    if (this.#state !== 'awaiting-ack' || this.#call.ended) return;
+    if (this.#state !== 'awaiting-ack' || this.#call.ended || cseqOf(ack) !== this.#awaitedCseq) return;
     const sdpAnswer = sdpOf(ack);
     if (sdpAnswer === undefined) {
       this.#call.hangUp('error', 'The ACK carries no answer to our offer.');

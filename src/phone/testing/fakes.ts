@@ -36,6 +36,7 @@ export class FakeRequest extends EventEmitter {
     this.source_address = options.from ?? '127.0.0.1';
     this.headers = {
       'call-id': 'call-1',
+      cseq: `1 ${method}`,
       from: '"Ann" <sip:+15555550100@voice.example>;tag=a1',
       to: '<sip:127.0.0.1:5060>',
       ...options.headers,

@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, expect } from 'vitest';
+import { startGateway, type TestGateway } from './gateway.js';
+import { type NewTestParticipant, Rest, type TestParticipant } from './rest.js';
+import { type CallOptions, placeCall, type SippCall } from './sipp.js';
+
+/** What the phone under test says, and what the other phone of its session says, in Hz. */
+export const MINE = 440;
+export const OTHERS = 700;
+
+/** How long phones are waited for. */
+export const limit = { withinMs: 5000, everyMs: 10 };
+
+export interface PhoneRoomOptions {
+  /** Environment of the gateway. */
+  readonly env?: Record<string, string>;
+  /** No other phone in the session. */
+  readonly alone?: boolean;
+}
+
+/** A gateway with a session in which another phone talks already, for the tests of one file. */
+export interface PhoneRoom {
+  readonly gateway: TestGateway;
+  readonly rest: Rest;
+  readonly session: string;
+  /** The other phone, which says {@link OTHERS}. */
+  readonly other: TestParticipant;
+  readonly otherCall: SippCall;
+  /** A call of a new participant of the session, which says {@link MINE}; ended whatever happens. */
+  withCall(
+    options: Partial<CallOptions> & { readonly participant?: NewTestParticipant },
+    test: (call: SippCall, participant: TestParticipant) => Promise<void>,
+  ): Promise<void>;
+}
+
+/** Call it at the top of a `describe`. The parts are there from `beforeAll` on. */
+export function usePhoneRoom({ env = {}, alone = false }: PhoneRoomOptions = {}): PhoneRoom {
+  let gateway: TestGateway | undefined;
+  let session: string | undefined;
+  let other: { participant: TestParticipant; call: SippCall } | undefined;
+  const rest = (): Rest => new Rest(started(gateway));
+
+  beforeAll(async () => {
+    gateway = await startGateway({ env });
+    session = await rest().session();
+    if (alone) return;
+    const participant = await rest().member(session);
+    const options = { sipPort: gateway.sipPort, token: participant.token, tone: OTHERS };
+    other = { participant, call: await placeCall(options) };
+  });
+  afterAll(async () => {
+    await other?.call.end();
+    expect(await gateway?.stop()).toBe(0);
+  });
+
+  return {
+    get gateway() {
+      return started(gateway);
+    },
+    get rest() {
+      return rest();
+    },
+    get session() {
+      return started(session);
+    },
+    get other() {
+      return started(other).participant;
+    },
+    get otherCall() {
+      return started(other).call;
+    },
+    async withCall({ participant: about = {}, ...options }, test) {
+      const participant = await rest().member(started(session), about);
+      const { sipPort } = started(gateway);
+      const call = await placeCall({ sipPort, token: participant.token, tone: MINE, ...options });
+      try {
+        await test(call, participant);
+      } finally {
+        await call.end();
+        // Some tests delete it themselves.
+        await rest()
+          .deleteParticipant(participant.id)
+          .catch((error: unknown) => expect(String(error)).toContain('404'));
+      }
+    },
+  };
+}
+
+function started<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error('The room is set up in beforeAll: use it in tests only.');
+  return part;
+}

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchChromium } from '../support/chromium.js';
+import { limit, OTHERS, usePhoneRoom } from '../support/phone-room.js';
+import { audioAddressOf } from '../support/sip-message.js';
+import { phoneOffer, type Steps } from '../support/sipp.js';
+import { until } from '../support/until.js';
+import { WebhookReceiver } from '../support/webhook-receiver.js';
+
+describe('the digits of a phone', () => {
+  const room = usePhoneRoom({ alone: true });
+  let webhooks: WebhookReceiver;
+
+  beforeAll(async () => {
+    webhooks = await WebhookReceiver.start();
+  });
+  afterAll(() => webhooks.close());
+
+  const told = (): { participant: { callbackUrl: string } } => ({
+    participant: { callbackUrl: webhooks.url },
+  });
+
+  it('are told once each: by INFO, by RFC 4733 with any packets lost, or by both (livekit/sip #740)', async () => {
+    const losses: ((index: number, count: number) => boolean)[] = [
+      () => false,
+      (index) => index === 0,
+      (index) => index === 2,
+      (index, count) => index >= count - 2,
+      (index, count) => index >= count - 3,
+      (index, count) => index < count - 1,
+    ];
+    const info = { body: 'Signal=9\nDuration=100', contentType: 'application/dtmf-relay' };
+    const then: Steps = (scenario) =>
+      scenario.expect(200).ack().waitForCue().request('INFO', info).expect(200).waitForCue().bye();
+    await room.withCall({ ...told(), then }, async (call, { id }) => {
+      const digits = '15*#0D';
+      for (const [i, lose] of losses.entries()) {
+        call.tones.sendDigit(digits[i]!, { lose });
+        await webhooks.digitsOf(id, i + 1);
+      }
+      expect(webhooks.digits(id)).toBe(digits);
+      // The press that comes both ways: an event in the audio, and INFO when the key is let go.
+      call.tones.sendDigit('9');
+      await webhooks.digitsOf(id, digits.length + 1);
+      await call.cue();
+      await call.answerTo('INFO', 1);
+      call.tones.sendDigit('2');
+      expect(await webhooks.digitsOf(id, digits.length + 2)).toBe(`${digits}92`);
+      await call.hangUp();
+      await webhooks.event('onLeave', id);
+    });
+  });
+
+  it('are told when they come by INFO alone, in either body (livekit/sip #740, #331, Janus PR 453)', async () => {
+    const then: Steps = (scenario) =>
+      scenario
+        .expect(200)
+        .ack()
+        .request('INFO', { body: 'Signal=5\nDuration=160', contentType: 'application/dtmf-relay' })
+        .expect(200)
+        .request('INFO', { body: '#', contentType: 'application/dtmf' })
+        .expect(200)
+        .request('INFO', { body: 'Signal=10\nDuration=160', contentType: 'application/dtmf-relay' })
+        .expect(200)
+        .waitForCue()
+        .bye();
+    await room.withCall({ ...told(), then }, async (call, { id }) => {
+      expect(await webhooks.digitsOf(id, 3)).toBe('5#*');
+      await call.hangUp();
+    });
+  });
+
+  it('are understood in the payload type that a re-INVITE changed (Janus #1591)', async () => {
+    const changed = (port: number): string => phoneOffer(port, { version: 2 }).replaceAll('101', '97');
+    const then: Steps = (scenario, port) =>
+      scenario
+        .expect(200)
+        .ack()
+        .waitForCue()
+        .request('INVITE', { body: changed(port) })
+        .expect(200)
+        .ack()
+        .waitForCue()
+        .bye();
+    await room.withCall({ ...told(), then }, async (call, { id }) => {
+      call.tones.sendDigit('1');
+      await webhooks.digitsOf(id, 1);
+      await call.cue();
+      const { body } = await call.answerTo('INVITE', 2);
+      expect(body).toContain('a=rtpmap:97 telephone-event/8000');
+      call.tones.start(audioAddressOf(body));
+      call.tones.eventType = 97;
+      call.tones.sendDigit('2');
+      expect(await webhooks.digitsOf(id, 2)).toBe('12');
+      await call.hangUp();
+    });
+  });
+
+  it('that a browser sends reach the phone', async () => {
+    const browser = await room.rest.member(room.session);
+    const chromium = await launchChromium();
+    try {
+      await room.withCall({}, async (call) => {
+        const page = await chromium.openClient({ gatewayUrl: room.gateway.wsUrl, token: browser.token });
+        await page.publishTone(OTHERS);
+        await call.tones.hears(OTHERS);
+        await page.sendDtmf('42');
+        await until('digits at the phone', () => call.tones.digits.length >= 2, limit);
+        expect(call.tones.digits).toBe('42');
+        await call.hangUp();
+      });
+    } finally {
+      await chromium.close();
+    }
+  });
+
+  it('that another phone presses reach the phone', async () => {
+    await room.withCall({}, async (presser) => {
+      await room.withCall({}, async (call) => {
+        await presser.tones.hears(440);
+        presser.tones.sendDigit('7');
+        await until('the digit at the phone', () => call.tones.digits.length > 0, limit);
+        expect(call.tones.digits).toBe('7');
+        await call.hangUp();
+      });
+      await presser.hangUp();
+    });
+  });
+});

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { usePhoneRoom } from '../support/phone-room.js';
+import { phoneOffer, placeCall, type Steps } from '../support/sipp.js';
+import { until } from '../support/until.js';
+
+const MEDIA_TIMEOUT_S = 1;
+const MAX_CALL_S = 4;
+
+const untilBye: Steps = (scenario) => scenario.expect(200).ack().waitForBye();
+
+describe('a phone call ends', () => {
+  const room = usePhoneRoom({ alone: true });
+
+  /** Why the participant's usage record says that it ended. */
+  async function recordedEnd(participantId: string): Promise<string | undefined> {
+    const report = await room.rest.request('GET', '/usage?limit=1000');
+    const { items } = report as { items: { participantId: string; endReason?: string }[] };
+    return items.find((item) => item.participantId === participantId)?.endReason;
+  }
+
+  const endings: readonly [string, string, string, (id: string, session: string) => Promise<unknown>][] = [
+    [
+      'when its participant is deleted',
+      'SIP;cause=404;text="The participant was deleted."',
+      'participant-deleted',
+      (id) => room.rest.deleteParticipant(id),
+    ],
+    [
+      'when the application disconnects its device',
+      'SIP;cause=200;text="The application ended the call."',
+      'disconnected',
+      (id) => room.rest.disconnectDevice(id),
+    ],
+  ];
+
+  it.each(endings)(
+    'by BYE with a Reason %s, and the record says it (livekit/sip #316, #294)',
+    async (_when, reason, recorded, end) => {
+      await room.withCall({ then: untilBye }, async (call, { id }) => {
+        await end(id, room.session);
+        expect((await call.hungUp()).header('Reason')).toBe(reason);
+        expect(await recordedEnd(id)).toBe(recorded);
+      });
+    },
+  );
+
+  it('by BYE when its session is deleted', async () => {
+    const session = await room.rest.session();
+    const { id, token } = await room.rest.member(session);
+    const call = await placeCall({ sipPort: room.gateway.sipPort, token, then: untilBye });
+    try {
+      await room.rest.deleteSession(session);
+      expect((await call.hungUp()).header('Reason')).toBe('SIP;cause=404;text="The session was deleted."');
+      expect(await recordedEnd(id)).toBe('session-deleted');
+    } finally {
+      await call.end();
+    }
+  });
+
+  it('and its participant may call again', async () => {
+    await room.withCall({ then: untilBye }, async (call, { id, token }) => {
+      await room.rest.disconnectDevice(id);
+      await call.hungUp();
+      const again = await placeCall({ sipPort: room.gateway.sipPort, token });
+      await again.hangUp();
+      await again.end();
+      expect(await recordedEnd(id)).toBeDefined();
+    });
+  });
+
+  it('by a BYE that is repeated until it is answered (livekit/sip #112)', async () => {
+    const then: Steps = (scenario) => scenario.expect(200).ack().receive('BYE').pause(20_000);
+    await room.withCall({ then }, async (call, { id }) => {
+      await room.rest.deleteParticipant(id);
+      const byes = (): number => call.messages.filter(({ method }) => method === 'BYE').length;
+      await until('three BYEs', () => byes() >= 3, { withinMs: 5000 });
+    });
+  });
+
+  it('and is counted by outcome and reason, with the time that it took to answer', async () => {
+    const response = await fetch(`${room.gateway.httpUrl}/metrics`);
+    const metrics = await response.text();
+    expect(metrics).toContain('patchbay_calls_total{outcome="success",reason="participant-deleted"} ');
+    expect(metrics).toContain('patchbay_calls_total{outcome="success",reason="disconnected"} ');
+    const answered = /^patchbay_call_setup_seconds_count (\d+)$/m.exec(metrics)?.[1];
+    expect(Number(answered)).toBeGreaterThanOrEqual(6);
+    expect(metrics).toContain('\npatchbay_calls 0\n');
+  });
+});
+
+describe('a phone call with short limits', () => {
+  const room = usePhoneRoom({
+    alone: true,
+    env: {
+      PATCHBAY_MEDIA_TIMEOUT: String(MEDIA_TIMEOUT_S),
+      PATCHBAY_MAX_CALL_SECONDS: String(MAX_CALL_S),
+    },
+  });
+
+  it('ends with a Reason when no media come, also when none ever came', async () => {
+    await room.withCall({ then: untilBye }, async (call) => {
+      call.tones.pause();
+      const bye = await call.hungUp();
+      expect(bye.header('Reason')).toBe('SIP;cause=408;text="No media came from the phone for too long."');
+    });
+  });
+
+  it('goes on in a silent room, and on hold, up to its longest duration (livekit/sip #812, #353)', async () => {
+    const held: Steps = (scenario, port) =>
+      scenario
+        .expect(200)
+        .ack()
+        .request('INVITE', { body: phoneOffer(port, { direction: 'sendonly', version: 2 }) })
+        .expect(200)
+        .ack()
+        .waitForBye();
+    const startedAt = performance.now();
+    const toTheEnd = (then: Steps, silent: boolean): Promise<void> =>
+      room.withCall({ then }, async (call) => {
+        if (silent) call.tones.pause();
+        const bye = await call.hungUp(2000 * MAX_CALL_S);
+        expect(bye.header('Reason')).toContain('The call reached its longest duration.');
+      });
+    await Promise.all([toTheEnd(untilBye, false), toTheEnd(held, true)]);
+    expect(performance.now() - startedAt).toBeGreaterThan(1000 * MAX_CALL_S);
+  });
+});
