@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi, type Readiness } from './api/index.js';
 import { createBrowserGateway, turnCredentials } from './browser/index.js';
+import { measureBrowsers } from './browser-metrics.js';
 import type { Config } from './config.js';
 import { consolePage } from './console/index.js';
 import { type Core, createCore } from './core/index.js';
@@ -122,6 +123,7 @@ async function startHttp(
     media,
     log: log.child({ part: 'browser' }),
   });
+  measureBrowsers(options.metrics, () => browsers.counters());
   teardown.add('http', () => api.close());
   teardown.add('browsers', () => browsers.stop());
   await api.listen(config.http);

@@ -16,6 +16,7 @@ import { isObject, RpcError } from './json-rpc.js';
 import type { BrowserLimits } from './limits.js';
 import type { BrowserLog } from './log.js';
 import { readAnswerSdp } from './messages.js';
+import { type PageCall, PageCalls } from './page-calls.js';
 import { Publishing } from './publishing.js';
 import { Subscribing } from './subscribing.js';
 
@@ -37,11 +38,10 @@ export class BrowserDevice implements Device, SocketUser {
   readonly #grace: Grace;
   readonly #subscribing: Subscribing;
   readonly #publishing: Publishing;
+  readonly #calls: PageCalls;
   readonly #connection: Connection;
   readonly #ended: (device: BrowserDevice) => void;
   #socket: ClientSocket | undefined;
-  /** The socket that the device spoke by last, still or no longer there. */
-  #lastSocket: ClientSocket | undefined;
   #isEnded = false;
 
   /**
@@ -65,6 +65,11 @@ export class BrowserDevice implements Device, SocketUser {
       silence: async () => (await parts.media.statistics(id)).silentMs,
       givenUp: () => this.#end('lost'),
     });
+    this.#calls = new PageCalls({
+      clock: parts.clock,
+      log: parts.log,
+      handle: (method, params) => this.#call(method, params),
+    });
     const known = parts.gate.resumePoint(participant.id, uniqueId);
     this.#subscribing = new Subscribing({
       deviceId: id,
@@ -86,17 +91,14 @@ export class BrowserDevice implements Device, SocketUser {
 
   /** The device speaks by this socket from now on. */
   attach(socket: ClientSocket): void {
-    const before = this.#socket;
-    this.#socket = socket;
-    this.#lastSocket = socket;
-    before?.terminate();
-    this.#grace.stop();
+    this.#calls.attach(socket);
+    this.#take(socket);
   }
 
   /** A socket in place of the one that was lost: the page does not know that anything happened. */
   reattach(socket: ClientSocket): void {
-    if (this.#lastSocket) socket.failCallsLostWith(this.#lastSocket);
-    this.attach(socket);
+    this.#calls.reattach(socket);
+    this.#take(socket);
     this.#connection.signallingResumed();
     this.#subscribing.resume();
   }
@@ -109,24 +111,8 @@ export class BrowserDevice implements Device, SocketUser {
     this.#finish(reason);
   }
 
-  call(method: string, params: unknown): Promise<object> {
-    switch (method) {
-      case 'setMediaPreferences':
-        return this.#answerThen({}, () => this.#subscribing.ready());
-      case 'offerSdp':
-        // A page that lost us before it could say that it is ready says so by this.
-        setImmediate(() => this.#subscribing.ready());
-        return this.#publishing.offer(params);
-      case 'answerSdp':
-        return this.#takeAnswer(params);
-      case 'ping':
-      case 'deviceDiagnostics':
-      case 'leave':
-        this.notified(method, params);
-        return Promise.resolve({});
-      default:
-        return Promise.reject(new RpcError('methodNotFound', 'There is no such method.'));
-    }
+  called(call: PageCall): void {
+    void this.#calls.called(call);
   }
 
   notified(method: string, params: unknown): void {
@@ -182,6 +168,33 @@ export class BrowserDevice implements Device, SocketUser {
     this.#end('shutdown');
   }
 
+  #take(socket: ClientSocket): void {
+    const before = this.#socket;
+    this.#socket = socket;
+    before?.terminate();
+    this.#grace.stop();
+  }
+
+  #call(method: string, params: unknown): Promise<object> {
+    switch (method) {
+      case 'setMediaPreferences':
+        return this.#answerThen({}, () => this.#subscribing.ready());
+      case 'offerSdp':
+        // A page that lost us before it could say that it is ready says so by this.
+        setImmediate(() => this.#subscribing.ready());
+        return this.#publishing.offer(params);
+      case 'answerSdp':
+        return this.#takeAnswer(params);
+      case 'ping':
+      case 'deviceDiagnostics':
+      case 'leave':
+        this.notified(method, params);
+        return Promise.resolve({});
+      default:
+        return Promise.reject(new RpcError('methodNotFound', 'There is no such method.'));
+    }
+  }
+
   async #open(
     known: { layout: readonly ('audio' | 'video')[]; revision: number } | undefined,
   ): Promise<void> {
@@ -225,6 +238,7 @@ export class BrowserDevice implements Device, SocketUser {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#grace.stop();
+    this.#calls.stop();
     this.#socket?.close(closeFor(reason));
     this.#ended(this);
     this.#closeMedia();

@@ -37,6 +37,8 @@ export interface BrowserCounters {
   readonly refusedUpgrades: number;
   /** Sockets closed because their token was not accepted. */
   readonly refusedTokens: number;
+  /** Sockets closed because of what came, or was not read, through them. */
+  readonly abusiveSockets: number;
 }
 
 export interface BrowserGateway {
@@ -59,6 +61,7 @@ class Gateway implements BrowserGateway {
   readonly #newDevices: KeyedBuckets;
   #refusedUpgrades = 0;
   #refusedTokens = 0;
+  #abusiveSockets = 0;
   #stopping = false;
 
   constructor(options: BrowserGatewayOptions) {
@@ -90,6 +93,7 @@ class Gateway implements BrowserGateway {
       devices: this.#devices.size,
       refusedUpgrades: this.#refusedUpgrades,
       refusedTokens: this.#refusedTokens,
+      abusiveSockets: this.#abusiveSockets,
     };
   }
 
@@ -177,7 +181,8 @@ class Gateway implements BrowserGateway {
   #clientSocket(socket: WebSocket, asked: SocketRequest, user: BrowserDevice): ClientSocket {
     const { clock, limits, log } = this.#parts;
     const format = new JsonRpcFormat({ circular: speaksCircularJson(asked.sdkVersion) });
-    return new ClientSocket({ socket, format, user, limits, clock, log });
+    const abused = (): void => void (this.#abusiveSockets += 1);
+    return new ClientSocket({ socket, format, user, limits, clock, log, abused });
   }
 }
 

@@ -25,6 +25,8 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements MediaPlane {
   streams: readonly MediaStreamInfo[] = [];
   /** Set: offers are refused with this. */
   refusal: MediaError | undefined;
+  /** Offers are answered when this is. */
+  held: Promise<void> = Promise.resolve();
   silentMs: number | undefined;
 
   openBrowser(options: OpenBrowserOptions): Promise<void> {
@@ -32,10 +34,11 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements MediaPlane {
     return Promise.resolve();
   }
 
-  publish(_deviceId: string, options: PublishOfferOptions): Promise<PublishAnswer> {
+  async publish(_deviceId: string, options: PublishOfferOptions): Promise<PublishAnswer> {
     this.offers.push(options);
-    if (this.refusal) return Promise.reject(this.refusal);
-    return Promise.resolve({ sdpAnswer: `answer to ${options.sdpOffer}`, streams: this.streams });
+    if (this.refusal) throw this.refusal;
+    await this.held;
+    return { sdpAnswer: `answer to ${options.sdpOffer}`, streams: this.streams };
   }
 
   answerSubscribe(_deviceId: string, sdpAnswer: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { afterEach } from 'vitest';
 import type { Core, MediaType } from '../../core/index.js';
 import { ACCOUNT, coreForTests, type FakeClock, silentLog } from '../../core/testing/index.js';
 import { type BrowserGateway, type BrowserGatewayOptions, createBrowserGateway } from '../gateway.js';
@@ -77,4 +78,24 @@ export class GatewayFixture {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
+}
+
+/** The gateway that a test of the file starts; it is stopped after the test. */
+export interface GatewayStage {
+  start(options?: Partial<BrowserGatewayOptions>): Promise<GatewayFixture>;
+  /** The one that was started last. */
+  readonly fixture: GatewayFixture;
+}
+
+/** Call it at the top of a file. */
+export function useGateway(): GatewayStage {
+  let fixture: GatewayFixture | undefined;
+  afterEach(() => fixture?.stop());
+  return {
+    start: async (options) => (fixture = await GatewayFixture.start(options)),
+    get fixture() {
+      if (!fixture) throw new Error('No gateway was started in this test.');
+      return fixture;
+    },
+  };
 }

@@ -3,6 +3,12 @@ import { WebSocket } from 'ws';
 
 export type Frame = Readonly<Record<string, unknown>>;
 
+/** Fits the notifications of one method. */
+export const method =
+  (name: string) =>
+  (frame: Frame): boolean =>
+    frame['method'] === name;
+
 /** A WebSocket that says just what the test wants, right or wrong. */
 export class RawClient {
   readonly socket: WebSocket;

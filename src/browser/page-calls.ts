@@ -1,0 +1,112 @@
+import type { Clock, Timer } from '../core/index.js';
+import { type RequestId, RpcError } from './json-rpc.js';
+import type { BrowserLog } from './log.js';
+
+/** What became of a call. */
+export type Outcome =
+  { readonly id: RequestId; readonly result: object } | { readonly id: RequestId; readonly error: RpcError };
+
+/** One call of a page. */
+export interface PageCall {
+  readonly id: RequestId;
+  readonly method: string;
+  readonly params: unknown;
+}
+
+/** Where a page can be answered; what cannot be sent is lost, as it would be with the socket. */
+export interface AnswerLine {
+  answer(outcome: Outcome): void;
+}
+
+/** Whoever does what pages ask. A rejection with an RpcError is told to the page; any other as an internal error. */
+export type CallHandler = (method: string, params: unknown) => Promise<object>;
+
+/** How long a page with a new socket may be silent before calls that it may have lost are given up. */
+export const SILENT_PAGE_MS = 1_000;
+
+/** The calls that a page's client holds a lock over, one of each at a time, until they are answered. */
+const LOCKING_METHODS = ['offerSdp', 'answerSdp'];
+
+/** `setMediaPreferences`, which the clients make again by themselves on each socket until it is answered. */
+const FIRST_ID = 1;
+
+/** More calls than a page makes; beyond 2^53 numbers have gaps. */
+const MAX_COUNTED_ID = 2 ** 31;
+
+/**
+ * The calls of one page over all its sockets. A call whose answer was lost with a socket would hold the page up for
+ * ever, so what was answered last is answered again on the next socket. A call that was lost on its way here is known
+ * by its id, since the clients count from 1 without gaps: the page's next call shows which ids are missing. Only a
+ * page that makes none may be waiting for those; its next two ids are failed then, which it ignores if it has not
+ * used them.
+ */
+export class PageCalls {
+  readonly #clock: Clock;
+  readonly #log: BrowserLog;
+  readonly #handle: CallHandler;
+  /** What the locking calls were answered last. */
+  readonly #answers = new Map<string, Outcome>();
+  #line: AnswerLine | undefined;
+  #lastId = FIRST_ID;
+  /** The page has not called since it came here by another socket, or from a gateway that is no more. */
+  #mayHaveLost = true;
+  #silence: Timer | undefined;
+
+  constructor(options: { clock: Clock; log: BrowserLog; handle: CallHandler }) {
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#handle = options.handle;
+  }
+
+  /** The page is answered by this line from now on. */
+  attach(line: AnswerLine): void {
+    this.#line = line;
+  }
+
+  /** As `attach`, in place of a line that was lost. */
+  reattach(line: AnswerLine): void {
+    this.attach(line);
+    this.#mayHaveLost = true;
+    this.#silence?.cancel();
+    for (const outcome of this.#answers.values()) line.answer(outcome);
+    this.#silence = this.#clock.setTimeout(() => {
+      this.#fail(this.#lastId + 1, this.#lastId + LOCKING_METHODS.length);
+    }, SILENT_PAGE_MS);
+  }
+
+  /** Does what the page asks, and answers it. */
+  async called({ id, method, params }: PageCall): Promise<void> {
+    this.#noteId(id);
+    const outcome = await this.#handle(method, params).then(
+      (result) => ({ id, result }),
+      (error: unknown) => ({ id, error: this.#asRpcError(method, error) }),
+    );
+    if (LOCKING_METHODS.includes(method)) this.#answers.set(method, outcome);
+    this.#line?.answer(outcome);
+  }
+
+  stop(): void {
+    this.#silence?.cancel();
+  }
+
+  #noteId(id: RequestId): void {
+    if (typeof id !== 'number' || !(id <= MAX_COUNTED_ID)) return;
+    if (this.#mayHaveLost) {
+      this.#mayHaveLost = false;
+      this.#silence?.cancel();
+      this.#fail(Math.max(this.#lastId + 1, id - LOCKING_METHODS.length), id - 1);
+    }
+    this.#lastId = Math.max(this.#lastId, id);
+  }
+
+  #fail(first: number, last: number): void {
+    const error = new RpcError('rejected', 'The connection was lost during the call.');
+    for (let id = first; id <= last; id += 1) this.#line?.answer({ id, error });
+  }
+
+  #asRpcError(method: string, error: unknown): RpcError {
+    if (error instanceof RpcError) return error;
+    this.#log.error({ err: error, method }, 'a browser call failed');
+    return new RpcError('internalError', 'Something went wrong in the gateway.', { cause: error });
+  }
+}
