@@ -20,17 +20,17 @@ export class Outbound implements Sender {
     this.#counters = counters;
   }
 
-  send(flow: Flow, bytes: Buffer, message: SipMessage, onFailure?: (error: Error) => void): void {
+  send(flow: Flow, bytes: Buffer, kind: SipMessage['kind'], onFailure?: (error: Error) => void): void {
     // Requests start with us: only answers can be aimed at somebody by forging a source.
-    if (message.kind === 'response' && !this.#gate.allowsSending(bytes.length, flow)) return;
-    if (message.kind === 'request') this.#counters.requestsOut++;
+    if (kind === 'response' && !this.#gate.allowsSending(bytes.length, flow)) return;
+    if (kind === 'request') this.#counters.requestsOut++;
     else this.#counters.responsesOut++;
     this.#watch.message('out', bytes, flow);
     flow.send(bytes, onFailure);
   }
 
   sendMessage(flow: Flow, message: SipMessage): void {
-    this.send(flow, encodeMessage(message), message);
+    this.send(flow, encodeMessage(message), message.kind);
   }
 
   flowTo(transport: TransportName, remote: Endpoint): Flow | undefined {

@@ -8,55 +8,82 @@ export type ClientFailure = 'timeout' | 'transport';
 
 /** How a client transaction reaches the world around it. */
 export interface ClientTransactionHost {
-  send(bytes: Buffer, request: SipRequest, onFailure: (error: Error) => void): void;
+  send(bytes: Buffer, onFailure: (error: Error) => void): void;
   /** A response to act on; retransmissions of final ones other than 2xx are kept back. */
   response(response: SipResponse): void;
   failed(failure: ClientFailure): void;
   ended(): void;
 }
 
-type InviteState = 'calling' | 'proceeding' | 'accepted' | 'completed' | 'terminated';
-type OtherState = 'trying' | 'proceeding' | 'completed' | 'terminated';
-
-/** What both kinds of client transaction have in common. */
-export interface ClientTransaction {
+/** What both kinds of client transaction have in common (RFC 3261 section 17.1). */
+export abstract class ClientTransaction<State extends string = string, Timer extends string = string> {
   readonly request: SipRequest;
   readonly flow: Flow;
+  protected readonly host: ClientTransactionHost;
+  protected readonly timers = new Timers<Timer>();
+  protected current: State | 'terminated';
+  readonly #bytes: Buffer;
+
+  constructor(first: State, request: SipRequest, flow: Flow, host: ClientTransactionHost) {
+    this.current = first;
+    this.request = request;
+    this.flow = flow;
+    this.host = host;
+    this.#bytes = encodeMessage(request);
+  }
+
+  get state(): State | 'terminated' {
+    return this.current;
+  }
+
   /** Sends the request for the first time. */
-  start(): void;
-  receive(response: SipResponse): void;
-  terminate(): void;
+  abstract start(): void;
+  abstract receive(response: SipResponse): void;
+
+  terminate(): void {
+    if (this.current === 'terminated') return;
+    this.current = 'terminated';
+    this.timers.clearAll();
+    this.host.ended();
+  }
+
+  protected abstract get answered(): boolean;
+
+  protected sendRequest(): void {
+    this.send(this.#bytes);
+  }
+
+  protected send(bytes: Buffer): void {
+    this.host.send(bytes, () => this.fail('transport'));
+  }
+
+  protected fail(failure: ClientFailure): void {
+    if (this.current === 'terminated') return;
+    const { answered } = this;
+    this.terminate();
+    if (!answered) this.host.failed(failure);
+  }
 }
 
 /** INVITE client transaction (RFC 3261 section 17.1.1 with the Accepted state of RFC 6026). */
-export class InviteClientTransaction implements ClientTransaction {
-  readonly request: SipRequest;
-  readonly flow: Flow;
-  readonly #bytes: Buffer;
-  readonly #host: ClientTransactionHost;
-  readonly #timers = new Timers<'A' | 'B' | 'D' | 'M' | 'cancelled'>();
-  #state: InviteState = 'calling';
-  #ack: { bytes: Buffer; request: SipRequest } | undefined;
+export class InviteClientTransaction extends ClientTransaction<
+  'calling' | 'proceeding' | 'accepted' | 'completed',
+  'A' | 'B' | 'D' | 'M' | 'cancelled'
+> {
+  #ack: Buffer | undefined;
 
   constructor(request: SipRequest, flow: Flow, host: ClientTransactionHost) {
-    this.request = request;
-    this.flow = flow;
-    this.#bytes = encodeMessage(request);
-    this.#host = host;
-  }
-
-  get state(): InviteState {
-    return this.#state;
+    super('calling', request, flow, host);
   }
 
   start(): void {
-    this.#timers.set('B', PATIENCE, () => this.#fail('timeout'));
+    this.timers.set('B', PATIENCE, () => this.fail('timeout'));
     this.#transmit(T1);
   }
 
   receive(response: SipResponse): void {
     const { status } = response;
-    switch (this.#state) {
+    switch (this.current) {
       case 'calling':
       case 'proceeding':
         if (status < 200) this.#proceed(response);
@@ -65,10 +92,10 @@ export class InviteClientTransaction implements ClientTransaction {
         return;
       case 'accepted':
         // Retransmitted or forked 2xx: the core has an ACK to repeat, or a fork to hang up.
-        if (status >= 200 && status < 300) this.#host.response(response);
+        if (status >= 200 && status < 300) this.host.response(response);
         return;
       case 'completed':
-        if (status >= 300 && this.#ack) this.#send(this.#ack.bytes, this.#ack.request);
+        if (status >= 300 && this.#ack) this.send(this.#ack);
         return;
       case 'terminated':
         return;
@@ -77,56 +104,46 @@ export class InviteClientTransaction implements ClientTransaction {
 
   /** A CANCEL was sent: give up if no final response comes in time (RFC 3261 section 9.1). */
   expectCancelled(): void {
-    this.#timers.set('cancelled', PATIENCE, () => this.#fail('timeout'));
+    this.timers.set('cancelled', PATIENCE, () => this.fail('timeout'));
   }
 
-  terminate(): void {
-    if (this.#state === 'terminated') return;
-    this.#state = 'terminated';
-    this.#timers.clearAll();
-    this.#host.ended();
+  protected get answered(): boolean {
+    return this.current === 'accepted' || this.current === 'completed';
+  }
+
+  /** In Accepted the core sends its ACKs itself: a transport that fails ends nothing here. */
+  protected override fail(failure: ClientFailure): void {
+    if (this.current !== 'accepted') super.fail(failure);
   }
 
   #transmit(interval: number): void {
-    this.#send(this.#bytes, this.request);
+    this.sendRequest();
     if (this.flow.reliable) return;
-    this.#timers.set('A', interval, () => this.#transmit(interval * 2));
+    this.timers.set('A', interval, () => this.#transmit(interval * 2));
   }
 
   #proceed(response: SipResponse): void {
-    this.#state = 'proceeding';
-    this.#timers.clear('A');
-    this.#timers.clear('B');
-    this.#host.response(response);
+    this.current = 'proceeding';
+    this.timers.clear('A');
+    this.timers.clear('B');
+    this.host.response(response);
   }
 
   #accept(response: SipResponse): void {
-    this.#state = 'accepted';
-    this.#timers.clearAll();
-    this.#timers.set('M', PATIENCE, () => this.terminate());
-    this.#host.response(response);
+    this.current = 'accepted';
+    this.timers.clearAll();
+    this.timers.set('M', PATIENCE, () => this.terminate());
+    this.host.response(response);
   }
 
   #complete(response: SipResponse): void {
-    this.#state = 'completed';
-    this.#timers.clearAll();
-    const ack = acknowledge(this.request, response);
-    this.#ack = { bytes: encodeMessage(ack), request: ack };
-    this.#send(this.#ack.bytes, ack);
+    this.current = 'completed';
+    this.timers.clearAll();
+    this.#ack = encodeMessage(acknowledge(this.request, response));
+    this.send(this.#ack);
     if (this.flow.reliable) this.terminate();
-    else this.#timers.set('D', PATIENCE, () => this.terminate());
-    this.#host.response(response);
-  }
-
-  #send(bytes: Buffer, request: SipRequest): void {
-    this.#host.send(bytes, request, () => this.#fail('transport'));
-  }
-
-  #fail(failure: ClientFailure): void {
-    if (this.#state === 'accepted' || this.#state === 'terminated') return;
-    const pending = this.#state !== 'completed';
-    this.terminate();
-    if (pending) this.#host.failed(failure);
+    else this.timers.set('D', PATIENCE, () => this.terminate());
+    this.host.response(response);
   }
 }
 
@@ -144,61 +161,41 @@ function acknowledge(invite: SipRequest, response: SipResponse): SipRequest {
 }
 
 /** Client transaction of every other method (RFC 3261 section 17.1.2). */
-export class OtherClientTransaction implements ClientTransaction {
-  readonly request: SipRequest;
-  readonly flow: Flow;
-  readonly #bytes: Buffer;
-  readonly #host: ClientTransactionHost;
-  readonly #timers = new Timers<'E' | 'F' | 'K'>();
-  #state: OtherState = 'trying';
-
+export class OtherClientTransaction extends ClientTransaction<
+  'trying' | 'proceeding' | 'completed',
+  'E' | 'F' | 'K'
+> {
   constructor(request: SipRequest, flow: Flow, host: ClientTransactionHost) {
-    this.request = request;
-    this.flow = flow;
-    this.#bytes = encodeMessage(request);
-    this.#host = host;
-  }
-
-  get state(): OtherState {
-    return this.#state;
+    super('trying', request, flow, host);
   }
 
   start(): void {
-    this.#timers.set('F', PATIENCE, () => this.#fail('timeout'));
+    this.timers.set('F', PATIENCE, () => this.fail('timeout'));
     this.#transmit(T1);
   }
 
   receive(response: SipResponse): void {
-    if (this.#state === 'completed' || this.#state === 'terminated') return;
+    if (this.current === 'completed' || this.current === 'terminated') return;
     if (response.status < 200) {
-      this.#state = 'proceeding';
+      this.current = 'proceeding';
     } else {
-      this.#state = 'completed';
-      this.#timers.clearAll();
+      this.current = 'completed';
+      this.timers.clearAll();
       if (this.flow.reliable) this.terminate();
-      else this.#timers.set('K', T4, () => this.terminate());
+      else this.timers.set('K', T4, () => this.terminate());
     }
-    this.#host.response(response);
+    this.host.response(response);
   }
 
-  terminate(): void {
-    if (this.#state === 'terminated') return;
-    this.#state = 'terminated';
-    this.#timers.clearAll();
-    this.#host.ended();
+  protected get answered(): boolean {
+    return this.current === 'completed';
   }
 
   #transmit(interval: number): void {
-    this.#host.send(this.#bytes, this.request, () => this.#fail('transport'));
+    this.sendRequest();
     if (this.flow.reliable) return;
-    this.#timers.set('E', interval, () =>
-      this.#transmit(this.#state === 'proceeding' ? T2 : Math.min(interval * 2, T2)),
+    this.timers.set('E', interval, () =>
+      this.#transmit(this.current === 'proceeding' ? T2 : Math.min(interval * 2, T2)),
     );
-  }
-
-  #fail(failure: ClientFailure): void {
-    if (this.#state === 'completed' || this.#state === 'terminated') return;
-    this.terminate();
-    this.#host.failed(failure);
   }
 }

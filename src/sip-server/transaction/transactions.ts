@@ -12,18 +12,15 @@ import {
   type ClientTransaction,
 } from './client-transaction.js';
 import { cancelledKey, clientKey, mergeKey, serverKey } from './keys.js';
-import {
-  InviteServerTransaction,
-  OtherServerTransaction,
-  type ServerTransaction,
-} from './server-transaction.js';
+import { InviteServerMachine, OtherServerMachine, type ServerMachine } from './server-machine.js';
+import { ServerTransaction } from './server-transaction.js';
 
 /** The layer above: what happens when no transaction took a message. */
 export interface TransactionUser {
   /** A new request other than ACK and CANCEL; answer it by the transaction. */
   request(transaction: ServerTransaction): void;
-  /** A CANCEL; `invite` is the transaction that it is for, if there is one. */
-  cancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void;
+  /** A CANCEL; `invite` is what it is for, if that is known, its request gone when it has been answered. */
+  cancel(transaction: ServerTransaction, invite: ServerMachine | undefined): void;
   /** An ACK that belongs to no transaction: the one for a 2xx. */
   ack(request: SipRequest, essentials: Essentials, flow: Flow): void;
   /** The same request came by another way (RFC 3261 section 8.2.2.2). */
@@ -42,7 +39,7 @@ export interface ClientHandlers {
 
 /** The transaction layer: tables of all running transactions and the rules that find one (RFC 3261 section 17). */
 export class Transactions {
-  readonly #servers = new Map<string, ServerTransaction>();
+  readonly #servers = new Map<string, ServerMachine>();
   readonly #clients = new Map<string, ClientTransaction>();
   /** Requests outside dialogs, by what their forked copies share; the value is the key of the first. */
   readonly #merges = new Map<string, string>();
@@ -69,7 +66,7 @@ export class Transactions {
     const known = this.#servers.get(key);
     if (known) {
       if (request.method === 'ACK' && essentials.toTag === known.localTag) this.#sender.prove(flow);
-      known.receive(request);
+      known.receive(request.method);
     } else if (request.method === 'ACK') this.#user.ack(request, essentials, flow);
     else if (this.#refusing) this.#user.overloaded(request, essentials, flow);
     else if (this.size >= this.#limit) {
@@ -91,8 +88,8 @@ export class Transactions {
     stampVia(request, flow, branch);
     const key = `${branch}|${request.method}`;
     const host = {
-      send: (bytes: Buffer, sent: SipRequest, onFailure: (error: Error) => void) =>
-        this.#sender.send(flow, bytes, sent, onFailure),
+      send: (bytes: Buffer, onFailure: (error: Error) => void) =>
+        this.#sender.send(flow, bytes, 'request', onFailure),
       response: (response: SipResponse) => handlers.response(response),
       failed: (failure: ClientFailure) => handlers.failed(failure),
       ended: () => void this.#clients.delete(key),
@@ -134,15 +131,16 @@ export class Transactions {
     if (mergeable && first === undefined) this.#merges.set(merge, key);
     const back = replyFlow(flow, essentials.via, this.#sender);
     const host = {
-      send: (bytes: Buffer, response: SipResponse) => this.#sender.send(back(), bytes, response),
+      send: (bytes: Buffer) => this.#sender.send(back(), bytes, 'response'),
       ended: () => {
         this.#servers.delete(key);
         if (this.#merges.get(merge) === key) this.#merges.delete(merge);
       },
     };
-    const Kind = request.method === 'INVITE' ? InviteServerTransaction : OtherServerTransaction;
-    const transaction = new Kind(request, essentials, flow, newTag(), host);
-    this.#servers.set(key, transaction);
+    const Machine = request.method === 'INVITE' ? InviteServerMachine : OtherServerMachine;
+    const machine = new Machine(newTag(), flow.reliable, host);
+    this.#servers.set(key, machine);
+    const transaction = new ServerTransaction(request, essentials, flow, machine);
     if (first !== undefined) this.#user.merged(transaction);
     else if (request.method === 'CANCEL') {
       this.#user.cancel(transaction, this.#servers.get(cancelledKey(request, essentials)));

@@ -4,7 +4,7 @@ import type { Endpoint, Flow, TransportName } from './flow.js';
 
 /** The one way out: everything that leaves the server passes here, to be counted, logged and held in bounds. */
 export interface Sender {
-  send(flow: Flow, bytes: Buffer, message: SipMessage, onFailure?: (error: Error) => void): void;
+  send(flow: Flow, bytes: Buffer, kind: SipMessage['kind'], onFailure?: (error: Error) => void): void;
   sendMessage(flow: Flow, message: SipMessage): void;
   flowTo(transport: TransportName, remote: Endpoint): Flow | undefined;
   /** The peer of a flow repeated something that only a receiver of our packets can know. */

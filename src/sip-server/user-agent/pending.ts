@@ -40,7 +40,7 @@ export class PendingRequests {
     };
     this.#byId.set(pending.id, pending);
     this.#byTransaction.set(transaction, pending);
-    transaction.onEnd(() => this.remove(pending));
+    transaction.onSettled(() => this.remove(pending));
     return pending;
   }
 

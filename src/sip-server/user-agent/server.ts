@@ -6,6 +6,7 @@ import { readRack } from '../dialog/reliable-provisionals.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
+import type { ServerMachine } from '../transaction/server-machine.js';
 import type { ServerTransaction } from '../transaction/server-transaction.js';
 import { Timers } from '../transaction/timing.js';
 import type { Flow } from '../transport/flow.js';
@@ -50,20 +51,21 @@ export class UserAgentServer {
   }
 
   /** A CANCEL: answered here, and the INVITE too, before the application hears of it (section 9.2). */
-  cancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void {
+  cancel(transaction: ServerTransaction, invite: ServerMachine | undefined): void {
     const { request } = transaction;
     if (!invite) {
       transaction.respond(buildResponse(request, 481, { toTag: transaction.localTag, why: NO_CALL }));
       return;
     }
     transaction.respond(buildResponse(request, 200, { toTag: invite.localTag }));
-    const pending = this.#pending.of(invite);
-    if (!pending || invite.finished) return;
+    const pending = invite.open && this.#pending.of(invite.open);
+    if (!pending) return;
     const toTag = pending.dialog?.localTag ?? invite.localTag;
-    invite.respond(buildResponse(invite.request, 487, { toTag, why: 'cancelled by the caller' }));
+    pending.transaction.respond(
+      buildResponse(pending.transaction.request, 487, { toTag, why: 'cancelled by the caller' }),
+    );
     reportCdr(this.#context, 'cdr:stop', 'network', request, 'call-canceled');
     pending.app.send(sipFrame(request, network(transaction.flow), pending.id, ''));
-    this.#pending.remove(pending);
     if (pending.dialog && !pending.inside) endDialog(this.#context, pending.dialog);
   }
 

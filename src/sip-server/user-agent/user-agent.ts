@@ -3,6 +3,7 @@ import type { Dialog } from '../dialog/dialog.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
+import type { ServerMachine } from '../transaction/server-machine.js';
 import type { ServerTransaction } from '../transaction/server-transaction.js';
 import { newTag, type TransactionUser } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
@@ -38,7 +39,7 @@ export class UserAgent implements TransactionUser {
     this.server.request(transaction);
   }
 
-  cancel(transaction: ServerTransaction, invite: ServerTransaction | undefined): void {
+  cancel(transaction: ServerTransaction, invite: ServerMachine | undefined): void {
     this.server.cancel(transaction, invite);
   }
 
