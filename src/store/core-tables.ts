@@ -9,14 +9,16 @@ import type {
 import { type Database, rows } from './database.js';
 import type { WriteQueue } from './write-queue.js';
 
-const SAVE_SESSION = 'INSERT OR REPLACE INTO sessions (id, document) VALUES (?, ?)';
-const DELETE_SESSION = 'DELETE FROM sessions WHERE id = ?';
-const SAVE_PARTICIPANT = 'INSERT OR REPLACE INTO participants (id, document) VALUES (?, ?)';
-const DELETE_PARTICIPANT = 'DELETE FROM participants WHERE id = ?';
-const SAVE_RESUME_POINT = `INSERT OR REPLACE INTO resume_points (participant_id, external_id, saved, document)
-  VALUES (?, ?, ?, ?)`;
-const DELETE_RESUME_POINT = 'DELETE FROM resume_points WHERE participant_id = ? AND external_id = ?';
-const DELETE_RESUME_POINTS = 'DELETE FROM resume_points WHERE participant_id = ?';
+const SAVE_SESSION = "INSERT OR REPLACE INTO sessions SELECT value->>'id', value FROM rows";
+const DELETE_SESSION = "DELETE FROM sessions WHERE id IN (SELECT value->>'id' FROM rows)";
+const SAVE_PARTICIPANT = "INSERT OR REPLACE INTO participants SELECT value->>'id', value FROM rows";
+const DELETE_PARTICIPANT = "DELETE FROM participants WHERE id IN (SELECT value->>'id' FROM rows)";
+const SAVE_RESUME_POINT = `INSERT OR REPLACE INTO resume_points
+  SELECT value->>'participantId', value->>'externalId', value->>'saved', value->'point' FROM rows`;
+const DELETE_RESUME_POINT = `DELETE FROM resume_points WHERE (participant_id, external_id) IN
+  (SELECT value->>'participantId', value->>'externalId' FROM rows)`;
+const DELETE_RESUME_POINTS = `DELETE FROM resume_points WHERE participant_id IN
+  (SELECT value->>'participantId' FROM rows)`;
 
 /** Reads what {@link CoreTables} is to give the core at its start. */
 export async function loadCoreState(database: Database): Promise<StoredState> {
@@ -56,31 +58,30 @@ export class CoreTables implements CoreStore {
   }
 
   saveSession(session: Session): void {
-    this.#queue.put(`session ${session.id}`, SAVE_SESSION, [session.id, JSON.stringify(session)]);
+    this.#queue.put(`session ${session.id}`, SAVE_SESSION, session);
   }
 
-  deleteSession(sessionId: string): void {
-    this.#queue.put(`session ${sessionId}`, DELETE_SESSION, [sessionId]);
+  deleteSession(id: string): void {
+    this.#queue.put(`session ${id}`, DELETE_SESSION, { id });
   }
 
   saveParticipant(participant: Participant): void {
-    const parameters = [participant.id, JSON.stringify(participant)];
-    this.#queue.put(`participant ${participant.id}`, SAVE_PARTICIPANT, parameters);
+    this.#queue.put(`participant ${participant.id}`, SAVE_PARTICIPANT, participant);
   }
 
-  deleteParticipant(participantId: string): void {
-    this.#queue.put(`participant ${participantId}`, DELETE_PARTICIPANT, [participantId]);
-    this.#queue.put(`resume ${participantId}`, DELETE_RESUME_POINTS, [participantId]);
+  deleteParticipant(id: string): void {
+    this.#queue.put(`participant ${id}`, DELETE_PARTICIPANT, { id });
+    this.#queue.put(`resume ${id}`, DELETE_RESUME_POINTS, { participantId: id });
   }
 
   saveResumePoint({ participantId, externalId, point }: StoredResumePoint): void {
-    const parameters = [participantId, externalId, Date.now(), JSON.stringify(point)];
-    this.#queue.put(`resume ${participantId} ${externalId}`, SAVE_RESUME_POINT, parameters);
+    const row = { participantId, externalId, saved: Date.now(), point };
+    this.#queue.put(`resume ${participantId} ${externalId}`, SAVE_RESUME_POINT, row);
   }
 
   deleteResumePoint(participantId: string, externalId: string): void {
-    const parameters = [participantId, externalId];
-    this.#queue.put(`resume ${participantId} ${externalId}`, DELETE_RESUME_POINT, parameters);
+    const row = { participantId, externalId };
+    this.#queue.put(`resume ${participantId} ${externalId}`, DELETE_RESUME_POINT, row);
   }
 
   flush(): Promise<void> {

@@ -6,14 +6,12 @@ export type Row = Readonly<Record<string, SqlValue>>;
 
 /** A prepared statement. */
 export interface Statement {
-  /** Runs at once on this thread: microseconds inside a transaction, where nothing reaches the disk yet. */
-  run(parameters: readonly SqlValue[]): unknown;
   all(parameters: readonly SqlValue[]): Promise<readonly Row[]>;
 }
 
 /** The embedded database, as far as the store uses it; the library's own types say `any` all over. */
 export interface Database {
-  /** Runs SQL off this thread. */
+  /** Runs SQL, several statements too, off this thread. */
   exec(sql: string): Promise<unknown>;
   prepare(sql: string): Promise<Statement>;
   close(): void;

@@ -31,11 +31,11 @@ const COLUMNS = [
 const KEPT_COLUMNS = [...COLUMNS, 'seen_at', 'callback_url'];
 
 const SAVE_RECORD = `INSERT OR REPLACE INTO usage_records (${KEPT_COLUMNS.join(', ')})
-  VALUES (${KEPT_COLUMNS.map(() => '?').join(', ')})`;
-const HEARTBEAT = 'UPDATE usage_records SET seen_at = ? WHERE ended_at IS NULL';
-const DELETE_RECORDS = 'DELETE FROM usage_records WHERE ended_at < ?';
-const SAVE_WEBHOOK = 'INSERT OR REPLACE INTO webhooks (id, document) VALUES (?, ?)';
-const DELETE_WEBHOOK = 'DELETE FROM webhooks WHERE id = ?';
+  SELECT ${KEPT_COLUMNS.map((column) => `value->>'${column}'`).join(', ')} FROM rows`;
+const HEARTBEAT = `UPDATE usage_records SET seen_at = (SELECT value->>'at' FROM rows) WHERE ended_at IS NULL`;
+const DELETE_RECORDS = `DELETE FROM usage_records WHERE ended_at < (SELECT value->>'before' FROM rows)`;
+const SAVE_WEBHOOK = "INSERT OR REPLACE INTO webhooks SELECT value->>'id', value FROM rows";
+const DELETE_WEBHOOK = "DELETE FROM webhooks WHERE id IN (SELECT value->>'id' FROM rows)";
 const MAX_TOTALS = 1_000;
 
 /** What {@link UsageTables} is to give at the start. */
@@ -71,15 +71,15 @@ export class UsageTables implements UsageStore {
   }
 
   saveRecord(record: KeptRecord): void {
-    this.#queue.put(`usage ${record.id}`, SAVE_RECORD, toRow(record));
+    this.#queue.put(`usage ${record.id}`, SAVE_RECORD, toColumns(record));
   }
 
   heartbeat(at: number): void {
-    this.#queue.put('usage heartbeat', HEARTBEAT, [at]);
+    this.#queue.put('usage heartbeat', HEARTBEAT, { at });
   }
 
-  deleteRecordsBefore(at: number): void {
-    this.#queue.put('usage retention', DELETE_RECORDS, [at]);
+  deleteRecordsBefore(before: number): void {
+    this.#queue.put('usage retention', DELETE_RECORDS, { before });
   }
 
   async find(
@@ -109,11 +109,11 @@ export class UsageTables implements UsageStore {
   }
 
   saveWebhook(webhook: Webhook): void {
-    this.#queue.put(`webhook ${webhook.id}`, SAVE_WEBHOOK, [webhook.id, JSON.stringify(webhook)]);
+    this.#queue.put(`webhook ${webhook.id}`, SAVE_WEBHOOK, webhook);
   }
 
   deleteWebhook(id: string): void {
-    this.#queue.put(`webhook ${id}`, DELETE_WEBHOOK, [id]);
+    this.#queue.put(`webhook ${id}`, DELETE_WEBHOOK, { id });
   }
 
   flush(): Promise<void> {
@@ -135,31 +135,32 @@ function condition(
   };
 }
 
-function toRow(record: KeptRecord): SqlValue[] {
-  return [
-    record.id,
-    record.connectionId,
-    record.accountId,
-    record.sessionId ?? null,
-    record.sessionTag ?? null,
-    record.participantId,
-    record.participantTag ?? null,
-    record.kind,
-    record.direction,
-    record.deviceId,
-    record.caller ?? null,
-    record.callerName ?? null,
-    record.called ?? null,
-    record.startedAt,
-    record.endedAt ?? null,
-    record.endReason ?? null,
-    record.seenAt,
+/** What a record lacks becomes NULL. */
+function toColumns(record: KeptRecord): Record<string, SqlValue | undefined> {
+  return {
+    id: record.id,
+    connection_id: record.connectionId,
+    account_id: record.accountId,
+    session_id: record.sessionId,
+    session_tag: record.sessionTag,
+    participant_id: record.participantId,
+    participant_tag: record.participantTag,
+    kind: record.kind,
+    direction: record.direction,
+    device_id: record.deviceId,
+    caller: record.caller,
+    caller_name: record.callerName,
+    called: record.called,
+    started_at: record.startedAt,
+    ended_at: record.endedAt,
+    end_reason: record.endReason,
+    seen_at: record.seenAt,
     // Needed to tell of a crash only, and may hold secrets: not kept past the end.
-    record.endedAt === undefined ? (record.callbackUrl ?? null) : null,
-  ];
+    callback_url: record.endedAt === undefined ? record.callbackUrl : undefined,
+  };
 }
 
-/** The gateway alone writes these rows, so what is in them is what {@link toRow} was given. */
+/** The gateway alone writes these rows, so what is in them is what {@link toColumns} was given. */
 function toRecord(row: Row): WrittenRecord {
   const entries = Object.entries(row)
     .filter(([column, value]) => KEPT_COLUMNS.includes(column) && value !== null)

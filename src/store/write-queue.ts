@@ -1,19 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Database, SqlValue, Statement } from './database.js';
+import type { Database } from './database.js';
 import type { StoreLog } from './store.js';
-
-interface Write {
-  readonly sql: string;
-  readonly parameters: readonly SqlValue[];
-}
+import { toRow, transaction, type Write } from './transaction.js';
 
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
 
-/** Rows written in one go before other work gets its turn: about a millisecond. */
-const ROWS_PER_TURN = 200;
 const RETRY_MS = 1_000;
 
 /**
@@ -23,7 +17,6 @@ const RETRY_MS = 1_000;
 export class WriteQueue {
   readonly #database: Database;
   readonly #log: StoreLog;
-  readonly #statements = new Map<string, Statement>();
   /** By key: a later write of a key takes the place of an earlier one, which bounds the queue. */
   #pending = new Map<string, Write>();
   #waiters: Waiter[] = [];
@@ -35,10 +28,13 @@ export class WriteQueue {
     this.#log = log;
   }
 
-  /** @param key names what the write is about; it must carry the whole new state of that */
-  put(key: string, sql: string, parameters: readonly SqlValue[]): void {
+  /**
+   * @param key names what the write is about; it must carry the whole new state of that
+   * @param sql see {@link Write.sql}
+   */
+  put(key: string, sql: string, row: object): void {
     this.#pending.delete(key);
-    this.#pending.set(key, { sql, parameters });
+    this.#pending.set(key, { sql, row: toRow(row) });
     this.#start();
   }
 
@@ -86,16 +82,10 @@ export class WriteQueue {
   }
 
   async #commit(batch: Iterable<Write>): Promise<void> {
-    await this.#database.exec('BEGIN');
     try {
-      let count = 0;
-      for (const { sql, parameters } of batch) {
-        (await this.#statement(sql)).run(parameters);
-        count += 1;
-        if (count % ROWS_PER_TURN === 0) await setImmediate();
-      }
-      await this.#database.exec('COMMIT');
+      await this.#database.exec(transaction(batch));
     } catch (error) {
+      // Nothing to roll back when it could not even begin.
       await this.#database.exec('ROLLBACK').catch(() => undefined);
       throw error;
     }
@@ -111,13 +101,5 @@ export class WriteQueue {
     for (const waiter of waiters) waiter.reject(error);
     this.#retry = setTimeout(() => this.#start(), RETRY_MS);
     this.#retry.unref();
-  }
-
-  async #statement(sql: string): Promise<Statement> {
-    const known = this.#statements.get(sql);
-    if (known) return known;
-    const statement = await this.#database.prepare(sql);
-    this.#statements.set(sql, statement);
-    return statement;
   }
 }
