@@ -30,8 +30,9 @@ export class AccountTable<T extends Owned> {
   /** Adds an item, or replaces the one with its id in its place. */
   set(item: T): void {
     this.#byId.set(item.id, item);
-    const ids = this.#byAccount.get(item.accountId) ?? new Set();
-    this.#byAccount.set(item.accountId, ids.add(item.id));
+    const ids = this.#byAccount.get(item.accountId);
+    if (ids) ids.add(item.id);
+    else this.#byAccount.set(item.accountId, new Set([item.id]));
   }
 
   delete(item: T): void {

@@ -8,6 +8,8 @@ import type { Limits } from './limits.js';
 import { checkNewParticipant, checkTag, keptSubscriptions, orderedMediaTypes } from './rules.js';
 import type { Participant, Session, Subscriptions } from './types.js';
 
+const NOBODY: ReadonlySet<string> = new Set();
+
 /**
  * All sessions and participants, and who is in which session. Every change goes to the store too.
  * Ids are time-ordered UUIDs (RFC 9562 section 5.7), so that listings go by age.
@@ -97,9 +99,13 @@ export class Directory {
     return participant;
   }
 
+  /** Ids of those in a session, as they are now. */
+  memberIds(sessionId: string): ReadonlySet<string> {
+    return this.#members.get(sessionId) ?? NOBODY;
+  }
+
   members(sessionId: string): readonly Participant[] {
-    const ids = [...(this.#members.get(sessionId) ?? [])];
-    return ids.flatMap((id) => this.participants.get(id) ?? []);
+    return Array.from(this.memberIds(sessionId)).flatMap((id) => this.participants.get(id) ?? []);
   }
 
   /**
@@ -116,7 +122,7 @@ export class Directory {
     }
     const { membersPerSession } = this.#limits;
     const isNew = participant.sessionId === undefined;
-    if (isNew && (this.#members.get(session.id)?.size ?? 0) >= membersPerSession) {
+    if (isNew && this.memberIds(session.id).size >= membersPerSession) {
       throw new PatchbayError(
         'PATCHBAY_SESSION_FULL',
         `The session is full: it holds at most ${membersPerSession} participants.`,
@@ -168,8 +174,9 @@ export class Directory {
   #place(participant: Participant): void {
     this.participants.set(participant);
     if (participant.sessionId === undefined) return;
-    const members = this.#members.get(participant.sessionId) ?? new Set();
-    this.#members.set(participant.sessionId, members.add(participant.id));
+    const members = this.#members.get(participant.sessionId);
+    if (members) members.add(participant.id);
+    else this.#members.set(participant.sessionId, new Set([participant.id]));
   }
 
   #dropMember(sessionId: string, participantId: string): void {

@@ -127,7 +127,9 @@ export class Switchboard {
   /** Brings the deliveries of a session's devices up to date. */
   #refresh(sessionId: string | undefined): void {
     if (sessionId === undefined) return;
-    for (const member of this.#directory.members(sessionId)) this.#refreshMember(member.id);
+    // Those of this moment: telling one device may change who is in the session.
+    const connected = Array.from(this.#directory.memberIds(sessionId)).filter((id) => this.#live.has(id));
+    for (const id of connected) this.#refreshMember(id);
   }
 
   /** Computes from the state of this very moment, since telling one device may change it for the next. */
@@ -142,9 +144,8 @@ export class Switchboard {
   }
 
   #published(sessionId: string): readonly DeliveredStream[] {
-    return this.#directory
-      .members(sessionId)
-      .flatMap((member) => this.#live.get(member.id)?.streams ?? [])
+    return Array.from(this.#directory.memberIds(sessionId))
+      .flatMap((id) => this.#live.get(id)?.streams ?? [])
       .sort((a, b) => a.order - b.order)
       .map((live) => live.stream);
   }
