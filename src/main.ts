@@ -24,7 +24,10 @@ function stopOnSignals(gateway: Gateway, log: Logger): void {
     stopping = true;
     log.info({ signal }, 'stopping');
     gateway.stop().then(
-      () => process.exit(0),
+      () => {
+        log.info('stopped');
+        process.exit(0);
+      },
       (error: unknown) => {
         log.error({ err: error }, 'could not stop cleanly');
         process.exit(1);

@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import type { Readable } from 'node:stream';
 
 /** One line of the gateway's JSON log. */
 export type LogLine = Record<string, unknown> & { msg?: string; level?: number };
@@ -13,6 +14,8 @@ export interface GatewayOptions {
   env?: Record<string, string>;
   /** Keeps the data of an earlier gateway (see {@link TestGateway.dataDir}); the caller removes it then. */
   dataDir?: string;
+  /** Whether the log is kept once the gateway is ready; under load that would cost more than it tells. Default: true. */
+  keepLog?: boolean;
 }
 
 /** A gateway in a process of its own, as an operator would run it. */
@@ -36,8 +39,15 @@ export interface TestGateway {
   kill(): Promise<void>;
 }
 
+/** Node's own options, as `npm start` gives them. */
+const NODE_OPTIONS = startOptions();
 const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 45_000;
+
+function startOptions(): string[] {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { start: string } };
+  return scripts.start.split(' ').filter((word) => word.startsWith('--'));
+}
 
 const listening = (line: LogLine): boolean => line.msg === 'ready';
 
@@ -47,7 +57,7 @@ const listening = (line: LogLine): boolean => line.msg === 'ready';
  */
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'patchbay-test-'));
-  const child = spawn(process.execPath, ['dist/main.js'], {
+  const child = spawn(process.execPath, [...NODE_OPTIONS, 'dist/main.js'], {
     env: {
       ...process.env,
       PATCHBAY_HTTP_PORT: '0',
@@ -65,6 +75,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     child.kill('SIGKILL');
     throw error;
   });
+  if (options.keepLog === false) output.ignore();
   const { httpPort, sipPort, webrtcPort } = ready as unknown as Record<string, number>;
 
   return {
@@ -88,7 +99,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
 
 async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
+  // Not 'exit': the last of its output may be read after that.
+  const ended = once(child, 'close');
   const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
   child.kill(signal);
   await ended;
@@ -100,18 +112,24 @@ class Output {
   readonly lines: LogLine[] = [];
   readonly #raw: string[] = [];
   readonly #waiting = new Set<() => void>();
+  readonly #streams: readonly Readable[];
+  readonly #readers: readonly Interface[];
   #exit: string | undefined;
 
   constructor(child: ChildProcess) {
-    for (const stream of [child.stdout!, child.stderr!]) {
-      createInterface({ input: stream }).on('line', (text) => {
-        this.#add(text);
-      });
-    }
+    this.#streams = [child.stdout!, child.stderr!];
+    this.#readers = this.#streams.map((input) => createInterface({ input }));
+    for (const reader of this.#readers) reader.on('line', (text) => this.#add(text));
     child.on('exit', (code, signal) => {
       this.#exit = `gateway exited with ${String(code ?? signal)}`;
       this.#wake();
     });
+  }
+
+  /** Reads on, so that the gateway is not held up, and forgets. */
+  ignore(): void {
+    for (const reader of this.#readers) reader.close();
+    for (const stream of this.#streams) stream.resume();
   }
 
   waitFor(matches: (line: LogLine) => boolean, withinMs: number): Promise<LogLine> {

@@ -22,6 +22,7 @@ describe('SIGTERM', () => {
       expect(Number(refusal.header('Retry-After'))).toBeGreaterThan(0);
       await call.hangUp();
       expect(await stopped).toBe(0);
+      expect(gateway.log.at(-1)?.msg, 'the last line of the log').toBe('stopped');
     } finally {
       await call.end();
     }
