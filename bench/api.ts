@@ -1,12 +1,14 @@
 /**
- * Requests per second and p99 of creating participants and adding them to sessions, against a bare server of
- * the same framework that answers the same and does nothing. Each server has a process of its own; they are
+ * Requests per second and p99 of creating participants and adding them to sessions, at a gateway as a user
+ * runs it, against a bare server of the same framework that answers the same and does nothing. They are
  * measured by turns, over connections that stay open.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createHistogram } from 'node:perf_hooks';
 import { Pool } from 'undici';
+import { startGateway } from '../test/support/gateway.js';
+import { processorSeconds } from './process-time.js';
 
 const CONNECTIONS = 128;
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
@@ -20,9 +22,10 @@ const HEADERS = {
 
 interface Contestant {
   readonly name: string;
-  readonly process: ChildProcess;
+  readonly pid: number;
   readonly pool: Pool;
   readonly turns: Turn[];
+  stop(): Promise<unknown>;
 }
 
 interface Turn {
@@ -32,17 +35,27 @@ interface Turn {
   readonly costUs: number;
 }
 
-async function start(name: string): Promise<Contestant> {
-  const child = fork(new URL('api-server.ts', import.meta.url), [name]);
+const poolOf = (url: string): Pool => new Pool(url, { connections: CONNECTIONS });
+
+async function startBare(): Promise<Contestant> {
+  const child = fork(new URL('api-bare.ts', import.meta.url));
   const [port] = (await once(child, 'message')) as [number];
-  const pool = new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS });
-  return { name, process: child, pool, turns: [] };
+  const stop = (): Promise<unknown> => {
+    child.disconnect();
+    return once(child, 'exit');
+  };
+  return { name: 'bare', pid: child.pid!, pool: poolOf(`http://127.0.0.1:${port}`), turns: [], stop };
 }
 
-async function processorTimeUs({ process: child }: Contestant): Promise<number> {
-  child.send('processor time');
-  const [{ user, system }] = (await once(child, 'message')) as [NodeJS.CpuUsage];
-  return user + system;
+async function startPatchbay(): Promise<Contestant> {
+  const env = {
+    PATCHBAY_ACCOUNTS: '9900000:bench:bench',
+    PATCHBAY_API_RATE: '1000000',
+    PATCHBAY_LOG_LEVEL: 'info',
+  };
+  const gateway = await startGateway({ env, keepLog: false });
+  const stop = (): Promise<unknown> => gateway.stop();
+  return { name: 'patchbay', pid: gateway.pid, pool: poolOf(gateway.httpUrl), turns: [], stop };
 }
 
 /** Sessions, one after the other, each filled with participants, until the time is over. */
@@ -72,7 +85,7 @@ async function measure(contestant: Contestant, seconds: number): Promise<Turn> {
     latency.record(Math.max(1, Math.round((performance.now() - asked) * 1000)));
     return text;
   };
-  const before = await processorTimeUs(contestant);
+  const before = processorSeconds(contestant.pid);
   const started = performance.now();
   const until = started + seconds * 1000;
   await Promise.all(Array.from({ length: CONNECTIONS }, () => fillSessions(request, until)));
@@ -80,7 +93,7 @@ async function measure(contestant: Contestant, seconds: number): Promise<Turn> {
   return {
     perSecond: (latency.count / tookMs) * 1000,
     p99Ms: latency.percentile(99) / 1000,
-    costUs: ((await processorTimeUs(contestant)) - before) / latency.count,
+    costUs: ((processorSeconds(contestant.pid) - before) / latency.count) * 1e6,
   };
 }
 
@@ -88,8 +101,8 @@ function median({ turns }: Contestant, figure: keyof Turn): number {
   return turns.map((turn) => turn[figure]).toSorted((a, b) => a - b)[turns.length >> 1]!;
 }
 
-const bare = await start('bare');
-const patchbay = await start('patchbay');
+const bare = await startBare();
+const patchbay = await startPatchbay();
 for (const contestant of [bare, patchbay]) await measure(contestant, Math.min(2, SECONDS));
 for (let turn = 0; turn < TURNS; turn++) {
   for (const contestant of [bare, patchbay]) contestant.turns.push(await measure(contestant, SECONDS));
@@ -106,6 +119,5 @@ const ratio = (figure: keyof Turn) => median(patchbay, figure) / median(bare, fi
 console.log(`ratio    ${ratio('perSecond').toFixed(2)} of the bare server's requests/s`);
 for (const contestant of [bare, patchbay]) {
   await contestant.pool.close();
-  contestant.process.disconnect();
-  await once(contestant.process, 'exit');
+  await contestant.stop();
 }

@@ -14,7 +14,7 @@ import { ageOf, Flow } from './sfu/load-packets.js';
 import { LoadParticipant } from './sfu/load-participant.js';
 import { LoadPipe } from './sfu/load-pipe.js';
 import { publishOffer, subscribeAnswer } from './sfu/load-sdp.js';
-import { processorSeconds } from './sfu/process-time.js';
+import { processorSeconds } from './process-time.js';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 10);
 const FRAME_MS = 20;
