@@ -71,6 +71,16 @@ const headerNames = makeValidator<readonly string[]>((text) =>
   }),
 );
 
+const PHONE_CODECS = ['opus', 'G722', 'PCMU', 'PCMA'];
+
+const phoneCodecs = makeValidator<readonly string[]>((text) =>
+  parts(text).map((name) => {
+    const codec = PHONE_CODECS.find((known) => known.toLowerCase() === name.toLowerCase());
+    if (codec === undefined) throw new EnvError(`not one of ${PHONE_CODECS.join(', ')}: ${name}`);
+    return codec;
+  }),
+);
+
 /** Each as a range: a single address is one of itself. */
 const asRanges = (entries: readonly string[]): readonly string[] =>
   entries.map((entry) => (entry.includes('/') ? entry : `${entry}/${entry.includes(':') ? 128 : 32}`));
@@ -149,7 +159,9 @@ const SPEC = {
   PATCHBAY_WEBHOOK_DENY: cidrs({ default: [] }),
   PATCHBAY_DRAIN_SECONDS: num({ default: 30 }),
   PATCHBAY_MEDIA_TIMEOUT: num({ default: 30 }),
+  PATCHBAY_PHONE_CODECS: phoneCodecs({ default: PHONE_CODECS }),
   PATCHBAY_TOKEN_HEADERS: headerNames({ default: ['X-Participant-Token'] }),
+  PATCHBAY_SHOWN_HEADERS: headerNames({ default: [] }),
   PATCHBAY_SIP_TRUST: cidrs({ default: [] }),
   PATCHBAY_SIP_TRANSFERS: str({ default: 'refuse', choices: ['refuse', 'accept'] }),
   PATCHBAY_SESSION_EXPIRES: num({ default: 1800 }),
@@ -237,8 +249,11 @@ export function readConfig(environment: Environment) {
     logLevel: env.PATCHBAY_LOG_LEVEL,
     drainMs: env.PATCHBAY_DRAIN_SECONDS * 1000,
     mediaTimeoutMs: env.PATCHBAY_MEDIA_TIMEOUT * 1000,
+    /** Those that phones may use, in the order in which they are offered. */
+    phoneCodecs: env.PATCHBAY_PHONE_CODECS,
     phone: {
       tokenHeaders: env.PATCHBAY_TOKEN_HEADERS,
+      shownHeaders: env.PATCHBAY_SHOWN_HEADERS,
       trustedPeers: env.PATCHBAY_SIP_TRUST,
       acceptTransfers: env.PATCHBAY_SIP_TRANSFERS === 'accept',
       sessionExpiresS: env.PATCHBAY_SESSION_EXPIRES,

@@ -76,6 +76,7 @@ async function build(
     webrtcPort: config.webrtc.port,
     ...(config.publicIp === undefined ? {} : { publicIp: config.publicIp }),
     mediaTimeoutMs: config.mediaTimeoutMs,
+    phoneCodecs: config.phoneCodecs,
     log: log.child({ part: 'media' }),
   });
   teardown.add('media', () => media.stop());

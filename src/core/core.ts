@@ -82,6 +82,8 @@ export interface SessionControl {
   device(accountId: string, participantId: string): ConnectedDevice | undefined;
   /** Ends the connection of a participant's device without deleting the participant. */
   disconnectDevice(accountId: string, participantId: string): void;
+  /** Gives a phone the headers that its BYE is to carry, whatever the gateway ends it for. */
+  setFarewell(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void;
 
   /** Resolves when every change made so far has reached the disk. */
   flush(): Promise<void>;

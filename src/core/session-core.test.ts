@@ -206,6 +206,18 @@ describe('devices', () => {
     expect(core.connectedDevice(ann)?.id).toBe('second');
   });
 
+  it('may be given a farewell, if it is one that can say it', () => {
+    const { core, ann } = conversation();
+    const headers = { 'X-Result': 'sold' };
+    expect(codeOf(() => core.setFarewell(ACCOUNT, ann, headers))).toBe('PATCHBAY_DEVICE_NOT_FOUND');
+    const { device } = connectTalking(core, ann);
+    expect(codeOf(() => core.setFarewell(ACCOUNT, ann, headers))).toBe('PATCHBAY_DEVICE_NOT_FOUND');
+    const told: object[] = [];
+    Object.assign(device, { farewell: (given: object) => told.push(given) });
+    core.setFarewell(ACCOUNT, ann, headers);
+    expect(told).toEqual([headers]);
+  });
+
   it('may be disconnected without deleting the participant', () => {
     const { core, ann } = conversation();
     const { device } = connectTalking(core, ann);

@@ -188,11 +188,16 @@ class SessionCore implements Core {
   }
 
   disconnectDevice(accountId: string, participantId: string): void {
-    const participant = this.#directory.participant(accountId, participantId);
-    if (!this.#switchboard.get(participant.id)) {
-      throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no device connected.');
-    }
+    const { participant } = this.#connected(accountId, participantId);
     this.#closeDevices([participant], 'disconnected');
+  }
+
+  setFarewell(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void {
+    const { device } = this.#connected(accountId, participantId);
+    if (!device.farewell) {
+      throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no phone connected.');
+    }
+    device.farewell(headers);
   }
 
   flush(): Promise<void> {
@@ -266,6 +271,13 @@ class SessionCore implements Core {
     this.#closeDevices([participant], reason);
     this.#resumePoints.forgetAll(participantId);
     this.#directory.deleteParticipant(participant);
+  }
+
+  #connected(accountId: string, participantId: string): { participant: Participant; device: Device } {
+    const participant = this.#directory.participant(accountId, participantId);
+    const live = this.#switchboard.get(participant.id);
+    if (live) return { participant, device: live.device };
+    throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no device connected.');
   }
 
   #closeDevices(participants: readonly Participant[], reason: EndReason): void {

@@ -101,6 +101,8 @@ export interface DeviceInfo {
   readonly callerName?: string;
   /** Phones: what was called. */
   readonly called?: string;
+  /** Phones: the headers of the INVITE that the operator wants shown, by their configured names. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -111,6 +113,11 @@ export interface Device {
   readonly info: DeviceInfo;
   /** The full set of streams to receive; called at connecting when not empty, and whenever it changes. */
   deliver(delivery: Delivery): void;
+  /**
+   * What to say at the end, should the gateway end the connection: a phone says it in headers of its BYE. Replaces
+   * what was given before. Absent: this device cannot say anything.
+   */
+  farewell?(headers: Readonly<Record<string, string>>): void;
   /** The core has ended the connection: hang up and free everything. Called at most once. */
   close(reason: EndReason): void;
 }

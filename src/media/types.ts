@@ -162,6 +162,8 @@ export interface MediaPlaneOptions {
   readonly publicIp?: string;
   /** Without media from a phone for so long (ms), while not held: `mediaLost`. */
   readonly mediaTimeoutMs: number;
+  /** SDP names of the codecs that phones may use, in the order in which they are offered. Default: all. */
+  readonly phoneCodecs?: readonly string[];
   readonly log: MediaLog;
 }
 

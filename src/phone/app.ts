@@ -7,7 +7,7 @@ import { PhoneCall } from './call.js';
 import { endedOutcome, refusedOutcome } from './call-outcome.js';
 import { sendBye } from './dialog/bye.js';
 import type { Network } from './caller.js';
-import { calledAndCaller, networksOf } from './caller.js';
+import { calledAndCaller, networksOf, shownHeaders } from './caller.js';
 import type { PhoneAppOptions } from './options.js';
 import { allow, REFUSED_OUTSIDE, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
@@ -102,7 +102,7 @@ export class PhoneApp {
 
   async #payBye(owed: OwedBye): Promise<void> {
     try {
-      await sendBye(owed.dialog, owed.reason);
+      await sendBye(owed.dialog, owed.headers);
     } catch (error) {
       this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits on.');
       this.#owedByes.push(owed);
@@ -153,6 +153,7 @@ export class PhoneApp {
         externalId: callIdOf(invite),
         direction: 'inbound',
         ...calledAndCaller(invite, this.#trustedPeers),
+        ...shownHeaders(invite, this.#options.shownHeaders ?? []),
       },
       media: this.#options.media,
       log,

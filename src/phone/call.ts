@@ -8,7 +8,7 @@ import { endingHeader, endingText } from './ending.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
 import { sendBye } from './dialog/bye.js';
 import { Refusal } from './refusal.js';
-import type { SipDialog } from './sip.js';
+import type { Headers, SipDialog } from './sip.js';
 
 export interface PhoneCallOptions {
   readonly info: DeviceInfo;
@@ -27,7 +27,7 @@ export interface PhoneCallOptions {
 /** A BYE that the phone has yet to get. */
 export interface OwedBye {
   readonly dialog: SipDialog;
-  readonly reason: string;
+  readonly headers: Headers;
 }
 
 /**
@@ -47,6 +47,7 @@ export class PhoneCall implements Device {
   #handover = false;
   #opening: Promise<PhoneDescription> | undefined;
   #ended = false;
+  #farewell: Headers = {};
 
   constructor(options: PhoneCallOptions) {
     this.#options = options;
@@ -153,6 +154,10 @@ export class PhoneCall implements Device {
     });
   }
 
+  farewell(headers: Headers): void {
+    this.#farewell = { ...headers };
+  }
+
   /** The core ended the connection. */
   close(reason: EndReason): void {
     this.#connection = undefined;
@@ -183,16 +188,16 @@ export class PhoneCall implements Device {
     this.log.info({ reason }, 'Hanging up.');
     this.#setup.abort(new Refusal(480, text));
     // BYE goes out before the media are torn down, so that the phone does not sit in silence.
-    if (this.#dialog) this.sayBye(this.#dialog, endingHeader(reason, text));
+    if (this.#dialog) this.sayBye(this.#dialog, { ...this.#farewell, Reason: endingHeader(reason, text) });
     this.#dialog = undefined;
     this.#end(reason);
   }
 
   /** Sends BYE in a dialog of this call. */
-  sayBye(dialog: SipDialog, reason: string): void {
-    const bye = sendBye(dialog, reason).catch((error: unknown) => {
+  sayBye(dialog: SipDialog, headers: Headers): void {
+    const bye = sendBye(dialog, headers).catch((error: unknown) => {
       this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
-      this.#options.onByeOwed({ dialog, reason });
+      this.#options.onByeOwed({ dialog, headers });
     });
     this.#options.onBye(bye);
   }

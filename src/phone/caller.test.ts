@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { calledAndCaller, isInNetworks, networksOf } from './caller.js';
+import { calledAndCaller, isInNetworks, networksOf, shownHeaders } from './caller.js';
 import { FakeRequest, VALID_TOKEN } from './testing/fakes.js';
 
 const trusted = networksOf(['10.0.0.0/8', '2001:db8::/32']);
@@ -48,6 +48,18 @@ describe('who calls', () => {
     const from = `"${'n'.repeat(1000)}" <sip:${'u'.repeat(1000)}@h>`;
     const { caller, callerName } = calledAndCaller(invite({ from }), []);
     expect([caller?.length, callerName?.length]).toEqual([128, 128]);
+  });
+});
+
+describe('the headers that are shown', () => {
+  it('are those of the configured names, but for tokens', () => {
+    const invite = new FakeRequest('INVITE', {
+      headers: { 'x-order': '42', 'x-long': 'y'.repeat(2000), 'x-token': VALID_TOKEN, 'x-other': 'no' },
+    });
+    expect(shownHeaders(invite, ['X-Order', 'X-Long', 'X-Token', 'X-Absent'])).toEqual({
+      headers: { 'X-Order': '42', 'X-Long': 'y'.repeat(1024) },
+    });
+    expect(shownHeaders(invite, ['X-Absent'])).toEqual({});
   });
 });
 

@@ -1,12 +1,15 @@
 import ipaddr from 'ipaddr.js';
 import type { DeviceInfo } from '../core/types.js';
-import { looksLikeToken } from './tokens/user-to-user.js';
+import { looksLikeToken, tokensIn } from './tokens/user-to-user.js';
 import { uriParts } from './tokens/uri-tokens.js';
 import type { SipRequest } from './sip.js';
 import { header } from './sip.js';
 
 /** Names and numbers beyond this are cut: they are shown to people and kept in records. */
 const MAX_LENGTH = 128;
+
+/** A header's value may be longer: it is for programs. */
+const MAX_HEADER_LENGTH = 1024;
 
 /** A network, from CIDR notation. */
 export type Network = ReturnType<typeof ipaddr.parseCIDR>;
@@ -49,6 +52,18 @@ export function calledAndCaller(
     ...(callerName !== undefined && { callerName }),
     ...(called !== undefined && { called: called.slice(0, MAX_LENGTH) }),
   };
+}
+
+/** The headers of an INVITE that the operator wants shown, by the names that the operator gave them. */
+export function shownHeaders(invite: SipRequest, names: readonly string[]): Pick<DeviceInfo, 'headers'> {
+  const shown = names.flatMap((name) => {
+    const value = header(invite, name);
+    // A token that stands in one of them is nobody's business.
+    return value === undefined || tokensIn(value).length > 0
+      ? []
+      : [[name, value.slice(0, MAX_HEADER_LENGTH)] as const];
+  });
+  return shown.length === 0 ? {} : { headers: Object.fromEntries(shown) };
 }
 
 /** Display name and user part (number) of the first name-addr or addr-spec in a header. */

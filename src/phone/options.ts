@@ -21,6 +21,8 @@ export interface PhoneAppOptions {
   readonly log: Logger;
   /** Headers that may carry a token beside User-to-User. Default `X-Participant-Token`. */
   readonly tokenHeaders?: readonly string[];
+  /** Headers of the INVITE that the device shows. Default none. */
+  readonly shownHeaders?: readonly string[];
   /** CIDRs of peers whose P-Asserted-Identity is believed. Default none. */
   readonly trustedPeers?: readonly string[];
   /** Longest duration of a call in ms. Default 0: as long as its participant lives. */

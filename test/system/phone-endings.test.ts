@@ -68,6 +68,17 @@ describe('a phone call ends', () => {
     });
   });
 
+  it('by a BYE with the headers that the application gave, also when all is deleted (livekit/sip #404, #220)', async () => {
+    await room.withCall({ then: untilBye }, async (call, { id }) => {
+      const byeHeaders = { 'X-Result': 'sold', 'X-Order': '42' };
+      await room.rest.request('PATCH', `/participants/${id}/device`, { byeHeaders });
+      await room.rest.deleteParticipant(id);
+      const bye = await call.hungUp();
+      expect([bye.header('X-Result'), bye.header('X-Order')]).toEqual(['sold', '42']);
+      expect(bye.header('Reason')).toContain('The participant was deleted.');
+    });
+  });
+
   it('by a BYE that is repeated until it is answered (livekit/sip #112)', async () => {
     const then: Steps = (scenario) => scenario.expect(200).ack().receive('BYE').pause(20_000);
     await room.withCall({ then }, async (call, { id }) => {

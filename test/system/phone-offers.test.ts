@@ -191,3 +191,28 @@ describe('the offer of a phone', () => {
     expect(refusal.header('Reason')).toContain('cause=488');
   });
 });
+
+describe('the offer of a phone, where just G.711 is allowed', () => {
+  const room = usePhoneRoom({ env: { PATCHBAY_PHONE_CODECS: 'PCMA,PCMU' } });
+
+  it('is answered with what is allowed of it (livekit #4106)', async () => {
+    const sdp = (port: number): string => phoneOffer(port).replace('RTP/AVP 0 8 101', 'RTP/AVP 9 0 101');
+    await room.withCall({ invite: { sdp } }, async (call) => {
+      expect((await call.final()).body).toMatch(/^m=audio [1-9]\d* RTP\/AVP 0 101$/m);
+      await talksAndHangsUp(call);
+    });
+  });
+
+  it('is not missed: ours has what is allowed, in that order', async () => {
+    const then: Steps = (scenario, port) =>
+      scenario
+        .expect(200)
+        .ack({ body: phoneOffer(port) })
+        .waitForCue()
+        .bye();
+    await room.withCall({ invite: { sdp: () => undefined }, then }, async (call) => {
+      expect((await call.final()).body).toMatch(/^m=audio [1-9]\d* RTP\/AVP 8 0 101 102$/m);
+      await talksAndHangsUp(call);
+    });
+  });
+});

@@ -6,7 +6,9 @@ import { beginCall, phoneOffer, placeCall, type Steps } from '../support/sipp.js
 const FROM = '"Ann Lee" <sip:+15555550123@carrier.example>';
 
 describe('the requests of a phone', () => {
-  const room = usePhoneRoom({ env: { PATCHBAY_SIP_TRUST: '127.0.0.1' } });
+  const room = usePhoneRoom({
+    env: { PATCHBAY_SIP_TRUST: '127.0.0.1', PATCHBAY_SHOWN_HEADERS: 'X-Order,X-Campaign' },
+  });
 
   it('are answered as Allow says (livekit/sip #740, #331)', async () => {
     const relay = 'application/dtmf-relay';
@@ -112,6 +114,14 @@ describe('the requests of a phone', () => {
       await call.hangUp();
       const { items } = (await room.rest.request('GET', '/usage?limit=1000')) as { items: object[] };
       expect(items).toContainEqual(expect.objectContaining({ participantId: id, ...shown }));
+    });
+  });
+
+  it('show the headers that the operator chose (livekit/sip #358)', async () => {
+    const headers = ['x-order: 42', 'X-Other: 1'];
+    await room.withCall({ invite: { headers } }, async (call, { id }) => {
+      expect(await room.rest.device(id)).toMatchObject({ headers: { 'X-Order': '42' } });
+      await call.hangUp();
     });
   });
 

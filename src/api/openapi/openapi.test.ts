@@ -42,7 +42,15 @@ describe('the OpenAPI document', () => {
         ...['createParticipant', 'getParticipant', 'deleteParticipant', 'createSession', 'getSession'],
         ...['deleteSession', 'listSessionParticipants', 'addParticipantToSession'],
         ...['removeParticipantFromSession', 'getParticipantSubscriptions', 'updateParticipantSubscriptions'],
-        ...['listSessions', 'listParticipants', 'getDevice', 'disconnectDevice', 'getUsage', 'getIceServers'],
+        ...[
+          'listSessions',
+          'listParticipants',
+          'getDevice',
+          'updateDevice',
+          'disconnectDevice',
+          'getUsage',
+          'getIceServers',
+        ],
         ...['isAlive', 'isReady'],
       ].sort(),
     );

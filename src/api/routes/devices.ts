@@ -1,6 +1,13 @@
 import { PatchbayError, type SessionControl } from '../../core/index.js';
 import type { Api } from '../instance.js';
-import { DeviceSchema, readErrors, ref, writeErrors } from '../schemas/index.js';
+import {
+  DeviceChangeSchema,
+  DeviceSchema,
+  optionalBody,
+  readErrors,
+  ref,
+  writeErrors,
+} from '../schemas/index.js';
 import { deviceView } from '../views.js';
 import { done, DoneSchema } from './done.js';
 import { ParticipantPath } from './paths.js';
@@ -25,6 +32,24 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
       const device = core.device(params.accountId, params.participantId);
       if (!device) throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant is not connected.');
       return deviceView(device);
+    },
+  );
+
+  api.patch(
+    path,
+    {
+      schema: {
+        operationId: 'updateDevice',
+        tags,
+        summary: 'Tell the device of a participant what to say at its end',
+        params: ParticipantPath,
+        body: optionalBody(DeviceChangeSchema),
+        response: { 204: DoneSchema, ...writeErrors(404) },
+      },
+    },
+    async ({ params, body }, reply) => {
+      core.setFarewell(params.accountId, params.participantId, body?.byeHeaders ?? {});
+      await done(reply);
     },
   );
 

@@ -13,6 +13,13 @@ const facts = {
   caller: absentable(Type.String({ description: 'Phones: number or user of the caller.' })),
   callerName: absentable(Type.String({ description: 'Phones: display name of the caller.' })),
   called: absentable(Type.String({ description: 'Phones: what was called.' })),
+  headers: absentable(
+    Type.Unsafe<Readonly<Record<string, string>>>({
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: 'Phones: the headers of the INVITE that the gateway is configured to show.',
+    }),
+  ),
   connectedAt: moment('When it connected.'),
 };
 
@@ -48,11 +55,34 @@ export const DeviceSchema = component(
   }),
 );
 
+/** A change of a connected device. */
+export const DeviceChangeSchema = component(
+  'DeviceChange',
+  Type.Object(
+    {
+      byeHeaders: Type.Optional(
+        Type.Unsafe<Readonly<Record<string, string>>>({
+          type: 'object',
+          maxProperties: 16,
+          propertyNames: { type: 'string', pattern: '^[Xx]-[A-Za-z0-9-]{1,60}$' },
+          additionalProperties: { type: 'string', maxLength: 512, pattern: '^[^\\x00-\\x1f\\x7f]*$' },
+          description:
+            'Phones: the headers that the BYE will carry when the gateway ends the call, for whatever reason. ' +
+            'Replaces those given before.',
+          examples: [{ 'X-Result': 'sold' }],
+        }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+);
+
 export type DeviceSummaryView = Static<typeof DeviceSummarySchema>;
 export type DeviceView = Static<typeof DeviceSchema>;
 
 export const deviceComponents = [
   DeviceSummarySchema,
+  DeviceChangeSchema,
   PublishedStreamSchema,
   DeliveredStreamSchema,
   DeviceSchema,

@@ -7,7 +7,7 @@ import { sessionComponents, SessionSchema } from './session.js';
 import { subscriptionComponents } from './subscriptions.js';
 import { usageComponents } from './usage.js';
 
-export { DeviceSchema, type DeviceSummaryView, type DeviceView } from './device.js';
+export { DeviceChangeSchema, DeviceSchema, type DeviceSummaryView, type DeviceView } from './device.js';
 export { ErrorSchema, readErrors, writeErrors } from './error.js';
 export { IceServersSchema } from './ice-servers.js';
 export { ListQuerySchema } from './page.js';

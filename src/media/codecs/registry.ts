@@ -7,12 +7,25 @@ import { OPUS } from './opus.js';
 export const AUDIO_CODECS: readonly AudioCodec[] = [OPUS, G722, PCMU, PCMA];
 
 /** Finds a codec by its SDP encoding name (case does not matter) and clock rate. */
-export function findAudioCodec(name: string, clockRate: number): AudioCodec | undefined {
+export function findAudioCodec(
+  name: string,
+  clockRate: number,
+  among: readonly AudioCodec[] = AUDIO_CODECS,
+): AudioCodec | undefined {
   const wanted = name.toLowerCase();
-  return AUDIO_CODECS.find((codec) => codec.name.toLowerCase() === wanted && codec.clockRate === clockRate);
+  return among.find((codec) => codec.name.toLowerCase() === wanted && codec.clockRate === clockRate);
 }
 
 /** The codec of a static payload type (RFC 3551), for m-lines that leave out `a=rtpmap`. */
-export function findStaticAudioCodec(payloadType: number): AudioCodec | undefined {
-  return AUDIO_CODECS.find((codec) => codec.payloadType === payloadType);
+export function findStaticAudioCodec(
+  payloadType: number,
+  among: readonly AudioCodec[] = AUDIO_CODECS,
+): AudioCodec | undefined {
+  return among.find((codec) => codec.payloadType === payloadType);
+}
+
+/** The codecs of these names, in their order; all when there are no names. Unknown names are left out. */
+export function audioCodecsNamed(names: readonly string[] | undefined): readonly AudioCodec[] {
+  if (names === undefined) return AUDIO_CODECS;
+  return names.flatMap((name) => AUDIO_CODECS.filter((codec) => codec.name === name));
 }

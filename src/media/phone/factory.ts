@@ -1,3 +1,4 @@
+import { audioCodecsNamed } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
 import { DecoderPool, MixClock } from '../mixer/index.js';
 import type { MediaPlaneOptions } from '../types.js';
@@ -15,6 +16,7 @@ export interface PhoneFactory {
 export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
   const ports = new PortRange(options.rtpPorts);
   const pool = new DecoderPool();
+  const codecs = audioCodecsNamed(options.phoneCodecs);
   const clock = new MixClock({
     onError: (error) => options.log.error({ err: error }, 'a phone could not be served'),
   });
@@ -26,6 +28,7 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
         ports,
         clock,
         pool,
+        codecs,
         onClosed: () => legs.delete(leg),
       });
       legs.add(leg);

@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import type { AudioCodec } from '../codecs/index.js';
 import { toTrackCodec } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
 import type { DecoderPool, FrameListener, MixClock } from '../mixer/index.js';
@@ -31,6 +32,8 @@ export interface PhoneLegParts {
   readonly ports: PortRange;
   readonly clock: MixClock;
   readonly pool: DecoderPool;
+  /** Those that may be agreed on, in the order in which they are offered. */
+  readonly codecs: readonly AudioCodec[];
   readonly onClosed: () => void;
 }
 
@@ -75,21 +78,23 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   }
 
   async describe(sdpOffer?: string): Promise<PhoneDescription> {
+    const { codecs } = this.#parts;
     if (sdpOffer === undefined) {
       const bound = this.#bound ?? (await this.#bind(ipVersionOf(this.#context.options.rtpHost)));
-      return this.#described(writeOffer(this.#end(bound), this.#session));
+      return this.#described(writeOffer(this.#end(bound), this.#session, codecs));
     }
     const offer = readRemoteDescription(sdpOffer);
-    const choice = chooseAudio(offer);
-    const session = agreeOn(choice.section);
+    const choice = chooseAudio(offer, codecs);
+    const session = agreeOn(choice.section, codecs);
     const bound = await this.#bind(this.#versionOf(choice.section));
     this.#apply(session, bound);
     return this.#described(writeAnswer(this.#end(bound), offer, choice, session));
   }
 
   async answer(sdpAnswer: string): Promise<PhoneDescription> {
-    const { section } = chooseAudio(readRemoteDescription(sdpAnswer));
-    const session = agreeOn(section);
+    const { codecs } = this.#parts;
+    const { section } = chooseAudio(readRemoteDescription(sdpAnswer), codecs);
+    const session = agreeOn(section, codecs);
     requireOffered(this.#session?.crypto, session.crypto);
     this.#apply(session, await this.#bind(this.#versionOf(section)));
     return this.#described('');

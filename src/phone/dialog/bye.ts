@@ -1,4 +1,4 @@
-import type { SipDialog } from '../sip.js';
+import type { Headers, SipDialog } from '../sip.js';
 
 /**
  * Waits in ms between attempts to hand a BYE to the SIP server. Over the wire the server repeats it by itself
@@ -10,18 +10,18 @@ const RETRY_WAITS_MS = [500, 1000, 2000, 4000, 8000, 16_000];
  * Sends BYE; resolves when it is answered or given up by the SIP server.
  * @throws Error when the SIP server could not be reached for half a minute
  */
-export async function sendBye(dialog: SipDialog, reasonHeader: string): Promise<void> {
+export async function sendBye(dialog: SipDialog, headers: Headers): Promise<void> {
   for (const waitMs of [...RETRY_WAITS_MS, undefined]) {
-    const error = await attempt(dialog, reasonHeader);
+    const error = await attempt(dialog, headers);
     if (error === undefined || isForgotten(error)) return;
     if (waitMs === undefined) throw error;
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
 }
 
-function attempt(dialog: SipDialog, reasonHeader: string): Promise<Error | undefined> {
+function attempt(dialog: SipDialog, headers: Headers): Promise<Error | undefined> {
   return new Promise((resolve) => {
-    dialog.destroy({ headers: { Reason: reasonHeader } }, (error) => {
+    dialog.destroy({ headers }, (error) => {
       if (error === null || error === undefined) resolve(undefined);
       else resolve(error instanceof Error ? error : new Error('BYE failed.', { cause: error }));
     });

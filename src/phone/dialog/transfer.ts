@@ -100,7 +100,7 @@ export class Transfer {
       await this.#notify(progress, 'terminated;reason=noresource');
     }
     if (this.#taken && !this.#phoneLeft)
-      this.#call.sayBye(this.#dialog, reasonHeader(200, 'The call was transferred.'));
+      this.#call.sayBye(this.#dialog, { Reason: reasonHeader(200, 'The call was transferred.') });
   }
 
   /** Calls the target; a dialog that comes of it is the call's at once. */
@@ -121,7 +121,7 @@ export class Transfer {
         request = undefined;
         if (!dialog) resolve({ statusLine: statusLineOf(error) });
         else if (this.#call.ended) {
-          void sendBye(dialog, reasonHeader(487, 'The call is over.'));
+          void sendBye(dialog, { Reason: reasonHeader(487, 'The call is over.') });
           resolve({ statusLine: 'SIP/2.0 487 Request Terminated' });
         } else {
           this.#taken = true;

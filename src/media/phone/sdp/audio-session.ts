@@ -1,5 +1,5 @@
 import type { AudioCodec } from '../../codecs/index.js';
-import { findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
+import { AUDIO_CODECS, findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
 import { MediaError } from '../../types.js';
 import type { PeerAddress } from '../rtp-socket.js';
 import { chooseCrypto } from './crypto.js';
@@ -47,16 +47,21 @@ export interface AudioChoice {
 
 /**
  * Chooses the m-line to be used: the first live audio one that fits, encrypted ones before plain ones.
+ * @param codecs those that may be agreed on
  * @throws MediaError NO_COMMON_CODEC
  */
-export function chooseAudio(description: RemoteDescription): AudioChoice {
+export function chooseAudio(
+  description: RemoteDescription,
+  codecs: readonly AudioCodec[] = AUDIO_CODECS,
+): AudioChoice {
   const audio = description.sections
     .map((section, index) => ({ section, index }))
     .filter(({ section }) => section.kind === 'audio' && section.port !== 0);
-  const fitting = audio.filter(({ section }) => chooseCodec(section) && isSpoken(section));
+  const fitting = audio.filter(({ section }) => chooseCodec(section, codecs) && isSpoken(section));
   const choice = fitting.find(({ section }) => isSecure(section)) ?? fitting[0];
   if (choice) return choice;
-  throw new MediaError('NO_COMMON_CODEC', whyNothingFits(audio.map(({ section }) => section)));
+  const sections = audio.map(({ section }) => section);
+  throw new MediaError('NO_COMMON_CODEC', whyNothingFits(sections, codecs));
 }
 
 /** Whether an m-line is of an SRTP profile. */
@@ -68,9 +73,10 @@ function isSpoken(section: RemoteSection): boolean {
   );
 }
 
-function whyNothingFits(audio: readonly RemoteSection[]): string {
+function whyNothingFits(audio: readonly RemoteSection[], codecs: readonly AudioCodec[]): string {
   if (audio.length === 0) return 'The phone offers no audio.';
-  if (!audio.some(chooseCodec)) return 'No audio codec of the phone is known here.';
+  if (!audio.some((section) => chooseCodec(section, codecs)))
+    return 'No audio codec of the phone is known here.';
   const profiles = [...new Set(audio.map(({ protocol }) => protocol))].join(', ');
   return audio.some(isSecure)
     ? 'No crypto suite of the phone is known here.'
@@ -78,8 +84,8 @@ function whyNothingFits(audio: readonly RemoteSection[]): string {
 }
 
 /** @throws MediaError NO_COMMON_CODEC */
-export function agreeOn(section: RemoteSection): AudioSession {
-  const chosen = chooseCodec(section);
+export function agreeOn(section: RemoteSection, codecs: readonly AudioCodec[] = AUDIO_CODECS): AudioSession {
+  const chosen = chooseCodec(section, codecs);
   if (!chosen) throw new MediaError('NO_COMMON_CODEC', 'No audio codec of the phone is known here.');
   const direction = section.nullAddress ? withoutReceiving(section.direction) : section.direction;
   const crypto = isSecure(section) ? chooseCrypto(section) : undefined;
@@ -115,12 +121,15 @@ export function telephoneEventFor(
 }
 
 /** The phone's first codec that is known here: the offer's order is the phone's preference (RFC 3264 section 6.1). */
-function chooseCodec(section: RemoteSection): { format: RemoteFormat; codec: AudioCodec } | undefined {
+function chooseCodec(
+  section: RemoteSection,
+  codecs: readonly AudioCodec[],
+): { format: RemoteFormat; codec: AudioCodec } | undefined {
   for (const format of section.formats) {
     const codec =
       format.name === ''
-        ? findStaticAudioCodec(format.payloadType)
-        : findAudioCodec(format.name, format.clockRate);
+        ? findStaticAudioCodec(format.payloadType, codecs)
+        : findAudioCodec(format.name, format.clockRate, codecs);
     if (codec) return { format, codec };
   }
   return undefined;

@@ -35,9 +35,13 @@ export function writeAnswer(
   return writeLines([...sessionLines(end), ...sections.flat()]);
 }
 
-/** Offers all codecs, or, in a call, the present one first with the payload types in use. */
-export function writeOffer(end: LocalEnd, session: AudioSession | undefined): string {
-  const formats = offeredFormats(session);
+/** Offers these codecs, in a call the present one first with the payload types in use. */
+export function writeOffer(
+  end: LocalEnd,
+  session: AudioSession | undefined,
+  codecs: readonly AudioCodec[] = AUDIO_CODECS,
+): string {
+  const formats = offeredFormats(session, codecs);
   return writeLines([
     ...sessionLines(end),
     `m=audio ${end.port} ${session?.crypto ? 'RTP/SAVP' : 'RTP/AVP'} ${payloadTypes(formats)}`,
@@ -110,7 +114,7 @@ const eventFormat = (payloadType: number, clockRate: number): LocalFormat => ({
   fmtp: DTMF_EVENTS,
 });
 
-function offeredFormats(session: AudioSession | undefined): LocalFormat[] {
+function offeredFormats(session: AudioSession | undefined, allowed: readonly AudioCodec[]): LocalFormat[] {
   const used = new Set<number>(session ? [session.payloadType, ...session.telephoneEvents.values()] : []);
   const dynamic = (preferred: number): number => {
     let payloadType = preferred;
@@ -118,7 +122,7 @@ function offeredFormats(session: AudioSession | undefined): LocalFormat[] {
     used.add(payloadType);
     return payloadType;
   };
-  const others = AUDIO_CODECS.filter((codec) => codec !== session?.codec);
+  const others = allowed.filter((codec) => codec !== session?.codec);
   const codecs = [
     ...(session ? [codecFormat(session.codec, session.payloadType)] : []),
     ...others.map((codec) => codecFormat(codec, codec.payloadType ?? dynamic(FIRST_DYNAMIC))),
