@@ -12,6 +12,7 @@ const PROGRAMS = [
   { program: 'kamailio', debianPackage: 'kamailio' },
   { program: 'turnserver', debianPackage: 'coturn' },
   { program: 'ip', debianPackage: 'iproute2' },
+  { program: 'nft', debianPackage: 'nftables' },
 ];
 
 // Debian keeps servers in sbin, which is not on every user's PATH.

@@ -24,6 +24,24 @@ describe('readConfig', () => {
     expect(readConfig({ PATCHBAY_HTTP_PORT: '' }).http.port).toBe(8080);
   });
 
+  it('takes TURN servers with their secret, and neither alone', () => {
+    const env = {
+      PATCHBAY_TURN_URLS: 'turn:a.example:3478?transport=udp, turns:b.example',
+      PATCHBAY_TURN_SECRET: 's',
+    };
+    expect(readConfig(env).turn).toEqual({
+      urls: ['turn:a.example:3478?transport=udp', 'turns:b.example'],
+      secret: 's',
+    });
+    expect(readConfig({}).turn).toBeUndefined();
+    for (const name of ['PATCHBAY_TURN_URLS', 'PATCHBAY_TURN_SECRET'] as const) {
+      expect(() => readConfig({ [name]: env[name] })).toThrow(ConfigError);
+    }
+    expect(() => readConfig({ ...env, PATCHBAY_TURN_URLS: 'https://a.example' })).toThrow(
+      'PATCHBAY_TURN_URLS',
+    );
+  });
+
   it('reads several accounts, with colons in a password', () => {
     expect(readConfig({ PATCHBAY_ACCOUNTS: '1:a:x:y, 2:b:z' }).accounts).toEqual([
       { id: '1', user: 'a', password: 'x:y' },

@@ -103,12 +103,21 @@ export class TestBrowser {
   }
 }
 
+export interface LaunchOptions {
+  /** A program that is Chromium; default {@link chromiumPath}. */
+  readonly executablePath?: string;
+  /** Address of this machine where the browser finds its pages; default 127.0.0.1. */
+  readonly pagesHost?: string;
+}
+
 /** Starts a headless Chromium with fake media devices and no need for gestures. */
-export async function launchChromium(): Promise<TestBrowser> {
-  const pages = await servePages();
+export async function launchChromium(options: LaunchOptions = {}): Promise<TestBrowser> {
+  const pages = await servePages(options.pagesHost);
   const browser = await puppeteer.launch({
-    executablePath: chromiumPath(),
+    executablePath: options.executablePath ?? chromiumPath(),
     headless: true,
+    // Not by a port, which one in a network of its own would not have here.
+    pipe: true,
     args: FLAGS,
   });
   return new TestBrowser(browser, pages);

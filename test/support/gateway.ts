@@ -20,9 +20,9 @@ export interface GatewayOptions {
 
 /** A gateway in a process of its own, as an operator would run it. */
 export interface TestGateway {
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, or with the `PATCHBAY_HTTP_HOST` that was given. */
   readonly httpUrl: string;
-  /** `ws://127.0.0.1:port`: the clients' `websocketUrl`. */
+  /** The same with `ws:`: the clients' `websocketUrl`. */
   readonly wsUrl: string;
   readonly httpPort: number;
   readonly sipPort: number;
@@ -76,11 +76,12 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     throw error;
   });
   if (options.keepLog === false) output.ignore();
+  const host = options.env?.['PATCHBAY_HTTP_HOST'] ?? '127.0.0.1';
   const { httpPort, sipPort, webrtcPort } = ready as unknown as Record<string, number>;
 
   return {
-    httpUrl: `http://127.0.0.1:${String(httpPort)}`,
-    wsUrl: `ws://127.0.0.1:${String(httpPort)}`,
+    httpUrl: `http://${host}:${String(httpPort)}`,
+    wsUrl: `ws://${host}:${String(httpPort)}`,
     httpPort: httpPort!,
     sipPort: sipPort!,
     webrtcPort: webrtcPort!,

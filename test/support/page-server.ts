@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
-/** Serves test pages from 127.0.0.1, which browsers take for a secure place. */
+/** Serves test pages, by default from 127.0.0.1, which browsers take for a secure place. */
 export interface PageServer {
   readonly url: string;
   /** Puts a script where a page `/?name` loads it as `/name.js`. */
@@ -13,7 +13,8 @@ export interface PageServer {
 const html = (query: string): string =>
   `<!doctype html><meta charset="utf-8"><title>test</title><body><script src="/${query}.js"></script>`;
 
-export async function servePages(): Promise<PageServer> {
+/** @param host whence; other than on 127.0.0.1, pages have no capture devices */
+export async function servePages(host = '127.0.0.1'): Promise<PageServer> {
   const scripts = new Map<string, string>();
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1');
@@ -26,10 +27,10 @@ export async function servePages(): Promise<PageServer> {
       response.writeHead(404).end();
     }
   });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
+  await once(server.listen(0, host), 'listening');
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${String(port)}`,
+    url: `http://${host}:${String(port)}`,
     put: (path, script) => void scripts.set(path, script),
     async close() {
       server.closeAllConnections();

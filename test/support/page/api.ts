@@ -86,6 +86,8 @@ export interface PeerState {
   readonly role: 'publish' | 'subscribe' | 'unused';
   /** Candidate types of the pair in use, local and remote. */
   readonly candidatePair?: string;
+  /** Where the pair in use leads. */
+  readonly remoteAddress?: string;
 }
 
 /** `window.patchbayTest` in the page. Every method settles; none needs a gesture. */

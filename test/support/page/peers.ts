@@ -73,7 +73,7 @@ export function peerStates(): Promise<PeerState[]> {
         connectionState: connection.connectionState,
         signalingState: connection.signalingState,
         role: role(connection),
-        ...(pair === undefined ? {} : { candidatePair: pair }),
+        ...pair,
       };
     }),
   );
@@ -84,12 +84,19 @@ function role(connection: RTCPeerConnection): PeerState['role'] {
   return connection.remoteDescription?.type === 'offer' ? 'subscribe' : 'unused';
 }
 
-async function candidatePair(connection: RTCPeerConnection): Promise<string | undefined> {
-  if (connection.connectionState === 'closed') return undefined;
+async function candidatePair(
+  connection: RTCPeerConnection,
+): Promise<Pick<PeerState, 'candidatePair' | 'remoteAddress'>> {
+  if (connection.connectionState === 'closed') return {};
   const all = await reports(connection);
+  const byId = (id: unknown): Report | undefined => all.find((report) => report.id === id);
   const transport = all.find((report) => report.type === 'transport');
-  const pair = all.find((report) => report.id === transport?.['selectedCandidatePairId']);
-  const type = (id: unknown): string =>
-    text(all.find((report) => report.id === id)?.['candidateType']) ?? '?';
-  return pair && `${type(pair['localCandidateId'])}-${type(pair['remoteCandidateId'])}`;
+  const pair = byId(transport?.['selectedCandidatePairId']);
+  if (!pair) return {};
+  const [local, remote] = [byId(pair['localCandidateId']), byId(pair['remoteCandidateId'])];
+  const type = (candidate: Report | undefined): string => text(candidate?.['candidateType']) ?? '?';
+  return {
+    candidatePair: `${type(local)}-${type(remote)}`,
+    remoteAddress: text(remote?.['address']) ?? '?',
+  };
 }
