@@ -1,4 +1,4 @@
-import { writeRtpHeader } from '../../src/media/rtp/index.js';
+import { isRtcp, rtpPayloadOffset, writeRtpHeader } from '../../src/media/rtp/index.js';
 
 const HEADER = 12;
 const TIME_LENGTH = 8;
@@ -37,7 +37,9 @@ export class Flow {
 
 /** Ms since a packet of a {@link Flow} was made, in this process; undefined for other packets. */
 export function ageOf(packet: Buffer): number | undefined {
-  const isRtcp = packet[1]! >= 192 && packet[1]! <= 223;
-  if (isRtcp || packet.length < HEADER + TIME_LENGTH) return undefined;
-  return performance.now() - packet.readDoubleBE(HEADER);
+  if (isRtcp(packet)) return undefined;
+  // The gateway puts header extensions of its own before the payload.
+  const offset = rtpPayloadOffset(packet);
+  if (offset < 0 || packet.length < offset + TIME_LENGTH) return undefined;
+  return performance.now() - packet.readDoubleBE(offset);
 }

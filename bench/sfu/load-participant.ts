@@ -96,6 +96,7 @@ export class LoadParticipant {
     this.#remoteUfrag = ufrag;
     this.#subscribe?.close();
     this.#subscribe = new LoadPipe(this.#onPacket);
+    this.#subscribe.report();
     return this.#subscribe.answer(sdpOffer);
   }
 }

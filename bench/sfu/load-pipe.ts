@@ -1,7 +1,12 @@
 import nodeDataChannel from 'node-datachannel';
 import type { PeerConnection, Track } from 'node-datachannel';
-import { PIPE_MID, readPipeSdp, writePipeSdp } from '../../src/media/webrtc/transport/pipe-sdp.js';
+import { writeRtcpReport } from '../../src/media/rtp/index.js';
+import { PIPE_MID, writePipeSdp } from '../../src/media/webrtc/transport/pipe-sdp.js';
 import type { TransportDescription } from '../../src/media/webrtc/transport/pipe.js';
+import { readTransport } from './load-sdp.js';
+
+const REPORT_INTERVAL_MS = 2_000;
+const EMPTY_REPORT = writeRtcpReport({ ssrc: 1, blocks: [], cname: 'load' });
 
 /**
  * A browser's end of a connection. Without a listener, packets are decrypted and dropped inside of the library:
@@ -12,6 +17,7 @@ export class LoadPipe {
   readonly #onPacket: ((packet: Buffer) => void) | undefined;
   readonly #connected: Promise<void>;
   #track: Track | undefined;
+  #reports: NodeJS.Timeout | undefined;
 
   constructor(onPacket?: (packet: Buffer) => void) {
     this.#onPacket = onPacket;
@@ -42,21 +48,27 @@ export class LoadPipe {
   }
 
   accept(answer: string): void {
-    this.#connection.setRemoteDescription(writePipeSdp(readPipeSdp(answer), false), 'answer');
+    this.#connection.setRemoteDescription(writePipeSdp(readTransport(answer)), 'answer');
   }
 
   async answer(offer: string): Promise<TransportDescription> {
     const track = new Promise<Track>((resolve) => this.#connection.onTrack(resolve));
-    this.#connection.setRemoteDescription(writePipeSdp(readPipeSdp(offer), false), 'offer');
+    this.#connection.setRemoteDescription(writePipeSdp(readTransport(offer)), 'offer');
     this.#use(await track);
     return this.#describe('answer');
   }
 
   send(packet: Buffer): void {
-    this.#track?.sendMessageBinary(packet);
+    if (this.#track?.isOpen() === true) this.#track.sendMessageBinary(packet);
+  }
+
+  /** Reports each few seconds, as every browser does that receives: silence would mean that it is dead. */
+  report(): void {
+    this.#reports = setInterval(() => this.send(EMPTY_REPORT), REPORT_INTERVAL_MS);
   }
 
   close(): void {
+    clearInterval(this.#reports);
     this.#connection.close();
   }
 
@@ -73,6 +85,6 @@ export class LoadPipe {
     );
     this.#connection.setLocalDescription(type);
     await gathered;
-    return readPipeSdp(this.#connection.localDescription()!.sdp);
+    return readTransport(this.#connection.localDescription()!.sdp);
   }
 }

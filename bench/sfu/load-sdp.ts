@@ -1,6 +1,6 @@
 /** SDP as a browser would write it, as far as the gateway reads it. */
 import { joinLines, sessionLines, transportLines } from '../../src/media/webrtc/sdp/writer.js';
-import type { TransportDescription } from '../../src/media/webrtc/transport/pipe.js';
+import type { DtlsSetup, TransportDescription } from '../../src/media/webrtc/transport/pipe.js';
 
 export interface LoadSources {
   readonly audio: number;
@@ -37,4 +37,21 @@ export function subscribeAnswer(offer: string, transport: TransportDescription):
     return [lines[0]!, ...transportLines(transport), direction, ...kept];
   });
   return joinLines([session!.trimEnd(), ...answered.flat()]);
+}
+
+/** The transport parameters of an offer or answer. */
+export function readTransport(sdp: string): TransportDescription {
+  return {
+    iceUfrag: attribute(sdp, 'ice-ufrag'),
+    icePwd: attribute(sdp, 'ice-pwd'),
+    fingerprint: attribute(sdp, 'fingerprint'),
+    setup: attribute(sdp, 'setup') as DtlsSetup,
+    candidates: [...sdp.matchAll(/^a=candidate:(.+?)\r?$/gm)].map((match) => match[1]!),
+  };
+}
+
+function attribute(sdp: string, name: string): string {
+  const value = new RegExp(`^a=${name}:(.+?)\\r?$`, 'm').exec(sdp)?.[1];
+  if (value === undefined) throw new Error(`The SDP has no ${name}.`);
+  return value;
 }

@@ -2,7 +2,7 @@ import type { BrowserDevice, DeviceContext } from '../device.js';
 import type { MediaPlaneOptions, OpenBrowserOptions } from '../types.js';
 import { BrowserPeer } from './browser-peer.js';
 import { FanoutTable } from './forward/fanout-table.js';
-import { DataChannelPipes } from './transport/datachannel-pipe.js';
+import { DataChannelPipes } from './transport/datachannel-pipes.js';
 import { freeUdpPort } from './transport/free-port.js';
 import type { PipeFactory } from './transport/pipe.js';
 

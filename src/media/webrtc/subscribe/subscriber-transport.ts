@@ -5,11 +5,7 @@ import type { OfferedPipe, PipeFactory, PipeState, TransportDescription } from '
 
 /** From the answer to the first media path; the browser starts its checks at once. */
 const CONNECT_TIMEOUT_MS = 6_000;
-/**
- * Fresh starts in a row without a connection, after which only the browser itself can help. On a machine at its
- * limit a start may fail at once: the library can come to check the browser's certificate before it has stored the
- * fingerprint of the answer.
- */
+/** Fresh starts in a row without a connection, after which only the browser itself can help. */
 const MAX_STARTS = 4;
 const CHECK_INTERVAL_MS = 1_000;
 

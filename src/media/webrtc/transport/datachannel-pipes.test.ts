@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rtpPacket } from '../testing/packets.js';
 import { silentLog } from '../testing/silent-log.js';
-import { DataChannelPipes } from './datachannel-pipe.js';
+import { DataChannelPipes } from './datachannel-pipes.js';
 import { freeUdpPort } from './free-port.js';
 import type { Pipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
 
@@ -24,25 +24,33 @@ class Ear extends EventEmitter<{ packet: [Buffer]; connected: []; failed: [] }> 
   }
 }
 
+const opened: DataChannelPipes[] = [];
 let ours: DataChannelPipes;
 let theirs: DataChannelPipes;
 
+async function open(): Promise<DataChannelPipes> {
+  const port = await freeUdpPort('127.0.0.1', 0);
+  const pipes = new DataChannelPipes({ host: '127.0.0.1', port, log: silentLog });
+  opened.push(pipes);
+  return pipes;
+}
+
 beforeEach(async () => {
-  const open = async (): Promise<DataChannelPipes> =>
-    new DataChannelPipes({ host: '127.0.0.1', port: await freeUdpPort('127.0.0.1', 0), log: silentLog });
   [ours, theirs] = [await open(), await open()];
 });
 afterEach(async () => {
-  await Promise.all([ours.stop(), theirs.stop()]);
+  await Promise.all(opened.splice(0).map((pipes) => pipes.stop()));
 });
 
 /** Both ends of a path; ours knows no candidate of theirs, as with browsers. */
-async function connect(ear: Ear, otherEar: Ear, tamper = (local: TransportDescription) => local) {
+async function connect(ear: Ear, otherEar: Ear, { from = theirs, tamper = same } = {}) {
   const offered = await ours.offer(ear);
-  const other: Pipe = await theirs.answer(offered.local, false, otherEar);
+  const other: Pipe = await from.answer(offered.local, false, otherEar);
   offered.accept(tamper({ ...other.local, candidates: [] }));
   return { offered, other };
 }
+
+const same = (local: TransportDescription): TransportDescription => local;
 
 describe('a pipe over node-datachannel', () => {
   it('carries packets of any SSRC both ways, RTCP included', async () => {
@@ -74,9 +82,24 @@ describe('a pipe over node-datachannel', () => {
     const ear = new Ear();
     const failed = once(ear, 'failed');
     const fingerprint = `sha-256 ${Array.from({ length: 32 }, () => 'AA').join(':')}`;
-    await connect(ear, new Ear(), (local) => ({ ...local, fingerprint }));
+    await connect(ear, new Ear(), { tamper: (local) => ({ ...local, fingerprint }) });
     await failed;
   });
+
+  it('connects at the first try, however many connect at once', async () => {
+    const states = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const ear = new Ear();
+        const settled = new Promise<PipeState>((resolve) => {
+          ear.once('connected', () => resolve('connected')).once('failed', () => resolve('failed'));
+        });
+        // On a port of its own, as browsers are: by it their packets are told apart.
+        await connect(ear, new Ear(), { from: await open() });
+        return settled;
+      }),
+    );
+    expect(states.filter((state) => state !== 'connected')).toEqual([]);
+  }, 20_000);
 
   it('sends nothing once closed', async () => {
     const [ear, otherEar] = [new Ear(), new Ear()];
