@@ -22,7 +22,12 @@ function deviceSummaryView({ info, connectedAt }: ConnectedDevice): DeviceSummar
 
 /** A connected device as REST shows it, with what it sends and receives. */
 export function deviceView(device: ConnectedDevice): DeviceView {
-  return { ...deviceSummaryView(device), streams: device.streams, delivery: device.delivery };
+  return {
+    ...deviceSummaryView(device),
+    streams: device.streams,
+    delivery: device.delivery,
+    omitted: device.omitted,
+  };
 }
 
 function withoutDevice(participant: Participant) {

@@ -8,7 +8,7 @@ import type {
   EndReason,
   Participant,
 } from '../core/index.js';
-import type { MediaPlane, MediaStreamInfo, SubscribeOffer } from '../media/types.js';
+import type { MediaPlane, MediaStreamInfo, OmittedTrack, SubscribeOffer } from '../media/types.js';
 import type { ClientSocket, SocketUser } from './client-socket.js';
 import { closeFor } from './close-codes.js';
 import { Grace, type GraceTimes } from './grace.js';
@@ -18,6 +18,7 @@ import type { BrowserLog } from './log.js';
 import { readAnswerSdp } from './messages.js';
 import { type PageCall, PageCalls } from './page-calls.js';
 import { Publishing } from './publishing.js';
+import { mediaType } from './stream-metadata.js';
 import { Subscribing } from './subscribing.js';
 
 /** The parts of the gateway that browser devices work with. */
@@ -152,6 +153,10 @@ export class BrowserDevice implements Device, SocketUser {
 
   streamsChanged(streams: readonly MediaStreamInfo[]): void {
     this.#publishing.streamsChanged(streams);
+  }
+
+  tracksOmitted(tracks: readonly OmittedTrack[]): void {
+    this.#connection.omit(tracks.map(({ kind, ...track }) => ({ ...track, mediaType: mediaType(kind) })));
   }
 
   dtmf(digit: string, durationMs: number): void {

@@ -11,6 +11,7 @@ export class DeviceTable {
     this.#media = media;
     media.on('subscribeOffer', this.#onSubscribeOffer);
     media.on('streams', this.#onStreams);
+    media.on('tracksOmitted', this.#onTracksOmitted);
     media.on('dtmf', this.#onDtmf);
     media.on('mediaLost', this.#onMediaLost);
   }
@@ -44,6 +45,7 @@ export class DeviceTable {
   stop(): void {
     this.#media.off('subscribeOffer', this.#onSubscribeOffer);
     this.#media.off('streams', this.#onStreams);
+    this.#media.off('tracksOmitted', this.#onTracksOmitted);
     this.#media.off('dtmf', this.#onDtmf);
     this.#media.off('mediaLost', this.#onMediaLost);
     for (const device of [...this.#byId.values()]) device.shutdown();
@@ -55,6 +57,10 @@ export class DeviceTable {
 
   readonly #onStreams = (...[event]: MediaEvents['streams']): void => {
     this.#byId.get(event.deviceId)?.streamsChanged(event.streams);
+  };
+
+  readonly #onTracksOmitted = (...[event]: MediaEvents['tracksOmitted']): void => {
+    this.#byId.get(event.deviceId)?.tracksOmitted(event.tracks);
   };
 
   readonly #onDtmf = (...[event]: MediaEvents['dtmf']): void => {

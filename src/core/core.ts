@@ -6,6 +6,7 @@ import type {
   DeviceInfo,
   EndReason,
   MediaType,
+  OmittedTrack,
   Participant,
   PublishedStream,
   ResumePoint,
@@ -27,6 +28,7 @@ export interface ConnectedDevice {
   readonly connectedAt: number;
   readonly streams: readonly PublishedStream[];
   readonly delivery: Delivery;
+  readonly omitted: readonly OmittedTrack[];
 }
 
 /** One page of a listing; `next` continues it and is absent on the last page. */

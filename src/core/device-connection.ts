@@ -4,7 +4,14 @@ import type { EventHub } from './event-hub.js';
 import type { LiveConnection } from './live-connection.js';
 import { mayResume, type ResumePoints } from './resume-points.js';
 import type { Switchboard } from './switchboard.js';
-import type { Connection, EndReason, Participant, PublishedStream, ResumePoint } from './types.js';
+import type {
+  Connection,
+  EndReason,
+  OmittedTrack,
+  Participant,
+  PublishedStream,
+  ResumePoint,
+} from './types.js';
 
 /** The parts of the core that a device's connection acts on. */
 export interface ConnectionParts {
@@ -59,6 +66,10 @@ export class DeviceConnection implements Connection {
       const event = this.#parts.switchboard.event(this.#live, participant);
       this.#parts.events.emit('dtmf', { ...event, digit, durationMs });
     });
+  }
+
+  omit(tracks: readonly OmittedTrack[]): void {
+    this.#live.omitted = tracks;
   }
 
   saveResumePoint(point: ResumePoint): void {

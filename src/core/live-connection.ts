@@ -1,6 +1,7 @@
+import type { ConnectedDevice } from './core.js';
 import { sameDelivery } from './deliveries.js';
 import { orderedMediaTypes } from './rules.js';
-import type { DeliveredStream, Delivery, Device, MediaType, PublishedStream } from './types.js';
+import type { DeliveredStream, Delivery, Device, MediaType, OmittedTrack, PublishedStream } from './types.js';
 
 /** A stream that is published now, with its place in the order of publishing. */
 export interface LiveStream {
@@ -15,6 +16,8 @@ export class LiveConnection {
   /** Epoch milliseconds. */
   readonly connectedAt: number;
   signallingLost = false;
+  /** Tracks of the delivery that the device cannot be sent, as it said last. */
+  omitted: readonly OmittedTrack[] = [];
   #streams: readonly LiveStream[] = [];
   #delivery: Delivery = [];
 
@@ -29,13 +32,13 @@ export class LiveConnection {
   }
 
   /** What goes out and in, for those who look. */
-  media(): { readonly streams: readonly PublishedStream[]; readonly delivery: Delivery } {
+  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted'> {
     const streams = this.#streams.map(({ stream: { streamId, alias, mediaTypes } }) => ({
       streamId,
       ...(alias === undefined ? {} : { alias }),
       mediaTypes,
     }));
-    return { streams, delivery: this.#delivery };
+    return { streams, delivery: this.#delivery, omitted: this.omitted };
   }
 
   /**

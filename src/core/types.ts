@@ -63,6 +63,14 @@ export interface DeliveredStream extends PublishedStream {
 /** The full set of streams that a device receives at a moment. Ordered by the time of publishing. */
 export type Delivery = readonly DeliveredStream[];
 
+/** A track of a delivery that the device cannot be sent. */
+export interface OmittedTrack {
+  readonly streamId: string;
+  readonly mediaType: MediaType;
+  /** Why, in words. */
+  readonly reason: string;
+}
+
 export type DeviceKind = 'browser' | 'phone';
 
 /** Why a device's connection ended; goes into usage records and decides how the device is told. */
@@ -140,6 +148,8 @@ export interface Connection {
   signallingResumed(): void;
   /** One DTMF digit (`0-9*#A-D`) that the device sent. */
   dtmf(digit: string, durationMs: number): void;
+  /** Replaces the set of tracks of the delivery that this device cannot be sent. */
+  omit(tracks: readonly OmittedTrack[]): void;
   /** Keeps, over restarts too, what is needed to serve this device again; see `DeviceGate.resumePoint`. */
   saveResumePoint(point: ResumePoint): void;
   /** The device is gone, by its own doing or by failure. `Device.close` is not called for this. */

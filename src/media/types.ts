@@ -71,8 +71,6 @@ export interface SubscribeOffer {
   readonly streams: readonly MediaDelivery[];
   /** M-line kinds in order, to be kept for {@link OpenBrowserOptions.subscribeLayout}. */
   readonly layout: readonly MediaKind[];
-  /** Tracks of the delivery that this browser cannot be sent; absent when there are none. */
-  readonly omitted?: readonly OmittedTrack[];
 }
 
 /** Counters of one device since it was opened. Times in ms, sizes in bytes. */
@@ -94,6 +92,8 @@ export interface MediaEvents {
   subscribeOffer: [offer: SubscribeOffer];
   /** The set of streams of a device changed without an offer of its own. */
   streams: [event: { deviceId: string; streams: readonly MediaStreamInfo[] }];
+  /** The set of tracks of a device's delivery that it cannot be sent changed. */
+  tracksOmitted: [event: { deviceId: string; tracks: readonly OmittedTrack[] }];
   /** A DTMF digit (`0-9*#A-D`) came in a device's audio, once for each key press. */
   dtmf: [event: { deviceId: string; digit: string; durationMs: number }];
   /**

@@ -110,6 +110,21 @@ export class ClientPage {
     return this.#call('peers');
   }
 
+  /** SDP names of the video codecs that this browser can encode. */
+  encodableVideo(): Promise<readonly string[]> {
+    return this.#call('encodableVideo');
+  }
+
+  /** Publishes video with this codec from now on. */
+  preferVideo(codec: string): Promise<void> {
+    return this.#call('preferVideo', codec);
+  }
+
+  /** Takes no video of this codec from now on. */
+  refuseVideo(codec: string): Promise<void> {
+    return this.#call('refuseVideo', codec);
+  }
+
   /** Decoder counters of a received stream. */
   counters(streamId: string): Promise<ReceivedCounters> {
     return this.#call('counters', streamId);

@@ -30,6 +30,11 @@ export interface TestDevice {
   readonly externalId: string;
   readonly streams: readonly TestStream[];
   readonly delivery: readonly (TestStream & { readonly participantId: string })[];
+  readonly omitted: readonly {
+    readonly streamId: string;
+    readonly mediaType: string;
+    readonly reason: string;
+  }[];
 }
 
 /** The development account that a gateway has when none is configured. */

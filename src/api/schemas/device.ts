@@ -45,6 +45,18 @@ const DeliveredStreamSchema = component(
   }),
 );
 
+const OmittedTrackSchema = component(
+  'OmittedTrack',
+  Type.Object({
+    streamId: Type.String(),
+    mediaType: Type.Unsafe<'AUDIO' | 'VIDEO'>({ type: 'string', enum: ['AUDIO', 'VIDEO'] }),
+    reason: Type.String({
+      description: 'Why, in words.',
+      examples: ['the browser does not take codec AV1'],
+    }),
+  }),
+);
+
 /** A connected device with all that it sends and receives. */
 export const DeviceSchema = component(
   'Device',
@@ -52,6 +64,9 @@ export const DeviceSchema = component(
     ...facts,
     streams: listOf(ref(PublishedStreamSchema), { description: 'What it publishes now.' }),
     delivery: listOf(ref(DeliveredStreamSchema), { description: 'What it is being delivered now.' }),
+    omitted: listOf(ref(OmittedTrackSchema), {
+      description: 'Tracks of the delivery that it cannot be sent, such as one whose codec it does not take.',
+    }),
   }),
 );
 
@@ -85,5 +100,6 @@ export const deviceComponents = [
   DeviceChangeSchema,
   PublishedStreamSchema,
   DeliveredStreamSchema,
+  OmittedTrackSchema,
   DeviceSchema,
 ];

@@ -39,6 +39,11 @@ export class BrowserPeer implements BrowserDevice {
       fanouts,
       revision: options.revision ?? Math.floor(Date.now() / 1000),
       layout: options.subscribeLayout ?? [],
+      onOmitted: (tracks) => {
+        context.options.log.info({ deviceId, tracks }, 'Tracks left out of an offer');
+        context.emit('tracksOmitted', { deviceId, tracks });
+        this.#publishing.tell({ tracksOmitted: tracks });
+      },
       onOffer: (offer) => context.emit('subscribeOffer', { deviceId, ...offer }),
       onHeard,
       onGone: () => this.#liveness.suspect(),

@@ -242,6 +242,7 @@ export class FakeGate implements PhoneGate {
       signallingLost: () => undefined,
       signallingResumed: () => undefined,
       dtmf: (digit) => void this.digits.push(digit),
+      omit: () => undefined,
       saveResumePoint: () => undefined,
       end: (reason) => {
         this.ends.push(reason);

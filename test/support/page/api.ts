@@ -103,4 +103,10 @@ export interface TestPageApi {
   tone(hz: number): Promise<readonly ToneLevel[]>;
   counters(streamId: string): Promise<ReceivedCounters>;
   peers(): Promise<readonly PeerState[]>;
+  /** SDP names of the video codecs that this browser can encode. */
+  encodableVideo(): Promise<readonly string[]>;
+  /** Publishes video with this codec from now on. */
+  preferVideo(codec: string): Promise<void>;
+  /** Takes no video of this codec from now on. */
+  refuseVideo(codec: string): Promise<void>;
 }

@@ -1,5 +1,6 @@
 /** Drives an unmodified client in the page. The client's bundle has put its class on `window` before. */
 import type { PublishRequest, ReceivedStream, StreamEvent, TestPageApi } from './api.js';
+import { chooseCodecs, encodableVideo, preferVideo, refuseVideo } from './codecs.js';
 import { peerStates, receivedCounters, watchPeers } from './peers.js';
 import { pictureTrack } from './pictures.js';
 import { ToneMeter, toneTrack } from './tones.js';
@@ -29,6 +30,7 @@ declare global {
 }
 
 watchPeers();
+chooseCodecs();
 
 /** A stream that is there, with what plays and measures it. */
 interface Received {
@@ -130,4 +132,13 @@ globalThis.patchbayTest = {
     return entry ? receivedCounters(entry.stream.mediaStream) : {};
   },
   peers: peerStates,
+  encodableVideo: () => Promise.resolve(encodableVideo()),
+  preferVideo(codec) {
+    preferVideo(codec);
+    return Promise.resolve();
+  },
+  refuseVideo(codec) {
+    refuseVideo(codec);
+    return Promise.resolve();
+  },
 };

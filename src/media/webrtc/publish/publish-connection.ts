@@ -57,6 +57,8 @@ export class PublishConnection {
   #version = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #reports: NodeJS.Timeout | undefined;
+  /** For a page that publishes only later. */
+  #lastWord: string | undefined;
   #closed = false;
 
   constructor(options: PublishConnectionOptions) {
@@ -89,6 +91,12 @@ export class PublishConnection {
     const turn = this.#turn.then(() => this.#answer(options));
     this.#turn = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** Says something on the page's diagnostics channel, whose client logs it; nothing when it has none. */
+  tell(word: object): void {
+    this.#lastWord = JSON.stringify(word);
+    this.#pipe?.tell(this.#lastWord);
   }
 
   close(): void {
@@ -136,6 +144,7 @@ export class PublishConnection {
     });
     this.#pipe?.close();
     this.#pipe = pipe;
+    if (this.#lastWord !== undefined) pipe.tell(this.#lastWord);
     this.#remote = remote;
     if (this.#closed) pipe.close();
   }

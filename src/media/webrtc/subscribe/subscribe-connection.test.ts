@@ -34,12 +34,14 @@ function setUp(layout: readonly MediaKind[] = []) {
   const pipes = new FakePipes();
   const offers: Offer[] = [];
   const onGone = vi.fn();
+  const onOmitted = vi.fn();
   const connection = new SubscribeConnection({
     pipes,
     fanouts: new FanoutTable(),
     revision: 100,
     layout,
     onOffer: (offer) => offers.push(offer),
+    onOmitted,
     onHeard: () => undefined,
     onGone,
     log: silentLog,
@@ -56,7 +58,7 @@ function setUp(layout: readonly MediaKind[] = []) {
     if (pipes.last.state === 'connecting') pipes.last.become('connected');
     await turn();
   };
-  return { pipes, offers, connection, onGone, turn, answer, settle };
+  return { pipes, offers, connection, onGone, onOmitted, turn, answer, settle };
 }
 
 describe('the subscribe connection', () => {
@@ -76,15 +78,16 @@ describe('the subscribe connection', () => {
   });
 
   it('offers each track with its own codec, streams by msid, as the clients need it', async () => {
-    const { offers, connection, turn } = setUp();
+    const { offers, connection, onOmitted, turn } = setUp();
     const tracks = [published('opus', 's1'), published('VP8', 's1'), published('PCMU', 's2')].map(
       ({ track }) => track,
     );
     connection.setTracks(tracks);
     await turn();
     expect(offers).toHaveLength(1);
-    const { sdpOffer, revision, streams, layout, omitted } = offers[0]!;
-    expect([revision, layout, omitted]).toEqual([101, ['audio', 'video', 'audio'], undefined]);
+    const { sdpOffer, revision, streams, layout } = offers[0]!;
+    expect([revision, layout]).toEqual([101, ['audio', 'video', 'audio']]);
+    expect(onOmitted).not.toHaveBeenCalled();
     expect(streams).toEqual([
       { streamId: 's1', kinds: ['audio', 'video'] },
       { streamId: 's2', kinds: ['audio'] },
@@ -158,7 +161,7 @@ describe('the subscribe connection', () => {
   });
 
   it('leaves out a codec that the browser refuses, and says so', async () => {
-    const { offers, connection, settle, turn } = setUp();
+    const { offers, connection, onOmitted, settle, turn } = setUp();
     const [audio, video] = [published('opus', 's').track, published('AV1', 's').track];
     connection.setTracks([audio, video]);
     await settle({ refuse: ['AV1'] });
@@ -166,8 +169,9 @@ describe('the subscribe connection', () => {
     expect(offers[1]).toMatchObject({
       streams: [{ streamId: 's', kinds: ['audio'] }],
       layout: ['audio', 'video'],
-      omitted: [{ streamId: 's', kind: 'video', reason: expect.stringContaining('AV1') as string }],
     });
+    const reason = expect.stringContaining('AV1') as string;
+    expect(onOmitted.mock.calls).toEqual([[[{ streamId: 's', kind: 'video', reason }]]]);
     const mids = offers.map(({ sdpOffer }) => [...sdpOffer.matchAll(/a=mid:(\S+)/g)].map(([, mid]) => mid));
     expect(mids[1]![0]).toBe(mids[0]![0]);
     expect(mids[1]![1]).not.toBe(mids[0]![1]);
@@ -178,6 +182,7 @@ describe('the subscribe connection', () => {
       { streamId: 's', kinds: ['audio'] },
       { streamId: 't', kinds: ['video'] },
     ]);
+    expect(onOmitted).toHaveBeenLastCalledWith([]);
   });
 
   it('asks for a key frame when the browser has answered, and when its path is up', async () => {

@@ -25,6 +25,8 @@ export interface SubscribeConnectionOptions {
   /** M-lines that the browser has already. */
   readonly layout: readonly MediaKind[];
   readonly onOffer: (offer: Omit<SubscribeOffer, 'deviceId'>) => void;
+  /** The set of tracks that the browser cannot be sent changed. */
+  readonly onOmitted: (tracks: readonly OmittedTrack[]) => void;
   /** Something came from the browser. */
   readonly onHeard: () => void;
   /** The path to the browser is gone; a fresh one is offered as long as that makes sense. */
@@ -134,10 +136,18 @@ export class SubscribeConnection {
     });
     const { changed, left } = this.#layout.assign(possible);
     for (const { streamId, kind } of left) omitted.push({ streamId, kind, reason: 'too many m-lines' });
-    this.#omitted = omitted;
-    for (const { reason, ...track } of omitted)
-      this.#options.log.info({ ...track, reason }, 'Track left out');
+    this.#omit(omitted);
     return changed;
+  }
+
+  #omit(tracks: readonly OmittedTrack[]): void {
+    const same = ({ streamId, kind, reason }: OmittedTrack, i: number): boolean => {
+      const before = this.#omitted[i];
+      return before?.streamId === streamId && before.kind === kind && before.reason === reason;
+    };
+    if (tracks.length === this.#omitted.length && tracks.every(same)) return;
+    this.#omitted = tracks;
+    this.#options.onOmitted(tracks);
   }
 
   #obstacle(track: PublishedTrack): string | undefined {
@@ -180,7 +190,6 @@ export class SubscribeConnection {
       revision: this.#revision,
       streams: deliveries(this.#offered.map(({ track }) => track)),
       layout: this.#layout.kinds,
-      ...(this.#omitted.length > 0 ? { omitted: this.#omitted } : {}),
     });
   }
 

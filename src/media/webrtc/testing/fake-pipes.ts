@@ -13,6 +13,7 @@ export class FakePipe implements OfferedPipe {
   readonly hasData: boolean;
   readonly handlers: PipeHandlers;
   readonly sent: Buffer[] = [];
+  readonly told: string[] = [];
   remote: TransportDescription | undefined;
   state: PipeState = 'connecting';
 
@@ -36,6 +37,10 @@ export class FakePipe implements OfferedPipe {
     if (this.state !== 'connected') return false;
     this.sent.push(Buffer.from(packet));
     return true;
+  }
+
+  tell(message: string): void {
+    this.told.push(message);
   }
 
   become(state: PipeState): void {

@@ -2,6 +2,7 @@ import nodeDataChannel from 'node-datachannel';
 import type { DataChannel, PeerConnection, RtcConfig, Track } from 'node-datachannel';
 import { MediaError } from '../../types.js';
 import type { MediaLog } from '../../types.js';
+import { Diagnostics } from './diagnostics.js';
 import { Heartbeat } from './heartbeat.js';
 import type { OfferedPipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
 import { writePipeSdp } from './pipe-sdp.js';
@@ -28,8 +29,8 @@ export class DataChannelPipe implements OfferedPipe {
   #handlers: PipeHandlers | undefined;
   #connection: PeerConnection | undefined;
   #track: Track | undefined;
-  #channels: DataChannel[] = [];
   #heartbeat: Heartbeat | undefined;
+  #diagnostics: Diagnostics | undefined;
   #state: PipeState = 'connecting';
 
   constructor(options: DataChannelPipeOptions) {
@@ -39,7 +40,7 @@ export class DataChannelPipe implements OfferedPipe {
   }
 
   get hasData(): boolean {
-    return this.#channels.length > 0;
+    return this.#diagnostics !== undefined;
   }
 
   get state(): PipeState {
@@ -67,6 +68,10 @@ export class DataChannelPipe implements OfferedPipe {
       // The library throws when the connection has just gone; its state change follows.
       return false;
     }
+  }
+
+  tell(message: string): void {
+    this.#diagnostics?.tell(message);
   }
 
   close(): void {
@@ -110,9 +115,8 @@ export class DataChannelPipe implements OfferedPipe {
   #openChannels(connection: PeerConnection): void {
     const open = (label: string, id: number): DataChannel =>
       connection.createDataChannel(label, { negotiated: true, id, protocol: 'udp' });
-    const heartbeat = open('__heartbeat__', 0);
-    this.#channels = [heartbeat, open('__diagnostics__', 1)];
-    this.#heartbeat = new Heartbeat(heartbeat, () => this.#handlers?.onHeartbeat());
+    this.#heartbeat = new Heartbeat(open('__heartbeat__', 0), () => this.#handlers?.onHeartbeat());
+    this.#diagnostics = new Diagnostics(open('__diagnostics__', 1));
   }
 
   #stateChanged(next: PipeState): void {

@@ -30,6 +30,8 @@ export interface Pipe {
   readonly state: PipeState;
   /** Copies and sends one packet. @returns whether it went out */
   send(packet: Buffer): boolean;
+  /** Says something on the clients' diagnostics channel, as soon as it is open; nothing when there is none. */
+  tell(message: string): void;
   /** Frees the path; no handler is called afterwards. */
   close(): void;
 }
