@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import { describe, expect, it, vi } from 'vitest';
+import { usePhoneStage } from './testing/phone-stage.js';
+
+// Calls take real time, and a busy machine takes more of it.
+vi.setConfig({ testTimeout: 20_000, hookTimeout: 20_000 });
+
+describe('a phone call that changes', () => {
+  const stage = usePhoneStage();
+
+  describe('held', () => {
+    it.each([
+      ['sendonly', ['a=sendonly']],
+      ['inactive', ['a=inactive']],
+      ['c=0.0.0.0', ['c=IN IP4 0.0.0.0']],
+    ])('by %s hears nothing until it is resumed', async (_how, lines) => {
+      const alice = await stage.phone();
+      await stage.call('alice', alice);
+      await alice.until(() => alice.received.length > 5);
+      expect((await stage.plane.updatePhone('alice', alice.offer(lines))).held).toBe(true);
+      const sent = (await stage.plane.statistics('alice')).packetsSent;
+      const bob = await stage.phone();
+      await stage.call('bob', bob);
+      await bob.until(() => bob.received.length > 10);
+      expect((await stage.plane.statistics('alice')).packetsSent).toBe(sent);
+
+      const resumed = performance.now();
+      expect((await stage.plane.updatePhone('alice', alice.offer())).held).toBe(false);
+      await alice.until(() => alice.received.filter(({ at }) => at > resumed).length > 5);
+    });
+  });
+
+  it('says once that media is lost, but not of a phone on hold', async () => {
+    await stage.restart({ mediaTimeoutMs: 500 });
+    const alice = await stage.phone();
+    const bob = await stage.phone();
+    await stage.call('alice', alice, ['a=inactive']);
+    await stage.call('bob', bob);
+    const lost: string[] = [];
+    stage.plane.on('mediaLost', ({ deviceId, cause }) => lost.push(`${deviceId} ${cause}`));
+    await once(stage.plane, 'mediaLost', { signal: AbortSignal.timeout(15_000) });
+    await bob.until(() => bob.received.length > 120);
+    expect(lost).toEqual(['bob timeout']);
+  });
+
+  it('follows a phone that moves, and not what still comes from where it was', async () => {
+    const alice = await stage.phone();
+    await stage.call('alice', alice);
+    alice.play(700);
+    await alice.until(() => alice.received.length > 10);
+    const moved = await stage.phone();
+    moved.callTo((await stage.plane.updatePhone('alice', moved.offer())).sdp);
+    await moved.until(() => moved.received.length > 20);
+    const late = alice.received.length;
+    moved.play(700);
+    await moved.until(() => moved.received.length > 40);
+    expect(alice.received.length - late).toBe(0);
+  });
+
+  it('changes the codec in the call: the stream stays, its track is another', async () => {
+    const { alice, bob, aliceStream } = await stage.aliceAndBob();
+    alice.play(700);
+    await stage.hears(bob, 700);
+    alice.stop();
+    const changed = await stage.phone({ codec: 'G722' });
+    const { sdp, stream } = await stage.plane.updatePhone('alice', changed.offer());
+    expect(stream?.streamId).toBe(aliceStream);
+    changed.callTo(sdp);
+    changed.play(1500);
+    await stage.hears(bob, 1500);
+  });
+
+  describe('from another address than the SDP says', () => {
+    it('is found by its packets', async () => {
+      const alice = await stage.phone();
+      const { sdp } = await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer([], 9) });
+      alice.callTo(sdp);
+      alice.play(700);
+      await alice.until(() => alice.received.length > 10);
+    });
+
+    it('does not hand the call to a stranger while the phone is there', async () => {
+      const alice = await stage.phone();
+      await stage.call('alice', alice);
+      alice.play(700);
+      await alice.until(() => alice.received.length > 5);
+      const mallory = await stage.phone();
+      mallory.callTo((await stage.plane.updatePhone('alice', alice.offer())).sdp);
+      mallory.play(1300);
+      const before = alice.received.length;
+      await alice.until(() => alice.received.length > before + 40);
+      expect(mallory.received).toEqual([]);
+    });
+
+    it('gives a stranger’s early catch back to the phone', async () => {
+      const alice = await stage.phone();
+      const mallory = await stage.phone();
+      const { sdp } = await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer() });
+      mallory.callTo(sdp);
+      alice.callTo(sdp);
+      mallory.play(1300);
+      await mallory.until(() => mallory.received.length > 2);
+      alice.play(700);
+      const since = performance.now();
+      await alice.until(() => alice.received.filter(({ at }) => at > since).length > 20);
+      const caught = mallory.received.length;
+      await alice.until(() => alice.received.filter(({ at }) => at > since).length > 40);
+      expect(mallory.received.length).toBe(caught);
+    });
+  });
+});

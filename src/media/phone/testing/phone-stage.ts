@@ -1,0 +1,78 @@
+import { afterEach, beforeEach } from 'vitest';
+import type { LocalMediaPlane } from '../../plane.js';
+import type { MediaPlaneOptions } from '../../types.js';
+import { toneLevel } from './spectrum.js';
+import { TestPhone } from './test-phone.js';
+import { openPhonePlane } from './test-plane.js';
+
+/** Heard at half the level at which it was played, or better. */
+const LOUD = 0.12;
+
+type PhoneOptions = Parameters<typeof TestPhone.open>[0];
+
+/** A media plane and phones that call it, for the tests of one file; all closed after each test. */
+export interface PhoneStage {
+  readonly plane: LocalMediaPlane;
+  /** Puts a plane with other options in the place of the present one. */
+  restart(options: Partial<MediaPlaneOptions>): Promise<void>;
+  phone(options?: PhoneOptions): Promise<TestPhone>;
+  /** Calls the plane as a device. @returns the id of the stream that the phone publishes */
+  call(deviceId: string, phone: TestPhone, lines?: readonly string[]): Promise<string>;
+  /** `alice` and `bob`, in calls; bob is delivered what alice says. */
+  aliceAndBob(options?: PhoneOptions): Promise<{ alice: TestPhone; bob: TestPhone; aliceStream: string }>;
+  deliver(deviceId: string, streamId: string): Promise<void>;
+  /** Waits until a phone hears a tone in what came since a time. */
+  hears(phone: TestPhone, hertz: number, since?: number): Promise<void>;
+}
+
+/** Call it at the top of a `describe`. */
+export function usePhoneStage(): PhoneStage {
+  const phones: TestPhone[] = [];
+  let plane: LocalMediaPlane;
+
+  beforeEach(() => {
+    plane = openPhonePlane();
+  });
+  afterEach(async () => {
+    await Promise.all(phones.splice(0).map((phone) => phone.close()));
+    await plane.stop();
+  });
+
+  const stage: PhoneStage = {
+    get plane() {
+      return plane;
+    },
+    async restart(options) {
+      await plane.stop();
+      plane = openPhonePlane(options);
+    },
+    async phone(options) {
+      const phone = await TestPhone.open(options);
+      phones.push(phone);
+      return phone;
+    },
+    async call(deviceId, phone, lines) {
+      const { sdp, stream } = await plane.openPhone({ deviceId, sdpOffer: phone.offer(lines) });
+      phone.callTo(sdp);
+      return stream!.streamId;
+    },
+    async aliceAndBob(options) {
+      const [alice, bob] = [await stage.phone(options), await stage.phone()];
+      const aliceStream = await stage.call('alice', alice);
+      await stage.call('bob', bob);
+      await stage.deliver('bob', aliceStream);
+      return { alice, bob, aliceStream };
+    },
+    deliver(deviceId, streamId) {
+      return plane.setDelivery(deviceId, [{ streamId, kinds: ['audio'] }]);
+    },
+    async hears(phone, hertz, since = 0) {
+      const rate = phone.codec.mixRate();
+      await phone.until(() => {
+        const pcm = phone.heardSince(since);
+        return pcm.length >= rate / 5 && toneLevel(pcm.slice(-rate / 5), rate, hertz) > LOUD;
+      });
+    },
+  };
+  return stage;
+}
