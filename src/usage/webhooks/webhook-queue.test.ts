@@ -12,13 +12,18 @@ interface Attempt {
 }
 
 /** A queue whose attempts end when the test says so. */
-function queueForTests(limits: Partial<QueueLimits> = {}, store = new MemoryUsageStore()) {
+function queueForTests(
+  limits: Partial<QueueLimits> = {},
+  store = new MemoryUsageStore(),
+  random = () => 0.5,
+) {
   const clock = new FakeClock();
   const underWay: Attempt[] = [];
   const queue = new WebhookQueue({
     store,
     clock,
     log: silentLog,
+    random,
     limits: { ...DEFAULT_QUEUE_LIMITS, ...limits },
     send: ({ id }) =>
       new Promise((resolve, reject) => {
@@ -55,6 +60,19 @@ describe('webhooks of one participant', () => {
     await underWay[0]!.ends();
     expect(ids()).toEqual([]);
     expect(store.webhooks()).toEqual([]);
+  });
+
+  it.each([
+    [0, 750],
+    [1, 1_250],
+  ])('wait a time that chance (%f) spreads', async (chance, wait) => {
+    const { add, underWay, ids, clock } = queueForTests({ firstRetryMs: 1_000 }, undefined, () => chance);
+    add('1', 'ann');
+    await underWay[0]!.ends(failure);
+    clock.advance(wait - 1);
+    expect(ids()).toEqual([]);
+    clock.advance(1);
+    expect(ids()).toEqual(['1']);
   });
 
   it('wait for one that fails, longer each time, up to a bound', async () => {

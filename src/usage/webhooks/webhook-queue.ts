@@ -12,7 +12,7 @@ export interface QueueLimits {
   /** Attempts under way at a time, in all and to one server. */
   readonly concurrency: number;
   readonly concurrencyPerServer: number;
-  /** The wait after the first failed attempt; it doubles with each further one. */
+  /** The mean wait after the first failed attempt; it doubles with each further one. */
   readonly firstRetryMs: number;
   readonly longestRetryMs: number;
   /** How old an event may become before it is given up. */
@@ -59,6 +59,7 @@ export class WebhookQueue {
   readonly #clock: Clock;
   readonly #limits: QueueLimits;
   readonly #log: CoreLog;
+  readonly #random: () => number;
   readonly #lines = new Map<string, Line>();
   /** Lines whose first webhook is due, in the order of becoming so. */
   readonly #due = new Set<Line>();
@@ -74,12 +75,15 @@ export class WebhookQueue {
     clock: Clock;
     limits: QueueLimits;
     log: CoreLog;
+    /** From 0 to 1. Default: `Math.random`. */
+    random?: () => number;
   }) {
     this.#store = parts.store;
     this.#send = parts.send;
     this.#clock = parts.clock;
     this.#limits = parts.limits;
     this.#log = parts.log;
+    this.#random = parts.random ?? Math.random;
     for (const webhook of parts.store.webhooks()) this.#append(webhook);
     this.#fill();
   }
@@ -181,7 +185,8 @@ export class WebhookQueue {
         this.#due.add(line);
         this.#fill();
       },
-      Math.min(firstRetryMs * 2 ** (line.attempts - 1), longestRetryMs),
+      // Spread over half of the wait, so that an application that was down is not met by all at once.
+      Math.min(firstRetryMs * 2 ** (line.attempts - 1), longestRetryMs) * (0.75 + this.#random() / 2),
     );
     this.#retries.add(timer);
   }
