@@ -93,19 +93,20 @@ describe('bodies', () => {
 });
 
 describe('queries', () => {
-  it.each(['limit=0', 'limit=1001', 'limit=x', 'limit=', 'limit=1.5', 'cursor=%00', 'tag=a&tag=b'])(
-    'are refused with 400 when they say %s',
-    async (query) => {
-      for (const path of ['/sessions', '/participants']) {
-        const { error } = await refusal(await gateway.ask(`${path}?${query}`), 400);
-        expect(error).toContain('query');
-      }
-    },
-  );
-
-  it('with a cursor that is not ours are refused or start from anywhere, but never fail', async () => {
-    const response = await gateway.ask('/sessions?cursor=nonsense');
-    expect([200, 400]).toContain(response.status);
+  it.each([
+    'limit=0',
+    'limit=1001',
+    'limit=x',
+    'limit=',
+    'limit=1.5',
+    'cursor=%00',
+    'cursor=nonsense',
+    'tag=a&tag=b',
+  ])('are refused with 400 when they say %s', async (query) => {
+    for (const path of ['/sessions', '/participants']) {
+      const { error } = await refusal(await gateway.ask(`${path}?${query}`), 400);
+      expect(error).toContain('query');
+    }
   });
 });
 

@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { coreForTests } from '../core/testing/index.js';
 import { ACCOUNT, basic, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
@@ -28,6 +30,23 @@ describe('the rate limit', () => {
       expect((await gateway.ask('/sessions', { headers })).status).toBe(401);
     }
     expect((await gateway.ask('/sessions')).status).toBe(200);
+  });
+});
+
+describe('a request that does not come to its end', () => {
+  it('is answered with 408 and its connection closed', async () => {
+    gateway = await startApi({ requestTimeoutMs: 200 });
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+    const head = [
+      'POST /v1/accounts/9900000/sessions HTTP/1.1',
+      'Host: a',
+      `Authorization: ${basic(ACCOUNT)}`,
+    ];
+    socket.write([...head, 'Content-Length: 10', '', '{'].join('\r\n'));
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    const [, body] = answer.split('\r\n\r\n');
+    expect(JSON.parse(body!)).toMatchObject({ code: 408, error: 'The request took too long to come.' });
   });
 });
 

@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject, type Options } from 'ajv';
 import addKeywords from 'ajv-keywords';
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
+import { validate as isUuid } from 'uuid';
 
 /**
  * Makes the validators of requests. Bodies are taken as they are typed; in queries, which are all text,
@@ -25,6 +26,7 @@ function compiler(components: readonly object[], options: Options): Ajv {
   addKeywords.default(ajv, 'transform');
   ajv.addFormat('web-url', isWebUrl);
   ajv.addFormat('iso-8601', isTime);
+  ajv.addFormat('uuid', isUuid);
   for (const schema of components) ajv.addSchema(schema);
   return ajv;
 }

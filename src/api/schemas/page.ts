@@ -6,7 +6,7 @@ export const pageQuery = {
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Items on a page.' }),
   ),
-  cursor: Type.Optional(text(1024, 'The `next` of the page before.')),
+  cursor: Type.Optional(Type.String({ format: 'uuid', description: 'The `next` of the page before.' })),
 };
 
 /** Query of a listing that can be filtered by tag. */

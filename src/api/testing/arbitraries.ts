@@ -59,6 +59,8 @@ function text({ format, maxLength = 20 }: Schema): fc.Arbitrary<string> {
       return fc
         .date({ min: new Date('1970-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })
         .map((date) => date.toISOString());
+    case 'uuid':
+      return fc.uuid();
     case undefined:
       return fc
         .string({ unit: 'binary', maxLength: Math.min(maxLength, 60) })
