@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './config.js';
 import { type Gateway, startGateway } from './gateway.js';
+import { yieldToCalls } from './helper-threads.js';
 import { createLog } from './log.js';
 import { surviveUncaught } from './uncaught.js';
 
@@ -40,6 +41,7 @@ function stopOnSignals(gateway: Gateway, log: Logger): void {
 
 const config = configuration();
 const log = createLog(config.logLevel);
+yieldToCalls(log);
 if (config.accounts.includes(DEVELOPMENT_ACCOUNT)) {
   const { id, user, password } = DEVELOPMENT_ACCOUNT;
   log.warn({ account: id, user, password }, 'PATCHBAY_ACCOUNTS is not set: using the development account');

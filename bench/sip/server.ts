@@ -1,6 +1,6 @@
-/** A process of its own for `sip.ts`: the SIP server with the smallest drachtio-srf application that answers calls. */
+/** A process of its own for `../sip.ts`: the SIP server with the smallest drachtio-srf application that answers calls. */
 import Srf from 'drachtio-srf';
-import { startSipServer } from '../src/sip-server/index.js';
+import { startSipServer } from '../../src/sip-server/index.js';
 
 const ANSWER = [
   'v=0',
@@ -30,6 +30,3 @@ srf.invite((req, res) => {
 });
 srf.on('connect', () => process.send?.({ port: server.sipAddresses[0]?.port }));
 void srf.connect({ ...server.adminAddress, secret: 'bench' });
-process.on('message', () => {
-  process.send?.(process.cpuUsage());
-});
