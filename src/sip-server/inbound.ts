@@ -5,8 +5,7 @@ import { isFault, readEssentials, type Essentials } from './message/essentials.j
 import type { SipMessage, SipRequest } from './message/message.js';
 import { parseMessage } from './message/parse.js';
 import { buildResponse } from './message/respond.js';
-import { splitList } from './message/grammar.js';
-import { formatVia, topVia } from './message/via.js';
+import { dropTopVia, formatVia, topVia } from './message/via.js';
 import { newTag, responseEssentials, type Transactions } from './transaction/transactions.js';
 import type { Flow } from './transport/flow.js';
 import { markedVia, replyFlow, type Sender } from './transport/sender.js';
@@ -90,13 +89,9 @@ function isKeepAlive(bytes: Buffer): boolean {
 
 /** Writes into the top Via where the request came from (RFC 3261 section 18.2.1, RFC 3581). */
 function markSource(request: SipRequest, flow: Flow): void {
-  const values = request.headers.all('via');
-  const parts = splitList(values[0] ?? '') ?? [];
-  const via = topVia(values);
+  const via = topVia(request.headers.all('via'));
   const marked = via && markedVia(via, flow.remote);
   if (!marked) return;
-  const rest = [...parts.slice(1), ...values.slice(1)];
-  request.headers.remove('via');
-  for (const value of rest.reverse()) request.headers.prepend('Via', value);
+  dropTopVia(request.headers);
   request.headers.prepend('Via', formatVia(marked));
 }

@@ -1,7 +1,6 @@
 import { Admin } from './apps/admin.js';
 import type { AppCommands } from './apps/admin.js';
 import { Routes } from './apps/routes.js';
-import { outcomeFrame } from './apps/wire.js';
 import { zeroCounters, type SipCounters } from './counters.js';
 import { Gate } from './defence/gate.js';
 import { KNOWN_SCANNERS } from './defence/scanners.js';
@@ -79,7 +78,10 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
   );
   const records = new Map<string, DialogRecord>();
   const { log } = options;
-  const agent = new UserAgent({ transports, transactions, sender, dialogs, records, routes, counters, log });
+  const agent = new UserAgent(
+    { transports, transactions, sender, dialogs, records, routes, counters, log },
+    limits.maxDialogs,
+  );
   later.agent = agent;
   later.inbound = new Inbound({ sender, transactions, gate, watch, counters, log });
   const hostports = (): string =>
@@ -109,13 +111,13 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
 }
 
 function commandsOf(agent: UserAgent): AppCommands {
-  const { answers, client } = agent;
+  const { answers, client, proxy } = agent;
   return {
     respond: (...args) => answers.respond(...args),
     requestInside: (...args) => client.requestInside(...args),
     requestOutside: (...args) => client.requestOutside(...args),
     cancel: (...args) => client.cancel(...args),
-    proxy: (app, messageId) => app.send(outcomeFrame(messageId, false, 'proxy is not supported')),
+    proxy: (...args) => proxy.passOn(...args),
     closed: (app) => agent.appClosed(app),
   };
 }

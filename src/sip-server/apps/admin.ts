@@ -6,6 +6,7 @@ import type { SipLog } from '../log.js';
 import type { Endpoint } from '../transport/flow.js';
 import { App } from './app.js';
 import { readAppMessage, type AppMessage } from './app-message.js';
+import { readProxyOptions, type ProxyOptions } from '../proxy/proxy-options.js';
 import type { Routes } from './routes.js';
 import { outcomeFrame } from './wire.js';
 
@@ -20,7 +21,7 @@ export interface AppCommands {
   requestInside(app: App, messageId: string, dialogId: string, message: AppMessage): void;
   requestOutside(app: App, messageId: string, message: AppMessage, route: string): void;
   cancel(app: App, messageId: string, transactionId: string, message: AppMessage): void;
-  proxy(app: App, messageId: string, fields: readonly string[], message: AppMessage): void;
+  proxy(app: App, messageId: string, transactionId: string, options: ProxyOptions, message: AppMessage): void;
   closed(app: App): void;
 }
 
@@ -162,8 +163,9 @@ export class Admin {
     const message = readAppMessage(sip);
     const [transactionId = '', dialogId = '', route = ''] = fields;
     if (!message) app.send(outcomeFrame(messageId, false, 'Invalid message format'));
-    else if (command === 'proxy') this.#commands.proxy(app, messageId, fields, message);
-    else if (message.status > 0) this.#commands.respond(app, messageId, transactionId, message);
+    else if (command === 'proxy') {
+      this.#commands.proxy(app, messageId, transactionId, readProxyOptions(fields.slice(1)), message);
+    } else if (message.status > 0) this.#commands.respond(app, messageId, transactionId, message);
     else if (dialogId !== '') this.#commands.requestInside(app, messageId, dialogId, message);
     else if (transactionId !== '') this.#commands.cancel(app, messageId, transactionId, message);
     else this.#commands.requestOutside(app, messageId, message, route);

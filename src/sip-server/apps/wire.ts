@@ -39,6 +39,12 @@ export function outcomeFrame(messageId: string, ok: boolean, text = ''): Buffer 
   return frame(`${randomUUID()}|response|${messageId}|${ok ? 'OK' : 'NOK'}${text === '' ? '' : `|${text}`}`);
 }
 
+/** A final response to a request that the application had proxied; more may follow. */
+export function proxiedFrame(messageId: string, response: SipMessage, meta: MessageMeta): Buffer {
+  const sip = forApp(response);
+  return frame(`${randomUUID()}|response|${messageId}|OK|${metaText(meta, sip.length)}|||continue`, sip);
+}
+
 /** Tells the application which message was sent on its behalf. */
 export function sentFrame(
   messageId: string,

@@ -1,4 +1,5 @@
 import { readParams, splitList, type Params } from './grammar.js';
+import type { Headers } from './headers.js';
 import { hostPort, unbracket } from './uri.js';
 
 /** One Via value (RFC 3261 section 20.42). */
@@ -31,6 +32,14 @@ export function parseVia(value: string): Via | undefined {
 export function topVia(values: readonly string[]): Via | undefined {
   const first = splitList(values[0] ?? '')?.[0];
   return first === undefined ? undefined : parseVia(first);
+}
+
+/** Takes the topmost Via value away, whether it stands on a line of its own or not. */
+export function dropTopVia(headers: Headers): void {
+  const values = headers.all('via');
+  const rest = [...(splitList(values[0] ?? '') ?? []).slice(1), ...values.slice(1)];
+  headers.remove('via');
+  for (const value of rest.reverse()) headers.prepend('Via', value);
 }
 
 /** Writes a Via value. */

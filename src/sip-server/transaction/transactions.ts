@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { SipCounters } from '../counters.js';
 import { isFault, readEssentials, type Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
-import { BRANCH_COOKIE, formatVia } from '../message/via.js';
+import { BRANCH_COOKIE, formatVia, topVia } from '../message/via.js';
 import type { Flow } from '../transport/flow.js';
 import { replyFlow, type Sender } from '../transport/sender.js';
 import {
@@ -101,6 +101,14 @@ export class Transactions {
     this.#clients.set(key, transaction);
     transaction.start();
     return transaction;
+  }
+
+  /** Sends the CANCEL of an INVITE, under its branch (RFC 3261 section 9.1). */
+  cancel(invite: InviteClientTransaction, cancel: SipRequest): void {
+    const branch = topVia(invite.request.headers.all('via'))?.params.get('branch');
+    const ignore = (): void => undefined;
+    this.send(cancel, invite.flow, { response: ignore, failed: ignore }, branch);
+    invite.expectCancelled();
   }
 
   /** Sends a request that no transaction keeps: the ACK for a 2xx. */

@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { App } from '../apps/app.js';
 import { sipFrame } from '../apps/wire.js';
 import { Dialog } from '../dialog/dialog.js';
-import { Headers } from '../message/headers.js';
-import { NO_BODY, type SipRequest, type SipResponse } from '../message/message.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
 import { parseNameAddr } from '../message/name-addr.js';
-import { topVia } from '../message/via.js';
-import { InviteClientTransaction, type ClientTransaction } from '../transaction/client-transaction.js';
+import { Cancellation } from '../transaction/cancellation.js';
+import { InviteClientTransaction } from '../transaction/client-transaction.js';
 import type { Flow } from '../transport/flow.js';
 import { inPlaceOf } from './in-place.js';
 import {
@@ -41,11 +40,9 @@ export class OutgoingInvite {
   readonly #dialogs = new Map<string, DialogRecord>();
   /** The id that the application is told until a tag of the peer's is known. */
   readonly #firstDialogId = randomUUID();
-  #transaction: ClientTransaction | undefined;
-  #provisional = false;
+  #cancellation: Cancellation | undefined;
   #answered: Dialog | undefined;
   #finished = false;
-  #cancel: SipRequest | undefined;
   /** Highest RSeq taken from each branch (RFC 3262 section 4). */
   readonly #reliable = new Map<string, number>();
 
@@ -66,26 +63,19 @@ export class OutgoingInvite {
   }
 
   start(): void {
-    this.#transaction = this.#context.transactions.send(this.#request, this.flow, {
+    const transaction = this.#context.transactions.send(this.#request, this.flow, {
       response: (response) => this.#onResponse(response),
       failed: (failure) => this.#onFinal(inPlaceOf(this.#request, failure), ''),
     });
+    if (transaction instanceof InviteClientTransaction) {
+      this.#cancellation = new Cancellation(this.#context.transactions, transaction);
+    }
   }
 
   /** Cancels it, now or as soon as a provisional response came (section 9.1); returns the CANCEL. */
   cancel(extra: readonly (readonly [string, string])[]): SipRequest | undefined {
-    if (this.#finished || this.#cancel || this.#request.method !== 'INVITE') return undefined;
-    this.#cancel = cancelOf(this.#request, extra);
-    if (this.#provisional) this.#sendCancel();
-    return this.#cancel;
-  }
-
-  #sendCancel(): void {
-    if (!this.#cancel) return;
-    const branch = topVia(this.#request.headers.all('via'))?.params.get('branch') ?? '';
-    const ignore = (): void => undefined;
-    this.#context.transactions.send(this.#cancel, this.flow, { response: ignore, failed: ignore }, branch);
-    if (this.#transaction instanceof InviteClientTransaction) this.#transaction.expectCancelled();
+    if (this.#finished || this.#cancellation?.wanted === true) return undefined;
+    return this.#cancellation?.cancel(extra);
   }
 
   #onResponse(response: SipResponse): void {
@@ -96,9 +86,7 @@ export class OutgoingInvite {
   }
 
   #onProvisional(response: SipResponse, tag: string): void {
-    const first = !this.#provisional;
-    this.#provisional = true;
-    if (first && this.#cancel) this.#sendCancel();
+    this.#cancellation?.heardProvisional();
     const sequence = Number(response.headers.get('rseq'));
     if (response.headers.has('rseq')) {
       if (sequence <= (this.#reliable.get(tag) ?? 0)) return;
@@ -119,7 +107,7 @@ export class OutgoingInvite {
     this.#answered = dialog;
     this.#finished = true;
     dialog.confirmAsClient(response);
-    record.hangUpAfterAck = this.#cancel !== undefined && this.#request.method === 'INVITE';
+    record.hangUpAfterAck = this.#cancellation?.wanted === true;
     for (const other of this.#dialogs.values()) if (other !== record) endDialog(this.#context, other.dialog);
     this.#host.ended();
     noteAllow(record, response);
@@ -171,17 +159,4 @@ export class OutgoingInvite {
     this.#context.records.set(id, record);
     return record;
   }
-}
-
-/** The CANCEL of an INVITE, without Via (RFC 3261 section 9.1). */
-function cancelOf(invite: SipRequest, extra: readonly (readonly [string, string])[]): SipRequest {
-  const headers = new Headers();
-  for (const route of invite.headers.all('route')) headers.add('Route', route);
-  headers.add('Max-Forwards', '70');
-  headers.add('From', invite.headers.get('from') ?? '');
-  headers.add('To', invite.headers.get('to') ?? '');
-  headers.add('Call-ID', invite.headers.get('call-id') ?? '');
-  headers.add('CSeq', (invite.headers.get('cseq') ?? '').replace(/\S+$/, 'CANCEL'));
-  for (const [name, value] of extra) headers.add(name, value);
-  return { kind: 'request', method: 'CANCEL', uri: invite.uri, headers, body: NO_BODY };
 }

@@ -15,6 +15,7 @@ import { endDialog, noteAllow, reportCdr, type DialogRecord, type UserAgentConte
 import { network } from './meta.js';
 import type { Orphans } from './orphans.js';
 import type { PendingRequests } from './pending.js';
+import type { Proxy } from '../proxy/proxy.js';
 import { NO_CALL, refusalOf } from './refusals.js';
 import type { Sessions } from './sessions.js';
 
@@ -28,16 +29,24 @@ export class UserAgentServer {
   readonly #answers: Answers;
   readonly #sessions: Sessions;
   readonly #orphans: Orphans;
+  readonly #proxy: Proxy;
 
   constructor(
     context: UserAgentContext,
-    parts: { pending: PendingRequests; answers: Answers; sessions: Sessions; orphans: Orphans },
+    parts: {
+      pending: PendingRequests;
+      answers: Answers;
+      sessions: Sessions;
+      orphans: Orphans;
+      proxy: Proxy;
+    },
   ) {
     this.#context = context;
     this.#pending = parts.pending;
     this.#answers = parts.answers;
     this.#sessions = parts.sessions;
     this.#orphans = parts.orphans;
+    this.#proxy = parts.proxy;
   }
 
   /** A request that no transaction knew. */
@@ -58,7 +67,8 @@ export class UserAgentServer {
       return;
     }
     transaction.respond(buildResponse(request, 200, { toTag: invite.localTag }));
-    const pending = invite.open && this.#pending.of(invite.open);
+    if (!invite.open || this.#proxy.cancel(invite.open)) return;
+    const pending = this.#pending.of(invite.open);
     if (!pending) return;
     const toTag = pending.dialog?.localTag ?? invite.localTag;
     pending.transaction.respond(

@@ -7,6 +7,7 @@ import type { ServerMachine } from '../transaction/server-machine.js';
 import type { ServerTransaction } from '../transaction/server-transaction.js';
 import { newTag, type TransactionUser } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
+import { Proxy } from '../proxy/proxy.js';
 import { Answers } from './answers.js';
 import { UserAgentClient } from './client.js';
 import { endDialog, type UserAgentContext } from './context.js';
@@ -20,10 +21,12 @@ export class UserAgent implements TransactionUser {
   readonly server: UserAgentServer;
   readonly answers: Answers;
   readonly client: UserAgentClient;
+  readonly proxy: Proxy;
   readonly #context: UserAgentContext;
   readonly #orphans: Orphans;
 
-  constructor(context: UserAgentContext) {
+  /** `maxProxied` bounds the dialogs that go by here between others. */
+  constructor(context: UserAgentContext, maxProxied: number) {
     this.#context = context;
     const hangUp = (dialog: Dialog, why: string): void => this.client.hangUp(dialog, why);
     const pending = new PendingRequests();
@@ -31,12 +34,13 @@ export class UserAgent implements TransactionUser {
     this.client = new UserAgentClient(context, sessions);
     this.answers = new Answers(context, pending, sessions, hangUp);
     this.#orphans = new Orphans(context, hangUp);
-    const parts = { pending, answers: this.answers, sessions, orphans: this.#orphans };
+    this.proxy = new Proxy(context, pending, maxProxied);
+    const parts = { pending, answers: this.answers, sessions, orphans: this.#orphans, proxy: this.proxy };
     this.server = new UserAgentServer(context, parts);
   }
 
   request(transaction: ServerTransaction): void {
-    this.server.request(transaction);
+    if (!this.proxy.takes(transaction)) this.server.request(transaction);
   }
 
   cancel(transaction: ServerTransaction, invite: ServerMachine | undefined): void {
@@ -44,7 +48,7 @@ export class UserAgent implements TransactionUser {
   }
 
   ack(request: SipRequest, essentials: Essentials, flow: Flow): void {
-    this.server.ack(request, essentials, flow);
+    if (!this.proxy.ack(request, essentials, flow)) this.server.ack(request, essentials, flow);
   }
 
   merged(transaction: ServerTransaction): void {
@@ -76,6 +80,7 @@ export class UserAgent implements TransactionUser {
   /** Forgets every dialog. */
   stop(): void {
     this.#orphans.stop();
+    this.proxy.stop();
     for (const { dialog } of [...this.#context.records.values()]) endDialog(this.#context, dialog);
   }
 }

@@ -1,0 +1,124 @@
+import type { SipRequest, SipResponse } from '../message/message.js';
+import { Cancellation } from '../transaction/cancellation.js';
+import { type ClientFailure, InviteClientTransaction } from '../transaction/client-transaction.js';
+import { Timers } from '../transaction/timing.js';
+import type { Transactions } from '../transaction/transactions.js';
+import type { Flow } from '../transport/flow.js';
+import type { Transports } from '../transport/transports.js';
+import { findFlow } from '../user-agent/hops.js';
+import { inPlaceOf } from '../user-agent/in-place.js';
+
+/** Timer C (RFC 3261 section 16.6): how long a target may ring. */
+const RINGING_MS = 180_000;
+
+/** What a branch sends, and where. */
+export interface BranchPlan {
+  /** The URI whose host the request is sent to. */
+  readonly nextHop: string;
+  /** The request, without a Via of ours; `finish` adds what depends on the way that it takes. */
+  readonly request: SipRequest;
+  readonly finish: (request: SipRequest, flow: Flow) => void;
+  readonly provisionalMs: number | undefined;
+  readonly finalMs: number | undefined;
+}
+
+/** What becomes of a branch. */
+export interface BranchEvents {
+  /** The request is on its way. */
+  sent(request: SipRequest): void;
+  /** A provisional response other than 100. */
+  provisional(response: SipResponse): void;
+  /** Its final response; a 2xx may follow one that was made up in its place, and another 2xx. */
+  final(response: SipResponse, flow: Flow | undefined): void;
+}
+
+/** One target of a request that is proxied (RFC 3261 section 16.6). */
+export class Branch {
+  readonly #transports: Transports;
+  readonly #transactions: Transactions;
+  readonly #plan: BranchPlan;
+  readonly #events: BranchEvents;
+  readonly #timers = new Timers<'C' | 'provisional' | 'final'>();
+  #state: 'waiting' | 'running' | 'over' = 'waiting';
+  #cancellation: Cancellation | undefined;
+
+  constructor(transports: Transports, transactions: Transactions, plan: BranchPlan, events: BranchEvents) {
+    this.#transports = transports;
+    this.#transactions = transactions;
+    this.#plan = plan;
+    this.#events = events;
+  }
+
+  get state(): 'waiting' | 'running' | 'over' {
+    return this.#state;
+  }
+
+  /** Sends the request. */
+  start(): void {
+    this.#state = 'running';
+    const { nextHop, request } = this.#plan;
+    findFlow(this.#transports, nextHop, request, (flow) => {
+      // Stopped while the name was looked up.
+      if (this.#state === 'over') return;
+      if (flow instanceof Error) this.#end(inPlaceOf(request, 'transport'), undefined);
+      else this.#send(flow);
+    });
+  }
+
+  /** Gives it up: a branch that runs ends by its answer to the CANCEL. */
+  cancel(): void {
+    if (this.#state === 'waiting') this.#state = 'over';
+    else this.#cancellation?.cancel([]);
+  }
+
+  /** Ends it without another message. */
+  stop(): void {
+    this.#state = 'over';
+    this.#timers.clearAll();
+  }
+
+  #send(flow: Flow): void {
+    const { request, finish, provisionalMs, finalMs } = this.#plan;
+    finish(request, flow);
+    const transaction = this.#transactions.send(request, flow, {
+      response: (response) => this.#onResponse(response, flow),
+      failed: (failure) => this.#giveUp(failure),
+    });
+    if (transaction instanceof InviteClientTransaction) {
+      this.#cancellation = new Cancellation(this.#transactions, transaction);
+    }
+    if (provisionalMs !== undefined) this.#limit('provisional', provisionalMs);
+    if (finalMs !== undefined) this.#limit('final', finalMs);
+    this.#events.sent(request);
+  }
+
+  #onResponse(response: SipResponse, flow: Flow): void {
+    if (response.status >= 200) {
+      // Acceptance goes back even when it comes too late: the target believes that it is in a call.
+      if (this.#state === 'running' || response.status < 300) this.#end(response, flow);
+      return;
+    }
+    this.#cancellation?.heardProvisional();
+    if (this.#state === 'over') return;
+    this.#timers.clear('provisional');
+    if (response.status === 100) return;
+    if (this.#cancellation) this.#limit('C', RINGING_MS);
+    this.#events.provisional(response);
+  }
+
+  #limit(timer: 'C' | 'provisional' | 'final', ms: number): void {
+    this.#timers.set(timer, ms, () => {
+      this.#cancellation?.cancel([]);
+      this.#giveUp('timeout');
+    });
+  }
+
+  #giveUp(failure: ClientFailure): void {
+    if (this.#state === 'running') this.#end(inPlaceOf(this.#plan.request, failure), undefined);
+  }
+
+  #end(response: SipResponse, flow: Flow | undefined): void {
+    this.stop();
+    this.#events.final(response, flow);
+  }
+}

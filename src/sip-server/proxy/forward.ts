@@ -1,0 +1,79 @@
+import { splitList } from '../message/grammar.js';
+import type { Headers } from '../message/headers.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import { parseNameAddr } from '../message/name-addr.js';
+import { hostPort, parseSipUri } from '../message/uri.js';
+import { dropTopVia } from '../message/via.js';
+import { readNumber } from '../message/grammar.js';
+import type { Flow } from '../transport/flow.js';
+
+const DEFAULT_MAX_FORWARDS = 70;
+
+/** Whether a URI names this server. */
+export type IsOurs = (uri: string) => boolean;
+
+/** Whether a request may not go any further (RFC 3261 section 16.3). */
+export function hasNoHopsLeft(request: SipRequest): boolean {
+  return readNumber(request.headers.get('max-forwards') ?? '', 255) === 0;
+}
+
+/** A copy of a request as it goes on: one hop less, and without the Route values that led here (sections 16.4, 16.6). */
+export function onward(request: SipRequest, isOurs: IsOurs): SipRequest {
+  const headers = request.headers.copy();
+  const left = readNumber(headers.get('max-forwards') ?? '', 255);
+  headers.set('Max-Forwards', String(left === undefined ? DEFAULT_MAX_FORWARDS : left - 1));
+  const routes = headers.all('route').flatMap((value) => splitList(value) ?? []);
+  let { uri } = request;
+  const last = routes.at(-1);
+  if (last !== undefined && isOurs(uri) && parseSipUri(uri)?.params.has('lr') === true) {
+    // A strict router put the route to us into the Request-URI and the target at the end.
+    uri = uriOf(last);
+    routes.pop();
+  }
+  while (routes[0] !== undefined && isOurs(uriOf(routes[0]))) routes.shift();
+  return { ...request, uri: setRoutes(headers, routes, uri), headers };
+}
+
+/** Where a request of a dialog goes next. */
+export function nextHopOf(request: SipRequest): string {
+  const first = splitList(request.headers.get('route') ?? '')?.[0];
+  return first === undefined ? request.uri : uriOf(first);
+}
+
+/** Puts us on the way of all that follows: by Record-Route, or Path for a registration (RFC 3327). */
+export function stayOnPath(request: SipRequest, cameBy: Flow, goesBy: Flow): void {
+  const name = request.method === 'REGISTER' ? 'Path' : 'Record-Route';
+  const [here, there] = [routeTo(cameBy), routeTo(goesBy)];
+  // Between two transports or networks each side is given the address that it can reach (RFC 5658).
+  if (here !== there) request.headers.prepend(name, here);
+  request.headers.prepend(name, there);
+  if (name === 'Path' && !/\bpath\b/.test(request.headers.all('require').join())) {
+    request.headers.add('Require', 'path');
+  }
+}
+
+/** A response as it goes back: without our Via (section 16.7). */
+export function backward(response: SipResponse): SipResponse {
+  const headers = response.headers.copy();
+  dropTopVia(headers);
+  return { ...response, headers };
+}
+
+/** A next hop that is a strict router is given the Request-URI, and the real one last in the route (section 16.6). */
+function setRoutes(headers: Headers, routes: string[], uri: string): string {
+  headers.remove('route');
+  const first = routes[0];
+  const strict = first !== undefined && parseSipUri(uriOf(first))?.params.has('lr') !== true;
+  const rest = strict ? [...routes.slice(1), `<${uri}>`] : routes;
+  for (const route of rest) headers.add('Route', route);
+  return strict ? uriOf(first) : uri;
+}
+
+function uriOf(route: string): string {
+  return parseNameAddr(route)?.uri ?? '';
+}
+
+function routeTo({ transport, local }: Flow): string {
+  const suffix = transport === 'udp' ? '' : `;transport=${transport}`;
+  return `<sip:${hostPort(local.host, local.port)}${suffix};lr>`;
+}

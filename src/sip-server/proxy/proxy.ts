@@ -1,0 +1,225 @@
+import type { App } from '../apps/app.js';
+import type { AppMessage } from '../apps/app-message.js';
+import { outcomeFrame, proxiedFrame } from '../apps/wire.js';
+import type { Essentials } from '../message/essentials.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
+import { parseNameAddr } from '../message/name-addr.js';
+import { buildResponse } from '../message/respond.js';
+import { parseSipUri } from '../message/uri.js';
+import type { ServerTransaction } from '../transaction/server-transaction.js';
+import type { Flow } from '../transport/flow.js';
+import { appHeaders } from '../user-agent/compose.js';
+import { reportCdr, type UserAgentContext } from '../user-agent/context.js';
+import { findFlow } from '../user-agent/hops.js';
+import { network } from '../user-agent/meta.js';
+import type { PendingRequests } from '../user-agent/pending.js';
+import { hasNoHopsLeft, nextHopOf, onward, stayOnPath } from './forward.js';
+import { ProxiedDialogs } from './proxied-dialogs.js';
+import type { ProxyOptions } from './proxy-options.js';
+import { ResponseContext, type ForkingPlan, type ProxyWatcher } from './response-context.js';
+
+/** A stateful proxy (RFC 3261 section 16), for the requests that applications pass on and what follows them. */
+export class Proxy {
+  readonly #context: UserAgentContext;
+  readonly #pending: PendingRequests;
+  readonly #dialogs: ProxiedDialogs;
+  readonly #running = new Map<ServerTransaction, ResponseContext>();
+
+  /** `limit` bounds the dialogs that go by here. */
+  constructor(context: UserAgentContext, pending: PendingRequests, limit: number) {
+    this.#context = context;
+    this.#pending = pending;
+    this.#dialogs = new ProxiedDialogs(limit, context.counters);
+  }
+
+  /** An application passes a request on. */
+  passOn(
+    app: App,
+    messageId: string,
+    transactionId: string,
+    options: ProxyOptions,
+    message: AppMessage,
+  ): void {
+    const pending = this.#pending.get(transactionId);
+    if (!pending || pending.transaction.finished) {
+      app.send(outcomeFrame(messageId, false, `Unknown transaction id: ${transactionId}`));
+      return;
+    }
+    const { transaction } = pending;
+    this.#pending.remove(pending);
+    if (hasNoHopsLeft(transaction.request)) {
+      this.#refuse(transaction, 483, 'Max-Forwards is used up');
+      app.send(
+        outcomeFrame(messageId, false, 'Rejected with 483 Too Many Hops due to Max-Forwards value of 0'),
+      );
+      return;
+    }
+    if (!options.targets.some((target) => parseSipUri(target))) {
+      this.#refuse(transaction, 500, 'no target');
+      app.send(outcomeFrame(messageId, false, 'error proxying request to '));
+      return;
+    }
+    this.#run(
+      transaction,
+      this.#planFor(transaction, options, message),
+      this.#watcherFor(app, messageId, transaction, options),
+    );
+    if (!options.fullResponse) app.send(outcomeFrame(messageId, true, 'done'));
+  }
+
+  /** Takes a request of a dialog that goes by here; false when it is for somebody else. */
+  takes(transaction: ServerTransaction): boolean {
+    const { request, essentials, flow } = transaction;
+    if (essentials.toTag === '' || !this.#dialogs.has(essentials)) return false;
+    this.#context.sender.prove(flow);
+    if (hasNoHopsLeft(request)) {
+      this.#refuse(transaction, 483, 'Max-Forwards is used up');
+      return true;
+    }
+    if (request.method === 'INVITE') transaction.respond(buildResponse(request, 100));
+    if (request.method === 'BYE') reportCdr(this.#context, 'cdr:stop', 'network', request, 'normal-release');
+    const onwards = onward(request, this.#isOurs);
+    const nextHop = nextHopOf(onwards);
+    const plan: ForkingPlan = {
+      simultaneous: false,
+      followRedirects: false,
+      targets: [nextHop],
+      branch: () => ({
+        nextHop,
+        request: onwards,
+        finish: ignore,
+        provisionalMs: undefined,
+        finalMs: undefined,
+      }),
+    };
+    this.#run(transaction, plan, {
+      sent: ignore,
+      answered: ignore,
+      returned: () => {
+        if (request.method === 'BYE') this.#dialogs.remove(essentials);
+      },
+      done: ignore,
+    });
+    return true;
+  }
+
+  /** Forwards the ACK for a 2xx; false when it belongs to no dialog that goes by here. */
+  ack(request: SipRequest, essentials: Essentials, flow: Flow): boolean {
+    if (!this.#dialogs.has(essentials)) return false;
+    this.#context.sender.prove(flow);
+    if (hasNoHopsLeft(request)) return true;
+    const ack = onward(request, this.#isOurs);
+    findFlow(this.#context.transports, nextHopOf(ack), ack, (next) => {
+      if (next instanceof Error) this.#context.log.debug({ error: next.message }, 'an ACK had nowhere to go');
+      else this.#context.transactions.sendAlone(ack, next);
+    });
+    return true;
+  }
+
+  /** The caller cancelled an INVITE; false when it is not proxied. */
+  cancel(invite: ServerTransaction): boolean {
+    const context = this.#running.get(invite);
+    context?.cancel();
+    return context !== undefined;
+  }
+
+  /** Ends everything without another message. */
+  stop(): void {
+    for (const context of this.#running.values()) context.stop();
+    this.#running.clear();
+  }
+
+  #run(transaction: ServerTransaction, plan: ForkingPlan, watcher: ProxyWatcher): void {
+    const { transports, transactions } = this.#context;
+    const context = new ResponseContext(transports, transactions, transaction, plan, {
+      ...watcher,
+      done: () => {
+        this.#running.delete(transaction);
+        watcher.done();
+      },
+    });
+    this.#running.set(transaction, context);
+    context.start();
+  }
+
+  #planFor(transaction: ServerTransaction, options: ProxyOptions, message: AppMessage): ForkingPlan {
+    const { request, flow: cameBy } = transaction;
+    const base = onward(request, this.#isOurs);
+    const extra = appHeaders(message, cameBy);
+    const { recordRoute, provisionalMs, finalMs } = options;
+    return {
+      ...options,
+      branch: (target, redirected) => ({
+        nextHop: target,
+        request: {
+          ...base,
+          // Only a URI that names this server, or that a target replaced, is not the caller's to choose.
+          uri: redirected || this.#isOurs(base.uri) ? target : base.uri,
+          headers: base.headers.copy(),
+        },
+        finish: (sent, flow) => {
+          for (const [name, value] of extra) sent.headers.set(name, value);
+          if (recordRoute) stayOnPath(sent, cameBy, flow);
+        },
+        provisionalMs,
+        finalMs,
+      }),
+    };
+  }
+
+  #watcherFor(
+    app: App,
+    messageId: string,
+    transaction: ServerTransaction,
+    options: ProxyOptions,
+  ): ProxyWatcher {
+    const { request, essentials } = transaction;
+    const isInvite = request.method === 'INVITE';
+    const stays = options.recordRoute && request.method !== 'REGISTER';
+    return {
+      sent: (sent) => {
+        if (isInvite) reportCdr(this.#context, 'cdr:attempt', 'application', sent);
+        if (stays) this.#dialogs.add(essentials.callId, essentials.fromTag, '');
+      },
+      answered: (response, flow) => {
+        if (isInvite) this.#reportEnd('network', response, 'proxy-uac');
+        if (flow && options.fullResponse) app.send(proxiedFrame(messageId, response, network(flow)));
+      },
+      returned: (response) => {
+        const tag = parseNameAddr(response.headers.get('to') ?? '')?.params.get('tag') ?? '';
+        if (stays && response.status < 300) this.#dialogs.add(essentials.callId, essentials.fromTag, tag);
+        if (isInvite && response.status >= 200) this.#reportEnd('application', response, 'proxy-uas');
+        if (stays && response.status >= 300) this.#dialogs.forget(essentials.callId, essentials.fromTag);
+      },
+      done: () => {
+        if (options.fullResponse) app.send(outcomeFrame(messageId, true, 'done'));
+      },
+    };
+  }
+
+  #reportEnd(source: 'network' | 'application', response: SipResponse, role: string): void {
+    if (response.status < 300) reportCdr(this.#context, 'cdr:start', source, response, role);
+    else {
+      const why = response.status === 487 ? 'call-canceled' : 'call-rejected';
+      reportCdr(this.#context, 'cdr:stop', source, response, why);
+    }
+  }
+
+  #refuse(transaction: ServerTransaction, status: number, why: string): void {
+    const { request, localTag: toTag } = transaction;
+    const response = buildResponse(request, status, { toTag, why });
+    transaction.respond(response);
+    if (request.method === 'INVITE') {
+      reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
+    }
+  }
+
+  readonly #isOurs = (uri: string): boolean => {
+    const parsed = parseSipUri(uri);
+    return parsed !== undefined && this.#context.transports.isOurs(parsed.host, parsed.port);
+  };
+}
+
+function ignore(): void {
+  // Nothing follows from it.
+}

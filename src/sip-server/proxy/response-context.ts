@@ -1,0 +1,163 @@
+import type { SipRequest, SipResponse } from '../message/message.js';
+import { parseNameAddrs } from '../message/name-addr.js';
+import { buildResponse } from '../message/respond.js';
+import type { ServerTransaction } from '../transaction/server-transaction.js';
+import type { Transactions } from '../transaction/transactions.js';
+import type { Flow } from '../transport/flow.js';
+import type { Transports } from '../transport/transports.js';
+import { bestResponse } from './best-response.js';
+import { Branch, type BranchPlan } from './branch.js';
+import { backward } from './forward.js';
+
+/** Against targets that redirect without end. */
+const MAX_BRANCHES = 32;
+
+/** How the targets of one request are tried. */
+export interface ForkingPlan {
+  readonly simultaneous: boolean;
+  readonly followRedirects: boolean;
+  readonly targets: readonly string[];
+  /** What goes to a target; `redirected` when another target named it. */
+  branch(target: string, redirected: boolean): BranchPlan;
+}
+
+/** Who is told how it goes. */
+export interface ProxyWatcher {
+  sent(request: SipRequest): void;
+  /** A target's final response; without a flow when it sent none. */
+  answered(response: SipResponse, flow: Flow | undefined): void;
+  /** A response that went back. */
+  returned(response: SipResponse): void;
+  /** Nothing more will come but 2xx responses of other targets. */
+  done(): void;
+}
+
+/** A request that is proxied, with all its branches: forks it and chooses what goes back (RFC 3261 section 16.7). */
+export class ResponseContext {
+  readonly #transports: Transports;
+  readonly #transactions: Transactions;
+  readonly #transaction: ServerTransaction;
+  readonly #plan: ForkingPlan;
+  readonly #watcher: ProxyWatcher;
+  readonly #branches: Branch[] = [];
+  readonly #tried = new Set<string>();
+  readonly #refusals: SipResponse[] = [];
+  /** Those of them that stand for a target that sent none. */
+  readonly #madeUp = new Set<SipResponse>();
+  #searching = true;
+  #cancelled = false;
+  #done = false;
+
+  constructor(
+    transports: Transports,
+    transactions: Transactions,
+    transaction: ServerTransaction,
+    plan: ForkingPlan,
+    watcher: ProxyWatcher,
+  ) {
+    this.#transports = transports;
+    this.#transactions = transactions;
+    this.#transaction = transaction;
+    this.#plan = plan;
+    this.#watcher = watcher;
+  }
+
+  /** Sends the request to the first target, or to all. */
+  start(): void {
+    for (const target of this.#plan.targets) this.#add(target, false);
+    this.#goOn();
+  }
+
+  /** The caller cancelled: the targets' own answers to that decide what goes back (section 16.10). */
+  cancel(): void {
+    this.#cancelled = true;
+    this.#stopSearching();
+    this.#goOn();
+  }
+
+  /** Ends every branch without another message. */
+  stop(): void {
+    this.#done = true;
+    for (const branch of this.#branches) branch.stop();
+  }
+
+  #add(target: string, redirected: boolean): boolean {
+    if (this.#tried.has(target) || this.#tried.size >= MAX_BRANCHES) return false;
+    this.#tried.add(target);
+    const branch = new Branch(this.#transports, this.#transactions, this.#plan.branch(target, redirected), {
+      sent: (request) => this.#watcher.sent(request),
+      provisional: (response) => this.#return(response),
+      final: (response, flow) => this.#onFinal(response, flow),
+    });
+    this.#branches.push(branch);
+    return true;
+  }
+
+  #onFinal(response: SipResponse, flow: Flow | undefined): void {
+    this.#watcher.answered(response, flow);
+    if (response.status < 300) {
+      this.#return(response);
+      this.#stopSearching();
+      this.#finish();
+      return;
+    }
+    if (this.#done) return;
+    if (!flow) this.#madeUp.add(response);
+    if (!this.#redirect(response)) this.#refusals.push(response);
+    if (response.status >= 600) this.#stopSearching();
+    this.#goOn();
+  }
+
+  #redirect(response: SipResponse): boolean {
+    if (!this.#plan.followRedirects || !this.#searching || response.status >= 400) return false;
+    const contacts = parseNameAddrs(response.headers.all('contact')) ?? [];
+    return contacts.map(({ uri }) => this.#add(uri, true)).includes(true);
+  }
+
+  #stopSearching(): void {
+    this.#searching = false;
+    for (const branch of this.#branches) if (branch.state !== 'over') branch.cancel();
+  }
+
+  #goOn(): void {
+    for (const branch of this.#branches) {
+      const alone = this.#branches.every(({ state }) => state !== 'running');
+      if (branch.state === 'waiting' && (this.#plan.simultaneous || alone)) branch.start();
+    }
+    if (this.#branches.every(({ state }) => state === 'over')) this.#giveUp();
+  }
+
+  #giveUp(): void {
+    if (this.#done) return;
+    const best = bestResponse(this.#refusals);
+    if (!best || this.#madeUp.has(best)) this.#answerFor(best?.status ?? 408);
+    else if (best.status === 503) this.#answerFor(503);
+    else this.#return(best);
+    this.#finish();
+  }
+
+  #answerFor(status: number): void {
+    if (this.#cancelled && status === 408) this.#answer(487, 'cancelled by the caller');
+    // A 503 tells of the target, not of this proxy (section 16.7, step 6).
+    else if (status === 503) this.#answer(500, 'no target can be reached');
+    // A 408 to another request than INVITE comes too late for its sender (RFC 4320 section 4.2).
+    else if (this.#transaction.request.method === 'INVITE') this.#answer(status, 'no target answered');
+  }
+
+  #answer(status: number, why: string): void {
+    const { request, localTag: toTag } = this.#transaction;
+    const response = buildResponse(request, status, { toTag, why });
+    if (this.#transaction.respond(response)) this.#watcher.returned(response);
+  }
+
+  #return(response: SipResponse): void {
+    const back = backward(response);
+    if (this.#transaction.respond(back)) this.#watcher.returned(back);
+  }
+
+  #finish(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#watcher.done();
+  }
+}
