@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freeUdpPort } from './ports.js';
 import { Scenario } from './sipp-scenario.js';
 import { phoneOffer } from './sipp.js';
 
@@ -15,10 +16,11 @@ export interface LoadOptions {
   readonly rate: number;
   /** How long each call lasts. */
   readonly holdMs: number;
-  /** Where the phones send and hear media; default nowhere. */
-  readonly rtpPort?: number;
+  /** The phones say what they hear; default: they neither say nor hear anything. */
+  readonly echo?: boolean;
 }
 
+/** How many calls went as they should. */
 export interface LoadOutcome {
   readonly successful: number;
   readonly failed: number;
@@ -30,8 +32,9 @@ export interface LoadOutcome {
  */
 export async function placeManyCalls(options: LoadOptions): Promise<LoadOutcome> {
   const { calls, rate, holdMs } = options;
+  const rtpPort = await freeUdpPort();
   const folder = mkdtempSync(join(tmpdir(), 'patchbay-load-'));
-  writeFileSync(join(folder, 'call.xml'), scenario(options));
+  writeFileSync(join(folder, 'call.xml'), scenario(holdMs, rtpPort));
   const tokens = options.tokens.map((token) => `${token};`);
   writeFileSync(join(folder, 'tokens.csv'), ['SEQUENTIAL', ...tokens].join('\n'));
   const limitS = Math.ceil(2 * (calls / rate + holdMs / 1000) + 20);
@@ -39,6 +42,7 @@ export async function placeManyCalls(options: LoadOptions): Promise<LoadOutcome>
     'sipp',
     [
       ...['-sf', 'call.xml', '-inf', 'tokens.csv', '-trace_stat', '-stf', 'stat.csv', '-nostdin'],
+      ...(options.echo ? ['-rtp_echo', '-mp', String(rtpPort)] : []),
       ...['-m', String(calls), '-r', String(rate), '-l', String(options.tokens.length)],
       ...['-timeout', `${limitS}s`, '-timeout_error', '-i', '127.0.0.1', '-t', 'u1'],
       `127.0.0.1:${options.sipPort}`,
@@ -51,7 +55,7 @@ export async function placeManyCalls(options: LoadOptions): Promise<LoadOutcome>
   return outcome;
 }
 
-function scenario({ holdMs, rtpPort = 9 }: LoadOptions): string {
+function scenario(holdMs: number, rtpPort: number): string {
   return new Scenario()
     .invite({ headers: ['User-to-User: [field0];encoding=jwt'], sdp: phoneOffer(rtpPort) })
     .expect(200)

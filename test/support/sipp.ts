@@ -20,6 +20,8 @@ export interface SippOptions {
   /** Where phone and gateway are; default 127.0.0.1. */
   readonly host?: string;
   readonly transport?: 'udp' | 'tcp';
+  /** How long the call may take, in seconds; default 60. */
+  readonly limitS?: number;
 }
 
 /** Goes on with a scenario; the RTP port is that of the phone's tone socket. */
@@ -142,7 +144,16 @@ export class SippCall {
     const child = spawn(
       'sipp',
       [
-        ...['-sf', 'scenario.xml', '-m', '1', '-nostdin', '-timeout', `${CALL_LIMIT_S}s`, '-timeout_error'],
+        ...[
+          '-sf',
+          'scenario.xml',
+          '-m',
+          '1',
+          '-nostdin',
+          '-timeout',
+          `${options.limitS ?? CALL_LIMIT_S}s`,
+          '-timeout_error',
+        ],
         ...['-i', host, '-p', String(port), '-t', options.transport === 'tcp' ? 't1' : 'u1'],
         ...['-trace_msg', '-message_file', 'messages.log', '-trace_err', '-error_file', 'errors.log'],
         // Requests that a scenario does not mention are none of its business.

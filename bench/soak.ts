@@ -1,0 +1,165 @@
+/**
+ * A long run: phones call, talk in sessions and hang up; a browser comes and goes; some phones stay on and have their
+ * sessions refreshed; webhooks are received. It fails when a call failed, when something was left behind at the end,
+ * or when memory, files or sockets grew.
+ *
+ * SOAK_SECONDS (600) seconds of SOAK_RATE (10) calls each second.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { launchChromium } from '../test/support/chromium.js';
+import { startGateway, type TestGateway } from '../test/support/gateway.js';
+import { Rest } from '../test/support/rest.js';
+import { type LoadOutcome, placeManyCalls } from '../test/support/sipp-load.js';
+import { type Steps, phoneOffer, placeCall, type SippCall } from '../test/support/sipp.js';
+import { until } from '../test/support/until.js';
+import { WebhookReceiver } from '../test/support/webhook-receiver.js';
+import { leftOvers, readMetrics, sumOf } from './soak/metrics.js';
+import { type ProcessState, StateLog } from './soak/process-state.js';
+
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 600);
+const RATE = Number(process.env['SOAK_RATE'] ?? 10);
+const HOLD_MS = 4000;
+/** A participant is in one call at a time: enough of them that nobody is called while still busy. */
+const PHONES = Math.ceil(RATE * (HOLD_MS / 1000) * 1.5);
+const SESSION_SIZE = 10;
+const SAMPLE_EVERY_MS = 2000;
+const BROWSER_STAYS_MS = 8000;
+/** Of the session that is refreshed: the shortest interval of RFC 4028; we refresh at half of it. */
+const INTERVAL_S = 90;
+/** Transactions are remembered for 32 s (RFC 3261 timers H and J). */
+const FORGOTTEN_MS = 60_000;
+
+/** What may have grown after a run, in parts of what it was. */
+const MEMORY_LIMIT = 1.15;
+/** Files and sockets that may be more than before the first call: those of the store and of idle HTTP. */
+const FILES_LIMIT = 8;
+
+interface Crowd {
+  readonly session: string;
+  readonly tokens: readonly string[];
+}
+
+/** Participants for phones, some in each session, everyone hearing everyone in theirs. */
+async function gather(rest: Rest, callbackUrl: string): Promise<Crowd> {
+  const tokens: string[] = [];
+  let session = '';
+  while (tokens.length < PHONES) {
+    if (tokens.length % SESSION_SIZE === 0) session = await rest.session();
+    tokens.push((await rest.member(session, { callbackUrl })).token);
+  }
+  return { session, tokens };
+}
+
+/** A browser that comes, talks and goes, again and again. @returns how often it came */
+async function browse(gateway: TestGateway, rest: Rest, session: string, ends: number): Promise<number> {
+  const chromium = await launchChromium();
+  let visits = 0;
+  try {
+    for (; performance.now() < ends; visits += 1) {
+      const { id, token } = await rest.member(session);
+      const page = await chromium.openClient({ gatewayUrl: gateway.wsUrl, token });
+      await page.publishTone(700);
+      await sleep(BROWSER_STAYS_MS);
+      await chromium.closePages();
+      await rest.deleteParticipant(id);
+    }
+  } finally {
+    await chromium.close();
+  }
+  return visits;
+}
+
+/** A phone that stays on; our refresh of its session crosses one of its own first, so that it answers 491. */
+async function stayOn(gateway: TestGateway, token: string): Promise<SippCall> {
+  const then: Steps = (scenario, port) =>
+    scenario
+      .expect(200)
+      .ack()
+      .answer('INVITE', '491 Request Pending')
+      .receive('ACK')
+      .answer('INVITE', '200 OK', {
+        body: phoneOffer(port),
+        headers: [`Session-Expires: ${INTERVAL_S};refresher=uac`, 'Require: timer'],
+      })
+      .receive('ACK')
+      .waitForBye();
+  const headers = ['Supported: timer', `Session-Expires: ${INTERVAL_S};refresher=uas`];
+  return placeCall({ sipPort: gateway.sipPort, token, invite: { headers }, then, limitS: SECONDS + 120 });
+}
+
+async function hasBeenRefreshed(call: SippCall): Promise<void> {
+  const refreshed = (): boolean =>
+    call.messages.filter(({ direction, method }) => direction === 'received' && method === 'ACK').length >= 2;
+  await until('the refresh of a session after a 491', refreshed, { withinMs: INTERVAL_S * 1000 });
+}
+
+function report(what: string, { residentMb, files, sockets }: ProcessState): void {
+  console.log(
+    `${what.padEnd(14)}${residentMb.toFixed(0).padStart(5)} MB, ${files} files, ${sockets} sockets`,
+  );
+}
+
+/** @returns what is wrong, in words */
+function judge(
+  outcome: LoadOutcome,
+  answered: number,
+  before: ProcessState,
+  after: ProcessState,
+  log: StateLog,
+) {
+  return [
+    outcome.failed === 0 ? [] : [`${outcome.failed} calls failed`],
+    answered >= outcome.successful ? [] : [`the gateway counts ${answered} calls that ended well`],
+    log.memoryGrowth <= MEMORY_LIMIT ? [] : [`memory grew to ${log.memoryGrowth.toFixed(2)} times`],
+    after.files <= before.files + FILES_LIMIT ? [] : [`${after.files - before.files} files more than before`],
+    after.sockets <= before.sockets + FILES_LIMIT
+      ? []
+      : [`${after.sockets - before.sockets} sockets more than before`],
+  ].flat();
+}
+
+const env = { PATCHBAY_LOG_LEVEL: 'info', PATCHBAY_API_RATE: '0', PATCHBAY_WEBHOOK_ALLOW: '127.0.0.1' };
+const gateway = await startGateway({ env });
+const webhooks = await WebhookReceiver.start();
+try {
+  const rest = new Rest(gateway);
+  const { session, tokens } = await gather(rest, webhooks.url);
+  const stayer = await rest.member(session);
+  const log = new StateLog(gateway.pid);
+  const before = log.sample();
+  report('before', before);
+
+  const ends = performance.now() + SECONDS * 1000;
+  const sampler = setInterval(() => log.sample(), SAMPLE_EVERY_MS);
+  const stays = SECONDS > INTERVAL_S ? await stayOn(gateway, stayer.token) : undefined;
+  const load = { sipPort: gateway.sipPort, tokens, calls: RATE * SECONDS, rate: RATE, holdMs: HOLD_MS };
+  const [outcome, visits] = await Promise.all([
+    placeManyCalls({ ...load, echo: true }),
+    browse(gateway, rest, session, ends),
+    stays && hasBeenRefreshed(stays),
+  ]);
+  clearInterval(sampler);
+  report('under load', log.sample());
+  await rest.deleteParticipant(stayer.id);
+  await stays?.hungUp();
+  await stays?.end();
+
+  const nothingLeft = async (): Promise<boolean> =>
+    Object.keys(leftOvers(await readMetrics(gateway))).length === 0;
+  const seen = async (): Promise<object> => leftOvers(await readMetrics(gateway));
+  await until('empty tables', nothingLeft, { withinMs: FORGOTTEN_MS, everyMs: 1000, seen });
+  const after = log.sample();
+  report('after', after);
+
+  const answered = sumOf(await readMetrics(gateway), 'patchbay_calls_total{outcome="success"');
+  console.log(
+    `${outcome.successful} calls, ${visits} visits of a browser, ${webhooks.received.length} webhooks`,
+  );
+  console.log(`memory, last quarter to second: ${log.memoryGrowth.toFixed(2)}`);
+  const wrong = judge(outcome, answered, before, after, log);
+  for (const what of wrong) console.error(`WRONG: ${what}`);
+  process.exitCode = wrong.length === 0 ? 0 : 1;
+} finally {
+  webhooks.close();
+  await gateway.stop();
+}

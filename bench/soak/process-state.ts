@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** What a process holds, from Linux's /proc. */
+export interface ProcessState {
+  readonly residentMb: number;
+  readonly files: number;
+  readonly sockets: number;
+}
+
+/** @throws when there is no such process, or no /proc */
+export function processState(pid: number): ProcessState {
+  const kilobytes = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  const open = readdirSync(`/proc/${pid}/fd`);
+  const sockets = open.filter((fd) => isSocket(`/proc/${pid}/fd/${fd}`));
+  return { residentMb: Number(kilobytes) / 1024, files: open.length, sockets: sockets.length };
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return readlinkSync(path).startsWith('socket:');
+  } catch {
+    return false; // Closed meanwhile.
+  }
+}
+
+/** Samples of a process over a run. */
+export class StateLog {
+  readonly #pid: number;
+  readonly #samples: ProcessState[] = [];
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  sample(): ProcessState {
+    const state = processState(this.#pid);
+    this.#samples.push(state);
+    return state;
+  }
+
+  /** Median resident memory of the last quarter to that of the second: the first one warms up. */
+  get memoryGrowth(): number {
+    const quarter = Math.max(1, Math.floor(this.#samples.length / 4));
+    return median(this.#samples.slice(-quarter)) / median(this.#samples.slice(quarter, 2 * quarter));
+  }
+}
+
+function median(samples: readonly ProcessState[]): number {
+  const values = samples.map(({ residentMb }) => residentMb).sort((a, b) => a - b);
+  return values[Math.floor(values.length / 2)] ?? Number.NaN;
+}
