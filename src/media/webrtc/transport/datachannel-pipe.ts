@@ -7,6 +7,7 @@ import { Heartbeat } from './heartbeat.js';
 import type { OfferedPipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
 import { writePipeSdp } from './pipe-sdp.js';
 import type { PipeSdpOptions } from './pipe-sdp.js';
+import { SourceGuard } from './source-guard.js';
 
 /** The library makes a connection's track at once; more means that it is stuck. */
 const TRACK_TIMEOUT_MS = 5_000;
@@ -31,6 +32,7 @@ export class DataChannelPipe implements OfferedPipe {
   #track: Track | undefined;
   #heartbeat: Heartbeat | undefined;
   #diagnostics: Diagnostics | undefined;
+  readonly #sources = new SourceGuard();
   #state: PipeState = 'connecting';
 
   constructor(options: DataChannelPipeOptions) {
@@ -106,9 +108,20 @@ export class DataChannelPipe implements OfferedPipe {
     const track = await within(made, 'The transport made no track.');
     if (this.#state === 'closed') return;
     this.#track = track;
-    track.onMessage((packet) => this.#handlers?.onPacket(packet));
+    track.onMessage((packet) => this.#receive(packet));
     const { iceUfrag, icePwd } = this.local;
     this.#connection?.setLocalDescription('answer', { iceUfrag, icePwd });
+  }
+
+  #receive(packet: Buffer): void {
+    if (this.#sources.admits(packet)) {
+      this.#handlers?.onPacket(packet);
+      return;
+    }
+    if (this.#state === 'closed' || this.#state === 'failed') return;
+    this.#options.log.warn({}, 'A WebRTC transport brought too many sources');
+    this.#connection?.close();
+    this.#stateChanged('failed');
   }
 
   /** The two negotiated channels of the clients (no in-band open). */

@@ -4,6 +4,7 @@ import { rtpPacket } from '../testing/packets.js';
 import { silentLog } from '../testing/silent-log.js';
 import { DataChannelPipes } from './datachannel-pipes.js';
 import { freeUdpPort } from './free-port.js';
+import { MAX_SOURCES } from './source-guard.js';
 import type { Pipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
 
 /** Handlers whose calls a test can wait for. */
@@ -53,6 +54,22 @@ async function connect(ear: Ear, otherEar: Ear, { from = theirs, tamper = same }
 const same = (local: TransportDescription): TransportDescription => local;
 
 describe('a pipe over node-datachannel', () => {
+  it('closes a path that brings sources without end', async () => {
+    const [ear, otherEar] = [new Ear(), new Ear()];
+    const up = Promise.all([once(ear, 'connected'), once(otherEar, 'connected')]);
+    const { offered } = await connect(ear, otherEar);
+    await up;
+    const shut = once(otherEar, 'failed');
+    let ssrc = 1;
+    // In small bursts, so that the socket's buffer takes them.
+    const flood = setInterval(() => {
+      for (let left = 100; left > 0; left -= 1) offered.send(rtpPacket({ ssrc: (ssrc += 1) }));
+    }, 1);
+    await shut;
+    clearInterval(flood);
+    expect(otherEar.heard.length).toBe(MAX_SOURCES);
+  });
+
   it('carries packets of any SSRC both ways, RTCP included', async () => {
     const [ear, otherEar] = [new Ear(), new Ear()];
     const up = Promise.all([once(ear, 'connected'), once(otherEar, 'connected')]);
