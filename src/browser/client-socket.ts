@@ -17,7 +17,7 @@ export interface SocketUser {
 }
 
 /** How often a socket is asked for a sign of life, and how long that may take. */
-export const KEEPALIVE_MS = 4_000;
+export const KEEPALIVE_MS = 3_000;
 
 /** One WebSocket of a browser: JSON-RPC framing, keep-alive, and the limits on what it may send. */
 export class ClientSocket implements AnswerLine {

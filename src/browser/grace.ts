@@ -2,13 +2,13 @@ import type { Clock, Timer } from '../core/index.js';
 
 /** How long a browser without a socket is kept. */
 export interface GraceTimes {
-  /** Without a sign of life in its media. */
+  /** Without a sign of life: in its media, which may have had nothing to say before, or by a new socket. */
   readonly silentMs: number;
   /** However alive its media is. */
   readonly longestMs: number;
 }
 
-export const DEFAULT_GRACE: GraceTimes = { silentMs: 9_000, longestMs: 120_000 };
+export const DEFAULT_GRACE: GraceTimes = { silentMs: 7_000, longestMs: 120_000 };
 
 const LOOK_EVERY_MS = 1_000;
 
@@ -57,7 +57,8 @@ export class Grace {
     const silent = await this.#silence().catch(() => undefined);
     if (this.#timer !== timer) return;
     const waited = this.#clock.now() - this.#since;
-    const quiet = silent ?? waited;
+    // A page that only receives, and now nothing, says nothing: its silence from before the loss proves nothing.
+    const quiet = Math.min(silent ?? waited, waited);
     if (quiet < this.#times.silentMs && waited < this.#times.longestMs) {
       this.#look();
       return;

@@ -69,6 +69,28 @@ describe('a browser that dies', () => {
     expect(await usage(gone.who.id)).toMatchObject({ endReason: 'lost' });
   });
 
+  it('is removed in time when it only received, or had no media at all', async () => {
+    const [session, empty] = [await stage.rest.session(), await stage.rest.session()];
+    const steady = await openPage(stage.chrome, session);
+    const idle = await openPage(doomed, session);
+    const bare = await openPage(doomed, empty);
+    await steady.page.publishTone(440);
+    await idle.page.hears(440);
+    // From here on it has nothing to report.
+    await steady.page.unpublish();
+    await idle.page.loses();
+
+    doomed.freeze();
+    const frozenAt = performance.now();
+    const removed = [idle, bare].map(async ({ who }) => {
+      await webhooks.event('onLeave', who.id, NOTICED_WITHIN_MS);
+      expect(performance.now() - frozenAt).toBeLessThan(NOTICED_WITHIN_MS);
+      expect(webhooks.events(who.id)).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
+      expect(await usage(who.id)).toMatchObject({ endReason: 'lost' });
+    });
+    await Promise.all(removed);
+  });
+
   it.each(['0.12', '0.9'] as const)(
     'but comes back by itself when it lives again, client %s',
     async (client) => {

@@ -5,7 +5,7 @@ const YEAR_MS = 365 * 24 * 3_600_000;
 /** Browsers compare the fingerprint and look at nothing else (RFC 8827 section 6.5): it must only outlive the process. */
 const VALID_YEARS = 10;
 
-/** The certificate that our ends of all paths have. Making one costs milliseconds: one serves them all. */
+/** The certificate of our end of one path. */
 export interface TransportCertificate {
   /** PEM. */
   readonly certificate: string;
@@ -15,6 +15,10 @@ export interface TransportCertificate {
   readonly fingerprint: string;
 }
 
+/**
+ * Makes a certificate for one path. Each has its own: by another fingerprint a browser knows that a path offered in
+ * place of one is a new DTLS association and no mere ICE restart (RFC 8842 section 4).
+ */
 export async function createTransportCertificate(): Promise<TransportCertificate> {
   const made = await generate([{ name: 'commonName', value: 'patchbay' }], {
     keyType: 'ec',

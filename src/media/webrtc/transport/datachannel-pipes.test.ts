@@ -88,11 +88,12 @@ describe('a pipe over node-datachannel', () => {
     expect((await arrived)[0]).toEqual(report);
   });
 
-  it('has all its paths on one port', async () => {
+  it('has all its paths on one port, each with a certificate and credentials of its own', async () => {
     const pipes = await Promise.all([ours.offer(new Ear()), ours.offer(new Ear())]);
     const ports = pipes.map(({ local }) => local.candidates[0]!.split(' ')[5]);
     expect(new Set(ports).size).toBe(1);
     expect(pipes[0].local.iceUfrag).not.toBe(pipes[1].local.iceUfrag);
+    expect(pipes[0].local.fingerprint).not.toBe(pipes[1].local.fingerprint);
   });
 
   it('fails when the other end has another certificate than it said', async () => {

@@ -18,17 +18,14 @@ export interface DataChannelPipesOptions {
   readonly log: MediaLog;
 }
 
-/** Pipes over node-datachannel, all on one UDP port and with one certificate. */
+/** Pipes over node-datachannel, all on one UDP port. */
 export class DataChannelPipes implements PipeFactory {
   readonly #options: DataChannelPipesOptions;
-  readonly #certificate = createTransportCertificate();
   /** The library's wrappers close their connection when they are collected: hold them. */
   readonly #pipes = new Set<DataChannelPipe>();
 
   constructor(options: DataChannelPipesOptions) {
     this.#options = options;
-    // Whoever opens the first pipe learns of a failure; until then nobody may be waiting.
-    this.#certificate.catch(() => undefined);
   }
 
   async offer(handlers: PipeHandlers): Promise<OfferedPipe> {
@@ -55,7 +52,7 @@ export class DataChannelPipes implements PipeFactory {
 
   async #create(setup: TransportDescription['setup'], handlers: PipeHandlers): Promise<DataChannelPipe> {
     const { host, port, publicIp, log } = this.#options;
-    const certificate = await this.#certificate;
+    const certificate = await createTransportCertificate();
     const pipe = new DataChannelPipe({
       config: libraryConfig(host, port, certificate),
       local: {
