@@ -254,7 +254,11 @@ describe('a change of the session', () => {
     started.media.held = true;
     const reinvite = dialog.receive('modify', new FakeRequest('INVITE', { body: 'hold' }));
     await once(reinvite, 'answered');
-    expect(reinvite.final).toMatchObject({ status: 200, body: 'answer-2' });
+    expect(reinvite.final).toMatchObject({
+      status: 200,
+      body: 'answer-2',
+      headers: { Contact: '<sip:gateway.example>' },
+    });
     expect(started.media.offers).toEqual(['offer', 'hold']);
   });
 

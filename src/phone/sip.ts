@@ -51,6 +51,8 @@ export interface SipDialog {
   /** The INVITE that made it. */
   readonly req: SipRequest;
   readonly sip: { readonly localTag: string };
+  /** Our Contact as the INVITE's dialog has it; drachtio-server does not put it into answers to UPDATE. */
+  readonly local: { readonly contact?: string };
   /** The SDP that the phone sent last in its dialog-making message. */
   readonly remote: { readonly sdp: string };
   on(event: DialogRequestEvent, listener: RequestListener): void;

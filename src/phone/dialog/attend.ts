@@ -25,7 +25,12 @@ export interface AttendOptions {
 export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOptions): OfferAnswer {
   const exchange = new OfferAnswer(call, options.media, dialog);
   const { log } = call;
-  const change = refusing(log, (request, responder) => changeSession(request, responder, exchange, options));
+  const { contact } = dialog.local;
+  const headers = { Allow: allow(options), ...(contact !== undefined && { Contact: contact }) };
+  const change = refusing(log, (request, responder) => {
+    const terms = agreedTerms(request, options.sessionExpiresS);
+    return exchange.change(request, responder, { ...headers, ...termsHeaders(terms) });
+  });
   dialog.on('modify', change);
   dialog.on('update', change);
   dialog.on(
@@ -45,16 +50,6 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
 /** 405 with what is allowed instead. */
 export function methodNotAllowed(method: string, options: { acceptTransfers: boolean }): Refusal {
   return new Refusal(405, `${method} is not taken here.`, { Allow: allow(options) });
-}
-
-async function changeSession(
-  request: SipRequest,
-  responder: SipResponder,
-  exchange: OfferAnswer,
-  options: AttendOptions,
-): Promise<void> {
-  const terms = agreedTerms(request, options.sessionExpiresS);
-  await exchange.change(request, responder, { Allow: allow(options), ...termsHeaders(terms) });
 }
 
 function takeDigit(call: PhoneCall, info: SipRequest, responder: SipResponder): void {

@@ -68,6 +68,7 @@ export class FakeDialog extends EventEmitter {
   readonly id = 'dialog-1';
   readonly req = new FakeRequest('INVITE');
   readonly sip = { localTag: 'ours' };
+  readonly local = { contact: '<sip:gateway.example>' };
   remote = { sdp: '' };
   readonly requests: (MessageOptions & { method: string })[] = [];
   /** How the phone answers our requests. */
