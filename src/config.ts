@@ -134,6 +134,8 @@ const SPEC = {
   PATCHBAY_SIP_TLS_PORT: listenPort({ default: 5061 }),
   PATCHBAY_SIP_TLS_CERT: optional,
   PATCHBAY_SIP_TLS_KEY: optional,
+  PATCHBAY_SIP_TLS_CA: optional,
+  PATCHBAY_SIP_TLS_VERIFY: str({ default: 'yes', choices: ['yes', 'no'] }),
   PATCHBAY_SIP_ALLOW: cidrs({ default: [] }),
   PATCHBAY_SIP_RATE: positive({ default: 2000 }),
   PATCHBAY_HEP: homer({ default: undefined }),
@@ -229,6 +231,8 @@ export function readConfig(environment: Environment) {
       hosts: env.PATCHBAY_SIP_HOST,
       port: env.PATCHBAY_SIP_PORT,
       tls: tlsFiles(env.PATCHBAY_SIP_TLS_PORT, env.PATCHBAY_SIP_TLS_CERT, env.PATCHBAY_SIP_TLS_KEY),
+      /** How peers to which the SIP server opens TLS connections are verified. */
+      tlsPeers: { verify: env.PATCHBAY_SIP_TLS_VERIFY === 'yes', caFile: env.PATCHBAY_SIP_TLS_CA },
       allow: env.PATCHBAY_SIP_ALLOW,
       /** That one peer may send. */
       messagesPerSecond: env.PATCHBAY_SIP_RATE,

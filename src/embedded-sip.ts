@@ -3,7 +3,12 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Config, ServerAddress } from './config.js';
-import { type ListenerOptions, type SipServer, startSipServer } from './sip-server/index.js';
+import {
+  type ListenerOptions,
+  type SipServer,
+  startSipServer,
+  type TlsPeerOptions,
+} from './sip-server/index.js';
 import type { Teardown } from './teardown.js';
 
 /** Counters that tell how much there is now, not how much there was. */
@@ -20,6 +25,7 @@ export async function startEmbeddedSip(
   const { allow, messagesPerSecond, capture } = config.sip;
   const server = await startSipServer({
     listeners: await listenersOf(config.sip),
+    tlsPeers: await tlsPeersOf(config.sip),
     admin: { host: '127.0.0.1', port: 0, secret },
     allow,
     publicIp: config.publicIp,
@@ -45,6 +51,10 @@ async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<Listene
     ...plain,
     ...hosts.map((host) => ({ transport: 'tls' as const, host, port: tls.port, tls: certificate })),
   ];
+}
+
+async function tlsPeersOf({ tlsPeers: { verify, caFile } }: Config['sip']): Promise<TlsPeerOptions> {
+  return caFile === undefined ? { verify } : { verify, ca: await readFile(caFile) };
 }
 
 function measure(metrics: Registry, server: SipServer): void {

@@ -2,4 +2,5 @@ export { startSipServer, type SipServer } from './server.js';
 export type { SipLimits, SipServerOptions } from './options.js';
 export type { SipCounters } from './counters.js';
 export type { SipLog } from './log.js';
+export type { TlsPeerOptions } from './transport/tls-peer.js';
 export type { ListenerOptions } from './transport/transports.js';

@@ -1,5 +1,6 @@
 import type { AdminOptions } from './apps/admin.js';
 import type { SipLog } from './log.js';
+import type { TlsPeerOptions } from './transport/tls-peer.js';
 import type { ListenerOptions } from './transport/transports.js';
 import type { CaptureOptions } from './watch/watch.js';
 
@@ -31,6 +32,8 @@ export interface SipServerOptions {
   readonly listeners: readonly ListenerOptions[];
   /** Where applications connect, and the secret that they must give. Port 0 takes a free one. */
   readonly admin: AdminOptions;
+  /** Whom TLS connections that the server opens may lead to; verified by the authorities that Node brings by default. */
+  readonly tlsPeers?: TlsPeerOptions | undefined;
   /** CIDRs that may send requests; empty allows everyone who can reach the port. */
   readonly allow: readonly string[];
   /** IPv4 address to announce in Via and Contact when behind NAT. */

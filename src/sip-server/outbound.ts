@@ -33,8 +33,8 @@ export class Outbound implements Sender {
     this.send(flow, encodeMessage(message), message.kind);
   }
 
-  flowTo(transport: TransportName, remote: Endpoint): Flow | undefined {
-    return this.#transports.flowTo(transport, remote);
+  flowTo(transport: TransportName, remote: Endpoint, name?: string): Flow | undefined {
+    return this.#transports.flowTo(transport, remote, name);
   }
 
   prove(flow: Flow): void {

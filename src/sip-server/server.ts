@@ -59,6 +59,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       maxConnections: limits.maxConnections,
       maxPerAddress: limits.maxConnectionsPerAddress,
     },
+    tlsPeers: options.tlsPeers ?? { verify: true },
     log: options.log,
     received: (bytes, flow) => later.inbound?.receive(bytes, flow),
     broken: (head, _why, flow) => later.inbound?.receive(head, flow),

@@ -37,6 +37,9 @@ export interface ClientHandlers {
   failed(failure: ClientFailure): void;
 }
 
+/** The share of the table that is kept for requests of our own, so that calls can be ended in a flood of others'. */
+const RESERVE = 0.1;
+
 /** The transaction layer: tables of all running transactions and the rules that find one (RFC 3261 section 17). */
 export class Transactions {
   readonly #servers = new Map<string, ServerMachine>();
@@ -98,6 +101,12 @@ export class Transactions {
       request.method === 'INVITE'
         ? new InviteClientTransaction(request, flow, host)
         : new OtherClientTransaction(request, flow, host);
+    if (this.size >= this.#limit * (1 + RESERVE)) {
+      this.#counters.droppedTransactions++;
+      // Later, as a socket would: callers are not ready to be called back while they send.
+      setImmediate(() => handlers.failed('transport'));
+      return transaction;
+    }
     this.#clients.set(key, transaction);
     transaction.start();
     return transaction;

@@ -6,6 +6,8 @@ import type { Endpoint, TransportName } from './flow.js';
 /** Where a request for a URI goes. */
 export interface Target extends Endpoint {
   readonly transport: TransportName;
+  /** The host of the URI, for which a TLS peer must have a certificate. */
+  readonly name: string;
   /** Whether the URI itself chose the transport, which then must not be switched. */
   readonly explicit: boolean;
 }
@@ -23,10 +25,9 @@ export async function locate(text: string): Promise<Target> {
   const host = uri.params.get('maddr') ?? uri.host;
   const explicit = uri.params.has('transport') || uri.scheme === 'sips';
   const record = uri.port === undefined ? await findSrv(host, transport) : undefined;
-  const name = record?.name ?? host;
+  const address = await lookup(record?.name ?? host);
   const port = uri.port ?? record?.port ?? defaultPort(transport);
-  const { address } = await lookup(name);
-  return { transport, explicit, host: address, port };
+  return { transport, explicit, name: uri.host, host: address.address, port };
 }
 
 /** The next hop of a URI whose host is an address: no waiting for DNS. Undefined for names. */
@@ -36,7 +37,7 @@ export function locateLiteral(text: string): Target | undefined {
   if (!uri || host === undefined || isIP(host) === 0) return undefined;
   const transport = transportOf(uri);
   const explicit = uri.params.has('transport') || uri.scheme === 'sips';
-  return { transport, explicit, host, port: uri.port ?? defaultPort(transport) };
+  return { transport, explicit, name: uri.host, host, port: uri.port ?? defaultPort(transport) };
 }
 
 function transportOf(uri: SipUri): TransportName {

@@ -6,7 +6,8 @@ import type { Endpoint, Flow, TransportName } from './flow.js';
 export interface Sender {
   send(flow: Flow, bytes: Buffer, kind: SipMessage['kind'], onFailure?: (error: Error) => void): void;
   sendMessage(flow: Flow, message: SipMessage): void;
-  flowTo(transport: TransportName, remote: Endpoint): Flow | undefined;
+  /** `name` is whom a TLS peer must prove to be; its address when left out. */
+  flowTo(transport: TransportName, remote: Endpoint, name?: string): Flow | undefined;
   /** The peer of a flow repeated something that only a receiver of our packets can know. */
   prove(flow: Flow): void;
 }
@@ -23,7 +24,9 @@ export function replyFlow(flow: Flow, via: Via, sender: Pick<Sender, 'flowTo'>):
     return () => back;
   }
   const port = via.port ?? (flow.transport === 'tls' ? 5061 : 5060);
-  return () => (flow.open ? flow : (sender.flowTo(flow.transport, { host: flow.remote.host, port }) ?? flow));
+  const remote = { host: flow.remote.host, port };
+  const name = via.host;
+  return () => (flow.open ? flow : (sender.flowTo(flow.transport, remote, name) ?? flow));
 }
 
 /** The Via value with `received` and `rport` as the server that got the request must add them; undefined: as it is. */

@@ -7,10 +7,11 @@ import {
   type Socket,
 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { describeError, type SipLog } from '../log.js';
 import { Connection, type ConnectionLimits } from './connection.js';
 import type { Endpoint, Flow, Received, TransportName } from './flow.js';
+import { connectToTlsPeer, type TlsPeerOptions } from './tls-peer.js';
 import { UdpListener } from './udp.js';
 
 /** One address to listen on. */
@@ -28,6 +29,7 @@ export interface TransportsOptions {
   readonly listeners: readonly ListenerOptions[];
   /** Address to announce in Via and Contact instead of the bound one. */
   readonly publicHost: string | undefined;
+  readonly tlsPeers: TlsPeerOptions;
   readonly limits: ConnectionLimits & { readonly maxConnections: number; readonly maxPerAddress: number };
   readonly log: SipLog;
   readonly received: Received;
@@ -92,13 +94,17 @@ export class Transports {
     return bound && { host: this.#announce(bound.host), port: bound.port };
   }
 
-  /** A flow to a peer: the UDP socket, an open connection, or a new one. Undefined without such a listener. */
-  flowTo(transport: TransportName, remote: Endpoint): Flow | undefined {
+  /**
+   * A flow to a peer: the UDP socket, an open connection, or a new one. Undefined without such a listener.
+   * `name` is whom a TLS peer must prove to be; only connections on which it has are used again.
+   */
+  flowTo(transport: TransportName, remote: Endpoint, name = remote.host): Flow | undefined {
     if (transport === 'udp') {
       const six = isIPv6(remote.host);
       return this.#udp.find(({ bound }) => isIPv6(bound.host) === six)?.flowTo(remote);
     }
-    return this.#connections.get(connectionKey(transport, remote)) ?? this.#connect(transport, remote);
+    const key = connectionKey(transport, remote, this.#proven(transport, name));
+    return this.#connections.get(key) ?? this.#connect(transport, remote, name);
   }
 
   /** Whether `host:port` is one of ours, for Route headers that name us. */
@@ -171,23 +177,43 @@ export class Transports {
       socket.destroy();
       return;
     }
-    this.#adopt(transport, socket, { host, port }, bound);
+    this.#adopt(transport, socket, { host, port }, bound, '');
   }
 
-  #connect(transport: 'tcp' | 'tls', remote: Endpoint): Connection | undefined {
+  #connect(transport: 'tcp' | 'tls', remote: Endpoint, name: string): Connection | undefined {
     const bound = this.#bound(transport, isIPv6(remote.host));
     if (!bound || this.#connections.size >= this.#options.limits.maxConnections) return undefined;
+    const { tlsPeers, log } = this.#options;
     const socket =
       transport === 'tls'
-        ? connectTls({ host: remote.host, port: remote.port, rejectUnauthorized: false })
+        ? connectToTlsPeer(remote, name, tlsPeers, this.#ownCertificate)
         : connectTcp(remote.port, remote.host);
-    return this.#adopt(transport, socket, remote, bound);
+    socket.on('error', (error) =>
+      log.warn({ peer: remote.host, name, error: error.message }, 'a connection to a SIP peer failed'),
+    );
+    return this.#adopt(transport, socket, remote, bound, this.#proven(transport, name));
   }
 
-  #adopt(transport: 'tcp' | 'tls', socket: Socket, remote: Endpoint, bound: Endpoint): Connection {
+  /** The part of a connection's key that tells for whom its peer has vouched. */
+  #proven(transport: TransportName, name: string): string {
+    return transport === 'tls' && this.#options.tlsPeers.verify ? name.toLowerCase() : '';
+  }
+
+  get #ownCertificate(): Pick<TlsOptions, 'cert' | 'key'> {
+    const own = this.#options.listeners.find(({ transport }) => transport === 'tls')?.tls;
+    return { cert: own?.cert, key: own?.key };
+  }
+
+  #adopt(
+    transport: 'tcp' | 'tls',
+    socket: Socket,
+    remote: Endpoint,
+    bound: Endpoint,
+    proven: string,
+  ): Connection {
     const { limits, received, broken } = this.#options;
     const local = { host: this.#announce(bound.host), port: bound.port };
-    const key = connectionKey(transport, remote);
+    const key = connectionKey(transport, remote, proven);
     const closed = (connection: Connection): void => {
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
       const count = (this.#perAddress.get(remote.host) ?? 1) - 1;
@@ -229,6 +255,6 @@ function isAddressInUse(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }
 
-function connectionKey(transport: TransportName, remote: Endpoint): string {
-  return `${transport}/${remote.host}/${remote.port}`;
+function connectionKey(transport: TransportName, remote: Endpoint, proven: string): string {
+  return `${transport}/${remote.host}/${remote.port}/${proven}`;
 }

@@ -43,7 +43,8 @@ function flowFor(transports: Transports, target: Target, request: SipRequest): F
     if (stream) return stream;
   }
   return (
-    transports.flowTo(target.transport, target) ?? new Error('requested protocol/transport not available')
+    transports.flowTo(target.transport, target, target.name) ??
+    new Error('requested protocol/transport not available')
   );
 }
 

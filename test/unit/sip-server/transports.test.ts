@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect as connectTls } from 'node:tls';
+import type { AddressInfo } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type Srf from 'drachtio-srf';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { SipServer } from '../../../src/sip-server/index.js';
+import type { SipServer, TlsPeerOptions } from '../../../src/sip-server/index.js';
 import { Caller, SDP, SipPeer } from '../../support/sip-peer.js';
 import { addressOf, connectApp, testServer } from '../../support/sip-server.js';
 
@@ -25,10 +26,10 @@ async function app(prepare: (app: Srf) => void): Promise<void> {
 }
 
 /** A self-signed certificate, made for this run. */
-function certificate(): { cert: Buffer; key: Buffer } {
+function certificate(names = 'DNS:localhost'): { cert: Buffer; key: Buffer } {
   const folder = mkdtempSync(join(tmpdir(), 'sip-tls-'));
   const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-days', '2'];
+  const subject = ['-subj', '/CN=localhost', '-addext', `subjectAltName=${names}`, '-days', '2'];
   const options = { stdio: 'ignore' as const };
   execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject], options);
   const pair = { cert: readFileSync(join(folder, 'cert.pem')), key: readFileSync(join(folder, 'key.pem')) };
@@ -56,6 +57,65 @@ describe('TLS', () => {
     caller.peer.send(caller.request('ACK', 1));
     caller.peer.send(caller.request('BYE', 2));
     expect((await caller.peer.final()).status).toBe(200);
+  });
+});
+
+describe('a TLS connection that the server opens', () => {
+  /** Sends OPTIONS to a TLS peer with that certificate; resolves with the status that the application sees. */
+  async function ask(
+    host: string,
+    peer: { cert: Buffer; key: Buffer },
+    tlsPeers?: TlsPeerOptions,
+  ): Promise<number> {
+    const own = certificate();
+    const listeners = [{ transport: 'tls' as const, host: '127.0.0.1', port: 0, tls: own }];
+    server = await testServer({ listeners, tlsPeers });
+    const listener = createTlsServer(peer, (socket) => {
+      const phone = SipPeer.stream(socket);
+      cleanups.push(() => phone.close());
+      void phone.next().then((request) => {
+        const echo = ['via', 'from', 'to', 'call-id', 'cseq'].map(
+          (name) => `${name}: ${request.header(name)[0]!}`,
+        );
+        phone.send(['SIP/2.0 200 OK', ...echo, 'Content-Length: 0', '', ''].join('\r\n'));
+      });
+    });
+    listener.listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    cleanups.push(() => listener.close());
+    const srf = await connectApp(server, () => undefined);
+    cleanups.push(() => srf.disconnect());
+    const { port } = listener.address() as AddressInfo;
+    const app = srf as unknown as { request(uri: string, opts: object): Promise<NodeJS.EventEmitter> };
+    const request = await app.request(`sip:${host}:${port};transport=tls`, { method: 'OPTIONS' });
+    const [response] = (await once(request, 'response')) as [Srf.SrfResponse];
+    return response.status;
+  }
+
+  it('is given up when nobody known vouches for the peer', async () => {
+    expect(await ask('127.0.0.1', certificate('IP:127.0.0.1'))).toBe(503);
+  });
+
+  it('is used when a configured authority vouches for the host of the URI, by name, address or SIP domain', async () => {
+    for (const [host, names] of [
+      ['127.0.0.1', 'IP:127.0.0.1'],
+      ['localhost', 'DNS:localhost'],
+      ['localhost', 'URI:sip:localhost'],
+    ] as const) {
+      const peer = certificate(names);
+      expect(await ask(host, peer, { verify: true, ca: peer.cert })).toBe(200);
+      for (const cleanup of cleanups.splice(0)) cleanup();
+      await server.stop();
+    }
+  });
+
+  it('is given up when the certificate is for somebody else', async () => {
+    const peer = certificate('DNS:other.example');
+    expect(await ask('localhost', peer, { verify: true, ca: peer.cert })).toBe(503);
+  });
+
+  it('is used with any certificate when told not to verify', async () => {
+    expect(await ask('127.0.0.1', certificate('DNS:other.example'), { verify: false })).toBe(200);
   });
 });
 
