@@ -188,7 +188,7 @@ export class Transports {
       transport === 'tls'
         ? connectToTlsPeer(remote, name, tlsPeers, this.#ownCertificate)
         : connectTcp(remote.port, remote.host);
-    socket.on('error', (error) =>
+    socket.on('error', (error: Error) =>
       log.warn({ peer: remote.host, name, error: error.message }, 'a connection to a SIP peer failed'),
     );
     return this.#adopt(transport, socket, remote, bound, this.#proven(transport, name));

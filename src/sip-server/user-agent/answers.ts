@@ -22,23 +22,27 @@ import {
 import { sentTo } from './meta.js';
 import type { PendingRequest, PendingRequests } from './pending.js';
 import type { Sessions } from './sessions.js';
+import type { Subscriptions } from './subscriptions.js';
 
 /** Sends what applications answer, and keeps up the dialogs that this makes (RFC 3261 sections 8.2.6 and 13.3.1). */
 export class Answers {
   readonly #context: UserAgentContext;
   readonly #pending: PendingRequests;
   readonly #sessions: Sessions;
+  readonly #subscriptions: Subscriptions;
   readonly #hangUp: (dialog: Dialog, why: string) => void;
 
   constructor(
     context: UserAgentContext,
     pending: PendingRequests,
     sessions: Sessions,
+    subscriptions: Subscriptions,
     hangUp: (dialog: Dialog, why: string) => void,
   ) {
     this.#context = context;
     this.#pending = pending;
     this.#sessions = sessions;
+    this.#subscriptions = subscriptions;
     this.#hangUp = hangUp;
   }
 
@@ -151,6 +155,7 @@ export class Answers {
     dialog.state = 'confirmed';
     if (refreshesTarget(request.method)) dialog.refreshTarget(request);
     this.#sessions.settledAsServer(record, request, response);
+    this.#subscriptions.settled(record, request, response);
     if (request.method !== 'INVITE') return;
     if (response.body.length > 0) dialog.localSdp = response.body;
     record.answer?.stop();

@@ -17,17 +17,20 @@ import { inPlaceOf } from './in-place.js';
 import { OutgoingInvite } from './outgoing-invite.js';
 import { network, sentTo } from './meta.js';
 import type { Sessions } from './sessions.js';
+import type { Subscriptions } from './subscriptions.js';
 
 /** The user agent client: sends what applications ask for and brings them the answers (RFC 3261 section 8.1). */
 export class UserAgentClient {
   readonly #context: UserAgentContext;
   readonly #sessions: Sessions;
+  readonly #subscriptions: Subscriptions;
   /** INVITEs and SUBSCRIBEs outside dialogs, by transaction id. */
   readonly #invites = new Map<string, OutgoingInvite>();
 
-  constructor(context: UserAgentContext, sessions: Sessions) {
+  constructor(context: UserAgentContext, sessions: Sessions, subscriptions: Subscriptions) {
     this.#context = context;
     this.#sessions = sessions;
+    this.#subscriptions = subscriptions;
   }
 
   /** A request that starts something new. `route` overrides where it is sent, not what it is for. */
@@ -108,7 +111,10 @@ export class UserAgentClient {
     if (makesDialog) {
       const invite = new OutgoingInvite(this.#context, id, app, request, flow, {
         hangUp: (dialog, why) => this.hangUp(dialog, why),
-        answered: (record, response) => this.#sessions.settledAsClient(record, request, response),
+        answered: (record, response) => {
+          this.#sessions.settledAsClient(record, request, response);
+          this.#subscriptions.settled(record, request, response);
+        },
         ended: () => void this.#invites.delete(id),
       });
       this.#invites.set(id, invite);
@@ -173,6 +179,7 @@ export class UserAgentClient {
       dialog.refreshTarget(response);
       this.#sessions.settledAsClient(record, request, response);
     }
+    if (status >= 200 && status < 300) this.#subscriptions.settled(record, request, response);
     record.app.send(sipFrame(response, network(flow), id, dialog.id));
     if (endsDialog(dialog, request) && status >= 200 && status !== 401 && status !== 407) {
       endDialog(this.#context, dialog);

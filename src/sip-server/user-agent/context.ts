@@ -8,6 +8,7 @@ import type { Dialogs } from '../dialog/dialogs.js';
 import type { SessionTimer } from '../dialog/session-timer.js';
 import type { SipLog } from '../log.js';
 import type { SipMessage, SipRequest } from '../message/message.js';
+import type { Timers } from '../transaction/timing.js';
 import type { Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import type { Sender } from '../transport/sender.js';
@@ -22,6 +23,8 @@ export interface DialogRecord {
   /** The ACK that we sent last, to be repeated when its 2xx is. */
   ack: { readonly sequence: number; readonly request: SipRequest; readonly flow: Flow } | undefined;
   session: SessionTimer | undefined;
+  /** The end of a subscription. */
+  expiry: Timers<'expired'> | undefined;
   /** Whether a re-INVITE of ours is under way. */
   inviting: boolean;
   /** Whether the peer's Allow lists UPDATE. */
@@ -61,6 +64,7 @@ export function recordOf(dialog: Dialog, app: App): DialogRecord {
     answer: undefined,
     ack: undefined,
     session: undefined,
+    expiry: undefined,
     inviting: false,
     peerAllowsUpdate: false,
     hangUpAfterAck: false,
@@ -86,6 +90,7 @@ export function endDialog(context: UserAgentContext, dialog: Dialog): void {
   const record = context.records.get(dialog.id);
   record?.answer?.stop();
   record?.session?.stop();
+  record?.expiry?.clearAll();
   context.records.delete(dialog.id);
   context.dialogs.remove(dialog);
 }

@@ -15,6 +15,7 @@ import { Orphans } from './orphans.js';
 import { PendingRequests } from './pending.js';
 import { UserAgentServer } from './server.js';
 import { Sessions } from './sessions.js';
+import { Subscriptions } from './subscriptions.js';
 
 /** The layer over the transactions (RFC 3261's transaction user): both sides of the user agent. */
 export class UserAgent implements TransactionUser {
@@ -31,8 +32,9 @@ export class UserAgent implements TransactionUser {
     const hangUp = (dialog: Dialog, why: string): void => this.client.hangUp(dialog, why);
     const pending = new PendingRequests();
     const sessions = new Sessions(context, hangUp);
-    this.client = new UserAgentClient(context, sessions);
-    this.answers = new Answers(context, pending, sessions, hangUp);
+    const subscriptions = new Subscriptions(context);
+    this.client = new UserAgentClient(context, sessions, subscriptions);
+    this.answers = new Answers(context, pending, sessions, subscriptions, hangUp);
     this.#orphans = new Orphans(context, hangUp);
     this.proxy = new Proxy(context, pending, maxProxied);
     const parts = { pending, answers: this.answers, sessions, orphans: this.#orphans, proxy: this.proxy };

@@ -14,7 +14,10 @@ beforeEach(async () => {
   // The sockets are real; only the server's and the peer's timers stand still until a test moves them.
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   server = await testServer();
-  srf = await connectApp(server, (app) => app.invite((req, res) => handler(req, res)));
+  srf = await connectApp(server, (app) => {
+    app.invite((req, res) => handler(req, res));
+    app.use('subscribe', (_req, res) => res.send(202, { headers: { Expires: '60' } }));
+  });
   caller = new Caller(await SipPeer.udp(addressOf(server, 'udp')));
 });
 
@@ -182,5 +185,59 @@ describe('a reliable provisional response', () => {
     caller.learn(await caller.peer.next(({ status }) => status === 180));
     caller.peer.send(caller.request('PRACK', 2, { headers: ['RAck: 1 1 INVITE'] }));
     expect((await caller.peer.final()).status).toBe(481);
+  });
+});
+
+describe('a subscription whose last NOTIFY does not come', () => {
+  const dialogs = (): number => server.counters().dialogs;
+
+  it('ends a while after the time that it was given, and later when it is refreshed', async () => {
+    caller.peer.send(caller.request('SUBSCRIBE', 1, { headers: ['Event: presence', 'Expires: 3600'] }));
+    caller.learn(await caller.peer.final());
+    await vi.advanceTimersByTimeAsync(50_000);
+    caller.peer.send(caller.request('SUBSCRIBE', 2, { headers: ['Event: presence', 'Expires: 3600'] }));
+    expect((await caller.peer.final()).header('cseq')).toEqual(['2 SUBSCRIBE']);
+    await vi.advanceTimersByTimeAsync(91_999);
+    expect(dialogs()).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(dialogs()).toBe(0);
+  });
+
+  it('ends when the last NOTIFY that came said it would', async () => {
+    const app = srf as unknown as { createUAC(uri: string, opts: object): Promise<NodeJS.EventEmitter> };
+    const target = `sip:phone@127.0.0.1:${caller.peer.port}`;
+    const pending = app.createUAC(target, { method: 'SUBSCRIBE', headers: { Event: 'presence' } });
+    const subscribe = await caller.peer.next(isRequest('SUBSCRIBE'));
+    const tagged = `${subscribe.header('to')[0]!};tag=phone`;
+    const contact = `Contact: <${target}>`;
+    const echo = ['via', 'from', 'call-id', 'cseq'].map((name) => `${name}: ${subscribe.header(name)[0]!}`);
+    caller.peer.send(
+      ['SIP/2.0 200 OK', ...echo, `To: ${tagged}`, contact, 'Expires: 600', 'Content-Length: 0', '', ''].join(
+        '\r\n',
+      ),
+    );
+    const dialog = await pending;
+    dialog.on('notify', (_req: Srf.SrfRequest, res: Srf.SrfResponse) => res.send(200));
+    caller.peer.send(
+      [
+        'NOTIFY sip:gateway@127.0.0.1 SIP/2.0',
+        `Via: SIP/2.0/UDP 127.0.0.1:${caller.peer.port};branch=z9hG4bK-n;rport`,
+        `From: ${tagged}`,
+        `To: ${subscribe.header('from')[0]!}`,
+        `Call-ID: ${subscribe.header('call-id')[0]!}`,
+        'CSeq: 1 NOTIFY',
+        'Event: presence',
+        'Subscription-State: active;expires=10',
+        contact,
+        'Content-Length: 0',
+        '',
+        '',
+      ].join('\r\n'),
+    );
+    expect((await caller.peer.final()).status).toBe(200);
+    await vi.advanceTimersByTimeAsync(41_999);
+    expect(dialogs()).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(dialogs()).toBe(0);
   });
 });
