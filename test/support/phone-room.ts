@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startGateway, type TestGateway } from './gateway.js';
 import { type NewTestParticipant, Rest, type TestParticipant } from './rest.js';
 import { type CallOptions, placeCall, type SippCall } from './sipp.js';
@@ -6,6 +6,9 @@ import { type CallOptions, placeCall, type SippCall } from './sipp.js';
 /** What the phone under test says, and what the other phone of its session says, in Hz. */
 export const MINE = 440;
 export const OTHERS = 700;
+
+/** A test of what the media plane agrees on: FreeSWITCH negotiates with phones in its own way. */
+export const direct = it.skipIf((process.env['PATCHBAY_FREESWITCH'] ?? '') !== '');
 
 /** How long phones are waited for. */
 export const limit = { withinMs: 5000, everyMs: 10 };

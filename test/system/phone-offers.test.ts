@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
+import { direct, limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
 import { beginCall, phoneOffer, placeRefusedCall, type SippCall, type Steps } from '../support/sipp.js';
 import { GcmReceiver, GcmSender } from '../support/srtp-gcm.js';
 import { until } from '../support/until.js';
@@ -50,7 +50,7 @@ describe('the offer of a phone', () => {
     });
   });
 
-  it('has one of several audio lines taken, in the order of the offer', async () => {
+  direct('has one of several audio lines taken, in the order of the offer', async () => {
     const sdp = (port: number): string => {
       const [session, audio] = phoneOffer(port).split(/(?=^m=audio)/m);
       return `${session}m=image 9 udptl t38\r\nm=audio ${port} RTP/AVP 18\r\n${audio}${audio}`;
@@ -64,7 +64,7 @@ describe('the offer of a phone', () => {
     });
   });
 
-  it('twice, as SAVP and as AVP, is taken encrypted (Janus #214)', async () => {
+  direct('twice, as SAVP and as AVP, is taken encrypted (Janus #214)', async () => {
     const sdp = (port: number): string => {
       const [session, audio] = phoneOffer(port).split(/(?=^m=audio)/m);
       return `${session}${audio}${audio!.replace('RTP/AVP', 'RTP/SAVP')}a=crypto:1 ${AES}\r\n`;
@@ -124,7 +124,7 @@ describe('the offer of a phone', () => {
     });
   });
 
-  it.each([
+  direct.each([
     ['opus/48000/2', 'a=rtpmap:96 opus/48000/2'],
     ['G722/8000', 'a=rtpmap:96 G722/8000'],
     ['PCMA/8000', 'a=rtpmap:96 PCMA/8000'],
@@ -183,7 +183,7 @@ describe('the offer of a phone', () => {
     ['a multicast address', /^399 /, (port) => phoneOffer(port, { host: '224.0.0.1' })],
   ];
 
-  it.each(unfit)('of %s is refused with 488 and a Warning', async (_what, warning, sdp) => {
+  direct.each(unfit)('of %s is refused with 488 and a Warning', async (_what, warning, sdp) => {
     const { token } = await room.rest.member(room.session);
     const refusal = await placeRefusedCall({ sipPort: room.gateway.sipPort, token, invite: { sdp } });
     expect(refusal.status).toBe(488);
@@ -195,7 +195,7 @@ describe('the offer of a phone', () => {
 describe('the offer of a phone, where just G.711 is allowed', () => {
   const room = usePhoneRoom({ env: { PATCHBAY_PHONE_CODECS: 'PCMA,PCMU' } });
 
-  it('is answered with what is allowed of it (livekit #4106)', async () => {
+  direct('is answered with what is allowed of it (livekit #4106)', async () => {
     const sdp = (port: number): string => phoneOffer(port).replace('RTP/AVP 0 8 101', 'RTP/AVP 9 0 101');
     await room.withCall({ invite: { sdp } }, async (call) => {
       expect((await call.final()).body).toMatch(/^m=audio [1-9]\d* RTP\/AVP 0 101$/m);
@@ -203,7 +203,7 @@ describe('the offer of a phone, where just G.711 is allowed', () => {
     });
   });
 
-  it('is not missed: ours has what is allowed, in that order', async () => {
+  direct('is not missed: ours has what is allowed, in that order', async () => {
     const then: Steps = (scenario, port) =>
       scenario
         .expect(200)
