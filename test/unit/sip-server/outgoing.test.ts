@@ -217,6 +217,28 @@ describe('requests in a dialog', () => {
     expect(await modified).toBe(SDP);
   });
 
+  it('are sent again with credentials when challenged', async () => {
+    const auth = { username: 'foo', password: 'bar' };
+    const pending = app.createUAC(uri(), { localSdp: SDP, auth });
+    reply(await phone.next(is('INVITE')), '200 OK', 'p', contact(), SDP);
+    await phone.next(is('ACK'));
+    const dialog = await pending;
+    const modified = dialog.modify(SDP);
+    const challenged = await phone.next(is('INVITE'));
+    reply(challenged, '407 Proxy Authentication Required', 'p', [
+      'Proxy-Authenticate: Digest realm="r", nonce="n"',
+    ]);
+    await phone.next(is('ACK'));
+    const again = await phone.next(is('INVITE'));
+    expect(again.header('proxy-authorization')[0]).toContain('username="foo"');
+    expect(Number.parseInt(again.header('cseq')[0]!, 10)).toBeGreaterThan(
+      Number.parseInt(challenged.header('cseq')[0]!, 10),
+    );
+    reply(again, '200 OK', 'p', contact(), SDP);
+    await phone.next(is('ACK'));
+    await modified;
+  });
+
   it('fail with the reason that drachtio-srf knows once the dialog is gone', async () => {
     const { dialog } = await connected();
     const ended = dialog.destroy();
