@@ -117,7 +117,12 @@ async function startHttp(
   const { accounts, rateLimit, turn } = config;
   const iceServers = turn && ((id: string) => [turnCredentials(turn, id, Date.now())]);
   const api = createApi({ core, accounts, rateLimit, iceServers, log, ...options });
-  await api.register(consolePage);
+  await api.register(consolePage, {
+    iceServers: (token) => {
+      const { id } = core.authenticate(token);
+      return iceServers?.(id) ?? [];
+    },
+  });
   const browsers = createBrowserGateway({
     server: api.server,
     gate: core,

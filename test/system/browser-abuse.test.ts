@@ -37,7 +37,7 @@ beforeEach(async () => {
   const only = { sessionId: session, participants: [{ participantId: speaking.id }] };
   await stage.rest.subscribe(session, listening.id, only);
   const speaker = await stage.chrome.openClient({ token: speaking.token, gatewayUrl });
-  listener = await stage.chrome.openClient({ token: listening.token, gatewayUrl });
+  listener = await stage.chrome.openClient({ client: '0.9', token: listening.token, gatewayUrl });
   await speaker.publishTone(440);
   heard = (await listener.hears(440)).streamId;
   memoryBefore = memory();

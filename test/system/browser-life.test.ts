@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ClientPage, launchChromium, type TestBrowser } from '../support/chromium.js';
+import {
+  CLIENT_VERSIONS,
+  type ClientPage,
+  type ClientVersion,
+  launchChromium,
+  type TestBrowser,
+} from '../support/chromium.js';
 import type { TestParticipant } from '../support/rest.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
@@ -7,6 +13,9 @@ import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 /** From the death of a browser until the gateway has removed it. */
 const NOTICED_WITHIN_MS = 15_000;
+
+/** Of the pages in the browser that dies. */
+const TONES = [440, 1_320];
 
 const stage = useStage();
 let webhooks: WebhookReceiver;
@@ -21,14 +30,25 @@ afterEach(async () => {
   await doomed.close();
 });
 
-async function openPage(
-  browser: TestBrowser,
-  session: string,
-  client: '0.12' | '0.9' = '0.12',
-): Promise<{ who: TestParticipant; page: ClientPage }> {
+interface Member {
+  readonly who: TestParticipant;
+  readonly page: ClientPage;
+}
+
+async function openPage(browser: TestBrowser, session: string, client: ClientVersion): Promise<Member> {
   const who = await stage.rest.member(session, { callbackUrl: webhooks.url });
   const gatewayUrl = stage.gateway.wsUrl;
   return { who, page: await browser.openClient({ client, gatewayUrl, token: who.token }) };
+}
+
+/** A page of each client in the browser that dies, publishing; `steady` hears them. */
+async function openDoomed(session: string, steady: ClientPage): Promise<Member[]> {
+  const members = await Promise.all(CLIENT_VERSIONS.map((client) => openPage(doomed, session, client)));
+  for (const [index, { who, page }] of members.entries()) {
+    await page.publishTone(TONES[index]!, { alias: 'voice' });
+    await steady.hears(TONES[index]!, { participantId: who.id });
+  }
+  return members;
 }
 
 interface UsageItem {
@@ -49,40 +69,42 @@ function usage(participantId: string): Promise<UsageItem> {
   );
 }
 
-describe('a browser that dies', () => {
+describe('a browser that dies, with a page of each client,', () => {
   it.each([
     ['is killed', (browser: TestBrowser) => browser.kill()],
     ['is cut off', (browser: TestBrowser) => browser.freeze()],
-  ])('and %s is removed, with its webhooks and its usage record', async (_, end) => {
+  ])('and %s is removed, with its webhooks and its usage records', async (_, end) => {
     const session = await stage.rest.session();
-    const steady = await openPage(stage.chrome, session);
-    const gone = await openPage(doomed, session);
-    await gone.page.publishTone(440);
-    await steady.page.hears(440);
-    await webhooks.event('onConnect', gone.who.id);
+    const steady = await openPage(stage.chrome, session, '0.12');
+    const gone = await openDoomed(session, steady.page);
+    for (const { who } of gone) await webhooks.event('onConnect', who.id);
 
     end(doomed);
-    await steady.page.loses({ participantId: gone.who.id, withinMs: NOTICED_WITHIN_MS });
-    await expect(stage.rest.device(gone.who.id)).rejects.toThrow('404');
-    await webhooks.event('onLeave', gone.who.id);
-    expect(webhooks.events(gone.who.id)).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
-    expect(await usage(gone.who.id)).toMatchObject({ endReason: 'lost' });
+    await Promise.all(
+      gone.map(({ who }) => steady.page.loses({ participantId: who.id, withinMs: NOTICED_WITHIN_MS })),
+    );
+    for (const { who } of gone) {
+      await expect(stage.rest.device(who.id)).rejects.toThrow('404');
+      await webhooks.event('onLeave', who.id);
+      expect(webhooks.events(who.id)).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
+      expect(await usage(who.id)).toMatchObject({ endReason: 'lost' });
+    }
   });
 
   it('is removed in time when it only received, or had no media at all', async () => {
     const [session, empty] = [await stage.rest.session(), await stage.rest.session()];
-    const steady = await openPage(stage.chrome, session);
-    const idle = await openPage(doomed, session);
-    const bare = await openPage(doomed, empty);
+    const steady = await openPage(stage.chrome, session, '0.12');
     await steady.page.publishTone(440);
-    await idle.page.hears(440);
-    // From here on it has nothing to report.
+    const idle = await Promise.all(CLIENT_VERSIONS.map((client) => openPage(doomed, session, client)));
+    const bare = await Promise.all(CLIENT_VERSIONS.map((client) => openPage(doomed, empty, client)));
+    await Promise.all(idle.map(({ page }) => page.hears(440)));
+    // From here on they have nothing to report.
     await steady.page.unpublish();
-    await idle.page.loses();
+    await Promise.all(idle.map(({ page }) => page.loses()));
 
     doomed.freeze();
     const frozenAt = performance.now();
-    const removed = [idle, bare].map(async ({ who }) => {
+    const removed = [...idle, ...bare].map(async ({ who }) => {
       await webhooks.event('onLeave', who.id, NOTICED_WITHIN_MS);
       expect(performance.now() - frozenAt).toBeLessThan(NOTICED_WITHIN_MS);
       expect(webhooks.events(who.id)).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
@@ -91,30 +113,30 @@ describe('a browser that dies', () => {
     await Promise.all(removed);
   });
 
-  it.each(['0.12', '0.9'] as const)(
-    'but comes back by itself when it lives again, client %s',
-    async (client) => {
-      const session = await stage.rest.session();
-      const steady = await openPage(stage.chrome, session, client);
-      const back = await openPage(doomed, session, client);
-      await back.page.publishTone(440, { alias: 'voice' });
-      await steady.page.publishTone(880);
-      await Promise.all([steady.page.hears(440), back.page.hears(880)]);
-      doomed.freeze();
-      await steady.page.loses({ participantId: back.who.id, withinMs: NOTICED_WITHIN_MS });
-      doomed.thaw();
-      await Promise.all([
-        steady.page.hears(440, { participantId: back.who.id, alias: 'voice', withinMs: 30_000 }),
-        back.page.hears(880, { withinMs: 30_000 }),
-      ]);
-    },
-  );
+  it('comes back by itself when it lives again', async () => {
+    const session = await stage.rest.session();
+    const steady = await openPage(stage.chrome, session, '0.9');
+    await steady.page.publishTone(880);
+    const back = await openDoomed(session, steady.page);
+    await Promise.all(back.map(({ page }) => page.hears(880, { participantId: steady.who.id })));
+    doomed.freeze();
+    await Promise.all(
+      back.map(({ who }) => steady.page.loses({ participantId: who.id, withinMs: NOTICED_WITHIN_MS })),
+    );
+    doomed.thaw();
+    await Promise.all(
+      back.flatMap(({ who, page }, index) => [
+        steady.page.hears(TONES[index]!, { participantId: who.id, alias: 'voice', withinMs: 30_000 }),
+        page.hears(880, { participantId: steady.who.id, withinMs: 30_000 }),
+      ]),
+    );
+  });
 });
 
 describe('a browser that leaves', () => {
-  it('is told to the webhook once, and billed', async () => {
+  it.each(CLIENT_VERSIONS)('is told to the webhook once, and billed, client %s', async (client) => {
     const session = await stage.rest.session();
-    const { who, page } = await openPage(stage.chrome, session);
+    const { who, page } = await openPage(stage.chrome, session, client);
     await page.publishTone(440);
     await page.disconnect();
     await webhooks.event('onLeave', who.id);
@@ -123,11 +145,12 @@ describe('a browser that leaves', () => {
   });
 });
 
+// Client 0.9 has no keypad in its third protocol version.
 describe('the keypad of a browser', () => {
   it('reaches the webhook of its participant, each digit once and in order', async () => {
     const session = await stage.rest.session();
-    const steady = await openPage(stage.chrome, session);
-    const { who, page } = await openPage(doomed, session);
+    const steady = await openPage(stage.chrome, session, '0.9');
+    const { who, page } = await openPage(doomed, session, '0.12');
     await page.publishTone(440);
     await steady.page.hears(440);
     await page.sendDtmf('15#*D');

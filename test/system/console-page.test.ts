@@ -4,6 +4,8 @@ import { chromiumPath } from '../support/chromium.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { Rest } from '../support/rest.js';
 import { placeCall } from '../support/sipp.js';
+import { until } from '../support/until.js';
+import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 describe('the console page', () => {
   let gateway: TestGateway;
@@ -25,14 +27,25 @@ describe('the console page', () => {
     await gateway.stop();
   });
 
+  async function join(token: string): Promise<void> {
+    await page.goto('about:blank');
+    await page.goto(`${gateway.httpUrl}/#token=${token}`);
+    await page.click('button[type=submit]');
+    await page.waitForFunction("document.querySelector('#status').textContent.includes('publishing audio')");
+  }
+
+  /** What the page complains of, as soon as it does. */
+  async function problem(): Promise<string> {
+    await page.waitForFunction("document.querySelector('#problem').textContent !== ''");
+    return String(await page.evaluate("document.querySelector('#problem').textContent"));
+  }
+
   it('joins with the token of its address and shows who is heard', async () => {
     const rest = new Rest(gateway);
     const session = await rest.session();
     const [person, phone] = [await rest.member(session), await rest.member(session)];
 
-    await page.goto(`${gateway.httpUrl}/#token=${person.token}`);
-    await page.click('button[type=submit]');
-    await page.waitForFunction("document.querySelector('#status').textContent.includes('publishing')");
+    await join(person.token);
     const call = await placeCall({ sipPort: gateway.sipPort, token: phone.token, tone: 440 });
     try {
       await page.waitForFunction(`document.querySelector('#streams').innerText.includes('${phone.id}')`);
@@ -43,5 +56,34 @@ describe('the console page', () => {
       await call.end();
     }
     expect(await page.evaluate("document.querySelector('#problem').textContent")).toBe('');
+  });
+
+  it('presses keys, and says why it was sent away', async () => {
+    const rest = new Rest(gateway);
+    const webhooks = await WebhookReceiver.start();
+    try {
+      const person = await rest.member(await rest.session(), { callbackUrl: webhooks.url });
+      await join(person.token);
+      const press = (digit: string): Promise<void> => page.click(`#keypad ::-p-text(${digit})`);
+      // Keys make sound, which is lost until the media have found their way.
+      const arrived = async (): Promise<boolean> => {
+        await press('0');
+        return webhooks.digits(person.id) !== '';
+      };
+      await until('a digit', arrived, { withinMs: 15_000, everyMs: 500 });
+      for (const digit of '4#') await press(digit);
+      await until('the digits', () => webhooks.digits(person.id).endsWith('4#'), { withinMs: 15_000 });
+      await rest.disconnectDevice(person.id);
+      expect(await problem()).toBe('The gateway has ended the connection: disconnected');
+    } finally {
+      webhooks.close();
+    }
+  });
+
+  it('says what is wrong with a token', async () => {
+    await page.goto(`${gateway.httpUrl}/?again#token=wrong`);
+    await page.click('button[type=submit]');
+    expect(await problem()).toMatch(/^Could not join: .*token/);
+    expect(await page.evaluate("document.querySelector('#join').hidden")).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
-import { BandwidthRtcV3 as BandwidthRtc, type RtcStream } from '@bandwidth/webrtc-browser';
+import { Connection } from './connection.js';
 import { ReceivedStreams } from './received-streams.js';
+import { watchSockets } from './socket-watch.js';
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
@@ -14,24 +15,52 @@ const streamList = element('streams', HTMLElement);
 const status = element('status', HTMLElement);
 const problem = element('problem', HTMLElement);
 const mute = element('mute', HTMLInputElement);
+const hide = element('hide', HTMLInputElement);
+const keypad = element('keypad', HTMLFieldSetElement);
 
 // The fragment never reaches a server or its logs, unlike a query.
 token.value = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
 
-const websocketUrl = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}`;
-let client: BandwidthRtc | undefined;
+let connection: Connection | undefined;
+/** What the status says while the socket is there. */
+let state = '';
 
-async function join(): Promise<void> {
-  const streams = new ReceivedStreams(streamList);
-  client = new BandwidthRtc();
-  client.onStreamAvailable((stream: RtcStream) => streams.add(stream));
-  client.onStreamUnavailable((streamId: string) => streams.remove(streamId));
-  await client.connect({ deviceToken: token.value.trim() }, { websocketUrl });
-  const audio = element('microphone', HTMLInputElement).checked;
-  const video = element('camera', HTMLInputElement).checked;
-  if (audio || video) await client.publish({ audio, video });
-  status.textContent = audio || video ? 'Connected and publishing.' : 'Connected, listening only.';
-  mute.disabled = !audio;
+function say(text: string): void {
+  state = text;
+  status.textContent = text;
+}
+
+watchSockets({
+  opened() {
+    status.textContent = state;
+  },
+  closed(final, reason) {
+    if (!connection) return;
+    if (final) end(`The gateway has ended the connection: ${reason || 'no reason given'}`);
+    else status.textContent = 'The connection is lost. Trying again ...';
+  },
+});
+
+async function join(current: Connection): Promise<void> {
+  say('Connecting ...');
+  await current.open();
+  say('Connected.');
+  const wishes = {
+    audio: element('microphone', HTMLInputElement).checked,
+    video: element('camera', HTMLInputElement).checked,
+  };
+  const granted = await current.publish(wishes);
+  const published = granted.map((type) => type.toLowerCase()).join(' and ');
+  if (published !== '') say(`Connected and publishing ${published}.`);
+  else
+    say(
+      wishes.audio || wishes.video
+        ? 'Connected; not permitted to publish that.'
+        : 'Connected, listening only.',
+    );
+  mute.disabled = !granted.includes('AUDIO');
+  keypad.disabled = mute.disabled;
+  hide.disabled = !granted.includes('VIDEO');
 }
 
 form.addEventListener('submit', (event) => {
@@ -39,22 +68,48 @@ form.addEventListener('submit', (event) => {
   problem.textContent = '';
   form.hidden = true;
   call.hidden = false;
-  status.textContent = 'Connecting ...';
-  join().catch((error: unknown) => {
-    leave();
-    problem.textContent = `Could not join: ${error instanceof Error ? error.message : JSON.stringify(error)}`;
+  for (const box of [mute, hide]) box.checked = false;
+  for (const control of [mute, hide, keypad]) control.disabled = true;
+  const streams = new ReceivedStreams(streamList);
+  const current = new Connection(token.value.trim(), {
+    streamAvailable: (stream) => streams.add(stream),
+    streamUnavailable: (streamId) => streams.remove(streamId),
+  });
+  connection = current;
+  join(current).catch((error: unknown) => {
+    if (connection !== current) return;
+    end(`Could not join: ${message(error)}`);
   });
 });
 
-function leave(): void {
-  client?.disconnect();
-  client = undefined;
+const message = (error: unknown): string => (error instanceof Error ? error.message : JSON.stringify(error));
+
+function end(why: string): void {
+  const ended = connection;
+  connection = undefined;
+  ended?.close();
   streamList.replaceChildren();
   form.hidden = false;
   call.hidden = true;
+  problem.textContent = why;
 }
 
-element('leave', HTMLButtonElement).addEventListener('click', leave);
-mute.addEventListener('change', () => {
-  client?.setMicEnabled(!mute.checked);
-});
+async function press(digit: string): Promise<void> {
+  problem.textContent = '';
+  try {
+    await connection?.press(digit);
+  } catch (error) {
+    problem.textContent = `The key ${digit} was not sent: ${message(error)}`;
+  }
+}
+
+element('leave', HTMLButtonElement).addEventListener('click', () => end(''));
+mute.addEventListener('change', () => connection?.mute(mute.checked));
+hide.addEventListener('change', () => connection?.hide(hide.checked));
+for (const digit of '123456789*0#') {
+  const key = document.createElement('button');
+  key.type = 'button';
+  key.textContent = digit;
+  key.addEventListener('click', () => void press(digit));
+  keypad.append(key);
+}

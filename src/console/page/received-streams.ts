@@ -17,7 +17,8 @@ export class ReceivedStreams {
     player.srcObject = stream.mediaStream;
     player.autoplay = true;
     const name = document.createElement('div');
-    name.textContent = `${stream.alias ?? 'stream'} of participant ${stream.participantId ?? '?'}`;
+    const types = stream.mediaTypes.map((type) => type.toLowerCase()).join(' and ');
+    name.textContent = `${stream.alias ?? 'stream'} of participant ${stream.participantId ?? '?'} (${types})`;
     const meter = document.createElement('meter');
     item.append(name, meter, player);
     this.#list.querySelector('.empty')?.remove();

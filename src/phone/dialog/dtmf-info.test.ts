@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DigitMerger } from '../digit-merger.js';
 import { digitOfInfo } from './dtmf-info.js';
+import { Refusal } from '../refusal.js';
 import { FakeRequest } from '../testing/fakes.js';
 
 function digit(type: string | undefined, body: string) {
@@ -37,6 +39,28 @@ describe('DTMF by INFO', () => {
     [undefined, '5', 415],
   ])('%s %j is refused', (type, body, status) => {
     expect(() => digit(type, body)).toThrow(expect.objectContaining({ status }) as Error);
+  });
+
+  it('is a usable digit, none, or refused, whatever the body', () => {
+    const piece = fc.oneof(
+      fc.constantFrom('Signal', 'duration', '=', '\r\n', '5', '-1', '1e9', 'NaN', ' '),
+      fc.string(),
+    );
+    const body = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(''));
+    const type = fc.oneof(fc.constantFrom('application/dtmf-relay', 'application/dtmf'), fc.string());
+    fc.assert(
+      fc.property(type, body, (contentType, text) => {
+        try {
+          const found = digit(contentType, text);
+          if (!found) return;
+          expect(found.digit).toMatch(/^[0-9*#A-D]$/);
+          expect(found.durationMs > 0 && found.durationMs <= 10_000).toBe(true);
+        } catch (error) {
+          if (!(error instanceof Refusal)) throw error;
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 });
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Heartbeat } from './heartbeat.js';
 
@@ -15,7 +16,7 @@ function channel() {
     },
     sendMessage: (message: string) => sent.push(message) > 0,
     onMessage: (added: typeof listener) => (listener = added),
-    receive: (message: string) => listener(message),
+    receive: (message: string | Buffer) => listener(message),
   };
 }
 
@@ -33,4 +34,19 @@ it('sends PING on an open channel and knows PONG', () => {
   expect(onPong).toHaveBeenCalledTimes(1);
   beating.stop();
   expect(vi.getTimerCount()).toBe(0);
+});
+
+it('takes nothing else for a sign of life, whatever a page sends', () => {
+  const [heartbeat, onPong] = [channel(), vi.fn()];
+  const beating = new Heartbeat(heartbeat, onPong);
+  const bytes = fc.uint8Array().map((array) => Buffer.from(array));
+  const other = fc.oneof(fc.string(), fc.constantFrom('pong', 'PONG ', Buffer.from('PONG')), bytes);
+  fc.assert(
+    fc.property(
+      other.filter((message) => message !== 'PONG'),
+      (message) => heartbeat.receive(message),
+    ),
+  );
+  expect(onPong).not.toHaveBeenCalled();
+  beating.stop();
 });

@@ -1,0 +1,35 @@
+import fastify, { type FastifyInstance } from 'fastify';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { PatchbayError } from '../core/index.js';
+import { consolePage } from './index.js';
+
+let app: FastifyInstance;
+
+beforeEach(async () => {
+  app = fastify();
+  app.setErrorHandler((error, _request, reply) =>
+    reply.code(error instanceof PatchbayError ? error.httpStatus : 500).send(),
+  );
+  await app.register(consolePage, {
+    iceServers: (token) => {
+      if (token !== 'good') throw new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The token is not valid.');
+      return [{ urls: ['turn:turn.example'] }];
+    },
+  });
+});
+afterEach(() => app.close());
+
+const ask = (headers: Record<string, string>) => app.inject({ url: '/console/iceServers', headers });
+
+it('tells the ICE servers to whoever has a token, for no one to keep', async () => {
+  const response = await ask({ authorization: 'Bearer good' });
+  expect(response.json()).toEqual({ iceServers: [{ urls: ['turn:turn.example'] }] });
+  expect(response.headers['cache-control']).toBe('no-store');
+});
+
+it.each([{}, { authorization: 'Bearer bad' }, { authorization: 'Basic good' }])(
+  'tells them to nobody else: %o',
+  async (headers) => {
+    expect((await ask(headers)).statusCode).toBe(401);
+  },
+);
