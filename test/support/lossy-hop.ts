@@ -4,18 +4,28 @@ import { once } from 'node:events';
 const HOP_ADDRESS = '127.0.0.2';
 const GATEWAY_ADDRESS = '127.0.0.1';
 
+/** The network of some browsers, as far as the hop. */
+export interface HopNetwork {
+  /** The part of its media packets that gets lost, 0 to 1, each way. Handshakes and ICE checks pass. */
+  loss: number;
+}
+
+interface Back {
+  readonly socket: Socket;
+  readonly network: HopNetwork;
+}
+
 /** A hop of the network between browsers and a gateway's media port that loses media packets, both ways. */
 export class LossyHop {
   /** Where browsers are to send: `PATCHBAY_PUBLIC_IP` of the gateway. */
   readonly address = HOP_ADDRESS;
   /** The media port, here and at the gateway. */
   readonly port: number;
-  /** The part of the media packets that gets lost, 0 to 1. Handshakes and ICE checks pass. */
-  loss = 0;
-  dropped = 0;
+  /** Where browsers' sockets are that are seen for the first time from now on. */
+  network: HopNetwork = { loss: 0 };
   readonly #front: Socket;
   /** The hop's own socket toward the gateway for each browser's socket. */
-  readonly #back = new Map<string, Socket>();
+  readonly #back = new Map<string, Back>();
   #random = 0x2545f491;
 
   private constructor(front: Socket, port: number) {
@@ -34,28 +44,27 @@ export class LossyHop {
 
   stop(): void {
     this.#front.close();
-    for (const back of this.#back.values()) back.close();
+    for (const { socket } of this.#back.values()) socket.close();
   }
 
   #toGateway(packet: Buffer, from: RemoteInfo): void {
     const key = `${from.address}:${String(from.port)}`;
     let back = this.#back.get(key);
     if (!back) {
-      back = createSocket('udp4');
-      back.on('message', (reply) => {
-        if (!this.#loses(reply)) this.#front.send(reply, from.port, from.address);
+      const [socket, network] = [createSocket('udp4'), this.network];
+      socket.on('message', (reply) => {
+        if (!this.#loses(network, reply)) this.#front.send(reply, from.port, from.address);
       });
+      back = { socket, network };
       this.#back.set(key, back);
     }
-    if (!this.#loses(packet)) back.send(packet, this.port, GATEWAY_ADDRESS);
+    if (!this.#loses(back.network, packet)) back.socket.send(packet, this.port, GATEWAY_ADDRESS);
   }
 
-  #loses(packet: Buffer): boolean {
+  #loses({ loss }: HopNetwork, packet: Buffer): boolean {
     // RFC 7983: RTP and RTCP start with 128 to 191.
     const isMedia = packet[0]! >= 128 && packet[0]! <= 191;
-    if (!isMedia || this.#next() >= this.loss) return false;
-    this.dropped += 1;
-    return true;
+    return isMedia && this.#next() < loss;
   }
 
   /** The same losses in each run, as far as the traffic is the same (xorshift). */

@@ -35,6 +35,8 @@ const OSN_LENGTH = 2;
 export interface DownlinkBandwidth {
   readonly share: number;
   readonly thinned: boolean;
+  /** It loses packets, though not so many that it were full. */
+  readonly lossy: boolean;
   onSent(bytes: number): void;
 }
 
@@ -124,6 +126,12 @@ export class Downlink {
     if (!formats || this.#needsKeyFrame || !this.#mayRepeat(sequence, nowMs)) return;
     const packet = this.fanout.packet(sequence);
     if (!packet) return;
+    this.#repeat(formats, packet);
+    // A browser that does not know the round trip asks again only after 100 ms, and the picture would stand still.
+    if (this.#bandwidth?.lossy === true) this.#repeat(formats, packet);
+  }
+
+  #repeat(formats: DownlinkFormats, packet: Buffer): void {
     this.#bandwidth?.onSent(packet.length);
     this.#send(formats.retransmissions ? this.#asRetransmission(packet) : packet);
   }

@@ -24,7 +24,7 @@ function setUp(codec: TrackCodec = OPUS, kind: 'audio' | 'video' = 'audio') {
   const table = new FanoutTable();
   const fanout = table.acquire(track)!;
   const subscriber = () => {
-    const bandwidth = { share: Infinity, thinned: false, onSent: vi.fn() };
+    const bandwidth = { share: Infinity, thinned: false, lossy: false, onSent: vi.fn() };
     const sent: Buffer[] = [];
     const downlink = new Downlink(fanout, {
       cname: 'stream',
@@ -182,6 +182,17 @@ describe('a track on its way to subscribers', () => {
     push({ sequence: 7 });
     downlink.retransmit(7, 1000);
     expect(sent[1]).toEqual(sent[0]);
+  });
+
+  it('repeats twice what a lossy network may lose again', () => {
+    const { subscriber, push } = setUp(VP8, 'video');
+    const { sent, downlink, bandwidth } = subscriber();
+    downlink.start(ALL);
+    push({ sequence: 7 });
+    bandwidth.lossy = true;
+    downlink.retransmit(7, 1000);
+    expect(sent.slice(1).map(rtpPayloadType)).toEqual([97, 97]);
+    expect(rtpSequence(sent[2]!)).not.toBe(rtpSequence(sent[1]!));
   });
 
   it('repeats a bounded number each second', () => {

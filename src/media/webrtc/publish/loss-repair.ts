@@ -25,8 +25,11 @@ export class LossRepair {
 
   /** @param sequence of a packet that came, first sent or repeated */
   onPacket(sequence: number, nowMs: number): void {
+    const before = this.#lost.count;
     if (!this.#lost.onPacket(sequence, nowMs)) this.#options.onHopeless();
-    if (this.#lost.any) this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
+    if (this.#lost.count <= before) return;
+    this.#ask(nowMs);
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
   }
 
   stop(): void {
@@ -35,9 +38,13 @@ export class LossRepair {
   }
 
   #tick(): void {
-    const due = this.#lost.due(performance.now()).slice(0, MAX_SEQUENCES);
+    this.#ask(performance.now());
+    if (this.#lost.count === 0) this.stop();
+  }
+
+  #ask(nowMs: number): void {
+    const due = this.#lost.due(nowMs).slice(0, MAX_SEQUENCES);
     const { localSsrc, ssrc, send } = this.#options;
     if (due.length > 0) send(writeNack(localSsrc, ssrc, due));
-    if (!this.#lost.any) this.stop();
   }
 }

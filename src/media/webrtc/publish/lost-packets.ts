@@ -3,8 +3,6 @@ import { SequenceUnwrapper } from '../../rtp/index.js';
 /** Packets missing at a time; with more, only a key frame helps. */
 const MAX_MISSING = 300;
 const MAX_TRIES = 8;
-/** A packet counts as lost when it is this late: the network may have swapped it. */
-const REORDERING_MS = 10;
 const MIN_PAUSE_MS = 25;
 const MAX_PAUSE_MS = 300;
 
@@ -20,11 +18,12 @@ export class LostPackets {
   readonly #unwrapper = new SequenceUnwrapper();
   readonly #missing = new Map<number, Missing>();
   #highest = -1;
-  /** Smoothed time from asking to receiving. */
-  #roundTripMs = 100;
+  /** Smoothed time from asking to receiving; a guess before the first answer. */
+  #roundTripMs = 60;
+  #measured = false;
 
-  get any(): boolean {
-    return this.#missing.size > 0;
+  get count(): number {
+    return this.#missing.size;
   }
 
   /**
@@ -67,7 +66,8 @@ export class LostPackets {
     for (let extended = from; extended < to; extended += 1) {
       this.#missing.set(extended, {
         sequence: extended & 0xffff,
-        dueAt: nowMs + REORDERING_MS,
+        // At once, as browsers ask: where the network only swapped packets, one is repeated in vain.
+        dueAt: nowMs,
         askedAt: 0,
         tries: 0,
       });
@@ -79,6 +79,9 @@ export class LostPackets {
     if (!missing) return;
     this.#missing.delete(extended);
     // After a second try it is unknown which of the two was answered.
-    if (missing.tries === 1) this.#roundTripMs += (nowMs - missing.askedAt - this.#roundTripMs) / 8;
+    if (missing.tries !== 1) return;
+    const sample = nowMs - missing.askedAt;
+    this.#roundTripMs = this.#measured ? this.#roundTripMs + (sample - this.#roundTripMs) / 8 : sample;
+    this.#measured = true;
   }
 }

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SubscriberBandwidth } from './subscriber-bandwidth.js';
 
-/** One second of sending at a bit rate, with a REMB at its end when there is one. */
-function second(bandwidth: SubscriberBandwidth, bitrate: number, estimate?: number): void {
+/** One second of sending at a bit rate, with reports at its end. */
+function second(bandwidth: SubscriberBandwidth, bitrate: number, estimate?: number, loss?: number): void {
   bandwidth.onSent(bitrate / 8);
   vi.advanceTimersByTime(1_000);
+  if (loss !== undefined) bandwidth.onLoss(loss);
   if (estimate !== undefined) bandwidth.onEstimate(estimate);
 }
 
@@ -29,12 +30,22 @@ describe('the bandwidth of a subscriber', () => {
     expect(bandwidth.share).toBeCloseTo(0.8);
   });
 
-  it('is less than what is sent when much of it gets lost, not when a little does', () => {
+  it('is less than what is sent when much of it gets lost, not when a little or a single burst does', () => {
     second(bandwidth, 1e6);
     bandwidth.onLoss(0.05);
-    expect(bandwidth.share).toBe(Infinity);
     bandwidth.onLoss(0.4);
+    expect(bandwidth.share).toBe(Infinity);
+    for (let i = 0; i < 20; i += 1) bandwidth.onLoss(0.4);
     expect(bandwidth.share).toBeCloseTo(0.8);
+  });
+
+  it('is lossy when it loses some packets but has room for all', () => {
+    second(bandwidth, 1e6);
+    expect(bandwidth.lossy).toBe(false);
+    for (let i = 0; i < 20; i += 1) bandwidth.onLoss(0.05);
+    expect(bandwidth.lossy).toBe(true);
+    for (let i = 0; i < 20; i += 1) bandwidth.onLoss(0.4);
+    expect(bandwidth.lossy).toBe(false);
   });
 
   it('grows back without complaints', () => {
@@ -47,17 +58,23 @@ describe('the bandwidth of a subscriber', () => {
   });
 
   it('gets key frames only while it stays far too small, and a try now and then', () => {
-    for (let i = 0; i < 5; i += 1) second(bandwidth, 1e6, 0.3e6);
+    for (let i = 0; i < 7; i += 1) second(bandwidth, 1e6, 0.3e6, 0.6);
     expect(bandwidth.thinned).toBe(true);
-    for (let i = 0; i < 9; i += 1) second(bandwidth, 0.1e6);
+    for (let i = 0; i < 7; i += 1) second(bandwidth, 0.1e6);
     expect(bandwidth.thinned).toBe(true);
     expect(onKeyFrameDue).toHaveBeenCalledTimes(3);
     second(bandwidth, 0.1e6);
     expect([bandwidth.thinned, bandwidth.share]).toEqual([false, Infinity]);
-    for (let i = 0; i < 5; i += 1) second(bandwidth, 1e6, 0.3e6);
+    for (let i = 0; i < 7; i += 1) second(bandwidth, 1e6, 0.3e6, 0.6);
+    expect(bandwidth.thinned).toBe(true);
     for (let i = 0; i < 15; i += 1) second(bandwidth, 0.1e6);
     expect(bandwidth.thinned).toBe(true);
     for (let i = 0; i < 5; i += 1) second(bandwidth, 0.1e6);
+    expect(bandwidth.thinned).toBe(false);
+  });
+
+  it('is not thinned for a low estimate alone, as browsers give it after little was sent', () => {
+    for (let i = 0; i < 20; i += 1) second(bandwidth, 1e6, 0.3e6, 0.05);
     expect(bandwidth.thinned).toBe(false);
   });
 

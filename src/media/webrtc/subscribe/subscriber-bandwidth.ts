@@ -1,8 +1,12 @@
 const TICK_MS = 1_000;
 /** A REMB below this part of what we send is a complaint; above, only the browser's caution. */
 const COMPLAINT = 0.9;
-/** Loss above this part is congestion, by the rule that browsers use for themselves. */
-const CONGESTION_LOSS = 0.1;
+/** Loss above this part is felt. */
+const FELT_LOSS = 0.02;
+/** Loss above this part, over a few reports, is congestion; a bad radio link loses less. */
+const CONGESTION_LOSS = 0.15;
+/** Weight of the newest report and second: single ones are about a few dozen packets. */
+const NEWEST = 0.3;
 const GROWTH = 1.1;
 /** No complaint for so long: the limit may grow. */
 const CALM_TICKS = 3;
@@ -28,12 +32,15 @@ export class SubscriberBandwidth {
   /** Bits per second. */
   #limit = Infinity;
   #sentRate = 0;
+  /** Bits per second over a few seconds: what a part of the packets is a part of. */
+  #usualRate = 0;
   #sentBytes = 0;
   #calmTicks = 0;
   #tightTicks = 0;
   #thinTicks = -1;
   #probeTicks = FIRST_PROBE_TICKS;
   #fullTicks = 0;
+  #loss = 0;
 
   /** @param onKeyFrameDue while thinned: the next picture */
   constructor(onKeyFrameDue: () => void) {
@@ -48,6 +55,11 @@ export class SubscriberBandwidth {
   /** Only key frames are to be sent. */
   get thinned(): boolean {
     return this.#thinTicks >= 0;
+  }
+
+  /** It loses packets by its nature, not for want of bandwidth: what is repeated may go twice. */
+  get lossy(): boolean {
+    return this.#loss > FELT_LOSS && this.#loss <= CONGESTION_LOSS;
   }
 
   /** Video bytes have gone out. */
@@ -65,8 +77,9 @@ export class SubscriberBandwidth {
 
   /** @param fraction of the video packets of an interval, 0 to 1 */
   onLoss(fraction: number): void {
-    if (this.thinned || fraction <= CONGESTION_LOSS || this.#sentRate === 0) return;
-    this.#limit = Math.min(this.#limit, this.#sentRate * (1 - fraction / 2));
+    this.#loss += NEWEST * (fraction - this.#loss);
+    if (this.thinned || this.#loss <= CONGESTION_LOSS || this.#sentRate === 0) return;
+    this.#limit = Math.min(this.#limit, this.#usualRate * (1 - this.#loss / 2));
     this.#calmTicks = 0;
   }
 
@@ -78,6 +91,7 @@ export class SubscriberBandwidth {
   #tick(): void {
     this.#sentRate = (this.#sentBytes * 8 * 1000) / TICK_MS;
     this.#sentBytes = 0;
+    this.#usualRate += (this.#usualRate === 0 ? 1 : NEWEST) * (this.#sentRate - this.#usualRate);
     if (this.thinned) this.#thinTick();
     else this.#fullTick();
   }
@@ -88,7 +102,9 @@ export class SubscriberBandwidth {
     if (this.#calmTicks > CALM_TICKS) this.#limit *= GROWTH;
     if (this.#limit > this.#sentRate * LIFT) this.#limit = Infinity;
     if (this.#fullTicks > RELIEVED_TICKS) this.#probeTicks = FIRST_PROBE_TICKS;
-    this.#tightTicks = this.share < THIN_SHARE ? this.#tightTicks + 1 : 0;
+    // A REMB alone may be low because little was sent before; where less fits than is sent, packets get lost.
+    const tight = this.share < THIN_SHARE && this.#loss > CONGESTION_LOSS;
+    this.#tightTicks = tight ? this.#tightTicks + 1 : 0;
     if (this.#tightTicks >= THIN_AFTER_TICKS) this.#thinTicks = 0;
   }
 
@@ -102,5 +118,6 @@ export class SubscriberBandwidth {
     this.#tightTicks = 0;
     this.#fullTicks = 0;
     this.#limit = Infinity;
+    this.#loss = 0;
   }
 }
