@@ -140,9 +140,12 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
   #replaceStreams(deviceId: string, streams: readonly LiveStream[]): void {
     const changed = this.#streams.replace(deviceId, streams);
     if (changed.size === 0) return;
-    for (const entry of [...this.#browsers.values(), ...this.#phones.values()]) {
+    // Twice for each call that comes and goes, over everyone: no copies.
+    const refreshReceivers = (entry: Entry): void => {
       if (entry.delivery.some(({ streamId }) => changed.has(streamId))) this.#refresh(entry);
-    }
+    };
+    this.#browsers.forEach(refreshReceivers);
+    this.#phones.forEach(refreshReceivers);
   }
 
   #refresh(entry: Entry): void {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { encodeMessage, withHeaders, type SipMessage } from '../message/message.js';
-import { Headers, spellName } from '../message/headers.js';
+import { encodeMessage, type SipMessage } from '../message/message.js';
+import { spellName } from '../message/headers.js';
 import type { Endpoint, TransportName } from '../transport/flow.js';
 
 /** Where and when a message was received or sent, as the application is told. */
@@ -15,10 +15,10 @@ export interface MessageMeta {
 
 /** Frames one message of the admin protocol: its length in bytes, `#`, the message. */
 export function frame(line: string, sip?: Buffer): Buffer {
-  const head = Buffer.from(sip ? `${line}\r\n` : line, 'latin1');
-  const length = head.length + (sip?.length ?? 0);
-  const prefix = Buffer.from(`${length}#`, 'latin1');
-  return sip ? Buffer.concat([prefix, head, sip]) : Buffer.concat([prefix, head]);
+  // Strings here hold one byte in each character.
+  const length = line.length + (sip ? sip.length + 2 : 0);
+  const head = Buffer.from(`${length}#${line}${sip ? '\r\n' : ''}`, 'latin1');
+  return sip ? Buffer.concat([head, sip]) : head;
 }
 
 /** A SIP message for the application: `id|sip|network|bytes|protocol|address|port|time|transaction|dialog|…`. */
@@ -76,9 +76,7 @@ function metaText({ source, transport, remote }: MessageMeta, bytes: number): st
 
 /** Applications get full header names on single lines: their parsers know neither all compact forms nor folding. */
 function forApp(message: SipMessage): Buffer {
-  const headers = new Headers();
-  for (const { name, value } of message.headers) headers.add(spellName(name), value);
-  return encodeMessage(withHeaders(message, headers));
+  return encodeMessage(message, spellName);
 }
 
 function timeOfDay(): string {

@@ -27,21 +27,16 @@ export type SipMessage = SipRequest | SipResponse;
 
 export const NO_BODY = Buffer.alloc(0);
 
-/** The bytes of a message, its Content-Length set right. */
-export function encodeMessage(message: SipMessage): Buffer {
+/** The bytes of a message, its Content-Length set right; `spell` writes the names of its headers. */
+export function encodeMessage(message: SipMessage, spell?: (name: string) => string): Buffer {
   let head =
     message.kind === 'request'
       ? `${message.method} ${message.uri} SIP/2.0\r\n`
       : `SIP/2.0 ${message.status} ${message.reason}\r\n`;
   for (const { key, name, value } of message.headers) {
-    if (key !== 'content-length') head += `${name}: ${value}\r\n`;
+    if (key !== 'content-length') head += `${spell ? spell(name) : name}: ${value}\r\n`;
   }
   head += `Content-Length: ${message.body.length}\r\n\r\n`;
   const bytes = Buffer.from(head, 'latin1');
   return message.body.length === 0 ? bytes : Buffer.concat([bytes, message.body]);
-}
-
-/** A copy of a message with other headers. */
-export function withHeaders<M extends SipMessage>(message: M, headers: Headers): M {
-  return { ...message, headers };
 }
