@@ -115,7 +115,10 @@ async function startHttp(
   { core, media, ...options }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
 ) {
   const { accounts, rateLimit, turn } = config;
-  const iceServers = turn && ((id: string) => [turnCredentials(turn, id, Date.now())]);
+  // For as long as the participant's token works.
+  const { participantLifetimeMs } = config.lifetimes;
+  const iceServers =
+    turn && ((id: string) => [turnCredentials(turn, id, Date.now() + participantLifetimeMs)]);
   const api = createApi({ core, accounts, rateLimit, iceServers, log, ...options });
   await api.register(consolePage, {
     iceServers: (token) => {

@@ -15,16 +15,17 @@ export interface IceServer {
   readonly credential: string;
 }
 
-/** Seconds for which credentials work: as long as a participant's token. */
-const LIFETIME_S = 9 * 60 * 60;
-
 /**
  * Credentials for a TURN server that shares a secret with us, in the way that coturn calls `use-auth-secret`:
  * the user name says when they end and whose they are, and the password is its HMAC-SHA1 by the secret.
- * @param now epoch milliseconds
+ * @param expiresAt epoch milliseconds until which the credentials work
  */
-export function turnCredentials({ urls, secret }: TurnServer, participantId: string, now: number): IceServer {
-  const username = `${String(Math.floor(now / 1000) + LIFETIME_S)}:${participantId}`;
+export function turnCredentials(
+  { urls, secret }: TurnServer,
+  participantId: string,
+  expiresAt: number,
+): IceServer {
+  const username = `${String(Math.floor(expiresAt / 1000))}:${participantId}`;
   const credential = createHmac('sha1', secret).update(username).digest('base64');
   return { urls, username, credential };
 }

@@ -20,7 +20,7 @@ export function iceServerRoutes(api: Api, core: SessionControl, iceServers: IceS
         tags: ['Participants'],
         summary: 'TURN servers for the page of a participant',
         description:
-          "To be given to the page's client as its option `iceServers`. The credentials last 9 hours.",
+          "To be given to the page's client as its option `iceServers`. The credentials last as long as tokens do.",
         params: ParticipantPath,
         response: { 200: ref(IceServersSchema, 'The servers.'), ...readErrors(404) },
       },
