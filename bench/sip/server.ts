@@ -1,16 +1,7 @@
 /** A process of its own for `../sip.ts`: the SIP server with the smallest drachtio-srf application that answers calls. */
 import Srf from 'drachtio-srf';
 import { startSipServer } from '../../src/sip-server/index.js';
-
-const ANSWER = [
-  'v=0',
-  'o=- 1 1 IN IP4 127.0.0.1',
-  's=-',
-  'c=IN IP4 127.0.0.1',
-  't=0 0',
-  'm=audio 40000 RTP/AVP 0',
-  '',
-].join('\r\n');
+import { SDP } from '../../test/support/sip-peer.js';
 
 const ignore = (): void => undefined;
 const server = await startSipServer({
@@ -24,7 +15,7 @@ const server = await startSipServer({
 });
 const srf = new Srf();
 srf.invite((req, res) => {
-  srf.createUAS(req, res, { localSdp: ANSWER }).catch((error: unknown) => {
+  srf.createUAS(req, res, { localSdp: SDP }).catch((error: unknown) => {
     console.error(error);
   });
 });

@@ -1,5 +1,6 @@
 import type { AdminOptions } from './apps/admin.js';
 import type { SipLog } from './log.js';
+import type { Endpoint } from './transport/flow.js';
 import type { TlsPeerOptions } from './transport/tls-peer.js';
 import type { ListenerOptions } from './transport/transports.js';
 import type { CaptureOptions } from './watch/watch.js';
@@ -27,6 +28,15 @@ export const DEFAULT_LIMITS: SipLimits = {
   messageBurst: 8000,
 };
 
+/** What there is to choose an application by: a request that starts something new. */
+export interface NewRequest {
+  readonly method: string;
+  readonly uri: string;
+  readonly source: Endpoint;
+  /** The first value of a header, by its full name in any case. */
+  header(name: string): string | undefined;
+}
+
 /** How to start the SIP server. */
 export interface SipServerOptions {
   readonly listeners: readonly ListenerOptions[];
@@ -34,6 +44,12 @@ export interface SipServerOptions {
   readonly admin: AdminOptions;
   /** Whom TLS connections that the server opens may lead to; verified by the authorities that Node brings by default. */
   readonly tlsPeers?: TlsPeerOptions | undefined;
+  /**
+   * Names the tag of the applications that may get a request, as the request handlers of drachtio-server do; those
+   * that have it take turns, and without any the request is refused with 480. Undefined: all that want the method
+   * take turns, whatever their tags.
+   */
+  readonly chooseTag?: ((request: NewRequest) => string | undefined) | undefined;
   /** CIDRs that may send requests; empty allows everyone who can reach the port. */
   readonly allow: readonly string[];
   /** IPv4 address to announce in Via and Contact when behind NAT. */

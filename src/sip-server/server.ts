@@ -80,7 +80,17 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
   const records = new Map<string, DialogRecord>();
   const { log } = options;
   const agent = new UserAgent(
-    { transports, transactions, sender, dialogs, records, routes, counters, log },
+    {
+      transports,
+      transactions,
+      sender,
+      dialogs,
+      records,
+      routes,
+      chooseTag: options.chooseTag ?? (() => undefined),
+      counters,
+      log,
+    },
     limits.maxDialogs,
   );
   later.agent = agent;

@@ -30,8 +30,12 @@ export function addressOf(
 }
 
 /** An unmodified drachtio-srf, connected; `prepare` installs its handlers before it connects. */
-export async function connectApp(server: SipServer, prepare: (srf: Srf) => void): Promise<Srf> {
-  const srf = new Srf();
+export async function connectApp(
+  server: SipServer,
+  prepare: (srf: Srf) => void,
+  tags: string[] = [],
+): Promise<Srf> {
+  const srf = new Srf(tags);
   prepare(srf);
   srf.on('error', () => undefined);
   const connected = once(srf, 'connect');

@@ -1,6 +1,6 @@
-import { Headers } from '../message/headers.js';
-import { NO_BODY, type SipRequest } from '../message/message.js';
+import type { SipRequest } from '../message/message.js';
 import type { InviteClientTransaction } from './client-transaction.js';
+import { companionOf } from './companion.js';
 import type { Transactions } from './transactions.js';
 
 /** The CANCEL of an INVITE of ours: sent at once, or as soon as a provisional response came (RFC 3261 section 9.1). */
@@ -30,7 +30,9 @@ export class Cancellation {
   /** Gives the INVITE up, with more headers for the CANCEL; returns it. */
   cancel(extra: readonly (readonly [string, string])[]): SipRequest {
     if (!this.#cancel) {
-      this.#cancel = cancelOf(this.#invite.request, extra);
+      const { request } = this.#invite;
+      this.#cancel = companionOf(request, 'CANCEL', request.headers.get('to') ?? '');
+      for (const [name, value] of extra) this.#cancel.headers.add(name, value);
       if (this.#provisional) this.#send();
     }
     return this.#cancel;
@@ -39,17 +41,4 @@ export class Cancellation {
   #send(): void {
     if (this.#cancel) this.#transactions.cancel(this.#invite, this.#cancel);
   }
-}
-
-/** The CANCEL of an INVITE, without Via. */
-function cancelOf(invite: SipRequest, extra: readonly (readonly [string, string])[]): SipRequest {
-  const headers = new Headers();
-  for (const route of invite.headers.all('route')) headers.add('Route', route);
-  headers.add('Max-Forwards', '70');
-  headers.add('From', invite.headers.get('from') ?? '');
-  headers.add('To', invite.headers.get('to') ?? '');
-  headers.add('Call-ID', invite.headers.get('call-id') ?? '');
-  headers.add('CSeq', (invite.headers.get('cseq') ?? '').replace(/\S+$/, 'CANCEL'));
-  for (const [name, value] of extra) headers.add(name, value);
-  return { kind: 'request', method: 'CANCEL', uri: invite.uri, headers, body: NO_BODY };
 }

@@ -1,6 +1,6 @@
-import { encodeMessage, NO_BODY, type SipRequest, type SipResponse } from '../message/message.js';
-import { Headers } from '../message/headers.js';
+import { encodeMessage, type SipRequest, type SipResponse } from '../message/message.js';
 import type { Flow } from '../transport/flow.js';
+import { companionOf } from './companion.js';
 import { PATIENCE, T1, T2, T4, Timers } from './timing.js';
 
 /** Why a request got no answer from its peer. */
@@ -149,15 +149,9 @@ export class InviteClientTransaction extends ClientTransaction<
 
 /** The ACK for a final response other than 2xx, which belongs to the transaction (RFC 3261 section 17.1.1.3). */
 function acknowledge(invite: SipRequest, response: SipResponse): SipRequest {
-  const headers = new Headers();
-  headers.add('Via', invite.headers.get('via') ?? '');
-  for (const route of invite.headers.all('route')) headers.add('Route', route);
-  headers.add('Max-Forwards', '70');
-  headers.add('From', invite.headers.get('from') ?? '');
-  headers.add('To', response.headers.get('to') ?? '');
-  headers.add('Call-ID', invite.headers.get('call-id') ?? '');
-  headers.add('CSeq', (invite.headers.get('cseq') ?? '').replace(/\S+$/, 'ACK'));
-  return { kind: 'request', method: 'ACK', uri: invite.uri, headers, body: NO_BODY };
+  const ack = companionOf(invite, 'ACK', response.headers.get('to') ?? '');
+  ack.headers.prepend('Via', invite.headers.get('via') ?? '');
+  return ack;
 }
 
 /** Client transaction of every other method (RFC 3261 section 17.1.2). */

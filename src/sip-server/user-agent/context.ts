@@ -9,6 +9,7 @@ import type { SessionTimer } from '../dialog/session-timer.js';
 import type { SipLog } from '../log.js';
 import type { SipMessage, SipRequest } from '../message/message.js';
 import type { Timers } from '../transaction/timing.js';
+import type { NewRequest } from '../options.js';
 import type { Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import type { Sender } from '../transport/sender.js';
@@ -41,6 +42,8 @@ export interface UserAgentContext {
   readonly dialogs: Dialogs;
   readonly records: Map<string, DialogRecord>;
   readonly routes: Routes;
+  /** The tag of the applications that may get a request; undefined lets all that want it. */
+  readonly chooseTag: (request: NewRequest) => string | undefined;
   readonly counters: SipCounters;
   readonly log: SipLog;
 }

@@ -105,12 +105,21 @@ export class UserAgentServer {
     const { request, flow, localTag } = transaction;
     const { routes, dialogs, counters } = this.#context;
     const isInvite = request.method === 'INVITE';
-    const app = routes.pick(request.method);
+    const tag = this.#context.chooseTag({
+      method: request.method,
+      uri: request.uri,
+      source: flow.remote,
+      header: (name) => request.headers.get(name.toLowerCase()),
+    });
+    const app = routes.pick(request.method, tag);
     const full = isInvite && dialogs.full;
     if (isInvite) reportCdr(this.#context, 'cdr:attempt', 'network', request);
     if (full) counters.droppedDialogs++;
     if (!app || full) {
-      const response = refusalOf(request, localTag, routes, full);
+      const response =
+        tag !== undefined && !full
+          ? buildResponse(request, 480, { toTag: localTag, why: 'no application has the tag' })
+          : refusalOf(request, localTag, routes, full);
       transaction.respond(response);
       if (isInvite) reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
       return;

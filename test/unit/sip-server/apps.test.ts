@@ -131,6 +131,36 @@ describe('several applications', () => {
     expect(names).toEqual(['one', 'two', 'one', 'two']);
   });
 
+  it('take turns by the tag that is chosen for a request, and by none when none is', async () => {
+    const tagged = await testServer({ chooseTag: ({ header }) => header('X-Tag') });
+    const phone = await SipPeer.udp(addressOf(tagged, 'udp'));
+    cleanups.push(
+      () => phone.close(),
+      () => void tagged.stop(),
+    );
+    for (const [name, tags] of [
+      ['one', ['voice', 'blue']],
+      ['two', ['voice']],
+      ['three', ['text']],
+    ] as const) {
+      const answer = (_req: unknown, res: Srf.SrfResponse): void =>
+        res.send(486, { headers: { 'X-App': name } });
+      const app = await connectApp(tagged, (srf) => srf.invite(answer), [...tags]);
+      cleanups.push(() => app.disconnect());
+    }
+    const askedFor = async (tag?: string): Promise<string | number | undefined> => {
+      const headers = tag === undefined ? [] : [`X-Tag: ${tag}`];
+      phone.send(new Caller(phone).request('INVITE', 1, { body: SDP, headers }));
+      const final = await phone.final();
+      return final.header('x-app')[0] ?? final.status;
+    };
+    expect([await askedFor('voice'), await askedFor('voice')].sort()).toEqual(['one', 'two']);
+    expect(await askedFor('blue')).toBe('one');
+    expect(await askedFor('text')).toBe('three');
+    expect(await askedFor('nobody')).toBe(480);
+    expect([await askedFor(), await askedFor(), await askedFor()].sort()).toEqual(['one', 'three', 'two']);
+  });
+
   it('are told of calls by call records when they ask', async () => {
     const events: string[] = [];
     const watcher = await connectApp(server, (srf) => {
