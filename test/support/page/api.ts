@@ -59,6 +59,8 @@ export interface VideoCounters {
   readonly framesDropped: number;
   readonly freezeCount: number;
   readonly totalFreezesSeconds: number;
+  /** By the publisher's clock, the time (ms) of what is shown now; absent before its first sender report. */
+  readonly playingAt?: number;
   readonly codec?: string;
   readonly width?: number;
   readonly height?: number;
@@ -71,6 +73,8 @@ export interface AudioCounters {
   readonly totalSamples: number;
   readonly concealedSamples: number;
   readonly totalAudioEnergy: number;
+  /** By the publisher's clock, the time (ms) of what is heard now; absent before its first sender report. */
+  readonly playingAt?: number;
   readonly codec?: string;
 }
 

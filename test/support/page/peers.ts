@@ -37,6 +37,10 @@ export async function receivedCounters(stream: MediaStream): Promise<ReceivedCou
     const mime = text(byId.get(text(report['codecId']) ?? '')?.['mimeType']);
     return mime === undefined ? {} : { codec: mime };
   };
+  const playing = (report: Report): { playingAt?: number } => {
+    const at = count(report['estimatedPlayoutTimestamp']);
+    return at === 0 ? {} : { playingAt: at };
+  };
   const audio = inbound.find((report) => report['kind'] === 'audio');
   const video = inbound.find((report) => report['kind'] === 'video');
   return {
@@ -47,6 +51,7 @@ export async function receivedCounters(stream: MediaStream): Promise<ReceivedCou
         totalSamples: count(audio['totalSamplesReceived']),
         concealedSamples: count(audio['concealedSamples']),
         totalAudioEnergy: count(audio['totalAudioEnergy']),
+        ...playing(audio),
         ...codec(audio),
       },
     }),
@@ -58,6 +63,7 @@ export async function receivedCounters(stream: MediaStream): Promise<ReceivedCou
         totalFreezesSeconds: count(video['totalFreezesDuration']),
         width: count(video['frameWidth']),
         height: count(video['frameHeight']),
+        ...playing(video),
         ...codec(video),
       },
     }),

@@ -52,6 +52,17 @@ describe('the answer to a publish offer', () => {
     expect(sections[1]).not.toContain('telephone-event/8000');
   });
 
+  it('takes one layer of an offer with several: without simulcast in the answer one is sent (RFC 8853 section 5.3.2)', () => {
+    const layers = ['a=rid:h send', 'a=rid:l send', 'a=simulcast:send h;l', ''].join('\r\n');
+    const offer = parseDescription(browserOffer(CAMERA) + layers);
+    const accepted = acceptOffer(offer, ['audio', 'video']);
+    expect(accepted.map(({ section }) => section.kind)).toEqual(['audio', 'video']);
+    const session = { sessionId: '1', version: 1 };
+    const sdp = writePublishAnswer({ offer, accepted, acceptData: true, transport: TRANSPORT, session });
+    expect(sdp).toMatch(/^m=video 9 /m);
+    expect(sdp).not.toMatch(/a=(rid|simulcast)/);
+  });
+
   it('keeps only the header extensions that we read', () => {
     const { sections } = answer(CAMERA);
     expect(sections[1]!.match(/a=extmap.*/g)).toHaveLength(2);

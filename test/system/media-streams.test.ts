@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
+import type { SubscriptionsBody, TestParticipant } from '../support/rest.js';
+import { useStage } from '../support/stage.js';
+import { until } from '../support/until.js';
+
+/** People notice sound that is so much before or behind its picture (ITU-R BT.1359). */
+const IN_STEP_MS = 150;
+/** Sender reports of sound come every five seconds or so. */
+const REPORTED_WITHIN_MS = 15_000;
+
+const stage = useStage();
+
+async function join(
+  client: ClientVersion,
+  session: string,
+  subscriptions?: SubscriptionsBody,
+): Promise<{ who: TestParticipant; page: ClientPage }> {
+  const who = await stage.rest.member(session, subscriptions && { subscriptions });
+  const { wsUrl: gatewayUrl } = stage.gateway;
+  return { who, page: await stage.chrome.openClient({ client, gatewayUrl, token: who.token }) };
+}
+
+describe.each(CLIENT_VERSIONS)('the media of a stream, client %s', (client: ClientVersion) => {
+  it('may be sound or pictures alone', async () => {
+    const session = await stage.rest.session();
+    const [one, two] = [await join(client, session), await join(client, session)];
+    await one.page.publish({ alias: 'sound', toneHz: 440 });
+    await one.page.publish({ alias: 'pictures', video: true });
+    const sound = await two.page.receives({ alias: 'sound' });
+    const pictures = await two.page.receives({ alias: 'pictures' });
+    expect([sound.mediaTypes, sound.kinds]).toEqual([['AUDIO'], ['audio']]);
+    expect([pictures.mediaTypes, pictures.kinds]).toEqual([['VIDEO'], ['video']]);
+    await two.page.hears(440, { alias: 'sound' });
+    await two.page.seesFrames(pictures.streamId, 5);
+  });
+
+  it('begins with a key frame on subscribing and on each switch', async () => {
+    const session = await stage.rest.session();
+    const [one, two] = [await join(client, session), await join(client, session)];
+    await one.page.publish({ alias: 'one', video: true });
+    await two.page.publish({ alias: 'two', video: true });
+    // Chromium sends key frames when it is asked for them only.
+    const viewer = await join(client, session, {});
+    for (const { who } of [one, two, one]) {
+      await stage.rest.subscribe(session, viewer.who.id, { participants: [{ participantId: who.id }] });
+      const { streamId } = await viewer.page.receives({ participantId: who.id });
+      await viewer.page.seesFrames(streamId, 5);
+      expect(await viewer.page.streams()).toHaveLength(1);
+    }
+  });
+});
+
+it('plays sound and pictures in step', async () => {
+  const session = await stage.rest.session();
+  const [one, two] = [await join('0.12', session), await join('0.12', session)];
+  await one.page.publishTone(440, { video: true });
+  const { streamId } = await two.page.receives();
+  const apart = await until(
+    'sound and pictures with the time of the publisher',
+    async () => {
+      const { audio, video } = await two.page.counters(streamId);
+      if (audio?.playingAt === undefined || video?.playingAt === undefined) return undefined;
+      const difference = Math.abs(audio.playingAt - video.playingAt);
+      return difference < IN_STEP_MS ? { difference } : undefined;
+    },
+    { withinMs: REPORTED_WITHIN_MS, seen: () => two.page.counters(streamId) },
+  );
+  expect(apart.difference).toBeLessThan(IN_STEP_MS);
+});
