@@ -172,7 +172,7 @@ export class NatNetwork {
     run('ip', '-n', home, 'route', 'add', 'default', 'via', `${INSIDE}.1`);
     run('ip', '-n', turn, 'route', 'add', 'default', 'via', `${turnNet}.1`);
     run('ip', 'route', 'add', `${turnNet}.0/30`, 'via', `${gatewayNet}.2`);
-    run('ip', 'netns', 'exec', router, 'sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    run('ip', 'netns', 'exec', router, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
   }
 
   #nat(): string {
