@@ -105,6 +105,17 @@ describe('a call', () => {
     expect(started.media.open.size).toBe(0);
   });
 
+  it('is hung up only when its 200 is acknowledged (RFC 3261 section 15)', async () => {
+    const started = start();
+    started.srf.acknowledges = false;
+    const dialog = await call(started);
+    started.gate.devices.get('alice')!.close('participant-deleted');
+    await vi.waitFor(() => expect(started.app.callCount).toBe(0));
+    expect(dialog.byes).toEqual([]);
+    dialog.emit('ack', new FakeRequest('ACK'));
+    await vi.waitFor(() => expect(dialog.byes).toHaveLength(1));
+  });
+
   it('ends when its media are lost', async () => {
     const started = start();
     const dialog = await call(started);

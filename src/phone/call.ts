@@ -24,6 +24,9 @@ export interface PhoneCallOptions {
   readonly onByeOwed: (owed: OwedBye) => void;
 }
 
+/** 64 times T1: the SIP server repeats a 200 for so long. */
+const ACK_LIMIT_MS = 32_000;
+
 /** A BYE that the phone has yet to get. */
 export interface OwedBye {
   readonly dialog: SipDialog;
@@ -48,6 +51,8 @@ export class PhoneCall implements Device {
   #opening: Promise<PhoneDescription> | undefined;
   #ended = false;
   #farewell: Headers = {};
+  /** Absent once our 200 is acknowledged. */
+  #acknowledgement: Promise<void> | undefined;
 
   constructor(options: PhoneCallOptions) {
     this.#options = options;
@@ -105,6 +110,20 @@ export class PhoneCall implements Device {
   /** A key press of the phone; one that comes by both ways counts once. */
   dtmf(way: DigitWay, digit: string, durationMs: number): void {
     if (this.#digits.isNew(way, digit)) this.#connection?.dtmf(digit, durationMs);
+  }
+
+  /** Our 200 is out: a BYE has to wait for its ACK, or until none is to be expected (RFC 3261 section 15). */
+  awaitAck(dialog: SipDialog): void {
+    this.#acknowledgement = new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, ACK_LIMIT_MS);
+      const settle = (): void => {
+        clearTimeout(limit);
+        this.#acknowledgement = undefined;
+        resolve();
+      };
+      dialog.on('ack', settle);
+      dialog.on('destroy', settle);
+    });
   }
 
   /** The call has this dialog, in place of any other: from here on it ends by BYE. */
@@ -195,7 +214,9 @@ export class PhoneCall implements Device {
 
   /** Sends BYE in a dialog of this call. */
   sayBye(dialog: SipDialog, headers: Headers): void {
-    const bye = sendBye(dialog, headers).catch((error: unknown) => {
+    const send = (): Promise<void> => sendBye(dialog, headers);
+    const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
+    const bye = sent.catch((error: unknown) => {
       this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
       this.#options.onByeOwed({ dialog, headers });
     });

@@ -45,6 +45,7 @@ export async function setUpCall(
   const owed = await describeToPhone(call, invite, responder, description, options);
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
   await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
+    call.awaitAck(dialog);
     const exchange = attend(call, dialog, options);
     if (owed.offer) exchange.offeredInAnswer(invite);
   });

@@ -79,6 +79,16 @@ describe('a phone call ends', () => {
     });
   });
 
+  it('by a BYE that waits for the ACK (RFC 3261 section 15)', async () => {
+    const then: Steps = (scenario) => scenario.expect(200).pause(400).ack().waitForBye();
+    await room.withCall({ then }, async (call, { id }) => {
+      await room.rest.disconnectDevice(id);
+      await call.hungUp();
+      const methods = call.messages.flatMap(({ method }) => method ?? []);
+      expect(methods).toEqual(['INVITE', 'ACK', 'BYE']);
+    });
+  });
+
   it('by a BYE that is repeated until it is answered (livekit/sip #112)', async () => {
     const then: Steps = (scenario) => scenario.expect(200).ack().receive('BYE').pause(20_000);
     await room.withCall({ then }, async (call, { id }) => {

@@ -110,8 +110,11 @@ export class FakeSrf {
     this.handlers.set(method, handler);
   }
 
+  /** Phones acknowledge a 200 at once, unless its ACK owes an answer. */
+  acknowledges = true;
+
   createUAS(
-    _request: SipRequest,
+    request: SipRequest,
     responder: FakeRequest,
     options: { localSdp: string | undefined; headers: Record<string, string> },
     callback: (error: unknown, dialog?: FakeDialog) => void,
@@ -123,6 +126,7 @@ export class FakeSrf {
     const dialog = new FakeDialog();
     this.dialogs.push(dialog);
     callback(null, dialog);
+    if (this.acknowledges && request.body !== '') dialog.emit('ack', new FakeRequest('ACK'));
   }
 
   /** What becomes of calls that the application places; undefined: they ring. */
