@@ -7,6 +7,7 @@ import { measureCalls } from './call-metrics.js';
 import type { Config } from './config.js';
 import type { Core } from './core/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
+import { measureFreeswitch } from './freeswitch-metrics.js';
 import { startFreeswitch } from './freeswitch/index.js';
 import type { MediaPlane } from './media/index.js';
 import {
@@ -49,7 +50,7 @@ export async function startPhones(
     config.drachtio.length > 0 ? config.drachtio : [await startEmbeddedSip(config, log, teardown, metrics)];
   const clients = servers.map((server) => new SipClient({ server, log: log.child({ part: 'sip-client' }) }));
   teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
-  const phoneMedia = await startPhoneMedia(config, log, teardown, media, clients);
+  const phoneMedia = await startPhoneMedia(config, log, teardown, { media, metrics }, clients);
   const apps: PhoneApp[] = [];
   const observer = measureCalls(metrics, () => apps.reduce((sum, { callCount }) => sum + callCount, 0));
   apps.push(
@@ -85,7 +86,7 @@ async function startPhoneMedia(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  media: MediaPlane,
+  { media, metrics }: Pick<Parts, 'media' | 'metrics'>,
   clients: readonly SipClient[],
 ): Promise<PhoneMedia> {
   if (config.freeswitch.servers.length === 0) return media;
@@ -98,6 +99,7 @@ async function startPhoneMedia(
     ...(config.publicIp !== undefined && { rtpHost: config.rtp.host }),
     log: log.child({ part: 'freeswitch' }),
   });
+  measureFreeswitch(metrics, () => freeswitch.status());
   teardown.add('freeswitch', () => freeswitch.stop());
   return freeswitch.media;
 }

@@ -3,8 +3,14 @@ import type { Logger } from 'pino';
 import type { PhoneMedia } from '../phone/index.js';
 import { FreeswitchMedia } from './media.js';
 import { FreeswitchPool } from './pool.js';
-import type { FreeswitchStatus } from './server.js';
+import type { ServerStatus } from './server.js';
 import { FreeswitchServer } from './server.js';
+
+/** How a FreeSWITCH of the pool is, for those who look. */
+export interface FreeswitchStatus extends ServerStatus {
+  /** Calls that this gateway has on it now. */
+  readonly calls: number;
+}
 
 export interface FreeswitchOptions {
   /** What a call to FreeSWITCH is to be placed with: one whose SIP server can be reached now. */
@@ -41,7 +47,7 @@ export async function startFreeswitch(options: FreeswitchOptions): Promise<Frees
   await pool.start();
   return {
     media,
-    status: () => pool.status(),
+    status: () => all.map((server) => ({ ...server.status(), calls: media.callsOn(server) })),
     stop: () => {
       media.stop();
       pool.stop();

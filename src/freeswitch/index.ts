@@ -1,3 +1,2 @@
 export { startFreeswitch } from './freeswitch.js';
-export type { Freeswitch, FreeswitchOptions } from './freeswitch.js';
-export type { FreeswitchStatus } from './server.js';
+export type { Freeswitch, FreeswitchOptions, FreeswitchStatus } from './freeswitch.js';

@@ -34,8 +34,9 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
     options.plane.on('renegotiate', this.#onRenegotiate);
   }
 
-  get bridgedCalls(): number {
-    return this.#calls.size;
+  /** How many calls are on that server now. */
+  callsOn(server: FreeswitchServer): number {
+    return [...this.#calls.values()].filter((call) => call.server === server).length;
   }
 
   /** @throws PatchbayError OVERLOADED, NO_COMMON_CODEC; what the plane throws */

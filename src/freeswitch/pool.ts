@@ -1,4 +1,4 @@
-import type { FreeswitchServer, FreeswitchStatus } from './server.js';
+import type { FreeswitchServer } from './server.js';
 
 /** Several FreeSWITCHes, of which any can take any call. */
 export class FreeswitchPool {
@@ -15,10 +15,6 @@ export class FreeswitchPool {
 
   stop(): void {
     for (const server of this.#servers) server.stop();
-  }
-
-  status(): FreeswitchStatus[] {
-    return this.#servers.map((server) => server.status());
   }
 
   /** The least loaded that is healthy and has room, in the order that new calls should try them. */

@@ -7,8 +7,8 @@ const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 10_000;
 const PING_EVERY_MS = 5000;
 
-/** How a FreeSWITCH is, for those who look. */
-export interface FreeswitchStatus {
+/** How a FreeSWITCH is. */
+export interface ServerStatus {
   /** `host:port` of its event socket. */
   readonly address: string;
   readonly healthy: boolean;
@@ -51,7 +51,7 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
     return this.#connection;
   }
 
-  status(): FreeswitchStatus {
+  status(): ServerStatus {
     const channels = this.#channels + this.#opened;
     const load = this.#maxChannels === 0 ? 0 : channels / this.#maxChannels;
     return { address: this.address, healthy: this.#connection !== undefined, load, losses: this.#losses };

@@ -90,6 +90,35 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     expect(dying.owns(await rtpPortOf(next))).toBe(true);
   });
 
+  it('shows in the metrics whether it is healthy, its calls, and its losses', async () => {
+    const server = await freeswitch(1);
+    const gateway = await gatewayWith([server]);
+    const rest = new Rest(gateway);
+    const { token } = await rest.member(await rest.session());
+    const call = ended(await placeCall({ sipPort: gateway.sipPort, token }));
+    const [host, port] = server.address.split(':');
+    const measured = async (name: string): Promise<number> => {
+      const metrics = await (await fetch(`${gateway.httpUrl}/metrics`)).text();
+      const line = `patchbay_freeswitch_${name}{server="${host}:${port}"} `;
+      return Number(
+        metrics
+          .split('\n')
+          .find((text) => text.startsWith(line))
+          ?.slice(line.length),
+      );
+    };
+    expect(await measured('healthy')).toBe(1);
+    expect(await measured('calls')).toBe(1);
+    expect(await measured('load')).toBeGreaterThan(0);
+    expect(await measured('losses_total')).toBe(0);
+
+    await server.kill();
+    await call.hungUp();
+    expect(await measured('healthy')).toBe(0);
+    expect(await measured('calls')).toBe(0);
+    expect(await measured('losses_total')).toBe(1);
+  });
+
   it('that was the only one ends its calls with BYE; calls get 503 and Retry-After until it is back', async () => {
     const server = await freeswitch(1);
     const gateway = await gatewayWith([server]);
