@@ -34,6 +34,15 @@ class ServerProcess {
     await until('the server', () => accepts(this.#port), { withinMs: START_LIMIT_MS });
   }
 
+  /** Stops it in its tracks, connections and all, until {@link thaw}. */
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
   /** As a crash would end it. */
   async kill(): Promise<void> {
     const child = this.#child;
@@ -62,8 +71,11 @@ export class TestFreeswitch {
     this.#firstRtpPort = firstRtpPort;
   }
 
-  /** @param index different for each one that runs at a time */
-  static async start(index: number): Promise<TestFreeswitch> {
+  /**
+   * @param index different for each one that runs at a time
+   * @param env what it takes from the environment besides
+   */
+  static async start(index: number, env: Record<string, string> = {}): Promise<TestFreeswitch> {
     const [eventPort, sipPort] = [await freeUdpPort(), await freeUdpPort()];
     const firstRtpPort = 50_000 + index * 1000;
     const process = new ServerProcess(eventPort, (folder) =>
@@ -76,6 +88,7 @@ export class TestFreeswitch {
           FREESWITCH_SECRET: SECRET,
           FREESWITCH_RTP_FIRST: String(firstRtpPort),
           FREESWITCH_RTP_LAST: String(firstRtpPort + 999),
+          ...env,
         },
       }),
     );
@@ -110,6 +123,15 @@ export class TestFreeswitch {
     return Number.parseInt(await this.api('show channels count'), 10);
   }
 
+  /** Lets it hang: it neither answers nor closes anything, until {@link thaw}. */
+  freeze(): void {
+    this.#process.freeze();
+  }
+
+  thaw(): void {
+    this.#process.thaw();
+  }
+
   kill(): Promise<void> {
     return this.#process.kill();
   }
@@ -127,10 +149,12 @@ export class TestFreeswitch {
 export class TestDrachtio {
   readonly #process: ServerProcess;
   readonly adminPort: number;
+  readonly sipPort: number;
 
-  private constructor(process: ServerProcess, adminPort: number) {
+  private constructor(process: ServerProcess, adminPort: number, sipPort: number) {
     this.#process = process;
     this.adminPort = adminPort;
+    this.sipPort = sipPort;
   }
 
   static readonly secret = SECRET;
@@ -150,7 +174,7 @@ export class TestDrachtio {
       }),
     );
     await process.start();
-    return new TestDrachtio(process, adminPort);
+    return new TestDrachtio(process, adminPort, sipPort);
   }
 
   kill(): Promise<void> {

@@ -12,8 +12,8 @@ export interface SoftphoneCall {
   readonly uri: string;
   /** Frequency in Hz of the tone that the softphone says. */
   readonly tone: number;
-  /** Insist on SRTP with keys in the SDP (RFC 4568). */
-  readonly srtp?: boolean;
+  /** Insist on SRTP with keys in the SDP (RFC 4568), or (baresip) of a DTLS handshake (RFC 5763). */
+  readonly srtp?: boolean | 'dtls';
   /** File of the certificates that a TLS server is believed with. */
   readonly caFile?: string;
 }
@@ -27,7 +27,7 @@ const HEARD_DB = -35;
 /** How many bytes a softphone records in about 1 s: G.711 at baresip, Opus at linphone. */
 const SECOND_BYTES = { baresip: 16_000, linphone: 96_000 };
 
-const MODULES = ['g711', 'aufile', 'aubridge', 'srtp', 'sndfile'];
+const MODULES = ['g711', 'aufile', 'aubridge', 'srtp', 'dtls_srtp', 'sndfile'];
 
 /** A real softphone, without a sound card, in one call that it places at once. End it in `finally`. */
 export class Softphone {
@@ -71,7 +71,8 @@ export class Softphone {
       'module_app menu.so',
     ];
     writeFileSync(join(folder, 'config'), `${config.join('\n')}\n`);
-    const account = `<sip:tester@127.0.0.1>;regint=0${srtp ? ';mediaenc=srtp-mand' : ''}`;
+    const encryption = srtp === 'dtls' ? ';mediaenc=dtls_srtp' : srtp ? ';mediaenc=srtp-mand' : '';
+    const account = `<sip:tester@127.0.0.1>;regint=0${encryption}`;
     writeFileSync(join(folder, 'accounts'), `${account}\n`);
     writeFileSync(join(folder, 'contacts'), '');
     const child = spawn('baresip', ['-f', folder, '-e', `/dial ${uri}`], {
@@ -126,6 +127,11 @@ export class Softphone {
     return Array.from({ length: pieces }, (_, i) =>
       toneLevel(audio.samples.subarray(i * step, (i + 1) * step), frequency, audio.rate),
     ).some((level) => level > HEARD_DB);
+  }
+
+  /** The last that it said of itself. */
+  get output(): string {
+    return this.#output;
   }
 
   /** Ends the process, whatever it does, and frees everything. */

@@ -10,6 +10,17 @@ const TITLE = 'the connection to drachtio-server (needs PATCHBAY_TEST_DRACHTIO_P
 /** A call from before a loss is asked for every 10 s. */
 const NOTICED_MS = 20_000;
 
+/** So long calls are kept without a connection. */
+const GRACE_MS = 30_000;
+const KEPT_NO_LONGER = 'The connection to the SIP server did not come back in time: its calls end.';
+
+/** As REST shows it. */
+interface UsageRecord {
+  readonly participantId: string;
+  readonly endedAt?: string;
+  readonly endReason?: string;
+}
+
 describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
   let drachtio: TestDrachtio;
   let relay: TcpRelay;
@@ -80,6 +91,22 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
     expect(await rest.device(other.id)).toBeDefined();
   });
 
+  it('may be away for longer than calls are kept: they end on both sides, and their records are closed', async () => {
+    relay.down();
+    await gateway.waitForLog(({ msg }) => msg === KEPT_NO_LONGER, GRACE_MS + 10_000);
+    await until('both devices gone', async () => (await gone(rest, one.id)) && gone(rest, other.id), {
+      withinMs: 5000,
+    });
+    const { items } = (await rest.request('GET', '/usage')) as { items: readonly UsageRecord[] };
+    expect(items.map(({ participantId }) => participantId).sort()).toEqual([one.id, other.id].sort());
+    for (const { endedAt, endReason } of items) {
+      expect(endedAt).toBeDefined();
+      expect(endReason).toBe('lost');
+    }
+    relay.up();
+    for (const call of calls) await call.hungUp(NOTICED_MS);
+  }, 120_000);
+
   it('may be lost with the server: phones get their BYE from the next one', async () => {
     await drachtio.kill();
     await drachtio.restart();
@@ -90,6 +117,53 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
     });
   });
 });
+
+describe.skipIf(!DRACHTIO_PROGRAM)(
+  'several drachtio-servers at once (needs PATCHBAY_TEST_DRACHTIO_PROGRAM)',
+  () => {
+    it('serve one session; one that is lost costs the others nothing, and is used again', async () => {
+      const servers = [await TestDrachtio.start(), await TestDrachtio.start()] as const;
+      const PATCHBAY_DRACHTIO = servers
+        .map(({ adminPort }) => `127.0.0.1:${adminPort}:${TestDrachtio.secret}`)
+        .join(',');
+      const gateway = await startGateway({ env: { PATCHBAY_DRACHTIO, PATCHBAY_FREESWITCH: '' } });
+      const calls: SippCall[] = [];
+      try {
+        const rest = new Rest(gateway);
+        const session = await rest.session();
+        const place = async ({ sipPort }: TestDrachtio, tone: number): Promise<SippCall> => {
+          const { token } = await rest.member(session);
+          const call = await placeCall({ sipPort, token, tone });
+          calls.push(call);
+          expect((await call.final()).status).toBe(200);
+          return call;
+        };
+        const lost = await place(servers[0], 440);
+        const kept = await place(servers[1], 700);
+        await lost.tones.hears(700);
+        await kept.tones.hears(440);
+        const messagesOfKept = kept.messages.length;
+
+        await servers[0].kill();
+        const next = await place(servers[1], 1000);
+        await kept.tones.hears(1000);
+        await next.tones.hears(700);
+        expect(kept.messages.length).toBe(messagesOfKept);
+
+        await servers[0].restart();
+        await lost.hungUp(NOTICED_MS);
+        const again = await place(servers[0], 1300);
+        await kept.tones.hears(1300);
+        await again.hangUp();
+        await kept.hangUp();
+      } finally {
+        for (const call of calls) await call.end();
+        await gateway.stop();
+        for (const server of servers) await server.stop();
+      }
+    });
+  },
+);
 
 async function gone(rest: Rest, participantId: string): Promise<boolean> {
   return rest.device(participantId).then(

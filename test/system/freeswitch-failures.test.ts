@@ -3,8 +3,22 @@ import { type LogLine, startGateway, type TestGateway } from '../support/gateway
 import { Rest } from '../support/rest.js';
 import { audioAddressOf } from '../support/sip-message.js';
 import { FREESWITCH_PROGRAM, TestFreeswitch } from '../support/servers.js';
-import { phoneOffer, placeCall, placeRefusedCall, type SippCall } from '../support/sipp.js';
+import { phoneOffer, placeCall, placeRefusedCall, type SippCall, type Steps } from '../support/sipp.js';
+import { Softphone } from '../support/softphones.js';
 import { until } from '../support/until.js';
+
+/** A phone that follows a re-INVITE. */
+const movable: Steps = (scenario, port) =>
+  scenario
+    .expect(200)
+    .ack()
+    .answer('INVITE', '200 OK', { body: phoneOffer(port, { version: 2 }) })
+    .receive('ACK')
+    .waitForCue()
+    .bye();
+
+/** A hang shows in a ping that is not answered. */
+const HANG_MS = 20_000;
 
 const TITLE = 'a FreeSWITCH of the pool (needs PATCHBAY_TEST_FREESWITCH_PROGRAM)';
 
@@ -15,8 +29,8 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     for (const step of undo.splice(0).reverse()) await step();
   });
 
-  async function freeswitch(index: number): Promise<TestFreeswitch> {
-    const server = await TestFreeswitch.start(index);
+  async function freeswitch(index: number, env: Record<string, string> = {}): Promise<TestFreeswitch> {
+    const server = await TestFreeswitch.start(index, env);
     undo.push(() => server.stop());
     return server;
   }
@@ -51,14 +65,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
           sipPort: gateway.sipPort,
           token,
           tone,
-          then: (scenario, port) =>
-            scenario
-              .expect(200)
-              .ack()
-              .answer('INVITE', '200 OK', { body: phoneOffer(port, { version: 2 }) })
-              .receive('ACK')
-              .waitForCue()
-              .bye(),
+          then: movable,
         }),
       );
     const lost = await place(one.token, 440);
@@ -88,6 +95,53 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     const third = await rest.member(session);
     const next = ended(await placeCall({ sipPort: gateway.sipPort, token: third.token }));
     expect(dying.owns(await rtpPortOf(next))).toBe(true);
+  });
+
+  it('that hangs costs its calls a re-INVITE, and is rid of their legs when it goes on', async () => {
+    const hanging = await freeswitch(1);
+    const gateway = await gatewayWith([hanging, await freeswitch(2)]);
+    const rest = new Rest(gateway);
+    const session = await rest.session();
+    const [one, other] = [await rest.member(session), await rest.member(session)];
+    const { sipPort } = gateway;
+    const calls = [
+      ended(await placeCall({ sipPort, token: one.token, tone: 440, then: movable })),
+      ended(await placeCall({ sipPort, token: other.token, tone: 700, then: movable })),
+    ] as const;
+    const hung = hanging.owns(await rtpPortOf(calls[0])) ? calls[0] : calls[1];
+    expect(hanging.owns(await rtpPortOf(hung))).toBe(true);
+    const [heard, owner] = hung === calls[0] ? [700, one] : [440, other];
+    await hung.tones.hears(heard);
+    const { id: deviceId, streams } = await rest.device(owner.id);
+
+    hanging.freeze();
+    const reinvite = await hung.waitFor('re-INVITE', ({ method }) => method === 'INVITE', HANG_MS);
+    const moved = audioAddressOf(reinvite.body);
+    expect(hanging.owns(moved.port)).toBe(false);
+    hung.tones.start(moved);
+    await hung.tones.hears(heard);
+    expect(await rest.device(owner.id)).toMatchObject({ id: deviceId, streams });
+
+    hanging.thaw();
+    await until('no legs', async () => (await hanging.channels()) === 0, { withinMs: HANG_MS });
+    await hung.tones.hears(heard);
+  });
+
+  it('carries a phone that insists on DTLS-SRTP', async () => {
+    // ICE candidates of this machine itself are not tried by default.
+    const server = await freeswitch(1, { FREESWITCH_CANDIDATE_ACL: 'loopback.auto' });
+    const gateway = await gatewayWith([server]);
+    const rest = new Rest(gateway);
+    const session = await rest.session();
+    const [one, other] = [await rest.member(session), await rest.member(session)];
+    const call = ended(await placeCall({ sipPort: gateway.sipPort, token: other.token, tone: 700 }));
+    const uri = `sip:gw@127.0.0.1:${gateway.sipPort};token=${one.token}`;
+    const phone = Softphone.baresip({ uri, tone: 500, srtp: 'dtls' });
+    undo.push(() => phone.end());
+    await call.tones.hears(500, 10_000);
+    expect(phone.output).toContain('DTLS-SRTP complete');
+    await phone.hangUp();
+    expect(phone.heard(700)).toBe(true);
   });
 
   it('shows in the metrics whether it is healthy, its calls, and its losses', async () => {
@@ -161,14 +215,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
       await placeCall({
         sipPort: gateway.sipPort,
         token: one.token,
-        then: (scenario, port) =>
-          scenario
-            .expect(200)
-            .ack()
-            .answer('INVITE', '200 OK', { body: phoneOffer(port, { version: 2 }) })
-            .receive('ACK')
-            .waitForCue()
-            .bye(),
+        then: movable,
       }),
     );
     await server.kill();
