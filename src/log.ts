@@ -2,6 +2,9 @@ import { destination, type Logger, pino } from 'pino';
 
 /** What may wait for a reader that is slow, in bytes. */
 const MAX_WAITING = 16 * 1024 * 1024;
+/** Lines are written when there are so many bytes of them, or so many ms later. */
+const BATCH = 4096;
+const BATCH_MS = 50;
 
 /**
  * The process's log: JSON lines, or readable text on a terminal. Who reads it slowly, or not at all, holds up no
@@ -11,7 +14,14 @@ export function createLog(level: string): Logger {
   if (process.stdout.isTTY) {
     return pino({ level, base: null, transport: { target: 'pino-pretty', options: { singleLine: true } } });
   }
-  const output = destination({ dest: process.stdout.fd, sync: false, maxLength: MAX_WAITING });
+  const output = destination({
+    dest: process.stdout.fd,
+    sync: false,
+    // Together: one write for each line, on a thread of its own, would take more of a core than the line itself.
+    minLength: BATCH,
+    periodicFlush: BATCH_MS,
+    maxLength: MAX_WAITING,
+  });
   const log = pino({ level, base: null }, output);
   let dropped = 0;
   output.on('drop', () => {
