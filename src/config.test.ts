@@ -66,6 +66,7 @@ describe('readConfig', () => {
     ['PATCHBAY_RTP_PORTS', '20000'],
     ['PATCHBAY_RTP_PORTS', '30000-20000'],
     ['PATCHBAY_DRACHTIO', '127.0.0.1'],
+    ['PATCHBAY_DRACHTIO_GRACE', '0'],
     ['PATCHBAY_LOG_LEVEL', 'loud'],
   ])('names %s when it is %j', (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrowError(ConfigError);

@@ -148,6 +148,7 @@ const SPEC = {
   PATCHBAY_TURN_SECRET: optional,
   PATCHBAY_DATA_DIR: str({ default: './data' }),
   PATCHBAY_DRACHTIO: servers({ default: [] }),
+  PATCHBAY_DRACHTIO_GRACE: positive({ default: 30 }),
   PATCHBAY_FREESWITCH: servers({ default: [] }),
   PATCHBAY_FREESWITCH_FALLBACK: str({ default: 'none', choices: ['none', 'direct'] }),
   PATCHBAY_LOG_LEVEL: str({
@@ -246,6 +247,8 @@ export function readConfig(environment: Environment) {
     turn: turnServer(env.PATCHBAY_TURN_URLS, env.PATCHBAY_TURN_SECRET),
     dataDir: env.PATCHBAY_DATA_DIR,
     drachtio: env.PATCHBAY_DRACHTIO,
+    /** How long calls are kept while the connection to their SIP server is away. */
+    drachtioGraceMs: env.PATCHBAY_DRACHTIO_GRACE * 1000,
     freeswitch: {
       servers: env.PATCHBAY_FREESWITCH,
       fallbackToDirect: env.PATCHBAY_FREESWITCH_FALLBACK === 'direct',

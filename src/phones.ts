@@ -48,7 +48,10 @@ export async function startPhones(
 ): Promise<Phones> {
   const servers =
     config.drachtio.length > 0 ? config.drachtio : [await startEmbeddedSip(config, log, teardown, metrics)];
-  const clients = servers.map((server) => new SipClient({ server, log: log.child({ part: 'sip-client' }) }));
+  const clientLog = log.child({ part: 'sip-client' });
+  const clients = servers.map(
+    (server) => new SipClient({ server, graceMs: config.drachtioGraceMs, log: clientLog }),
+  );
   teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
   const phoneMedia = await startPhoneMedia(config, log, teardown, { media, metrics }, clients);
   const apps: PhoneApp[] = [];
@@ -77,6 +80,7 @@ function createApp(
     log: log.child({ part: 'phone' }),
     ...config.phone,
   });
+  client.on('away', () => app.sipServerAway());
   client.on('lost', () => app.sipServerLost());
   client.on('back', () => app.sipServerBack());
   return app;

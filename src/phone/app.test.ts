@@ -62,6 +62,19 @@ async function call(started: Started, headers?: Record<string, string>, body?: s
 afterEach(() => vi.useRealTimers());
 
 describe('a call', () => {
+  it('ends when the SIP server goes away before it has taken the 200; one that is up goes on', async () => {
+    const started = start();
+    const up = await call(started);
+    started.srf.createUAS = () => undefined;
+    started.srf.receive(invite(BOBS_TOKEN, { 'call-id': 'call-2' }));
+    await vi.waitFor(() => expect(started.gate.devices.has('bob')).toBe(true));
+    started.app.sipServerAway();
+    expect([...started.gate.devices.keys()]).toEqual(['alice']);
+    expect(started.gate.ends).toEqual(['lost']);
+    await vi.waitFor(() => expect(started.media.open.size).toBe(1));
+    expect(up.byes).toEqual([]);
+  });
+
   it('is answered, published and told its deliveries', async () => {
     const started = start();
     const answer = await answerTo(started, invite(VALID_TOKEN));

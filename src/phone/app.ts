@@ -5,7 +5,7 @@ import type { MediaEvents } from '../media/types.js';
 import type { OwedBye } from './call.js';
 import { PhoneCall } from './call.js';
 import { endedOutcome, refusedOutcome } from './call-outcome.js';
-import { sendBye } from './dialog/bye.js';
+import { sendBye, sendForgottenBye } from './dialog/bye.js';
 import type { Network } from './caller.js';
 import { calledAndCaller, networksOf, shownHeaders } from './caller.js';
 import type { PhoneAppOptions } from './options.js';
@@ -82,6 +82,14 @@ export class PhoneApp {
     this.#options.media.off('renegotiate', this.#onRenegotiate);
   }
 
+  /**
+   * The SIP server cannot be reached just now. What was under way with it is never answered: calls that have no
+   * dialog yet end.
+   */
+  sipServerAway(): void {
+    for (const call of this.#calls.values()) if (!call.wasAnswered) call.hangUp('lost');
+  }
+
   /** The SIP server cannot be reached, for longer than calls may wait. */
   sipServerLost(): void {
     for (const call of this.#calls.values()) call.hangUp('lost');
@@ -102,7 +110,8 @@ export class PhoneApp {
 
   async #payBye(owed: OwedBye): Promise<void> {
     try {
-      await sendBye(owed.dialog, owed.headers);
+      const outcome = await sendBye(owed.dialog, owed.headers, true);
+      if (outcome === 'forgotten') await sendForgottenBye(owed.dialog, owed.headers, this.#application);
     } catch (error) {
       this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits on.');
       this.#owedByes.push(owed);
@@ -164,6 +173,7 @@ export class PhoneApp {
         void bye.then(() => this.#byes.delete(bye));
       },
       onByeOwed: (owed) => this.#owedByes.push(owed),
+      onByeForgotten: (owed) => void this.#payBye(owed),
     });
     this.#calls.set(call.info.id, call);
     return call;

@@ -6,6 +6,7 @@ import { DigitMerger } from './digit-merger.js';
 import type { OfferAnswer } from './dialog/offer-answer.js';
 import { endingHeader, endingText } from './ending.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
+import type { ByeOutcome } from './dialog/bye.js';
 import { sendBye } from './dialog/bye.js';
 import { Refusal } from './refusal.js';
 import type { Headers, SipDialog } from './sip.js';
@@ -22,6 +23,8 @@ export interface PhoneCallOptions {
   readonly onBye: (bye: Promise<void>) => void;
   /** Called when a BYE could not be handed to the SIP server: it is owed to the phone. */
   readonly onByeOwed: (owed: OwedBye) => void;
+  /** Called when the SIP server was away, and has lost the dialog of a BYE meanwhile. */
+  readonly onByeForgotten: (owed: OwedBye) => void;
 }
 
 /** 64 times T1: the SIP server repeats a 200 for so long. */
@@ -214,12 +217,18 @@ export class PhoneCall implements Device {
 
   /** Sends BYE in a dialog of this call. */
   sayBye(dialog: SipDialog, headers: Headers): void {
-    const send = (): Promise<void> => sendBye(dialog, headers);
+    const owed = { dialog, headers };
+    const send = (): Promise<ByeOutcome> => sendBye(dialog, headers);
     const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
-    const bye = sent.catch((error: unknown) => {
-      this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
-      this.#options.onByeOwed({ dialog, headers });
-    });
+    const bye = sent.then(
+      (outcome) => {
+        if (outcome === 'forgotten') this.#options.onByeForgotten(owed);
+      },
+      (error: unknown) => {
+        this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
+        this.#options.onByeOwed(owed);
+      },
+    );
     this.#options.onBye(bye);
   }
 

@@ -46,6 +46,8 @@ export interface SipClientOptions {
 }
 
 interface SipClientEvents {
+  /** The connection is away. What was asked of the SIP server is never answered. */
+  away: [];
   /** The connection is away for longer than the grace time. */
   lost: [];
   /** The connection is back, in time or not. Requests of calls from before are not brought to us any more. */
@@ -151,6 +153,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
       this.#log.error('The connection to the SIP server did not come back in time: its calls end.');
       this.emit('lost');
     }, graceMs);
+    this.emit('away');
   }
 
   /** Once for each kind of trouble, not for each try. */

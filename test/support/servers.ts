@@ -177,6 +177,11 @@ export class TestDrachtio {
     return new TestDrachtio(process, adminPort, sipPort);
   }
 
+  /** For PATCHBAY_DRACHTIO. */
+  get address(): string {
+    return `127.0.0.1:${this.adminPort}:${SECRET}`;
+  }
+
   kill(): Promise<void> {
     return this.#process.kill();
   }

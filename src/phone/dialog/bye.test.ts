@@ -25,10 +25,37 @@ describe('sendBye', () => {
     expect(dialog.byes).toHaveLength(7);
   });
 
-  it('does not insist when the dialog is gone already', async () => {
+  it('does not insist when the dialog is gone already: the phone was faster', async () => {
     const dialog = new FakeDialog();
-    dialog.answering = () => Object.assign(new Error('unable to find dialog'), { code: 'ENODIALOG' });
-    await sendBye(dialog, { Reason: 'x' });
+    dialog.answering = () => FORGOTTEN;
+    expect(await sendBye(dialog, { Reason: 'x' })).toBe('over');
+    expect(dialog.byes).toHaveLength(1);
+  });
+
+  it('says when the SIP server forgot the dialog while it was away', async () => {
+    vi.useFakeTimers();
+    const dialog = new FakeDialog();
+    dialog.answering = () => (dialog.requests.length < 2 ? new Error('socket destroyed') : FORGOTTEN);
+    const sent = sendBye(dialog, { Reason: 'x' });
+    await vi.advanceTimersByTimeAsync(500);
+    expect(await sent).toBe('forgotten');
+    expect(await sendBye(dialog, { Reason: 'x' }, true)).toBe('forgotten');
+  });
+
+  it('tries again when the connection went with the answer', async () => {
+    vi.useFakeTimers();
+    const dialog = new FakeDialog();
+    const destroy = dialog.destroy.bind(dialog);
+    let asked = 0;
+    dialog.destroy = (options, callback) => {
+      asked += 1;
+      if (asked > 1) destroy(options, callback);
+    };
+    const sent = sendBye(dialog, { Reason: 'x' });
+    await vi.advanceTimersByTimeAsync(36_000);
+    expect(await sent).toBe('over');
     expect(dialog.byes).toHaveLength(1);
   });
 });
+
+const FORGOTTEN = Object.assign(new Error('unable to find dialog'), { code: 'ENODIALOG' });

@@ -1,9 +1,13 @@
 import type { PhoneCall } from '../call.js';
 import { finalResponse } from './offer-answer.js';
 import { reasonHeader } from '../refusal.js';
+import { sendForgottenBye } from './bye.js';
 import type { SipApplication, SipDialog } from '../sip.js';
 
 const ASK_EVERY_MS = 10_000;
+/** The SIP server gives up after 32 s (RFC 3261 timer F): without a word by then, the connection is away again. */
+const ANSWER_LIMIT_MS = 35_000;
+const FORGOTTEN = { Reason: reasonHeader(500, 'The SIP server lost the call.') };
 
 /**
  * Asks a phone now and then whether it still has the call. Needed for calls from before a loss of the connection to
@@ -24,7 +28,9 @@ export function watchDialog(call: PhoneCall, dialog: SipDialog, application: Sip
         return;
       case 'forgotten':
         // A server that was restarted: the phone may well be there still.
-        endForgotten(call, dialog, application);
+        sendForgottenBye(dialog, FORGOTTEN, application).catch((error: unknown) =>
+          call.log.warn({ err: error }, 'BYE could not be sent.'),
+        );
         call.vanished('lost');
         return;
     }
@@ -43,31 +49,20 @@ type Standing =
   | 'unreachable';
 
 async function standingOf(dialog: SipDialog): Promise<Standing> {
+  let limit: NodeJS.Timeout | undefined;
+  const silence = new Promise<'unreachable'>((resolve) => {
+    limit = setTimeout(() => resolve('unreachable'), ANSWER_LIMIT_MS);
+  });
   try {
-    const { status } = await finalResponse(dialog, { method: 'OPTIONS', headers: {} });
+    const asked = finalResponse(dialog, { method: 'OPTIONS', headers: {} });
     // A phone that does not answer at all is found out by its missing media.
-    return status === 481 ? 'over' : 'alive';
+    return await Promise.race([asked.then(({ status }) => (status === 481 ? 'over' : 'alive')), silence]);
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
     return cause instanceof Error && 'code' in cause && cause.code === 'ENODIALOG'
       ? 'forgotten'
       : 'unreachable';
+  } finally {
+    clearTimeout(limit);
   }
-}
-
-/** Sends the BYE of a dialog that only we and the phone know, put together from what there is of it. */
-function endForgotten(call: PhoneCall, { req, sip }: SipDialog, application: SipApplication): void {
-  const contact = req.get('Contact') ?? '';
-  const target = /<([^>]+)>/.exec(contact)?.[1] ?? contact;
-  const route = req.get('Record-Route');
-  const headers = {
-    'Call-ID': req.get('Call-ID') ?? '',
-    From: `${req.get('To') ?? ''};tag=${sip.localTag}`,
-    To: req.get('From') ?? '',
-    ...(route !== undefined && { Route: route }),
-    Reason: reasonHeader(500, 'The SIP server lost the call.'),
-  };
-  application.request(target, { method: 'BYE', headers }, (error) => {
-    if (error) call.log.warn({ err: error }, 'BYE could not be sent.');
-  });
 }

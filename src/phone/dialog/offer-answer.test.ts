@@ -20,6 +20,7 @@ function start() {
     onEnded: nothing,
     onBye: nothing,
     onByeOwed: nothing,
+    onByeForgotten: nothing,
   });
   const exchange = new OfferAnswer(call, media, dialog);
   call.answered(dialog, exchange);
