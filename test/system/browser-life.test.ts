@@ -6,9 +6,9 @@ import {
   launchChromium,
   type TestBrowser,
 } from '../support/chromium.js';
+import { endReasonOf } from '../support/closed-usage.js';
 import type { TestParticipant } from '../support/rest.js';
 import { useStage } from '../support/stage.js';
-import { until } from '../support/until.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 /** From the death of a browser until the gateway has removed it. */
@@ -51,24 +51,6 @@ async function openDoomed(session: string, steady: ClientPage): Promise<Member[]
   return members;
 }
 
-interface UsageItem {
-  readonly participantId: string;
-  readonly endedAt?: string;
-  readonly endReason?: string;
-}
-
-/** The closed usage record of a participant's one connection. */
-function usage(participantId: string): Promise<UsageItem> {
-  return until(
-    'a closed usage record',
-    async () => {
-      const { items } = (await stage.rest.request('GET', '/usage')) as { items: readonly UsageItem[] };
-      return items.find((item) => item.participantId === participantId && item.endReason !== undefined);
-    },
-    { withinMs: 5_000, seen: () => stage.rest.request('GET', '/usage') },
-  );
-}
-
 describe('a browser that dies, with a page of each client,', () => {
   it.each([
     ['is killed', (browser: TestBrowser) => browser.kill()],
@@ -87,7 +69,7 @@ describe('a browser that dies, with a page of each client,', () => {
       await expect(stage.rest.device(who.id)).rejects.toThrow('404');
       await webhooks.event('onLeave', who.id);
       expect(webhooks.events(who.id)).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
-      expect(await usage(who.id)).toMatchObject({ endReason: 'lost' });
+      expect(await endReasonOf(stage.rest, who.id)).toBe('lost');
     }
   });
 
@@ -108,7 +90,7 @@ describe('a browser that dies, with a page of each client,', () => {
       await webhooks.event('onLeave', who.id, NOTICED_WITHIN_MS);
       expect(performance.now() - frozenAt).toBeLessThan(NOTICED_WITHIN_MS);
       expect(webhooks.events(who.id)).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
-      expect(await usage(who.id)).toMatchObject({ endReason: 'lost' });
+      expect(await endReasonOf(stage.rest, who.id)).toBe('lost');
     });
     await Promise.all(removed);
   });
@@ -140,7 +122,7 @@ describe('a browser that leaves', () => {
     await page.publishTone(440);
     await page.disconnect();
     await webhooks.event('onLeave', who.id);
-    expect(await usage(who.id)).toMatchObject({ endReason: 'left' });
+    expect(await endReasonOf(stage.rest, who.id)).toBe('left');
     expect(webhooks.events(who.id)).toEqual(['onConnect', 'onLeave']);
   });
 });
