@@ -77,7 +77,7 @@ it('keeps pictures moving and sound whole on networks that lose 5 % of the packe
   // What a busy machine does to the pages is no loss: it shows in the clean run and on the good network too.
   expect(lossy.frozen - Math.max(cleanBad.frozen, unharmed.frozen)).toBeLessThan(0.02);
   // Nothing more than what is lost has to be made up; a broken stream would be concealed throughout.
-  expect(lossy.concealed - cleanBad.concealed).toBeLessThan(2 * LOSS);
+  expect(lossy.concealed - cleanBad.concealed).toBeLessThan(2.5 * LOSS);
   expect(unharmed.lost).toBe(0);
   expect(unharmed.framesPerSecond).toBeGreaterThan(0.9 * cleanGood.framesPerSecond);
   await bad.hears(440);
@@ -85,9 +85,10 @@ it('keeps pictures moving and sound whole on networks that lose 5 % of the packe
   speakers.loss = LOSS;
   const [twice, once] = await both();
   expect(once.lost).toBeGreaterThan(0);
-  for (const { frozen, concealed } of [twice, once]) {
-    expect(frozen - cleanGood.frozen).toBeLessThan(0.02);
-    expect(concealed - cleanGood.concealed).toBeLessThan(3 * LOSS);
-  }
+  expect(once.frozen - cleanGood.frozen).toBeLessThan(0.02);
+  expect(once.concealed - cleanGood.concealed).toBeLessThan(2.5 * LOSS);
+  // Lost on both hops, that is a tenth: pictures may stop for a moment, and go on.
+  expect(twice.frozen - cleanBad.frozen).toBeLessThan(0.1);
+  expect(twice.concealed - cleanBad.concealed).toBeLessThan(5 * LOSS);
   await bad.hears(440);
 });
