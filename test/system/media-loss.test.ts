@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ClientPage } from '../support/chromium.js';
+import type { ClientPage, ClientVersion } from '../support/chromium.js';
 import { launchChromium, type TestBrowser } from '../support/chromium.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { type HopNetwork, LossyHop } from '../support/lossy-hop.js';
@@ -56,17 +56,17 @@ it('keeps pictures moving and sound whole on networks that lose 5 % of the packe
   const rest = new Rest(gateway);
   const session = await rest.session();
   const [speakers, badOnes, goodOnes] = [{ loss: 0 }, { loss: 0 }, { loss: 0 }];
-  const open = async (network: HopNetwork): Promise<ClientPage> => {
+  const open = async (network: HopNetwork, client: ClientVersion): Promise<ClientPage> => {
     hop.network = network;
     const { token } = await rest.member(session);
-    return chrome.openClient({ gatewayUrl: gateway.wsUrl, token });
+    return chrome.openClient({ client, gatewayUrl: gateway.wsUrl, token });
   };
-  const speaker = await open(speakers);
+  const speaker = await open(speakers, '0.12');
   await speaker.publishTone(440, { video: true });
-  const bad = await open(badOnes);
+  const bad = await open(badOnes, '0.9');
   const { streamId } = await bad.receives();
   await bad.hears(440);
-  const good = await open(goodOnes);
+  const good = await open(goodOnes, '0.12');
   await good.hears(440);
   const both = (): Promise<[Seen, Seen]> => Promise.all([watch(bad, streamId), watch(good, streamId)]);
   const [cleanBad, cleanGood] = await both();
