@@ -26,5 +26,4 @@ EXPOSE 8080/tcp 5060/udp 5060/tcp 7000/udp
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PATCHBAY_HTTP_PORT || 8080}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # SIGTERM drains: give it longer than PATCHBAY_DRAIN_SECONDS before SIGKILL.
-# The larger young generation halves what collecting garbage costs, and with it the longest pauses.
-CMD ["node", "--max-semi-space-size=64", "dist/main.js"]
+CMD ["node", "dist/main.js"]

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
@@ -39,15 +39,8 @@ export interface TestGateway {
   kill(): Promise<void>;
 }
 
-/** Node's own options, as `npm start` gives them. */
-const NODE_OPTIONS = startOptions();
 const START_LIMIT_MS = 20_000;
 const STOP_LIMIT_MS = 45_000;
-
-function startOptions(): string[] {
-  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { start: string } };
-  return scripts.start.split(' ').filter((word) => word.startsWith('--'));
-}
 
 const listening = (line: LogLine): boolean => line.msg === 'ready';
 
@@ -57,7 +50,7 @@ const listening = (line: LogLine): boolean => line.msg === 'ready';
  */
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'patchbay-test-'));
-  const child = spawn(process.execPath, [...NODE_OPTIONS, 'dist/main.js'], {
+  const child = spawn(process.execPath, ['dist/main.js'], {
     env: {
       ...process.env,
       PATCHBAY_HTTP_PORT: '0',
