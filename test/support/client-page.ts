@@ -115,6 +115,11 @@ export class ClientPage {
     return this.#call('encodableVideo');
   }
 
+  /** The client's next offer to publish carries new ICE credentials. */
+  restartIce(): Promise<void> {
+    return this.#call('restartIce');
+  }
+
   /** Publishes video with this codec from now on. */
   preferVideo(codec: string): Promise<void> {
     return this.#call('preferVideo', codec);

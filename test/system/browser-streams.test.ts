@@ -33,6 +33,19 @@ describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: Cl
     expect(await one.page.streams()).toHaveLength(1);
   });
 
+  it('goes on after an ICE restart', async () => {
+    const session = await stage.rest.session();
+    const [one, two] = [await join(session), await join(session)];
+    await one.page.publishTone(500, { alias: 'before' });
+    await two.page.hears(500, { alias: 'before' });
+    await one.page.restartIce();
+    await one.page.publishTone(1_500, { alias: 'after' });
+    await two.page.hears(1_500, { alias: 'after' });
+    await two.page.hears(500, { alias: 'before' });
+    const kinds = (await two.page.events()).map(({ type }) => type);
+    expect(kinds.filter((type) => type === 'unavailable')).toEqual([]);
+  });
+
   it('keeps several streams of one page apart, and drops and publishes them one by one', async () => {
     const session = await stage.rest.session();
     const [one, two] = [await join(session), await join(session)];

@@ -107,6 +107,8 @@ export interface TestPageApi {
   tone(hz: number): Promise<readonly ToneLevel[]>;
   counters(streamId: string): Promise<ReceivedCounters>;
   peers(): Promise<readonly PeerState[]>;
+  /** The client's next offer to publish carries new ICE credentials. */
+  restartIce(): Promise<void>;
   /** SDP names of the video codecs that this browser can encode. */
   encodableVideo(): Promise<readonly string[]>;
   /** Publishes video with this codec from now on. */

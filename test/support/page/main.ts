@@ -1,7 +1,7 @@
 /** Drives an unmodified client in the page. The client's bundle has put its class on `window` before. */
 import type { PublishRequest, ReceivedStream, StreamEvent, TestPageApi } from './api.js';
 import { chooseCodecs, encodableVideo, preferVideo, refuseVideo } from './codecs.js';
-import { peerStates, receivedCounters, watchPeers } from './peers.js';
+import { peerStates, receivedCounters, restartIce, watchPeers } from './peers.js';
 import { pictureTrack } from './pictures.js';
 import { ToneMeter, toneTrack } from './tones.js';
 
@@ -132,6 +132,10 @@ globalThis.patchbayTest = {
     return entry ? receivedCounters(entry.stream.mediaStream) : {};
   },
   peers: peerStates,
+  restartIce: () => {
+    restartIce();
+    return Promise.resolve();
+  },
   encodableVideo: () => Promise.resolve(encodableVideo()),
   preferVideo(codec) {
     preferVideo(codec);

@@ -13,6 +13,13 @@ export function watchPeers(): void {
   });
 }
 
+/** Has the connections by which the page publishes take new ICE credentials with their next offer. */
+export function restartIce(): void {
+  for (const connection of connections) {
+    if (connection.getSenders().some(({ track }) => track !== null)) connection.restartIce();
+  }
+}
+
 type Report = Record<string, unknown> & { type: string; id: string };
 
 async function reports(connection: RTCPeerConnection): Promise<Report[]> {
