@@ -12,7 +12,7 @@ import {
 import type { Teardown } from './teardown.js';
 
 /** Counters that tell how much there is now, not how much there was. */
-const TABLES = ['transactions', 'dialogs', 'connections', 'apps'];
+const TABLES = ['transactions', 'dialogs', 'proxiedDialogs', 'connections', 'apps'];
 
 /** Starts the embedded SIP server as configured; resolves with where the phone application connects to it. */
 export async function startEmbeddedSip(
@@ -65,9 +65,9 @@ function measure(metrics: Registry, server: SipServer): void {
     labelNames: ['table'],
     registers,
     collect() {
-      const { transactions, dialogs, connections } = server.counters();
-      for (const [table, size] of Object.entries({ transactions, dialogs, connections }))
-        this.set({ table }, size);
+      for (const [kind, size] of Object.entries<number>({ ...server.counters() })) {
+        if (TABLES.includes(kind)) this.set({ table: kind }, size);
+      }
     },
   });
   new Counter({

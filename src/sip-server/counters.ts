@@ -12,6 +12,7 @@ export interface SipCounters {
   droppedConnections: number;
   droppedTransactions: number;
   droppedDialogs: number;
+  droppedProxiedDialogs: number;
   droppedStray: number;
   droppedAppBacklog: number;
 }
@@ -31,6 +32,7 @@ export function zeroCounters(): SipCounters {
     droppedConnections: 0,
     droppedTransactions: 0,
     droppedDialogs: 0,
+    droppedProxiedDialogs: 0,
     droppedStray: 0,
     droppedAppBacklog: 0,
   };

@@ -19,6 +19,16 @@ import { UserAgent } from './user-agent/user-agent.js';
 /** How long stopping waits for applications to close their connections. */
 const LAST_WORDS_MS = 500;
 
+/** How many entries the server's tables have now. */
+export interface SipTableSizes {
+  readonly transactions: number;
+  readonly dialogs: number;
+  /** Dialogs between others that go by here. */
+  readonly proxiedDialogs: number;
+  readonly connections: number;
+  readonly apps: number;
+}
+
 /** A running SIP server. */
 export interface SipServer {
   /** The addresses that it listens on, ports filled in. */
@@ -26,7 +36,7 @@ export interface SipServer {
   /** Where drachtio-srf connects. */
   readonly adminAddress: Endpoint;
   /** A copy of the counters, with the present sizes of its tables. */
-  counters(): SipCounters & { transactions: number; dialogs: number; connections: number; apps: number };
+  counters(): SipCounters & SipTableSizes;
   /** Sends what applications that are closing have still asked for, then closes every socket and forgets every call. */
   stop(): Promise<void>;
 }
@@ -114,6 +124,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       ...counters,
       transactions: transactions.size,
       dialogs: dialogs.size,
+      proxiedDialogs: agent.proxy.dialogCount,
       connections: transports.connectionCount,
       apps: admin.appCount,
     }),

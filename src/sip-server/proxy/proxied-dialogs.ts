@@ -9,12 +9,10 @@ import type { Essentials } from '../message/essentials.js';
 export class ProxiedDialogs {
   /** The callees' tags, by Call-ID and the caller's tag. */
   readonly #callees: BoundedMap<string, Set<string>>;
-  readonly #limit: number;
   readonly #counters: SipCounters;
 
   constructor(limit: number, counters: SipCounters) {
     this.#callees = new BoundedMap(limit);
-    this.#limit = limit;
     this.#counters = counters;
   }
 
@@ -27,8 +25,10 @@ export class ProxiedDialogs {
     const key = keyOf(callId, callerTag);
     const callees = this.#callees.get(key) ?? new Set();
     if (calleeTag !== '') callees.add(calleeTag);
-    if (callees.size === 0 && this.#callees.size >= this.#limit) this.#counters.droppedDialogs++;
+    const before = this.#callees.size;
+    const isNew = this.#callees.get(key) === undefined;
     this.#callees.set(key, callees);
+    if (isNew && this.#callees.size === before) this.#counters.droppedProxiedDialogs++;
   }
 
   /** Whether a request belongs to one of them, from either side. */

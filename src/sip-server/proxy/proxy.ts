@@ -32,6 +32,11 @@ export class Proxy {
     this.#dialogs = new ProxiedDialogs(limit, context.counters);
   }
 
+  /** How many dialogs go by here now. */
+  get dialogCount(): number {
+    return this.#dialogs.size;
+  }
+
   /** An application passes a request on. */
   passOn(
     app: App,

@@ -217,9 +217,9 @@ describe('a dialog that the proxy stays in', () => {
   }
 
   /** A request of the caller's in the dialog, by the recorded route. */
-  function inside(method: string, cseq: number, route: string): string {
+  function inside(method: string, cseq: number, route: string, headers: string[] = []): string {
     return caller
-      .request(method, cseq, { headers: [`Route: ${route}`] })
+      .request(method, cseq, { headers: [`Route: ${route}`, ...headers] })
       .replace(/^(\S+) \S+/, `$1 ${targets()[0]!}`);
   }
 
@@ -253,6 +253,59 @@ describe('a dialog that the proxy stays in', () => {
     expect((await callees[0]!.final()).header('cseq')).toEqual(['7 BYE']);
     caller.peer.send(inside('INFO', 3, route));
     expect((await caller.peer.final()).status).toBe(481);
+  });
+
+  it('carries a PRACK and an UPDATE before the answer, and repeated reliable responses', async () => {
+    await proxying({ remainInDialog: true }, [targets()[0]!]);
+    const callee = callees[0]!;
+    caller.peer.send(request('INVITE', 1, { body: SDP, headers: ['Supported: 100rel'] }));
+    const invite = await callee.next(is('INVITE'));
+    expect(invite.header('supported')).toEqual(['100rel']);
+    const ringing = (): void =>
+      reply(callee, invite, '183 Session Progress', ['Require: 100rel', 'RSeq: 7'], SDP);
+    const isReliable = ({ status, header }: HeardMessage): boolean =>
+      status === 183 && header('rseq')[0] === '7' && header('require')[0] === '100rel';
+    ringing();
+    const progress = await caller.peer.next(isReliable);
+    ringing();
+    await caller.peer.next(isReliable);
+    caller.learn(progress);
+    const route = progress.header('record-route')[0]!;
+    const rack = 'RAck: 7 1 INVITE';
+    caller.peer.send(inside('PRACK', 2, route, [rack]));
+    const prack = await callee.next(is('PRACK'));
+    expect(prack.header('rack')).toEqual(['7 1 INVITE']);
+    expect(prack.header('route')).toEqual([]);
+    reply(callee, prack, '200 OK');
+    expect((await caller.peer.final()).header('cseq')).toEqual(['2 PRACK']);
+    caller.peer.send(inside('UPDATE', 3, route));
+    reply(callee, await callee.next(is('UPDATE')), '200 OK');
+    expect((await caller.peer.final()).header('cseq')).toEqual(['3 UPDATE']);
+    reply(callee, invite, '200 OK');
+    expect((await caller.peer.final()).header('cseq')).toEqual(['1 INVITE']);
+    caller.peer.send(inside('ACK', 1, route));
+    await callee.next(is('ACK'));
+  });
+
+  it('is counted, in a table that forgets the oldest beyond its bound', async () => {
+    await server.stop();
+    server = await testServer({ limits: { maxDialogs: 2 } });
+    const { port } = addressOf(server, 'udp');
+    const peers = [
+      await SipPeer.udp({ host: '127.0.0.1', port }),
+      await SipPeer.udp({ host: '127.0.0.1', port }),
+    ];
+    const [from, to] = peers as [SipPeer, SipPeer];
+    await proxying({ remainInDialog: true }, [`sip:callee@127.0.0.1:${to.port}`]);
+    for (let call = 1; call <= 3; call++) {
+      const invite = new Caller(from).request('INVITE', 1, { body: SDP });
+      from.send(invite.replace(/^(\S+) \S+/, `$1 sip:gateway@127.0.0.1:${port}`));
+      reply(to, await to.next(is('INVITE')), '200 OK', [], SDP);
+      await from.final();
+      const left = { proxiedDialogs: Math.min(call, 2), droppedProxiedDialogs: Math.max(0, call - 2) };
+      expect(server.counters()).toMatchObject(left);
+    }
+    for (const peer of peers) peer.close();
   });
 
   it('forwards nothing for a dialog that it does not know', async () => {
