@@ -1,4 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import type { Dialog } from './dialog.js';
+
+/** What the admin protocol carries unharmed: printable, and none of its separators. */
+const SAFE_ID = /^[!-{}~]{1,300}$/;
 
 /** All dialogs of the server, by id and by what the messages of a dialog carry. Bounded. */
 export class Dialogs {
@@ -16,6 +20,15 @@ export class Dialogs {
 
   get full(): boolean {
     return this.#byId.size >= this.#limit;
+  }
+
+  /**
+   * The id of a new dialog: of Call-ID and tag of the From that began it, as applications look for dialogs by just
+   * that (drachtio-srf's `findDialogByCallIDAndFromTag`); by chance where that is taken or cannot be told.
+   */
+  newId(callId: string, fromTag: string): string {
+    const id = `${callId};from-tag=${fromTag}`;
+    return SAFE_ID.test(id) && !this.#byId.has(id) ? id : randomUUID();
   }
 
   add(dialog: Dialog): void {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { App } from '../apps/app.js';
 import type { AppMessage } from '../apps/app-message.js';
 import { outcomeFrame, sentFrame } from '../apps/wire.js';
@@ -101,7 +100,8 @@ export class Answers {
     const { request, essentials, flow, localTag } = pending.transaction;
     const tag = parseNameAddr(message.headers.get('to') ?? '')?.params.get('tag') ?? localTag;
     const contact = message.headers.get('contact') ?? ownContact(flow);
-    const dialog = Dialog.asServer(randomUUID(), request, essentials, tag, flow, contact);
+    const id = this.#context.dialogs.newId(essentials.callId, essentials.fromTag);
+    const dialog = Dialog.asServer(id, request, essentials, tag, flow, contact);
     pending.dialog = dialog;
     if (message.status >= 300) return;
     this.#context.dialogs.add(dialog);

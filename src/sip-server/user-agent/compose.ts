@@ -28,7 +28,19 @@ export function appHeaders(message: AppMessage, flow: Flow): (readonly [string, 
 }
 
 function localized({ key, value }: HeaderField, flow: Flow): string {
-  return key === 'contact' || key === 'p-asserted-identity' ? replaceLocalhost(value, flow) : value;
+  if (key === 'contact') return contactOf(value, flow);
+  return key === 'p-asserted-identity' ? replaceLocalhost(value, flow) : value;
+}
+
+/** An application's Contact: in brackets, as peers expect, and reachable by the transport that is used. */
+function contactOf(value: string, flow: Flow): string {
+  const [, uri, params] = /^(sips?:[^<>;,\s]+)((?:;[^<>,]*)?)$/i.exec(value) ?? [];
+  const named = uri === undefined ? value : `<${uri}>${params!}`;
+  if (flow.transport === 'udp' || /;transport=/i.test(named)) return replaceLocalhost(named, flow);
+  return replaceLocalhost(
+    named.replace(/@localhost(:\d+)?(?=[>;])/g, `$&;transport=${flow.transport}`),
+    flow,
+  );
 }
 
 /** Applications write `localhost` where they mean the address of this server. */

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { App } from '../apps/app.js';
 import { sipFrame } from '../apps/wire.js';
 import { Dialog } from '../dialog/dialog.js';
@@ -39,7 +38,7 @@ export class OutgoingInvite {
   /** By the peer's tag. */
   readonly #dialogs = new Map<string, DialogRecord>();
   /** The id that the application is told until a tag of the peer's is known. */
-  readonly #firstDialogId = randomUUID();
+  readonly #firstDialogId: string;
   #cancellation: Cancellation | undefined;
   #answered: Dialog | undefined;
   #finished = false;
@@ -60,6 +59,7 @@ export class OutgoingInvite {
     this.#request = request;
     this.flow = flow;
     this.#host = host;
+    this.#firstDialogId = this.#newDialogId();
   }
 
   start(): void {
@@ -146,12 +146,21 @@ export class OutgoingInvite {
     this.#app.send(sipFrame(response, network(this.flow), this.#id, dialogId));
   }
 
+  get #localTag(): string {
+    return parseNameAddr(this.#request.headers.get('from') ?? '')?.params.get('tag') ?? '';
+  }
+
+  #newDialogId(): string {
+    return this.#context.dialogs.newId(this.#request.headers.get('call-id') ?? '', this.#localTag);
+  }
+
   #dialogFor(response: SipResponse, tag: string): DialogRecord {
     const known = this.#dialogs.get(tag);
     if (known) return known;
-    const id = this.#dialogs.size === 0 ? this.#firstDialogId : randomUUID();
-    const local = parseNameAddr(this.#request.headers.get('from') ?? '')?.params.get('tag') ?? '';
-    const dialog = Dialog.asClient(id, this.#request, response, { local, remote: tag }, this.flow);
+    const isFirst = this.#dialogs.size === 0 && !this.#context.dialogs.byId(this.#firstDialogId);
+    const id = isFirst ? this.#firstDialogId : this.#newDialogId();
+    const tags = { local: this.#localTag, remote: tag };
+    const dialog = Dialog.asClient(id, this.#request, response, tags, this.flow);
     dialog.localSdp = this.#request.body;
     const record = recordOf(dialog, this.#app);
     this.#dialogs.set(tag, record);

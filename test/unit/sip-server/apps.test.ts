@@ -114,6 +114,34 @@ describe('an unmodified registrar', () => {
   });
 });
 
+describe('the id of a dialog', () => {
+  it('is of Call-ID and the caller’s tag, but never given twice nor with separators in it', async () => {
+    const ids: string[] = [];
+    const app = await connectApp(server, (srf) =>
+      srf.invite((req, res) => {
+        void srf
+          .createUAS(req, res, { localSdp: SDP })
+          .then((dialog) => ids.push((dialog as unknown as { id: string }).id));
+      }),
+    );
+    cleanups.push(() => app.disconnect());
+    const call = async (cseq: number, callId = caller.callId): Promise<void> => {
+      const invite = caller.request('INVITE', cseq, { body: SDP });
+      caller.peer.send(invite.replace(caller.callId, callId));
+      caller.learn(await caller.peer.final());
+      caller.peer.send(caller.request('ACK', cseq).replace(caller.callId, callId));
+      caller.toTag = '';
+    };
+    await call(1);
+    await call(2);
+    await call(3, 'odd|id');
+    await expect.poll(() => ids.length).toBe(3);
+    expect(ids[0]).toBe(`${caller.callId};from-tag=${caller.fromTag}`);
+    expect(new Set(ids).size).toBe(3);
+    expect(ids[2]).not.toContain('odd');
+  });
+});
+
 describe('several applications', () => {
   it('take calls in turn', async () => {
     for (const name of ['one', 'two']) {

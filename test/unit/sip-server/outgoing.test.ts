@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type Srf from 'drachtio-srf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SipServer } from '../../../src/sip-server/index.js';
@@ -40,10 +41,17 @@ function uri(): string {
 }
 
 /** Answers a request as a phone with a given tag would. */
-function reply(request: HeardMessage, status: string, tag: string, extra: string[] = [], body = ''): void {
+function reply(
+  request: HeardMessage,
+  status: string,
+  tag: string,
+  extra: string[] = [],
+  body = '',
+  from = phone,
+): void {
   const echo = ['via', 'from', 'call-id', 'cseq'].map((name) => `${name}: ${request.header(name)[0]!}`);
   const to = request.header('to')[0]!;
-  phone.send(
+  from.send(
     [
       `SIP/2.0 ${status}`,
       ...echo,
@@ -77,6 +85,38 @@ describe('an INVITE of an application', () => {
     reply(invite, '200 OK', 'p', contact(), SDP);
     const ack = await phone.next(is('ACK'));
     expect(ack.header('cseq')[0]).toBe(invite.header('cseq')[0]?.replace('INVITE', 'ACK'));
+  });
+
+  it('has its Contact in brackets, with our address and transport in place of localhost', async () => {
+    /** The Contact that a phone sees, by whatever way it is called. */
+    const seenBy = async (
+      callee: SipPeer | Promise<SipPeer>,
+      target: string,
+      contact: string,
+    ): Promise<string | undefined> => {
+      const headers = { Contact: contact };
+      const failed = app.createUAC(target, { localSdp: SDP, headers }).catch((error: unknown) => error);
+      const called = await callee;
+      const invite = await called.next(is('INVITE'));
+      reply(invite, '486 Busy Here', 'p', [], '', called);
+      await failed;
+      return invite.header('contact')[0];
+    };
+    const { port } = addressOf(server, 'udp');
+    const us = `127.0.0.1:${port}`;
+    expect(await seenBy(phone, uri(), 'sip:ann@localhost')).toBe(`<sip:ann@${us}>`);
+    expect(await seenBy(phone, uri(), 'sip:ann@localhost;q=0.5')).toBe(`<sip:ann@${us}>;q=0.5`);
+    expect(await seenBy(phone, uri(), '"Ann" <sip:ann@localhost;x=y>')).toBe(`"Ann" <sip:ann@${us};x=y>`);
+    expect(await seenBy(phone, uri(), 'sip:ann@192.0.2.1')).toBe('<sip:ann@192.0.2.1>');
+
+    const listener = createServer().listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const target = `sip:phone@127.0.0.1:${(listener.address() as AddressInfo).port};transport=tcp`;
+    const accepted = once(listener, 'connection') as Promise<[Socket]>;
+    const callee = accepted.then(([socket]) => SipPeer.stream(socket));
+    expect(await seenBy(callee, target, 'sip:ann@localhost')).toBe(`<sip:ann@${us};transport=tcp>`);
+    (await callee).close();
+    listener.close();
   });
 
   it('is ended by the phone', async () => {

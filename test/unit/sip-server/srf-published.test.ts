@@ -1,105 +1,62 @@
-import { fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import type Srf from 'drachtio-srf';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SipServer } from '../../../src/sip-server/index.js';
-import { freeUdpPort } from '../../support/ports.js';
+import { PublishedSrf } from '../../support/published-srf.js';
 import { SDP } from '../../support/sip-peer.js';
 import { addressOf, connectApp, testServer } from '../../support/sip-server.js';
 
-/** drachtio-srf's own example applications and SIPp scenarios, which its package brings with it. */
-const PUBLISHED = join(dirname(createRequire(import.meta.url).resolve('drachtio-srf')), '..', 'test');
-
-let folder: string;
+const published = new PublishedSrf();
 let server: SipServer;
-const children: ChildProcess[] = [];
 
 vi.setConfig({ testTimeout: 20_000 });
-
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'srf-published-'));
-  // The applications ask the package `config` where to connect.
-  mkdirSync(join(folder, 'config'));
-  const answer = "{ host: '127.0.0.1', port: Number(process.env.ADMIN_PORT), secret: 'cymru' }";
-  writeFileSync(join(folder, 'config', 'index.js'), `exports.get = () => (${answer});`);
-  writeFileSync(
-    join(folder, 'run.js'),
-    `const [script, method, ...args] = JSON.parse(process.argv[2]);
-     const app = new (require(script))();
-     app.on('connected', ({ uas, uac }) => {
-       if (!uas || !uac) return;
-       uas.on('destroy', () => uac.destroy());
-       uac.on('destroy', () => uas.destroy());
-     });
-     app.srf.on('connect', () => { app[method](...args); process.send('ready'); });`,
-  );
-});
-
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
 
 beforeEach(async () => {
   server = await testServer();
 });
 
 afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
+  published.stopAll();
   await server.stop();
 });
 
-/** Runs one of the applications as it was published: constructs it and calls the method that sets it up. */
-async function runApp(script: string, method: string, ...args: unknown[]): Promise<void> {
-  const told = JSON.stringify([join(PUBLISHED, 'scripts', script), method, ...args]);
-  const env = { ...process.env, NODE_PATH: folder, ADMIN_PORT: String(server.adminAddress.port) };
-  const child = fork(join(folder, 'run.js'), [told], { env, execArgv: [], stdio: 'ignore' });
-  children.push(child);
-  await once(child, 'message');
-}
-
-/** Plays a published scenario once; resolves with SIPp's exit code, 0 when everything came as expected. */
-async function sipp(scenario: string, args: readonly string[]): Promise<number | null> {
-  const file = join(folder, scenario);
-  // As published, but for the seconds that it waits with nothing to come.
-  const text = readFileSync(join(PUBLISHED, 'scenarios', scenario), 'utf8');
-  writeFileSync(
-    file,
-    text.replace(/<(timewait|pause)\b[^>]*?\/>/g, (_all, name: string) => `<${name} milliseconds="100"/>`),
-  );
-  const limits = ['-m', '1', '-timeout', '20s', '-timeout_error', '-nostdin', '-i', '127.0.0.1'];
-  const child = spawn('sipp', ['-sf', file, ...limits, ...args], { cwd: folder, stdio: 'ignore' });
-  children.push(child);
-  const [code] = (await once(child, 'exit')) as [number | null];
-  return code;
-}
-
-function calling(scenario: string): Promise<number | null> {
-  return sipp(scenario, [`127.0.0.1:${addressOf(server, 'udp').port}`]);
-}
-
-async function answering(scenario: string): Promise<{ uri: string; done: Promise<number | null> }> {
-  const port = await freeUdpPort();
-  return { uri: `sip:127.0.0.1:${port}`, done: sipp(scenario, ['-p', String(port)]) };
-}
+afterAll(() => published.remove());
 
 describe('published applications', () => {
   it('answer calls', async () => {
-    await runApp('uas.js', 'accept');
-    expect(await calling('uac.xml')).toBe(0);
+    await published.run(server, 'uas.js', 'accept');
+    expect(await published.call(server, 'uac.xml')).toBe(0);
   });
 
   it('refuse calls', async () => {
-    await runApp('uas.js', 'reject', 503);
-    expect(await calling('uac-expect-503.xml')).toBe(0);
+    await published.run(server, 'uas.js', 'reject', [503]);
+    expect(await published.call(server, 'uac-expect-503.xml')).toBe(0);
   });
 
   it('take re-INVITEs', async () => {
-    await runApp('uas.js', 'handleReinviteScenario');
-    expect(await calling('uac-send-reinvite-no-sdp.xml')).toBe(0);
+    await published.run(server, 'uas.js', 'handleReinviteScenario');
+    expect(await published.call(server, 'uac-send-reinvite-no-sdp.xml')).toBe(0);
+  });
+
+  it('take subscriptions, and end them by their NOTIFYs', async () => {
+    await published.run(server, 'uas.js', 'acceptSubscribe');
+    expect(await published.call(server, 'uac-subscribe.xml')).toBe(0);
+    await expect.poll(() => server.counters().dialogs).toBe(0);
+  });
+
+  it('join two calls when one of them asks for an attended transfer by REFER', async () => {
+    const far = await testServer();
+    try {
+      const target = `sip:127.0.0.1:${addressOf(far, 'udp').port}`;
+      // It waits two seconds for the second call to be up.
+      await published.run(far, 'refer-uas.js', '', [], [['}, 2000)', '}, 200)']]);
+      await published.run(server, 'refer-b2b.js', '', [], [['172.29.0.19', target]]);
+      const calls = ['uac-recv-reinvite.xml', 'uac-recv-reinvite.xml'];
+      expect(await Promise.all(calls.map((each) => published.call(server, each)))).toEqual([0, 0]);
+    } finally {
+      published.stopAll();
+      await far.stop();
+    }
   });
 
   it.each([
@@ -108,25 +65,41 @@ describe('published applications', () => {
     ['pass a CANCEL on', 'expectCancel', [], 'uas-cancel.xml', 'uac-cancel.xml'],
     ['pass a refusal on', 'expectFailure', [404], 'uas-404.xml', 'uac-expect-404.xml'],
     ['change a refusal', 'expectFailure', [404, 480], 'uas-404.xml', 'uac-expect-480.xml'],
+    ['pass headers on', 'passHeaders', [], 'uas.xml', 'uac-displayname-from.xml'],
+    ['add headers', 'passHeadersOnResponse', [{ 'X-Color': 'green' }], 'uas.xml', 'uac-success-green.xml'],
+    [
+      'wait with a re-INVITE for the ACK',
+      'immediateReinviteFromB',
+      [],
+      'uas-reinvite.xml',
+      'uac-delayed-ack.xml',
+    ],
+    ['hang up where half a call fails', 'expect3pccUasFailure', [], 'uas.xml', 'uac-3pcc-nosdp.xml'],
   ] as const)('back to back %s', async (_what, method, args, uas, uac) => {
-    const callee = await answering(uas);
-    await runApp('b2b.js', method, callee.uri, ...args);
-    expect(await calling(uac)).toBe(0);
+    const callee = await published.answer(uas);
+    await published.run(server, 'b2b.js', method, [callee.uri, ...args]);
+    expect(await published.call(server, uac)).toBe(0);
     expect(await callee.done).toBe(0);
   });
 
   it.each(['proxyPromise', 'proxyCb'])('proxy calls (%s)', async (method) => {
-    const callee = await answering('uas.xml');
-    await runApp('proxy.js', method, callee.uri);
-    expect(await calling('uac-proxy.xml')).toBe(0);
+    const callee = await published.answer('uas.xml');
+    await published.run(server, 'proxy.js', method, [callee.uri]);
+    expect(await published.call(server, 'uac-proxy.xml')).toBe(0);
     expect(await callee.done).toBe(0);
   });
 });
 
 /** The part of drachtio-srf that its types leave out. */
 interface FullSrf {
-  createUAC(uri: string, opts: object): Promise<{ destroy(): Promise<unknown> }>;
+  createUAC(uri: string, opts: object): Promise<FullDialog>;
   request(uri: string, opts: object): Promise<NodeJS.EventEmitter>;
+}
+
+interface FullDialog {
+  readonly local: { readonly sdp: string };
+  modify(sdp: string): Promise<unknown>;
+  destroy(): Promise<unknown>;
 }
 
 describe('published scenarios', () => {
@@ -139,18 +112,45 @@ describe('published scenarios', () => {
     return () => srf.disconnect();
   });
 
-  it.each(['uas.xml', 'uas-auth.xml', 'uas-bye-with-auth.xml'])('call a phone (%s)', async (scenario) => {
-    const callee = await answering(scenario);
+  async function call(scenario: string, during: (dialog: FullDialog) => Promise<unknown>): Promise<void> {
+    const callee = await published.answer(scenario);
     const dialog = await app.createUAC(callee.uri, { auth, localSdp: SDP });
+    await during(dialog);
     await dialog.destroy();
+    expect(await callee.done).toBe(0);
+  }
+
+  it.each(['uas.xml', 'uas-auth.xml', 'uas-bye-with-auth.xml', 'uas-prack.xml'])(
+    'call a phone (%s)',
+    (scenario) => call(scenario, () => Promise.resolve()),
+  );
+
+  it('have the description in an UPDATE answered', () =>
+    call('uas-update-with-sdp.xml', () => expect.poll(() => server.counters().responsesOut).toBe(1)));
+
+  it('change a call, with a digest', () =>
+    call('uas-reinvite-with-auth.xml', (dialog) => dialog.modify('hold')));
+
+  it('change a call three times at once, one after the other', async () => {
+    const modifyAll = (dialog: FullDialog): Promise<unknown> =>
+      Promise.all([1, 2, 3].map(() => dialog.modify(dialog.local.sdp)));
+    const callee = await published.answer('uas-reinvite-overlap.xml');
+    await modifyAll(await app.createUAC(callee.uri, { localSdp: SDP }));
     expect(await callee.done).toBe(0);
   });
 
-  it('register with a digest', async () => {
-    const callee = await answering('uas-auth-register.xml');
-    const request = await app.request(callee.uri, { method: 'REGISTER', auth, headers: { Subject: 'test' } });
-    const [response] = (await once(request, 'response')) as [Srf.SrfResponse];
-    expect(response.status).toBe(200);
-    expect(await callee.done).toBe(0);
-  });
+  it.each(['uas-auth-register.xml', 'uas-auth-register-no-realm.xml'])(
+    'register with a digest (%s)',
+    async (scenario) => {
+      const callee = await published.answer(scenario);
+      const request = await app.request(callee.uri, {
+        method: 'REGISTER',
+        auth,
+        headers: { Subject: 'test' },
+      });
+      const [response] = (await once(request, 'response')) as [Srf.SrfResponse];
+      expect(response.status).toBe(200);
+      expect(await callee.done).toBe(0);
+    },
+  );
 });
