@@ -208,7 +208,9 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     const connection = this.#connection();
     const bridged = Promise.all([this.#phoneLeg, this.#mediaLeg]).then(async ([phoneLeg, mediaLeg]) => {
       if (!phoneLeg || !mediaLeg) return;
-      if (this.#phoneSdp !== undefined && !hasTelephoneEvent(this.#phoneSdp)) phoneLeg.useInbandDtmf();
+      const events = this.#phoneSdp === undefined || hasTelephoneEvent(this.#phoneSdp);
+      if (events) await connection.passOnDtmf(phoneLeg, mediaLeg);
+      else phoneLeg.useInbandDtmf();
       await connection.bridge(phoneLeg, mediaLeg);
     });
     bridged.catch((error: unknown) => {

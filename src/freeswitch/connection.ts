@@ -17,6 +17,8 @@ const COMMAND_LIMIT_MS = 5000;
 const LEG_LIMIT_MS = 6000;
 /** Marks every leg with the gateway that it belongs to. */
 const GATEWAY_HEADER = 'X-Patchbay-Gateway';
+/** The variable of a channel that names the channel it is bridged to. */
+const PARTNER = 'signal_bond';
 
 export interface ConnectionOptions {
   /** Asked for each leg. */
@@ -74,6 +76,18 @@ export class FreeswitchConnection extends EventEmitter<{ lost: [] }> {
   async bridge(one: Leg, other: Leg): Promise<void> {
     const reply = await this.api(`uuid_bridge ${one.uuid} ${other.uuid}`);
     if (!reply.startsWith('+OK')) throw new Error(`FreeSWITCH did not bridge: ${reply.trim()}`);
+  }
+
+  /**
+   * Lets FreeSWITCH pass DTMF events (RFC 4733) on packet by packet once these legs are bridged, instead of making
+   * them anew from those whose end it heard. As it is bridged, a leg looks up its partner's media; `uuid_bridge`
+   * names the partner after that only, so it is named here, before.
+   */
+  async passOnDtmf(one: Leg, other: Leg): Promise<void> {
+    await Promise.all([
+      this.api(`uuid_setvar ${one.uuid} ${PARTNER} ${other.uuid}`),
+      this.api(`uuid_setvar ${other.uuid} ${PARTNER} ${one.uuid}`),
+    ]);
   }
 
   /** Hangs up what a gateway of this id has left behind. */
