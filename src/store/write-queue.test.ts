@@ -52,6 +52,36 @@ describe('writes', () => {
     expect(committed()).toEqual([['1', '2', '3']]);
   });
 
+  it('that nobody waits for are gathered for a moment', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { database, put, committed } = queueForTests();
+    const written = new Promise<void>((resolve) => {
+      database.atCommit = resolve;
+    });
+    put('1');
+    await vi.advanceTimersByTimeAsync(49);
+    put('2');
+    expect(committed()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    await written;
+    await vi.waitFor(() => expect(committed()).toEqual([['1', '2']]));
+  });
+
+  it('put during a commit are gathered for the next when nobody waits for them', async () => {
+    const { database, queue, put, committed } = queueForTests();
+    const second = new Promise<void>((resolve) => {
+      database.atCommit = () => {
+        database.atCommit = resolve;
+        put('2');
+      };
+    });
+    put('1');
+    await queue.flush();
+    expect(committed()).toEqual([['1']]);
+    await second;
+    await vi.waitFor(() => expect(committed()).toEqual([['1'], ['2']]));
+  });
+
   it('put during a commit go into the next, all or none', async () => {
     const { database, queue, put, committed } = queueForTests();
     let second: Promise<void> | undefined;

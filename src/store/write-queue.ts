@@ -9,10 +9,15 @@ interface Waiter {
 }
 
 const RETRY_MS = 1_000;
+/**
+ * How long a write that nobody waits for may lie before its commit begins. A busy gateway puts hundreds of them each
+ * second, and a transaction for each, with its sync of the disk, would take a tenth of a core from the calls.
+ */
+const GATHER_MS = 50;
 
 /**
- * Writes behind the callers' backs: what is put between two commits becomes one transaction, so that many
- * callers share one sync of the disk. What cannot be written is kept and tried again.
+ * Writes behind the callers' backs: what is put within a moment, or until somebody waits for it, becomes one
+ * transaction, so that many writes share one sync of the disk. What cannot be written is kept and tried again.
  */
 export class WriteQueue {
   readonly #database: Database;
@@ -21,7 +26,8 @@ export class WriteQueue {
   #pending = new Map<string, Write>();
   #waiters: Waiter[] = [];
   #running: Promise<void> | undefined;
-  #retry: NodeJS.Timeout | undefined;
+  /** The next commit, while none is under way. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(database: Database, log: StoreLog) {
     this.#database = database;
@@ -35,7 +41,7 @@ export class WriteQueue {
   put(key: string, sql: string, row: object): void {
     this.#pending.delete(key);
     this.#pending.set(key, { sql, row: toRow(row) });
-    this.#start();
+    this.#startWithin(GATHER_MS);
   }
 
   /** Resolves when everything put so far is on disk. @throws Error when it could not be written */
@@ -50,20 +56,27 @@ export class WriteQueue {
     await this.flush().catch((error: unknown) => {
       this.#log.error({ err: error, lost: this.#pending.size }, 'the store closes with writes undone');
     });
-    clearTimeout(this.#retry);
+    await this.#running;
+    clearTimeout(this.#timer);
+  }
+
+  #startWithin(ms: number): void {
+    if (!this.#running) this.#timer ??= setTimeout(() => this.#start(), ms);
   }
 
   #start(): void {
     if (this.#running) return;
-    clearTimeout(this.#retry);
-    this.#running = this.#run().finally(() => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#running = this.#run().then((committed) => {
       this.#running = undefined;
       if (this.#waiters.length > 0) this.#start();
+      else if (this.#pending.size > 0) this.#startWithin(committed ? GATHER_MS : RETRY_MS);
     });
   }
 
-  /** Commits batch after batch until there is nothing left or one fails. */
-  async #run(): Promise<void> {
+  /** Commits batch after batch for as long as somebody waits. @returns false when one failed */
+  async #run(): Promise<boolean> {
     // What is put in this turn belongs together: the batch is closed only after it.
     await setImmediate();
     do {
@@ -76,9 +89,10 @@ export class WriteQueue {
         for (const waiter of waiters) waiter.resolve();
       } catch (error) {
         this.#keepForLater(batch, error as Error, waiters);
-        return;
+        return false;
       }
-    } while (this.#pending.size > 0);
+    } while (this.#waiters.length > 0);
+    return true;
   }
 
   async #commit(batch: Iterable<Write>): Promise<void> {
@@ -99,7 +113,5 @@ export class WriteQueue {
     }
     this.#pending = batch;
     for (const waiter of waiters) waiter.reject(error);
-    this.#retry = setTimeout(() => this.#start(), RETRY_MS);
-    this.#retry.unref();
   }
 }
