@@ -32,3 +32,8 @@ export function clientKey(essentials: Essentials): string {
 export function mergeKey({ callId, fromTag, cseq }: Essentials): string {
   return `${callId}|${fromTag}|${cseq.number}|${cseq.method}`;
 }
+
+/** A string, as messages hold them, that is to be kept: one cut from a message would keep it, one of pieces those. */
+export function ownCopy(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}

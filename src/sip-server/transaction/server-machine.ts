@@ -1,36 +1,58 @@
 import { encodeMessage, type SipResponse } from '../message/message.js';
+import type { Flow } from '../transport/flow.js';
 import type { ServerTransaction } from './server-transaction.js';
-import { PATIENCE, T1, T2, T4, Timers } from './timing.js';
+import { T1, T2, T4 } from './timing.js';
 
-/** How a server transaction reaches the world around it. */
+/** What is kept of a request: how repeats of it are known, and where responses go. */
+export interface ServerIdentity {
+  /** See `serverKey`. */
+  readonly key: string;
+  /** See `mergeKey`; undefined when copies of it are not told. */
+  readonly merge: string | undefined;
+  /** Tag of ours for every response but 100. */
+  readonly localTag: string;
+  readonly reliable: boolean;
+  /** Where responses go now (RFC 3261 section 18.2.2). */
+  readonly back: () => Flow;
+}
+
+/** How server transactions reach the world around them. */
 export interface ServerTransactionHost {
-  /** Sends a response toward the client (RFC 3261 section 18.2.2). */
-  send(bytes: Buffer): void;
+  /** Sends a response toward the client. */
+  send(machine: ServerMachine, bytes: Buffer): void;
+  /** Has it terminated when 64*T1 are over from now. */
+  endInTime(machine: ServerMachine): void;
+  /** Takes that back. */
+  keep(machine: ServerMachine): void;
   /** The transaction is over: its peer may be forgotten. */
-  ended(): void;
+  ended(machine: ServerMachine): void;
 }
 
 /**
  * The state machine of a server transaction: what must outlive its request to meet repeats of it, and no more.
- * A busy server holds thousands of these for half a minute each, so the request is let go with the final answer.
+ * A busy server holds thousands of these for half a minute each, and whatever hangs on them is looked at by each
+ * garbage collection: so the request is let go with the final answer, and there are no closures, timers and tables
+ * for each.
  */
-export abstract class ServerMachine<State extends string = string, Timer extends string = string> {
-  /** Tag of ours for every response but 100. */
-  readonly localTag: string;
+export abstract class ServerMachine<State extends string = string> {
+  readonly identity: ServerIdentity;
   /** The transaction as its user knows it, until it has its final answer. */
   open: ServerTransaction | undefined;
-  protected readonly reliable: boolean;
-  protected readonly timers = new Timers<Timer>();
-  readonly #host: ServerTransactionHost;
+  protected readonly host: ServerTransactionHost;
   #state: State | 'terminated';
+  #timer: NodeJS.Timeout | undefined;
   /** The last response, one byte in each character: a buffer would hold on to the slab that it was cut from. */
   #last: string | undefined;
 
-  constructor(first: State, localTag: string, reliable: boolean, host: ServerTransactionHost) {
+  constructor(first: State, identity: ServerIdentity, host: ServerTransactionHost) {
     this.#state = first;
-    this.localTag = localTag;
-    this.reliable = reliable;
-    this.#host = host;
+    this.identity = identity;
+    this.host = host;
+  }
+
+  /** Tag of ours for every response but 100. */
+  get localTag(): string {
+    return this.identity.localTag;
   }
 
   get state(): State | 'terminated' {
@@ -47,20 +69,26 @@ export abstract class ServerMachine<State extends string = string, Timer extends
   terminate(): void {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
-    this.timers.clearAll();
+    clearTimeout(this.#timer);
     this.#last = undefined;
-    this.#host.ended();
+    this.host.ended(this);
     this.#settle();
   }
 
   protected send(response: SipResponse): void {
     const bytes = encodeMessage(response);
     this.#last = bytes.toString('latin1');
-    this.#host.send(bytes);
+    this.host.send(this, bytes);
   }
 
   protected resend(): void {
-    if (this.#last !== undefined) this.#host.send(Buffer.from(this.#last, 'latin1'));
+    if (this.#last !== undefined) this.host.send(this, Buffer.from(this.#last, 'latin1'));
+  }
+
+  /** Timers G and I; the later takes the place of the earlier. */
+  protected after(ms: number, fire: () => void): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(fire, ms);
   }
 
   /** Enters a state that more responses may follow, or a `final` one. */
@@ -82,11 +110,10 @@ export abstract class ServerMachine<State extends string = string, Timer extends
 
 /** INVITE server transaction (RFC 3261 section 17.2.1 with the Accepted state of RFC 6026). */
 export class InviteServerMachine extends ServerMachine<
-  'proceeding' | 'accepted' | 'completed' | 'confirmed',
-  'G' | 'H' | 'I' | 'L'
+  'proceeding' | 'accepted' | 'completed' | 'confirmed'
 > {
-  constructor(localTag: string, reliable: boolean, host: ServerTransactionHost) {
-    super('proceeding', localTag, reliable, host);
+  constructor(identity: ServerIdentity, host: ServerTransactionHost) {
+    super('proceeding', identity, host);
   }
 
   respond(response: SipResponse): boolean {
@@ -112,18 +139,20 @@ export class InviteServerMachine extends ServerMachine<
   #accept(again: boolean): void {
     this.forgetResponse();
     if (again) return;
-    this.timers.set('L', PATIENCE, () => this.terminate());
+    // Timer L.
+    this.host.endInTime(this);
     this.enter('accepted', true);
   }
 
   #complete(): void {
-    this.timers.set('H', PATIENCE, () => this.terminate());
-    if (!this.reliable) this.#repeat(T1);
+    // Timer H.
+    this.host.endInTime(this);
+    if (!this.identity.reliable) this.#repeat(T1);
     this.enter('completed', true);
   }
 
   #repeat(interval: number): void {
-    this.timers.set('G', interval, () => {
+    this.after(interval, () => {
       this.resend();
       this.#repeat(Math.min(interval * 2, T2));
     });
@@ -132,21 +161,18 @@ export class InviteServerMachine extends ServerMachine<
   #confirm(): void {
     this.enter('confirmed', true);
     this.forgetResponse();
-    this.timers.clearAll();
-    if (this.reliable) this.terminate();
-    else this.timers.set('I', T4, () => this.terminate());
+    this.host.keep(this);
+    if (this.identity.reliable) this.terminate();
+    else this.after(T4, () => this.terminate());
   }
 }
 
 /** Server transaction of every other method (RFC 3261 section 17.2.2). */
-export class OtherServerMachine extends ServerMachine<
-  'trying' | 'proceeding' | 'completed',
-  'J' | 'unanswered'
-> {
-  constructor(localTag: string, reliable: boolean, host: ServerTransactionHost) {
-    super('trying', localTag, reliable, host);
+export class OtherServerMachine extends ServerMachine<'trying' | 'proceeding' | 'completed'> {
+  constructor(identity: ServerIdentity, host: ServerTransactionHost) {
+    super('trying', identity, host);
     // After 64*T1 the client has given up (RFC 4320 section 4.2): answering would only confuse.
-    this.timers.set('unanswered', PATIENCE, () => this.terminate());
+    this.host.endInTime(this);
   }
 
   respond(response: SipResponse): boolean {
@@ -162,12 +188,12 @@ export class OtherServerMachine extends ServerMachine<
   }
 
   #complete(): void {
-    this.timers.clear('unanswered');
-    if (this.reliable) {
+    if (this.identity.reliable) {
       this.terminate();
       return;
     }
-    this.timers.set('J', PATIENCE, () => this.terminate());
+    // Timer J.
+    this.host.endInTime(this);
     this.enter('completed', true);
   }
 }

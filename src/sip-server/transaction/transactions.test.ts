@@ -4,7 +4,14 @@ import type { SipRequest, SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
 import type { Flow } from '../transport/flow.js';
 import { InviteClientTransaction, OtherClientTransaction } from './client-transaction.js';
-import { InviteServerMachine, OtherServerMachine } from './server-machine.js';
+import { Patience } from './patience.js';
+import {
+  InviteServerMachine,
+  OtherServerMachine,
+  type ServerIdentity,
+  type ServerMachine,
+  type ServerTransactionHost,
+} from './server-machine.js';
 
 function request(method: string): SipRequest {
   const text = [
@@ -54,6 +61,20 @@ function times(): { at: number[]; note: () => void } {
   return { at, note: () => at.push(Date.now() - start) };
 }
 
+function identity(reliable: boolean): ServerIdentity {
+  return { key: 'key', merge: undefined, localTag: 'tag', reliable, back: () => flow(reliable) };
+}
+
+function hostOf(send: (bytes: Buffer) => void, ended: () => void): ServerTransactionHost {
+  const patience = new Patience<ServerMachine>((machine) => machine.terminate());
+  return {
+    send: (_machine, bytes) => send(bytes),
+    endInTime: (machine) => patience.begin(machine),
+    keep: (machine) => patience.forget(machine),
+    ended: () => ended(),
+  };
+}
+
 beforeEach(() => {
   vi.useFakeTimers();
 });
@@ -68,14 +89,11 @@ describe('INVITE server transaction', () => {
     const clock = times();
     const ended = vi.fn();
     const invite = request('INVITE');
-    const host = {
-      send: (bytes: Buffer) => {
-        sent.push(sentResponse(bytes));
-        clock.note();
-      },
-      ended,
-    };
-    const transaction = new InviteServerMachine('tag', reliable, host);
+    const host = hostOf((bytes) => {
+      sent.push(sentResponse(bytes));
+      clock.note();
+    }, ended);
+    const transaction = new InviteServerMachine(identity(reliable), host);
     return { transaction, sent, clock, ended, invite };
   }
 
@@ -138,9 +156,9 @@ describe('server transaction of another method', () => {
     const sent: number[] = [];
     const ended = vi.fn();
     const bye = request('BYE');
-    const host = { send: (bytes: Buffer) => void sent.push(sentResponse(bytes).status), ended };
+    const host = hostOf((bytes) => void sent.push(sentResponse(bytes).status), ended);
     return {
-      transaction: new OtherServerMachine('tag', reliable, host),
+      transaction: new OtherServerMachine(identity(reliable), host),
       sent,
       ended,
       bye,

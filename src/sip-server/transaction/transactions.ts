@@ -11,8 +11,15 @@ import {
   type ClientFailure,
   type ClientTransaction,
 } from './client-transaction.js';
-import { cancelledKey, clientKey, mergeKey, serverKey } from './keys.js';
-import { InviteServerMachine, OtherServerMachine, type ServerMachine } from './server-machine.js';
+import { cancelledKey, clientKey, mergeKey, ownCopy, serverKey } from './keys.js';
+import { Patience } from './patience.js';
+import {
+  InviteServerMachine,
+  OtherServerMachine,
+  type ServerIdentity,
+  type ServerMachine,
+  type ServerTransactionHost,
+} from './server-machine.js';
 import { ServerTransaction } from './server-transaction.js';
 
 /** The layer above: what happens when no transaction took a message. */
@@ -50,6 +57,14 @@ export class Transactions {
   readonly #user: TransactionUser;
   readonly #limit: number;
   readonly #counters: SipCounters;
+  readonly #patience = new Patience<ServerMachine>((machine) => machine.terminate());
+  /** One for all: with closures of its own, an answered request would weigh several times as much. */
+  readonly #host: ServerTransactionHost = {
+    send: (machine, bytes) => this.#sender.send(machine.identity.back(), bytes, 'response'),
+    endInTime: (machine) => this.#patience.begin(machine),
+    keep: (machine) => this.#patience.forget(machine),
+    ended: (machine) => this.#forget(machine),
+  };
   #refusing = false;
 
   constructor(sender: Sender, user: TransactionUser, limit: number, counters: SipCounters) {
@@ -142,26 +157,38 @@ export class Transactions {
   }
 
   #begin(key: string, request: SipRequest, essentials: Essentials, flow: Flow): void {
-    const merge = mergeKey(essentials);
     const mergeable = essentials.toTag === '' && request.method !== 'CANCEL';
-    const first = mergeable ? this.#merges.get(merge) : undefined;
-    if (mergeable && first === undefined) this.#merges.set(merge, key);
-    const back = replyFlow(flow, essentials.via, this.#sender);
-    const host = {
-      send: (bytes: Buffer) => this.#sender.send(back(), bytes, 'response'),
-      ended: () => {
-        this.#servers.delete(key);
-        if (this.#merges.get(merge) === key) this.#merges.delete(merge);
-      },
+    const identity = {
+      key: ownCopy(key),
+      merge: mergeable ? ownCopy(mergeKey(essentials)) : undefined,
+      localTag: newTag(),
+      reliable: flow.reliable,
+      back: replyFlow(flow, essentials.via, this.#sender),
     };
+    const merged = this.#merge(identity);
     const Machine = request.method === 'INVITE' ? InviteServerMachine : OtherServerMachine;
-    const machine = new Machine(newTag(), flow.reliable, host);
-    this.#servers.set(key, machine);
+    const machine = new Machine(identity, this.#host);
+    this.#servers.set(identity.key, machine);
     const transaction = new ServerTransaction(request, essentials, flow, machine);
-    if (first !== undefined) this.#user.merged(transaction);
+    if (merged) this.#user.merged(transaction);
     else if (request.method === 'CANCEL') {
       this.#user.cancel(transaction, this.#servers.get(cancelledKey(request, essentials)));
     } else this.#user.request(transaction);
+  }
+
+  /** Whether the same request came by another way before; notes that it came if not. */
+  #merge({ key, merge }: ServerIdentity): boolean {
+    if (merge === undefined) return false;
+    if (this.#merges.has(merge)) return true;
+    this.#merges.set(merge, key);
+    return false;
+  }
+
+  #forget(machine: ServerMachine): void {
+    const { key, merge } = machine.identity;
+    this.#patience.forget(machine);
+    this.#servers.delete(key);
+    if (merge !== undefined && this.#merges.get(merge) === key) this.#merges.delete(merge);
   }
 }
 
@@ -172,7 +199,7 @@ export function newBranch(): string {
 
 /** A tag for From or To, with more than the 32 bits of chance that RFC 3261 section 19.3 wants. */
 export function newTag(): string {
-  return randomUUID().replaceAll('-', '');
+  return ownCopy(randomUUID().replaceAll('-', ''));
 }
 
 /** Reads the essentials of a response; undefined when it is malformed, as responses get no reply. */

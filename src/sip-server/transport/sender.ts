@@ -19,14 +19,18 @@ export interface Sender {
  */
 export function replyFlow(flow: Flow, via: Via, sender: Pick<Sender, 'flowTo'>): () => Flow {
   if (flow.transport === 'udp') {
-    if (via.params.has('rport') || via.port === flow.remote.port) return () => flow;
-    const back = sender.flowTo('udp', { host: flow.remote.host, port: via.port ?? 5060 }) ?? flow;
-    return () => back;
+    if (via.params.has('rport') || via.port === flow.remote.port) return always(flow);
+    return always(sender.flowTo('udp', { host: flow.remote.host, port: via.port ?? 5060 }) ?? flow);
   }
   const port = via.port ?? (flow.transport === 'tls' ? 5061 : 5060);
   const remote = { host: flow.remote.host, port };
   const name = via.host;
   return () => (flow.open ? flow : (sender.flowTo(flow.transport, remote, name) ?? flow));
+}
+
+/** Holds the flow and nothing else of the request. */
+function always(flow: Flow): () => Flow {
+  return () => flow;
 }
 
 /** The Via value with `received` and `rport` as the server that got the request must add them; undefined: as it is. */

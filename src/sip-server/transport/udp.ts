@@ -10,6 +10,8 @@ export class UdpListener {
   readonly #socket: Socket;
   readonly #advertised: Endpoint;
   readonly bound: Endpoint;
+  /** Peers send many messages in a row, and what is kept of each holds on to its flow. */
+  #lastFrom: Flow | undefined;
 
   private constructor(socket: Socket, bound: Endpoint, advertisedHost: string) {
     this.#socket = socket;
@@ -34,9 +36,7 @@ export class UdpListener {
     const listener = new UdpListener(socket, { host, port }, advertisedHost);
     // A datagram that could not be delivered surfaces here (ECONNREFUSED and the like).
     socket.on('error', failed);
-    socket.on('message', (bytes, from) =>
-      received(bytes, listener.flowTo({ host: from.address, port: from.port })),
-    );
+    socket.on('message', (bytes, { address, port }) => received(bytes, listener.#flowFrom(address, port)));
     return listener;
   }
 
@@ -46,6 +46,13 @@ export class UdpListener {
 
   flowTo(remote: Endpoint): Flow {
     return new UdpFlow(this.#socket, this.#advertised, remote);
+  }
+
+  #flowFrom(host: string, port: number): Flow {
+    const last = this.#lastFrom;
+    if (last?.remote.host === host && last.remote.port === port) return last;
+    this.#lastFrom = this.flowTo({ host, port });
+    return this.#lastFrom;
   }
 
   async close(): Promise<void> {

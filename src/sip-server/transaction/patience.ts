@@ -1,0 +1,47 @@
+import { PATIENCE } from './timing.js';
+
+/** What ends may do so together, at most this many ms late. */
+const LATE = 100;
+
+/**
+ * Tells when 64*T1 are over for each of many (timers H, J and L): a busy server has tens of thousands that wait, and
+ * since all wait equally long, in the order in which they began, one timer serves them all.
+ */
+export class Patience<Waiting> {
+  readonly #over: (waiting: Waiting) => void;
+  /** When each is over, the earliest first. */
+  readonly #ends = new Map<Waiting, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `over` is called once for each that was not forgotten before. */
+  constructor(over: (waiting: Waiting) => void) {
+    this.#over = over;
+  }
+
+  /** Begins to wait; anew, if it waited already. */
+  begin(waiting: Waiting): void {
+    this.#ends.delete(waiting);
+    this.#ends.set(waiting, Math.round(performance.now()) + PATIENCE);
+    this.#timer ??= setTimeout(() => this.#sweep(), PATIENCE);
+  }
+
+  /** Nobody waits for it any more. */
+  forget(waiting: Waiting): void {
+    if (!this.#ends.delete(waiting) || this.#ends.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #sweep(): void {
+    this.#timer = undefined;
+    const now = Math.round(performance.now());
+    for (const [waiting, end] of this.#ends) {
+      if (end > now) {
+        this.#timer = setTimeout(() => this.#sweep(), Math.max(end - now, LATE));
+        return;
+      }
+      this.#ends.delete(waiting);
+      this.#over(waiting);
+    }
+  }
+}
