@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { PhoneDescription } from '../media/types.js';
 import type { PhoneMedia } from '../phone/index.js';
 import type { FreeswitchConnection } from './connection.js';
-import type { Leg } from './leg.js';
+import { type Leg, ModifyRefused } from './leg.js';
 import type { Direction } from './sdp.js';
 import {
   answering,
@@ -123,7 +123,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
       this.#tell(this.#toldSdp, 'sendrecv');
       return this.describe();
     }
-    this.#tell(await phoneLeg.modify(sdpOffer), answering(directionOf(sdpOffer)));
+    this.#tell(await this.#modify(phoneLeg, sdpOffer), answering(directionOf(sdpOffer)));
     this.#phoneSdp = sdpOffer;
     await this.#passOn();
     return this.describe();
@@ -171,6 +171,17 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     const [told] = await Promise.all([answer, this.#openMediaLeg(connection, planeOffer)]);
     this.#tell(told, answering(directionOf(this.#phoneSdp)));
     this.#bridge();
+  }
+
+  /** An offer that it refuses leaves FreeSWITCH deaf to the phone: it is given the last good one again. */
+  async #modify(phoneLeg: Leg, sdpOffer: string): Promise<string> {
+    try {
+      return await phoneLeg.modify(sdpOffer);
+    } catch (error) {
+      if (error instanceof ModifyRefused && this.#phoneSdp !== undefined)
+        await phoneLeg.modify(this.#phoneSdp);
+      throw error;
+    }
   }
 
   /** FreeSWITCH leaves `sendrecv` out, and says it to those who hold by `c=0.0.0.0`: phones read both wrongly. */

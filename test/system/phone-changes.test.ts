@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { direct, limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
+import { limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
 import { audioAddressOf } from '../support/sip-message.js';
 import { phoneOffer } from '../support/sipp.js';
 import { PCMA, ToneSocket } from '../support/tone-socket.js';
@@ -95,7 +95,7 @@ describe('a phone that changes its call', () => {
     }
   });
 
-  direct('has its own offer refused with 491 while ours is unanswered', async () => {
+  it('has its own offer refused with 491 while ours is unanswered', async () => {
     await room.withCall(
       {
         then: (scenario, port) =>
@@ -122,7 +122,7 @@ describe('a phone that changes its call', () => {
     );
   });
 
-  direct('that fits nothing is refused with 488, and goes on as before', async () => {
+  it('that fits nothing is refused with 488, and goes on as before', async () => {
     await room.withCall(
       {
         then: (scenario, port) =>

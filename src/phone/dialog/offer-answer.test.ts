@@ -76,6 +76,18 @@ describe('the phone changes the session', () => {
     expect((await answered(dialog.receive('update', update('offer')))).status).toBe(200);
   });
 
+  it('by an offer right behind its answer in the ACK: it waits until that is taken', async () => {
+    const { dialog, media } = start();
+    await answered(dialog.receive('modify', reinvite('')));
+    let open = (): void => undefined;
+    media.gate = new Promise((resolve) => (open = resolve));
+    dialog.emit('ack', new FakeRequest('ACK', { body: 'their answer' }));
+    const second = dialog.receive('update', update('offer'));
+    open();
+    expect((await answered(second)).status).toBe(200);
+    expect(media.answers).toEqual(['their answer']);
+  });
+
   it('by a re-INVITE without an offer, and the ACK of the INVITE before it comes late', async () => {
     const { dialog, media, call } = start();
     const withoutOffer = new FakeRequest('INVITE', { headers: { cseq: '2 INVITE' } });

@@ -1,4 +1,3 @@
-import type { PhoneDescription } from '../../media/types.js';
 import type { PhoneCall } from '../call.js';
 import { requireOnlySupported, requireSdpIfBody } from '../capabilities.js';
 import type { PhoneMedia } from '../options.js';
@@ -15,7 +14,9 @@ type ExchangeState =
   /** The phone owes the answer to our re-INVITE. */
   | 'offering'
   /** Our 2xx to the phone's INVITE carried an offer: the ACK owes the answer. */
-  | 'awaiting-ack';
+  | 'awaiting-ack'
+  /** The phone has answered, and the media plane is at it. The phone may offer again; it waits for that. */
+  | 'taking-answer';
 
 /** RFC 3261 section 14.1, for the side that did not make the Call-ID: after a 491 wait 0 to 2 s. */
 const GLARE_WAIT_MS = 2000;
@@ -57,7 +58,7 @@ export class OfferAnswer {
   /**
    * Answers the phone's re-INVITE or UPDATE from the state that it leads to.
    * @param headers what the 2xx carries besides
-   * @throws Refusal 491 or 500 when offers cross, 415, 420; MediaError when the offer fits nothing
+   * @throws Refusal 491 or 500 when offers cross, 415, 420, 481; MediaError when the offer fits nothing
    */
   async change(request: SipRequest, responder: SipResponder, headers: Headers): Promise<void> {
     requireOnlySupported(request);
@@ -67,12 +68,14 @@ export class OfferAnswer {
       responder.send(200, { headers });
       return;
     }
+    if (this.#state === 'taking-answer') await this.#stable();
+    this.#refuseIfOver();
     this.#refuseCrossingOffers();
     this.#state = 'answering';
     let nextState: ExchangeState = 'stable';
     try {
       const { sdp, stream, held } = await this.#media.updatePhone(this.#call.info.id, sdpOffer);
-      if (this.#call.ended) throw new Refusal(481, 'The call is over.');
+      this.#refuseIfOver();
       responder.send(200, { headers: { ...headers, 'Content-Type': SDP_TYPE }, body: sdp });
       this.#call.log.info({ method: request.method, held }, 'The phone changed the session.');
       if (sdpOffer === undefined) {
@@ -115,11 +118,15 @@ export class OfferAnswer {
       const { sdp } = await this.#media.updatePhone(this.#call.info.id);
       const sdpAnswer = await invite(sdp);
       if (sdpAnswer === undefined) return false;
-      this.#took(await this.#media.answerPhone(this.#call.info.id, sdpAnswer));
+      await this.#take(sdpAnswer);
       return true;
     } finally {
       this.#become('stable');
     }
+  }
+
+  #refuseIfOver(): void {
+    if (this.#call.ended) throw new Refusal(481, 'The call is over.');
   }
 
   #refuseCrossingOffers(): void {
@@ -128,6 +135,7 @@ export class OfferAnswer {
         return;
       case 'offering':
       case 'awaiting-ack':
+      case 'taking-answer':
         throw new Refusal(491, 'An offer of ours is not answered yet.');
       case 'answering':
         // RFC 3261 section 14.2: some time from 0 to 10 s.
@@ -141,7 +149,8 @@ export class OfferAnswer {
     if (response.status === 408 || response.status === 481) return 'gone';
     const sdpAnswer = sdpOf(response);
     if (response.status >= 300 || sdpAnswer === undefined) return 'refused';
-    this.#took(await this.#media.answerPhone(this.#call.info.id, sdpAnswer));
+    this.#state = 'taking-answer';
+    await this.#take(sdpAnswer);
     return 'accepted';
   }
 
@@ -158,8 +167,9 @@ export class OfferAnswer {
       this.#call.hangUp('error', 'The ACK carries no answer to our offer.');
       return;
     }
+    this.#state = 'taking-answer';
     try {
-      this.#took(await this.#media.answerPhone(this.#call.info.id, sdpAnswer));
+      await this.#take(sdpAnswer);
     } catch (error) {
       this.#call.log.warn({ err: error, callId: callIdOf(ack) }, 'The answer in the ACK is of no use.');
       this.#call.hangUp('error', 'The answer in the ACK could not be used.');
@@ -168,7 +178,8 @@ export class OfferAnswer {
     }
   }
 
-  #took({ stream }: PhoneDescription): void {
+  async #take(sdpAnswer: string): Promise<void> {
+    const { stream } = await this.#media.answerPhone(this.#call.info.id, sdpAnswer);
     if (!this.#call.ended) this.#call.publish(stream);
   }
 
