@@ -4,9 +4,7 @@
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createPhoneFactory } from '../src/media/phone/index.js';
-import { LocalMediaPlane } from '../src/media/plane.js';
-import type { MediaPlaneOptions } from '../src/media/types.js';
+import { openPhonePlane } from '../src/media/phone/testing/test-plane.js';
 
 /** Asked for by the driver: where it may send to, and how much processor time was used so far. */
 export type Request =
@@ -41,25 +39,9 @@ async function openEcho(peerPorts: readonly number[]): Promise<number[]> {
   );
 }
 
-const silent = (): void => undefined;
-
-const options: MediaPlaneOptions = {
-  rtpHost: '127.0.0.1',
-  rtpPorts: [20000, 29999],
-  webrtcHost: '127.0.0.1',
-  webrtcPort: 0,
-  mediaTimeoutMs: 60_000,
-  log: { debug: silent, info: silent, warn: silent, error: silent },
-};
-
 /** Phones that all hear the first few of them. */
 async function openPhones(peerPorts: readonly number[], talkers: number, codec: string): Promise<number[]> {
-  const phones = createPhoneFactory(options);
-  const plane = new LocalMediaPlane(options, {
-    browser: () => Promise.reject(new Error('no browsers here')),
-    phone: (context) => phones.open(context),
-    stop: () => phones.stop(),
-  });
+  const plane = openPhonePlane({ rtpPorts: [20000, 29999], mediaTimeoutMs: 60_000 });
   const descriptions = await Promise.all(
     peerPorts.map((port, i) => plane.openPhone({ deviceId: `${i}`, sdpOffer: offer(port, codec) })),
   );

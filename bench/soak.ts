@@ -93,9 +93,9 @@ async function hasBeenRefreshed(call: SippCall): Promise<void> {
   await until('the refresh of a session after a 491', refreshed, { withinMs: INTERVAL_S * 1000 });
 }
 
-function report(what: string, { residentMb, files, sockets }: ProcessState): void {
+function report(what: string, { residentMiB, files, sockets }: ProcessState): void {
   console.log(
-    `${what.padEnd(14)}${residentMb.toFixed(0).padStart(5)} MB, ${files} files, ${sockets} sockets`,
+    `${what.padEnd(14)}${residentMiB.toFixed(0).padStart(5)} MiB, ${files} files, ${sockets} sockets`,
   );
 }
 

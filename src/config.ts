@@ -1,5 +1,6 @@
 import { cleanEnv, EnvError, makeValidator, num, str } from 'envalid';
 import ipaddr from 'ipaddr.js';
+import { AUDIO_CODECS } from './media/codecs/index.js';
 
 /** One account: owner of sessions and participants. */
 export interface Account {
@@ -71,7 +72,7 @@ const headerNames = makeValidator<readonly string[]>((text) =>
   }),
 );
 
-const PHONE_CODECS = ['opus', 'G722', 'PCMU', 'PCMA'];
+const PHONE_CODECS = AUDIO_CODECS.map(({ name }) => name);
 
 const phoneCodecs = makeValidator<readonly string[]>((text) =>
   parts(text).map((name) => {

@@ -1,18 +1,18 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { residentMiB } from '../../test/support/resident-memory.js';
 
 /** What a process holds, from Linux's /proc. */
 export interface ProcessState {
-  readonly residentMb: number;
+  readonly residentMiB: number;
   readonly files: number;
   readonly sockets: number;
 }
 
 /** @throws when there is no such process, or no /proc */
 export function processState(pid: number): ProcessState {
-  const kilobytes = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   const open = readdirSync(`/proc/${pid}/fd`);
   const sockets = open.filter((fd) => isSocket(`/proc/${pid}/fd/${fd}`));
-  return { residentMb: Number(kilobytes) / 1024, files: open.length, sockets: sockets.length };
+  return { residentMiB: residentMiB(pid), files: open.length, sockets: sockets.length };
 }
 
 function isSocket(path: string): boolean {
@@ -46,6 +46,6 @@ export class StateLog {
 }
 
 function median(samples: readonly ProcessState[]): number {
-  const values = samples.map(({ residentMb }) => residentMb).sort((a, b) => a - b);
+  const values = samples.map(({ residentMiB }) => residentMiB).sort((a, b) => a - b);
   return values[Math.floor(values.length / 2)] ?? Number.NaN;
 }

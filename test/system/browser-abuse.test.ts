@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RawClient } from '../../src/browser/testing/raw-client.js';
 import type { ClientPage } from '../support/chromium.js';
+import { residentMiB } from '../support/resident-memory.js';
 import type { TestParticipant } from '../support/rest.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
@@ -40,7 +40,7 @@ beforeEach(async () => {
   listener = await stage.chrome.openClient({ client: '0.9', token: listening.token, gatewayUrl });
   await speaker.publishTone(440);
   heard = (await listener.hears(440)).streamId;
-  memoryBefore = memory();
+  memoryBefore = residentMiB(stage.gateway.pid);
 });
 
 /** They still talk by the same stream, without a gap of seconds; the gateway lives, and has not grown. */
@@ -53,14 +53,8 @@ afterEach(async () => {
   expect((await listener.events()).map(({ type }) => type)).toEqual(['available']);
   const faults = stage.gateway.log.filter(({ level }) => (level ?? 0) >= 50);
   expect(faults).toEqual([]);
-  expect(memory() - memoryBefore).toBeLessThan(MAX_GROWTH_MIB);
+  expect(residentMiB(stage.gateway.pid) - memoryBefore).toBeLessThan(MAX_GROWTH_MIB);
 });
-
-/** Resident memory of the gateway in MiB. */
-function memory(): number {
-  const status = readFileSync(`/proc/${String(stage.gateway.pid)}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024;
-}
 
 function socketUrl({ token }: TestParticipant, uniqueId: string): string {
   const query = new URLSearchParams({ token, client: 'browser', sdkVersion: '0.12.0-beta.1', uniqueId });
