@@ -3,7 +3,7 @@ import { destination, type Logger, pino } from 'pino';
 /** What may wait for a reader that is slow, in bytes. */
 const MAX_WAITING = 16 * 1024 * 1024;
 /** Lines are written when there are so many bytes of them, or so many ms later. */
-const BATCH = 4096;
+const BATCH = 12_288;
 const BATCH_MS = 50;
 
 /**
