@@ -73,6 +73,21 @@ describe('a call', () => {
     expect(started.gate.ends).toEqual(['lost']);
     await vi.waitFor(() => expect(started.media.open.size).toBe(1));
     expect(up.byes).toEqual([]);
+    expect(started.over).toEqual([endedOutcome('lost')]);
+  });
+
+  it('that is ended while the SIP server has its 200 in hand gets its BYE, and counts once', async () => {
+    const started = start();
+    const createUAS = started.srf.createUAS.bind(started.srf);
+    let confirm = (): void => undefined;
+    started.srf.createUAS = (...args) => void (confirm = (): void => createUAS(...args));
+    started.srf.receive(invite(VALID_TOKEN));
+    await vi.waitFor(() => expect(started.gate.devices.has('alice')).toBe(true));
+    started.gate.devices.get('alice')!.close('disconnected');
+    confirm();
+    await vi.waitFor(() => expect(started.srf.dialogs[0]!.byes).toHaveLength(1));
+    await vi.waitFor(() => expect(started.over).toEqual([endedOutcome('disconnected')]));
+    expect(started.app.callCount).toBe(0);
   });
 
   it('is answered, published and told its deliveries', async () => {

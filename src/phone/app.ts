@@ -16,6 +16,7 @@ import { refuse, refusing } from './respond.js';
 import { AwaitedPracks } from './reliable.js';
 import type { SetupOptions } from './setup.js';
 import { setUpCall } from './setup.js';
+import { ServerReturns } from './server-returns.js';
 import { watchDialog } from './dialog/dialog-watch.js';
 import type { SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
 import { callIdOf, SDP_TYPE, sipApplication } from './sip.js';
@@ -31,6 +32,7 @@ export class PhoneApp {
   readonly #setup: SetupOptions;
   readonly #calls = new Map<string, PhoneCall>();
   readonly #watched = new WeakSet<SipDialog>();
+  readonly #returns = new ServerReturns();
   #owedByes: OwedBye[] = [];
   readonly #idleListeners: (() => void)[] = [];
   readonly #byes = new Set<Promise<void>>();
@@ -84,10 +86,10 @@ export class PhoneApp {
 
   /**
    * The SIP server cannot be reached just now. What was under way with it is never answered: calls that have no
-   * dialog yet end.
+   * dialog end.
    */
   sipServerAway(): void {
-    for (const call of this.#calls.values()) if (!call.wasAnswered) call.hangUp('lost');
+    for (const call of this.#calls.values()) if (!call.dialog) call.hangUp('lost');
   }
 
   /** The SIP server cannot be reached, for longer than calls may wait. */
@@ -97,6 +99,7 @@ export class PhoneApp {
 
   /** The SIP server can be reached again: what phones did meanwhile, and do from now on, is to be asked for. */
   sipServerBack(): void {
+    this.#returns.announce();
     const owed = this.#owedByes;
     this.#owedByes = [];
     for (const bye of owed) void this.#payBye(bye);
@@ -110,7 +113,7 @@ export class PhoneApp {
 
   async #payBye(owed: OwedBye): Promise<void> {
     try {
-      const outcome = await sendBye(owed.dialog, owed.headers, true);
+      const outcome = await sendBye(owed.dialog, owed.headers, { pause: this.#pause, wasAway: true });
       if (outcome === 'forgotten') await sendForgottenBye(owed.dialog, owed.headers, this.#application);
     } catch (error) {
       this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits on.');
@@ -149,7 +152,7 @@ export class PhoneApp {
       observer?.answered(performance.now() - receivedAt);
     } catch (error) {
       const status = refuse(error, invite, responder, log);
-      observer?.over(refusedOutcome(status));
+      if (!call?.wasAnswered) observer?.over(refusedOutcome(status));
       call?.failed();
     }
   }
@@ -168,6 +171,7 @@ export class PhoneApp {
       log,
       maxCallMs: this.#options.maxCallMs ?? 0,
       onEnded: (ended, reason) => this.#forget(ended, reason),
+      pause: this.#pause,
       onBye: (bye) => {
         this.#byes.add(bye);
         void bye.then(() => this.#byes.delete(bye));
@@ -181,11 +185,13 @@ export class PhoneApp {
 
   #forget(call: PhoneCall, reason: EndReason): void {
     this.#calls.delete(call.info.id);
-    // A call that was never answered counts as refused.
+    // Others count as refused.
     if (call.wasAnswered) this.#options.observer?.over(endedOutcome(reason));
     if (this.#calls.size > 0) return;
     for (const listener of this.#idleListeners.splice(0)) listener();
   }
+
+  readonly #pause = (ms: number): Promise<void> => this.#returns.within(ms);
 
   readonly #onDtmf = ({ deviceId, digit, durationMs }: MediaEvents['dtmf'][0]): void => {
     this.#calls.get(deviceId)?.dtmf('rtp', digit, durationMs);

@@ -19,6 +19,8 @@ export interface PhoneCallOptions {
   readonly maxCallMs: number;
   /** Called once, when the call is over and its media are freed; a BYE may still be under way. */
   readonly onEnded: (call: PhoneCall, reason: EndReason) => void;
+  /** Waits so many ms, or until the SIP server can be reached again. */
+  readonly pause: (ms: number) => Promise<void>;
   /** Called when we hang up, with a promise of the BYE's end; it never rejects. */
   readonly onBye: (bye: Promise<void>) => void;
   /** Called when a BYE could not be handed to the SIP server: it is owed to the phone. */
@@ -51,8 +53,9 @@ export class PhoneCall implements Device {
   #dialog: SipDialog | undefined;
   #exchange: OfferAnswer | undefined;
   #handover = false;
+  #answering = false;
   #opening: Promise<PhoneDescription> | undefined;
-  #ended = false;
+  #endReason: EndReason | undefined;
   #farewell: Headers = {};
   /** Absent once our 200 is acknowledged. */
   #acknowledgement: Promise<void> | undefined;
@@ -69,12 +72,12 @@ export class PhoneCall implements Device {
   }
 
   get ended(): boolean {
-    return this.#ended;
+    return this.#endReason !== undefined;
   }
 
-  /** Whether it ever got its 200. */
+  /** Whether its 200 is out, though the SIP server may have yet to confirm that. */
   get wasAnswered(): boolean {
-    return this.#exchange !== undefined;
+    return this.#answering || this.#exchange !== undefined;
   }
 
   /** Absent until the call is answered, and after its end. */
@@ -115,6 +118,11 @@ export class PhoneCall implements Device {
     if (this.#digits.isNew(way, digit)) this.#connection?.dtmf(digit, durationMs);
   }
 
+  /** The 200 goes out: from here on the phone may take itself for connected. */
+  answering(): void {
+    this.#answering = true;
+  }
+
   /** Our 200 is out: a BYE has to wait for its ACK, or until none is to be expected (RFC 3261 section 15). */
   awaitAck(dialog: SipDialog): void {
     this.#acknowledgement = new Promise<void>((resolve) => {
@@ -131,6 +139,11 @@ export class PhoneCall implements Device {
 
   /** The call has this dialog, in place of any other: from here on it ends by BYE. */
   answered(dialog: SipDialog, exchange: OfferAnswer): void {
+    if (this.#endReason !== undefined) {
+      // It was ended while the SIP server had the 200 in hand.
+      this.sayBye(dialog, { ...this.#farewell, Reason: endingHeader(this.#endReason) });
+      return;
+    }
     const first = this.#exchange === undefined;
     this.#dialog = dialog;
     this.#exchange = exchange;
@@ -172,7 +185,7 @@ export class PhoneCall implements Device {
     const wanted = audio.map(({ streamId }) => ({ streamId, kinds: ['audio'] as const }));
     this.#options.media.setDelivery(this.info.id, wanted).catch((error: unknown) => {
       // A delivery that crosses the call's end finds no device any more.
-      if (!this.#ended) this.log.error({ err: error }, 'The delivery could not be set.');
+      if (!this.ended) this.log.error({ err: error }, 'The delivery could not be set.');
     });
   }
 
@@ -206,7 +219,7 @@ export class PhoneCall implements Device {
 
   /** Ends the call from our side, telling the phone why. */
   hangUp(reason: EndReason, text = endingText(reason)): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     this.log.info({ reason }, 'Hanging up.');
     this.#setup.abort(new Refusal(480, text));
     // BYE goes out before the media are torn down, so that the phone does not sit in silence.
@@ -218,7 +231,7 @@ export class PhoneCall implements Device {
   /** Sends BYE in a dialog of this call. */
   sayBye(dialog: SipDialog, headers: Headers): void {
     const owed = { dialog, headers };
-    const send = (): Promise<ByeOutcome> => sendBye(dialog, headers);
+    const send = (): Promise<ByeOutcome> => sendBye(dialog, headers, { pause: this.#options.pause });
     const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
     const bye = sent.then(
       (outcome) => {
@@ -240,8 +253,8 @@ export class PhoneCall implements Device {
   }
 
   #end(reason: EndReason): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.#endReason = reason;
     for (const listener of this.#endedListeners) listener();
     this.#connection?.end(reason);
     this.#connection = undefined;

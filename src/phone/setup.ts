@@ -44,6 +44,7 @@ export async function setUpCall(
 
   const owed = await describeToPhone(call, invite, responder, description, options);
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
+  call.answering();
   await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
     call.awaitAck(dialog);
     const exchange = attend(call, dialog, options);

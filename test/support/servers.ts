@@ -157,8 +157,6 @@ export class TestDrachtio {
     this.sipPort = sipPort;
   }
 
-  static readonly secret = SECRET;
-
   static async start(): Promise<TestDrachtio> {
     const [adminPort, sipPort] = [await freeUdpPort(), await freeUdpPort()];
     const contact = `sip:127.0.0.1:${sipPort};transport=udp,tcp`;
@@ -179,7 +177,12 @@ export class TestDrachtio {
 
   /** For PATCHBAY_DRACHTIO. */
   get address(): string {
-    return `127.0.0.1:${this.adminPort}:${SECRET}`;
+    return this.addressBy(this.adminPort);
+  }
+
+  /** The same by way of a relay. */
+  addressBy(relayPort: number): string {
+    return `127.0.0.1:${relayPort}:${SECRET}`;
   }
 
   kill(): Promise<void> {

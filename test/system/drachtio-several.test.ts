@@ -4,6 +4,8 @@ import { startGateway, type TestGateway } from '../support/gateway.js';
 import { Rest, type TestParticipant } from '../support/rest.js';
 import { DRACHTIO_PROGRAM, TestDrachtio } from '../support/servers.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
+import { TcpRelay } from '../support/tcp-relay.js';
+import { until } from '../support/until.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 const TITLE = 'several drachtio-servers (need PATCHBAY_TEST_DRACHTIO_PROGRAM)';
@@ -98,3 +100,41 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
     await call(servers[0], 700);
   });
 });
+
+describe.skipIf(!DRACHTIO_PROGRAM)('two connections to one drachtio-server', () => {
+  it('let calls come in while one of them is away, and calls on the other go on', async () => {
+    const drachtio = await TestDrachtio.start();
+    const relay = await TcpRelay.start(drachtio.adminPort);
+    const PATCHBAY_DRACHTIO = [drachtio.addressBy(relay.port), drachtio.address].join(',');
+    const gateway = await startGateway({ env: { PATCHBAY_DRACHTIO, PATCHBAY_FREESWITCH: '' } });
+    const calls: SippCall[] = [];
+    try {
+      const rest = new Rest(gateway);
+      const session = await rest.session();
+      const place = async (tone: number): Promise<SippCall> => {
+        const { token } = await rest.member(session);
+        const call = await placeCall({ sipPort: drachtio.sipPort, token, tone });
+        calls.push(call);
+        expect((await call.final()).status).toBe(200);
+        return call;
+      };
+      // The server gives its connections calls in turn: one for each.
+      const before = [await place(440), await place(700)] as const;
+      relay.down();
+      await logged(gateway, 'The connection to the SIP server is away; calls go on for the time being.');
+      const during = [await place(1000), await place(1300)] as const;
+      for (const { tones } of [...before, during[1]]) await tones.hears(1000);
+      await during[0].tones.hears(440);
+      for (const call of during) await call.hangUp();
+    } finally {
+      for (const call of calls) await call.end();
+      await gateway.stop();
+      await relay.stop();
+      await drachtio.stop();
+    }
+  });
+});
+
+function logged(gateway: TestGateway, msg: string): Promise<unknown> {
+  return until(msg, () => gateway.log.some((line) => line.msg === msg), { withinMs: 5000 });
+}

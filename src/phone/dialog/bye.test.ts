@@ -1,6 +1,12 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { sendBye } from './bye.js';
+import { ServerReturns } from '../server-returns.js';
+import { sendBye as send } from './bye.js';
 import { FakeDialog } from '../testing/fakes.js';
+
+const returns = new ServerReturns();
+const pause = (ms: number): Promise<void> => returns.within(ms);
+const sendBye = (dialog: FakeDialog, headers: Record<string, string>, wasAway = false) =>
+  send(dialog, headers, { pause, wasAway });
 
 afterEach(() => vi.useRealTimers());
 
@@ -13,6 +19,19 @@ describe('sendBye', () => {
     await vi.advanceTimersByTimeAsync(3500);
     await sent;
     expect(dialog.byes).toHaveLength(4);
+  });
+
+  it('tries again at once when the SIP server is back', async () => {
+    vi.useFakeTimers();
+    const dialog = new FakeDialog();
+    let back = false;
+    dialog.answering = () => (back ? { status: 200 } : new Error('socket destroyed'));
+    const sent = sendBye(dialog, { Reason: 'x' });
+    await vi.advanceTimersByTimeAsync(10_000);
+    back = true;
+    returns.announce();
+    await sent;
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('gives up after half a minute, and says so', async () => {

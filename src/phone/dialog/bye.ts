@@ -1,12 +1,19 @@
 import type { Headers, SipApplication, SipDialog } from '../sip.js';
 
 /**
- * Waits in ms between attempts to hand a BYE to the SIP server. Over the wire the server repeats it by itself
+ * Longest waits in ms between attempts to hand a BYE to the SIP server. Over the wire the server repeats it by itself
  * (RFC 3261 timer E); these are for the time that the connection to the server is away.
  */
 const RETRY_WAITS_MS = [500, 1000, 2000, 4000, 8000, 16_000];
 /** The SIP server gives a BYE up after 32 s (RFC 3261 timer F): without a word by then, the connection went with it. */
 const ATTEMPT_LIMIT_MS = 35_000;
+
+export interface ByeOptions {
+  /** Waits so many ms, or until the SIP server can be reached again. */
+  readonly pause: (ms: number) => Promise<void>;
+  /** Whether the SIP server could not be reached before, so that it may have been restarted. */
+  readonly wasAway?: boolean;
+}
 
 /** What became of a BYE. */
 export type ByeOutcome =
@@ -17,10 +24,13 @@ export type ByeOutcome =
 
 /**
  * Sends BYE; resolves when it is answered or given up by the SIP server.
- * @param wasAway whether the SIP server could not be reached before, so that it may have been restarted
  * @throws Error when the SIP server could not be reached for half a minute
  */
-export async function sendBye(dialog: SipDialog, headers: Headers, wasAway = false): Promise<ByeOutcome> {
+export async function sendBye(
+  dialog: SipDialog,
+  headers: Headers,
+  { pause, wasAway = false }: ByeOptions,
+): Promise<ByeOutcome> {
   let mayHaveForgotten = wasAway;
   for (const waitMs of [...RETRY_WAITS_MS, undefined]) {
     const error = await attempt(dialog, headers);
@@ -28,7 +38,7 @@ export async function sendBye(dialog: SipDialog, headers: Headers, wasAway = fal
     if (isForgotten(error)) return mayHaveForgotten ? 'forgotten' : 'over';
     mayHaveForgotten = true;
     if (waitMs === undefined) throw error;
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await pause(waitMs);
   }
   return 'over';
 }

@@ -17,6 +17,7 @@ function start() {
     media,
     log,
     maxCallMs: 0,
+    pause: () => Promise.resolve(),
     onEnded: nothing,
     onBye: nothing,
     onByeOwed: nothing,

@@ -10,7 +10,6 @@ import type {
 } from '../sip.js';
 import { header, SDP_TYPE } from '../sip.js';
 import { uriParts } from '../tokens/uri-tokens.js';
-import { sendBye } from './bye.js';
 import type { OfferAnswer } from './offer-answer.js';
 import { finalResponse } from './offer-answer.js';
 
@@ -121,7 +120,7 @@ export class Transfer {
         request = undefined;
         if (!dialog) resolve({ statusLine: statusLineOf(error) });
         else if (this.#call.ended) {
-          void sendBye(dialog, { Reason: reasonHeader(487, 'The call is over.') });
+          this.#call.sayBye(dialog, { Reason: reasonHeader(487, 'The call is over.') });
           resolve({ statusLine: 'SIP/2.0 487 Request Terminated' });
         } else {
           this.#taken = true;
