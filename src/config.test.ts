@@ -24,6 +24,16 @@ describe('readConfig', () => {
     expect(readConfig({ PATCHBAY_HTTP_PORT: '' }).http.port).toBe(8080);
   });
 
+  it('takes one place for SIP applications and one URL for their router', () => {
+    const env = { PATCHBAY_SIP_APPS: '[::1]:9022:a:b', PATCHBAY_SIP_ROUTER: 'https://r.example/route?k=1' };
+    expect(readConfig(env).sip).toMatchObject({
+      apps: { host: '::1', port: 9022, secret: 'a:b' },
+      router: 'https://r.example/route?k=1',
+    });
+    expect(() => readConfig({ PATCHBAY_SIP_APPS: 'a:1:x,b:2:y' })).toThrow('PATCHBAY_SIP_APPS');
+    expect(() => readConfig({ PATCHBAY_SIP_ROUTER: 'ftp://r.example' })).toThrow('PATCHBAY_SIP_ROUTER');
+  });
+
   it('takes TURN servers with their secret, and neither alone', () => {
     const env = {
       PATCHBAY_TURN_URLS: 'turn:a.example:3478?transport=udp, turns:b.example',

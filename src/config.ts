@@ -108,13 +108,27 @@ const listenPort = makeValidator<number>((text) => {
   return value;
 });
 
-const servers = makeValidator<readonly ServerAddress[]>((text) =>
+const parseServers = (text: string): readonly ServerAddress[] =>
   parts(text).map((entry) => {
     const match = /^(\[[^\]]+\]|[^:]+):(\d+):(.+)$/.exec(entry);
     if (!match) throw new EnvError('expected host:port:secret, comma-separated');
     return { host: match[1]!.replace(/^\[|\]$/g, ''), port: Number(match[2]), secret: match[3]! };
-  }),
-);
+  });
+
+const servers = makeValidator<readonly ServerAddress[]>(parseServers);
+
+const server = makeValidator<ServerAddress>((text) => {
+  const [one, ...others] = parseServers(text);
+  if (one === undefined || others.length > 0) throw new EnvError('expected one host:port:secret');
+  return one;
+});
+
+const httpUrl = makeValidator<string>((text) => {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new EnvError(`not an HTTP URL: ${text}`);
+  }
+  return text;
+});
 
 const turnUrls = makeValidator<readonly string[]>((text) =>
   parts(text).map((url) => {
@@ -139,6 +153,8 @@ const SPEC = {
   PATCHBAY_SIP_TLS_VERIFY: str({ default: 'yes', choices: ['yes', 'no'] }),
   PATCHBAY_SIP_ALLOW: cidrs({ default: [] }),
   PATCHBAY_SIP_RATE: positive({ default: 2000 }),
+  PATCHBAY_SIP_APPS: server({ default: undefined }),
+  PATCHBAY_SIP_ROUTER: httpUrl({ default: undefined }),
   PATCHBAY_HEP: homer({ default: undefined }),
   PATCHBAY_RTP_HOST: str({ default: '127.0.0.1' }),
   PATCHBAY_RTP_PORTS: portRange({ default: [20_000, 29_999] }),
@@ -238,6 +254,10 @@ export function readConfig(environment: Environment) {
       allow: env.PATCHBAY_SIP_ALLOW,
       /** That one peer may send. */
       messagesPerSecond: env.PATCHBAY_SIP_RATE,
+      /** Where other applications may connect to the SIP server; absent: nowhere. */
+      apps: env.PATCHBAY_SIP_APPS,
+      /** URL that is asked what becomes of new requests. */
+      router: env.PATCHBAY_SIP_ROUTER,
       /** Homer server that gets a copy of every SIP message. */
       capture: env.PATCHBAY_HEP,
     },

@@ -4,11 +4,13 @@ import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Config, ServerAddress } from './config.js';
 import {
+  httpRouter,
   type ListenerOptions,
   type SipServer,
   startSipServer,
   type TlsPeerOptions,
 } from './sip-server/index.js';
+import { APP_TAG } from './phone/index.js';
 import type { Teardown } from './teardown.js';
 
 /** Counters that tell how much there is now, not how much there was. */
@@ -21,23 +23,27 @@ export async function startEmbeddedSip(
   teardown: Teardown,
   metrics: Registry,
 ): Promise<ServerAddress> {
-  const secret = randomBytes(16).toString('hex');
-  const { allow, messagesPerSecond, capture } = config.sip;
+  const { allow, messagesPerSecond, capture, apps, router } = config.sip;
+  const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
+  const sipLog = log.child({ part: 'sip' });
   const server = await startSipServer({
     listeners: await listenersOf(config.sip),
     tlsPeers: await tlsPeersOf(config.sip),
-    admin: { host: '127.0.0.1', port: 0, secret },
+    admin,
+    // The gateway's calls are its own, whatever else other applications take.
+    homeTag: APP_TAG,
+    router: router === undefined ? undefined : httpRouter({ url: router, log: sipLog }),
     allow,
     publicIp: config.publicIp,
     capture,
     maskedHeaders: config.phone.tokenHeaders,
     // A peer may send in one burst what it may send in four seconds.
     limits: { messagesPerSecond, messageBurst: messagesPerSecond * 4 },
-    log: log.child({ part: 'sip' }),
+    log: sipLog,
   });
   teardown.add('sip-server', () => server.stop());
   measure(metrics, server);
-  return { ...server.adminAddress, secret };
+  return { ...server.adminAddress, secret: admin.secret };
 }
 
 async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<ListenerOptions[]> {

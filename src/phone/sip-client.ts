@@ -45,6 +45,9 @@ export interface SipClientOptions {
   readonly log: Logger;
 }
 
+/** The tag of this application among those of a SIP server. */
+export const APP_TAG = 'patchbay';
+
 interface SipClientEvents {
   /** The connection is away. What was asked of the SIP server is never answered. */
   away: [];
@@ -60,7 +63,7 @@ interface SipClientEvents {
  */
 export class SipClient extends EventEmitter<SipClientEvents> {
   /** The application object, for as long as this client lives. */
-  readonly srf = new Srf();
+  readonly srf = new Srf([APP_TAG]);
   readonly #dialogs = dialogsOf(this.srf);
   readonly #options: SipClientOptions;
   readonly #log: Logger;

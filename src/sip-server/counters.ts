@@ -13,6 +13,8 @@ export interface SipCounters {
   droppedTransactions: number;
   droppedDialogs: number;
   droppedProxiedDialogs: number;
+  /** Requests on which the router did not decide. */
+  droppedUnrouted: number;
   droppedStray: number;
   droppedAppBacklog: number;
 }
@@ -33,6 +35,7 @@ export function zeroCounters(): SipCounters {
     droppedTransactions: 0,
     droppedDialogs: 0,
     droppedProxiedDialogs: 0,
+    droppedUnrouted: 0,
     droppedStray: 0,
     droppedAppBacklog: 0,
   };

@@ -1,6 +1,6 @@
 import type { AdminOptions } from './apps/admin.js';
 import type { SipLog } from './log.js';
-import type { Endpoint } from './transport/flow.js';
+import type { RequestRouter } from './routing/decision.js';
 import type { TlsPeerOptions } from './transport/tls-peer.js';
 import type { ListenerOptions } from './transport/transports.js';
 import type { CaptureOptions } from './watch/watch.js';
@@ -28,15 +28,6 @@ export const DEFAULT_LIMITS: SipLimits = {
   messageBurst: 8000,
 };
 
-/** What there is to choose an application by: a request that starts something new. */
-export interface NewRequest {
-  readonly method: string;
-  readonly uri: string;
-  readonly source: Endpoint;
-  /** The first value of a header, by its full name in any case. */
-  header(name: string): string | undefined;
-}
-
 /** How to start the SIP server. */
 export interface SipServerOptions {
   readonly listeners: readonly ListenerOptions[];
@@ -45,11 +36,12 @@ export interface SipServerOptions {
   /** Whom TLS connections that the server opens may lead to; verified by the authorities that Node brings by default. */
   readonly tlsPeers?: TlsPeerOptions | undefined;
   /**
-   * Names the tag of the applications that may get a request, as the request handlers of drachtio-server do; those
-   * that have it take turns, and without any the request is refused with 480. Undefined: all that want the method
-   * take turns, whatever their tags.
+   * Decides on requests that start something new and that some application wants. Left out: the applications that
+   * want the method take turns, whatever their tags.
    */
-  readonly chooseTag?: ((request: NewRequest) => string | undefined) | undefined;
+  readonly router?: RequestRouter | undefined;
+  /** Where no tag is asked for, applications with this one come before others. */
+  readonly homeTag?: string | undefined;
   /** CIDRs that may send requests; empty allows everyone who can reach the port. */
   readonly allow: readonly string[];
   /** IPv4 address to announce in Via and Contact when behind NAT. */

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { isIPv6 } from 'node:net';
+import { type AddressInfo, createServer, isIPv6 } from 'node:net';
 
 /** A UDP port, by default of 127.0.0.1, that was free a moment ago, for what must be restarted on the same one. */
 export async function freeUdpPort(host = '127.0.0.1'): Promise<number> {
@@ -9,5 +9,14 @@ export async function freeUdpPort(host = '127.0.0.1'): Promise<number> {
   await once(socket, 'listening');
   const { port } = socket.address();
   await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}
+
+/** The same for TCP on 127.0.0.1. */
+export async function freeTcpPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
   return port;
 }

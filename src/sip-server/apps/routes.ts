@@ -24,6 +24,11 @@ export class Routes {
     for (const verb of [...this.#wanting.keys()]) this.remove(app, verb);
   }
 
+  /** Whether any application wants a verb. */
+  wanted(verb: string): boolean {
+    return this.#wanting.has(verb.toLowerCase());
+  }
+
   /** The next application for a verb; with a tag, the next of those that carry it. */
   pick(verb: string, tag?: string): App | undefined {
     const key = verb.toLowerCase();

@@ -33,7 +33,7 @@ export function readProxyOptions(fields: readonly string[]): ProxyOptions {
 }
 
 /** `1500ms` or `2s`; anything else is no limit. */
-function readDuration(text: string): number | undefined {
+export function readDuration(text: string): number | undefined {
   const match = /^(\d+)(ms|s)$/.exec(text.trim());
   const value = match ? readNumber(match[1]!, MAX_MS) : undefined;
   if (value === undefined || value === 0) return undefined;

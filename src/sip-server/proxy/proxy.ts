@@ -18,6 +18,13 @@ import { ProxiedDialogs } from './proxied-dialogs.js';
 import type { ProxyOptions } from './proxy-options.js';
 import { ResponseContext, type ForkingPlan, type ProxyWatcher } from './response-context.js';
 
+/** Who had a request passed on, as far as it is told what comes of it. */
+interface ProxyListener {
+  /** A final response of a target. */
+  answered(response: SipResponse, flow: Flow): void;
+  done(): void;
+}
+
 /** A stateful proxy (RFC 3261 section 16), for the requests that applications pass on and what follows them. */
 export class Proxy {
   readonly #context: UserAgentContext;
@@ -50,26 +57,41 @@ export class Proxy {
       app.send(outcomeFrame(messageId, false, `Unknown transaction id: ${transactionId}`));
       return;
     }
-    const { transaction } = pending;
     this.#pending.remove(pending);
+    const { fullResponse } = options;
+    const problem = this.forward(pending.transaction, options, message, {
+      answered: (response, flow) => {
+        if (fullResponse) app.send(proxiedFrame(messageId, response, network(flow)));
+      },
+      done: () => {
+        if (fullResponse) app.send(outcomeFrame(messageId, true, 'done'));
+      },
+    });
+    if (problem !== undefined) app.send(outcomeFrame(messageId, false, problem));
+    else if (!fullResponse) app.send(outcomeFrame(messageId, true, 'done'));
+  }
+
+  /** Passes a request on, with the headers of a message added; returns why it was refused instead, in drachtio's words. */
+  forward(
+    transaction: ServerTransaction,
+    options: ProxyOptions,
+    message: AppMessage,
+    listener: ProxyListener = NOBODY,
+  ): string | undefined {
     if (hasNoHopsLeft(transaction.request)) {
       this.#refuse(transaction, 483, 'Max-Forwards is used up');
-      app.send(
-        outcomeFrame(messageId, false, 'Rejected with 483 Too Many Hops due to Max-Forwards value of 0'),
-      );
-      return;
+      return 'Rejected with 483 Too Many Hops due to Max-Forwards value of 0';
     }
     if (!options.targets.some((target) => parseSipUri(target))) {
       this.#refuse(transaction, 500, 'no target');
-      app.send(outcomeFrame(messageId, false, 'error proxying request to '));
-      return;
+      return 'error proxying request to ';
     }
     this.#run(
       transaction,
       this.#planFor(transaction, options, message),
-      this.#watcherFor(app, messageId, transaction, options),
+      this.#watcherFor(listener, transaction, options),
     );
-    if (!options.fullResponse) app.send(outcomeFrame(messageId, true, 'done'));
+    return undefined;
   }
 
   /** Takes a request of a dialog that goes by here; false when it is for somebody else. */
@@ -172,12 +194,7 @@ export class Proxy {
     };
   }
 
-  #watcherFor(
-    app: App,
-    messageId: string,
-    transaction: ServerTransaction,
-    options: ProxyOptions,
-  ): ProxyWatcher {
+  #watcherFor(listener: ProxyListener, transaction: ServerTransaction, options: ProxyOptions): ProxyWatcher {
     const { request, essentials } = transaction;
     const isInvite = request.method === 'INVITE';
     const stays = options.recordRoute && request.method !== 'REGISTER';
@@ -188,7 +205,7 @@ export class Proxy {
       },
       answered: (response, flow) => {
         if (isInvite) this.#reportEnd('network', response, 'proxy-uac');
-        if (flow && options.fullResponse) app.send(proxiedFrame(messageId, response, network(flow)));
+        if (flow) listener.answered(response, flow);
       },
       returned: (response) => {
         const tag = parseNameAddr(response.headers.get('to') ?? '')?.params.get('tag') ?? '';
@@ -196,9 +213,7 @@ export class Proxy {
         if (isInvite && response.status >= 200) this.#reportEnd('application', response, 'proxy-uas');
         if (stays && response.status >= 300) this.#dialogs.forget(essentials.callId, essentials.fromTag);
       },
-      done: () => {
-        if (options.fullResponse) app.send(outcomeFrame(messageId, true, 'done'));
-      },
+      done: () => listener.done(),
     };
   }
 
@@ -228,3 +243,5 @@ export class Proxy {
 function ignore(): void {
   // Nothing follows from it.
 }
+
+const NOBODY: ProxyListener = { answered: ignore, done: ignore };

@@ -9,7 +9,7 @@ import type { SessionTimer } from '../dialog/session-timer.js';
 import type { SipLog } from '../log.js';
 import type { SipMessage, SipRequest } from '../message/message.js';
 import type { Timers } from '../transaction/timing.js';
-import type { NewRequest } from '../options.js';
+import type { RequestRouter } from '../routing/decision.js';
 import type { Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import type { Sender } from '../transport/sender.js';
@@ -42,8 +42,10 @@ export interface UserAgentContext {
   readonly dialogs: Dialogs;
   readonly records: Map<string, DialogRecord>;
   readonly routes: Routes;
-  /** The tag of the applications that may get a request; undefined lets all that want it. */
-  readonly chooseTag: (request: NewRequest) => string | undefined;
+  /** Decides what becomes of a new request. */
+  readonly decide: RequestRouter;
+  /** Applications with this tag come before others where none is asked for. */
+  readonly homeTag: string | undefined;
   readonly counters: SipCounters;
   readonly log: SipLog;
 }

@@ -16,7 +16,8 @@ import { network } from './meta.js';
 import type { Orphans } from './orphans.js';
 import type { PendingRequests } from './pending.js';
 import type { Proxy } from '../proxy/proxy.js';
-import { NO_CALL, refusalOf } from './refusals.js';
+import { NewRequests } from './new-requests.js';
+import { NO_CALL } from './refusals.js';
 import type { Sessions } from './sessions.js';
 
 /** How long an application may leave an INVITE without a final answer. */
@@ -30,6 +31,7 @@ export class UserAgentServer {
   readonly #sessions: Sessions;
   readonly #orphans: Orphans;
   readonly #proxy: Proxy;
+  readonly #newRequests: NewRequests;
 
   constructor(
     context: UserAgentContext,
@@ -47,6 +49,9 @@ export class UserAgentServer {
     this.#sessions = parts.sessions;
     this.#orphans = parts.orphans;
     this.#proxy = parts.proxy;
+    this.#newRequests = new NewRequests(context, parts.proxy, (transaction, app) =>
+      this.#hand(transaction, app, undefined, transaction.flow.local),
+    );
   }
 
   /** A request that no transaction knew. */
@@ -56,7 +61,7 @@ export class UserAgentServer {
     const tooShort = this.#sessions.refusal(request, localTag);
     if (tooShort) transaction.respond(tooShort);
     else if (essentials.toTag !== '' && request.method !== 'REGISTER') this.#requestInside(transaction);
-    else this.#requestOutside(transaction);
+    else this.#newRequests.take(transaction);
   }
 
   /** A CANCEL: answered here, and the INVITE too, before the application hears of it (section 9.2). */
@@ -67,7 +72,7 @@ export class UserAgentServer {
       return;
     }
     transaction.respond(buildResponse(request, 200, { toTag: invite.localTag }));
-    if (!invite.open || this.#proxy.cancel(invite.open)) return;
+    if (!invite.open || this.#proxy.cancel(invite.open) || this.#newRequests.cancel(invite.open)) return;
     const pending = this.#pending.of(invite.open);
     if (!pending) return;
     const toTag = pending.dialog?.localTag ?? invite.localTag;
@@ -94,37 +99,16 @@ export class UserAgentServer {
     record.app.send(sipFrame(request, network(flow), randomUUID(), record.dialog.id));
   }
 
+  /** Forgets what is not decided yet. */
+  stop(): void {
+    this.#newRequests.stop();
+  }
+
   /** An application is gone: what it owed is answered for it. */
   appClosed(app: App): void {
     for (const pending of this.#pending.ofApp(app))
       this.#answers.refuse(pending, 503, 'the application is gone');
     this.#orphans.appClosed(app);
-  }
-
-  #requestOutside(transaction: ServerTransaction): void {
-    const { request, flow, localTag } = transaction;
-    const { routes, dialogs, counters } = this.#context;
-    const isInvite = request.method === 'INVITE';
-    const tag = this.#context.chooseTag({
-      method: request.method,
-      uri: request.uri,
-      source: flow.remote,
-      header: (name) => request.headers.get(name.toLowerCase()),
-    });
-    const app = routes.pick(request.method, tag);
-    const full = isInvite && dialogs.full;
-    if (isInvite) reportCdr(this.#context, 'cdr:attempt', 'network', request);
-    if (full) counters.droppedDialogs++;
-    if (!app || full) {
-      const response =
-        tag !== undefined && !full
-          ? buildResponse(request, 480, { toTag: localTag, why: 'no application has the tag' })
-          : refusalOf(request, localTag, routes, full);
-      transaction.respond(response);
-      if (isInvite) reportCdr(this.#context, 'cdr:stop', 'application', response, 'call-rejected');
-      return;
-    }
-    this.#hand(transaction, app, undefined, flow.local);
   }
 
   #requestInside(transaction: ServerTransaction): void {

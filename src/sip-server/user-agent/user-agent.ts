@@ -83,6 +83,7 @@ export class UserAgent implements TransactionUser {
   stop(): void {
     this.#orphans.stop();
     this.proxy.stop();
+    this.server.stop();
     for (const { dialog } of [...this.#context.records.values()]) endDialog(this.#context, dialog);
   }
 }

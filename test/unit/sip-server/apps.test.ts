@@ -160,7 +160,9 @@ describe('several applications', () => {
   });
 
   it('take turns by the tag that is chosen for a request, and by none when none is', async () => {
-    const tagged = await testServer({ chooseTag: ({ header }) => header('X-Tag') });
+    const tagged = await testServer({
+      router: ({ header }) => ({ action: 'route', tag: header('X-Tag') }),
+    });
     const phone = await SipPeer.udp(addressOf(tagged, 'udp'));
     cleanups.push(
       () => phone.close(),

@@ -1,0 +1,100 @@
+import { parseNameAddr } from '../message/name-addr.js';
+import { parseSipUri } from '../message/uri.js';
+import { type ProxyOptions, readDuration } from '../proxy/proxy-options.js';
+import type { Endpoint } from '../transport/flow.js';
+
+/** What there is to decide by: a request that starts something new. */
+export interface NewRequest {
+  readonly method: string;
+  readonly uri: string;
+  readonly protocol: string;
+  readonly source: Endpoint;
+  /** User parts of From and To; empty when there is none. */
+  readonly fromUser: string;
+  readonly toUser: string;
+  /** The first value of a header, by its full name in any case. */
+  header(name: string): string | undefined;
+}
+
+/** What becomes of a request that starts something new. */
+export type RoutingDecision =
+  /** The next application that wants it; with a tag, the next of those that have it. */
+  | { readonly action: 'route'; readonly tag?: string | undefined }
+  | { readonly action: 'reject'; readonly status: number; readonly reason?: string | undefined }
+  | { readonly action: 'redirect'; readonly contacts: readonly string[] }
+  | { readonly action: 'proxy'; readonly options: ProxyOptions };
+
+/** Decides on new requests. A rejected promise has the request refused with 503. */
+export type RequestRouter = (request: NewRequest) => RoutingDecision | Promise<RoutingDecision>;
+
+const DEFAULT_PROVISIONAL = '5s';
+const DEFAULT_FINAL = '60s';
+
+/**
+ * Reads a decision as the request handlers of drachtio-server are given it: `{"action": ..., "data": {...}}`.
+ * @throws Error that says in words what is wrong with it
+ */
+export function readDecision(json: unknown): RoutingDecision {
+  const { action, data } = fieldsOf(json, 'the decision');
+  const fields = fieldsOf(data, 'data');
+  switch (action) {
+    case 'route':
+      return { action, tag: textOf(fields['tag'], 'tag') };
+    case 'reject':
+      return readReject(fields);
+    case 'redirect':
+      return { action, contacts: addressesOf(fields['contact'] ?? fields['contacts'], 'contact', isAddress) };
+    case 'proxy':
+      return { action, options: readProxy(fields) };
+    default:
+      throw new Error(`no such action: ${JSON.stringify(action)}`);
+  }
+}
+
+function readReject({ status, reason }: Record<string, unknown>): RoutingDecision {
+  if (typeof status !== 'number' || !Number.isInteger(status) || status < 300 || status > 699) {
+    throw new Error('status is not a number from 300 to 699');
+  }
+  return { action: 'reject', status, reason: reason === undefined ? undefined : textOf(reason, 'reason') };
+}
+
+function readProxy(fields: Record<string, unknown>): ProxyOptions {
+  const {
+    recordRoute = false,
+    followRedirects = true,
+    simultaneous = false,
+    provisionalTimeout = DEFAULT_PROVISIONAL,
+    finalTimeout = DEFAULT_FINAL,
+  } = fields;
+  return {
+    recordRoute: recordRoute === true,
+    followRedirects: followRedirects === true,
+    simultaneous: simultaneous === true,
+    fullResponse: false,
+    provisionalMs: readDuration(textOf(provisionalTimeout, 'provisionalTimeout')),
+    finalMs: readDuration(textOf(finalTimeout, 'finalTimeout')),
+    targets: addressesOf(fields['destination'], 'destination', (uri) => parseSipUri(uri) !== undefined),
+  };
+}
+
+const isAddress = (text: string): boolean => parseNameAddr(text) !== undefined;
+
+/** One or several addresses. */
+function addressesOf(value: unknown, name: string, isValid: (text: string) => boolean): string[] {
+  const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const texts = given.map((each) => textOf(each, name));
+  if (texts.length === 0 || !texts.every(isValid)) throw new Error(`${name} is no address`);
+  return texts;
+}
+
+/** A line of text that may stand in a SIP message. */
+function textOf(value: unknown, name: string): string {
+  if (typeof value !== 'string' || !/^[ -~]{1,1000}$/.test(value))
+    throw new Error(`${name} is no line of text`);
+  return value;
+}
+
+function fieldsOf(value: unknown, name: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw new Error(`${name} is no object`);
+  return { ...value };
+}
