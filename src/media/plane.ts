@@ -140,9 +140,8 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
   #replaceStreams(deviceId: string, streams: readonly LiveStream[]): void {
     const changed = this.#streams.replace(deviceId, streams);
     if (changed.size === 0) return;
-    // Twice for each call that comes and goes, over everyone: no copies.
     const refreshReceivers = (entry: Entry): void => {
-      if (entry.delivery.some(({ streamId }) => changed.has(streamId))) this.#refresh(entry);
+      if (receivesAny(entry, changed)) this.#refresh(entry);
     };
     this.#browsers.forEach(refreshReceivers);
     this.#phones.forEach(refreshReceivers);
@@ -181,6 +180,12 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
   #phone(deviceId: string): Entry<PhoneDevice> {
     return known(this.#phones.get(deviceId), deviceId);
   }
+}
+
+/** Asked of everyone, twice for each call that comes and goes: it allocates nothing. */
+function receivesAny({ delivery }: Entry, streamIds: ReadonlySet<string>): boolean {
+  for (let i = 0; i < delivery.length; i += 1) if (streamIds.has(delivery[i]!.streamId)) return true;
+  return false;
 }
 
 function known<T>(value: T | undefined, deviceId: string): T {

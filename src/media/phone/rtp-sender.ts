@@ -22,7 +22,7 @@ export class RtpSender {
   readonly #pool: DecoderPool;
   readonly #crypto: PhoneCrypto;
   readonly #send: (packet: Buffer) => void;
-  readonly #ring = Array.from({ length: RING }, () => Buffer.allocUnsafeSlow(MAX_PACKET));
+  readonly #ring = ringOfPackets();
   /** The ring's buffers cut to the length last used: most codecs never need another cut. */
   readonly #views = [...this.#ring];
   #at = 0;
@@ -154,4 +154,10 @@ export class RtpSender {
     this.octets += payloadLength;
     this.#send(packet);
   }
+}
+
+/** Cut from one piece: each piece of its own would be one more thing to collect after every call. */
+function ringOfPackets(): Buffer[] {
+  const all = Buffer.allocUnsafeSlow(RING * MAX_PACKET);
+  return Array.from({ length: RING }, (_, i) => all.subarray(i * MAX_PACKET, (i + 1) * MAX_PACKET));
 }

@@ -42,9 +42,8 @@ const ONCE = [
 /** Reads the headers that the layers above rely on; a `Fault` tells what is wrong with them. */
 export function readEssentials(message: SipMessage): Essentials | Fault {
   const { headers } = message;
-  for (const key of ONCE) {
-    if (headers.all(key).length > 1) return bad(`${key} given more than once`);
-  }
+  const repeated = headers.repeated(ONCE);
+  if (repeated !== undefined) return bad(`${repeated} given more than once`);
   const via = topVia(headers.all('via'));
   if (!via) return bad('missing or malformed Via');
   const from = parseNameAddr(headers.get('from') ?? '');

@@ -60,7 +60,8 @@ export class Headers implements Iterable<HeaderField> {
 
   /** The first value of a header. */
   get(key: string): string | undefined {
-    return this.#fields.find((field) => field.key === key)?.value;
+    for (const field of this.#fields) if (field.key === key) return field.value;
+    return undefined;
   }
 
   /** All values of a header, in order. */
@@ -71,7 +72,17 @@ export class Headers implements Iterable<HeaderField> {
   }
 
   has(key: string): boolean {
-    return this.#fields.some((field) => field.key === key);
+    for (const field of this.#fields) if (field.key === key) return true;
+    return false;
+  }
+
+  /** The first of some headers that is given more than once. */
+  repeated(keys: readonly string[]): string | undefined {
+    return keys.find((key) => {
+      let times = 0;
+      for (const field of this.#fields) if (field.key === key) times++;
+      return times > 1;
+    });
   }
 
   /** Appends a field. */

@@ -12,12 +12,12 @@ export interface SipUri {
   readonly headers: string;
 }
 
-const SCHEME = /^([A-Za-z][A-Za-z0-9+\-.]*):/;
+const SCHEME = /^[A-Za-z][A-Za-z0-9+\-.]*:/;
 const HOST_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?::(\d{1,5}))?$/;
 
 /** Scheme of any URI, in lower case; undefined when there is none. */
 export function schemeOf(uri: string): string | undefined {
-  return SCHEME.exec(uri)?.[1]?.toLowerCase();
+  return SCHEME.test(uri) ? uri.slice(0, uri.indexOf(':')).toLowerCase() : undefined;
 }
 
 /** Takes a SIP or SIPS URI apart; undefined when it is another scheme or malformed. */
@@ -40,7 +40,7 @@ export function parseSipUri(text: string): SipUri | undefined {
   if (port !== undefined && port > 65_535) return undefined;
   return {
     scheme,
-    user: userinfo.split(':', 1)[0] ?? '',
+    user: beforeColon(userinfo),
     host: unbracket(hostPort[1]!),
     port,
     params: uriParams(semicolon < 0 ? '' : hostAndParams.slice(semicolon + 1)),
@@ -48,7 +48,15 @@ export function parseSipUri(text: string): SipUri | undefined {
   };
 }
 
-function uriParams(text: string): Map<string, string> {
+function beforeColon(text: string): string {
+  const colon = text.indexOf(':');
+  return colon < 0 ? text : text.slice(0, colon);
+}
+
+const NO_PARAMS: ReadonlyMap<string, string> = new Map();
+
+function uriParams(text: string): ReadonlyMap<string, string> {
+  if (text === '') return NO_PARAMS;
   const params = new Map<string, string>();
   for (const pair of text.split(';')) {
     if (pair === '') continue;
