@@ -2,7 +2,8 @@
  * Calls set up each second and the time from INVITE to 200, with SIPp as the caller, each answerer held to one core
  * and SIPp's calling side to another: the whole gateway (token verified, media negotiated, participant counted in),
  * the embedded SIP server alone under a small drachtio-srf application that answers with a fixed description, and
- * SIPp's own answering side, which does nothing but answer.
+ * SIPp's own answering side, which does nothing but answer. What waiting is the machine's is measured beside the
+ * gateway: a bare echo on the same core.
  *
  * BENCH_CALLS (20000) calls at BENCH_RATE (200) each second over BENCH_TRANSPORT (udp), each held for half a
  * second, to the gateway; a fifth of them to the others.
@@ -14,6 +15,7 @@ import { startGateway } from '../test/support/gateway.js';
 import { freeUdpPort } from '../test/support/ports.js';
 import { Rest } from '../test/support/rest.js';
 import { callAll, type Outcome } from './sip/caller.js';
+import { Control, type MachineNoise } from './sip/control.js';
 import { moveTo, onCore } from './sip/cores.js';
 
 const CALLS = Number(process.env['BENCH_CALLS'] ?? 20_000);
@@ -28,16 +30,20 @@ function load(calls: number): Parameters<typeof callAll>[2] {
   return { calls, rate: RATE, transport: TRANSPORT };
 }
 
-async function measureGateway(): Promise<Outcome> {
+async function measureGateway(): Promise<Outcome & { machine: MachineNoise }> {
   moveTo(0);
-  const gateway = await startGateway({ env: { PATCHBAY_LOG_LEVEL: 'info', PATCHBAY_API_RATE: '0' } });
+  const env = { PATCHBAY_LOG_LEVEL: 'info', PATCHBAY_API_RATE: '0' };
+  // Reading its log on SIPp's core would hold up SIPp.
+  const gateway = await startGateway({ env, keepLog: false });
   moveTo(1);
   try {
     const rest = new Rest(gateway);
     const tokens: string[] = [];
     while (tokens.length < PARTICIPANTS) tokens.push((await rest.participant()).token);
     await callAll(gateway.sipPort, tokens, load(RATE * 2));
-    return await callAll(gateway.sipPort, tokens, load(CALLS));
+    const control = await Control.start();
+    const outcome = await callAll(gateway.sipPort, tokens, load(CALLS));
+    return { ...outcome, machine: control.stop() };
   } finally {
     await gateway.stop();
   }
@@ -67,6 +73,11 @@ async function measureSipp(): Promise<Outcome> {
   }
 }
 
+function printMachine({ p50, p99, max, stolen }: MachineNoise): void {
+  const times = [p50, p99, max].map((ms) => ms.toFixed(1).padStart(8)).join('');
+  console.log(`${'bare echo beside'.padEnd(18)}${''.padStart(8)}${times}   ${stolen} ms stolen`);
+}
+
 function print(name: string, { failed, perSecond, p50, p99, max }: Outcome): void {
   const times = [p50, p99, max].map((ms) => ms.toFixed(0).padStart(8)).join('');
   console.log(`${name.padEnd(18)}${perSecond.toFixed(0).padStart(8)}${times}${String(failed).padStart(8)}`);
@@ -78,6 +89,7 @@ const sipp = await measureSipp();
 console.log(`${CALLS} calls at ${RATE}/s, INVITE to 200`);
 console.log(`${''.padEnd(18)} calls/s  p50 ms  p99 ms  max ms  failed`);
 print('whole gateway', gateway);
+printMachine(gateway.machine);
 print('SIP server alone', server);
 print('SIPp answering', sipp);
 console.log(`p99, gateway to SIPp: ${(gateway.p99 / Math.max(sipp.p99, 1)).toFixed(1)}`);

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 
-const LAST = availableParallelism() - 1;
+/** The number of the last core. */
+export const LAST = availableParallelism() - 1;
 const PINS = spawnSync('taskset', ['--version']).status === 0;
 
 /** A command held to one core, or to the last when there are fewer; as it is where taskset is missing. */
