@@ -2,15 +2,15 @@
  * Bytes of heap that one packet of one phone costs, in and out, without sockets. Run with a young generation so large
  * that nothing is collected meanwhile.
  */
-import { DecoderPool } from '../src/media/mixer/index.js';
-import { PhoneCrypto } from '../src/media/phone/phone-crypto.js';
-import { RtpReceiver } from '../src/media/phone/rtp-receiver.js';
-import { RtpSender } from '../src/media/phone/rtp-sender.js';
-import { agreeOn, chooseAudio } from '../src/media/phone/sdp/audio-session.js';
-import { readRemoteDescription } from '../src/media/phone/sdp/remote-description.js';
-import { writeRtpHeader } from '../src/media/rtp/index.js';
-import { toTrackCodec } from '../src/media/codecs/index.js';
-import { PublishedTrack } from '../src/media/track.js';
+import { DecoderPool } from '../../src/media/mixer/index.js';
+import { PhoneCrypto } from '../../src/media/phone/phone-crypto.js';
+import { RtpReceiver } from '../../src/media/phone/rtp-receiver.js';
+import { RtpSender } from '../../src/media/phone/rtp-sender.js';
+import { agreeOn, chooseAudio } from '../../src/media/phone/sdp/audio-session.js';
+import { readRemoteDescription } from '../../src/media/phone/sdp/remote-description.js';
+import { writeRtpHeader } from '../../src/media/rtp/index.js';
+import { toTrackCodec } from '../../src/media/codecs/index.js';
+import { PublishedTrack } from '../../src/media/track.js';
 
 const TALKERS = 3;
 const FRAMES = 2000;

@@ -2,10 +2,10 @@
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { findAudioCodec } from '../src/media/codecs/index.js';
-import type { AudioCodec } from '../src/media/codecs/index.js';
-import { RTP_FIXED_HEADER, writeRtpHeader } from '../src/media/rtp/index.js';
-import { sine } from '../src/media/phone/testing/spectrum.js';
+import { findAudioCodec } from '../../src/media/codecs/index.js';
+import type { AudioCodec } from '../../src/media/codecs/index.js';
+import { RTP_FIXED_HEADER, writeRtpHeader } from '../../src/media/rtp/index.js';
+import { sine } from '../../src/media/phone/testing/spectrum.js';
 
 const FRAME_MS = 20;
 /** Frames between two loud ones. */
@@ -19,6 +19,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export class Load {
   readonly #sockets: Socket[];
   readonly #silence: Buffer;
+  readonly #payloadType: number;
   readonly #speak: (amplitude: number) => Buffer;
   /** When the first phone said something loud. */
   #markedAt = 0;
@@ -31,6 +32,7 @@ export class Load {
     this.#sockets = sockets;
     const codec = findAudioCodec(codecName, 8000)!;
     const rate = codec.mixRate();
+    this.#payloadType = codec.payloadType!;
     this.#speak = speaker(codec);
     this.#silence = speaker(codec)(0);
     const decoder = codec.createDecoder(rate);
@@ -71,7 +73,7 @@ export class Load {
       packets[0] = this.#speak(isLoud ? 16000 : 0);
       this.#sockets.forEach((socket, i) => {
         const packet = packets[i]!;
-        writeRtpHeader(packet, 96, false, frame & 0xffff, frame * 160, 1000 + i);
+        writeRtpHeader(packet, this.#payloadType, false, frame & 0xffff, frame * 160, 1000 + i);
         if (isLoud && i === 0) this.#markedAt = performance.now();
         socket.send(packet, ports[i], '127.0.0.1');
         this.sent += 1;

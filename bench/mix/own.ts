@@ -1,0 +1,30 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { Contestant } from './contestant.js';
+
+/** A process of bench/mix/server.ts, which says its ports when it is ready. */
+function forked(name: string, role: 'echo' | 'phones'): Contestant {
+  return {
+    name,
+    codecs: ['PCMU', 'G722'],
+    carry: async (conversation) => {
+      const child = fork(new URL('server.ts', import.meta.url), [role]);
+      child.send(conversation);
+      const [ports] = (await once(child, 'message')) as [number[]];
+      return {
+        pid: child.pid!,
+        ports,
+        stop: async () => {
+          child.kill();
+          await once(child, 'exit');
+        },
+      };
+    },
+  };
+}
+
+/** The least that as many sockets cost in this language. */
+export const echo = forked('bare echo', 'echo');
+
+/** The media plane of the gateway. */
+export const mediaPlane = forked('media plane', 'phones');

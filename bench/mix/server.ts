@@ -1,0 +1,52 @@
+/**
+ * A process that carries a conversation of bench/mix.ts: phones of a media plane, or a bare echo of as many sockets.
+ * Started with `echo` or `phones`; told the conversation, it says where it receives each phone.
+ */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { findAudioCodec } from '../../src/media/codecs/index.js';
+import { openPhonePlane } from '../../src/media/phone/testing/test-plane.js';
+import type { BenchCodec, Conversation } from './contestant.js';
+
+/** Echoes each datagram from a connected socket: the least that receiving and sending cost here. */
+async function openEcho({ peerPorts }: Conversation): Promise<number[]> {
+  return Promise.all(
+    peerPorts.map(async (peerPort) => {
+      const socket = createSocket('udp4');
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+      socket.connect(peerPort, '127.0.0.1');
+      await once(socket, 'connect');
+      socket.on('message', (packet) => socket.send(packet, () => undefined));
+      return socket.address().port;
+    }),
+  );
+}
+
+/** Phones that all hear the first few of them. */
+async function openPhones({ peerPorts, talkers, codec }: Conversation): Promise<number[]> {
+  const plane = openPhonePlane({ rtpPorts: [20000, 29999], mediaTimeoutMs: 60_000 });
+  const descriptions = await Promise.all(
+    peerPorts.map((port, i) => plane.openPhone({ deviceId: `${i}`, sdpOffer: offer(port, codec) })),
+  );
+  const streams = descriptions.map(({ stream }) => stream!.streamId);
+  for (const [i, own] of streams.entries()) {
+    const heard = streams.slice(0, talkers).filter((streamId) => streamId !== own);
+    await plane.setDelivery(
+      `${i}`,
+      heard.map((streamId) => ({ streamId, kinds: ['audio'] })),
+    );
+  }
+  return descriptions.map(({ sdp }) => Number(/m=audio (\d+)/.exec(sdp)![1]));
+}
+
+function offer(port: number, codec: BenchCodec): string {
+  const { payloadType } = findAudioCodec(codec, 8000)!;
+  const lines = ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0'];
+  return [...lines, `m=audio ${port} RTP/AVP ${payloadType}`, ''].join('\r\n');
+}
+
+process.on('message', (conversation: Conversation) => {
+  const opened = process.argv[2] === 'echo' ? openEcho(conversation) : openPhones(conversation);
+  void opened.then((ports) => process.send!(ports));
+});
