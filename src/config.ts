@@ -92,6 +92,11 @@ const positive = makeValidator<number>((text) => {
   return value;
 });
 
+const wholeSeconds = makeValidator<number>((text) => {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new EnvError(`expected whole seconds, got ${text}`);
+  return Number(text);
+});
+
 const portRange = makeValidator<readonly [number, number]>((text) => {
   const match = /^(\d+)-(\d+)$/.exec(text);
   const range = [Number(match?.[1]), Number(match?.[2])] as const;
@@ -185,6 +190,7 @@ const SPEC = {
   PATCHBAY_SIP_TRUST: cidrs({ default: [] }),
   PATCHBAY_SIP_TRANSFERS: str({ default: 'refuse', choices: ['refuse', 'accept'] }),
   PATCHBAY_SESSION_EXPIRES: num({ default: 1800 }),
+  PATCHBAY_MIN_SE: wholeSeconds({ default: 90 }),
   PATCHBAY_MAX_CALL_SECONDS: num({ default: 0 }),
 };
 
@@ -285,6 +291,7 @@ export function readConfig(environment: Environment) {
       trustedPeers: env.PATCHBAY_SIP_TRUST,
       acceptTransfers: env.PATCHBAY_SIP_TRANSFERS === 'accept',
       sessionExpiresS: env.PATCHBAY_SESSION_EXPIRES,
+      minSessionS: env.PATCHBAY_MIN_SE,
       maxCallMs: env.PATCHBAY_MAX_CALL_SECONDS * 1000,
     },
   };

@@ -35,6 +35,7 @@ export async function startEmbeddedSip(
     router: router === undefined ? undefined : httpRouter({ url: router, log: sipLog }),
     allow,
     publicIp: config.publicIp,
+    minSessionSeconds: config.phone.minSessionS,
     capture,
     maskedHeaders: config.phone.tokenHeaders,
     // A peer may send in one burst what it may send in four seconds.

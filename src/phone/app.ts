@@ -11,6 +11,7 @@ import { calledAndCaller, networksOf, shownHeaders } from './caller.js';
 import type { PhoneAppOptions } from './options.js';
 import { allow, REFUSED_OUTSIDE, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
+import { MIN_SE_S } from './dialog/session-terms.js';
 import { Refusal } from './refusal.js';
 import { refuse, refusing } from './respond.js';
 import { AwaitedPracks } from './reliable.js';
@@ -48,7 +49,7 @@ export class PhoneApp {
       gate: options.gate,
       media: options.media,
       tokenHeaders: options.tokenHeaders ?? ['X-Participant-Token'],
-      sessionExpiresS: options.sessionExpiresS ?? 1800,
+      sessionIntervals: { wantedS: options.sessionExpiresS ?? 1800, leastS: options.minSessionS ?? MIN_SE_S },
       acceptTransfers: options.acceptTransfers ?? false,
       pracks: new AwaitedPracks(),
     };

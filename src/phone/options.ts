@@ -32,6 +32,8 @@ export interface PhoneAppOptions {
    * that died while on hold is found out. Default 1800; 0: none.
    */
   readonly sessionExpiresS?: number;
+  /** Shortest session interval in s that phones may ask for (Min-SE). Default 90, the least of RFC 4028. */
+  readonly minSessionS?: number;
   /** A phone may transfer its call away by REFER, and the gateway calls the target. Default no. */
   readonly acceptTransfers?: boolean;
   readonly observer?: CallObserver;

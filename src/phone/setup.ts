@@ -32,7 +32,7 @@ export async function setUpCall(
   invite.on('cancel', () => call.cancelled());
   requireOnlySupported(invite);
   requireSdpIfBody(invite);
-  const terms = agreedTerms(invite, options.sessionExpiresS);
+  const terms = agreedTerms(invite, options.sessionIntervals);
   const participant = authenticate(invite, options.tokenHeaders, options.gate);
   // Before the media are opened: a busy participant is the cheap case.
   if (options.gate.connectedDevice(participant.id)) {

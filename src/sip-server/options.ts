@@ -42,6 +42,8 @@ export interface SipServerOptions {
   readonly router?: RequestRouter | undefined;
   /** Where no tag is asked for, applications with this one come before others. */
   readonly homeTag?: string | undefined;
+  /** Shortest session interval, in seconds, that peers may ask for; the 90 s of RFC 4028 by default. */
+  readonly minSessionSeconds?: number | undefined;
   /** CIDRs that may send requests; empty allows everyone who can reach the port. */
   readonly allow: readonly string[];
   /** IPv4 address to announce in Via and Contact when behind NAT. */

@@ -5,6 +5,7 @@ import { zeroCounters, type SipCounters } from './counters.js';
 import { Gate } from './defence/gate.js';
 import { KNOWN_SCANNERS } from './defence/scanners.js';
 import { Dialogs } from './dialog/dialogs.js';
+import { MIN_SESSION_SECONDS } from './dialog/session-timer.js';
 import { Inbound } from './inbound.js';
 import { hostPort } from './message/uri.js';
 import { Outbound } from './outbound.js';
@@ -97,6 +98,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       dialogs,
       records,
       routes,
+      minSessionSeconds: options.minSessionSeconds ?? MIN_SESSION_SECONDS,
       decide: options.router ?? (() => ({ action: 'route' })),
       homeTag: options.homeTag,
       counters,

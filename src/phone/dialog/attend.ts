@@ -6,14 +6,13 @@ import { refusing } from '../respond.js';
 import type { RequestListener, SipApplication, SipDialog, SipRequest, SipResponder } from '../sip.js';
 import { digitOfInfo } from './dtmf-info.js';
 import { OfferAnswer } from './offer-answer.js';
-import { agreedTerms, termsHeaders } from './session-terms.js';
+import { agreedTerms, type SessionIntervals, termsHeaders } from './session-terms.js';
 import { Transfer } from './transfer.js';
 
 export interface AttendOptions {
   readonly application: SipApplication;
   readonly media: PhoneMedia;
-  /** Session interval in seconds that we ask for; 0: none. */
-  readonly sessionExpiresS: number;
+  readonly sessionIntervals: SessionIntervals;
   /** The phone may transfer its call away by REFER. */
   readonly acceptTransfers: boolean;
 }
@@ -28,7 +27,7 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
   const { contact } = dialog.local;
   const headers = { Allow: allow(options), ...(contact !== undefined && { Contact: contact }) };
   const change = refusing(log, (request, responder) => {
-    const terms = agreedTerms(request, options.sessionExpiresS);
+    const terms = agreedTerms(request, options.sessionIntervals);
     return exchange.change(request, responder, { ...headers, ...termsHeaders(terms) });
   });
   dialog.on('modify', change);

@@ -4,7 +4,7 @@ import { agreedTerms, termsHeaders } from './session-terms.js';
 import { FakeRequest } from '../testing/fakes.js';
 
 function terms(headers: Record<string, string>, wanted = 1800) {
-  return agreedTerms(new FakeRequest('INVITE', { headers }), wanted);
+  return agreedTerms(new FakeRequest('INVITE', { headers }), { wantedS: wanted, leastS: 90 });
 }
 
 describe('session timers (RFC 4028)', () => {

@@ -3,7 +3,15 @@ import type { Headers, SipMessage } from '../sip.js';
 import { header, lists } from '../sip.js';
 
 /** The shortest session interval in seconds that RFC 4028 section 4 allows. */
-const MIN_SE_S = 90;
+export const MIN_SE_S = 90;
+
+/** Session intervals as they are configured, in seconds. */
+export interface SessionIntervals {
+  /** What we ask of phones that know timers but name none; 0: none. */
+  readonly wantedS: number;
+  /** The shortest that phones may ask for. */
+  readonly leastS: number;
+}
 
 /**
  * Session timers of RFC 4028: how long a session lives without a refresh, and who refreshes it. The terms are agreed
@@ -19,22 +27,24 @@ export interface SessionTerms {
 /**
  * The terms that an INVITE, re-INVITE or UPDATE of the phone leads to; undefined: no session timer.
  * A phone that can refresh is left to do it.
- * @param wanted the interval in seconds that we ask of phones that know timers but name none; 0: none
  * @throws Refusal 422 when the phone asks for a shorter interval than allowed
  */
-export function agreedTerms(request: SipMessage, wanted: number): SessionTerms | undefined {
+export function agreedTerms(
+  request: SipMessage,
+  { wantedS, leastS }: SessionIntervals,
+): SessionTerms | undefined {
   const phoneKnowsTimers = lists(request, 'supported', 'timer') || lists(request, 'require', 'timer');
   const asked = parseSessionExpires(request);
   if (!asked) {
-    return phoneKnowsTimers && wanted > 0
-      ? { expires: Math.max(wanted, minSeOf(request)), refresher: 'phone' }
+    return phoneKnowsTimers && wantedS > 0
+      ? { expires: Math.max(wantedS, minSeOf(request, leastS)), refresher: 'phone' }
       : undefined;
   }
-  if (asked.expires < MIN_SE_S) {
+  if (asked.expires < leastS) {
     // A proxy put it there: the phone itself would not understand 422 (section 9).
     if (!phoneKnowsTimers) return undefined;
-    throw new Refusal(422, `The session interval is shorter than ${MIN_SE_S} s.`, {
-      'Min-SE': String(MIN_SE_S),
+    throw new Refusal(422, `The session interval is shorter than ${leastS} s.`, {
+      'Min-SE': String(leastS),
     });
   }
   const byPhone = phoneKnowsTimers && asked.refresher !== 'uas';
@@ -51,9 +61,9 @@ export function termsHeaders(terms: SessionTerms | undefined): Headers {
 }
 
 /** The shortest interval that the phone and its proxies stand. */
-function minSeOf(message: SipMessage): number {
+function minSeOf(message: SipMessage, leastS: number): number {
   const seconds = Number.parseInt(header(message, 'min-se') ?? '', 10);
-  return Number.isSafeInteger(seconds) && seconds > MIN_SE_S ? seconds : MIN_SE_S;
+  return Number.isSafeInteger(seconds) && seconds > leastS ? seconds : leastS;
 }
 
 function parseSessionExpires(

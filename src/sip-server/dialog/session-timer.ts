@@ -2,7 +2,7 @@ import { readNumber } from '../message/grammar.js';
 import type { Headers } from '../message/headers.js';
 import { Timers } from '../transaction/timing.js';
 
-/** The smallest session interval, in seconds (RFC 4028 section 5). */
+/** The smallest session interval of RFC 4028 section 5, in seconds. */
 export const MIN_SESSION_SECONDS = 90;
 
 /** A Session-Expires value. */

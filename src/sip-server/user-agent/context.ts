@@ -42,6 +42,8 @@ export interface UserAgentContext {
   readonly dialogs: Dialogs;
   readonly records: Map<string, DialogRecord>;
   readonly routes: Routes;
+  /** Shortest session interval that is agreed on. */
+  readonly minSessionSeconds: number;
   /** Decides what becomes of a new request. */
   readonly decide: RequestRouter;
   /** Applications with this tag come before others where none is asked for. */

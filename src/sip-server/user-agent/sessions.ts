@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Dialog } from '../dialog/dialog.js';
 import {
-  MIN_SESSION_SECONDS,
   readSessionExpires,
   SessionTimer,
   supportsTimer,
@@ -22,18 +21,21 @@ import { findDialogFlow } from './hops.js';
 export class Sessions {
   readonly #context: UserAgentContext;
   readonly #hangUp: (dialog: Dialog, why: string) => void;
+  /** Seconds. */
+  readonly #least: number;
 
   constructor(context: UserAgentContext, hangUp: (dialog: Dialog, why: string) => void) {
     this.#context = context;
     this.#hangUp = hangUp;
+    this.#least = context.minSessionSeconds;
   }
 
   /** The 422 for a session interval below the minimum; undefined when the request asks for none such. */
   refusal(request: SipRequest, toTag: string): SipResponse | undefined {
     if (request.method !== 'INVITE' && request.method !== 'UPDATE') return undefined;
     const asked = readSessionExpires(request.headers);
-    if (!asked || asked.seconds >= MIN_SESSION_SECONDS || !supportsTimer(request.headers)) return undefined;
-    const headers = [['Min-SE', String(MIN_SESSION_SECONDS)]] as const;
+    if (!asked || asked.seconds >= this.#least || !supportsTimer(request.headers)) return undefined;
+    const headers = [['Min-SE', String(this.#least)]] as const;
     return buildResponse(request, 422, { toTag, why: 'session interval too small', headers });
   }
 
@@ -44,7 +46,7 @@ export class Sessions {
     if (!asked) return;
     const supported = supportsTimer(request.headers);
     const refresher = supported ? (asked.refresher ?? 'uac') : 'uas';
-    const seconds = Math.max(asked.seconds, MIN_SESSION_SECONDS);
+    const seconds = Math.max(asked.seconds, this.#least);
     response.headers.add('Session-Expires', `${seconds};refresher=${refresher}`);
     if (supported && refresher === 'uac' && !/timer/i.test(response.headers.get('require') ?? '')) {
       response.headers.add('Require', 'timer');
@@ -69,7 +71,7 @@ export class Sessions {
   offer(record: DialogRecord, request: SipRequest): void {
     const terms = record.session?.terms;
     if (!terms || !changesSession(request.method) || request.headers.has('session-expires')) return;
-    addTerms(request.headers, terms);
+    addTerms(request.headers, terms, this.#least);
   }
 
   #run(record: DialogRecord, terms: SessionTerms | undefined): void {
@@ -92,7 +94,7 @@ export class Sessions {
     }
     const method = record.peerAllowsUpdate ? 'UPDATE' : 'INVITE';
     const request = dialog.request(method);
-    addTerms(request.headers, terms);
+    addTerms(request.headers, terms, this.#least);
     request.headers.add('Contact', dialog.localContact);
     const full = method === 'INVITE' ? { ...request, body: dialog.localSdp } : request;
     if (full.body.length > 0) full.headers.add('Content-Type', 'application/sdp');
@@ -132,8 +134,9 @@ export class Sessions {
       this.settledAsClient(record, request, response);
     } else if (status === 481 || status === 408) this.#hangUp(dialog, 'Session timer expired');
     else if (status === 422) {
-      const least = readNumber(response.headers.get('min-se') ?? '', 86_400) ?? terms.seconds;
-      this.#refresh(record, { ...terms, seconds: Math.max(least, terms.seconds) });
+      const seconds = readNumber(response.headers.get('min-se') ?? '', 86_400) ?? 0;
+      // A peer that asks for no more than it had would ask for ever.
+      if (seconds > terms.seconds) this.#refresh(record, { ...terms, seconds });
     } else if (status === 491) this.#later(record, terms);
     else if (status === 405 || status === 501) {
       record.peerAllowsUpdate = false;
@@ -159,9 +162,9 @@ export class Sessions {
   }
 }
 
-function addTerms(headers: Headers, { seconds, weRefresh }: SessionTerms): void {
+function addTerms(headers: Headers, { seconds, weRefresh }: SessionTerms, least: number): void {
   headers.add('Session-Expires', `${seconds};refresher=${weRefresh ? 'uac' : 'uas'}`);
-  headers.add('Min-SE', String(MIN_SESSION_SECONDS));
+  headers.add('Min-SE', String(least));
   headers.add('Supported', 'timer');
 }
 
