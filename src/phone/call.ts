@@ -9,6 +9,7 @@ import type { PhoneGate, PhoneMedia } from './options.js';
 import type { ByeOutcome } from './dialog/bye.js';
 import { sendBye } from './dialog/bye.js';
 import { Refusal } from './refusal.js';
+import { SetupSignal } from './setup-signal.js';
 import type { Headers, SipDialog } from './sip.js';
 
 export interface PhoneCallOptions {
@@ -46,7 +47,8 @@ export class PhoneCall implements Device {
   readonly info: DeviceInfo;
   readonly log: Logger;
   readonly #options: PhoneCallOptions;
-  readonly #setup = new AbortController();
+  /** Aborts with what the INVITE is to be refused with when the call ends before it is answered. */
+  readonly setup = new SetupSignal();
   readonly #digits = new DigitMerger();
   readonly #endedListeners: (() => void)[] = [];
   #connection: Connection | undefined;
@@ -64,11 +66,6 @@ export class PhoneCall implements Device {
     this.#options = options;
     this.info = options.info;
     this.log = options.log;
-  }
-
-  /** Aborts with a {@link Refusal} when the call ends before it is answered. */
-  get setup(): AbortSignal {
-    return this.#setup.signal;
   }
 
   get ended(): boolean {
@@ -95,6 +92,8 @@ export class PhoneCall implements Device {
       ...(sdpOffer !== undefined && { sdpOffer }),
     });
     const description = await this.#opening;
+    // Kept for as long as the call, it would hold on to the description.
+    this.#opening = undefined;
     this.setup.throwIfAborted();
     return description;
   }
@@ -208,7 +207,7 @@ export class PhoneCall implements Device {
 
   /** The caller gave up before the answer. */
   cancelled(): void {
-    this.#setup.abort(new Refusal(487, 'The caller cancelled the call.'));
+    this.setup.abort(new Refusal(487, 'The caller cancelled the call.'));
     this.#end('left');
   }
 
@@ -221,7 +220,7 @@ export class PhoneCall implements Device {
   hangUp(reason: EndReason, text = endingText(reason)): void {
     if (this.ended) return;
     this.log.info({ reason }, 'Hanging up.');
-    this.#setup.abort(new Refusal(480, text));
+    this.setup.abort(new Refusal(480, text));
     // BYE goes out before the media are torn down, so that the phone does not sit in silence.
     if (this.#dialog) this.sayBye(this.#dialog, { ...this.#farewell, Reason: endingHeader(reason, text) });
     this.#dialog = undefined;

@@ -42,15 +42,14 @@ export class AwaitedPracks {
       const settle = (action: () => void): void => {
         clearTimeout(limit);
         this.#waiting.delete(key);
-        call.setup.removeEventListener('abort', onAbort);
+        call.setup.onAbort(undefined);
         action();
       };
       const limit = setTimeout(
         () => settle(() => reject(new Refusal(504, 'No PRACK came.'))),
         PRACK_LIMIT_MS,
       );
-      const onAbort = (): void => settle(() => reject(call.setup.reason as Refusal));
-      call.setup.addEventListener('abort', onAbort);
+      call.setup.onAbort((reason) => settle(() => reject(reason)));
       this.#waiting.set(key, (received) => settle(() => resolve(received)));
       const headers = { Require: '100rel', 'Content-Type': SDP_TYPE };
       responder.send(183, { headers, body: sdp }, (error) => {
