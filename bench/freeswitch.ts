@@ -9,9 +9,8 @@ import { pino } from 'pino';
 import { connectFreeswitch } from '../src/freeswitch/connection.js';
 import { startFreeswitch } from '../src/freeswitch/index.js';
 import { createMediaPlane } from '../src/media/index.js';
-import { SipClient } from '../src/phone/index.js';
-import { startSipServer } from '../src/sip-server/index.js';
 import { phoneOffer } from '../test/support/sipp.js';
+import { startSignalling } from './freeswitch-signalling.js';
 
 const CALLS = 50;
 
@@ -23,15 +22,7 @@ if (!host || !port || !secret) {
 const freeswitchServer = { host, port: Number(port), secret };
 
 const log = pino({ level: 'warn' });
-const sipServer = await startSipServer({
-  listeners: [{ transport: 'udp', host: '127.0.0.1', port: 0 }],
-  admin: { host: '127.0.0.1', port: 0, secret },
-  allow: [],
-  publicIp: undefined,
-  log,
-});
-const client = new SipClient({ server: { ...sipServer.adminAddress, secret }, log });
-await client.connect(5000);
+const signalling = await startSignalling(log);
 const plane = createMediaPlane({
   rtpHost: '127.0.0.1',
   rtpPorts: [30_000, 30_999],
@@ -40,7 +31,7 @@ const plane = createMediaPlane({
   mediaTimeoutMs: 60_000,
   log,
 });
-const srf = () => client.srf;
+const { srf } = signalling;
 const gatewayId = `bench-${process.pid}`;
 const alone = await connectFreeswitch({ srf, ...freeswitchServer, gatewayId: `${gatewayId}-alone`, log });
 const freeswitch = await startFreeswitch({
@@ -89,8 +80,7 @@ console.log(`ratio ${(ours / own).toFixed(2)}, difference ${(ours - own).toFixed
 
 freeswitch.stop();
 alone.close();
-client.stop();
 phone.close();
 await plane.stop();
-await sipServer.stop();
+await signalling.stop();
 process.exit();

@@ -6,6 +6,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { BenchCodec, Contestant } from './mix/contestant.js';
+import { freeswitchConference } from './mix/freeswitch.js';
 import { janus } from './mix/janus.js';
 import { Load } from './mix/load.js';
 import { echo, mediaPlane } from './mix/own.js';
@@ -68,7 +69,7 @@ function report(name: string, turns: readonly Turn[], echoUs: number): void {
   console.log(`  ${name.padEnd(18)}${figures.join(', ')}`);
 }
 
-const rivals = [janus];
+const rivals = [freeswitchConference, janus];
 for (const { name, missing } of rivals) if (missing !== undefined) console.log(`${name} skipped: ${missing}`);
 for (const codec of ['PCMU', 'G722'] as const) {
   const contestants = [echo, mediaPlane, ...rivals].filter(

@@ -43,6 +43,10 @@ class ServerProcess {
     this.#child?.kill('SIGCONT');
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** As a crash would end it. */
   async kill(): Promise<void> {
     const child = this.#child;
@@ -74,12 +78,17 @@ export class TestFreeswitch {
   /**
    * @param index different for each one that runs at a time
    * @param env what it takes from the environment besides
+   * @param configuration folder of it
    */
-  static async start(index: number, env: Record<string, string> = {}): Promise<TestFreeswitch> {
+  static async start(
+    index: number,
+    env: Record<string, string> = {},
+    configuration = 'sip-config/freeswitch',
+  ): Promise<TestFreeswitch> {
     const [eventPort, sipPort] = [await freeUdpPort(), await freeUdpPort()];
     const firstRtpPort = 50_000 + index * 1000;
     const process = new ServerProcess(eventPort, (folder) =>
-      spawn(FREESWITCH_PROGRAM!, freeswitchArguments(folder), {
+      spawn(FREESWITCH_PROGRAM!, freeswitchArguments(folder, configuration), {
         stdio: 'ignore',
         env: {
           ...globalThis.process.env,
@@ -99,6 +108,11 @@ export class TestFreeswitch {
   /** For PATCHBAY_FREESWITCH. */
   get address(): string {
     return `127.0.0.1:${this.#port}:${SECRET}`;
+  }
+
+  /** Of its process; absent while it is down. */
+  get pid(): number | undefined {
+    return this.#process.pid;
   }
 
   /** Whether RTP to this port of 127.0.0.1 reaches it. */
@@ -198,8 +212,8 @@ export class TestDrachtio {
   }
 }
 
-function freeswitchArguments(folder: string): string[] {
-  const conf = resolve('sip-config/freeswitch');
+function freeswitchArguments(folder: string, configuration: string): string[] {
+  const conf = resolve(configuration);
   return ['-nonat', '-nf', '-nc', '-conf', conf, '-log', folder, '-db', folder, '-run', folder];
 }
 

@@ -1,0 +1,88 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { connectFreeswitch, type FreeswitchConnection } from '../../src/freeswitch/connection.js';
+import { FREESWITCH_PROGRAM, TestFreeswitch } from '../../test/support/servers.js';
+import { phoneOffer } from '../../test/support/sipp.js';
+import { startSignalling } from '../freeswitch-signalling.js';
+import type { BenchCodec, Contestant, Conversation } from './contestant.js';
+
+/** At the rate of PCMU, with nothing on top: no comfort noise, no gate that takes quiet phones for silent. */
+const CONFERENCE = `<configuration name="conference.conf" description="Conference">
+  <profiles>
+    <profile name="bench">
+      <param name="rate" value="8000"/>
+      <param name="interval" value="20"/>
+      <param name="energy-level" value="0"/>
+      <param name="comfort-noise" value="false"/>
+    </profile>
+  </profiles>
+</configuration>`;
+
+const PAYLOAD_TYPES: Record<BenchCodec, number> = { PCMU: 0, G722: 9 };
+
+/**
+ * FreeSWITCH's own conference: it answers the phones and mixes them itself. That all hear the same few is done by
+ * muting the others.
+ */
+export const freeswitchConference: Contestant = {
+  name: 'mod_conference',
+  codecs: ['PCMU'],
+  missing:
+    FREESWITCH_PROGRAM === undefined
+      ? 'PATCHBAY_TEST_FREESWITCH_PROGRAM is not set; it needs mod_conference, too'
+      : undefined,
+  carry: async (conversation) => {
+    const log = pino({ level: 'error' });
+    const folder = await configurationWithConference();
+    const freeswitch = await TestFreeswitch.start(0, {}, folder);
+    const signalling = await startSignalling(log);
+    let connection: FreeswitchConnection | undefined;
+    const stop = async (): Promise<void> => {
+      connection?.close();
+      await freeswitch.stop();
+      await signalling.stop();
+      await rm(folder, { recursive: true });
+    };
+    try {
+      const [host, port, secret] = freeswitch.address.split(':') as [string, string, string];
+      const gatewayId = `bench-${process.pid}`;
+      const server = { host, port: Number(port), secret, gatewayId, srf: signalling.srf, log };
+      connection = await connectFreeswitch(server);
+      const ports = await fillConference(connection, conversation);
+      return { pid: freeswitch.pid!, ports, stop };
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+  },
+};
+
+async function fillConference(
+  connection: FreeswitchConnection,
+  { peerPorts, talkers, codec }: Conversation,
+): Promise<number[]> {
+  const ports: number[] = [];
+  for (const [i, peerPort] of peerPorts.entries()) {
+    const offer = phoneOffer(peerPort).replace('0 8 101', String(PAYLOAD_TYPES[codec]));
+    const { answer, leg } = connection.phoneLeg(offer);
+    ports.push(Number(/m=audio (\d+)/.exec(await answer)![1]));
+    const flags = i < talkers ? '' : '+flags{mute}';
+    const { uuid } = await leg;
+    const reply = await connection.api(`uuid_transfer ${uuid} conference:all@bench${flags} inline`);
+    if (!reply.startsWith('+OK')) throw new Error(`FreeSWITCH: ${reply}`);
+  }
+  return ports;
+}
+
+/** `sip-config/` with the conference besides. */
+async function configurationWithConference(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'patchbay-bench-'));
+  await cp('sip-config/freeswitch', folder, { recursive: true });
+  await writeFile(join(folder, 'autoload_configs/conference.conf.xml'), CONFERENCE);
+  const modules = join(folder, 'autoload_configs/modules.conf.xml');
+  const text = await readFile(modules, 'utf8');
+  await writeFile(modules, text.replace('</modules>', '<load module="mod_conference"/></modules>'));
+  return folder;
+}
