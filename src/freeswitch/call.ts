@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
+import { type Direction, reverse } from '../media/phone/sdp/direction.js';
 import type { PhoneDescription } from '../media/types.js';
 import type { PhoneMedia } from '../phone/index.js';
 import type { FreeswitchConnection } from './connection.js';
 import { type Leg, ModifyRefused } from './leg.js';
-import type { Direction } from './sdp.js';
 import {
-  answering,
   directionOf,
   firstCodec,
   hasTelephoneEvent,
@@ -123,7 +122,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
       this.#tell(this.#toldSdp, 'sendrecv');
       return this.describe();
     }
-    this.#tell(await this.#modify(phoneLeg, sdpOffer), answering(directionOf(sdpOffer)));
+    this.#tell(await this.#modify(phoneLeg, sdpOffer), reverse(directionOf(sdpOffer)));
     this.#phoneSdp = sdpOffer;
     await this.#passOn();
     return this.describe();
@@ -169,7 +168,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     const { answer, leg } = connection.phoneLeg(this.#phoneSdp);
     this.#phoneLeg = this.#watched(leg);
     const [told] = await Promise.all([answer, this.#openMediaLeg(connection, planeOffer)]);
-    this.#tell(told, answering(directionOf(this.#phoneSdp)));
+    this.#tell(told, reverse(directionOf(this.#phoneSdp)));
     this.#bridge();
   }
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import {
-  answering,
   directionOf,
   firstCodec,
   hasTelephoneEvent,
@@ -57,13 +56,6 @@ describe('the direction of a phone', () => {
   it('is that of the audio, not of a refused section before it', () => {
     const refused = PHONE.replace('m=audio', 'm=audio 0 RTP/SAVP 0\r\na=inactive\r\nm=audio');
     expect(directionOf(refused)).toBe('sendrecv');
-  });
-
-  it('is answered by its mirror image', () => {
-    expect(answering('sendonly')).toBe('recvonly');
-    expect(answering('recvonly')).toBe('sendonly');
-    expect(answering('inactive')).toBe('inactive');
-    expect(answering('sendrecv')).toBe('sendrecv');
   });
 
   it('can be put into another description', () => {

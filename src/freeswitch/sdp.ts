@@ -1,8 +1,6 @@
 import type { MediaDescription } from 'sdp-transform';
 import { parse, write } from 'sdp-transform';
-
-/** Which way media flow, as `a=` names it (RFC 8866 section 6.7), seen by the SDP's author. */
-export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+import type { Direction } from '../media/phone/sdp/direction.js';
 
 type Section = MediaDescription & { type: string };
 
@@ -31,19 +29,6 @@ export function directionOf(sdp: string): Direction {
   const address = (audio?.connection ?? session.connection)?.ip;
   if (address !== NOWHERE) return direction;
   return direction === 'sendrecv' || direction === 'sendonly' ? 'sendonly' : 'inactive';
-}
-
-/** What an answer says to an offer of that direction, from one who wants everything (RFC 3264 section 6.1). */
-export function answering(offered: Direction): Direction {
-  switch (offered) {
-    case 'sendonly':
-      return 'recvonly';
-    case 'recvonly':
-      return 'sendonly';
-    case 'sendrecv':
-    case 'inactive':
-      return offered;
-  }
 }
 
 /** The same SDP with that direction. */

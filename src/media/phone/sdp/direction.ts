@@ -7,7 +7,7 @@ export const sends = (direction: Direction): boolean => direction === 'sendrecv'
 export const receives = (direction: Direction): boolean =>
   direction === 'sendrecv' || direction === 'recvonly';
 
-/** The same from the other side's view. */
+/** The same from the other side's view; what one who wants everything answers (RFC 3264 section 6.1). */
 export function reverse(direction: Direction): Direction {
   switch (direction) {
     case 'sendonly':
