@@ -59,7 +59,7 @@ describe('writes', () => {
       database.atCommit = resolve;
     });
     put('1');
-    await vi.advanceTimersByTimeAsync(49);
+    await vi.advanceTimersByTimeAsync(9);
     put('2');
     expect(committed()).toEqual([]);
     await vi.advanceTimersByTimeAsync(1);

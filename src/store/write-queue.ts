@@ -13,7 +13,7 @@ const RETRY_MS = 1_000;
  * How long a write that nobody waits for may lie before its commit begins. A busy gateway puts hundreds of them each
  * second, and a transaction for each, with its sync of the disk, would take a tenth of a core from the calls.
  */
-const GATHER_MS = 50;
+const GATHER_MS = 10;
 
 /**
  * Writes behind the callers' backs: what is put within a moment, or until somebody waits for it, becomes one
