@@ -55,6 +55,8 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   #toldSdp = '';
   /** The plane's offer, while it waits for the phone's codec. */
   #planeOffer: string | undefined;
+  /** Settles when the legs are bridged, or could not be. */
+  #bridged: Promise<void> = Promise.resolve();
   /** What the plane knows of the phone. */
   #inner: PhoneDescription | undefined;
   #closed = false;
@@ -118,6 +120,8 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   /** A new offer of the phone; without one, what it was told last is the offer. */
   async update(sdpOffer?: string): Promise<PhoneDescription> {
     const phoneLeg = await this.#present(this.#phoneLeg);
+    // Changed while FreeSWITCH bridges it, the phone could go unheard from then on.
+    await this.#bridged;
     if (sdpOffer === undefined) {
       this.#tell(this.#toldSdp, 'sendrecv');
       return this.describe();
@@ -223,7 +227,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
       else phoneLeg.useInbandDtmf();
       await connection.bridge(phoneLeg, mediaLeg);
     });
-    bridged.catch((error: unknown) => {
+    this.#bridged = bridged.catch((error: unknown) => {
       if (this.#closed || connection !== this.#server.connection) return;
       this.#options.log.warn({ err: error }, 'FreeSWITCH could not bridge the phone.');
       this.emit('ended', 'transport');
