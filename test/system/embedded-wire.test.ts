@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { usePhoneRoom } from '../support/phone-room.js';
-import { Caller, SDP, SipPeer } from '../support/sip-peer.js';
+import { Caller, type HeardMessage, SDP, SipPeer } from '../support/sip-peer.js';
 import type { Steps } from '../support/sipp.js';
 
 const FRIEND = '127.0.0.1';
@@ -27,6 +27,13 @@ function terse(text: string): string {
   return Object.entries(SHORT)
     .reduce((message, [long, short]) => message.replace(`\r\n${long}: `, `\r\n${short} :\r\n\t `), text)
     .replace('\r\nCSeq: ', '\r\ncSEQ:  ');
+}
+
+/** A 200 to a request. */
+function answerTo({ header }: HeardMessage): string {
+  const names = ['Via', 'From', 'To', 'Call-ID', 'CSeq'];
+  const copied = names.flatMap((name) => header(name).map((value) => `${name}: ${value}`));
+  return ['SIP/2.0 200 OK', ...copied, 'Content-Length: 0', '', ''].join('\r\n');
 }
 
 async function homer(): Promise<{ socket: Socket; captured: Buffer[] }> {
@@ -120,6 +127,39 @@ describe('a running gateway’s SIP port', async () => {
     caller.toTag = '';
     caller.peer.send(caller.request('OPTIONS', 3));
     expect((await caller.peer.final()).startLine).toBe('SIP/2.0 200 OK');
+  });
+
+  it('answers to where a request came from, whatever its Via says (RFC 3581)', async () => {
+    const { token } = await room.rest.member(room.session);
+    const caller = await udp();
+    const elsewhere = (text: string): string =>
+      text.replace(/^Via: (\S+) [^;]+/m, 'Via: $1 192.0.2.1:5099;rport');
+    await callAndHangUp(caller, [`User-to-User: ${token};encoding=jwt`], elsewhere);
+    for (const { header } of caller.peer.heard) {
+      expect(header('via').join()).toMatch(/192\.0\.2\.1:5099;/);
+      expect(header('via').join()).toContain('received=127.0.0.1');
+      expect(header('via').join()).toContain(`rport=${caller.peer.port}`);
+    }
+  });
+
+  it('sends its BYE by way of loose and strict routers (RFC 3261 section 12.2.1.1)', async () => {
+    for (const parameter of [';lr', '']) {
+      const { id, token } = await room.rest.member(room.session);
+      const caller = await udp();
+      const router = `sip:127.0.0.1:${caller.peer.port}`;
+      const headers = [`User-to-User: ${token};encoding=jwt`, `Record-Route: <${router}${parameter}>`];
+      const invite = caller.request('INVITE', 1, { body: SDP, headers });
+      const contact = /^Contact: <(.+)>/m.exec(invite)![1]!;
+      caller.peer.send(invite);
+      caller.learn(await caller.peer.final());
+      caller.peer.send(caller.request('ACK', 1));
+      await room.rest.deleteParticipant(id);
+      const bye = await caller.peer.next(({ method }) => method === 'BYE');
+      const isLoose = parameter !== '';
+      expect(bye.startLine).toBe(`BYE ${isLoose ? contact : router} SIP/2.0`);
+      expect(bye.header('route')).toEqual([`<${isLoose ? `${router};lr` : contact}>`]);
+      caller.peer.send(answerTo(bye));
+    }
   });
 
   it('repeats its 200 until the ACK, and no more after it (RFC 3261 section 13.3.1.4)', async () => {
