@@ -24,12 +24,19 @@ describe('other drachtio-srf applications on the embedded SIP server', async () 
     env: { PATCHBAY_SIP_APPS: `127.0.0.1:${APPS_PORT}:${SECRET}`, PATCHBAY_SIP_ROUTER: handler.url },
   });
   const apps: Srf[] = [];
+  /** What the first of them was told of calls. */
+  const records: string[] = [];
 
   beforeAll(async () => {
     for (const tag of ['ivr', 'registrar']) {
       const srf = new Srf([tag]);
       for (const method of ['invite', 'register']) {
         srf.use(method, (_req, res) => res.send(480, { headers: { 'X-App': tag } }));
+      }
+      if (tag === 'ivr') {
+        srf.on('cdr:attempt', (source) => records.push(`attempt ${source}`));
+        srf.on('cdr:start', (source, _time, role) => records.push(`start ${source} ${role}`));
+        srf.on('cdr:stop', (source, _time, reason) => records.push(`stop ${source} ${reason}`));
       }
       const connected = once(srf, 'connect');
       void srf.connect({ host: '127.0.0.1', port: APPS_PORT, secret: SECRET });
@@ -66,6 +73,17 @@ describe('other drachtio-srf applications on the embedded SIP server', async () 
       'INVITE busy',
       'INVITE ',
     ]);
+  });
+
+  it('are told of the gateway’s calls, when they ask for call records', async () => {
+    records.length = 0;
+    await room.withCall({}, async (call) => {
+      await call.final();
+      await call.hangUp();
+    });
+    await expect
+      .poll(() => records)
+      .toEqual(['attempt network', 'start application uas', 'stop network normal-release']);
   });
 
   it('get requests that the gateway does not serve itself', async () => {
