@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { connectFreeswitch, type FreeswitchConnection } from '../../src/freeswitch/connection.js';
+import { findAudioCodec } from '../../src/media/codecs/index.js';
 import { FREESWITCH_PROGRAM, TestFreeswitch } from '../../test/support/servers.js';
 import { phoneOffer } from '../../test/support/sipp.js';
 import { startSignalling } from '../freeswitch-signalling.js';
-import type { BenchCodec, Contestant, Conversation } from './contestant.js';
+import type { Contestant, Conversation } from './contestant.js';
 
 /** At the rate of PCMU, with nothing on top: no comfort noise, no gate that takes quiet phones for silent. */
 const CONFERENCE = `<configuration name="conference.conf" description="Conference">
@@ -19,8 +20,6 @@ const CONFERENCE = `<configuration name="conference.conf" description="Conferenc
     </profile>
   </profiles>
 </configuration>`;
-
-const PAYLOAD_TYPES: Record<BenchCodec, number> = { PCMU: 0, G722: 9 };
 
 /**
  * FreeSWITCH's own conference: it answers the phones and mixes them itself. That all hear the same few is done by
@@ -63,9 +62,10 @@ async function fillConference(
   connection: FreeswitchConnection,
   { peerPorts, talkers, codec }: Conversation,
 ): Promise<number[]> {
+  const { payloadType } = findAudioCodec(codec, 8000)!;
   const ports: number[] = [];
   for (const [i, peerPort] of peerPorts.entries()) {
-    const offer = phoneOffer(peerPort).replace('0 8 101', String(PAYLOAD_TYPES[codec]));
+    const offer = phoneOffer(peerPort).replace('0 8 101', String(payloadType));
     const { answer, leg } = connection.phoneLeg(offer);
     ports.push(Number(/m=audio (\d+)/.exec(await answer)![1]));
     const flags = i < talkers ? '' : '+flags{mute}';

@@ -5,8 +5,11 @@ import type { Headers, SipApplication, SipDialog } from '../sip.js';
  * (RFC 3261 timer E); these are for the time that the connection to the server is away.
  */
 const RETRY_WAITS_MS = [500, 1000, 2000, 4000, 8000, 16_000];
-/** The SIP server gives a BYE up after 32 s (RFC 3261 timer F): without a word by then, the connection went with it. */
-const ATTEMPT_LIMIT_MS = 35_000;
+/**
+ * The SIP server gives a request up after 32 s (RFC 3261 timer F): without a word by then, the connection to it went.
+ * In ms.
+ */
+export const UNANSWERED_MS = 35_000;
 
 export interface ByeOptions {
   /** Waits so many ms, or until the SIP server can be reached again. */
@@ -71,7 +74,7 @@ export function sendForgottenBye(
 
 function attempt(dialog: SipDialog, headers: Headers): Promise<Error | undefined> {
   return new Promise((resolve) => {
-    const limit = setTimeout(() => resolve(new Error('BYE went unanswered.')), ATTEMPT_LIMIT_MS);
+    const limit = setTimeout(() => resolve(new Error('BYE went unanswered.')), UNANSWERED_MS);
     dialog.destroy({ headers }, (error) => {
       clearTimeout(limit);
       if (error === null || error === undefined) resolve(undefined);

@@ -1,12 +1,10 @@
 import type { PhoneCall } from '../call.js';
 import { finalResponse } from './offer-answer.js';
 import { reasonHeader } from '../refusal.js';
-import { sendForgottenBye } from './bye.js';
+import { sendForgottenBye, UNANSWERED_MS } from './bye.js';
 import type { SipApplication, SipDialog } from '../sip.js';
 
 const ASK_EVERY_MS = 10_000;
-/** The SIP server gives up after 32 s (RFC 3261 timer F): without a word by then, the connection is away again. */
-const ANSWER_LIMIT_MS = 35_000;
 const FORGOTTEN = { Reason: reasonHeader(500, 'The SIP server lost the call.') };
 
 /**
@@ -51,7 +49,7 @@ type Standing =
 async function standingOf(dialog: SipDialog): Promise<Standing> {
   let limit: NodeJS.Timeout | undefined;
   const silence = new Promise<'unreachable'>((resolve) => {
-    limit = setTimeout(() => resolve('unreachable'), ANSWER_LIMIT_MS);
+    limit = setTimeout(() => resolve('unreachable'), UNANSWERED_MS);
   });
   try {
     const asked = finalResponse(dialog, { method: 'OPTIONS', headers: {} });
