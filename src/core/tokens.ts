@@ -1,4 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
+import { type HMAC, hmac } from '@noble/hashes/hmac';
+import { type SHA256, sha256 } from '@noble/hashes/sha2';
 import jwt from 'jsonwebtoken';
 import type { Clock } from './clock.js';
 import { PatchbayError } from './errors.js';
@@ -10,6 +12,9 @@ const MAX_TOKEN_LENGTH = 1_024;
 /** A secret shorter than HS256's output can be guessed more easily (RFC 7518 section 3.2). */
 export const SAFE_SECRET_BYTES = 32;
 
+/** The header of each token (RFC 7515 section 4), as it stands there. */
+const HEADER = Buffer.from('{"alg":"HS256"}').toString('base64url');
+
 /** What a good token says: the participant and its account. */
 export interface TokenClaims {
   readonly accountId: string;
@@ -19,12 +24,15 @@ export interface TokenClaims {
 /** Makes and checks participant tokens: JWTs signed with HS256 (RFC 7519, RFC 7518 section 3.2). */
 export class Tokens {
   readonly #key: KeyObject;
+  readonly #hmac: HMAC<SHA256>;
   readonly #clock: Clock;
 
   /** @throws RangeError when the secret is empty */
   constructor(secret: string, clock: Clock) {
     if (secret === '') throw new RangeError('The token secret is empty.');
     this.#key = createSecretKey(Buffer.from(secret));
+    // Its type says no more than that it is made of some hash.
+    this.#hmac = hmac.create(sha256, Buffer.from(secret)) as HMAC<SHA256>;
     this.#clock = clock;
   }
 
@@ -39,11 +47,12 @@ export class Tokens {
       v: participant.deviceApiVersion,
       exp: Math.floor(participant.expiresAt / 1_000),
     };
-    return jwt.sign(claims, this.#key, {
-      algorithm: 'HS256',
-      noTimestamp: true,
-      header: { alg: 'HS256', typ: undefined },
-    });
+    const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
+    const signed = Buffer.from(`${HEADER}.${payload}`);
+    // A copy of one HMAC that knows the key: a native one for each token, as libraries for JWTs make it, costs a
+    // busy gateway ten times as much.
+    const signature = this.#hmac.clone().update(signed).digest();
+    return `${HEADER}.${payload}.${Buffer.from(signature).toString('base64url')}`;
   }
 
   /** @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED */
