@@ -2,10 +2,18 @@ import type { Clock, Timer } from './clock.js';
 
 /** Longest delay that a timer takes; a longer one would fire at once. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
+/** What ends within the same time of this many ms ends together: by at most so much too late. */
+const STEP_MS = 100;
 
-/** Calls for each id once, when its time has come. */
+interface Step {
+  readonly ids: Set<string>;
+  timer: Timer;
+}
+
+/** Calls for each id once, when its time has come. A timer each would be most of what an idle participant holds. */
 export class Lifetimes {
-  readonly #timers = new Map<string, Timer>();
+  /** By the number of the step. */
+  readonly #steps = new Map<number, Step>();
   readonly #clock: Clock;
   readonly #onExpired: (id: string) => void;
 
@@ -16,25 +24,46 @@ export class Lifetimes {
 
   /** @param expiresAt epoch milliseconds */
   start(id: string, expiresAt: number): void {
-    const delay = Math.max(0, expiresAt - this.#clock.now());
-    const timer = this.#clock.setTimeout(
-      () => {
-        this.#timers.delete(id);
-        if (delay > MAX_DELAY_MS) this.start(id, expiresAt);
-        else this.#onExpired(id);
-      },
-      Math.min(delay, MAX_DELAY_MS),
-    );
-    this.#timers.set(id, timer);
+    const number = stepOf(expiresAt);
+    const step = this.#steps.get(number);
+    if (step) step.ids.add(id);
+    else this.#steps.set(number, { ids: new Set([id]), timer: this.#timer(number) });
   }
 
-  cancel(id: string): void {
-    this.#timers.get(id)?.cancel();
-    this.#timers.delete(id);
+  /** @param expiresAt as it was given to {@link start} */
+  cancel(id: string, expiresAt: number): void {
+    const step = this.#steps.get(stepOf(expiresAt));
+    if (!step?.ids.delete(id) || step.ids.size > 0) return;
+    step.timer.cancel();
+    this.#steps.delete(stepOf(expiresAt));
   }
 
   stop(): void {
-    for (const timer of this.#timers.values()) timer.cancel();
-    this.#timers.clear();
+    for (const { timer } of this.#steps.values()) timer.cancel();
+    this.#steps.clear();
   }
+
+  #timer(number: number): Timer {
+    const delay = Math.max(0, number * STEP_MS - this.#clock.now());
+    return this.#clock.setTimeout(() => this.#end(number), Math.min(delay, MAX_DELAY_MS));
+  }
+
+  #end(number: number): void {
+    const step = this.#steps.get(number);
+    if (!step) return;
+    if (number * STEP_MS > this.#clock.now()) {
+      step.timer = this.#timer(number);
+      return;
+    }
+    // It stays in its place meanwhile: one that ends may cancel the next.
+    for (const id of step.ids) {
+      step.ids.delete(id);
+      this.#onExpired(id);
+    }
+    if (this.#steps.get(number) === step) this.#steps.delete(number);
+  }
+}
+
+function stepOf(expiresAt: number): number {
+  return Math.ceil(expiresAt / STEP_MS);
 }

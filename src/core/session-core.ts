@@ -259,7 +259,7 @@ class SessionCore implements Core {
   #endSession(sessionId: string, reason: EndReason): void {
     const session = this.#directory.sessions.get(sessionId);
     if (!session) return;
-    this.#sessionLives.cancel(sessionId);
+    this.#sessionLives.cancel(sessionId, session.expiresAt);
     this.#closeDevices(this.#directory.members(sessionId), reason);
     this.#directory.deleteSession(session);
   }
@@ -267,7 +267,7 @@ class SessionCore implements Core {
   #endParticipant(participantId: string, reason: EndReason): void {
     const participant = this.#directory.participants.get(participantId);
     if (!participant) return;
-    this.#participantLives.cancel(participantId);
+    this.#participantLives.cancel(participantId, participant.expiresAt);
     this.#closeDevices([participant], reason);
     this.#resumePoints.forgetAll(participantId);
     this.#directory.deleteParticipant(participant);
