@@ -34,4 +34,13 @@ describe('the gateway', () => {
     expect(metrics).toContain('{method="GET",route="unknown",status="404"} 1');
     expect(metrics).not.toContain('no-such');
   });
+
+  it('measures each of many requests', async () => {
+    gateway = await startApi();
+    for (let asked = 0; asked < 300; asked++) await fetch(`${gateway.url}/healthz`);
+    const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+    expect(metrics).toContain(
+      'patchbay_http_request_seconds_bucket{le="+Inf",method="GET",route="/healthz",status="200"} 300',
+    );
+  });
 });
