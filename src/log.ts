@@ -2,9 +2,9 @@ import { destination, type Logger, pino } from 'pino';
 
 /** What may wait for a reader that is slow, in bytes. */
 const MAX_WAITING = 16 * 1024 * 1024;
-/** Lines are written when there are so many bytes of them, or so many ms later. */
-const BATCH = 12_288;
-const BATCH_MS = 50;
+/** Lines are written when there are so many characters of them, or so many ms later. */
+const PIECE = 12_288;
+const PIECE_MS = 50;
 
 /**
  * The process's log: JSON lines, or readable text on a terminal. Who reads it slowly, or not at all, holds up no
@@ -14,23 +14,45 @@ export function createLog(level: string): Logger {
   if (process.stdout.isTTY) {
     return pino({ level, base: null, transport: { target: 'pino-pretty', options: { singleLine: true } } });
   }
-  const output = destination({
-    dest: process.stdout.fd,
-    sync: false,
-    // Together: one write for each line, on a thread of its own, would take more of a core than the line itself.
-    minLength: BATCH,
-    periodicFlush: BATCH_MS,
-    maxLength: MAX_WAITING,
-  });
-  const log = pino({ level, base: null }, output);
+  const output = destination({ dest: process.stdout.fd, sync: false, maxLength: MAX_WAITING });
+  const lines = inPieces((piece) => output.write(piece));
+  const log = pino({ level, base: null }, lines);
   let dropped = 0;
-  output.on('drop', () => {
-    dropped += 1;
+  output.on('drop', (piece: string) => {
+    dropped += piece.split('\n').length - 1;
   });
   output.on('drain', () => {
     if (dropped > 0) log.warn({ dropped }, 'log lines were dropped: nobody read them in time');
     dropped = 0;
   });
-  process.on('exit', () => output.flushSync());
+  process.on('exit', () => {
+    output.flushSync();
+    // Not by the same way: what it began to write now would not be written any more.
+    destination({ dest: process.stdout.fd, sync: true }).write(lines.take());
+  });
   return log;
+}
+
+/**
+ * Lines on their way together: a write for each, on a thread of its own, would take more of a core than the line
+ * itself. The library would gather them too, but looks through all it has for each line that it is given.
+ */
+function inPieces(write: (piece: string) => void): { write(line: string): void; take(): string } {
+  let piece = '';
+  let timer: NodeJS.Timeout | undefined;
+  const take = (): string => {
+    clearTimeout(timer);
+    timer = undefined;
+    const taken = piece;
+    piece = '';
+    return taken;
+  };
+  return {
+    write(line) {
+      piece += line;
+      if (piece.length >= PIECE) write(take());
+      else timer ??= setTimeout(() => write(take()), PIECE_MS).unref();
+    },
+    take,
+  };
 }

@@ -1,0 +1,60 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { afterEach, describe, expect, it } from 'vitest';
+
+const LOG = new URL('log.ts', import.meta.url).href;
+
+let child: ChildProcessWithoutNullStreams;
+afterEach(() => child.kill('SIGKILL'));
+
+/** A process that has a `log`, runs a program, says so on its stderr, and lives until its stdin ends. */
+async function run(program: string): Promise<ChildProcessWithoutNullStreams> {
+  const code = `const { createLog } = await import('${LOG}'); const log = createLog('info');
+    ${program}; process.stderr.write('done'); process.stdin.resume();`;
+  child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', code]);
+  await once(child.stderr, 'data');
+  return child;
+}
+
+function linesOf(output: string): Record<string, unknown>[] {
+  const lines = output.split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+describe('the log of a process', () => {
+  it('comes within a moment, without waiting for more of it', async () => {
+    const { stdout } = await run(`log.info({ one: 1 }, 'alone')`);
+    const [lines] = (await once(stdout, 'data')) as [Buffer];
+    expect(linesOf(lines.toString())).toMatchObject([{ one: 1, msg: 'alone' }]);
+  });
+
+  it('is whole when the process ends', async () => {
+    const { stdout, stdin } = await run(`process.stdin.once('end', () => {
+      for (let n = 0; n < 100; n++) log.info({ n }, 'line');
+      process.exit(); })`);
+    const output = text(stdout);
+    stdin.end();
+    expect(linesOf(await output).map(({ n }) => n)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  });
+
+  it('tells of what ended a process that could not start', async () => {
+    const { stdout } = await run(`log.fatal('could not start'); process.exitCode = 1; process.stdin.unref()`);
+    expect(linesOf(await text(stdout))).toMatchObject([{ level: 60, msg: 'could not start' }]);
+  });
+
+  it('says how many lines were dropped once somebody reads it again', async () => {
+    const { stdout, stdin } = await run(
+      `for (let n = 0; n < 30_000; n++) log.info({ filler: 'x'.repeat(1_000) }, 'line')`,
+    );
+    const pieces: string[] = [];
+    for await (const piece of stdout.setEncoding('utf8')) {
+      pieces.push(piece as string);
+      if (pieces.slice(-2).join('').includes('were dropped')) stdin.end();
+    }
+    const lines = linesOf(pieces.join(''));
+    const dropped = lines.map((line) => Number(line['dropped'] ?? 0)).reduce((sum, count) => sum + count, 0);
+    expect(dropped).toBeGreaterThan(1_000);
+    expect(lines.filter(({ msg }) => msg === 'line').length + dropped).toBe(30_000);
+  });
+});
