@@ -60,7 +60,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
       account.addHook('onRequest', authentication(new Credentials(options.accounts)));
       if (options.rateLimit) limitRate(account, options.rateLimit);
       const { core, usage, iceServers = () => [] } = options;
-      account.after(() => accountRoutes(account, { core, usage, iceServers }));
+      accountRoutes(account, { core, usage, iceServers });
       done();
     },
     { prefix: '/v1/accounts/:accountId' },
