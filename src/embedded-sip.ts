@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Config, ServerAddress } from './config.js';
 import {
+  type HttpRouter,
   httpRouter,
   type ListenerOptions,
   type SipServer,
@@ -32,7 +33,7 @@ export async function startEmbeddedSip(
     admin,
     // The gateway's calls are its own, whatever else other applications take.
     homeTag: APP_TAG,
-    router: router === undefined ? undefined : httpRouter({ url: router, log: sipLog }),
+    router: routerOf(router, sipLog, teardown)?.decide,
     allow,
     publicIp: config.publicIp,
     minSessionSeconds: config.phone.minSessionS,
@@ -45,6 +46,14 @@ export async function startEmbeddedSip(
   teardown.add('sip-server', () => server.stop());
   measure(metrics, server);
   return { ...server.adminAddress, secret: admin.secret };
+}
+
+/** Undone after the server: its last requests still get their answers. */
+function routerOf(url: string | undefined, log: Logger, teardown: Teardown): HttpRouter | undefined {
+  if (url === undefined) return undefined;
+  const router = httpRouter({ url, log });
+  teardown.add('sip-router', () => router.close());
+  return router;
 }
 
 async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<ListenerOptions[]> {

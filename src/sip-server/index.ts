@@ -1,5 +1,5 @@
 export { startSipServer, type SipServer } from './server.js';
-export { httpRouter, type HttpRouterOptions } from './routing/http-router.js';
+export { type HttpRouter, httpRouter, type HttpRouterOptions } from './routing/http-router.js';
 export type { NewRequest, RequestRouter, RoutingDecision } from './routing/decision.js';
 export type { SipLimits, SipServerOptions } from './options.js';
 export type { SipCounters } from './counters.js';

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 /** What a request handler answers: JSON with status 200, a text as it is, or nothing at all. */
 export type Verdict = object | string | undefined;
@@ -10,6 +10,7 @@ export class RequestHandler {
   /** The questions that came, as the parameters of their query. */
   readonly asked: Record<string, string>[] = [];
   readonly #server: Server;
+  readonly #connections = new Set<Socket>();
 
   private constructor(decide: (question: Record<string, string>) => Verdict) {
     this.#server = createServer((request, response) => {
@@ -18,6 +19,12 @@ export class RequestHandler {
       const verdict = decide(question);
       if (verdict === undefined) return;
       response.end(typeof verdict === 'string' ? verdict : JSON.stringify(verdict));
+    });
+    // Who asks may keep its connection far longer than a test lasts.
+    this.#server.keepAliveTimeout = 60_000;
+    this.#server.on('connection', (socket) => {
+      this.#connections.add(socket);
+      socket.once('close', () => this.#connections.delete(socket));
     });
   }
 
@@ -30,6 +37,11 @@ export class RequestHandler {
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/route`;
+  }
+
+  /** Resolves when all connections that are open now have ended. */
+  async left(): Promise<void> {
+    await Promise.all(Array.from(this.#connections, (socket) => once(socket, 'close')));
   }
 
   close(): void {

@@ -20,12 +20,19 @@ export interface HttpRouterOptions {
   readonly maxWaiting?: number;
 }
 
+/** Somebody who decides what becomes of new requests, and whom to take leave of. */
+export interface HttpRouter {
+  readonly decide: RequestRouter;
+  /** Ends the connections; questions that are open get no answer any more. */
+  close(): Promise<void>;
+}
+
 /**
  * Asks an HTTP server what becomes of each new request, as the request handlers of drachtio-server do: with the same
  * parameters in the query, participant tokens masked, and the same answers. A server that does not answer well in
  * time, or too many questions at once, reject the promise.
  */
-export function httpRouter(options: HttpRouterOptions): RequestRouter {
+export function httpRouter(options: HttpRouterOptions): HttpRouter {
   const { url, log, answerMs = ANSWER_MS, maxWaiting = MAX_WAITING } = options;
   const dispatcher = new Agent({ connections: MAX_CONNECTIONS, maxResponseSize: MAX_ANSWER_BYTES });
   let waiting = 0;
@@ -36,7 +43,7 @@ export function httpRouter(options: HttpRouterOptions): RequestRouter {
     if (statusCode !== 200) throw new Error(`HTTP status ${statusCode}`);
     return readDecision(JSON.parse(text));
   };
-  return async (newRequest) => {
+  const decide: RequestRouter = async (newRequest) => {
     if (waiting >= maxWaiting) throw new Error('too many requests wait to be routed');
     waiting++;
     try {
@@ -48,6 +55,7 @@ export function httpRouter(options: HttpRouterOptions): RequestRouter {
       waiting--;
     }
   };
+  return { decide, close: () => dispatcher.destroy() };
 }
 
 const mask = tokenMask([]);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { httpRouter, type SipServer } from '../../../src/sip-server/index.js';
+import { type HttpRouter, httpRouter, type SipServer } from '../../../src/sip-server/index.js';
 import { RequestHandler, type Verdict } from '../../support/request-handler.js';
 import { Caller, type HeardMessage, SDP, SipPeer } from '../../support/sip-peer.js';
 import { addressOf, connectApp, testServer } from '../../support/sip-server.js';
@@ -8,6 +8,7 @@ const ANSWER_MS = 200;
 const MAX_WAITING = 2;
 
 let handler: RequestHandler;
+let router: HttpRouter;
 let verdict: Verdict;
 let server: SipServer;
 let caller: Caller;
@@ -24,8 +25,8 @@ beforeEach(async () => {
     warn: (_: object, text: string) => void warnings.push(text),
     error: ignore,
   };
-  const router = httpRouter({ url: handler.url, log, answerMs: ANSWER_MS, maxWaiting: MAX_WAITING });
-  server = await testServer({ router, homeTag: 'home' });
+  router = httpRouter({ url: handler.url, log, answerMs: ANSWER_MS, maxWaiting: MAX_WAITING });
+  server = await testServer({ router: router.decide, homeTag: 'home' });
   caller = new Caller(await SipPeer.udp(addressOf(server, 'udp')));
   callee = await SipPeer.udp(addressOf(server, 'udp'));
   for (const name of ['home', 'other']) {
@@ -42,6 +43,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) cleanup();
   for (const peer of [caller.peer, callee]) peer.close();
   await server.stop();
+  await router.close();
   handler.close();
   warnings.length = 0;
 });
@@ -58,6 +60,13 @@ async function answerWhen(decided: Verdict): Promise<HeardMessage> {
 }
 
 describe('an operator’s request handler', () => {
+  it('is left when the router closes', async () => {
+    expect((await answerWhen({ action: 'reject', data: { status: 486 } })).status).toBe(486);
+    const left = handler.left();
+    await router.close();
+    await left;
+  });
+
   it('is asked as drachtio-server asks, participant tokens masked', async () => {
     verdict = { action: 'reject', data: { status: 486 } };
     const token = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiMSJ9.c2lnbmF0dXJl';
