@@ -4,7 +4,7 @@ import { PatchbayError } from './errors.js';
 interface Owned {
   readonly id: string;
   readonly accountId: string;
-  readonly tag?: string;
+  readonly tag?: string | undefined;
 }
 
 const DEFAULT_PAGE = 100;
@@ -29,7 +29,9 @@ export class AccountTable<T extends Owned> {
 
   /** Adds an item, or replaces the one with its id in its place. */
   set(item: T): void {
+    const known = this.#byId.has(item.id);
     this.#byId.set(item.id, item);
+    if (known) return;
     const ids = this.#byAccount.get(item.accountId);
     if (ids) ids.add(item.id);
     else this.#byAccount.set(item.accountId, new Set([item.id]));

@@ -5,7 +5,13 @@ import type { CoreStore } from './core-store.js';
 import type { NewParticipant } from './core.js';
 import { PatchbayError } from './errors.js';
 import type { Limits } from './limits.js';
-import { checkNewParticipant, checkTag, keptSubscriptions, orderedMediaTypes } from './rules.js';
+import {
+  checkNewParticipant,
+  checkTag,
+  keptSubscriptions,
+  NO_SUBSCRIPTIONS,
+  orderedMediaTypes,
+} from './rules.js';
 import type { Participant, Session, Subscriptions } from './types.js';
 
 const NOBODY: ReadonlySet<string> = new Set();
@@ -40,7 +46,7 @@ export class Directory {
     const session: Session = {
       id: uuid(),
       accountId,
-      ...(tag === undefined ? {} : { tag }),
+      tag,
       createdAt,
       expiresAt: createdAt + this.#limits.sessionLifetimeMs,
     };
@@ -61,9 +67,10 @@ export class Directory {
       accountId,
       publishPermissions: orderedMediaTypes(publishPermissions),
       deviceApiVersion,
-      ...(tag === undefined ? {} : { tag }),
-      ...(callbackUrl === undefined ? {} : { callbackUrl }),
-      subscriptions: {},
+      tag,
+      callbackUrl,
+      sessionId: undefined,
+      subscriptions: NO_SUBSCRIPTIONS,
       createdAt,
       expiresAt: createdAt + this.#limits.participantLifetimeMs,
     };
@@ -139,9 +146,8 @@ export class Directory {
 
   /** Takes a participant out of its session, and its subscriptions from it. */
   leave(participant: Participant): Participant {
-    const { sessionId, ...rest } = participant;
-    if (sessionId !== undefined) this.#dropMember(sessionId, participant.id);
-    return this.#keep({ ...rest, subscriptions: {} });
+    if (participant.sessionId !== undefined) this.#dropMember(participant.sessionId, participant.id);
+    return this.#keep({ ...participant, sessionId: undefined, subscriptions: NO_SUBSCRIPTIONS });
   }
 
   /** @throws PatchbayError BAD_REQUEST */

@@ -7,7 +7,8 @@ const MAX_URL_LENGTH = 2_048;
 
 /** @throws PatchbayError BAD_REQUEST when the tag is too long */
 export function checkTag(tag: string | undefined, limits: Limits): void {
-  if (tag !== undefined && Array.from(tag).length > limits.tagLength) {
+  // As many characters as UTF-16 units at most; most tags need not be taken apart.
+  if (tag !== undefined && tag.length > limits.tagLength && Array.from(tag).length > limits.tagLength) {
     throw new PatchbayError('PATCHBAY_BAD_REQUEST', `A tag has at most ${limits.tagLength} characters.`);
   }
 }
@@ -28,10 +29,16 @@ function checkCallbackUrl(callbackUrl: string): void {
   }
 }
 
+/** Nothing, audio, video, both: one list of each kind for all participants. */
+const ORDERED: readonly (readonly MediaType[])[] = [[], ['AUDIO'], ['VIDEO'], ['AUDIO', 'VIDEO']];
+
 /** Each type once, in a fixed order. */
 export function orderedMediaTypes(types: readonly MediaType[]): readonly MediaType[] {
-  return (['AUDIO', 'VIDEO'] as const).filter((type) => types.includes(type));
+  return ORDERED[(types.includes('AUDIO') ? 1 : 0) + (types.includes('VIDEO') ? 2 : 0)]!;
 }
+
+/** Of those who asked for nothing; one object for all of them. */
+export const NO_SUBSCRIPTIONS: Subscriptions = {};
 
 /**
  * The subscriptions as they are kept: without empty lists, which mean the same as absent ones.
@@ -44,7 +51,9 @@ export function keptSubscriptions(wanted: Subscriptions, sessionId: string, limi
       'sessionId of the subscriptions must be the session of the path.',
     );
   }
-  const participants = (wanted.participants ?? []).map(keptEntry);
+  const about = wanted.sessionId === undefined ? NO_SUBSCRIPTIONS : { sessionId };
+  if (!wanted.participants || wanted.participants.length === 0) return about;
+  const participants = wanted.participants.map(keptEntry);
   const entries = participants.reduce((sum, entry) => sum + 1 + (entry.streamAliases?.length ?? 0), 0);
   if (entries > limits.subscriptionEntries) {
     throw new PatchbayError(
@@ -52,10 +61,7 @@ export function keptSubscriptions(wanted: Subscriptions, sessionId: string, limi
       `Subscriptions hold at most ${limits.subscriptionEntries} participants and aliases.`,
     );
   }
-  return {
-    ...(wanted.sessionId === undefined ? {} : { sessionId }),
-    ...(participants.length === 0 ? {} : { participants }),
-  };
+  return { ...about, participants };
 }
 
 function keptEntry({ participantId, streamAliases }: ParticipantSubscription): ParticipantSubscription {

@@ -252,7 +252,7 @@ describe('the end', () => {
     core.deleteSession(ACCOUNT, session);
     expect(devices.map((device) => device.closed)).toEqual([['session-deleted'], ['session-deleted']]);
     expect(devices.map((device) => device.deliveries.length)).toEqual(told);
-    expect(core.participant(ACCOUNT, ann)).not.toHaveProperty('sessionId');
+    expect(core.participant(ACCOUNT, ann).sessionId).toBeUndefined();
     expect(core.participant(ACCOUNT, ann).subscriptions).toEqual({});
     expect(codeOf(() => core.session(ACCOUNT, session))).toBe('PATCHBAY_SESSION_NOT_FOUND');
   });

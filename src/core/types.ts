@@ -24,7 +24,7 @@ export interface Subscriptions {
 export interface Session {
   readonly id: string;
   readonly accountId: string;
-  readonly tag?: string;
+  readonly tag?: string | undefined;
   /** Epoch milliseconds. */
   readonly createdAt: number;
   /** Epoch milliseconds at which it is deleted with all that hangs on it. */
@@ -37,10 +37,10 @@ export interface Participant {
   readonly accountId: string;
   readonly publishPermissions: readonly MediaType[];
   readonly deviceApiVersion: DeviceApiVersion;
-  readonly tag?: string;
-  readonly callbackUrl?: string;
+  readonly tag?: string | undefined;
+  readonly callbackUrl?: string | undefined;
   /** The session it is in. */
-  readonly sessionId?: string;
+  readonly sessionId?: string | undefined;
   readonly subscriptions: Subscriptions;
   readonly createdAt: number;
   readonly expiresAt: number;
