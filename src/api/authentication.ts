@@ -16,11 +16,7 @@ export function authentication(credentials: Credentials): onRequestHookHandler {
 
 /** The account that a request's path names; empty outside of the accounts. */
 export function accountOf(request: { readonly params: unknown }): string {
-  const { params } = request;
-  return typeof params === 'object' &&
-    params !== null &&
-    'accountId' in params &&
-    typeof params.accountId === 'string'
-    ? params.accountId
-    : '';
+  // Null when the request was refused before its path was looked at.
+  const params = request.params as { readonly accountId?: string } | null;
+  return params?.accountId ?? '';
 }

@@ -30,7 +30,7 @@ export function deviceView(device: ConnectedDevice): DeviceView {
   };
 }
 
-function withoutDevice(participant: Participant) {
+function viewOf<D>(participant: Participant, device: D) {
   return {
     id: participant.id,
     publishPermissions: participant.publishPermissions,
@@ -41,12 +41,13 @@ function withoutDevice(participant: Participant) {
     subscriptions: participant.subscriptions,
     createdAt: moment(participant.createdAt),
     expiresAt: moment(participant.expiresAt),
+    device,
   };
 }
 
 /** A participant as listings show it: that it is connected, not what it sends and receives. */
 export function participantView(participant: Participant, device?: ConnectedDevice): ParticipantView {
-  return { ...withoutDevice(participant), device: device && deviceSummaryView(device) };
+  return viewOf(participant, device && deviceSummaryView(device));
 }
 
 /** A participant with what its device sends and receives now. */
@@ -54,7 +55,7 @@ export function participantDetailView(
   participant: Participant,
   device?: ConnectedDevice,
 ): ParticipantDetailView {
-  return { ...withoutDevice(participant), device: device && deviceView(device) };
+  return viewOf(participant, device && deviceView(device));
 }
 
 /** A usage report as REST shows it. */

@@ -47,9 +47,10 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
         response: { 204: DoneSchema, ...writeErrors(404) },
       },
     },
-    async ({ params, body }, reply) => {
+    ({ params, body }, reply) => {
       core.setFarewell(params.accountId, params.participantId, body?.byeHeaders ?? {});
-      await done(reply);
+      done(reply);
+      return Promise.resolve();
     },
   );
 
@@ -69,7 +70,7 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
     async ({ params }, reply) => {
       core.disconnectDevice(params.accountId, params.participantId);
       await core.flush();
-      return done(reply);
+      done(reply);
     },
   );
 }

@@ -55,7 +55,7 @@ export function memberRoutes(api: Api, core: SessionControl): void {
     async ({ params: { accountId, sessionId, participantId }, body }, reply) => {
       core.addToSession(accountId, sessionId, participantId, body);
       await core.flush();
-      return done(reply);
+      done(reply);
     },
   );
 
@@ -74,7 +74,7 @@ export function memberRoutes(api: Api, core: SessionControl): void {
     async ({ params }, reply) => {
       core.removeFromSession(params.accountId, params.sessionId, params.participantId);
       await core.flush();
-      return done(reply);
+      done(reply);
     },
   );
 }

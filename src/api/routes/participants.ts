@@ -88,7 +88,7 @@ export function participantRoutes(api: Api, core: SessionControl): void {
     async ({ params }, reply) => {
       core.deleteParticipant(params.accountId, params.participantId);
       await core.flush();
-      return done(reply);
+      done(reply);
     },
   );
 }

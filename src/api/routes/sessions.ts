@@ -89,7 +89,7 @@ export function sessionRoutes(api: Api, core: SessionControl): void {
     async ({ params }, reply) => {
       core.deleteSession(params.accountId, params.sessionId);
       await core.flush();
-      return done(reply);
+      done(reply);
     },
   );
 }

@@ -46,7 +46,7 @@ export function subscriptionRoutes(api: Api, core: SessionControl): void {
     async ({ params: { accountId, sessionId, participantId }, body }, reply) => {
       core.setSubscriptions(accountId, sessionId, participantId, body ?? {});
       await core.flush();
-      return done(reply);
+      done(reply);
     },
   );
 }
