@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyInstance, type RawServerDefault } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { SessionControl } from '../core/index.js';
+import { whenAnswered } from './answered.js';
 import { authentication } from './authentication.js';
 import { acceptBodies } from './body.js';
 import { type Account, Credentials } from './credentials.js';
@@ -13,6 +13,7 @@ import type { Api } from './instance.js';
 import { measureRequests, serveMetrics } from './metrics.js';
 import { serveOpenApi } from './openapi/index.js';
 import { limitRate, type RateLimit } from './rate-limit.js';
+import { requestIds } from './request-ids.js';
 import { logRequests } from './request-log.js';
 import { accountRoutes, type IceServers, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
@@ -43,8 +44,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   const api = createServer(log, options);
   answerErrors(api, log);
   acceptBodies(api);
-  logRequests(api, log);
-  measureRequests(api, options.metrics);
+  whenAnswered(api, [logRequests(log), measureRequests(options.metrics)]);
   for (const schema of components) api.addSchema(schema);
   api.setValidatorCompiler(requestValidators(components));
   serveOpenApi(api);
@@ -72,7 +72,7 @@ function createServer(log: Logger, options: Pick<ApiOptions, 'bodyLimit' | 'requ
   const { bodyLimit = 65_536, requestTimeoutMs = 30_000 } = options;
   return fastify<RawServerDefault>({
     bodyLimit,
-    genReqId: () => randomUUID(),
+    genReqId: requestIds(),
     // A connection that was open when the server began to close is served like any other.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
