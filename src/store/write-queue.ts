@@ -3,9 +3,14 @@ import type { Database } from './database.js';
 import type { StoreLog } from './store.js';
 import { toRow, transaction, type Write } from './transaction.js';
 
-interface Waiter {
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+/** All who wait for the same commit. */
+class Waiting {
+  resolve!: () => void;
+  reject!: (error: Error) => void;
+  readonly committed = new Promise<void>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
 }
 
 const RETRY_MS = 1_000;
@@ -24,7 +29,7 @@ export class WriteQueue {
   readonly #log: StoreLog;
   /** By key: a later write of a key takes the place of an earlier one, which bounds the queue. */
   #pending = new Map<string, Write>();
-  #waiters: Waiter[] = [];
+  #waiting: Waiting | undefined;
   #running: Promise<void> | undefined;
   /** The next commit, while none is under way. */
   #timer: NodeJS.Timeout | undefined;
@@ -48,7 +53,7 @@ export class WriteQueue {
   flush(): Promise<void> {
     if (this.#pending.size === 0 && !this.#running) return Promise.resolve();
     this.#start();
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    return (this.#waiting ??= new Waiting()).committed;
   }
 
   /** Waits for the writes under way and stops trying those that fail. */
@@ -70,7 +75,7 @@ export class WriteQueue {
     this.#timer = undefined;
     this.#running = this.#run().then((committed) => {
       this.#running = undefined;
-      if (this.#waiters.length > 0) this.#start();
+      if (this.#waiting) this.#start();
       else if (this.#pending.size > 0) this.#startWithin(committed ? GATHER_MS : RETRY_MS);
     });
   }
@@ -80,19 +85,24 @@ export class WriteQueue {
     // What is put in this turn belongs together: the batch is closed only after it.
     await setImmediate();
     do {
-      const batch = this.#pending;
-      const waiters = this.#waiters;
-      this.#pending = new Map();
-      this.#waiters = [];
+      const { batch, waiting } = this.#take();
       try {
         await this.#commit(batch.values());
-        for (const waiter of waiters) waiter.resolve();
+        waiting?.resolve();
       } catch (error) {
-        this.#keepForLater(batch, error as Error, waiters);
+        this.#keepForLater(batch, error as Error, waiting);
         return false;
       }
-    } while (this.#waiters.length > 0);
+    } while (this.#waiting);
     return true;
+  }
+
+  /** What is put from now on belongs to the next commit. */
+  #take(): { readonly batch: Map<string, Write>; readonly waiting: Waiting | undefined } {
+    const taken = { batch: this.#pending, waiting: this.#waiting };
+    this.#pending = new Map();
+    this.#waiting = undefined;
+    return taken;
   }
 
   async #commit(batch: Iterable<Write>): Promise<void> {
@@ -105,13 +115,13 @@ export class WriteQueue {
     }
   }
 
-  #keepForLater(batch: Map<string, Write>, error: Error, waiters: readonly Waiter[]): void {
+  #keepForLater(batch: Map<string, Write>, error: Error, waiting: Waiting | undefined): void {
     this.#log.error({ err: error, writes: batch.size }, 'the store cannot write; it will try again');
     for (const [key, write] of this.#pending) {
       batch.delete(key);
       batch.set(key, write);
     }
     this.#pending = batch;
-    for (const waiter of waiters) waiter.reject(error);
+    waiting?.reject(error);
   }
 }
