@@ -3,7 +3,7 @@ import { destination, type Logger, pino } from 'pino';
 /** What may wait for a reader that is slow, in bytes. */
 const MAX_WAITING = 16 * 1024 * 1024;
 /** Lines are written when there are so many characters of them, or so many ms later. */
-const PIECE = 12_288;
+const PIECE = 49_152;
 const PIECE_MS = 50;
 
 /**

@@ -7,8 +7,10 @@ export interface Account {
   readonly password: string;
 }
 
-/** Room for a user, a colon and a password, in bytes of UTF-8, behind their length. */
+/** A user, a colon and a password have as many bytes of UTF-8 at most. */
 const MAX_BYTES = 508;
+/** Their length, they, and one byte more, which tells those that are too long from those that just fit in. */
+const ROOM = 4 + MAX_BYTES + 1;
 
 /**
  * Tells who may act for an account, by HTTP Basic (RFC 7617). What is compared has always the same length and
@@ -17,9 +19,9 @@ const MAX_BYTES = 508;
  */
 export class Credentials {
   readonly #known = new Map<string, Buffer[]>();
-  readonly #nobody = [randomBytes(4 + MAX_BYTES)];
+  readonly #nobody = [randomBytes(ROOM)];
   /** What was presented last. */
-  readonly #presented = Buffer.alloc(4 + MAX_BYTES);
+  readonly #presented = Buffer.alloc(ROOM);
 
   /** @throws RangeError when user and password of an account are too long */
   constructor(accounts: readonly Account[]) {
@@ -28,7 +30,7 @@ export class Credentials {
       if (credentials.length > MAX_BYTES) {
         throw new RangeError(`User and password of account ${id} are longer than ${MAX_BYTES} bytes.`);
       }
-      const known = Buffer.alloc(4 + MAX_BYTES);
+      const known = Buffer.alloc(ROOM);
       put(known, credentials.toString('base64'));
       this.#known.set(id, [...(this.#known.get(id) ?? []), known]);
     }
@@ -45,11 +47,11 @@ export class Credentials {
   }
 }
 
-/** Writes the length, the decoded bytes, and zeros: different for all that fit in, and for all that do not. */
+/** Writes the length, the decoded bytes as far as there is room for them, and zeros. */
 function put(room: Buffer, encoded: string): void {
-  room.fill(0);
-  room.writeUInt32BE(Buffer.byteLength(encoded, 'base64'));
-  room.write(encoded, 4, 'base64');
+  const length = room.write(encoded, 4, 'base64');
+  room.fill(0, 4 + length);
+  room.writeUInt32BE(length);
 }
 
 /** `user:password` of a Basic header, in base64; empty, which nobody's credentials are, for any other. */
