@@ -7,7 +7,7 @@ import { authentication } from './authentication.js';
 import { acceptBodies } from './body.js';
 import { type Account, Credentials } from './credentials.js';
 import { answerClientError, answerError, answerErrors } from './errors.js';
-import { putHeaders } from './headers.js';
+import { putHeaders, putHeadersOfWrite } from './headers.js';
 import { type Readiness, serveHealth } from './health.js';
 import type { Api } from './instance.js';
 import { measureRequests, serveMetrics } from './metrics.js';
@@ -88,8 +88,9 @@ function createServer(log: Logger, options: Pick<ApiOptions, 'bodyLimit' | 'requ
 }
 
 function answerData(api: Api): void {
-  api.addHook('onRequest', (_request, reply, next) => {
-    putHeaders(reply);
+  api.addHook('onRequest', (request, reply, next) => {
+    if (request.method === 'GET' || request.method === 'HEAD') putHeaders(reply);
+    else putHeadersOfWrite(reply);
     next();
   });
 }
