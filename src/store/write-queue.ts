@@ -82,9 +82,9 @@ export class WriteQueue {
 
   /** Commits batch after batch for as long as somebody waits. @returns false when one failed */
   async #run(): Promise<boolean> {
-    // What is put in this turn belongs together: the batch is closed only after it.
-    await setImmediate();
     do {
+      // What is put in this turn belongs together. After a commit, too: whoever is answered now asks for more.
+      await setImmediate();
       const { batch, waiting } = this.#take();
       try {
         await this.#commit(batch.values());
