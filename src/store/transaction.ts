@@ -18,21 +18,17 @@ export function transaction(writes: Iterable<Write>): string {
   let sql: string | undefined;
   let rows: string[] = [];
   const close = (): void => {
-    if (sql !== undefined) statements.push(`WITH rows(value) AS (${jsonRows(rows)}) ${sql}`);
+    if (sql !== undefined) statements.push(`WITH rows(value) AS (VALUES ${rows.join(', ')}) ${sql}`);
     rows = [];
   };
   // What follows one another and is alike is one statement; the order of the writes stays.
   for (const write of writes) {
     if (write.sql !== sql) close();
     sql = write.sql;
-    rows.push(write.row);
+    rows.push(`('${write.row.replaceAll("'", "''")}')`);
   }
   close();
   return `BEGIN; ${statements.join('; ')}; COMMIT`;
-}
-
-function jsonRows(rows: readonly string[]): string {
-  return `SELECT value FROM json_each('[${rows.join(',').replaceAll("'", "''")}]')`;
 }
 
 /** A row as JSON that holds nothing but what the database can give back as text: no NUL, no half of a pair. */

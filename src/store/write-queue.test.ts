@@ -17,8 +17,8 @@ class FakeDatabase implements Database {
       this.failures -= 1;
       return Promise.reject(new Error('disk full'));
     }
-    const rows = sql.matchAll(/json_each\('(.*?)'\)/g);
-    this.committed.push([...rows].flatMap(([, json]) => JSON.parse(json!) as { row: unknown }[]));
+    const rows = sql.matchAll(/\('(.*?)'\)/g);
+    this.committed.push(Array.from(rows, ([, json]) => JSON.parse(json!) as { row: unknown }));
     return Promise.resolve();
   }
 
