@@ -109,4 +109,16 @@ describe('an answer', () => {
       expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
     }
   });
+
+  it('to a write is kept out of caches too; a policy for pages is on its refusal alone, which a form can come to', async () => {
+    const written = await gateway.ask('/sessions', { method: 'POST' });
+    const refused = await gateway.ask('/sessions', { method: 'POST', body: 'tag=a' });
+    expect([written.status, refused.status]).toEqual([200, 415]);
+    for (const { headers } of [written, refused]) {
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+    }
+    const policies = [written, refused].map(({ headers }) => headers.get('content-security-policy'));
+    expect(policies).toEqual([null, expect.stringContaining("frame-ancestors 'none'")]);
+  });
 });
