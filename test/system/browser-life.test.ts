@@ -1,124 +1,33 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  CLIENT_VERSIONS,
-  type ClientPage,
-  type ClientVersion,
-  launchChromium,
-  type TestBrowser,
-} from '../support/chromium.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
 import { endReasonOf } from '../support/closed-usage.js';
 import type { TestParticipant } from '../support/rest.js';
 import { useStage } from '../support/stage.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
-/** From the death of a browser until the gateway has removed it. */
-const NOTICED_WITHIN_MS = 15_000;
-
-/** Of the pages in the browser that dies. */
-const TONES = [440, 1_320];
-
 const stage = useStage();
 let webhooks: WebhookReceiver;
-/** The browser that dies. */
-let doomed: TestBrowser;
 
-beforeEach(async () => {
-  [webhooks, doomed] = await Promise.all([WebhookReceiver.start(), launchChromium()]);
+beforeAll(async () => {
+  webhooks = await WebhookReceiver.start();
 });
-afterEach(async () => {
-  webhooks.close();
-  await doomed.close();
-});
+afterAll(() => webhooks.close());
 
 interface Member {
   readonly who: TestParticipant;
   readonly page: ClientPage;
 }
 
-async function openPage(browser: TestBrowser, session: string, client: ClientVersion): Promise<Member> {
+async function openPage(session: string, client: ClientVersion): Promise<Member> {
   const who = await stage.rest.member(session, { callbackUrl: webhooks.url });
   const gatewayUrl = stage.gateway.wsUrl;
-  return { who, page: await browser.openClient({ client, gatewayUrl, token: who.token }) };
+  return { who, page: await stage.chrome.openClient({ client, gatewayUrl, token: who.token }) };
 }
-
-/** A page of each client in the browser that dies, publishing; `steady` hears them. */
-async function openDoomed(session: string, steady: ClientPage): Promise<Member[]> {
-  const members = await Promise.all(CLIENT_VERSIONS.map((client) => openPage(doomed, session, client)));
-  for (const [index, { who, page }] of members.entries()) {
-    await page.publishTone(TONES[index]!, { alias: 'voice' });
-    await steady.hears(TONES[index]!, { participantId: who.id });
-  }
-  return members;
-}
-
-describe('a browser that dies, with a page of each client,', () => {
-  it.each([
-    ['is killed', (browser: TestBrowser) => browser.kill()],
-    ['is cut off', (browser: TestBrowser) => browser.freeze()],
-  ])('and %s is removed, with its webhooks and its usage records', async (_, end) => {
-    const session = await stage.rest.session();
-    const steady = await openPage(stage.chrome, session, '0.12');
-    const gone = await openDoomed(session, steady.page);
-    for (const { who } of gone) await webhooks.event('onConnect', who.id);
-
-    end(doomed);
-    await Promise.all(
-      gone.map(({ who }) => steady.page.loses({ participantId: who.id, withinMs: NOTICED_WITHIN_MS })),
-    );
-    for (const { who } of gone) {
-      await expect(stage.rest.device(who.id)).rejects.toThrow('404');
-      await webhooks.event('onLeave', who.id);
-      expect(webhooks.events(who.id)).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
-      expect(await endReasonOf(stage.rest, who.id)).toBe('lost');
-    }
-  });
-
-  it('is removed in time when it only received, or had no media at all', async () => {
-    const [session, empty] = [await stage.rest.session(), await stage.rest.session()];
-    const steady = await openPage(stage.chrome, session, '0.12');
-    await steady.page.publishTone(440);
-    const idle = await Promise.all(CLIENT_VERSIONS.map((client) => openPage(doomed, session, client)));
-    const bare = await Promise.all(CLIENT_VERSIONS.map((client) => openPage(doomed, empty, client)));
-    await Promise.all(idle.map(({ page }) => page.hears(440)));
-    // From here on they have nothing to report.
-    await steady.page.unpublish();
-    await Promise.all(idle.map(({ page }) => page.loses()));
-
-    doomed.freeze();
-    const frozenAt = performance.now();
-    const removed = [...idle, ...bare].map(async ({ who }) => {
-      await webhooks.event('onLeave', who.id, NOTICED_WITHIN_MS);
-      expect(performance.now() - frozenAt).toBeLessThan(NOTICED_WITHIN_MS);
-      expect(webhooks.events(who.id)).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
-      expect(await endReasonOf(stage.rest, who.id)).toBe('lost');
-    });
-    await Promise.all(removed);
-  });
-
-  it('comes back by itself when it lives again', async () => {
-    const session = await stage.rest.session();
-    const steady = await openPage(stage.chrome, session, '0.9');
-    await steady.page.publishTone(880);
-    const back = await openDoomed(session, steady.page);
-    await Promise.all(back.map(({ page }) => page.hears(880, { participantId: steady.who.id })));
-    doomed.freeze();
-    await Promise.all(
-      back.map(({ who }) => steady.page.loses({ participantId: who.id, withinMs: NOTICED_WITHIN_MS })),
-    );
-    doomed.thaw();
-    await Promise.all(
-      back.flatMap(({ who, page }, index) => [
-        steady.page.hears(TONES[index]!, { participantId: who.id, alias: 'voice', withinMs: 30_000 }),
-        page.hears(880, { participantId: steady.who.id, withinMs: 30_000 }),
-      ]),
-    );
-  });
-});
 
 describe('a browser that leaves', () => {
   it.each(CLIENT_VERSIONS)('is told to the webhook once, and billed, client %s', async (client) => {
     const session = await stage.rest.session();
-    const { who, page } = await openPage(stage.chrome, session, client);
+    const { who, page } = await openPage(session, client);
     await page.publishTone(440);
     await page.disconnect();
     await webhooks.event('onLeave', who.id);
@@ -131,8 +40,8 @@ describe('a browser that leaves', () => {
 describe('the keypad of a browser', () => {
   it('reaches the webhook of its participant, each digit once and in order', async () => {
     const session = await stage.rest.session();
-    const steady = await openPage(stage.chrome, session, '0.9');
-    const { who, page } = await openPage(doomed, session, '0.12');
+    const steady = await openPage(session, '0.9');
+    const { who, page } = await openPage(session, '0.12');
     await page.publishTone(440);
     await steady.page.hears(440);
     await page.sendDtmf('15#*D');
