@@ -75,8 +75,6 @@ export class ProxyScene {
   }
 }
 
-export const is = (method: string) => (message: HeardMessage) => message.method === method;
-
 /** A callee's answer to a request. */
 export function reply(
   callee: SipPeer,

@@ -35,6 +35,11 @@ export function hear(text: string): HeardMessage {
   };
 }
 
+/** Whether a message is a request of a method; for {@link SipPeer.next}. */
+export function isRequest(method: string): (message: HeardMessage) => boolean {
+  return (message) => message.method === method;
+}
+
 /** A peer that says exactly what a test tells it to, over UDP or one TCP connection. */
 export class SipPeer {
   readonly heard: HeardMessage[] = [];

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type Srf from 'drachtio-srf';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SipServer } from '../../../src/sip-server/index.js';
-import { Caller, SDP, SipPeer, type HeardMessage } from '../../support/sip-peer.js';
+import { Caller, isRequest, SDP, SipPeer, type HeardMessage } from '../../support/sip-peer.js';
 import { addressOf, connectApp, deferred, testServer } from '../../support/sip-server.js';
 
 let server: SipServer;
@@ -40,10 +40,6 @@ async function answered(headers: string[], own: Record<string, string> = {}): Pr
 function reply(request: HeardMessage, status: string, headers: string[] = []): void {
   const echo = ['via', 'from', 'to', 'call-id', 'cseq'].map((name) => `${name}: ${request.header(name)[0]!}`);
   caller.peer.send([`SIP/2.0 ${status}`, ...echo, ...headers, 'Content-Length: 0', '', ''].join('\r\n'));
-}
-
-function isRequest(method: string): (message: HeardMessage) => boolean {
-  return (message) => message.method === method;
 }
 
 async function ended(dialog: Srf.Dialog): Promise<string> {

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type Srf from 'drachtio-srf';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SipServer } from '../../../src/sip-server/index.js';
-import { SDP, SipPeer, type HeardMessage } from '../../support/sip-peer.js';
+import { isRequest, SDP, SipPeer, type HeardMessage } from '../../support/sip-peer.js';
 import { addressOf, connectApp, testServer } from '../../support/sip-server.js';
 
 /** The part of drachtio-srf that its types leave out. */
@@ -69,13 +69,11 @@ function contact(): string[] {
   return [`Contact: <sip:phone@127.0.0.1:${phone.port}>`];
 }
 
-const is = (method: string) => (message: HeardMessage) => message.method === method;
-
 async function connected(): Promise<{ dialog: FullDialog; invite: HeardMessage }> {
   const dialog = app.createUAC(uri(), { localSdp: SDP });
-  const invite = await phone.next(is('INVITE'));
+  const invite = await phone.next(isRequest('INVITE'));
   reply(invite, '200 OK', 'p', contact(), SDP);
-  await phone.next(is('ACK'));
+  await phone.next(isRequest('ACK'));
   return { dialog: await dialog, invite };
 }
 
@@ -83,7 +81,7 @@ describe('an INVITE of an application', () => {
   it('is answered, acknowledged, and its ACK repeated with a repeated 2xx', async () => {
     const { invite } = await connected();
     reply(invite, '200 OK', 'p', contact(), SDP);
-    const ack = await phone.next(is('ACK'));
+    const ack = await phone.next(isRequest('ACK'));
     expect(ack.header('cseq')[0]).toBe(invite.header('cseq')[0]?.replace('INVITE', 'ACK'));
   });
 
@@ -97,7 +95,7 @@ describe('an INVITE of an application', () => {
       const headers = { Contact: contact };
       const failed = app.createUAC(target, { localSdp: SDP, headers }).catch((error: unknown) => error);
       const called = await callee;
-      const invite = await called.next(is('INVITE'));
+      const invite = await called.next(isRequest('INVITE'));
       reply(invite, '486 Busy Here', 'p', [], '', called);
       await failed;
       return invite.header('contact')[0];
@@ -141,9 +139,9 @@ describe('an INVITE of an application', () => {
 
   it('fails with the phone’s status', async () => {
     const dialog = app.createUAC(uri(), { localSdp: SDP }).catch((error: unknown) => error);
-    reply(await phone.next(is('INVITE')), '486 Busy Here', 'p');
+    reply(await phone.next(isRequest('INVITE')), '486 Busy Here', 'p');
     expect(await dialog).toMatchObject({ status: 486 });
-    await phone.next(is('ACK'));
+    await phone.next(isRequest('ACK'));
   });
 
   it('is cancelled only after a provisional response', async () => {
@@ -155,13 +153,13 @@ describe('an INVITE of an application', () => {
         { cbRequest: (_err: unknown, req: Srf.SrfRequest) => void sent.push(req) },
       )
       .catch((error: unknown) => error);
-    const invite = await phone.next(is('INVITE'));
+    const invite = await phone.next(isRequest('INVITE'));
     await expect.poll(() => sent).toHaveLength(1);
     const cancelled = new Promise((resolve) => sent[0]!.cancel(resolve));
     await cancelled;
-    expect(phone.heard.some(is('CANCEL'))).toBe(false);
+    expect(phone.heard.some(isRequest('CANCEL'))).toBe(false);
     reply(invite, '180 Ringing', 'p');
-    const cancel = await phone.next(is('CANCEL'));
+    const cancel = await phone.next(isRequest('CANCEL'));
     expect(cancel.header('via')).toEqual(invite.header('via'));
     reply(cancel, '200 OK', 'p');
     reply(invite, '487 Request Terminated', 'p');
@@ -171,36 +169,36 @@ describe('an INVITE of an application', () => {
   it('hangs up the second phone when two branches of a fork answer', async () => {
     const { invite } = await connected();
     reply(invite, '200 OK', 'other', contact(), SDP);
-    const bye = await phone.next(is('BYE'));
+    const bye = await phone.next(isRequest('BYE'));
     expect(bye.header('to')[0]).toContain('tag=other');
-    expect(phone.heard.filter(is('ACK')).at(-1)?.header('to')[0]).toContain('tag=other');
+    expect(phone.heard.filter(isRequest('ACK')).at(-1)?.header('to')[0]).toContain('tag=other');
     reply(bye, '200 OK', 'other');
     await expect.poll(() => server.counters().dialogs).toBe(1);
   });
 
   it('acknowledges a reliable provisional response by PRACK', async () => {
     const dialog = app.createUAC(uri(), { localSdp: SDP, headers: { Supported: '100rel' } });
-    const invite = await phone.next(is('INVITE'));
+    const invite = await phone.next(isRequest('INVITE'));
     const reliable = [...contact(), 'Require: 100rel', 'RSeq: 9'];
     reply(invite, '183 Session Progress', 'p', reliable, SDP);
-    const prack = await phone.next(is('PRACK'));
+    const prack = await phone.next(isRequest('PRACK'));
     expect(prack.header('rack')).toEqual([`9 ${invite.header('cseq')[0]!}`]);
     // Repeated, as a lossy network would have it: no second PRACK.
     reply(invite, '183 Session Progress', 'p', reliable, SDP);
     reply(prack, '200 OK', 'p');
     reply(invite, '200 OK', 'p', contact(), SDP);
-    await phone.next(is('ACK'));
+    await phone.next(isRequest('ACK'));
     await dialog;
-    expect(phone.heard.filter(is('PRACK'))).toHaveLength(1);
+    expect(phone.heard.filter(isRequest('PRACK'))).toHaveLength(1);
   });
 
   it('answers a digest challenge with a new transaction', async () => {
     const dialog = app.createUAC(uri(), { localSdp: SDP, auth: { username: 'u', password: 'p' } });
-    const first = await phone.next(is('INVITE'));
+    const first = await phone.next(isRequest('INVITE'));
     reply(first, '407 Proxy Authentication Required', 'p', [
       'Proxy-Authenticate: Digest realm="r", nonce="n", algorithm=MD5',
     ]);
-    const second = await phone.next(is('INVITE'));
+    const second = await phone.next(isRequest('INVITE'));
     expect(second.header('proxy-authorization')[0]).toContain('username="u"');
     expect(second.header('call-id')).toEqual(first.header('call-id'));
     expect(second.header('from')).toEqual(first.header('from'));
@@ -211,7 +209,7 @@ describe('an INVITE of an application', () => {
 
   it('follows the route that proxies recorded, last hop first', async () => {
     const dialog = app.createUAC(uri(), { localSdp: SDP });
-    const invite = await phone.next(is('INVITE'));
+    const invite = await phone.next(isRequest('INVITE'));
     const proxy = `sip:127.0.0.1:${phone.port};lr`;
     reply(
       invite,
@@ -224,20 +222,20 @@ describe('an INVITE of an application', () => {
       ],
       SDP,
     );
-    const ack = await phone.next(is('ACK'));
+    const ack = await phone.next(isRequest('ACK'));
     expect(ack.startLine).toBe('ACK sip:phone@192.0.2.9 SIP/2.0');
     expect(ack.header('route')).toEqual([`<${proxy}>`, '<sip:far.example.com;lr>']);
     void (await dialog).destroy();
-    const bye = await phone.next(is('BYE'));
+    const bye = await phone.next(isRequest('BYE'));
     expect(bye.header('route')).toEqual([`<${proxy}>`, '<sip:far.example.com;lr>']);
   });
 
   it('puts a strict router into the Request-URI', async () => {
     const dialog = app.createUAC(uri(), { localSdp: SDP });
-    const invite = await phone.next(is('INVITE'));
+    const invite = await phone.next(isRequest('INVITE'));
     const proxy = `sip:127.0.0.1:${phone.port}`;
     reply(invite, '200 OK', 'p', [`Record-Route: <${proxy}>`, 'Contact: <sip:phone@192.0.2.9>'], SDP);
-    const ack = await phone.next(is('ACK'));
+    const ack = await phone.next(isRequest('ACK'));
     expect(ack.startLine).toBe(`ACK ${proxy} SIP/2.0`);
     expect(ack.header('route')).toEqual(['<sip:phone@192.0.2.9>']);
     await dialog;
@@ -248,10 +246,10 @@ describe('requests in a dialog', () => {
   it('carry rising numbers, and re-INVITEs are acknowledged', async () => {
     const { dialog, invite } = await connected();
     const modified = dialog.modify(SDP);
-    const again = await phone.next(is('INVITE'));
+    const again = await phone.next(isRequest('INVITE'));
     expect(Number.parseInt(again.header('cseq')[0]!)).toBe(Number.parseInt(invite.header('cseq')[0]!) + 1);
     reply(again, '200 OK', 'p', contact(), SDP);
-    expect((await phone.next(is('ACK'))).header('cseq')[0]).toBe(
+    expect((await phone.next(isRequest('ACK'))).header('cseq')[0]).toBe(
       again.header('cseq')[0]?.replace('INVITE', 'ACK'),
     );
     expect(await modified).toBe(SDP);
@@ -260,29 +258,29 @@ describe('requests in a dialog', () => {
   it('are sent again with credentials when challenged', async () => {
     const auth = { username: 'foo', password: 'bar' };
     const pending = app.createUAC(uri(), { localSdp: SDP, auth });
-    reply(await phone.next(is('INVITE')), '200 OK', 'p', contact(), SDP);
-    await phone.next(is('ACK'));
+    reply(await phone.next(isRequest('INVITE')), '200 OK', 'p', contact(), SDP);
+    await phone.next(isRequest('ACK'));
     const dialog = await pending;
     const modified = dialog.modify(SDP);
-    const challenged = await phone.next(is('INVITE'));
+    const challenged = await phone.next(isRequest('INVITE'));
     reply(challenged, '407 Proxy Authentication Required', 'p', [
       'Proxy-Authenticate: Digest realm="r", nonce="n"',
     ]);
-    await phone.next(is('ACK'));
-    const again = await phone.next(is('INVITE'));
+    await phone.next(isRequest('ACK'));
+    const again = await phone.next(isRequest('INVITE'));
     expect(again.header('proxy-authorization')[0]).toContain('username="foo"');
     expect(Number.parseInt(again.header('cseq')[0]!, 10)).toBeGreaterThan(
       Number.parseInt(challenged.header('cseq')[0]!, 10),
     );
     reply(again, '200 OK', 'p', contact(), SDP);
-    await phone.next(is('ACK'));
+    await phone.next(isRequest('ACK'));
     await modified;
   });
 
   it('fail with the reason that drachtio-srf knows once the dialog is gone', async () => {
     const { dialog } = await connected();
     const ended = dialog.destroy();
-    reply(await phone.next(is('BYE')), '200 OK', 'p');
+    reply(await phone.next(isRequest('BYE')), '200 OK', 'p');
     await ended;
     const late = (dialog as unknown as { request(opts: object): Promise<unknown> }).request({
       method: 'INFO',
@@ -297,7 +295,7 @@ describe('a subscription', () => {
       method: 'SUBSCRIBE',
       headers: { Event: 'presence', To: `<${uri()}>` },
     });
-    const subscribe = await phone.next(is('SUBSCRIBE'));
+    const subscribe = await phone.next(isRequest('SUBSCRIBE'));
     reply(subscribe, '200 OK', 'p', [...contact(), 'Expires: 60']);
     await dialog;
     expect(server.counters().dialogs).toBe(1);
@@ -326,7 +324,7 @@ describe('a request outside dialogs', () => {
   it('brings its answer back', async () => {
     const request = await app.request(uri(), { method: 'OPTIONS' });
     const answered = once(request as unknown as NodeJS.EventEmitter, 'response');
-    reply(await phone.next(is('OPTIONS')), '200 OK', 'p');
+    reply(await phone.next(isRequest('OPTIONS')), '200 OK', 'p');
     expect(((await answered) as [Srf.SrfResponse])[0].status).toBe(200);
   });
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { is, ProxyScene, reply } from '../../support/proxy-scene.js';
-import { Caller, SDP, SipPeer, type HeardMessage } from '../../support/sip-peer.js';
+import { ProxyScene, reply } from '../../support/proxy-scene.js';
+import { Caller, isRequest, SDP, SipPeer, type HeardMessage } from '../../support/sip-peer.js';
 import { addressOf, deferred } from '../../support/sip-server.js';
 
 let scene: ProxyScene;
@@ -16,7 +16,7 @@ describe('a dialog that the proxy stays in', () => {
   async function connected(): Promise<{ route: string; ok: HeardMessage }> {
     await scene.proxying({ remainInDialog: true }, [scene.targets()[0]!]);
     scene.caller.peer.send(scene.request('INVITE', 1, { body: SDP }));
-    const invite = await scene.callees[0]!.next(is('INVITE'));
+    const invite = await scene.callees[0]!.next(isRequest('INVITE'));
     const route = invite.header('record-route')[0]!;
     expect(route).toBe(`<sip:127.0.0.1:${addressOf(scene.server, 'udp').port};lr>`);
     reply(scene.callees[0]!, invite, '200 OK', [], SDP);
@@ -35,11 +35,11 @@ describe('a dialog that the proxy stays in', () => {
   it('carries ACK, re-INVITE and BYE from either side', async () => {
     const { route, ok } = await connected();
     scene.caller.peer.send(inside('ACK', 1, route));
-    const ack = await scene.callees[0]!.next(is('ACK'));
+    const ack = await scene.callees[0]!.next(isRequest('ACK'));
     expect(ack.header('route')).toEqual([]);
     expect(ack.startLine).toBe(`ACK ${scene.targets()[0]!} SIP/2.0`);
     scene.caller.peer.send(inside('INVITE', 2, route));
-    reply(scene.callees[0]!, await scene.callees[0]!.next(is('INVITE')), '488 Not Acceptable Here');
+    reply(scene.callees[0]!, await scene.callees[0]!.next(isRequest('INVITE')), '488 Not Acceptable Here');
     expect((await scene.caller.peer.final()).status).toBe(488);
     scene.callees[0]!.send(
       [
@@ -56,7 +56,7 @@ describe('a dialog that the proxy stays in', () => {
         '',
       ].join('\r\n'),
     );
-    const bye = await scene.caller.peer.next(is('BYE'));
+    const bye = await scene.caller.peer.next(isRequest('BYE'));
     expect(bye.header('route')).toEqual([]);
     reply(scene.caller.peer, bye, '200 OK');
     expect((await scene.callees[0]!.final()).header('cseq')).toEqual(['7 BYE']);
@@ -68,7 +68,7 @@ describe('a dialog that the proxy stays in', () => {
     await scene.proxying({ remainInDialog: true }, [scene.targets()[0]!]);
     const callee = scene.callees[0]!;
     scene.caller.peer.send(scene.request('INVITE', 1, { body: SDP, headers: ['Supported: 100rel'] }));
-    const invite = await callee.next(is('INVITE'));
+    const invite = await callee.next(isRequest('INVITE'));
     expect(invite.header('supported')).toEqual(['100rel']);
     const ringing = (): void =>
       reply(callee, invite, '183 Session Progress', ['Require: 100rel', 'RSeq: 7'], SDP);
@@ -82,18 +82,18 @@ describe('a dialog that the proxy stays in', () => {
     const route = progress.header('record-route')[0]!;
     const rack = 'RAck: 7 1 INVITE';
     scene.caller.peer.send(inside('PRACK', 2, route, [rack]));
-    const prack = await callee.next(is('PRACK'));
+    const prack = await callee.next(isRequest('PRACK'));
     expect(prack.header('rack')).toEqual(['7 1 INVITE']);
     expect(prack.header('route')).toEqual([]);
     reply(callee, prack, '200 OK');
     expect((await scene.caller.peer.final()).header('cseq')).toEqual(['2 PRACK']);
     scene.caller.peer.send(inside('UPDATE', 3, route));
-    reply(callee, await callee.next(is('UPDATE')), '200 OK');
+    reply(callee, await callee.next(isRequest('UPDATE')), '200 OK');
     expect((await scene.caller.peer.final()).header('cseq')).toEqual(['3 UPDATE']);
     reply(callee, invite, '200 OK');
     expect((await scene.caller.peer.final()).header('cseq')).toEqual(['1 INVITE']);
     scene.caller.peer.send(inside('ACK', 1, route));
-    await callee.next(is('ACK'));
+    await callee.next(isRequest('ACK'));
   });
 
   it('is counted, in a table that forgets the oldest beyond its bound', async () => {
@@ -109,7 +109,7 @@ describe('a dialog that the proxy stays in', () => {
     for (let call = 1; call <= 3; call++) {
       const invite = new Caller(from).request('INVITE', 1, { body: SDP });
       from.send(invite.replace(/^(\S+) \S+/, `$1 sip:gateway@127.0.0.1:${port}`));
-      reply(to, await to.next(is('INVITE')), '200 OK', [], SDP);
+      reply(to, await to.next(isRequest('INVITE')), '200 OK', [], SDP);
       await from.final();
       const left = { proxiedDialogs: Math.min(call, 2), droppedProxiedDialogs: Math.max(0, call - 2) };
       expect(scene.server.counters()).toMatchObject(left);
@@ -124,13 +124,13 @@ describe('a dialog that the proxy stays in', () => {
     scene.caller = stranger;
     scene.caller.peer.send(inside('BYE', 1, route));
     expect((await scene.caller.peer.final()).status).toBe(481);
-    expect(scene.callees[0]!.heard.filter(is('BYE'))).toEqual([]);
+    expect(scene.callees[0]!.heard.filter(isRequest('BYE'))).toEqual([]);
   });
 
   it('carries the NOTIFYs of a subscription, also one before its answer', async () => {
     await scene.proxying({ remainInDialog: true }, [scene.targets()[0]!]);
     scene.caller.peer.send(scene.request('SUBSCRIBE', 1, { headers: ['Event: presence', 'Expires: 60'] }));
-    const subscribe = await scene.callees[0]!.next(is('SUBSCRIBE'));
+    const subscribe = await scene.callees[0]!.next(isRequest('SUBSCRIBE'));
     scene.callees[0]!.send(
       [
         `NOTIFY sip:caller@127.0.0.1:${scene.caller.peer.port} SIP/2.0`,
@@ -147,7 +147,7 @@ describe('a dialog that the proxy stays in', () => {
         '',
       ].join('\r\n'),
     );
-    reply(scene.caller.peer, await scene.caller.peer.next(is('NOTIFY')), '200 OK');
+    reply(scene.caller.peer, await scene.caller.peer.next(isRequest('NOTIFY')), '200 OK');
     expect((await scene.callees[0]!.final()).header('cseq')).toEqual(['1 NOTIFY']);
     reply(scene.callees[0]!, subscribe, '202 Accepted');
     expect((await scene.caller.peer.next(({ status }) => status === 202)).header('cseq')).toEqual([
@@ -166,7 +166,7 @@ describe('between UDP and TCP', () => {
     await scene.proxying({ remainInDialog: true }, [target]);
     scene.caller.peer.send(scene.request('INVITE', 1, { body: SDP }));
     const callee = await accepted.promise;
-    const invite = await callee.next(is('INVITE'));
+    const invite = await callee.next(isRequest('INVITE'));
     const { port } = addressOf(scene.server, 'udp');
     const routes = [`<sip:127.0.0.1:${port};transport=tcp;lr>`, `<sip:127.0.0.1:${port};lr>`];
     expect(invite.header('record-route')).toEqual(routes);
@@ -176,7 +176,7 @@ describe('between UDP and TCP', () => {
       headers: [...routes].reverse().map((route) => `Route: ${route}`),
     });
     scene.caller.peer.send(ack.replace(/^(\S+) \S+/, `$1 ${target}`));
-    expect((await callee.next(is('ACK'))).header('route')).toEqual([]);
+    expect((await callee.next(isRequest('ACK'))).header('route')).toEqual([]);
     callee.close();
     listener.close();
   });
