@@ -8,7 +8,8 @@ import {
 } from '../support/chromium.js';
 import { endReasonOf } from '../support/closed-usage.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
-import { Rest, type TestParticipant } from '../support/rest.js';
+import { type Member, openMember } from '../support/member.js';
+import { Rest } from '../support/rest.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 /** From the death of a browser until the gateway has removed it. */
@@ -46,14 +47,8 @@ async function withDoomed(test: (doomed: TestBrowser) => Promise<void>): Promise
   }
 }
 
-interface Member {
-  readonly who: TestParticipant;
-  readonly page: ClientPage;
-}
-
-async function openPage(browser: TestBrowser, session: string, client: ClientVersion): Promise<Member> {
-  const who = await rest.member(session, { callbackUrl: webhooks.url });
-  return { who, page: await browser.openClient({ client, gatewayUrl: gateway.wsUrl, token: who.token }) };
+function openPage(browser: TestBrowser, session: string, client: ClientVersion): Promise<Member> {
+  return openMember({ gateway, chrome: browser }, session, client, { callbackUrl: webhooks.url });
 }
 
 /** A page of each client in the browser that dies, publishing; `steady` hears them. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
+import { CLIENT_VERSIONS, type ClientVersion } from '../support/chromium.js';
 import { endReasonOf } from '../support/closed-usage.js';
-import type { TestParticipant } from '../support/rest.js';
+import { type Member, openMember } from '../support/member.js';
 import { useStage } from '../support/stage.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
@@ -13,15 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => webhooks.close());
 
-interface Member {
-  readonly who: TestParticipant;
-  readonly page: ClientPage;
-}
-
-async function openPage(session: string, client: ClientVersion): Promise<Member> {
-  const who = await stage.rest.member(session, { callbackUrl: webhooks.url });
-  const gatewayUrl = stage.gateway.wsUrl;
-  return { who, page: await stage.chrome.openClient({ client, gatewayUrl, token: who.token }) };
+function openPage(session: string, client: ClientVersion): Promise<Member> {
+  return openMember(stage, session, client, { callbackUrl: webhooks.url });
 }
 
 describe('a browser that leaves', () => {

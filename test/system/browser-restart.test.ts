@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, onTestFailed } from 'vitest';
 import {
   CLIENT_VERSIONS,
-  type ClientPage,
   type ClientVersion,
   launchChromium,
   type TestBrowser,
 } from '../support/chromium.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
+import { type Member, openMember } from '../support/member.js';
 import { freeUdpPort } from '../support/ports.js';
-import { Rest, type TestParticipant } from '../support/rest.js';
+import { Rest } from '../support/rest.js';
 
 /**
  * From the new start of a gateway until everyone hears everyone again. The clients take 14 s to see that their media
@@ -37,14 +37,8 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-interface Member {
-  readonly who: TestParticipant;
-  readonly page: ClientPage;
-}
-
-async function enter(session: string, client: ClientVersion): Promise<Member> {
-  const who = await rest.member(session);
-  return { who, page: await chrome.openClient({ client, gatewayUrl: gateway.wsUrl, token: who.token }) };
+function enter(session: string, client: ClientVersion): Promise<Member> {
+  return openMember({ gateway, chrome }, session, client);
 }
 
 describe('browsers, both clients in one session', { timeout: 90_000 }, () => {

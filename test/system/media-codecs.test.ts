@@ -1,20 +1,13 @@
 import { expect, it } from 'vitest';
-import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
-import type { TestParticipant } from '../support/rest.js';
+import { CLIENT_VERSIONS, type ClientVersion } from '../support/chromium.js';
+import { type Member, openMember } from '../support/member.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
 
 const stage = useStage();
 
-interface Member {
-  readonly who: TestParticipant;
-  readonly page: ClientPage;
-}
-
-async function join(session: string, client: ClientVersion): Promise<Member> {
-  const who = await stage.rest.member(session);
-  const { wsUrl: gatewayUrl } = stage.gateway;
-  return { who, page: await stage.chrome.openClient({ client, gatewayUrl, token: who.token }) };
+function join(session: string, client: ClientVersion): Promise<Member> {
+  return openMember(stage, session, client);
 }
 
 it.each(['VP8', 'VP9', 'H264', 'AV1'])('forwards %s from each client to the other', async (codec) => {
