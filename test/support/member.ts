@@ -1,6 +1,6 @@
 import type { ClientPage, ClientVersion, TestBrowser } from './chromium.js';
 import type { TestGateway } from './gateway.js';
-import { type NewTestParticipant, Rest, type TestParticipant } from './rest.js';
+import { type NewTestMember, Rest, type TestParticipant } from './rest.js';
 
 /** A participant in a session, and the page that is its device. */
 export interface Member {
@@ -8,13 +8,21 @@ export interface Member {
   readonly page: ClientPage;
 }
 
-/** Makes a participant, puts it into a session, where it receives everyone, and opens its page. */
+/** Where members are made. */
+export interface MemberScene {
+  readonly gateway: TestGateway;
+  readonly chrome: TestBrowser;
+  /** Where the page's socket goes, as of a proxy; default the gateway itself. */
+  readonly gatewayUrl?: string;
+}
+
+/** Makes a participant, puts it into a session, and opens its page. */
 export async function openMember(
-  { gateway, chrome }: { readonly gateway: TestGateway; readonly chrome: TestBrowser },
+  { gateway, chrome, gatewayUrl = gateway.wsUrl }: MemberScene,
   session: string,
   client: ClientVersion,
-  options?: NewTestParticipant,
+  options?: NewTestMember,
 ): Promise<Member> {
   const who = await new Rest(gateway).member(session, options);
-  return { who, page: await chrome.openClient({ client, gatewayUrl: gateway.wsUrl, token: who.token }) };
+  return { who, page: await chrome.openClient({ client, gatewayUrl, token: who.token }) };
 }

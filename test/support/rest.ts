@@ -17,6 +17,11 @@ export interface NewTestParticipant {
   callbackUrl?: string;
 }
 
+/** As {@link NewTestParticipant}, in a session; without `subscriptions` it receives everyone there. */
+export interface NewTestMember extends NewTestParticipant {
+  subscriptions?: SubscriptionsBody;
+}
+
 interface TestStream {
   readonly streamId: string;
   readonly alias?: string;
@@ -63,11 +68,8 @@ export class Rest {
     return { id: participant.id, token };
   }
 
-  /** A new participant in a session; by default it receives everyone there. */
-  async member(
-    sessionId: string,
-    options: NewTestParticipant & { subscriptions?: SubscriptionsBody } = {},
-  ): Promise<TestParticipant> {
+  /** A new participant in a session. */
+  async member(sessionId: string, options: NewTestMember = {}): Promise<TestParticipant> {
     const { subscriptions = { sessionId }, ...about } = options;
     const participant = await this.participant(about);
     await this.join(sessionId, participant.id, subscriptions);

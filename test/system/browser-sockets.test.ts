@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
-import type { TestParticipant } from '../support/rest.js';
+import { type Member, openMember } from '../support/member.js';
 import { SocketProxy } from '../support/socket-proxy.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
@@ -14,13 +14,10 @@ beforeEach(async () => {
 afterEach(() => proxy.stop());
 
 describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: ClientVersion) => {
-  /** A page of a new member; `through` the proxy when its socket is to be cut. */
-  async function join(
-    session: string,
-    gatewayUrl = stage.gateway.wsUrl,
-  ): Promise<{ who: TestParticipant; page: ClientPage }> {
-    const who = await stage.rest.member(session);
-    return { who, page: await stage.chrome.openClient({ client, gatewayUrl, token: who.token }) };
+  /** A page of a new member; through the proxy when its socket is to be cut. */
+  function join(session: string, gatewayUrl = stage.gateway.wsUrl): Promise<Member> {
+    const { gateway, chrome } = stage;
+    return openMember({ gateway, chrome, gatewayUrl }, session, client);
   }
 
   /** Audio packets of a stream that a page has received so far, and how many of its samples were made up. */

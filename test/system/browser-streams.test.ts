@@ -1,20 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
-import type { NewTestParticipant, SubscriptionsBody, TestParticipant } from '../support/rest.js';
+import { CLIENT_VERSIONS, type ClientVersion } from '../support/chromium.js';
+import { type Member, openMember } from '../support/member.js';
+import type { NewTestMember, SubscriptionsBody } from '../support/rest.js';
 import { useStage } from '../support/stage.js';
 
 const stage = useStage();
 
 describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: ClientVersion) => {
-  /** A page of a new member of a session. */
-  async function join(
-    session: string,
-    options: NewTestParticipant & { subscriptions?: SubscriptionsBody } = {},
-  ): Promise<{ who: TestParticipant; page: ClientPage }> {
-    const who = await stage.rest.member(session, options);
-    const { wsUrl: gatewayUrl } = stage.gateway;
-    return { who, page: await stage.chrome.openClient({ client, gatewayUrl, token: who.token }) };
-  }
+  const join = (session: string, options?: NewTestMember): Promise<Member> =>
+    openMember(stage, session, client, options);
 
   it('carries audio and video with participant and alias, each way', async () => {
     const session = await stage.rest.session();

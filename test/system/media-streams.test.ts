@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
-import type { SubscriptionsBody, TestParticipant } from '../support/rest.js';
+import { openMember } from '../support/member.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
 
@@ -11,20 +11,10 @@ const REPORTED_WITHIN_MS = 15_000;
 
 const stage = useStage();
 
-async function join(
-  client: ClientVersion,
-  session: string,
-  subscriptions?: SubscriptionsBody,
-): Promise<{ who: TestParticipant; page: ClientPage }> {
-  const who = await stage.rest.member(session, subscriptions && { subscriptions });
-  const { wsUrl: gatewayUrl } = stage.gateway;
-  return { who, page: await stage.chrome.openClient({ client, gatewayUrl, token: who.token }) };
-}
-
 describe.each(CLIENT_VERSIONS)('the media of a stream, client %s', (client: ClientVersion) => {
   it('may be sound or pictures alone', async () => {
     const session = await stage.rest.session();
-    const [one, two] = [await join(client, session), await join(client, session)];
+    const [one, two] = [await openMember(stage, session, client), await openMember(stage, session, client)];
     await one.page.publish({ alias: 'sound', toneHz: 440 });
     await one.page.publish({ alias: 'pictures', video: true });
     const sound = await two.page.receives({ alias: 'sound' });
@@ -37,11 +27,11 @@ describe.each(CLIENT_VERSIONS)('the media of a stream, client %s', (client: Clie
 
   it('begins with a key frame on subscribing and on each switch', async () => {
     const session = await stage.rest.session();
-    const [one, two] = [await join(client, session), await join(client, session)];
+    const [one, two] = [await openMember(stage, session, client), await openMember(stage, session, client)];
     await one.page.publish({ alias: 'one', video: true });
     await two.page.publish({ alias: 'two', video: true });
     // Chromium sends key frames when it is asked for them only.
-    const viewer = await join(client, session, {});
+    const viewer = await openMember(stage, session, client, { subscriptions: {} });
     for (const { who } of [one, two, one]) {
       await stage.rest.subscribe(session, viewer.who.id, { participants: [{ participantId: who.id }] });
       const { streamId } = await viewer.page.receives({ participantId: who.id });
@@ -53,8 +43,8 @@ describe.each(CLIENT_VERSIONS)('the media of a stream, client %s', (client: Clie
 
 it('plays sound and pictures in step, with each client', async () => {
   const session = await stage.rest.session();
-  const speaker = await join('0.12', session);
-  const viewers = await Promise.all(CLIENT_VERSIONS.map((client) => join(client, session)));
+  const speaker = await openMember(stage, session, '0.12');
+  const viewers = await Promise.all(CLIENT_VERSIONS.map((client) => openMember(stage, session, client)));
   await speaker.page.publishTone(440, { video: true });
   await Promise.all(viewers.map(({ page }) => playsInStep(page)));
 });
