@@ -7,6 +7,7 @@ import type {
   DeviceInfo,
   EndReason,
   Participant,
+  ResumePoint,
 } from '../core/index.js';
 import type { MediaPlane, MediaStreamInfo, OmittedTrack, SubscribeOffer } from '../media/types.js';
 import type { ClientSocket, SocketUser } from './client-socket.js';
@@ -18,6 +19,7 @@ import type { BrowserLog } from './log.js';
 import { readAnswerSdp } from './messages.js';
 import { type PageCall, PageCalls } from './page-calls.js';
 import { Publishing } from './publishing.js';
+import { Resumption } from './resumption.js';
 import { mediaType } from './stream-metadata.js';
 import { Subscribing } from './subscribing.js';
 
@@ -66,18 +68,26 @@ export class BrowserDevice implements Device, SocketUser {
       silence: async () => (await parts.media.statistics(id)).silentMs,
       givenUp: () => this.#end('lost'),
     });
+    const known = parts.gate.resumePoint(participant.id, uniqueId);
+    const resumption = new Resumption(known, {
+      save: (point) => this.#connection.saveResumePoint(point),
+      flush: () => parts.gate.flush(),
+    });
     this.#calls = new PageCalls({
       clock: parts.clock,
       log: parts.log,
       handle: (method, params) => this.#call(method, params),
+      onId: (id) => resumption.called(id),
+      before: known,
     });
-    const known = parts.gate.resumePoint(participant.id, uniqueId);
     this.#subscribing = new Subscribing({
       deviceId: id,
       media: parts.media,
       log: parts.log,
-      notify: (method, params) => this.#socket?.notify(method, params),
-      ready: known !== undefined,
+      notify: (method, params) => {
+        if (!this.#isEnded) this.#socket?.notify(method, params);
+      },
+      resumption,
     });
     this.#connection = parts.gate.connect(participant.id, this, { replace: true });
     this.#publishing = new Publishing({
@@ -200,9 +210,7 @@ export class BrowserDevice implements Device, SocketUser {
     }
   }
 
-  async #open(
-    known: { layout: readonly ('audio' | 'video')[]; revision: number } | undefined,
-  ): Promise<void> {
+  async #open(known: ResumePoint | undefined): Promise<void> {
     const { media, clock, log } = this.#parts;
     const deviceId = this.info.id;
     const resumed = known && {
@@ -217,7 +225,7 @@ export class BrowserDevice implements Device, SocketUser {
       return;
     }
     if (this.#isEnded) this.#closeMedia();
-    else this.#subscribing.opened(this.#connection);
+    else this.#subscribing.opened();
   }
 
   async #takeAnswer(params: unknown): Promise<object> {

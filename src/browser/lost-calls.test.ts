@@ -89,6 +89,53 @@ describe('a page whose socket was cut', () => {
     expect(client.frames).toMatchObject([2, 3].map((id) => ({ id, error: LOST })));
   });
 
+  /** A page that was served by a gateway that is no more, as far as its call 3, on its next socket. */
+  async function restarted(): Promise<RawClient> {
+    const { open, ready } = await page();
+    const first = await ready();
+    for (const id of [2, 3]) ask(first, id, 'ping');
+    await first.waitFor(({ id }) => id === 3);
+    await stage.fixture.restart();
+    await first.closed;
+    return open();
+  }
+
+  it('has its next calls failed when it is silent after a restart: the gateway before may have had them', async () => {
+    const client = await restarted();
+    await vi.waitFor(() => expect(stage.fixture.media.opened).toHaveLength(2));
+    stage.fixture.clock.advance(SILENT_PAGE_MS);
+    await client.waitFor(({ id }) => id === 5);
+    for (const id of [4, 5]) expect(answersTo(client, id)).toMatchObject([{ error: LOST }]);
+  });
+
+  it('has a call failed after a restart that the gateway before was still busy with', async () => {
+    const { open, ready } = await page();
+    const first = await ready();
+    stage.fixture.media.held = new Promise(() => undefined);
+    ask(first, 2, 'offerSdp', OFFER);
+    await vi.waitFor(() => expect(stage.fixture.media.offers).toHaveLength(1));
+    await stage.fixture.restart();
+    const client = await open();
+    ask(client, 3, 'ping');
+    await client.waitFor(({ id }) => id === 3);
+    expect(client.frames).toMatchObject([
+      { id: 2, error: LOST },
+      { id: 3, result: {} },
+    ]);
+  });
+
+  it('keeps calls that it makes at once after a restart', async () => {
+    const client = await restarted();
+    ask(client, 4, 'offerSdp', OFFER);
+    ask(client, 5, 'ping');
+    await client.waitFor(({ id }) => id === 5);
+    stage.fixture.clock.advance(2 * SILENT_PAGE_MS);
+    ask(client, 6, 'ping');
+    await client.waitFor(({ id }) => id === 6);
+    expect(answersTo(client, 4)).toMatchObject([{ result: { sdpAnswer: 'answer to offer' } }]);
+    for (const id of [5, 6]) expect(answersTo(client, id)).toMatchObject([{ result: {} }]);
+  });
+
   it('has calls failed that it made to a gateway that is no more', async () => {
     const { open } = await page();
     const client = await open();

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../core/index.js';
+import type { Clock, ResumePoint, Timer } from '../core/index.js';
 import { type RequestId, RpcError } from './json-rpc.js';
 import type { BrowserLog } from './log.js';
 
@@ -27,6 +27,12 @@ export const SILENT_PAGE_MS = 1_000;
 /** The calls that a page's client holds a lock over, one of each at a time, until they are answered. */
 const LOCKING_METHODS = ['offerSdp', 'answerSdp'];
 
+/**
+ * How many calls before and after the last that a gateway kept may be without an answer since it ended: before, since
+ * it had not come to it; after, since it had not kept them. To fail one that was answered does nothing.
+ */
+const DOUBTFUL_CALLS = 6;
+
 /** `setMediaPreferences`, which the clients make again by themselves on each socket until it is answered. */
 const FIRST_ID = 1;
 
@@ -35,43 +41,58 @@ const MAX_COUNTED_ID = 2 ** 31;
 
 /**
  * The calls of one page over all its sockets. A call whose answer was lost with a socket would hold the page up for
- * ever, so what was answered last is answered again on the next socket. A call that was lost on its way here is known
- * by its id, since the clients count from 1 without gaps: the page's next call shows which ids are missing. Only a
- * page that makes none may be waiting for those; its next two ids are failed then, which it ignores if it has not
- * used them.
+ * ever, so what was answered last is answered again on the next socket. A call that was lost on its way here, or with
+ * a gateway before this one, is known by its id, since the clients count from 1 without gaps: the page's next call
+ * shows which ids are missing. Only a page that makes none may be waiting for those; its next ids are failed then,
+ * which it ignores if it has not used them.
  */
 export class PageCalls {
   readonly #clock: Clock;
   readonly #log: BrowserLog;
   readonly #handle: CallHandler;
+  readonly #onId: (id: number) => void;
+  /** The page was served by a gateway that is no more. */
+  readonly #resumed: boolean;
   /** What the locking calls were answered last. */
   readonly #answers = new Map<string, Outcome>();
   #line: AnswerLine | undefined;
-  #lastId = FIRST_ID;
-  /** The page has not called since it came here by another socket, or from a gateway that is no more. */
-  #mayHaveLost = true;
+  #lastId: number;
+  /** How many calls may be lost: the page has not called since it came here by another socket, or from elsewhere. */
+  #mayHaveLost: number;
   #silence: Timer | undefined;
 
-  constructor(options: { clock: Clock; log: BrowserLog; handle: CallHandler }) {
+  /**
+   * @param options.onId told the id of each call that is the highest so far
+   * @param options.before what a gateway before this one kept of the page, if it served it
+   */
+  constructor(options: {
+    clock: Clock;
+    log: BrowserLog;
+    handle: CallHandler;
+    onId: (id: number) => void;
+    before: ResumePoint | undefined;
+  }) {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#handle = options.handle;
+    this.#onId = options.onId;
+    this.#resumed = options.before !== undefined;
+    this.#lastId = Math.max(FIRST_ID, (options.before?.lastCallId ?? FIRST_ID) - DOUBTFUL_CALLS);
+    this.#mayHaveLost = this.#resumed ? 2 * DOUBTFUL_CALLS : LOCKING_METHODS.length;
   }
 
   /** The page is answered by this line from now on. */
   attach(line: AnswerLine): void {
     this.#line = line;
+    if (this.#resumed) this.#failWhenSilent();
   }
 
   /** As `attach`, in place of a line that was lost. */
   reattach(line: AnswerLine): void {
-    this.attach(line);
-    this.#mayHaveLost = true;
-    this.#silence?.cancel();
+    this.#line = line;
+    this.#mayHaveLost = Math.max(this.#mayHaveLost, LOCKING_METHODS.length);
     for (const outcome of this.#answers.values()) line.answer(outcome);
-    this.#silence = this.#clock.setTimeout(() => {
-      this.#fail(this.#lastId + 1, this.#lastId + LOCKING_METHODS.length);
-    }, SILENT_PAGE_MS);
+    this.#failWhenSilent();
   }
 
   /** Does what the page asks, and answers it. */
@@ -90,13 +111,20 @@ export class PageCalls {
   }
 
   #noteId(id: RequestId): void {
-    if (typeof id !== 'number' || !(id <= MAX_COUNTED_ID)) return;
-    if (this.#mayHaveLost) {
-      this.#mayHaveLost = false;
-      this.#silence?.cancel();
-      this.#fail(Math.max(this.#lastId + 1, id - LOCKING_METHODS.length), id - 1);
-    }
-    this.#lastId = Math.max(this.#lastId, id);
+    if (!isCounted(id)) return;
+    this.#silence?.cancel();
+    this.#fail(Math.max(this.#lastId + 1, id - this.#mayHaveLost), id - 1);
+    this.#mayHaveLost = 0;
+    if (id <= this.#lastId) return;
+    this.#lastId = id;
+    this.#onId(id);
+  }
+
+  #failWhenSilent(): void {
+    this.#silence?.cancel();
+    this.#silence = this.#clock.setTimeout(() => {
+      this.#fail(this.#lastId + 1, this.#lastId + this.#mayHaveLost);
+    }, SILENT_PAGE_MS);
   }
 
   #fail(first: number, last: number): void {
@@ -109,4 +137,8 @@ export class PageCalls {
     this.#log.error({ err: error, method }, 'a browser call failed');
     return new RpcError('internalError', 'Something went wrong in the gateway.', { cause: error });
   }
+}
+
+function isCounted(id: RequestId): id is number {
+  return typeof id === 'number' && Number.isInteger(id) && id <= MAX_COUNTED_ID;
 }

@@ -104,6 +104,36 @@ describe('subscribing', () => {
     });
   });
 
+  it('offers an m-line that is new only when it is on disk, and the newest offer of those that waited', async () => {
+    await stage.start();
+    const { client, deviceId } = await subscribed();
+    const { core, media } = stage.fixture;
+    let written = (): void => undefined;
+    const flush = vi
+      .spyOn(core, 'flush')
+      .mockImplementationOnce(() => new Promise((resolve) => (written = resolve)));
+    media.emit('subscribeOffer', offer(deviceId, 7));
+    media.emit('subscribeOffer', offer(deviceId, 8));
+    await client.call('ping');
+    expect(client.frames.filter(method('sdpOffer'))).toEqual([]);
+    expect(core.resumePoint(participantOf(deviceId), 'unique-1')?.layout).toEqual(['audio']);
+    written();
+    await client.waitFor(method('sdpOffer'));
+    media.emit('subscribeOffer', offer(deviceId, 9));
+    await client.waitFor((frame) => JSON.stringify(frame).includes('offer 9'));
+    const offered = client.frames.filter(method('sdpOffer'));
+    expect(offered).toMatchObject([8, 9].map((sdpRevision) => ({ params: { sdpRevision } })));
+    expect(flush).toHaveBeenCalledOnce();
+  });
+
+  it('offers all the same when the disk is full', async () => {
+    await stage.start();
+    const { client, deviceId } = await subscribed();
+    vi.spyOn(stage.fixture.core, 'flush').mockRejectedValueOnce(new Error('database or disk is full'));
+    stage.fixture.media.emit('subscribeOffer', offer(deviceId, 7));
+    expect(await client.waitFor(method('sdpOffer'))).toMatchObject({ params: { sdpRevision: 7 } });
+  });
+
   const participantOf = (deviceId: string): string =>
     stage.fixture.core
       .participants(ACCOUNT, {})

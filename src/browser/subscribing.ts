@@ -1,6 +1,7 @@
-import type { Connection, Delivery } from '../core/index.js';
+import type { Delivery } from '../core/index.js';
 import type { MediaPlane, SubscribeOffer } from '../media/types.js';
 import type { BrowserLog } from './log.js';
+import type { Resumption } from './resumption.js';
 import { mediaDelivery, ReceivedStreams } from './stream-metadata.js';
 
 /** What one browser receives: passes deliveries to the media plane and its offers to the page. */
@@ -9,26 +10,26 @@ export class Subscribing {
   readonly #media: MediaPlane;
   readonly #log: BrowserLog;
   readonly #notify: (method: string, params: object) => void;
+  readonly #resumption: Resumption;
   readonly #received = new ReceivedStreams();
-  #connection: Connection | undefined;
   #delivery: Delivery = [];
   #open = false;
-  /** The page can take offers: it has set its media preferences, now or before a restart of ours. */
-  #ready: boolean;
+  /** The offer to make next. */
   #held: SubscribeOffer | undefined;
+  #offering = false;
 
   constructor(options: {
     deviceId: string;
     media: MediaPlane;
     log: BrowserLog;
     notify: (method: string, params: object) => void;
-    ready: boolean;
+    resumption: Resumption;
   }) {
     this.#deviceId = options.deviceId;
     this.#media = options.media;
     this.#log = options.log;
     this.#notify = options.notify;
-    this.#ready = options.ready;
+    this.#resumption = options.resumption;
   }
 
   deliver(delivery: Delivery): void {
@@ -38,27 +39,21 @@ export class Subscribing {
   }
 
   /** The device is open in the media plane; what was delivered meanwhile takes effect. */
-  opened(connection: Connection): void {
-    this.#connection = connection;
+  opened(): void {
     this.#open = true;
     if (this.#delivery.length > 0) this.#setDelivery();
   }
 
   ready(): void {
-    if (this.#ready) return;
-    this.#ready = true;
-    // From now on a restarted gateway can serve the page, which will not say that it is ready again.
-    this.#connection?.saveResumePoint({
-      layout: this.#held?.layout ?? [],
-      revision: this.#held?.revision ?? 0,
-    });
-    if (this.#held) this.#send(this.#held);
+    if (this.#resumption.begun) return;
+    this.#resumption.begin();
+    void this.#offerHeld();
   }
 
   /** An offer of the media plane, in place of any before it. */
   offer(offer: SubscribeOffer): void {
-    if (this.#ready) this.#send(offer);
-    else this.#held = offer;
+    this.#held = offer;
+    void this.#offerHeld();
   }
 
   answer(sdpAnswer: string): void {
@@ -75,10 +70,29 @@ export class Subscribing {
     });
   }
 
-  #send({ sdpOffer, revision, layout, streams }: SubscribeOffer): void {
+  /** Makes the newest offer once it is kept; one that comes meanwhile takes its place. */
+  async #offerHeld(): Promise<void> {
+    if (this.#offering || !this.#resumption.begun) return;
+    this.#offering = true;
+    while (this.#held) {
+      const offer = this.#held;
+      await this.#keep(offer);
+      if (offer === this.#held) this.#send(offer);
+    }
+    this.#offering = false;
+  }
+
+  async #keep(offer: SubscribeOffer): Promise<void> {
+    try {
+      await this.#resumption.offered(offer);
+    } catch (error) {
+      // The page is served all the same; it is the next restart that may fail it.
+      this.#log.error({ err: error, deviceId: this.#deviceId }, 'an offer could not be kept');
+    }
+  }
+
+  #send({ sdpOffer, revision, streams }: SubscribeOffer): void {
     this.#held = undefined;
-    // Kept before it is sent: a page that took the offer must find a restarted gateway knowing its layout.
-    this.#connection?.saveResumePoint({ layout, revision });
     this.#notify('sdpOffer', {
       endpointId: this.#deviceId,
       sdpOffer,

@@ -110,6 +110,8 @@ export interface DeviceGate {
    * it may come back, also after a restart of the gateway.
    */
   resumePoint(participantId: string, externalId: string): ResumePoint | undefined;
+  /** As {@link SessionControl.flush}. */
+  flush(): Promise<void>;
 }
 
 /** What happens to devices, for webhooks and usage records. Each is emitted after the state has changed. */

@@ -136,6 +136,8 @@ export interface ResumePoint {
   readonly layout: readonly ('audio' | 'video')[];
   /** The last `sdpRevision` that the browser was offered. */
   readonly revision: number;
+  /** Id of the last call (JSON-RPC) that the browser made; absent: it made none but its first. */
+  readonly lastCallId?: number;
 }
 
 /** A device's hold on the core from connecting to the end. All calls after the end do nothing. */

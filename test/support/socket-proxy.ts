@@ -68,6 +68,11 @@ export class SocketProxy {
     this.#cutAt = method;
   }
 
+  /** Clients whose sockets are open now. */
+  get sockets(): number {
+    return this.#pairs.size;
+  }
+
   /** While true, new sockets are cut at once: the way to the gateway is down. */
   refuse(refusing: boolean): void {
     this.#refusing = refusing;

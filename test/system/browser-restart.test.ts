@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it, onTestFailed } from 'vitest';
+import { afterEach, beforeEach, describe, it, onTestFailed, onTestFinished } from 'vitest';
 import {
   CLIENT_VERSIONS,
   type ClientVersion,
@@ -12,12 +12,14 @@ import { startGateway, type TestGateway } from '../support/gateway.js';
 import { type Member, openMember } from '../support/member.js';
 import { freeUdpPort } from '../support/ports.js';
 import { Rest } from '../support/rest.js';
+import { SocketProxy } from '../support/socket-proxy.js';
+import { until } from '../support/until.js';
 
 /**
  * From the new start of a gateway until everyone hears everyone again. The clients take 14 s to see that their media
  * is lost, and try every 5 s from then on.
  */
-const BACK_WITHIN_MS = 40_000;
+const BACK_WITHIN_MS = 25_000;
 
 let dataDir: string;
 let gateway: TestGateway;
@@ -37,8 +39,22 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-function enter(session: string, client: ClientVersion): Promise<Member> {
-  return openMember({ gateway, chrome }, session, client);
+function enter(session: string, client: ClientVersion, gatewayUrl = gateway.wsUrl): Promise<Member> {
+  return openMember({ gateway, chrome, gatewayUrl }, session, client);
+}
+
+async function startAgain(): Promise<void> {
+  gateway = await startGateway({ dataDir, env });
+}
+
+/** What tells why a member did not come back, should the test fail. */
+function explainFailure(members: readonly Member[]): void {
+  onTestFailed(() => {
+    console.error(gateway.log.map((line) => JSON.stringify(line)).join('\n'));
+    for (const { who, page } of members) {
+      console.error(`Participant ${who.id}:\n${page.console.slice(-40).join('\n')}`);
+    }
+  });
 }
 
 describe('browsers, both clients in one session', { timeout: 90_000 }, () => {
@@ -59,8 +75,8 @@ describe('browsers, both clients in one session', { timeout: 90_000 }, () => {
     for (const hz of [440, 880]) await listener.page.hears(hz);
 
     await end(gateway);
-    gateway = await startGateway({ dataDir, env });
-    onTestFailed(() => console.error(gateway.log.map((line) => JSON.stringify(line)).join('\n')));
+    await startAgain();
+    explainFailure([listener, newer!, older!]);
     const heard = [
       listener.page.hears(440, { alias: 'voice', participantId: newer!.who.id, withinMs: BACK_WITHIN_MS }),
       listener.page.hears(880, { participantId: older!.who.id, withinMs: BACK_WITHIN_MS }),
@@ -73,5 +89,36 @@ describe('browsers, both clients in one session', { timeout: 90_000 }, () => {
     // The session goes on as if nothing had been: changes are followed.
     await newer!.page.publishTone(1_500, { alias: 'later' });
     await Promise.all([listener, older!].map(({ page }) => page.hears(1_500, { alias: 'later' })));
+  });
+
+  it('receive again when their answer to an offer was lost with the gateway', async () => {
+    const session = await rest.session();
+    const speaker = await enter(session, '0.12');
+    await speaker.page.publishTone(440, { alias: 'before' });
+    const proxies = await Promise.all(CLIENT_VERSIONS.map(() => SocketProxy.start(gateway.wsUrl)));
+    onTestFinished(async () => {
+      await Promise.all(proxies.map((proxy) => proxy.stop()));
+    });
+    const listeners = await Promise.all(
+      CLIENT_VERSIONS.map((client, i) => enter(session, client, proxies[i]!.url)),
+    );
+    await Promise.all(listeners.map(({ page }) => page.hears(440)));
+
+    for (const proxy of proxies) {
+      proxy.refuse(true);
+      proxy.cutAtCall('answerSdp');
+    }
+    await speaker.page.publishTone(880, { alias: 'lost' });
+    await until('sockets cut', () => proxies.every(({ sockets }) => sockets === 0), { withinMs: 5_000 });
+    await gateway.kill();
+    await startAgain();
+    explainFailure([speaker, ...listeners]);
+    for (const proxy of proxies) proxy.refuse(false);
+
+    const heard = listeners.flatMap(({ page }) => [
+      page.hears(440, { alias: 'before', withinMs: BACK_WITHIN_MS }),
+      page.hears(880, { alias: 'lost', withinMs: BACK_WITHIN_MS }),
+    ]);
+    await Promise.all(heard);
   });
 });

@@ -13,22 +13,21 @@ export class GatewayFixture {
   readonly core: Core;
   readonly clock: FakeClock;
   readonly media = new FakeMedia();
-  readonly gateway: BrowserGateway;
+  readonly #options: Partial<BrowserGatewayOptions>;
   readonly #server = createServer();
   readonly #clients: RawClient[] = [];
+  #gateway: BrowserGateway;
 
   private constructor(options: Partial<BrowserGatewayOptions>) {
     const { core, clock } = coreForTests();
     this.core = core;
     this.clock = clock;
-    this.gateway = createBrowserGateway({
-      server: this.#server,
-      gate: core,
-      media: this.media,
-      clock,
-      log: silentLog,
-      ...options,
-    });
+    this.#options = options;
+    this.#gateway = this.#create();
+  }
+
+  get gateway(): BrowserGateway {
+    return this.#gateway;
   }
 
   static async start(options: Partial<BrowserGatewayOptions> = {}): Promise<GatewayFixture> {
@@ -71,12 +70,29 @@ export class GatewayFixture {
     return client;
   }
 
+  /** Another gateway in place of this one, with what the core has kept. */
+  async restart(): Promise<void> {
+    await this.#gateway.stop();
+    this.#gateway = this.#create();
+  }
+
   async stop(): Promise<void> {
     for (const client of this.#clients) client.close();
-    await this.gateway.stop();
+    await this.#gateway.stop();
     await this.core.stop();
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #create(): BrowserGateway {
+    return createBrowserGateway({
+      server: this.#server,
+      gate: this.core,
+      media: this.media,
+      clock: this.clock,
+      log: silentLog,
+      ...this.#options,
+    });
   }
 }
 
