@@ -33,6 +33,8 @@ export class DataChannelPipe implements OfferedPipe {
   #heartbeat: Heartbeat | undefined;
   #diagnostics: Diagnostics | undefined;
   readonly #sources = new SourceGuard();
+  /** What the library says of the connection. */
+  #connectionState: PipeState = 'connecting';
   #state: PipeState = 'connecting';
 
   constructor(options: DataChannelPipeOptions) {
@@ -91,7 +93,10 @@ export class DataChannelPipe implements OfferedPipe {
     try {
       const connection = new nodeDataChannel.PeerConnection('pipe', this.#options.config);
       this.#connection = connection;
-      connection.onStateChange((state) => this.#stateChanged(pipeState(state)));
+      connection.onStateChange((state) => {
+        this.#connectionState = pipeState(state);
+        this.#follow();
+      });
       const track = new Promise<Track>((resolve) => connection.onTrack(resolve));
       connection.setRemoteDescription(writePipeSdp(remote, options), 'offer');
       if (options.withData === true) this.#openChannels(connection);
@@ -108,6 +113,7 @@ export class DataChannelPipe implements OfferedPipe {
     const track = await within(made, 'The transport made no track.');
     if (this.#state === 'closed') return;
     this.#track = track;
+    track.onOpen(() => this.#follow());
     track.onMessage((packet) => this.#receive(packet));
     const { iceUfrag, icePwd } = this.local;
     this.#connection?.setLocalDescription('answer', { iceUfrag, icePwd });
@@ -130,6 +136,13 @@ export class DataChannelPipe implements OfferedPipe {
       connection.createDataChannel(label, { negotiated: true, id, protocol: 'udp' });
     this.#heartbeat = new Heartbeat(open('__heartbeat__', 0), () => this.#handlers?.onHeartbeat());
     this.#diagnostics = new Diagnostics(open('__diagnostics__', 1));
+  }
+
+  /** The library says that it is connected before it opens the track, which takes no packets until then. */
+  #follow(): void {
+    if (this.#connectionState !== 'connected' || this.#track?.isOpen() === true) {
+      this.#stateChanged(this.#connectionState);
+    }
   }
 
   #stateChanged(next: PipeState): void {

@@ -119,6 +119,20 @@ describe('a pipe over node-datachannel', () => {
     expect(states.filter((state) => state !== 'connected')).toEqual([]);
   }, 20_000);
 
+  it('takes packets from the moment that it is connected', async () => {
+    const taken = await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const ear = new Ear();
+        const sent = new Promise<boolean>((resolve) => {
+          ear.once('connected', () => resolve(path.offered.send(rtpPacket())));
+        });
+        const path = await connect(ear, new Ear(), { from: await open() });
+        return sent;
+      }),
+    );
+    expect(taken.filter((taken) => !taken)).toEqual([]);
+  }, 20_000);
+
   it('sends nothing once closed', async () => {
     const [ear, otherEar] = [new Ear(), new Ear()];
     const up = Promise.all([once(ear, 'connected'), once(otherEar, 'connected')]);
