@@ -1,17 +1,22 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Api } from './instance.js';
 
-/**
- * Called for every request once its answer is on its way.
- * @param route the pattern of its path; absent when there is none for it
- */
-export type OnAnswered = (request: FastifyRequest, reply: FastifyReply, route: string | undefined) => void;
+/** How a request was answered. */
+export interface Answered {
+  /** The pattern of its path; absent when there is none for it. */
+  readonly route: string | undefined;
+  /** How long it took, in ms. */
+  readonly ms: number;
+}
+
+/** Called for every request once its answer is on its way. */
+export type OnAnswered = (request: FastifyRequest, reply: FastifyReply, answered: Answered) => void;
 
 /** Calls each after every answer. The framework makes a whole object up whenever it is asked for the route. */
 export function whenAnswered(api: Api, listeners: readonly OnAnswered[]): void {
   api.addHook('onResponse', (request, reply, next) => {
-    const { url: route } = request.routeOptions;
-    for (const listener of listeners) listener(request, reply, route);
+    const answered = { route: request.routeOptions.url, ms: reply.elapsedTime };
+    for (const listener of listeners) listener(request, reply, answered);
     next();
   });
 }

@@ -28,9 +28,9 @@ export function measureRequests(registry: Registry): OnAnswered {
       observe(this);
     },
   });
-  return (request, reply, route = 'unknown') => {
+  return (request, reply, { route = 'unknown', ms }) => {
     const labels = { method: request.method, route, status: reply.statusCode };
-    if (waiting.push({ labels, seconds: reply.elapsedTime / 1000 }) === BATCH) observe(histogram);
+    if (waiting.push({ labels, seconds: ms / 1000 }) === BATCH) observe(histogram);
   };
 }
 

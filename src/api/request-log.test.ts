@@ -18,6 +18,16 @@ describe('the log', () => {
     ]);
   });
 
+  it('is one JSON line for each request, whatever stands in its path', async () => {
+    await fetch(`${gateway.url}/v1/accounts/%22%5C%0a/sessions`);
+    const entry = gateway.logged.map((line) => JSON.parse(line) as Record<string, unknown>).at(-1);
+    expect(entry).toMatchObject({ account: '"\\\n', path: '/v1/accounts/%22%5C%0a/sessions', status: 401 });
+    const outside = await fetch(`${gateway.url}/nowhere`);
+    const requestId = outside.headers.get('x-request-id');
+    const lines = gateway.logged.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(lines.find((line) => line['requestId'] === requestId)).not.toHaveProperty('account');
+  });
+
   it('tells of probes at debug level alone, also when the answer is that it is not ready', async () => {
     const draining = await startApi({ readiness: () => 'draining' });
     try {
@@ -110,15 +120,17 @@ describe('an answer', () => {
     }
   });
 
-  it('to a write is kept out of caches too; a policy for pages is on its refusal alone, which a form can come to', async () => {
+  it('to a write carries what is for pages on its refusal alone, which a form can come to', async () => {
     const written = await gateway.ask('/sessions', { method: 'POST' });
     const refused = await gateway.ask('/sessions', { method: 'POST', body: 'tag=a' });
     expect([written.status, refused.status]).toEqual([200, 415]);
-    for (const { headers } of [written, refused]) {
-      expect(headers.get('cache-control')).toBe('no-store');
-      expect(headers.get('x-content-type-options')).toBe('nosniff');
-    }
-    const policies = [written, refused].map(({ headers }) => headers.get('content-security-policy'));
-    expect(policies).toEqual([null, expect.stringContaining("frame-ancestors 'none'")]);
+    const headersOf = (name: string): (string | null)[] =>
+      [written, refused].map(({ headers }) => headers.get(name));
+    expect(headersOf('cache-control')).toEqual(['no-store', 'no-store']);
+    expect(headersOf('x-content-type-options')).toEqual([null, 'nosniff']);
+    expect(headersOf('content-security-policy')).toEqual([
+      null,
+      expect.stringContaining("frame-ancestors 'none'"),
+    ]);
   });
 });

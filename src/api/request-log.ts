@@ -2,6 +2,16 @@ import { type Logger, symbols } from 'pino';
 import type { OnAnswered } from './answered.js';
 import { accountOf } from './authentication.js';
 
+interface RequestFields {
+  readonly requestId: string;
+  /** Empty outside of the accounts. */
+  readonly account: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly ms: number;
+}
+
 /**
  * Says of every request what was asked and how it ended; never its query, headers or body: they hold secrets.
  * Probes and pages, which come all the time, are told of at debug level.
@@ -10,14 +20,14 @@ export function logRequests(parent: Logger): OnAnswered {
   const log = parent.child({});
   // The library's own way looks at every character of every key and value, a tenth of what a request takes.
   Object.assign(log, { [symbols.asJsonSym]: requestLine });
-  return (request, reply, route) => {
-    const fields = {
+  return (request, reply, { route, ms }) => {
+    const fields: RequestFields = {
       requestId: request.id,
-      account: accountOf(request) || undefined,
+      account: accountOf(request),
       method: request.method,
-      path: request.url.split('?', 1)[0],
+      path: pathOf(request.url),
       status: reply.statusCode,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
+      ms: Math.round(ms * 10) / 10,
     };
     if (route !== undefined && !route.startsWith('/v1/')) log.debug(fields, 'Request');
     else if (reply.statusCode >= 500) log.error(fields, 'Request failed');
@@ -25,14 +35,25 @@ export function logRequests(parent: Logger): OnAnswered {
   };
 }
 
-/** One line of the log; `time` is a JSON property with the comma before it, as the bindings are. */
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+/**
+ * One line of the log; `time` is a JSON property with the comma before it, as the bindings are. Only what comes from
+ * outside can hold what JSON must escape: of a method the HTTP parser takes none but those it knows.
+ */
 function requestLine(
   this: { readonly [symbols.chindingsSym]: string },
-  fields: object,
+  { requestId, account, method, path, status, ms }: RequestFields,
   message: string,
   level: number,
   time: string,
 ): string {
-  const properties = JSON.stringify(fields).slice(1, -1);
-  return `{"level":${level}${time}${this[symbols.chindingsSym]},${properties},"msg":"${message}"}\n`;
+  const owner = account === '' ? '' : `,"account":${JSON.stringify(account)}`;
+  return (
+    `{"level":${level}${time}${this[symbols.chindingsSym]},"requestId":"${requestId}"${owner},"method":"${method}",` +
+    `"path":${JSON.stringify(path)},"status":${status},"ms":${ms},"msg":"${message}"}\n`
+  );
 }
