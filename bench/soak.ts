@@ -13,7 +13,7 @@ import { type LoadOutcome, placeManyCalls } from '../test/support/sipp-load.js';
 import { type Steps, phoneOffer, placeCall, type SippCall } from '../test/support/sipp.js';
 import { until } from '../test/support/until.js';
 import { WebhookReceiver } from '../test/support/webhook-receiver.js';
-import { leftOvers, readMetrics, sumOf } from './soak/metrics.js';
+import { leftOvers, readMetrics, sumOf } from '../test/support/metrics.js';
 import { type ProcessState, StateLog } from './soak/process-state.js';
 
 const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 600);

@@ -72,6 +72,8 @@ export class ToneSocket {
   #sequence = Math.floor(Math.random() * 2 ** 15);
   #timestamp = Math.floor(Math.random() * 2 ** 32);
   #heard: Heard[] = [];
+  #lastPacketAt: number | undefined;
+  #longestGapMs = 0;
   #lastEvent = -1;
 
   private constructor(socket: Socket, frequency: number) {
@@ -96,6 +98,17 @@ export class ToneSocket {
   /** All packets that came. */
   get packets(): number {
     return [...this.received.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Longest time without an RTP packet since {@link resetLongestGap}, the one that lasts now included. */
+  get longestGapMs(): number {
+    const present = this.#lastPacketAt === undefined ? 0 : performance.now() - this.#lastPacketAt;
+    return Math.max(this.#longestGapMs, present);
+  }
+
+  resetLongestGap(): void {
+    this.#longestGapMs = 0;
+    this.#lastPacketAt = performance.now();
   }
 
   set frequency(frequency: number) {
@@ -207,6 +220,9 @@ export class ToneSocket {
       this.rtcp += 1;
       return;
     }
+    const now = performance.now();
+    this.#longestGapMs = Math.max(this.#longestGapMs, now - (this.#lastPacketAt ?? now));
+    this.#lastPacketAt = now;
     const packet = this.sealing?.open(datagram) ?? datagram;
     this.received.set(payloadType, (this.received.get(payloadType) ?? 0) + 1);
     const payload = packet.subarray(12 + 4 * (packet[0]! & 0x0f));

@@ -1,4 +1,4 @@
-import type { TestGateway } from '../../test/support/gateway.js';
+import type { TestGateway } from './gateway.js';
 
 /** The gateway's metrics at one moment, by name with labels as Prometheus writes them. */
 export type Metrics = ReadonlyMap<string, number>;

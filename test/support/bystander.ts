@@ -1,0 +1,99 @@
+import type { TestGateway } from './gateway.js';
+import { type Metrics, readMetrics, sumOf } from './metrics.js';
+import { DEVELOPMENT_ACCOUNT, Rest } from './rest.js';
+import { placeCall, type SippCall } from './sipp.js';
+import type { ToneSocket } from './tone-socket.js';
+
+/** The account of the bystanders, beside that of the tests. */
+export const OTHER_ACCOUNT = { id: '9900001', user: 'bystander', password: 'bystander' };
+
+/** Environment of a gateway with both accounts. */
+export const TWO_ACCOUNTS = {
+  PATCHBAY_ACCOUNTS: [DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT]
+    .map(({ id, user, password }) => `${id}:${user}:${password}`)
+    .join(','),
+};
+
+const PACKET_MS = 20;
+const HEARS = 440;
+const SAYS = 700;
+
+/** What a bystander and the gateway's process met with while something else was done. */
+export interface Disturbance {
+  readonly elapsedMs: number;
+  /** Packets that the bystander should have got in that time, by the clock, but did not. */
+  readonly packetsLost: number;
+  /** Longest time between two packets. */
+  readonly longestGapMs: number;
+  /** Longest delay of the gateway's event loop. */
+  readonly longestBusyMs: number;
+  /** Processor time of the gateway's process, all threads. */
+  readonly cpuMs: number;
+}
+
+/**
+ * Two phones of another account that talk to each other, to see whether what a test does to the gateway disturbs
+ * them. Times on shared machines prove little by themselves: compare them with those of a bystander at an idle
+ * gateway, measured in the same run.
+ */
+export class Bystander {
+  readonly #gateway: TestGateway;
+  readonly #calls: readonly [SippCall, SippCall];
+
+  private constructor(gateway: TestGateway, calls: readonly [SippCall, SippCall]) {
+    this.#gateway = gateway;
+    this.#calls = calls;
+  }
+
+  /** Places both calls at a gateway with {@link TWO_ACCOUNTS}; resolves when they hear each other. */
+  static async start(gateway: TestGateway, limitS = 120): Promise<Bystander> {
+    const rest = new Rest(gateway, OTHER_ACCOUNT);
+    const session = await rest.session();
+    const call = async (tone: number): Promise<SippCall> => {
+      const { token } = await rest.member(session);
+      return placeCall({ sipPort: gateway.sipPort, token, tone, limitS });
+    };
+    const calls = [await call(SAYS), await call(HEARS)] as const;
+    const bystander = new Bystander(gateway, calls);
+    await bystander.stillHears();
+    return bystander;
+  }
+
+  /** Does the work, and measures over its whole length. */
+  async during(work: () => Promise<unknown>): Promise<Disturbance> {
+    const before = await readMetrics(this.#gateway);
+    const startedAt = performance.now();
+    const packets = this.#listener.packets;
+    this.#listener.resetLongestGap();
+    await work();
+    const elapsedMs = performance.now() - startedAt;
+    const got = this.#listener.packets - packets;
+    const longestGapMs = this.#listener.longestGapMs;
+    const after = await readMetrics(this.#gateway);
+    return {
+      elapsedMs,
+      packetsLost: Math.max(0, Math.floor(elapsedMs / PACKET_MS) - got),
+      longestGapMs,
+      // The gauge starts anew with each reading of the metrics.
+      longestBusyMs: (after.get('nodejs_eventloop_lag_max_seconds') ?? Number.NaN) * 1000,
+      cpuMs: (cpuSeconds(after) - cpuSeconds(before)) * 1000,
+    };
+  }
+
+  /** Fails unless both phones hear each other now. */
+  async stillHears(): Promise<void> {
+    await Promise.all([this.#calls[0].tones.hears(HEARS), this.#calls[1].tones.hears(SAYS)]);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#calls.map((call) => call.end()));
+  }
+
+  get #listener(): ToneSocket {
+    return this.#calls[1].tones;
+  }
+}
+
+function cpuSeconds(metrics: Metrics): number {
+  return sumOf(metrics, 'process_cpu_seconds_total');
+}
