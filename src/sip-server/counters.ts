@@ -6,6 +6,8 @@ export interface SipCounters {
   responsesOut: number;
   droppedNotAllowed: number;
   droppedRateLimited: number;
+  /** New requests of addresses in the allow-list that got 503 for being over the rate. */
+  refusedOverRate: number;
   droppedScanner: number;
   droppedUnreadable: number;
   droppedAmplification: number;
@@ -28,6 +30,7 @@ export function zeroCounters(): SipCounters {
     responsesOut: 0,
     droppedNotAllowed: 0,
     droppedRateLimited: 0,
+    refusedOverRate: 0,
     droppedScanner: 0,
     droppedUnreadable: 0,
     droppedAmplification: 0,

@@ -11,6 +11,8 @@ import type { Flow } from './transport/flow.js';
 import { markedVia, replyFlow, type Sender } from './transport/sender.js';
 import type { Watch } from './watch/watch.js';
 
+const OVER_RATE_LINE_MS = 60_000;
+
 /** The way in: from bytes of a peer to a message that the transactions may trust the form of. */
 export class Inbound {
   readonly #sender: Sender;
@@ -19,6 +21,7 @@ export class Inbound {
   readonly #gate: Gate;
   readonly #watch: Watch;
   readonly #log: SipLog;
+  #nextOverRateLine = 0;
 
   constructor(parts: {
     sender: Sender;
@@ -38,17 +41,18 @@ export class Inbound {
 
   /** One datagram, or one message of a stream. */
   receive(bytes: Buffer, flow: Flow): void {
-    if (!this.#gate.admits(bytes.length, flow) || isKeepAlive(bytes)) return;
+    const admission = this.#gate.admits(bytes.length, flow);
+    if (admission === 'dropped' || isKeepAlive(bytes)) return;
     this.#watch.message('in', bytes, flow);
     const message = parseMessage(bytes);
     if (message.kind === 'unreadable') {
       this.#log.debug({ peer: flow.remote.host, why: message.why }, 'unreadable message');
       this.#counters.droppedUnreadable++;
       if (message.request) this.#refuse(message.request, message.status, message.why, flow);
-    } else this.#dispatch(message, flow);
+    } else this.#dispatch(message, flow, admission === 'over-rate');
   }
 
-  #dispatch(message: SipMessage, flow: Flow): void {
+  #dispatch(message: SipMessage, flow: Flow, overRate: boolean): void {
     if (message.kind === 'response') {
       this.#counters.responsesIn++;
       const essentials = responseEssentials(message);
@@ -62,12 +66,27 @@ export class Inbound {
     if (isFault(essentials)) {
       this.#counters.droppedUnreadable++;
       this.#refuse(message, essentials.status, essentials.why, flow);
-    } else this.#request(message, essentials, flow);
+    } else this.#request(message, essentials, flow, overRate);
   }
 
-  #request(request: SipRequest, essentials: Essentials, flow: Flow): void {
+  #request(request: SipRequest, essentials: Essentials, flow: Flow, overRate: boolean): void {
     markSource(request, flow);
-    this.#transactions.receiveRequest(request, essentials, flow);
+    const refuse = overRate && startsSomething(request, essentials);
+    if (this.#transactions.receiveRequest(request, essentials, flow, refuse) !== 'refused' || !refuse) return;
+    this.#counters.refusedOverRate++;
+    this.#tellOverRate(flow.remote.host);
+  }
+
+  /** Once in a minute for all: a trunk that is over its rate is so hundreds of times a second. */
+  #tellOverRate(peer: string): void {
+    const now = performance.now();
+    if (now < this.#nextOverRateLine) return;
+    this.#nextOverRateLine = now + OVER_RATE_LINE_MS;
+    const refused = this.#counters.refusedOverRate;
+    this.#log.warn(
+      { peer, refused },
+      'an allowed peer sends more than PATCHBAY_SIP_RATE: new requests get 503',
+    );
   }
 
   /** A stateless answer, for what cannot have a transaction. One without a readable Via goes back where it came from. */
@@ -80,6 +99,11 @@ export class Inbound {
       buildResponse(request, status, { toTag: newTag(), why }),
     );
   }
+}
+
+/** Whether a request asks for something new: what is under way is served at any rate. */
+function startsSomething(request: SipRequest, { toTag }: Essentials): boolean {
+  return toTag === '' && request.method !== 'ACK' && request.method !== 'CANCEL';
 }
 
 /** CRLF or a few zero bytes over UDP only keep a NAT binding open (RFC 5626 section 4.4.1). */

@@ -10,6 +10,11 @@ export class AllowList {
     for (const entry of entries) this.#add(entry.trim());
   }
 
+  /** Whether it names anybody, so that those who pass are known to the operator. */
+  get names(): boolean {
+    return this.#list !== undefined;
+  }
+
   has(host: string): boolean {
     if (!this.#list) return true;
     // A socket for both IP versions shows IPv4 peers as mapped addresses.

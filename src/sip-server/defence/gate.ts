@@ -14,6 +14,13 @@ export interface GateOptions {
   readonly scanners: readonly string[];
 }
 
+/** What becomes of bytes that came in. */
+export type Admission =
+  | 'admitted'
+  /** More than its rate from an address that the allow-list names: what is new is refused in words. */
+  | 'over-rate'
+  | 'dropped';
+
 /** Decides what may come in and what may go out, before anything is parsed or remembered. */
 export class Gate {
   readonly #allow: AllowList;
@@ -38,19 +45,20 @@ export class Gate {
   }
 
   /** Whether the bytes that came by a flow may be looked at. */
-  admits(bytes: number, flow: Flow): boolean {
+  admits(bytes: number, flow: Flow): Admission {
     const source = flow.remote.host;
     if (!this.#allow.has(source)) {
       this.#counters.droppedNotAllowed++;
-      return false;
+      return 'dropped';
     }
     const now = performance.now();
-    if (!this.#rate.take(source, now)) {
+    const within = this.#rate.take(source, now);
+    if (!within && !this.#allow.names) {
       this.#counters.droppedRateLimited++;
-      return false;
+      return 'dropped';
     }
     if (!flow.reliable) this.#budget.received(source, bytes, now);
-    return true;
+    return within ? 'admitted' : 'over-rate';
   }
 
   /** Whether a request deserves an answer at all. */

@@ -78,19 +78,28 @@ export class Transactions {
     return this.#servers.size + this.#clients.size;
   }
 
-  /** Takes a request whose top Via already tells where it came from. */
-  receiveRequest(request: SipRequest, essentials: Essentials, flow: Flow): void {
+  /**
+   * Takes a request whose top Via already tells where it came from.
+   * @param refuse whether it is refused for want of room, unless a transaction has it already
+   */
+  receiveRequest(
+    request: SipRequest,
+    essentials: Essentials,
+    flow: Flow,
+    refuse = false,
+  ): 'taken' | 'refused' {
     const key = serverKey(request, essentials);
     const known = this.#servers.get(key);
     if (known) {
       if (request.method === 'ACK' && essentials.toTag === known.localTag) this.#sender.prove(flow);
       known.receive(request.method);
     } else if (request.method === 'ACK') this.#user.ack(request, essentials, flow);
-    else if (this.#refusing) this.#user.overloaded(request, essentials, flow);
-    else if (this.size >= this.#limit) {
-      this.#counters.droppedTransactions++;
+    else if (refuse || this.#refusing || this.size >= this.#limit) {
+      if (!refuse && !this.#refusing) this.#counters.droppedTransactions++;
       this.#user.overloaded(request, essentials, flow);
+      return 'refused';
     } else this.#begin(key, request, essentials, flow);
+    return 'taken';
   }
 
   receiveResponse(response: SipResponse, essentials: Essentials, flow: Flow): void {

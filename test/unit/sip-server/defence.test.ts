@@ -71,6 +71,44 @@ describe('floods', () => {
     expect(server.counters().requestsIn).toBe(10);
   });
 
+  it('of an address that the allow-list names are refused in words, and its calls are served', async () => {
+    const warnings: string[] = [];
+    const ignore = (): void => undefined;
+    const log = {
+      debug: ignore,
+      info: ignore,
+      warn: (_fields: object, text: string) => void warnings.push(text),
+      error: ignore,
+    };
+    const limits = { messagesPerSecond: 0.001, messageBurst: 2 };
+    await start({ allow: ['127.0.0.1'], limits, log }, (app) =>
+      app.invite((req, res) => {
+        void app.createUAS(req, res, { localSdp: SDP });
+      }),
+    );
+    const caller = await udpCaller();
+    const { peer } = caller;
+    const invite = caller.request('INVITE', 1, { body: SDP });
+    peer.send(invite);
+    const ok = await peer.final();
+    expect(ok.status).toBe(200);
+    caller.learn(ok);
+    peer.send(caller.request('ACK', 1));
+    // The burst is over.
+    for (let i = 0; i < 3; i++) {
+      peer.send(new Caller(peer).request('INVITE', 1, { body: SDP }));
+      const refused = await peer.final();
+      expect(refused.status).toBe(503);
+      expect(refused.header('retry-after')).toHaveLength(1);
+    }
+    peer.send(caller.request('INFO', 2));
+    expect((await peer.final()).status).toBe(200);
+    peer.send(caller.request('BYE', 3));
+    expect((await peer.final()).status).toBe(200);
+    expect(server.counters()).toMatchObject({ refusedOverRate: 3, droppedRateLimited: 0 });
+    expect(warnings).toHaveLength(1);
+  });
+
   it('of calls fill a bounded table and are refused beyond it', async () => {
     await start({ limits: { maxTransactions: 5 } }, (app) => app.invite((_req, res) => res.send(180)));
     const peer = (await udpCaller()).peer;
