@@ -8,6 +8,7 @@ import type { Config } from './config.js';
 import { consolePage } from './console/index.js';
 import { type Core, createCore } from './core/index.js';
 import { createMediaPlane, type MediaPlane } from './media/index.js';
+import { measureMedia } from './media-metrics.js';
 import { startPhones } from './phones.js';
 import { openStore } from './store/index.js';
 import { measureState } from './state-metrics.js';
@@ -80,6 +81,7 @@ async function build(
     log: log.child({ part: 'media' }),
   });
   teardown.add('media', () => media.stop());
+  measureMedia(metrics, media);
 
   const phones = await startPhones(config, log, teardown, { core, media, metrics });
   const http = await startHttp(config, log, teardown, {

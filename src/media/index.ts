@@ -13,6 +13,7 @@ export function createMediaPlane(options: MediaPlaneOptions): MediaPlane {
   return new LocalMediaPlane(options, {
     browser: (context, openOptions) => browsers.open(context, openOptions),
     phone: (context) => phones.open(context),
+    load: () => phones.load(),
     stop: async () => {
       await Promise.all([browsers.stop(), phones.stop()]);
     },

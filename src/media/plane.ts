@@ -7,6 +7,7 @@ import type {
   DeviceStatistics,
   MediaDelivery,
   MediaEvents,
+  MediaLoad,
   MediaPlane,
   MediaPlaneOptions,
   OpenBrowserOptions,
@@ -20,6 +21,7 @@ import type {
 export interface DeviceFactory {
   browser(context: DeviceContext, options: OpenBrowserOptions): Promise<BrowserDevice>;
   phone(context: DeviceContext): Promise<PhoneDevice>;
+  load(): MediaLoad;
   stop(): Promise<void>;
 }
 
@@ -105,6 +107,10 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
 
   async statistics(deviceId: string): Promise<DeviceStatistics> {
     return Promise.resolve(this.#entry(deviceId).device.statistics());
+  }
+
+  load(): MediaLoad {
+    return this.#factory.load();
   }
 
   async close(deviceId: string): Promise<void> {

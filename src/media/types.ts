@@ -108,6 +108,14 @@ export interface MediaEvents {
   renegotiate: [event: { deviceId: string }];
 }
 
+/** How much of what it has to do the media plane manages. */
+export interface MediaLoad {
+  /** How late phones' mixes were made, in ms: the worst of the last one to two seconds; 0 without phones. */
+  readonly mixLatenessMs: number;
+  /** 20 ms frames of all phones' mixes that were not made since the start, because they were too late. */
+  readonly framesSkipped: number;
+}
+
 /** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */
 export interface MediaPlane {
   on<E extends keyof MediaEvents>(event: E, listener: (...args: MediaEvents[E]) => void): void;
@@ -132,6 +140,8 @@ export interface MediaPlane {
   /** Replaces the full set of streams that a device receives. Unknown streams are ignored until published. */
   setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void>;
   statistics(deviceId: string): Promise<DeviceStatistics>;
+  /** Cheap enough to be asked for every call. */
+  load(): MediaLoad;
   /** Frees everything of a device; nothing happens for an unknown one. */
   close(deviceId: string): Promise<void>;
   /** Frees everything. */

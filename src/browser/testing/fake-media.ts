@@ -4,6 +4,7 @@ import {
   type MediaDelivery,
   MediaError,
   type MediaEvents,
+  type MediaLoad,
   type MediaPlane,
   type MediaStreamInfo,
   type OpenBrowserOptions,
@@ -66,6 +67,10 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements MediaPlane {
       jitterMs: 0,
       ...(this.silentMs === undefined ? {} : { silentMs: this.silentMs }),
     });
+  }
+
+  load(): MediaLoad {
+    return { mixLatenessMs: 0, framesSkipped: 0 };
   }
 
   close(deviceId: string): Promise<void> {

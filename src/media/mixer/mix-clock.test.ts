@@ -37,18 +37,71 @@ describe('mix clock', () => {
     for (const { frame, at } of frames) expect(at).toBeGreaterThanOrEqual(frame * 20);
   });
 
-  it('catches up a short stall, and skips the rest of a long one', () => {
-    let now = 0;
-    const stalled = new MixClock({ now: () => now, onError: (error) => errors.push(error) });
-    stalled.add(listener);
-    now = 70;
-    vi.advanceTimersByTime(20);
-    expect(frames.map(({ frame }) => frame)).toEqual([1, 2, 3]);
-    frames.length = 0;
-    now = 10_070;
-    vi.advanceTimersByTime(20);
-    expect(frames.map(({ frame }) => frame)).toEqual([499, 500, 501, 502, 503]);
-    stalled.remove(listener);
+  describe('held up', () => {
+    let now: number;
+    let stalled: MixClock;
+    beforeEach(() => {
+      now = 0;
+      stalled = new MixClock({ now: () => now, onError: (error) => errors.push(error) });
+      stalled.add(listener);
+    });
+    afterEach(() => stalled.remove(listener));
+    const made = (): number[] => frames.map(({ frame }) => frame);
+
+    it('makes up for a short time, one frame in each turn of the event loop', () => {
+      now = 90;
+      vi.advanceTimersByTime(20);
+      expect(made()).toEqual([1]);
+      vi.advanceTimersByTime(1);
+      expect(made()).toEqual([1, 2]);
+      vi.advanceTimersByTime(2);
+      expect(made()).toEqual([1, 2, 3, 4]);
+      vi.advanceTimersByTime(9);
+      expect(made(), 'the next is not due').toHaveLength(4);
+      expect(stalled.load()).toEqual({ mixLatenessMs: 70, framesSkipped: 0 });
+    });
+
+    it('skips the rest of a long time, and counts it', () => {
+      now = 10_070;
+      vi.advanceTimersByTime(30);
+      expect(made()).toEqual([500, 501, 502, 503]);
+      expect(stalled.load()).toEqual({ mixLatenessMs: 10_050, framesSkipped: 499 });
+    });
+
+    it('with more to do than there is time for leaves out what is too much, and is never far behind', () => {
+      let behind = 0;
+      const slow = {
+        onFrame: (frame: number) => {
+          behind = Math.max(behind, now - frame * 20);
+          now += 40;
+        },
+      };
+      stalled.add(slow);
+      while (now < 20_000) {
+        if (now < 20) now += 1;
+        vi.advanceTimersByTime(1);
+      }
+      stalled.remove(slow);
+      // Each frame takes the time of two: half of them are left out.
+      expect(frames.length).toBeGreaterThan(480);
+      expect(stalled.load().framesSkipped).toBeGreaterThan(480);
+      expect(behind).toBeLessThan(100);
+      expect(stalled.load().mixLatenessMs).toBeGreaterThanOrEqual(60);
+    });
+
+    it('tells its lateness before it has noticed, forgets it in two seconds, and has none without listeners', () => {
+      now = 120;
+      expect(stalled.load().mixLatenessMs).toBe(100);
+      vi.advanceTimersByTime(30);
+      for (; now < 1100; now += 1) vi.advanceTimersByTime(1);
+      expect(stalled.load().mixLatenessMs).toBe(100);
+      for (; now < 2300; now += 1) vi.advanceTimersByTime(1);
+      expect(stalled.load().mixLatenessMs).toBeLessThan(20);
+      now += 500;
+      expect(stalled.load().mixLatenessMs).toBeGreaterThan(400);
+      stalled.remove(listener);
+      expect(stalled.load().mixLatenessMs).toBe(0);
+    });
   });
 
   it('stops with its last listener and goes on counting with the next', () => {

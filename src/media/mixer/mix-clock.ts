@@ -1,7 +1,11 @@
+import type { MediaLoad } from '../types.js';
+
 /** Length of one mix frame. */
 export const FRAME_MS = 20;
-/** Frames made at once after the process was held up; older ones are skipped. */
-const MAX_CATCH_UP = 5;
+/** Frames that may be made late: an untouched process is held up for 36 to 76 ms now and then. Older ones are skipped. */
+const MAX_BEHIND = 4;
+/** The worst lateness is remembered for one to two of these. */
+const LATENESS_WINDOW_MS = 1000;
 
 /** Does something for every mix frame. */
 export interface FrameListener {
@@ -19,7 +23,8 @@ export interface MixClockOptions {
 
 /**
  * Calls its listeners every 20 ms, counted from a fixed origin so that lateness never adds up. Runs only while it has
- * listeners.
+ * listeners. After a delay it makes one frame in each turn of the event loop, so that signalling gets its turns, and
+ * skips what is too old: frames made in a row would make everything else late, and those after them.
  */
 export class MixClock {
   readonly #now: () => number;
@@ -28,6 +33,10 @@ export class MixClock {
   readonly #origin: number;
   #frame = 0;
   #timer: NodeJS.Timeout | undefined;
+  #framesSkipped = 0;
+  #windowStart = 0;
+  #worstInWindow = 0;
+  #worstBefore = 0;
 
   constructor(options: MixClockOptions) {
     this.#now = options.now ?? (() => performance.now());
@@ -47,6 +56,30 @@ export class MixClock {
     if (this.#listeners.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#worstInWindow = 0;
+    this.#worstBefore = 0;
+  }
+
+  load(): MediaLoad {
+    const now = this.#now();
+    this.#turnWindow(now);
+    // Asked while it is held up, it has yet to notice.
+    const present = this.#timer ? this.#lateness(now) : 0;
+    const mixLatenessMs = Math.max(this.#worstInWindow, this.#worstBefore, present);
+    return { mixLatenessMs, framesSkipped: this.#framesSkipped };
+  }
+
+  /** Of the next frame; below 0: there is time. */
+  #lateness(now: number): number {
+    return now - (this.#origin + (this.#frame + 1) * FRAME_MS);
+  }
+
+  #turnWindow(now: number): void {
+    const age = now - this.#windowStart;
+    if (age < LATENESS_WINDOW_MS) return;
+    this.#worstBefore = age < 2 * LATENESS_WINDOW_MS ? this.#worstInWindow : 0;
+    this.#worstInWindow = 0;
+    this.#windowStart = now;
   }
 
   #due(): number {
@@ -54,14 +87,20 @@ export class MixClock {
   }
 
   #schedule(): void {
-    const wait = this.#origin + (this.#frame + 1) * FRAME_MS - this.#now();
-    this.#timer = setTimeout(() => this.#run(), Math.max(0, wait));
+    this.#timer = setTimeout(() => this.#run(), Math.max(0, -this.#lateness(this.#now())));
   }
 
   #run(): void {
-    const due = this.#due();
-    if (due - this.#frame > MAX_CATCH_UP) this.#frame = due - MAX_CATCH_UP;
-    while (this.#frame < due) {
+    const now = this.#now();
+    const lateness = this.#lateness(now);
+    if (lateness >= 0) {
+      this.#turnWindow(now);
+      this.#worstInWindow = Math.max(this.#worstInWindow, lateness);
+      const tooOld = this.#due() - this.#frame - MAX_BEHIND;
+      if (tooOld > 0) {
+        this.#frame += tooOld;
+        this.#framesSkipped += tooOld;
+      }
       this.#frame += 1;
       for (const listener of this.#listeners) this.#serve(listener);
     }

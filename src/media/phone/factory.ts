@@ -1,13 +1,14 @@
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
 import { DecoderPool, MixClock } from '../mixer/index.js';
-import type { MediaPlaneOptions } from '../types.js';
+import type { MediaLoad, MediaPlaneOptions } from '../types.js';
 import { PhoneLeg } from './phone-leg.js';
 import { PortRange } from './ports.js';
 
 /** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
 export interface PhoneFactory {
   open(context: DeviceContext): Promise<PhoneDevice>;
+  load(): MediaLoad;
   /** Closes the phones that are still open. */
   stop(): Promise<void>;
 }
@@ -34,6 +35,7 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
       legs.add(leg);
       return Promise.resolve(leg);
     },
+    load: () => clock.load(),
     async stop() {
       await Promise.all([...legs].map((leg) => leg.close()));
     },

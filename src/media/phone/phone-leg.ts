@@ -62,6 +62,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   #lastMediaAt = 0;
   #mediaLost = false;
   #frame = 0;
+  #nextSlowFrame = 0;
   #closed = false;
 
   constructor(parts: PhoneLegParts) {
@@ -138,7 +139,10 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     const now = performance.now();
     this.#receiver.poll(now);
     this.#relay.poll(now);
-    if (frame % SLOW_FRAMES === 0) this.#onSecond(now);
+    // Not by the frame's number: any frame may be left out.
+    if (frame < this.#nextSlowFrame) return;
+    this.#nextSlowFrame = frame + SLOW_FRAMES;
+    this.#onSecond(now);
   }
 
   #onSecond(now: number): void {

@@ -19,6 +19,7 @@ export function openPhonePlane(options: Partial<MediaPlaneOptions> = {}): LocalM
   return new LocalMediaPlane(all, {
     browser: () => Promise.reject(new Error('no browsers here')),
     phone: (context) => phones.open(context),
+    load: () => phones.load(),
     stop: () => phones.stop(),
   });
 }
