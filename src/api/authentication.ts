@@ -20,3 +20,10 @@ export function accountOf(request: { readonly params: unknown }): string {
   const params = request.params as { readonly accountId?: string } | null;
   return params?.accountId ?? '';
 }
+
+/** As {@link accountOf}; also of a request for which there is no route, or whose path cannot be decoded. */
+export function accountNamed(request: { readonly params: unknown; readonly url: string }): string {
+  return accountOf(request) || (ACCOUNT_PATH.exec(request.url)?.[1] ?? '');
+}
+
+const ACCOUNT_PATH = /^\/+v1\/+accounts\/+([^/?#]+)/;

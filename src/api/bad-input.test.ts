@@ -72,6 +72,23 @@ describe('bodies', () => {
     nothingWasMade();
   });
 
+  it.each([
+    'https://a..b/',
+    'https://./',
+    'https://-app.example/',
+    'https://app,example/',
+    `https://${'a'.repeat(64)}.example/`,
+    `https://${'a.'.repeat(127)}example/`,
+  ])('are refused with 400 when the host of the callbackUrl cannot be one: %s', async (callbackUrl) => {
+    const { error, reason } = await refusal(
+      await post('/participants', JSON.stringify({ callbackUrl })),
+      400,
+    );
+    expect(reason).toBe('PATCHBAY_BAD_REQUEST');
+    expect(error).toContain('host of callbackUrl');
+    nothingWasMade();
+  });
+
   it('name the words that are allowed', async () => {
     const { error } = await refusal(await post('/participants', '{"publishPermissions":["SMELL"]}'), 400);
     expect(error).toContain('AUDIO, VIDEO');

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, PatchbayError } from '../core/index.js';
+import { accountNamed } from './authentication.js';
 import { putHeaders } from './headers.js';
 import type { Api } from './instance.js';
 
@@ -29,7 +30,13 @@ const PAUSES_S = new Map([
 /** Answers one request with an error. Only what is unexpected is logged here, and told to nobody else. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const failure = failureOf(error);
-  if (failure.status === 500) log.error({ err: error, requestId: request.id }, 'A request failed');
+  if (failure.status === 500) {
+    const account = accountNamed(request);
+    log.error(
+      { err: error, requestId: request.id, ...(account === '' ? {} : { account }) },
+      'A request failed',
+    );
+  }
   const pause = PAUSES_S.get(failure.status);
   if (pause !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', pause);
   putHeaders(reply);

@@ -28,6 +28,14 @@ describe('the log', () => {
     expect(lines.find((line) => line['requestId'] === requestId)).not.toHaveProperty('account');
   });
 
+  it('names the account of every request for one, also where there is nothing, or hardly a path', async () => {
+    for (const path of ['/nowhere', '/sessions/x/nowhere', '/%zz', '//participants/%', '', '?x=1']) {
+      await gateway.ask(path);
+      const entry = gateway.logged.map((line) => JSON.parse(line) as Record<string, unknown>).at(-1);
+      expect(entry, path).toMatchObject({ account: ACCOUNT.id });
+    }
+  });
+
   it('tells of probes at debug level alone, also when the answer is that it is not ready', async () => {
     const draining = await startApi({ readiness: () => 'draining' });
     try {
@@ -74,6 +82,7 @@ describe('the log', () => {
       expect(JSON.parse(body)).toMatchObject({ code: 500, reason: 'PATCHBAY_INTERNAL' });
       const line = failing.logged.find((entry) => entry.includes('disk on fire'));
       expect(line).toContain((JSON.parse(body) as { requestId: string }).requestId);
+      expect(line).toContain(`"account":"${ACCOUNT.id}"`);
     } finally {
       await failing.stop();
     }

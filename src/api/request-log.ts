@@ -1,10 +1,10 @@
 import { type Logger, symbols } from 'pino';
 import type { OnAnswered } from './answered.js';
-import { accountOf } from './authentication.js';
+import { accountNamed } from './authentication.js';
 
 interface RequestFields {
   readonly requestId: string;
-  /** Empty outside of the accounts. */
+  /** That the path names; empty outside of the accounts. */
   readonly account: string;
   readonly method: string;
   readonly path: string;
@@ -23,7 +23,7 @@ export function logRequests(parent: Logger): OnAnswered {
   return (request, reply, { route, ms }) => {
     const fields: RequestFields = {
       requestId: request.id,
-      account: accountOf(request),
+      account: accountNamed(request),
       method: request.method,
       path: pathOf(request.url),
       status: reply.statusCode,

@@ -20,13 +20,29 @@ export function checkNewParticipant(options: NewParticipant, limits: Limits): vo
 }
 
 function checkCallbackUrl(callbackUrl: string): void {
-  const protocol = URL.canParse(callbackUrl) ? new URL(callbackUrl).protocol : undefined;
-  if ((protocol !== 'http:' && protocol !== 'https:') || callbackUrl.length > MAX_URL_LENGTH) {
+  const url =
+    callbackUrl.length <= MAX_URL_LENGTH && URL.canParse(callbackUrl) ? new URL(callbackUrl) : undefined;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
     throw new PatchbayError(
       'PATCHBAY_BAD_REQUEST',
       `callbackUrl must be an http or https URL of at most ${MAX_URL_LENGTH} characters.`,
     );
   }
+  if (!isHost(url.hostname)) {
+    throw new PatchbayError('PATCHBAY_BAD_REQUEST', 'The host of callbackUrl cannot be one.');
+  }
+}
+
+const MAX_HOST_LENGTH = 253;
+/** RFC 1123 section 2.1, and underscores, which names within a network often have. */
+const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+
+/** Whether a URL's host is an address or can be a name in the DNS (RFC 1035 section 2.3.4). */
+function isHost(hostname: string): boolean {
+  // The URL's parser has checked what is between the brackets.
+  if (hostname.startsWith('[')) return true;
+  const name = hostname.endsWith('.') ? hostname.slice(0, -1) : hostname;
+  return name.length <= MAX_HOST_LENGTH && name.split('.').every((label) => LABEL.test(label));
 }
 
 /** Nothing, audio, video, both: one list of each kind for all participants. */

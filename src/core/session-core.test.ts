@@ -106,8 +106,16 @@ describe('properties', () => {
     for (const callbackUrl of refused) {
       expect(codeOf(() => core.createParticipant(ACCOUNT, { callbackUrl }))).toBe('PATCHBAY_BAD_REQUEST');
     }
-    const callbackUrl = 'http://127.0.0.1:9/hook';
-    expect(core.createParticipant(ACCOUNT, { callbackUrl }).participant.callbackUrl).toBe(callbackUrl);
+    const taken = [
+      'http://127.0.0.1:9/hook',
+      'https://[::1]/',
+      'http://my_app/',
+      'https://App.Example./',
+      'https://bücher.example/',
+    ];
+    for (const callbackUrl of taken) {
+      expect(core.createParticipant(ACCOUNT, { callbackUrl }).participant.callbackUrl).toBe(callbackUrl);
+    }
   });
 
   it('refuses subscriptions that name another session', () => {

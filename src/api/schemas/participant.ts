@@ -21,7 +21,8 @@ export const NewParticipantSchema = component(
       Type.String({
         maxLength: 2048,
         format: 'web-url',
-        description: 'An http or https URL for the webhooks of this participant.',
+        description:
+          'An http or https URL for the webhooks of this participant; its host must be an address or a possible name.',
         examples: ['https://app.example/webrtc-events'],
       }),
     ),

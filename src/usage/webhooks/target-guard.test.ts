@@ -35,6 +35,18 @@ describe('without rules of the operator', () => {
       '169.254.0.1',
       '::ffff:169.254.169.254',
       '64:ff9b::a9fe:a9fe',
+      '::169.254.169.254',
+      '::ffff:0:169.254.169.254',
+      '64:ff9b:1::a9fe:a9fe',
+      '64:ff9b:1:a9fe:a9:fe00::',
+      '64:ff9b:1:a9:fe:a9fe::',
+      '64:ff9b:1:0:a9:fea9:fe00:0',
+      '2002:a9fe:a9fe::1',
+      // Teredo: the server, and the client with its bits turned over.
+      '2001:0:a9fe:a9fe::c633:6407',
+      '2001:0:c633:6407::5601:5601',
+      '2001:db8::5efe:a9fe:a9fe',
+      '2001:db8::200:5efe:a9fe:a9fe',
       'fe80::1',
       'fd00:ec2::254',
       '100.100.100.200',
@@ -49,7 +61,11 @@ describe('without rules of the operator', () => {
   });
 
   it('public, private and loopback addresses are called', () => {
-    const allowed = ['198.51.100.7', '10.0.0.1', '192.168.1.1', '127.0.0.1', '::1', 'fd12::1', '2001:db8::1'];
+    const allowed = [
+      ...['198.51.100.7', '10.0.0.1', '192.168.1.1', '127.0.0.1', '::1', 'fd12::1', '2001:db8::1'],
+      ...['64:ff9b::c633:6407', '64:ff9b:1::c633:6407', '64:ff9b:1:c633:64:700::', '2002:c633:6407::1'],
+      ...['::198.51.100.7', '2001:0:c633:6407::39cc:9bf8', '2001:db8::5efe:c633:6407'],
+    ];
     expect(allowed.filter((address) => !guard.allows(address))).toEqual([]);
   });
 
@@ -62,6 +78,8 @@ describe('without rules of the operator', () => {
       'http://169.254.43518/',
       'http://[::ffff:a9fe:a9fe]/',
       'http://[fe80::1]/',
+      'http://[::169.254.169.254]/',
+      'http://[2002:a9fe:a9fe::]/',
     ];
     for (const url of denied) expect(() => guard.checkLiteral(new URL(url)), url).toThrow('must not be sent');
     expect(() => guard.checkLiteral(new URL('http://127.0.0.1:9/'))).not.toThrow();
@@ -82,6 +100,14 @@ describe('rules of the operator', () => {
     const strict = new TargetGuard({ allow: ['10.0.0.0/8', '169.254.0.0/16'], deny: ['10.9.0.0/16'] });
     const tried = ['10.1.2.3', '10.9.0.1', '192.168.0.1', '169.254.169.254', '::1'];
     expect(tried.filter((address) => strict.allows(address))).toEqual(['10.1.2.3']);
+  });
+
+  it('count for the IPv4 addresses in IPv6 ones, and may be written as IPv4-mapped', () => {
+    const strict = new TargetGuard({ deny: ['127.0.0.0/8', '::ffff:10.0.0.0/104'] });
+    const tried = ['::127.0.0.1', '2002:7f00:1::', '::ffff:7f00:1', '10.1.1.1', '64:ff9b::a01:101'];
+    expect(tried.filter((address) => strict.allows(address))).toEqual([]);
+    expect(strict.allows('198.51.100.7')).toBe(true);
+    expect(strict.allows('::1')).toBe(true);
   });
 
   it('must be CIDRs', () => {

@@ -29,10 +29,39 @@ const NEVER = [
   'ff00::/8',
 ];
 
-const NAT64 = ipaddr.parseCIDR('64:ff9b::/96');
-
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Cidr = [Address, number];
+
+/** IPv6 ranges whose addresses lead to IPv4 ones, and the bytes in which those stand. */
+const EMBEDDING: readonly {
+  readonly range: Cidr;
+  readonly at: readonly (readonly number[])[];
+  /** The address stands there with all bits turned over. */
+  readonly inverted?: true;
+}[] = [
+  // IPv4-compatible (RFC 4291 section 2.5.5.1) and IPv4-translated (RFC 2765) addresses.
+  { range: ipaddr.parseCIDR('::/96'), at: [[12, 13, 14, 15]] },
+  { range: ipaddr.parseCIDR('::ffff:0:0:0/96'), at: [[12, 13, 14, 15]] },
+  // NAT64 (RFC 6052 section 2.2). The local prefix (RFC 8215) is an operator's to divide, so every length counts.
+  { range: ipaddr.parseCIDR('64:ff9b::/96'), at: [[12, 13, 14, 15]] },
+  {
+    range: ipaddr.parseCIDR('64:ff9b:1::/48'),
+    at: [
+      [6, 7, 9, 10],
+      [7, 9, 10, 11],
+      [9, 10, 11, 12],
+      [12, 13, 14, 15],
+    ],
+  },
+  // 6to4 (RFC 3056).
+  { range: ipaddr.parseCIDR('2002::/16'), at: [[2, 3, 4, 5]] },
+  // Teredo (RFC 4380 section 4): the server, and the client behind its NAT.
+  { range: ipaddr.parseCIDR('2001::/32'), at: [[4, 5, 6, 7]] },
+  { range: ipaddr.parseCIDR('2001::/32'), at: [[12, 13, 14, 15]], inverted: true },
+];
+
+/** The one address of ::/96 that stands for itself. */
+const LOOPBACK = ipaddr.parse('::1');
 type Lookup = typeof systemLookup;
 type LookupCallback = (
   error: NodeJS.ErrnoException | null,
@@ -52,15 +81,16 @@ export class TargetGuard {
 
   /** @throws Error when a rule is not a CIDR */
   constructor(rules: TargetRules) {
-    this.#allow = (rules.allow ?? []).map((cidr) => ipaddr.parseCIDR(cidr));
-    this.#deny = [...NEVER, ...(rules.deny ?? [])].map((cidr) => ipaddr.parseCIDR(cidr));
+    this.#allow = (rules.allow ?? []).map(cidrOf);
+    this.#deny = [...NEVER, ...(rules.deny ?? [])].map(cidrOf);
   }
 
   allows(address: string): boolean {
     if (!ipaddr.isValid(address)) return false;
-    const target = reached(ipaddr.process(address));
-    if (this.#deny.some((cidr) => contains(cidr, target))) return false;
-    return this.#allow.length === 0 || this.#allow.some((cidr) => contains(cidr, target));
+    const target = ipaddr.process(address);
+    const reached = [target, ...embedded(target)];
+    if (reached.some((one) => this.#deny.some((cidr) => contains(cidr, one)))) return false;
+    return this.#allow.length === 0 || reached.some((one) => this.#allow.some((cidr) => contains(cidr, one)));
   }
 
   /**
@@ -97,8 +127,30 @@ function contains([range, bits]: Cidr, address: Address): boolean {
   return range.kind() === address.kind() && address.match(range, bits);
 }
 
-/** What is at the other end: an address behind NAT64 (RFC 6052) is the IPv4 one in its last 32 bits. */
-function reached(address: Address): Address {
-  if (!contains(NAT64, address)) return address;
-  return ipaddr.fromByteArray(address.toByteArray().slice(12));
+/** A range; one of IPv4-mapped addresses is that of the IPv4 addresses in them, as which targets are looked at. */
+function cidrOf(text: string): Cidr {
+  const [address, bits] = ipaddr.parseCIDR(text);
+  if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96) {
+    return [address.toIPv4Address(), bits - 96];
+  }
+  return [address, bits];
+}
+
+/** The IPv4 addresses to which an IPv6 one may lead. */
+function embedded(address: Address): readonly Address[] {
+  if (address.kind() === 'ipv4' || address.toString() === LOOPBACK.toString()) return [];
+  const bytes = address.toByteArray();
+  const found = EMBEDDING.filter(({ range }) => contains(range, address)).flatMap(({ at, inverted }) =>
+    at
+      .map((places) => places.map((place) => bytes[place]! ^ (inverted ? 0xff : 0)))
+      // Where there are several places, the others hold zeros.
+      .filter(([first]) => at.length === 1 || first !== 0),
+  );
+  if (isIsatap(bytes)) found.push(bytes.slice(12));
+  return found.map((parts) => ipaddr.fromByteArray(parts));
+}
+
+/** An interface identifier of ISATAP (RFC 5214 section 6.1): 0000:5efe or 0200:5efe, then the IPv4 address. */
+function isIsatap(bytes: readonly number[]): boolean {
+  return (bytes[8]! & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe;
 }
