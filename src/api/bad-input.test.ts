@@ -1,6 +1,5 @@
-import { connect } from 'node:net';
-import { text as readAll } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerAndReset } from '../shared/testing/stubborn-peer.js';
 import { ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
 
 let gateway: TestGateway;
@@ -184,10 +183,8 @@ describe('what is not HTTP', () => {
     ['headers that are too long', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx', 400],
   ])('is answered and hung up: %s', async (_what, bytes, status) => {
-    const { hostname, port } = new URL(gateway.url);
-    const socket = connect(Number(port), hostname);
-    socket.write(bytes);
-    const [head, body] = (await readAll(socket)).split('\r\n\r\n') as [string, string];
+    const answer = await answerAndReset(Number(new URL(gateway.url).port), bytes);
+    const [head, body] = answer.split('\r\n\r\n') as [string, string];
     expect(head).toContain(`HTTP/1.1 ${status} `);
     expect(JSON.parse(body)).toMatchObject({ code: status, requestId: expect.any(String) as string });
   });

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, PatchbayError } from '../core/index.js';
+import { hangUp } from '../shared/index.js';
 import { accountNamed } from './authentication.js';
 import { putHeaders } from './headers.js';
 import type { Api } from './instance.js';
@@ -52,7 +53,8 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
   const { line, message } = clientErrors.get(error.code) ?? badRequest;
   const status = Number.parseInt(line, 10);
   const body = JSON.stringify(bodyOf({ status, reason: 'PATCHBAY_BAD_REQUEST', message }, randomUUID()));
-  socket.end(
+  hangUp(
+    socket,
     `HTTP/1.1 ${line}\r\nContent-Type: application/json; charset=utf-8\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ACCOUNT } from '../core/testing/index.js';
+import { answerAndReset } from '../shared/testing/stubborn-peer.js';
 import { useGateway } from './testing/gateway-fixture.js';
 import { RawClient } from './testing/raw-client.js';
 
@@ -21,6 +22,16 @@ describe('connecting', () => {
     await stage.start();
     const client = new RawClient(stage.fixture.url('', { path: '/v4/' }));
     expect((await client.closed).code).toBe(1006);
+  });
+
+  it.each([
+    ['other paths', '/v4/', '404 Not Found'],
+    ['too many sockets', '/v3/', '429 Too Many Requests'],
+  ])('frees the socket that it refused for %s, though its peer does not', async (_what, path, status) => {
+    await stage.start({ limits: { sockets: 0 } });
+    const { port, pathname } = new URL(stage.fixture.url('', { path }));
+    const upgrade = `GET ${pathname} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+    expect(await answerAndReset(Number(port), upgrade)).toContain(status);
   });
 
   it.each([

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Clock, type DeviceGate, type Participant, PatchbayError, systemClock } from '../core/index.js';
 import type { MediaPlane } from '../media/types.js';
+import { hangUp } from '../shared/index.js';
 import { Admission } from './admission.js';
 import { BrowserDevice, type BrowserParts } from './browser-device.js';
 import { speaksCircularJson } from './circular-json.js';
@@ -187,6 +188,5 @@ class Gateway implements BrowserGateway {
 }
 
 function refuse(stream: Duplex, status: string): void {
-  stream.on('error', () => undefined);
-  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  hangUp(stream, `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

@@ -1,0 +1,1 @@
+export { hangUp } from './hang-up.js';
