@@ -1,5 +1,4 @@
 // Compiles src/ to dist/ when any source is newer than the last build.
-import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -11,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { run } from './run.mjs';
 
 const STAMP = 'dist/.built';
 
@@ -46,9 +46,7 @@ export async function build() {
   const startedAt = new Date();
   console.error('Building ...');
   rmSync('dist', { recursive: true, force: true });
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
-    stdio: 'inherit',
-  });
+  await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
   await buildPage();
   writeFileSync(STAMP, '');
   // A source saved while the compiler ran counts as newer than this build.

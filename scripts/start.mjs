@@ -5,6 +5,6 @@ import { fileURLToPath } from 'node:url';
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
 const { installPackages } = await import('./install.mjs');
 const { build } = await import('./build.mjs');
-installPackages();
+await installPackages();
 await build();
 await import('../dist/main.js');

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
 const { installPackages } = await import('./install.mjs');
 const { installTestPrograms } = await import('./test-packages.mjs');
-installPackages();
+await installPackages();
 installTestPrograms();
 const reporters = ['--reporter=default', '--reporter=./scripts/closing-line-reporter.mjs'];
 const { status } = spawnSync(

@@ -27,8 +27,11 @@ export interface Gateway {
     readonly webrtcPort: number;
   };
   readonly metrics: Registry;
-  /** Takes no more calls, waits for the present ones as configured, hangs up the rest and frees everything. */
-  stop(): Promise<void>;
+  /**
+   * Takes no more calls, waits for the present ones as configured, hangs up the rest and frees everything.
+   * @param hurry ends the waiting when it aborts, at whatever point: what is left is hung up at once
+   */
+  stop(hurry?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -94,12 +97,21 @@ async function build(
   readiness = 'ready';
 
   return {
-    addresses: { ...http, ...phones.address, webrtcPort: config.webrtc.port },
+    addresses: { ...http.address, ...phones.address, webrtcPort: config.webrtc.port },
     metrics,
-    async stop() {
+    async stop(hurry) {
       readiness = 'draining';
       core.drain();
-      await within(config.drainMs, phones.drain());
+      const hurried = new Promise<void>((resolve) => {
+        hurry?.addEventListener('abort', () => {
+          resolve();
+          phones.hangUp();
+          http.cutConnections();
+        });
+      });
+      await within(config.drainMs, Promise.race([phones.drain(), hurried]));
+      // Not in its turn among the parts: a request that comes slowly, by REST, would hold the BYEs up.
+      phones.hangUp();
       await undo();
     },
   };
@@ -139,7 +151,11 @@ async function startHttp(
   teardown.add('browsers', () => browsers.stop());
   await api.listen(config.http);
   const { port } = api.server.address() as AddressInfo;
-  return { http: `http://${config.http.host}:${port}`, httpPort: port };
+  return {
+    address: { http: `http://${config.http.host}:${port}`, httpPort: port },
+    /** Those of requests under way too. */
+    cutConnections: () => api.server.closeAllConnections(),
+  };
 }
 
 /** Waits for `work`, but no longer than `limitMs`. */

@@ -3,6 +3,8 @@ import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './con
 import { type Gateway, startGateway } from './gateway.js';
 import { yieldToCalls } from './helper-threads.js';
 import { createLog } from './log.js';
+import { onStopSignals } from './stop-signals.js';
+import { knownTerminal } from './terminal.js';
 import { surviveUncaught } from './uncaught.js';
 
 const EXIT_USAGE = 2;
@@ -21,28 +23,41 @@ function configuration(): Config {
   }
 }
 
-/** SIGTERM and SIGINT drain, then exit 0; a second one does not wait. */
-function stopOnSignals(gateway: Gateway, log: Logger): void {
-  let stopping = false;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(1);
-    stopping = true;
-    log.info({ signal }, 'stopping');
-    gateway.stop().then(
-      () => {
-        log.info('stopped');
-        process.exit(0);
-      },
-      (error: unknown) => {
+/** How long the end may take once it is to be hurried. */
+const HURRY_LIMIT_MS = 10_000;
+
+/**
+ * The first stop signal drains and exits with 0, the second hangs up at once and exits with 1, the third just exits.
+ * One that comes on the way up counts once that is done: what a start has begun is best undone by a stop.
+ */
+function stopOnSignals(starting: Promise<Gateway>, log: Logger): void {
+  const hurry = new AbortController();
+  const stop = async (): Promise<void> => {
+    const gateway = await starting;
+    await gateway.stop(hurry.signal);
+    log.info('stopped');
+    process.exit(hurry.signal.aborted ? 1 : 0);
+  };
+  onStopSignals(process, [
+    (signal) => {
+      log.info({ signal }, 'stopping');
+      stop().catch((error: unknown) => {
         log.error({ err: error }, 'could not stop cleanly');
         process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
+      });
+    },
+    (signal) => {
+      log.warn({ signal }, 'stopping at once');
+      hurry.abort();
+      setTimeout(() => process.exit(1), HURRY_LIMIT_MS);
+    },
+    () => process.exit(1),
+  ]);
 }
 
+const forgetLostTerminal = knownTerminal();
+process.on('SIGHUP', forgetLostTerminal);
+process.on('exit', forgetLostTerminal);
 const config = configuration();
 const log = createLog(config.logLevel);
 yieldToCalls(log);
@@ -51,10 +66,11 @@ if (config.accounts.includes(DEVELOPMENT_ACCOUNT)) {
   log.warn({ account: id, user, password }, 'PATCHBAY_ACCOUNTS is not set: using the development account');
 }
 try {
-  const gateway = await startGateway(config, log);
+  const starting = startGateway(config, log);
+  stopOnSignals(starting, log);
+  const gateway = await starting;
   // Not before: an error on the way up ends the start.
   surviveUncaught(process, log, gateway.metrics);
-  stopOnSignals(gateway, log);
   log.info({ ...gateway.addresses }, 'ready');
 } catch (error) {
   log.fatal({ err: error }, 'could not start');

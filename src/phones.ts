@@ -34,6 +34,8 @@ export interface Phones {
   readonly address: { readonly sip?: string; readonly sipPort?: number };
   /** Takes no more calls; resolves when the present ones are over. */
   drain(): Promise<unknown>;
+  /** Says BYE in every call, now; the teardown waits for the answers. */
+  hangUp(): void;
 }
 
 /**
@@ -65,6 +67,7 @@ export async function startPhones(
   return {
     address: at === undefined ? {} : { sip: `sip:${at.host}:${at.port}`, sipPort: at.port },
     drain: () => Promise.all(apps.map((app) => app.drain())),
+    hangUp: () => void Promise.all(apps.map((app) => app.stop())),
   };
 }
 

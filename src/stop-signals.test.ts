@@ -1,0 +1,41 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { onStopSignals } from './stop-signals.js';
+
+function stopping() {
+  const source = new EventEmitter();
+  const taken: string[] = [];
+  let time = 5_000;
+  const steps = ['drain', 'hurry', 'exit'].map((step) => (signal: string) => {
+    taken.push(`${step} ${signal}`);
+  });
+  onStopSignals(source, steps, () => time);
+  const at = (ms: number, signal: string): void => {
+    time = 5_000 + ms;
+    source.emit(signal, signal);
+  };
+  return { at, taken };
+}
+
+describe('stop signals', () => {
+  it('within a second are one wish, whichever they are and however many', () => {
+    const { at, taken } = stopping();
+    at(0, 'SIGTERM');
+    at(0, 'SIGTERM');
+    at(1, 'SIGINT');
+    at(999, 'SIGHUP');
+    expect(taken).toEqual(['drain SIGTERM']);
+  });
+
+  it('a second after the one that counted are another wish', () => {
+    const { at, taken } = stopping();
+    at(0, 'SIGHUP');
+    at(600, 'SIGHUP');
+    at(1_000, 'SIGINT');
+    at(1_001, 'SIGINT');
+    at(1_999, 'SIGINT');
+    at(2_000, 'SIGTERM');
+    at(9_000, 'SIGTERM');
+    expect(taken).toEqual(['drain SIGHUP', 'hurry SIGINT', 'exit SIGTERM', 'exit SIGTERM']);
+  });
+});
