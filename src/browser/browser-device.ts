@@ -154,7 +154,7 @@ export class BrowserDevice implements Device, SocketUser {
     }
     this.#parts.log.debug({ deviceId: this.info.id, code }, 'browser socket lost');
     this.#connection.signallingLost();
-    this.#grace.start();
+    this.#grace.start(socket.silentMs);
   }
 
   subscribeOffered(offer: SubscribeOffer): void {

@@ -16,8 +16,13 @@ export interface SocketUser {
   socketClosed(socket: ClientSocket, code: number): void;
 }
 
-/** How often a socket is asked for a sign of life, and how long that may take. */
+/** How often a socket is asked for a sign of life. */
 export const KEEPALIVE_MS = 3_000;
+/**
+ * After how many periods without one, in a row, it is cut: some proxies hand data on only every few seconds, so the
+ * answer to one question may come with the answer to the next.
+ */
+export const MISSED_SIGNS = 2;
 
 /** One WebSocket of a browser: JSON-RPC framing, keep-alive, and the limits on what it may send. */
 export class ClientSocket implements AnswerLine {
@@ -31,7 +36,9 @@ export class ClientSocket implements AnswerLine {
   readonly #messages: TokenBucket;
   readonly #bytes: TokenBucket;
   #invalid = 0;
+  #heardAt: number;
   #heard = true;
+  #missed = 0;
   #keepalive: Timer;
 
   constructor(options: {
@@ -54,8 +61,15 @@ export class ClientSocket implements AnswerLine {
     const now = options.clock.now();
     this.#messages = new TokenBucket(options.limits.messages, now);
     this.#bytes = new TokenBucket(options.limits.bytes, now);
+    this.#heardAt = now;
+    this.#socket.ping();
     this.#keepalive = this.#scheduleKeepalive();
     this.#listen();
+  }
+
+  /** Since something was heard on the socket, in ms. */
+  get silentMs(): number {
+    return this.#clock.now() - this.#heardAt;
   }
 
   /** Sends a notification; one that cannot be sent is lost, as it would be with the socket. */
@@ -80,10 +94,10 @@ export class ClientSocket implements AnswerLine {
 
   #listen(): void {
     this.#socket.on('message', (data, isBinary) => {
-      this.#heard = true;
+      this.#signOfLife();
       this.#receive(data, isBinary);
     });
-    this.#socket.on('pong', () => (this.#heard = true));
+    this.#socket.on('pong', () => this.#signOfLife());
     // Not WebSocket frames, or a message too long: ws closes the socket with the right code.
     this.#socket.on('error', (error) => {
       this.#log.debug({ err: error }, 'browser socket failed');
@@ -95,9 +109,15 @@ export class ClientSocket implements AnswerLine {
     });
   }
 
+  #signOfLife(): void {
+    this.#heard = true;
+    this.#heardAt = this.#clock.now();
+  }
+
   #scheduleKeepalive(): Timer {
     return this.#clock.setTimeout(() => {
-      if (!this.#heard) {
+      this.#missed = this.#heard ? 0 : this.#missed + 1;
+      if (this.#missed >= MISSED_SIGNS) {
         this.terminate();
         return;
       }

@@ -4,11 +4,13 @@ import type { Clock, Timer } from '../core/index.js';
 export interface GraceTimes {
   /** Without a sign of life: in its media, which may have had nothing to say before, or by a new socket. */
   readonly silentMs: number;
+  /** The same, but counted from when its socket was heard last: one that was cut for its silence waits less. */
+  readonly unheardMs: number;
   /** However alive its media is. */
   readonly longestMs: number;
 }
 
-export const DEFAULT_GRACE: GraceTimes = { silentMs: 7_000, longestMs: 120_000 };
+export const DEFAULT_GRACE: GraceTimes = { silentMs: 7_000, unheardMs: 13_000, longestMs: 120_000 };
 
 const LOOK_EVERY_MS = 1_000;
 
@@ -21,6 +23,7 @@ export class Grace {
   readonly #given: () => void;
   #timer: Timer | undefined;
   #since = 0;
+  #allowedMs = 0;
 
   constructor(options: {
     clock: Clock;
@@ -35,9 +38,11 @@ export class Grace {
     this.#given = options.givenUp;
   }
 
-  start(): void {
+  /** @param unheardMs how long the socket had been silent when it was lost */
+  start(unheardMs: number): void {
     this.stop();
     this.#since = this.#clock.now();
+    this.#allowedMs = Math.min(this.#times.silentMs, this.#times.unheardMs - unheardMs);
     this.#look();
   }
 
@@ -59,7 +64,7 @@ export class Grace {
     const waited = this.#clock.now() - this.#since;
     // A page that only receives, and now nothing, says nothing: its silence from before the loss proves nothing.
     const quiet = Math.min(silent ?? waited, waited);
-    if (quiet < this.#times.silentMs && waited < this.#times.longestMs) {
+    if (quiet < this.#allowedMs && waited < this.#times.longestMs) {
       this.#look();
       return;
     }

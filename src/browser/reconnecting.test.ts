@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ACCOUNT } from '../core/testing/index.js';
 import { PatchbayError } from '../core/index.js';
-import { KEEPALIVE_MS } from './client-socket.js';
+import { KEEPALIVE_MS, MISSED_SIGNS } from './client-socket.js';
 import { useGateway } from './testing/gateway-fixture.js';
 import { method } from './testing/raw-client.js';
 
@@ -107,8 +107,33 @@ describe('sockets that come and go', () => {
     stage.fixture.core.on('signallingLost', gone);
     const client = await stage.fixture.ready(stage.fixture.participant().token);
     client.socket.pause();
-    stage.fixture.clock.advance(2 * KEEPALIVE_MS);
+    stage.fixture.clock.advance((1 + MISSED_SIGNS) * KEEPALIVE_MS);
     await vi.waitFor(() => expect(gone).toHaveBeenCalledOnce());
+  });
+
+  it.each([2_000, 4_000])('keeps a socket whose proxy hands on what it has every %i ms', async (everyMs) => {
+    await stage.start();
+    const gone = vi.fn();
+    stage.fixture.core.on('signallingLost', gone);
+    const client = await stage.fixture.ready(stage.fixture.participant().token);
+    for (let passed = 0; passed < 60_000; passed += everyMs) {
+      client.socket.pause();
+      stage.fixture.clock.advance(everyMs);
+      client.socket.resume();
+      // Its answer comes after the pong to whatever was asked meanwhile.
+      await client.call('ping');
+    }
+    expect(gone).not.toHaveBeenCalled();
+  });
+
+  it('removes a page within 15 s of the last that was heard of it, though its socket is cut only later', async () => {
+    await stage.start();
+    const left = vi.fn();
+    stage.fixture.core.on('left', left);
+    const client = await stage.fixture.ready(stage.fixture.participant().token);
+    client.socket.pause();
+    await pass(15_000);
+    expect(left).toHaveBeenCalledOnce();
   });
 
   it('ends the device at once when the page leaves, or closes with 1000', async () => {
