@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './config.js';
 
@@ -22,6 +23,16 @@ describe('readConfig', () => {
 
   it('takes an empty variable as unset', () => {
     expect(readConfig({ PATCHBAY_HTTP_PORT: '' }).http.port).toBe(8080);
+  });
+
+  it('bounds what is kept by the heap, in all and for each account', () => {
+    const heap = getHeapStatistics().heap_size_limit;
+    expect(readConfig({}).memory.bytes / heap).toBeCloseTo(0.25);
+    expect(readConfig({ PATCHBAY_MEMORY_MB: '64', PATCHBAY_ACCOUNT_MEMORY_MB: '8' }).memory).toEqual({
+      bytes: 64 * 1024 * 1024,
+      bytesPerAccount: 8 * 1024 * 1024,
+    });
+    expect(() => readConfig({ PATCHBAY_MEMORY_MB: '1e6' })).toThrow('--max-old-space-size');
   });
 
   it('takes one place for SIP applications and one URL for their router', () => {

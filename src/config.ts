@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { cleanEnv, EnvError, makeValidator, num, str } from 'envalid';
 import ipaddr from 'ipaddr.js';
 import { AUDIO_CODECS } from './media/codecs/index.js';
@@ -178,6 +179,8 @@ const SPEC = {
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
   }),
   PATCHBAY_API_RATE: num({ default: 1000 }),
+  PATCHBAY_MEMORY_MB: positive({ default: undefined }),
+  PATCHBAY_ACCOUNT_MEMORY_MB: positive({ default: undefined }),
   PATCHBAY_SESSION_HOURS: positive({ default: 9 }),
   PATCHBAY_USAGE_DAYS: positive({ default: 400 }),
   PATCHBAY_WEBHOOK_ALLOW: cidrs({ default: [] }),
@@ -219,6 +222,25 @@ function turnServer(urls: readonly string[], secret: string | undefined) {
   return { urls, secret };
 }
 
+const MEBIBYTE = 1_048_576;
+
+/**
+ * Bounds in bytes of what the core keeps. It is half of what there is at the peak of a start, and calls need memory
+ * too: a quarter of the heap is left to it by default, and no more than half may be.
+ */
+function memoryLimits(allMb: number | undefined, accountMb: number | undefined) {
+  const heap = getHeapStatistics().heap_size_limit;
+  const bytes = allMb === undefined ? Math.floor(heap / 4) : allMb * MEBIBYTE;
+  if (bytes > heap / 2) {
+    const heapMb = Math.floor(heap / MEBIBYTE);
+    throw new ConfigError(
+      `PATCHBAY_MEMORY_MB: at most half of the JavaScript heap, which is ${heapMb} MB; ` +
+        'NODE_OPTIONS=--max-old-space-size=<MB> makes that larger',
+    );
+  }
+  return { bytes, bytesPerAccount: accountMb === undefined ? bytes / 2 : accountMb * MEBIBYTE };
+}
+
 /** The whole configuration, typed and validated. */
 export type Config = ReturnType<typeof readConfig>;
 
@@ -243,6 +265,7 @@ export function readConfig(environment: Environment) {
       sessionLifetimeMs: env.PATCHBAY_SESSION_HOURS * 3_600_000,
       participantLifetimeMs: env.PATCHBAY_SESSION_HOURS * 3_600_000,
     },
+    memory: memoryLimits(env.PATCHBAY_MEMORY_MB, env.PATCHBAY_ACCOUNT_MEMORY_MB),
     usage: {
       retentionMs: env.PATCHBAY_USAGE_DAYS * 86_400_000,
       webhooks: {

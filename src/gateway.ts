@@ -65,7 +65,7 @@ async function build(
   const core = createCore({
     tokenSecret: config.tokenSecret ?? store.tokenSecret,
     store: store.core,
-    limits: config.lifetimes,
+    limits: { ...config.lifetimes, ...config.memory },
     log: log.child({ part: 'core' }),
   });
   const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });

@@ -22,6 +22,23 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
     },
   });
   new Gauge({
+    name: 'patchbay_state_bytes',
+    help: 'What sessions, participants and their subscriptions take, estimated',
+    registers,
+    collect() {
+      this.set(core.memory().bytes);
+    },
+  });
+  new Counter({
+    name: 'patchbay_state_refused_total',
+    help: 'Changes refused because the account or the gateway keeps too much',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(core.memory().refused);
+    },
+  });
+  new Gauge({
     name: 'patchbay_devices',
     help: 'Connected devices',
     labelNames: ['kind'],

@@ -60,3 +60,24 @@ describe('the limits of the core', () => {
     expect(refused.headers.get('retry-after')).toBe('60');
   });
 });
+
+describe('what an account keeps', () => {
+  it('is bounded: 429 beyond it, and 503 when the gateway itself has too much', async () => {
+    const { core } = coreForTests({ limits: { bytes: 100_000, bytesPerAccount: 60_000 } });
+    gateway = await startApi({ core });
+    const fill = async (account: typeof ACCOUNT): Promise<Response> => {
+      for (;;) {
+        const response = await fetch(`${gateway.url}/v1/accounts/${account.id}/participants`, {
+          method: 'POST',
+          headers: { authorization: basic(account) },
+        });
+        if (response.status !== 200) return response;
+      }
+    };
+    const own = await fill(ACCOUNT);
+    expect([own.status, own.headers.get('retry-after')]).toEqual([429, '60']);
+    expect(await own.json()).toMatchObject({ reason: 'PATCHBAY_TOO_MANY_REQUESTS' });
+    const all = await fill(OTHER_ACCOUNT);
+    expect([all.status, await all.json()]).toMatchObject([503, { reason: 'PATCHBAY_OVERLOADED' }]);
+  });
+});

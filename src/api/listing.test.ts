@@ -1,6 +1,9 @@
+import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../../test/support/until.js';
+import { Slices } from './slices.js';
 import { TestDevice } from './testing/device.js';
-import { ACCOUNT, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
+import { ACCOUNT, basic, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
 
 let gateway: TestGateway;
 beforeAll(async () => {
@@ -9,8 +12,11 @@ beforeAll(async () => {
 afterEach(() => {
   const { core } = gateway;
   for (const { id } of [ACCOUNT, OTHER_ACCOUNT]) {
-    for (const session of core.sessions(id, {}).items) core.deleteSession(id, session.id);
-    for (const participant of core.participants(id, {}).items) core.deleteParticipant(id, participant.id);
+    const all = { limit: 1_000 };
+    while (core.counts().sessions > 0 && core.sessions(id, all).items.length > 0) {
+      for (const session of core.sessions(id, all).items) core.deleteSession(id, session.id);
+    }
+    for (const participant of core.participants(id, all).items) core.deleteParticipant(id, participant.id);
   }
 });
 afterAll(() => gateway.stop());
@@ -71,6 +77,99 @@ describe('listings', () => {
       expect(await tags('b&c=ä')).toEqual(['b&c=ä']);
       expect(await tags('none')).toEqual([]);
     }
+  });
+
+  it('end a page at 1 MB too, and lose nobody', async () => {
+    const { core } = gateway;
+    const session = core.createSession(ACCOUNT.id, {}).id;
+    const made = Array.from({ length: 40 }, (_, n) => {
+      const { id } = core.createParticipant(ACCOUNT.id, {}).participant;
+      const streamAliases = [`${n}`, ...Array.from({ length: 200 }, (_, k) => `${k}`.padEnd(250, 'ä'))];
+      const subscriptions = { participants: [{ participantId: 'x', streamAliases }] };
+      if (n < 20) core.addToSession(ACCOUNT.id, session, id, subscriptions);
+      return id;
+    });
+    const sizes: number[] = [];
+    const listed: string[] = [];
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const text = await (await gateway.ask(`/participants?limit=1000${cursor}`)).text();
+      sizes.push(Buffer.byteLength(text));
+      const { items, next } = JSON.parse(text) as Listing;
+      listed.push(...items.map(({ id }) => id));
+      cursor = next && `&cursor=${next}`;
+    }
+    expect(listed).toEqual(made);
+    expect(sizes.length).toBeGreaterThan(1);
+    expect(Math.max(...sizes)).toBeLessThan(1_050_000);
+    expect(Math.max(...sizes)).toBeGreaterThan(900_000);
+    const { participants } = (await get(`/sessions/${session}`)) as { participants: Listing['items'] };
+    expect(participants.map(({ id }) => id)).toEqual(made.slice(0, 20));
+    expect(await get(`/sessions/${session}/participants`)).toEqual(participants);
+  });
+
+  it('of one tag among thousands are whole', async () => {
+    const { core } = gateway;
+    const tagged = Array.from({ length: 9_000 }, (_, n) =>
+      core.createSession(ACCOUNT.id, { tag: n % 3_000 === 1 ? 'rare' : 'usual' }),
+    ).filter(({ tag }) => tag === 'rare');
+    const pages = await wholeListing('/sessions?limit=2&tag=rare');
+    expect(pages.map((page) => page.length).slice(0, 2)).toEqual([2, 1]);
+    expect(pages.flat().map(({ id }) => id)).toEqual(tagged.map(({ id }) => id));
+  });
+
+  it('are made a slice at a time, the accounts in turn, and not more than an account may have waiting', async () => {
+    const slices = new Slices();
+    const order: string[] = [];
+    const job = (account: string, count: number): Promise<unknown> =>
+      slices.work(account, async (turn) => {
+        for (let slice = 0; slice < count; slice += 1) {
+          await turn();
+          order.push(account);
+        }
+      });
+    let turns = 0;
+    const busy = [job('a', 3), job('a', 3), job('b', 2)];
+    const count = (): void => {
+      turns += 1;
+      if (order.length < 8) setImmediate(count);
+    };
+    setImmediate(count);
+    await Promise.all(busy);
+    expect(order.slice(0, 4)).toEqual(['a', 'b', 'a', 'b']);
+    expect(turns).toBeGreaterThanOrEqual(7);
+    const waiting = Array.from({ length: 40 }, () => job('a', 1).catch((error: unknown) => error));
+    const refused = (await Promise.all(waiting)).filter((answer) => answer !== undefined);
+    expect(refused).toHaveLength(8);
+    expect(refused[0]).toMatchObject({ code: 'PATCHBAY_TOO_MANY_REQUESTS' });
+  });
+
+  it('that nobody reads are bounded for each account', async () => {
+    const { core } = gateway;
+    const session = core.createSession(ACCOUNT.id, {}).id;
+    for (let n = 0; n < 20; n += 1) {
+      const { id } = core.createParticipant(ACCOUNT.id, {}).participant;
+      const streamAliases = Array.from({ length: 200 }, (_, k) => `${k}`.padEnd(250));
+      core.addToSession(ACCOUNT.id, session, id, { participants: [{ participantId: 'x', streamAliases }] });
+    }
+    const { port } = new URL(gateway.url);
+    const sockets: Socket[] = [];
+    let refused = false;
+    while (!refused) {
+      const socket = connect(Number(port), '127.0.0.1').pause();
+      sockets.push(socket);
+      const path = `/v1/accounts/${ACCOUNT.id}/participants?limit=1000`;
+      const request = `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: ${basic(ACCOUNT)}\r\n\r\n`;
+      socket.write(request.repeat(4));
+      await new Promise((done) => setTimeout(done, 20));
+      refused = (await gateway.ask('/participants?limit=1')).status === 429;
+      expect(sockets.length).toBeLessThan(100);
+    }
+    const others = `${gateway.url}/v1/accounts/${OTHER_ACCOUNT.id}/participants`;
+    expect((await fetch(others, { headers: { authorization: basic(OTHER_ACCOUNT) } })).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+    await until('room again', async () => (await gateway.ask('/participants?limit=1')).status === 200, {
+      withinMs: 5_000,
+    });
   });
 
   it('are empty when there is nothing', async () => {

@@ -1,5 +1,6 @@
 import type { ListOptions, Page } from './core.js';
 import { PatchbayError } from './errors.js';
+import { OrderedIds } from './ordered-ids.js';
 
 interface Owned {
   readonly id: string;
@@ -10,10 +11,10 @@ interface Owned {
 const DEFAULT_PAGE = 100;
 const MAX_PAGE = 1_000;
 
-/** Things that belong to accounts, in the order of their ids, which is that of their making. */
+/** Things that belong to accounts, in the order of their ids. */
 export class AccountTable<T extends Owned> {
   readonly #byId = new Map<string, T>();
-  readonly #byAccount = new Map<string, Set<string>>();
+  readonly #byAccount = new Map<string, OrderedIds>();
 
   get size(): number {
     return this.#byId.size;
@@ -23,18 +24,14 @@ export class AccountTable<T extends Owned> {
     return this.#byId.get(id);
   }
 
-  values(): Iterable<T> {
-    return this.#byId.values();
-  }
-
   /** Adds an item, or replaces the one with its id in its place. */
   set(item: T): void {
     const known = this.#byId.has(item.id);
     this.#byId.set(item.id, item);
     if (known) return;
-    const ids = this.#byAccount.get(item.accountId);
-    if (ids) ids.add(item.id);
-    else this.#byAccount.set(item.accountId, new Set([item.id]));
+    const ids = this.#byAccount.get(item.accountId) ?? new OrderedIds();
+    ids.add(item.id);
+    this.#byAccount.set(item.accountId, ids);
   }
 
   delete(item: T): void {
@@ -49,18 +46,22 @@ export class AccountTable<T extends Owned> {
   }
 
   /** @throws PatchbayError BAD_REQUEST when the limit is out of range */
-  page(accountId: string, { tag, limit = DEFAULT_PAGE, cursor }: ListOptions): Page<T> {
+  page(accountId: string, { tag, limit = DEFAULT_PAGE, cursor, examine = Infinity }: ListOptions): Page<T> {
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
       throw new PatchbayError('PATCHBAY_BAD_REQUEST', `limit must be a whole number from 1 to ${MAX_PAGE}.`);
     }
     const items: T[] = [];
-    for (const id of this.#byAccount.get(accountId) ?? []) {
-      if (cursor !== undefined && id <= cursor) continue;
+    let examined = 0;
+    let seen = cursor;
+    for (const id of this.#byAccount.get(accountId)?.after(cursor) ?? []) {
+      if (examined === examine && seen !== undefined) return { items, next: seen };
       const item = this.#byId.get(id);
-      if (!item || (tag !== undefined && item.tag !== tag)) continue;
-      const last = items.at(-1);
-      if (last && items.length === limit) return { items, next: last.id };
-      items.push(item);
+      if (item && (tag === undefined || item.tag === tag)) {
+        if (items.length === limit) return { items, next: items.at(-1)!.id };
+        items.push(item);
+      }
+      examined += 1;
+      seen = id;
     }
     return { items };
   }

@@ -43,6 +43,8 @@ export interface ListOptions {
   readonly limit?: number;
   /** The `next` of the page before. */
   readonly cursor?: string;
+  /** Look at no more than so many, at least one: the page may be short then, and have a `next` for all that. */
+  readonly examine?: number;
 }
 
 /**
@@ -140,6 +142,7 @@ export interface Core extends SessionControl, DeviceGate {
   off<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
   /** How much there is now. */
   counts(): CoreCounts;
+  memory(): CoreMemory;
   /** From now on `connect` is refused with SHUTTING_DOWN; what is connected stays. */
   drain(): void;
   /** Ends all devices as `shutdown` and resolves when everything is on disk. */
@@ -151,4 +154,11 @@ export interface CoreCounts {
   readonly participants: number;
   readonly browsers: number;
   readonly phones: number;
+}
+
+export interface CoreMemory {
+  /** What the core keeps, estimated. */
+  readonly bytes: number;
+  /** How often something was refused for its bytes. */
+  readonly refused: number;
 }

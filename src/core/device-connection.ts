@@ -74,14 +74,14 @@ export class DeviceConnection implements Connection {
 
   saveResumePoint(point: ResumePoint): void {
     this.#whileLive((participant) => {
-      this.#parts.resumePoints.save(participant.id, this.#live.device.info.externalId, point);
+      this.#parts.resumePoints.save(participant, this.#live.device.info.externalId, point);
     });
   }
 
   end(reason: EndReason): void {
     this.#whileLive((participant) => {
       if (!mayResume(reason)) {
-        this.#parts.resumePoints.forget(participant.id, this.#live.device.info.externalId);
+        this.#parts.resumePoints.forget(participant, this.#live.device.info.externalId);
       }
       this.#parts.switchboard.drop(participant, reason);
     });

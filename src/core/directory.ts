@@ -5,6 +5,7 @@ import type { CoreStore } from './core-store.js';
 import type { NewParticipant } from './core.js';
 import { PatchbayError } from './errors.js';
 import type { Limits } from './limits.js';
+import { type Memory, participantBytes, sessionBytes } from './memory.js';
 import {
   checkNewParticipant,
   checkTag,
@@ -18,7 +19,7 @@ const NOBODY: ReadonlySet<string> = new Set();
 
 /**
  * All sessions and participants, and who is in which session. Every change goes to the store too.
- * Ids are time-ordered UUIDs (RFC 9562 section 5.7), so that listings go by age.
+ * Ids are time-ordered UUIDs (RFC 9562 section 5.7), so that listings, in the order of ids, go by age.
  */
 export class Directory {
   readonly sessions = new AccountTable<Session>();
@@ -27,16 +28,24 @@ export class Directory {
   readonly #store: CoreStore;
   readonly #clock: Clock;
   readonly #limits: Limits;
+  readonly #memory: Memory;
 
-  constructor({ store, clock, limits }: { store: CoreStore; clock: Clock; limits: Limits }) {
-    this.#store = store;
-    this.#clock = clock;
-    this.#limits = limits;
+  constructor(parts: { store: CoreStore; clock: Clock; limits: Limits; memory: Memory }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#limits = parts.limits;
+    this.#memory = parts.memory;
   }
 
   restore(sessions: readonly Session[], participants: readonly Participant[]): void {
-    for (const session of sessions) this.sessions.set(session);
-    for (const participant of participants) this.#place(participant);
+    for (const session of sessions) {
+      this.#memory.count(session.accountId, sessionBytes(session));
+      this.sessions.set(session);
+    }
+    for (const participant of participants) {
+      this.#memory.count(participant.accountId, participantBytes(participant));
+      this.#place(participant);
+    }
   }
 
   createSession(accountId: string, tag: string | undefined): Session {
@@ -50,6 +59,7 @@ export class Directory {
       createdAt,
       expiresAt: createdAt + this.#limits.sessionLifetimeMs,
     };
+    this.#memory.change(accountId, 0, sessionBytes(session));
     this.sessions.set(session);
     this.#store.saveSession(session);
     return session;
@@ -118,7 +128,7 @@ export class Directory {
   /**
    * Puts a participant into a session. One that is a member already stays, with its own subscriptions unless
    * others are given.
-   * @throws PatchbayError IN_OTHER_SESSION, SESSION_FULL, BAD_REQUEST
+   * @throws PatchbayError IN_OTHER_SESSION, SESSION_FULL, BAD_REQUEST, TOO_MANY_REQUESTS, OVERLOADED
    */
   join(session: Session, participant: Participant, subscriptions?: Subscriptions): Participant {
     if (participant.sessionId !== undefined && participant.sessionId !== session.id) {
@@ -150,7 +160,7 @@ export class Directory {
     return this.#keep({ ...participant, sessionId: undefined, subscriptions: NO_SUBSCRIPTIONS });
   }
 
-  /** @throws PatchbayError BAD_REQUEST */
+  /** @throws PatchbayError BAD_REQUEST, TOO_MANY_REQUESTS, OVERLOADED */
   setSubscriptions(sessionId: string, member: Participant, subscriptions: Subscriptions): Participant {
     return this.#keep({
       ...member,
@@ -161,17 +171,25 @@ export class Directory {
   /** Deletes a session; its members go on without one. */
   deleteSession(session: Session): void {
     for (const member of this.members(session.id)) this.leave(member);
+    this.#memory.count(session.accountId, -sessionBytes(session));
     this.sessions.delete(session);
     this.#store.deleteSession(session.id);
   }
 
   deleteParticipant(participant: Participant): void {
     if (participant.sessionId !== undefined) this.#dropMember(participant.sessionId, participant.id);
+    this.#memory.count(participant.accountId, -participantBytes(participant));
     this.participants.delete(participant);
     this.#store.deleteParticipant(participant.id);
   }
 
   #keep(participant: Participant): Participant {
+    const before = this.participants.get(participant.id);
+    this.#memory.change(
+      participant.accountId,
+      before ? participantBytes(before) : 0,
+      participantBytes(participant),
+    );
     this.#place(participant);
     this.#store.saveParticipant(participant);
     return participant;

@@ -16,6 +16,7 @@ export { deliveries, type Member } from './deliveries.js';
 export { type ErrorCode, PatchbayError } from './errors.js';
 export { DEFAULT_LIMITS, type Limits } from './limits.js';
 export type { CoreLog } from './log.js';
+export { participantBytes, resumePointBytes, sessionBytes } from './memory.js';
 export { MemoryStore } from './memory-store.js';
 export { mayResume } from './resume-points.js';
 export { type CoreOptions, createCore } from './session-core.js';

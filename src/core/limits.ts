@@ -10,6 +10,9 @@ export interface Limits {
   readonly streamsPerDevice: number;
   readonly sessionsPerAccount: number;
   readonly participantsPerAccount: number;
+  /** What the core keeps, in estimated bytes: in all, and for one account. */
+  readonly bytes: number;
+  readonly bytesPerAccount: number;
   /** How long a session lives, in ms. */
   readonly sessionLifetimeMs: number;
   /** How long a participant and its token live, in ms. */
@@ -17,6 +20,7 @@ export interface Limits {
 }
 
 const HOUR_MS = 3_600_000;
+const MEBIBYTE = 1_048_576;
 
 /** The limits of the API that the clients were written against, and generous ones where it names none. */
 export const DEFAULT_LIMITS: Limits = {
@@ -26,6 +30,8 @@ export const DEFAULT_LIMITS: Limits = {
   streamsPerDevice: 32,
   sessionsPerAccount: 100_000,
   participantsPerAccount: 200_000,
+  bytes: 1_024 * MEBIBYTE,
+  bytesPerAccount: 512 * MEBIBYTE,
   sessionLifetimeMs: 9 * HOUR_MS,
   participantLifetimeMs: 9 * HOUR_MS,
 };

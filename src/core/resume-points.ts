@@ -1,44 +1,78 @@
 import type { CoreStore, StoredResumePoint } from './core-store.js';
-import type { EndReason, ResumePoint } from './types.js';
+import { type Memory, resumePointBytes } from './memory.js';
+import type { EndReason, Participant, ResumePoint } from './types.js';
+
+type Owner = Pick<Participant, 'id' | 'accountId'>;
 
 /** Enough for the pages of one participant that may still come back; older ones are forgotten. */
 const MAX_PER_PARTICIPANT = 4;
 
-/** What devices that may come back need to be served again, oldest first for each participant. */
+/**
+ * What devices that may come back need to be served again, oldest first for each participant. One for which the
+ * account has no room is not kept: the page connects anew then.
+ */
 export class ResumePoints {
   readonly #byParticipant = new Map<string, Map<string, ResumePoint>>();
   readonly #store: CoreStore;
+  readonly #memory: Memory;
 
-  constructor(store: CoreStore) {
+  constructor(store: CoreStore, memory: Memory) {
     this.#store = store;
+    this.#memory = memory;
   }
 
-  restore(stored: readonly StoredResumePoint[]): void {
-    for (const { participantId, externalId, point } of stored) this.#of(participantId).set(externalId, point);
+  /** @param accountOf the account of a participant; undefined: there is none, and the point is forgotten */
+  restore(
+    stored: readonly StoredResumePoint[],
+    accountOf: (participantId: string) => string | undefined,
+  ): void {
+    for (const { participantId, externalId, point } of stored) {
+      const accountId = accountOf(participantId);
+      if (accountId === undefined) {
+        this.#store.deleteResumePoint(participantId, externalId);
+        continue;
+      }
+      this.#memory.count(accountId, resumePointBytes(externalId, point));
+      this.#of(participantId).set(externalId, point);
+    }
   }
 
   get(participantId: string, externalId: string): ResumePoint | undefined {
     return this.#byParticipant.get(participantId)?.get(externalId);
   }
 
-  save(participantId: string, externalId: string, point: ResumePoint): void {
-    const points = this.#of(participantId);
+  save(participant: Owner, externalId: string, point: ResumePoint): void {
+    const { id, accountId } = participant;
+    const before = this.get(id, externalId);
+    const bytes = before ? resumePointBytes(externalId, before) : 0;
+    if (!this.#memory.tryChange(accountId, bytes, resumePointBytes(externalId, point))) {
+      this.forget(participant, externalId);
+      return;
+    }
+    const points = this.#of(id);
     points.delete(externalId);
     points.set(externalId, point);
     const oldest = points.keys().next();
-    if (points.size > MAX_PER_PARTICIPANT && !oldest.done) this.forget(participantId, oldest.value);
-    this.#store.saveResumePoint({ participantId, externalId, point });
+    if (points.size > MAX_PER_PARTICIPANT && !oldest.done) this.forget(participant, oldest.value);
+    this.#store.saveResumePoint({ participantId: id, externalId, point });
   }
 
-  forget(participantId: string, externalId: string): void {
-    if (this.#byParticipant.get(participantId)?.delete(externalId)) {
-      this.#store.deleteResumePoint(participantId, externalId);
-    }
+  forget({ id, accountId }: Owner, externalId: string): void {
+    const points = this.#byParticipant.get(id);
+    const point = points?.get(externalId);
+    if (!points || !point) return;
+    points.delete(externalId);
+    if (points.size === 0) this.#byParticipant.delete(id);
+    this.#memory.count(accountId, -resumePointBytes(externalId, point));
+    this.#store.deleteResumePoint(id, externalId);
   }
 
   /** The store forgets them with the participant. */
-  forgetAll(participantId: string): void {
-    this.#byParticipant.delete(participantId);
+  forgetAll({ id, accountId }: Owner): void {
+    for (const [externalId, point] of this.#byParticipant.get(id) ?? []) {
+      this.#memory.count(accountId, -resumePointBytes(externalId, point));
+    }
+    this.#byParticipant.delete(id);
   }
 
   #of(participantId: string): Map<string, ResumePoint> {

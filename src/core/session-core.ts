@@ -5,6 +5,7 @@ import type {
   Core,
   CoreCounts,
   CoreEvents,
+  CoreMemory,
   ListOptions,
   NewParticipant,
   Page,
@@ -16,6 +17,7 @@ import { EventHub } from './event-hub.js';
 import { Lifetimes } from './lifetimes.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import type { CoreLog } from './log.js';
+import { Memory } from './memory.js';
 import { mayResume, ResumePoints } from './resume-points.js';
 import { Switchboard } from './switchboard.js';
 import { SAFE_SECRET_BYTES, Tokens } from './tokens.js';
@@ -57,6 +59,7 @@ class SessionCore implements Core {
   readonly #directory: Directory;
   readonly #switchboard: Switchboard;
   readonly #resumePoints: ResumePoints;
+  readonly #memory: Memory;
   readonly #sessionLives: Lifetimes;
   readonly #participantLives: Lifetimes;
   #draining = false;
@@ -69,7 +72,8 @@ class SessionCore implements Core {
       log.warn({ bytes: Buffer.byteLength(tokenSecret), advised: SAFE_SECRET_BYTES }, 'short token secret');
     }
     this.#events = new EventHub(log);
-    this.#directory = new Directory({ store, clock, limits });
+    this.#memory = new Memory(limits);
+    this.#directory = new Directory({ store, clock, limits, memory: this.#memory });
     this.#switchboard = new Switchboard({
       directory: this.#directory,
       events: this.#events,
@@ -77,7 +81,7 @@ class SessionCore implements Core {
       limits,
       log,
     });
-    this.#resumePoints = new ResumePoints(store);
+    this.#resumePoints = new ResumePoints(store, this.#memory);
     this.#sessionLives = new Lifetimes(clock, (id) => this.#endSession(id, 'expired'));
     this.#participantLives = new Lifetimes(clock, (id) => this.#endParticipant(id, 'expired'));
     this.#restore();
@@ -86,7 +90,7 @@ class SessionCore implements Core {
   #restore(): void {
     const { sessions, participants, resumePoints } = this.#store.load();
     this.#directory.restore(sessions, participants);
-    this.#resumePoints.restore(resumePoints);
+    this.#resumePoints.restore(resumePoints, (id) => this.#directory.participants.get(id)?.accountId);
     for (const { id, expiresAt } of sessions) this.#sessionLives.start(id, expiresAt);
     for (const { id, expiresAt } of participants) this.#participantLives.start(id, expiresAt);
   }
@@ -105,6 +109,10 @@ class SessionCore implements Core {
       participants: this.#directory.participants.size,
       ...this.#switchboard.counts(),
     };
+  }
+
+  memory(): CoreMemory {
+    return { bytes: this.#memory.bytes, refused: this.#memory.refused };
   }
 
   createSession(accountId: string, { tag }: { readonly tag?: string }): Session {
@@ -269,7 +277,7 @@ class SessionCore implements Core {
     if (!participant) return;
     this.#participantLives.cancel(participantId, participant.expiresAt);
     this.#closeDevices([participant], reason);
-    this.#resumePoints.forgetAll(participantId);
+    this.#resumePoints.forgetAll(participant);
     this.#directory.deleteParticipant(participant);
   }
 
@@ -282,9 +290,9 @@ class SessionCore implements Core {
 
   #closeDevices(participants: readonly Participant[], reason: EndReason): void {
     if (!mayResume(reason)) {
-      for (const { id } of participants) {
-        const externalId = this.connectedDevice(id)?.externalId;
-        if (externalId !== undefined) this.#resumePoints.forget(id, externalId);
+      for (const participant of participants) {
+        const externalId = this.connectedDevice(participant.id)?.externalId;
+        if (externalId !== undefined) this.#resumePoints.forget(participant, externalId);
       }
     }
     this.#switchboard.close(participants, reason);

@@ -1,12 +1,15 @@
-import type {
-  CoreStore,
-  Participant,
-  ResumePoint,
-  Session,
-  StoredResumePoint,
-  StoredState,
+import {
+  type CoreStore,
+  type Participant,
+  participantBytes,
+  type ResumePoint,
+  resumePointBytes,
+  type Session,
+  sessionBytes,
+  type StoredResumePoint,
+  type StoredState,
 } from '../core/index.js';
-import { type Database, rows } from './database.js';
+import { type Database, type Row, rows } from './database.js';
 import type { WriteQueue } from './write-queue.js';
 
 const SAVE_SESSION = "INSERT OR REPLACE INTO sessions SELECT value->>'id', value FROM rows";
@@ -20,22 +23,91 @@ const DELETE_RESUME_POINT = `DELETE FROM resume_points WHERE (participant_id, ex
 const DELETE_RESUME_POINTS = `DELETE FROM resume_points WHERE participant_id IN
   (SELECT value->>'participantId' FROM rows)`;
 
-/** Reads what {@link CoreTables} is to give the core at its start. */
-export async function loadCoreState(database: Database): Promise<StoredState> {
-  const documents = async <T>(table: string) => {
-    const found = await rows(database, `SELECT document FROM ${table} ORDER BY id`);
-    return found.map((row) => JSON.parse(String(row['document'])) as T);
+/** So many documents are read at a time: as text and as objects they take twice their room. */
+const SLICE = 250;
+
+/** The data folder holds more than there is memory for. */
+export class StateTooLargeError extends Error {
+  override readonly name = 'StateTooLargeError';
+}
+
+/**
+ * Reads what {@link CoreTables} is to give the core at its start.
+ * @param room bytes that it may take
+ * @throws StateTooLargeError that says whose it is, and how to go on
+ */
+export async function loadCoreState(database: Database, room: number): Promise<StoredState> {
+  let bytes = 0;
+  const all = async <T>(
+    table: string,
+    key: string,
+    convert: (row: Row) => T,
+    sizeOf: (item: T) => number,
+  ) => {
+    const items: T[] = [];
+    for (let last: Row | undefined; ;) {
+      const parameters = last ? key.split(', ').map((column) => last![column]!) : [];
+      const after = last ? `WHERE (${key}) > (${parameters.map(() => '?').join(', ')})` : '';
+      const found = await rows(
+        database,
+        `SELECT * FROM ${table} ${after} ORDER BY ${key} LIMIT ${SLICE}`,
+        parameters,
+      );
+      for (const row of found) {
+        const item = convert(row);
+        bytes += sizeOf(item);
+        items.push(item);
+      }
+      if (bytes > room) throw await tooLarge(database, room);
+      if (found.length < SLICE) return items;
+      last = found.at(-1);
+    }
   };
-  const points = await rows(database, 'SELECT * FROM resume_points ORDER BY saved');
-  return {
-    sessions: await documents<Session>('sessions'),
-    participants: await documents<Participant>('participants'),
-    resumePoints: points.map((row) => ({
-      participantId: String(row['participant_id']),
-      externalId: String(row['external_id']),
-      point: JSON.parse(String(row['document'])) as ResumePoint,
-    })),
-  };
+  const document = (row: Row): unknown => JSON.parse(String(row['document']));
+  const sessions = await all('sessions', 'id', (row) => document(row) as Session, sessionBytes);
+  const participants = await all(
+    'participants',
+    'id',
+    (row) => document(row) as Participant,
+    participantBytes,
+  );
+  const points = await all(
+    'resume_points',
+    'participant_id, external_id',
+    (row) => ({
+      saved: Number(row['saved']),
+      stored: {
+        participantId: String(row['participant_id']),
+        externalId: String(row['external_id']),
+        point: document(row) as ResumePoint,
+      },
+    }),
+    ({ stored: { externalId, point } }) => resumePointBytes(externalId, point),
+  );
+  points.sort((one, other) => one.saved - other.saved);
+  return { sessions, participants, resumePoints: points.map(({ stored }) => stored) };
+}
+
+const WHOSE = `SELECT document->>'accountId' AS account, count(*) AS items, sum(octet_length(document)) AS bytes
+  FROM (SELECT document FROM sessions UNION ALL SELECT document FROM participants)
+  GROUP BY 1 ORDER BY bytes DESC LIMIT 5`;
+
+async function tooLarge(database: Database, room: number): Promise<StateTooLargeError> {
+  const owners = (await rows(database, WHOSE)).map(
+    (row) =>
+      `account ${String(row['account'])}: ${Number(row['items'])} things, ${megabytes(Number(row['bytes']))} MB`,
+  );
+  return new StateTooLargeError(
+    `The sessions and participants in the data folder need more memory than this process has (${megabytes(room)} MB ` +
+      `can be used; ${owners.join('; ')}). Nothing was changed. Start with a larger heap, for example ` +
+      'NODE_OPTIONS=--max-old-space-size=8192; or delete what an account has, while the gateway is down, with ' +
+      `sqlite3 patchbay.db "DELETE FROM participants WHERE document->>'accountId' = '<account>'". ` +
+      'PATCHBAY_ACCOUNT_MEMORY_MB bounds what one account may keep.',
+  );
+}
+
+function megabytes(bytes: number): number {
+  return Math.ceil(bytes / 1_000_000);
 }
 
 const NOTHING: StoredState = { sessions: [], participants: [], resumePoints: [] };

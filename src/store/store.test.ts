@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCore, type Core } from '../core/index.js';
 import { ACCOUNT, FakeDevice, silentLog } from '../core/testing/index.js';
+import { loadCoreState } from './core-tables.js';
 import { openDatabase } from './database.js';
 import { openStore, type Store } from './index.js';
 
@@ -79,6 +80,25 @@ describe('a data folder', () => {
   it('belongs to one gateway at a time', async () => {
     await open();
     await expect(openStore({ dataDir, log: silentLog })).rejects.toThrow('Another gateway');
+  });
+
+  it('with more than there is memory for is refused, and says whose it is and how to go on', async () => {
+    const store = await open();
+    const { participant } = coreOn(store).createParticipant(ACCOUNT, {});
+    for (let n = 0; n < 600; n += 1) {
+      const streamAliases = Array.from({ length: 50 }, (_, k) => `${n} ${k}`.padEnd(100));
+      const subscriptions = { participants: [{ participantId: 'x', streamAliases }] };
+      store.core.saveParticipant({ ...participant, id: `p${n}`, subscriptions });
+    }
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    const loading = loadCoreState(database, 2_000_000);
+    await expect(loading).rejects.toThrow(`account ${ACCOUNT}: 601 things`);
+    await expect(loading).rejects.toThrow('--max-old-space-size');
+    const { participants } = await loadCoreState(database, 20_000_000);
+    database.close();
+    expect(participants).toHaveLength(601);
+    expect(participants.map(({ id }) => id)).toEqual(participants.map(({ id }) => id).sort());
   });
 
   it('of a newer version is refused, and left as it is', async () => {

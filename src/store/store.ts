@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CoreStore } from '../core/index.js';
@@ -52,7 +53,7 @@ async function openLocked(dataDir: string, log: StoreLog, lock: FolderLock): Pro
   const queue = new WriteQueue(writer, log);
   return {
     tokenSecret: await tokenSecret(dataDir),
-    core: new CoreTables(await loadCoreState(writer), queue),
+    core: new CoreTables(await loadCoreState(writer, roomForState()), queue),
     usage: new UsageTables(await loadUsage(writer), reader, queue),
     flush: () => queue.flush(),
     close: async () => {
@@ -62,4 +63,10 @@ async function openLocked(dataDir: string, log: StoreLog, lock: FolderLock): Pro
       await lock.release();
     },
   };
+}
+
+/** Bytes that the state may take at the start: three quarters of what the heap has left. */
+function roomForState(): number {
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
+  return (limit - used) * 0.75;
 }

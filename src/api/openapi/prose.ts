@@ -28,6 +28,8 @@ or 431 (path or headers longer than 16 KiB).
 | tag | 50 characters | 400 |
 | life of sessions, participants and tokens | 9 hours | deleted, devices disconnected |
 | body | 64 KiB | 413 |
+| what an account keeps (texts of sessions, participants and subscriptions) | as configured, by default an eighth of the gateway's heap | 429; 503 when all accounts together have too much |
+| page of a listing | 1,000 items and 1 MB | continued by \`next\` |
 | requests of an account | 1,000 a second, unless configured otherwise | 429 with \`Retry-After\` |
 
 ## Subscriptions

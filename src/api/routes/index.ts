@@ -1,5 +1,6 @@
 import type { SessionControl } from '../../core/index.js';
 import type { Api } from '../instance.js';
+import { Slices } from '../slices.js';
 import { deviceRoutes } from './devices.js';
 import { type IceServers, iceServerRoutes } from './ice-servers.js';
 import { memberRoutes } from './members.js';
@@ -16,10 +17,11 @@ export function accountRoutes(
   api: Api,
   { core, usage, iceServers }: { core: SessionControl; usage: UsageReports; iceServers: IceServers },
 ): void {
-  sessionRoutes(api, core);
-  memberRoutes(api, core);
+  const slices = new Slices();
+  sessionRoutes(api, core, slices);
+  memberRoutes(api, core, slices);
   subscriptionRoutes(api, core);
-  participantRoutes(api, core);
+  participantRoutes(api, core, slices);
   deviceRoutes(api, core);
   usageRoutes(api, usage);
   iceServerRoutes(api, core, iceServers);

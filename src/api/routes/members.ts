@@ -9,6 +9,7 @@ import {
   ref,
   writeErrors,
 } from '../schemas/index.js';
+import type { Slices } from '../slices.js';
 import { participantDetailView } from '../views.js';
 import { done, DoneSchema } from './done.js';
 import { MemberPath, SessionPath } from './paths.js';
@@ -16,7 +17,7 @@ import { MemberPath, SessionPath } from './paths.js';
 const tags = ['Sessions'];
 
 /** Who is in a session. */
-export function memberRoutes(api: Api, core: SessionControl): void {
+export function memberRoutes(api: Api, core: SessionControl, slices: Slices): void {
   api.get(
     '/sessions/:sessionId/participants',
     {
@@ -31,10 +32,8 @@ export function memberRoutes(api: Api, core: SessionControl): void {
         },
       },
     },
-    ({ params: { accountId, sessionId } }) =>
-      core
-        .members(accountId, sessionId)
-        .map((member) => participantDetailView(member, core.device(accountId, member.id))),
+    async ({ params: { accountId, sessionId } }, reply) =>
+      slices.send(reply, accountId, await membersJson(slices, core, accountId, sessionId)),
   );
 
   api.put(
@@ -77,4 +76,17 @@ export function memberRoutes(api: Api, core: SessionControl): void {
       done(reply);
     },
   );
+}
+
+/** Everyone in a session, as JSON made in slices: their subscriptions and what they receive can be megabytes. */
+export async function membersJson(
+  slices: Slices,
+  core: SessionControl,
+  accountId: string,
+  sessionId: string,
+): Promise<string> {
+  const members = await slices.json(accountId, core.members(accountId, sessionId), (member) =>
+    participantDetailView(member, core.device(accountId, member.id)),
+  );
+  return `[${members.join(',')}]`;
 }

@@ -12,13 +12,15 @@ import {
   writeErrors,
 } from '../schemas/index.js';
 import { participantDetailView, participantView } from '../views.js';
+import type { Slices } from '../slices.js';
 import { done, DoneSchema } from './done.js';
+import { listingJson } from './listing.js';
 import { AccountPath, ParticipantPath } from './paths.js';
 
 const tags = ['Participants'];
 
 /** Create, list, look at and delete participants. */
-export function participantRoutes(api: Api, core: SessionControl): void {
+export function participantRoutes(api: Api, core: SessionControl, slices: Slices): void {
   api.post(
     '/participants',
     {
@@ -50,10 +52,15 @@ export function participantRoutes(api: Api, core: SessionControl): void {
         response: { 200: ref(ParticipantPageSchema, 'A page of them, oldest first.'), ...readErrors() },
       },
     },
-    ({ params: { accountId }, query }) => {
-      const { items, next } = core.participants(accountId, query);
-      return { items: items.map((item) => participantView(item, core.device(accountId, item.id))), next };
-    },
+    ({ params: { accountId }, query }, reply) =>
+      listingJson(
+        slices,
+        reply,
+        accountId,
+        query,
+        (options) => core.participants(accountId, options),
+        (item) => participantView(item, core.device(accountId, item.id)),
+      ),
   );
 
   api.get(

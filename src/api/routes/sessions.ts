@@ -11,14 +11,17 @@ import {
   SessionSchema,
   writeErrors,
 } from '../schemas/index.js';
-import { participantDetailView, sessionView } from '../views.js';
+import type { Slices } from '../slices.js';
+import { sessionView } from '../views.js';
 import { done, DoneSchema } from './done.js';
+import { listingJson } from './listing.js';
+import { membersJson } from './members.js';
 import { AccountPath, SessionPath } from './paths.js';
 
 const tags = ['Sessions'];
 
 /** Create, list, look at and delete sessions. */
-export function sessionRoutes(api: Api, core: SessionControl): void {
+export function sessionRoutes(api: Api, core: SessionControl, slices: Slices): void {
   api.post(
     '/sessions',
     {
@@ -50,10 +53,15 @@ export function sessionRoutes(api: Api, core: SessionControl): void {
         response: { 200: ref(SessionPageSchema, 'A page of them, oldest first.'), ...readErrors() },
       },
     },
-    ({ params, query }) => {
-      const { items, next } = core.sessions(params.accountId, query);
-      return { items: items.map(sessionView), next };
-    },
+    ({ params: { accountId }, query }, reply) =>
+      listingJson(
+        slices,
+        reply,
+        accountId,
+        query,
+        (options) => core.sessions(accountId, options),
+        sessionView,
+      ),
   );
 
   api.get(
@@ -67,12 +75,11 @@ export function sessionRoutes(api: Api, core: SessionControl): void {
         response: { 200: ref(SessionDetailSchema, 'The session.'), ...readErrors(404) },
       },
     },
-    ({ params: { accountId, sessionId } }) => ({
-      ...sessionView(core.session(accountId, sessionId)),
-      participants: core
-        .members(accountId, sessionId)
-        .map((member) => participantDetailView(member, core.device(accountId, member.id))),
-    }),
+    async ({ params: { accountId, sessionId } }, reply) => {
+      const session = JSON.stringify(sessionView(core.session(accountId, sessionId)));
+      const members = await membersJson(slices, core, accountId, sessionId);
+      return slices.send(reply, accountId, `${session.slice(0, -1)},"participants":${members}}`);
+    },
   );
 
   api.delete(

@@ -4,7 +4,12 @@ import { absentable, component, listOf, ref, text } from './shapes.js';
 /** How to continue a listing, and how much of it at a time. */
 export const pageQuery = {
   limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Items on a page.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 100,
+      description: 'Items on a page, at most: a page also ends at 1 MB.',
+    }),
   ),
   cursor: Type.Optional(Type.String({ format: 'uuid', description: 'The `next` of the page before.' })),
 };

@@ -1,0 +1,124 @@
+import type { FastifyReply } from 'fastify';
+import { PatchbayError } from '../core/index.js';
+
+/** Answers that one account may have in the making at a time. */
+const MAX_WAITING = 32;
+/** Bytes of answers that one account may have on their way before it reads them. */
+const MAX_UNREAD = 32 * 1_048_576;
+/** A client that takes nothing of an answer for so long is hung up on. */
+const UNREAD_MS = 30_000;
+/** A slice of work ends when it has made so many characters. */
+const SLICE = 65_536;
+
+interface Load {
+  waiting: number;
+  unread: number;
+}
+
+/**
+ * Makes long answers in slices: one of them in each turn of the event loop, whoever asked, and the accounts one after
+ * the other, so that calls and short requests go on in between. What an account can have waiting, and what it can
+ * leave unread, is bounded.
+ */
+export class Slices {
+  /** Those who wait for their turn, by account. */
+  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #loads = new Map<string, Load>();
+  #running = false;
+
+  /**
+   * Does work that ends its slices by awaiting what it is given.
+   * @throws PatchbayError TOO_MANY_REQUESTS when the account has too much of it
+   */
+  async work<T>(accountId: string, work: (turn: () => Promise<void>) => Promise<T>): Promise<T> {
+    const load = this.#load(accountId);
+    if (load.waiting >= MAX_WAITING || load.unread >= MAX_UNREAD) {
+      throw new PatchbayError(
+        'PATCHBAY_TOO_MANY_REQUESTS',
+        'The account has too many long answers under way, or does not read them.',
+      );
+    }
+    load.waiting += 1;
+    try {
+      return await work(() => this.#turn(accountId));
+    } finally {
+      load.waiting -= 1;
+      this.#drop(accountId, load);
+    }
+  }
+
+  /** All items as JSON, each as it is shown. */
+  async json<T>(accountId: string, items: Iterable<T>, view: (item: T) => object): Promise<string[]> {
+    return this.work(accountId, async (turn) => {
+      const made: string[] = [];
+      let slice = SLICE;
+      for (const item of items) {
+        if (slice >= SLICE) {
+          await turn();
+          slice = 0;
+        }
+        const json = JSON.stringify(view(item));
+        slice += json.length;
+        made.push(json);
+      }
+      return made;
+    });
+  }
+
+  /**
+   * Sends JSON, which counts as unread until the system has taken all of it.
+   * @returns what the route's handler is to return; to the compiler it is whatever the route's schema says
+   */
+  send(reply: FastifyReply, accountId: string, json: string): never {
+    const { raw } = reply;
+    const { socket } = reply.request.raw;
+    // Nobody is told of the end of an answer that waits behind others of its connection when that closes.
+    if (!socket.destroyed) {
+      const load = this.#load(accountId);
+      load.unread += json.length;
+      const release = (): void => {
+        raw.off('finish', release);
+        socket.off('close', release);
+        load.unread -= json.length;
+        this.#drop(accountId, load);
+      };
+      raw.once('finish', release);
+      socket.setMaxListeners(0).once('close', release);
+      raw.setTimeout(UNREAD_MS, () => socket.destroy());
+    }
+    reply.type('application/json; charset=utf-8');
+    return json as never;
+  }
+
+  #turn(accountId: string): Promise<void> {
+    return new Promise((resolve) => {
+      const line = this.#waiting.get(accountId);
+      if (line) line.push(resolve);
+      else this.#waiting.set(accountId, [resolve]);
+      if (!this.#running) this.#next();
+    });
+  }
+
+  #next(): void {
+    this.#running = this.#waiting.size > 0;
+    if (!this.#running) return;
+    setImmediate(() => {
+      const [accountId, line] = this.#waiting.entries().next().value!;
+      const resolve = line.shift()!;
+      this.#waiting.delete(accountId);
+      if (line.length > 0) this.#waiting.set(accountId, line);
+      resolve();
+      this.#next();
+    });
+  }
+
+  #load(accountId: string): Load {
+    const load = this.#loads.get(accountId) ?? { waiting: 0, unread: 0 };
+    this.#loads.set(accountId, load);
+    return load;
+  }
+
+  #drop(accountId: string, load: Load): void {
+    if (load.waiting === 0 && load.unread === 0) this.#loads.delete(accountId);
+  }
+}
