@@ -98,6 +98,11 @@ const wholeSeconds = makeValidator<number>((text) => {
   return Number(text);
 });
 
+const wholeNumber = makeValidator<number>((text) => {
+  if (!/^\d{1,9}$/.test(text)) throw new EnvError(`expected a whole number, got ${text}`);
+  return Number(text);
+});
+
 const portRange = makeValidator<readonly [number, number]>((text) => {
   const match = /^(\d+)-(\d+)$/.exec(text);
   const range = [Number(match?.[1]), Number(match?.[2])] as const;
@@ -170,6 +175,7 @@ const SPEC = {
   PATCHBAY_TURN_URLS: turnUrls({ default: [] }),
   PATCHBAY_TURN_SECRET: optional,
   PATCHBAY_DATA_DIR: str({ default: './data' }),
+  PATCHBAY_BACKUPS: wholeNumber({ default: 3 }),
   PATCHBAY_DRACHTIO: servers({ default: [] }),
   PATCHBAY_DRACHTIO_GRACE: positive({ default: 30 }),
   PATCHBAY_FREESWITCH: servers({ default: [] }),
@@ -296,6 +302,8 @@ export function readConfig(environment: Environment) {
     /** Absent: pages are told of no TURN server. */
     turn: turnServer(env.PATCHBAY_TURN_URLS, env.PATCHBAY_TURN_SECRET),
     dataDir: env.PATCHBAY_DATA_DIR,
+    /** Hourly copies of the database that are kept. */
+    backups: env.PATCHBAY_BACKUPS,
     drachtio: env.PATCHBAY_DRACHTIO,
     /** How long calls are kept while the connection to their SIP server is away. */
     drachtioGraceMs: env.PATCHBAY_DRACHTIO_GRACE * 1000,

@@ -62,7 +62,10 @@ async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<Listene
     { transport: 'tcp' as const, host, port },
   ]);
   if (!tls) return plain;
-  const certificate = { cert: await readFile(tls.certFile), key: await readFile(tls.keyFile) };
+  const certificate = {
+    cert: await configured('PATCHBAY_SIP_TLS_CERT', tls.certFile),
+    key: await configured('PATCHBAY_SIP_TLS_KEY', tls.keyFile),
+  };
   return [
     ...plain,
     ...hosts.map((host) => ({ transport: 'tls' as const, host, port: tls.port, tls: certificate })),
@@ -70,7 +73,17 @@ async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<Listene
 }
 
 async function tlsPeersOf({ tlsPeers: { verify, caFile } }: Config['sip']): Promise<TlsPeerOptions> {
-  return caFile === undefined ? { verify } : { verify, ca: await readFile(caFile) };
+  return caFile === undefined ? { verify } : { verify, ca: await configured('PATCHBAY_SIP_TLS_CA', caFile) };
+}
+
+/** @throws Error that names the variable */
+async function configured(variable: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`${variable}: the file cannot be read (${why}).`, { cause: error });
+  }
 }
 
 function measure(metrics: Registry, server: SipServer): void {

@@ -11,7 +11,7 @@ import { createMediaPlane, type MediaPlane } from './media/index.js';
 import { measureMedia } from './media-metrics.js';
 import { startPhones } from './phones.js';
 import { openStore } from './store/index.js';
-import { measureState } from './state-metrics.js';
+import { measureState, measureStore } from './state-metrics.js';
 import { Teardown } from './teardown.js';
 import { createUsage, type Usage } from './usage/index.js';
 
@@ -60,10 +60,15 @@ async function build(
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
 
-  const store = await openStore({ dataDir: config.dataDir, log });
+  const store = await openStore({
+    dataDir: config.dataDir,
+    backups: config.backups,
+    tokenSecret: config.tokenSecret,
+    log: log.child({ part: 'store' }),
+  });
   teardown.add('store', () => store.close());
   const core = createCore({
-    tokenSecret: config.tokenSecret ?? store.tokenSecret,
+    tokenSecret: store.tokenSecret,
     store: store.core,
     limits: { ...config.lifetimes, ...config.memory },
     log: log.child({ part: 'core' }),
@@ -73,6 +78,7 @@ async function build(
   teardown.add('usage', () => usage.stop());
   teardown.add('core', () => core.stop());
   measureState(metrics, core, usage);
+  measureStore(metrics, () => store.health());
   const media = createMediaPlane({
     rtpHost: config.rtp.host,
     rtpPorts: config.rtp.ports,
@@ -92,7 +98,7 @@ async function build(
     media,
     usage,
     metrics,
-    readiness: () => readiness,
+    readiness: () => (readiness === 'ready' && !store.health().writable ? 'store-unavailable' : readiness),
   });
   readiness = 'ready';
 

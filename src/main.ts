@@ -55,6 +55,8 @@ function stopOnSignals(starting: Promise<Gateway>, log: Logger): void {
   ]);
 }
 
+// A log file at its limit (ulimit -f) fails a write then, instead of ending the process.
+process.on('SIGXFSZ', () => undefined);
 const forgetLostTerminal = knownTerminal();
 process.on('SIGHUP', forgetLostTerminal);
 process.on('exit', forgetLostTerminal);

@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Core } from './core/index.js';
+import type { Store } from './store/index.js';
 import type { Usage } from './usage/index.js';
 
 /** Shows how much there is, and what became of webhooks, in the metrics. Both are read when they are asked for. */
@@ -69,6 +70,35 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
       this.inc({ outcome: 'failed_attempt' }, failedAttempts);
       this.inc({ outcome: 'given_up' }, givenUp);
       this.inc({ outcome: 'dropped' }, dropped);
+    },
+  });
+}
+
+/** Shows whether what changes reaches the disk. */
+export function measureStore(metrics: Registry, health: Store['health']): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_store_writable',
+    help: '1, or 0 while the disk takes no writes and changes are refused',
+    registers,
+    collect() {
+      this.set(health().writable ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_backup_timestamp_seconds',
+    help: 'When the database was copied last; 0 when it never was',
+    registers,
+    collect() {
+      this.set((health().backedUpAt ?? 0) / 1_000);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_store_writes_waiting',
+    help: 'Writes that are not on disk yet',
+    registers,
+    collect() {
+      this.set(health().waiting);
     },
   });
 }

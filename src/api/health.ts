@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Api } from './instance.js';
 
 /** Whether the gateway can take calls. */
-export type Readiness = 'starting' | 'ready' | 'draining';
+export type Readiness = 'starting' | 'ready' | 'draining' | 'store-unavailable';
 
 const StatusSchema = Type.Object({ status: Type.String() });
 
@@ -31,7 +31,10 @@ export function serveHealth(api: Api, readiness: () => Readiness): void {
         security: [],
         response: {
           200: { ...StatusSchema, description: '`ready`' },
-          503: { ...StatusSchema, description: '`starting` or `draining`' },
+          503: {
+            ...StatusSchema,
+            description: '`starting`, `draining`, or `store-unavailable`: its disk takes no writes',
+          },
         },
       },
     },

@@ -1,10 +1,10 @@
-import type { ResumePoint } from '../core/index.js';
+import { PatchbayError, type ResumePoint } from '../core/index.js';
 import type { SubscribeOffer } from '../media/types.js';
 
 /** Where a resume point is kept; `flush` resolves when what was saved is on disk. */
 export interface ResumeStore {
   save(point: ResumePoint): void;
-  /** @throws Error when it could not be written */
+  /** @throws PatchbayError when it could not be written; whoever keeps it tells of that */
   flush(): Promise<void>;
 }
 
@@ -43,12 +43,18 @@ export class Resumption {
   /**
    * The page is about to be offered this. Resolves when it may be: a page that took an offer must find a restarted
    * gateway knowing its m-lines, since it drops an offer with fewer of them for good.
-   * @throws Error when it could not be written
+   * While the disk takes no writes it is offered all the same: a page that is up goes on, at the risk that the gateway
+   * dies before the disk is back.
    */
   async offered({ layout, revision }: Pick<SubscribeOffer, 'layout' | 'revision'>): Promise<void> {
     const isNew = layout.join() !== this.#point.layout.join();
     this.#point = { ...this.#point, layout, revision };
     this.#store.save(this.#point);
-    if (isNew) await this.#store.flush();
+    if (!isNew) return;
+    try {
+      await this.#store.flush();
+    } catch (error) {
+      if (!(error instanceof PatchbayError)) throw error;
+    }
   }
 }

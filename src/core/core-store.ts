@@ -30,6 +30,16 @@ export interface CoreStore {
   deleteParticipant(participantId: string): void;
   saveResumePoint(stored: StoredResumePoint): void;
   deleteResumePoint(participantId: string, externalId: string): void;
-  /** @throws Error when something could not be written */
+  /**
+   * Called before a change that an application asks for.
+   * @throws PatchbayError STORE_UNAVAILABLE while something saved before could not be written
+   */
+  admitChange(): void;
+  /**
+   * Called before a device is connected, which must not fail for a disk that does for a while.
+   * @throws PatchbayError STORE_UNAVAILABLE when so much waits to be written that memory is to be feared for
+   */
+  admitConnection(): void;
+  /** @throws PatchbayError STORE_FAILED, STORE_UNAVAILABLE when something could not be written */
   flush(): Promise<void>;
 }

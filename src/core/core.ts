@@ -49,7 +49,8 @@ export interface ListOptions {
 
 /**
  * Sessions and participants as an application steers them. Everything takes effect at once, in memory and at
- * the devices; {@link flush} tells when it is on disk too. Methods throw `PatchbayError`.
+ * the devices; {@link flush} tells when it is on disk too. Methods throw `PatchbayError`; those that change something
+ * throw STORE_UNAVAILABLE, and change nothing, while the disk takes no writes.
  */
 export interface SessionControl {
   createSession(accountId: string, options: { readonly tag?: string }): Session;
@@ -102,7 +103,7 @@ export interface DeviceGate {
   authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant;
   /**
    * Connects a device. With `replace`, a device that the participant has already is closed as `replaced`.
-   * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, SHUTTING_DOWN
+   * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, STORE_UNAVAILABLE, SHUTTING_DOWN
    */
   connect(participantId: string, device: Device, options: { readonly replace: boolean }): Connection;
   /** The connection of a participant's device now, for re-attaching. */

@@ -20,6 +20,10 @@ const STATUS = {
   PATCHBAY_NO_COMMON_CODEC: { http: 488, sip: 488 },
   PATCHBAY_BAD_SDP: { http: 400, sip: 488 },
   PATCHBAY_OVERLOADED: { http: 503, sip: 503 },
+  /** What was asked for was not done: the disk takes no writes. */
+  PATCHBAY_STORE_UNAVAILABLE: { http: 503, sip: 503 },
+  /** What was asked for was done, but is not on disk yet. */
+  PATCHBAY_STORE_FAILED: { http: 503, sip: 503 },
   PATCHBAY_SHUTTING_DOWN: { http: 503, sip: 503 },
   PATCHBAY_INTERNAL: { http: 500, sip: 500 },
 } as const satisfies Record<string, { http: number; sip: number }>;

@@ -42,6 +42,10 @@ export class MemoryStore implements CoreStore {
     this.#resumePoints.delete(resumeKey(participantId, externalId));
   }
 
+  admitChange(): void {}
+
+  admitConnection(): void {}
+
   flush(): Promise<void> {
     return Promise.resolve();
   }

@@ -116,6 +116,7 @@ class SessionCore implements Core {
   }
 
   createSession(accountId: string, { tag }: { readonly tag?: string }): Session {
+    this.#store.admitChange();
     const session = this.#directory.createSession(accountId, tag);
     this.#sessionLives.start(session.id, session.expiresAt);
     return session;
@@ -130,6 +131,7 @@ class SessionCore implements Core {
   }
 
   deleteSession(accountId: string, sessionId: string): void {
+    this.#store.admitChange();
     this.#endSession(this.#directory.session(accountId, sessionId).id, 'session-deleted');
   }
 
@@ -137,6 +139,7 @@ class SessionCore implements Core {
     accountId: string,
     options: NewParticipant,
   ): { readonly participant: Participant; readonly token: string } {
+    this.#store.admitChange();
     const participant = this.#directory.createParticipant(accountId, options);
     this.#participantLives.start(participant.id, participant.expiresAt);
     return { participant, token: this.#tokens.issue(participant) };
@@ -151,6 +154,7 @@ class SessionCore implements Core {
   }
 
   deleteParticipant(accountId: string, participantId: string): void {
+    this.#store.admitChange();
     this.#endParticipant(this.#directory.participant(accountId, participantId).id, 'participant-deleted');
   }
 
@@ -164,6 +168,7 @@ class SessionCore implements Core {
     participantId: string,
     subscriptions?: Subscriptions,
   ): void {
+    this.#store.admitChange();
     const session = this.#directory.session(accountId, sessionId);
     const before = this.#directory.participant(accountId, participantId);
     const after = this.#directory.join(session, before, subscriptions);
@@ -172,6 +177,7 @@ class SessionCore implements Core {
   }
 
   removeFromSession(accountId: string, sessionId: string, participantId: string): void {
+    this.#store.admitChange();
     const member = this.#directory.member(accountId, sessionId, participantId);
     this.#switchboard.moved(this.#directory.leave(member), sessionId);
   }
@@ -186,6 +192,7 @@ class SessionCore implements Core {
     participantId: string,
     subscriptions: Subscriptions,
   ): void {
+    this.#store.admitChange();
     const member = this.#directory.member(accountId, sessionId, participantId);
     this.#switchboard.resubscribed(this.#directory.setSubscriptions(sessionId, member, subscriptions));
   }
@@ -196,6 +203,7 @@ class SessionCore implements Core {
   }
 
   disconnectDevice(accountId: string, participantId: string): void {
+    this.#store.admitChange();
     const { participant } = this.#connected(accountId, participantId);
     this.#closeDevices([participant], 'disconnected');
   }
@@ -226,6 +234,7 @@ class SessionCore implements Core {
     if (!participant) {
       throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
     }
+    this.#store.admitConnection();
     if (this.#switchboard.get(participantId)) {
       if (!replace) {
         throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant has a device connected.');

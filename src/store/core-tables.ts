@@ -9,7 +9,8 @@ import {
   type StoredResumePoint,
   type StoredState,
 } from '../core/index.js';
-import { type Database, type Row, rows } from './database.js';
+import { bytesOf, type Database, parsed, readable, type Row, rows } from './database.js';
+import type { StoreLog } from './store.js';
 import type { WriteQueue } from './write-queue.js';
 
 const SAVE_SESSION = "INSERT OR REPLACE INTO sessions SELECT value->>'id', value FROM rows";
@@ -36,25 +37,29 @@ export class StateTooLargeError extends Error {
  * @param room bytes that it may take
  * @throws StateTooLargeError that says whose it is, and how to go on
  */
-export async function loadCoreState(database: Database, room: number): Promise<StoredState> {
+export async function loadCoreState(database: Database, room: number, log: StoreLog): Promise<StoredState> {
   let bytes = 0;
   const all = async <T>(
     table: string,
-    key: string,
+    keys: readonly string[],
     convert: (row: Row) => T,
     sizeOf: (item: T) => number,
   ) => {
     const items: T[] = [];
+    // Keys go to and fro in hexadecimal: they may hold bytes that are no text.
+    const columns = [...keys.map((key) => `hex(${key}) AS hex_${key}`), ...keys.map((key) => bytesOf(key))];
+    if (table === 'resume_points') columns.push('saved');
     for (let last: Row | undefined; ;) {
-      const parameters = last ? key.split(', ').map((column) => last![column]!) : [];
-      const after = last ? `WHERE (${key}) > (${parameters.map(() => '?').join(', ')})` : '';
+      const parameters = last ? keys.map((key) => last![`hex_${key}`]!) : [];
+      const places = parameters.map(() => 'CAST(unhex(?) AS TEXT)').join(', ');
+      const after = last ? `WHERE (${keys.join(', ')}) > (${places})` : '';
       const found = await rows(
         database,
-        `SELECT * FROM ${table} ${after} ORDER BY ${key} LIMIT ${SLICE}`,
+        `SELECT ${columns.join(', ')}, ${bytesOf('document')} FROM ${table} ${after}
+         ORDER BY ${keys.map((key) => `${table}.${key}`).join(', ')} LIMIT ${SLICE}`,
         parameters,
       );
-      for (const row of found) {
-        const item = convert(row);
+      for (const item of readable(table, found, convert, log)) {
         bytes += sizeOf(item);
         items.push(item);
       }
@@ -63,17 +68,17 @@ export async function loadCoreState(database: Database, room: number): Promise<S
       last = found.at(-1);
     }
   };
-  const document = (row: Row): unknown => JSON.parse(String(row['document']));
-  const sessions = await all('sessions', 'id', (row) => document(row) as Session, sessionBytes);
+  const document = (row: Row): unknown => parsed(row['document']);
+  const sessions = await all('sessions', ['id'], (row) => document(row) as Session, sessionBytes);
   const participants = await all(
     'participants',
-    'id',
+    ['id'],
     (row) => document(row) as Participant,
     participantBytes,
   );
   const points = await all(
     'resume_points',
-    'participant_id, external_id',
+    ['participant_id', 'external_id'],
     (row) => ({
       saved: Number(row['saved']),
       stored: {
@@ -88,8 +93,9 @@ export async function loadCoreState(database: Database, room: number): Promise<S
   return { sessions, participants, resumePoints: points.map(({ stored }) => stored) };
 }
 
-const WHOSE = `SELECT document->>'accountId' AS account, count(*) AS items, sum(octet_length(document)) AS bytes
+const WHOSE = `SELECT CAST(document->>'accountId' AS BLOB) AS account, count(*) AS items, sum(octet_length(document)) AS bytes
   FROM (SELECT document FROM sessions UNION ALL SELECT document FROM participants)
+  WHERE json_valid(document)
   GROUP BY 1 ORDER BY bytes DESC LIMIT 5`;
 
 async function tooLarge(database: Database, room: number): Promise<StateTooLargeError> {
@@ -154,6 +160,14 @@ export class CoreTables implements CoreStore {
   deleteResumePoint(participantId: string, externalId: string): void {
     const row = { participantId, externalId };
     this.#queue.put(`resume ${participantId} ${externalId}`, DELETE_RESUME_POINT, row);
+  }
+
+  admitChange(): void {
+    this.#queue.admitChange();
+  }
+
+  admitConnection(): void {
+    this.#queue.admitConnection();
   }
 
   flush(): Promise<void> {

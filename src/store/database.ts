@@ -1,4 +1,5 @@
 import Libsql from 'libsql/promise';
+import type { StoreLog } from './store.js';
 
 /** What a column of a row may hold here. */
 export type SqlValue = string | number | null;
@@ -6,7 +7,7 @@ export type Row = Readonly<Record<string, SqlValue>>;
 
 /** A prepared statement. */
 export interface Statement {
-  all(parameters: readonly SqlValue[]): Promise<readonly Row[]>;
+  all(parameters: readonly SqlValue[]): Promise<readonly Readonly<Record<string, SqlValue | ArrayBuffer>>[]>;
 }
 
 /** The embedded database, as far as the store uses it; the library's own types say `any` all over. */
@@ -17,11 +18,17 @@ export interface Database {
   close(): void;
 }
 
-/** Opens a database file whose commits are durable: each waits for a sync of the disk. */
-export async function openDatabase(path: string): Promise<Database> {
+/**
+ * Opens a database file whose commits are durable: each waits for a sync of the disk.
+ * @param opened gets the connection, also when this fails later on
+ */
+export async function openDatabase(path: string, opened: Database[] = []): Promise<Database> {
   const database = connect(path);
+  opened.push(database);
   await rows(database, 'PRAGMA journal_mode = WAL');
   await rows(database, 'PRAGMA synchronous = FULL');
+  // Others may look into it, and hold a lock for a moment.
+  await rows(database, 'PRAGMA busy_timeout = 2000');
   return database;
 }
 
@@ -30,6 +37,16 @@ export function connect(path: string): Database {
   return new Libsql(path, {});
 }
 
+/**
+ * A column of text in a query. The library ends the process at text that is no UTF-8, which others can have written
+ * and a disk can have made: all text is read as bytes, and {@link rows} makes text of them, whatever they are.
+ */
+export function bytesOf(column: string, expression = column): string {
+  return `CAST(${expression} AS BLOB) AS ${column}`;
+}
+
+const utf8 = new TextDecoder();
+
 /** All rows of a query. */
 export async function rows(
   database: Database,
@@ -37,5 +54,39 @@ export async function rows(
   parameters: readonly SqlValue[] = [],
 ): Promise<readonly Row[]> {
   const statement = await database.prepare(sql);
-  return await statement.all(parameters);
+  const found = await statement.all(parameters);
+  return found.map(
+    (row) =>
+      Object.fromEntries(
+        Object.entries(row).map(([column, value]) => [
+          column,
+          value instanceof ArrayBuffer ? utf8.decode(value) : value,
+        ]),
+      ) as Row,
+  );
+}
+
+/** What a column holds as JSON. @throws Error when it is no JSON object */
+export function parsed(json: SqlValue | undefined): object {
+  const value: unknown = JSON.parse(String(json));
+  if (typeof value !== 'object' || value === null) throw new TypeError('It is no JSON object.');
+  return value;
+}
+
+/** Those of the rows of a table that can be converted: one that is damaged keeps no gateway from starting. */
+export function readable<T>(
+  table: string,
+  found: readonly Row[],
+  convert: (row: Row) => T,
+  log: StoreLog,
+): readonly T[] {
+  return found.flatMap((row) => {
+    try {
+      return [convert(row)];
+    } catch (error) {
+      const { id, participant_id: participantId } = row;
+      log.error({ err: error, table, id, participantId }, 'a row of patchbay.db is damaged, and left out');
+      return [];
+    }
+  });
 }

@@ -1,3 +1,4 @@
+import { DataFolderError } from './data-folder.js';
 import { type Database, rows } from './database.js';
 
 /**
@@ -41,16 +42,28 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
+/** Of the present schema. */
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** Writes to the disk, and changes nothing. */
+export const PROBE = `PRAGMA user_version = ${SCHEMA_VERSION}`;
+
+/** 0 for a file in which there is nothing yet. */
+export async function schemaVersion(database: Database): Promise<number> {
+  const [row] = await rows(database, 'PRAGMA user_version');
+  return Number(row?.['user_version'] ?? 0);
+}
+
 /**
  * Brings a database to the present schema, whole steps or nothing.
  * @throws Error when it was written by a newer version
  */
 export async function migrate(database: Database): Promise<void> {
-  const [row] = await rows(database, 'PRAGMA user_version');
-  const version = Number(row?.['user_version'] ?? 0);
-  if (version > MIGRATIONS.length) {
-    throw new Error(
-      `The data folder has schema version ${version}; this version of the gateway knows ${MIGRATIONS.length}.`,
+  const version = await schemaVersion(database);
+  if (version > SCHEMA_VERSION) {
+    throw new DataFolderError(
+      `The database has schema version ${version}; this version of the gateway knows ${SCHEMA_VERSION}. Run the ` +
+        'version that wrote it, or restore a copy made before that: npm run restore -- FILE',
     );
   }
   for (const [index, step] of MIGRATIONS.entries()) {

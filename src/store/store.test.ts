@@ -92,10 +92,10 @@ describe('a data folder', () => {
     }
     await opened.pop()!.close();
     const database = await openDatabase(join(dataDir, 'patchbay.db'));
-    const loading = loadCoreState(database, 2_000_000);
+    const loading = loadCoreState(database, 2_000_000, silentLog);
     await expect(loading).rejects.toThrow(`account ${ACCOUNT}: 601 things`);
     await expect(loading).rejects.toThrow('--max-old-space-size');
-    const { participants } = await loadCoreState(database, 20_000_000);
+    const { participants } = await loadCoreState(database, 20_000_000, silentLog);
     database.close();
     expect(participants).toHaveLength(601);
     expect(participants.map(({ id }) => id)).toEqual(participants.map(({ id }) => id).sort());

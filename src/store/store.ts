@@ -1,18 +1,32 @@
 import { getHeapStatistics } from 'node:v8';
-import { mkdir } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CoreStore } from '../core/index.js';
 import type { UsageStore } from '../usage/index.js';
-import { CoreTables, loadCoreState } from './core-tables.js';
-import { openDatabase } from './database.js';
-import { type FolderLock, lockFolder } from './folder-lock.js';
-import { migrate } from './schema.js';
+import { CoreTables, loadCoreState, StateTooLargeError } from './core-tables.js';
+import { damagedIn, newestGood, setAside } from './backups.js';
+import {
+  backupsIn,
+  codeOf,
+  databaseIn,
+  DataFolderError,
+  inWords,
+  messageOf,
+  prepareFolder,
+  removeDrafts,
+} from './data-folder.js';
+import { type Database, openDatabase, rows } from './database.js';
+import { type FolderLock, isDamaged, lockFolder } from './folder-lock.js';
+import { HourlyBackups } from './hourly-backups.js';
+import { migrate, schemaVersion } from './schema.js';
 import { tokenSecret } from './token-secret.js';
 import { loadUsage, UsageTables } from './usage-tables.js';
-import { WriteQueue } from './write-queue.js';
+import { type StoreHealth, WriteQueue } from './write-queue.js';
 
 /** The part of a pino logger that the store uses. */
 export interface StoreLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 
@@ -22,43 +36,80 @@ export interface Store {
   readonly tokenSecret: string;
   readonly core: CoreStore;
   readonly usage: UsageStore;
+  /** How the writing goes, and when the last copy was made (epoch ms), if one was. */
+  health(): StoreHealth & { readonly backedUpAt: number | undefined };
   /** Resolves when everything saved so far is on disk. @throws Error when it could not be written */
   flush(): Promise<void>;
   /** Writes what is left and lets the data folder go. */
   close(): Promise<void>;
 }
 
-/**
- * Opens the store of a data folder, making the folder when it is not there. One process at a time has it.
- * @throws Error when another process has the folder or a newer version of the gateway wrote it
- */
-export async function openStore(options: {
+export interface StoreOptions {
   readonly dataDir: string;
+  /** How many hourly copies of the database are kept in the data folder. Default: none are made. */
+  readonly backups?: number;
+  /** Given: the data folder's own is neither made nor read. */
+  readonly tokenSecret?: string | undefined;
   readonly log: StoreLog;
-}): Promise<Store> {
-  await mkdir(options.dataDir, { recursive: true, mode: 0o700 });
+}
+
+/**
+ * Opens the store of a data folder, making the folder when it is not there. One process at a time has it. A database
+ * that is damaged is moved aside, and none is begun in its place.
+ * @throws DataFolderError that says which file is not as it should be, and what to do
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  await prepareFolder(options.dataDir);
   const lock = await lockFolder(options.dataDir);
   try {
-    return await openLocked(options.dataDir, options.log, lock);
+    return await openLocked(options, lock);
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
 
-async function openLocked(dataDir: string, log: StoreLog, lock: FolderLock): Promise<Store> {
-  const path = join(dataDir, 'patchbay.db');
-  const [writer, reader] = [await openDatabase(path), await openDatabase(path)];
-  await migrate(writer);
-  const queue = new WriteQueue(writer, log);
+async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Store> {
+  const { dataDir, log } = options;
+  const path = databaseIn(dataDir);
+  await removeDrafts(dataDir);
+  const secret =
+    options.tokenSecret === undefined
+      ? await tokenSecret(dataDir, log)
+      : { secret: options.tokenSecret, found: false };
+  await refuseToBeginAnew(dataDir);
+  const { writer, reader, isNew, core, usage } = await openWhole(dataDir, log);
+  if (isNew && secret.found) {
+    log.warn(
+      { file: path },
+      'the database is new or empty, but the token secret is not: if there was one, restore it',
+    );
+  }
+  const isThere = await presenceOf(path);
+  const queue = new WriteQueue(
+    {
+      exec: async (sql) => {
+        await isThere();
+        return writer.exec(sql);
+      },
+    },
+    log,
+  );
+  const copies = new HourlyBackups({ dataDir, kept: options.backups ?? 0, log, flush: () => queue.flush() });
   return {
-    tokenSecret: await tokenSecret(dataDir),
-    core: new CoreTables(await loadCoreState(writer, roomForState()), queue),
-    usage: new UsageTables(await loadUsage(writer), reader, queue),
+    tokenSecret: secret.secret,
+    core: new CoreTables(core, queue),
+    usage: new UsageTables(usage, reader, queue),
+    health: () => ({ ...queue.health, backedUpAt: copies.lastAt }),
     flush: () => queue.flush(),
     close: async () => {
+      await copies.stop();
       await queue.stop();
       reader.close();
+      // Whoever copies the one file of a gateway that was stopped has all of it.
+      await rows(writer, 'PRAGMA wal_checkpoint(TRUNCATE)').catch((error: unknown) => {
+        log.warn({ err: error, file: `${path}-wal` }, 'the write-ahead log stays: copy it with the database');
+      });
       writer.close();
       await lock.release();
     },
@@ -69,4 +120,68 @@ async function openLocked(dataDir: string, log: StoreLog, lock: FolderLock): Pro
 function roomForState(): number {
   const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
   return (limit - used) * 0.75;
+}
+
+/** @throws DataFolderError when the database is gone since it was damaged: an empty one is no answer to that */
+async function refuseToBeginAnew(dataDir: string): Promise<void> {
+  const damaged = (await damagedIn(dataDir)).at(-1);
+  if (damaged === undefined || (await isThere(databaseIn(dataDir)))) return;
+  throw await damage(dataDir, 'was damaged', join(dataDir, damaged));
+}
+
+/** @throws DataFolderError when it is damaged, of a newer version, or cannot be used */
+async function openWhole(dataDir: string, log: StoreLog) {
+  const path = databaseIn(dataDir);
+  const opened: Database[] = [];
+  try {
+    const writer = await openDatabase(path, opened);
+    const [found] = await rows(writer, 'PRAGMA quick_check(1)');
+    if (found?.['quick_check'] !== 'ok') throw new DamagedError(String(found?.['quick_check']));
+    const isNew = (await schemaVersion(writer)) === 0;
+    await migrate(writer);
+    const reader = await openDatabase(path, opened);
+    const core = await loadCoreState(writer, roomForState(), log);
+    return { writer, reader, isNew, core, usage: await loadUsage(writer, log) };
+  } catch (error) {
+    for (const database of opened) database.close();
+    if (error instanceof StateTooLargeError) throw error;
+    if (!isDamaged(error) && !(error instanceof DamagedError)) throw inWords(error, path);
+    const aside = await setAside(dataDir, 'damaged');
+    throw await damage(dataDir, `is damaged (${messageOf(error)})`, aside ?? path);
+  }
+}
+
+class DamagedError extends Error {}
+
+async function damage(dataDir: string, what: string, aside: string): Promise<DataFolderError> {
+  const copy = await newestGood(dataDir);
+  const goOn =
+    copy === undefined
+      ? `There is no whole copy in ${backupsIn(dataDir)}. To go on from a copy elsewhere: npm run restore -- FILE; to begin with nothing: npm run restore -- empty`
+      : `The newest whole copy is ${copy}. To go on from it: npm run restore`;
+  return new DataFolderError(`${databaseIn(dataDir)} ${what}. It is kept as ${aside}. ${goOn}`);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw inWords(error, path);
+  }
+}
+
+/**
+ * Remembers which file is the database.
+ * @returns what throws when another file has its name, or none: what were written then would be found by nobody
+ */
+async function presenceOf(path: string): Promise<() => Promise<void>> {
+  const { dev, ino } = await stat(path);
+  return async () => {
+    const found = await stat(path);
+    if (found.dev !== dev || found.ino !== ino) {
+      throw new Error(`${path} is not the file any more that the gateway opened: restart the gateway.`);
+    }
+  };
 }

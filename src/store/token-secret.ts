@@ -1,32 +1,74 @@
 import { randomBytes } from 'node:crypto';
-import { link, open, readFile, unlink } from 'node:fs/promises';
+import { chmod, link, open, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { codeOf, DataFolderError, draftIn, inWords } from './data-folder.js';
+import type { StoreLog } from './store.js';
 
 const FILE = 'token-secret';
 const SECRET_BYTES = 48;
+const GO_ON =
+  'put the right one back, or delete the file, which makes all tokens given out so far invalid; or set PATCHBAY_TOKEN_SECRET.';
 
-/** The secret that signs participant tokens: made at the first start, readable by the gateway's user alone. */
-export async function tokenSecret(dataDir: string): Promise<string> {
+/** The secret that signs participant tokens, and whether it was there before this start. */
+export interface TokenSecret {
+  readonly secret: string;
+  readonly found: boolean;
+}
+
+/**
+ * Reads the secret: made at the first start, readable by the gateway's user alone.
+ * @throws DataFolderError when there is one that cannot be used
+ */
+export async function tokenSecret(dataDir: string, log: StoreLog): Promise<TokenSecret> {
   const path = join(dataDir, FILE);
   const kept = await readIfThere(path);
-  if (kept !== undefined) return kept;
+  if (kept !== undefined) {
+    checkSecret(path, kept);
+    await closeToOthers(path, log);
+    return { secret: kept, found: true };
+  }
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
-  await writeOnce(path, secret);
-  return secret;
+  try {
+    await writeOnce(dataDir, path, secret);
+  } catch (error) {
+    throw inWords(error, path);
+  }
+  return { secret, found: false };
+}
+
+function checkSecret(path: string, secret: string): void {
+  if (secret === '') throw new DataFolderError(`${path} is empty: ${GO_ON}`);
+  if (/[\0\ufffd]/.test(secret)) throw new DataFolderError(`${path} is damaged, it holds no text: ${GO_ON}`);
+}
+
+/** Whoever can read the secret can make tokens for everybody. */
+async function closeToOthers(path: string, log: StoreLog): Promise<void> {
+  const { mode } = await stat(path);
+  if ((mode & 0o077) === 0) return;
+  const fields = { file: path, mode: (mode & 0o777).toString(8) };
+  log.warn(
+    fields,
+    'the token secret could be read by other users: whoever did can make tokens; now it cannot',
+  );
+  try {
+    await chmod(path, 0o600);
+  } catch (error) {
+    log.warn({ file: path, err: error }, 'the mode of the token secret could not be changed: set it to 600');
+  }
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return (await readFile(path, 'utf8')).trim();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw inWords(error, path);
   }
 }
 
 /** Whole or not at all, also when the power goes. */
-async function writeOnce(path: string, text: string): Promise<void> {
-  const draft = `${path}.${randomBytes(4).toString('hex')}`;
+async function writeOnce(dataDir: string, path: string, text: string): Promise<void> {
+  const draft = draftIn(dataDir);
   const file = await open(draft, 'wx', 0o600);
   try {
     await file.writeFile(`${text}\n`);

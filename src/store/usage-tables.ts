@@ -7,7 +7,8 @@ import type {
   Webhook,
   WrittenRecord,
 } from '../usage/index.js';
-import { type Database, type Row, rows, type SqlValue } from './database.js';
+import { bytesOf, type Database, parsed, readable, type Row, rows, type SqlValue } from './database.js';
+import type { StoreLog } from './store.js';
 import type { WriteQueue } from './write-queue.js';
 
 const COLUMNS = [
@@ -28,6 +29,7 @@ const COLUMNS = [
   'ended_at',
   'end_reason',
 ];
+const NUMBERS = ['started_at', 'ended_at', 'seen_at'];
 const KEPT_COLUMNS = [...COLUMNS, 'seen_at', 'callback_url'];
 
 const SAVE_RECORD = `INSERT OR REPLACE INTO usage_records (${KEPT_COLUMNS.join(', ')})
@@ -44,13 +46,24 @@ export interface UsageLeftovers {
   readonly webhooks: readonly Webhook[];
 }
 
-export async function loadUsage(database: Database): Promise<UsageLeftovers> {
-  const open = await rows(database, 'SELECT * FROM usage_records WHERE ended_at IS NULL ORDER BY id');
-  const webhooks = await rows(database, 'SELECT document FROM webhooks ORDER BY id');
+export async function loadUsage(database: Database, log: StoreLog): Promise<UsageLeftovers> {
+  const open = await rows(
+    database,
+    `SELECT ${KEPT_COLUMNS.map(asRead).join(', ')} FROM usage_records WHERE ended_at IS NULL ORDER BY usage_records.id`,
+  );
+  const webhooks = await rows(
+    database,
+    `SELECT ${bytesOf('id')}, ${bytesOf('document')} FROM webhooks ORDER BY webhooks.id`,
+  );
   return {
     openRecords: open.map((row) => toRecord(row) as KeptRecord),
-    webhooks: webhooks.map((row) => JSON.parse(String(row['document'])) as Webhook),
+    webhooks: readable('webhooks', webhooks, (row) => parsed(row['document']) as Webhook, log),
   };
+}
+
+/** Whole numbers as they are, text as bytes. */
+function asRead(column: string): string {
+  return NUMBERS.includes(column) ? column : bytesOf(column);
 }
 
 /** Usage records, queried in the database, and webhooks on their way. */
@@ -91,12 +104,13 @@ export class UsageTables implements UsageStore {
     const { where, parameters } = condition(accountId, filter);
     const found = await rows(
       this.#reader,
-      `SELECT ${COLUMNS.join(', ')} FROM usage_records WHERE ${where} AND id > ? ORDER BY id LIMIT ?`,
+      `SELECT ${COLUMNS.map(asRead).join(', ')} FROM usage_records
+       WHERE ${where} AND usage_records.id > ? ORDER BY usage_records.id LIMIT ?`,
       [...parameters, filter.cursor ?? '', filter.limit + 1],
     );
     const totals = await rows(
       this.#reader,
-      `SELECT coalesce(session_tag, participant_tag) AS tag, count(DISTINCT connection_id) AS connections,
+      `SELECT ${bytesOf('tag', 'coalesce(session_tag, participant_tag)')}, count(DISTINCT connection_id) AS connections,
          sum(max(0, coalesce(ended_at, ?) - started_at)) AS ms
        FROM usage_records WHERE ${where} GROUP BY 1 ORDER BY ms DESC LIMIT ${MAX_TOTALS}`,
       [now, ...parameters],

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { silentLog } from '../core/testing/index.js';
 import type { Database } from './database.js';
 import { WriteQueue } from './write-queue.js';
 
@@ -7,16 +6,20 @@ import { WriteQueue } from './write-queue.js';
 class FakeDatabase implements Database {
   readonly committed: { row: unknown }[][] = [];
   failures = 0;
+  /** All but what undoes. */
+  readonly statements: string[] = [];
   /** Called at each transaction, before it is done. */
   atCommit = (): void => undefined;
 
   exec(sql: string): Promise<void> {
-    if (!sql.startsWith('BEGIN')) return Promise.resolve();
-    this.atCommit();
+    if (sql === 'ROLLBACK') return Promise.resolve();
+    this.statements.push(sql);
+    if (sql.startsWith('BEGIN')) this.atCommit();
     if (this.failures > 0) {
       this.failures -= 1;
       return Promise.reject(new Error('disk full'));
     }
+    if (!sql.startsWith('BEGIN')) return Promise.resolve();
     const rows = sql.matchAll(/\('(.*?)'\)/g);
     this.committed.push(Array.from(rows, ([, json]) => JSON.parse(json!) as { row: unknown }));
     return Promise.resolve();
@@ -31,10 +34,12 @@ class FakeDatabase implements Database {
 
 function queueForTests() {
   const database = new FakeDatabase();
-  const queue = new WriteQueue(database, silentLog);
+  const logged: string[] = [];
+  const note = (_fields: object, message: string): void => void logged.push(message);
+  const queue = new WriteQueue(database, { info: note, warn: note, error: note });
   const put = (key: string, value: string = key) => queue.put(key, 'INSERT', { row: value });
   const committed = () => database.committed.map((rows) => rows.map(({ row }) => row));
-  return { database, queue, put, committed };
+  return { database, queue, put, committed, logged };
 }
 
 afterEach(() => {
@@ -119,37 +124,101 @@ describe('writes', () => {
 });
 
 describe('when the disk fails', () => {
-  it('whoever waits is told, and nothing is lost or overtaken', async () => {
+  const FAILED = { code: 'PATCHBAY_STORE_FAILED' };
+  const UNAVAILABLE = { code: 'PATCHBAY_STORE_UNAVAILABLE' };
+
+  const refusal = (admit: () => void): unknown => {
+    try {
+      admit();
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  };
+
+  /** A queue whose first commit, of a write `a`, has failed; each further attempt is made by the clock. */
+  async function failingQueue(failures: number) {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const made = queueForTests();
+    made.database.failures = failures;
+    made.put('a');
+    await expect(made.queue.flush()).rejects.toMatchObject(FAILED);
+    return made;
+  }
+
+  it('whoever waits is told, also for the commit after it, and nothing is lost or overtaken', async () => {
     const { database, queue, put, committed } = queueForTests();
+    let second: Promise<unknown> | undefined;
     database.failures = 1;
+    database.atCommit = () => {
+      put('c');
+      second ??= expect(queue.flush()).rejects.toMatchObject(FAILED);
+      database.atCommit = () => undefined;
+    };
     put('a', 'old');
     put('b');
-    await expect(queue.flush()).rejects.toThrow('disk full');
+    await expect(queue.flush()).rejects.toMatchObject(FAILED);
+    await second;
     put('a', 'new');
-    await queue.flush();
-    expect(committed()).toEqual([['b', 'new']]);
+    await vi.waitFor(() => expect(committed()).toEqual([['b', 'c', 'new']]), { timeout: 5_000 });
   });
 
-  it('it is tried again, unasked', async () => {
-    const { database, queue, put, committed } = queueForTests();
-    vi.useFakeTimers({ toFake: ['setTimeout'] });
-    database.failures = 1;
-    put('a');
-    await expect(queue.flush()).rejects.toThrow('disk full');
-    const written = new Promise<void>((resolve) => {
-      database.atCommit = resolve;
-    });
-    vi.advanceTimersByTime(1_000);
-    await written;
-    await queue.flush();
-    expect(committed()[0]).toEqual(['a']);
+  it('changes are refused, and nobody waits, until it takes writes again', async () => {
+    const { queue, put, committed } = await failingQueue(2);
+    expect(refusal(() => queue.admitChange())).toMatchObject(UNAVAILABLE);
+    expect(() => queue.admitConnection()).not.toThrow();
+    put('b');
+    await expect(queue.flush()).rejects.toMatchObject(UNAVAILABLE);
+    expect(queue.health).toEqual({ writable: false, waiting: 2 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(refusal(() => queue.admitChange())).toMatchObject(UNAVAILABLE);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.waitFor(() => expect(queue.health).toEqual({ writable: true, waiting: 0 }));
+    expect(() => queue.admitChange()).not.toThrow();
+    expect(committed()).toEqual([['a', 'b']]);
   });
 
-  it('stopping gives up what cannot be written', async () => {
-    const { database, queue, put, committed } = queueForTests();
-    database.failures = 100;
-    put('a');
+  it('it is probed each second, and what waits is not put together for that', async () => {
+    const { database } = await failingQueue(10);
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(database.statements).toHaveLength(10);
+    expect(database.statements.filter((sql) => sql.startsWith('BEGIN'))).toHaveLength(1);
+  });
+
+  it('the log has one line when it begins and one when it is over', async () => {
+    const { queue, logged } = await failingQueue(5);
+    await vi.advanceTimersByTimeAsync(5_000);
+    await vi.waitFor(() => expect(queue.health.writable).toBe(true));
+    expect(logged).toEqual([
+      expect.stringContaining('the store cannot write'),
+      expect.stringContaining('can write again'),
+    ]);
+  });
+
+  it('devices are refused once too much waits, by number or size', async () => {
+    const { queue, put } = await failingQueue(1_000);
+    for (let i = 0; i < 19_998; i += 1) put(`usage ${i}`);
+    expect(() => queue.admitConnection()).not.toThrow();
+    put('one more');
+    expect(refusal(() => queue.admitConnection())).toMatchObject(UNAVAILABLE);
+    const large = await failingQueue(1_000);
+    const row = 'x'.repeat(4 * 1024 * 1024);
+    for (let i = 0; i < 100; i += 1) large.put('the same thing', row);
+    expect(() => large.queue.admitConnection()).not.toThrow();
+    for (let i = 0; i < 8; i += 1) large.put(`thing ${i}`, row);
+    expect(refusal(() => large.queue.admitConnection())).toMatchObject(UNAVAILABLE);
+  });
+
+  it('stopping tries once more', async () => {
+    const { queue, committed } = await failingQueue(1);
+    await queue.stop();
+    expect(committed()).toEqual([['a']]);
+  });
+
+  it('stopping gives up what cannot be written, and says so', async () => {
+    const { queue, committed, logged } = await failingQueue(100);
     await queue.stop();
     expect(committed()).toEqual([]);
+    expect(logged.at(-1)).toContain('lost');
   });
 });

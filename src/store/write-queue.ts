@@ -1,5 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
+import { PatchbayError } from '../core/index.js';
 import type { Database } from './database.js';
+import { PROBE } from './schema.js';
 import type { StoreLog } from './store.js';
 import { toRow, transaction, type Write } from './transaction.js';
 
@@ -13,30 +15,64 @@ class Waiting {
   });
 }
 
+const CANNOT_WRITE =
+  'the store cannot write: changes are refused with 503 until it can; it tries again each second. Look after the disk ' +
+  'of PATCHBAY_DATA_DIR';
 const RETRY_MS = 1_000;
 /**
  * How long a write that nobody waits for may lie before its commit begins. A busy gateway puts hundreds of them each
  * second, and a transaction for each, with its sync of the disk, would take a tenth of a core from the calls.
  */
 const GATHER_MS = 10;
+/** How much may wait for a disk that takes no writes before new devices are refused. */
+const MAX_KEPT = { writes: 20_000, characters: 32 * 1024 * 1024 };
+
+/** How the writing goes. */
+export interface StoreHealth {
+  /** False from a commit that failed until one succeeds. */
+  readonly writable: boolean;
+  /** Writes that are not on disk yet. */
+  readonly waiting: number;
+}
 
 /**
  * Writes behind the callers' backs: what is put within a moment, or until somebody waits for it, becomes one
- * transaction, so that many writes share one sync of the disk. What cannot be written is kept and tried again.
+ * transaction, so that many writes share one sync of the disk. What cannot be written is kept and tried again; until
+ * that succeeds, no change is admitted that would have to wait behind it.
  */
 export class WriteQueue {
-  readonly #database: Database;
+  readonly #database: Pick<Database, 'exec'>;
   readonly #log: StoreLog;
   /** By key: a later write of a key takes the place of an earlier one, which bounds the queue. */
   #pending = new Map<string, Write>();
+  /** Of all rows in `#pending`, in characters. */
+  #size = 0;
   #waiting: Waiting | undefined;
   #running: Promise<void> | undefined;
   /** The next commit, while none is under way. */
   #timer: NodeJS.Timeout | undefined;
+  /** Since when commits have failed. */
+  #failing: { readonly since: number; readonly error: Error } | undefined;
 
-  constructor(database: Database, log: StoreLog) {
+  constructor(database: Pick<Database, 'exec'>, log: StoreLog) {
     this.#database = database;
     this.#log = log;
+  }
+
+  get health(): StoreHealth {
+    return { writable: !this.#failing, waiting: this.#pending.size };
+  }
+
+  /** @throws PatchbayError STORE_UNAVAILABLE while commits fail */
+  admitChange(): void {
+    if (this.#failing) throw this.#unavailable('Nothing was changed.');
+  }
+
+  /** @throws PatchbayError STORE_UNAVAILABLE while commits fail and too much waits for them */
+  admitConnection(): void {
+    if (!this.#failing) return;
+    if (this.#pending.size < MAX_KEPT.writes && this.#size < MAX_KEPT.characters) return;
+    throw this.#unavailable('Too much waits for the disk.');
   }
 
   /**
@@ -44,25 +80,43 @@ export class WriteQueue {
    * @param sql see {@link Write.sql}
    */
   put(key: string, sql: string, row: object): void {
-    this.#pending.delete(key);
-    this.#pending.set(key, { sql, row: toRow(row) });
+    this.#keep(key, { sql, row: toRow(row) });
     this.#startWithin(GATHER_MS);
   }
 
-  /** Resolves when everything put so far is on disk. @throws Error when it could not be written */
-  flush(): Promise<void> {
-    if (this.#pending.size === 0 && !this.#running) return Promise.resolve();
+  /**
+   * Resolves when everything put so far is on disk.
+   * @throws PatchbayError STORE_FAILED when it could not be written; STORE_UNAVAILABLE at once while commits fail
+   */
+  async flush(): Promise<void> {
+    if (this.#pending.size === 0 && !this.#running) return;
+    if (this.#failing) throw this.#unavailable('What was changed before is kept, and written first.');
     this.#start();
-    return (this.#waiting ??= new Waiting()).committed;
+    await (this.#waiting ??= new Waiting()).committed;
   }
 
-  /** Waits for the writes under way and stops trying those that fail. */
+  /** Waits for the writes under way, tries once more those that fail, and then no longer. */
   async stop(): Promise<void> {
-    await this.flush().catch((error: unknown) => {
-      this.#log.error({ err: error, lost: this.#pending.size }, 'the store closes with writes undone');
-    });
+    await this.#running;
+    if (this.#pending.size > 0) this.#start();
     await this.#running;
     clearTimeout(this.#timer);
+    if (this.#pending.size === 0) return;
+    this.#log.error({ lost: this.#pending.size }, 'the store closes with writes undone: they are lost');
+  }
+
+  #unavailable(consequence: string): PatchbayError {
+    return new PatchbayError(
+      'PATCHBAY_STORE_UNAVAILABLE',
+      `The gateway cannot write to its disk at present; its log says why. ${consequence}`,
+      { cause: this.#failing?.error },
+    );
+  }
+
+  #keep(key: string, write: Write): void {
+    this.#size += write.row.length - (this.#pending.get(key)?.row.length ?? 0);
+    this.#pending.delete(key);
+    this.#pending.set(key, write);
   }
 
   #startWithin(ms: number): void {
@@ -101,11 +155,14 @@ export class WriteQueue {
   #take(): { readonly batch: Map<string, Write>; readonly waiting: Waiting | undefined } {
     const taken = { batch: this.#pending, waiting: this.#waiting };
     this.#pending = new Map();
+    this.#size = 0;
     this.#waiting = undefined;
     return taken;
   }
 
   async #commit(batch: Iterable<Write>): Promise<void> {
+    // What waits may be much: not even put together for a disk that takes nothing.
+    if (this.#failing) await this.#database.exec(PROBE);
     try {
       await this.#database.exec(transaction(batch));
     } catch (error) {
@@ -113,15 +170,33 @@ export class WriteQueue {
       await this.#database.exec('ROLLBACK').catch(() => undefined);
       throw error;
     }
+    this.#succeeded();
+  }
+
+  #succeeded(): void {
+    if (!this.#failing) return;
+    const seconds = Math.round((performance.now() - this.#failing.since) / 1_000);
+    this.#failing = undefined;
+    this.#log.warn({ seconds }, 'the store can write again: changes are admitted again');
   }
 
   #keepForLater(batch: Map<string, Write>, error: Error, waiting: Waiting | undefined): void {
-    this.#log.error({ err: error, writes: batch.size }, 'the store cannot write; it will try again');
-    for (const [key, write] of this.#pending) {
-      batch.delete(key);
-      batch.set(key, write);
+    const later = this.#pending;
+    this.#pending = new Map();
+    this.#size = 0;
+    for (const writes of [batch, later]) for (const [key, write] of writes) this.#keep(key, write);
+    if (!this.#failing) {
+      this.#failing = { since: performance.now(), error };
+      this.#log.error({ err: error, writes: this.#pending.size }, CANNOT_WRITE);
     }
-    this.#pending = batch;
-    waiting?.reject(error);
+    const failed = new PatchbayError(
+      'PATCHBAY_STORE_FAILED',
+      'It was done, but could not be written to disk; it is kept, and written first once the disk takes writes.',
+      { cause: error },
+    );
+    waiting?.reject(failed);
+    // They wait for the next commit, which fails as this one did.
+    this.#waiting?.reject(failed);
+    this.#waiting = undefined;
   }
 }

@@ -14,6 +14,8 @@ export interface GatewayOptions {
   env?: Record<string, string>;
   /** Keeps the data of an earlier gateway (see {@link TestGateway.dataDir}); the caller removes it then. */
   dataDir?: string;
+  /** A command that runs the rest of its arguments, in its own place. */
+  runBy?: readonly string[];
   /** Whether the log is kept once the gateway is ready; under load that would cost more than it tells. Default: true. */
   keepLog?: boolean;
 }
@@ -50,7 +52,8 @@ const listening = (line: LogLine): boolean => line.msg === 'ready';
  */
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'patchbay-test-'));
-  const child = spawn(process.execPath, ['dist/main.js'], {
+  const [command, ...args] = [...(options.runBy ?? []), process.execPath, 'dist/main.js'];
+  const child = spawn(command, args, {
     env: {
       ...process.env,
       PATCHBAY_HTTP_PORT: '0',

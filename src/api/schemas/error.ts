@@ -28,7 +28,9 @@ const DESCRIPTIONS = {
   415: 'The body is not JSON.',
   429: 'Too many requests of this account; `Retry-After` says when to come back (seconds).',
   500: 'The gateway failed; its log says why, under the `requestId`.',
-  503: 'The gateway is too busy or going down.',
+  503:
+    'The gateway is too busy, going down, or its disk takes no writes: nothing was done, unless `reason` is ' +
+    '`PATCHBAY_STORE_FAILED` (done, shown, and written once the disk takes it).',
 } as const;
 
 type ErrorStatus = keyof typeof DESCRIPTIONS;

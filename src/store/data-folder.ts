@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Where what is in a data folder. */
+export const databaseIn = (dataDir: string): string => join(dataDir, 'patchbay.db');
+export const backupsIn = (dataDir: string): string => join(dataDir, 'backups');
+/** What the database consists of: the file, and what SQLite keeps beside it while it is open. */
+export const DATABASE_PARTS = ['', '-wal', '-shm'];
+
+/** The data folder cannot be used; the message names the file, what is wrong, and what to do. */
+export class DataFolderError extends Error {
+  override readonly name = 'DataFolderError';
+}
+
+/** The code of an error of the system or of SQLite. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** An error in words, for what was to be done with a file. */
+export function inWords(error: unknown, path: string): DataFolderError {
+  if (error instanceof DataFolderError) return error;
+  return new DataFolderError(`${path} ${trouble(error)}`, { cause: error });
+}
+
+function trouble(error: unknown): string {
+  const code = codeOf(error);
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM':
+      return `cannot be used by the gateway's user (${whoami()}): give it to that user (chown), mode 700 for the folder and 600 for files.`;
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return 'is not a folder, or lies below a file: move that away, or choose another PATCHBAY_DATA_DIR.';
+    case 'EISDIR':
+      return 'is a folder, but should be a file: move it away.';
+    case 'EROFS':
+      return 'is on a disk that is mounted read-only: mount it writable, or choose another PATCHBAY_DATA_DIR.';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'cannot be written, the disk is full (or has no inodes left): make room, or choose another PATCHBAY_DATA_DIR.';
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'cannot be opened, too many files are open: raise the limit (ulimit -n).';
+    case 'ENOENT':
+      return 'is missing.';
+    default:
+      if (code.startsWith('SQLITE_FULL')) return 'cannot be written, the disk is full: make room.';
+      if (code.startsWith('SQLITE_READONLY'))
+        return 'cannot be written: look at its owner, its mode and its disk.';
+      // The library tells of a file that cannot be opened by SQLite's number alone.
+      if (code.startsWith('SQLITE_CANTOPEN') || /ConnectionFailed.*: 14\b/.test(messageOf(error))) {
+        return `cannot be opened by the gateway's user (${whoami()}): look at owner, mode and disk of it and of its folder.`;
+      }
+      if (code.startsWith('SQLITE_IOERR'))
+        return `cannot be read or written, the disk fails (${messageOf(error)}).`;
+      return `cannot be used: ${messageOf(error)}`;
+  }
+}
+
+/** In one line. */
+export function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ');
+}
+
+function whoami(): string {
+  return `uid ${process.getuid?.() ?? 'unknown'}`;
+}
+
+const DRAFT = '.draft-';
+
+/** The name of a file that is being made; what a gateway that died left is found by {@link removeDrafts}. */
+export function draftIn(folder: string): string {
+  return join(folder, `${DRAFT}${randomBytes(6).toString('hex')}`);
+}
+
+/** Removes what was never finished. */
+export async function removeDrafts(folder: string): Promise<void> {
+  const names = await readdir(folder);
+  for (const name of names.filter((found) => found.startsWith(DRAFT))) await unlink(join(folder, name));
+}
+
+/**
+ * Makes the data folder when it is not there, and writes a page into it.
+ * @throws DataFolderError when that cannot be done
+ */
+export async function prepareFolder(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const draft = draftIn(dataDir);
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      await file.writeFile(Buffer.alloc(4_096));
+      await file.sync();
+    } finally {
+      await file.close();
+      await unlink(draft);
+    }
+  } catch (error) {
+    throw inWords(error, dataDir);
+  }
+}
+
+/** Has what was written to a file or folder on disk. */
+export async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Now, as names of files may hold it: `20261129T031500Z`. */
+export function stamp(now = new Date()): string {
+  return now.toISOString().replace(/[-:]|\.\d+/g, '');
+}
