@@ -9,7 +9,13 @@ import type {
   Participant,
   ResumePoint,
 } from '../core/index.js';
-import type { MediaPlane, MediaStreamInfo, OmittedTrack, SubscribeOffer } from '../media/types.js';
+import type {
+  MediaEvents,
+  MediaPlane,
+  MediaStreamInfo,
+  OmittedTrack,
+  SubscribeOffer,
+} from '../media/types.js';
 import type { ClientSocket, SocketUser } from './client-socket.js';
 import { closeFor } from './close-codes.js';
 import { Grace, type GraceTimes } from './grace.js';
@@ -173,7 +179,13 @@ export class BrowserDevice implements Device, SocketUser {
     this.#connection.dtmf(digit, durationMs);
   }
 
-  mediaLost(): void {
+  mediaLost(cause: MediaEvents['mediaLost'][0]['cause']): void {
+    if (cause === 'abuse') {
+      this.#parts.log.warn({ deviceId: this.info.id }, 'a browser sent too much media or data');
+      this.#socket?.shutOut({ code: 1008, reason: 'Too much media or data.' });
+      this.#end('error');
+      return;
+    }
     // With its socket, the page is alive: its client restarts ICE when its network is back.
     if (!this.#socket) this.#end('lost');
   }

@@ -130,14 +130,14 @@ export class ClientSocket implements AnswerLine {
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     if (isBinary) {
-      this.#shutOut({ code: 1003, reason: 'Messages are text.' });
+      this.shutOut({ code: 1003, reason: 'Messages are text.' });
       return;
     }
     // With the default binaryType, ws hands every message over as one Buffer.
     const bytes = data as Buffer;
     const now = this.#clock.now();
     if (!this.#messages.take(now) || !this.#bytes.take(now, bytes.length)) {
-      this.#shutOut({ code: 1008, reason: 'Too many messages.' });
+      this.shutOut({ code: 1008, reason: 'Too many messages.' });
       return;
     }
     this.#dispatch(this.#format.parse(bytes.toString('utf8')));
@@ -159,13 +159,14 @@ export class ClientSocket implements AnswerLine {
   #refuse(id: RequestId | null, error: RpcError): void {
     this.#invalid += 1;
     if (this.#invalid > this.#limits.invalidMessages) {
-      this.#shutOut({ code: 1008, reason: 'Too many invalid messages.' });
+      this.shutOut({ code: 1008, reason: 'Too many invalid messages.' });
       return;
     }
     this.#send(this.#format.error(id, error));
   }
 
-  #shutOut(close: SocketClose): void {
+  /** Closes it for what its page did. */
+  shutOut(close: SocketClose): void {
     this.#abused();
     this.close(close);
   }

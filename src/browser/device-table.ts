@@ -68,6 +68,6 @@ export class DeviceTable {
   };
 
   readonly #onMediaLost = (...[event]: MediaEvents['mediaLost']): void => {
-    this.#byId.get(event.deviceId)?.mediaLost();
+    this.#byId.get(event.deviceId)?.mediaLost(event.cause);
   };
 }

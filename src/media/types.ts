@@ -98,9 +98,9 @@ export interface MediaEvents {
   dtmf: [event: { deviceId: string; digit: string; durationMs: number }];
   /**
    * A transport that was up is silent or gone, or media stopped coming for the configured time. Browsers: again for
-   * each time that it happens, since they may come back.
+   * each time that it happens, since they may come back. `abuse`: so much came that the transport was shut.
    */
-  mediaLost: [event: { deviceId: string; cause: 'transport' | 'timeout' }];
+  mediaLost: [event: { deviceId: string; cause: 'transport' | 'timeout' | 'abuse' }];
   /**
    * The way to a phone changed, though nobody asked: it is to be offered what {@link MediaPlane.updatePhone} returns
    * without an offer, and its answer to be given to {@link MediaPlane.answerPhone}.

@@ -1,5 +1,6 @@
 import type { Page } from 'puppeteer-core';
 import type {
+  ChannelFlood,
   ConnectRequest,
   PeerState,
   Published,
@@ -128,6 +129,16 @@ export class ClientPage {
   /** Takes no video of this codec from now on. */
   refuseVideo(codec: string): Promise<void> {
     return this.#call('refuseVideo', codec);
+  }
+
+  /** Sends messages by a data channel. @returns how many, before the channel was closed */
+  floodChannel(flood: ChannelFlood): Promise<number> {
+    return this.#call('floodChannel', flood);
+  }
+
+  /** How many data channels are open, on all paths. */
+  openChannels(): Promise<number> {
+    return this.#call('openChannels');
   }
 
   /** Decoder counters of a received stream. */

@@ -1,6 +1,6 @@
 import type { BrowserDevice, DeviceContext } from '../device.js';
 import type { PublishedTrack } from '../track.js';
-import type { DeviceStatistics, OpenBrowserOptions, PublishOfferOptions } from '../types.js';
+import type { DeviceStatistics, OmittedTrack, OpenBrowserOptions, PublishOfferOptions } from '../types.js';
 import type { FanoutTable } from './forward/fanout-table.js';
 import { Liveness } from './liveness.js';
 import { PublishConnection } from './publish/publish-connection.js';
@@ -24,6 +24,7 @@ export class BrowserPeer implements BrowserDevice {
     this.#context = context;
     const { deviceId } = context;
     const onHeard = (): void => this.#liveness.heard();
+    const onAbuse = (): void => context.emit('mediaLost', { deviceId, cause: 'abuse' });
     this.#liveness = new Liveness({
       expected: () => this.#publishing.open,
       onSilent: () => context.emit('mediaLost', { deviceId, cause: 'transport' }),
@@ -32,6 +33,7 @@ export class BrowserPeer implements BrowserDevice {
       pipes,
       cname: deviceId,
       onHeard,
+      onAbuse,
       onDigit: (digit, durationMs) => context.emit('dtmf', { deviceId, digit, durationMs }),
     });
     this.#subscribing = new SubscribeConnection({
@@ -42,11 +44,12 @@ export class BrowserPeer implements BrowserDevice {
       onOmitted: (tracks) => {
         context.options.log.info({ deviceId, tracks }, 'Tracks left out of an offer');
         context.emit('tracksOmitted', { deviceId, tracks });
-        this.#publishing.tell({ tracksOmitted: tracks });
+        this.#publishing.tell(inMessages(tracks).map((tracksOmitted) => ({ tracksOmitted })));
       },
       onOffer: (offer) => context.emit('subscribeOffer', { deviceId, ...offer }),
       onHeard,
       onGone: () => this.#liveness.suspect(),
+      onAbuse,
       log: context.options.log,
     });
   }
@@ -92,4 +95,14 @@ export class BrowserPeer implements BrowserDevice {
     this.#publishing.close();
     return Promise.resolve();
   }
+}
+
+/** Of which each fits a data channel message. */
+const TRACKS_TOLD = 4;
+
+function inMessages(tracks: readonly OmittedTrack[]): OmittedTrack[][] {
+  const groups: OmittedTrack[][] = [];
+  for (let at = 0; at < tracks.length || at === 0; at += TRACKS_TOLD)
+    groups.push(tracks.slice(at, at + TRACKS_TOLD));
+  return groups;
 }

@@ -94,6 +94,15 @@ export interface PeerState {
   readonly remoteAddress?: string;
 }
 
+/** Messages of one byte for the gateway, by a data channel of the page's path to publish. */
+export interface ChannelFlood {
+  /** The client's own diagnostics channel, or one that the page opens. */
+  readonly channel: 'diagnostics' | 'own';
+  readonly messages: number;
+  /** Absent: all at once. */
+  readonly perSecond?: number;
+}
+
 /** `window.patchbayTest` in the page. Every method settles; none needs a gesture. */
 export interface TestPageApi {
   /** Starts connecting; resolves when the client's own `connect` does. */
@@ -115,4 +124,8 @@ export interface TestPageApi {
   preferVideo(codec: string): Promise<void>;
   /** Takes no video of this codec from now on. */
   refuseVideo(codec: string): Promise<void>;
+  /** @returns how many were sent before the channel was closed */
+  floodChannel(flood: ChannelFlood): Promise<number>;
+  /** How many data channels are open, on all paths. */
+  openChannels(): Promise<number>;
 }

@@ -1,7 +1,7 @@
 /** Drives an unmodified client in the page. The client's bundle has put its class on `window` before. */
 import type { PublishRequest, ReceivedStream, StreamEvent, TestPageApi } from './api.js';
 import { chooseCodecs, encodableVideo, preferVideo, refuseVideo } from './codecs.js';
-import { peerStates, receivedCounters, restartIce, watchPeers } from './peers.js';
+import { floodChannel, openChannels, peerStates, receivedCounters, restartIce, watchPeers } from './peers.js';
 import { pictureTrack } from './pictures.js';
 import { ToneMeter, toneTrack } from './tones.js';
 
@@ -145,4 +145,6 @@ globalThis.patchbayTest = {
     refuseVideo(codec);
     return Promise.resolve();
   },
+  floodChannel,
+  openChannels: () => Promise.resolve(openChannels()),
 };

@@ -1,6 +1,7 @@
-import type { PeerState, ReceivedCounters } from './api.js';
+import type { ChannelFlood, PeerState, ReceivedCounters } from './api.js';
 
 const connections: RTCPeerConnection[] = [];
+const channels: RTCDataChannel[] = [];
 
 /** Records every peer connection that the client makes from now on; the client itself stays as it is. */
 export function watchPeers(): void {
@@ -8,6 +9,12 @@ export function watchPeers(): void {
     construct(target, args: [RTCConfiguration?]) {
       const connection = new target(...args);
       connections.push(connection);
+      const create = connection.createDataChannel.bind(connection);
+      connection.createDataChannel = (label, init) => {
+        const channel = create(label, init);
+        channels.push(channel);
+        return channel;
+      };
       return connection;
     },
   });
@@ -18,6 +25,30 @@ export function restartIce(): void {
   for (const connection of connections) {
     if (connection.getSenders().some(({ track }) => track !== null)) connection.restartIce();
   }
+}
+
+const PACE_MS = 100;
+
+export async function floodChannel({ channel: whose, messages, perSecond }: ChannelFlood): Promise<number> {
+  const connection = connections.find((one) => one.getSenders().some(({ track }) => track !== null));
+  const channel =
+    whose === 'own'
+      ? connection!.createDataChannel('own')
+      : channels.find(({ label, readyState }) => label === '__diagnostics__' && readyState === 'open')!;
+  if (channel.readyState === 'connecting') {
+    await new Promise((resolve) => channel.addEventListener('open', resolve));
+  }
+  const portion = perSecond === undefined ? messages : (perSecond * PACE_MS) / 1000;
+  let sent = 0;
+  while (sent < messages && channel.readyState === 'open') {
+    for (let left = portion; left > 0 && sent < messages; left -= 1, sent += 1) channel.send('x');
+    if (sent < messages) await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+  }
+  return sent;
+}
+
+export function openChannels(): number {
+  return channels.filter(({ readyState }) => readyState === 'open').length;
 }
 
 type Report = Record<string, unknown> & { type: string; id: string };

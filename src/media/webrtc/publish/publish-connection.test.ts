@@ -18,6 +18,7 @@ function setUp() {
     pipes,
     cname: 'gateway',
     onHeard: () => undefined,
+    onAbuse: () => undefined,
     onDigit: () => undefined,
   });
   const offer = (description: BrowserOffer): Promise<string> =>

@@ -28,6 +28,8 @@ export interface PublishConnectionOptions {
   readonly cname: string;
   /** Something came from the browser. */
   readonly onHeard: () => void;
+  /** The browser sends more than any page has reason to. */
+  readonly onAbuse: () => void;
   /** A DTMF digit came, once for each key press. */
   readonly onDigit: DigitListener;
 }
@@ -57,8 +59,8 @@ export class PublishConnection {
   #version = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #reports: NodeJS.Timeout | undefined;
-  /** For a page that publishes only later. */
-  #lastWord: string | undefined;
+  /** Said again to a page that publishes, or connects anew, only later. */
+  #lastWords: readonly string[] = [];
   #closed = false;
 
   constructor(options: PublishConnectionOptions) {
@@ -93,10 +95,10 @@ export class PublishConnection {
     return turn;
   }
 
-  /** Says something on the page's diagnostics channel, whose client logs it; nothing when it has none. */
-  tell(word: object): void {
-    this.#lastWord = JSON.stringify(word);
-    this.#pipe?.tell(this.#lastWord);
+  /** Says this on the page's diagnostics channel, a message each, whose client logs it; nothing when it has none. */
+  tell(words: readonly object[]): void {
+    this.#lastWords = words.map((word) => JSON.stringify(word));
+    for (const word of this.#lastWords) this.#pipe?.tell(word);
   }
 
   close(): void {
@@ -141,10 +143,11 @@ export class PublishConnection {
       onPacket: (packet) => this.#onPacket(packet),
       onHeartbeat: this.#options.onHeard,
       onState: (state) => this.#onState(state),
+      onAbuse: this.#options.onAbuse,
     });
     this.#pipe?.close();
     this.#pipe = pipe;
-    if (this.#lastWord !== undefined) pipe.tell(this.#lastWord);
+    for (const word of this.#lastWords) pipe.tell(word);
     this.#remote = remote;
     if (this.#closed) pipe.close();
   }

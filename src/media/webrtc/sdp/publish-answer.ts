@@ -1,5 +1,6 @@
 /** What we accept of a browser's publish offer, and the answer that says so. */
 import { forwardedCodec, fmtpParameter } from '../codecs.js';
+import { MAX_DATA_MESSAGE } from '../transport/pipe.js';
 import type { TransportDescription } from '../transport/pipe.js';
 import type { MediaKind } from '../../types.js';
 import { isMedia } from './description.js';
@@ -118,7 +119,7 @@ function dataLines(section: Section, transport: TransportDescription): string[] 
     ...transportLines(transport),
     `a=mid:${section.mid}`,
     'a=sctp-port:5000',
-    'a=max-message-size:262144',
+    `a=max-message-size:${String(MAX_DATA_MESSAGE)}`,
   ];
 }
 

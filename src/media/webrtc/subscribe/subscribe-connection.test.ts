@@ -43,6 +43,7 @@ function setUp(layout: readonly MediaKind[] = []) {
     onOffer: (offer) => offers.push(offer),
     onOmitted,
     onHeard: () => undefined,
+    onAbuse: () => undefined,
     onGone,
     log: silentLog,
   });

@@ -31,6 +31,7 @@ export interface SubscribeConnectionOptions {
   readonly onHeard: () => void;
   /** The path to the browser is gone; a fresh one is offered as long as that makes sense. */
   readonly onGone: () => void;
+  readonly onAbuse: () => void;
   readonly log: MediaLog;
 }
 
@@ -81,6 +82,7 @@ export class SubscribeConnection {
         this.#downlinks.requestKeyFrames();
       },
       onGone: () => this.#transportGone(),
+      onAbuse: options.onAbuse,
       log: options.log,
     });
     // A browser that has m-lines has a dead path from before: it needs a fresh one, tracks or not.

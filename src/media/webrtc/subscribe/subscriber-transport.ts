@@ -15,6 +15,7 @@ export interface SubscriberTransportOptions {
   readonly onConnected: () => void;
   /** The path is gone; the next offer, after another {@link SubscriberTransport.open}, carries other parameters. */
   readonly onGone: () => void;
+  readonly onAbuse: () => void;
   readonly log: MediaLog;
 }
 
@@ -100,6 +101,7 @@ export class SubscriberTransport {
       },
       onHeartbeat: () => undefined,
       onState: (state) => this.#stateChanged(state),
+      onAbuse: this.#options.onAbuse,
     });
     if (this.#closed) {
       pipe.close();

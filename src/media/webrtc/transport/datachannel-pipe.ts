@@ -1,9 +1,9 @@
 import nodeDataChannel from 'node-datachannel';
-import type { DataChannel, PeerConnection, RtcConfig, Track } from 'node-datachannel';
+import type { PeerConnection, RtcConfig, Track } from 'node-datachannel';
 import { MediaError } from '../../types.js';
 import type { MediaLog } from '../../types.js';
-import { Diagnostics } from './diagnostics.js';
-import { Heartbeat } from './heartbeat.js';
+import { Channels } from './channels.js';
+import { InflowLimit } from './inflow-limit.js';
 import type { OfferedPipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
 import { writePipeSdp } from './pipe-sdp.js';
 import type { PipeSdpOptions } from './pipe-sdp.js';
@@ -12,11 +12,18 @@ import { SourceGuard } from './source-guard.js';
 /** The library makes a connection's track at once; more means that it is stuck. */
 const TRACK_TIMEOUT_MS = 5_000;
 
+/** Far above what a camera, a screen and audio come to, and below what would take all of our thread's time. */
+const MEDIA_RATES = {
+  messages: { burst: 20_000, perSecond: 5_000 },
+  bytes: { burst: 32_000_000, perSecond: 8_000_000 },
+};
+
 export interface DataChannelPipeOptions {
   readonly config: RtcConfig;
   readonly local: TransportDescription;
   readonly handlers: PipeHandlers;
-  readonly onClosed: () => void;
+  /** The library's part is closed. */
+  readonly onFreed: () => void;
   readonly log: MediaLog;
 }
 
@@ -30,9 +37,11 @@ export class DataChannelPipe implements OfferedPipe {
   #handlers: PipeHandlers | undefined;
   #connection: PeerConnection | undefined;
   #track: Track | undefined;
-  #heartbeat: Heartbeat | undefined;
-  #diagnostics: Diagnostics | undefined;
+  #channels: Channels | undefined;
   readonly #sources = new SourceGuard();
+  readonly #media = new InflowLimit(MEDIA_RATES);
+  #abused = false;
+  #freed = false;
   /** What the library says of the connection. */
   #connectionState: PipeState = 'connecting';
   #state: PipeState = 'connecting';
@@ -44,7 +53,7 @@ export class DataChannelPipe implements OfferedPipe {
   }
 
   get hasData(): boolean {
-    return this.#diagnostics !== undefined;
+    return this.#channels !== undefined;
   }
 
   get state(): PipeState {
@@ -75,16 +84,24 @@ export class DataChannelPipe implements OfferedPipe {
   }
 
   tell(message: string): void {
-    this.#diagnostics?.tell(message);
+    this.#channels?.tell(message);
   }
 
   close(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#handlers = undefined;
-    this.#heartbeat?.stop();
+    this.#channels?.stop();
+    // A path that was abused is freed in its own time.
+    if (!this.#abused) this.free();
+  }
+
+  /** Closes the library's part, if that is not done. */
+  free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
     this.#connection?.close();
-    this.#options.onClosed();
+    this.#options.onFreed();
   }
 
   /** Gives the library the other end's parameters. @returns the track that it makes of them */
@@ -99,7 +116,12 @@ export class DataChannelPipe implements OfferedPipe {
       });
       const track = new Promise<Track>((resolve) => connection.onTrack(resolve));
       connection.setRemoteDescription(writePipeSdp(remote, options), 'offer');
-      if (options.withData === true) this.#openChannels(connection);
+      if (options.withData === true) {
+        this.#channels = new Channels(connection, {
+          onHeartbeat: () => this.#handlers?.onHeartbeat(),
+          onAbuse: () => this.#shut('A page sent too much on its data channels'),
+        });
+      }
       return track;
     } catch (error) {
       throw new MediaError('BAD_SDP', 'The transport parameters of the SDP are not usable.', {
@@ -120,22 +142,29 @@ export class DataChannelPipe implements OfferedPipe {
   }
 
   #receive(packet: Buffer): void {
-    if (this.#sources.admits(packet)) {
+    if (this.#abused) return;
+    if (!this.#media.admits(packet.length, performance.now())) {
+      this.#shut('A WebRTC transport brought too many packets');
+    } else if (!this.#sources.admits(packet)) {
+      this.#shut('A WebRTC transport brought too many sources');
+    } else {
       this.#handlers?.onPacket(packet);
-      return;
     }
-    if (this.#state === 'closed' || this.#state === 'failed') return;
-    this.#options.log.warn({}, 'A WebRTC transport brought too many sources');
-    this.#connection?.close();
+  }
+
+  /** Hands up nothing any more, and leaves it to the owner to close. */
+  #shut(why: string): void {
+    if (this.#abused || this.#state === 'closed') return;
+    this.#abused = true;
+    this.#options.log.warn({}, why);
+    void this.#freeQuietly();
+    this.#handlers?.onAbuse();
     this.#stateChanged('failed');
   }
 
-  /** The two negotiated channels of the clients (no in-band open). */
-  #openChannels(connection: PeerConnection): void {
-    const open = (label: string, id: number): DataChannel =>
-      connection.createDataChannel(label, { negotiated: true, id, protocol: 'udp' });
-    this.#heartbeat = new Heartbeat(open('__heartbeat__', 0), () => this.#handlers?.onHeartbeat());
-    this.#diagnostics = new Diagnostics(open('__diagnostics__', 1));
+  async #freeQuietly(): Promise<void> {
+    await this.#channels?.drained();
+    this.free();
   }
 
   /** The library says that it is connected before it opens the track, which takes no packets until then. */

@@ -8,7 +8,10 @@ import { MAX_SOURCES } from './source-guard.js';
 import type { Pipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
 
 /** Handlers whose calls a test can wait for. */
-class Ear extends EventEmitter<{ packet: [Buffer]; connected: []; failed: [] }> implements PipeHandlers {
+class Ear
+  extends EventEmitter<{ packet: [Buffer]; connected: []; failed: []; abuse: [] }>
+  implements PipeHandlers
+{
   readonly heard: Buffer[] = [];
 
   onPacket(packet: Buffer): void {
@@ -18,6 +21,10 @@ class Ear extends EventEmitter<{ packet: [Buffer]; connected: []; failed: [] }> 
 
   onHeartbeat(): void {
     // Between two ends of ours nobody answers heartbeats.
+  }
+
+  onAbuse(): void {
+    this.emit('abuse');
   }
 
   onState(state: PipeState): void {

@@ -1,14 +1,24 @@
 import { randomBytes } from 'node:crypto';
+import nodeDataChannel from 'node-datachannel';
 import type { RtcConfig } from 'node-datachannel';
 import type { MediaLog } from '../../types.js';
 import { createTransportCertificate } from './certificate.js';
 import type { TransportCertificate } from './certificate.js';
 import { DataChannelPipe } from './datachannel-pipe.js';
 import { hostCandidates } from './host-candidates.js';
+import { MAX_DATA_MESSAGE } from './pipe.js';
 import type { OfferedPipe, Pipe, PipeFactory, PipeHandlers, TransportDescription } from './pipe.js';
 
-/** Larger than any SDP-negotiated media packet; also bounds what a data channel message may cost. */
-const MAX_DATA_MESSAGE = 262_144;
+/**
+ * What a path's SCTP association may hold, and so what may come in the time of one round trip: a page has `PONG` to
+ * say, every 3 s. The smallest window that the library knows (`SCTP_MINIMAL_RWND`).
+ */
+const SCTP_WINDOW = 4_096;
+const SCTP_SEND_BUFFER = 65_536;
+const SCTP_MAX_CHUNKS = 128;
+
+/** A closed path is held for so long (ms), since collecting it would leak what the library has yet to hand up. */
+const AFTERLIFE_MS = 10_000;
 
 export interface DataChannelPipesOptions {
   readonly host: string;
@@ -26,6 +36,11 @@ export class DataChannelPipes implements PipeFactory {
 
   constructor(options: DataChannelPipesOptions) {
     this.#options = options;
+    nodeDataChannel.setSctpSettings({
+      recvBufferSize: SCTP_WINDOW,
+      sendBufferSize: SCTP_SEND_BUFFER,
+      maxChunksOnQueue: SCTP_MAX_CHUNKS,
+    });
   }
 
   async offer(handlers: PipeHandlers): Promise<OfferedPipe> {
@@ -46,7 +61,10 @@ export class DataChannelPipes implements PipeFactory {
   }
 
   async stop(): Promise<void> {
-    for (const pipe of [...this.#pipes]) pipe.close();
+    for (const pipe of [...this.#pipes]) {
+      pipe.close();
+      pipe.free();
+    }
     return Promise.resolve();
   }
 
@@ -64,7 +82,7 @@ export class DataChannelPipes implements PipeFactory {
         candidates: hostCandidates(host, port, publicIp),
       },
       handlers,
-      onClosed: () => this.#pipes.delete(pipe),
+      onFreed: () => setTimeout(() => this.#pipes.delete(pipe), AFTERLIFE_MS).unref(),
       log,
     });
     this.#pipes.add(pipe);

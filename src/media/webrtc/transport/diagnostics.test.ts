@@ -7,6 +7,7 @@ it('keeps what is said before the channel is open, the newest of it', () => {
   let opened: (() => void) | undefined;
   const diagnostics = new Diagnostics({
     isOpen: () => open,
+    bufferedAmount: () => 0,
     sendMessage: (message) => sent.push(message) > 0,
     onOpen: (listener) => void (opened = listener),
   });

@@ -3,8 +3,8 @@ const INTERVAL_MS = 3_000;
 /** The part of a data channel that the heartbeat needs. */
 export interface HeartbeatChannel {
   isOpen(): boolean;
+  bufferedAmount(): number;
   sendMessage(message: string): boolean;
-  onMessage(listener: (message: string | Buffer | ArrayBuffer) => void): void;
 }
 
 /** Sends `PING` on the clients' heartbeat channel; they reply `PONG`. */
@@ -12,13 +12,14 @@ export class Heartbeat {
   readonly #channel: HeartbeatChannel;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(channel: HeartbeatChannel, onPong: () => void) {
+  constructor(channel: HeartbeatChannel) {
     this.#channel = channel;
-    channel.onMessage((message) => {
-      if (message === 'PONG') onPong();
-    });
     this.#timer = setInterval(() => this.#beat(), INTERVAL_MS);
     this.#timer.unref();
+  }
+
+  isAnswer(message: unknown): boolean {
+    return message === 'PONG';
   }
 
   stop(): void {
@@ -26,6 +27,7 @@ export class Heartbeat {
   }
 
   #beat(): void {
-    if (this.#channel.isOpen()) this.#channel.sendMessage('PING');
+    // A page that does not read gets no more of them: the library would keep them all.
+    if (this.#channel.isOpen() && this.#channel.bufferedAmount() === 0) this.#channel.sendMessage('PING');
   }
 }

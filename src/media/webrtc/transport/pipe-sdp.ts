@@ -2,6 +2,7 @@
  * The SDP that the transport library sees: one fake audio m-line, whatever the browser negotiates. With a single
  * m-line it hands up and sends every SRTP and SRTCP packet regardless of its SSRC.
  */
+import { MAX_DATA_MESSAGE } from './pipe.js';
 import type { TransportDescription } from './pipe.js';
 
 /** Mid and payload type of the fake m-line. */
@@ -41,7 +42,7 @@ export function writePipeSdp(remote: TransportDescription, options: PipeSdpOptio
     ...transport,
     `a=mid:${DATA_MID}`,
     'a=sctp-port:5000',
-    'a=max-message-size:262144',
+    `a=max-message-size:${String(MAX_DATA_MESSAGE)}`,
   ];
   const session = [
     'v=0',

@@ -20,7 +20,15 @@ export interface PipeHandlers {
   /** The browser answered a heartbeat. */
   onHeartbeat(): void;
   onState(state: PipeState): void;
+  /** The browser sent more than any page has reason to; nothing of it is handed up any more. */
+  onAbuse(): void;
 }
+
+/**
+ * Bytes of a data channel message. The library cuts longer ones, and makes one of this size of a single byte that is
+ * sent by the deprecated partial PPIDs (RFC 8831 section 6.6): so it is what each message of a flood may cost.
+ */
+export const MAX_DATA_MESSAGE = 1_024;
 
 /** An encrypted path to a browser that carries any RTP and RTCP, knowing nothing of m-lines. */
 export interface Pipe {
@@ -30,7 +38,10 @@ export interface Pipe {
   readonly state: PipeState;
   /** Copies and sends one packet. @returns whether it went out */
   send(packet: Buffer): boolean;
-  /** Says something on the clients' diagnostics channel, as soon as it is open; nothing when there is none. */
+  /**
+   * Says something, of at most {@link MAX_DATA_MESSAGE} bytes, on the clients' diagnostics channel, as soon as it is
+   * open; nothing when there is none.
+   */
   tell(message: string): void;
   /** Frees the path; no handler is called afterwards. */
   close(): void;
