@@ -88,13 +88,19 @@ function variant(codec: TrackCodec): string {
   }
 }
 
+const VARIANTS: ReadonlyMap<ForwardedCodec, string> = new Map(
+  FORWARDED.map((codec) => [codec, variant(codec)]),
+);
+
 /** How a published codec is forwarded; undefined for one that we do not forward. */
 export function forwardedCodec(kind: MediaKind, codec: TrackCodec): ForwardedCodec | undefined {
-  return FORWARDED.find(
+  const name = codec.name.toUpperCase();
+  const sameName = FORWARDED.filter(
     (known) =>
-      known.kind === kind &&
-      known.name.toUpperCase() === codec.name.toUpperCase() &&
-      known.clockRate === codec.clockRate &&
-      variant(known) === variant(codec),
+      known.kind === kind && known.name.toUpperCase() === name && known.clockRate === codec.clockRate,
   );
+  if (sameName.length === 0) return undefined;
+  // Once for all that it is compared with: it goes through the publisher's parameters.
+  const wanted = variant(codec);
+  return sameName.find((known) => VARIANTS.get(known) === wanted);
 }

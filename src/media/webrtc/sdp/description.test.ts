@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MediaError } from '../../types.js';
 import { browserOffer } from '../testing/browser-sdp.js';
-import { isMedia, parseDescription } from './description.js';
+import type { Description } from './description.js';
+import { isMedia, MAX_SDP_LENGTH, parseDescription } from './description.js';
 
 const OFFER = browserOffer({
   media: [
@@ -30,6 +31,20 @@ const DIGITS = [
     'a=rtcp-fb:96 4',
   ],
 ];
+
+function parsed(sdp: string): Description | Error {
+  try {
+    return parseDescription(sdp);
+  } catch (error) {
+    return error as Error;
+  }
+}
+
+/** Characters in all that a description holds. */
+const sizeOf = (description: Description): number =>
+  JSON.stringify(description, (_key, value: unknown) =>
+    value instanceof Map ? [...(value as Map<unknown, unknown>)] : value,
+  ).length;
 
 const refusal = (sdp: string): unknown => {
   try {
@@ -117,6 +132,81 @@ describe('a browser description', () => {
     const error = refusal(sdp);
     expect(error).toBeInstanceOf(MediaError);
     expect(error).toMatchObject({ code: 'BAD_SDP' });
+  });
+
+  it('knows each payload type once, and tens of feedback values of it', () => {
+    const feedback = Array.from({ length: 500 }, (_, i) => `a=rtcp-fb:* x${i}\r\na=rtcp-fb:111 y${i}\r\n`);
+    const sdp = OFFER.replace('a=mid:1\r\n', `a=mid:1\r\n${feedback.join('')}`).replace(
+      /^m=audio.*/m,
+      (line) => line + ' 111'.repeat(500),
+    );
+    const audio = parseDescription(sdp).sections[1]!;
+    if (!isMedia(audio)) throw new Error('no media');
+    const types = audio.formats.map(({ payloadType }) => payloadType);
+    expect(new Set(types).size).toBe(types.length);
+    expect(Math.max(...audio.formats.map((format) => format.feedback.length))).toBe(64);
+  });
+
+  describe('of any size', () => {
+    const AUDIO = 'm=audio 9 UDP/TLS/RTP/SAVPF 0 111\r\na=mid:a\r\n';
+    const HEAD = OFFER.slice(0, OFFER.indexOf('m=audio'));
+    /** What grows, by how often it is there. */
+    const PARTS: Record<string, (count: number) => string> = {
+      'payload types': (n) => `m=audio 9 UDP/TLS/RTP/SAVPF${' 111'.repeat(n)}\r\na=mid:a\r\n`,
+      'm-lines': (n) => Array.from({ length: n }, (_, i) => AUDIO.replace('mid:a', `mid:x${i}`)).join(''),
+      // What killed the process: the one times the other.
+      'payload types and feedback': (n) =>
+        `m=audio 9 UDP/TLS/RTP/SAVPF${' 0'.repeat(n)}\r\na=mid:a\r\n${'a=rtcp-fb:* nack\r\n'.repeat(n)}`,
+      'other feedback': (n) => AUDIO + Array.from({ length: n }, (_, i) => `a=rtcp-fb:* x${i}\r\n`).join(''),
+      ...Object.fromEntries(
+        [
+          'a=rtpmap:111 opus/48000/2',
+          'a=fmtp:111 apt=1;',
+          'a=extmap:1 urn:x',
+          'a=ssrc:1 msid:a b',
+          'a=ssrc-group:FID 1 2',
+          'a=candidate:1 1 udp 1 127.0.0.1 9 typ host',
+          'a=rid:x send',
+          'a=simulcast: send 1;2;3',
+          'a=mid:a',
+          'a=ice-ufrag:abcd',
+          'a=msid:a b',
+          'b=AS:1',
+          'x',
+        ].map((line) => [line, (n: number) => AUDIO + `${line}\r\n`.repeat(n)]),
+      ),
+      'one fmtp': (n) => `${AUDIO}a=rtpmap:96 H264/90000\r\na=fmtp:96 ${';'.repeat(n)}\r\n`,
+      spaces: (n) => `${AUDIO}a=ssrc:1${' '.repeat(n)}\r\n`,
+      digits: (n) => `${AUDIO}a=rtpmap:${'1'.repeat(n)}\r\n`,
+    };
+
+    it.each(Object.entries(PARTS))('comes to no more than it is long, or is refused: %s', (_part, make) => {
+      let accepted = 0;
+      for (let count = 1; count <= 65_536; count *= 2) {
+        const sdp = HEAD + make(count);
+        const result = parsed(sdp);
+        if (result instanceof Error) expect(result).toMatchObject({ code: 'BAD_SDP' });
+        else {
+          accepted += 1;
+          expect(sizeOf(result)).toBeLessThan(4 * sdp.length + 2_000);
+        }
+        if (sdp.length > MAX_SDP_LENGTH) expect(result).toBeInstanceOf(Error);
+      }
+      expect(accepted).toBeGreaterThan(5);
+    });
+
+    it('takes twenty m-lines with everything that Chromium writes into one', () => {
+      const media = Array.from({ length: 20 }, (_, i) => ({
+        kind: 'video' as const,
+        mid: String(i + 1),
+        // As many lines as its 45 payload types come to.
+        formats: Array.from(
+          { length: 45 },
+          (_f, type) => `${80 + type} VP8/90000 x-profile=${'p'.repeat(60)}`,
+        ),
+      }));
+      expect(parseDescription(browserOffer({ media })).sections).toHaveLength(21);
+    });
   });
 
   it('is parsed or refused as bad, whatever is done to it', () => {
