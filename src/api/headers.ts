@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify';
 const DATA = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 };
 

@@ -33,3 +33,15 @@ it.each([{}, { authorization: 'Bearer bad' }, { authorization: 'Basic good' }])(
     expect((await ask(headers)).statusCode).toBe(401);
   },
 );
+
+it.each(['/', '/page.js', '/style.css', '/index.html', '/console/iceServers'])(
+  'lets %s load and call what is its own only, and be framed by nobody',
+  async (url) => {
+    const { headers } = await app.inject({ url });
+    expect(headers['content-security-policy']).toMatch(
+      /^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'$/,
+    );
+    expect(headers['x-content-type-options']).toBe('nosniff');
+    expect(headers['referrer-policy']).toBe('no-referrer');
+  },
+);

@@ -4,6 +4,15 @@ import type { FastifyPluginAsync } from 'fastify';
 
 const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
 
+/** The page loads and calls what is the gateway's own, and nobody frames it; its address may hold a token. */
+const HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+};
+
 export interface ConsoleOptions {
   /**
    * The `iceServers` for whoever holds this participant token.
@@ -17,6 +26,10 @@ export interface ConsoleOptions {
  * published browser client. A page has a token and no account, so `/console/iceServers` takes the token (RFC 6750).
  */
 export const consolePage: FastifyPluginAsync<ConsoleOptions> = async (app, { iceServers }) => {
+  app.addHook('onRequest', (_request, reply, next) => {
+    reply.headers(HEADERS);
+    next();
+  });
   app.get('/console/iceServers', { schema: { hide: true } }, (request, reply) => {
     const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
     void reply.header('cache-control', 'no-store');

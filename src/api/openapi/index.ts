@@ -34,12 +34,19 @@ export function serveOpenApi(api: Api): void {
     });
     done();
   });
-  api.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: DOCS_POLICY,
-    validatorUrl: false,
-    uiConfig: { deepLinking: true, docExpansion: 'list', layout: 'BaseLayout' },
-    theme: { title: 'Patchbay API' },
+  api.register((scope: Api, _options, done) => {
+    scope.addHook('onRequest', (_request, reply, next) => {
+      reply.headers({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
+      next();
+    });
+    scope.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: DOCS_POLICY,
+      validatorUrl: false,
+      uiConfig: { deepLinking: true, docExpansion: 'list', layout: 'BaseLayout' },
+      theme: { title: 'Patchbay API' },
+    });
+    done();
   });
 }
 
