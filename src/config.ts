@@ -153,6 +153,7 @@ const optional = str({ default: undefined });
 const SPEC = {
   PATCHBAY_HTTP_HOST: str({ default: '127.0.0.1' }),
   PATCHBAY_HTTP_PORT: listenPort({ default: 8080 }),
+  PATCHBAY_TRUSTED_PROXIES: cidrs({ default: [] }),
   PATCHBAY_ACCOUNTS: accounts({ default: undefined }),
   PATCHBAY_TOKEN_SECRET: optional,
   PATCHBAY_SIP_HOST: addresses({ default: ['127.0.0.1'] }),
@@ -264,6 +265,8 @@ export function readConfig(environment: Environment) {
   });
   return {
     http: { host: env.PATCHBAY_HTTP_HOST, port: env.PATCHBAY_HTTP_PORT },
+    /** Whose word on where a request comes from is taken. */
+    trustedProxies: env.PATCHBAY_TRUSTED_PROXIES,
     accounts: env.PATCHBAY_ACCOUNTS ?? [DEVELOPMENT_ACCOUNT],
     /** Requests of each account; absent: as many as they like. */
     rateLimit: env.PATCHBAY_API_RATE > 0 ? { requests: env.PATCHBAY_API_RATE } : undefined,

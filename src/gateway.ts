@@ -10,6 +10,7 @@ import { type Core, createCore } from './core/index.js';
 import { createMediaPlane, type MediaPlane } from './media/index.js';
 import { measureMedia } from './media-metrics.js';
 import { startPhones } from './phones.js';
+import { clientAddresses } from './shared/index.js';
 import { openStore } from './store/index.js';
 import { measureState, measureStore } from './state-metrics.js';
 import { Teardown } from './teardown.js';
@@ -135,11 +136,12 @@ async function startHttp(
   { core, media, ...options }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
 ) {
   const { accounts, rateLimit, turn } = config;
+  const clientAddress = clientAddresses(config.trustedProxies);
   // For as long as the participant's token works.
   const { participantLifetimeMs } = config.lifetimes;
   const iceServers =
     turn && ((id: string) => [turnCredentials(turn, id, Date.now() + participantLifetimeMs)]);
-  const api = createApi({ core, accounts, rateLimit, iceServers, log, ...options });
+  const api = createApi({ core, accounts, rateLimit, iceServers, clientAddress, log, ...options });
   await api.register(consolePage, {
     iceServers: (token) => {
       const { id } = core.authenticate(token);
@@ -150,6 +152,7 @@ async function startHttp(
     server: api.server,
     gate: core,
     media,
+    clientAddress,
     log: log.child({ part: 'browser' }),
   });
   measureBrowsers(options.metrics, () => browsers.counters());

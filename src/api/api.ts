@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance, type RawServerDefault } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { SessionControl } from '../core/index.js';
+import { type ClientAddress, clientAddresses } from '../shared/index.js';
 import { whenAnswered } from './answered.js';
 import { authentication } from './authentication.js';
 import { acceptBodies } from './body.js';
@@ -32,6 +33,8 @@ export interface ApiOptions {
   readonly rateLimit?: RateLimit | undefined;
   /** Default: there are none. */
   readonly iceServers?: IceServers | undefined;
+  /** Whose a request is, for the log. Default: the peer's. */
+  readonly clientAddress?: ClientAddress;
   /** Largest body of a request, in bytes. Default: 65,536. */
   readonly bodyLimit?: number;
   /** How long a request may take to come, in ms. Default: 30,000. */
@@ -44,7 +47,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
   const api = createServer(log, options);
   answerErrors(api, log);
   acceptBodies(api);
-  whenAnswered(api, [logRequests(log), measureRequests(options.metrics)]);
+  const { clientAddress = clientAddresses([]) } = options;
+  whenAnswered(api, [logRequests(log, clientAddress), measureRequests(options.metrics)]);
   for (const schema of components) api.addSchema(schema);
   api.setValidatorCompiler(requestValidators(components));
   serveOpenApi(api);

@@ -1,4 +1,5 @@
 import { type Logger, symbols } from 'pino';
+import type { ClientAddress } from '../shared/index.js';
 import type { OnAnswered } from './answered.js';
 import { accountNamed } from './authentication.js';
 
@@ -6,6 +7,8 @@ interface RequestFields {
   readonly requestId: string;
   /** That the path names; empty outside of the accounts. */
   readonly account: string;
+  /** Whose request it was. */
+  readonly address: string;
   readonly method: string;
   readonly path: string;
   readonly status: number;
@@ -16,7 +19,7 @@ interface RequestFields {
  * Says of every request what was asked and how it ended; never its query, headers or body: they hold secrets.
  * Probes and pages, which come all the time, are told of at debug level.
  */
-export function logRequests(parent: Logger): OnAnswered {
+export function logRequests(parent: Logger, clientAddress: ClientAddress): OnAnswered {
   const log = parent.child({});
   // The library's own way looks at every character of every key and value, a tenth of what a request takes.
   Object.assign(log, { [symbols.asJsonSym]: requestLine });
@@ -24,6 +27,7 @@ export function logRequests(parent: Logger): OnAnswered {
     const fields: RequestFields = {
       requestId: request.id,
       account: accountNamed(request),
+      address: clientAddress(request),
       method: request.method,
       path: pathOf(request.url),
       status: reply.statusCode,
@@ -46,14 +50,15 @@ function pathOf(url: string): string {
  */
 function requestLine(
   this: { readonly [symbols.chindingsSym]: string },
-  { requestId, account, method, path, status, ms }: RequestFields,
+  { requestId, account, address, method, path, status, ms }: RequestFields,
   message: string,
   level: number,
   time: string,
 ): string {
   const owner = account === '' ? '' : `,"account":${JSON.stringify(account)}`;
   return (
-    `{"level":${level}${time}${this[symbols.chindingsSym]},"requestId":"${requestId}"${owner},"method":"${method}",` +
+    `{"level":${level}${time}${this[symbols.chindingsSym]},"requestId":"${requestId}"${owner},"address":"${address}",` +
+    `"method":"${method}",` +
     `"path":${JSON.stringify(path)},"status":${status},"ms":${ms},"msg":"${message}"}\n`
   );
 }

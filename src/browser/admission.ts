@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js';
+import { networkOf } from '../shared/index.js';
 import type { BrowserLimits } from './limits.js';
 import { KeyedBuckets } from './token-bucket.js';
 
@@ -20,7 +20,7 @@ export class Admission {
 
   /** @returns what gives the place back, to be called once; undefined when there is none to be had */
   admit(address: string, now: number): (() => void) | undefined {
-    const key = network(address);
+    const key = networkOf(address);
     const open = this.#open.get(key) ?? 0;
     if (this.#total >= this.#limits.sockets || open >= this.#limits.socketsPerAddress) return undefined;
     if (!this.#connects.take(key, now)) return undefined;
@@ -37,12 +37,4 @@ export class Admission {
     else this.#open.set(key, open);
     this.#total -= 1;
   }
-}
-
-/** One IPv4 address, or the /64 that one IPv6 customer has. */
-function network(address: string): string {
-  if (!ipaddr.isValid(address)) return address;
-  const parsed = ipaddr.process(address);
-  if (parsed.kind() === 'ipv4') return parsed.toString();
-  return parsed.toByteArray().slice(0, 8).join('.');
 }

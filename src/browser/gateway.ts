@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Clock, type DeviceGate, type Participant, PatchbayError, systemClock } from '../core/index.js';
 import type { MediaPlane } from '../media/types.js';
-import { hangUp } from '../shared/index.js';
+import { type ClientAddress, clientAddresses, hangUp } from '../shared/index.js';
 import { Admission } from './admission.js';
 import { BrowserDevice, type BrowserParts } from './browser-device.js';
 import { speaksCircularJson } from './circular-json.js';
@@ -28,6 +28,8 @@ export interface BrowserGatewayOptions {
   /** Those that differ from `DEFAULT_BROWSER_LIMITS`. */
   readonly limits?: Partial<BrowserLimits>;
   readonly grace?: Partial<GraceTimes>;
+  /** Whose an upgrade is. Default: the peer's. */
+  readonly clientAddress?: ClientAddress;
 }
 
 /** Counts for monitoring. */
@@ -60,6 +62,7 @@ class Gateway implements BrowserGateway {
   readonly #devices: DeviceTable;
   readonly #admission: Admission;
   readonly #newDevices: KeyedBuckets;
+  readonly #clientAddress: ClientAddress;
   #refusedUpgrades = 0;
   #refusedTokens = 0;
   #abusiveSockets = 0;
@@ -78,6 +81,7 @@ class Gateway implements BrowserGateway {
     this.#devices = new DeviceTable(options.media);
     this.#admission = new Admission(limits);
     this.#newDevices = new KeyedBuckets(limits.devices);
+    this.#clientAddress = options.clientAddress ?? clientAddresses([]);
     // No compression: it costs memory for each socket, and a small message could unpack to a huge one.
     this.#sockets = new WebSocketServer({
       noServer: true,
@@ -112,17 +116,18 @@ class Gateway implements BrowserGateway {
       refuse(stream, '404 Not Found');
       return;
     }
-    const release = this.#admission.admit(request.socket.remoteAddress ?? '', this.#parts.clock.now());
+    const address = this.#clientAddress(request);
+    const release = this.#admission.admit(address, this.#parts.clock.now());
     if (!release) {
       this.#refusedUpgrades += 1;
       refuse(stream, '429 Too Many Requests');
       return;
     }
     stream.once('close', release);
-    this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, asked));
+    this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, asked, address));
   };
 
-  #accept(socket: WebSocket, asked: SocketRequest): void {
+  #accept(socket: WebSocket, asked: SocketRequest, address: string): void {
     const refuseToken = (reason: string): void => {
       // Refused after accepting it, by 1000: anything else makes the clients try again every second for ever.
       this.#refusedTokens += 1;
@@ -137,10 +142,11 @@ class Gateway implements BrowserGateway {
       const participant = this.#authenticate(asked);
       const present = this.#devices.find(participant.id, asked.uniqueId);
       if (present) present.reattach(this.#clientSocket(socket, asked, present));
-      else this.#connect(socket, asked, participant);
+      else this.#connect(socket, asked, { participant, address });
     } catch (error) {
       if (!(error instanceof PatchbayError)) throw error;
-      this.#parts.log.info({ code: error.code, uniqueId: asked.uniqueId }, 'a browser was refused');
+      const { uniqueId } = asked;
+      this.#parts.log.info({ code: error.code, uniqueId, address }, 'a browser was refused');
       if (error.code === 'PATCHBAY_SHUTTING_DOWN') socket.close(1012, 'shutdown');
       else refuseToken(error.message);
     }
@@ -159,7 +165,11 @@ class Gateway implements BrowserGateway {
     }
   }
 
-  #connect(socket: WebSocket, asked: SocketRequest, participant: Participant): void {
+  #connect(
+    socket: WebSocket,
+    asked: SocketRequest,
+    { participant, address }: { participant: Participant; address: string },
+  ): void {
     if (this.#stopping) {
       const { code, reason } = closeFor('shutdown');
       socket.close(code, reason);
@@ -174,7 +184,7 @@ class Gateway implements BrowserGateway {
     this.#devices.add(device);
     device.attach(this.#clientSocket(socket, asked, device));
     this.#parts.log.info(
-      { deviceId: device.info.id, participantId: participant.id, sdkVersion: asked.sdkVersion },
+      { deviceId: device.info.id, participantId: participant.id, address, sdkVersion: asked.sdkVersion },
       'browser connected',
     );
   }

@@ -1,1 +1,3 @@
+export { type AddressedRequest, type ClientAddress, clientAddresses } from './client-address.js';
 export { hangUp } from './hang-up.js';
+export { networkOf } from './networks.js';
