@@ -1,6 +1,7 @@
 /**
  * What a phone costs the media plane: its packets received and forwarded, its mix of several talkers made, encoded and
- * sent, every 20 ms; against a bare echo of as many sockets, and against rivals that are installed, in the same run.
+ * sent, every 20 ms; against a bare echo of as many sockets, and against rivals that are installed, in the same run;
+ * and with phones that come from elsewhere than announced, whose sockets are not connected.
  * Also: delay that mixing adds on a clean link, and heap used for each packet.
  */
 import { fork } from 'node:child_process';
@@ -9,7 +10,7 @@ import type { BenchCodec, Contestant } from './mix/contestant.js';
 import { freeswitchConference } from './mix/freeswitch.js';
 import { janus } from './mix/janus.js';
 import { Load } from './mix/load.js';
-import { echo, mediaPlane } from './mix/own.js';
+import { echo, foundPhones, mediaPlane } from './mix/own.js';
 import { processorSeconds } from './process-time.js';
 
 const PHONES = Number(process.env['BENCH_PHONES'] ?? 50);
@@ -72,7 +73,7 @@ function report(name: string, turns: readonly Turn[], echoUs: number): void {
 const rivals = [freeswitchConference, janus];
 for (const { name, missing } of rivals) if (missing !== undefined) console.log(`${name} skipped: ${missing}`);
 for (const codec of ['PCMU', 'G722'] as const) {
-  const contestants = [echo, mediaPlane, ...rivals].filter(
+  const contestants = [echo, mediaPlane, foundPhones, ...rivals].filter(
     ({ codecs, missing }) => missing === undefined && codecs.includes(codec),
   );
   const turns = new Map<Contestant, Turn[]>(contestants.map((contestant) => [contestant, []]));

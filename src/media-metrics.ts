@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { MediaPlane } from './media/index.js';
 
 /** Shows in the metrics whether the media plane keeps up. Read when they are asked for. */
-export function measureMedia(metrics: Registry, media: Pick<MediaPlane, 'load'>): void {
+export function measureMedia(metrics: Registry, media: Pick<MediaPlane, 'load' | 'counters'>): void {
   const registers = [metrics];
   new Gauge({
     name: 'patchbay_mix_lateness_seconds',
@@ -19,6 +19,24 @@ export function measureMedia(metrics: Registry, media: Pick<MediaPlane, 'load'>)
     collect() {
       this.reset();
       this.inc(media.load().framesSkipped);
+    },
+  });
+  new Counter({
+    name: 'patchbay_rtp_strangers_total',
+    help: 'Datagrams to phones’ media ports from sources that were not believed',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(media.counters().strangers);
+    },
+  });
+  new Counter({
+    name: 'patchbay_rtp_frames_withheld_total',
+    help: '20 ms frames that were not sent to phones’ announced addresses, which had given no sign, or not yet',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(media.counters().framesWithheld);
     },
   });
 }

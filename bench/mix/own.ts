@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Contestant } from './contestant.js';
 
 /** A process of bench/mix/server.ts, which says its ports when it is ready. */
-function forked(name: string, role: 'echo' | 'phones'): Contestant {
+function forked(name: string, role: 'echo' | 'phones' | 'found'): Contestant {
   return {
     name,
     codecs: ['PCMU', 'G722'],
@@ -28,3 +28,6 @@ export const echo = forked('bare echo', 'echo');
 
 /** The media plane of the gateway. */
 export const mediaPlane = forked('media plane', 'phones');
+
+/** The same with phones whose packets come from where nobody said: their sockets cannot be connected. */
+export const foundPhones = forked('... not connected', 'found');

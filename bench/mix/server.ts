@@ -1,6 +1,7 @@
 /**
  * A process that carries a conversation of bench/mix.ts: phones of a media plane, or a bare echo of as many sockets.
- * Started with `echo` or `phones`; told the conversation, it says where it receives each phone.
+ * Started with `echo`, `phones` or `found` (phones that are announced elsewhere); told the conversation, it says where
+ * it receives each phone.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -23,11 +24,11 @@ async function openEcho({ peerPorts }: Conversation): Promise<number[]> {
   );
 }
 
-/** Phones that all hear the first few of them. */
-async function openPhones({ peerPorts, talkers, codec }: Conversation): Promise<number[]> {
+/** Phones that all hear the first few of them. @param host where their media are announced to be */
+async function openPhones({ peerPorts, talkers, codec }: Conversation, host: string): Promise<number[]> {
   const plane = openPhonePlane({ rtpPorts: [20000, 29999], mediaTimeoutMs: 60_000 });
   const descriptions = await Promise.all(
-    peerPorts.map((port, i) => plane.openPhone({ deviceId: `${i}`, sdpOffer: offer(port, codec) })),
+    peerPorts.map((port, i) => plane.openPhone({ deviceId: `${i}`, sdpOffer: offer(host, port, codec) })),
   );
   const streams = descriptions.map(({ stream }) => stream!.streamId);
   for (const [i, own] of streams.entries()) {
@@ -40,13 +41,15 @@ async function openPhones({ peerPorts, talkers, codec }: Conversation): Promise<
   return descriptions.map(({ sdp }) => Number(/m=audio (\d+)/.exec(sdp)![1]));
 }
 
-function offer(port: number, codec: BenchCodec): string {
+function offer(host: string, port: number, codec: BenchCodec): string {
   const { payloadType } = findAudioCodec(codec, 8000)!;
-  const lines = ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0'];
+  const lines = ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', `c=IN IP4 ${host}`, 't=0 0'];
   return [...lines, `m=audio ${port} RTP/AVP ${payloadType}`, ''].join('\r\n');
 }
 
 process.on('message', (conversation: Conversation) => {
-  const opened = process.argv[2] === 'echo' ? openEcho(conversation) : openPhones(conversation);
+  const role = process.argv[2];
+  const host = role === 'found' ? '127.0.0.2' : '127.0.0.1';
+  const opened = role === 'echo' ? openEcho(conversation) : openPhones(conversation, host);
   void opened.then((ports) => process.send!(ports));
 });

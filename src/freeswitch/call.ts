@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import { type Direction, reverse } from '../media/phone/sdp/direction.js';
-import type { PhoneDescription } from '../media/types.js';
+import type { PhoneDescription, PhoneSource } from '../media/types.js';
 import type { PhoneMedia } from '../phone/index.js';
 import type { FreeswitchConnection } from './connection.js';
 import { type Leg, ModifyRefused } from './leg.js';
@@ -44,6 +44,8 @@ const SHUTDOWN = 'SYSTEM_SHUTDOWN';
  */
 export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   readonly deviceId: string;
+  /** Where the phone's latest SIP message came from: for those who serve it without FreeSWITCH. */
+  source: PhoneSource | undefined;
   readonly #options: BridgedCallOptions;
   readonly #origin = new Origin();
   #server: FreeswitchServer;
@@ -79,7 +81,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   ): Promise<BridgedCall> {
     const call = new BridgedCall(server, options);
     try {
-      const { sdp } = await options.plane.openPhone({ deviceId: options.deviceId });
+      const { sdp } = await options.plane.openPhone({ deviceId: options.deviceId, source: 'trusted' });
       call.#phoneSdp = sdpOffer;
       await call.#openLegs(sdp);
       return call;

@@ -1,6 +1,12 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
-import type { MediaEvents, OpenPhoneOptions, PhoneDescription } from '../media/types.js';
+import type {
+  DeviceStatistics,
+  MediaEvents,
+  OpenPhoneOptions,
+  PhoneDescription,
+  PhoneSource,
+} from '../media/types.js';
 import type { PhoneMedia } from '../phone/index.js';
 import { BridgedCall } from './call.js';
 import { asPatchbayError, isPhonesFault, noServer } from './failure.js';
@@ -40,11 +46,12 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
   }
 
   /** @throws PatchbayError OVERLOADED, NO_COMMON_CODEC; what the plane throws */
-  async openPhone({ deviceId, sdpOffer }: OpenPhoneOptions): Promise<PhoneDescription> {
+  async openPhone(options: OpenPhoneOptions): Promise<PhoneDescription> {
+    const { deviceId } = options;
     let lastError: unknown;
     for (const server of this.#pool.candidates()) {
       try {
-        return await this.#open(server, deviceId, sdpOffer);
+        return await this.#open(server, options);
       } catch (error) {
         if (isPhonesFault(error) || server.connection) throw asPatchbayError(error);
         lastError = error;
@@ -52,7 +59,7 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
     }
     if (!this.#options.fallbackToDirect) throw noServer(lastError);
     this.#options.log.warn({ deviceId }, 'No FreeSWITCH is healthy: the phone is served directly.');
-    return this.#options.plane.openPhone({ deviceId, ...(sdpOffer !== undefined && { sdpOffer }) });
+    return this.#options.plane.openPhone(options);
   }
 
   async answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
@@ -65,6 +72,17 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
     const call = this.#calls.get(deviceId);
     if (!call) return this.#options.plane.updatePhone(deviceId, sdpOffer);
     return this.#translated(call.update(sdpOffer));
+  }
+
+  /** Between FreeSWITCH and the phone, FreeSWITCH decides what to believe and where to send. */
+  async confirmPhone(deviceId: string, source: PhoneSource): Promise<void> {
+    const call = this.#calls.get(deviceId);
+    if (call) call.source = source;
+    else await this.#options.plane.confirmPhone(deviceId, source);
+  }
+
+  statistics(deviceId: string): Promise<DeviceStatistics> {
+    return this.#options.plane.statistics(deviceId);
   }
 
   setDelivery(...args: Parameters<PhoneMedia['setDelivery']>): Promise<void> {
@@ -92,7 +110,10 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
     plane.off('renegotiate', this.#onRenegotiate);
   }
 
-  async #open(server: FreeswitchServer, deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
+  async #open(
+    server: FreeswitchServer,
+    { deviceId, sdpOffer, source }: OpenPhoneOptions,
+  ): Promise<PhoneDescription> {
     const { plane, rtpHost, log } = this.#options;
     const call = await BridgedCall.open(server, sdpOffer, {
       deviceId,
@@ -100,6 +121,7 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
       ...(rtpHost !== undefined && { rtpHost }),
       log: log.child({ deviceId }),
     });
+    call.source = source;
     this.#calls.set(deviceId, call);
     call.on('ended', (cause) => this.emit('mediaLost', { deviceId, cause }));
     call.on('orphaned', () => void this.#rescue(call));
@@ -126,6 +148,8 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
     if (!this.#options.fallbackToDirect) throw noServer();
     call.release();
     this.#calls.delete(call.deviceId);
+    // From here on it is a phone again, no FreeSWITCH.
+    if (call.source) await this.#options.plane.confirmPhone(call.deviceId, call.source);
     await this.#options.plane.updatePhone(call.deviceId, call.phoneSdp);
   }
 

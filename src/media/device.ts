@@ -4,6 +4,7 @@ import type {
   MediaEvents,
   MediaPlaneOptions,
   PhoneDescription,
+  PhoneSource,
   PublishOfferOptions,
 } from './types.js';
 
@@ -45,5 +46,7 @@ export interface PhoneDevice extends MediaDevice {
   describe(sdpOffer?: string): Promise<PhoneDescription>;
   /** Takes the phone's answer to our offer. */
   answer(sdpAnswer: string): Promise<PhoneDescription>;
+  /** Takes where a SIP message of the phone came from. */
+  signalled(source: PhoneSource, withinCall: boolean): void;
   sendDtmf(digits: string, durationMs?: number): void;
 }

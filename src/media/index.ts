@@ -14,6 +14,7 @@ export function createMediaPlane(options: MediaPlaneOptions): MediaPlane {
     browser: (context, openOptions) => browsers.open(context, openOptions),
     phone: (context) => phones.open(context),
     load: () => phones.load(),
+    counters: () => phones.counters(),
     stop: async () => {
       await Promise.all([browsers.stop(), phones.stop()]);
     },

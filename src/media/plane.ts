@@ -5,6 +5,7 @@ import type { PublishedTrack } from './track.js';
 import { MediaError } from './types.js';
 import type {
   DeviceStatistics,
+  MediaCounters,
   MediaDelivery,
   MediaEvents,
   MediaLoad,
@@ -13,6 +14,7 @@ import type {
   OpenBrowserOptions,
   OpenPhoneOptions,
   PhoneDescription,
+  PhoneSource,
   PublishAnswer,
   PublishOfferOptions,
 } from './types.js';
@@ -22,6 +24,7 @@ export interface DeviceFactory {
   browser(context: DeviceContext, options: OpenBrowserOptions): Promise<BrowserDevice>;
   phone(context: DeviceContext): Promise<PhoneDevice>;
   load(): MediaLoad;
+  counters(): MediaCounters;
   stop(): Promise<void>;
 }
 
@@ -75,6 +78,7 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
     this.#requireFree(options.deviceId);
     const device = await this.#factory.phone(this.#context(options.deviceId));
     this.#phones.set(options.deviceId, { device, delivery: [], tracks: [] });
+    if (options.source) device.signalled(options.source, false);
     try {
       return await this.#quietly(options.deviceId, () => device.describe(options.sdpOffer));
     } catch (error) {
@@ -91,6 +95,11 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
   async updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
     const { device } = this.#phone(deviceId);
     return this.#quietly(deviceId, () => device.describe(sdpOffer));
+  }
+
+  async confirmPhone(deviceId: string, source: PhoneSource): Promise<void> {
+    this.#phones.get(deviceId)?.device.signalled(source, true);
+    return Promise.resolve();
   }
 
   async sendDtmf(deviceId: string, digits: string, durationMs?: number): Promise<void> {
@@ -111,6 +120,10 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
 
   load(): MediaLoad {
     return this.#factory.load();
+  }
+
+  counters(): MediaCounters {
+    return this.#factory.counters();
   }
 
   async close(deviceId: string): Promise<void> {

@@ -40,8 +40,22 @@ export interface PublishAnswer {
   readonly streams: readonly MediaStreamInfo[];
 }
 
+/** Where a SIP message of a phone came from. */
+export interface SipSource {
+  readonly address: string;
+  /** The phone itself sent it from there, no proxy: its media may come from there too. */
+  readonly isDirect: boolean;
+  /** It came by a connection: whoever is there takes what is sent to him. A datagram's source can be forged. */
+  readonly isConnection: boolean;
+}
+
+/** Of FreeSWITCH on a private network: its media come from the announced address and nowhere else, and it wants ours. */
+export type PhoneSource = SipSource | 'trusted';
+
 export interface OpenPhoneOptions {
   readonly deviceId: string;
+  /** Of the message that asks for it; absent: media are sent to the announced address unasked. */
+  readonly source?: PhoneSource;
   /** SDP offer of the phone; absent: the plane makes the offer (late offer), completed by `answerPhone`. */
   readonly sdpOffer?: string;
 }
@@ -116,6 +130,14 @@ export interface MediaLoad {
   readonly framesSkipped: number;
 }
 
+/** What the media plane let go by since its start. */
+export interface MediaCounters {
+  /** Datagrams to phones' ports from sources that were not believed, or too large. */
+  readonly strangers: number;
+  /** 20 ms frames that were not sent to phones' announced addresses, which had given no sign, or not yet. */
+  readonly framesWithheld: number;
+}
+
 /** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */
 export interface MediaPlane {
   on<E extends keyof MediaEvents>(event: E, listener: (...args: MediaEvents[E]) => void): void;
@@ -134,6 +156,11 @@ export interface MediaPlane {
   answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription>;
   /** Re-INVITE or UPDATE: a new offer from the phone, or (absent) our current description as an offer. */
   updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription>;
+  /**
+   * A SIP message of the phone within its call came: media may be sent to it, and without a limit if it is announced
+   * to be where the message came from. Nothing happens for an unknown device.
+   */
+  confirmPhone(deviceId: string, source: PhoneSource): Promise<void>;
   /** Sends DTMF digits to a phone as RFC 4733 events. */
   sendDtmf(deviceId: string, digits: string, durationMs?: number): Promise<void>;
 
@@ -142,6 +169,7 @@ export interface MediaPlane {
   statistics(deviceId: string): Promise<DeviceStatistics>;
   /** Cheap enough to be asked for every call. */
   load(): MediaLoad;
+  counters(): MediaCounters;
   /** Frees everything of a device; nothing happens for an unknown one. */
   close(deviceId: string): Promise<void>;
   /** Frees everything. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Connection, Delivery, Device, DeviceInfo, EndReason, Participant } from '../core/types.js';
-import type { MediaStreamInfo, PhoneDescription } from '../media/types.js';
+import type { MediaStreamInfo, PhoneDescription, SipSource } from '../media/types.js';
 import type { DigitWay } from './digit-merger.js';
 import { DigitMerger } from './digit-merger.js';
 import type { OfferAnswer } from './dialog/offer-answer.js';
@@ -32,6 +32,8 @@ export interface PhoneCallOptions {
 
 /** 64 times T1: the SIP server repeats a 200 for so long. */
 const ACK_LIMIT_MS = 32_000;
+/** A call without ACK and without a packet of the phone is over for its media after five 200s: nobody is there. */
+const SILENT_ACK_LIMIT_MS = 10_000;
 
 /** A BYE that the phone has yet to get. */
 export interface OwedBye {
@@ -86,9 +88,10 @@ export class PhoneCall implements Device {
    * Opens the phone's media.
    * @throws MediaError BAD_SDP, NO_COMMON_CODEC, NO_PORT; and what {@link setup} aborts with
    */
-  async openMedia(sdpOffer: string | undefined): Promise<PhoneDescription> {
+  async openMedia(sdpOffer: string | undefined, source: SipSource): Promise<PhoneDescription> {
     this.#opening = this.#options.media.openPhone({
       deviceId: this.info.id,
+      source,
       ...(sdpOffer !== undefined && { sdpOffer }),
     });
     const description = await this.#opening;
@@ -126,13 +129,23 @@ export class PhoneCall implements Device {
   awaitAck(dialog: SipDialog): void {
     this.#acknowledgement = new Promise<void>((resolve) => {
       const limit = setTimeout(resolve, ACK_LIMIT_MS);
+      const silence = setTimeout(() => this.#endIfSilent(), SILENT_ACK_LIMIT_MS);
       const settle = (): void => {
         clearTimeout(limit);
+        clearTimeout(silence);
         this.#acknowledgement = undefined;
         resolve();
       };
       dialog.on('ack', settle);
       dialog.on('destroy', settle);
+    });
+  }
+
+  /** A SIP message of the phone within the call came: somebody is there. */
+  confirmed(source: SipSource): void {
+    if (this.ended) return;
+    this.#options.media.confirmPhone(this.info.id, source).catch((error: unknown) => {
+      if (!this.ended) this.log.error({ err: error }, 'The media plane could not be told of the phone.');
     });
   }
 
@@ -268,6 +281,19 @@ export class PhoneCall implements Device {
     } catch (error) {
       this.log.error({ err: error }, 'The media could not be closed.');
     }
+  }
+
+  #endIfSilent(): void {
+    if (this.ended) return;
+    this.#options.media.statistics(this.info.id).then(
+      ({ packetsReceived }) => {
+        if (packetsReceived === 0) this.hangUp('media-timeout', 'Neither an ACK nor media came.');
+      },
+      (error: unknown) => {
+        if (!this.ended)
+          this.log.error({ err: error }, 'The media plane could not be asked about the phone.');
+      },
+    );
   }
 
   #limitDuration(): void {

@@ -7,7 +7,15 @@ import type { CallObserver } from './call-outcome.js';
 /** The part of the media plane that phones need. */
 export type PhoneMedia = Pick<
   MediaPlane,
-  'on' | 'off' | 'openPhone' | 'answerPhone' | 'updatePhone' | 'setDelivery' | 'close'
+  | 'on'
+  | 'off'
+  | 'openPhone'
+  | 'answerPhone'
+  | 'updatePhone'
+  | 'confirmPhone'
+  | 'setDelivery'
+  | 'statistics'
+  | 'close'
 >;
 
 /** The part of the core's gate that phones need. */

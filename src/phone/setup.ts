@@ -10,7 +10,7 @@ import type { AwaitedPracks, ReceivedPrack } from './reliable.js';
 import { refuse } from './respond.js';
 import { agreedTerms, termsHeaders } from './dialog/session-terms.js';
 import type { Headers, SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
-import { lists, sdpOf, SDP_TYPE } from './sip.js';
+import { lists, sdpOf, SDP_TYPE, sourceOf } from './sip.js';
 import { authenticate } from './tokens/authenticate.js';
 
 export interface SetupOptions extends AttendOptions {
@@ -38,7 +38,7 @@ export async function setUpCall(
   if (options.gate.connectedDevice(participant.id)) {
     throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
   }
-  const description = await call.openMedia(sdpOf(invite));
+  const description = await call.openMedia(sdpOf(invite), sourceOf(invite));
   call.connect(options.gate, participant);
   call.publish(description.stream);
 

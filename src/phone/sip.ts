@@ -1,4 +1,5 @@
 import type Srf from 'drachtio-srf';
+import type { SipSource } from '../media/types.js';
 
 /** Header fields by name; a name may not occur twice. */
 export type Headers = Record<string, string>;
@@ -23,6 +24,8 @@ export interface SipRequest extends SipMessage {
   /** The Request-URI as received. */
   readonly uri: string;
   readonly source_address: string;
+  /** Transport that it came by: `udp`, `tcp`, `tls` and so on. */
+  readonly protocol?: string;
   on(event: 'cancel', listener: (cancel: SipMessage) => void): void;
 }
 
@@ -50,6 +53,8 @@ export interface SipDialog {
   readonly id: string;
   /** The INVITE that made it. */
   readonly req: SipRequest;
+  /** Its 2xx; a dialog that the phone made has one of ours, without a source. */
+  readonly res?: { readonly source_address?: string };
   readonly sip: { readonly localTag: string };
   /** Our Contact as the INVITE's dialog has it; drachtio-server does not put it into answers to UPDATE. */
   readonly local: { readonly contact?: string };
@@ -112,6 +117,7 @@ const COMPACT_FORMS = new Map([
   ['referred-by', 'b'],
   ['session-expires', 'x'],
   ['event', 'o'],
+  ['via', 'v'],
 ]);
 
 /** A header's value, also when it came in its compact form; several lines are joined by commas. */
@@ -147,6 +153,26 @@ export function sdpOf(message: SipMessage): string | undefined {
 /** The Call-ID, by which operators find a call in their logs. */
 export function callIdOf(message: SipMessage): string {
   return header(message, 'call-id') ?? '';
+}
+
+/**
+ * Where a request of a phone came from. A request that one hop brought comes from the phone itself: proxies add
+ * themselves to Via (RFC 3261 section 16.6). drachtio-server tells the address that it received the request from, so
+ * that this holds behind it, too.
+ */
+export function sourceOf(request: SipRequest): SipSource {
+  // A comma that stands for something else than another hop only makes us careful.
+  const hops = listed(request, 'via').length;
+  return {
+    address: hostOf(request.source_address),
+    isDirect: hops <= 1 && header(request, 'record-route') === undefined,
+    isConnection: /^(tcp|tls|wss?)$/i.test(request.protocol ?? ''),
+  };
+}
+
+/** An address as sockets know it: IPv6 without brackets. */
+export function hostOf(address: string): string {
+  return address.replace(/^\[|\]$/g, '');
 }
 
 /** The number in the CSeq, by which an ACK belongs to its INVITE. */

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import {
   type DeviceStatistics,
+  type MediaCounters,
   type MediaDelivery,
   MediaError,
   type MediaEvents,
@@ -73,6 +74,10 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements MediaPlane {
     return { mixLatenessMs: 0, framesSkipped: 0 };
   }
 
+  counters(): MediaCounters {
+    return { strangers: 0, framesWithheld: 0 };
+  }
+
   close(deviceId: string): Promise<void> {
     this.closed.push(deviceId);
     return Promise.resolve();
@@ -81,6 +86,7 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements MediaPlane {
   openPhone = (): Promise<never> => Promise.reject(new MediaError('INVALID_STATE', NO_PHONES));
   answerPhone = (): Promise<never> => Promise.reject(new MediaError('INVALID_STATE', NO_PHONES));
   updatePhone = (): Promise<never> => Promise.reject(new MediaError('INVALID_STATE', NO_PHONES));
+  confirmPhone = (): Promise<never> => Promise.reject(new MediaError('INVALID_STATE', NO_PHONES));
   sendDtmf = (): Promise<never> => Promise.reject(new MediaError('INVALID_STATE', NO_PHONES));
   stop = (): Promise<void> => Promise.resolve();
 }

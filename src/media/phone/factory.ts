@@ -1,7 +1,7 @@
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
 import { DecoderPool, MixClock } from '../mixer/index.js';
-import type { MediaLoad, MediaPlaneOptions } from '../types.js';
+import type { MediaCounters, MediaLoad, MediaPlaneOptions } from '../types.js';
 import { PhoneLeg } from './phone-leg.js';
 import { PortRange } from './ports.js';
 
@@ -9,6 +9,7 @@ import { PortRange } from './ports.js';
 export interface PhoneFactory {
   open(context: DeviceContext): Promise<PhoneDevice>;
   load(): MediaLoad;
+  counters(): MediaCounters;
   /** Closes the phones that are still open. */
   stop(): Promise<void>;
 }
@@ -22,6 +23,11 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
     onError: (error) => options.log.error({ err: error }, 'a phone could not be served'),
   });
   const legs = new Set<PhoneLeg>();
+  /** Of legs that are closed. */
+  let past: MediaCounters = { strangers: 0, framesWithheld: 0 };
+  const close = (leg: PhoneLeg): void => {
+    if (legs.delete(leg)) past = sum(past, leg.counters);
+  };
   return {
     open(context) {
       const leg: PhoneLeg = new PhoneLeg({
@@ -30,14 +36,19 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
         clock,
         pool,
         codecs,
-        onClosed: () => legs.delete(leg),
+        onClosed: () => close(leg),
       });
       legs.add(leg);
       return Promise.resolve(leg);
     },
     load: () => clock.load(),
+    counters: () => [...legs].reduce((total, leg) => sum(total, leg.counters), past),
     async stop() {
       await Promise.all([...legs].map((leg) => leg.close()));
     },
   };
+}
+
+function sum(a: MediaCounters, b: MediaCounters): MediaCounters {
+  return { strangers: a.strangers + b.strangers, framesWithheld: a.framesWithheld + b.framesWithheld };
 }

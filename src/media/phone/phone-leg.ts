@@ -5,7 +5,7 @@ import type { DeviceContext, PhoneDevice } from '../device.js';
 import type { DecoderPool, FrameListener, MixClock } from '../mixer/index.js';
 import { PublishedTrack } from '../track.js';
 import { MediaError } from '../types.js';
-import type { DeviceStatistics, PhoneDescription } from '../types.js';
+import type { DeviceStatistics, MediaCounters, PhoneDescription, PhoneSource } from '../types.js';
 import { DtmfRelay } from './dtmf-relay.js';
 import { ipVersionOf, localHost } from './local-host.js';
 import type { IpVersion } from './local-host.js';
@@ -18,10 +18,12 @@ import { RtpSocket } from './rtp-socket.js';
 import { agreeOn, chooseAudio, expectsMedia } from './sdp/audio-session.js';
 import type { AudioSession } from './sdp/audio-session.js';
 import type { SessionCrypto } from './sdp/crypto.js';
+import { receives } from './sdp/direction.js';
 import { writeAnswer, writeOffer } from './sdp/local-description.js';
 import type { LocalEnd } from './sdp/local-description.js';
 import { readRemoteDescription } from './sdp/remote-description.js';
 import type { RemoteSection } from './sdp/remote-description.js';
+import { SendConsent } from './send-consent.js';
 
 /** Frames between looks at things that need no hurry: one second. */
 const SLOW_FRAMES = 50;
@@ -53,6 +55,8 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   readonly #rtcp: RtcpSession;
   readonly #crypto = new PhoneCrypto();
   readonly #relay: DtmfRelay;
+  readonly #consent = new SendConsent();
+  #source: PhoneSource | undefined;
   readonly #streamId = randomUUID();
   readonly #sessionId = randomInt(2 ** 47).toString();
   #version = 0;
@@ -63,6 +67,10 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   #mediaLost = false;
   #frame = 0;
   #nextSlowFrame = 0;
+  #isWithheld = false;
+  #framesWithheld = 0;
+  /** To ports that are closed. */
+  #pastStrangers = 0;
   #closed = false;
 
   constructor(parts: PhoneLegParts) {
@@ -101,6 +109,18 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     return this.#described('');
   }
 
+  signalled(source: PhoneSource, withinCall: boolean): void {
+    if (source === 'trusted') this.#consent.trust();
+    else this.#consent.signalled(source, withinCall);
+    this.#source = source;
+    if (this.#session && this.#bound) this.#describePeer(this.#session, this.#bound.socket);
+  }
+
+  get counters(): MediaCounters {
+    const strangers = this.#pastStrangers + (this.#bound?.socket.strangers ?? 0);
+    return { strangers, framesWithheld: this.#framesWithheld };
+  }
+
   setTracks(tracks: readonly PublishedTrack[]): void {
     this.#sender.setTracks(tracks);
     this.#relay.setTracks(tracks);
@@ -135,14 +155,31 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
 
   onFrame(frame: number): void {
     this.#frame = frame;
-    this.#sender.onFrame(frame);
     const now = performance.now();
+    if (this.#bound?.socket.maySend(now)) this.#sendFrame(frame);
+    else this.#withhold();
     this.#receiver.poll(now);
     this.#relay.poll(now);
     // Not by the frame's number: any frame may be left out.
     if (frame < this.#nextSlowFrame) return;
     this.#nextSlowFrame = frame + SLOW_FRAMES;
     this.#onSecond(now);
+  }
+
+  #sendFrame(frame: number): void {
+    this.#isWithheld = false;
+    this.#sender.onFrame(frame);
+  }
+
+  /** Nothing is made that is not to be sent. */
+  #withhold(): void {
+    this.#sender.pause();
+    if (!this.#session || !receives(this.#session.direction)) return;
+    this.#framesWithheld += 1;
+    if (this.#isWithheld) return;
+    this.#isWithheld = true;
+    const { deviceId, options } = this.#context;
+    options.log.debug({ deviceId }, 'Nothing is sent to the phone until it gives a sign.');
   }
 
   #onSecond(now: number): void {
@@ -166,13 +203,14 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     return true;
   }
 
-  #onRtcp(sealed: Buffer): void {
+  #onRtcp(sealed: Buffer): boolean {
     const packet = this.#crypto.openRtcp(sealed);
-    if (!packet) return;
+    if (!packet) return false;
     const now = performance.now();
     // A phone that suppresses silence still sends reports: it is there.
     this.#lastMediaAt = now;
     this.#rtcp.onPacket(packet, this.#receiver.reception, now);
+    return true;
   }
 
   /** Binds sockets of the phone's address family, unless they are bound already. */
@@ -182,10 +220,11 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     if (!local) throw new MediaError('NO_COMMON_CODEC', `There is no address for IPv${version} media here.`);
     const ports = await this.#parts.ports.bind(local.host);
     await this.#unbind();
-    const socket = new RtpSocket(ports, {
-      onRtp: (packet) => this.#onRtp(packet),
-      onRtcp: (packet) => this.#onRtcp(packet),
-    });
+    const events = {
+      onRtp: (packet: Buffer) => this.#onRtp(packet),
+      onRtcp: (packet: Buffer) => this.#onRtcp(packet),
+    };
+    const socket = new RtpSocket(ports, events, this.#consent);
     const bound = { socket, version, announced: local.announced };
     this.#bound = bound;
     if (!this.#closed) return bound;
@@ -198,6 +237,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     if (!bound) return;
     this.#bound = undefined;
     const { port, strangers, sendErrors } = bound.socket;
+    this.#pastStrangers += strangers;
     const fields = {
       deviceId: this.#context.deviceId,
       port,
@@ -221,9 +261,22 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#lastMediaAt = performance.now();
     this.#crypto.apply(session.crypto);
     this.#publish(session);
-    bound.socket.setPeer(session.peer, session.rtcpPeer, session.rtcpMux);
+    this.#describePeer(session, bound.socket);
     this.#sender.configure(session);
     this.#parts.clock.add(this);
+  }
+
+  #describePeer({ peer, rtcpPeer, rtcpMux, crypto }: AudioSession, socket: RtpSocket): void {
+    const source = this.#source;
+    socket.describe({
+      announced: peer,
+      rtcp: rtcpPeer,
+      mux: rtcpMux,
+      secure: crypto !== undefined,
+      announcedOnly: source === 'trusted',
+      signallingHost:
+        source !== undefined && source !== 'trusted' && source.isDirect ? source.address : undefined,
+    });
   }
 
   /** Subscribers are only disturbed when the codec changed: then the old track ends and another takes its place. */

@@ -87,8 +87,7 @@ export class RtpSender {
     const session = this.#session;
     if (!session || !this.#mix) return;
     if (!receives(session.direction)) {
-      this.#filled = 0;
-      this.#marker = true;
+      this.pause();
       return;
     }
     const { rate } = this.#mix;
@@ -99,6 +98,12 @@ export class RtpSender {
     else if (this.#dtmf.busy) this.#playTones(rate);
     this.#filled += (rate / 1000) * FRAME_MS;
     this.#sendAudio(session, (rate / 1000) * session.ptime, event !== undefined);
+  }
+
+  /** Frames are left out: what comes next begins a talkspurt. */
+  pause(): void {
+    this.#filled = 0;
+    this.#marker = true;
   }
 
   close(): void {

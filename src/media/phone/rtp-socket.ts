@@ -1,12 +1,10 @@
 import type { Socket } from 'node:dgram';
 import { isRtcp } from '../rtp/index.js';
+import { PeerSearch, samePeer } from './peer-search.js';
+import type { DescribedPeer, PeerAddress } from './peer-search.js';
 import type { PortPair } from './ports.js';
-
-/** Where a phone's media is, as far as known. */
-export interface PeerAddress {
-  readonly address: string;
-  readonly port: number;
-}
+import { FIRST_USER_PORT } from './send-consent.js';
+import type { SendConsent } from './send-consent.js';
 
 /** Takes what comes from the phone. */
 export interface RtpSocketEvents {
@@ -15,52 +13,44 @@ export interface RtpSocketEvents {
    * @returns whether it is the phone's: well formed, of the session, authentic
    */
   onRtp(packet: Buffer): boolean;
-  onRtcp(packet: Buffer): void;
+  /** @returns whether it is the phone's: authentic, if it has to be */
+  onRtcp(packet: Buffer): boolean;
+}
+
+/** What a session description and the SIP message with it say of the phone's media. */
+export interface DescribedMedia extends DescribedPeer {
+  readonly rtcp?: PeerAddress | undefined;
+  /** RTCP comes and goes on the RTP port (RFC 5761). */
+  readonly mux: boolean;
 }
 
 /** No phone sends larger datagrams; what is larger is not looked at. */
 const MAX_DATAGRAM = 2000;
-/** In order from one source, before a source that the SDP did not name is believed. */
-const PROBATION_PACKETS = 3;
-/** Until then the address of the SDP takes precedence over another source that was believed. */
-const PROBATION_MS = 5000;
-/** After a move, packets still under way from where the phone was are not taken for a sign of it. */
-const MOVE_MS = 2000;
-/** After so much silence a phone may come from another port (its NAT forgot the old one). */
-const REBIND_MS = 3000;
 
 /**
- * The UDP end of one phone: sends to where the SDP said, or rather to where the phone's packets come from
- * (symmetric RTP, RFC 4961). Once that is settled the socket is connected, so that the kernel keeps others out.
- *
- * Guard against hijack: the address in the SDP is believed at once; another source only after several good packets in
- * a row, and not once the SDP's has been heard; after a silence, the same address with another port.
+ * The UDP end of one phone. Sends to where the phone is believed to be, if it may; once nobody else can be the phone,
+ * the socket is connected, so that the kernel keeps others out.
  */
 export class RtpSocket {
   readonly #ports: PortPair;
   readonly #events: RtpSocketEvents;
-  #announced: PeerAddress | undefined;
+  readonly #consent: SendConsent;
+  readonly #search = new PeerSearch();
   #announcedRtcp: PeerAddress | undefined;
+  /** RTCP came from exactly there. */
+  #rtcpHeard = false;
   #mux = false;
-  /** Where packets are believed to come from; `send` goes there. */
-  #settled: PeerAddress | undefined;
-  #settledAt = 0;
   #connected = false;
-  #candidate: PeerAddress | undefined;
-  #candidatePackets = 0;
-  #lastHeard = 0;
-  /** Where the phone was before the last move. */
-  #left: PeerAddress | undefined;
-  #leftAt = 0;
   #closed = false;
   /** Datagrams from sources that were not believed, or too large. */
   strangers = 0;
   /** Datagrams that the system would not send. */
   sendErrors = 0;
 
-  constructor(ports: PortPair, events: RtpSocketEvents) {
+  constructor(ports: PortPair, events: RtpSocketEvents, consent: SendConsent) {
     this.#ports = ports;
     this.#events = events;
+    this.#consent = consent;
     ports.rtp.on('message', (packet, from) => this.#onRtpPort(packet, from));
     ports.rtcp.on('message', (packet, from) => this.#onRtcpPort(packet, from));
     // A phone that closed its port answers with ICMP: its silence is noticed elsewhere.
@@ -72,28 +62,30 @@ export class RtpSocket {
     return this.#ports.port;
   }
 
-  /** Takes the addresses of a new session description; a changed one starts the search for the phone anew. */
-  setPeer(rtp: PeerAddress | undefined, rtcp: PeerAddress | undefined, mux: boolean): void {
-    this.#mux = mux;
-    this.#announcedRtcp = rtcp;
-    // On hold there is no address: the phone is where it was.
-    if (!rtp || samePeer(rtp, this.#announced)) return;
-    this.#left = this.#settled ?? this.#announced;
-    this.#leftAt = performance.now();
-    this.#announced = rtp;
-    this.#settled = undefined;
-    this.#candidate = undefined;
-    this.#disconnect();
+  /** Takes a new session description; a changed address starts the search for the phone anew. */
+  describe(media: DescribedMedia): void {
+    const nowMs = performance.now();
+    this.#mux = media.mux;
+    if (!samePeer(media.rtcp, this.#announcedRtcp)) this.#rtcpHeard = false;
+    this.#announcedRtcp = media.rtcp;
+    this.#consent.announce(media.announced, nowMs);
+    if (this.#search.describe(media, nowMs)) this.#disconnect();
   }
 
-  /** Sends one RTP packet; `packet` must stay as it is until the next few packets have been sent. */
+  /** Whether packets for the phone would be sent now. */
+  maySend(nowMs: number): boolean {
+    return this.#connected || this.#search.settled !== undefined || this.#consent.allows(nowMs);
+  }
+
+  /** Sends one RTP packet, if {@link maySend}; `packet` must stay as it is until the next few packets have been sent. */
   send(packet: Buffer): void {
     if (this.#closed) return;
     if (this.#connected) {
       this.#ports.rtp.send(packet, this.#onSent);
       return;
     }
-    const peer = this.#settled ?? this.#announced;
+    if (!this.maySend(performance.now())) return;
+    const peer = this.#search.destination;
     if (peer) this.#ports.rtp.send(packet, peer.port, peer.address, this.#onSent);
   }
 
@@ -103,16 +95,18 @@ export class RtpSocket {
       this.send(packet);
       return;
     }
+    if (!this.maySend(performance.now())) return;
     const peer = this.#rtcpPeer();
     if (peer) this.#ports.rtcp.send(packet, peer.port, peer.address, this.#onSent);
   }
 
   /** To be called about once a second: lets the kernel filter once the phone is sure, and no longer when it is silent. */
   maintain(nowMs: number): void {
-    if (!this.#settled) return;
-    const isSilent = nowMs - this.#lastHeard > REBIND_MS;
+    const { settled } = this.#search;
+    if (!settled) return;
+    const isSilent = this.#search.isSilent(nowMs);
     if (this.#connected && isSilent) this.#disconnect();
-    else if (!this.#connected && !isSilent && this.#isSure(nowMs)) this.#connect(this.#settled);
+    else if (!this.#connected && !isSilent && this.#search.isSure) this.#connect(settled);
   }
 
   async close(): Promise<void> {
@@ -130,56 +124,33 @@ export class RtpSocket {
   };
 
   #rtcpPeer(): PeerAddress | undefined {
-    const { address, port } = this.#settled ?? {};
-    const isAsAnnounced = samePeer(this.#settled, this.#announced);
-    if (address === undefined || port === undefined || isAsAnnounced) return this.#announcedRtcp;
-    // Behind NAT the SDP's ports mean nothing: the one after the RTP port is the best guess.
-    return { address, port: Math.min(65535, port + 1) };
+    const { settled, announced } = this.#search;
+    if (settled && !samePeer(settled, announced)) {
+      // Behind NAT the SDP's ports mean nothing: the one after the RTP port is the best guess.
+      return { address: settled.address, port: Math.min(65535, settled.port + 1) };
+    }
+    const rtcp = this.#announcedRtcp;
+    // `a=rtcp` may name any host (RFC 3605), which nobody has asked whether it wants our reports.
+    const isPlausible = rtcp?.address === announced?.address && (rtcp?.port ?? 0) >= FIRST_USER_PORT;
+    return isPlausible || this.#rtcpHeard ? rtcp : undefined;
   }
 
   #onRtpPort(packet: Buffer, from: PeerAddress): void {
     const nowMs = performance.now();
-    const isSettled = samePeer(from, this.#settled);
-    if (packet.length > MAX_DATAGRAM || (!isSettled && !this.#mayListen(from, nowMs))) {
+    if (packet.length > MAX_DATAGRAM || !this.#search.mayListen(from, nowMs)) {
       this.strangers += 1;
       return;
     }
     if (isRtcp(packet)) {
-      if (this.#mux && isSettled) this.#events.onRtcp(packet);
+      const isPeer = samePeer(from, this.#search.settled) || samePeer(from, this.#search.announced);
+      if (this.#mux && isPeer && this.#events.onRtcp(packet)) this.#heardReport(from.address);
       return;
     }
     if (!this.#events.onRtp(packet)) return;
-    this.#lastHeard = nowMs;
-    if (!isSettled) this.#settle(from, nowMs);
-  }
-
-  /** Whether to look at a packet that does not come from where the phone is believed to be. */
-  #mayListen(from: PeerAddress, nowMs: number): boolean {
-    const settled = this.#settled;
-    if (settled) {
-      if (samePeer(from, this.#announced)) return !this.#isSure(nowMs);
-      return from.address === settled.address && nowMs - this.#lastHeard > REBIND_MS;
-    }
-    if (samePeer(from, this.#announced)) return true;
-    if (samePeer(from, this.#left) && nowMs - this.#leftAt < MOVE_MS) return false;
-    if (!samePeer(from, this.#candidate)) {
-      this.#candidate = { address: from.address, port: from.port };
-      this.#candidatePackets = 0;
-    }
-    this.#candidatePackets += 1;
-    return this.#candidatePackets >= PROBATION_PACKETS;
-  }
-
-  #isSure(nowMs: number): boolean {
-    return samePeer(this.#settled, this.#announced) || nowMs - this.#settledAt > PROBATION_MS;
-  }
-
-  #settle(from: PeerAddress, nowMs: number): void {
-    this.#settled = { address: from.address, port: from.port };
-    this.#settledAt = nowMs;
-    this.#candidate = undefined;
+    if (!this.#search.heard(from, nowMs)) return;
+    this.#consent.heard(samePeer(from, this.#search.announced));
     this.#disconnect();
-    if (this.#isSure(nowMs)) this.#connect(this.#settled);
+    if (this.#search.isSure) this.#connect(from);
   }
 
   /** With an address for a name, connecting takes effect before it returns; the callback only tells of failure. */
@@ -195,17 +166,21 @@ export class RtpSocket {
   }
 
   #onRtcpPort(packet: Buffer, from: PeerAddress): void {
-    const peer = this.#settled ?? this.#announced;
-    if (!isRtcp(packet) || packet.length > MAX_DATAGRAM || from.address !== peer?.address) {
+    const isAnnounced = samePeer(from, this.#announcedRtcp);
+    const mayListen = isAnnounced || this.#search.mayReport(from.address);
+    if (!isRtcp(packet) || packet.length > MAX_DATAGRAM || !mayListen) {
       this.strangers += 1;
       return;
     }
-    this.#events.onRtcp(packet);
+    if (!this.#events.onRtcp(packet)) return;
+    if (isAnnounced) this.#rtcpHeard = true;
+    this.#heardReport(from.address);
   }
-}
 
-function samePeer(a: PeerAddress | undefined, b: PeerAddress | undefined): boolean {
-  return a === b || (a !== undefined && a.port === b?.port && a.address === b.address);
+  #heardReport(host: string): void {
+    this.#consent.heard(host === this.#search.announced?.address);
+    if (this.#search.heardReport(host)) this.#disconnect();
+  }
 }
 
 function isConnected(socket: Socket): boolean {

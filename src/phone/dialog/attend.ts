@@ -3,7 +3,15 @@ import { allow, REFUSED_IN_DIALOG } from '../capabilities.js';
 import type { PhoneMedia } from '../options.js';
 import { Refusal } from '../refusal.js';
 import { refusing } from '../respond.js';
-import type { RequestListener, SipApplication, SipDialog, SipRequest, SipResponder } from '../sip.js';
+import type {
+  DialogRequestEvent,
+  RequestListener,
+  SipApplication,
+  SipDialog,
+  SipRequest,
+  SipResponder,
+} from '../sip.js';
+import { sourceOf } from '../sip.js';
 import { digitOfInfo } from './dtmf-info.js';
 import { OfferAnswer } from './offer-answer.js';
 import { agreedTerms, type SessionIntervals, termsHeaders } from './session-terms.js';
@@ -22,6 +30,12 @@ export interface AttendOptions {
  * answered, each method as Allow says. To be called before any later message of the call is looked at.
  */
 export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOptions): OfferAnswer {
+  // Of a phone that was transferred away, it would say nothing about the one that took its place.
+  const seen = (request: SipRequest): void => {
+    if (call.dialog === dialog) call.confirmed(sourceOf(request));
+  };
+  // Before the listener that takes an answer in the ACK.
+  dialog.on('ack', seen);
   const exchange = new OfferAnswer(call, options.media, dialog);
   const { log } = call;
   const { contact } = dialog.local;
@@ -30,18 +44,23 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
     const terms = agreedTerms(request, options.sessionIntervals);
     return exchange.change(request, responder, { ...headers, ...termsHeaders(terms) });
   });
-  dialog.on('modify', change);
-  dialog.on('update', change);
-  dialog.on(
+  const on = (event: DialogRequestEvent, listener: RequestListener): void =>
+    dialog.on(event, (request, responder) => {
+      seen(request);
+      listener(request, responder);
+    });
+  on('modify', change);
+  on('update', change);
+  on(
     'info',
     refusing(log, (request, responder) => takeDigit(call, request, responder)),
   );
-  dialog.on('options', (_request, responder) => responder.send(200, { headers: { Allow: allow(options) } }));
+  on('options', (_request, responder) => responder.send(200, { headers: { Allow: allow(options) } }));
   const notAllowed = refusing(log, (request) => {
     throw methodNotAllowed(request.method, options);
   });
-  for (const method of REFUSED_IN_DIALOG) dialog.on(method, notAllowed);
-  dialog.on('refer', options.acceptTransfers ? transferring(call, dialog, exchange, options) : notAllowed);
+  for (const method of REFUSED_IN_DIALOG) on(method, notAllowed);
+  on('refer', options.acceptTransfers ? transferring(call, dialog, exchange, options) : notAllowed);
   call.answered(dialog, exchange);
   return exchange;
 }

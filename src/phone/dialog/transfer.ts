@@ -8,7 +8,7 @@ import type {
   SipRequest,
   SipResponder,
 } from '../sip.js';
-import { header, SDP_TYPE } from '../sip.js';
+import { header, hostOf, SDP_TYPE } from '../sip.js';
 import { uriParts } from '../tokens/uri-tokens.js';
 import type { OfferAnswer } from './offer-answer.js';
 import { finalResponse } from './offer-answer.js';
@@ -125,10 +125,18 @@ export class Transfer {
         } else {
           this.#taken = true;
           this.#parts.attend(dialog);
+          this.#confirm(dialog);
           resolve({ statusLine: TAKEN, sdpAnswer: dialog.remote.sdp });
         }
       });
     });
+  }
+
+  /** The target's 200 answers our INVITE: what is sent to where it came from arrives. It may be a proxy that answers. */
+  #confirm({ res }: SipDialog): void {
+    const address = res?.source_address;
+    if (address !== undefined)
+      this.#call.confirmed({ address: hostOf(address), isDirect: false, isConnection: false });
   }
 
   /** A NOTIFY of the implicit subscription; a phone that does not want it is not pressed. */

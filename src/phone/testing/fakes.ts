@@ -4,7 +4,14 @@ import type { Logger } from 'pino';
 import { pino } from 'pino';
 import { PatchbayError } from '../../core/errors.js';
 import type { Connection, Device, EndReason, Participant, PublishedStream } from '../../core/types.js';
-import type { MediaDelivery, MediaEvents, OpenPhoneOptions, PhoneDescription } from '../../media/types.js';
+import type {
+  DeviceStatistics,
+  MediaDelivery,
+  MediaEvents,
+  OpenPhoneOptions,
+  PhoneDescription,
+  PhoneSource,
+} from '../../media/types.js';
 import type { PhoneGate, PhoneMedia } from '../options.js';
 import type { MessageOptions, RequestListener, SipRequest, SipResponse } from '../sip.js';
 
@@ -168,10 +175,15 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements PhoneMedia {
   readonly answers: string[] = [];
   failure: Error | undefined;
   held = false;
+  /** Of each phone. */
+  packetsReceived = 0;
+  readonly confirmed: PhoneSource[] = [];
+  readonly sources: (PhoneSource | undefined)[] = [];
   /** Set: {@link openPhone} and {@link updatePhone} wait for it. */
   gate: Promise<void> | undefined;
 
-  async openPhone({ deviceId, sdpOffer }: OpenPhoneOptions): Promise<PhoneDescription> {
+  async openPhone({ deviceId, sdpOffer, source }: OpenPhoneOptions): Promise<PhoneDescription> {
+    this.sources.push(source);
     await this.gate;
     if (this.failure) throw this.failure;
     this.open.add(deviceId);
@@ -189,6 +201,16 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements PhoneMedia {
     await this.gate;
     if (this.failure) throw this.failure;
     return this.#description(deviceId, sdpOffer);
+  }
+
+  confirmPhone(_deviceId: string, source: PhoneSource): Promise<void> {
+    this.confirmed.push(source);
+    return Promise.resolve();
+  }
+
+  statistics(): Promise<DeviceStatistics> {
+    const none = { bytesReceived: 0, packetsSent: 0, bytesSent: 0, packetsLost: 0, jitterMs: 0 };
+    return Promise.resolve({ ...none, packetsReceived: this.packetsReceived });
   }
 
   setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void> {

@@ -1,7 +1,7 @@
 import type { AudioCodec } from '../../codecs/index.js';
 import { AUDIO_CODECS, findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
 import { MediaError } from '../../types.js';
-import type { PeerAddress } from '../rtp-socket.js';
+import type { PeerAddress } from '../peer-search.js';
 import { chooseCrypto } from './crypto.js';
 import type { SessionCrypto } from './crypto.js';
 import type { Direction } from './direction.js';

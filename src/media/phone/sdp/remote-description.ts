@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import { parse } from 'sdp-transform';
 import type { MediaDescription, SessionDescription } from 'sdp-transform';
 import { MediaError } from '../../types.js';
@@ -177,7 +178,9 @@ function milliseconds(value: unknown): number | undefined {
 }
 
 function isUnicast(address: string): boolean {
-  if (isIP(address) === 6) return !/^ff/i.test(address);
-  const first = Number(address.split('.')[0]);
+  // An IPv4 address inside an IPv6 one is what it is by itself.
+  const plain = ipaddr.process(address).toString();
+  if (isIP(plain) === 6) return !/^ff/i.test(plain);
+  const first = Number(plain.split('.')[0]);
   return first > 0 && first < 224;
 }

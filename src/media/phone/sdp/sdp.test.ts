@@ -277,6 +277,8 @@ describe('what does not fit', () => {
     ['multicast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 224.2.1.1/127'), 'BAD_SDP'],
     ['broadcast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 255.255.255.255'), 'BAD_SDP'],
     ['IPv6 multicast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ff02::1'), 'BAD_SDP'],
+    ['multicast in the way of IPv6', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ::ffff:224.2.1.1'), 'BAD_SDP'],
+    ['broadcast in the way of IPv6', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ::ffff:ffff:ffff'), 'BAD_SDP'],
     ['a megabyte', sdp('m=audio 4000 RTP/AVP 0', `a=x:${'x'.repeat(2 ** 20)}`), 'BAD_SDP'],
     ['a hundred m-lines', sdp(...Array<string>(100).fill('m=audio 4000 RTP/AVP 0')), 'BAD_SDP'],
   ])('refuses %s', (_what, offer, code) => {

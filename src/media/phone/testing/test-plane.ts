@@ -20,6 +20,7 @@ export function openPhonePlane(options: Partial<MediaPlaneOptions> = {}): LocalM
     browser: () => Promise.reject(new Error('no browsers here')),
     phone: (context) => phones.open(context),
     load: () => phones.load(),
+    counters: () => phones.counters(),
     stop: () => phones.stop(),
   });
 }
