@@ -72,6 +72,27 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
       this.inc({ outcome: 'dropped' }, dropped);
     },
   });
+  new Counter({
+    name: 'patchbay_webhooks_dropped_total',
+    help: 'Webhooks dropped because too many of their participant, or of their account, were waiting',
+    labelNames: ['cause'],
+    registers,
+    collect() {
+      const { droppedOfParticipant, droppedOfAccount } = usage.webhookCounts();
+      this.reset();
+      this.inc({ cause: 'participant' }, droppedOfParticipant);
+      this.inc({ cause: 'account' }, droppedOfAccount);
+    },
+  });
+  new Counter({
+    name: 'patchbay_webhook_rests_total',
+    help: 'How often a server that timed out was left alone for a while',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(usage.webhookCounts().rests);
+    },
+  });
 }
 
 /** Shows whether what changes reaches the disk. */

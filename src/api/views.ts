@@ -1,5 +1,5 @@
 import type { ConnectedDevice, Participant, Session } from '../core/index.js';
-import type { UsageReport } from '../usage/index.js';
+import type { UsageRecord } from '../usage/index.js';
 import type {
   DeviceSummaryView,
   DeviceView,
@@ -58,15 +58,11 @@ export function participantDetailView(
   return viewOf(participant, device && deviceView(device));
 }
 
-/** A usage report as REST shows it. */
-export function usageView({ items, next, totals }: UsageReport): UsageReportView {
+/** A usage record as REST shows it. */
+export function usageRecordView(record: UsageRecord): UsageReportView['items'][number] {
   return {
-    items: items.map((record) => ({
-      ...record,
-      startedAt: moment(record.startedAt),
-      endedAt: record.endedAt === undefined ? undefined : moment(record.endedAt),
-    })),
-    next,
-    totals,
+    ...record,
+    startedAt: moment(record.startedAt),
+    endedAt: record.endedAt === undefined ? undefined : moment(record.endedAt),
   };
 }

@@ -58,7 +58,7 @@ export class ClientSocket implements AnswerLine {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#abused = options.abused;
-    const now = options.clock.now();
+    const now = options.clock.monotonic();
     this.#messages = new TokenBucket(options.limits.messages, now);
     this.#bytes = new TokenBucket(options.limits.bytes, now);
     this.#heardAt = now;
@@ -69,7 +69,7 @@ export class ClientSocket implements AnswerLine {
 
   /** Since something was heard on the socket, in ms. */
   get silentMs(): number {
-    return this.#clock.now() - this.#heardAt;
+    return this.#clock.monotonic() - this.#heardAt;
   }
 
   /** Sends a notification; one that cannot be sent is lost, as it would be with the socket. */
@@ -111,7 +111,7 @@ export class ClientSocket implements AnswerLine {
 
   #signOfLife(): void {
     this.#heard = true;
-    this.#heardAt = this.#clock.now();
+    this.#heardAt = this.#clock.monotonic();
   }
 
   #scheduleKeepalive(): Timer {
@@ -135,7 +135,7 @@ export class ClientSocket implements AnswerLine {
     }
     // With the default binaryType, ws hands every message over as one Buffer.
     const bytes = data as Buffer;
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     if (!this.#messages.take(now) || !this.#bytes.take(now, bytes.length)) {
       this.shutOut({ code: 1008, reason: 'Too many messages.' });
       return;

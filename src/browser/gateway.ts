@@ -117,7 +117,7 @@ class Gateway implements BrowserGateway {
       return;
     }
     const address = this.#clientAddress(request);
-    const release = this.#admission.admit(address, this.#parts.clock.now());
+    const release = this.#admission.admit(address, this.#parts.clock.monotonic());
     if (!release) {
       this.#refusedUpgrades += 1;
       refuse(stream, '429 Too Many Requests');
@@ -175,7 +175,7 @@ class Gateway implements BrowserGateway {
       socket.close(code, reason);
       return;
     }
-    if (!this.#newDevices.take(participant.id, this.#parts.clock.now())) {
+    if (!this.#newDevices.take(participant.id, this.#parts.clock.monotonic())) {
       socket.close(1013, 'Too many devices of one participant: try again later.');
       return;
     }

@@ -41,7 +41,7 @@ export class Grace {
   /** @param unheardMs how long the socket had been silent when it was lost */
   start(unheardMs: number): void {
     this.stop();
-    this.#since = this.#clock.now();
+    this.#since = this.#clock.monotonic();
     this.#allowedMs = Math.min(this.#times.silentMs, this.#times.unheardMs - unheardMs);
     this.#look();
   }
@@ -61,7 +61,7 @@ export class Grace {
   async #decide(timer: Timer): Promise<void> {
     const silent = await this.#silence().catch(() => undefined);
     if (this.#timer !== timer) return;
-    const waited = this.#clock.now() - this.#since;
+    const waited = this.#clock.monotonic() - this.#since;
     // A page that only receives, and now nothing, says nothing: its silence from before the loss proves nothing.
     const quiet = Math.min(silent ?? waited, waited);
     if (quiet < this.#allowedMs && waited < this.#times.longestMs) {

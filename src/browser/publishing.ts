@@ -37,14 +37,14 @@ export class Publishing {
     this.#media = options.media;
     this.#connection = options.connection;
     this.#clock = options.clock;
-    this.#bucket = new TokenBucket(options.offers, options.clock.now());
+    this.#bucket = new TokenBucket(options.offers, options.clock.monotonic());
     this.#turn = options.opened;
   }
 
   /** @throws RpcError by rejection: bad parameters, too many offers, or an SDP that cannot be answered */
   async offer(params: unknown): Promise<PublishResult> {
     const offer = readOfferSdp(params);
-    if (!this.#bucket.take(this.#clock.now())) {
+    if (!this.#bucket.take(this.#clock.monotonic())) {
       throw new RpcError('tooMany', 'Too many offers: try again later.');
     }
     const turn = this.#turn.then(() => this.#publish(offer.sdpOffer, offer.streams));

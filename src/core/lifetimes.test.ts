@@ -33,6 +33,23 @@ describe('a lifetime', () => {
     expect(ended.map(({ id }) => id)).toEqual(['patient']);
   });
 
+  it.each([-36_000_000, 36_000_000])('is as long when the clock is set by %d ms meanwhile', (set) => {
+    lifetimes.start('before', clock.now() + 60_000);
+    lifetimes.start('cancelled', clock.now() + 60_000);
+    const cancelledAt = clock.now() + 60_000;
+    clock.advance(30_000);
+    clock.set(set);
+    lifetimes.start('after', clock.now() + 60_000);
+    lifetimes.cancel('cancelled', cancelledAt);
+    clock.advance(29_900);
+    expect(ended).toEqual([]);
+    clock.advance(200);
+    expect(ended.map(({ id }) => id)).toEqual(['before']);
+    clock.advance(30_000);
+    expect(ended.map(({ id }) => id)).toEqual(['before', 'after']);
+    expect(clock.pending).toBe(0);
+  });
+
   it('that was over before it began ends at once', () => {
     lifetimes.start('late', clock.now() - 1_000);
     clock.advance(0);

@@ -2,6 +2,10 @@ import type { Clock, Timer } from './clock.js';
 
 /** Longest delay that a timer takes; a longer one would fire at once. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
+/** The machine's clock was set when it and the monotonic one differ by so much more or less than before. */
+const SET_MS = 1_000;
+/** Enough to find what was started before so many settings; what is not found any more is not cancelled. */
+const MAX_OFFSETS = 16;
 /** What ends within the same time of this many ms ends together: by at most so much too late. */
 const STEP_MS = 100;
 
@@ -12,10 +16,12 @@ interface Step {
 
 /** Calls for each id once, when its time has come. A timer each would be most of what an idle participant holds. */
 export class Lifetimes {
-  /** By the number of the step. */
+  /** By the number of the step, on the monotonic clock: nobody lives longer because the machine's was set back. */
   readonly #steps = new Map<number, Step>();
   readonly #clock: Clock;
   readonly #onExpired: (id: string) => void;
+  /** From epoch milliseconds to the monotonic clock, as it was at different times; the present one last. */
+  readonly #offsets: number[] = [];
 
   constructor(clock: Clock, onExpired: (id: string) => void) {
     this.#clock = clock;
@@ -24,7 +30,7 @@ export class Lifetimes {
 
   /** @param expiresAt epoch milliseconds */
   start(id: string, expiresAt: number): void {
-    const number = stepOf(expiresAt);
+    const number = stepOf(expiresAt + this.#offset());
     const step = this.#steps.get(number);
     if (step) step.ids.add(id);
     else this.#steps.set(number, { ids: new Set([id]), timer: this.#timer(number) });
@@ -32,10 +38,15 @@ export class Lifetimes {
 
   /** @param expiresAt as it was given to {@link start} */
   cancel(id: string, expiresAt: number): void {
-    const step = this.#steps.get(stepOf(expiresAt));
-    if (!step?.ids.delete(id) || step.ids.size > 0) return;
-    step.timer.cancel();
-    this.#steps.delete(stepOf(expiresAt));
+    for (const offset of this.#offsets) {
+      const number = stepOf(expiresAt + offset);
+      const step = this.#steps.get(number);
+      if (!step?.ids.delete(id)) continue;
+      if (step.ids.size > 0) return;
+      step.timer.cancel();
+      this.#steps.delete(number);
+      return;
+    }
   }
 
   stop(): void {
@@ -43,15 +54,24 @@ export class Lifetimes {
     this.#steps.clear();
   }
 
+  #offset(): number {
+    const offset = this.#clock.monotonic() - this.#clock.now();
+    const known = this.#offsets.at(-1);
+    if (known !== undefined && Math.abs(offset - known) < SET_MS) return known;
+    this.#offsets.push(offset);
+    if (this.#offsets.length > MAX_OFFSETS) this.#offsets.shift();
+    return offset;
+  }
+
   #timer(number: number): Timer {
-    const delay = Math.max(0, number * STEP_MS - this.#clock.now());
+    const delay = Math.max(0, number * STEP_MS - this.#clock.monotonic());
     return this.#clock.setTimeout(() => this.#end(number), Math.min(delay, MAX_DELAY_MS));
   }
 
   #end(number: number): void {
     const step = this.#steps.get(number);
     if (!step) return;
-    if (number * STEP_MS > this.#clock.now()) {
+    if (number * STEP_MS > this.#clock.monotonic()) {
       step.timer = this.#timer(number);
       return;
     }

@@ -252,6 +252,26 @@ describe('devices', () => {
   });
 });
 
+describe('a listing', () => {
+  it('has everybody once, in the order of ids, also of those made by a gateway whose clock was ahead', () => {
+    const store = new MemoryStore();
+    const { core, clock } = coreForTests({ store });
+    const { participant } = core.createParticipant(ACCOUNT, {});
+    for (const n of [3, 1, 2]) store.saveParticipant({ ...participant, id: `ffffffff-${n}` });
+    const { core: next } = coreForTests({ store, clock });
+    for (let n = 0; n < 4; n += 1) newParticipant(next);
+    const listed: string[] = [];
+    for (let cursor: string | undefined, more = true; more;) {
+      const page = next.participants(ACCOUNT, { limit: 2, ...(cursor === undefined ? {} : { cursor }) });
+      listed.push(...page.items.map(({ id }) => id));
+      cursor = page.next;
+      more = cursor !== undefined;
+    }
+    expect(listed).toHaveLength(8);
+    expect(listed).toEqual([...new Set(listed)].sort());
+  });
+});
+
 describe('the end', () => {
   it('of a session disconnects its members and leaves them without one', () => {
     const { core, session, ann, bob } = conversation();

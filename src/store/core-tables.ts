@@ -122,6 +122,7 @@ const NOTHING: StoredState = { sessions: [], participants: [], resumePoints: [] 
 export class CoreTables implements CoreStore {
   #found: StoredState;
   readonly #queue: WriteQueue;
+  #saved = 0;
 
   constructor(found: StoredState, queue: WriteQueue) {
     this.#found = found;
@@ -153,7 +154,9 @@ export class CoreTables implements CoreStore {
   }
 
   saveResumePoint({ participantId, externalId, point }: StoredResumePoint): void {
-    const row = { participantId, externalId, saved: Date.now(), point };
+    // In the order of their saving, also when the machine's clock is set back.
+    this.#saved = Math.max(this.#saved + 1, Date.now());
+    const row = { participantId, externalId, saved: this.#saved, point };
     this.#queue.put(`resume ${participantId} ${externalId}`, SAVE_RESUME_POINT, row);
   }
 

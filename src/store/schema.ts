@@ -40,6 +40,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX usage_records_open ON usage_records (id) WHERE ended_at IS NULL;
   CREATE TABLE webhooks (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
+  'CREATE INDEX usage_records_by_end ON usage_records (ended_at) WHERE ended_at IS NOT NULL',
 ];
 
 /** Of the present schema. */

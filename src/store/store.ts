@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { CoreStore } from '../core/index.js';
 import type { UsageStore } from '../usage/index.js';
 import { CoreTables, loadCoreState, StateTooLargeError } from './core-tables.js';
@@ -20,6 +20,7 @@ import { type FolderLock, isDamaged, lockFolder } from './folder-lock.js';
 import { HourlyBackups } from './hourly-backups.js';
 import { migrate, schemaVersion } from './schema.js';
 import { tokenSecret } from './token-secret.js';
+import { type UsageReader, UsageReaderProcess } from './usage-reader/usage-reader.js';
 import { loadUsage, UsageTables } from './usage-tables.js';
 import { type StoreHealth, WriteQueue } from './write-queue.js';
 
@@ -50,6 +51,8 @@ export interface StoreOptions {
   readonly backups?: number;
   /** Given: the data folder's own is neither made nor read. */
   readonly tokenSecret?: string | undefined;
+  /** What reads usage from the database file. Default: a process of its own. */
+  readonly usageReader?: (path: string) => UsageReader;
   readonly log: StoreLog;
 }
 
@@ -78,7 +81,7 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
       ? await tokenSecret(dataDir, log)
       : { secret: options.tokenSecret, found: false };
   await refuseToBeginAnew(dataDir);
-  const { writer, reader, isNew, core, usage } = await openWhole(dataDir, log);
+  const { writer, isNew, core, usage: leftovers } = await openWhole(dataDir, log);
   if (isNew && secret.found) {
     log.warn(
       { file: path },
@@ -96,16 +99,20 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
     log,
   );
   const copies = new HourlyBackups({ dataDir, kept: options.backups ?? 0, log, flush: () => queue.flush() });
+  const { usageReader = (file) => new UsageReaderProcess(file, log) } = options;
+  const reader = usageReader(resolve(path));
+  const usage = new UsageTables(leftovers, reader, queue);
   return {
     tokenSecret: secret.secret,
     core: new CoreTables(core, queue),
-    usage: new UsageTables(usage, reader, queue),
+    usage,
     health: () => ({ ...queue.health, backedUpAt: copies.lastAt }),
     flush: () => queue.flush(),
     close: async () => {
+      usage.stop();
+      await reader.close();
       await copies.stop();
       await queue.stop();
-      reader.close();
       // Whoever copies the one file of a gateway that was stopped has all of it.
       await rows(writer, 'PRAGMA wal_checkpoint(TRUNCATE)').catch((error: unknown) => {
         log.warn({ err: error, file: `${path}-wal` }, 'the write-ahead log stays: copy it with the database');
@@ -139,9 +146,8 @@ async function openWhole(dataDir: string, log: StoreLog) {
     if (found?.['quick_check'] !== 'ok') throw new DamagedError(String(found?.['quick_check']));
     const isNew = (await schemaVersion(writer)) === 0;
     await migrate(writer);
-    const reader = await openDatabase(path, opened);
     const core = await loadCoreState(writer, roomForState(), log);
-    return { writer, reader, isNew, core, usage: await loadUsage(writer, log) };
+    return { writer, isNew, core, usage: await loadUsage(writer, log) };
   } catch (error) {
     for (const database of opened) database.close();
     if (error instanceof StateTooLargeError) throw error;

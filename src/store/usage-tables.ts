@@ -1,44 +1,26 @@
-import type {
-  FoundRecords,
-  KeptRecord,
-  UsageFilter,
-  UsageStore,
-  UsageTotal,
-  Webhook,
-  WrittenRecord,
-} from '../usage/index.js';
-import { bytesOf, type Database, parsed, readable, type Row, rows, type SqlValue } from './database.js';
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
+import type { FoundRecords, KeptRecord, UsageFilter, UsageStore, Webhook } from '../usage/index.js';
+import { bytesOf, type Database, parsed, readable, rows, type SqlValue } from './database.js';
 import type { StoreLog } from './store.js';
+import { asRead, RECORD_COLUMNS, toRecord } from './usage-reader/queries.js';
+import type { UsageReader } from './usage-reader/usage-reader.js';
 import type { WriteQueue } from './write-queue.js';
 
-const COLUMNS = [
-  'id',
-  'connection_id',
-  'account_id',
-  'session_id',
-  'session_tag',
-  'participant_id',
-  'participant_tag',
-  'kind',
-  'direction',
-  'device_id',
-  'caller',
-  'caller_name',
-  'called',
-  'started_at',
-  'ended_at',
-  'end_reason',
-];
-const NUMBERS = ['started_at', 'ended_at', 'seen_at'];
-const KEPT_COLUMNS = [...COLUMNS, 'seen_at', 'callback_url'];
+const KEPT_COLUMNS = [...RECORD_COLUMNS, 'seen_at', 'callback_url'];
 
 const SAVE_RECORD = `INSERT OR REPLACE INTO usage_records (${KEPT_COLUMNS.join(', ')})
   SELECT ${KEPT_COLUMNS.map((column) => `value->>'${column}'`).join(', ')} FROM rows`;
-const HEARTBEAT = `UPDATE usage_records SET seen_at = (SELECT value->>'at' FROM rows) WHERE ended_at IS NULL`;
-const DELETE_RECORDS = `DELETE FROM usage_records WHERE ended_at < (SELECT value->>'before' FROM rows)`;
+const HEARTBEAT = `UPDATE usage_records SET seen_at = max(seen_at, (SELECT value->>'at' FROM rows))
+  WHERE ended_at IS NULL`;
+/** So many at a time: whoever waits for a write waits for a slice, not for a year's records. */
+const DELETED_AT_ONCE = 500;
+const DELETE_RECORDS = `DELETE FROM usage_records WHERE id IN (SELECT id FROM usage_records
+  WHERE ended_at < (SELECT value->>'before' FROM rows) ORDER BY ended_at LIMIT ${DELETED_AT_ONCE})`;
+/** After the first slice, it is counted how much more there is; not in the first moments of a gateway. */
+const COUNT_AFTER_MS = 60_000;
+const BETWEEN_SLICES_MS = 50;
 const SAVE_WEBHOOK = "INSERT OR REPLACE INTO webhooks SELECT value->>'id', value FROM rows";
 const DELETE_WEBHOOK = "DELETE FROM webhooks WHERE id IN (SELECT value->>'id' FROM rows)";
-const MAX_TOTALS = 1_000;
 
 /** What {@link UsageTables} is to give at the start. */
 export interface UsageLeftovers {
@@ -61,22 +43,25 @@ export async function loadUsage(database: Database, log: StoreLog): Promise<Usag
   };
 }
 
-/** Whole numbers as they are, text as bytes. */
-function asRead(column: string): string {
-  return NUMBERS.includes(column) ? column : bytesOf(column);
-}
-
 /** Usage records, queried in the database, and webhooks on their way. */
 export class UsageTables implements UsageStore {
   readonly #leftovers: UsageLeftovers;
-  readonly #reader: Database;
+  readonly #reader: UsageReader;
   readonly #queue: WriteQueue;
+  readonly #countAfterMs: number;
+  #deleting: NodeJS.Timeout | undefined;
 
-  /** @param reader a connection of its own, so that a long query holds up no write */
-  constructor(leftovers: UsageLeftovers, reader: Database, queue: WriteQueue) {
+  /** @param countAfterMs how long after its first slice a deletion goes on; default a minute */
+  constructor(
+    leftovers: UsageLeftovers,
+    reader: UsageReader,
+    queue: WriteQueue,
+    countAfterMs = COUNT_AFTER_MS,
+  ) {
     this.#leftovers = leftovers;
     this.#reader = reader;
     this.#queue = queue;
+    this.#countAfterMs = countAfterMs;
   }
 
   openRecords(): readonly KeptRecord[] {
@@ -93,29 +78,39 @@ export class UsageTables implements UsageStore {
 
   deleteRecordsBefore(before: number): void {
     this.#queue.put('usage retention', DELETE_RECORDS, { before });
+    clearTimeout(this.#deleting);
+    this.#deleting = setTimeout(() => {
+      // Whatever fails here is tried again with the next deletion, and has been logged where it failed.
+      this.#deleteRest(before).catch(() => undefined);
+    }, this.#countAfterMs).unref();
+  }
+
+  async #deleteRest(before: number): Promise<void> {
+    const [count = 0] = await this.#reader.read('', { kind: 'expired', before });
+    for (let left = count; left > 0; left -= DELETED_AT_ONCE) {
+      this.#queue.put('usage retention', DELETE_RECORDS, { before });
+      await this.#queue.flush();
+      await setTimeoutPromise(BETWEEN_SLICES_MS, undefined, { ref: false });
+    }
   }
 
   async find(
     accountId: string,
-    filter: UsageFilter & { readonly limit: number },
+    { totals: wanted = true, ...filter }: UsageFilter & { readonly limit: number },
     now: number,
   ): Promise<FoundRecords> {
     await this.#queue.flush();
-    const { where, parameters } = condition(accountId, filter);
-    const found = await rows(
-      this.#reader,
-      `SELECT ${COLUMNS.map(asRead).join(', ')} FROM usage_records
-       WHERE ${where} AND usage_records.id > ? ORDER BY usage_records.id LIMIT ?`,
-      [...parameters, filter.cursor ?? '', filter.limit + 1],
-    );
-    const totals = await rows(
-      this.#reader,
-      `SELECT ${bytesOf('tag', 'coalesce(session_tag, participant_tag)')}, count(DISTINCT connection_id) AS connections,
-         sum(max(0, coalesce(ended_at, ?) - started_at)) AS ms
-       FROM usage_records WHERE ${where} GROUP BY 1 ORDER BY ms DESC LIMIT ${MAX_TOTALS}`,
-      [now, ...parameters],
-    );
-    return { records: found.map(toRecord), totals: totals.map(toTotal) };
+    const records = await this.#reader.read(accountId, { kind: 'records', accountId, filter });
+    if (!wanted) return { records, totals: [] };
+    return {
+      records,
+      totals: await this.#reader.read(accountId, { kind: 'totals', accountId, filter, now }),
+    };
+  }
+
+  /** Starts no further slice of a deletion. */
+  stop(): void {
+    clearTimeout(this.#deleting);
   }
 
   webhooks(): readonly Webhook[] {
@@ -133,20 +128,6 @@ export class UsageTables implements UsageStore {
   flush(): Promise<void> {
     return this.#queue.flush();
   }
-}
-
-function condition(
-  accountId: string,
-  { from, to, tag }: UsageFilter,
-): { readonly where: string; readonly parameters: readonly SqlValue[] } {
-  const terms: [string, ...SqlValue[]][] = [['account_id = ?', accountId]];
-  if (from !== undefined) terms.push(['started_at >= ?', from]);
-  if (to !== undefined) terms.push(['started_at < ?', to]);
-  if (tag !== undefined) terms.push(['(session_tag = ? OR participant_tag = ?)', tag, tag]);
-  return {
-    where: terms.map(([sql]) => sql).join(' AND '),
-    parameters: terms.flatMap(([, ...values]) => values),
-  };
 }
 
 /** What a record lacks becomes NULL. */
@@ -171,21 +152,5 @@ function toColumns(record: KeptRecord): Record<string, SqlValue | undefined> {
     seen_at: record.seenAt,
     // Needed to tell of a crash only, and may hold secrets: not kept past the end.
     callback_url: record.endedAt === undefined ? record.callbackUrl : undefined,
-  };
-}
-
-/** The gateway alone writes these rows, so what is in them is what {@link toColumns} was given. */
-function toRecord(row: Row): WrittenRecord {
-  const entries = Object.entries(row)
-    .filter(([column, value]) => KEPT_COLUMNS.includes(column) && value !== null)
-    .map(([column, value]) => [column.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()), value]);
-  return Object.fromEntries(entries) as WrittenRecord;
-}
-
-function toTotal(row: Row): UsageTotal {
-  return {
-    ...(row['tag'] === null ? {} : { tag: String(row['tag']) }),
-    connections: Number(row['connections']),
-    seconds: Number(row['ms']) / 1_000,
   };
 }

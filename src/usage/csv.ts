@@ -22,10 +22,12 @@ const COLUMNS: readonly Column[] = [
   ['endReason', (record) => record.endReason],
 ];
 
-/** The records as CSV (RFC 4180), with a header line and times in ISO 8601. */
-export function usageCsv(records: readonly UsageRecord[]): string {
+/** The records as CSV (RFC 4180), times in ISO 8601, with a header line unless they continue others. */
+export function usageCsv(records: readonly UsageRecord[], { header = true } = {}): string {
   const lines = records.map((record) => COLUMNS.map(([, value]) => field(value(record))));
-  return [COLUMNS.map(([name]) => name), ...lines].map((line) => `${line.join(',')}\r\n`).join('');
+  return [...(header ? [COLUMNS.map(([name]) => name)] : []), ...lines]
+    .map((line) => `${line.join(',')}\r\n`)
+    .join('');
 }
 
 /**

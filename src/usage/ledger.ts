@@ -12,8 +12,8 @@ export class Ledger {
   readonly #store: UsageStore;
   readonly #clock: Clock;
   readonly #retentionMs: number;
-  /** The record under way of each connection, by the device's id. */
-  readonly #open = new Map<string, KeptRecord>();
+  /** The record under way of each connection, by the device's id, and when it began on the monotonic clock. */
+  readonly #open = new Map<string, { readonly record: KeptRecord; readonly since: number }>();
   #heartbeat: Timer;
   #clearing: Timer;
 
@@ -23,7 +23,7 @@ export class Ledger {
     this.#retentionMs = parts.retentionMs;
     parts.core.on('connected', (event) => this.#begin(event));
     parts.core.on('moved', (event) => this.#move(event));
-    parts.core.on('left', (event) => this.#end(event.device.id, event.at, event.reason));
+    parts.core.on('left', (event) => this.#end(event.device.id, event.reason));
     this.#heartbeat = this.#clock.setTimeout(() => this.#beat(), HEARTBEAT_MS);
     this.#clearing = this.#clock.setTimeout(() => this.#clear(), 0);
   }
@@ -34,7 +34,8 @@ export class Ledger {
    */
   static closeCrashed(store: UsageStore): readonly KeptRecord[] {
     return store.openRecords().map((record) => {
-      const closed: KeptRecord = { ...record, endedAt: record.seenAt, endReason: 'crashed' };
+      const endedAt = Math.max(record.startedAt, record.seenAt);
+      const closed: KeptRecord = { ...record, endedAt, endReason: 'crashed' };
       store.saveRecord(closed);
       return closed;
     });
@@ -64,31 +65,41 @@ export class Ledger {
       seenAt: at,
       ...(participant.callbackUrl === undefined ? {} : { callbackUrl: participant.callbackUrl }),
     };
-    this.#keep(record);
+    this.#keep(record, this.#clock.monotonic());
   }
 
   /** A connection that is in no session yet belongs, from its start, to the first that it comes into. */
   #move(event: DeviceEvent): void {
-    const record = this.#open.get(event.device.id);
-    if (!record || record.sessionId === event.session?.id) return;
+    const open = this.#open.get(event.device.id);
+    if (!open || open.record.sessionId === event.session?.id) return;
+    const { record, since } = open;
     if (record.sessionId === undefined) {
-      this.#keep({ ...record, ...sessionOf(event.session), seenAt: event.at });
+      const seenAt = record.startedAt + Math.round(this.#clock.monotonic() - since);
+      this.#keep({ ...record, ...sessionOf(event.session), seenAt }, since);
       return;
     }
-    this.#end(event.device.id, event.at, 'moved');
+    this.#end(event.device.id, 'moved');
     this.#begin(event);
   }
 
-  #end(connectionId: string, at: number, endReason: RecordEnd): void {
-    const record = this.#open.get(connectionId);
-    if (!record) return;
+  /** Its end is its start and its length, which is not what the machine's clock says if that was set meanwhile. */
+  #end(connectionId: string, endReason: RecordEnd): void {
+    const open = this.#open.get(connectionId);
+    if (!open) return;
     this.#open.delete(connectionId);
-    this.#store.saveRecord({ ...record, seenAt: at, endedAt: at, endReason });
+    const at = open.record.startedAt + Math.round(this.#clock.monotonic() - open.since);
+    this.#store.saveRecord({ ...open.record, seenAt: at, endedAt: at, endReason });
   }
 
-  #keep(record: KeptRecord): void {
-    this.#open.set(record.connectionId, record);
+  #keep(record: KeptRecord, since: number): void {
+    this.#open.set(record.connectionId, { record, since });
     this.#store.saveRecord(record);
+  }
+
+  /** How long a record has been going on, in ms; undefined when it is over. */
+  lengthOf({ id, connectionId }: Pick<KeptRecord, 'id' | 'connectionId'>): number | undefined {
+    const open = this.#open.get(connectionId);
+    return open?.record.id === id ? this.#clock.monotonic() - open.since : undefined;
   }
 
   #beat(): void {

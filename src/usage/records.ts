@@ -43,6 +43,8 @@ export interface UsageFilter {
   readonly limit?: number;
   /** The `next` of the page before. */
   readonly cursor?: string;
+  /** Whether totals are wanted, which take longer than a page; default: yes. */
+  readonly totals?: boolean;
 }
 
 /** The sum over all records with a tag: their session's, else their participant's. */
@@ -53,7 +55,7 @@ export interface UsageTotal {
   readonly seconds: number;
 }
 
-/** One page of records in the order of their start, with totals over all pages. */
+/** One page of records in the order of their start, with totals over all pages as they were at the first. */
 export interface UsageReport {
   readonly items: readonly UsageRecord[];
   readonly next?: string;

@@ -1,35 +1,112 @@
 import { validate as isUuid } from 'uuid';
-import { PatchbayError } from '../core/index.js';
-import type { UsageFilter, UsageRecord, UsageReport } from './records.js';
-import type { UsageStore, WrittenRecord } from './usage-store.js';
+import { type Clock, PatchbayError } from '../core/index.js';
+import type { UsageFilter, UsageRecord, UsageReport, UsageTotal } from './records.js';
+import type { FoundRecords, UsageStore, WrittenRecord } from './usage-store.js';
 
 const DEFAULT_PAGE = 100;
 const MAX_PAGE = 1_000;
 
-/**
- * Reports an account's usage.
- * @param now the end that connections still open are counted to
- * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not acceptable
- */
-export async function report(
-  store: UsageStore,
-  accountId: string,
-  filter: UsageFilter,
-  now: number,
-): Promise<UsageReport> {
-  const { limit = DEFAULT_PAGE, cursor } = filter;
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
-    throw new PatchbayError('PATCHBAY_BAD_REQUEST', `limit must be a whole number from 1 to ${MAX_PAGE}.`);
-  }
-  if (cursor !== undefined && !isUuid(cursor)) {
-    throw new PatchbayError('PATCHBAY_BAD_REQUEST', 'cursor must be the next of the page before.');
-  }
-  const { records, totals } = await store.find(accountId, { ...filter, limit }, now);
-  const items = records.slice(0, limit).map((record) => shown(record, now));
-  const last = items.at(-1);
-  return { items, ...(records.length > limit && last ? { next: last.id } : {}), totals };
+/** How long the totals of a report are known for its further pages, and how many of each account. */
+const KNOWN_MS = 600_000;
+const KNOWN_PER_ACCOUNT = 4;
+
+interface KnownTotals {
+  readonly totals: Promise<readonly UsageTotal[]>;
+  readonly inTheMaking: boolean;
+  readonly until: number;
 }
 
-function shown(record: WrittenRecord, now: number): UsageRecord {
-  return { ...record, seconds: Math.max(0, (record.endedAt ?? now) - record.startedAt) / 1_000 };
+const NO_TOTALS: Promise<readonly UsageTotal[]> = Promise.resolve([]);
+
+/** Reports accounts' usage. Totals are made once for a report: its further pages show those of the first. */
+export class Reports {
+  readonly #store: UsageStore;
+  readonly #clock: Clock;
+  readonly #lengthOf: (open: WrittenRecord) => number | undefined;
+  /** By account, and by what the report is of. */
+  readonly #known = new Map<string, Map<string, KnownTotals>>();
+
+  constructor(parts: {
+    store: UsageStore;
+    clock: Clock;
+    lengthOf: (open: WrittenRecord) => number | undefined;
+  }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#lengthOf = parts.lengthOf;
+  }
+
+  /**
+   * One page, with connections still open counted to now.
+   * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not acceptable, TOO_MANY_REQUESTS, OVERLOADED
+   */
+  async query(accountId: string, filter: UsageFilter): Promise<UsageReport> {
+    const { limit = DEFAULT_PAGE, cursor, totals: wanted = true } = filter;
+    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+      throw new PatchbayError('PATCHBAY_BAD_REQUEST', `limit must be a whole number from 1 to ${MAX_PAGE}.`);
+    }
+    if (cursor !== undefined && !isUuid(cursor)) {
+      throw new PatchbayError('PATCHBAY_BAD_REQUEST', 'cursor must be the next of the page before.');
+    }
+    const now = this.#clock.now();
+    const query = { ...filter, limit };
+    let records: readonly WrittenRecord[];
+    let totals: readonly UsageTotal[] = [];
+    const known = wanted ? this.#get(accountId, filter) : NO_TOTALS;
+    if (known) {
+      ({ records } = await this.#store.find(accountId, { ...query, totals: false }, now));
+      totals = await known;
+    } else {
+      const finding = this.#store.find(accountId, { ...query, totals: true }, now);
+      this.#keep(accountId, filter, finding);
+      ({ records, totals } = await finding);
+    }
+    const items = records.slice(0, limit).map((record) => this.#shown(record, now));
+    const last = items.at(-1);
+    return {
+      items,
+      ...(records.length > limit && last ? { next: last.id } : {}),
+      totals,
+    };
+  }
+
+  #shown(record: WrittenRecord, now: number): UsageRecord {
+    const open = record.endedAt === undefined ? this.#lengthOf(record) : undefined;
+    const ms = open ?? Math.max(0, (record.endedAt ?? now) - record.startedAt);
+    return { ...record, seconds: Math.round(ms) / 1_000 };
+  }
+
+  /** The totals of a report whose first page was asked for before, or just now. */
+  #get(accountId: string, filter: UsageFilter): Promise<readonly UsageTotal[]> | undefined {
+    const known = this.#known.get(accountId)?.get(keyOf(filter));
+    if (!known || known.until <= this.#clock.monotonic()) return undefined;
+    return filter.cursor !== undefined || known.inTheMaking ? known.totals : undefined;
+  }
+
+  #keep(accountId: string, filter: UsageFilter, finding: Promise<FoundRecords>): void {
+    const now = this.#clock.monotonic();
+    for (const [id, reports] of this.#known) {
+      for (const [key, { until }] of reports) if (until <= now) reports.delete(key);
+      if (reports.size === 0) this.#known.delete(id);
+    }
+    const reports = this.#known.get(accountId) ?? new Map<string, KnownTotals>();
+    this.#known.set(accountId, reports);
+    const key = keyOf(filter);
+    const totals = finding.then((found) => found.totals);
+    const known = { totals, inTheMaking: true, until: now + KNOWN_MS };
+    reports.delete(key);
+    reports.set(key, known);
+    const oldest = reports.keys().next();
+    if (reports.size > KNOWN_PER_ACCOUNT && !oldest.done) reports.delete(oldest.value);
+    totals.then(
+      () => (known.inTheMaking = false),
+      () => {
+        if (reports.get(key) === known) reports.delete(key);
+      },
+    );
+  }
+}
+
+function keyOf({ from, to, tag }: UsageFilter): string {
+  return JSON.stringify([from, to, tag]);
 }

@@ -29,9 +29,13 @@ export interface UsageStore {
   saveRecord(record: KeptRecord): void;
   /** Notes that all open records are still going on. */
   heartbeat(at: number): void;
-  /** Deletes records that ended before then. */
+  /** Deletes records that ended before then; of many, some at once and the rest in slices later. */
   deleteRecordsBefore(at: number): void;
-  /** @param now the end that records still open are counted to */
+  /**
+   * Reads where it holds up nothing else.
+   * @param now the end that records still open are counted to
+   * @throws PatchbayError TOO_MANY_REQUESTS when the account has too many reads waiting, OVERLOADED when it failed
+   */
   find(
     accountId: string,
     filter: UsageFilter & { readonly limit: number },

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createCore, type Core } from '../core/index.js';
 import {
   ACCOUNT,
@@ -12,6 +12,7 @@ import {
   TOKEN_SECRET,
 } from '../core/testing/index.js';
 import { openStore, type Store } from '../store/index.js';
+import { readHere } from '../store/testing/read-here.js';
 import { createUsage, type Usage } from './index.js';
 
 const DAY_MS = 86_400_000;
@@ -31,7 +32,7 @@ afterEach(async () => {
 });
 
 async function start(clock: FakeClock): Promise<typeof gateway> {
-  const store = await openStore({ dataDir, log: silentLog });
+  const store = await openStore({ dataDir, log: silentLog, usageReader: readHere });
   const core = createCore({ tokenSecret: TOKEN_SECRET, store: store.core, clock, log: silentLog });
   const usage = createUsage({ core, store: store.usage, clock, log: silentLog, retentionMs: 2 * DAY_MS });
   return { store, core, usage, clock };
@@ -141,6 +142,46 @@ describe('a usage record', () => {
     expect((await gateway.usage.query(ACCOUNT, {})).items).toEqual([record]);
   });
 
+  it.each([-3_600_000, 3_600_000])('is as long as the call when the clock is set by %d ms', async (set) => {
+    const { core, clock, usage } = gateway;
+    const { connection: call } = connectTalking(core, participant());
+    const startedAt = clock.now();
+    clock.advance(4_000);
+    clock.set(set);
+    clock.advance(3_000);
+    expect((await usage.query(ACCOUNT, {})).items).toMatchObject([{ seconds: 7 }]);
+    call.end('left');
+    const { items, totals } = await usage.query(ACCOUNT, {});
+    expect(items).toMatchObject([{ startedAt, endedAt: startedAt + 7_000, seconds: 7 }]);
+    expect(totals).toEqual([{ connections: 1, seconds: 7 }]);
+  });
+
+  it('does not end before it began when the gateway died after the clock was set back', async () => {
+    const startedAt = gateway.clock.now();
+    connectTalking(gateway.core, participant());
+    gateway.clock.set(-3_600_000);
+    gateway.clock.advance(20_000);
+    await gateway.store.flush();
+    await crashAndStart();
+    const [record] = (await gateway.usage.query(ACCOUNT, {})).items;
+    expect(record!.endedAt).toBeGreaterThanOrEqual(startedAt);
+  });
+
+  it('is on one page of a report, also when the clock was set back between the records', async () => {
+    const { clock, usage } = gateway;
+    const ids = new Set<string>();
+    for (let n = 0; n < 6; n += 1) {
+      connection(participant(), 1);
+      if (n % 2 === 1) clock.set(-10_000);
+    }
+    for (let cursor: string | undefined = ''; cursor !== undefined;) {
+      const page = await usage.query(ACCOUNT, { limit: 1, ...(cursor && { cursor }) });
+      for (const { id } of page.items) ids.add(id);
+      cursor = page.next;
+    }
+    expect(ids.size).toBe(6);
+  });
+
   it('is kept for the time of retention after its end', async () => {
     connection(participant(), 1);
     gateway.clock.advance(DAY_MS);
@@ -189,6 +230,21 @@ describe('a usage report', () => {
       [3, 4],
       [5, 100],
     ]);
+  });
+
+  it('has its totals made once, and not at all where nobody wants them', async () => {
+    for (let call = 1; call <= 5; call += 1) connection(participant('ann'), call);
+    const find = vi.spyOn(gateway.store.usage, 'find');
+    const first = await gateway.usage.query(ACCOUNT, { limit: 2 });
+    const second = await gateway.usage.query(ACCOUNT, { limit: 2, cursor: first.next! });
+    await gateway.usage.query(ACCOUNT, { limit: 2, totals: false });
+    expect(second.totals).toEqual(first.totals);
+    expect(find.mock.calls.map(([, { totals }]) => totals)).toEqual([true, false, false]);
+    // Of something else, or long after, they are made anew.
+    await gateway.usage.query(ACCOUNT, { limit: 2, cursor: first.next!, tag: 'ann' });
+    gateway.clock.advance(3_600_000);
+    await gateway.usage.query(ACCOUNT, { limit: 2, cursor: first.next! });
+    expect(find.mock.calls.slice(3).map(([, { totals }]) => totals)).toEqual([true, true]);
   });
 
   it('refuses a limit and a cursor that are none', async () => {

@@ -1,8 +1,8 @@
 import { v7 as uuid } from 'uuid';
-import { type Clock, type Core, type CoreLog, systemClock } from '../core/index.js';
+import { type Clock, type Core, type CoreLog, type Participant, systemClock } from '../core/index.js';
 import { Ledger } from './ledger.js';
 import type { UsageFilter, UsageReport } from './records.js';
-import { report } from './report.js';
+import { Reports } from './report.js';
 import type { KeptRecord, UsageStore } from './usage-store.js';
 import type { TargetRules } from './webhooks/target-guard.js';
 import {
@@ -42,7 +42,8 @@ export interface WebhookOptions {
 export interface Usage {
   /**
    * Reports an account's usage records, up to this moment.
-   * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not acceptable
+   * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not acceptable, TOO_MANY_REQUESTS when the account
+   * has too many reports in the making
    */
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
   webhookCounts(): WebhookCounts;
@@ -65,14 +66,15 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     limits: { ...DEFAULT_QUEUE_LIMITS, ...limits },
     log,
   });
-  const tell = (url: string | undefined, body: WebhookBody) => {
-    if (url !== undefined) queue.add({ id: uuid(), url, createdAt: clock.now(), body });
+  const tell: Tell = ({ accountId, callbackUrl: url }, body) => {
+    if (url !== undefined) queue.add({ id: uuid(), accountId, url, createdAt: clock.now(), body });
   };
   for (const record of Ledger.closeCrashed(store)) tellOfCrash(record, tell);
   const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
   tellOfDevices(core, tell);
+  const reports = new Reports({ store, clock, lengthOf: (open) => ledger.lengthOf(open) });
   return {
-    query: (accountId, filter) => report(store, accountId, filter, clock.now()),
+    query: (accountId, filter) => reports.query(accountId, filter),
     webhookCounts: () => queue.counts(),
     stop: async () => {
       ledger.stop();
@@ -85,25 +87,23 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
   };
 }
 
-type Tell = (url: string | undefined, body: WebhookBody) => void;
+type Tell = (whom: Pick<Participant, 'accountId' | 'callbackUrl'>, body: WebhookBody) => void;
 
 function tellOfDevices(core: Core, tell: Tell): void {
-  core.on('connected', (event) => tell(event.participant.callbackUrl, webhookBody('onConnect', event)));
-  core.on('signallingLost', (event) =>
-    tell(event.participant.callbackUrl, webhookBody('onDisconnect', event)),
-  );
-  core.on('left', (event) => tell(event.participant.callbackUrl, webhookBody('onLeave', event)));
-  core.on('dtmf', (event) => tell(event.participant.callbackUrl, dtmfBody(event)));
+  core.on('connected', (event) => tell(event.participant, webhookBody('onConnect', event)));
+  core.on('signallingLost', (event) => tell(event.participant, webhookBody('onDisconnect', event)));
+  core.on('left', (event) => tell(event.participant, webhookBody('onLeave', event)));
+  core.on('dtmf', (event) => tell(event.participant, dtmfBody(event)));
 }
 
 /** A gateway that dies takes the signalling with it: both events are due. */
 function tellOfCrash(record: KeptRecord, tell: Tell): void {
-  const { participantId, participantTag, deviceId, seenAt, callbackUrl } = record;
+  const { participantId, participantTag, deviceId } = record;
   const gone = {
-    at: seenAt,
+    at: record.endedAt ?? record.seenAt,
     device: { externalId: deviceId },
     participant: { id: participantId, ...(participantTag === undefined ? {} : { tag: participantTag }) },
   };
-  tell(callbackUrl, webhookBody('onDisconnect', gone));
-  tell(callbackUrl, webhookBody('onLeave', gone));
+  tell(record, webhookBody('onDisconnect', gone));
+  tell(record, webhookBody('onLeave', gone));
 }

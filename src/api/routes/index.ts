@@ -23,6 +23,6 @@ export function accountRoutes(
   subscriptionRoutes(api, core);
   participantRoutes(api, core, slices);
   deviceRoutes(api, core);
-  usageRoutes(api, usage);
+  usageRoutes(api, usage, slices);
   iceServerRoutes(api, core, iceServers);
 }

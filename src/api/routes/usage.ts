@@ -1,7 +1,12 @@
+import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import type { FastifyReply } from 'fastify';
+import { PatchbayError } from '../../core/index.js';
 import { type UsageFilter, type UsageReport, usageCsv } from '../../usage/index.js';
 import type { Api } from '../instance.js';
 import { readErrors, ref, UsageQuerySchema, UsageReportSchema } from '../schemas/index.js';
-import { usageView } from '../views.js';
+import type { Slices } from '../slices.js';
+import { usageRecordView } from '../views.js';
 import { AccountPath } from './paths.js';
 
 /** Reports what an account has used. */
@@ -10,7 +15,8 @@ export interface UsageReports {
 }
 
 /** The billing report. */
-export function usageRoutes(api: Api, usage: UsageReports): void {
+export function usageRoutes(api: Api, usage: UsageReports, slices: Slices): void {
+  const csvStreams = new CsvStreams();
   api.get(
     '/usage',
     {
@@ -20,7 +26,8 @@ export function usageRoutes(api: Api, usage: UsageReports): void {
         summary: 'Connections of devices, with their seconds, and totals by tag',
         description:
           'A page of records in the order of their start. `Link` with `rel="next"` leads to the next page. ' +
-          'The CSV has the records, the JSON also the totals.',
+          'The JSON has the totals too, on each page those of the first. The CSV has the records: without `limit` and ' +
+          '`cursor` all of them, in one stream. 429: the account has too many reports in the making.',
         params: AccountPath,
         querystring: UsageQuerySchema,
         response: {
@@ -35,19 +42,93 @@ export function usageRoutes(api: Api, usage: UsageReports): void {
         },
       },
     },
-    async ({ params, query, url }, reply) => {
-      const { from, to, format = 'json', ...filter } = query;
-      const report = await usage.query(params.accountId, {
-        ...filter,
+    async ({ params: { accountId }, query, url }, reply) => {
+      const { from, to, format = 'json', ...page } = query;
+      const filter = {
+        ...page,
         ...(from === undefined ? {} : { from: Date.parse(from) }),
         ...(to === undefined ? {} : { to: Date.parse(to) }),
-      });
+        totals: format === 'json',
+      };
+      if (format === 'csv') {
+        reply.type('text/csv; charset=utf-8');
+        reply.header('content-disposition', 'attachment; filename="usage.csv"');
+        if (page.limit === undefined && page.cursor === undefined) {
+          return csvStreams.open(reply, accountId, wholeCsv(usage, accountId, filter));
+        }
+      }
+      const report = await usage.query(accountId, filter);
       if (report.next !== undefined) reply.header('link', `<${continued(url, report.next)}>; rel="next"`);
-      if (format === 'json') return usageView(report);
-      reply.type('text/csv; charset=utf-8').header('content-disposition', 'attachment; filename="usage.csv"');
-      return usageCsv(report.items);
+      if (format === 'csv') return usageCsv(report.items);
+      const items = await slices.json(accountId, report.items, usageRecordView);
+      const totals = await slices.json(accountId, report.totals, (total) => total);
+      const next = report.next === undefined ? '' : `,"next":${JSON.stringify(report.next)}`;
+      const json = `{"items":[${items.join(',')}]${next},"totals":[${totals.join(',')}]}`;
+      return slices.send(reply, accountId, json);
     },
   );
+}
+
+/** Records that become text at a time, and that are read at a time. */
+const SLICE = 100;
+const READ_AT_ONCE = 1_000;
+
+/** All records of a report, read page by page as the client takes them. */
+async function* wholeCsv(
+  usage: UsageReports,
+  accountId: string,
+  filter: UsageFilter,
+): AsyncGenerator<string, void> {
+  let header = true;
+  for (let cursor: string | undefined, more = true; more;) {
+    const page = { ...filter, limit: READ_AT_ONCE, ...(cursor === undefined ? {} : { cursor }) };
+    const { items, next } = await usage.query(accountId, page);
+    for (let at = 0; header || at < items.length; at += SLICE) {
+      yield usageCsv(items.slice(at, at + SLICE), { header });
+      header = false;
+      await setImmediate();
+    }
+    cursor = next;
+    more = next !== undefined;
+  }
+}
+
+const MAX_STREAMS = 4;
+/** A client that takes nothing for so long is hung up on. */
+const UNREAD_MS = 30_000;
+
+/** CSV on its way to clients, few for each account: they may take as long as they like, but not stop reading. */
+class CsvStreams {
+  readonly #open = new Map<string, number>();
+
+  /** @throws PatchbayError TOO_MANY_REQUESTS; or whatever keeps the first part from being made */
+  async open(reply: FastifyReply, accountId: string, parts: AsyncGenerator<string, void>): Promise<Readable> {
+    const open = this.#open.get(accountId) ?? 0;
+    if (open >= MAX_STREAMS) {
+      throw new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', 'The account has too many reports under way.');
+    }
+    this.#open.set(accountId, open + 1);
+    const done = (): void => {
+      const left = this.#open.get(accountId)! - 1;
+      if (left === 0) this.#open.delete(accountId);
+      else this.#open.set(accountId, left);
+    };
+    try {
+      // While it can still be answered with an error.
+      const first = await parts.next();
+      const all = async function* (): AsyncGenerator<string, void> {
+        if (!first.done) yield first.value;
+        yield* parts;
+      };
+      const stream = Readable.from(all(), { objectMode: false });
+      reply.raw.setTimeout(UNREAD_MS, () => stream.destroy());
+      stream.once('close', done);
+      return stream;
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
 }
 
 /** The path and query of the page after this. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Clock, type Core, createCore } from '../../core/index.js';
 import { silentLog } from '../../core/testing/index.js';
 import { openStore } from '../../store/index.js';
+import { readHere } from '../../store/testing/read-here.js';
 import { createUsage, type Usage } from '../../usage/index.js';
 
 /** A core and its usage over a store on a disk, in a folder of their own that goes with them. */
@@ -15,7 +16,7 @@ export interface StoredCore {
 
 export async function startStoredCore(clock?: Clock): Promise<StoredCore> {
   const dataDir = await mkdtemp(join(tmpdir(), 'patchbay-api-'));
-  const store = await openStore({ dataDir, log: silentLog });
+  const store = await openStore({ dataDir, log: silentLog, usageReader: readHere });
   const common = { log: silentLog, ...(clock ? { clock } : {}) };
   const core = createCore({ tokenSecret: store.tokenSecret, store: store.core, ...common });
   const usage = createUsage({ core, store: store.usage, ...common });

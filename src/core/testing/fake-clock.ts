@@ -8,6 +8,8 @@ interface Alarm {
 /** A clock that moves only when told to. */
 export class FakeClock implements Clock {
   #now: number;
+  /** How far the machine's clock has been set. */
+  #set = 0;
   readonly #alarms = new Set<Alarm>();
 
   constructor(now = 1_700_000_000_000) {
@@ -15,7 +17,16 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
+    return this.#now + this.#set;
+  }
+
+  monotonic(): number {
     return this.#now;
+  }
+
+  /** Sets the machine's clock forward or, with a negative number, back. Timers go on as they did. */
+  set(ms: number): void {
+    this.#set += ms;
   }
 
   setTimeout(callback: () => void, ms: number): Timer {

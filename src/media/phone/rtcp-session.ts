@@ -64,7 +64,7 @@ export class RtcpSession {
 }
 
 function senderInfo(source: RtcpSource, rtpTimestamp: number): SenderInfo {
-  const ntp = toNtp(Date.now());
+  const ntp = toNtp(performance.timeOrigin + performance.now());
   return {
     ntpSeconds: ntp.seconds,
     ntpFraction: ntp.fraction,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FakeClock, silentLog } from '../../core/testing/index.js';
 import { MemoryUsageStore } from '../testing/memory-usage-store.js';
 import { DEFAULT_QUEUE_LIMITS, type QueueLimits, WebhookQueue } from './webhook-queue.js';
-import { WebhookRefusedError } from './webhook-sender.js';
+import { WebhookRefusedError, WebhookTimeoutError } from './webhook-sender.js';
 import type { Webhook } from './webhook.js';
 
 interface Attempt {
@@ -37,9 +37,10 @@ function queueForTests(
         underWay.push(attempt);
       }),
   });
-  const add = (id: string, participantId: string, server = 'app.example') =>
+  const add = (id: string, participantId: string, server = 'app.example', accountId = 'a') =>
     queue.add({
       id,
+      accountId,
       url: `https://${server}/hook`,
       createdAt: clock.now(),
       body: { event: 'onConnect', timestamp: String(clock.now()), participantId, deviceId: 'd' },
@@ -171,5 +172,109 @@ describe('stopping', () => {
     await second.underWay[0]!.ends();
     expect(second.ids()).toEqual(['3']);
     expect(second.queue.counts()).toMatchObject({ waiting: 1, delivered: 1 });
+  });
+});
+
+describe('webhooks of several accounts', () => {
+  const timeout = new WebhookTimeoutError('late');
+
+  it('share the room: who has the most loses its own, nobody else anything', async () => {
+    const { add, queue, underWay, store } = queueForTests({ size: 10, concurrencyPerAccount: 4 });
+    for (let n = 0; n < 30; n += 1) add(`a${n}`, `ann${n}`, 'a.example', 'a');
+    expect(queue.counts()).toMatchObject({ waiting: 10, dropped: 20, droppedOfAccount: 20 });
+    for (let n = 0; n < 5; n += 1) add(`b${n}`, `bob${n}`, 'b.example', 'b');
+    expect(queue.counts()).toMatchObject({ waiting: 10, dropped: 25, droppedOfAccount: 25 });
+    const kept = store.webhooks().map(({ id }) => id);
+    expect(kept.filter((id) => id.startsWith('b'))).toEqual(['b0', 'b1', 'b2', 'b3', 'b4']);
+    // Not what was under way.
+    expect(kept).toEqual(expect.arrayContaining(underWay.map(({ id }) => id)));
+    add('b5', 'bob5', 'b.example', 'b');
+    expect(queue.counts()).toMatchObject({ waiting: 10, dropped: 26 });
+    while (underWay.length > 0) await underWay[0]!.ends();
+    expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 10 });
+  });
+
+  it('count large ones for what they are', () => {
+    const { add, queue } = queueForTests({ size: 10 });
+    for (let n = 0; n < 10; n += 1) add(`${n}`, `${'x'.repeat(9_000)}${n}`);
+    expect(queue.counts()).toMatchObject({ waiting: 3, dropped: 7 });
+  });
+
+  it('share the attempts: one whose servers hang delays nobody', async () => {
+    const { add, ids, underWay } = queueForTests();
+    for (let n = 0; n < 300; n += 1) add(`a${n}`, `ann${n}`, `s${n}.example`, 'a');
+    expect(ids()).toHaveLength(DEFAULT_QUEUE_LIMITS.concurrencyPerAccount);
+    for (const account of ['b', 'c', 'd', 'e', 'f']) {
+      for (let n = 0; n < 100; n += 1) add(`${account}${n}`, `${account}${n}`, `${account}${n}`, account);
+      const started = ids().filter((id) => id.startsWith(account)).length;
+      expect(started).toBeGreaterThanOrEqual(DEFAULT_QUEUE_LIMITS.concurrencyOwn);
+    }
+    expect(ids().length).toBeLessThanOrEqual(
+      DEFAULT_QUEUE_LIMITS.concurrency + 5 * DEFAULT_QUEUE_LIMITS.concurrencyOwn,
+    );
+    // Whoever answers goes on at once, whatever the others do.
+    for (let round = 0; round < 20; round += 1) {
+      const mine = underWay.filter(({ id }) => id.startsWith('f'));
+      expect(mine.length).toBeGreaterThan(0);
+      for (const attempt of mine) await attempt.ends();
+    }
+  });
+
+  it('know the same server each by what it did to them', async () => {
+    const { add, ids, underWay, queue } = queueForTests();
+    for (let n = 0; n < 40; n += 1) add(`a${n}`, `ann${n}`, 'app.example', 'a');
+    for (let round = 0; round < 3; round += 1) await underWay[0]!.ends(timeout);
+    expect(queue.counts().rests).toBe(1);
+    for (let n = 0; n < 20; n += 1) add(`b${n}`, `bob${n}`, 'app.example', 'b');
+    const ofB = ids().filter((id) => id.startsWith('b'));
+    expect(ofB).toHaveLength(DEFAULT_QUEUE_LIMITS.concurrencyPerServer);
+  });
+
+  it('leave a server that times out alone, longer each time, and ask it one thing then', async () => {
+    const { add, ids, underWay, clock, queue } = queueForTests({ concurrencyPerServer: 3 });
+    for (let n = 0; n < 50; n += 1) add(`a${n}`, `ann${n}`);
+    add('well', 'eve', 'well.example');
+    expect(ids()).toEqual(['a0', 'a1', 'a2', 'well']);
+    await underWay[3]!.ends();
+    while (underWay.length > 0) await underWay[0]!.ends(timeout);
+    for (const rest of [1_000, 2_000, 4_000]) {
+      clock.advance(rest - 1);
+      expect(ids()).toEqual([]);
+      // Meanwhile the others of the account are as ever.
+      add('well', 'eve', 'well.example');
+      expect(ids()).toEqual(['well']);
+      await underWay[0]!.ends();
+      clock.advance(1);
+      expect(ids()).toHaveLength(1);
+      await underWay[0]!.ends(timeout);
+    }
+    expect(queue.counts().rests).toBe(4);
+    clock.advance(8_000);
+    await underWay[0]!.ends(new WebhookRefusedError(500));
+    expect(ids().length).toBe(3);
+  });
+
+  it('give up what is too old though it never had an attempt', async () => {
+    const { add, underWay, clock, queue } = queueForTests({ giveUpMs: 10_000, concurrencyPerServer: 3 });
+    for (let n = 0; n < 20; n += 1) add(`a${n}`, `ann${n}`);
+    while (queue.counts().waiting > 0) {
+      for (const attempt of [...underWay]) await attempt.ends(timeout);
+      clock.advance(60_000);
+    }
+    expect(queue.counts().givenUp).toBe(20);
+    expect(queue.counts().failedAttempts).toBeLessThan(10);
+  });
+});
+
+describe('webhooks, when the clock is set', () => {
+  it.each([-7_200_000, 7_200_000])('by %d ms, are given up after the same time', async (set) => {
+    const { add, underWay, clock, queue } = queueForTests({ giveUpMs: 1_500 });
+    add('1', 'ann');
+    clock.set(set);
+    await underWay[0]!.ends(failure);
+    expect(queue.counts()).toMatchObject({ givenUp: 0, waiting: 1 });
+    clock.advance(2_000);
+    await underWay[0]!.ends(failure);
+    expect(queue.counts()).toMatchObject({ givenUp: 1, waiting: 0 });
   });
 });

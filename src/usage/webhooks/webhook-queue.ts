@@ -1,20 +1,29 @@
 import type { Clock, CoreLog, Timer } from '../../core/index.js';
 import type { UsageStore } from '../usage-store.js';
-import { WebhookRefusedError } from './webhook-sender.js';
+import { type Line, type Server, Share, type Waiting } from './shares.js';
+import { WebhookRefusedError, WebhookTimeoutError } from './webhook-sender.js';
 import type { Webhook } from './webhook.js';
 
 /** Bounds of the queue. */
 export interface QueueLimits {
-  /** Webhooks not delivered yet; beyond it new ones are dropped and counted. */
+  /**
+   * Webhooks not delivered yet, each counted once for every 4 kB begun; beyond it one is dropped of the account that
+   * has the most.
+   */
   readonly size: number;
-  /** The same for those of one participant, so that none fills the queue alone. */
+  /** Webhooks of one participant, so that none fills the queue alone; beyond it new ones are dropped. */
   readonly sizePerParticipant: number;
-  /** Attempts under way at a time, in all and to one server. */
+  /** Attempts under way at a time: in all, of one account, and of one account to one server. */
   readonly concurrency: number;
+  readonly concurrencyPerAccount: number;
   readonly concurrencyPerServer: number;
+  /** Attempts that an account may always have under way, whatever the others have. */
+  readonly concurrencyOwn: number;
   /** The mean wait after the first failed attempt; it doubles with each further one. */
   readonly firstRetryMs: number;
   readonly longestRetryMs: number;
+  /** A server that timed out so often in a row rests, as long as an event would after as many failures as rests. */
+  readonly timeoutsBeforeRest: number;
   /** How old an event may become before it is given up. */
   readonly giveUpMs: number;
 }
@@ -23,9 +32,12 @@ export const DEFAULT_QUEUE_LIMITS: QueueLimits = {
   size: 10_000,
   sizePerParticipant: 500,
   concurrency: 128,
+  concurrencyPerAccount: 32,
   concurrencyPerServer: 16,
+  concurrencyOwn: 4,
   firstRetryMs: 1_000,
   longestRetryMs: 60_000,
+  timeoutsBeforeRest: 3,
   giveUpMs: 3_600_000,
 };
 
@@ -37,21 +49,23 @@ export interface WebhookCounts {
   readonly failedAttempts: number;
   readonly givenUp: number;
   readonly dropped: number;
-}
-
-/** A participant's webhooks in their order; only the first is ever under way. */
-interface Line {
-  readonly webhooks: Webhook[];
-  readonly server: string;
-  attempts: number;
+  /** Of the dropped: because the participant had too many, or the queue was full and the account had the most. */
+  readonly droppedOfParticipant: number;
+  readonly droppedOfAccount: number;
+  /** How often a server that timed out was left alone for a while. */
+  readonly rests: number;
 }
 
 /** `410 Gone`: the application wants no more of it, ever. */
 const GONE = 410;
+const WEIGHT_BYTES = 4_096;
+/** One in so many drops of an account is logged: a log line for each would be the next flood. */
+const LOGGED_DROPS = 1_000;
 
 /**
  * Delivers webhooks: those of a participant one after the other, those of different participants beside each
- * other. What is not delivered stays in the store.
+ * other. What is not delivered stays in the store. Room and attempts are shared out by account, so that one whose
+ * server never answers loses its own events and delays its own alone.
  */
 export class WebhookQueue {
   readonly #store: UsageStore;
@@ -60,13 +74,22 @@ export class WebhookQueue {
   readonly #limits: QueueLimits;
   readonly #log: CoreLog;
   readonly #random: () => number;
+  /** By account. */
+  readonly #shares = new Map<string, Share>();
+  /** By participant. */
   readonly #lines = new Map<string, Line>();
-  /** Lines whose first webhook is due, in the order of becoming so. */
-  readonly #due = new Set<Line>();
-  readonly #retries = new Set<Timer>();
-  readonly #busyServers = new Map<string, number>();
+  readonly #timers = new Set<Timer>();
   readonly #underWay = new Set<Promise<void>>();
-  readonly #counts = { waiting: 0, delivered: 0, failedAttempts: 0, givenUp: 0, dropped: 0 };
+  readonly #counts = {
+    waiting: 0,
+    delivered: 0,
+    failedAttempts: 0,
+    givenUp: 0,
+    droppedOfParticipant: 0,
+    droppedOfAccount: 0,
+    rests: 0,
+  };
+  #weight = 0;
   #stopped = false;
 
   constructor(parts: {
@@ -84,131 +107,291 @@ export class WebhookQueue {
     this.#limits = parts.limits;
     this.#log = parts.log;
     this.#random = parts.random ?? Math.random;
-    for (const webhook of parts.store.webhooks()) this.#append(webhook);
+    for (const webhook of parts.store.webhooks()) this.#append(webhook, weightOf(webhook));
     this.#fill();
   }
 
   counts(): WebhookCounts {
-    return { ...this.#counts };
+    const { droppedOfParticipant, droppedOfAccount } = this.#counts;
+    return { ...this.#counts, dropped: droppedOfParticipant + droppedOfAccount };
   }
 
   /** Takes a webhook to deliver and keeps it in the store until that has happened. */
   add(webhook: Webhook): void {
-    const waiting = this.#lines.get(webhook.body.participantId)?.webhooks.length ?? 0;
-    if (this.#counts.waiting >= this.#limits.size || waiting >= this.#limits.sizePerParticipant) {
-      this.#counts.dropped += 1;
-      this.#log.warn({ ...about(webhook), dropped: this.#counts.dropped }, 'webhook dropped: too many wait');
+    const waiting = this.#lines.get(webhook.body.participantId)?.waiting.length ?? 0;
+    if (waiting >= this.#limits.sizePerParticipant) {
+      this.#counts.droppedOfParticipant += 1;
+      this.#logDrop(webhook, this.#share(webhook), 'too many of the participant wait');
       return;
     }
+    const weight = weightOf(webhook);
+    while (this.#weight + weight > this.#limits.size) {
+      if (!this.#makeRoom(this.#shares.get(accountOf(webhook))?.weight ?? 0)) {
+        this.#counts.droppedOfAccount += 1;
+        this.#logDrop(webhook, this.#share(webhook), 'too many of the account wait');
+        return;
+      }
+    }
     this.#store.saveWebhook(webhook);
-    this.#append(webhook);
+    this.#append(webhook, weight);
     this.#fill();
   }
 
   /** Starts no further attempt and resolves when those under way have ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const retry of this.#retries) retry.cancel();
+    for (const timer of this.#timers) timer.cancel();
     await Promise.all(this.#underWay);
   }
 
-  #append(webhook: Webhook): void {
-    this.#counts.waiting += 1;
-    const key = webhook.body.participantId;
-    const line = this.#lines.get(key);
-    if (line) {
-      line.webhooks.push(webhook);
-      return;
+  /** Drops one of the account that has the most. @returns false when that is the one that wants the room */
+  #makeRoom(weightOfAsking: number): boolean {
+    let most: Share | undefined;
+    for (const share of this.#shares.values()) if (share.weight > (most?.weight ?? 0)) most = share;
+    if (!most || most.weight <= weightOfAsking) return false;
+    for (const line of most.lines) {
+      // What is under way is not taken back.
+      if (line.waiting.length === (line.underWay ? 1 : 0)) continue;
+      const last = line.waiting.at(-1)!;
+      this.#counts.droppedOfAccount += 1;
+      this.#logDrop(last.webhook, most, 'too many of the account wait');
+      this.#remove(line, last);
+      return true;
     }
-    const fresh: Line = { webhooks: [webhook], server: new URL(webhook.url).origin, attempts: 0 };
-    this.#lines.set(key, fresh);
-    this.#due.add(fresh);
+    return false;
   }
 
-  /** Starts as many attempts as there is room for. */
+  #share(webhook: Webhook): Share {
+    const accountId = accountOf(webhook);
+    const share = this.#shares.get(accountId) ?? new Share();
+    this.#shares.set(accountId, share);
+    return share;
+  }
+
+  #append(webhook: Webhook, weight: number): void {
+    const age = Math.max(0, this.#clock.now() - webhook.createdAt);
+    const waiting = { webhook, weight, bornAt: this.#clock.monotonic() - age };
+    const { participantId } = webhook.body;
+    let line = this.#lines.get(participantId);
+    if (!line) {
+      const share = this.#share(webhook);
+      const server = share.server(new URL(webhook.url).origin);
+      line = { participantId, waiting: [], server, attempts: 0, underWay: false, retry: undefined };
+      this.#lines.set(participantId, line);
+      share.lines.add(line);
+      server.lines += 1;
+      this.#makeDue(line);
+    }
+    line.waiting.push(waiting);
+    line.server.share.weight += weight;
+    this.#weight += weight;
+    this.#counts.waiting += 1;
+  }
+
+  #makeDue(line: Line): void {
+    line.server.due.add(line);
+    this.#judge(line.server);
+  }
+
+  /** Whether a server's next may be started, as far as the server goes. */
+  #judge(server: Server): void {
+    const { due, resting, busy, rests, share } = server;
+    const room = rests > 0 ? 1 : this.#limits.concurrencyPerServer;
+    // It goes behind the others: they take turns.
+    share.ready.delete(server);
+    if (due.size > 0 && !resting && busy < room) share.ready.add(server);
+  }
+
+  /** Starts as many attempts as there is room for, one of each account in turn. */
   #fill(): void {
     if (this.#stopped) return;
-    for (const line of this.#due) {
-      if (this.#underWay.size >= this.#limits.concurrency) return;
-      if ((this.#busyServers.get(line.server) ?? 0) >= this.#limits.concurrencyPerServer) continue;
-      this.#due.delete(line);
-      this.#start(line);
+    for (let started = true; started;) {
+      started = false;
+      for (const share of this.#shares.values()) {
+        const [server] = share.ready;
+        if (!server || !this.#hasRoom(share)) continue;
+        this.#start(server);
+        started = true;
+      }
     }
   }
 
-  #start(line: Line): void {
-    const webhook = line.webhooks[0]!;
-    this.#countServer(line.server, 1);
-    const attempt = this.#send(webhook)
+  #hasRoom({ busy }: Share): boolean {
+    const { concurrency, concurrencyPerAccount, concurrencyOwn } = this.#limits;
+    if (busy < Math.min(concurrencyOwn, concurrency)) return true;
+    return busy < concurrencyPerAccount && this.#underWay.size < concurrency;
+  }
+
+  #start(server: Server): void {
+    const [line] = server.due;
+    const first = line!.waiting[0]!;
+    server.due.delete(line!);
+    line!.underWay = true;
+    this.#countBusy(server, 1);
+    const attempt = this.#send(first.webhook)
       .then(
-        () => this.#succeeded(line, webhook),
-        (error: unknown) => this.#failed(line, webhook, error),
+        () => this.#succeeded(line!, first),
+        (error: unknown) => this.#failed(line!, first, error),
       )
       .finally(() => {
         this.#underWay.delete(attempt);
-        this.#countServer(line.server, -1);
+        this.#countBusy(server, -1);
+        this.#forgetIdle(server);
         this.#fill();
       });
     this.#underWay.add(attempt);
   }
 
-  #succeeded(line: Line, webhook: Webhook): void {
-    this.#counts.delivered += 1;
-    this.#log.debug(about(webhook), 'webhook delivered');
-    this.#next(line, webhook);
+  #countBusy(server: Server, change: 1 | -1): void {
+    server.busy += change;
+    server.share.busy += change;
+    this.#judge(server);
   }
 
-  #failed(line: Line, webhook: Webhook, error: unknown): void {
+  #succeeded(line: Line, waiting: Waiting): void {
+    this.#counts.delivered += 1;
+    this.#log.debug(about(waiting.webhook), 'webhook delivered');
+    this.#answered(line.server);
+    this.#next(line, waiting);
+  }
+
+  #failed(line: Line, waiting: Waiting, error: unknown): void {
     // An attempt that was broken off by stopping says nothing of the application.
     if (this.#stopped) return;
     this.#counts.failedAttempts += 1;
     line.attempts += 1;
+    if (error instanceof WebhookTimeoutError) this.#timedOut(line.server);
+    else this.#answered(line.server);
     const gone = error instanceof WebhookRefusedError && error.status === GONE;
-    if (gone || this.#clock.now() - webhook.createdAt >= this.#limits.giveUpMs) {
-      this.#counts.givenUp += 1;
-      this.#log.warn({ ...about(webhook), err: error, attempts: line.attempts }, 'webhook given up');
-      this.#next(line, webhook);
+    if (gone || this.#isTooOld(waiting)) {
+      this.#giveUp(line, waiting, error);
       return;
     }
     this.#log.info(
-      { ...about(webhook), err: error, attempts: line.attempts },
+      { ...about(waiting.webhook), err: error, attempts: line.attempts },
       'webhook failed, to be retried',
     );
-    this.#retryLater(line);
+    line.underWay = false;
+    line.retry = this.#after(this.#pause(line.attempts), () => {
+      line.retry = undefined;
+      this.#makeDue(line);
+    });
   }
 
-  #retryLater(line: Line): void {
+  #giveUp(line: Line, waiting: Waiting, error: unknown): void {
+    this.#counts.givenUp += 1;
+    this.#log.warn({ ...about(waiting.webhook), err: error, attempts: line.attempts }, 'webhook given up');
+    this.#next(line, waiting);
+  }
+
+  #isTooOld({ bornAt }: Waiting): boolean {
+    return this.#clock.monotonic() - bornAt >= this.#limits.giveUpMs;
+  }
+
+  #answered(server: Server): void {
+    server.timeouts = 0;
+    server.rests = 0;
+  }
+
+  /** A server that does not answer is asked less and less often; each attempt at it takes an account's room. */
+  #timedOut(server: Server): void {
+    server.timeouts += 1;
+    if (server.resting || server.timeouts < this.#limits.timeoutsBeforeRest) return;
+    server.rests += 1;
+    this.#counts.rests += 1;
+    server.resting = this.#after(this.#pause(server.rests), () => {
+      server.resting = undefined;
+      // So seldom asked, most events never get an attempt of their own.
+      for (const line of server.due) {
+        const first = line.waiting[0]!;
+        if (this.#isTooOld(first)) this.#giveUp(line, first, undefined);
+      }
+      this.#judge(server);
+      this.#forgetIdle(server);
+    });
+  }
+
+  /** Spread over half of the wait, so that an application that was down is not met by all at once. */
+  #pause(failures: number): number {
     const { firstRetryMs, longestRetryMs } = this.#limits;
-    const timer = this.#clock.setTimeout(
-      () => {
-        this.#retries.delete(timer);
-        this.#due.add(line);
-        this.#fill();
-      },
-      // Spread over half of the wait, so that an application that was down is not met by all at once.
-      Math.min(firstRetryMs * 2 ** (line.attempts - 1), longestRetryMs) * (0.75 + this.#random() / 2),
-    );
-    this.#retries.add(timer);
+    return Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs) * (0.75 + this.#random() / 2);
+  }
+
+  #after(ms: number, act: () => void): Timer {
+    const timer = this.#clock.setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+      this.#fill();
+    }, ms);
+    this.#timers.add(timer);
+    return timer;
   }
 
   /** Is done with the first webhook of a line, one way or the other. */
-  #next(line: Line, webhook: Webhook): void {
-    this.#store.deleteWebhook(webhook.id);
-    this.#counts.waiting -= 1;
-    line.webhooks.shift();
+  #next(line: Line, waiting: Waiting): void {
     line.attempts = 0;
-    if (line.webhooks.length > 0) this.#due.add(line);
-    else this.#lines.delete(webhook.body.participantId);
+    line.underWay = false;
+    line.server.due.delete(line);
+    this.#remove(line, waiting);
+    if (line.waiting.length > 0) this.#makeDue(line);
   }
 
-  #countServer(server: string, change: 1 | -1): void {
-    const count = (this.#busyServers.get(server) ?? 0) + change;
-    if (count === 0) this.#busyServers.delete(server);
-    else this.#busyServers.set(server, count);
+  #remove(line: Line, waiting: Waiting): void {
+    const { server } = line;
+    this.#store.deleteWebhook(waiting.webhook.id);
+    this.#counts.waiting -= 1;
+    this.#weight -= waiting.weight;
+    server.share.weight -= waiting.weight;
+    line.waiting.splice(line.waiting.indexOf(waiting), 1);
+    if (line.waiting.length > 0) return;
+    if (line.retry) {
+      line.retry.cancel();
+      this.#timers.delete(line.retry);
+    }
+    this.#lines.delete(line.participantId);
+    server.share.lines.delete(line);
+    server.lines -= 1;
+    server.due.delete(line);
+    this.#judge(server);
+    this.#forgetIdle(server);
+  }
+
+  /** A server that rests stays known: an account must not wake it by having nothing for it in between. */
+  #forgetIdle(server: Server): void {
+    const { share, origin } = server;
+    if (server.lines === 0 && server.busy === 0 && !server.resting) {
+      share.servers.delete(origin);
+      share.ready.delete(server);
+    }
+    if (!share.idle || share.servers.size > 0) return;
+    for (const [accountId, known] of this.#shares) if (known === share) this.#shares.delete(accountId);
+  }
+
+  #logDrop(webhook: Webhook, share: Share, why: string): void {
+    if (share.dropped++ % LOGGED_DROPS > 0) return;
+    this.#log.warn(
+      { ...about(webhook), dropped: this.counts().dropped, ofAccount: share.dropped },
+      `webhook dropped: ${why}`,
+    );
   }
 }
 
+/** Kept ones of a gateway of before have no account. */
+function accountOf({ accountId = '' }: Webhook): string {
+  return accountId;
+}
+
+function weightOf({ url, body }: Webhook): number {
+  return Math.ceil((url.length + JSON.stringify(body).length) / WEIGHT_BYTES);
+}
+
 /** For the log; a callback URL may hold secrets in its path and query. */
-function about({ id, url, body }: Webhook): object {
-  return { webhook: id, event: body.event, participantId: body.participantId, server: new URL(url).origin };
+function about({ id, accountId, url, body }: Webhook): object {
+  return {
+    webhook: id,
+    ...(accountId === undefined ? {} : { account: accountId }),
+    event: body.event,
+    participantId: body.participantId,
+    server: new URL(url).origin,
+  };
 }

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { lookup } from 'node:dns';
 import { afterEach, describe, expect, it } from 'vitest';
-import { WebhookSender } from './webhook-sender.js';
+import { WebhookSender, WebhookTimeoutError } from './webhook-sender.js';
 import type { Webhook } from './webhook.js';
 
 const servers: Server[] = [];
@@ -80,7 +80,9 @@ describe('a webhook', () => {
   it('fails when the application does not answer in time', async () => {
     const port = await application(() => undefined);
     const impatient = sender({ timeoutMs: 50 });
-    await expect(impatient.send(webhook(`http://127.0.0.1:${port}/`))).rejects.toThrow('timeout');
+    const sending = impatient.send(webhook(`http://127.0.0.1:${port}/`));
+    await expect(sending).rejects.toThrow('timeout');
+    await expect(sending).rejects.toBeInstanceOf(WebhookTimeoutError);
   });
 
   it('is taken with the status, and the rest of an answer without end is not waited for', async () => {

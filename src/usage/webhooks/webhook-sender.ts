@@ -24,6 +24,13 @@ export class WebhookRefusedError extends Error {
   }
 }
 
+/** The application's server did not answer in time. */
+export class WebhookTimeoutError extends Error {
+  override readonly name = 'WebhookTimeoutError';
+}
+
+const TIMEOUTS = ['TimeoutError', 'ConnectTimeoutError', 'HeadersTimeoutError', 'BodyTimeoutError'];
+
 /** Posts webhooks, one attempt at a time. Redirects are not followed. */
 export class WebhookSender {
   readonly #guard: TargetGuard;
@@ -36,8 +43,17 @@ export class WebhookSender {
     this.#agent = new Agent({ connect: { lookup: this.#guard.lookup(resolve), timeout: timeoutMs } });
   }
 
-  /** @throws TargetDeniedError, WebhookRefusedError, or whatever error the network made */
-  async send({ id, url, body }: Webhook): Promise<void> {
+  /** @throws TargetDeniedError, WebhookRefusedError, WebhookTimeoutError, or whatever error the network made */
+  async send(webhook: Webhook): Promise<void> {
+    try {
+      await this.#post(webhook);
+    } catch (error) {
+      const late = error instanceof Error && (TIMEOUTS.includes(error.name) || isTimedOut(error));
+      throw late ? new WebhookTimeoutError(error.message, { cause: error }) : error;
+    }
+  }
+
+  async #post({ id, url, body }: Webhook): Promise<void> {
     const target = new URL(url);
     this.#guard.checkLiteral(target);
     const answer = await request(withoutCredentials(target), {
@@ -60,6 +76,10 @@ export class WebhookSender {
   stop(): Promise<void> {
     return this.#agent.destroy();
   }
+}
+
+function isTimedOut(error: Error): boolean {
+  return 'code' in error && error.code === 'ETIMEDOUT';
 }
 
 function withoutCredentials(url: URL): URL {

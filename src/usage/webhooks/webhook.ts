@@ -23,6 +23,8 @@ export interface WebhookBody {
 export interface Webhook {
   /** The same over all attempts. Ids grow with time. */
   readonly id: string;
+  /** Whose participant it is of; absent in those that a gateway of before kept. */
+  readonly accountId?: string;
   readonly url: string;
   /** Epoch milliseconds. */
   readonly createdAt: number;

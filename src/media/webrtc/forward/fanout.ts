@@ -112,7 +112,7 @@ export class TrackFanout implements TrackSink {
   reportOwnClock(): void {
     if (this.track.clock || this.#lastSequence < 0) return;
     const sinceLastMs = performance.now() - this.#lastArrivalMs;
-    const { seconds, fraction } = toNtp(Date.now());
+    const { seconds, fraction } = toNtp(performance.timeOrigin + performance.now());
     const elapsed = Math.round((sinceLastMs * this.codec.clockRate) / 1000);
     const rtpTimestamp = (this.#lastTimestamp + elapsed) >>> 0;
     for (const downlink of this.#downlinks) {

@@ -1,0 +1,143 @@
+import type { UsageFilter, UsageTotal, WrittenRecord } from '../../usage/index.js';
+import { bytesOf, type Database, type Row, rows, type SqlValue } from '../database.js';
+
+/** Work for the reader, as plain data. */
+export type ReaderJob =
+  | {
+      readonly kind: 'records';
+      readonly accountId: string;
+      readonly filter: UsageFilter & { readonly limit: number };
+    }
+  | {
+      readonly kind: 'totals';
+      readonly accountId: string;
+      readonly filter: UsageFilter;
+      /** The end that records still open are counted to. */
+      readonly now: number;
+    }
+  /** How many records ended before a moment. */
+  | { readonly kind: 'expired'; readonly before: number };
+
+/** What one {@link ReaderJob} found. */
+export interface ReaderResults {
+  readonly records: readonly WrittenRecord[];
+  readonly totals: readonly UsageTotal[];
+  readonly expired: readonly number[];
+}
+
+export const RECORD_COLUMNS = [
+  'id',
+  'connection_id',
+  'account_id',
+  'session_id',
+  'session_tag',
+  'participant_id',
+  'participant_tag',
+  'kind',
+  'direction',
+  'device_id',
+  'caller',
+  'caller_name',
+  'called',
+  'started_at',
+  'ended_at',
+  'end_reason',
+];
+const NUMBERS = ['started_at', 'ended_at', 'seen_at'];
+const MAX_TOTALS = 1_000;
+
+/** Whole numbers as they are, text as bytes. */
+export function asRead(column: string): string {
+  return NUMBERS.includes(column) ? column : bytesOf(column);
+}
+
+/** Does one job on a connection. It takes as long as it takes: not for a thread that has anything else to do. */
+export async function runJob<K extends ReaderJob['kind']>(
+  database: Database,
+  job: ReaderJob & { readonly kind: K },
+): Promise<ReaderResults[K]>;
+export async function runJob(database: Database, job: ReaderJob): Promise<readonly unknown[]> {
+  switch (job.kind) {
+    case 'records':
+      return records(database, job.accountId, job.filter);
+    case 'totals':
+      return totals(database, job.accountId, job.filter, job.now);
+    case 'expired': {
+      const [row] = await rows(database, 'SELECT count(*) AS n FROM usage_records WHERE ended_at < ?', [
+        job.before,
+      ]);
+      return [Number(row?.['n'] ?? 0)];
+    }
+  }
+}
+
+/** In the order of their start, and of their ids where that is the same: the order of the index. */
+async function records(
+  database: Database,
+  accountId: string,
+  filter: UsageFilter & { readonly limit: number },
+): Promise<readonly WrittenRecord[]> {
+  const { where, parameters } = condition(accountId, filter);
+  const position = filter.cursor === undefined ? undefined : await placeOf(database, filter.cursor);
+  const found = await rows(
+    database,
+    `SELECT ${RECORD_COLUMNS.map(asRead).join(', ')} FROM usage_records
+      WHERE ${where} ${position ? 'AND (started_at, usage_records.id) > (?, ?)' : ''}
+      ORDER BY started_at, usage_records.id LIMIT ?`,
+    [...parameters, ...(position ?? []), filter.limit + 1],
+  );
+  return found.map(toRecord);
+}
+
+/** Start and id of a record; of one that has been deleted since, the time in its id (RFC 9562 section 5.7). */
+async function placeOf(database: Database, id: string): Promise<readonly [number, string]> {
+  const [row] = await rows(database, 'SELECT started_at FROM usage_records WHERE id = ?', [id]);
+  return [row ? Number(row['started_at']) : Number.parseInt(id.replace('-', '').slice(0, 12), 16), id];
+}
+
+async function totals(
+  database: Database,
+  accountId: string,
+  filter: UsageFilter,
+  now: number,
+): Promise<readonly UsageTotal[]> {
+  const { where, parameters } = condition(accountId, filter);
+  const found = await rows(
+    database,
+    `SELECT ${bytesOf('tag', 'coalesce(session_tag, participant_tag)')}, count(DISTINCT connection_id) AS connections,
+       sum(max(0, coalesce(ended_at, ?) - started_at)) AS ms
+     FROM usage_records WHERE ${where} GROUP BY 1 ORDER BY ms DESC LIMIT ${MAX_TOTALS}`,
+    [now, ...parameters],
+  );
+  return found.map(toTotal);
+}
+
+function condition(
+  accountId: string,
+  { from, to, tag }: UsageFilter,
+): { readonly where: string; readonly parameters: readonly SqlValue[] } {
+  const terms: [string, ...SqlValue[]][] = [['account_id = ?', accountId]];
+  if (from !== undefined) terms.push(['started_at >= ?', from]);
+  if (to !== undefined) terms.push(['started_at < ?', to]);
+  if (tag !== undefined) terms.push(['(session_tag = ? OR participant_tag = ?)', tag, tag]);
+  return {
+    where: terms.map(([sql]) => sql).join(' AND '),
+    parameters: terms.flatMap(([, ...values]) => values),
+  };
+}
+
+/** The gateway alone writes these rows, so what is in them is what `UsageTables` was given. */
+export function toRecord(row: Row): WrittenRecord {
+  const entries = Object.entries(row)
+    .filter(([column, value]) => column !== '_metadata' && value !== null)
+    .map(([column, value]) => [column.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()), value]);
+  return Object.fromEntries(entries) as WrittenRecord;
+}
+
+function toTotal(row: Row): UsageTotal {
+  return {
+    ...(row['tag'] === null ? {} : { tag: String(row['tag']) }),
+    connections: Number(row['connections']),
+    seconds: Number(row['ms']) / 1_000,
+  };
+}

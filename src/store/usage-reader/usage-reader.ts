@@ -1,0 +1,160 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { PatchbayError } from '../../core/index.js';
+import type { ReaderJob, ReaderResults } from './queries.js';
+
+/** Reads of one account that may wait, the one under way included. */
+const MAX_WAITING = 8;
+/** Without work for so long, the process ends. */
+const IDLE_MS = 30_000;
+/** One that takes longer is given up, so that the others get their turn. */
+const LIMIT_MS = 120_000;
+const HEAP_MB = 256;
+
+/** Reads usage where that holds nobody up. */
+export interface UsageReader {
+  /**
+   * Does one job.
+   * @param owner those of one owner are done in turn with those of others
+   * @throws PatchbayError TOO_MANY_REQUESTS, OVERLOADED, SHUTTING_DOWN
+   */
+  read<K extends ReaderJob['kind']>(
+    owner: string,
+    job: ReaderJob & { readonly kind: K },
+  ): Promise<ReaderResults[K]>;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly job: ReaderJob;
+  readonly found: unknown[];
+  readonly resolve: (found: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+type Answer = { readonly found?: readonly unknown[]; readonly done?: true; readonly error?: string };
+
+interface ReaderLog {
+  error(fields: object, message: string): void;
+}
+
+/**
+ * Reads usage in a process of its own, one job at a time: the library fetches rows on the thread that asks for them,
+ * and a report of a million records takes seconds. It is started when it is needed, has nothing open for writing,
+ * and ends without work, or with the gateway.
+ */
+export class UsageReaderProcess implements UsageReader {
+  readonly #path: string;
+  readonly #log: ReaderLog;
+  readonly #waiting = new Map<string, Waiting[]>();
+  #current: (Waiting & { readonly owner: string }) | undefined;
+  #child: ChildProcess | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(path: string, log: ReaderLog) {
+    this.#path = path;
+    this.#log = log;
+  }
+
+  read<K extends ReaderJob['kind']>(
+    owner: string,
+    job: ReaderJob & { readonly kind: K },
+  ): Promise<ReaderResults[K]> {
+    if (this.#closed) return Promise.reject(goingDown());
+    const line = this.#waiting.get(owner) ?? [];
+    if (line.length + (this.#current?.owner === owner ? 1 : 0) >= MAX_WAITING) {
+      return Promise.reject(
+        new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', 'The account has too many reports in the making.'),
+      );
+    }
+    this.#waiting.set(owner, line);
+    return new Promise((resolve, reject) => {
+      line.push({ job, found: [], resolve, reject });
+      this.#next();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const line of this.#waiting.values()) for (const { reject } of line) reject(goingDown());
+    this.#waiting.clear();
+    const child = this.#child;
+    if (!child) return;
+    const ended = once(child, 'exit');
+    child.ref();
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  /** Sends the next job, if the reader is free: of that owner whose turn it is. */
+  #next(): void {
+    if (this.#current) return;
+    clearTimeout(this.#timer);
+    const next = this.#waiting.entries().next();
+    if (next.done) {
+      this.#timer = setTimeout(() => this.#child?.kill('SIGKILL'), IDLE_MS).unref();
+      return;
+    }
+    const [owner, line] = next.value;
+    this.#waiting.delete(owner);
+    const job = line.shift()!;
+    if (line.length > 0) this.#waiting.set(owner, line);
+    this.#current = { ...job, owner };
+    this.#child ??= this.#start();
+    this.#child.send(job.job);
+    this.#timer = setTimeout(() => this.#child?.kill('SIGKILL'), LIMIT_MS).unref();
+  }
+
+  #start(): ChildProcess {
+    const source = import.meta.url.endsWith('.ts');
+    const main = fileURLToPath(new URL(source ? './main.ts' : './main.js', import.meta.url));
+    const child = fork(main, [this.#path], {
+      // No pipe of ours that it would keep open.
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      // From the sources, as unit tests run, it needs what translates them.
+      execArgv: [...(source ? ['--import', 'tsx'] : []), `--max-old-space-size=${HEAP_MB}`],
+      env: {},
+    });
+    child.unref();
+    child.channel?.unref();
+    child.on('message', (answer) => this.#answered(answer as Answer));
+    child.on('error', (error) => this.#ended(child, { err: error }));
+    child.on('exit', (code, signal) => this.#ended(child, { code, signal }));
+    return child;
+  }
+
+  #answered({ found, done, error }: Answer): void {
+    const current = this.#current;
+    if (!current) return;
+    if (found) current.found.push(...found);
+    if (error !== undefined) this.#fail({ err: error });
+    else if (done) {
+      this.#current = undefined;
+      current.resolve(current.found as never);
+      this.#next();
+    }
+  }
+
+  #ended(child: ChildProcess, how: object): void {
+    if (this.#child !== child) return;
+    this.#child = undefined;
+    if (this.#current) this.#fail(how);
+  }
+
+  #fail(how: object): void {
+    const current = this.#current;
+    this.#current = undefined;
+    if (this.#closed) current?.reject(goingDown());
+    else {
+      this.#log.error({ ...how, job: current?.job.kind, account: current?.owner }, 'usage could not be read');
+      current?.reject(new PatchbayError('PATCHBAY_OVERLOADED', 'The report could not be made.'));
+      this.#next();
+    }
+  }
+}
+
+function goingDown(): PatchbayError {
+  return new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is going down.');
+}

@@ -1,0 +1,65 @@
+import type { Timer } from '../../core/index.js';
+import type { Webhook } from './webhook.js';
+
+/** One event that waits to be delivered. */
+export interface Waiting {
+  readonly webhook: Webhook;
+  /** On the monotonic clock. */
+  readonly bornAt: number;
+  readonly weight: number;
+}
+
+/** A participant's webhooks in their order; only the first is ever under way. */
+export interface Line {
+  readonly participantId: string;
+  readonly waiting: Waiting[];
+  readonly server: Server;
+  attempts: number;
+  underWay: boolean;
+  retry: Timer | undefined;
+}
+
+/** A server that one account's webhooks go to. Another account's experience with it is that account's own. */
+export class Server {
+  readonly share: Share;
+  readonly origin: string;
+  /** Lines whose first webhook is due, in the order of becoming so. */
+  readonly due = new Set<Line>();
+  busy = 0;
+  lines = 0;
+  /** Attempts that timed out since the last answer. */
+  timeouts = 0;
+  /** Rests since the last answer; it is asked one thing at a time then. */
+  rests = 0;
+  resting: Timer | undefined;
+
+  constructor(share: Share, origin: string) {
+    this.share = share;
+    this.origin = origin;
+  }
+}
+
+/** What one account has of the queue. */
+export class Share {
+  readonly lines = new Set<Line>();
+  readonly servers = new Map<string, Server>();
+  /** Servers with something due that may be asked now, in the order of their turns. */
+  readonly ready = new Set<Server>();
+  /** Weight of what waits. */
+  weight = 0;
+  /** Attempts under way. */
+  busy = 0;
+  dropped = 0;
+
+  server(origin: string): Server {
+    const known = this.servers.get(origin);
+    if (known) return known;
+    const server = new Server(this, origin);
+    this.servers.set(origin, server);
+    return server;
+  }
+
+  get idle(): boolean {
+    return this.lines.size === 0 && this.busy === 0;
+  }
+}

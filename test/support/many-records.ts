@@ -1,0 +1,24 @@
+import { openDatabase } from '../../src/store/database.js';
+import { openStore } from '../../src/store/index.js';
+import { join } from 'node:path';
+
+const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Fills a data folder, whose gateway is down, with usage records of an account: one for each of so many moments. */
+export async function fillUsage(
+  dataDir: string,
+  { account, count, from, to }: { account: string; count: number; from: number; to: number },
+): Promise<void> {
+  // So that there is a database with its tables.
+  await (await openStore({ dataDir, log: SILENT })).close();
+  const database = await openDatabase(join(dataDir, 'patchbay.db'));
+  const id = `printf('%08x-%04x-7000-8000-%012x', at >> 16, at & 65535, n)`;
+  await database.exec(`
+    INSERT INTO usage_records (id, connection_id, account_id, session_tag, participant_id, kind, direction, device_id,
+      caller, called, started_at, seen_at, ended_at, end_reason)
+    WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ${count}),
+      moments AS (SELECT n, ${from} + n * ${Math.floor((to - from) / count)} AS at FROM numbers)
+    SELECT ${id}, ${id}, '${account}', 'tag ' || n % 300, ${id}, 'phone', 'inbound', ${id}, '+15555550100', 'room',
+      at, at + 60000, at + 60000, 'left' FROM moments`);
+  database.close();
+}
