@@ -99,7 +99,7 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
     log,
   );
   const copies = new HourlyBackups({ dataDir, kept: options.backups ?? 0, log, flush: () => queue.flush() });
-  const { usageReader = (file) => new UsageReaderProcess(file, log) } = options;
+  const { usageReader = (file: string) => new UsageReaderProcess(file, log) } = options;
   const reader = usageReader(resolve(path));
   const usage = new UsageTables(leftovers, reader, queue);
   return {
