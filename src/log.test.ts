@@ -29,6 +29,16 @@ describe('the log of a process', () => {
     expect(linesOf(lines.toString())).toMatchObject([{ one: 1, msg: 'alone' }]);
   });
 
+  it('has no token in it, however it was spelled', async () => {
+    const token = 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoiOTkw.c2lnbmF0dXJl';
+    const { stdout } = await run(
+      `log.info({ uri: 'sip:${token.replaceAll('.', '%2e')}@h', "a": '"${token}"\\r\\n' }, 'x')`,
+    );
+    const [lines] = (await once(stdout, 'data')) as [Buffer];
+    expect(linesOf(lines.toString())).toMatchObject([{ uri: 'sip:***@h', msg: 'x' }]);
+    expect(lines.toString()).not.toContain('c2lnbmF0dXJl');
+  });
+
   it('is whole when the process ends', async () => {
     const { stdout, stdin } = await run(`process.stdin.once('end', () => {
       for (let n = 0; n < 100; n++) log.info({ n }, 'line');

@@ -1,4 +1,5 @@
 import { destination, type Logger, pino } from 'pino';
+import { maskTokens } from './shared/token-mask.js';
 
 /** What may wait for a reader that is slow, in bytes. */
 const MAX_WAITING = 16 * 1024 * 1024;
@@ -11,12 +12,15 @@ const PIECE_MS = 50;
  * call: lines wait for it, and those that are too many are dropped, counted and told of once it reads again.
  */
 export function createLog(level: string): Logger {
+  // Whatever a line is about, and however a phone or a page spelled its token.
+  const options = { level, base: null, hooks: { streamWrite: maskTokens } };
   if (process.stdout.isTTY) {
-    return pino({ level, base: null, transport: { target: 'pino-pretty', options: { singleLine: true } } });
+    const transport = { target: 'pino-pretty', options: { singleLine: true } };
+    return pino({ ...options, transport });
   }
   const output = destination({ dest: process.stdout.fd, sync: false, maxLength: MAX_WAITING });
   const lines = inPieces((piece) => output.write(piece));
-  const log = pino({ level, base: null }, lines);
+  const log = pino(options, lines);
   let dropped = 0;
   output.on('drop', (piece: string) => {
     dropped += piece.split('\n').length - 1;

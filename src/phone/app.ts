@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { maskTokens } from '../shared/token-mask.js';
 import type { EndReason } from '../core/types.js';
 import { PatchbayError } from '../core/errors.js';
 import type { MediaEvents } from '../media/types.js';
@@ -163,7 +164,7 @@ export class PhoneApp {
       info: {
         id: randomUUID(),
         kind: 'phone',
-        externalId: callIdOf(invite),
+        externalId: maskTokens(callIdOf(invite)),
         direction: 'inbound',
         ...calledAndCaller(invite, this.#trustedPeers),
         ...shownHeaders(invite, this.#options.shownHeaders ?? []),

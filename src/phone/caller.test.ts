@@ -44,6 +44,27 @@ describe('who calls', () => {
     expect(calledAndCaller(invite({}, { uri: 'sip:room@gw' }), []).called).toBe('room');
   });
 
+  it.each([
+    ['percent-encoded', VALID_TOKEN.replaceAll('.', '%2E')],
+    ['percent-encoded twice', VALID_TOKEN.replaceAll('.', '%252E')],
+    ['after something else', `room-${VALID_TOKEN}`],
+    ['in hex', Buffer.from(VALID_TOKEN).toString('hex')],
+  ])('shows no token that is %s', (_spelling, spelled) => {
+    const signature = VALID_TOKEN.slice(-8);
+    const hidden = calledAndCaller(
+      invite(
+        { from: `"Ann ${spelled}" <sip:${spelled}@h>`, to: `<sip:${spelled}@h>` },
+        { uri: `sip:${spelled}@gw` },
+      ),
+      [],
+    );
+    expect(hidden.called).toBeUndefined();
+    expect(hidden.caller).toContain('***');
+    expect(hidden.callerName).toMatch(/^Ann .*\*\*\*$/);
+    expect(JSON.stringify(hidden)).not.toContain(signature);
+    expect(shownHeaders(invite({ 'x-order': spelled }), ['X-Order'])).toEqual({});
+  });
+
   it('cuts what is too long', () => {
     const from = `"${'n'.repeat(1000)}" <sip:${'u'.repeat(1000)}@h>`;
     const { caller, callerName } = calledAndCaller(invite({ from }), []);

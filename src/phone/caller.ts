@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
+import { holdsToken, maskTokens } from '../shared/token-mask.js';
 import type { DeviceInfo } from '../core/types.js';
-import { looksLikeToken, tokensIn } from './tokens/user-to-user.js';
+import { firstAddress } from './name-addr.js';
 import { uriParts } from './tokens/uri-tokens.js';
 import type { SipRequest } from './sip.js';
 import { header } from './sip.js';
@@ -44,9 +45,8 @@ export function calledAndCaller(
     : {};
   const caller = asserted.user ?? from.user;
   const callerName = asserted.name ?? from.name;
-  const called = [uriParts(invite.uri).user, identity(header(invite, 'to') ?? '').user]
-    .map((user) => user ?? '')
-    .find((user) => user !== '' && !looksLikeToken(user));
+  const to = firstAddress(header(invite, 'to') ?? '').uri;
+  const called = [uriParts(invite.uri).user, userOf(to)].find((user) => user !== '' && !holdsToken(user));
   return {
     ...(caller !== undefined && { caller }),
     ...(callerName !== undefined && { callerName }),
@@ -59,23 +59,25 @@ export function shownHeaders(invite: SipRequest, names: readonly string[]): Pick
   const shown = names.flatMap((name) => {
     const value = header(invite, name);
     // A token that stands in one of them is nobody's business.
-    return value === undefined || tokensIn(value).length > 0
+    return value === undefined || holdsToken(value)
       ? []
       : [[name, value.slice(0, MAX_HEADER_LENGTH)] as const];
   });
   return shown.length === 0 ? {} : { headers: Object.fromEntries(shown) };
 }
 
-/** Display name and user part (number) of the first name-addr or addr-spec in a header. */
+/** Display name and user part (number) of the first name-addr or addr-spec in a header, tokens hidden. */
 function identity(value: string): { user?: string; name?: string } {
-  const [, quotedName, bareName, bracketed] =
-    /^\s*(?:"((?:[^"\\]|\\.)*)"|([^<",]*))?\s*<([^>]*)>/.exec(value) ?? [];
-  const uri = bracketed ?? value.split(/[;,]/)[0]!.trim();
-  const name = (quotedName?.replace(/\\(.)/g, '$1') ?? bareName ?? '').trim().slice(0, MAX_LENGTH);
-  const user = (/^tel:/i.test(uri) ? telNumber(uri) : uriParts(uri).user).slice(0, MAX_LENGTH);
-  return { ...(user !== '' && { user }), ...(name !== '' && { name }) };
+  const { name, uri } = firstAddress(value);
+  const user = userOf(uri);
+  return { ...(user !== '' && { user: shown(user) }), ...(name !== '' && { name: shown(name) }) };
 }
 
-function telNumber(uri: string): string {
-  return uri.slice('tel:'.length).split(';')[0]!;
+/** Cut after tokens are hidden: a token that is cut would not be known as one. */
+function shown(text: string): string {
+  return maskTokens(text).slice(0, MAX_LENGTH);
+}
+
+function userOf(uri: string): string {
+  return /^tel:/i.test(uri) ? uri.slice('tel:'.length).split(';', 1)[0]! : uriParts(uri).user;
 }

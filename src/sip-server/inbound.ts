@@ -5,7 +5,7 @@ import { isFault, readEssentials, type Essentials } from './message/essentials.j
 import type { SipMessage, SipRequest } from './message/message.js';
 import { parseMessage } from './message/parse.js';
 import { buildResponse } from './message/respond.js';
-import { dropTopVia, formatVia, topVia } from './message/via.js';
+import { formatVia, replaceTopVia, topVia } from './message/via.js';
 import { newTag, responseEssentials, type Transactions } from './transaction/transactions.js';
 import type { Flow } from './transport/flow.js';
 import { markedVia, replyFlow, type Sender } from './transport/sender.js';
@@ -115,7 +115,5 @@ function isKeepAlive(bytes: Buffer): boolean {
 function markSource(request: SipRequest, flow: Flow): void {
   const via = topVia(request.headers.all('via'));
   const marked = via && markedVia(via, flow.remote);
-  if (!marked) return;
-  dropTopVia(request.headers);
-  request.headers.prepend('Via', formatVia(marked));
+  if (marked) replaceTopVia(request.headers, formatVia(marked));
 }

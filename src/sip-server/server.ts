@@ -102,6 +102,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       decide: options.router ?? (() => ({ action: 'route' })),
       homeTag: options.homeTag,
       counters,
+      mask: watch.mask,
       log,
     },
     limits.maxDialogs,

@@ -9,13 +9,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
   core: [],
   media: [],
-  'sip-server': [],
+  'sip-server': ['shared'],
   store: ['core', 'usage'],
   usage: ['core'],
   api: ['core', 'usage', 'shared'],
   browser: ['core', 'media', 'shared'],
-  phone: ['core', 'media'],
-  freeswitch: ['core', 'media', 'phone'],
+  phone: ['core', 'media', 'shared'],
+  freeswitch: ['core', 'media', 'phone', 'shared'],
   console: [],
 };
 

@@ -1,3 +1,4 @@
+import { firstAddress } from '../name-addr.js';
 import type { Headers, SipApplication, SipDialog } from '../sip.js';
 
 /**
@@ -55,8 +56,7 @@ export function sendForgottenBye(
   headers: Headers,
   application: SipApplication,
 ): Promise<void> {
-  const contact = req.get('Contact') ?? '';
-  const target = /<([^>]+)>/.exec(contact)?.[1] ?? contact;
+  const target = firstAddress(req.get('Contact') ?? '').uri;
   const route = req.get('Record-Route');
   const dialogHeaders = {
     'Call-ID': req.get('Call-ID') ?? '',

@@ -9,6 +9,7 @@ import type {
   SipResponder,
 } from '../sip.js';
 import { header, hostOf, SDP_TYPE } from '../sip.js';
+import { firstAddress } from '../name-addr.js';
 import { uriParts } from '../tokens/uri-tokens.js';
 import type { OfferAnswer } from './offer-answer.js';
 import { finalResponse } from './offer-answer.js';
@@ -19,13 +20,15 @@ export interface TransferTarget {
   readonly replaces?: string;
 }
 
+/** drachtio-srf takes the URI apart in time by the square of its length. */
+const MAX_URI = 1024;
+
 /** @throws Refusal 400 when there is no SIP URI to call */
 export function transferTarget(refer: SipRequest): TransferTarget {
-  const value = (header(refer, 'refer-to') ?? '').trim();
-  const [, bracketed] = /<([^>]*)>/.exec(value) ?? [];
-  const full = bracketed ?? value.split(/[;,\s]/)[0]!;
-  const uri = full.split('?')[0]!;
-  if (!/^sips?:[^\s<>"]+$/i.test(uri)) throw new Refusal(400, 'Refer-To names no SIP URI.');
+  const { uri: full } = firstAddress(header(refer, 'refer-to') ?? '');
+  const uri = full.split('?', 1)[0]!;
+  if (full.length > MAX_URI || !/^sips?:[^\s<>"]+$/i.test(uri))
+    throw new Refusal(400, 'Refer-To names no SIP URI.');
   const replaces = uriParts(full).headers.get('replaces');
   if (replaces !== undefined && /[\r\n]/.test(replaces)) throw new Refusal(400, 'Refer-To is malformed.');
   return { uri, ...(replaces !== undefined && { replaces }) };

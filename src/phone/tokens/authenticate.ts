@@ -1,10 +1,11 @@
+import { tokensIn } from '../../shared/token-mask.js';
 import type { DeviceGate } from '../../core/core.js';
 import { PatchbayError } from '../../core/errors.js';
 import type { Participant } from '../../core/types.js';
 import type { SipRequest } from '../sip.js';
 import { header } from '../sip.js';
 import { tokensInUri } from './uri-tokens.js';
-import { tokensIn, tokensInUserToUser } from './user-to-user.js';
+import { tokensInUserToUser } from './user-to-user.js';
 
 /** More tokens in one INVITE are not looked at: each costs a signature check. */
 const MAX_TOKENS = 8;

@@ -1,3 +1,5 @@
+import { tokensIn } from '../../shared/token-mask.js';
+
 /** One value of a User-to-User header (RFC 7433). */
 interface UuiValue {
   readonly data: string;
@@ -7,12 +9,6 @@ interface UuiValue {
 
 /** Values beyond this many are not looked at. */
 const MAX_VALUES = 8;
-
-/** Text beyond this is not searched: the search takes time by the square of it when the text is made for that. */
-const MAX_LENGTH = 4096;
-
-/** Three base64url segments, the first of which is a JSON object (`{"` encodes as `eyJ`). */
-const JWT = /eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+/g;
 
 /**
  * The tokens in a User-to-User header, likeliest first: values that say `encoding=jwt`, then whatever else looks
@@ -24,11 +20,6 @@ export function tokensInUserToUser(header: string): string[] {
   const values = splitOutsideQuotes(header, ',').slice(0, MAX_VALUES).map(parseValue);
   const marked = values.filter(({ encoding }) => encoding === 'jwt').flatMap(({ data }) => tokensIn(data));
   return [...new Set([...marked, ...tokensIn(header)])].slice(0, MAX_VALUES);
-}
-
-/** Every substring that looks like a token. */
-export function tokensIn(text: string): string[] {
-  return text.slice(0, MAX_LENGTH).match(JWT) ?? [];
 }
 
 /** Whether a whole text looks like a token. */

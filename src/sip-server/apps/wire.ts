@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { maskTokens } from '../../shared/token-mask.js';
 import { encodeMessage, type SipMessage } from '../message/message.js';
 import { spellName } from '../message/headers.js';
 import type { Endpoint, TransportName } from '../transport/flow.js';
@@ -59,15 +60,19 @@ export function sentFrame(
   return frame(line, sip);
 }
 
-/** A call record: attempt, start (with our role) or stop (with its cause). */
+/** A call record: attempt, start (with our role) or stop (with its cause). Its message is for reading: masked. */
 export function cdrFrame(
   kind: string,
   source: string,
   detail: string | undefined,
   message: SipMessage,
+  mask: (text: string) => string,
 ): Buffer {
   const tail = detail === undefined ? '' : `|${detail}`;
-  return frame(`${randomUUID()}|${kind}|${source}|${timeOfDay()}${tail}`, forApp(message));
+  // The body by itself, so that its stated length is that of the masked one.
+  const body = Buffer.from(maskTokens(message.body.toString('latin1')), 'latin1');
+  const text = mask(forApp({ ...message, body }).toString('latin1'));
+  return frame(`${randomUUID()}|${kind}|${source}|${timeOfDay()}${tail}`, Buffer.from(text, 'latin1'));
 }
 
 function metaText({ source, transport, remote }: MessageMeta, bytes: number): string {

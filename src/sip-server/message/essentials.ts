@@ -23,6 +23,12 @@ export interface Fault {
   readonly why: string;
 }
 
+/** What requests are told apart by is kept for as long as their transaction: longer ones would fill the memory. */
+const MAX_ID = 512;
+/** Longest address with its parameters; those that come with a token in them are a fourth of it. */
+const MAX_ADDRESS = 4096;
+const LONG_WHEN_HOSTILE = ['from', 'to', 'contact', 'cseq', 'refer-to', 'referred-by', 'p-asserted-identity'];
+
 const ONCE = [
   'from',
   'to',
@@ -46,25 +52,24 @@ export function readEssentials(message: SipMessage): Essentials | Fault {
   if (repeated !== undefined) return bad(`${repeated} given more than once`);
   const via = topVia(headers.all('via'));
   if (!via) return bad('missing or malformed Via');
+  const long = LONG_WHEN_HOSTILE.find((name) => headers.all(name).some(({ length }) => length > MAX_ADDRESS));
+  if (long !== undefined) return bad(`${long} too long`);
   const from = parseNameAddr(headers.get('from') ?? '');
   const to = parseNameAddr(headers.get('to') ?? '');
   if (!from) return bad('missing or malformed From');
   if (!to) return bad('missing or malformed To');
   const callId = headers.get('call-id') ?? '';
-  if (!/^[^\s]+$/.test(callId)) return bad('missing or malformed Call-ID');
+  if (!/^\S+$/.test(callId)) return bad('missing or malformed Call-ID');
   const cseq = readCSeq(headers.get('cseq') ?? '');
   if (!cseq) return bad('missing or malformed CSeq');
   const fault = message.kind === 'request' ? requestFault(message, cseq.method) : undefined;
   if (fault) return fault;
-  return {
-    via,
-    from,
-    to,
-    fromTag: from.params.get('tag') ?? '',
-    toTag: to.params.get('tag') ?? '',
-    callId,
-    cseq,
-  };
+  const fromTag = from.params.get('tag') ?? '';
+  const toTag = to.params.get('tag') ?? '';
+  if ([callId, fromTag, toTag, via.params.get('branch') ?? ''].some(({ length }) => length > MAX_ID)) {
+    return bad('Call-ID, tag or branch too long');
+  }
+  return { via, from, to, fromTag, toTag, callId, cseq };
 }
 
 /** Whether reading the essentials failed. */

@@ -109,6 +109,14 @@ export class Headers implements Iterable<HeaderField> {
     return this;
   }
 
+  /** Puts these values in place of a header's, before all others. */
+  replace(name: string, values: readonly string[]): this {
+    const fields = values.map((value) => makeField(name, value));
+    const key = fullName(name).toLowerCase();
+    this.#fields = [...fields, ...this.#fields.filter((field) => field.key !== key)];
+    return this;
+  }
+
   remove(key: string): this {
     this.#fields = this.#fields.filter((field) => field.key !== key);
     return this;

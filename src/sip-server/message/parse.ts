@@ -6,6 +6,8 @@ import { NO_BODY, type SipMessage, type SipRequest } from './message.js';
 export const MAX_HEAD_BYTES = 32_768;
 export const MAX_HEADER_FIELDS = 256;
 export const MAX_MESSAGE_BYTES = 131_072;
+/** A Request-URI may carry a token and more; beyond this, nothing of the line is looked at. */
+const MAX_START_LINE = 2048;
 
 /**
  * A message that could not be understood. `request` is there when enough of it was readable to answer it;
@@ -13,7 +15,7 @@ export const MAX_MESSAGE_BYTES = 131_072;
  */
 export interface Unreadable {
   readonly kind: 'unreadable';
-  readonly status: 400 | 413 | 505 | 513;
+  readonly status: 400 | 413 | 414 | 505 | 513;
   readonly why: string;
   readonly request: SipRequest | undefined;
 }
@@ -24,9 +26,8 @@ interface Head {
   readonly fault: { status: Unreadable['status']; why: string } | undefined;
 }
 
-const REQUEST_LINE = /^([^ ]+) ([^ ]+) SIP\/(\d+)\.(\d+)$/i;
 const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
-const LOOSE_REQUEST_LINE = /^([A-Za-z0-9\-.!%*_+`'~]+)\s+(.*?)\s+SIP\/\d+\.\d+\s*$/i;
+const VERSION = /^SIP\/(\d{1,9})\.(\d{1,9})$/i;
 
 /**
  * Parses one datagram, or one message cut from a stream by `StreamCutter`.
@@ -83,7 +84,13 @@ export function parseHead(text: string): Head | undefined {
 type StartLine =
   { kind: 'request'; method: string; uri: string } | { kind: 'response'; status: number; reason: string };
 
-function readStartLine(text: string): { line: StartLine; fault: Head['fault'] } | undefined {
+interface ReadStartLine {
+  readonly line: StartLine;
+  readonly fault: Head['fault'];
+}
+
+function readStartLine(text: string): ReadStartLine | undefined {
+  if (text.length > MAX_START_LINE) return readLongLine(text);
   const status = STATUS_LINE.exec(text);
   if (status) {
     const line: StartLine = { kind: 'response', status: Number(status[1]), reason: status[2] ?? '' };
@@ -93,16 +100,31 @@ function readStartLine(text: string): { line: StartLine; fault: Head['fault'] } 
     const line: StartLine = { kind: 'response', status: 0, reason: '' };
     return { line, fault: { status: 400, why: 'malformed status line' } };
   }
-  const request = REQUEST_LINE.exec(text);
-  if (request && isToken(request[1]!)) {
-    const line: StartLine = { kind: 'request', method: request[1]!, uri: request[2]! };
-    const known = request[3] === '2' && request[4] === '0';
-    return { line, fault: known ? undefined : { status: 505, why: `SIP/${request[3]!}.${request[4]!}` } };
+  return readRequestLine(text);
+}
+
+/** One that is over its bound is answered if it can be a request's. */
+function readLongLine(text: string): ReadStartLine | undefined {
+  const method = text.slice(0, Math.max(text.slice(0, MAX_START_LINE).indexOf(' '), 0));
+  if (!isToken(method)) return undefined;
+  return { line: { kind: 'request', method, uri: '' }, fault: { status: 414, why: 'Request-URI too long' } };
+}
+
+/** Cut at its spaces, so that no text makes it slow: a pattern for the loose form would try them in every way. */
+function readRequestLine(text: string): ReadStartLine | undefined {
+  const words = text.split(/\s+/);
+  if (words.at(-1) === '') words.pop();
+  const [method = ''] = words;
+  const version = VERSION.exec(words.at(-1) ?? '');
+  if (words.length < 3 || !version || !isToken(method)) return undefined;
+  const uri = words.slice(1, -1).join(' ');
+  const line: StartLine = { kind: 'request', method, uri };
+  if (text !== `${method} ${uri} ${version[0]}` || words.length > 3) {
+    return { line, fault: { status: 400, why: 'malformed request line' } };
   }
-  const loose = LOOSE_REQUEST_LINE.exec(text);
-  if (!loose) return undefined;
-  const line: StartLine = { kind: 'request', method: loose[1]!, uri: loose[2]! };
-  return { line, fault: { status: 400, why: 'malformed request line' } };
+  const [, major = '', minor = ''] = version;
+  const known = major === '2' && minor === '0';
+  return { line, fault: known ? undefined : { status: 505, why: `SIP/${major}.${minor}` } };
 }
 
 function addHeader(headers: Headers, line: string): string | undefined {

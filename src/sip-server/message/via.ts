@@ -34,12 +34,11 @@ export function topVia(values: readonly string[]): Via | undefined {
   return first === undefined ? undefined : parseVia(first);
 }
 
-/** Takes the topmost Via value away, whether it stands on a line of its own or not. */
-export function dropTopVia(headers: Headers): void {
-  const values = headers.all('via');
-  const rest = [...(splitList(values[0] ?? '') ?? []).slice(1), ...values.slice(1)];
-  headers.remove('via');
-  for (const value of rest.reverse()) headers.prepend('Via', value);
+/** Takes the topmost Via value away, whether it stands on a line of its own or not; another may come in its place. */
+export function replaceTopVia(headers: Headers, ...instead: readonly string[]): void {
+  const [first = '', ...others] = headers.all('via');
+  const rest = (splitList(first) ?? []).slice(1);
+  headers.replace('Via', [...instead, ...(rest.length === 0 ? [] : [rest.join(', ')]), ...others]);
 }
 
 /** Writes a Via value. */

@@ -3,7 +3,7 @@ import type { Headers } from '../message/headers.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { parseNameAddr } from '../message/name-addr.js';
 import { hostPort, parseSipUri } from '../message/uri.js';
-import { dropTopVia } from '../message/via.js';
+import { replaceTopVia } from '../message/via.js';
 import { readNumber } from '../message/grammar.js';
 import type { Flow } from '../transport/flow.js';
 
@@ -55,7 +55,7 @@ export function stayOnPath(request: SipRequest, cameBy: Flow, goesBy: Flow): voi
 /** A response as it goes back: without our Via (section 16.7). */
 export function backward(response: SipResponse): SipResponse {
   const headers = response.headers.copy();
-  dropTopVia(headers);
+  replaceTopVia(headers);
   return { ...response, headers };
 }
 

@@ -1,7 +1,7 @@
 import { Agent, request } from 'undici';
+import { sipTokenMask } from '../../shared/token-mask.js';
 import type { SipLog } from '../log.js';
 import { parseSipUri } from '../message/uri.js';
-import { tokenMask } from '../watch/mask.js';
 import { type NewRequest, readDecision, type RequestRouter, type RoutingDecision } from './decision.js';
 
 /** Phones repeat an INVITE after half a second, and give up after 32: a caller should not wait long. */
@@ -58,7 +58,7 @@ export function httpRouter(options: HttpRouterOptions): HttpRouter {
   return { decide, close: () => dispatcher.destroy() };
 }
 
-const mask = tokenMask([]);
+const mask = sipTokenMask([]);
 
 function questionOf(url: string, newRequest: NewRequest): URL {
   const { method, uri, protocol, source, fromUser, toUser } = newRequest;

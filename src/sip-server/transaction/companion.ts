@@ -12,6 +12,6 @@ export function companionOf(invite: SipRequest, method: 'ACK' | 'CANCEL', to: st
   headers.add('From', invite.headers.get('from') ?? '');
   headers.add('To', to);
   headers.add('Call-ID', invite.headers.get('call-id') ?? '');
-  headers.add('CSeq', (invite.headers.get('cseq') ?? '').replace(/\S+$/, method));
+  headers.add('CSeq', `${Number.parseInt(invite.headers.get('cseq') ?? '', 10)} ${method}`);
   return { kind: 'request', method, uri: invite.uri, headers, body: NO_BODY };
 }

@@ -49,18 +49,20 @@ export interface UserAgentContext {
   /** Applications with this tag come before others where none is asked for. */
   readonly homeTag: string | undefined;
   readonly counters: SipCounters;
+  /** Hides the tokens in a message's text. */
+  readonly mask: (text: string) => string;
   readonly log: SipLog;
 }
 
 /** Tells whoever asked for call records of a call's attempt, start or end. */
 export function reportCdr(
-  context: Pick<UserAgentContext, 'routes'>,
+  context: Pick<UserAgentContext, 'routes' | 'mask'>,
   kind: 'cdr:attempt' | 'cdr:start' | 'cdr:stop',
   source: 'network' | 'application',
   message: SipMessage,
   detail?: string,
 ): void {
-  context.routes.pick(kind)?.send(cdrFrame(kind, source, detail, message));
+  context.routes.pick(kind)?.send(cdrFrame(kind, source, detail, message, context.mask));
 }
 
 /** A new dialog's record. */

@@ -1,9 +1,9 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { sipTokenMask } from '../../shared/token-mask.js';
 import type { SipLog } from '../log.js';
 import type { Flow } from '../transport/flow.js';
 import { encodeHep } from './hep.js';
-import { tokenMask } from './mask.js';
 
 /** A Homer server that is sent a copy of every message. */
 export interface CaptureOptions {
@@ -21,12 +21,13 @@ const MAX_CAPTURED_BYTES = 60_000;
 /** Sees every message in and out: writes it to the log at debug level and to Homer, tokens masked in both. */
 export class Watch {
   readonly #log: SipLog;
-  readonly #mask: (text: string) => string;
+  /** Hides the tokens in a message's text. */
+  readonly mask: (text: string) => string;
   readonly #capture: { options: CaptureOptions; socket: Socket } | undefined;
 
   constructor(log: SipLog, maskedHeaders: readonly string[], capture: CaptureOptions | undefined) {
     this.#log = log;
-    this.#mask = tokenMask(maskedHeaders);
+    this.mask = sipTokenMask(maskedHeaders);
     if (!capture) return;
     const socket = createSocket(isIPv6(capture.host) ? 'udp6' : 'udp4');
     socket.on('error', (error) => log.warn({ error: error.message }, 'capture socket error'));
@@ -37,7 +38,7 @@ export class Watch {
   message(direction: 'in' | 'out', bytes: Buffer, flow: Flow): void {
     const debug = this.#log.isLevelEnabled?.('debug') ?? true;
     if (!debug && !this.#capture) return;
-    const text = this.#mask(bytes.toString('latin1'));
+    const text = this.mask(bytes.toString('latin1'));
     if (debug) {
       const peer = `${flow.transport}/${flow.remote.host}:${flow.remote.port}`;
       const sip = Buffer.from(text, 'latin1').toString('utf8');

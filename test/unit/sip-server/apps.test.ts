@@ -193,8 +193,17 @@ describe('several applications', () => {
 
   it('are told of calls by call records when they ask', async () => {
     const events: string[] = [];
+    const attempts: string[] = [];
+    const token = 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoiOTkw.c2lnbmF0dXJl';
+    const secrets = [
+      `User-to-User: ${token};encoding=jwt`,
+      `Referred-By: <sip:${token.replaceAll('.', '%2E')}@h>`,
+    ];
     const watcher = await connectApp(server, (srf) => {
-      srf.on('cdr:attempt', (source) => events.push(`attempt ${source}`));
+      srf.on('cdr:attempt', (source, _time, message) => {
+        events.push(`attempt ${source}`);
+        attempts.push(JSON.stringify(message));
+      });
       srf.on('cdr:start', (source, _time, role) => events.push(`start ${source} ${role}`));
       srf.on('cdr:stop', (source, _time, reason) => events.push(`stop ${source} ${reason}`));
     });
@@ -203,13 +212,15 @@ describe('several applications', () => {
       srf.invite((req, res) => void srf.createUAS(req, res, { localSdp: SDP })),
     );
     cleanups.push(() => app.disconnect());
-    caller.peer.send(caller.request('INVITE', 1, { body: SDP }));
+    caller.peer.send(caller.request('INVITE', 1, { body: SDP, headers: secrets }));
     caller.learn(await caller.peer.final());
     caller.peer.send(caller.request('ACK', 1));
     caller.peer.send(caller.request('BYE', 2));
     await expect
       .poll(() => events)
       .toEqual(['attempt network', 'start application uas', 'stop network normal-release']);
+    expect(attempts[0]).toContain('<sip:***@h>');
+    expect(attempts[0]).not.toContain('c2lnbmF0dXJl');
   });
 });
 

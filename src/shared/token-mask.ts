@@ -1,0 +1,184 @@
+/** Where something stands in a text. */
+type Range = readonly [start: number, end: number];
+
+const MASK = '***';
+/** Escapes within escapes, as of a URI in a URI header, are undone so often. */
+const MAX_ESCAPES = 3;
+/** What a token in hexadecimal digits holds: `eyJ`, with which the JSON object of a JWT begins in base64url. */
+const HEX_START = /65794a/i;
+
+/**
+ * Everything in a text that looks like a token: three base64url segments, the first of which is a JSON object.
+ * Each character is looked at a few times at most, whatever the text.
+ */
+export function tokensIn(text: string): string[] {
+  return plainTokens(text).map(([start, end]) => text.slice(start, end));
+}
+
+/** Hides the participant tokens in a text, also percent-encoded, escaped in a quoted string or in hex. */
+export function maskTokens(text: string): string {
+  return mayHoldToken(text) ? cover(text, tokenRanges(text)) : text;
+}
+
+/** Whether {@link maskTokens} would change a text. */
+export function holdsToken(text: string): boolean {
+  return mayHoldToken(text) && tokenRanges(text).length > 0;
+}
+
+/**
+ * Makes a function that hides participant tokens in the text of a SIP message, or in a part of one: besides what
+ * looks like a token, whatever stands where one is given. `headers` names more headers that carry one.
+ */
+export function sipTokenMask(headers: readonly string[]): (text: string) => string {
+  const secret = new Set(['user-to-user', ...headers.map((name) => name.toLowerCase())]);
+  const isSecret = (name: string): boolean =>
+    secret.has(name) || (name.startsWith('x-') && name.includes('token'));
+  return (text) => {
+    const end = text.indexOf('\r\n\r\n');
+    // A folded header would hide its second line.
+    const head = (end < 0 ? text : text.slice(0, end)).replace(/\r\n[ \t]+/g, ' ');
+    const lines = head.split('\r\n').map((line) => {
+      const colon = line.indexOf(':');
+      const name = line.slice(0, Math.max(colon, 0)).trimEnd().toLowerCase();
+      return isSecret(name) ? `${line.slice(0, colon)}: ${MASK}` : maskParameters(line);
+    });
+    return maskTokens(lines.join('\r\n')) + (end < 0 ? '' : maskTokens(text.slice(end)));
+  };
+}
+
+const DELIMITER = /[;?&]/;
+const SECRET_PARAMETER = /^(?:token|user-to-user)$/i;
+
+/** Hides the values of URI parameters and URI headers that carry a token, whatever they look like. */
+function maskParameters(line: string): string {
+  if (!DELIMITER.test(line)) return line;
+  return line
+    .split(/(?=[;?&])/)
+    .map((part) => {
+      const equals = part.indexOf('=');
+      if (equals < 2 || !DELIMITER.test(part[0]!)) return part;
+      if (!SECRET_PARAMETER.test(unescaped(part.slice(1, equals)).trim())) return part;
+      const length = part.slice(equals + 1).search(/[>\s"]/);
+      const rest = length < 0 ? '' : part.slice(equals + 1 + length);
+      return `${part.slice(0, equals + 1)}${length === 0 ? '' : MASK}${rest}`;
+    })
+    .join('');
+}
+
+/** For text that cannot hold a token, as nearly all: nothing is decoded. */
+function mayHoldToken(text: string): boolean {
+  return text.includes('eyJ') || text.includes('%') || text.includes('\\') || HEX_START.test(text);
+}
+
+function tokenRanges(text: string): Range[] {
+  const found = [...plainTokens(text), ...hexTokens(text)];
+  let layer: Layer | undefined = { text, starts: undefined };
+  for (let i = 0; i < MAX_ESCAPES; i += 1) {
+    layer = decoded(layer);
+    if (!layer) break;
+    const { starts } = layer;
+    const ranges = [...plainTokens(layer.text), ...hexTokens(layer.text)];
+    found.push(...ranges.map(([start, end]): Range => [starts![start]!, starts![end]!]));
+  }
+  return found;
+}
+
+/** A text with escapes undone, and where each of its characters stands in the original: one entry more, for its end. */
+interface Layer {
+  readonly text: string;
+  readonly starts: Uint32Array | undefined;
+}
+
+/** Undoes `%41` and `\A` once; undefined when there is nothing to be undone. */
+function decoded({ text, starts }: Layer): Layer | undefined {
+  const pieces: string[] = [];
+  const places: number[] = [];
+  const place = (at: number): number => (starts ? starts[at]! : at);
+  for (let at = 0; at < text.length;) {
+    places.push(place(at));
+    const code = text[at] === '%' ? hexByte(text, at + 1) : -1;
+    if (code >= 0) {
+      pieces.push(String.fromCharCode(code));
+      at += 3;
+    } else if (text[at] === '\\' && at + 1 < text.length) {
+      pieces.push(text[at + 1]!);
+      at += 2;
+    } else {
+      pieces.push(text[at]!);
+      at += 1;
+    }
+  }
+  if (pieces.length === text.length) return undefined;
+  places.push(place(text.length));
+  return { text: pieces.join(''), starts: Uint32Array.from(places) };
+}
+
+function hexByte(text: string, at: number): number {
+  const high = hexDigit(text.charCodeAt(at));
+  const low = hexDigit(text.charCodeAt(at + 1));
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const letter = code | 32;
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+}
+
+function plainTokens(text: string): Range[] {
+  const ranges: Range[] = [];
+  let at = text.indexOf('eyJ');
+  while (at >= 0) {
+    const first = endOfSegment(text, at);
+    const second = text[first] === '.' ? endOfSegment(text, first + 1) : first;
+    const third = second > first + 1 && text[second] === '.' ? endOfSegment(text, second + 1) : second;
+    const whole = third > second + 1;
+    if (whole) ranges.push([at, third]);
+    // Another start in the same segment has the same segments after it: it fails as this one did.
+    at = text.indexOf('eyJ', whole ? third : first);
+  }
+  return ranges;
+}
+
+/** Tokens in hex: in a run of digits, a byte may begin at every second one, from the first or from the next. */
+function hexTokens(text: string): Range[] {
+  if (!HEX_START.test(text)) return [];
+  const ranges: Range[] = [];
+  for (let at = 0; at < text.length;) {
+    let end = at;
+    while (end < text.length && hexDigit(text.charCodeAt(end)) >= 0) end += 1;
+    for (const start of end - at >= 10 ? [at, at + 1] : []) {
+      const bytes = Buffer.from(text.slice(start, end), 'hex').toString('latin1');
+      for (const [from, to] of plainTokens(bytes)) ranges.push([start + from * 2, start + to * 2]);
+    }
+    at = end + 1;
+  }
+  return ranges;
+}
+
+function endOfSegment(text: string, from: number): number {
+  let at = from;
+  while (at < text.length && isBase64Url(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+function isBase64Url(code: number): boolean {
+  const letter = code | 32;
+  return (letter >= 97 && letter <= 122) || (code >= 48 && code <= 57) || code === 45 || code === 95;
+}
+
+function cover(text: string, ranges: readonly Range[]): string {
+  let covered = '';
+  let from = 0;
+  for (const [start, end] of ranges.toSorted((one, other) => one[0] - other[0])) {
+    if (end <= from) continue;
+    // Two that overlap are one.
+    if (start >= from) covered += text.slice(from, start) + MASK;
+    from = end;
+  }
+  return covered + text.slice(from);
+}
+
+function unescaped(text: string): string {
+  return decoded({ text, starts: undefined })?.text ?? text;
+}
