@@ -1,17 +1,25 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
-import type {
-  DeviceStatistics,
-  MediaEvents,
-  OpenPhoneOptions,
-  PhoneDescription,
-  PhoneSource,
+import { MAX_SDP } from '../media/phone/sdp/remote-description.js';
+import {
+  type DeviceStatistics,
+  type MediaEvents,
+  MediaError,
+  type OpenPhoneOptions,
+  type PhoneDescription,
+  type PhoneSource,
 } from '../media/types.js';
 import type { PhoneMedia } from '../phone/index.js';
 import { BridgedCall } from './call.js';
 import { asPatchbayError, isPhonesFault, noServer } from './failure.js';
 import type { FreeswitchPool } from './pool.js';
 import type { FreeswitchServer } from './server.js';
+
+/** As the media plane has it, before FreeSWITCH and what is read for it get a description. */
+function requireBounded(sdp: string | undefined): void {
+  if (sdp !== undefined && sdp.length > MAX_SDP)
+    throw new MediaError('BAD_SDP', 'The session description is too long.');
+}
 
 export interface FreeswitchMediaOptions {
   readonly plane: PhoneMedia;
@@ -47,7 +55,8 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
 
   /** @throws PatchbayError OVERLOADED, NO_COMMON_CODEC; what the plane throws */
   async openPhone(options: OpenPhoneOptions): Promise<PhoneDescription> {
-    const { deviceId } = options;
+    const { deviceId, sdpOffer } = options;
+    requireBounded(sdpOffer);
     let lastError: unknown;
     for (const server of this.#pool.candidates()) {
       try {
@@ -63,12 +72,14 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
   }
 
   async answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
+    requireBounded(sdpAnswer);
     const call = this.#calls.get(deviceId);
     if (!call) return this.#options.plane.answerPhone(deviceId, sdpAnswer);
     return this.#translated(call.answer(sdpAnswer));
   }
 
   async updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
+    requireBounded(sdpOffer);
     const call = this.#calls.get(deviceId);
     if (!call) return this.#options.plane.updatePhone(deviceId, sdpOffer);
     return this.#translated(call.update(sdpOffer));

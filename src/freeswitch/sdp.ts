@@ -51,7 +51,8 @@ export function withAddress(sdp: string, address: string): string {
 /** The codec that the first audio section wants most, or none. */
 export function firstCodec(sdp: string): string | undefined {
   const audio = audioSection(parse(sdp).media);
-  return audio && payloadTypes(audio).map((type) => codecOf(audio, type))[0];
+  const first = audio && payloadTypes(audio)[0];
+  return first === undefined ? undefined : codecOf(audio!, first);
 }
 
 /** The same SDP with that codec in first place, where it is there at all. */

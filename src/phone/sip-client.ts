@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
+import { tameFrame } from './tame-message.js';
 
 /** A dialog of drachtio-srf, as far as it must be told of a new connection. */
 interface ConnectedDialog {
@@ -29,6 +30,24 @@ function dialogsOf(srf: Srf): ReadonlySet<ConnectedDialog> {
     remove(dialog);
   };
   return dialogs;
+}
+
+/** The part of drachtio-srf that gets what the SIP server says. */
+interface Listening {
+  readonly app: { readonly client: { readonly wp: EventEmitter } };
+}
+
+/** Makes what comes harmless before drachtio-srf looks at it. */
+function tameMessagesOf(srf: Srf, dropped: (peer: string | undefined) => void): void {
+  const { wp } = (srf as unknown as Listening).app.client;
+  const readers = wp.listeners('msg') as ((socket: unknown, text: string) => void)[];
+  wp.removeAllListeners('msg');
+  wp.on('msg', (socket: unknown, text: string) => {
+    const tame = tameFrame(text);
+    // The peer's address stands sixth in the line before the message.
+    if (tame === undefined) dropped(text.split('|', 6)[5]);
+    else for (const read of readers) read.call(wp, socket, tame);
+  });
 }
 
 /** What can be done to reach the server again: pauses grow by 1.7 from a quarter of a second to this. */
@@ -115,7 +134,12 @@ export class SipClient extends EventEmitter<SipClientEvents> {
         resolve(true);
       });
     });
-    await this.srf.connect(config);
+    const connecting = this.srf.connect(config);
+    // Before the connection is there, and so before its first message.
+    tameMessagesOf(this.srf, (peer) =>
+      this.#log.warn({ peer }, 'A SIP message that cannot be read is dropped.'),
+    );
+    await connecting;
     return up;
   }
 

@@ -13,8 +13,6 @@ export interface MessageOptions {
 /** Any SIP message of drachtio-srf. Header names are matched without case; several lines are joined by commas. */
 export interface SipMessage {
   readonly body?: string;
-  /** The parts of a multipart body, or the body as the one part. */
-  readonly payload?: readonly { readonly type?: string | null; readonly content?: string }[];
   get(name: string): string | undefined;
 }
 
@@ -141,13 +139,12 @@ export function listed(message: SipMessage, name: string): string[] {
 
 export const SDP_TYPE = 'application/sdp';
 
-/** The session description in a message's body, also inside a multipart body (RFC 5621). */
+/** The session description in a message's body; one inside a multipart body is all that is left of it here. */
 export function sdpOf(message: SipMessage): string | undefined {
   const body = message.body ?? '';
   if (body.trim() === '') return undefined;
   const type = header(message, 'content-type')?.toLowerCase();
-  if (type === undefined || type.startsWith(SDP_TYPE)) return body;
-  return message.payload?.find((part) => part.type?.toLowerCase().startsWith(SDP_TYPE))?.content;
+  return type === undefined || type.startsWith(SDP_TYPE) ? body : undefined;
 }
 
 /** The Call-ID, by which operators find a call in their logs. */

@@ -6,7 +6,7 @@ import { MediaError } from '../../types.js';
 import type { Direction } from './direction.js';
 
 /** Longest description read: a phone's is about 1 KiB. */
-const MAX_SDP = 64 * 1024;
+export const MAX_SDP = 64 * 1024;
 const MAX_SECTIONS = 32;
 const MAX_FORMATS = 64;
 

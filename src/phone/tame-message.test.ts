@@ -1,0 +1,107 @@
+import { createRequire } from 'node:module';
+import { describe, expect, it } from 'vitest';
+import { expectLinear } from '../../test/support/growth.js';
+import { tameFrame, tameMessage } from './tame-message.js';
+
+/** What drachtio-srf makes of a message. */
+interface Parsed {
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+  getParsedHeader(name: string): unknown;
+}
+const SipMessage = createRequire(import.meta.url)('drachtio-srf/lib/sip-parser/message') as new (
+  text: string,
+) => Parsed;
+
+const SDP = 'v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n';
+const OTHER = 'Content-Type: application/isup\r\n\r\n\u0001\u0002\r\n';
+
+function message(headers: readonly string[], body = ''): string {
+  const fixed = ['INVITE sip:a@b SIP/2.0', 'Call-ID: 1', 'Content-Length: 1'];
+  return [...fixed, ...headers, '', body].join('\r\n');
+}
+
+/** As drachtio-srf has it in the end. */
+function read(text: string): Parsed {
+  const tame = tameMessage(text);
+  if (tame === undefined) throw new Error('not readable');
+  return new SipMessage(tame);
+}
+
+describe('a multipart body', () => {
+  const parts = `--b\r\n${OTHER}--b\r\nContent-Disposition: session\r\nContent-Type: application/sdp\r\n\r\n${SDP}--b--\r\n`;
+
+  it.each([
+    ['multipart/mixed;boundary=b', parts],
+    ['multipart/mixed; boundary="b"; charset=utf-8', parts],
+    ['Multipart/Related ; type="application/sdp" ;\r\n Boundary = b', `preamble\r\n${parts}epilogue`],
+    ['multipart/mixed;boundary=b', parts.replace('\r\n--b--', '\r\n\r\n--b--')],
+  ])('of %s is left as its session description', (type, body) => {
+    const { headers, body: left } = read(message([`Content-Type: ${type}`], body));
+    expect(headers).toMatchObject({ 'content-type': 'application/sdp' });
+    expect(left?.trimEnd()).toBe(SDP.trimEnd());
+    expect(left?.endsWith('\r\n')).toBe(true);
+  });
+
+  it.each([
+    ['multipart/mixed', parts],
+    ['multipart/mixed;boundary=', parts],
+    ['multipart/mixed;boundary=c', parts],
+    [`multipart/mixed;boundary=${'b'.repeat(71)}`, parts.replaceAll('--b', `--${'b'.repeat(71)}`)],
+    ['multipart/mixed;boundary=b', `--b\r\n${OTHER}--b--`],
+    ['text/plain;a=multipart/;boundary=b', parts],
+  ])('of %s without one is nothing that is taken apart', (type, body) => {
+    expect(read(message([`c: ${type}`], body)).headers['content-type']).toBe('multipart/mixed');
+  });
+});
+
+describe('a header', () => {
+  it('loses runs of white space and line breaks', () => {
+    const text = message([
+      `From: "A  B" <  sip:a@b\t\t>\r\n  ;tag=1`,
+      `Subject:\u000c\u000c${' '.repeat(9)}x`,
+    ]);
+    expect(read(text).headers).toMatchObject({ from: '"A B" < sip:a@b > ;tag=1', subject: 'x' });
+  });
+
+  it('is left out when it cannot be read, which drachtio-srf would print', () => {
+    expect(read(message(['no colon eyJ', 'two words: x', ': y', 'X-Z : z'])).headers).toEqual({
+      'call-id': '1',
+      'content-length': '1',
+      'X-Z': 'z',
+    });
+  });
+});
+
+describe('a frame', () => {
+  it('is dropped when it holds SIP that cannot be read', () => {
+    expect(tameFrame('1|sip|network|9|udp|127.0.0.1|5060|0|1||\r\nhello eyJ\r\n\r\n')).toBeUndefined();
+    expect(tameFrame('1|response|2|OK|x')).toBe('1|response|2|OK|x');
+    const whole = `1|sip|network|9|udp|127.0.0.1|5060|0|1||\r\n${message(['To: <sip:a@b>'], 'v=0')}`;
+    expect(tameFrame(whole)).toBe(whole);
+  });
+});
+
+/** Where hostile text may stand in what drachtio-srf is given. */
+const PLACES: Record<string, (hostile: string) => string> = {
+  'the start line': (hostile) => `INVITE ${hostile} SIP/2.0\r\nCall-ID: 1\r\n\r\n`,
+  'any header': (hostile) => message([hostile]),
+  From: (hostile) => message([`From: ${hostile}`]),
+  'From after a bracket': (hostile) => message([`From: <${hostile}`]),
+  'From after a parameter': (hostile) => message([`From: <sip:a@b>;tag=1;${hostile}`]),
+  Contact: (hostile) => message([`Contact: <sip:a@b>,${hostile}`]),
+  'Content-Type': (hostile) => message([`Content-Type: multipart/${hostile}`], 'x'),
+  'a boundary': (hostile) => message([`Content-Type: multipart/;boundary=${hostile}`], 'x'),
+  boundaries: (hostile) =>
+    message([`Content-Type: multipart/${hostile.replaceAll(/./gs, ';boundary=')}`], 'x'),
+  'a multipart body': (hostile) => message(['Content-Type: multipart/mixed;boundary=b'], `--b\r\n${hostile}`),
+  'a part': (hostile) =>
+    message(['Content-Type: multipart/mixed;boundary=b'], `--b\r\nContent-Type:${hostile}`),
+};
+
+it.each(Object.entries(PLACES))('takes time by the length of %s, drachtio-srf included', (_name, place) => {
+  expectLinear((text) => {
+    const parsed = read(text);
+    for (const name of ['from', 'contact']) if (name in parsed.headers) parsed.getParsedHeader(name);
+  }, place);
+});

@@ -1,0 +1,129 @@
+/**
+ * What drachtio-srf is given of the SIP server's words. Its parser takes hostile text apart with patterns that take
+ * time by the square or the cube of its length, before any token is looked at, and prints what it cannot read to
+ * stderr as it is. So messages are made harmless before: by whichever SIP server they come, embedded or not.
+ */
+import { SDP_TYPE } from './sip.js';
+
+/** Longest header that drachtio-srf takes apart; a longer one is cut, and then refused or misunderstood. */
+const MAX_PARSED = 4096;
+const PARSED = new Set([
+  ...['from', 'f', 'to', 't', 'contact', 'm', 'cseq', 'refer-to', 'r', 'referred-by', 'b'],
+  ...['p-asserted-identity', 'remote-party-id', 'content-type', 'c', 'content-length', 'l'],
+]);
+const CONTENT_TYPE = new Set(['content-type', 'c']);
+const CONTENT_LENGTH = new Set(['content-length', 'l']);
+
+/** Start lines that drachtio-srf can read. */
+const READABLE = /^(?:SIP\/\d+\.\d+ \d+(?: |$)|[\w\-.!%*+`'~]+ \S+ SIP\/\d+\.\d+)/;
+
+/** Parts of a multipart body that are looked at. */
+const MAX_PARTS = 16;
+/** RFC 2046 section 5.1.1. */
+const MAX_BOUNDARY = 70;
+
+/** One message of drachtio's wire protocol, made harmless; undefined when it holds SIP that cannot be read. */
+export function tameFrame(frame: string): string | undefined {
+  const start = frame.indexOf('\r\n');
+  if (start < 0) return frame;
+  const message = tameMessage(frame.slice(start + 2));
+  if (message !== undefined) return frame.slice(0, start + 2) + message;
+  // What we sent ourselves is always readable: an answer to it is never held back.
+  return frame.slice(0, start).split('|', 2)[1] === 'sip' ? undefined : frame;
+}
+
+/**
+ * A SIP message without runs of white space, headers that cannot be read, headers too long to be taken apart, and
+ * multipart bodies: of one with a session description in it, that is left. Undefined when it is no SIP message.
+ */
+export function tameMessage(text: string): string | undefined {
+  const end = text.indexOf('\r\n\r\n');
+  const head = (end < 0 ? text : text.slice(0, end)).replace(/\r\n[ \t]+/g, ' ');
+  let body = end < 0 ? '' : text.slice(end + 4);
+  const lines = head.split('\r\n').map(collapse);
+  if (!READABLE.test(lines[0]!)) return undefined;
+  const kept = [lines[0]!];
+  let changedBody = false;
+  for (const line of lines.slice(1)) {
+    const name = nameOf(line);
+    if (name === undefined) continue;
+    if (CONTENT_TYPE.has(name) && /multipart\//i.test(line)) {
+      const description = sessionDescription(valueOf(line), body);
+      if (description !== undefined) {
+        body = description;
+        changedBody = true;
+      }
+      kept.push(`Content-Type: ${description === undefined ? 'multipart/mixed' : SDP_TYPE}`);
+    } else kept.push(PARSED.has(name) && line.length > MAX_PARSED ? line.slice(0, MAX_PARSED) : line);
+  }
+  if (changedBody) {
+    const others = kept.filter((line) => !CONTENT_LENGTH.has(nameOf(line) ?? ''));
+    return [...others, `Content-Length: ${Buffer.byteLength(body)}`, '', body].join('\r\n');
+  }
+  return end < 0 ? kept.join('\r\n') : `${kept.join('\r\n')}\r\n\r\n${body}`;
+}
+
+/** With every run of white space, line breaks included, as one space. */
+function collapse(line: string): string {
+  return /\s\s|[^\S ]/.test(line) ? line.replace(/\s+/g, ' ') : line;
+}
+
+/** The name of a header line in lower case; undefined when there is none. */
+function nameOf(line: string): string | undefined {
+  const colon = line.indexOf(':');
+  const name = line.slice(0, Math.max(colon, 0)).trimEnd();
+  return name === '' || name.includes(' ') ? undefined : name.toLowerCase();
+}
+
+function valueOf(line: string): string {
+  return line.slice(line.indexOf(':') + 1).trim();
+}
+
+/** The session description in a multipart body (RFC 5621), by its Content-Type. */
+function sessionDescription(type: string, body: string): string | undefined {
+  const boundary = boundaryOf(type);
+  if (boundary === undefined) return undefined;
+  const delimiter = `--${boundary}`;
+  let at = body.startsWith(delimiter) ? 0 : next(body, delimiter, 0);
+  for (let part = 0; part < MAX_PARTS && at >= 0; part += 1) {
+    const start = body.indexOf('\r\n', at + delimiter.length);
+    if (start < 0) return undefined;
+    at = next(body, delimiter, start);
+    const description = descriptionIn(body.slice(start, at < 0 ? body.length : at - 2));
+    if (description !== undefined) return description;
+  }
+  return undefined;
+}
+
+/** Where the next delimiter stands, which begins a line; -1 when none comes. */
+function next(body: string, delimiter: string, from: number): number {
+  const found = body.indexOf(`\r\n${delimiter}`, from);
+  return found < 0 ? -1 : found + 2;
+}
+
+/** A part's content, when the part is a session description; `part` begins with the line break before its headers. */
+function descriptionIn(part: string): string | undefined {
+  const end = part.indexOf('\r\n\r\n');
+  if (end < 0) return undefined;
+  const type = part
+    .slice(2, end)
+    .split('\r\n')
+    .find((line) => CONTENT_TYPE.has(nameOf(line) ?? ''));
+  if (type === undefined || !valueOf(type).toLowerCase().startsWith(SDP_TYPE)) return undefined;
+  const content = part.slice(end + 4);
+  // The line break before a delimiter is the delimiter's; the last line of a description needs one of its own.
+  return content.endsWith('\r\n') ? content : `${content}\r\n`;
+}
+
+function boundaryOf(type: string): string | undefined {
+  if (!/^multipart\//i.test(type)) return undefined;
+  const given = type
+    .split(';', MAX_PARTS)
+    .map((parameter) => parameter.trim())
+    .find((parameter) => /^boundary *=/i.test(parameter));
+  const boundary = given
+    ?.slice(given.indexOf('=') + 1)
+    .trim()
+    .replace(/^"(.*)"$/, '$1');
+  return boundary === undefined || boundary === '' || boundary.length > MAX_BOUNDARY ? undefined : boundary;
+}
