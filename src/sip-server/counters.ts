@@ -11,7 +11,18 @@ export interface SipCounters {
   droppedScanner: number;
   droppedUnreadable: number;
   droppedAmplification: number;
+  /** Connections that were refused for want of room, or of not being allowed. */
   droppedConnections: number;
+  /** Connections that gave way to others. */
+  closedForRoom: number;
+  /** Connections on which no valid message came in time. */
+  closedSilent: number;
+  /** Connections on which a message was not ended in time. */
+  closedHalfMessage: number;
+  /** Connections whose peer did not read. */
+  closedUnread: number;
+  /** Connections of applications that did not authenticate in time, or gave way to others that may. */
+  closedUnauthenticated: number;
   droppedTransactions: number;
   droppedDialogs: number;
   droppedProxiedDialogs: number;
@@ -35,6 +46,11 @@ export function zeroCounters(): SipCounters {
     droppedUnreadable: 0,
     droppedAmplification: 0,
     droppedConnections: 0,
+    closedForRoom: 0,
+    closedSilent: 0,
+    closedHalfMessage: 0,
+    closedUnread: 0,
+    closedUnauthenticated: 0,
     droppedTransactions: 0,
     droppedDialogs: 0,
     droppedProxiedDialogs: 0,

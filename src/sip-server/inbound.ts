@@ -39,34 +39,39 @@ export class Inbound {
     this.#log = parts.log;
   }
 
-  /** One datagram, or one message of a stream. */
-  receive(bytes: Buffer, flow: Flow): void {
+  /** One datagram, or one message of a stream. Tells whether it made sense as a message. */
+  receive(bytes: Buffer, flow: Flow): boolean {
     const admission = this.#gate.admits(bytes.length, flow);
-    if (admission === 'dropped' || isKeepAlive(bytes)) return;
+    if (admission === 'dropped' || isKeepAlive(bytes)) return false;
     this.#watch.message('in', bytes, flow);
     const message = parseMessage(bytes);
     if (message.kind === 'unreadable') {
       this.#log.debug({ peer: flow.remote.host, why: message.why }, 'unreadable message');
       this.#counters.droppedUnreadable++;
       if (message.request) this.#refuse(message.request, message.status, message.why, flow);
-    } else this.#dispatch(message, flow, admission === 'over-rate');
+      return false;
+    }
+    return this.#dispatch(message, flow, admission === 'over-rate');
   }
 
-  #dispatch(message: SipMessage, flow: Flow, overRate: boolean): void {
+  #dispatch(message: SipMessage, flow: Flow, overRate: boolean): boolean {
     if (message.kind === 'response') {
       this.#counters.responsesIn++;
       const essentials = responseEssentials(message);
       if (essentials) this.#transactions.receiveResponse(message, essentials, flow);
       else this.#counters.droppedUnreadable++;
-      return;
+      return essentials !== undefined;
     }
     this.#counters.requestsIn++;
-    if (!this.#gate.admitsAgent(message)) return;
+    if (!this.#gate.admitsAgent(message)) return false;
     const essentials = readEssentials(message);
     if (isFault(essentials)) {
       this.#counters.droppedUnreadable++;
       this.#refuse(message, essentials.status, essentials.why, flow);
-    } else this.#request(message, essentials, flow, overRate);
+      return false;
+    }
+    this.#request(message, essentials, flow, overRate);
+    return true;
   }
 
   #request(request: SipRequest, essentials: Essentials, flow: Flow, overRate: boolean): void {

@@ -11,6 +11,10 @@ export interface SipLimits {
   readonly maxDialogs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  /** Milliseconds that the peer of a connection has for its first message. */
+  readonly firstMessageMs: number;
+  /** Milliseconds that a half message may take to become whole. */
+  readonly wholeMessageMs: number;
   /** Milliseconds without a byte after which a connection is closed. */
   readonly connectionIdleMs: number;
   /** Messages that one source address may send. */
@@ -23,6 +27,8 @@ export const DEFAULT_LIMITS: SipLimits = {
   maxDialogs: 20_000,
   maxConnections: 4096,
   maxConnectionsPerAddress: 256,
+  firstMessageMs: 10_000,
+  wholeMessageMs: 30_000,
   connectionIdleMs: 3_600_000,
   messagesPerSecond: 2000,
   messageBurst: 8000,

@@ -20,6 +20,15 @@ import { UserAgent } from './user-agent/user-agent.js';
 /** How long stopping waits for applications to close their connections. */
 const LAST_WORDS_MS = 500;
 
+/** What counts why connections were refused or closed. */
+const CONNECTION_COUNTERS = {
+  refused: 'droppedConnections',
+  'gave-way': 'closedForRoom',
+  silent: 'closedSilent',
+  half: 'closedHalfMessage',
+  unread: 'closedUnread',
+} as const;
+
 /** How many entries the server's tables have now. */
 export interface SipTableSizes {
   readonly transactions: number;
@@ -64,19 +73,21 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     listeners: options.listeners,
     publicHost: options.publicIp === '' ? undefined : options.publicIp,
     limits: {
+      firstMs: limits.firstMessageMs,
       idleMs: limits.connectionIdleMs,
-      messageMs: 30_000,
+      messageMs: limits.wholeMessageMs,
       maxQueuedBytes: 1 << 20,
+      maxQueuedInAll: 64 << 20,
       maxConnections: limits.maxConnections,
       maxPerAddress: limits.maxConnectionsPerAddress,
     },
     tlsPeers: options.tlsPeers ?? { verify: true },
     log: options.log,
-    received: (bytes, flow) => later.inbound?.receive(bytes, flow),
-    broken: (head, _why, flow) => later.inbound?.receive(head, flow),
+    received: (bytes, flow) => later.inbound?.receive(bytes, flow) ?? false,
+    broken: (head, _why, flow) => void later.inbound?.receive(head, flow),
     admits: (host) => gate.admitsConnection(host),
-    refused: () => {
-      counters.droppedConnections++;
+    ended: (why) => {
+      counters[CONNECTION_COUNTERS[why]]++;
     },
   });
   const sender = new Outbound(transports, gate, watch, counters);

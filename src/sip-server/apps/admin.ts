@@ -56,16 +56,20 @@ export class Admin {
     this.#counters = counters;
     this.#log = log;
     this.#server = createServer((socket) => {
+      if (!this.#hasRoom()) {
+        socket.destroy();
+        return;
+      }
       const app = new App(socket, MAX_QUEUED_BYTES, {
         message: (from, line, sip) => this.#onMessage(from, line, sip),
         closed: (gone) => this.#onClosed(gone),
+        silent: () => this.#counters.closedUnauthenticated++,
         backlogged: () => {
           this.#counters.droppedAppBacklog++;
         },
       });
       this.#apps.add(app);
     });
-    this.#server.maxConnections = MAX_APPS;
   }
 
   /** Starts to listen; `hostports` lists the SIP addresses as applications are told them. */
@@ -110,6 +114,15 @@ export class Admin {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  /** Whether there is room for one more; the oldest that has not given the secret yet gives way. */
+  #hasRoom(): boolean {
+    if (this.#apps.size < MAX_APPS) return true;
+    this.#counters.closedUnauthenticated++;
+    const oldest = [...this.#apps].find(({ authenticated }) => !authenticated);
+    oldest?.close();
+    return oldest !== undefined;
+  }
+
   #onClosed(app: App): void {
     this.#apps.delete(app);
     this.#routes.removeApp(app);
@@ -131,7 +144,7 @@ export class Admin {
       app.closeAfterSending();
       return;
     }
-    app.authenticated = true;
+    app.authenticate();
     app.tags = tags.split(',').filter((tag) => tag !== '');
     const hostports = this.#hostports();
     app.send(outcomeFrame(messageId, true, `${hostports}|${VERSION}|${hostports}`));

@@ -1,12 +1,19 @@
 import type { Socket } from 'node:net';
+import { ByteQueue } from '../transport/byte-queue.js';
 
 const MAX_FRAME_BYTES = 262_144;
+/** Enough for a secret and tags. */
+const MAX_FRAME_BEFORE_SECRET = 4096;
+/** How long an application may take to give the secret. */
+const SECRET_MS = 10_000;
 const MAX_LENGTH_DIGITS = 6;
 
 /** What an application's connection reports. */
 export interface AppEvents {
   message(app: App, line: string, sip: Buffer): void;
   closed(app: App): void;
+  /** It did not give the secret in time. */
+  silent(app: App): void;
   backlogged(app: App): void;
 }
 
@@ -15,8 +22,9 @@ export class App {
   readonly #socket: Socket;
   readonly #events: AppEvents;
   readonly #maxQueuedBytes: number;
-  #buffer: Buffer = Buffer.alloc(0);
-  authenticated = false;
+  readonly #queue = new ByteQueue();
+  readonly #secretTimer: NodeJS.Timeout;
+  #authenticated = false;
   tags: readonly string[] = [];
   connected = true;
 
@@ -25,9 +33,23 @@ export class App {
     this.#events = events;
     this.#maxQueuedBytes = maxQueuedBytes;
     socket.setNoDelay(true);
+    this.#secretTimer = setTimeout(() => {
+      this.#events.silent(this);
+      this.close();
+    }, SECRET_MS);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', () => this.close());
     socket.on('close', () => this.#onClose());
+  }
+
+  get authenticated(): boolean {
+    return this.#authenticated;
+  }
+
+  /** It gave the secret. */
+  authenticate(): void {
+    this.#authenticated = true;
+    clearTimeout(this.#secretTimer);
   }
 
   /** Writes one frame. An application that does not read is disconnected when too much waits for it. */
@@ -54,27 +76,27 @@ export class App {
   #onClose(): void {
     if (!this.connected) return;
     this.connected = false;
+    clearTimeout(this.#secretTimer);
     this.#events.closed(this);
   }
 
   #onData(chunk: Buffer): void {
-    this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
+    this.#queue.push(chunk);
     while (this.connected) {
-      const hash = this.#buffer.subarray(0, MAX_LENGTH_DIGITS + 1).indexOf(0x23);
+      const { bytes } = this.#queue;
+      const hash = bytes.subarray(0, MAX_LENGTH_DIGITS + 1).indexOf(0x23);
       if (hash < 0) {
-        if (this.#buffer.length > MAX_LENGTH_DIGITS) this.close();
+        if (bytes.length > MAX_LENGTH_DIGITS) this.close();
         return;
       }
-      const digits = this.#buffer.toString('latin1', 0, hash);
+      const digits = bytes.toString('latin1', 0, hash);
       const length = /^\d+$/.test(digits) ? Number(digits) : 0;
-      if (length === 0 || length > MAX_FRAME_BYTES) {
+      if (length === 0 || length > (this.#authenticated ? MAX_FRAME_BYTES : MAX_FRAME_BEFORE_SECRET)) {
         this.close();
         return;
       }
-      if (this.#buffer.length < hash + 1 + length) return;
-      const message = this.#buffer.subarray(hash + 1, hash + 1 + length);
-      this.#buffer = this.#buffer.subarray(hash + 1 + length);
-      this.#deliver(message);
+      if (bytes.length < hash + 1 + length) return;
+      this.#deliver(this.#queue.take(hash + 1 + length).subarray(hash + 1));
     }
   }
 

@@ -11,6 +11,8 @@ export interface ServerIdentity {
   readonly merge: string | undefined;
   /** Tag of ours for every response but 100. */
   readonly localTag: string;
+  /** Characters that its answer repeats of the request: what it is kept with. */
+  readonly weight: number;
   readonly reliable: boolean;
   /** Where responses go now (RFC 3261 section 18.2.2). */
   readonly back: () => Flow;

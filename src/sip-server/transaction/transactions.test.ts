@@ -62,7 +62,7 @@ function times(): { at: number[]; note: () => void } {
 }
 
 function identity(reliable: boolean): ServerIdentity {
-  return { key: 'key', merge: undefined, localTag: 'tag', reliable, back: () => flow(reliable) };
+  return { key: 'key', merge: undefined, localTag: 'tag', weight: 0, reliable, back: () => flow(reliable) };
 }
 
 function hostOf(send: (bytes: Buffer) => void, ended: () => void): ServerTransactionHost {

@@ -44,6 +44,9 @@ export interface ClientHandlers {
   failed(failure: ClientFailure): void;
 }
 
+/** What may be kept of requests until their repeats stop; ordinary ones keep half a kilobyte. */
+const MAX_KEPT_BYTES = 64 << 20;
+
 /** The share of the table that is kept for requests of our own, so that calls can be ended in a flood of others'. */
 const RESERVE = 0.1;
 
@@ -66,6 +69,7 @@ export class Transactions {
     ended: (machine) => this.#forget(machine),
   };
   #refusing = false;
+  #kept = 0;
 
   constructor(sender: Sender, user: TransactionUser, limit: number, counters: SipCounters) {
     this.#sender = sender;
@@ -76,6 +80,10 @@ export class Transactions {
 
   get size(): number {
     return this.#servers.size + this.#clients.size;
+  }
+
+  get #full(): boolean {
+    return this.size >= this.#limit || this.#kept >= MAX_KEPT_BYTES;
   }
 
   /**
@@ -94,7 +102,7 @@ export class Transactions {
       if (request.method === 'ACK' && essentials.toTag === known.localTag) this.#sender.prove(flow);
       known.receive(request.method);
     } else if (request.method === 'ACK') this.#user.ack(request, essentials, flow);
-    else if (refuse || this.#refusing || this.size >= this.#limit) {
+    else if (refuse || this.#refusing || this.#full) {
       if (!refuse && !this.#refusing) this.#counters.droppedTransactions++;
       this.#user.overloaded(request, essentials, flow);
       return 'refused';
@@ -171,6 +179,7 @@ export class Transactions {
       key: ownCopy(key),
       merge: mergeable ? ownCopy(mergeKey(essentials)) : undefined,
       localTag: newTag(),
+      weight: weightOf(request),
       reliable: flow.reliable,
       back: replyFlow(flow, essentials.via, this.#sender),
     };
@@ -178,6 +187,7 @@ export class Transactions {
     const Machine = request.method === 'INVITE' ? InviteServerMachine : OtherServerMachine;
     const machine = new Machine(identity, this.#host);
     this.#servers.set(identity.key, machine);
+    this.#kept += identity.weight;
     const transaction = new ServerTransaction(request, essentials, flow, machine);
     if (merged) this.#user.merged(transaction);
     else if (request.method === 'CANCEL') {
@@ -194,11 +204,19 @@ export class Transactions {
   }
 
   #forget(machine: ServerMachine): void {
-    const { key, merge } = machine.identity;
+    const { key, merge, weight } = machine.identity;
     this.#patience.forget(machine);
-    this.#servers.delete(key);
+    if (this.#servers.delete(key)) this.#kept -= weight;
     if (merge !== undefined && this.#merges.get(merge) === key) this.#merges.delete(merge);
   }
+}
+
+/** What answers repeat of a request (RFC 3261 section 8.2.6.2). */
+function weightOf({ headers }: SipRequest): number {
+  let weight = 0;
+  for (const { key, value } of headers)
+    if (key === 'via' || key === 'from' || key === 'to' || key === 'record-route') weight += value.length;
+  return weight;
 }
 
 /** A branch that no other transaction has (RFC 3261 section 8.1.1.7). */

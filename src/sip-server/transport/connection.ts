@@ -5,23 +5,47 @@ import { StreamCutter } from './stream-cutter.js';
 /** How long a connection that closes waits for its last bytes to leave. */
 const FLUSH_MS = 500;
 
+/** What may wait for each peer that does not read, once too much waits for all of them together. */
+const FAIR_QUEUED_BYTES = 16_384;
+
 const PONG = Buffer.from('\r\n');
 
 /** Bounds on one connection. */
 export interface ConnectionLimits {
+  /** Milliseconds that a peer has for its first message, and a connection of ours to come about. */
+  readonly firstMs: number;
   /** Milliseconds without a byte after which it is closed. */
   readonly idleMs: number;
   /** Milliseconds that a half-received message may take to become whole. */
   readonly messageMs: number;
   /** Bytes that may wait to be written; a peer that does not read is closed beyond this. */
   readonly maxQueuedBytes: number;
+  /** The same for all connections together. */
+  readonly maxQueuedInAll: number;
 }
+
+/** Why a connection was closed by us. */
+export type ConnectionFault =
+  /** No valid message came in time. */
+  | 'silent'
+  /** A message was begun and not ended in time. */
+  | 'half'
+  /** The peer does not read. */
+  | 'unread';
 
 export interface ConnectionEvents {
   received: Received;
   /** The stream broke: answer if there is a way, the connection closes after it. */
   broken: (head: Buffer, why: string, flow: Flow) => void;
+  /** A message that made sense came. */
+  heard: () => void;
+  fault: (fault: ConnectionFault) => void;
   closed: (connection: Connection) => void;
+}
+
+/** Bytes that wait to be written, of all connections together. */
+export interface Backlog {
+  bytes: number;
 }
 
 /** One TCP or TLS connection, ours or the peer's. */
@@ -33,17 +57,24 @@ export class Connection implements Flow {
   readonly #socket: Socket;
   readonly #limits: ConnectionLimits;
   readonly #events: ConnectionEvents;
+  readonly #backlog: Backlog;
   readonly #cutter = new StreamCutter();
   #open = true;
+  /** This connection's part of the backlog. */
+  #waiting = 0;
+  #firstTimer: NodeJS.Timeout | undefined;
   #partialTimer: NodeJS.Timeout | undefined;
   /** Told when writing fails or the connection closes before the bytes left. */
   readonly #unsent = new Set<(error: Error) => void>();
 
+  /** @param ours whether we opened it: then it is to come about, else it is to be used */
   constructor(
     transport: 'tcp' | 'tls',
     socket: Socket,
     ends: { local: Endpoint; remote: Endpoint },
+    ours: boolean,
     limits: ConnectionLimits,
+    backlog: Backlog,
     events: ConnectionEvents,
   ) {
     this.transport = transport;
@@ -51,9 +82,12 @@ export class Connection implements Flow {
     this.local = ends.local;
     this.remote = ends.remote;
     this.#limits = limits;
+    this.#backlog = backlog;
     this.#events = events;
     socket.setNoDelay(true);
     socket.setTimeout(limits.idleMs, () => socket.destroy());
+    this.#firstTimer = setTimeout(() => this.#end('silent'), limits.firstMs);
+    if (ours) socket.once(transport === 'tls' ? 'secureConnect' : 'connect', () => this.#begun());
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#fail(new Error('connection closed')));
@@ -70,11 +104,14 @@ export class Connection implements Flow {
       return;
     }
     if (onFailure) this.#unsent.add(onFailure);
+    this.#queued(bytes.length);
     this.#socket.write(bytes, (error) => {
-      if (!onFailure) return;
-      if (!error) this.#unsent.delete(onFailure);
+      if (this.#open) this.#queued(-bytes.length);
+      if (onFailure && !error) this.#unsent.delete(onFailure);
     });
-    if (this.#socket.writableLength > this.#limits.maxQueuedBytes) this.#socket.destroy();
+    const { maxQueuedBytes, maxQueuedInAll } = this.#limits;
+    const tooMuch = this.#backlog.bytes > maxQueuedInAll && this.#waiting > FAIR_QUEUED_BYTES;
+    if (this.#waiting > maxQueuedBytes || tooMuch) this.#end('unread');
   }
 
   /** Closes when what was sent has left, or soon if the peer does not read it. */
@@ -83,31 +120,62 @@ export class Connection implements Flow {
     setTimeout(() => this.#socket.destroy(), FLUSH_MS).unref();
   }
 
+  /** Closes at once. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
   #onData(chunk: Buffer): void {
+    let whole = false;
     for (const piece of this.#cutter.push(chunk)) {
-      if (piece.kind === 'message') this.#events.received(piece.bytes, this);
-      else if (piece.kind === 'ping') this.send(PONG);
+      whole = true;
+      if (piece.kind === 'message') {
+        if (this.#events.received(piece.bytes, this)) {
+          this.#begun();
+          this.#events.heard();
+        }
+      } else if (piece.kind === 'ping') this.send(PONG);
       else {
         this.#events.broken(piece.bytes, piece.why, this);
-        this.#socket.destroySoon();
+        this.close();
         return;
       }
     }
-    this.#watchPartial();
+    this.#watchPartial(whole);
   }
 
-  #watchPartial(): void {
-    if (!this.#cutter.partial) {
+  /** @param whole whether something was ended, so that what has begun now is another message */
+  #watchPartial(whole: boolean): void {
+    if (whole || !this.#cutter.partial) {
       clearTimeout(this.#partialTimer);
       this.#partialTimer = undefined;
-    } else {
-      this.#partialTimer ??= setTimeout(() => this.#socket.destroy(), this.#limits.messageMs);
     }
+    if (this.#cutter.partial) {
+      this.#partialTimer ??= setTimeout(() => this.#end('half'), this.#limits.messageMs);
+    }
+  }
+
+  #begun(): void {
+    clearTimeout(this.#firstTimer);
+    this.#firstTimer = undefined;
+  }
+
+  #queued(bytes: number): void {
+    this.#waiting += bytes;
+    this.#backlog.bytes += bytes;
+  }
+
+  #end(fault: ConnectionFault): void {
+    if (!this.#open) return;
+    this.#events.fault(fault);
+    this.#socket.destroy();
   }
 
   #fail(error: Error): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#queued(-this.#waiting);
+    this.#begun();
     clearTimeout(this.#partialTimer);
     for (const onFailure of this.#unsent) onFailure(error);
     this.#unsent.clear();

@@ -23,5 +23,5 @@ export interface Flow {
   send(bytes: Buffer, onFailure?: (error: Error) => void): void;
 }
 
-/** What a transport hands up: one whole message, or a piece of a stream that can never become one. */
-export type Received = (bytes: Buffer, flow: Flow) => void;
+/** What a transport hands one whole message up to. Tells whether the message made sense. */
+export type Received = (bytes: Buffer, flow: Flow) => boolean;

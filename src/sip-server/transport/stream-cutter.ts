@@ -1,4 +1,5 @@
 import { contentLength, MAX_HEAD_BYTES, MAX_MESSAGE_BYTES, parseHead } from '../message/parse.js';
+import { ByteQueue } from './byte-queue.js';
 
 /** What a stream holds next. */
 export type Piece =
@@ -12,7 +13,7 @@ const END = Buffer.from('\r\n\r\n');
 
 /** Cuts a byte stream into SIP messages by their Content-Length (RFC 3261 section 18.3), within bounds. */
 export class StreamCutter {
-  #buffer: Buffer = Buffer.alloc(0);
+  readonly #queue = new ByteQueue();
   /** Where looking for the end of the head goes on, so that slow senders cost no repeated search. */
   #searched = 0;
   /** Length of the message whose body is awaited. */
@@ -20,7 +21,7 @@ export class StreamCutter {
 
   /** Takes bytes in and returns the pieces that they complete. Nothing follows a broken piece. */
   push(chunk: Buffer): Piece[] {
-    this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk]);
+    this.#queue.push(chunk);
     const pieces: Piece[] = [];
     for (let piece = this.#next(); piece; piece = this.#next()) {
       pieces.push(piece);
@@ -29,45 +30,54 @@ export class StreamCutter {
     return pieces;
   }
 
-  /** Whether a message has begun and not ended. */
+  /** Whether a message has begun and not ended; a line break alone may be a keep-alive. */
   get partial(): boolean {
-    return this.#buffer.length > 0;
+    const { bytes } = this.#queue;
+    return bytes.length > 2 || (bytes.length > 0 && bytes[0] !== 13);
   }
 
   #next(): Piece | undefined {
     if (this.#awaited === 0) {
-      const ping = this.#takeKeepAlive();
+      const ping = this.#takeKeepAlives();
       if (ping) return ping;
       const problem = this.#findLength();
       if (problem) return problem;
     }
-    if (this.#awaited === 0 || this.#buffer.length < this.#awaited) return undefined;
+    if (this.#awaited === 0 || this.#queue.length < this.#awaited) return undefined;
     const bytes = this.#take(this.#awaited);
     this.#awaited = 0;
     return { kind: 'message', bytes };
   }
 
-  #takeKeepAlive(): Piece | undefined {
-    while (this.#buffer.length >= 2 && this.#buffer[0] === 13 && this.#buffer[1] === 10) {
-      if (this.#buffer.length >= 4 && this.#buffer[2] === 13 && this.#buffer[3] === 10) {
-        this.#take(4);
-        return { kind: 'ping' };
+  /** Several pings in a row are one: each pong would cost us more than its ping costs the peer. */
+  #takeKeepAlives(): Piece | undefined {
+    const { bytes } = this.#queue;
+    let at = 0;
+    let pinged = false;
+    while (bytes[at] === 13 && bytes[at + 1] === 10) {
+      if (bytes[at + 2] === 13 && bytes[at + 3] === 10) {
+        at += 4;
+        pinged = true;
+        continue;
       }
+      const left = bytes.length - at;
       // One CRLF may be the first half of a ping; only another byte can tell.
-      if (this.#buffer.length < 4 && (this.#buffer.length === 2 || this.#buffer[2] === 13)) return undefined;
-      this.#take(2);
+      if (left === 2 || (left === 3 && bytes[at + 2] === 13)) break;
+      at += 2;
     }
-    return undefined;
+    if (at > 0) this.#take(at);
+    return pinged ? { kind: 'ping' } : undefined;
   }
 
   #findLength(): Piece | undefined {
-    const end = this.#buffer.indexOf(END, Math.max(0, this.#searched - 3));
+    const { bytes } = this.#queue;
+    const end = bytes.indexOf(END, Math.max(0, this.#searched - 3));
     if (end < 0 || end > MAX_HEAD_BYTES) {
-      this.#searched = this.#buffer.length;
-      if (this.#buffer.length <= MAX_HEAD_BYTES) return undefined;
-      return { kind: 'broken', why: 'headers too long', bytes: this.#buffer.subarray(0, MAX_HEAD_BYTES) };
+      this.#searched = bytes.length;
+      if (bytes.length <= MAX_HEAD_BYTES) return undefined;
+      return { kind: 'broken', why: 'headers too long', bytes: bytes.subarray(0, MAX_HEAD_BYTES) };
     }
-    const headBytes = this.#buffer.subarray(0, end + 4);
+    const headBytes = bytes.subarray(0, end + 4);
     const head = parseHead(headBytes.toString('latin1', 0, end));
     if (!head) return { kind: 'broken', why: 'not SIP', bytes: headBytes };
     const length = contentLength(head.message.headers);
@@ -79,9 +89,7 @@ export class StreamCutter {
   }
 
   #take(count: number): Buffer {
-    const taken = this.#buffer.subarray(0, count);
-    this.#buffer = this.#buffer.subarray(count);
     this.#searched = 0;
-    return taken;
+    return this.#queue.take(count);
   }
 }

@@ -9,7 +9,8 @@ import {
 import { networkInterfaces } from 'node:os';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { describeError, type SipLog } from '../log.js';
-import { Connection, type ConnectionLimits } from './connection.js';
+import { type Backlog, Connection, type ConnectionFault, type ConnectionLimits } from './connection.js';
+import { ConnectionTable, type ConnectionTableLimits, type Seat } from './connection-table.js';
 import type { Endpoint, Flow, Received, TransportName } from './flow.js';
 import { connectToTlsPeer, type TlsPeerOptions } from './tls-peer.js';
 import { UdpListener } from './udp.js';
@@ -30,14 +31,14 @@ export interface TransportsOptions {
   /** Address to announce in Via and Contact instead of the bound one. */
   readonly publicHost: string | undefined;
   readonly tlsPeers: TlsPeerOptions;
-  readonly limits: ConnectionLimits & { readonly maxConnections: number; readonly maxPerAddress: number };
+  readonly limits: ConnectionLimits & ConnectionTableLimits;
   readonly log: SipLog;
   readonly received: Received;
   readonly broken: (head: Buffer, why: string, flow: Flow) => void;
   /** Whether this address may connect. */
   readonly admits: (host: string) => boolean;
-  /** A connection was refused by a limit. */
-  readonly refused: () => void;
+  /** A connection was refused by a limit, closed for a fault of its peer's, or closed to make room. */
+  readonly ended: (why: 'refused' | 'gave-way' | ConnectionFault) => void;
 }
 
 /** How often free ports are tried until one is free for every transport. */
@@ -55,10 +56,14 @@ export class Transports {
   readonly #udp: UdpListener[] = [];
   readonly #streams: StreamListener[] = [];
   readonly #connections = new Map<string, Connection>();
-  readonly #perAddress = new Map<string, number>();
+  readonly #table: ConnectionTable;
+  /** Seats of TLS connections whose handshake goes on, by the peer's address and port. */
+  readonly #handshakes = new Map<string, Seat>();
+  readonly #backlog: Backlog = { bytes: 0 };
 
   private constructor(options: TransportsOptions) {
     this.#options = options;
+    this.#table = new ConnectionTable(options.limits, () => options.ended('gave-way'));
   }
 
   /** Opens all listeners; rejects, with none left open, when one cannot be. */
@@ -85,7 +90,7 @@ export class Transports {
   }
 
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#table.size;
   }
 
   /** The address to announce for a transport toward a peer of that IP version; undefined when there is none. */
@@ -147,42 +152,62 @@ export class Transports {
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('listener has no address');
     const bound = { host: address.address, port: address.port };
-    // Unauthenticated sockets are counted from the first byte on, so a flood of handshakes stays bounded too.
-    server.maxConnections = this.#options.limits.maxConnections;
     server.on('error', (error: Error) =>
       log.error({ error: error.message, transport }, 'SIP listener error'),
     );
     server.on('tlsClientError', (error: unknown) =>
       log.debug({ error: describeError(error) }, 'TLS handshake failed'),
     );
-    server.on(transport === 'tls' ? 'secureConnection' : 'connection', (socket: Socket) =>
-      this.#accept(transport, socket, bound),
-    );
+    server.on('connection', (socket: Socket) => {
+      const seat = this.#seatFor(socket);
+      if (seat && transport === 'tcp') this.#accept('tcp', socket, bound, seat);
+      else if (seat) this.#shakeHands(socket, seat);
+    });
+    server.on('secureConnection', (socket: Socket) => {
+      const seat = this.#handshakes.get(peerOf(socket));
+      this.#handshakes.delete(peerOf(socket));
+      if (seat) this.#accept('tls', socket, bound, seat);
+      else socket.destroy();
+    });
     this.#streams.push({ transport, server, bound });
   }
 
-  #accept(transport: 'tcp' | 'tls', socket: Socket, bound: Endpoint): void {
+  /** A seat for what a peer opened, counted before any handshake; undefined, and the socket closed, without room. */
+  #seatFor(socket: Socket): Seat | undefined {
     const host = socket.remoteAddress;
+    // Without a listener, an error of a socket that is closed at once would be nobody's.
+    socket.on('error', () => undefined);
+    const seat =
+      host !== undefined && this.#options.admits(host)
+        ? this.#table.take(host, false, () => socket.destroy())
+        : undefined;
+    if (!seat) {
+      this.#options.ended('refused');
+      socket.destroy();
+      return undefined;
+    }
+    socket.once('close', () => this.#table.leave(seat));
+    return seat;
+  }
+
+  #shakeHands(socket: Socket, seat: Seat): void {
+    const peer = peerOf(socket);
+    this.#handshakes.set(peer, seat);
+    socket.once('close', () => {
+      if (this.#handshakes.get(peer) === seat) this.#handshakes.delete(peer);
+    });
+  }
+
+  #accept(transport: 'tcp' | 'tls', socket: Socket, bound: Endpoint, seat: Seat): void {
     const port = socket.remotePort;
-    const limits = this.#options.limits;
-    if (host === undefined || port === undefined) {
-      socket.destroy();
-      return;
-    }
-    const full =
-      this.#connections.size >= limits.maxConnections ||
-      (this.#perAddress.get(host) ?? 0) >= limits.maxPerAddress;
-    if (full || !this.#options.admits(host)) {
-      this.#options.refused();
-      socket.destroy();
-      return;
-    }
-    this.#adopt(transport, socket, { host, port }, bound, '');
+    if (port === undefined) socket.destroy();
+    else this.#adopt(transport, socket, { host: seat.host, port }, bound, '', seat, false);
   }
 
   #connect(transport: 'tcp' | 'tls', remote: Endpoint, name: string): Connection | undefined {
     const bound = this.#bound(transport, isIPv6(remote.host));
-    if (!bound || this.#connections.size >= this.#options.limits.maxConnections) return undefined;
+    const seat = bound && this.#table.take(remote.host, true, () => undefined);
+    if (!seat) return undefined;
     const { tlsPeers, log } = this.#options;
     const socket =
       transport === 'tls'
@@ -191,7 +216,7 @@ export class Transports {
     socket.on('error', (error: Error) =>
       log.warn({ peer: remote.host, name, error: error.message }, 'a connection to a SIP peer failed'),
     );
-    return this.#adopt(transport, socket, remote, bound, this.#proven(transport, name));
+    return this.#adopt(transport, socket, remote, bound, this.#proven(transport, name), seat, true);
   }
 
   /** The part of a connection's key that tells for whom its peer has vouched. */
@@ -210,23 +235,25 @@ export class Transports {
     remote: Endpoint,
     bound: Endpoint,
     proven: string,
+    seat: Seat,
+    ours: boolean,
   ): Connection {
-    const { limits, received, broken } = this.#options;
+    const { limits, received, broken, ended } = this.#options;
     const local = { host: this.#announce(bound.host), port: bound.port };
     const key = connectionKey(transport, remote, proven);
     const closed = (connection: Connection): void => {
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
-      const count = (this.#perAddress.get(remote.host) ?? 1) - 1;
-      if (count > 0) this.#perAddress.set(remote.host, count);
-      else this.#perAddress.delete(remote.host);
+      this.#table.leave(seat);
     };
-    const connection = new Connection(transport, socket, { local, remote }, limits, {
+    const connection = new Connection(transport, socket, { local, remote }, ours, limits, this.#backlog, {
       received,
       broken,
+      heard: () => this.#table.heard(seat),
+      fault: ended,
       closed,
     });
+    seat.giveWay = () => connection.destroy();
     this.#connections.set(key, connection);
-    this.#perAddress.set(remote.host, (this.#perAddress.get(remote.host) ?? 0) + 1);
     return connection;
   }
 
@@ -253,6 +280,10 @@ function outsideAddress(six: boolean): string {
 
 function isAddressInUse(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress}/${remotePort}`;
 }
 
 function connectionKey(transport: TransportName, remote: Endpoint, proven: string): string {

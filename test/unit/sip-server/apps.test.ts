@@ -224,6 +224,25 @@ describe('several applications', () => {
   });
 });
 
+describe('connections to the port of applications', () => {
+  it('that give no secret give way to one that does', async () => {
+    const silent = Array.from({ length: 64 }, () => connect(server.adminAddress.port, '127.0.0.1'));
+    cleanups.push(() => silent.forEach((socket) => socket.destroy()));
+    await expect.poll(() => server.counters().apps).toBe(64);
+    const closed = once(silent[0]!.resume(), 'close');
+    const app = await connectApp(server, () => undefined);
+    cleanups.push(() => app.disconnect());
+    await closed;
+    expect(server.counters()).toMatchObject({ apps: 64, closedUnauthenticated: 1 });
+  });
+
+  it('are closed when they say more than a secret takes', async () => {
+    const socket = connect(server.adminAddress.port, '127.0.0.1');
+    socket.write(`5000#${'x'.repeat(10)}`);
+    await once(socket.resume(), 'close');
+  });
+});
+
 describe('an application that is gone', () => {
   it('answers its open requests with 503', async () => {
     const app = await connectApp(server, (srf) => srf.invite((_req, res) => res.send(180)));

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type Srf from 'drachtio-srf';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -57,6 +57,26 @@ describe('TLS', () => {
     caller.peer.send(caller.request('ACK', 1));
     caller.peer.send(caller.request('BYE', 2));
     expect((await caller.peer.final()).status).toBe(200);
+  });
+});
+
+describe('a TLS handshake', () => {
+  it('that is never finished counts, and gives way to one that is', async () => {
+    const tls = certificate();
+    const listeners = [{ transport: 'tls' as const, host: '127.0.0.1', port: 0, tls }];
+    server = await testServer({ listeners, limits: { maxConnectionsPerAddress: 2 } });
+    const { port } = addressOf(server, 'tls');
+    const [first, second] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')];
+    cleanups.push(() => second.destroy());
+    await expect.poll(() => server.counters().connections).toBe(2);
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    await Promise.all([once(socket, 'secureConnect'), once(first.resume(), 'close')]);
+    const caller = new Caller(SipPeer.stream(socket), 'TLS');
+    caller.peer.send(caller.request('OPTIONS', 1));
+    expect((await caller.peer.final()).status).toBe(200);
+    expect(server.counters()).toMatchObject({ connections: 2, closedForRoom: 1 });
+    caller.peer.close();
+    await expect.poll(() => server.counters().connections).toBe(1);
   });
 });
 
