@@ -1,3 +1,4 @@
+import redos from 'eslint-plugin-redos';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
@@ -17,6 +18,23 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
       'no-console': 'error',
       eqeqeq: 'error',
+    },
+  },
+  {
+    // Network text reaches nearly every pattern: none may take time by the square of its length, or worse.
+    files: ['src/**/*.ts'],
+    ignores: ['**/*.test.ts', '**/testing/**'],
+    plugins: { redos },
+    rules: {
+      'redos/no-vulnerable': ['error', { ignoreErrors: false, timeout: 60_000 }],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            ':matches(NewExpression, CallExpression)[callee.name="RegExp"][arguments.0.type!="Literal"]',
+          message: 'The rule on slow patterns sees only those that are written down.',
+        },
+      ],
     },
   },
   {
