@@ -1,5 +1,5 @@
 import { destination, type Logger, pino } from 'pino';
-import { maskTokens } from './shared/token-mask.js';
+import { maskTokens } from './shared/index.js';
 
 /** What may wait for a reader that is slow, in bytes. */
 const MAX_WAITING = 16 * 1024 * 1024;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { maskTokens } from '../shared/token-mask.js';
+import { maskTokens } from '../shared/index.js';
 import type { EndReason } from '../core/types.js';
 import { PatchbayError } from '../core/errors.js';
 import type { MediaEvents } from '../media/types.js';

@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import { holdsToken, maskTokens } from '../shared/token-mask.js';
+import { holdsToken, maskTokens } from '../shared/index.js';
 import type { DeviceInfo } from '../core/types.js';
 import { firstAddress } from './name-addr.js';
 import { uriParts } from './tokens/uri-tokens.js';

@@ -68,7 +68,7 @@ const SEEDS = [
   ],
 ];
 const BEFORE = ['', '<', '"', 'sip:'];
-const AFTER = ['', 'x', '>'];
+const AFTER = ['', 'x'];
 
 /**
  * Fails unless the time that `work` takes grows as its input does, for hostile text of every kind put in by `place`.

@@ -51,9 +51,10 @@ const HOSTILE: Record<string, (caller: Caller) => string> = {
 
 it.each(Object.entries(HOSTILE))('%s disturb nobody', async (_name, text) => {
   const probe = await stranger();
+  let sequence = 0;
   const probed = async (): Promise<void> => {
-    for (let i = 1; i <= 20; i++) {
-      probe.peer.send(probe.request('OPTIONS', i));
+    for (let i = 0; i < 20; i++) {
+      probe.peer.send(probe.request('OPTIONS', ++sequence));
       expect((await probe.peer.final()).status).toBe(200);
     }
   };

@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   api: ['core', 'usage', 'shared'],
   browser: ['core', 'media', 'shared'],
   phone: ['core', 'media', 'shared'],
-  freeswitch: ['core', 'media', 'phone', 'shared'],
+  freeswitch: ['core', 'media', 'phone'],
   console: [],
 };
 

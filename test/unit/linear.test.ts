@@ -82,7 +82,7 @@ const READERS: Record<string, (text: string) => unknown> = {
   'the URL of a socket': (text) => parseSocketRequest(`/v3/?${text}`),
 };
 
-it.each(Object.entries(READERS))('%s: in time by the length', (_name, work) => expectLinear(work));
+it.each(Object.entries(READERS))('%s: in time by the length', (_name, work) => expectLinear(work), 60_000);
 
 /** Every `pattern` of a JSON schema: lint does not see them. */
 function patternsIn(schema: unknown): string[] {

@@ -1,4 +1,4 @@
-import { tokensIn } from '../../shared/token-mask.js';
+import { tokensIn } from '../../shared/index.js';
 import type { DeviceGate } from '../../core/core.js';
 import { PatchbayError } from '../../core/errors.js';
 import type { Participant } from '../../core/types.js';

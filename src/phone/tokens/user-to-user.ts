@@ -1,4 +1,4 @@
-import { tokensIn } from '../../shared/token-mask.js';
+import { tokensIn } from '../../shared/index.js';
 
 /** One value of a User-to-User header (RFC 7433). */
 interface UuiValue {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { maskTokens } from '../../shared/token-mask.js';
+import { maskTokens } from '../../shared/index.js';
 import { encodeMessage, type SipMessage } from '../message/message.js';
 import { spellName } from '../message/headers.js';
 import type { Endpoint, TransportName } from '../transport/flow.js';

@@ -2,6 +2,9 @@ import type { SipCounters } from '../counters.js';
 import { BoundedMap } from '../defence/bounded-map.js';
 import type { Essentials } from '../message/essentials.js';
 
+/** Callees of one call, forked as it may be, that are told apart. */
+const MAX_CALLEES = 64;
+
 /**
  * The dialogs that go by this server since it recorded its route in them. Whatever claims to belong to another is not
  * forwarded: a server that follows every Route header is a relay for anybody. Bounded; the oldest are forgotten.
@@ -24,7 +27,7 @@ export class ProxiedDialogs {
   add(callId: string, callerTag: string, calleeTag: string): void {
     const key = keyOf(callId, callerTag);
     const callees = this.#callees.get(key) ?? new Set();
-    if (calleeTag !== '') callees.add(calleeTag);
+    if (calleeTag !== '' && callees.size < MAX_CALLEES) callees.add(calleeTag);
     const before = this.#callees.size;
     const isNew = this.#callees.get(key) === undefined;
     this.#callees.set(key, callees);

@@ -1,5 +1,5 @@
 import { Agent, request } from 'undici';
-import { sipTokenMask } from '../../shared/token-mask.js';
+import { sipTokenMask } from '../../shared/index.js';
 import type { SipLog } from '../log.js';
 import { parseSipUri } from '../message/uri.js';
 import { type NewRequest, readDecision, type RequestRouter, type RoutingDecision } from './decision.js';

@@ -148,18 +148,19 @@ describe('a connection', () => {
 describe('the cutter of a stream', () => {
   it('takes bytes one by one for what they cost', () => {
     const cutter = new StreamCutter();
-    const concat = vi.spyOn(Buffer.prototype, 'copy');
+    const copy = vi.spyOn(Buffer.prototype, 'copy');
     const body = Buffer.alloc(100_000, 'x');
     const message = Buffer.concat([
       Buffer.from('INFO sip:a SIP/2.0\r\nContent-Length: 100000\r\n\r\n'),
       body,
     ]);
-    concat.mockClear();
+    copy.mockClear();
     const pieces = Array.from({ length: message.length }, (_, at) =>
       cutter.push(message.subarray(at, at + 1)),
     ).flat();
-    const copied = concat.mock.results.reduce((sum, { value }) => sum + Number(value), 0);
-    concat.mockRestore();
+    const results = copy.mock.results as readonly { readonly value: unknown }[];
+    const copied = results.reduce((sum, { value }) => sum + Number(value), 0);
+    copy.mockRestore();
     expect(pieces.map((piece) => piece.kind === 'message' && piece.bytes.equals(message))).toEqual([true]);
     expect(copied).toBeLessThan(message.length * 4);
   });

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { sipTokenMask } from '../../shared/token-mask.js';
+import { sipTokenMask } from '../../shared/index.js';
 import type { SipLog } from '../log.js';
 import type { Flow } from '../transport/flow.js';
 import { encodeHep } from './hep.js';
