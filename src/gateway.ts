@@ -11,6 +11,7 @@ import { createMediaPlane, type MediaPlane } from './media/index.js';
 import { measureMedia } from './media-metrics.js';
 import { startPhones } from './phones.js';
 import { clientAddresses } from './shared/index.js';
+import { guardConnections, watchDescriptors } from './sockets.js';
 import { openStore } from './store/index.js';
 import { measureState, measureStore } from './state-metrics.js';
 import { Teardown } from './teardown.js';
@@ -142,6 +143,10 @@ async function startHttp(
   const iceServers =
     turn && ((id: string) => [turnCredentials(turn, id, Date.now() + participantLifetimeMs)]);
   const api = createApi({ core, accounts, rateLimit, iceServers, clientAddress, log, ...options });
+  const { descriptors, stop } = await watchDescriptors(log, options.metrics);
+  teardown.add('descriptors', stop);
+  const { trustedProxies } = config;
+  guardConnections({ server: api.server, descriptors, metrics: options.metrics, trustedProxies });
   await api.register(consolePage, {
     iceServers: (token) => {
       const { id } = core.authenticate(token);
@@ -153,6 +158,7 @@ async function startHttp(
     gate: core,
     media,
     clientAddress,
+    hasRoom: () => descriptors.forBrowsers,
     log: log.child({ part: 'browser' }),
   });
   measureBrowsers(options.metrics, () => browsers.counters());

@@ -34,6 +34,14 @@ describe('connecting', () => {
     expect(await answerAndReset(Number(port), upgrade)).toContain(status);
   });
 
+  it('answers with 503 while the process may have no more sockets', async () => {
+    await stage.start({ hasRoom: () => false });
+    const { port } = new URL(stage.fixture.url(''));
+    const upgrade = `GET /v3/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+    expect(await answerAndReset(Number(port), upgrade)).toContain('503 Service Unavailable');
+    expect(stage.fixture.gateway.counters().refusedUpgrades).toBe(1);
+  });
+
   it.each([
     ['no token', ''],
     ['a token that is none', 'not.a.token'],

@@ -30,6 +30,8 @@ export interface BrowserGatewayOptions {
   readonly grace?: Partial<GraceTimes>;
   /** Whose an upgrade is. Default: the peer's. */
   readonly clientAddress?: ClientAddress;
+  /** Whether the process may have more sockets; while not, upgrades are answered with 503. Default: it may. */
+  readonly hasRoom?: () => boolean;
 }
 
 /** Counts for monitoring. */
@@ -63,6 +65,7 @@ class Gateway implements BrowserGateway {
   readonly #admission: Admission;
   readonly #newDevices: KeyedBuckets;
   readonly #clientAddress: ClientAddress;
+  readonly #hasRoom: () => boolean;
   #refusedUpgrades = 0;
   #refusedTokens = 0;
   #abusiveSockets = 0;
@@ -82,6 +85,7 @@ class Gateway implements BrowserGateway {
     this.#admission = new Admission(limits);
     this.#newDevices = new KeyedBuckets(limits.devices);
     this.#clientAddress = options.clientAddress ?? clientAddresses([]);
+    this.#hasRoom = options.hasRoom ?? (() => true);
     // No compression: it costs memory for each socket, and a small message could unpack to a huge one.
     this.#sockets = new WebSocketServer({
       noServer: true,
@@ -114,6 +118,11 @@ class Gateway implements BrowserGateway {
     const asked = parseSocketRequest(request.url ?? '/');
     if (!asked) {
       refuse(stream, '404 Not Found');
+      return;
+    }
+    if (!this.#hasRoom()) {
+      this.#refusedUpgrades += 1;
+      refuse(stream, '503 Service Unavailable');
       return;
     }
     const address = this.#clientAddress(request);
