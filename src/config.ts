@@ -233,15 +233,15 @@ const MEBIBYTE = 1_048_576;
 
 /**
  * Bounds in bytes of what the core keeps. It is half of what there is at the peak of a start, and calls need memory
- * too: a quarter of the heap is left to it by default, and no more than half may be.
+ * too: a quarter of the heap is left to it by default, and no more than two fifths may be.
  */
 function memoryLimits(allMb: number | undefined, accountMb: number | undefined) {
   const heap = getHeapStatistics().heap_size_limit;
   const bytes = allMb === undefined ? Math.floor(heap / 4) : allMb * MEBIBYTE;
-  if (bytes > heap / 2) {
+  if (bytes > 0.4 * heap) {
     const heapMb = Math.floor(heap / MEBIBYTE);
     throw new ConfigError(
-      `PATCHBAY_MEMORY_MB: at most half of the JavaScript heap, which is ${heapMb} MB; ` +
+      `PATCHBAY_MEMORY_MB: at most two fifths of the JavaScript heap, which is ${heapMb} MB; ` +
         'NODE_OPTIONS=--max-old-space-size=<MB> makes that larger',
     );
   }

@@ -10,6 +10,8 @@ const RESUME_POINT_BYTES = 384;
 const TEXT_BYTES = 24;
 /** One in so many bytes of the process's bound is every account's own, whatever the others hold. */
 const SHARE = 64;
+/** Up to so many times that bound. */
+const OVER = 1.25;
 
 /** Bytes that a session takes, estimated by the length of its texts. */
 export function sessionBytes({ tag }: Session): number {
@@ -102,8 +104,8 @@ export class Memory {
       );
     }
     const all = this.#bytes + more;
-    // Each account has its share even then, as long as that does not add up to another bound's worth.
-    const own = held <= this.#limits.bytes / SHARE && all <= 2 * this.#limits.bytes;
+    // Each account has its share even then, as long as that does not add up to much.
+    const own = held <= this.#limits.bytes / SHARE && all <= OVER * this.#limits.bytes;
     if (all <= this.#limits.bytes || own) return undefined;
     return new PatchbayError('PATCHBAY_OVERLOADED', 'The gateway keeps too much to take more now.');
   }

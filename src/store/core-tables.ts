@@ -24,8 +24,10 @@ const DELETE_RESUME_POINT = `DELETE FROM resume_points WHERE (participant_id, ex
 const DELETE_RESUME_POINTS = `DELETE FROM resume_points WHERE participant_id IN
   (SELECT value->>'participantId' FROM rows)`;
 
-/** So many documents are read at a time: as text and as objects they take twice their room. */
-const SLICE = 250;
+/** About so many bytes are read at a time: as bytes, text and objects they take several times their room. */
+const SLICE_BYTES = 1_000_000;
+const FIRST_SLICE = 16;
+const LONGEST_SLICE = 1_000;
 
 /** The data folder holds more than there is memory for. */
 export class StateTooLargeError extends Error {
@@ -46,6 +48,7 @@ export async function loadCoreState(database: Database, room: number, log: Store
     sizeOf: (item: T) => number,
   ) => {
     const items: T[] = [];
+    let slice = FIRST_SLICE;
     // Keys go to and fro in hexadecimal: they may hold bytes that are no text.
     const columns = [...keys.map((key) => `hex(${key}) AS hex_${key}`), ...keys.map((key) => bytesOf(key))];
     if (table === 'resume_points') columns.push('saved');
@@ -56,15 +59,18 @@ export async function loadCoreState(database: Database, room: number, log: Store
       const found = await rows(
         database,
         `SELECT ${columns.join(', ')}, ${bytesOf('document')} FROM ${table} ${after}
-         ORDER BY ${keys.map((key) => `${table}.${key}`).join(', ')} LIMIT ${SLICE}`,
+         ORDER BY ${keys.map((key) => `${table}.${key}`).join(', ')} LIMIT ${slice}`,
         parameters,
       );
+      const before = bytes;
       for (const item of readable(table, found, convert, log)) {
         bytes += sizeOf(item);
         items.push(item);
       }
       if (bytes > room) throw await tooLarge(database, room);
-      if (found.length < SLICE) return items;
+      if (found.length < slice) return items;
+      const each = (bytes - before) / found.length;
+      slice = Math.min(LONGEST_SLICE, Math.max(FIRST_SLICE, Math.floor(SLICE_BYTES / each)));
       last = found.at(-1);
     }
   };

@@ -123,10 +123,13 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
   };
 }
 
-/** Bytes that the state may take at the start: three quarters of what the heap has left. */
+/** Of the heap's limit, Node counts so much for what is young: nothing that stays can be there. */
+const YOUNG_BYTES = 48 * 1_048_576;
+
+/** Bytes that the state may take at the start: half of what the heap has left. */
 function roomForState(): number {
   const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
-  return (limit - used) * 0.75;
+  return Math.max(0, limit - YOUNG_BYTES - used) / 2;
 }
 
 /** @throws DataFolderError when the database is gone since it was damaged: an empty one is no answer to that */
