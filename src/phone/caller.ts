@@ -11,6 +11,8 @@ const MAX_LENGTH = 128;
 
 /** A header's value may be longer: it is for programs. */
 const MAX_HEADER_LENGTH = 1024;
+/** A token that begins in what is shown is known by this much: one that is longer shows no signature. */
+const MAX_SEARCHED = 4 * MAX_HEADER_LENGTH;
 
 /** A network, from CIDR notation. */
 export type Network = ReturnType<typeof ipaddr.parseCIDR>;
@@ -59,7 +61,7 @@ export function shownHeaders(invite: SipRequest, names: readonly string[]): Pick
   const shown = names.flatMap((name) => {
     const value = header(invite, name);
     // A token that stands in one of them is nobody's business.
-    return value === undefined || holdsToken(value)
+    return value === undefined || holdsToken(value.slice(0, MAX_SEARCHED))
       ? []
       : [[name, value.slice(0, MAX_HEADER_LENGTH)] as const];
   });

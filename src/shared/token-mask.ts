@@ -2,6 +2,8 @@
 type Range = readonly [start: number, end: number];
 
 const MASK = '***';
+const PERCENT = 0x25;
+const BACKSLASH = 0x5c;
 /** Escapes within escapes, as of a URI in a URI header, are undone so often. */
 const MAX_ESCAPES = 3;
 /** What a token in hexadecimal digits holds: `eyJ`, with which the JSON object of a JWT begins in base64url. */
@@ -91,26 +93,20 @@ interface Layer {
 
 /** Undoes `%41` and `\A` once; undefined when there is nothing to be undone. */
 function decoded({ text, starts }: Layer): Layer | undefined {
-  const pieces: string[] = [];
-  const places: number[] = [];
-  const place = (at: number): number => (starts ? starts[at]! : at);
-  for (let at = 0; at < text.length;) {
-    places.push(place(at));
-    const code = text[at] === '%' ? hexByte(text, at + 1) : -1;
-    if (code >= 0) {
-      pieces.push(String.fromCharCode(code));
-      at += 3;
-    } else if (text[at] === '\\' && at + 1 < text.length) {
-      pieces.push(text[at + 1]!);
-      at += 2;
-    } else {
-      pieces.push(text[at]!);
-      at += 1;
-    }
+  const codes = new Uint16Array(text.length);
+  const places = new Uint32Array(text.length + 1);
+  let length = 0;
+  for (let at = 0; at < text.length; length += 1) {
+    places[length] = starts ? starts[at]! : at;
+    const code = text.charCodeAt(at);
+    const byte = code === PERCENT ? hexByte(text, at + 1) : -1;
+    const escaped = code === BACKSLASH && at + 1 < text.length;
+    codes[length] = byte >= 0 ? byte : escaped ? text.charCodeAt(at + 1) : code;
+    at += byte >= 0 ? 3 : escaped ? 2 : 1;
   }
-  if (pieces.length === text.length) return undefined;
-  places.push(place(text.length));
-  return { text: pieces.join(''), starts: Uint32Array.from(places) };
+  if (length === text.length) return undefined;
+  places[length] = starts ? starts[text.length]! : text.length;
+  return { text: Buffer.from(codes.buffer, 0, length * 2).toString('utf16le'), starts: places };
 }
 
 function hexByte(text: string, at: number): number {

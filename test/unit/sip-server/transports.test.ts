@@ -127,7 +127,7 @@ describe('a TLS connection that the server opens', () => {
       for (const cleanup of cleanups.splice(0)) cleanup();
       await server.stop();
     }
-  });
+  }, 30_000);
 
   it('is given up when the certificate is for somebody else', async () => {
     const peer = certificate('DNS:other.example');
