@@ -9,7 +9,8 @@ const PIECE_MS = 50;
 
 /**
  * The process's log: JSON lines, or readable text on a terminal. Who reads it slowly, or not at all, holds up no
- * call: lines wait for it, and those that are too many are dropped, counted and told of once it reads again.
+ * call: lines wait for it, and those that are too many are dropped, counted and told of once it reads again. The same
+ * holds for a disk that is full.
  */
 export function createLog(level: string): Logger {
   // Whatever a line is about, and however a phone or a page spelled its token.
@@ -29,10 +30,21 @@ export function createLog(level: string): Logger {
     if (dropped > 0) log.warn({ dropped }, 'log lines were dropped: nobody read them in time');
     dropped = 0;
   });
+  // On a full disk the library's flushSync tries again for ever, also in its own hook at exit.
+  let failed = false;
+  output.on('error', () => (failed = true));
+  output.on('write', () => (failed = false));
+  const flush = output.flushSync.bind(output);
+  output.flushSync = () => {
+    if (!failed) flush();
+  };
   process.on('exit', () => {
     output.flushSync();
+    if (failed) return;
     // Not by the same way: what it began to write now would not be written any more.
-    destination({ dest: process.stdout.fd, sync: true }).write(lines.take());
+    const last = destination({ dest: process.stdout.fd, sync: true });
+    last.on('error', () => undefined);
+    last.write(lines.take());
   });
   return log;
 }

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
+import { freeUdpPort } from '../support/ports.js';
+import { until } from '../support/until.js';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'patchbay-start-'));
 
@@ -46,6 +48,35 @@ describe('npm start', () => {
     gateway.stderr.on('data', (chunk: Buffer) => output.push(chunk));
     expect(await once(gateway, 'close')).toEqual([2, null]);
     expect(Buffer.concat(output).toString()).toContain('PATCHBAY_RTP_PORTS');
+  });
+
+  it('serves on when its log cannot be written', async () => {
+    const port = await freeUdpPort();
+    const full = openSync('/dev/full', 'w');
+    const gateway = spawn(process.execPath, ['dist/main.js'], {
+      env: {
+        ...process.env,
+        PATCHBAY_HTTP_PORT: String(port),
+        PATCHBAY_SIP_PORT: '0',
+        PATCHBAY_WEBRTC_PORT: '0',
+        PATCHBAY_DATA_DIR: dataDir,
+      },
+      stdio: ['ignore', full, 'ignore'],
+    });
+    closeSync(full);
+    const exited = once(gateway, 'exit');
+    const ready = () =>
+      fetch(`http://127.0.0.1:${String(port)}/readyz`).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    try {
+      await until('readiness', ready, { withinMs: 20_000 });
+      gateway.kill('SIGTERM');
+      expect(await exited).toEqual([0, null]);
+    } finally {
+      gateway.kill('SIGKILL');
+    }
   });
 
   it('says which port is taken and exits with 1', async () => {
