@@ -202,6 +202,8 @@ const SPEC = {
   PATCHBAY_SESSION_EXPIRES: num({ default: 1800 }),
   PATCHBAY_MIN_SE: wholeSeconds({ default: 90 }),
   PATCHBAY_MAX_CALL_SECONDS: num({ default: 0 }),
+  PATCHBAY_MAX_CALLS: wholeNumber({ default: 0 }),
+  PATCHBAY_MAX_CALLS_PER_SECOND: wholeNumber({ default: 0 }),
 };
 
 type Environment = Record<string, string | undefined>;
@@ -298,6 +300,11 @@ export function readConfig(environment: Environment) {
       router: env.PATCHBAY_SIP_ROUTER,
       /** Homer server that gets a copy of every SIP message. */
       capture: env.PATCHBAY_HEP,
+    },
+    /** 0: as much as can be done. */
+    admission: {
+      maxCalls: env.PATCHBAY_MAX_CALLS,
+      maxCallsPerSecond: env.PATCHBAY_MAX_CALLS_PER_SECOND,
     },
     rtp: { host: env.PATCHBAY_RTP_HOST, ports: env.PATCHBAY_RTP_PORTS },
     webrtc: { host: env.PATCHBAY_WEBRTC_HOST, port: env.PATCHBAY_WEBRTC_PORT },

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Config, ServerAddress } from './config.js';
+import type { LoadControl } from './load-control.js';
 import {
   type HttpRouter,
   httpRouter,
@@ -15,14 +16,14 @@ import { APP_TAG } from './phone/index.js';
 import type { Teardown } from './teardown.js';
 
 /** Counters that tell how much there is now, not how much there was. */
-const TABLES = ['transactions', 'dialogs', 'proxiedDialogs', 'connections', 'apps'];
+const TABLES = ['transactions', 'waiting', 'dialogs', 'proxiedDialogs', 'connections', 'apps'];
 
 /** Starts the embedded SIP server as configured; resolves with where the phone application connects to it. */
 export async function startEmbeddedSip(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  metrics: Registry,
+  { metrics, load: { admission } }: { readonly metrics: Registry; readonly load: LoadControl },
 ): Promise<ServerAddress> {
   const { allow, messagesPerSecond, capture, apps, router } = config.sip;
   const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
@@ -41,6 +42,10 @@ export async function startEmbeddedSip(
     maskedHeaders: config.phone.tokenHeaders,
     // A peer may send in one burst what it may send in four seconds.
     limits: { messagesPerSecond, messageBurst: messagesPerSecond * 4 },
+    admission: {
+      admit: (source) => admission.admit('phone', source)?.retryAfterS,
+      crowded: () => admission.refuse('phone', 'crowded').retryAfterS,
+    },
     log: sipLog,
   });
   teardown.add('sip-server', () => server.stop());

@@ -7,6 +7,7 @@ import { measureBrowsers } from './browser-metrics.js';
 import type { Config } from './config.js';
 import { consolePage } from './console/index.js';
 import { type Core, createCore } from './core/index.js';
+import { type LoadControl, startLoadControl } from './load-control.js';
 import { createMediaPlane, type MediaPlane } from './media/index.js';
 import { measureMedia } from './media-metrics.js';
 import { startPhones } from './phones.js';
@@ -93,14 +94,20 @@ async function build(
   });
   teardown.add('media', () => media.stop());
   measureMedia(metrics, media);
+  const load = startLoadControl(config, log, teardown, { media, metrics });
 
-  const phones = await startPhones(config, log, teardown, { core, media, metrics });
+  const phones = await startPhones(config, log, teardown, { core, media, metrics, load });
   const http = await startHttp(config, log, teardown, {
     core,
     media,
     usage,
     metrics,
-    readiness: () => (readiness === 'ready' && !store.health().writable ? 'store-unavailable' : readiness),
+    load,
+    readiness: () => {
+      if (readiness !== 'ready') return readiness;
+      if (!store.health().writable) return 'store-unavailable';
+      return load.admission.lasting ? 'overloaded' : 'ready';
+    },
   });
   readiness = 'ready';
 
@@ -128,13 +135,14 @@ async function build(
 interface Parts {
   readonly core: Core;
   readonly media: MediaPlane;
+  readonly load: LoadControl;
 }
 
 async function startHttp(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, ...options }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
+  { core, media, load, ...options }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
 ) {
   const { accounts, rateLimit, turn } = config;
   const clientAddress = clientAddresses(config.trustedProxies);
@@ -159,8 +167,10 @@ async function startHttp(
     media,
     clientAddress,
     hasRoom: () => descriptors.forBrowsers,
+    admit: (address) => load.admission.admit('page', address)?.retryAfterS,
     log: log.child({ part: 'browser' }),
   });
+  load.countIn(() => browsers.counters().devices);
   measureBrowsers(options.metrics, () => browsers.counters());
   teardown.add('http', () => api.close());
   teardown.add('browsers', () => browsers.stop());

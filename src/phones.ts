@@ -9,6 +9,7 @@ import type { Core } from './core/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
 import { measureFreeswitch } from './freeswitch-metrics.js';
 import { startFreeswitch } from './freeswitch/index.js';
+import type { LoadControl } from './load-control.js';
 import type { MediaPlane } from './media/index.js';
 import {
   createPhoneApp,
@@ -26,6 +27,7 @@ interface Parts {
   readonly core: Core;
   readonly media: MediaPlane;
   readonly metrics: Registry;
+  readonly load: LoadControl;
 }
 
 /** Phones as the gateway sees them. */
@@ -46,10 +48,10 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, metrics }: Parts,
+  { core, media, metrics, load }: Parts,
 ): Promise<Phones> {
   const servers =
-    config.drachtio.length > 0 ? config.drachtio : [await startEmbeddedSip(config, log, teardown, metrics)];
+    config.drachtio.length > 0 ? config.drachtio : [await startEmbeddedSip(config, log, teardown, { metrics, load })];
   const clientLog = log.child({ part: 'sip-client' });
   const clients = servers.map(
     (server) => new SipClient({ server, graceMs: config.drachtioGraceMs, log: clientLog }),
@@ -57,9 +59,17 @@ export async function startPhones(
   teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
   const phoneMedia = await startPhoneMedia(config, log, teardown, { media, metrics }, clients);
   const apps: PhoneApp[] = [];
-  const observer = measureCalls(metrics, () => apps.reduce((sum, { callCount }) => sum + callCount, 0));
+  const callsNow = (): number => apps.reduce((sum, { callCount }) => sum + callCount, 0);
+  const observer = measureCalls(metrics, callsNow);
+  load.countIn(callsNow);
+  const { admission } = load;
+  // The embedded SIP server has asked already; those that it let in at the same moment may still be too many.
+  const admit = (source: string) => {
+    if (config.drachtio.length > 0) return admission.admit('phone', source)?.retryAfterS;
+    return admission.full ? admission.refuse('phone', 'max_calls').retryAfterS : undefined;
+  };
   apps.push(
-    ...clients.map((client) => createApp(client, config, log, { gate: core, media: phoneMedia, observer })),
+    ...clients.map((client) => createApp(client, config, log, { gate: core, media: phoneMedia, observer, admit })),
   );
   teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
   await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
@@ -75,7 +85,7 @@ function createApp(
   client: SipClient,
   config: Config,
   log: Logger,
-  parts: Pick<PhoneAppOptions, 'gate' | 'media' | 'observer'>,
+  parts: Pick<PhoneAppOptions, 'gate' | 'media' | 'observer' | 'admit'>,
 ): PhoneApp {
   const app = createPhoneApp({
     srf: client.srf,

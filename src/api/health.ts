@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Api } from './instance.js';
 
 /** Whether the gateway can take calls. */
-export type Readiness = 'starting' | 'ready' | 'draining' | 'store-unavailable';
+export type Readiness = 'starting' | 'ready' | 'overloaded' | 'draining' | 'store-unavailable';
 
 const StatusSchema = Type.Object({ status: Type.String() });
 
@@ -33,7 +33,9 @@ export function serveHealth(api: Api, readiness: () => Readiness): void {
           200: { ...StatusSchema, description: '`ready`' },
           503: {
             ...StatusSchema,
-            description: '`starting`, `draining`, or `store-unavailable`: its disk takes no writes',
+            description:
+              '`starting`, `draining`, `store-unavailable`: its disk takes no writes, or `overloaded`: calls have ' +
+              'been refused for more than 10 s',
           },
         },
       },

@@ -32,6 +32,8 @@ export interface BrowserGatewayOptions {
   readonly clientAddress?: ClientAddress;
   /** Whether the process may have more sockets; while not, upgrades are answered with 503. Default: it may. */
   readonly hasRoom?: () => boolean;
+  /** Asked for every new page, by its address. @returns seconds to wait, when there is no room */
+  readonly admit?: (address: string) => number | undefined;
 }
 
 /** Counts for monitoring. */
@@ -66,6 +68,7 @@ class Gateway implements BrowserGateway {
   readonly #newDevices: KeyedBuckets;
   readonly #clientAddress: ClientAddress;
   readonly #hasRoom: () => boolean;
+  readonly #admit: (address: string) => number | undefined;
   #refusedUpgrades = 0;
   #refusedTokens = 0;
   #abusiveSockets = 0;
@@ -83,6 +86,7 @@ class Gateway implements BrowserGateway {
     };
     this.#devices = new DeviceTable(options.media);
     this.#admission = new Admission(limits);
+    this.#admit = options.admit ?? (() => undefined);
     this.#newDevices = new KeyedBuckets(limits.devices);
     this.#clientAddress = options.clientAddress ?? clientAddresses([]);
     this.#hasRoom = options.hasRoom ?? (() => true);
@@ -133,6 +137,12 @@ class Gateway implements BrowserGateway {
       return;
     }
     stream.once('close', release);
+    const retryAfterS = this.#isHere(asked) ? undefined : this.#admit(address);
+    if (retryAfterS !== undefined) {
+      // Clients try again every second, whatever the status.
+      refuse(stream, '503 Service Unavailable', `Retry-After: ${retryAfterS}\r\n`);
+      return;
+    }
     this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, asked, address));
   };
 
@@ -158,6 +168,17 @@ class Gateway implements BrowserGateway {
       this.#parts.log.info({ code: error.code, uniqueId, address }, 'a browser was refused');
       if (error.code === 'PATCHBAY_SHUTTING_DOWN') socket.close(1012, 'shutdown');
       else refuseToken(error.message);
+    }
+  }
+
+  /** Whether it comes back to a device that is here: that is let in however much there is to do. */
+  #isHere({ token, uniqueId }: SocketRequest): boolean {
+    try {
+      const { id } = this.#parts.gate.authenticate(token, { ignoreExpiry: true });
+      return this.#devices.find(id, uniqueId) !== undefined;
+    } catch (error) {
+      if (error instanceof PatchbayError) return false;
+      throw error;
     }
   }
 
@@ -206,6 +227,6 @@ class Gateway implements BrowserGateway {
   }
 }
 
-function refuse(stream: Duplex, status: string): void {
-  hangUp(stream, `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+function refuse(stream: Duplex, status: string, header = ''): void {
+  hangUp(stream, `HTTP/1.1 ${status}\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`);
 }

@@ -128,6 +128,8 @@ export interface MediaLoad {
   readonly mixLatenessMs: number;
   /** 20 ms frames of all phones' mixes that were not made since the start, because they were too late. */
   readonly framesSkipped: number;
+  /** Time in ms that making and sending phones' mixes has taken since the start. */
+  readonly mixBusyMs: number;
 }
 
 /** What the media plane let go by since its start. */

@@ -271,6 +271,25 @@ describe('a refusal', () => {
     expect(started.lines.join('')).toContain('secret detail');
   });
 
+  it('is 503 at once when there is no room, with when to come back and no log line for each', async () => {
+    const asked: string[] = [];
+    const started = start({
+      admit: (source) => {
+        asked.push(source);
+        return asked.length > 1 ? 7 : undefined;
+      },
+    });
+    await call(started);
+    const logged = started.lines.length;
+    const answer = await answerTo(started, invite(BOBS_TOKEN));
+    expect(answer.status).toBe(503);
+    expect(answer.headers).toMatchObject({ 'Retry-After': '7' });
+    expect(asked).toEqual(['127.0.0.1', '127.0.0.1']);
+    expect(started.lines).toHaveLength(logged);
+    expect(started.over).toEqual([refusedOutcome(503)]);
+    expect(started.app.callCount).toBe(1);
+  });
+
   it('is 503 while draining; stopping ends the calls there are', async () => {
     const started = start();
     const dialog = await call(started);

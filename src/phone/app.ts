@@ -13,7 +13,7 @@ import type { PhoneAppOptions } from './options.js';
 import { allow, REFUSED_OUTSIDE, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
 import { MIN_SE_S } from './dialog/session-terms.js';
-import { Refusal } from './refusal.js';
+import { noRoom, Refusal, refusalHeaders } from './refusal.js';
 import { refuse, refusing } from './respond.js';
 import { AwaitedPracks } from './reliable.js';
 import type { SetupOptions } from './setup.js';
@@ -143,8 +143,15 @@ export class PhoneApp {
   }
 
   async #onInvite(invite: SipRequest, responder: SipResponder): Promise<void> {
+    const { observer, admit } = this.#options;
+    const retryAfterS = this.#draining ? undefined : admit?.(invite.source_address);
+    if (retryAfterS !== undefined) {
+      // No log line for each: there are many, and whoever counts them says when it begins.
+      responder.send(503, { headers: refusalHeaders(noRoom(retryAfterS)) });
+      observer?.over(refusedOutcome(503));
+      return;
+    }
     const log = this.#options.log.child({ callId: callIdOf(invite), peer: invite.source_address });
-    const { observer } = this.#options;
     const receivedAt = performance.now();
     let call: PhoneCall | undefined;
     try {

@@ -45,4 +45,6 @@ export interface PhoneAppOptions {
   /** A phone may transfer its call away by REFER, and the gateway calls the target. Default no. */
   readonly acceptTransfers?: boolean;
   readonly observer?: CallObserver;
+  /** Asked for every new call, by the address that it comes from. @returns seconds to wait, when there is no room */
+  readonly admit?: (source: string) => number | undefined;
 }

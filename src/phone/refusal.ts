@@ -40,6 +40,11 @@ export function refusalOf(error: unknown): Refusal {
   return new Refusal(known.sipStatus, known.message, owedHeaders(known), { cause: error });
 }
 
+/** The gateway has as much to do as it can, or is allowed to. */
+export function noRoom(retryAfterS: number): Refusal {
+  return new Refusal(503, 'The gateway is at its limit.', { 'Retry-After': String(retryAfterS) });
+}
+
 /** The headers of a refusal: why in words (RFC 3326), and what else its status owes. */
 export function refusalHeaders(refusal: Refusal): Headers {
   return { Reason: reasonHeader(refusal.status, refusal.message), ...refusal.headers };

@@ -8,6 +8,12 @@ export interface SipCounters {
   droppedRateLimited: number;
   /** New requests of addresses in the allow-list that got 503 for being over the rate. */
   refusedOverRate: number;
+  /** New requests that got 503: too many were waiting. */
+  refusedCrowded: number;
+  /** New requests that got 503: they may have lain in the socket's queue for too long. */
+  refusedStale: number;
+  /** New calls that got 503, as those who decide on admission said. */
+  refusedNotAdmitted: number;
   droppedScanner: number;
   droppedUnreadable: number;
   droppedAmplification: number;
@@ -42,6 +48,9 @@ export function zeroCounters(): SipCounters {
     droppedNotAllowed: 0,
     droppedRateLimited: 0,
     refusedOverRate: 0,
+    refusedCrowded: 0,
+    refusedStale: 0,
+    refusedNotAdmitted: 0,
     droppedScanner: 0,
     droppedUnreadable: 0,
     droppedAmplification: 0,

@@ -1,4 +1,5 @@
 import type { SipCounters } from './counters.js';
+import { AdmissionQueue, type Arrival, type Refused } from './defence/admission-queue.js';
 import type { Gate } from './defence/gate.js';
 import type { SipLog } from './log.js';
 import { isFault, readEssentials, type Essentials } from './message/essentials.js';
@@ -6,12 +7,29 @@ import type { SipMessage, SipRequest } from './message/message.js';
 import { parseMessage } from './message/parse.js';
 import { buildResponse } from './message/respond.js';
 import { formatVia, replaceTopVia, topVia } from './message/via.js';
+import type { SipAdmission } from './options.js';
+import { cancelledKey, serverKey } from './transaction/keys.js';
 import { newTag, responseEssentials, type Transactions } from './transaction/transactions.js';
 import type { Flow } from './transport/flow.js';
 import { markedVia, replyFlow, type Sender } from './transport/sender.js';
 import type { Watch } from './watch/watch.js';
 
 const OVER_RATE_LINE_MS = 60_000;
+
+interface NewRequest extends Arrival {
+  readonly request: SipRequest;
+  readonly essentials: Essentials;
+  readonly flow: Flow;
+}
+
+const ADMIT_ALL: SipAdmission = { admit: () => undefined, crowded: () => 5 };
+
+const WHY: Record<Refused, string> = {
+  crowded: 'more new calls than can be set up',
+  stale: 'it came too late to be served',
+  cancelled: 'cancelled by the caller',
+  notAdmitted: 'the gateway is at its limit',
+};
 
 /** The way in: from bytes of a peer to a message that the transactions may trust the form of. */
 export class Inbound {
@@ -21,6 +39,15 @@ export class Inbound {
   readonly #gate: Gate;
   readonly #watch: Watch;
   readonly #log: SipLog;
+  readonly #admission: SipAdmission;
+  readonly #queue: AdmissionQueue<NewRequest>;
+  /** Seconds, of the arrival that was refused last. */
+  #retryAfter = 0;
+  /**
+   * To tag of every refusal that no transaction keeps: the same for repeats of a request (RFC 3261 section 8.2.7).
+   * Their ACKs are known by it before they are parsed.
+   */
+  readonly #refusalTag = newTag();
   #nextOverRateLine = 0;
 
   constructor(parts: {
@@ -30,6 +57,7 @@ export class Inbound {
     watch: Watch;
     counters: SipCounters;
     log: SipLog;
+    admission?: SipAdmission | undefined;
   }) {
     this.#sender = parts.sender;
     this.#transactions = parts.transactions;
@@ -37,12 +65,33 @@ export class Inbound {
     this.#watch = parts.watch;
     this.#counters = parts.counters;
     this.#log = parts.log;
+    this.#admission = parts.admission ?? ADMIT_ALL;
+    this.#queue = new AdmissionQueue({
+      now: () => performance.now(),
+      admit: (arrival) => this.#admits(arrival),
+      serve: ({ request, essentials, flow }) => {
+        this.#transactions.receiveRequest(request, essentials, flow);
+      },
+      refuse: (arrival, why) => this.#refuseNew(arrival, why),
+    });
+  }
+
+  /** New requests that wait for their turn. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  /** Forgets those that wait. */
+  stop(): void {
+    this.#queue.close();
   }
 
   /** One datagram, or one message of a stream. Tells whether it made sense as a message. */
   receive(bytes: Buffer, flow: Flow): boolean {
     const admission = this.#gate.admits(bytes.length, flow);
     if (admission === 'dropped' || isKeepAlive(bytes)) return false;
+    this.#queue.received();
+    if (this.#isAckOfRefusal(bytes)) return true;
     this.#watch.message('in', bytes, flow);
     const message = parseMessage(bytes);
     if (message.kind === 'unreadable') {
@@ -76,10 +125,48 @@ export class Inbound {
 
   #request(request: SipRequest, essentials: Essentials, flow: Flow, overRate: boolean): void {
     markSource(request, flow);
-    const refuse = overRate && startsSomething(request, essentials);
-    if (this.#transactions.receiveRequest(request, essentials, flow, refuse) !== 'refused' || !refuse) return;
-    this.#counters.refusedOverRate++;
-    this.#tellOverRate(flow.remote.host);
+    if (!startsSomething(request, essentials)) {
+      if (request.method === 'CANCEL') this.#queue.withdraw(cancelledKey(request, essentials));
+      this.#transactions.receiveRequest(request, essentials, flow);
+      return;
+    }
+    const key = serverKey(request, essentials);
+    if (this.#transactions.has(key)) this.#transactions.receiveRequest(request, essentials, flow);
+    else if (overRate) {
+      this.#transactions.receiveRequest(request, essentials, flow, true);
+      this.#counters.refusedOverRate++;
+      this.#tellOverRate(flow.remote.host);
+    } else this.#queue.enter({ key, source: flow.remote.host, request, essentials, flow });
+  }
+
+  #admits({ request, source }: NewRequest): boolean {
+    const retryAfter = request.method === 'INVITE' ? this.#admission.admit(source) : undefined;
+    this.#retryAfter = retryAfter ?? 0;
+    return retryAfter === undefined;
+  }
+
+  /** Refuses what has no transaction, and is to have none. */
+  #refuseNew({ request, essentials, flow }: NewRequest, why: Refused): void {
+    const status = why === 'cancelled' ? 487 : 503;
+    const headers: [string, string][] = [];
+    if (why === 'crowded' || why === 'stale') {
+      this.#counters[why === 'stale' ? 'refusedStale' : 'refusedCrowded']++;
+      headers.push(['Retry-After', String(this.#admission.crowded())]);
+    } else if (why === 'notAdmitted') {
+      this.#counters.refusedNotAdmitted++;
+      headers.push(['Retry-After', String(this.#retryAfter)]);
+    }
+    this.#sender.sendMessage(
+      replyFlow(flow, essentials.via, this.#sender)(),
+      buildResponse(request, status, { toTag: this.#refusalTag, why: WHY[why], headers }),
+    );
+  }
+
+  /** Nothing waits for it. */
+  #isAckOfRefusal(bytes: Buffer): boolean {
+    if (bytes[0] !== LETTER_A || !bytes.includes(this.#refusalTag)) return false;
+    this.#counters.requestsIn++;
+    return true;
   }
 
   /** Once in a minute for all: a trunk that is over its rate is so hundreds of times a second. */
@@ -105,6 +192,8 @@ export class Inbound {
     );
   }
 }
+
+const LETTER_A = 0x41;
 
 /** Whether a request asks for something new: what is under way is served at any rate. */
 function startsSomething(request: SipRequest, { toTag }: Essentials): boolean {

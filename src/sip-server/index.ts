@@ -1,7 +1,7 @@
 export { startSipServer, type SipServer } from './server.js';
 export { type HttpRouter, httpRouter, type HttpRouterOptions } from './routing/http-router.js';
 export type { NewRequest, RequestRouter, RoutingDecision } from './routing/decision.js';
-export type { SipLimits, SipServerOptions } from './options.js';
+export type { SipAdmission, SipLimits, SipServerOptions } from './options.js';
 export type { SipCounters } from './counters.js';
 export type { SipLog } from './log.js';
 export type { TlsPeerOptions } from './transport/tls-peer.js';

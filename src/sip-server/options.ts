@@ -34,6 +34,14 @@ export const DEFAULT_LIMITS: SipLimits = {
   messageBurst: 8000,
 };
 
+/** Decides whether there is room for new calls. Times are what `Retry-After` says, in seconds. */
+export interface SipAdmission {
+  /** Asked when a new INVITE is about to be served. @returns when to try again, if it is not to be served */
+  admit(source: string): number | undefined;
+  /** Told that a new request is refused since too many are waiting. @returns when to try again */
+  crowded(): number;
+}
+
 /** How to start the SIP server. */
 export interface SipServerOptions {
   readonly listeners: readonly ListenerOptions[];
@@ -61,5 +69,7 @@ export interface SipServerOptions {
   /** Headers besides the known ones whose values are kept out of log and capture. */
   readonly maskedHeaders?: readonly string[] | undefined;
   readonly limits?: Partial<SipLimits> | undefined;
+  /** Left out: there is room as long as new requests do not wait too long. */
+  readonly admission?: SipAdmission | undefined;
   readonly log: SipLog;
 }

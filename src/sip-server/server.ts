@@ -32,6 +32,8 @@ const CONNECTION_COUNTERS = {
 /** How many entries the server's tables have now. */
 export interface SipTableSizes {
   readonly transactions: number;
+  /** New requests that wait for their turn. */
+  readonly waiting: number;
   readonly dialogs: number;
   /** Dialogs between others that go by here. */
   readonly proxiedDialogs: number;
@@ -119,7 +121,9 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     limits.maxDialogs,
   );
   later.agent = agent;
-  later.inbound = new Inbound({ sender, transactions, gate, watch, counters, log });
+  const { admission } = options;
+  const inbound = new Inbound({ sender, transactions, gate, watch, counters, log, admission });
+  later.inbound = inbound;
   const hostports = (): string =>
     transports.addresses.map(({ transport, host, port }) => `${transport}/${hostPort(host, port)}`).join(',');
   const commands = commandsOf(agent);
@@ -127,6 +131,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
   const stopAll = async (): Promise<void> => {
     transactions.refuseNew();
     await admin.drain(LAST_WORDS_MS);
+    inbound.stop();
     agent.stop();
     transactions.stop();
     await Promise.all([admin.close(), transports.close()]);
@@ -138,6 +143,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     counters: () => ({
       ...counters,
       transactions: transactions.size,
+      waiting: inbound.waiting,
       dialogs: dialogs.size,
       proxiedDialogs: agent.proxy.dialogCount,
       connections: transports.connectionCount,

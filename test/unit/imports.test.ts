@@ -10,6 +10,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   core: [],
   media: [],
   'sip-server': ['shared'],
+  load: [],
   store: ['core', 'usage'],
   usage: ['core'],
   api: ['core', 'usage', 'shared'],

@@ -71,7 +71,7 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements MediaPlane {
   }
 
   load(): MediaLoad {
-    return { mixLatenessMs: 0, framesSkipped: 0 };
+    return { mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0 };
   }
 
   counters(): MediaCounters {

@@ -34,6 +34,7 @@ export class MixClock {
   #frame = 0;
   #timer: NodeJS.Timeout | undefined;
   #framesSkipped = 0;
+  #busyMs = 0;
   #windowStart = 0;
   #worstInWindow = 0;
   #worstBefore = 0;
@@ -66,7 +67,7 @@ export class MixClock {
     // Asked while it is held up, it has yet to notice.
     const present = this.#timer ? this.#lateness(now) : 0;
     const mixLatenessMs = Math.max(this.#worstInWindow, this.#worstBefore, present);
-    return { mixLatenessMs, framesSkipped: this.#framesSkipped };
+    return { mixLatenessMs, framesSkipped: this.#framesSkipped, mixBusyMs: this.#busyMs };
   }
 
   /** Of the next frame; below 0: there is time. */
@@ -103,6 +104,7 @@ export class MixClock {
       }
       this.#frame += 1;
       for (const listener of this.#listeners) this.#serve(listener);
+      this.#busyMs += this.#now() - now;
     }
     if (this.#listeners.size > 0) this.#schedule();
   }

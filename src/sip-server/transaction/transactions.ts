@@ -86,6 +86,11 @@ export class Transactions {
     return this.size >= this.#limit || this.#kept >= MAX_KEPT_BYTES;
   }
 
+  /** Whether a request with this key is known: this one repeats it, or acknowledges its refusal. */
+  has(key: string): boolean {
+    return this.#servers.has(key);
+  }
+
   /**
    * Takes a request whose top Via already tells where it came from.
    * @param refuse whether it is refused for want of room, unless a transaction has it already

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { FairRate } from './fair-rate.js';
+
+/** Asks so often each second for each source, evenly, and counts who is let through in the last second. */
+function ask(rate: FairRate, perSecond: Record<string, number>, seconds: number): Record<string, number> {
+  const taken: Record<string, number> = {};
+  for (let ms = 0; ms < seconds * 1000; ms += 1) {
+    for (const [source, count] of Object.entries(perSecond)) {
+      const due = Math.floor(((ms + 1) * count) / 1000) - Math.floor((ms * count) / 1000);
+      for (let i = 0; i < due; i += 1) {
+        const last = ms >= (seconds - 1) * 1000;
+        if (rate.take(source, ms) && last) taken[source] = (taken[source] ?? 0) + 1;
+      }
+    }
+  }
+  return taken;
+}
+
+describe('fair rate', () => {
+  it('lets a second’s worth through at once, and no more in the long run', () => {
+    const rate = new FairRate(10, 0);
+    const atOnce = Array.from({ length: 30 }, () => rate.take('a', 0)).filter(Boolean);
+    expect(atOnce).toHaveLength(10);
+    expect(ask(new FairRate(10, 0), { a: 500 }, 10)['a']).toBe(10);
+  });
+
+  it('lets a source that asks alone have all', () => {
+    expect(ask(new FairRate(100, 0), { a: 100 }, 5)['a']).toBeGreaterThan(95);
+  });
+
+  it('keeps one source from taking what others ask for', () => {
+    const taken = ask(new FairRate(100, 0), { flood: 5000, carrier: 60, other: 20 }, 5);
+    expect(taken['carrier']).toBeGreaterThan(25);
+    expect(taken['other']).toBeGreaterThan(15);
+    expect(taken['flood']).toBeLessThan(55);
+  });
+
+  it('gives everyone some when there are more sources than places', () => {
+    const rate = new FairRate(2, 0);
+    expect(['a', 'b', 'c', 'd'].map((source) => rate.take(source, 0))).toEqual([true, true, false, false]);
+    expect(rate.take('c', 1100)).toBe(true);
+  });
+
+  it('tells no more than a thousand sources apart', () => {
+    const rate = new FairRate(5000, 0);
+    for (let i = 0; i < 3000; i += 1) rate.take(`source ${i}`, 0);
+    expect(rate.size).toBeLessThanOrEqual(1001);
+  });
+});

@@ -1,0 +1,207 @@
+import { ownCopy } from '../transaction/keys.js';
+import { BoundedMap } from './bounded-map.js';
+
+/** New requests that may wait at once, of all sources. */
+const MAX_WAITING = 100;
+/** How long one may wait; its 503 is out well before the peer repeats it (T1). */
+const MAX_WAIT_MS = 250;
+/** A request that may have lain in the socket's queue for longer is not served: its caller has given up, or soon will. */
+const MAX_AGE_MS = 4000;
+/** What libuv reads from a socket in one turn: after fewer the socket is empty. */
+const DATAGRAMS_A_TURN = 32;
+/** A turn of the event loop is to be no longer: what is due every 20 ms, the phones' mixes, comes to its turn between. */
+const LONG_TURN_MS = 12;
+const SHORT_TURN_MS = 8;
+const MOST_A_TURN = 8;
+const HEARTBEAT_MS = 250;
+/** So many refused requests are remembered, so that a repeat gets the same answer. */
+const MAX_REFUSED = 4096;
+
+/** Why a new request is refused. */
+export type Refused =
+  /** Too many are waiting, or it has waited too long. */
+  | 'crowded'
+  /** It is too old. */
+  | 'stale'
+  /** Its caller gave up before its turn came. */
+  | 'cancelled'
+  /** Those who decide on admission say so. */
+  | 'notAdmitted';
+
+/** A request that starts something new. */
+export interface Arrival {
+  /** The same for repeats of it. */
+  readonly key: string;
+  /** The address that it comes from. */
+  readonly source: string;
+}
+
+export interface AdmissionQueueOptions<A extends Arrival> {
+  /** Monotonic time in ms. */
+  readonly now: () => number;
+  /** Asked when its turn has come. @returns whether it is served; false: it is to be refused */
+  readonly admit: (arrival: A) => boolean;
+  readonly serve: (arrival: A) => void;
+  readonly refuse: (arrival: A, why: Refused) => void;
+}
+
+/**
+ * Where requests that start something new wait for their turn when there are many: a few are served in each turn of
+ * the event loop, so that requests within calls, which do not wait, and media come to theirs. Whoever has waited too
+ * long is refused while the peer still listens. Sources take turns.
+ */
+export class AdmissionQueue<A extends Arrival> {
+  readonly #options: AdmissionQueueOptions<A>;
+  readonly #queues = new Map<string, { arrival: A; since: number }[]>();
+  readonly #keys = new Set<string>();
+  readonly #refused = new BoundedMap<string, true>(MAX_REFUSED);
+  readonly #heartbeat: NodeJS.Timeout;
+  #turn: NodeJS.Immediate | undefined;
+  #turnBegan = 0;
+  #perTurn = MOST_A_TURN / 2;
+  #served = 0;
+  #received = 0;
+  /** When the socket was seen empty last, and the one before a heartbeat. */
+  #emptyAt: number;
+  #beatAt: number;
+
+  constructor(options: AdmissionQueueOptions<A>) {
+    this.#options = options;
+    this.#emptyAt = options.now();
+    this.#beatAt = this.#emptyAt;
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** Something came, whatever it is. */
+  received(): void {
+    this.#received += 1;
+    this.#await();
+  }
+
+  /** Serves a request now, soon, or not at all. */
+  enter(arrival: A): void {
+    const { key } = arrival;
+    if (this.#keys.has(key)) return;
+    const now = this.#options.now();
+    if (this.#refused.get(key)) this.#refuse(arrival, 'crowded');
+    else if (now - this.#emptyAt > MAX_AGE_MS) this.#refuse(arrival, 'stale');
+    else if (this.#keys.size === 0 && this.#served < this.#perTurn) this.#serve(arrival);
+    else this.#queue(arrival, now);
+  }
+
+  /** The caller has given up. */
+  withdraw(key: string): void {
+    if (!this.#keys.delete(key)) return;
+    for (const queue of this.#queues.values()) {
+      const at = queue.findIndex(({ arrival }) => arrival.key === key);
+      if (at >= 0) this.#refuse(queue.splice(at, 1)[0]!.arrival, 'cancelled');
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat);
+    clearImmediate(this.#turn);
+    this.#turn = undefined;
+    this.#queues.clear();
+    this.#keys.clear();
+  }
+
+  #queue(arrival: A, now: number): void {
+    const { source, key } = arrival;
+    const queue = this.#queues.get(source);
+    if (this.#keys.size >= MAX_WAITING && !this.#makeRoom(queue?.length ?? 0)) {
+      this.#refuse(arrival, 'crowded');
+      return;
+    }
+    this.#keys.add(key);
+    if (queue) queue.push({ arrival, since: now });
+    else this.#queues.set(source, [{ arrival, since: now }]);
+    this.#await();
+  }
+
+  /** The youngest of the source that has most waiting gives way to one of a source that has fewer. */
+  #makeRoom(own: number): boolean {
+    let longest: { arrival: A }[] | undefined;
+    for (const queue of this.#queues.values()) {
+      if (queue.length > (longest?.length ?? own + 1)) longest = queue;
+    }
+    const last = longest?.pop();
+    if (!last) return false;
+    this.#keys.delete(last.arrival.key);
+    this.#refuse(last.arrival, 'crowded');
+    return true;
+  }
+
+  #await(): void {
+    if (this.#turn) return;
+    this.#turnBegan = this.#options.now();
+    this.#turn = setImmediate(() => this.#turnEnds());
+  }
+
+  #turnEnds(): void {
+    this.#turn = undefined;
+    const now = this.#options.now();
+    const drained = this.#received < DATAGRAMS_A_TURN;
+    if (drained) this.#emptyAt = now;
+    this.#adapt(now - this.#turnBegan, drained);
+    this.#received = 0;
+    this.#served = 0;
+    this.#dismiss(now);
+    while (this.#served < this.#perTurn && this.#keys.size > 0) this.#serveNext();
+    // Whether what was served now, and what it leads to, makes the turn long, is seen at its end.
+    if (this.#served > 0 || this.#keys.size > 0) this.#await();
+  }
+
+  #adapt(lengthMs: number, drained: boolean): void {
+    if (lengthMs > LONG_TURN_MS || !drained) this.#perTurn = Math.max(1, this.#perTurn - 1);
+    else if (lengthMs < SHORT_TURN_MS) this.#perTurn = Math.min(MOST_A_TURN, this.#perTurn + 1);
+  }
+
+  /** Those who have waited too long. */
+  #dismiss(now: number): void {
+    for (const [source, queue] of this.#queues) {
+      while (queue.length > 0 && now - queue[0]!.since > MAX_WAIT_MS) {
+        const { arrival } = queue.shift()!;
+        this.#keys.delete(arrival.key);
+        this.#refuse(arrival, 'crowded');
+      }
+      if (queue.length === 0) this.#queues.delete(source);
+    }
+  }
+
+  #serveNext(): void {
+    const [source, queue] = this.#queues.entries().next().value!;
+    // The source goes behind the others.
+    this.#queues.delete(source);
+    const next = queue.shift();
+    if (queue.length > 0) this.#queues.set(source, queue);
+    if (!next) return;
+    this.#keys.delete(next.arrival.key);
+    this.#serve(next.arrival);
+  }
+
+  #serve(arrival: A): void {
+    if (this.#options.admit(arrival)) {
+      this.#served += 1;
+      this.#options.serve(arrival);
+    } else this.#refuse(arrival, 'notAdmitted');
+  }
+
+  #refuse(arrival: A, why: Refused): void {
+    this.#refused.set(ownCopy(arrival.key), true);
+    this.#options.refuse(arrival, why);
+  }
+
+  /**
+   * Tells when the socket was empty while nothing comes: between two heartbeats the loop has looked at every socket.
+   * Not so with a turn under way, which may have left something in it.
+   */
+  #beat(): void {
+    if (!this.#turn) this.#emptyAt = Math.max(this.#emptyAt, this.#beatAt);
+    this.#beatAt = this.#options.now();
+  }
+}
