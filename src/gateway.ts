@@ -90,6 +90,7 @@ async function build(
     ...(config.publicIp === undefined ? {} : { publicIp: config.publicIp }),
     mediaTimeoutMs: config.mediaTimeoutMs,
     phoneCodecs: config.phoneCodecs,
+    opusDtx: config.opusDtx,
     log: log.child({ part: 'media' }),
   });
   teardown.add('media', () => media.stop());

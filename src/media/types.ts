@@ -204,6 +204,8 @@ export interface MediaPlaneOptions {
   readonly mediaTimeoutMs: number;
   /** SDP names of the codecs that phones may use, in the order in which they are offered. Default: all. */
   readonly phoneCodecs?: readonly string[];
+  /** Browsers and phones are asked for Opus with discontinuous transmission, and phones that ask get it. */
+  readonly opusDtx?: boolean;
   readonly log: MediaLog;
 }
 

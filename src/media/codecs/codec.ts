@@ -40,7 +40,8 @@ export interface AudioCodec {
   /** Sample rate that a mix for a phone with this codec is made at. */
   mixRate(fmtp?: string): SampleRate;
   createDecoder(rate: SampleRate): AudioDecoder;
-  createEncoder(rate: SampleRate): AudioEncoder;
+  /** @param fmtp what the receiver asks for, as far as it is to be had */
+  createEncoder(rate: SampleRate, fmtp?: string): AudioEncoder;
 }
 
 /** The codec as tracks name it, with what the publisher said in `a=fmtp`. */

@@ -55,6 +55,17 @@ describe('Opus', () => {
     expect(OPUS.mixRate('maxplaybackrate=8000;stereo=0')).toBe(8000);
   });
 
+  it('encodes silence as small as any sound unless the receiver asks for DTX', () => {
+    const sizes = (fmtp?: string): number[] => {
+      const encoder = OPUS.createEncoder(48000, fmtp);
+      const out = Buffer.alloc(1500);
+      return Array.from({ length: 60 }, () => encoder.encode(new Int16Array(960), 960, out, 0));
+    };
+    const stopped = (all: number[]): number => all.filter((bytes) => bytes <= 2).length;
+    expect(stopped(sizes('useinbandfec=1;usedtx=1'))).toBeGreaterThan(20);
+    for (const fmtp of [undefined, 'usedtx=0', 'x-usedtx=1']) expect(stopped(sizes(fmtp))).toBe(0);
+  });
+
   it('never fails, and goes on, whatever a payload holds', () => {
     const decoder = OPUS.createDecoder(16000);
     const pcm = new Int16Array(16 * 120);

@@ -69,11 +69,12 @@ class OpusDecoder implements AudioDecoder {
 class OpusEncoder implements AudioEncoder {
   readonly #encoder: Encoder;
 
-  constructor(rate: SampleRate) {
+  constructor(rate: SampleRate, dtx: boolean) {
     this.#encoder = new Encoder({ channels: 1, sample_rate: rate, application: 'voip' });
     this.#encoder.complexity = 5;
     this.#encoder.inband_fec = true;
     this.#encoder.packet_loss = 5;
+    this.#encoder.dtx = dtx;
     this.#encoder.bitrate = rate === 48000 ? 32_000 : rate === 16000 ? 24_000 : 16_000;
   }
 
@@ -95,5 +96,5 @@ export const OPUS: AudioCodec = {
     return limit <= 8000 ? 8000 : limit <= 16000 ? 16000 : 48000;
   },
   createDecoder: (rate) => new OpusDecoder(rate),
-  createEncoder: (rate) => new OpusEncoder(rate),
+  createEncoder: (rate, fmtp) => new OpusEncoder(rate, /(?:^|[;\s])usedtx=1(?:[;\s]|$)/.test(fmtp ?? '')),
 };

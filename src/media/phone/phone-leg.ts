@@ -262,7 +262,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#crypto.apply(session.crypto);
     this.#publish(session);
     this.#describePeer(session, bound.socket);
-    this.#sender.configure(session);
+    this.#sender.configure(session, this.#context.options.opusDtx);
     this.#parts.clock.add(this);
   }
 
@@ -307,6 +307,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
       sessionId: this.#sessionId,
       version: this.#version,
       keyFor: (suite) => this.#crypto.keyFor(suite),
+      opusDtx: this.#context.options.opusDtx ?? false,
     };
   }
 

@@ -53,13 +53,14 @@ export class RtpSender {
     this.#send = send;
   }
 
-  configure(session: AudioSession): void {
+  /** @param mayStop whether the codec may stop in silence for a phone that asks for it */
+  configure(session: AudioSession, mayStop = false): void {
     const rate = session.codec.mixRate(session.fmtp);
     if (session.codec !== this.#session?.codec || rate !== this.#mix?.rate) {
       this.#mix?.close();
       this.#mix = new PhoneMix(this.#pool, rate);
       this.#mix.setTracks(this.#tracks);
-      this.#encoder = session.codec.createEncoder(rate);
+      this.#encoder = session.codec.createEncoder(rate, mayStop ? session.fmtp : undefined);
       this.#pcm = new Int16Array((rate / 1000) * (MAX_PTIME + FRAME_MS));
       this.#filled = 0;
       this.#marker = true;

@@ -31,6 +31,7 @@ export class BrowserPeer implements BrowserDevice {
     });
     this.#publishing = new PublishConnection({
       pipes,
+      opusDtx: context.options.opusDtx ?? false,
       cname: deviceId,
       onHeard,
       onAbuse,

@@ -20,6 +20,8 @@ export interface LocalEnd {
   readonly version: number;
   /** Our key for a crypto suite. */
   readonly keyFor: (suite: SrtpSuite) => MasterKey;
+  /** Phones are asked to use DTX (RFC 7587 section 6.1). */
+  readonly opusDtx?: boolean;
 }
 
 /** Answers an offer: the audio chosen, every other m-line refused by port 0. */
@@ -41,7 +43,7 @@ export function writeOffer(
   session: AudioSession | undefined,
   codecs: readonly AudioCodec[] = AUDIO_CODECS,
 ): string {
-  const formats = offeredFormats(session, codecs);
+  const formats = offeredFormats(end, session, codecs);
   return writeLines([
     ...sessionLines(end),
     `m=audio ${end.port} ${session?.crypto ? 'RTP/SAVP' : 'RTP/AVP'} ${payloadTypes(formats)}`,
@@ -72,7 +74,7 @@ const formatLines = ({ payloadType, map, fmtp }: LocalFormat): string[] => [
 function answerSection(end: LocalEnd, section: RemoteSection, session: AudioSession): string[] {
   const event = telephoneEventFor(session);
   const formats: LocalFormat[] = [
-    codecFormat(session.codec, session.payloadType),
+    codecFormat(end, session.codec, session.payloadType),
     ...(event ? [eventFormat(event.payloadType, event.clockRate)] : []),
   ];
   return [
@@ -99,12 +101,12 @@ function refuse(section: RemoteSection): string[] {
   ];
 }
 
-function codecFormat(codec: AudioCodec, payloadType: number): LocalFormat {
+function codecFormat({ opusDtx }: LocalEnd, codec: AudioCodec, payloadType: number): LocalFormat {
   const channels = codec.channels === 1 ? '' : `/${codec.channels}`;
   return {
     payloadType,
     map: `${codec.name}/${codec.clockRate}${channels}`,
-    ...(codec.name === 'opus' ? { fmtp: 'useinbandfec=1' } : {}),
+    ...(codec.name === 'opus' ? { fmtp: `useinbandfec=1${opusDtx === true ? ';usedtx=1' : ''}` } : {}),
   };
 }
 
@@ -114,7 +116,11 @@ const eventFormat = (payloadType: number, clockRate: number): LocalFormat => ({
   fmtp: DTMF_EVENTS,
 });
 
-function offeredFormats(session: AudioSession | undefined, allowed: readonly AudioCodec[]): LocalFormat[] {
+function offeredFormats(
+  end: LocalEnd,
+  session: AudioSession | undefined,
+  allowed: readonly AudioCodec[],
+): LocalFormat[] {
   const used = new Set<number>(session ? [session.payloadType, ...session.telephoneEvents.values()] : []);
   const dynamic = (preferred: number): number => {
     let payloadType = preferred;
@@ -124,8 +130,8 @@ function offeredFormats(session: AudioSession | undefined, allowed: readonly Aud
   };
   const others = allowed.filter((codec) => codec !== session?.codec);
   const codecs = [
-    ...(session ? [codecFormat(session.codec, session.payloadType)] : []),
-    ...others.map((codec) => codecFormat(codec, codec.payloadType ?? dynamic(FIRST_DYNAMIC))),
+    ...(session ? [codecFormat(end, session.codec, session.payloadType)] : []),
+    ...others.map((codec) => codecFormat(end, codec, codec.payloadType ?? dynamic(FIRST_DYNAMIC))),
   ];
   const events = [8000, 48000].map((clockRate) =>
     eventFormat(session?.telephoneEvents.get(clockRate) ?? dynamic(101), clockRate),

@@ -85,6 +85,22 @@ describe('answer', () => {
     expect(telephoneEventFor(session)).toEqual({ clockRate, payloadType });
   });
 
+  it('asks a phone for Opus that stops in silence only where the operator wants it, as answerer and as offerer', () => {
+    const description = readRemoteDescription(
+      sdp('m=audio 4000 RTP/AVP 100', 'a=rtpmap:100 opus/48000/2', 'a=fmtp:100 usedtx=1'),
+    );
+    const choice = chooseAudio(description);
+    const session = agreeOn(choice.section);
+    const fmtp = (opusDtx: boolean): (string | undefined)[] =>
+      [
+        writeAnswer({ ...end, opusDtx }, description, choice, session),
+        writeOffer({ ...end, opusDtx }, session),
+        writeOffer({ ...end, opusDtx }, undefined),
+      ].map((text) => /a=fmtp:\d+ (useinbandfec.*)/.exec(text)?.[1]);
+    expect(fmtp(false)).toEqual(new Array(3).fill('useinbandfec=1'));
+    expect(fmtp(true)).toEqual(new Array(3).fill('useinbandfec=1;usedtx=1'));
+  });
+
   it('refuses other m-lines by port 0, in their order, mids kept', () => {
     const { lines } = negotiate(
       sdp(

@@ -24,6 +24,8 @@ const REPORT_INTERVAL_MS = 1_000;
 
 export interface PublishConnectionOptions {
   readonly pipes: PipeFactory;
+  /** Whether publishers are asked to use DTX. */
+  readonly opusDtx?: boolean;
   /** CNAME of our reports. */
   readonly cname: string;
   /** Something came from the browser. */
@@ -121,6 +123,7 @@ export class PublishConnection {
       offer,
       accepted,
       acceptData: this.#pipe?.hasData ?? false,
+      opusDtx: this.#options.opusDtx ?? false,
       ...(this.#pipe ? { transport: this.#pipe.local } : {}),
       session: { sessionId: this.#sessionId, version: this.#version },
     });

@@ -13,13 +13,18 @@ const TRANSPORT = {
   candidates: ['1 1 UDP 1 127.0.0.1 7000 typ host'],
 };
 
-function answer(offer: BrowserOffer, kinds: readonly MediaKind[] = ['audio', 'video'], acceptData = true) {
+function answer(
+  offer: BrowserOffer,
+  kinds: readonly MediaKind[] = ['audio', 'video'],
+  { acceptData = true, opusDtx = false } = {},
+) {
   const description = parseDescription(browserOffer(offer));
   const accepted = acceptOffer(description, kinds);
   const sdp = writePublishAnswer({
     offer: description,
     accepted,
     acceptData,
+    opusDtx,
     transport: TRANSPORT,
     session: { sessionId: '1', version: 1 },
   });
@@ -39,11 +44,11 @@ const CAMERA: BrowserOffer = {
 };
 
 describe('the answer to a publish offer', () => {
-  it('takes Opus with in-band repair and silence, and VP8 with its retransmissions', () => {
+  it('takes Opus with in-band repair, and VP8 with its retransmissions', () => {
     const { sections, bundle, sdp } = answer(CAMERA);
     expect(bundle).toBe('0 1 2');
     expect(sections[1]).toMatch(/^m=audio 9 UDP\/TLS\/RTP\/SAVPF 111 110\r/);
-    expect(sections[1]).toContain('a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1');
+    expect(sections[1]).toContain('a=fmtp:111 minptime=10;useinbandfec=1\r');
     expect(sections[2]).toMatch(/^m=video 9 UDP\/TLS\/RTP\/SAVPF 96 97\r/);
     expect(sections[2]).toContain('a=rtcp-fb:96 nack pli');
     for (const section of sections.slice(1)) expect(section).toContain('a=recvonly');
@@ -61,6 +66,22 @@ describe('the answer to a publish offer', () => {
     const sdp = writePublishAnswer({ offer, accepted, acceptData: true, transport: TRANSPORT, session });
     expect(sdp).toMatch(/^m=video 9 /m);
     expect(sdp).not.toMatch(/a=(rid|simulcast)/);
+  });
+
+  it.each([
+    ['the page asks for it', 'minptime=10;usedtx=1;useinbandfec=1', {}],
+    ['the operator wants it', 'minptime=10;useinbandfec=1', { opusDtx: true }],
+  ])('asks for Opus that stops in silence where %s', (_who, fmtp, options) => {
+    const formats = [`111 opus/48000/2 ${fmtp}`, '0 PCMU/8000'];
+    const { sections } = answer({ media: [{ kind: 'audio', mid: '1', formats }] }, ['audio'], options);
+    expect(sections[1]).toContain('a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r');
+  });
+
+  it.each(['usedtx=0', 'x-usedtx=1', 'stereo=1'])('does not ask for DTX for an offer with %s', (fmtp) => {
+    const { sections } = answer({
+      media: [{ kind: 'audio', mid: '1', formats: [`111 opus/48000/2 ${fmtp}`] }],
+    });
+    expect(sections[1]).not.toContain('usedtx');
   });
 
   it('keeps only the header extensions that we read', () => {
@@ -134,7 +155,7 @@ describe('the answer to a publish offer', () => {
   });
 
   it('refuses the data section when the transport has none', () => {
-    const { sections, bundle } = answer(CAMERA, ['audio', 'video'], false);
+    const { sections, bundle } = answer(CAMERA, ['audio', 'video'], { acceptData: false });
     expect(sections[0]).toMatch(/^m=application 0 /);
     expect(bundle).toBe('1 2');
   });

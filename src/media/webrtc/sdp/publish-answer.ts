@@ -85,13 +85,15 @@ export interface PublishAnswerOptions {
   readonly offer: Description;
   readonly accepted: readonly AcceptedMedia[];
   readonly acceptData: boolean;
+  /** Asks for Opus that stops in silence (DTX), also where the offer does not. */
+  readonly opusDtx?: boolean;
   /** Absent when nothing is accepted. */
   readonly transport?: TransportDescription;
   readonly session: Omit<SessionLines, 'bundle'>;
 }
 
 export function writePublishAnswer(options: PublishAnswerOptions): string {
-  const { offer, accepted, acceptData, transport, session } = options;
+  const { offer, accepted, acceptData, opusDtx = false, transport, session } = options;
   const bySection = new Map<Section, AcceptedMedia>(accepted.map((media) => [media.section, media]));
   const live = (section: Section): boolean =>
     !section.rejected && (bySection.has(section) || (acceptData && section.kind === 'data'));
@@ -99,7 +101,7 @@ export function writePublishAnswer(options: PublishAnswerOptions): string {
   const sections = offer.sections.flatMap((section) => {
     const media = bySection.get(section);
     if (!transport || !live(section)) return rejectedLines(section);
-    return media ? mediaLines(media, transport) : dataLines(section, transport);
+    return media ? mediaLines(media, transport, opusDtx) : dataLines(section, transport);
   });
   return joinLines([...sessionLines({ ...session, bundle }), ...sections]);
 }
@@ -123,7 +125,7 @@ function dataLines(section: Section, transport: TransportDescription): string[] 
   ];
 }
 
-function mediaLines(media: AcceptedMedia, transport: TransportDescription): string[] {
+function mediaLines(media: AcceptedMedia, transport: TransportDescription, opusDtx: boolean): string[] {
   const { section, codec, rtx, telephoneEvent } = media;
   const formats = [codec, ...(rtx ? [rtx] : []), ...(telephoneEvent ? [telephoneEvent] : [])];
   return [
@@ -137,13 +139,13 @@ function mediaLines(media: AcceptedMedia, transport: TransportDescription): stri
       const id = section.extensions.get(uri);
       return id === undefined ? [] : [`a=extmap:${String(id)} ${uri}`];
     }),
-    ...formats.flatMap((format) => formatLines(section.kind, format, format === codec)),
+    ...formats.flatMap((format) => formatLines(section.kind, format, format === codec, opusDtx)),
   ];
 }
 
-function formatLines(kind: MediaKind, format: Format, isCodec: boolean): string[] {
+function formatLines(kind: MediaKind, format: Format, isCodec: boolean, opusDtx: boolean): string[] {
   const payloadType = String(format.payloadType);
-  const fmtp = answeredParameters(format);
+  const fmtp = answeredParameters(format, opusDtx);
   const feedback = isCodec ? FEEDBACK[kind].filter((value) => format.feedback.includes(value)) : [];
   return [
     `a=rtpmap:${payloadType} ${encoding(format)}`,
@@ -152,7 +154,12 @@ function formatLines(kind: MediaKind, format: Format, isCodec: boolean): string[
   ];
 }
 
-/** Parameters say what we want to receive: Opus repaired in-band and silent in silence (RFC 7587 section 6.1). */
-function answeredParameters(format: Format): string | undefined {
-  return format.name.toLowerCase() === 'opus' ? 'minptime=10;useinbandfec=1;usedtx=1' : format.fmtp;
+/**
+ * Parameters say what we want to receive (RFC 7587 section 6.1): Opus with in-band FEC. DTX only where somebody asked
+ * for it: encoders take quiet steady sounds for silence.
+ */
+function answeredParameters(format: Format, opusDtx: boolean): string | undefined {
+  if (format.name.toLowerCase() !== 'opus') return format.fmtp;
+  const dtx = opusDtx || fmtpParameter(format.fmtp, 'usedtx') === '1';
+  return `minptime=10;useinbandfec=1${dtx ? ';usedtx=1' : ''}`;
 }
