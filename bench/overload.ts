@@ -9,6 +9,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startGateway, type TestGateway } from '../test/support/gateway.js';
+import { type Metrics, readMetrics } from '../test/support/metrics.js';
 import { Rest } from '../test/support/rest.js';
 import { Phones } from './overload/phones.js';
 import { shortCalls, type ShortCalls } from './overload/short-calls.js';
@@ -113,6 +114,8 @@ async function offerShortCalls(): Promise<void> {
   }
 }
 
+const value = (metrics: Metrics, name: string): number => metrics.get(name) ?? Number.NaN;
+
 async function offerTalkers(): Promise<void> {
   const gateway = await onOwnCore();
   const phones = await Phones.open(gateway.sipPort);
@@ -126,8 +129,16 @@ async function offerTalkers(): Promise<void> {
     const statuses = (await Promise.all(answers)).map(({ status }) => status);
     const admitted = statuses.filter((status) => status === 200).length;
     const others = new Set(statuses.filter((status) => status !== 200));
+    const before = await readMetrics(gateway);
     const shares = (await phones.hear(LISTEN_MS)).sort((a, b) => a - b);
+    const after = await readMetrics(gateway);
+    const grew = (name: string): number => value(after, name) - value(before, name);
     console.log(`${TALKERS} talkers: ${admitted} let in, the others ${[...others].join(', ') || 'none'}`);
+    console.log(
+      `  busy ${(value(after, 'patchbay_load_busy') * 100).toFixed(0)} %, processor ` +
+        `${((grew('process_cpu_seconds_total') * 1e5) / LISTEN_MS).toFixed(0)} %, ` +
+        `${grew('patchbay_mix_frames_skipped_total')} of ${LISTEN_MS / 20} frames skipped`,
+    );
     console.log(
       `  they hear ${(100 - lostPercent(shares)).toFixed(2)} % of packets, the worst ${((shares[0] ?? 0) * 100).toFixed(2)} %`,
     );
