@@ -30,6 +30,25 @@ describe('a phone call that changes', () => {
     });
   });
 
+  it('whose audio is switched off by port 0 is answered so, held, and heard again later (RFC 3264 section 8.2)', async () => {
+    const alice = await stage.phone();
+    await stage.call('alice', alice);
+    await alice.until(() => alice.received.length > 5);
+    const off = alice.offer().replace(/m=audio \d+/, 'm=audio 0');
+    const { sdp, held } = await stage.plane.updatePhone('alice', off);
+    expect(sdp.match(/^m=.*/gm)).toEqual([expect.stringMatching(/^m=audio 0 /)]);
+    expect(held).toBe(true);
+    const sent = (await stage.plane.statistics('alice')).packetsSent;
+    const bob = await stage.phone();
+    await stage.call('bob', bob);
+    await bob.until(() => bob.received.length > 10);
+    expect((await stage.plane.statistics('alice')).packetsSent).toBe(sent);
+
+    const resumed = performance.now();
+    expect((await stage.plane.updatePhone('alice', alice.offer())).held).toBe(false);
+    await alice.until(() => alice.received.filter(({ at }) => at > resumed).length > 5);
+  });
+
   it('says once that media is lost, but not of a phone on hold', async () => {
     await stage.restart({ mediaTimeoutMs: 500 });
     const alice = await stage.phone();

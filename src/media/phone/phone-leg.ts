@@ -21,8 +21,8 @@ import type { SessionCrypto } from './sdp/crypto.js';
 import { receives } from './sdp/direction.js';
 import { writeAnswer, writeOffer } from './sdp/local-description.js';
 import type { LocalEnd } from './sdp/local-description.js';
-import { readRemoteDescription } from './sdp/remote-description.js';
-import type { RemoteSection } from './sdp/remote-description.js';
+import { readRemoteDescription, switchesAudioOff } from './sdp/remote-description.js';
+import type { RemoteDescription, RemoteSection } from './sdp/remote-description.js';
 import { SendConsent } from './send-consent.js';
 
 /** Frames between looks at things that need no hurry: one second. */
@@ -93,6 +93,8 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
       return this.#described(writeOffer(this.#end(bound), this.#session, codecs));
     }
     const offer = readRemoteDescription(sdpOffer);
+    if (this.#session && this.#bound && switchesAudioOff(offer))
+      return this.#switchOff(offer, this.#session, this.#bound);
     const choice = chooseAudio(offer, codecs);
     const session = agreeOn(choice.section, codecs);
     const bound = await this.#bind(this.#versionOf(choice.section));
@@ -107,6 +109,13 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     requireOffered(this.#session?.crypto, session.crypto);
     this.#apply(session, await this.#bind(this.#versionOf(section)));
     return this.#described('');
+  }
+
+  /** RFC 3264 section 8.2: no media of that m-line any more, until the next offer. */
+  #switchOff(offer: RemoteDescription, session: AudioSession, bound: Bound): PhoneDescription {
+    const off = { ...session, direction: 'inactive', held: true } as const;
+    this.#apply(off, bound);
+    return this.#described(writeAnswer(this.#end(bound), offer, undefined, off));
   }
 
   signalled(source: PhoneSource, withinCall: boolean): void {

@@ -24,15 +24,15 @@ export interface LocalEnd {
   readonly opusDtx?: boolean;
 }
 
-/** Answers an offer: the audio chosen, every other m-line refused by port 0. */
+/** Answers an offer: the audio chosen, if any, every other m-line refused by port 0. */
 export function writeAnswer(
   end: LocalEnd,
   offer: RemoteDescription,
-  choice: AudioChoice,
+  choice: Pick<AudioChoice, 'index'> | undefined,
   session: AudioSession,
 ): string {
   const sections = offer.sections.map((section, index) =>
-    index === choice.index ? answerSection(end, section, session) : refuse(section),
+    index === choice?.index ? answerSection(end, section, session) : refuse(section),
   );
   return writeLines([...sessionLines(end), ...sections.flat()]);
 }
@@ -78,7 +78,7 @@ function answerSection(end: LocalEnd, section: RemoteSection, session: AudioSess
     ...(event ? [eventFormat(event.payloadType, event.clockRate)] : []),
   ];
   return [
-    `m=audio ${end.port} ${section.protocol} ${payloadTypes(formats)}`,
+    `m=${section.written.media} ${end.port} ${section.written.protocol} ${payloadTypes(formats)}`,
     ...(section.mid === undefined ? [] : [`a=mid:${section.mid}`]),
     ...formats.flatMap(formatLines),
     ...cryptoLines(end, session),
@@ -94,10 +94,10 @@ function cryptoLines(end: LocalEnd, session: AudioSession | undefined): string[]
   return [cryptoLine(tag, suite, end.keyFor(suite))];
 }
 
-function refuse(section: RemoteSection): string[] {
+function refuse({ written, mid }: RemoteSection): string[] {
   return [
-    `m=${section.kind} 0 ${section.protocol} ${section.payloads}`,
-    ...(section.mid === undefined ? [] : [`a=mid:${section.mid}`]),
+    `m=${written.media} 0 ${written.protocol} ${written.formats}`,
+    ...(mid === undefined ? [] : [`a=mid:${mid}`]),
   ];
 }
 

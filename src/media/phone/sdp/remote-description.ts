@@ -22,12 +22,15 @@ export interface RemoteFormat {
 /** One m-line of a phone's description, with what it inherits from the session level. */
 export interface RemoteSection {
   readonly kind: string;
+  /** In capitals. */
   readonly protocol: string;
-  /** The format list as written, to be sent back when the m-line is refused. */
-  readonly payloads: string;
+  /** Media, transport and formats as the phone wrote them: what the m-line of the answer repeats. */
+  readonly written: WrittenLine;
   readonly mid?: string;
-  /** 0: the phone refused or switched off the m-line. */
+  /** 0: the phone refused or switched off the m-line, or cannot be sent anything by what it says. */
   readonly port: number;
+  /** Why it cannot be used, though the phone did not switch it off. */
+  readonly fault?: string;
   /** Undefined when the phone gave a name or nothing: it must be heard before anything is sent. */
   readonly address?: string;
   readonly ipVersion: 4 | 6;
@@ -41,6 +44,14 @@ export interface RemoteSection {
   /** Explicit RTCP destination (RFC 3605). */
   readonly rtcp?: { readonly port: number; readonly address?: string };
   readonly crypto: readonly RemoteCrypto[];
+}
+
+/** The parts of an m-line (RFC 8866 section 5.14). */
+interface WrittenLine {
+  readonly media: string;
+  readonly port: string;
+  readonly protocol: string;
+  readonly formats: string;
 }
 
 /** `a=crypto` (RFC 4568 section 9.1) as written. */
@@ -62,14 +73,52 @@ export interface RemoteDescription {
  */
 export function readRemoteDescription(sdp: string): RemoteDescription {
   if (sdp.length > MAX_SDP) throw new MediaError('BAD_SDP', 'The session description is too long.');
-  const session = parseSdp(sdp);
-  if (!/^v=0/.test(sdp.trimStart()))
+  const lines = sdp.split(/\r\n|\r|\n/).map(tidyLine);
+  if (lines.find((line) => line !== '')?.startsWith('v=0') !== true)
     throw new MediaError('BAD_SDP', 'A session description starts with v=0.');
-  if (session.media.length === 0) throw new MediaError('BAD_SDP', 'The session description has no m-line.');
-  if (session.media.length > MAX_SECTIONS) {
+  const written = lines.filter((line) => line.startsWith('m=')).map(readMediaLine);
+  if (written.length === 0) throw new MediaError('BAD_SDP', 'The session description has no m-line.');
+  if (written.length > MAX_SECTIONS) {
     throw new MediaError('BAD_SDP', `The session description has more than ${MAX_SECTIONS} m-lines.`);
   }
-  return { sections: session.media.map((media) => readSection(session, media)) };
+  const session = parseSdp(lines.join('\r\n'));
+  const sections = session.media.map((media, index) => readSection(session, media, written[index]!));
+  const fault = sections.find((section) => section.kind === 'audio' && section.fault !== undefined)?.fault;
+  if (fault !== undefined && switchesAudioOff({ sections })) throw new MediaError('BAD_SDP', fault);
+  return { sections };
+}
+
+/** Whether a description has audio m-lines, all of them switched off by port 0. */
+export function switchesAudioOff({ sections }: RemoteDescription): boolean {
+  const audio = sections.filter(({ kind }) => kind === 'audio');
+  return audio.length > 0 && audio.every(({ port }) => port === 0);
+}
+
+/** An attribute's name, and the white space around it that a phone may have put there. */
+const ATTRIBUTE = /^a=[ ]?([\w-]+)[ ]?(:?)[ ]?/;
+
+/** A line without needless white space, and the names that the parser looks for in lower case. */
+function tidyLine(line: string): string {
+  const tidy = line.replace(/\s+/g, ' ').trim();
+  if (tidy.startsWith('a='))
+    return tidy.replace(ATTRIBUTE, (_all, name: string, colon: string) => `a=${name.toLowerCase()}${colon}`);
+  return /^c= ?in ip/i.test(tidy)
+    ? `c=${tidy
+        .slice(2)
+        .trim()
+        .replace(/^in ip/i, 'IN IP')}`
+    : tidy;
+}
+
+/** What is missing in an m-line is made up, since each must be refused by one of its own (RFC 3264 section 6). */
+function readMediaLine(line: string): WrittenLine {
+  const [media = '', port = '', protocol = 'RTP/AVP', ...formats] = line.slice(2).trim().split(' ');
+  return {
+    media: media === '' ? 'application' : media,
+    port,
+    protocol,
+    formats: formats.length === 0 ? '0' : formats.join(' '),
+  };
 }
 
 function parseSdp(sdp: string): SessionDescription {
@@ -82,26 +131,27 @@ function parseSdp(sdp: string): SessionDescription {
 
 type Media = SessionDescription['media'][number];
 
-function readSection(session: SessionDescription, media: Media): RemoteSection {
+function readSection(session: SessionDescription, media: Media, written: WrittenLine): RemoteSection {
   const connection = media.connection ?? session.connection;
   const address = text(connection?.ip).split('/')[0]!;
   const ipVersion = isIP(address) === 6 || connection?.version === 6 ? 6 : 4;
   const nullAddress = address === '0.0.0.0' || address === '::';
   const believed = isIP(address) !== 0 && !nullAddress && isUnicast(address);
-  if (isIP(address) !== 0 && !nullAddress && !believed) {
-    throw new MediaError('BAD_SDP', `Media cannot be sent to ${address}.`);
-  }
   const ptime = milliseconds(media.ptime ?? attribute(session, 'ptime'));
   const maxptime = milliseconds(media.maxptime ?? attribute(session, 'maxptime'));
+  // <port>/<number of ports>: of several, the first.
+  const mediaPort = port(written.port.split('/', 1)[0]!);
+  const fault = faultOf(mediaPort, written, isIP(address) !== 0 && !nullAddress && !believed ? address : '');
   return {
-    kind: text(media.type),
-    protocol: text(media.protocol),
-    payloads: text(media.payloads),
-    port: port(media.port),
+    kind: written.media.toLowerCase(),
+    protocol: written.protocol.toUpperCase(),
+    written,
+    port: fault === undefined ? mediaPort! : 0,
+    ...(fault === undefined ? {} : { fault }),
     ipVersion,
     nullAddress,
     direction: media.direction ?? sessionDirection(session) ?? 'sendrecv',
-    formats: readFormats(media),
+    formats: readFormats(media, written.formats),
     rtcpMux: media.rtcpMux !== undefined,
     crypto: readCrypto(media),
     ...(media.mid === undefined ? {} : { mid: text(media.mid) }),
@@ -112,6 +162,16 @@ function readSection(session: SessionDescription, media: Media): RemoteSection {
   };
 }
 
+function faultOf(
+  mediaPort: number | undefined,
+  written: WrittenLine,
+  badAddress: string,
+): string | undefined {
+  if (mediaPort === undefined) return `${written.port} is no port.`;
+  if (mediaPort !== 0 && badAddress !== '') return `Media cannot be sent to ${badAddress}.`;
+  return undefined;
+}
+
 function sessionDirection(session: SessionDescription): Direction | undefined {
   return (session as Partial<MediaDescription>).direction;
 }
@@ -120,19 +180,21 @@ function attribute(session: SessionDescription, name: 'ptime' | 'maxptime'): unk
   return (session as Partial<MediaDescription>)[name];
 }
 
-function readFormats(media: Media): RemoteFormat[] {
-  const payloadTypes = text(media.payloads)
-    .split(/\s+/)
+function readFormats(media: Media, written: string): RemoteFormat[] {
+  const payloadTypes = written
+    .split(' ')
     .filter((text) => /^\d{1,3}$/.test(text))
     .map(Number)
     .filter((payloadType) => payloadType <= 127);
   return [...new Set(payloadTypes)].slice(0, MAX_FORMATS).map((payloadType) => {
     const map = media.rtp.find((rtp) => rtp.payload === payloadType);
     const fmtp = media.fmtp.find((line) => line.payload === payloadType)?.config;
+    const name = text(map?.codec);
     return {
       payloadType,
-      name: text(map?.codec),
-      clockRate: integer(map?.rate),
+      name,
+      // Its RTP clock is 8000 Hz by an old mistake (RFC 3551 section 4.5.2), but some write its true sample rate.
+      clockRate: /^g722$/i.test(name) ? 8000 : integer(map?.rate),
       ...(fmtp === undefined ? {} : { fmtp: text(fmtp) }),
     };
   });
@@ -141,7 +203,7 @@ function readFormats(media: Media): RemoteFormat[] {
 function readCrypto(media: Media): RemoteCrypto[] {
   return (media.crypto ?? []).slice(0, MAX_FORMATS).map((line) => ({
     tag: integer(line.id),
-    suite: text(line.suite),
+    suite: text(line.suite).toUpperCase(),
     keyParams: text(line.config),
     ...(line.sessionConfig === undefined ? {} : { sessionParams: text(line.sessionConfig) }),
   }));
@@ -149,18 +211,15 @@ function readCrypto(media: Media): RemoteCrypto[] {
 
 function readRtcp(media: Media): Pick<RemoteSection, 'rtcp'> {
   if (!media.rtcp) return {};
-  const rtcpPort = port(media.rtcp.port);
+  const rtcpPort = port(text(media.rtcp.port)) ?? 0;
   const address = text(media.rtcp.address);
+  // One that is none is as good as not given.
   if (rtcpPort === 0) return {};
   return { rtcp: { port: rtcpPort, ...(isIP(address) !== 0 && isUnicast(address) ? { address } : {}) } };
 }
 
-function port(value: unknown): number {
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < 0 || number > 65535) {
-    throw new MediaError('BAD_SDP', `${text(value)} is no port.`);
-  }
-  return number;
+function port(value: string): number | undefined {
+  return /^\d{1,5}$/.test(value) && Number(value) <= 65535 ? Number(value) : undefined;
 }
 
 // The parser's types promise more than a hostile description keeps: a field may be missing, or turned into a number.

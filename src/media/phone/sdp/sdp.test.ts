@@ -191,6 +191,87 @@ describe('answer', () => {
     expect(negotiate(sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 phone.example')).session.peer).toBeUndefined();
   });
 
+  it.each([
+    ['a number of ports', ['m=audio 40314/2 RTP/AVP 0 101'], 40314],
+    ['more than one space', ['m=audio  4000   RTP/AVP  0\t101 '], 4000],
+    ['a transport in small letters', ['m=audio 4000 rtp/avp 0 101'], 4000],
+    ['a kind in capitals', ['m=AUDIO 4000 RTP/AVP 0 101'], 4000],
+  ])('reads an m-line with %s', (_what, line, port) => {
+    const { session, lines } = negotiate(
+      sdp(...line, 'a=rtpmap:0 PCMU/8000', 'a=rtpmap:101 telephone-event/8000'),
+    );
+    expect(session.peer?.port).toBe(port);
+    const [, , protocol] = line[0]!.split(/\s+/);
+    expect(lines).toContain(`${line[0]!.split(/\s/, 1)[0]!} 20000 ${protocol} 0 101`);
+  });
+
+  it.each([
+    'a=rtpmap: 101 telephone-event/8000',
+    'a=rtpmap:101\ttelephone-event/8000',
+    'a=rtpmap:101  telephone-event/8000',
+    'a=RTPMAP:101 TELEPHONE-EVENT/8000',
+    ' a=rtpmap:101 telephone-event/8000 ',
+    'a=rtpmap :101 telephone-event /8000',
+    'a= rtpmap:101 telephone-event/8000',
+  ])('reads %j', (map) => {
+    const { session } = negotiate(sdp('m=audio 4000 RTP/AVP 0 101', map));
+    expect(session.telephoneEvents.get(8000)).toBe(101);
+  });
+
+  it('reads other attributes and addresses with white space and in capitals', () => {
+    const { session } = negotiate(
+      [
+        ...HEAD.slice(0, 3),
+        'c=in  ip4 198.51.100.8 ',
+        'm=audio 4000 RTP/AVP 0',
+        'a=ptime: 30',
+        'a=SendOnly',
+      ].join('\r\n'),
+    );
+    expect(session.ptime).toBe(30);
+    expect(session.direction).toBe('sendonly');
+    expect(session.peer?.address).toBe('198.51.100.8');
+    const rtcp = negotiate(sdp('m=audio 4000 RTP/AVP 0', 'a=rtcp: 4009', 'a=mid: 7'));
+    expect(rtcp.session.rtcpPeer?.port).toBe(4009);
+    expect(rtcp.lines).toContain('a=mid:7');
+  });
+
+  it.each([
+    ['alone', '9'],
+    ['before another', '9 0'],
+    ['of a dynamic payload type', '97 0'],
+  ])('takes G.722 %s that names its sample rate for its clock (RFC 3551 section 4.5.2)', (_what, types) => {
+    const offered = negotiate(
+      sdp(`m=audio 4000 RTP/AVP ${types}`, `a=rtpmap:${types.split(' ')[0]!} G722/16000`),
+    );
+    expect(offered.session.codec.name).toBe('G722');
+  });
+
+  it.each([
+    ['a number of ports', ['m=video 5000/2 RTP/AVP 96']],
+    ['a multicast address', ['m=video 5000 RTP/AVP 96', 'c=IN IP4 224.2.1.1/127']],
+    ['no port', ['m=video x RTP/AVP 96']],
+    ['a port that is none', ['m=video 99999 RTP/AVP 96']],
+    ['nothing', ['m=video']],
+    ['a port for RTCP that is none', ['m=video 5000 RTP/AVP 96', 'a=rtcp:99999']],
+  ])('refuses a video m-line with %s by port 0 and takes the audio', (_what, video) => {
+    const { lines, session } = negotiate(sdp(...video, 'm=audio 4000 RTP/AVP 0'));
+    const formats = video[0]!.endsWith('96') ? '96' : '0';
+    expect(lines.filter((line) => line.startsWith('m='))).toEqual([
+      `m=video 0 RTP/AVP ${formats}`,
+      'm=audio 20000 RTP/AVP 0',
+    ]);
+    expect(session.peer?.port).toBe(4000);
+  });
+
+  it('refuses one audio m-line of two that cannot be used', () => {
+    const { lines } = negotiate(sdp('m=audio 99999 RTP/AVP 0', 'm=audio 4000 RTP/AVP 0', 'a=rtcp:99999'));
+    expect(lines.filter((line) => line.startsWith('m='))).toEqual([
+      'm=audio 0 RTP/AVP 0',
+      'm=audio 20000 RTP/AVP 0',
+    ]);
+  });
+
   it('tolerates comfort noise on any payload type', () => {
     const { session } = negotiate(sdp('m=audio 4000 RTP/AVP 0 13 105', 'a=rtpmap:105 CN/16000'));
     expect([...session.comfortNoise]).toEqual([13, 105]);
@@ -234,6 +315,11 @@ describe('SDES', () => {
       sdp('m=audio 4002 RTP/SAVP 0', 'a=crypto:1 NULL_SUITE inline:AAAA', 'm=audio 4000 RTP/AVP 0'),
     );
     expect(session.crypto).toBeUndefined();
+  });
+
+  it('knows a suite in small letters, with white space', () => {
+    const line = `a=crypto: 1  ${CM.toLowerCase()}\t${inline(CM)}`;
+    expect(negotiate(sdp('m=audio 4000 rtp/savp 0', line)).session.crypto?.suite.name).toBe(CM);
   });
 
   it('leaves out a key with parameters that change the transform, but not hints', () => {
