@@ -43,6 +43,48 @@ describe('a multipart body', () => {
     expect(left?.endsWith('\r\n')).toBe(true);
   });
 
+  const sdpPart = (header: string): string => `--BB\r\n${header}\r\n\r\n${SDP}\r\n--BB\r\n${OTHER}\r\n--BB--`;
+  const sdpSecond = `--BB\r\n${OTHER}\r\n--BB \t\r\nContent-Type: application/sdp\r\n\r\n${SDP}\r\n--BB-- \r\n`;
+  const nested = `--BB\r\nContent-Type: multipart/alternative; boundary=BBB\r\n\r\n--BBB\r\n${OTHER}\r\n--BBB\r\nContent-Type: application/sdp\r\n\r\n${SDP}\r\n--BBB--\r\n--BB--`;
+  it.each([
+    ['Content-type', 'multipart/mixed;boundary=BB', sdpPart('Content-type: application/sdp')],
+    ['content-type', 'multipart/mixed;boundary=BB', sdpPart('content-type: application/sdp')],
+    ['CONTENT-TYPE', 'multipart/mixed;boundary=BB', sdpPart('CONTENT-TYPE:Application/SDP; charset=utf-8')],
+    ['c', 'multipart/mixed;boundary=BB', sdpPart('c: application/sdp')],
+    [
+      'a folded header',
+      'multipart/mixed;boundary=BB',
+      sdpPart('Content-Length: 1\r\nContent-Type:\r\n application/sdp'),
+    ],
+    ['MULTIPART/MIXED', 'MULTIPART/MIXED;BOUNDARY=BB', sdpSecond],
+    ['Multipart/Mixed', 'Multipart/Mixed;Boundary=BB', sdpSecond],
+    ['a space before the boundary', 'multipart/mixed; boundary= BB', sdpSecond],
+    ['more parameters', 'multipart/related;boundary="BB";type="application/sdp"', sdpSecond],
+    ['a semicolon in another', 'multipart/related;type="x;boundary=CC";boundary=BB', sdpSecond],
+    ['an escape', 'multipart/mixed;boundary="B\\B"', sdpSecond],
+    ['LF', 'multipart/mixed;boundary=BB', sdpSecond.replaceAll('\r\n', '\n')],
+    ['another inside', 'multipart/mixed;boundary=BB', nested],
+    ['another inside of LF', 'multipart/mixed;boundary=BB', nested.replaceAll('\r\n', '\n')],
+    ['no last delimiter', 'multipart/mixed;boundary=BB', sdpSecond.replace('--BB-- \r\n', '')],
+  ])(
+    'with %s is left as its session description (FreeSWITCH #1816, sems #129, siprec #6)',
+    (_what, type, body) => {
+      const { headers, body: left } = read(message([`Content-Type: ${type}`], body));
+      expect(headers).toMatchObject({ 'content-type': 'application/sdp' });
+      expect(left?.replaceAll('\r\n', '\n').trimEnd()).toBe(SDP.replaceAll('\r\n', '\n').trimEnd());
+    },
+  );
+
+  it('is looked into no deeper than its bound', () => {
+    let body = `Content-Type: application/sdp\r\n\r\n${SDP}`;
+    for (let depth = 9; depth > 0; depth -= 1) {
+      const wrapped = `--B${depth}\r\n${body}\r\n--B${depth}--`;
+      body = `Content-Type: multipart/mixed;boundary=B${depth}\r\n\r\n${wrapped}`;
+    }
+    const text = message(['Content-Type: multipart/mixed;boundary=B0'], `--B0\r\n${body}\r\n--B0--`);
+    expect(read(text).headers['content-type']).toBe('multipart/mixed');
+  });
+
   it.each([
     ['multipart/mixed', parts],
     ['multipart/mixed;boundary=', parts],
@@ -93,6 +135,11 @@ const PLACES: Record<string, (hostile: string) => string> = {
   'Content-Type': (hostile) => message([`Content-Type: multipart/${hostile}`], 'x'),
   'a boundary': (hostile) => message([`Content-Type: multipart/;boundary=${hostile}`], 'x'),
   'a multipart body': (hostile) => message(['Content-Type: multipart/mixed;boundary=b'], `--b\r\n${hostile}`),
+  'a nested part': (hostile) =>
+    message(
+      ['Content-Type: multipart/mixed;boundary=b'],
+      `--b\r\nContent-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\n${hostile}`,
+    ),
   'a part': (hostile) =>
     message(['Content-Type: multipart/mixed;boundary=b'], `--b\r\nContent-Type:${hostile}`),
 };

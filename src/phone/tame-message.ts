@@ -4,6 +4,7 @@
  * stderr as it is. So messages are made harmless before: by whichever SIP server they come, embedded or not.
  */
 import { SDP_TYPE } from './sip.js';
+import { splitOutsideQuotes, unquoted } from './tokens/user-to-user.js';
 
 /** Longest header that drachtio-srf takes apart; a longer one is cut, and then refused or misunderstood. */
 const MAX_PARSED = 4096;
@@ -17,8 +18,9 @@ const CONTENT_LENGTH = new Set(['content-length', 'l']);
 /** Start lines that drachtio-srf can read. */
 const READABLE = /^(?:SIP\/\d+\.\d+ \d+(?: |$)|[\w\-.!%*+`'~]+ \S+ SIP\/\d+\.\d+)/;
 
-/** Parts of a multipart body that are looked at. */
+/** Parts of a multipart body that are looked at, and multipart bodies inside one another. */
 const MAX_PARTS = 16;
+const MAX_DEPTH = 3;
 /** RFC 2046 section 5.1.1. */
 const MAX_BOUNDARY = 70;
 
@@ -79,51 +81,67 @@ function valueOf(line: string): string {
   return line.slice(line.indexOf(':') + 1).trim();
 }
 
-/** The session description in a multipart body (RFC 5621), by its Content-Type. */
-function sessionDescription(type: string, body: string): string | undefined {
+/** The session description in a multipart body (RFC 5621), or in one inside it, by its Content-Type. */
+function sessionDescription(type: string, body: string, depth = 0): string | undefined {
   const boundary = boundaryOf(type);
   if (boundary === undefined) return undefined;
-  const delimiter = `--${boundary}`;
-  let at = body.startsWith(delimiter) ? 0 : next(body, delimiter, 0);
-  for (let part = 0; part < MAX_PARTS && at >= 0; part += 1) {
-    const start = body.indexOf('\r\n', at + delimiter.length);
-    if (start < 0) return undefined;
-    at = next(body, delimiter, start);
-    const description = descriptionIn(body.slice(start, at < 0 ? body.length : at - 2));
-    if (description !== undefined) return description;
+  for (const part of partsOf(body, `--${boundary}`)) {
+    const { type: partType, content } = readPart(part);
+    if (partType.toLowerCase().startsWith(SDP_TYPE)) {
+      // The line break before a delimiter is the delimiter's; the last line of a description needs one of its own.
+      return content.endsWith('\n') ? content : `${content}\r\n`;
+    }
+    const inside = depth < MAX_DEPTH ? sessionDescription(partType, content, depth + 1) : undefined;
+    if (inside !== undefined) return inside;
   }
   return undefined;
 }
 
-/** Where the next delimiter stands, which begins a line; -1 when none comes. */
-function next(body: string, delimiter: string, from: number): number {
-  const found = body.indexOf(`\r\n${delimiter}`, from);
-  return found < 0 ? -1 : found + 2;
+/**
+ * The parts between lines that begin with a delimiter, white space behind it allowed (RFC 2046 section 5.1.1), each
+ * from its headers on. Lines may end in LF alone. Each character is looked at once.
+ */
+function partsOf(body: string, delimiter: string): string[] {
+  const parts: string[] = [];
+  let start = -1;
+  for (let at = 0; at < body.length && parts.length < MAX_PARTS;) {
+    const lineFeed = body.indexOf('\n', at);
+    const next = lineFeed < 0 ? body.length : lineFeed + 1;
+    const rest = body.startsWith(delimiter, at) ? body.slice(at + delimiter.length, next).trim() : undefined;
+    if (rest === '' || rest === '--') {
+      if (start >= 0) parts.push(withoutLineBreak(body.slice(start, at)));
+      if (rest === '--') return parts;
+      start = next;
+    }
+    at = next;
+  }
+  if (start >= 0 && parts.length < MAX_PARTS) parts.push(body.slice(start));
+  return parts;
 }
 
-/** A part's content, when the part is a session description; `part` begins with the line break before its headers. */
-function descriptionIn(part: string): string | undefined {
-  const end = part.indexOf('\r\n\r\n');
-  if (end < 0) return undefined;
-  const type = part
-    .slice(2, end)
-    .split('\r\n')
-    .find((line) => CONTENT_TYPE.has(nameOf(line) ?? ''));
-  if (type === undefined || !valueOf(type).toLowerCase().startsWith(SDP_TYPE)) return undefined;
-  const content = part.slice(end + 4);
-  // The line break before a delimiter is the delimiter's; the last line of a description needs one of its own.
-  return content.endsWith('\r\n') ? content : `${content}\r\n`;
+function withoutLineBreak(text: string): string {
+  return text.endsWith('\r\n') ? text.slice(0, -2) : text.endsWith('\n') ? text.slice(0, -1) : text;
+}
+
+/** A part's Content-Type, empty when it names none, and what follows its headers. */
+function readPart(part: string): { type: string; content: string } {
+  // Headers may be left out: then the empty line comes first.
+  const text = `\n${part}`;
+  const end = /\r?\n\r?\n/.exec(text);
+  if (!end) return { type: '', content: '' };
+  const lines = text
+    .slice(1, end.index)
+    .replace(/\r?\n[ \t]+/g, ' ')
+    .split(/\r?\n/);
+  const type = lines.find((line) => CONTENT_TYPE.has(nameOf(line) ?? ''));
+  return { type: type === undefined ? '' : valueOf(type), content: text.slice(end.index + end[0].length) };
 }
 
 function boundaryOf(type: string): string | undefined {
   if (!/^multipart\//i.test(type)) return undefined;
-  const given = type
-    .split(';', MAX_PARTS)
+  const given = splitOutsideQuotes(type.slice(0, MAX_PARSED), ';')
     .map((parameter) => parameter.trim())
     .find((parameter) => /^boundary *=/i.test(parameter));
-  const boundary = given
-    ?.slice(given.indexOf('=') + 1)
-    .trim()
-    .replace(/^"(.*)"$/, '$1');
-  return boundary === undefined || boundary === '' || boundary.length > MAX_BOUNDARY ? undefined : boundary;
+  const boundary = given === undefined ? '' : unquoted(given.slice(given.indexOf('=') + 1).trim());
+  return boundary === '' || boundary.length > MAX_BOUNDARY ? undefined : boundary;
 }

@@ -25,6 +25,22 @@ describe('tokensInUserToUser', () => {
     expect(tokensInUserToUser(header)).toEqual([token]);
   });
 
+  const hex = Buffer.from(token).toString('hex');
+  const length = (hex.length / 2).toString(16);
+  it.each([
+    ['alone', hex],
+    ['in capitals', `${hex.toUpperCase()};encoding=hex`],
+    ['of an ISDN gateway', `${hex};encoding=hex;purpose=isdn-uui;content=isdn-uui`],
+    ['after the discriminator of IA5 text', `04${hex};encoding=hex;purpose=isdn-uui`],
+    ['after the discriminator of the user', `00${hex}`],
+    ['of Avaya, with type and length', `00C8${length}${hex};encoding=hex`],
+    ['of Avaya, with another element behind it', `04C8${length}${hex}FA0800012345;encoding=hex`],
+    ['in quotes', `"${hex}";encoding="hex"`],
+    ['beside a call id', `${callId};encoding=hex,${hex};encoding=hex`],
+  ])('finds the token in hexadecimal digits %s (RFC 7433)', (_spelling, header) => {
+    expect(tokensInUserToUser(header)).toEqual([token]);
+  });
+
   it('puts what says encoding=jwt first', () => {
     expect(tokensInUserToUser(`${other};encoding=base64,${token};encoding=jwt`)).toEqual([token, other]);
   });

@@ -19,7 +19,16 @@ const MAX_VALUES = 8;
 export function tokensInUserToUser(header: string): string[] {
   const values = splitOutsideQuotes(header, ',').slice(0, MAX_VALUES).map(parseValue);
   const marked = values.filter(({ encoding }) => encoding === 'jwt').flatMap(({ data }) => tokensIn(data));
-  return [...new Set([...marked, ...tokensIn(header)])].slice(0, MAX_VALUES);
+  const hex = values.flatMap(({ data }) => tokensIn(fromHex(data)));
+  return [...new Set([...marked, ...tokensIn(header), ...hex])].slice(0, MAX_VALUES);
+}
+
+/**
+ * What a value in hexadecimal digits says, which is RFC 7433's default and all that ISDN gateways know; empty for any
+ * other. A protocol discriminator of ITU-T Q.931, or a type and a length, may stand before: no part of a token.
+ */
+function fromHex(data: string): string {
+  return /^(?:[0-9a-f]{2})+$/i.test(data) ? Buffer.from(data, 'hex').toString('latin1') : '';
 }
 
 /** Whether a whole text looks like a token. */
@@ -38,11 +47,13 @@ function parseParameter(parameter: string): { name: string; value: string } {
   return { name: name.trim().toLowerCase(), value: unquoted(rest.join('=').trim()) };
 }
 
-function unquoted(text: string): string {
+/** What a quoted-string says; any other text as it is. */
+export function unquoted(text: string): string {
   return /^".*"$/s.test(text) ? text.slice(1, -1).replace(/\\(.)/gs, '$1') : text;
 }
 
-function splitOutsideQuotes(text: string, separator: string): string[] {
+/** Splits a header's value, but not inside its quoted strings. */
+export function splitOutsideQuotes(text: string, separator: string): string[] {
   const parts: string[] = [];
   let start = 0;
   let quotes = false;
