@@ -90,6 +90,26 @@ describe('a call', () => {
     expect(started.app.callCount).toBe(0);
   });
 
+  it.each([
+    ['was cancelled before', new Error('Response not sent due to unknown transaction'), 200],
+    ['is answered', undefined, 486],
+  ])('right behind one of which the SIP server has yet to say that it %s', async (_what, failure, status) => {
+    const started = start();
+    const createUAS = started.srf.createUAS.bind(started.srf);
+    let confirm = (): void => undefined;
+    started.srf.createUAS = (...args) => {
+      started.srf.createUAS = createUAS;
+      const [, , , callback] = args;
+      confirm = () => (failure ? callback(failure) : createUAS(...args));
+    };
+    started.srf.receive(invite(VALID_TOKEN));
+    await vi.waitFor(() => expect(started.gate.devices.has('alice')).toBe(true));
+    const second = started.srf.receive(invite(VALID_TOKEN, { 'call-id': 'call-2' }));
+    await vi.waitFor(() => expect(started.app.callCount).toBe(2));
+    confirm();
+    await vi.waitFor(() => expect(second.final?.status).toBe(status));
+  });
+
   it('is answered, published and told its deliveries', async () => {
     const started = start();
     const answer = await answerTo(started, invite(VALID_TOKEN));

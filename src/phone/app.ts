@@ -53,6 +53,7 @@ export class PhoneApp {
       sessionIntervals: { wantedS: options.sessionExpiresS ?? 1800, leastS: options.minSessionS ?? MIN_SE_S },
       acceptTransfers: options.acceptTransfers ?? false,
       pracks: new AwaitedPracks(),
+      callOf: (deviceId) => this.#calls.get(deviceId),
     };
     this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
     this.#attendOthers();

@@ -53,6 +53,7 @@ export class PhoneCall implements Device {
   readonly setup = new SetupSignal();
   readonly #digits = new DigitMerger();
   readonly #endedListeners: (() => void)[] = [];
+  #decidedListeners: (() => void)[] = [];
   #connection: Connection | undefined;
   #dialog: SipDialog | undefined;
   #exchange: OfferAnswer | undefined;
@@ -125,6 +126,12 @@ export class PhoneCall implements Device {
     this.#answering = true;
   }
 
+  /** Resolves when the SIP server has taken the 200 or refused it, or there will be none; at once if all that is over. */
+  async decided(): Promise<void> {
+    if (!this.#answering || this.#exchange || this.ended) return;
+    await new Promise<void>((resolve) => this.#decidedListeners.push(resolve));
+  }
+
   /** Our 200 is out: a BYE has to wait for its ACK, or until none is to be expected (RFC 3261 section 15). */
   awaitAck(dialog: SipDialog): void {
     this.#acknowledgement = new Promise<void>((resolve) => {
@@ -161,6 +168,7 @@ export class PhoneCall implements Device {
     this.#exchange = exchange;
     dialog.on('destroy', (_bye, reason) => this.#onBye(dialog, reason));
     if (!first) return;
+    this.#tellDecided();
     this.#limitDuration();
     this.log.info('Call answered.');
   }
@@ -270,7 +278,12 @@ export class PhoneCall implements Device {
     for (const listener of this.#endedListeners) listener();
     this.#connection?.end(reason);
     this.#connection = undefined;
+    this.#tellDecided();
     void this.#closeMedia().then(() => this.#options.onEnded(this, reason));
+  }
+
+  #tellDecided(): void {
+    for (const listener of this.#decidedListeners.splice(0)) listener();
   }
 
   async #closeMedia(): Promise<void> {

@@ -17,6 +17,8 @@ export interface SetupOptions extends AttendOptions {
   readonly gate: PhoneGate;
   readonly tokenHeaders: readonly string[];
   readonly pracks: AwaitedPracks;
+  /** The call of a device, if it is a phone here. */
+  readonly callOf: (deviceId: string) => PhoneCall | undefined;
 }
 
 /**
@@ -34,6 +36,10 @@ export async function setUpCall(
   requireSdpIfBody(invite);
   const terms = agreedTerms(invite, options.sessionIntervals);
   const participant = authenticate(invite, options.tokenHeaders, options.gate);
+  const other = options.gate.connectedDevice(participant.id);
+  // The caller may have cancelled it, and got the 487, while our 200 is on its way to the SIP server.
+  if (other) await options.callOf(other.id)?.decided();
+  call.setup.throwIfAborted();
   // Before the media are opened: a busy participant is the cheap case.
   if (options.gate.connectedDevice(participant.id)) {
     throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');

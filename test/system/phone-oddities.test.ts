@@ -48,4 +48,68 @@ describe('a call is answered though', () => {
     expect(answer.body).toMatch(/^m=audio [1-9]\d* RTP\/AVP /im);
     if (body.includes('m=video')) expect(answer.body).toMatch(/^m=video 0 RTP\/AVP 96$/m);
   });
+
+  it.each([
+    [
+      'a small letter in a part (FreeSWITCH #1816)',
+      'multipart/mixed;boundary=BB',
+      'Content-type: application/sdp',
+    ],
+    ['capitals', 'MULTIPART/MIXED; Boundary="BB"', 'CONTENT-TYPE: APPLICATION/SDP'],
+    [
+      'more parameters (siprec #6)',
+      'multipart/related;boundary="BB";type="application/sdp"',
+      'c: application/sdp',
+    ],
+  ])('its multipart body has %s', async (_what, type, header) => {
+    const body = `--BB \r\nContent-Type: application/isup\r\n\r\nx\r\n--BB\r\n${header}\r\n\r\n${SDP}\r\n--BB--\r\n`;
+    const edit = (text: string): string =>
+      text.replace('Content-Type: application/sdp\r\n', `MIME-Version: 1.0\r\nContent-Type: ${type}\r\n`);
+    const answer = await callWith({ body, edit });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toContain('m=audio');
+  });
+
+  const hex = (text: string): string => Buffer.from(text).toString('hex');
+  it.each([
+    ['alone', (token: string) => hex(token)],
+    [
+      'of an ISDN gateway',
+      (token: string) => `04${hex(token)};encoding=hex;purpose=isdn-uui;content=isdn-uui`,
+    ],
+    [
+      'of Avaya',
+      (token: string) => `00C8${hex(String.fromCharCode(Math.min(token.length, 127)))}${hex(token)}`,
+    ],
+  ])('its token stands in hexadecimal digits %s, and is in no line of the log', async (_what, userToUser) => {
+    let sent = '';
+    const answer = await callWith({ userToUser: (token) => (sent = userToUser(token)) });
+    expect(answer.status).toBe(200);
+    expect(JSON.stringify(room.gateway.log)).not.toContain(sent.slice(0, 60));
+  });
+
+  it('its re-INVITE without an offer is acknowledged without an answer (drachtio-srf #107)', async () => {
+    const { token, id } = await room.rest.member(room.session);
+    const caller = new Caller(peer);
+    const mine = (wanted: string) => (message: HeardMessage) =>
+      message.header('call-id')[0] === caller.callId &&
+      message.header('cseq')[0] === wanted &&
+      message.status >= 200;
+    peer.send(caller.request('INVITE', 1, { headers: [`User-to-User: ${token};encoding=jwt`], body: SDP }));
+    caller.learn(await peer.next(mine('1 INVITE')));
+    peer.send(caller.request('ACK', 1));
+    peer.send(caller.request('INVITE', 2));
+    expect((await peer.next(mine('2 INVITE'))).body).toContain('m=audio');
+    peer.send(caller.request('ACK', 2));
+    // An offer would be 491 as long as one of the gateway's is open.
+    peer.send(caller.request('INVITE', 3, { body: SDP }));
+    expect((await peer.next(mine('3 INVITE'))).status).toBe(200);
+    peer.send(caller.request('ACK', 3));
+    expect(await room.rest.request('GET', `/participants/${id}/device`)).toMatchObject({ kind: 'phone' });
+    expect(
+      peer.heard.some(({ method, header }) => method === 'BYE' && header('call-id')[0] === caller.callId),
+    ).toBe(false);
+    peer.send(caller.request('BYE', 4));
+    expect((await peer.next(mine('4 BYE'))).status).toBe(200);
+  });
 });

@@ -77,6 +77,39 @@ describe('the phone changes the session', () => {
     expect((await answered(dialog.receive('update', update('offer')))).status).toBe(200);
   });
 
+  it.each([
+    ['no answer', ''],
+    ['an answer that cannot be used', 'nonsense'],
+  ])(
+    'by a re-INVITE without an offer, whose ACK carries %s: all stays as it was (drachtio-srf #107)',
+    async (_what, body) => {
+      const { dialog, media, call } = start();
+      await answered(dialog.receive('modify', reinvite('')));
+      media.failure = new MediaError('BAD_SDP', 'no');
+      dialog.emit('ack', new FakeRequest('ACK', { body }));
+      await answered(dialog.receive('update', update()));
+      media.failure = undefined;
+      await vi.waitFor(async () =>
+        expect((await answered(dialog.receive('update', update('offer')))).status).toBe(200),
+      );
+      expect(call.ended).toBe(false);
+      expect(dialog.byes).toEqual([]);
+      expect(media.answers).toEqual([]);
+    },
+  );
+
+  it.each(['', 'nonsense'])(
+    'but a first offer of ours without a usable answer (%j) ends the call',
+    async (body) => {
+      const { dialog, media, call, exchange } = start();
+      exchange.offeredInAnswer(new FakeRequest('INVITE'));
+      media.failure = new MediaError('BAD_SDP', 'no');
+      dialog.emit('ack', new FakeRequest('ACK', { body, headers: { cseq: '1 ACK' } }));
+      await vi.waitFor(() => expect(call.ended).toBe(true));
+      expect(dialog.byes).toHaveLength(1);
+    },
+  );
+
   it('by an offer right behind its answer in the ACK: it waits until that is taken', async () => {
     const { dialog, media } = start();
     await answered(dialog.receive('modify', reinvite('')));

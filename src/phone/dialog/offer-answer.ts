@@ -39,6 +39,8 @@ export class OfferAnswer {
   #state: ExchangeState = 'stable';
   /** Of the INVITE whose ACK is awaited: the ACK of an earlier one may still be on its way. */
   #awaitedCseq: number | undefined;
+  /** Nothing is agreed yet: our offer was the first of the call. */
+  #isFirst = false;
   #stableListeners: (() => void)[] = [];
 
   constructor(call: PhoneCall, media: PhoneMedia, dialog: SipDialog) {
@@ -52,6 +54,7 @@ export class OfferAnswer {
   /** Our 200 to an INVITE without an offer carried ours: its answer is due in the ACK. */
   offeredInAnswer(invite: SipRequest): void {
     this.#awaitedCseq = cseqOf(invite);
+    this.#isFirst = true;
     this.#state = 'awaiting-ack';
   }
 
@@ -68,6 +71,8 @@ export class OfferAnswer {
       responder.send(200, { headers });
       return;
     }
+    // drachtio-srf tells of an ACK one turn later than of what came right behind it.
+    if (this.#state === 'awaiting-ack') await new Promise(setImmediate);
     if (this.#state === 'taking-answer') await this.#stable();
     this.#refuseIfOver();
     this.#refuseCrossingOffers();
@@ -162,20 +167,24 @@ export class OfferAnswer {
   /** RFC 3264 with the offer in our 2xx: the answer is in the ACK. */
   async #onAck(ack: SipRequest): Promise<void> {
     if (this.#state !== 'awaiting-ack' || this.#call.ended || cseqOf(ack) !== this.#awaitedCseq) return;
+    const isFirst = this.#isFirst;
+    this.#isFirst = false;
     const sdpAnswer = sdpOf(ack);
-    if (sdpAnswer === undefined) {
-      this.#call.hangUp('error', 'The ACK carries no answer to our offer.');
-      return;
-    }
     this.#state = 'taking-answer';
     try {
-      await this.#take(sdpAnswer);
+      if (sdpAnswer !== undefined) await this.#take(sdpAnswer);
+      else this.#failed(isFirst, ack, 'The ACK carries no answer to our offer.');
     } catch (error) {
-      this.#call.log.warn({ err: error, callId: callIdOf(ack) }, 'The answer in the ACK is of no use.');
-      this.#call.hangUp('error', 'The answer in the ACK could not be used.');
+      this.#failed(isFirst, ack, 'The answer in the ACK could not be used.', error);
     } finally {
       this.#become('stable');
     }
+  }
+
+  /** An offer that comes to nothing leaves the session as it was (RFC 6141 section 3.4); the first leaves none. */
+  #failed(isFirst: boolean, ack: SipRequest, why: string, error?: unknown): void {
+    this.#call.log.warn({ callId: callIdOf(ack), err: error }, why);
+    if (isFirst) this.#call.hangUp('error', why);
   }
 
   async #take(sdpAnswer: string): Promise<void> {
