@@ -6,6 +6,7 @@ import type {
   DeviceGate,
   DeviceInfo,
   EndReason,
+  OmittedTrack as CoreOmittedTrack,
   Participant,
   ResumePoint,
 } from '../core/index.js';
@@ -51,6 +52,9 @@ export class BrowserDevice implements Device, SocketUser {
   readonly #connection: Connection;
   readonly #ended: (device: BrowserDevice) => void;
   #socket: ClientSocket | undefined;
+  /** Tracks that it cannot be sent, and that it tried to publish and may not. */
+  #notSent: readonly CoreOmittedTrack[] = [];
+  #refused: readonly CoreOmittedTrack[] = [];
   #isEnded = false;
 
   /**
@@ -103,6 +107,10 @@ export class BrowserDevice implements Device, SocketUser {
       clock: parts.clock,
       offers: parts.limits.offers,
       opened: this.#open(known),
+      onRefused: (tracks) => {
+        this.#refused = tracks;
+        this.#omit();
+      },
     });
   }
 
@@ -172,7 +180,8 @@ export class BrowserDevice implements Device, SocketUser {
   }
 
   tracksOmitted(tracks: readonly OmittedTrack[]): void {
-    this.#connection.omit(tracks.map(({ kind, ...track }) => ({ ...track, mediaType: mediaType(kind) })));
+    this.#notSent = tracks.map(({ kind, ...track }) => ({ ...track, mediaType: mediaType(kind) }));
+    this.#omit();
   }
 
   dtmf(digit: string, durationMs: number): void {
@@ -193,6 +202,10 @@ export class BrowserDevice implements Device, SocketUser {
   /** The gateway is going down. */
   shutdown(): void {
     this.#end('shutdown');
+  }
+
+  #omit(): void {
+    this.#connection.omit([...this.#notSent, ...this.#refused]);
   }
 
   #take(socket: ClientSocket): void {

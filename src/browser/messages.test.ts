@@ -34,7 +34,9 @@ describe('the parameters of calls', () => {
           const { sdpOffer, streams } = readOfferSdp(given);
           read += 1;
           expect(sdpOffer).not.toBe('');
-          expect(Object.keys(publishMetadata([], streams, 'p'))).toHaveLength(streams.size);
+          expect(Object.keys(publishMetadata({ streams: [], refused: [] }, streams, 'p'))).toHaveLength(
+            streams.size,
+          );
         } catch (error) {
           if (!(error instanceof RpcError)) throw error;
         }

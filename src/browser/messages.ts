@@ -16,6 +16,8 @@ export interface StreamMetadata {
   readonly mediaTypes: readonly MediaType[];
   readonly alias?: string;
   readonly participantId: string;
+  /** Publishers: tracks of the stream that were not taken. */
+  readonly omitted?: readonly { readonly mediaType: MediaType; readonly reason: string }[];
 }
 
 /** Keyed by msid stream id. */

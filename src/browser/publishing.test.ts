@@ -36,9 +36,47 @@ describe('publishing', () => {
     await stage.start();
     const { token } = stage.fixture.participant(undefined, ['AUDIO']);
     const client = await stage.fixture.ready(token);
+    stage.fixture.media.refused = [
+      { publisherMsid: 'msid-1', kind: 'video', reason: 'not permitted' },
+      { publisherMsid: 'another', kind: 'audio', reason: 'no codec that is forwarded' },
+    ];
     const { result } = await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
     expect(stage.fixture.media.offers).toEqual([{ sdpOffer: 'offer', allowedKinds: ['audio'] }]);
-    expect(result).toMatchObject({ streamMetadata: { 'msid-1': { mediaTypes: [] } } });
+    expect(result).toMatchObject({
+      streamMetadata: {
+        'msid-1': { mediaTypes: [], omitted: [{ mediaType: 'VIDEO', reason: 'not permitted' }] },
+      },
+    });
+  });
+
+  it('shows what was refused for as long as its stream is announced, or until it is taken', async () => {
+    await stage.start();
+    const { fixture } = stage;
+    const { id, token } = fixture.participant(undefined, ['AUDIO']);
+    const client = await fixture.ready(token);
+    const omitted = (): unknown => fixture.core.device(ACCOUNT, id)?.omitted;
+    const reason = 'not permitted';
+    fixture.media.refused = [{ publisherMsid: 'msid-1', kind: 'video', reason }];
+    await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
+    expect(omitted()).toEqual([{ streamId: 'msid-1', mediaType: 'VIDEO', reason }]);
+
+    fixture.media.streams = [{ streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio'] }];
+    fixture.media.refused = [];
+    const { result } = await client.call('offerSdp', { sdpOffer: 'another', mediaMetadata });
+    expect(omitted()).toEqual([{ streamId: 'stream-1', mediaType: 'VIDEO', reason }]);
+    const granted = { mediaTypes: ['AUDIO'], omitted: [{ mediaType: 'VIDEO', reason }] };
+    expect(result).toMatchObject({ streamMetadata: { 'msid-1': granted } });
+
+    fixture.media.streams = [{ streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio', 'video'] }];
+    await client.call('offerSdp', { sdpOffer: 'taken', mediaMetadata });
+    expect(omitted()).toEqual([]);
+    fixture.media.refused = [{ publisherMsid: 'msid-1', kind: 'audio', reason }];
+    fixture.media.streams = [];
+    await client.call('offerSdp', { sdpOffer: 'refused', mediaMetadata });
+    expect(omitted()).toHaveLength(1);
+    fixture.media.refused = [];
+    await client.call('offerSdp', { sdpOffer: 'gone', mediaMetadata: {} });
+    expect(omitted()).toEqual([]);
   });
 
   it('answers an SDP that cannot be answered with an error that a page can show', async () => {

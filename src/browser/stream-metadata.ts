@@ -1,5 +1,5 @@
 import type { Delivery, DeliveredStream, MediaType, PublishedStream } from '../core/index.js';
-import type { MediaDelivery, MediaKind, MediaStreamInfo } from '../media/types.js';
+import type { MediaDelivery, MediaKind, MediaStreamInfo, PublishAnswer } from '../media/types.js';
 import type { OfferedStreams, StreamMetadata, StreamMetadataMap } from './messages.js';
 
 const TYPE_OF: Record<MediaKind, MediaType> = { audio: 'AUDIO', video: 'VIDEO' };
@@ -33,7 +33,7 @@ export function publishedStreams(
  * granted has no media types (absent, the clients would take it for a data channel).
  */
 export function publishMetadata(
-  live: readonly MediaStreamInfo[],
+  { streams: live, refused }: Pick<PublishAnswer, 'streams' | 'refused'>,
   offered: OfferedStreams,
   participantId: string,
 ): StreamMetadataMap {
@@ -41,10 +41,11 @@ export function publishMetadata(
   const entries = [...offered].map(([msid, alias]): [string, StreamMetadata] => {
     const stream = granted.get(msid);
     const types = mediaTypes(stream?.kinds ?? []);
-    return [
-      msid,
-      { endpointId: stream?.streamId ?? msid, mediaTypes: types, ...withAlias(alias), participantId },
-    ];
+    const omitted = refused
+      .filter(({ publisherMsid }) => publisherMsid === msid)
+      .map(({ kind, reason }) => ({ mediaType: mediaType(kind), reason }));
+    const about = { endpointId: stream?.streamId ?? msid, mediaTypes: types, participantId };
+    return [msid, { ...about, ...withAlias(alias), ...(omitted.length > 0 ? { omitted } : {}) }];
   });
   return Object.fromEntries(entries);
 }

@@ -5,6 +5,7 @@ import type {
   MediaPlaneOptions,
   PhoneDescription,
   PhoneSource,
+  PublishAnswer,
   PublishOfferOptions,
 } from './types.js';
 
@@ -35,8 +36,8 @@ export interface MediaDevice {
 }
 
 export interface BrowserDevice extends MediaDevice {
-  /** Returns the SDP answer, having called `DeviceContext.setStreams`. */
-  publish(options: PublishOfferOptions): Promise<string>;
+  /** Answers an offer, having called `DeviceContext.setStreams`. */
+  publish(options: PublishOfferOptions): Promise<Omit<PublishAnswer, 'streams'>>;
   answerSubscribe(sdpAnswer: string): Promise<void>;
   resume(): Promise<void>;
 }

@@ -62,8 +62,8 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
 
   async publish(deviceId: string, options: PublishOfferOptions): Promise<PublishAnswer> {
     const { device } = this.#browser(deviceId);
-    const sdpAnswer = await this.#quietly(deviceId, () => device.publish(options));
-    return { sdpAnswer, streams: this.#streams.of(deviceId).map(describeStream) };
+    const answer = await this.#quietly(deviceId, () => device.publish(options));
+    return { ...answer, streams: this.#streams.of(deviceId).map(describeStream) };
   }
 
   async answerSubscribe(deviceId: string, sdpAnswer: string): Promise<void> {

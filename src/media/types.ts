@@ -34,8 +34,18 @@ export interface PublishOfferOptions {
   readonly allowedKinds: readonly MediaKind[];
 }
 
+/** A track that a browser offered to publish and that was not taken. */
+export interface RefusedTrack {
+  /** The msid stream id that the publisher used. */
+  readonly publisherMsid?: string;
+  readonly kind: MediaKind;
+  /** Why, in words. */
+  readonly reason: string;
+}
+
 export interface PublishAnswer {
   readonly sdpAnswer: string;
+  readonly refused: readonly RefusedTrack[];
   /** Everything that the device publishes after this offer. */
   readonly streams: readonly MediaStreamInfo[];
 }

@@ -3,6 +3,7 @@ import { CLIENT_VERSIONS, type ClientVersion } from '../support/chromium.js';
 import { type Member, openMember } from '../support/member.js';
 import type { NewTestMember, SubscriptionsBody } from '../support/rest.js';
 import { useStage } from '../support/stage.js';
+import { until } from '../support/until.js';
 
 const stage = useStage();
 
@@ -76,7 +77,18 @@ describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: Cl
     expect(pictures.mediaTypes).toEqual([]);
     await two.page.hears(440, { participantId: one.who.id });
     expect(await two.page.streams()).toMatchObject([{ mediaTypes: ['AUDIO'], kinds: ['audio'] }]);
-    expect((await stage.rest.device(one.who.id)).streams).toMatchObject([{ mediaTypes: ['AUDIO'] }]);
+    const device = await stage.rest.device(one.who.id);
+    expect(device.streams).toMatchObject([{ mediaTypes: ['AUDIO'] }]);
+    const refused = { mediaType: 'VIDEO', reason: 'not permitted' };
+    expect(device.omitted).toEqual([
+      { streamId: device.streams[0]!.streamId, ...refused },
+      { streamId: expect.any(String) as unknown, ...refused },
+    ]);
+    await until(
+      'word in the client’s log',
+      () => one.page.console.some((line) => line.includes('tracksOmitted') && line.includes('not permitted')),
+      { withinMs: 10_000 },
+    );
   });
 
   it('follows subscriptions on all three levels while they change', async () => {

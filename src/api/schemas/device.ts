@@ -65,7 +65,9 @@ export const DeviceSchema = component(
     streams: listOf(ref(PublishedStreamSchema), { description: 'What it publishes now.' }),
     delivery: listOf(ref(DeliveredStreamSchema), { description: 'What it is being delivered now.' }),
     omitted: listOf(ref(OmittedTrackSchema), {
-      description: 'Tracks of the delivery that it cannot be sent, such as one whose codec it does not take.',
+      description:
+        'Tracks of the delivery that it cannot be sent, such as one whose codec it does not take, and tracks that it ' +
+        'tried to publish and may not.',
     }),
   }),
 );

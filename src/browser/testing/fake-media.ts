@@ -11,6 +11,7 @@ import {
   type OpenBrowserOptions,
   type PublishAnswer,
   type PublishOfferOptions,
+  type RefusedTrack,
 } from '../../media/types.js';
 
 const NO_PHONES = 'The fake media plane has no phones.';
@@ -25,6 +26,8 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements MediaPlane {
   readonly deliveries: MediaDelivery[][] = [];
   /** What the next offers publish. */
   streams: readonly MediaStreamInfo[] = [];
+  /** What the next offers have and is not taken. */
+  refused: readonly RefusedTrack[] = [];
   /** Set: offers are refused with this. */
   refusal: MediaError | undefined;
   /** Offers are answered when this is. */
@@ -40,7 +43,7 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements MediaPlane {
     this.offers.push(options);
     if (this.refusal) throw this.refusal;
     await this.held;
-    return { sdpAnswer: `answer to ${options.sdpOffer}`, streams: this.streams };
+    return { sdpAnswer: `answer to ${options.sdpOffer}`, streams: this.streams, refused: this.refused };
   }
 
   answerSubscribe(_deviceId: string, sdpAnswer: string): Promise<void> {

@@ -1,6 +1,13 @@
-import type { BrowserDevice, DeviceContext } from '../device.js';
+import type { BrowserDevice, DeviceContext, LiveStream } from '../device.js';
 import type { PublishedTrack } from '../track.js';
-import type { DeviceStatistics, OmittedTrack, OpenBrowserOptions, PublishOfferOptions } from '../types.js';
+import type {
+  DeviceStatistics,
+  OmittedTrack,
+  OpenBrowserOptions,
+  PublishAnswer,
+  PublishOfferOptions,
+  RefusedTrack,
+} from '../types.js';
 import type { FanoutTable } from './forward/fanout-table.js';
 import { Liveness } from './liveness.js';
 import { PublishConnection } from './publish/publish-connection.js';
@@ -19,6 +26,8 @@ export class BrowserPeer implements BrowserDevice {
   readonly #publishing: PublishConnection;
   readonly #subscribing: SubscribeConnection;
   readonly #liveness: Liveness;
+  #notSent: readonly OmittedTrack[] = [];
+  #notTaken: readonly OmittedTrack[] = [];
 
   constructor(context: DeviceContext, options: OpenBrowserOptions, { pipes, fanouts }: BrowserPeerResources) {
     this.#context = context;
@@ -45,7 +54,8 @@ export class BrowserPeer implements BrowserDevice {
       onOmitted: (tracks) => {
         context.options.log.info({ deviceId, tracks }, 'Tracks left out of an offer');
         context.emit('tracksOmitted', { deviceId, tracks });
-        this.#publishing.tell(inMessages(tracks).map((tracksOmitted) => ({ tracksOmitted })));
+        this.#notSent = tracks;
+        this.#tellOmitted();
       },
       onOffer: (offer) => context.emit('subscribeOffer', { deviceId, ...offer }),
       onHeard,
@@ -55,10 +65,21 @@ export class BrowserPeer implements BrowserDevice {
     });
   }
 
-  async publish(options: PublishOfferOptions): Promise<string> {
-    const answer = await this.#publishing.negotiate(options);
-    this.#context.setStreams(this.#publishing.streams);
-    return answer;
+  async publish(offer: PublishOfferOptions): Promise<Omit<PublishAnswer, 'streams'>> {
+    const sdpAnswer = await this.#publishing.negotiate(offer);
+    const { refused, streams } = this.#publishing;
+    this.#context.setStreams(streams);
+    const {
+      deviceId,
+      options: { log },
+    } = this.#context;
+    if (refused.length > 0)
+      log.info({ deviceId, tracks: refused }, 'Tracks of a publish offer were not taken');
+    if (refused.length > 0 || this.#notTaken.length > 0) {
+      this.#notTaken = refused.map((track) => asOmitted(track, streams));
+      this.#tellOmitted();
+    }
+    return { sdpAnswer, refused };
   }
 
   async answerSubscribe(sdpAnswer: string): Promise<void> {
@@ -90,12 +111,30 @@ export class BrowserPeer implements BrowserDevice {
     };
   }
 
+  #tellOmitted(): void {
+    const tracks = [...this.#notSent, ...this.#notTaken];
+    this.#publishing.tell(inMessages(tracks).map((tracksOmitted) => ({ tracksOmitted })));
+  }
+
   async close(): Promise<void> {
     this.#liveness.stop();
     this.#subscribing.close();
     this.#publishing.close();
     return Promise.resolve();
   }
+}
+
+/** What a page calls its streams, as it fits into a data channel message. */
+const SHORT_ID = /^[\w{}-]{1,64}$/;
+
+/** Under the id that others see, or under the page's own where nothing of the stream is published. */
+function asOmitted(
+  { publisherMsid, kind, reason }: RefusedTrack,
+  streams: readonly LiveStream[],
+): OmittedTrack {
+  const live = streams.find((stream) => stream.publisherMsid === publisherMsid);
+  const own = publisherMsid !== undefined && SHORT_ID.test(publisherMsid) ? publisherMsid : '-';
+  return { streamId: publisherMsid === undefined ? '-' : (live?.streamId ?? own), kind, reason };
 }
 
 /** Of which each fits a data channel message. */

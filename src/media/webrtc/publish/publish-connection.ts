@@ -10,7 +10,7 @@ import {
 } from '../../rtp/index.js';
 import type { DigitListener } from '../../rtp/index.js';
 import type { LiveStream } from '../../device.js';
-import type { PublishOfferOptions } from '../../types.js';
+import type { PublishOfferOptions, RefusedTrack } from '../../types.js';
 import { parseDescription } from '../sdp/description.js';
 import type { Description } from '../sdp/description.js';
 import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
@@ -56,6 +56,7 @@ export class PublishConnection {
   readonly #bitrate = new BitrateLimit(this.#localSsrc);
   readonly #cursor = new RtcpCursor();
   readonly #arrivals = new TransportFeedbackSender(this.#localSsrc, (packet) => this.#send(packet));
+  #refused: readonly RefusedTrack[] = [];
   #pipe: Pipe | undefined;
   #remote: TransportDescription | undefined;
   #version = 0;
@@ -71,6 +72,11 @@ export class PublishConnection {
 
   get streams(): LiveStream[] {
     return this.#set.streams;
+  }
+
+  /** What the last offer had and was not taken. */
+  get refused(): readonly RefusedTrack[] {
+    return this.#refused;
   }
 
   /** Whether the browser has a path to publish on. */
@@ -114,10 +120,11 @@ export class PublishConnection {
 
   async #answer({ sdpOffer, allowedKinds }: PublishOfferOptions): Promise<string> {
     const offer = parseDescription(sdpOffer);
-    const accepted = acceptOffer(offer, allowedKinds);
+    const { accepted, refused } = acceptOffer(offer, allowedKinds);
     const wantsData = offer.sections.some((section) => section.kind === 'data' && !section.rejected);
     if (offer.transport && (accepted.length > 0 || wantsData)) await this.#connect(offer, wantsData);
     if (!this.#closed) this.#publish(accepted.filter(({ receiving }) => receiving));
+    this.#refused = refused;
     this.#version += 1;
     return writePublishAnswer({
       offer,

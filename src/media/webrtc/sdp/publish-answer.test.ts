@@ -19,7 +19,7 @@ function answer(
   { acceptData = true, opusDtx = false } = {},
 ) {
   const description = parseDescription(browserOffer(offer));
-  const accepted = acceptOffer(description, kinds);
+  const { accepted, refused } = acceptOffer(description, kinds);
   const sdp = writePublishAnswer({
     offer: description,
     accepted,
@@ -30,6 +30,7 @@ function answer(
   });
   return {
     accepted,
+    refused,
     sdp,
     sections: sdp.split(/(?=^m=)/m).slice(1),
     bundle: /a=group:BUNDLE (.*)\r/.exec(sdp)?.[1],
@@ -60,7 +61,7 @@ describe('the answer to a publish offer', () => {
   it('takes one layer of an offer with several: without simulcast in the answer one is sent (RFC 8853 section 5.3.2)', () => {
     const layers = ['a=rid:h send', 'a=rid:l send', 'a=simulcast:send h;l', ''].join('\r\n');
     const offer = parseDescription(browserOffer(CAMERA) + layers);
-    const accepted = acceptOffer(offer, ['audio', 'video']);
+    const { accepted } = acceptOffer(offer, ['audio', 'video']);
     expect(accepted.map(({ section }) => section.kind)).toEqual(['audio', 'video']);
     const session = { sessionId: '1', version: 1 };
     const sdp = writePublishAnswer({ offer, accepted, acceptData: true, transport: TRANSPORT, session });
@@ -143,14 +144,32 @@ describe('the answer to a publish offer', () => {
     expect(accepted.map(({ section }) => section.mid)).toEqual(['1', '3']);
   });
 
+  it('says of what is sent and not taken why', () => {
+    const media = [
+      { kind: 'audio' as const, mid: '1', msid: 'camera' },
+      { kind: 'video' as const, mid: '2', msid: 'camera' },
+      { kind: 'video' as const, mid: '3', direction: 'recvonly' },
+      { kind: 'video' as const, mid: '4', stopped: true },
+      { kind: 'audio' as const, mid: '5', msid: 'camera' },
+      { kind: 'audio' as const, mid: '6', formats: ['100 GSM/8000'] },
+    ];
+    expect(answer({ media }, ['audio']).refused).toEqual([
+      { publisherMsid: 'camera', kind: 'video', reason: 'not permitted' },
+      { publisherMsid: 'camera', kind: 'audio', reason: 'the stream has a track of this kind already' },
+      { kind: 'audio', reason: 'no codec that is forwarded' },
+    ]);
+  });
+
   it('takes a bounded number of tracks', () => {
     const media = Array.from({ length: 40 }, (_, i) => ({
       kind: 'audio' as const,
       mid: `m${i}`,
       msid: `stream-${i}`,
     }));
-    const { accepted, sections } = answer({ media });
+    const { accepted, refused, sections } = answer({ media });
     expect(accepted).toHaveLength(32);
+    expect(refused).toHaveLength(8);
+    expect(refused[0]).toMatchObject({ kind: 'audio', reason: 'more than 32 tracks' });
     expect(sections.filter((section) => section.startsWith('m=audio 0 '))).toHaveLength(8);
   });
 
@@ -164,7 +183,7 @@ describe('the answer to a publish offer', () => {
     const offer = parseDescription(browserOffer({ data: false, media: [{ kind: 'video', mid: '1' }] }));
     const sdp = writePublishAnswer({
       offer,
-      accepted: acceptOffer(offer, []),
+      accepted: acceptOffer(offer, []).accepted,
       acceptData: false,
       session: { sessionId: '1', version: 1 },
     });

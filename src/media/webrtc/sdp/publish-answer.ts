@@ -2,7 +2,7 @@
 import { forwardedCodec, fmtpParameter } from '../codecs.js';
 import { MAX_DATA_MESSAGE } from '../transport/pipe.js';
 import type { TransportDescription } from '../transport/pipe.js';
-import type { MediaKind } from '../../types.js';
+import type { MediaKind, RefusedTrack } from '../../types.js';
 import { isMedia } from './description.js';
 import type { Description, Format, MediaSection, Section } from './description.js';
 import {
@@ -40,19 +40,40 @@ const EXTENSIONS: readonly string[] = [MID_EXTENSION, TRANSPORT_CC_EXTENSION];
 
 /**
  * Chooses what to take: sections of an allowed kind, with the codec that the browser lists first; at most one audio
- * and one video track for each stream.
+ * and one video track for each stream. Tracks that are sent and not taken are refused, with the reason.
  */
-export function acceptOffer(offer: Description, allowedKinds: readonly MediaKind[]): AcceptedMedia[] {
+export function acceptOffer(
+  offer: Description,
+  allowedKinds: readonly MediaKind[],
+): { accepted: AcceptedMedia[]; refused: RefusedTrack[] } {
   const taken = new Set<string>();
-  return offer.sections.flatMap((section) => {
-    if (!isMedia(section) || section.rejected || !allowedKinds.includes(section.kind)) return [];
+  const accepted: AcceptedMedia[] = [];
+  const refused: RefusedTrack[] = [];
+  for (const section of offer.sections) {
+    if (!isMedia(section) || section.rejected) continue;
     const slot = `${section.kind} ${streamKey(section)}`;
-    const accepted = acceptSection(section);
-    if (!accepted || (accepted.receiving && (taken.has(slot) || taken.size >= MAX_TRACKS))) return [];
-    if (accepted.receiving) taken.add(slot);
-    return [accepted];
-  });
+    const media =
+      (allowedKinds.includes(section.kind) ? undefined : 'not permitted') ??
+      (sends(section) ? obstacle(slot, taken) : undefined) ??
+      acceptSection(section);
+    if (typeof media !== 'string') {
+      if (media.receiving) taken.add(slot);
+      accepted.push(media);
+    } else if (sends(section)) refused.push(refusal(section, media));
+  }
+  return { accepted, refused };
 }
+
+function obstacle(slot: string, taken: ReadonlySet<string>): string | undefined {
+  if (taken.has(slot)) return 'the stream has a track of this kind already';
+  return taken.size >= MAX_TRACKS ? `more than ${String(MAX_TRACKS)} tracks` : undefined;
+}
+
+const refusal = ({ kind, msid }: MediaSection, reason: string): RefusedTrack => ({
+  ...(msid === undefined || msid.stream === '-' ? {} : { publisherMsid: msid.stream }),
+  kind,
+  reason,
+});
 
 /** What groups an offer's tracks into streams: the msid's stream id, or the track alone where there is none. */
 export function streamKey({ msid, mid }: MediaSection): string {
@@ -61,9 +82,10 @@ export function streamKey({ msid, mid }: MediaSection): string {
 
 const sends = ({ direction }: MediaSection): boolean => direction === 'sendonly' || direction === 'sendrecv';
 
-function acceptSection(section: MediaSection): AcceptedMedia | undefined {
+/** @returns why not, where it cannot be taken */
+function acceptSection(section: MediaSection): AcceptedMedia | string {
   const codec = section.formats.find((format) => forwardedCodec(section.kind, format) !== undefined);
-  if (!codec) return undefined;
+  if (!codec) return 'no codec that is forwarded';
   const rtx = section.formats.find(
     (format) =>
       format.name.toLowerCase() === 'rtx' && fmtpParameter(format.fmtp, 'apt') === String(codec.payloadType),
