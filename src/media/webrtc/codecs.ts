@@ -59,6 +59,8 @@ const FORWARDED: readonly ForwardedCodec[] = [
   h264(116, '6400', 1),
   h264(118, '6400', 0),
   video('AV1', 120),
+  h264(122, '640c', 1),
+  h264(124, '640c', 0),
 ];
 
 /** The value of one `a=fmtp` parameter, names compared without case. */
@@ -71,12 +73,33 @@ export function fmtpParameter(fmtp: string | undefined, name: string): string | 
   return undefined;
 }
 
+/** Values of profile_idc and of profile-iop, under a mask, that mean one profile, and how we write it. */
+const H264_PROFILES = [
+  { idc: 0x42, mask: 0x4f, iop: 0x40, written: '42e0' },
+  { idc: 0x4d, mask: 0x8f, iop: 0x80, written: '42e0' },
+  { idc: 0x58, mask: 0xcf, iop: 0xc0, written: '42e0' },
+  { idc: 0x42, mask: 0x4f, iop: 0x00, written: '4200' },
+  { idc: 0x58, mask: 0xcf, iop: 0x80, written: '4200' },
+  { idc: 0x4d, mask: 0xaf, iop: 0x00, written: '4d00' },
+  { idc: 0x64, mask: 0xff, iop: 0x00, written: '6400' },
+  // Constrained High (H.264 A.2.4.2).
+  { idc: 0x64, mask: 0xff, iop: 0x0c, written: '640c' },
+] as const;
+
+/** The same profile is written in several ways (RFC 6184 table 5), such as Constrained Baseline as 42e0, 42c0 or 4de0. */
+function h264Profile(profileLevelId: string): string {
+  const bytes = profileLevelId.slice(0, 4).toLowerCase();
+  const [idc, iop] = [Number.parseInt(bytes.slice(0, 2), 16), Number.parseInt(bytes.slice(2), 16)];
+  const profile = H264_PROFILES.find((known) => known.idc === idc && (iop & known.mask) === known.iop);
+  return profile?.written ?? bytes;
+}
+
 /** What makes two formats of one codec name different codecs: packets of one do not decode as the other. */
 function variant(codec: TrackCodec): string {
   switch (codec.name.toUpperCase()) {
     case 'H264': {
-      // RFC 6184 section 8.1: the first two bytes are the profile; without it, Baseline and single NAL units.
-      const profile = (fmtpParameter(codec.fmtp, 'profile-level-id') ?? '42000a').slice(0, 4).toLowerCase();
+      // RFC 6184 section 8.1: without parameters, Baseline and single NAL units.
+      const profile = h264Profile(fmtpParameter(codec.fmtp, 'profile-level-id') ?? '42000a');
       return `${profile}/${fmtpParameter(codec.fmtp, 'packetization-mode') ?? '0'}`;
     }
     case 'VP9':
@@ -91,6 +114,19 @@ function variant(codec: TrackCodec): string {
 const VARIANTS: ReadonlyMap<ForwardedCodec, string> = new Map(
   FORWARDED.map((codec) => [codec, variant(codec)]),
 );
+
+/** What every browser takes, so that a publisher that offers it beside others of its name is asked for it. */
+export function takenByAll(codec: TrackCodec): boolean {
+  switch (codec.name.toUpperCase()) {
+    case 'H264':
+      // RFC 7742 section 6.2: Constrained Baseline, and Chromium and Safari want several NAL units in one packet.
+      return variant(codec) === '42e0/1';
+    case 'VP9':
+      return variant(codec) === '0';
+    default:
+      return true;
+  }
+}
 
 /** How a published codec is forwarded; undefined for one that we do not forward. */
 export function forwardedCodec(kind: MediaKind, codec: TrackCodec): ForwardedCodec | undefined {

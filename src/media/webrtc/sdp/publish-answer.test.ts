@@ -128,6 +128,29 @@ describe('the answer to a publish offer', () => {
     expect(answer({ media: [{ kind: 'video', mid: '1', formats }] }).accepted[0]?.codec.name).toBe('AV1');
   });
 
+  it.each([
+    [
+      'H264 profile-level-id=42001f;packetization-mode=1',
+      'H264 profile-level-id=42e01f;packetization-mode=1',
+    ],
+    [
+      'H264 profile-level-id=640c1f;packetization-mode=1',
+      'H264 profile-level-id=42c01f;packetization-mode=1',
+    ],
+    [
+      'H264 profile-level-id=42e01f;packetization-mode=0',
+      'H264 profile-level-id=42e01f;packetization-mode=1',
+    ],
+    ['VP9 profile-id=2', 'VP9 profile-id=0'],
+  ])('takes, of one codec, what all browsers take: not %s but %s', (first, second) => {
+    const formats = [first, second].map((text, i) => `${100 + 2 * i} ${text.replace(' ', '/90000 ')}`);
+    const chosen = (offered: string[]) =>
+      answer({ media: [{ kind: 'video', mid: '1', formats: offered }] }).accepted[0]?.codec.payloadType;
+    expect(chosen([...formats, '96 VP8/90000'])).toBe(102);
+    expect(chosen(['96 VP8/90000', ...formats])).toBe(96);
+    expect(chosen(formats.slice(0, 1))).toBe(100);
+  });
+
   it('refuses an m-line without a codec that we forward', () => {
     const { sections } = answer({ media: [{ kind: 'video', mid: '1', formats: ['100 H263/90000'] }] });
     expect(sections[1]).toMatch(/^m=video 0 /);

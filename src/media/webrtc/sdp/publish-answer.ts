@@ -1,5 +1,5 @@
 /** What we accept of a browser's publish offer, and the answer that says so. */
-import { forwardedCodec, fmtpParameter } from '../codecs.js';
+import { forwardedCodec, fmtpParameter, takenByAll } from '../codecs.js';
 import { MAX_DATA_MESSAGE } from '../transport/pipe.js';
 import type { TransportDescription } from '../transport/pipe.js';
 import type { MediaKind, RefusedTrack } from '../../types.js';
@@ -84,7 +84,7 @@ const sends = ({ direction }: MediaSection): boolean => direction === 'sendonly'
 
 /** @returns why not, where it cannot be taken */
 function acceptSection(section: MediaSection): AcceptedMedia | string {
-  const codec = section.formats.find((format) => forwardedCodec(section.kind, format) !== undefined);
+  const codec = chosenFormat(section);
   if (!codec) return 'no codec that is forwarded';
   const rtx = section.formats.find(
     (format) =>
@@ -101,6 +101,17 @@ function acceptSection(section: MediaSection): AcceptedMedia | string {
     ...(rtx ? { rtx } : {}),
     ...(telephoneEvent ? { telephoneEvent } : {}),
   };
+}
+
+/**
+ * The codec that the browser lists first, as that one's variant that all subscribers take, where it offers that too:
+ * Chromium's first H.264 is one that Safari does not take, and its first VP9 may be one that Firefox shows nothing of.
+ */
+function chosenFormat({ kind, formats }: MediaSection): Format | undefined {
+  const forwarded = formats.filter((format) => forwardedCodec(kind, format) !== undefined);
+  const first = forwarded[0];
+  const name = first?.name.toUpperCase();
+  return forwarded.find((format) => format.name.toUpperCase() === name && takenByAll(format)) ?? first;
 }
 
 export interface PublishAnswerOptions {
