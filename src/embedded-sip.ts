@@ -13,17 +13,27 @@ import {
   type TlsPeerOptions,
 } from './sip-server/index.js';
 import { APP_TAG } from './phone/index.js';
+import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
 /** Counters that tell how much there is now, not how much there was. */
 const TABLES = ['transactions', 'waiting', 'dialogs', 'proxiedDialogs', 'connections', 'apps'];
+
+/** SIP connections at once, if there are four times as many file descriptors. */
+const MAX_CONNECTIONS = 4096;
+
+interface Parts {
+  readonly metrics: Registry;
+  readonly load: LoadControl;
+  readonly descriptors: Descriptors;
+}
 
 /** Starts the embedded SIP server as configured; resolves with where the phone application connects to it. */
 export async function startEmbeddedSip(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { metrics, load: { admission } }: { readonly metrics: Registry; readonly load: LoadControl },
+  { metrics, load: { admission }, descriptors }: Parts,
 ): Promise<ServerAddress> {
   const { allow, messagesPerSecond, capture, apps, router } = config.sip;
   const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
@@ -41,7 +51,11 @@ export async function startEmbeddedSip(
     capture,
     maskedHeaders: config.phone.tokenHeaders,
     // A peer may send in one burst what it may send in four seconds.
-    limits: { messagesPerSecond, messageBurst: messagesPerSecond * 4 },
+    limits: {
+      messagesPerSecond,
+      messageBurst: messagesPerSecond * 4,
+      maxConnections: Math.min(MAX_CONNECTIONS, Math.floor(descriptors.limit / 4)),
+    },
     admission: {
       admit: (source) => admission.admit('phone', source)?.retryAfterS,
       crowded: () => admission.refuse('phone', 'crowded').retryAfterS,

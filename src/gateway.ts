@@ -12,7 +12,7 @@ import { createMediaPlane, type MediaPlane } from './media/index.js';
 import { measureMedia } from './media-metrics.js';
 import { startPhones } from './phones.js';
 import { clientAddresses } from './shared/index.js';
-import { guardConnections, watchDescriptors } from './sockets.js';
+import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
 import { openStore } from './store/index.js';
 import { measureState, measureStore } from './state-metrics.js';
 import { Teardown } from './teardown.js';
@@ -95,15 +95,18 @@ async function build(
   });
   teardown.add('media', () => media.stop());
   measureMedia(metrics, media);
-  const load = startLoadControl(config, log, teardown, { media, metrics });
+  const { descriptors, stop } = await watchDescriptors(log, metrics);
+  teardown.add('descriptors', stop);
+  const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
 
-  const phones = await startPhones(config, log, teardown, { core, media, metrics, load });
+  const phones = await startPhones(config, log, teardown, { core, media, metrics, load, descriptors });
   const http = await startHttp(config, log, teardown, {
     core,
     media,
     usage,
     metrics,
     load,
+    descriptors,
     readiness: () => {
       if (readiness !== 'ready') return readiness;
       if (!store.health().writable) return 'store-unavailable';
@@ -137,13 +140,20 @@ interface Parts {
   readonly core: Core;
   readonly media: MediaPlane;
   readonly load: LoadControl;
+  readonly descriptors: Descriptors;
 }
 
 async function startHttp(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, load, ...options }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
+  {
+    core,
+    media,
+    load,
+    descriptors,
+    ...options
+  }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
 ) {
   const { accounts, rateLimit, turn } = config;
   const clientAddress = clientAddresses(config.trustedProxies);
@@ -152,8 +162,6 @@ async function startHttp(
   const iceServers =
     turn && ((id: string) => [turnCredentials(turn, id, Date.now() + participantLifetimeMs)]);
   const api = createApi({ core, accounts, rateLimit, iceServers, clientAddress, log, ...options });
-  const { descriptors, stop } = await watchDescriptors(log, options.metrics);
-  teardown.add('descriptors', stop);
   const { trustedProxies } = config;
   guardConnections({ server: api.server, descriptors, metrics: options.metrics, trustedProxies });
   await api.register(consolePage, {

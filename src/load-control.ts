@@ -3,6 +3,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Config } from './config.js';
 import { Admission, CAUSES, LoadMeter, systemMeterClock } from './load/index.js';
 import type { MediaPlane } from './media/index.js';
+import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
 /** Decides on new calls by what the gateway has to do. */
@@ -17,8 +18,9 @@ export function startLoadControl(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { media, metrics }: { readonly media: MediaPlane; readonly metrics: Registry },
+  parts: { readonly media: MediaPlane; readonly metrics: Registry; readonly descriptors: Descriptors },
 ): LoadControl {
+  const { media, metrics, descriptors } = parts;
   const counts: (() => number)[] = [];
   const meter = new LoadMeter(systemMeterClock(() => media.load().mixBusyMs));
   const admission = new Admission({
@@ -30,6 +32,7 @@ export function startLoadControl(
       framesSkipped: media.load().framesSkipped,
     }),
     calls: () => counts.reduce((sum, count) => sum + count(), 0),
+    hasSockets: () => descriptors.forCalls,
     log: log.child({ part: 'load' }),
   });
   meter.start();
@@ -81,7 +84,8 @@ function measure(metrics: Registry, admission: Admission, meter: LoadMeter): voi
       this.reset();
       for (const cause of CAUSES) {
         this.inc({ kind: 'phone', cause }, admission.refusals('phone', cause));
-        if (cause !== 'crowded') this.inc({ kind: 'page', cause }, admission.refusals('page', cause));
+        if (cause !== 'crowded' && cause !== 'descriptors')
+          this.inc({ kind: 'page', cause }, admission.refusals('page', cause));
       }
     },
   });

@@ -18,6 +18,7 @@ import {
   type PhoneMedia,
   SipClient,
 } from './phone/index.js';
+import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
 /** How long the start waits for a drachtio-server that does not answer; it is tried on after that. */
@@ -28,6 +29,7 @@ interface Parts {
   readonly media: MediaPlane;
   readonly metrics: Registry;
   readonly load: LoadControl;
+  readonly descriptors: Descriptors;
 }
 
 /** Phones as the gateway sees them. */
@@ -48,10 +50,12 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, metrics, load }: Parts,
+  { core, media, metrics, load, descriptors }: Parts,
 ): Promise<Phones> {
   const servers =
-    config.drachtio.length > 0 ? config.drachtio : [await startEmbeddedSip(config, log, teardown, { metrics, load })];
+    config.drachtio.length > 0
+      ? config.drachtio
+      : [await startEmbeddedSip(config, log, teardown, { metrics, load, descriptors })];
   const clientLog = log.child({ part: 'sip-client' });
   const clients = servers.map(
     (server) => new SipClient({ server, graceMs: config.drachtioGraceMs, log: clientLog }),
@@ -69,7 +73,9 @@ export async function startPhones(
     return admission.full ? admission.refuse('phone', 'max_calls').retryAfterS : undefined;
   };
   apps.push(
-    ...clients.map((client) => createApp(client, config, log, { gate: core, media: phoneMedia, observer, admit })),
+    ...clients.map((client) =>
+      createApp(client, config, log, { gate: core, media: phoneMedia, observer, admit }),
+    ),
   );
   teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
   await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));

@@ -58,6 +58,9 @@ describe('HTTP connections', () => {
     expect([descriptors.forBrowsers, descriptors.forHttp]).toEqual([false, true]);
     descriptors.counted(83);
     expect([await knock(), await knock()]).toEqual([true, false]);
+    expect(descriptors.forCalls).toBe(true);
+    descriptors.counted(93);
+    expect(descriptors.forCalls).toBe(false);
     expect(await metrics.metrics()).toContain('refused_total{reason="descriptors"} 1');
   });
 });

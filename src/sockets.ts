@@ -8,9 +8,11 @@ import { inNetworks, networkOf } from './shared/index.js';
 const COUNT_EVERY_MS = 1_000;
 /** Fewer than this are soon gone: a page takes one descriptor, a phone two, and the store and its threads dozens. */
 const FEW = 8_192;
-/** Parts of the limit: what is above is kept for REST and SIP, and then for SIP and files alone. */
+/** Parts of the limit: what is above is kept for REST and SIP, then for SIP and files, and then for files alone. */
 const FOR_BROWSERS = 0.7;
 const FOR_HTTP = 0.85;
+/** A call takes two for its media; the rest is for the store and for requests within calls. */
+const FOR_CALLS = 0.93;
 /** HTTP connections of one address, those that became WebSockets included. */
 const PER_ADDRESS = 1_000;
 
@@ -43,6 +45,10 @@ export class Descriptors {
     return this.open < this.#limit * FOR_HTTP;
   }
 
+  get forCalls(): boolean {
+    return this.open < this.#limit * FOR_CALLS;
+  }
+
   counted(open: number): void {
     this.#open = open;
     this.#since = 0;
@@ -50,6 +56,11 @@ export class Descriptors {
 
   opened(): void {
     this.#since += 1;
+  }
+
+  /** One that was opened since the last count is given up. */
+  refused(): void {
+    this.#since -= 1;
   }
 }
 
@@ -110,6 +121,8 @@ export function guardConnections(options: GuardOptions): void {
   for (const reason of ['address', 'descriptors']) refused.inc({ reason }, 0);
   const refuse = (socket: Socket, reason: string): void => {
     refused.inc({ reason });
+    // A flood of refused connections must not seem to take what is kept for others.
+    descriptors.refused();
     socket.destroy();
   };
   server.on('connection', (socket: Socket) => {

@@ -5,6 +5,7 @@ describe('admission', () => {
   const idle = { delayMs: 1, busy: 0.2, mix: 0.1, framesSkipped: 0 };
   let load = idle;
   let calls = 0;
+  let hasSockets = true;
   let lines: string[] = [];
   let admission: Admission;
 
@@ -13,6 +14,7 @@ describe('admission', () => {
       limits: { maxCalls: 0, maxCallsPerSecond: 0, ...limits },
       load: () => load,
       calls: () => calls,
+      hasSockets: () => hasSockets,
       log: {
         info: (_fields, text) => lines.push(text),
         warn: (_fields, text) => lines.push(text),
@@ -26,6 +28,7 @@ describe('admission', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     load = idle;
     calls = 0;
+    hasSockets = true;
     lines = [];
   });
 
@@ -51,6 +54,15 @@ describe('admission', () => {
     expect(cause()).toBeUndefined();
     expect(admission.refusals('phone', 'max_calls')).toBe(1);
     expect(admission.refusals('page', 'max_calls')).toBe(1);
+  });
+
+  it('lets no phone in while the process may hardly open another socket', () => {
+    open();
+    hasSockets = false;
+    expect(cause()).toBe('descriptors');
+    expect(admission.admit('page', '192.0.2.9'), 'pages have a bound of their own').toBeUndefined();
+    hasSockets = true;
+    expect(cause()).toBeUndefined();
   });
 
   it('lets so many in each second', () => {

@@ -45,9 +45,12 @@ export interface AdmissionLimits {
 
 export type Kind = 'phone' | 'page';
 
-export const CAUSES = ['max_calls', 'max_calls_per_second', 'load', 'crowded'] as const;
+export const CAUSES = ['max_calls', 'max_calls_per_second', 'load', 'crowded', 'descriptors'] as const;
 
-/** Why a new call is refused; `crowded`: too many INVITEs were waiting for their turn. */
+/**
+ * Why a new call is refused. `crowded`: too many INVITEs were waiting for their turn; `descriptors`: the process may
+ * hardly open another socket.
+ */
 export type Cause = (typeof CAUSES)[number];
 
 export interface Refusal {
@@ -60,6 +63,8 @@ export interface AdmissionOptions {
   readonly load: () => Load;
   /** Phones and pages that are connected or being so. */
   readonly calls: () => number;
+  /** Whether there are sockets left for a call. */
+  readonly hasSockets: () => boolean;
   readonly log: LoadLog;
   /** Monotonic time in ms. */
   readonly now?: () => number;
@@ -140,6 +145,7 @@ export class Admission {
 
   #cause(kind: Kind, source: string): Cause | undefined {
     if (this.full) return 'max_calls';
+    if (kind === 'phone' && !this.#options.hasSockets()) return 'descriptors';
     if (this.#hasFullMixes()) return 'load';
     if (this.#isLate() && !this.#whileLate.take(source, this.#now())) return 'load';
     // Last: whoever is refused for another reason takes nobody's place.
