@@ -1,20 +1,24 @@
 /**
  * A long run: phones call, talk in sessions and hang up; a browser comes and goes; some phones stay on and have their
- * sessions refreshed; webhooks are received. It fails when a call failed, when something was left behind at the end,
- * or when memory, files or sockets grew.
+ * sessions refreshed; webhooks are received. Beside them a hostile crowd attacks all the time, from addresses and an
+ * account of its own (`soak/hostile/`). It fails when a call failed, when two phones that talk
+ * all the time lost more than 1 % of their packets, when an attack got what it must not, when something was left
+ * behind at the end, or when memory, files or sockets grew.
  *
  * SOAK_SECONDS (600) seconds of SOAK_RATE (10) calls each second.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { launchChromium } from '../test/support/chromium.js';
+import { Bystander, type Disturbance, OTHER_ACCOUNT } from '../test/support/bystander.js';
 import { startGateway, type TestGateway } from '../test/support/gateway.js';
-import { Rest } from '../test/support/rest.js';
+import { DEVELOPMENT_ACCOUNT, Rest } from '../test/support/rest.js';
 import { type LoadOutcome, placeManyCalls } from '../test/support/sipp-load.js';
 import { type Steps, phoneOffer, placeCall, type SippCall } from '../test/support/sipp.js';
 import { until } from '../test/support/until.js';
 import { WebhookReceiver } from '../test/support/webhook-receiver.js';
+import { type HostileOutcome, runHostileCrowd } from './soak/hostile/index.js';
 import { leftOvers, readMetrics, sumOf } from '../test/support/metrics.js';
-import { type ProcessState, StateLog } from './soak/process-state.js';
+import { type ProcessState, processState, StateLog } from './soak/process-state.js';
 
 const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 600);
 const RATE = Number(process.env['SOAK_RATE'] ?? 10);
@@ -31,6 +35,8 @@ const FORGOTTEN_MS = 60_000;
 
 /** What may have grown after a run, in parts of what it was. */
 const MEMORY_LIMIT = 1.15;
+/** Of their packets, two phones that talk for the whole run may lose so much more than two at an idle gateway. */
+const LOSS_LIMIT = 0.01;
 /** Files and sockets that may be more than before the first call: those of the store and of idle HTTP. */
 const FILES_LIMIT = 8;
 
@@ -99,6 +105,17 @@ function report(what: string, { residentMiB, files, sockets }: ProcessState): vo
   );
 }
 
+function lossOf({ packetsLost, elapsedMs }: Disturbance): number {
+  return (packetsLost * 20) / elapsedMs;
+}
+
+function tell(who: string, { packetsLost, longestGapMs, longestBusyMs }: Disturbance): void {
+  const [gap, busy] = [longestGapMs.toFixed(0), longestBusyMs.toFixed(0)];
+  console.log(
+    `${who}: ${packetsLost} packets lost, longest gap ${gap} ms, event loop late by at most ${busy} ms`,
+  );
+}
+
 /** @returns what is wrong, in words */
 function judge(
   outcome: LoadOutcome,
@@ -106,8 +123,12 @@ function judge(
   before: ProcessState,
   after: ProcessState,
   log: StateLog,
+  hostile: HostileOutcome,
+  loss: number,
 ) {
   return [
+    hostile.wrong,
+    loss <= LOSS_LIMIT ? [] : [`two phones lost ${(loss * 100).toFixed(1)} % more than at an idle gateway`],
     outcome.failed === 0 ? [] : [`${outcome.failed} calls failed`],
     answered >= outcome.successful ? [] : [`the gateway counts ${answered} calls that ended well`],
     log.memoryGrowth <= MEMORY_LIMIT ? [] : [`memory grew to ${log.memoryGrowth.toFixed(2)} times`],
@@ -118,8 +139,20 @@ function judge(
   ].flat();
 }
 
-const env = { PATCHBAY_LOG_LEVEL: 'info', PATCHBAY_API_RATE: '0', PATCHBAY_WEBHOOK_ALLOW: '127.0.0.1' };
+const HOSTILE_ACCOUNT = { id: '6666666', user: 'hostile', password: 'hostile' };
+
+const env = {
+  PATCHBAY_LOG_LEVEL: 'info',
+  // So that an account that fills it has done so long before memory is looked at.
+  PATCHBAY_ACCOUNT_MEMORY_MB: '8',
+  PATCHBAY_WEBHOOK_ALLOW: '127.0.0.1',
+  PATCHBAY_ACCOUNTS: [DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT, HOSTILE_ACCOUNT]
+    .map(({ id, user, password }) => `${id}:${user}:${password}`)
+    .join(','),
+};
 const gateway = await startGateway({ env });
+/** For comparison: what this machine does to a gateway that is left alone. */
+const idle = await startGateway({ env });
 const webhooks = await WebhookReceiver.start();
 try {
   const rest = new Rest(gateway);
@@ -133,11 +166,21 @@ try {
   const sampler = setInterval(() => log.sample(), SAMPLE_EVERY_MS);
   const stays = SECONDS > INTERVAL_S ? await stayOn(gateway, stayer.token) : undefined;
   const load = { sipPort: gateway.sipPort, tokens, calls: RATE * SECONDS, rate: RATE, holdMs: HOLD_MS };
-  const [outcome, visits] = await Promise.all([
+  const bystander = await Bystander.start(gateway, SECONDS + 120);
+  const controlBystander = await Bystander.start(idle, SECONDS + 120);
+  const work = Promise.all([
     placeManyCalls({ ...load, echo: true }),
     browse(gateway, rest, session, ends),
+    runHostileCrowd({ gateway, rest: new Rest(gateway, HOSTILE_ACCOUNT) }, ends),
     stays && hasBeenRefreshed(stays),
   ]);
+  const [disturbance, control] = await Promise.all([
+    bystander.during(() => work),
+    controlBystander.during(() => work),
+  ]);
+  const [outcome, visits, hostile] = await work;
+  await bystander.stillHears();
+  await Promise.all([bystander.hangUp(), controlBystander.hangUp()]);
   clearInterval(sampler);
   report('under load', log.sample());
   await rest.deleteParticipant(stayer.id);
@@ -148,6 +191,9 @@ try {
     Object.keys(leftOvers(await readMetrics(gateway))).length === 0;
   const seen = async (): Promise<object> => leftOvers(await readMetrics(gateway));
   await until('empty tables', nothingLeft, { withinMs: FORGOTTEN_MS, everyMs: 1000, seen });
+  // HTTP connections and the reader of usage records end when they were idle for a while.
+  const fewFiles = (): boolean => processState(gateway.pid).files <= before.files + FILES_LIMIT;
+  await until('few files', fewFiles, { withinMs: FORGOTTEN_MS, everyMs: 1000 }).catch(() => undefined);
   const after = log.sample();
   report('after', after);
 
@@ -155,11 +201,14 @@ try {
   console.log(
     `${outcome.successful} calls, ${visits} visits of a browser, ${webhooks.received.length} webhooks`,
   );
+  console.log(`hostile: ${[...hostile.turns].map(([name, turns]) => `${name} ${turns}`).join(', ')}`);
+  tell('two phones', disturbance);
+  tell('two at an idle gateway', control);
   console.log(`memory, last quarter to second: ${log.memoryGrowth.toFixed(2)}`);
-  const wrong = judge(outcome, answered, before, after, log);
+  const wrong = judge(outcome, answered, before, after, log, hostile, lossOf(disturbance) - lossOf(control));
   for (const what of wrong) console.error(`WRONG: ${what}`);
   process.exitCode = wrong.length === 0 ? 0 : 1;
 } finally {
   webhooks.close();
-  await gateway.stop();
+  await Promise.all([gateway.stop(), idle.stop()]);
 }

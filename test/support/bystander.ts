@@ -85,6 +85,13 @@ export class Bystander {
     await Promise.all([this.#calls[0].tones.hears(HEARS), this.#calls[1].tones.hears(SAYS)]);
   }
 
+  /** Both hang up, so that the gateway keeps nothing of their calls. */
+  async hangUp(): Promise<void> {
+    await Promise.all(this.#calls.map((call) => call.hangUp()));
+    await this.end();
+  }
+
+  /** Ends them without a word. */
   async end(): Promise<void> {
     await Promise.all(this.#calls.map((call) => call.end()));
   }

@@ -1,0 +1,101 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { type Attack, address, pause, type Target } from './attack.js';
+
+const ADDRESSES = 16;
+const CONNECTIONS_EACH = 256;
+/** Longer than a connection without a message may stay, on a machine that is busy. */
+const SILENCE_MS = 14_000;
+
+function invite(from: string, headers: readonly string[], uri = 'sip:gateway@127.0.0.1'): string {
+  const call = Math.random().toString(36).slice(2);
+  return [
+    `INVITE ${uri} SIP/2.0`,
+    `Via: SIP/2.0/UDP ${address(1)}:5060;branch=z9hG4bK${call};rport`,
+    'Max-Forwards: 70',
+    `From: ${from};tag=${call}`,
+    'To: <sip:gateway@127.0.0.1>',
+    `Call-ID: ${call}`,
+    'CSeq: 1 INVITE',
+    `Contact: <sip:stranger@${address(1)}>`,
+    ...headers,
+    'Content-Length: 0',
+    '',
+    '',
+  ].join('\r\n');
+}
+
+const STRANGER = '<sip:stranger@127.0.0.1>';
+
+/** Datagrams that cost a parser which looks back more than they cost the sender. */
+const DATAGRAMS: readonly string[] = [
+  `A${' '.repeat(5600)}\r\n\r\n`,
+  `INVITE ${' '.repeat(1390)}x SIP/2.\r\n\r\n`,
+  invite(STRANGER, [`Content-Type: multipart/${';boundary='.repeat(400)}`]),
+  invite(`"${' '.repeat(8000)}<sip:a@b>`, []),
+  invite(STRANGER, [`User-to-User: ${'a'.repeat(4000)};encoding${' '.repeat(2000)}`]),
+  invite(STRANGER, [`Via: ${'SIP/2.0/UDP a;b, '.repeat(400)}`]),
+];
+
+async function sendOverUdp({ gateway }: Target): Promise<undefined> {
+  const socket = createSocket('udp4');
+  socket.bind(0, address(1));
+  await once(socket, 'listening');
+  for (const text of DATAGRAMS) socket.send(text, gateway.sipPort, '127.0.0.1');
+  await pause(100);
+  socket.close();
+  return undefined;
+}
+
+async function sendOverTcp({ gateway }: Target): Promise<undefined> {
+  const socket = connect({ port: gateway.sipPort, host: '127.0.0.1', localAddress: address(2) });
+  socket.on('error', () => undefined);
+  for (const text of DATAGRAMS) socket.write(text);
+  socket.write(invite(`${' '.repeat(31_000)}<sip:a@b>`, []));
+  await pause(500);
+  socket.destroy();
+  return undefined;
+}
+
+async function holdConnections({ gateway }: Target): Promise<string | undefined> {
+  const sockets: Socket[] = [];
+  let overdue = 0;
+  for (let i = 0; i < ADDRESSES * CONNECTIONS_EACH; i += 1) {
+    const localAddress = address(10 + (i % ADDRESSES));
+    const socket = connect({ port: gateway.sipPort, host: '127.0.0.1', localAddress });
+    socket.on('error', () => undefined);
+    // Reading lets the kernel tell of the close.
+    socket.resume();
+    socket.once('connect', () => {
+      const limit = setTimeout(() => (overdue += 1), SILENCE_MS);
+      socket.once('close', () => clearTimeout(limit));
+    });
+    sockets.push(socket);
+    if (i % 64 === 0) await pause(5);
+  }
+  await pause(2 * SILENCE_MS);
+  for (const socket of sockets) socket.destroy();
+  return overdue > 0 ? `${overdue} silent SIP connections lived for ${SILENCE_MS / 1000} s` : undefined;
+}
+
+async function sendEncodedToken({ gateway, rest }: Target): Promise<string | undefined> {
+  const { token } = await rest.participant();
+  const signature = token.split('.')[2]!;
+  const encoded = Buffer.from(token).toString('hex').replace(/../g, '%$&');
+  const socket = createSocket('udp4');
+  socket.send(invite(STRANGER, [], `sip:${encoded}@127.0.0.1`), gateway.sipPort, '127.0.0.1');
+  await pause(500);
+  socket.close();
+  const text = JSON.stringify(gateway.log.slice(-200));
+  const shown = [signature, encoded].some((secret) => text.includes(secret));
+  return shown ? 'the log shows a percent-encoded token' : undefined;
+}
+
+/** From the SIP port, without a token. */
+export const SIP_ATTACKS: readonly Attack[] = [
+  { name: 'costly datagrams', everyMs: 300, turn: sendOverUdp },
+  { name: 'costly messages over TCP', everyMs: 500, turn: sendOverTcp },
+  { name: 'silent TCP connections', everyMs: 1000, turn: holdConnections },
+  { name: 'percent-encoded tokens', everyMs: 5000, turn: sendEncodedToken },
+];
