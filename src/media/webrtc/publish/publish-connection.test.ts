@@ -218,6 +218,37 @@ describe('the publish connection', () => {
     expect(rembs().slice(1)).toEqual([20_000_000, 20_000_000, 20_000_000]);
   });
 
+  it('holds a video to what its subscribers take beside others that are not limited, or that nobody receives', async () => {
+    const { pipes, offer, receive, track } = setUp();
+    const screen: OfferedMediaLine = { kind: 'video', mid: '3', msid: 'screen', ssrc: 31 };
+    await offer({ media: [CAMERA, screen] });
+    pipes.last.become('connected');
+    const payload = Buffer.alloc(1_000 - 12);
+    let sequence = 0;
+    const second = (): number | undefined => {
+      for (const ssrc of [21, 31])
+        for (let i = 0; i < 100; i += 1) {
+          sequence += 1;
+          receive(rtpPacket({ ssrc, payloadType: 96, sequence, payload }));
+        }
+      pipes.last.sent.length = 0;
+      vi.advanceTimersByTime(1000);
+      const rembs = pipes.last.sent.filter((packet) => packet[1] === 206 && (packet[0]! & 31) === 15);
+      return rembs.map(rembOf)[0];
+    };
+    expect(second()).toBeUndefined();
+    track(0).limitBitrate(250_000);
+    // Nobody receives the screen.
+    expect(second()).toBe(250_000);
+    listen(track(1));
+    // It sends 800 kbit/s, and may go on to, and grow.
+    const both = second()!;
+    expect(both).toBeGreaterThan(250_000 + 800_000);
+    expect(both).toBeLessThan(250_000 + 1_500_000);
+    track(1).limitBitrate(100_000);
+    expect(second()).toBe(350_000);
+  });
+
   it('reports reception, and hands the publisher’s clock to the track', async () => {
     const { pipes, offer, receive, track } = setUp();
     await offer({ media: [MIC] });

@@ -34,6 +34,7 @@ export class Uplink {
   #media: AcceptedMedia;
   #ssrc = -1;
   #bitrateLimit = Infinity;
+  #bytes = 0;
   #repair: LossRepair | undefined;
   #reception: ReceptionStatistics | undefined;
 
@@ -73,6 +74,13 @@ export class Uplink {
     return this.#bitrateLimit;
   }
 
+  /** Bytes of packets that came since the last call. */
+  takeBytes(): number {
+    const bytes = this.#bytes;
+    this.#bytes = 0;
+    return bytes;
+  }
+
   get packetsLost(): number {
     return this.#reception?.packetsLost ?? 0;
   }
@@ -88,6 +96,7 @@ export class Uplink {
 
   /** Takes an RTP packet that belongs to this m-line. */
   onRtp(packet: Buffer, payloadOffset: number, nowMs: number): void {
+    this.#bytes += packet.length;
     const { codec, rtx, telephoneEvent } = this.#media;
     switch (rtpPayloadType(packet)) {
       case codec.payloadType:
