@@ -31,8 +31,8 @@ const tracks = Array.from(
   (_, i) => new PublishedTrack({ kind: 'audio', streamId: `${i}`, codec: toTrackCodec(session.codec) }),
 );
 const receivers = tracks.map((track) => {
-  const receiver = new RtpReceiver(() => undefined);
-  receiver.configure(session, track);
+  const receiver = new RtpReceiver({ onDigit: () => undefined, onFormat: () => track });
+  receiver.agree(session);
   return receiver;
 });
 let sent = 0;

@@ -7,6 +7,8 @@ interface Sent {
   readonly timestamp: number;
   readonly payload: Buffer;
   readonly begins: boolean;
+  /** Absent: its place among those that are received. */
+  readonly sequence?: number;
 }
 
 /** All packets of some digits as our sender makes them, one each 20 ms. */
@@ -75,11 +77,12 @@ describe('DTMF receiver', () => {
   });
 
   const receive = (packets: readonly Sent[], lost: readonly number[] = [], clockRate = 8000): void => {
-    packets.forEach(({ timestamp, payload }, i) => {
+    packets.forEach(({ timestamp, payload, begins, sequence }, i) => {
       now += 20;
       receiver.poll(now);
       if (lost.includes(i)) return;
-      receiver.onPacket(rtpPacket({ sequence: i, timestamp, payload }), 12, 16, clockRate, now);
+      const packet = rtpPacket({ sequence: sequence ?? i, timestamp, payload, marker: begins });
+      receiver.onPacket(packet, 12, 16, clockRate, now);
     });
     now += 200;
     receiver.poll(now);
@@ -135,7 +138,7 @@ describe('DTMF receiver', () => {
   });
 
   it('ignores packets of an earlier press that come late', () => {
-    const packets = press('12');
+    const packets = press('12').map((packet, sequence) => ({ ...packet, sequence }));
     const first = packets.slice(0, 7);
     const second = packets.slice(7);
     receive([...first, ...second.slice(0, 3), first[6]!, ...second.slice(3), second[6]!]);

@@ -16,10 +16,10 @@ import { RtpReceiver } from './rtp-receiver.js';
 import { RtpSender } from './rtp-sender.js';
 import { RtpSocket } from './rtp-socket.js';
 import { agreeOn, chooseAudio, expectsMedia } from './sdp/audio-session.js';
-import type { AudioSession } from './sdp/audio-session.js';
+import type { AudioSession, OfferedFormats, ReceivedFormat } from './sdp/audio-session.js';
 import type { SessionCrypto } from './sdp/crypto.js';
 import { receives } from './sdp/direction.js';
-import { writeAnswer, writeOffer } from './sdp/local-description.js';
+import { formatsToOffer, writeAnswer, writeOffer } from './sdp/local-description.js';
 import type { LocalEnd } from './sdp/local-description.js';
 import { readRemoteDescription, switchesAudioOff } from './sdp/remote-description.js';
 import type { RemoteDescription, RemoteSection } from './sdp/remote-description.js';
@@ -62,6 +62,8 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   #version = 0;
   #bound: Bound | undefined;
   #session: AudioSession | undefined;
+  /** What the last offer of ours had. */
+  #offered: OfferedFormats | undefined;
   #track: PublishedTrack | undefined;
   #lastMediaAt = 0;
   #mediaLost = false;
@@ -76,8 +78,11 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   constructor(parts: PhoneLegParts) {
     this.#parts = parts;
     this.#context = parts.context;
-    this.#receiver = new RtpReceiver((digit, durationMs) => {
-      this.#context.emit('dtmf', { deviceId: this.#context.deviceId, digit, durationMs });
+    this.#receiver = new RtpReceiver({
+      onDigit: (digit, durationMs) => {
+        this.#context.emit('dtmf', { deviceId: this.#context.deviceId, digit, durationMs });
+      },
+      onFormat: (format) => this.#publish(format),
     });
     this.#sender = new RtpSender(parts.pool, this.#crypto, (packet) => this.#bound?.socket.send(packet));
     this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) =>
@@ -90,7 +95,8 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     const { codecs } = this.#parts;
     if (sdpOffer === undefined) {
       const bound = this.#bound ?? (await this.#bind(ipVersionOf(this.#context.options.rtpHost)));
-      return this.#described(writeOffer(this.#end(bound), this.#session, codecs));
+      this.#offered = formatsToOffer(this.#session, codecs);
+      return this.#described(writeOffer(this.#end(bound), this.#session, this.#offered));
     }
     const offer = readRemoteDescription(sdpOffer);
     if (this.#session && this.#bound && switchesAudioOff(offer))
@@ -105,7 +111,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   async answer(sdpAnswer: string): Promise<PhoneDescription> {
     const { codecs } = this.#parts;
     const { section } = chooseAudio(readRemoteDescription(sdpAnswer), codecs);
-    const session = agreeOn(section, codecs);
+    const session = agreeOn(section, codecs, this.#offered ?? this.#session?.offered);
     requireOffered(this.#session?.crypto, session.crypto);
     this.#apply(session, await this.#bind(this.#versionOf(section)));
     return this.#described('');
@@ -269,7 +275,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#session = session;
     this.#lastMediaAt = performance.now();
     this.#crypto.apply(session.crypto);
-    this.#publish(session);
+    this.#receiver.agree(session);
     this.#describePeer(session, bound.socket);
     this.#sender.configure(session, this.#context.options.opusDtx);
     this.#parts.clock.add(this);
@@ -289,15 +295,15 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   }
 
   /** Subscribers are only disturbed when the codec changed: then the old track ends and another takes its place. */
-  #publish(session: AudioSession): void {
-    const codec = toTrackCodec(session.codec, session.fmtp);
+  #publish(format: ReceivedFormat): PublishedTrack {
+    const codec = toTrackCodec(format.codec, format.fmtp);
     const old = this.#track;
-    if (old?.codec.name !== codec.name || old.codec.fmtp !== codec.fmtp) {
-      this.#track = new PublishedTrack({ kind: 'audio', streamId: this.#streamId, codec });
-      this.#context.setStreams([{ streamId: this.#streamId, tracks: [this.#track] }]);
-      old?.end();
-    }
-    if (this.#track) this.#receiver.configure(session, this.#track);
+    if (old && old.codec.name === codec.name && old.codec.fmtp === codec.fmtp) return old;
+    const track = new PublishedTrack({ kind: 'audio', streamId: this.#streamId, codec });
+    this.#track = track;
+    this.#context.setStreams([{ streamId: this.#streamId, tracks: [track] }]);
+    old?.end();
+    return track;
   }
 
   #described(sdp: string): PhoneDescription {

@@ -5,7 +5,10 @@ import { rtpPacket } from '../rtp/testing/packets.js';
 import { PublishedTrack } from '../track.js';
 import { RtcpSession } from './rtcp-session.js';
 import { RtpReceiver } from './rtp-receiver.js';
+import { AUDIO_CODECS } from '../codecs/index.js';
 import { agreeOn, chooseAudio } from './sdp/audio-session.js';
+import type { AudioSession } from './sdp/audio-session.js';
+import { formatsToOffer } from './sdp/local-description.js';
 import { readRemoteDescription } from './sdp/remote-description.js';
 
 const offer = [
@@ -32,6 +35,8 @@ describe('what comes from a phone', () => {
   let receiver: RtpReceiver;
   let pushed: Pushed[];
   let now: number;
+  let digits: string;
+  let formats: string[];
 
   beforeEach(() => {
     pushed = [];
@@ -51,8 +56,16 @@ describe('what comes from a phone', () => {
           bytes: end - start,
         }),
     });
-    receiver = new RtpReceiver(() => undefined);
-    receiver.configure(session, track);
+    digits = '';
+    formats = [];
+    receiver = new RtpReceiver({
+      onDigit: (digit) => (digits += digit),
+      onFormat: ({ codec }) => {
+        formats.push(codec.name);
+        return track;
+      },
+    });
+    receiver.agree(session);
   });
 
   const receive = (fields: Parameters<typeof rtpPacket>[0]): boolean => {
@@ -93,9 +106,121 @@ describe('what comes from a phone', () => {
     expect(pushed).toMatchObject([{ telephoneEvent: true, bytes: 4 }]);
   });
 
+  it.each([
+    ['beside audio that goes on', true, 20],
+    ['without audio', false, 20],
+    ['that comes all at once', true, 0],
+  ])('takes telephone events on an SSRC of their own, %s (rtpengine #1569)', (_how, audio, apart) => {
+    let sequence = 0;
+    const say = (): void => {
+      if (audio) receive({ sequence: (sequence += 1), timestamp: 160 * sequence, ssrc: 1 });
+    };
+    for (let n = 0; n < 10; n += 1) say();
+    [1, 2].forEach((digit, press) => {
+      for (let i = 0; i < 10; i += 1) {
+        const duration = 160 * Math.min(8, i + 1);
+        const payload = Uint8Array.of(digit, i >= 7 ? 0x8a : 10, duration >> 8, duration & 0xff);
+        const timestamp = 4_000_000_000 + 4000 * press;
+        const fields = { sequence: 500 + 10 * press + i, timestamp, ssrc: 2, payloadType: 101, payload };
+        expect(receive({ ...fields, marker: i === 0 })).toBe(true);
+        for (let passed = 0; passed < apart; passed += 20) say();
+      }
+      for (let n = 0; n < 5; n += 1) say();
+    });
+    expect(digits).toBe('12');
+    expect(pushed.filter(({ telephoneEvent }) => telephoneEvent)).toHaveLength(20);
+    expect(steps().every((step) => step === 1)).toBe(true);
+    // Each press has one timestamp, in the time of the audio.
+    const times = pushed.filter(({ telephoneEvent }) => telephoneEvent).map(({ timestamp }) => timestamp);
+    if (!audio) return;
+    expect(new Set(times).size).toBe(2);
+    expect(times[0]).toBeLessThan(10_000);
+    const spoken = pushed.filter(({ telephoneEvent }) => !telephoneEvent);
+    expect(spoken.map(({ timestamp }) => timestamp)).toEqual(spoken.map((_, i) => 160 * (i + 1)));
+  });
+
+  it('follows numbers and timestamps that start over, and counts no losses for it', () => {
+    for (let n = 0; n < 100; n += 1) receive({ sequence: 9000 + n, timestamp: 160 * n });
+    for (let n = 0; n < 100; n += 1) receive({ sequence: 4000 + n, timestamp: 3_000_000_000 + 160 * n });
+    expect(pushed).toHaveLength(199);
+    expect(steps().every((step) => step === 1)).toBe(true);
+    const times = pushed.slice(1).map(({ timestamp }, i) => timestamp - pushed[i]!.timestamp);
+    expect(times.every((step) => step === 160 || step === 320)).toBe(true);
+    expect(receiver.reception!.packetsLost).toBe(0);
+  });
+
+  it('tells key presses whatever SSRC, numbers and timestamps do between them', () => {
+    const press = (digit: number, sequence: number, timestamp: number, ssrc: number): void => {
+      for (let n = 0; n < 5; n += 1)
+        receive({ sequence: sequence + n, timestamp: timestamp + 160 * n, ssrc });
+      const payload = Uint8Array.of(digit, 0x8a, 3, 32);
+      const fields = { timestamp: timestamp + 800, ssrc, payloadType: 101, payload };
+      for (let n = 5; n < 8; n += 1) receive({ ...fields, sequence: sequence + n });
+    };
+    press(1, 1000, 0x60000000, 1);
+    press(2, 40_000, 0x30000000, 2);
+    press(3, 100, 0x10000000, 2);
+    press(4, 70, 0x0f000000, 2);
+    expect(digits).toBe('1234');
+  });
+
   it('refuses payload types that were not agreed', () => {
     expect(receive({ sequence: 1, timestamp: 0, payloadType: 8 })).toBe(false);
     expect(pushed).toEqual([]);
+  });
+
+  describe('when we made the offer', () => {
+    const answered = (...lines: string[]): AudioSession => {
+      const sdp = offer.replace(/m=audio[^]*/, [...lines, ''].join('\r\n'));
+      const offered = formatsToOffer(undefined, AUDIO_CODECS);
+      return agreeOn(chooseAudio(readRemoteDescription(sdp)).section, AUDIO_CODECS, offered);
+    };
+    const event = (digit: number): Uint8Array => Uint8Array.of(digit, 0x8a, 3, 32);
+
+    it('hears the phone by our number of its codec, and by its own', () => {
+      receiver.agree(answered('m=audio 4000 RTP/AVP 111', 'a=rtpmap:111 opus/48000/2'));
+      expect(receive({ sequence: 1, timestamp: 960, payloadType: 96 })).toBe(true);
+      expect(receive({ sequence: 2, timestamp: 1920, payloadType: 111 })).toBe(true);
+      expect(pushed).toHaveLength(2);
+      expect(formats).toEqual(['PCMU', 'opus']);
+    });
+
+    it('reads digits by both numbers', () => {
+      receiver.agree(answered('m=audio 4000 RTP/AVP 0 96', 'a=rtpmap:96 telephone-event/8000'));
+      receive({ sequence: 1, timestamp: 0 });
+      receive({ sequence: 2, timestamp: 160, payloadType: 101, payload: event(1) });
+      receive({ sequence: 3, timestamp: 1600, payloadType: 96, payload: event(2) });
+      expect(digits).toBe('12');
+    });
+
+    it('follows the phone to another codec that was agreed on, not for one stray packet, nor each time', () => {
+      receiver.agree(answered('m=audio 4000 RTP/AVP 0 8 101', 'a=rtpmap:101 telephone-event/8000'));
+      let sequence = 0;
+      const say = (payloadType: number, count: number): void => {
+        for (let n = 0; n < count; n += 1)
+          receive({ sequence: (sequence += 1), timestamp: 160 * sequence, payloadType });
+      };
+      say(8, 10);
+      expect(formats).toEqual(['PCMU', 'PCMU', 'PCMA']);
+      say(0, 1);
+      say(8, 1);
+      for (let n = 0; n < 5; n += 1) {
+        say(0, 3);
+        say(8, 3);
+      }
+      expect(formats).toEqual(['PCMU', 'PCMU', 'PCMA']);
+      say(8, 50);
+      say(0, 3);
+      expect(formats).toEqual(['PCMU', 'PCMU', 'PCMA', 'PCMU']);
+    });
+
+    it('stays with the codec that is sent over a re-INVITE that changes nothing', () => {
+      const both = answered('m=audio 4000 RTP/AVP 0 8');
+      receiver.agree(both);
+      for (let n = 0; n < 5; n += 1) receive({ sequence: n, timestamp: 160 * n, payloadType: 8 });
+      receiver.agree(answered('m=audio 4000 RTP/AVP 0 8'));
+      expect(formats.at(-1)).toBe('PCMA');
+    });
   });
 
   it('hands on nothing that is not whole, whatever comes', () => {

@@ -1,7 +1,10 @@
 import { randomInt } from 'node:crypto';
 import {
+  DtmfReceiver,
   ReceptionStatistics,
+  Renumbering,
   rtpPayloadEnd,
+  rtpMarker,
   rtpPayloadOffset,
   rtpPayloadType,
   rtpSequence,
@@ -11,45 +14,70 @@ import {
   setRtpSequence,
   setRtpSsrc,
   setRtpTimestamp,
+  timestampDelta,
 } from '../rtp/index.js';
+import type { DigitListener } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
-import { DtmfReceiver } from '../rtp/dtmf-receiver.js';
-import type { DigitListener } from '../rtp/dtmf-receiver.js';
-import type { AudioSession } from './sdp/audio-session.js';
+import type { AudioSession, ReceivedFormat } from './sdp/audio-session.js';
 
-/** A new SSRC is followed after so many packets with none of the old one between them. */
+/** A new SSRC, or another codec that was agreed, is followed after so many packets with none of the old one between. */
 const TAKE_OVER_PACKETS = 3;
+/** Subscribers are not made to change codecs more often than this. */
+const MIN_FORMAT_MS = 1000;
+/** An event whose timestamp is further from the audio's than this has one of its own making. */
+const MAX_EVENT_SECONDS = 10;
+/** Further behind, an event does not come late (RFC 3550 A.1). */
+const MAX_MISORDER = 100;
+
+/** What the owner of a receiver is told. */
+export interface RtpReceiverEvents {
+  readonly onDigit: DigitListener;
+  /** The phone sends in this format now. @returns the track that its audio goes to */
+  readonly onFormat: (format: ReceivedFormat) => PublishedTrack;
+}
 
 /**
  * What comes from one phone: checked, cleaned of what is not audio, and pushed to its track as one unbroken stream.
- * Subscribers see one SSRC and sequence numbers without gaps of our making, whatever the phone or the carrier behind
- * it does in the middle of a call.
+ * Subscribers see one SSRC, sequence numbers without gaps of our making and timestamps that go on, whatever the phone
+ * or the carrier behind it does in the middle of a call.
  */
 export class RtpReceiver {
+  readonly #events: RtpReceiverEvents;
   readonly #dtmf: DtmfReceiver;
   readonly #ssrcOut = randomInt(1, 0xffffffff);
   #session: AudioSession | undefined;
+  #format: ReceivedFormat | undefined;
+  #formatSince = -Infinity;
   #track: PublishedTrack | undefined;
+  #numbers = new Renumbering(8000, 'audio');
+  #restarts = 0;
   #ssrc = -1;
   #rival = -1;
   #rivalPackets = 0;
-  #sequenceOffset = 0;
-  #timestampOffset = 0;
-  #lastSequence = -1;
-  #lastTimestamp = 0;
-  #lastAt = 0;
+  #otherFormat: ReceivedFormat | undefined;
+  #otherPackets = 0;
+  /** The newest event that had an SSRC or a clock of its own, and the timestamp that it got in the track. */
+  #eventSsrc = -1;
+  #eventSequence = 0;
+  #eventTimestamp = -1;
+  #eventTimestampOut = 0;
   packets = 0;
   bytes = 0;
   reception: ReceptionStatistics | undefined;
 
-  constructor(onDigit: DigitListener) {
-    this.#dtmf = new DtmfReceiver(onDigit);
+  constructor(events: RtpReceiverEvents) {
+    this.#events = events;
+    this.#dtmf = new DtmfReceiver(events.onDigit);
   }
 
-  /** Takes the session in force and the track that its audio goes to. */
-  configure(session: AudioSession, track: PublishedTrack): void {
+  /** Takes the session in force. A phone that sends another of the codecs agreed on than it prefers goes on so. */
+  agree(session: AudioSession): void {
+    const isPreferred = session.codec !== this.#session?.codec;
+    const expected = isPreferred ? session.codec : this.#format?.codec;
     this.#session = session;
-    this.#track = track;
+    this.#otherPackets = 0;
+    const agreed = [...session.received.values()];
+    this.#use(agreed.find(({ codec }) => codec === expected) ?? agreed[0]!, -Infinity);
   }
 
   /**
@@ -63,15 +91,16 @@ export class RtpReceiver {
     const end = rtpPayloadEnd(packet, offset);
     if (end < 0) return false;
     const payloadType = rtpPayloadType(packet);
-    const isAudio = payloadType === session.payloadType;
-    const eventRate = isAudio ? undefined : telephoneEventRate(session, payloadType);
-    if (!isAudio && eventRate === undefined && !session.comfortNoise.has(payloadType)) return false;
-    if (!this.#follow(rtpSsrc(packet), packet, nowMs)) return true;
-    this.packets += 1;
-    this.bytes += packet.length;
-    this.reception?.onPacket(rtpSequence(packet), rtpTimestamp(packet), nowMs);
-    if (eventRate !== undefined) this.#dtmf.onPacket(packet, offset, end, eventRate, nowMs);
-    this.#forward(packet, offset, end, isAudio, eventRate !== undefined, nowMs);
+    const eventRate = session.receivedEvents.get(payloadType);
+    if (eventRate !== undefined) {
+      this.#takeEvent(packet, offset, end, eventRate, nowMs);
+      return true;
+    }
+    const format = session.received.get(payloadType);
+    if (!format && !session.comfortNoise.has(payloadType)) return false;
+    if (!this.#followSource(rtpSsrc(packet))) return true;
+    if (format && !this.#followFormat(format, nowMs)) return true;
+    this.#takeAudio(packet, offset, end, format !== undefined, nowMs);
     return true;
   }
 
@@ -80,7 +109,7 @@ export class RtpReceiver {
   }
 
   /** Decides whether a packet belongs to the stream that is played; takes over a stream that replaced it. */
-  #follow(ssrc: number, packet: Buffer, nowMs: number): boolean {
+  #followSource(ssrc: number): boolean {
     if (ssrc === this.#ssrc) {
       this.#rivalPackets = 0;
       return true;
@@ -91,54 +120,123 @@ export class RtpReceiver {
       this.#rivalPackets += 1;
       if (this.#rivalPackets < TAKE_OVER_PACKETS) return false;
     }
-    this.#takeOver(ssrc, packet, nowMs);
+    this.#ssrc = ssrc;
+    this.#rivalPackets = 0;
+    this.reception = undefined;
     return true;
   }
 
-  /** Lets a stream go on where the last one stopped. */
-  #takeOver(ssrc: number, packet: Buffer, nowMs: number): void {
-    const clockRate = this.#session?.codec.clockRate ?? 8000;
-    if (this.#ssrc >= 0) {
-      const elapsed = Math.round(((nowMs - this.#lastAt) * clockRate) / 1000);
-      this.#sequenceOffset = this.#lastSequence + 1 - rtpSequence(packet);
-      this.#timestampOffset = this.#lastTimestamp + elapsed - rtpTimestamp(packet);
+  /** The same for the codec: each one that was agreed on may come at any time (RFC 3264 section 5.1). */
+  #followFormat(format: ReceivedFormat, nowMs: number): boolean {
+    if (format.codec === this.#format?.codec) {
+      this.#otherPackets = 0;
+      return true;
     }
-    this.#ssrc = ssrc;
-    this.#rivalPackets = 0;
-    this.reception = new ReceptionStatistics(ssrc, clockRate);
+    if (format !== this.#otherFormat) this.#otherPackets = 0;
+    this.#otherFormat = format;
+    this.#otherPackets += 1;
+    if (this.#otherPackets < TAKE_OVER_PACKETS || nowMs - this.#formatSince < MIN_FORMAT_MS) return false;
+    this.#otherPackets = 0;
+    this.#use(format, nowMs);
+    return true;
   }
 
-  #forward(
-    packet: Buffer,
-    offset: number,
-    end: number,
-    isAudio: boolean,
-    isEvent: boolean,
-    nowMs: number,
-  ): void {
-    const sequence = (rtpSequence(packet) + this.#sequenceOffset) & 0xffff;
-    const isNewest = this.#lastSequence < 0 || sequenceDelta(sequence, this.#lastSequence) > 0;
-    if (!isAudio && !isEvent) {
-      // Comfort noise is left out, and no gap is to be seen where it was.
-      if (isNewest) this.#sequenceOffset -= 1;
-      return;
+  #use(format: ReceivedFormat, nowMs: number): void {
+    if (format.codec.clockRate !== this.#format?.codec.clockRate) {
+      this.#numbers = new Renumbering(format.codec.clockRate, 'audio');
+      this.#restarts = 0;
+      this.reception = undefined;
     }
-    const timestamp = (rtpTimestamp(packet) + this.#timestampOffset) >>> 0;
-    if (isNewest) {
-      this.#lastSequence = sequence;
-      this.#lastTimestamp = timestamp;
-      this.#lastAt = nowMs;
+    this.#format = format;
+    this.#formatSince = nowMs;
+    this.#track = this.#events.onFormat(format);
+  }
+
+  #takeAudio(packet: Buffer, offset: number, end: number, isAudio: boolean, nowMs: number): void {
+    const sequence = rtpSequence(packet);
+    const timestamp = rtpTimestamp(packet);
+    if (!this.#numbers.take(packet, false, nowMs)) return;
+    this.#count(packet, sequence, timestamp, nowMs);
+    if (isAudio) this.#push(packet, offset, end, false);
+    // Comfort noise is left out, and no gap is to be seen where it was.
+    else this.#numbers.leaveOut();
+  }
+
+  /** Events may have an SSRC of their own, and need not win the audio's. */
+  #takeEvent(packet: Buffer, offset: number, end: number, clockRate: number, nowMs: number): void {
+    const isForeign = rtpSsrc(packet) !== this.#ssrc;
+    const sequence = rtpSequence(packet);
+    const timestamp = rtpTimestamp(packet);
+    if (isForeign) {
+      this.packets += 1;
+      this.bytes += packet.length;
+      this.#dtmf.onPacket(packet, offset, end, clockRate, nowMs);
+      if (this.#isLateEvent(packet)) return;
+      this.#numbers.insert();
+    } else {
+      this.#rivalPackets = 0;
+      if (!this.#numbers.take(packet, true, nowMs)) return;
+      this.#count(packet, sequence, timestamp, nowMs);
+      // What is late is told by numbers that go on; timestamps may be moved in the middle of a key press.
+      setRtpSequence(packet, this.#numbers.sequence);
+      this.#dtmf.onPacket(packet, offset, end, clockRate, nowMs);
     }
-    setRtpSequence(packet, sequence);
-    setRtpTimestamp(packet, timestamp);
+    const trackRate = this.#format?.codec.clockRate ?? clockRate;
+    const isOwn = isForeign || clockRate !== trackRate || this.#isFarFromAudio(trackRate);
+    if (isOwn) this.#numbers.timestamp = this.#timestampOfEvent(packet, nowMs);
+    if (clockRate !== trackRate) scaleDuration(packet, offset, end, trackRate / clockRate);
+    this.#push(packet, offset, end, true);
+  }
+
+  /** Whether an event of another SSRC than the audio's is older than the newest of them. */
+  #isLateEvent(packet: Buffer): boolean {
+    const sequence = rtpSequence(packet);
+    const distance = sequenceDelta(sequence, this.#eventSequence);
+    const isSame = rtpSsrc(packet) === this.#eventSsrc;
+    if (isSame && distance <= 0 && distance > -MAX_MISORDER) return true;
+    this.#eventSequence = sequence;
+    return false;
+  }
+
+  #isFarFromAudio(clockRate: number): boolean {
+    const { timestamp, lastTimestamp } = this.#numbers;
+    return (
+      lastTimestamp >= 0 && Math.abs(timestampDelta(timestamp, lastTimestamp)) > MAX_EVENT_SECONDS * clockRate
+    );
+  }
+
+  /** The time at which a key press began, as the track counts it. */
+  #timestampOfEvent(packet: Buffer, nowMs: number): number {
+    const timestamp = rtpTimestamp(packet);
+    const begins = rtpMarker(packet) || timestamp !== this.#eventTimestamp;
+    if (begins || rtpSsrc(packet) !== this.#eventSsrc) {
+      this.#eventTimestampOut = this.#numbers.timestampAt(nowMs);
+    }
+    this.#eventTimestamp = timestamp;
+    this.#eventSsrc = rtpSsrc(packet);
+    return this.#eventTimestampOut;
+  }
+
+  #count(packet: Buffer, sequence: number, timestamp: number, nowMs: number): void {
+    this.packets += 1;
+    this.bytes += packet.length;
+    if (this.#restarts !== this.#numbers.restarts) this.reception = undefined;
+    this.#restarts = this.#numbers.restarts;
+    this.reception ??= new ReceptionStatistics(this.#ssrc, this.#format?.codec.clockRate ?? 8000);
+    this.reception.onPacket(sequence, timestamp, nowMs);
+  }
+
+  #push(packet: Buffer, offset: number, end: number, isEvent: boolean): void {
+    setRtpSequence(packet, this.#numbers.sequence);
+    setRtpTimestamp(packet, this.#numbers.timestamp);
     setRtpSsrc(packet, this.#ssrcOut);
     this.#track?.push(packet, offset, end, isEvent);
   }
 }
 
-function telephoneEventRate(session: AudioSession, payloadType: number): number | undefined {
-  for (const [clockRate, eventType] of session.telephoneEvents) {
-    if (eventType === payloadType) return clockRate;
-  }
-  return undefined;
+/** Writes an event's duration in the units of another clock; what does not fit is the longest that does. */
+function scaleDuration(packet: Buffer, offset: number, end: number, factor: number): void {
+  if (end - offset < 4) return;
+  const duration = Math.min(0xffff, Math.round(packet.readUInt16BE(offset + 2) * factor));
+  packet.writeUInt16BE(duration, offset + 2);
 }

@@ -7,3 +7,4 @@ export * from './transport-cc.js';
 export * from './ntp.js';
 export { type DigitListener, DtmfReceiver } from './dtmf-receiver.js';
 export { ReceptionStatistics } from './reception.js';
+export { Renumbering } from './renumbering.js';

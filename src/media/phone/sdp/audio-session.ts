@@ -17,13 +17,33 @@ const DEFAULT_PTIME = 20;
 const PLAIN_PROFILES: readonly string[] = ['RTP/AVP', 'RTP/AVPF'];
 const SECURE_PROFILES: readonly string[] = ['RTP/SAVP', 'RTP/SAVPF'];
 
+/** The payload types of an offer of ours, by which the phone sends to us (RFC 3264 section 5.1). */
+export interface OfferedFormats {
+  readonly codecs: ReadonlyMap<AudioCodec, number>;
+  /** RFC 4733 payload types by clock rate. */
+  readonly telephoneEvents: ReadonlyMap<number, number>;
+}
+
+/** A codec that the phone may send at any time, and what its description says of it. */
+export interface ReceivedFormat {
+  readonly codec: AudioCodec;
+  readonly fmtp?: string;
+}
+
 /** What phone and gateway agreed on; replaced as a whole by every offer and answer. */
 export interface AudioSession {
+  /** What we send: the phone's preference. */
   readonly codec: AudioCodec;
   readonly payloadType: number;
   readonly fmtp?: string;
-  /** RFC 4733 payload types by clock rate; empty when the phone has none. */
+  /** RFC 4733 payload types that we send, by clock rate; empty when the phone has none. */
   readonly telephoneEvents: ReadonlyMap<number, number>;
+  /** What the phone may send, by payload type. */
+  readonly received: ReadonlyMap<number, ReceivedFormat>;
+  /** Clock rates of the telephone events that the phone may send, by payload type. */
+  readonly receivedEvents: ReadonlyMap<number, number>;
+  /** Our numbers: they keep their meaning for the whole call (RFC 3264 section 8.3.2). */
+  readonly offered: OfferedFormats;
   /** RFC 3389 payload types: tolerated, not played. */
   readonly comfortNoise: ReadonlySet<number>;
   /** Packet length that we send, in ms. */
@@ -83,19 +103,28 @@ function whyNothingFits(audio: readonly RemoteSection[], codecs: readonly AudioC
     : `The transport ${profiles} is not spoken here.`;
 }
 
-/** @throws MediaError NO_COMMON_CODEC */
-export function agreeOn(section: RemoteSection, codecs: readonly AudioCodec[] = AUDIO_CODECS): AudioSession {
+/**
+ * @param offered what the description answers; absent when it is an offer
+ * @throws MediaError NO_COMMON_CODEC
+ */
+export function agreeOn(
+  section: RemoteSection,
+  codecs: readonly AudioCodec[] = AUDIO_CODECS,
+  offered?: OfferedFormats,
+): AudioSession {
   const chosen = chooseCodec(section, codecs);
   if (!chosen) throw new MediaError('NO_COMMON_CODEC', 'No audio codec of the phone is known here.');
   const direction = section.nullAddress ? withoutReceiving(section.direction) : section.direction;
   const crypto = isSecure(section) ? chooseCrypto(section) : undefined;
+  const telephoneEvents = new Map(
+    named(section, 'telephone-event').map(({ clockRate, payloadType }) => [clockRate, payloadType]),
+  );
   return {
     codec: chosen.codec,
     payloadType: chosen.format.payloadType,
     ...(chosen.format.fmtp === undefined ? {} : { fmtp: chosen.format.fmtp }),
-    telephoneEvents: new Map(
-      named(section, 'telephone-event').map(({ clockRate, payloadType }) => [clockRate, payloadType]),
-    ),
+    telephoneEvents,
+    ...(offered ? receivedByOffer(section, codecs, offered) : receivedByAnswer(chosen, telephoneEvents)),
     comfortNoise: new Set([13, ...named(section, 'CN').map(({ payloadType }) => payloadType)]),
     ptime: choosePtime(section, chosen.codec),
     direction,
@@ -120,19 +149,70 @@ export function telephoneEventFor(
   return undefined;
 }
 
+interface KnownFormat {
+  readonly format: RemoteFormat;
+  readonly codec: AudioCodec;
+}
+
 /** The phone's first codec that is known here: the offer's order is the phone's preference (RFC 3264 section 6.1). */
-function chooseCodec(
-  section: RemoteSection,
-  codecs: readonly AudioCodec[],
-): { format: RemoteFormat; codec: AudioCodec } | undefined {
-  for (const format of section.formats) {
+const chooseCodec = (section: RemoteSection, codecs: readonly AudioCodec[]): KnownFormat | undefined =>
+  knownFormats(section, codecs)[0];
+
+function knownFormats(section: RemoteSection, codecs: readonly AudioCodec[]): KnownFormat[] {
+  return section.formats.flatMap((format) => {
     const codec =
       format.name === ''
         ? findStaticAudioCodec(format.payloadType, codecs)
         : findAudioCodec(format.name, format.clockRate, codecs);
-    if (codec) return { format, codec };
-  }
-  return undefined;
+    return codec ? [{ format, codec }] : [];
+  });
+}
+
+type Received = Pick<AudioSession, 'received' | 'receivedEvents' | 'offered'>;
+
+const receivedFormat = ({ codec, format: { fmtp } }: KnownFormat): ReceivedFormat => ({
+  codec,
+  ...(fmtp === undefined ? {} : { fmtp }),
+});
+
+/** Our answer has the one codec chosen, and the offer's numbers (RFC 3264 section 6.1). */
+function receivedByAnswer(chosen: KnownFormat, telephoneEvents: ReadonlyMap<number, number>): Received {
+  const { payloadType } = chosen.format;
+  return {
+    received: new Map([[payloadType, receivedFormat(chosen)]]),
+    receivedEvents: new Map([...telephoneEvents].map(([clockRate, eventType]) => [eventType, clockRate])),
+    offered: { codecs: new Map([[chosen.codec, payloadType]]), telephoneEvents },
+  };
+}
+
+/**
+ * Whatever we offered may come, by our numbers; many phones use their answer's instead. A number with two meanings
+ * has the one that was agreed on, ours first.
+ */
+function receivedByOffer(
+  section: RemoteSection,
+  codecs: readonly AudioCodec[],
+  offered: OfferedFormats,
+): Received {
+  const answered = knownFormats(section, codecs);
+  const events = named(section, 'telephone-event');
+  const received = new Map<number, ReceivedFormat>();
+  const receivedEvents = new Map<number, number>();
+  const isFree = (payloadType: number | undefined): payloadType is number =>
+    payloadType !== undefined && !received.has(payloadType) && !receivedEvents.has(payloadType);
+  const take = (payloadType: number | undefined, format: ReceivedFormat): void => {
+    if (isFree(payloadType)) received.set(payloadType, format);
+  };
+  const takeEvent = (payloadType: number | undefined, clockRate: number): void => {
+    if (isFree(payloadType)) receivedEvents.set(payloadType, clockRate);
+  };
+  for (const known of answered) take(offered.codecs.get(known.codec), receivedFormat(known));
+  for (const { clockRate } of events) takeEvent(offered.telephoneEvents.get(clockRate), clockRate);
+  for (const known of answered) take(known.format.payloadType, receivedFormat(known));
+  for (const { clockRate, payloadType } of events) takeEvent(payloadType, clockRate);
+  for (const [codec, payloadType] of offered.codecs) take(payloadType, { codec });
+  for (const [clockRate, payloadType] of offered.telephoneEvents) takeEvent(payloadType, clockRate);
+  return { received, receivedEvents, offered };
 }
 
 function named(section: RemoteSection, name: string): RemoteFormat[] {

@@ -1,7 +1,6 @@
 import type { AudioCodec } from '../../codecs/index.js';
-import { AUDIO_CODECS } from '../../codecs/index.js';
 import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
-import type { AudioChoice, AudioSession } from './audio-session.js';
+import type { AudioChoice, AudioSession, OfferedFormats } from './audio-session.js';
 import { telephoneEventFor } from './audio-session.js';
 import { cryptoLine } from './crypto.js';
 import { reverse } from './direction.js';
@@ -37,13 +36,16 @@ export function writeAnswer(
   return writeLines([...sessionLines(end), ...sections.flat()]);
 }
 
-/** Offers these codecs, in a call the present one first with the payload types in use. */
+/** Writes an offer of formats, with what is in force in the call. */
 export function writeOffer(
   end: LocalEnd,
   session: AudioSession | undefined,
-  codecs: readonly AudioCodec[] = AUDIO_CODECS,
+  { codecs, telephoneEvents }: OfferedFormats,
 ): string {
-  const formats = offeredFormats(end, session, codecs);
+  const formats = [
+    ...[...codecs].map(([codec, payloadType]) => codecFormat(end, codec, payloadType)),
+    ...[...telephoneEvents].map(([clockRate, payloadType]) => eventFormat(payloadType, clockRate)),
+  ];
   return writeLines([
     ...sessionLines(end),
     `m=audio ${end.port} ${session?.crypto ? 'RTP/SAVP' : 'RTP/AVP'} ${payloadTypes(formats)}`,
@@ -116,27 +118,32 @@ const eventFormat = (payloadType: number, clockRate: number): LocalFormat => ({
   fmtp: DTMF_EVENTS,
 });
 
-function offeredFormats(
-  end: LocalEnd,
+/** What to offer: these codecs, in a call the present one first, with the payload types that they have in it. */
+export function formatsToOffer(
   session: AudioSession | undefined,
   allowed: readonly AudioCodec[],
-): LocalFormat[] {
-  const used = new Set<number>(session ? [session.payloadType, ...session.telephoneEvents.values()] : []);
+): OfferedFormats {
+  const known = session?.offered;
+  const used = new Set<number>([
+    ...(known?.codecs.values() ?? []),
+    ...(known?.telephoneEvents.values() ?? []),
+  ]);
   const dynamic = (preferred: number): number => {
     let payloadType = preferred;
     while (used.has(payloadType)) payloadType += 1;
     used.add(payloadType);
     return payloadType;
   };
-  const others = allowed.filter((codec) => codec !== session?.codec);
-  const codecs = [
-    ...(session ? [codecFormat(end, session.codec, session.payloadType)] : []),
-    ...others.map((codec) => codecFormat(end, codec, codec.payloadType ?? dynamic(FIRST_DYNAMIC))),
-  ];
-  const events = [8000, 48000].map((clockRate) =>
-    eventFormat(session?.telephoneEvents.get(clockRate) ?? dynamic(101), clockRate),
-  );
-  return [...codecs, ...events];
+  const present = session?.codec;
+  const codecs = [...(present ? [present] : []), ...allowed.filter((codec) => codec !== present)];
+  return {
+    codecs: new Map(
+      codecs.map((codec) => [codec, known?.codecs.get(codec) ?? codec.payloadType ?? dynamic(FIRST_DYNAMIC)]),
+    ),
+    telephoneEvents: new Map(
+      [8000, 48000].map((clockRate) => [clockRate, known?.telephoneEvents.get(clockRate) ?? dynamic(101)]),
+    ),
+  };
 }
 
 function sessionLines(end: LocalEnd): string[] {

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { AUDIO_CODECS } from '../../codecs/index.js';
 import { createMasterKey, findSrtpSuite, SRTP_SUITES, writeInlineKey } from '../../srtp/index.js';
 import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
 import { MediaError } from '../../types.js';
 import { agreeOn, chooseAudio, telephoneEventFor } from './audio-session.js';
 import type { AudioSession } from './audio-session.js';
-import { writeAnswer, writeOffer } from './local-description.js';
+import { formatsToOffer, writeAnswer, writeOffer } from './local-description.js';
 import type { LocalEnd } from './local-description.js';
 import { readRemoteDescription } from './remote-description.js';
 
@@ -94,8 +95,8 @@ describe('answer', () => {
     const fmtp = (opusDtx: boolean): (string | undefined)[] =>
       [
         writeAnswer({ ...end, opusDtx }, description, choice, session),
-        writeOffer({ ...end, opusDtx }, session),
-        writeOffer({ ...end, opusDtx }, undefined),
+        writeOffer({ ...end, opusDtx }, session, formatsToOffer(session, AUDIO_CODECS)),
+        writeOffer({ ...end, opusDtx }, undefined, formatsToOffer(undefined, AUDIO_CODECS)),
       ].map((text) => /a=fmtp:\d+ (useinbandfec.*)/.exec(text)?.[1]);
     expect(fmtp(false)).toEqual(new Array(3).fill('useinbandfec=1'));
     expect(fmtp(true)).toEqual(new Array(3).fill('useinbandfec=1;usedtx=1'));
@@ -330,7 +331,7 @@ describe('SDES', () => {
 
   it('offers the suite in use when it makes the offer in a call', () => {
     const { session } = negotiate(sdp('m=audio 4000 RTP/SAVP 0', `a=crypto:5 ${CM} ${inline(CM)}`));
-    const offer = writeOffer(end, session);
+    const offer = writeOffer(end, session, formatsToOffer(session, AUDIO_CODECS));
     expect(offer).toMatch(/m=audio 20000 RTP\/SAVP 0 /);
     expect(offer).toContain(`a=crypto:5 ${CM} ${writeInlineKey(keys.get(findSrtpSuite(CM)!)!)}`);
   });
@@ -338,7 +339,9 @@ describe('SDES', () => {
 
 describe('offer', () => {
   it('offers all codecs and both clocks of telephone-event, and is one itself', () => {
-    const description = readRemoteDescription(writeOffer(end, undefined));
+    const description = readRemoteDescription(
+      writeOffer(end, undefined, formatsToOffer(undefined, AUDIO_CODECS)),
+    );
     const formats = description.sections[0]!.formats;
     expect(formats.map(({ name, clockRate }) => `${name}/${clockRate}`)).toEqual([
       'opus/48000',
@@ -355,12 +358,51 @@ describe('offer', () => {
     const { session } = negotiate(
       sdp('m=audio 4000 RTP/AVP 96 97', 'a=rtpmap:96 telephone-event/8000', 'a=rtpmap:97 G722/8000'),
     );
-    const { formats } = readRemoteDescription(writeOffer(end, session)).sections[0]!;
+    const { formats } = readRemoteDescription(writeOffer(end, session, formatsToOffer(session, AUDIO_CODECS)))
+      .sections[0]!;
     expect(formats[0]).toMatchObject({ name: 'G722', payloadType: 97 });
     expect(
       formats.find(({ name, clockRate }) => name === 'telephone-event' && clockRate === 8000),
     ).toMatchObject({ payloadType: 96 });
     expect(new Set(formats.map(({ payloadType }) => payloadType)).size).toBe(formats.length);
+  });
+});
+
+describe('an answer to our offer', () => {
+  const offered = formatsToOffer(undefined, AUDIO_CODECS);
+  const agree = (...lines: string[]): AudioSession =>
+    agreeOn(chooseAudio(readRemoteDescription(sdp(...lines))).section, AUDIO_CODECS, offered);
+  const received = (session: AudioSession): string[] =>
+    [...session.received].map(([payloadType, { codec }]) => `${payloadType} ${codec.name}`);
+
+  it('has the phone send by our numbers, and has us send by its own (RFC 3264 section 5.1)', () => {
+    const session = agree(
+      'm=audio 4000 RTP/AVP 111 121',
+      'a=rtpmap:111 opus/48000/2',
+      'a=rtpmap:121 telephone-event/8000',
+    );
+    expect(session.payloadType).toBe(111);
+    expect(telephoneEventFor(session)).toEqual({ payloadType: 121, clockRate: 8000 });
+    expect(received(session)).toEqual(['96 opus', '111 opus', '9 G722', '0 PCMU', '8 PCMA']);
+    expect([...session.receivedEvents]).toEqual([
+      [101, 8000],
+      [121, 8000],
+      [102, 48000],
+    ]);
+  });
+
+  it('gives a number with two meanings the one that was agreed on', () => {
+    const session = agree('m=audio 4000 RTP/AVP 0 96', 'a=rtpmap:96 telephone-event/8000');
+    expect(session.receivedEvents.get(96)).toBe(8000);
+    expect(session.receivedEvents.get(101)).toBe(8000);
+    expect(received(session)).toEqual(['0 PCMU', '9 G722', '8 PCMA']);
+  });
+
+  it('leaves our numbers as they are in later offers (RFC 3264 section 8.3.2)', () => {
+    const session = agree('m=audio 4000 RTP/AVP 111', 'a=rtpmap:111 opus/48000/2');
+    expect(formatsToOffer(session, AUDIO_CODECS)).toEqual(offered);
+    const other = agree('m=audio 4000 RTP/AVP 8');
+    expect([...formatsToOffer(other, AUDIO_CODECS).codecs.keys()][0]).toBe(other.codec);
   });
 });
 

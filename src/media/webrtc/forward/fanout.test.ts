@@ -112,7 +112,7 @@ describe('a track on its way to subscribers', () => {
     track.setClock({ ntpSeconds: 1, ntpFraction: 2, rtpTimestamp: 3 });
     expect(sent).toEqual([]);
     push({ payload: Buffer.alloc(10) });
-    push({ payload: Buffer.alloc(10), sequence: 2 });
+    push({ payload: Buffer.alloc(10), sequence: 2, timestamp: 1920 });
     track.setClock({ ntpSeconds: 10, ntpFraction: 20, rtpTimestamp: 4800 });
     const report = sent[2]!;
     expect(report[1]).toBe(200);

@@ -1,13 +1,4 @@
-import {
-  nextSequence,
-  rtpMarker,
-  rtpSequence,
-  rtpSsrc,
-  rtpTimestamp,
-  toNtp,
-  RTP_FIXED_HEADER,
-  writeRtpHeader,
-} from '../../rtp/index.js';
+import { Renumbering, rtpMarker, toNtp, RTP_FIXED_HEADER, writeRtpHeader } from '../../rtp/index.js';
 import type { ClockReading, PublishedTrack, TrackSink } from '../../track.js';
 import type { ForwardedCodec } from '../codecs.js';
 import type { Downlink } from './downlink.js';
@@ -38,12 +29,8 @@ export class TrackFanout implements TrackSink {
   readonly headerLength: number;
   readonly #history: RetransmissionBuffer | undefined;
   #downlinks: readonly Downlink[] = [];
-  #sourceSsrc = -1;
-  #sequenceShift = 0;
-  #timestampShift = 0;
-  #lastSequence = -1;
-  #lastTimestamp = 0;
-  #lastArrivalMs = 0;
+  readonly #numbers: Renumbering;
+  #restarts = 0;
   #keyFrameTimestamp = -1;
   #bytes = 0;
 
@@ -52,6 +39,7 @@ export class TrackFanout implements TrackSink {
     this.codec = codec;
     this.ssrc = sources.ssrc;
     this.rtxSsrc = sources.rtxSsrc;
+    this.#numbers = new Renumbering(codec.clockRate, track.kind);
     this.#history = track.kind === 'video' ? new RetransmissionBuffer() : undefined;
     this.headerLength = RTP_FIXED_HEADER + (track.kind === 'video' ? SEND_TIME_BLOCK : 0);
   }
@@ -74,10 +62,9 @@ export class TrackFanout implements TrackSink {
     if (length > MAX_FORWARDED_PACKET) return;
     const payloadType = telephoneEvent ? this.codec.telephoneEventPayloadType : this.codec.payloadType;
     if (payloadType === undefined) return;
-    this.#follow(packet);
-    const sequence = (rtpSequence(packet) + this.#sequenceShift) & 0xffff;
-    const timestamp = (rtpTimestamp(packet) + this.#timestampShift) >>> 0;
-    this.#remember(sequence, timestamp);
+    if (!this.#numbers.take(packet, telephoneEvent, performance.now())) return;
+    if (this.#restarts !== this.#numbers.restarts) this.#onRestart();
+    const { sequence, timestamp } = this.#numbers;
     const copy = scratch.view(length);
     writeRtpHeader(copy, payloadType, rtpMarker(packet), sequence, timestamp, this.ssrc);
     packet.copy(copy, this.headerLength, payloadOffset, payloadEnd);
@@ -110,11 +97,10 @@ export class TrackFanout implements TrackSink {
 
   /** Every few seconds: senders of RTP report (RFC 3550 section 6.4), by our clock when the publisher tells none. */
   reportOwnClock(): void {
-    if (this.track.clock || this.#lastSequence < 0) return;
-    const sinceLastMs = performance.now() - this.#lastArrivalMs;
-    const { seconds, fraction } = toNtp(performance.timeOrigin + performance.now());
-    const elapsed = Math.round((sinceLastMs * this.codec.clockRate) / 1000);
-    const rtpTimestamp = (this.#lastTimestamp + elapsed) >>> 0;
+    if (this.track.clock || this.#numbers.lastTimestamp < 0) return;
+    const now = performance.now();
+    const { seconds, fraction } = toNtp(performance.timeOrigin + now);
+    const rtpTimestamp = this.#numbers.timestampAt(now);
     for (const downlink of this.#downlinks) {
       downlink.report({ ntpSeconds: seconds, ntpFraction: fraction, rtpTimestamp });
     }
@@ -126,7 +112,7 @@ export class TrackFanout implements TrackSink {
   }
 
   #shifted(reading: ClockReading): ClockReading {
-    return { ...reading, rtpTimestamp: (reading.rtpTimestamp + this.#timestampShift) >>> 0 };
+    return { ...reading, rtpTimestamp: (reading.rtpTimestamp + this.#numbers.timestampShift) >>> 0 };
   }
 
   #prepareVideo(history: RetransmissionBuffer, packet: Buffer, sequence: number, timestamp: number): void {
@@ -138,22 +124,9 @@ export class TrackFanout implements TrackSink {
     history.store(sequence, packet);
   }
 
-  /** A publisher that starts over with another SSRC goes on where it was, as subscribers see it. */
-  #follow(packet: Buffer): void {
-    const ssrc = rtpSsrc(packet);
-    if (ssrc === this.#sourceSsrc) return;
-    if (this.#sourceSsrc >= 0) {
-      const elapsed = ((performance.now() - this.#lastArrivalMs) * this.codec.clockRate) / 1000;
-      this.#sequenceShift = nextSequence(this.#lastSequence) - rtpSequence(packet);
-      this.#timestampShift = this.#lastTimestamp + Math.max(1, Math.round(elapsed)) - rtpTimestamp(packet);
-    }
-    this.#sourceSsrc = ssrc;
-  }
-
-  #remember(sequence: number, timestamp: number): void {
-    if (this.#lastSequence >= 0 && ((sequence - this.#lastSequence) << 16) >> 16 <= 0) return;
-    this.#lastSequence = sequence;
-    this.#lastTimestamp = timestamp;
-    this.#lastArrivalMs = performance.now();
+  /** The publisher's packets were left out until it was sure that it started over. */
+  #onRestart(): void {
+    this.#restarts = this.#numbers.restarts;
+    if (this.track.kind === 'video') this.track.requestKeyFrame();
   }
 }

@@ -1,0 +1,266 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterAll, beforeAll, beforeEach, describe, expect, vi } from 'vitest';
+import { type ClientPage, launchChromium, type TestBrowser } from '../support/chromium.js';
+import { direct, usePhoneRoom } from '../support/phone-room.js';
+import { audioAddressOf } from '../support/sip-message.js';
+import { phoneOffer, type SippCall, type Steps } from '../support/sipp.js';
+import { aLawEncode, muLawEncode, PHONE_RATE, sine } from '../support/tones.js';
+import type { RtpAddress } from '../support/tone-socket.js';
+import { until } from '../support/until.js';
+import { WebhookReceiver } from '../support/webhook-receiver.js';
+
+const PACKET_MS = 20;
+const SAMPLES = (PHONE_RATE / 1000) * PACKET_MS;
+const BROWSER_RATE = 48_000;
+
+interface EventFields {
+  readonly digit: string;
+  readonly duration: number;
+  readonly end: boolean;
+  readonly marker?: boolean;
+  readonly timestamp: number;
+  readonly payloadType?: number;
+  readonly ssrc?: number;
+  /** Absent: the next of the audio. */
+  readonly sequence?: number;
+}
+
+/** A phone whose every header field is the test's: numbers go on by themselves between two changes of them. */
+class RawPhone {
+  sequence = 20_000;
+  timestamp = 0x60000000;
+  ssrc = 0x11112222;
+  payloadType = 0;
+  packets = 0;
+  readonly #socket: Socket;
+  #remote: RtpAddress | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #tone = sine(500, PHONE_RATE);
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  static async open(): Promise<RawPhone> {
+    const socket = createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    return new RawPhone(socket);
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  set frequency(hertz: number) {
+    this.#tone = sine(hertz, PHONE_RATE);
+  }
+
+  start(remote: RtpAddress): void {
+    this.#remote = remote;
+    let due = performance.now();
+    this.#timer = setInterval(() => {
+      for (; due <= performance.now(); due += PACKET_MS) this.#say();
+    }, PACKET_MS / 2);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#socket.close();
+  }
+
+  /** So many audio packets later. */
+  async later(packets: number): Promise<void> {
+    const goal = this.packets + packets;
+    await until(`${packets} packets said`, () => this.packets >= goal, { withinMs: 10_000, everyMs: 10 });
+  }
+
+  /** One packet of audio that is none of the stream's. */
+  stray(sequence: number): void {
+    this.#send(Buffer.alloc(SAMPLES, 0xff), this.payloadType, false, sequence, this.timestamp, this.ssrc);
+  }
+
+  event(fields: EventFields): void {
+    const { digit, duration, end, marker = false, timestamp, payloadType = 101, ssrc = this.ssrc } = fields;
+    const payload = Buffer.of(Number(digit), (end ? 0x80 : 0) | 10, duration >> 8, duration & 0xff);
+    this.#send(payload, payloadType, marker, fields.sequence ?? this.sequence++, timestamp, ssrc);
+  }
+
+  /** One press by the letter: its end sent three times. */
+  press(digit: string, timestamp = this.timestamp, payloadType = 101): void {
+    [160, 320, 480, 640, 800, 800, 800].forEach((duration, i) =>
+      this.event({ digit, duration, end: i >= 4, marker: i === 0, timestamp, payloadType }),
+    );
+  }
+
+  #say(): void {
+    const encode = this.payloadType === 8 ? aLawEncode : muLawEncode;
+    const payload = Buffer.from(Array.from(this.#tone(SAMPLES), encode));
+    this.#send(payload, this.payloadType, false, this.sequence++, this.timestamp, this.ssrc);
+    this.timestamp += SAMPLES;
+    this.packets += 1;
+  }
+
+  #send(
+    payload: Buffer,
+    payloadType: number,
+    marker: boolean,
+    sequence: number,
+    timestamp: number,
+    ssrc: number,
+  ): void {
+    if (!this.#remote) return;
+    const header = Buffer.alloc(12);
+    header[0] = 0x80;
+    header[1] = (marker ? 0x80 : 0) | payloadType;
+    header.writeUInt16BE(sequence & 0xffff, 2);
+    header.writeUInt32BE(timestamp >>> 0, 4);
+    header.writeUInt32BE(ssrc, 8);
+    this.#socket.send(Buffer.concat([header, payload]), this.#remote.port, this.#remote.host);
+  }
+}
+
+// FreeSWITCH receives by itself, and sends on what it makes of it.
+describe('a phone whose RTP is not by the letter', () => {
+  vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+  const room = usePhoneRoom({ alone: true });
+  let webhooks: WebhookReceiver;
+  let chrome: TestBrowser;
+  let page: ClientPage;
+  let phone: RawPhone;
+
+  beforeAll(async () => {
+    [webhooks, chrome] = await Promise.all([WebhookReceiver.start(), launchChromium()]);
+    const { token } = await room.rest.member(room.session);
+    page = await chrome.openClient({ client: '0.12', token, gatewayUrl: room.gateway.wsUrl });
+  });
+  afterAll(async () => {
+    await chrome.close();
+    webhooks.close();
+  });
+  beforeEach(async () => {
+    phone = await RawPhone.open();
+    return () => phone.close();
+  });
+
+  /** A call of it; without an SDP of its own it offers PCMU, PCMA and telephone-event 101. */
+  const withCall = async (
+    test: (id: string, call: SippCall) => Promise<void>,
+    options: { sdp?: () => string | undefined; then?: Steps } = {},
+  ): Promise<void> => {
+    const { sdp = () => phoneOffer(phone.port), then } = options;
+    const participant = { callbackUrl: webhooks.url };
+    await room.withCall({ invite: { sdp }, participant, ...(then && { then }) }, async (call, { id }) => {
+      const { body } = await call.final();
+      call.tones.pause();
+      phone.start(audioAddressOf(body));
+      await test(id, call);
+      await call.hangUp();
+    });
+  };
+  const counters = async (): Promise<{ received: number; concealed: number; said: number }> => {
+    const [stream] = await page.streams();
+    const { audio } = await page.counters(stream!.streamId);
+    return { received: audio!.packetsReceived, concealed: audio!.concealedSamples, said: phone.packets };
+  };
+  /** What a browser got of 2 s of audio after a change: nearly all of it, and hardly anything made up. */
+  const isHeardOver = async (change: () => void): Promise<void> => {
+    const before = await counters();
+    change();
+    await phone.later(100);
+    const after = await counters();
+    expect(after.received - before.received).toBeGreaterThan((after.said - before.said) * 0.8);
+    expect(after.concealed - before.concealed).toBeLessThan(BROWSER_RATE / 2);
+  };
+
+  direct('is heard by browsers over sequence numbers and timestamps that start elsewhere', async () => {
+    await withCall(async () => {
+      phone.stray(phone.sequence + 5000);
+      await page.hears(500);
+      await phone.later(50);
+      await isHeardOver(() => (phone.sequence -= 5000));
+      await isHeardOver(() => phone.stray(phone.sequence + 5000));
+      await isHeardOver(() => {
+        phone.sequence = 3;
+        phone.timestamp = 7;
+      });
+      await isHeardOver(() => (phone.timestamp -= 40_000));
+      await isHeardOver(() => (phone.timestamp -= 8000));
+      await isHeardOver(() => (phone.timestamp += 40_000));
+      phone.frequency = 900;
+      await page.hears(900);
+    });
+  });
+
+  direct('is told each key once, whatever its timestamps and SSRCs do', async () => {
+    await withCall(async (id) => {
+      const told = async (digits: string): Promise<void> => {
+        await phone.later(15);
+        expect(await webhooks.digitsOf(id, digits.length)).toBe(digits);
+      };
+      await phone.later(10);
+      phone.press('1');
+      await told('1');
+      phone.timestamp -= 0x30000000;
+      phone.ssrc += 1;
+      await phone.later(10);
+      phone.press('2');
+      await told('12');
+      phone.timestamp -= 28_800_000;
+      await phone.later(10);
+      phone.press('3');
+      await told('123');
+      // The last two ends (rtpengine #1812), and every packet (peers #7) have timestamps of their own.
+      for (const [digit, from] of [
+        ['4', 4],
+        ['7', 0],
+      ] as const) {
+        [160, 320, 480, 640, 800, 800, 800].forEach((duration, i) => {
+          const timestamp = phone.timestamp + 160 * Math.max(0, i - from);
+          phone.event({ digit, duration, end: i >= 4, timestamp });
+        });
+        await told(`1234${digit === '7' ? '7' : ''}`);
+      }
+      // All presses have one timestamp (Doubango #374).
+      for (const digit of '125555') {
+        phone.press(digit, 0x3200);
+        await phone.later(10);
+      }
+      await told('12347125555');
+      // Events on an SSRC of their own, beside audio that goes on (rtpengine #1569).
+      for (const [n, digit] of ['8', '9'].entries()) {
+        const timestamp = 1_000_000 + 8000 * n;
+        for (let i = 0; i < 10; i += 1) {
+          const duration = 160 * Math.min(8, i + 1);
+          const fields = { digit, duration, end: i >= 7, marker: i === 0, timestamp };
+          phone.event({ ...fields, ssrc: 0x33334444, sequence: 100 + 10 * n + i });
+          await phone.later(1);
+        }
+        await phone.later(5);
+      }
+      await told('1234712555589');
+    });
+  });
+
+  direct('is heard in each codec and number of our offer, and in its own', async () => {
+    const answer = (): string =>
+      phoneOffer(phone.port).replace('RTP/AVP 0 8 101', 'RTP/AVP 0 8 96').replaceAll(':101', ':96');
+    const then: Steps = (scenario) => scenario.expect(200).ack({ body: answer() }).waitForCue().bye();
+    await withCall(
+      async (id) => {
+        phone.payloadType = 8;
+        phone.frequency = 650;
+        await page.hears(650);
+        phone.press('1');
+        await webhooks.digitsOf(id, 1);
+        phone.press('2', phone.timestamp, 96);
+        expect(await webhooks.digitsOf(id, 2)).toBe('12');
+        phone.payloadType = 0;
+        phone.frequency = 800;
+        await page.hears(800);
+      },
+      { sdp: () => undefined, then },
+    );
+  });
+});
