@@ -9,7 +9,7 @@ describe('readConfig', () => {
     expect(config).toMatchObject({
       http: { host: '127.0.0.1', port: 8080 },
       sip: { hosts: ['127.0.0.1'], port: 5060, allow: [], messagesPerSecond: 2000 },
-      rtp: { host: '127.0.0.1', ports: [20_000, 29_999] },
+      rtp: { host: '127.0.0.1', ports: [20_000, 29_999], asymmetric: [] },
       webrtc: { host: '127.0.0.1', port: 7000 },
       dataDir: './data',
       drachtio: [],

@@ -170,6 +170,7 @@ const SPEC = {
   PATCHBAY_HEP: homer({ default: undefined }),
   PATCHBAY_RTP_HOST: str({ default: '127.0.0.1' }),
   PATCHBAY_RTP_PORTS: portRange({ default: [20_000, 29_999] }),
+  PATCHBAY_RTP_ASYMMETRIC: cidrs({ default: [] }),
   PATCHBAY_WEBRTC_HOST: str({ default: '127.0.0.1' }),
   PATCHBAY_WEBRTC_PORT: listenPort({ default: 7000 }),
   PATCHBAY_PUBLIC_IP: optional,
@@ -307,7 +308,12 @@ export function readConfig(environment: Environment) {
       maxCalls: env.PATCHBAY_MAX_CALLS,
       maxCallsPerSecond: env.PATCHBAY_MAX_CALLS_PER_SECOND,
     },
-    rtp: { host: env.PATCHBAY_RTP_HOST, ports: env.PATCHBAY_RTP_PORTS },
+    rtp: {
+      host: env.PATCHBAY_RTP_HOST,
+      ports: env.PATCHBAY_RTP_PORTS,
+      /** Networks of phones that are sent to where their SDP says, wherever their packets come from. */
+      asymmetric: env.PATCHBAY_RTP_ASYMMETRIC,
+    },
     webrtc: { host: env.PATCHBAY_WEBRTC_HOST, port: env.PATCHBAY_WEBRTC_PORT },
     publicIp: env.PATCHBAY_PUBLIC_IP,
     /** Absent: pages are told of no TURN server. */

@@ -90,6 +90,7 @@ async function build(
     ...(config.publicIp === undefined ? {} : { publicIp: config.publicIp }),
     mediaTimeoutMs: config.mediaTimeoutMs,
     phoneCodecs: config.phoneCodecs,
+    asymmetricRtp: config.rtp.asymmetric,
     opusDtx: config.opusDtx,
     log: log.child({ part: 'media' }),
   });

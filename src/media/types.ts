@@ -214,6 +214,8 @@ export interface MediaPlaneOptions {
   readonly mediaTimeoutMs: number;
   /** SDP names of the codecs that phones may use, in the order in which they are offered. Default: all. */
   readonly phoneCodecs?: readonly string[];
+  /** Networks of phones that are sent to where their SDP says, wherever their packets come from. */
+  readonly asymmetricRtp?: readonly string[];
   /** Browsers and phones are asked for Opus with discontinuous transmission, and phones that ask get it. */
   readonly opusDtx?: boolean;
   readonly log: MediaLog;

@@ -1,3 +1,4 @@
+import { inNetworks } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
 import { DecoderPool, MixClock } from '../mixer/index.js';
@@ -19,6 +20,7 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
   const ports = new PortRange(options.rtpPorts);
   const pool = new DecoderPool();
   const codecs = audioCodecsNamed(options.phoneCodecs);
+  const isAsymmetric = inNetworks(options.asymmetricRtp ?? []);
   const clock = new MixClock({
     onError: (error) => options.log.error({ err: error }, 'a phone could not be served'),
   });
@@ -36,6 +38,7 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
         clock,
         pool,
         codecs,
+        isAsymmetric,
         onClosed: () => close(leg),
       });
       legs.add(leg);

@@ -14,6 +14,8 @@ export interface DescribedPeer {
   readonly secure: boolean;
   /** It is no phone but FreeSWITCH on a private network: nobody else is believed, whatever happens. */
   readonly announcedOnly: boolean;
+  /** It receives where it says, and sends from elsewhere: the operator's word for its network. */
+  readonly asymmetric?: boolean;
   /** Where its SIP messages come from; absent when that is a proxy. */
   readonly signallingHost?: string | undefined;
 }
@@ -40,7 +42,7 @@ const REBIND_MS = 3000;
  * has sent. Whoever came first, nobody can keep the phone's audio from it.
  */
 export class PeerSearch {
-  #described: DescribedPeer = { secure: false, announcedOnly: false };
+  #described: DescribedPeer = { secure: false, announcedOnly: false, asymmetric: false };
   #settled: PeerAddress | undefined;
   #settledRank = NONE;
   /** Of the best source that has sent since the address was announced. */
@@ -63,7 +65,13 @@ export class PeerSearch {
 
   /** Where packets for the phone go to. */
   get destination(): PeerAddress | undefined {
-    return this.#settled ?? this.#described.announced;
+    const { announced, asymmetric } = this.#described;
+    return asymmetric === true && announced ? announced : (this.#settled ?? announced);
+  }
+
+  /** The phone is sent to where it said, wherever its packets come from. */
+  get isAsymmetric(): boolean {
+    return this.#described.asymmetric === true;
   }
 
   /** Takes what signalling says now. @returns whether the search starts anew */
@@ -71,8 +79,12 @@ export class PeerSearch {
     const before = this.#described;
     // On hold there is no address: the phone is where it was.
     const announced = described.announced ?? before.announced;
-    this.#described = { ...described, announced };
-    const isSame = samePeer(announced, before.announced) && described.secure === before.secure;
+    const asymmetric = (described.announced ? described : before).asymmetric ?? false;
+    this.#described = { ...described, announced, asymmetric };
+    const isSame =
+      samePeer(announced, before.announced) &&
+      described.secure === before.secure &&
+      asymmetric === before.asymmetric;
     if (isSame && described.announcedOnly === before.announcedOnly) return false;
     if (!samePeer(announced, before.announced)) {
       this.#left = this.#settled ?? before.announced;
@@ -137,6 +149,8 @@ export class PeerSearch {
 
   /** Whether nobody else can be the phone, so that the kernel may keep everybody else out. */
   get isSure(): boolean {
+    // A connected socket sends to where it receives from.
+    if (this.isAsymmetric && !samePeer(this.#settled, this.#described.announced)) return false;
     if (this.#settledRank >= ANNOUNCED) return true;
     const { announced, signallingHost } = this.#described;
     // Behind NAT nothing can come from the announced address. Elsewhere it may, and must be heard then.

@@ -36,6 +36,8 @@ export interface PhoneLegParts {
   readonly pool: DecoderPool;
   /** Those that may be agreed on, in the order in which they are offered. */
   readonly codecs: readonly AudioCodec[];
+  /** Whether phones at an address receive there, wherever they send from. */
+  readonly isAsymmetric: (address: string) => boolean;
   readonly onClosed: () => void;
 }
 
@@ -288,6 +290,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
       rtcp: rtcpPeer,
       mux: rtcpMux,
       secure: crypto !== undefined,
+      asymmetric: peer !== undefined && this.#parts.isAsymmetric(peer.address),
       announcedOnly: source === 'trusted',
       signallingHost:
         source !== undefined && source !== 'trusted' && source.isDirect ? source.address : undefined,

@@ -250,6 +250,28 @@ describe('the UDP end of a phone', () => {
     });
   });
 
+  it.each([
+    ['another port', PHONE],
+    ['another host', SIP_HOST],
+  ])('sends to where an asymmetric phone announces to be, though it sends from %s', async (_what, host) => {
+    const receiving = await open();
+    const sending = await open(host);
+    describe_({ announced: receiving, asymmetric: true, signallingHost: host });
+    await send(sending, 5);
+    expect(rtp).toBeGreaterThan(0);
+    await answerArrives(receiving);
+    gateway.maintain(now + 1000);
+    await answerArrives(receiving);
+    // On hold it has no address: it is where it was.
+    describe_({ announced: undefined, signallingHost: host });
+    await answerArrives(receiving);
+    expect(sending.heard).toEqual([]);
+    // Without the operator's word it is taken for one behind NAT.
+    describe_({ announced: { address: receiving.address, port: receiving.port }, asymmetric: false });
+    await send(sending, 5);
+    await answerArrives(sending);
+  });
+
   describe('lets the kernel keep others out', () => {
     it('from the announced address', async () => {
       const [phone, stranger] = [await open(), await open(STRANGER)];

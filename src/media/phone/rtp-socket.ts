@@ -125,7 +125,7 @@ export class RtpSocket {
 
   #rtcpPeer(): PeerAddress | undefined {
     const { settled, announced } = this.#search;
-    if (settled && !samePeer(settled, announced)) {
+    if (settled && !samePeer(settled, announced) && !this.#search.isAsymmetric) {
       // Behind NAT the SDP's ports mean nothing: the one after the RTP port is the best guess.
       return { address: settled.address, port: Math.min(65535, settled.port + 1) };
     }
