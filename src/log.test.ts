@@ -66,5 +66,5 @@ describe('the log of a process', () => {
     const dropped = lines.map((line) => Number(line['dropped'] ?? 0)).reduce((sum, count) => sum + count, 0);
     expect(dropped).toBeGreaterThan(1_000);
     expect(lines.filter(({ msg }) => msg === 'line').length + dropped).toBe(30_000);
-  });
+  }, 60_000);
 });
