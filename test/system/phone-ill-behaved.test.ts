@@ -1,3 +1,4 @@
+import { Encoder } from '@evan/opus';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, vi } from 'vitest';
@@ -12,6 +13,7 @@ import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 const PACKET_MS = 20;
 const SAMPLES = (PHONE_RATE / 1000) * PACKET_MS;
+const OPUS = 96;
 const BROWSER_RATE = 48_000;
 
 interface EventFields {
@@ -33,6 +35,10 @@ class RawPhone {
   ssrc = 0x11112222;
   payloadType = 0;
   packets = 0;
+  /** Of packets of Opus. */
+  opusMs = PACKET_MS;
+  readonly #opus = new Encoder({ channels: 1, sample_rate: 48_000, application: 'voip' });
+  readonly #opusTone = sine(500, 48_000);
   readonly #socket: Socket;
   #remote: RtpAddress | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -61,7 +67,11 @@ class RawPhone {
     this.#remote = remote;
     let due = performance.now();
     this.#timer = setInterval(() => {
-      for (; due <= performance.now(); due += PACKET_MS) this.#say();
+      while (due <= performance.now()) {
+        if (this.payloadType === OPUS) this.#sayOpus();
+        else this.#say();
+        due += this.payloadType === OPUS ? this.opusMs : PACKET_MS;
+      }
     }, PACKET_MS / 2);
   }
 
@@ -99,6 +109,14 @@ class RawPhone {
     const payload = Buffer.from(Array.from(this.#tone(SAMPLES), encode));
     this.#send(payload, this.payloadType, false, this.sequence++, this.timestamp, this.ssrc);
     this.timestamp += SAMPLES;
+    this.packets += 1;
+  }
+
+  #sayOpus(): void {
+    const samples = 48 * this.opusMs;
+    const payload = Buffer.from(this.#opus.encode(this.#opusTone(samples)));
+    this.#send(payload, OPUS, false, this.sequence++, this.timestamp, this.ssrc);
+    this.timestamp += samples;
     this.packets += 1;
   }
 
@@ -241,6 +259,26 @@ describe('a phone whose RTP is not by the letter', () => {
       }
       await told('1234712555589');
     });
+  });
+
+  direct('is as loud in packets of 120 ms of Opus as in those of 20 ms', async () => {
+    const sdp = (): string =>
+      phoneOffer(phone.port)
+        .replace('RTP/AVP 0 8 101', 'RTP/AVP 96 101')
+        .replace('a=rtpmap:0 PCMU/8000', 'a=rtpmap:96 opus/48000/2');
+    phone.payloadType = OPUS;
+    await withCall(
+      async () => {
+        await page.hears(500);
+        await phone.later(60);
+        const short = await page.hears(500);
+        phone.opusMs = 120;
+        await phone.later(25);
+        const long = await page.hears(500);
+        expect(Math.abs(long.levelDb - short.levelDb)).toBeLessThan(3);
+      },
+      { sdp },
+    );
   });
 
   direct('is heard in each codec and number of our offer, and in its own', async () => {
