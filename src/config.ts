@@ -2,6 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import { cleanEnv, EnvError, makeValidator, num, str } from 'envalid';
 import ipaddr from 'ipaddr.js';
 import { AUDIO_CODECS } from './media/codecs/index.js';
+import { KNOWN_SCANNERS } from './sip-server/index.js';
 
 /** One account: owner of sessions and participants. */
 export interface Account {
@@ -72,6 +73,8 @@ const headerNames = makeValidator<readonly string[]>((text) =>
     return name;
   }),
 );
+
+const agentNames = makeValidator<readonly string[]>(parts);
 
 const PHONE_CODECS = AUDIO_CODECS.map(({ name }) => name);
 
@@ -165,6 +168,7 @@ const SPEC = {
   PATCHBAY_SIP_TLS_VERIFY: str({ default: 'yes', choices: ['yes', 'no'] }),
   PATCHBAY_SIP_ALLOW: cidrs({ default: [] }),
   PATCHBAY_SIP_RATE: positive({ default: 2000 }),
+  PATCHBAY_SIP_SCANNERS: agentNames({ default: KNOWN_SCANNERS }),
   PATCHBAY_SIP_APPS: server({ default: undefined }),
   PATCHBAY_SIP_ROUTER: httpUrl({ default: undefined }),
   PATCHBAY_HEP: homer({ default: undefined }),
@@ -296,6 +300,8 @@ export function readConfig(environment: Environment) {
       allow: env.PATCHBAY_SIP_ALLOW,
       /** That one peer may send. */
       messagesPerSecond: env.PATCHBAY_SIP_RATE,
+      /** User-Agents that get no answer. */
+      scanners: env.PATCHBAY_SIP_SCANNERS,
       /** Where other applications may connect to the SIP server; absent: nowhere. */
       apps: env.PATCHBAY_SIP_APPS,
       /** URL that is asked what becomes of new requests. */

@@ -12,7 +12,8 @@ import {
   startSipServer,
   type TlsPeerOptions,
 } from './sip-server/index.js';
-import { APP_TAG } from './phone/index.js';
+import type { Core } from './core/index.js';
+import { APP_TAG, speaksForParticipant } from './phone/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
@@ -23,6 +24,7 @@ const TABLES = ['transactions', 'waiting', 'dialogs', 'proxiedDialogs', 'connect
 const MAX_CONNECTIONS = 4096;
 
 interface Parts {
+  readonly core: Core;
   readonly metrics: Registry;
   readonly load: LoadControl;
   readonly descriptors: Descriptors;
@@ -33,9 +35,9 @@ export async function startEmbeddedSip(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { metrics, load: { admission }, descriptors }: Parts,
+  { core, metrics, load: { admission }, descriptors }: Parts,
 ): Promise<ServerAddress> {
-  const { allow, messagesPerSecond, capture, apps, router } = config.sip;
+  const { allow, scanners, messagesPerSecond, capture, apps, router } = config.sip;
   const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
   const sipLog = log.child({ part: 'sip' });
   const server = await startSipServer({
@@ -46,6 +48,8 @@ export async function startEmbeddedSip(
     homeTag: APP_TAG,
     router: routerOf(router, sipLog, teardown)?.decide,
     allow,
+    scanners,
+    exempts: (request) => speaksForParticipant(request, config.phone.tokenHeaders, core),
     publicIp: config.publicIp,
     minSessionSeconds: config.phone.minSessionS,
     capture,

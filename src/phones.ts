@@ -55,7 +55,7 @@ export async function startPhones(
   const servers =
     config.drachtio.length > 0
       ? config.drachtio
-      : [await startEmbeddedSip(config, log, teardown, { metrics, load, descriptors })];
+      : [await startEmbeddedSip(config, log, teardown, { core, metrics, load, descriptors })];
   const clientLog = log.child({ part: 'sip-client' });
   const clients = servers.map(
     (server) => new SipClient({ server, graceMs: config.drachtioGraceMs, log: clientLog }),

@@ -3,3 +3,4 @@ export type { CallObserver } from './call-outcome.js';
 export type { PhoneAppOptions, PhoneMedia } from './options.js';
 export { APP_TAG, SipClient } from './sip-client.js';
 export type { SipClientOptions } from './sip-client.js';
+export { speaksForParticipant } from './tokens/authenticate.js';

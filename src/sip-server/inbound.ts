@@ -1,8 +1,10 @@
+import { dialogKey } from './dialog/dialog.js';
+import type { Dialogs } from './dialog/dialogs.js';
 import type { SipCounters } from './counters.js';
 import { AdmissionQueue, type Arrival, type Refused } from './defence/admission-queue.js';
 import type { Gate } from './defence/gate.js';
 import type { SipLog } from './log.js';
-import { isFault, readEssentials, type Essentials } from './message/essentials.js';
+import { isFault, readEssentials, type Essentials, type Fault } from './message/essentials.js';
 import type { SipMessage, SipRequest } from './message/message.js';
 import { parseMessage } from './message/parse.js';
 import { buildResponse } from './message/respond.js';
@@ -37,6 +39,7 @@ export class Inbound {
   readonly #transactions: Transactions;
   readonly #counters: SipCounters;
   readonly #gate: Gate;
+  readonly #dialogs: Pick<Dialogs, 'byKey'>;
   readonly #watch: Watch;
   readonly #log: SipLog;
   readonly #admission: SipAdmission;
@@ -54,6 +57,7 @@ export class Inbound {
     sender: Sender;
     transactions: Transactions;
     gate: Gate;
+    dialogs: Pick<Dialogs, 'byKey'>;
     watch: Watch;
     counters: SipCounters;
     log: SipLog;
@@ -62,6 +66,7 @@ export class Inbound {
     this.#sender = parts.sender;
     this.#transactions = parts.transactions;
     this.#gate = parts.gate;
+    this.#dialogs = parts.dialogs;
     this.#watch = parts.watch;
     this.#counters = parts.counters;
     this.#log = parts.log;
@@ -112,8 +117,8 @@ export class Inbound {
       return essentials !== undefined;
     }
     this.#counters.requestsIn++;
-    if (!this.#gate.admitsAgent(message)) return false;
     const essentials = readEssentials(message);
+    if (!this.#isKnown(message, essentials) && !this.#gate.admitsAgent(message)) return false;
     if (isFault(essentials)) {
       this.#counters.droppedUnreadable++;
       this.#refuse(message, essentials.status, essentials.why, flow);
@@ -121,6 +126,14 @@ export class Inbound {
     }
     this.#request(message, essentials, flow, overRate);
     return true;
+  }
+
+  /** Whether it belongs to what an application has taken, and that it is not to lose by its User-Agent. */
+  #isKnown(request: SipRequest, essentials: Essentials | Fault): boolean {
+    if (isFault(essentials) || startsSomething(request, essentials)) return false;
+    const { callId, toTag, fromTag } = essentials;
+    if (toTag !== '') return this.#dialogs.byKey(dialogKey(callId, toTag, fromTag)) !== undefined;
+    return request.method === 'CANCEL' && this.#transactions.has(cancelledKey(request, essentials));
   }
 
   #request(request: SipRequest, essentials: Essentials, flow: Flow, overRate: boolean): void {

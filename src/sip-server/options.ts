@@ -42,6 +42,15 @@ export interface SipAdmission {
   crowded(): number;
 }
 
+/**
+ * Whether a request is served in spite of its User-Agent: the server knows nothing by which an application tells its
+ * callers. Several lines of a header are joined by commas.
+ */
+export type RequestExemption = (request: {
+  readonly uri: string;
+  get(name: string): string | undefined;
+}) => boolean;
+
 /** How to start the SIP server. */
 export interface SipServerOptions {
   readonly listeners: readonly ListenerOptions[];
@@ -62,8 +71,10 @@ export interface SipServerOptions {
   readonly allow: readonly string[];
   /** IPv4 address to announce in Via and Contact when behind NAT. */
   readonly publicIp?: string | undefined;
-  /** Parts of User-Agent values, in lower case, that are never answered; well-known scanners by default. */
+  /** What the User-Agents begin with that are never answered; well-known scanners by default. */
   readonly scanners?: readonly string[] | undefined;
+  /** Asked about a new request of such a User-Agent. */
+  readonly exempts?: RequestExemption | undefined;
   /** Homer server that gets a copy of every message. */
   readonly capture?: CaptureOptions | undefined;
   /** Headers besides the known ones whose values are kept out of log and capture. */

@@ -65,6 +65,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       allow: options.allow,
       rate: { perSecond: limits.messagesPerSecond, burst: limits.messageBurst },
       scanners: options.scanners ?? KNOWN_SCANNERS,
+      exempts: options.exempts,
     },
     counters,
   );
@@ -122,7 +123,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
   );
   later.agent = agent;
   const { admission } = options;
-  const inbound = new Inbound({ sender, transactions, gate, watch, counters, log, admission });
+  const inbound = new Inbound({ sender, transactions, gate, dialogs, watch, counters, log, admission });
   later.inbound = inbound;
   const hostports = (): string =>
     transports.addresses.map(({ transport, host, port }) => `${transport}/${hostPort(host, port)}`).join(',');

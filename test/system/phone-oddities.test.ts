@@ -16,19 +16,26 @@ describe('a call is answered though', () => {
     readonly body?: string;
     readonly userToUser?: (token: string) => string;
     readonly edit?: (invite: string) => string;
+    /** Of every request of the call. */
+    readonly always?: string[];
   }): Promise<HeardMessage> {
     const { token } = await room.rest.member(room.session);
-    const { body = SDP, userToUser = (text) => `${text};encoding=jwt`, edit = (text) => text } = change;
+    const {
+      body = SDP,
+      userToUser = (text) => `${text};encoding=jwt`,
+      edit = (text) => text,
+      always = [],
+    } = change;
     const caller = new Caller(peer);
-    const headers = [`User-to-User: ${userToUser(token)}`];
+    const headers = [`User-to-User: ${userToUser(token)}`, ...always];
     peer.send(edit(caller.request('INVITE', 1, { headers, body })));
     const answer = await peer.next(
       ({ status, header }) => status >= 200 && header('call-id')[0] === caller.callId,
     );
     if (answer.status >= 300) return answer;
     caller.learn(answer);
-    peer.send(caller.request('ACK', 1));
-    peer.send(caller.request('BYE', 2));
+    peer.send(caller.request('ACK', 1, { headers: always }));
+    peer.send(caller.request('BYE', 2, { headers: always }));
     await peer.next(({ status, header }) => status === 200 && header('cseq')[0] === '2 BYE');
     return answer;
   }
@@ -86,6 +93,10 @@ describe('a call is answered though', () => {
     const answer = await callWith({ userToUser: (token) => (sent = userToUser(token)) });
     expect(answer.status).toBe(200);
     expect(JSON.stringify(room.gateway.log)).not.toContain(sent.slice(0, 60));
+  });
+
+  it('it comes of a User-Agent that scanners have, for its token verifies', async () => {
+    expect((await callWith({ always: ['User-Agent: sipcli/1.0'] })).status).toBe(200);
   });
 
   it('its re-INVITE without an offer is acknowledged without an answer (drachtio-srf #107)', async () => {

@@ -10,8 +10,11 @@ import { tokensInUserToUser } from './user-to-user.js';
 /** More tokens in one INVITE are not looked at: each costs a signature check. */
 const MAX_TOKENS = 8;
 
+/** What of a request may carry tokens. */
+export type TokenCarrier = Pick<SipRequest, 'uri' | 'get'>;
+
 /** Every token that an INVITE carries, in the order in which they are tried. */
-export function tokensOf(invite: SipRequest, tokenHeaders: readonly string[]): string[] {
+export function tokensOf(invite: TokenCarrier, tokenHeaders: readonly string[]): string[] {
   const tokens = [
     ...tokensInUserToUser(header(invite, 'user-to-user') ?? ''),
     ...tokensInUri(invite.uri),
@@ -26,7 +29,7 @@ export function tokensOf(invite: SipRequest, tokenHeaders: readonly string[]): s
  * verifies; TOKENS_DISAGREE when verified tokens stand for different participants
  */
 export function authenticate(
-  invite: SipRequest,
+  invite: TokenCarrier,
   tokenHeaders: readonly string[],
   gate: Pick<DeviceGate, 'authenticate'>,
 ): Participant {
@@ -46,4 +49,15 @@ export function authenticate(
   }
   if (first) return first;
   throw failure ?? new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The INVITE carries no participant token.');
+}
+
+/** Whether an INVITE speaks for a participant. */
+export function speaksForParticipant(...args: Parameters<typeof authenticate>): boolean {
+  try {
+    authenticate(...args);
+    return true;
+  } catch (error) {
+    if (error instanceof PatchbayError) return false;
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
 import type { SipCounters } from '../counters.js';
 import type { SipRequest } from '../message/message.js';
+import type { RequestExemption } from '../options.js';
 import type { Flow } from '../transport/flow.js';
 import { AllowList } from './allow-list.js';
 import { RateLimit, type RateLimitOptions } from './rate-limit.js';
@@ -10,8 +11,19 @@ export interface GateOptions {
   /** CIDRs; empty allows everyone. */
   readonly allow: readonly string[];
   readonly rate: RateLimitOptions;
-  /** Parts of User-Agent values, in lower case, that get no answer. */
+  /** What the User-Agents that get no answer begin with. */
   readonly scanners: readonly string[];
+  /** Whether a request is answered all the same. */
+  readonly exempts?: RequestExemption | undefined;
+}
+
+/** A request as whoever exempts it sees it. */
+function toldOf({ uri, headers }: SipRequest): Parameters<RequestExemption>[0] {
+  const get = (name: string): string | undefined => {
+    const values = headers.all(name.toLowerCase());
+    return values.length === 0 ? undefined : values.join(',');
+  };
+  return { uri, get };
 }
 
 /** What becomes of bytes that came in. */
@@ -27,6 +39,7 @@ export class Gate {
   readonly #rate: RateLimit;
   readonly #budget = new ReplyBudget();
   readonly #scanners: readonly string[];
+  readonly #exempts: RequestExemption | undefined;
   readonly #counters: SipCounters;
 
   /** Throws when an entry of the allow-list is malformed. */
@@ -34,6 +47,7 @@ export class Gate {
     this.#allow = new AllowList(options.allow);
     this.#rate = new RateLimit(options.rate);
     this.#scanners = options.scanners;
+    this.#exempts = options.exempts;
     this.#counters = counters;
   }
 
@@ -61,11 +75,11 @@ export class Gate {
     return within ? 'admitted' : 'over-rate';
   }
 
-  /** Whether a request deserves an answer at all. */
+  /** Whether a new request deserves an answer at all: scanners get none, so that they find nothing here. */
   admitsAgent(request: SipRequest): boolean {
-    const scanner = isScanner(request, this.#scanners);
-    if (scanner) this.#counters.droppedScanner++;
-    return !scanner;
+    if (!isScanner(request, this.#scanners) || this.#exempts?.(toldOf(request)) === true) return true;
+    this.#counters.droppedScanner++;
+    return false;
   }
 
   /** The peer repeated something that only a receiver of our packets can know. */

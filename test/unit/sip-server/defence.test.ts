@@ -174,6 +174,46 @@ describe('scanners', () => {
     expect((await caller.peer.final()).header('cseq')).toEqual(['2 OPTIONS']);
     expect(server.counters().droppedScanner).toBe(1);
   });
+
+  // What real programs are called.
+  it.each([
+    'SIPClient/2.1',
+    'Mizu SIPClient',
+    'latest agent 3',
+    'Contest Agent Desktop',
+    'iWarranty dialer',
+    'Smaptel/1.0',
+    'VaxSIPUserAgent/3.1',
+    'sipscanner-free PBX',
+  ])('are not %s', async (agent) => {
+    await start({});
+    const caller = await udpCaller();
+    caller.peer.send(caller.request('OPTIONS', 1, { headers: [`User-Agent: ${agent}`] }));
+    expect((await caller.peer.final()).header('cseq')).toEqual(['1 OPTIONS']);
+  });
+
+  it.each(['friendly-scanner', 'sipcli/v1.8', 'SIPVicious 0.3', 'Test Agent', 'smap 0.6', 'iWar'])(
+    'are %s',
+    async (agent) => {
+      await start({});
+      const caller = await udpCaller();
+      caller.peer.send(caller.request('OPTIONS', 1, { headers: [`User-Agent: ${agent}`] }));
+      caller.peer.send(caller.request('OPTIONS', 2));
+      expect((await caller.peer.final()).header('cseq')).toEqual(['2 OPTIONS']);
+    },
+  );
+
+  it('are who the application says, and one that it exempts is heard', async () => {
+    await start({
+      scanners: ['Odd'],
+      exempts: ({ uri, get }) => uri.includes('gateway') && get('x-known') === 'a,b',
+    });
+    const caller = await udpCaller();
+    const agent = 'User-Agent: odd/1';
+    caller.peer.send(caller.request('OPTIONS', 1, { headers: [agent] }));
+    caller.peer.send(caller.request('OPTIONS', 2, { headers: [agent, 'X-Known: a', 'X-Known: b'] }));
+    expect((await caller.peer.final()).header('cseq')).toEqual(['2 OPTIONS']);
+  });
 });
 
 describe('streams', () => {
