@@ -53,11 +53,11 @@ export interface SipDialog {
   readonly req: SipRequest;
   /** Its 2xx; a dialog that the phone made has one of ours, without a source. */
   readonly res?: { readonly source_address?: string };
-  readonly sip: { readonly localTag: string };
+  readonly sip: { readonly localTag: string; readonly remoteTag: string };
   /** Our Contact as the INVITE's dialog has it; drachtio-server does not put it into answers to UPDATE. */
   readonly local: { readonly contact?: string };
   /** The SDP that the phone sent last in its dialog-making message. */
-  readonly remote: { readonly sdp: string };
+  readonly remote: { readonly sdp?: string };
   on(event: DialogRequestEvent, listener: RequestListener): void;
   on(event: 'destroy', listener: (bye: SipRequest, reason?: string) => void): void;
   on(event: 'ack', listener: (ack: SipRequest) => void): void;
@@ -92,7 +92,10 @@ export interface SipApplication {
   createUAC(
     uri: string,
     options: { localSdp: string; headers: Headers },
-    progress: { cbRequest: (error: unknown, request?: OutgoingRequest) => void },
+    progress: {
+      cbRequest: (error: unknown, request?: OutgoingRequest) => void;
+      cbProvisional: (response: SipResponse) => void;
+    },
     callback: (error: unknown, dialog?: SipDialog) => void,
   ): void;
 }

@@ -20,6 +20,22 @@ describe('DTMF by INFO', () => {
     ['application/dtmf-relay', 'Signal=5\r\nDuration=-1', '5', 250],
     ['application/dtmf', '7', '7', 250],
     ['application/dtmf', ' 10\r\n', '*', 250],
+    // hass-sip PR 24, JsSIP #307, pjproject PR 2425
+    ['application/dtmf', 'Signal=5\r\nDuration=160', '5', 160],
+    ['application/dtmf-relay', 'd=5', '5', 250],
+    ['application/dtmf-relay', 'Signal: 5', '5', 250],
+    ['application/dtmf-relay', 'SIGNAL : #\r\nDURATION:90', '#', 90],
+    ['application/dtmf-relay', '5', '5', 250],
+    ['application/dtmf-relay', 'Signal="5"\rDuration=90', '5', 90],
+    ['audio/telephone-event', '5', '5', 250],
+    ['audio/telephone-event', 'Signal=11\nDuration=200', '#', 200],
+    [
+      'application/vnd.nortelnetworks.digits',
+      'p=Digit-Collection\r\ny=Digits\r\ns=success\r\nd=5\r\n',
+      '5',
+      250,
+    ],
+    ['application/vnd.nortelnetworks.digits', 'd=*', '*', 250],
   ])('%s %j is %s', (type, body, expected, durationMs) => {
     expect(digit(type, body)).toEqual({ digit: expected, durationMs });
   });

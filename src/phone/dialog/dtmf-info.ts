@@ -1,6 +1,7 @@
 import { Refusal } from '../refusal.js';
 import type { SipMessage } from '../sip.js';
 import { header } from '../sip.js';
+import { unquoted } from '../tokens/user-to-user.js';
 
 /** A key press that came by SIP INFO. */
 export interface InfoDigit {
@@ -21,30 +22,39 @@ const BY_EVENT_CODE = new Map([
   ['15', 'D'],
 ]);
 
+/** Bodies in which phones send a key press. */
+const TYPES = [
+  'application/dtmf-relay',
+  'application/dtmf',
+  'audio/telephone-event',
+  'application/vnd.nortelnetworks.digits',
+];
+
 /**
- * The digit in an INFO request: `application/dtmf-relay` (`Signal=5`, `Duration=160`) or `application/dtmf` (`5`).
- * Undefined for an empty INFO and for a hook flash, which are fine and mean no digit.
+ * The digit in an INFO request, by whichever of its types and spellings: as fields (`Signal=5`, `d: 5`, with a
+ * `Duration=160`) or alone (`5`). Undefined for an empty INFO and for a hook flash, which are fine and mean no digit.
  * @throws Refusal 415 for any other body, 400 for something that is no digit
  */
 export function digitOfInfo(info: SipMessage): InfoDigit | undefined {
   const body = (info.body ?? '').trim();
   if (body === '') return undefined;
   const type = (header(info, 'content-type') ?? '').split(';')[0]!.trim().toLowerCase();
-  switch (type) {
-    case 'application/dtmf-relay':
-      return digitOf(field(body, 'signal') ?? '', Number(field(body, 'duration') ?? DEFAULT_DURATION_MS));
-    case 'application/dtmf':
-      return digitOf(body, DEFAULT_DURATION_MS);
-    default:
-      throw new Refusal(415, 'INFO is understood with DTMF only.', {
-        Accept: 'application/dtmf-relay, application/dtmf',
-      });
+  if (!TYPES.includes(type)) {
+    throw new Refusal(415, 'INFO is understood with DTMF only.', { Accept: TYPES.join(', ') });
   }
+  const fields = fieldsOf(body);
+  const signal = fields.get('signal') ?? fields.get('d') ?? body;
+  return digitOf(signal, Number(fields.get('duration') ?? DEFAULT_DURATION_MS));
 }
 
-function field(body: string, name: string): string | undefined {
-  const line = body.split(/\r?\n/).find((text) => text.split('=')[0]!.trim().toLowerCase() === name);
-  return line?.slice(line.indexOf('=') + 1).trim();
+function fieldsOf(body: string): ReadonlyMap<string, string> {
+  const pairs = body.split(/[\r\n]+/).flatMap((line) => {
+    const at = line.search(/[=:]/);
+    return at < 0
+      ? []
+      : [[line.slice(0, at).trim().toLowerCase(), unquoted(line.slice(at + 1).trim())] as const];
+  });
+  return new Map(pairs);
 }
 
 function digitOf(signal: string, durationMs: number): InfoDigit | undefined {

@@ -38,23 +38,51 @@ function answeringTarget(): FakeDialog {
 
 describe('transferTarget', () => {
   it.each([
-    ['<sip:bob@host>', { uri: 'sip:bob@host' }],
-    ['"Bob" <sips:bob@host:5061;transport=tls>;x=y', { uri: 'sips:bob@host:5061;transport=tls' }],
-    ['sip:bob@host;x=y', { uri: 'sip:bob@host' }],
+    ['<sip:bob@host>', { uri: 'sip:bob@host', headers: {} }],
+    [
+      '"Bob" <sips:bob@host:5061;transport=tls>;x=y',
+      { uri: 'sips:bob@host:5061;transport=tls', headers: {} },
+    ],
+    ['sip:bob@host;x=y', { uri: 'sip:bob@host', headers: {} }],
     [
       '<sip:bob@host?Replaces=abc%40h%3Bto-tag%3D1%3Bfrom-tag%3D2&Subject=x>',
-      { uri: 'sip:bob@host', replaces: 'abc@h;to-tag=1;from-tag=2' },
+      {
+        uri: 'sip:bob@host',
+        headers: { Replaces: 'abc@h;to-tag=1;from-tag=2', Require: 'replaces', Subject: 'x' },
+      },
+    ],
+    // linphone-desktop #466, JsSIP #970
+    [
+      '<sip:t@h;method=INVITE;transport=tcp?Replaces=a%3Bto-tag%3D1&User-to-User=ff00%3Bencoding%3Dhex&x-order=7>',
+      {
+        uri: 'sip:t@h;transport=tcp',
+        headers: {
+          Replaces: 'a;to-tag=1',
+          Require: 'replaces',
+          'User-to-User': 'ff00;encoding=hex',
+          'X-Order': '7',
+        },
+      },
+    ],
+    [
+      '<sip:t@h?From=x&Via=y&Route=z&Call-ID=1&Content-Type=a&body=b&Contact=c&Authorization=d&X-=&X-a:=1>',
+      { uri: 'sip:t@h', headers: {} },
     ],
   ])('reads %s', (value, target) => {
     expect(transferTarget(refer(value))).toEqual(target);
   });
 
-  it.each(['', '<tel:+1555>', '<http://host/>', '<sip:a b>', '<sip:bob@host?Replaces=a%0d%0ab>'])(
-    'refuses %j',
-    (value) => {
-      expect(() => transferTarget(refer(value))).toThrow(expect.objectContaining({ status: 400 }) as Error);
-    },
-  );
+  it.each([
+    '',
+    '<tel:+1555>',
+    '<http://host/>',
+    '<sip:a b>',
+    '<sip:bob@host?Replaces=a%0d%0ab>',
+    '<sip:bob@host?X-A=a%0d%0ab>',
+    '<sip:bob@host;method=BYE>',
+  ])('refuses %j', (value) => {
+    expect(() => transferTarget(refer(value))).toThrow(expect.objectContaining({ status: 400 }) as Error);
+  });
 });
 
 describe('REFER', () => {
@@ -75,6 +103,37 @@ describe('REFER', () => {
     gate.devices.get('alice')!.close('session-deleted');
     await vi.waitFor(() => expect(target.byes).toHaveLength(1));
     expect(dialog.byes).toHaveLength(1);
+  });
+
+  it('takes the description of the target’s 183, of the same To tag, when its 200 has none (pjproject #1397)', async () => {
+    const { srf, media, dialog } = await call();
+    const target = answeringTarget();
+    target.remote = { sdp: '' };
+    srf.provisional = [
+      ['<sip:bob@host>;tag=theirs', 'answer of the 183'],
+      ['<sip:bob@host>;tag=another', 'answer of another'],
+      ['<sip:bob@host>;tag=theirs', ''],
+    ];
+    srf.target = target;
+    dialog.receive('refer', refer('<sip:bob@host>'));
+    await vi.waitFor(() => expect(media.answers).toEqual(['answer of the 183']));
+    await vi.waitFor(() => expect(dialog.byes).toHaveLength(1));
+  });
+
+  it.each([
+    [{}, '<sip:+15555550100@voice.example>'],
+    [{ 'referred-by': '"Ann" <sip:ann@voice.example>;cid="1"' }, '<sip:ann@voice.example>'],
+    [{ b: '<sip:ann@voice.example>' }, '<sip:ann@voice.example>'],
+    [{ from: `<sip:${VALID_TOKEN}@voice.example>;tag=1` }, undefined],
+  ])('says by whom, of %j (RFC 3892)', async (headers, referredBy) => {
+    const { srf, dialog } = await call();
+    dialog.receive(
+      'refer',
+      new FakeRequest('REFER', { headers: { 'refer-to': '<sip:bob@host?X-A=1>', ...headers } }),
+    );
+    await vi.waitFor(() => expect(srf.placed).toHaveLength(1));
+    expect(srf.placed[0]!.headers['Referred-By']).toBe(referredBy);
+    expect(srf.placed[0]!.headers['X-A']).toBe('1');
   });
 
   it('leaves all as it was when the target refuses', async () => {

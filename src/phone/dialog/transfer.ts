@@ -1,3 +1,4 @@
+import { holdsToken } from '../../shared/index.js';
 import type { PhoneCall } from '../call.js';
 import { reasonHeader, Refusal } from '../refusal.js';
 import type {
@@ -7,21 +8,30 @@ import type {
   SipDialog,
   SipRequest,
   SipResponder,
+  SipResponse,
 } from '../sip.js';
-import { header, hostOf, SDP_TYPE } from '../sip.js';
+import { header, hostOf, sdpOf, SDP_TYPE } from '../sip.js';
 import { firstAddress } from '../name-addr.js';
 import { uriParts } from '../tokens/uri-tokens.js';
 import type { OfferAnswer } from './offer-answer.js';
 import { finalResponse } from './offer-answer.js';
 
-/** Where a REFER sends us (RFC 3515): whom to call, and which call of theirs to take over (RFC 3891). */
+/** Where a REFER sends us (RFC 3515): whom to call, and with which headers besides. */
 export interface TransferTarget {
   readonly uri: string;
-  readonly replaces?: string;
+  /** Those that the URI asks for, as far as they can do no harm, with which call of theirs to take over (RFC 3891). */
+  readonly headers: Headers;
 }
 
 /** drachtio-srf takes the URI apart in time by the square of its length. */
 const MAX_URI = 1024;
+
+/** Headers that a Refer-To may put into our INVITE: RFC 3261 section 19.1.5 warns of most. By name in lower case. */
+const CARRIED: ReadonlyMap<string, string> = new Map([
+  ['replaces', 'Replaces'],
+  ['user-to-user', 'User-to-User'],
+  ['subject', 'Subject'],
+]);
 
 /** @throws Refusal 400 when there is no SIP URI to call */
 export function transferTarget(refer: SipRequest): TransferTarget {
@@ -29,9 +39,32 @@ export function transferTarget(refer: SipRequest): TransferTarget {
   const uri = full.split('?', 1)[0]!;
   if (full.length > MAX_URI || !/^sips?:[^\s<>"]+$/i.test(uri))
     throw new Refusal(400, 'Refer-To names no SIP URI.');
-  const replaces = uriParts(full).headers.get('replaces');
-  if (replaces !== undefined && /[\r\n]/.test(replaces)) throw new Refusal(400, 'Refer-To is malformed.');
-  return { uri, ...(replaces !== undefined && { replaces }) };
+  const { parameters, headers: asked } = uriParts(full);
+  if ((parameters.get('method') ?? 'INVITE').toUpperCase() !== 'INVITE')
+    throw new Refusal(400, 'Refer-To asks for something else than a call.');
+  const headers: Headers = {};
+  for (const [name, value] of asked) {
+    const carried = CARRIED.get(name) ?? extensionName(name);
+    if (carried === undefined) continue;
+    if (/[\r\n]/.test(value)) throw new Refusal(400, 'Refer-To is malformed.');
+    headers[carried] = value;
+  }
+  if (headers['Replaces'] !== undefined) headers['Require'] = 'replaces';
+  // A Request-URI has no method parameter (RFC 3261 section 19.1.1).
+  return { uri: uri.replace(/;method=[^;]*/i, ''), headers };
+}
+
+/** `X-Order` for `x-order`: headers of applications. */
+function extensionName(name: string): string | undefined {
+  if (!/^x-[a-z0-9-]*[a-z0-9]$/.test(name)) return undefined;
+  return name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase());
+}
+
+/** Who transfers (RFC 3892): as the REFER says, or who sent it. */
+function referredBy(refer: SipRequest): Headers {
+  const { uri } = firstAddress(header(refer, 'referred-by') ?? header(refer, 'from') ?? '');
+  const usable = uri.length <= MAX_URI && /^(?:sips?|tel):[^\s<>"]+$/i.test(uri) && !holdsToken(uri);
+  return usable ? { 'Referred-By': `<${uri}>` } : {};
 }
 
 /** How long a target may ring. */
@@ -75,7 +108,8 @@ export class Transfer {
     responder.send(202, {});
     this.#call.log.info({ target: uriParts(target.uri).host }, 'The phone transfers its call away.');
     this.#call.beginHandover();
-    this.#run(target)
+    const headers = { ...target.headers, ...referredBy(refer) };
+    this.#run({ ...target, headers })
       .catch((error: unknown) => this.#onFailure(error))
       .finally(() => {
         this.#running = false;
@@ -107,10 +141,8 @@ export class Transfer {
 
   /** Calls the target; a dialog that comes of it is the call's at once. */
   #invite(target: TransferTarget, localSdp: string): Promise<{ statusLine: string; sdpAnswer?: string }> {
-    const headers: Headers = {
-      'Content-Type': SDP_TYPE,
-      ...(target.replaces !== undefined && { Replaces: target.replaces, Require: 'replaces' }),
-    };
+    const headers: Headers = { ...target.headers, 'Content-Type': SDP_TYPE };
+    const early = new EarlyAnswers();
     return new Promise((resolve) => {
       let request: OutgoingRequest | undefined;
       const giveUp = (): void => request?.cancel(() => undefined);
@@ -118,20 +150,25 @@ export class Transfer {
       this.#call.onEnded(giveUp);
       const cbRequest = (_error: unknown, sent?: OutgoingRequest): void => void (request = sent);
       const options = { localSdp, headers };
-      this.#parts.application.createUAC(target.uri, options, { cbRequest }, (error, dialog) => {
-        clearTimeout(limit);
-        request = undefined;
-        if (!dialog) resolve({ statusLine: statusLineOf(error) });
-        else if (this.#call.ended) {
-          this.#call.sayBye(dialog, { Reason: reasonHeader(487, 'The call is over.') });
-          resolve({ statusLine: 'SIP/2.0 487 Request Terminated' });
-        } else {
-          this.#taken = true;
-          this.#parts.attend(dialog);
-          this.#confirm(dialog);
-          resolve({ statusLine: TAKEN, sdpAnswer: dialog.remote.sdp });
-        }
-      });
+      this.#parts.application.createUAC(
+        target.uri,
+        options,
+        { cbRequest, cbProvisional: (response) => early.add(response) },
+        (error, dialog) => {
+          clearTimeout(limit);
+          request = undefined;
+          if (!dialog) resolve({ statusLine: statusLineOf(error) });
+          else if (this.#call.ended) {
+            this.#call.sayBye(dialog, { Reason: reasonHeader(487, 'The call is over.') });
+            resolve({ statusLine: 'SIP/2.0 487 Request Terminated' });
+          } else {
+            this.#taken = true;
+            this.#parts.attend(dialog);
+            this.#confirm(dialog);
+            resolve({ statusLine: TAKEN, sdpAnswer: early.answerOf(dialog) });
+          }
+        },
+      );
     });
   }
 
@@ -155,6 +192,27 @@ export class Transfer {
     } catch (error) {
       this.#call.log.debug({ err: error }, 'The phone could not be told about its transfer.');
     }
+  }
+}
+
+/** Forks of a call (RFC 3261 section 12.1.2) whose early descriptions are kept. */
+const MAX_FORKS = 8;
+
+/** What a target answers with before its 200, which many carriers then send without a description. */
+class EarlyAnswers {
+  /** By To tag. */
+  readonly #byTag = new Map<string, string>();
+
+  add(response: SipResponse): void {
+    const sdp = sdpOf(response);
+    const tag = /;\s*tag=([^;>\s]+)/i.exec(header(response, 'to') ?? '')?.[1];
+    if (sdp !== undefined && tag !== undefined && this.#byTag.size < MAX_FORKS) this.#byTag.set(tag, sdp);
+  }
+
+  /** The description of the 200, or of the provisional response of the same dialog. */
+  answerOf({ remote, sip }: SipDialog): string {
+    const sdp = (remote.sdp ?? '').trim() === '' ? this.#byTag.get(sip.remoteTag) : remote.sdp;
+    return sdp ?? '';
   }
 }
 

@@ -74,7 +74,7 @@ type Answering = (options: MessageOptions & { method: string }) => Partial<SipRe
 export class FakeDialog extends EventEmitter {
   readonly id = 'dialog-1';
   readonly req = new FakeRequest('INVITE');
-  readonly sip = { localTag: 'ours' };
+  readonly sip = { localTag: 'ours', remoteTag: 'theirs' };
   readonly local = { contact: '<sip:gateway.example>' };
   remote = { sdp: '' };
   readonly requests: (MessageOptions & { method: string })[] = [];
@@ -139,12 +139,17 @@ export class FakeSrf {
   /** What becomes of calls that the application places; undefined: they ring. */
   target: FakeDialog | { status: number; reason: string } | undefined;
   readonly placed: { uri: string; localSdp: string; headers: Record<string, string> }[] = [];
+  /** To and body of what comes before their answer. */
+  provisional: (readonly [to: string, body: string])[] = [];
   cancelled = 0;
 
   createUAC(
     uri: string,
     options: { localSdp: string; headers: Record<string, string> },
-    progress: { cbRequest: (error: unknown, request: object) => void },
+    progress: {
+      cbRequest: (error: unknown, request: object) => void;
+      cbProvisional?: (response: SipResponse) => void;
+    },
     callback: (error: unknown, dialog?: FakeDialog) => void,
   ): void {
     this.placed.push({ uri, ...options });
@@ -153,6 +158,14 @@ export class FakeSrf {
       callback({ status: 487, reason: 'Request Terminated' });
     };
     progress.cbRequest(null, { cancel });
+    for (const [to, body] of this.provisional) {
+      progress.cbProvisional?.({
+        status: 183,
+        reason: '',
+        body,
+        get: (name) => (/^to$/i.test(name) ? to : undefined),
+      });
+    }
     if (this.target instanceof FakeDialog) callback(null, this.target);
     else if (this.target) callback(this.target);
   }
