@@ -121,6 +121,11 @@ export class ClientPage {
     return this.#call('restartIce');
   }
 
+  /** Has the client do what it does when its connection to publish has failed: it restarts ICE. */
+  reportPublishFailed(): Promise<void> {
+    return this.#call('reportPublishFailed');
+  }
+
   /** Publishes video with this codec from now on. */
   preferVideo(codec: string): Promise<void> {
     return this.#call('preferVideo', codec);

@@ -45,6 +45,13 @@ export class BrowserPeer implements BrowserDevice {
       onHeard,
       onAbuse,
       onDigit: (digit, durationMs) => context.emit('dtmf', { deviceId, digit, durationMs }),
+      inherited: options.revision !== undefined,
+      onStuck: () =>
+        context.options.log.warn(
+          { deviceId },
+          'Firefox asked for another path to publish on, which it could not use: its page must connect anew',
+        ),
+      onStreams: () => context.setStreams(this.#publishing.streams),
     });
     this.#subscribing = new SubscribeConnection({
       pipes,

@@ -118,6 +118,8 @@ export interface TestPageApi {
   peers(): Promise<readonly PeerState[]>;
   /** The client's next offer to publish carries new ICE credentials. */
   restartIce(): Promise<void>;
+  /** Tells the client that its connection to publish has failed, which it has not. */
+  reportPublishFailed(): Promise<void>;
   /** SDP names of the video codecs that this browser can encode. */
   encodableVideo(): Promise<readonly string[]>;
   /** Publishes video with this codec from now on. */

@@ -1,7 +1,15 @@
 /** Drives an unmodified client in the page. The client's bundle has put its class on `window` before. */
 import type { PublishRequest, ReceivedStream, StreamEvent, TestPageApi } from './api.js';
 import { chooseCodecs, encodableVideo, preferVideo, refuseVideo } from './codecs.js';
-import { floodChannel, openChannels, peerStates, receivedCounters, restartIce, watchPeers } from './peers.js';
+import {
+  floodChannel,
+  openChannels,
+  peerStates,
+  receivedCounters,
+  reportPublishFailed,
+  restartIce,
+  watchPeers,
+} from './peers.js';
 import { pictureTrack } from './pictures.js';
 import { ToneMeter, toneTrack } from './tones.js';
 
@@ -134,6 +142,10 @@ globalThis.patchbayTest = {
   peers: peerStates,
   restartIce: () => {
     restartIce();
+    return Promise.resolve();
+  },
+  reportPublishFailed: () => {
+    reportPublishFailed();
     return Promise.resolve();
   },
   encodableVideo: () => Promise.resolve(encodableVideo()),

@@ -51,6 +51,22 @@ export function openChannels(): number {
   return channels.filter(({ readyState }) => readyState === 'open').length;
 }
 
+/** Tells the client once that the connections by which the page publishes have failed. */
+export function reportPublishFailed(): void {
+  for (const connection of connections) {
+    if (!connection.getSenders().some(({ track }) => track !== null)) continue;
+    let told = false;
+    const target = {
+      get connectionState(): RTCPeerConnectionState {
+        if (told) return connection.connectionState;
+        told = true;
+        return 'failed';
+      },
+    };
+    connection.onconnectionstatechange?.({ target } as unknown as Event);
+  }
+}
+
 type Report = Record<string, unknown> & { type: string; id: string };
 
 async function reports(connection: RTCPeerConnection): Promise<Report[]> {

@@ -12,20 +12,25 @@ import { PublishConnection } from './publish-connection.js';
 const MIC: OfferedMediaLine = { kind: 'audio', mid: '1', msid: 'camera', ssrc: 11 };
 const CAMERA: OfferedMediaLine = { kind: 'video', mid: '2', msid: 'camera', ssrc: 21, rtxSsrc: 22 };
 
-function setUp() {
+function setUp({ inherited = false } = {}) {
   const pipes = new FakePipes();
+  const onStuck = vi.fn();
+  const onStreams = vi.fn();
   const connection = new PublishConnection({
     pipes,
     cname: 'gateway',
     onHeard: () => undefined,
     onAbuse: () => undefined,
     onDigit: () => undefined,
+    inherited,
+    onStuck,
+    onStreams,
   });
   const offer = (description: BrowserOffer): Promise<string> =>
     connection.negotiate({ sdpOffer: browserOffer(description), allowedKinds: ['audio', 'video'] });
   const receive = (packet: Buffer): void => pipes.last.handlers.onPacket(packet);
   const track = (index: number): PublishedTrack => connection.streams.flatMap(({ tracks }) => tracks)[index]!;
-  return { pipes, connection, offer, receive, track };
+  return { pipes, connection, offer, receive, track, onStuck, onStreams };
 }
 
 function rembOf(packet: Buffer): number | undefined {
@@ -106,6 +111,48 @@ describe('the publish connection', () => {
     const heard = listen(mic);
     receive(rtpPacket({ ssrc: 11 }));
     expect(heard).toHaveLength(1);
+  });
+
+  it('keeps the path of Firefox, which could not use another, and says so', async () => {
+    const { pipes, connection, offer, receive, track, onStuck, onStreams } = setUp();
+    await offer({ firefox: 0 });
+    await offer({ media: [MIC], firefox: 1 });
+    pipes.last.become('connected');
+    const refused = offer({ media: [MIC, { ...CAMERA, msid: 'more' }], ufrag: 'efgh', firefox: 2 });
+    await expect(refused).rejects.toMatchObject({
+      code: 'INVALID_STATE',
+      message: /connect and publish again/,
+    });
+    expect(onStuck).toHaveBeenCalledOnce();
+    expect(pipes.made.map(({ state }) => state)).toEqual(['connected']);
+    const heard = listen(track(0));
+    receive(rtpPacket({ ssrc: 11 }));
+    expect(heard).toHaveLength(1);
+    // Once that path is gone, so are the streams.
+    expect(onStreams).not.toHaveBeenCalled();
+    pipes.last.become('failed');
+    expect(onStreams).toHaveBeenCalledOnce();
+    expect(connection.streams).toEqual([]);
+  });
+
+  it('takes streams of Firefox away when it asks for another path in place of a dead one', async () => {
+    const { pipes, connection, offer, onStreams } = setUp();
+    await offer({ media: [MIC], firefox: 0 });
+    pipes.last.become('connected');
+    pipes.last.become('failed');
+    await expect(offer({ media: [MIC], ufrag: 'efgh', firefox: 1 })).rejects.toThrow();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(onStreams).toHaveBeenCalledOnce();
+    expect(connection.streams).toEqual([]);
+  });
+
+  it('takes no connection of Firefox over that another gateway had, but its new ones', async () => {
+    const { pipes, offer, onStuck } = setUp({ inherited: true });
+    await expect(offer({ media: [MIC], firefox: 3 })).rejects.toThrow();
+    expect(onStuck).toHaveBeenCalledOnce();
+    await offer({ media: [MIC], firefox: 0 });
+    await offer({ media: [MIC, CAMERA], firefox: 1 });
+    expect(pipes.made).toHaveLength(1);
   });
 
   it('takes offers one after the other', async () => {

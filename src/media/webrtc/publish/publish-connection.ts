@@ -10,6 +10,7 @@ import {
 } from '../../rtp/index.js';
 import type { DigitListener } from '../../rtp/index.js';
 import type { LiveStream } from '../../device.js';
+import { MediaError } from '../../types.js';
 import type { PublishOfferOptions, RefusedTrack } from '../../types.js';
 import { parseDescription } from '../sdp/description.js';
 import type { Description } from '../sdp/description.js';
@@ -21,6 +22,9 @@ import { PublishedSet } from './published-set.js';
 import { TransportFeedbackSender } from './transport-feedback.js';
 
 const REPORT_INTERVAL_MS = 1_000;
+
+const STUCK =
+  'Firefox cannot publish by another path on a connection that has had one: disconnect, connect and publish again.';
 
 export interface PublishConnectionOptions {
   readonly pipes: PipeFactory;
@@ -34,6 +38,12 @@ export interface PublishConnectionOptions {
   readonly onAbuse: () => void;
   /** A DTMF digit came, once for each key press. */
   readonly onDigit: DigitListener;
+  /** The browser may have a connection from before this one, of which we know nothing. */
+  readonly inherited: boolean;
+  /** The browser asked for another path, which it could not use. */
+  readonly onStuck: () => void;
+  /** The streams changed without an offer. */
+  readonly onStreams: () => void;
 }
 
 export interface ReceivedCounts {
@@ -64,6 +74,7 @@ export class PublishConnection {
   #reports: NodeJS.Timeout | undefined;
   /** Said again to a page that publishes, or connects anew, only later. */
   #lastWords: readonly string[] = [];
+  #stuck = false;
   #closed = false;
 
   constructor(options: PublishConnectionOptions) {
@@ -95,7 +106,7 @@ export class PublishConnection {
   /**
    * Takes an offer, the full description of what is published from now on. Offers are taken one after the other.
    * @returns the answer
-   * @throws MediaError BAD_SDP
+   * @throws MediaError BAD_SDP, INVALID_STATE (of Firefox: see {@link STUCK})
    */
   async negotiate(options: PublishOfferOptions): Promise<string> {
     const turn = this.#turn.then(() => this.#answer(options));
@@ -149,6 +160,9 @@ export class PublishConnection {
     if (this.#pipe && this.#remote?.iceUfrag === remote.iceUfrag && this.#remote.icePwd === remote.icePwd) {
       return;
     }
+    if (offer.origin.keepsDtls && (this.#pipe || (this.#options.inherited && !offer.origin.first))) {
+      this.#refusePath();
+    }
     const pipe = await this.#options.pipes.answer(remote, withData, {
       onPacket: (packet) => this.#onPacket(packet),
       onHeartbeat: this.#options.onHeard,
@@ -162,7 +176,26 @@ export class PublishConnection {
     if (this.#closed) pipe.close();
   }
 
+  /**
+   * Firefox never starts DTLS anew on a transport that it has, and once its ICE has failed it sends no media ever
+   * again, whatever is negotiated. The transport library cannot move a DTLS association to other ICE credentials. So
+   * what is published goes on by the path that there is, and ends with it.
+   */
+  #refusePath(): never {
+    this.#stuck = true;
+    this.#options.onStuck();
+    if (this.#pipe?.state !== 'connected') setImmediate(() => this.#drop());
+    throw new MediaError('INVALID_STATE', STUCK);
+  }
+
+  #drop(): void {
+    if (this.#closed) return;
+    this.#publish([]);
+    this.#options.onStreams();
+  }
+
   #onState(state: PipeState): void {
+    if (this.#stuck && state !== 'connected') this.#drop();
     if (state === 'connected') for (const uplink of this.#set.uplinks) uplink.restarted();
   }
 

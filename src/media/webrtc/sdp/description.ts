@@ -57,6 +57,18 @@ export interface Description {
   readonly sections: readonly Section[];
   /** Of the first section that is not rejected; absent when all are. */
   readonly transport?: TransportDescription;
+  readonly origin: Origin;
+}
+
+/** What the `o=` line tells of the browser. */
+export interface Origin {
+  /**
+   * Firefox: it stays with the DTLS association of a transport for ever, also when another fingerprint comes with new
+   * ICE credentials and asks for a new one (RFC 8842 section 4).
+   */
+  readonly keepsDtls: boolean;
+  /** The browser made no description for this connection before. */
+  readonly first: boolean;
 }
 
 export const isMedia = (section: Section): section is MediaSection =>
@@ -71,7 +83,19 @@ export function parseDescription(sdp: string): Description {
   const sections = session.media.map(readSection);
   requireDistinctMids(sections);
   const live = session.media.find((_, index) => !sections[index]!.rejected);
-  return { sections, ...(live ? { transport: readTransport(session, live) } : {}) };
+  return {
+    sections,
+    origin: readOrigin(session.origin),
+    ...(live ? { transport: readTransport(session, live) } : {}),
+  };
+}
+
+/** What Firefox calls itself in all its descriptions. */
+const FIREFOX = /^mozilla/;
+
+/** The parser leaves out what the SDP has not, whatever its types say. */
+function readOrigin(origin: SessionDescription['origin'] | undefined): Origin {
+  return { keepsDtls: FIREFOX.test(text(origin?.username)), first: origin?.sessionVersion === 0 };
 }
 
 /** Attributes that are read; all others, such as candidates, are not even parsed. */
@@ -81,7 +105,7 @@ const USED: ReadonlySet<string> = new Set([
 ]);
 const ATTRIBUTE_NAME = /^[a-z-]{1,16}/;
 
-/** The m-lines and the attributes that are used, after a look at the size of everything. */
+/** The origin, the m-lines and the attributes that are used, after a look at the size of everything. */
 function usedLines(sdp: string): string[] {
   if (sdp.length > MAX_SDP_LENGTH) throw new MediaError('BAD_SDP', `SDP of ${sdp.length} bytes is too long.`);
   const lines = sdp.split(/\r\n|\r|\n/, MAX_LINES + 1);
@@ -92,6 +116,7 @@ function usedLines(sdp: string): string[] {
   const used = lines.filter(
     (line) =>
       line.startsWith('m=') ||
+      line.startsWith('o=') ||
       (line.startsWith('a=') && USED.has(ATTRIBUTE_NAME.exec(line.slice(2, 18))?.[0] ?? '')),
   );
   const sections = used.filter((line) => line.startsWith('m=')).length;

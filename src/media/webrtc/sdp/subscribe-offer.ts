@@ -18,10 +18,14 @@ export interface OfferedSection {
   readonly kind: MediaKind;
   /** Absent: the m-line is inactive, kept for the next track. */
   readonly track?: OfferedTrack;
+  /** The m-line is given up. */
+  readonly withdrawn?: boolean;
 }
 
 export interface SubscribeOfferOptions {
   readonly sections: readonly OfferedSection[];
+  /** Mids of those that are not given up; the first is the one whose transport all use (RFC 9143 section 7.2). */
+  readonly bundle: readonly string[];
   readonly transport: TransportDescription;
   readonly session: Omit<SessionLines, 'bundle'>;
 }
@@ -38,14 +42,28 @@ const FEEDBACK: Record<MediaKind, readonly string[]> = {
 };
 
 /** Writes the offer that a browser subscribes by: all m-lines, each with the one codec that its track has. */
-export function writeSubscribeOffer({ sections, transport, session }: SubscribeOfferOptions): string {
-  const bundle = sections.map(({ mid }) => mid);
+export function writeSubscribeOffer(options: SubscribeOfferOptions): string {
+  const { sections, bundle, transport, session } = options;
   return joinLines([
     ...sessionLines({ ...session, bundle }),
-    ...sections.flatMap((section) =>
-      section.track ? sendingLines(section, section.track, transport) : inactiveLines(section, transport),
-    ),
+    ...sections.flatMap((section) => {
+      if (section.withdrawn === true) return withdrawnLines(section);
+      return section.track
+        ? sendingLines(section, section.track, transport)
+        : inactiveLines(section, transport);
+    }),
   ]);
+}
+
+function withdrawnLines({ mid, kind }: OfferedSection): string[] {
+  const { payloadType, encoding: name } = PLACEHOLDER[kind];
+  return [
+    `m=${kind} 0 UDP/TLS/RTP/SAVPF ${payloadType}`,
+    'c=IN IP4 0.0.0.0',
+    `a=mid:${mid}`,
+    'a=inactive',
+    `a=rtpmap:${payloadType} ${name}`,
+  ];
 }
 
 function inactiveLines({ mid, kind }: OfferedSection, transport: TransportDescription): string[] {

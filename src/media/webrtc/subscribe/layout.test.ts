@@ -39,6 +39,19 @@ describe('subscribe layout', () => {
     expect(layout.slots.map((slot) => slot.mid)).toEqual([mid]);
   });
 
+  it('keeps the first of the bundle first for as long as its m-line lives', () => {
+    const layout = new SubscribeLayout();
+    layout.assign([track('audio'), track('video'), track('audio')]);
+    layout.refuse(layout.slots[1]!);
+    expect(layout.bundle).toEqual(['0', '2', '1.1']);
+    layout.refuse(layout.slots[0]!);
+    expect(layout.bundle).toEqual(['2', '1.1', '0.2']);
+    layout.withdraw();
+    expect(layout.bundle).toEqual([]);
+    layout.assign([track('video')]);
+    expect(layout.bundle).toEqual(['3']);
+  });
+
   it('says when nothing changed', () => {
     const layout = new SubscribeLayout();
     const tracks = [track('audio'), track('audio')];

@@ -62,13 +62,20 @@ export class SubscribeConnection {
   #wanted: readonly PublishedTrack[] = [];
   #omitted: readonly OmittedTrack[] = [];
   #offered: readonly OfferedTrackSlot[] = [];
-  #offeredSections = 0;
+  #offeredMids: readonly string[] = [];
   #revision: number;
+  /** The browser never takes a new DTLS association on a transport that it has. */
+  #keepsDtls = false;
+  /** The browser's m-lines have the transport that it made by an answer to us. */
+  #bound = false;
+  /** They may have one from before this connection, of which we know nothing. */
+  #inherited: boolean;
 
   constructor(options: SubscribeConnectionOptions) {
     this.#options = options;
     this.#revision = options.revision;
     this.#layout = new SubscribeLayout(options.layout);
+    this.#inherited = options.layout.length > 0;
     this.#downlinks = new DownlinkSet(options.fanouts, (packet) => this.#send(packet));
     this.#feedback = new SubscriberFeedback(this.#downlinks);
     this.#transport = new SubscriberTransport({
@@ -101,16 +108,27 @@ export class SubscribeConnection {
    */
   answer(sdp: string): void {
     if (!this.#exchange.outstanding) throw new MediaError('INVALID_STATE', 'No offer is outstanding.');
-    const { sections, transport } = parseDescription(sdp);
-    if (sections.length !== this.#offeredSections) {
+    const { sections, transport, origin } = parseDescription(sdp);
+    if (!this.#answersOffer(sections)) {
       throw new MediaError('INVALID_STATE', 'The answer has other m-lines than the outstanding offer.');
     }
-    if (transport) this.#transport.accept(transport);
+    this.#keepsDtls = origin.keepsDtls;
+    if (this.#inherited && origin.keepsDtls) {
+      this.#transport.abandon('the browser keeps its DTLS association from before');
+      return;
+    }
+    this.#inherited = false;
+    if (transport) {
+      this.#transport.accept(transport, { maybeSame: origin.keepsDtls });
+      this.#bound = true;
+    }
+    const freed = this.#layout.slots.filter(({ withdrawn }) => withdrawn);
+    for (const slot of freed) this.#layout.refuse(slot);
     const refused = this.#offered.filter((offered) => !this.#start(offered, sections[offered.slot.index]!));
     for (const { slot } of refused) this.#layout.refuse(slot);
-    if (refused.length > 0) {
-      this.#place();
-      this.#exchange.want();
+    if (refused.length > 0 || freed.length > 0) {
+      const changed = this.#place();
+      if (refused.length > 0 || changed) this.#exchange.want();
     }
     this.#exchange.answered();
   }
@@ -170,6 +188,13 @@ export class SubscribeConnection {
 
   #transportGone(): void {
     this.#exchange.abandon();
+    if (this.#keepsDtls && (this.#bound || this.#inherited)) {
+      // Only other m-lines have it make another transport, on which DTLS starts anew.
+      this.#layout.withdraw();
+      this.#place();
+      this.#bound = false;
+      this.#inherited = false;
+    }
     if (!this.#transport.hopeless) this.#reoffer();
     this.#options.onGone();
   }
@@ -178,7 +203,7 @@ export class SubscribeConnection {
     const transport = this.#transport.local;
     if (!transport) return;
     this.#revision += 1;
-    this.#offeredSections = this.#layout.slots.length;
+    this.#offeredMids = this.#layout.slots.map(({ mid }) => mid);
     this.#offered = this.#layout.slots.flatMap((slot) => {
       const downlink = slot.track && this.#downlinks.of(slot.track);
       return slot.track && downlink ? [{ slot, track: slot.track, downlink }] : [];
@@ -186,6 +211,7 @@ export class SubscribeConnection {
     this.#options.onOffer({
       sdpOffer: writeSubscribeOffer({
         sections: this.#layout.slots.map((slot) => this.#section(slot)),
+        bundle: this.#layout.bundle,
         transport,
         session: { sessionId: this.#sessionId, version: this.#revision },
       }),
@@ -195,11 +221,18 @@ export class SubscribeConnection {
     });
   }
 
-  #section({ mid, kind, track }: Slot): OfferedSection {
+  #section({ mid, kind, track, withdrawn }: Slot): OfferedSection {
+    if (withdrawn) return { mid, kind, withdrawn };
     const fanout = track && this.#downlinks.of(track)?.fanout;
     if (!fanout) return { mid, kind };
     const { codec, ssrc, rtxSsrc } = fanout;
     return { mid, kind, track: { streamId: fanout.track.streamId, codec, ssrc, rtxSsrc } };
+  }
+
+  #answersOffer(sections: readonly Section[]): boolean {
+    const mids = this.#offeredMids;
+    if (sections.length !== mids.length) return false;
+    return sections.every(({ rejected, mid }, index) => rejected || mid === mids[index]);
   }
 
   /** Lets a track flow when the answer takes it. @returns false when the browser refuses it */

@@ -63,12 +63,16 @@ export class SubscriberTransport {
     this.#starts = 0;
   }
 
-  /** Takes the parameters of an answer; the same ones again change nothing. */
-  accept(remote: TransportDescription): void {
+  /**
+   * Takes the parameters of an answer; the same ones again change nothing.
+   * @param options.maybeSame the browser may have the same ICE credentials for one path after the other
+   */
+  accept(remote: TransportDescription, options: { maybeSame: boolean }): void {
     const pipe = this.#pipe;
     if (!pipe) throw new MediaError('INVALID_STATE', 'No transport is offered.');
     if (this.#accepted) return;
-    if (this.#remote?.iceUfrag === remote.iceUfrag && this.#remote.icePwd === remote.icePwd) {
+    const same = this.#remote?.iceUfrag === remote.iceUfrag && this.#remote.icePwd === remote.icePwd;
+    if (same && !options.maybeSame) {
       throw new MediaError(
         'INVALID_STATE',
         'The answer is to an offer from before the transport was replaced.',
@@ -78,6 +82,11 @@ export class SubscriberTransport {
     this.#remote = remote;
     this.#accepted = true;
     this.#connectTimer = setTimeout(() => this.#gone('not connected in time'), CONNECT_TIMEOUT_MS);
+  }
+
+  /** Gives the path up that was offered last, as if it had died. */
+  abandon(cause: string): void {
+    this.#gone(cause);
   }
 
   send(packet: Buffer): boolean {

@@ -16,7 +16,12 @@ export interface BrowserOffer {
   readonly media?: readonly OfferedMediaLine[];
   readonly data?: boolean;
   readonly ufrag?: string;
+  /** Signed as Firefox does, with this version of the session. */
+  readonly firefox?: number;
 }
+
+const firefoxOrigin = (version: number): string =>
+  `o=mozilla...THIS_IS_SDPARTA-99.0 4611731400430051336 ${version} IN IP4 0.0.0.0`;
 
 const AUDIO_FORMATS = [
   '111 opus/48000/2',
@@ -36,12 +41,14 @@ const EXTENSIONS = [
   'a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid',
 ];
 
-export function browserOffer({ media = [], data = true, ufrag = 'abcd' }: BrowserOffer): string {
+export function browserOffer({ media = [], data = true, ufrag = 'abcd', firefox }: BrowserOffer): string {
   const transport = transportLines(ufrag, 'actpass');
   const bundle = [...(data ? ['0'] : []), ...media.filter((line) => !line.stopped).map(({ mid }) => mid)];
   const sections = media.map((line) => mediaSection(line, transport));
   return [
-    ...['v=0', 'o=- 4611731400430051336 2 IN IP4 127.0.0.1', 's=-', 't=0 0'],
+    'v=0',
+    firefox === undefined ? 'o=- 4611731400430051336 2 IN IP4 127.0.0.1' : firefoxOrigin(firefox),
+    ...['s=-', 't=0 0'],
     `a=group:BUNDLE ${bundle.join(' ')}`,
     'a=extmap-allow-mixed',
     'a=msid-semantic: WMS',
@@ -54,10 +61,11 @@ export function browserOffer({ media = [], data = true, ufrag = 'abcd' }: Browse
 /** An answer to one of our offers, with `setup:passive` as the clients force it. */
 export function browserAnswer(
   offer: string,
-  options: { ufrag?: string; refuse?: readonly string[] } = {},
+  options: { ufrag?: string; refuse?: readonly string[]; firefox?: boolean } = {},
 ): string {
-  const { ufrag = 'wxyz', refuse = [] } = options;
-  const [session, ...sections] = offer.split(/(?=^m=)/m);
+  const { ufrag = 'wxyz', refuse = [], firefox = false } = options;
+  const [lines, ...sections] = offer.split(/(?=^m=)/m);
+  const session = firefox ? lines!.replace(/^o=.*/m, firefoxOrigin(1)) : lines;
   const answered = sections.map((section) => answeredSection(section, ufrag, refuse));
   return [session!.trimEnd(), ...answered.flat(), ''].join('\r\n');
 }
