@@ -142,8 +142,8 @@ function requireDistinctMids(sections: readonly Section[]): void {
 /** The parser makes a number of what looks like one, whatever its types say. */
 const text = (value: string | number | undefined): string => (value === undefined ? '' : String(value));
 
-/** Mids go into our SDP again (RFC 8859: a token). */
-const MID = /^[A-Za-z0-9_.~!#$%&'*+^`{|}-]{1,32}$/;
+/** Mids go into our SDP again: a token, of any length (RFC 5888 section 4). */
+const MID = /^[A-Za-z0-9_.~!#$%&'*+^`{|}-]+$/;
 
 function readSection(media: MediaDescription): Section {
   // Without bundle-only, port 0 is a rejection (RFC 9143 section 7.1.3).

@@ -99,6 +99,15 @@ describe('the answer to a publish offer', () => {
     expect(sections[2]).toContain('a=inactive');
   });
 
+  it.each(['0f9b5b1c-6f0e-4d6f-9f0a-1c2d3e4f5a6b', 'm'.repeat(300), '9'.repeat(40)])(
+    'takes a mid of any length: %s',
+    (mid) => {
+      const { sections, bundle } = answer({ media: [{ kind: 'audio', mid }] });
+      expect(bundle).toBe(`0 ${mid}`);
+      expect(sections[1]).toContain(`a=mid:${mid}\r`);
+    },
+  );
+
   it('keeps the places of stopped m-lines', () => {
     const { sections, bundle } = answer({
       media: [
