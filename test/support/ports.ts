@@ -20,3 +20,23 @@ export async function freeTcpPort(): Promise<number> {
   await new Promise<void>((resolve) => server.close(() => resolve()));
   return port;
 }
+
+/** The same for what listens on one number with both UDP and TCP, as SIP servers do. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (;;) {
+    const server = createServer().listen(0, host);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    const free = await new Promise<boolean>((resolve, reject) => {
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EADDRINUSE') resolve(false);
+        else reject(error);
+      });
+      socket.bind(port, host, () => resolve(true));
+    });
+    if (free) await new Promise<void>((resolve) => socket.close(() => resolve()));
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    if (free) return port;
+  }
+}

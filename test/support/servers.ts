@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import esl from 'drachtio-modesl';
-import { freeUdpPort } from './ports.js';
+import { freePort, freeTcpPort } from './ports.js';
 import { until } from './until.js';
 
 /** The program `freeswitch`, for tests that start and kill their own; absent: such tests are skipped. */
@@ -76,7 +76,7 @@ export class TestFreeswitch {
   }
 
   /**
-   * @param index different for each one that runs at a time
+   * @param index 0 to 3, different for each one that runs at a time
    * @param env what it takes from the environment besides
    * @param configuration folder of it
    */
@@ -85,8 +85,9 @@ export class TestFreeswitch {
     env: Record<string, string> = {},
     configuration = 'sip-config/freeswitch',
   ): Promise<TestFreeswitch> {
-    const [eventPort, sipPort] = [await freeUdpPort(), await freeUdpPort()];
-    const firstRtpPort = 50_000 + index * 1000;
+    const [eventPort, sipPort] = [await freeTcpPort(), await freePort()];
+    // Above those that the kernel gives to others.
+    const firstRtpPort = 61_000 + index * 1000;
     const process = new ServerProcess(eventPort, (folder) =>
       spawn(FREESWITCH_PROGRAM!, freeswitchArguments(folder, configuration), {
         stdio: 'ignore',
@@ -172,7 +173,7 @@ export class TestDrachtio {
   }
 
   static async start(): Promise<TestDrachtio> {
-    const [adminPort, sipPort] = [await freeUdpPort(), await freeUdpPort()];
+    const [adminPort, sipPort] = [await freeTcpPort(), await freePort()];
     const contact = `sip:127.0.0.1:${sipPort};transport=udp,tcp`;
     const process = new ServerProcess(adminPort, (folder) =>
       spawn(DRACHTIO_PROGRAM!, ['-f', resolve('sip-config/drachtio/drachtio.conf.xml'), '-c', contact], {
@@ -214,7 +215,7 @@ export class TestDrachtio {
 
 function freeswitchArguments(folder: string, configuration: string): string[] {
   const conf = resolve(configuration);
-  return ['-nonat', '-nf', '-nc', '-conf', conf, '-log', folder, '-db', folder, '-run', folder];
+  return ['-np', '-nonat', '-nf', '-nc', '-conf', conf, '-log', folder, '-db', folder, '-run', folder];
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -1,13 +1,13 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { makeCertificate } from '../support/certificate.js';
 import { MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
-import { freeUdpPort } from '../support/ports.js';
+import { freePort } from '../support/ports.js';
 import { phoneOffer, type Scenario } from '../support/sipp.js';
 import { Softphone, type SoftphoneCall } from '../support/softphones.js';
 
 // The same port for both address families.
-const SIP_PORT = await freeUdpPort();
-const TLS_PORT = await freeUdpPort();
+const SIP_PORT = await freePort();
+const TLS_PORT = await freePort();
 
 describe('the embedded SIP server', () => {
   const certificate = makeCertificate();
