@@ -36,6 +36,7 @@ const gatewayId = `bench-${process.pid}`;
 const alone = await connectFreeswitch({ srf, ...freeswitchServer, gatewayId: `${gatewayId}-alone`, log });
 const freeswitch = await startFreeswitch({
   srf,
+  sipReachable: () => Promise.resolve(true),
   plane,
   servers: [freeswitchServer],
   gatewayId,

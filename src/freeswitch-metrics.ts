@@ -7,9 +7,17 @@ export function measureFreeswitch(metrics: Registry, status: () => readonly Free
   new Gauge({
     ...common,
     name: 'patchbay_freeswitch_healthy',
-    help: 'Whether calls can go to this FreeSWITCH: 1 or 0',
+    help: 'Whether this FreeSWITCH answers: 1 or 0',
     collect() {
       for (const { address, healthy } of status()) this.set({ server: address }, healthy ? 1 : 0);
+    },
+  });
+  new Gauge({
+    ...common,
+    name: 'patchbay_freeswitch_available',
+    help: 'Whether new calls go to this FreeSWITCH: it is healthy, has room, and is not passed over; 1 or 0',
+    collect() {
+      for (const { address, available } of status()) this.set({ server: address }, available ? 1 : 0);
     },
   });
   new Gauge({
@@ -35,6 +43,15 @@ export function measureFreeswitch(metrics: Registry, status: () => readonly Free
     collect() {
       this.reset();
       for (const { address, losses } of status()) this.inc({ server: address }, losses);
+    },
+  });
+  new Counter({
+    ...common,
+    name: 'patchbay_freeswitch_refusals_total',
+    help: 'Calls that this FreeSWITCH would not take or could not carry',
+    collect() {
+      this.reset();
+      for (const { address, refusals } of status()) this.inc({ server: address }, refusals);
     },
   });
 }

@@ -115,6 +115,7 @@ async function startPhoneMedia(
   if (config.freeswitch.servers.length === 0) return media;
   const freeswitch = await startFreeswitch({
     srf: () => (clients.find(({ connected }) => connected) ?? clients[0]!).srf,
+    sipReachable: () => anyReachable(clients),
     plane: media,
     ...config.freeswitch,
     gatewayId: gatewayId(config.dataDir),
@@ -125,6 +126,17 @@ async function startPhoneMedia(
   measureFreeswitch(metrics, () => freeswitch.status());
   teardown.add('freeswitch', () => freeswitch.stop());
   return freeswitch.media;
+}
+
+/** Whether any SIP server can be reached; waits for those that may come back. */
+function anyReachable(clients: readonly SipClient[]): Promise<boolean> {
+  const tries = clients.map(async (client) => {
+    if (!(await client.reachable())) throw new Error('The SIP server is lost.');
+  });
+  return Promise.any(tries).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** The same over restarts, and different for each gateway that shares a FreeSWITCH. */

@@ -4,15 +4,17 @@ import { type Direction, reverse } from '../media/phone/sdp/direction.js';
 import type { PhoneDescription, PhoneSource } from '../media/types.js';
 import type { PhoneMedia } from '../phone/index.js';
 import type { FreeswitchConnection } from './connection.js';
+import { LegRefused } from './failure.js';
 import { type Leg, ModifyRefused } from './leg.js';
 import {
   directionOf,
   firstCodec,
   hasTelephoneEvent,
+  hasUsableAudio,
+  isEncrypted,
   Origin,
   plainAudioOnly,
   preferring,
-  usesDtls,
   withAddress,
   withDirection,
 } from './sdp.js';
@@ -30,7 +32,7 @@ export interface BridgedCallOptions {
 interface BridgedCallEvents {
   /** A leg ended without our doing. */
   ended: [cause: 'transport' | 'timeout'];
-  /** Legs are lost because their FreeSWITCH is. */
+  /** Legs are lost, though nobody hung up. */
   orphaned: [];
 }
 
@@ -91,6 +93,10 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     }
   }
 
+  isClosed(): boolean {
+    return this.#closed;
+  }
+
   get server(): FreeswitchServer {
     return this.#server;
   }
@@ -134,9 +140,13 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     return this.describe();
   }
 
-  /** Whether {@link moveTo} can work: keys of a DTLS handshake are bound to the FreeSWITCH that made it. */
+  /**
+   * Whether {@link moveTo} can work. Keys of a DTLS handshake are bound to the FreeSWITCH that made it. Those in the
+   * SDP (RFC 4568) could be new ones in a re-INVITE, but there are phones that keep to the old (baresip) and then
+   * hear nothing; and no other FreeSWITCH can be given them.
+   */
   get movable(): boolean {
-    return this.#phoneSdp !== undefined && !usesDtls(this.#phoneSdp);
+    return this.#phoneSdp !== undefined && !isEncrypted(this.#toldSdp);
   }
 
   /** Does it all again on another FreeSWITCH; the phone is to be offered {@link describe} then. */
@@ -144,6 +154,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     this.#leaveLegs();
     this.#server = server;
     const { sdp } = await this.#options.plane.updatePhone(this.deviceId);
+    if (this.#closed) throw new Error('The call ended.');
     await this.#openLegs(sdp);
   }
 
@@ -173,7 +184,8 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     }
     const { answer, leg } = connection.phoneLeg(this.#phoneSdp);
     this.#phoneLeg = this.#watched(leg);
-    const [told] = await Promise.all([answer, this.#openMediaLeg(connection, planeOffer)]);
+    const ofPhone = hasUsableAudio(this.#phoneSdp) ? answer.catch(refusedByServer) : answer;
+    const [told] = await Promise.all([ofPhone, this.#openMediaLeg(connection, planeOffer)]);
     this.#tell(told, reverse(directionOf(this.#phoneSdp)));
     this.#bridge();
   }
@@ -201,7 +213,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     this.#mediaLeg = this.#watched(
       connection.mediaLeg(rtpHost === undefined ? offer : withAddress(offer, rtpHost)),
     );
-    const leg = await this.#mediaLeg;
+    const leg = await this.#mediaLeg.catch(refusedByServer);
     const description = withAddress(leg.sdp, leg.mediaIp);
     this.#inner = await this.#options.plane.answerPhone(this.deviceId, this.#asPhone(description));
   }
@@ -221,6 +233,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
 
   /** Goes on behind the answer to the phone: encrypted media are up only after that. */
   #bridge(): void {
+    const server = this.#server;
     const connection = this.#connection();
     const bridged = Promise.all([this.#phoneLeg, this.#mediaLeg]).then(async ([phoneLeg, mediaLeg]) => {
       if (!phoneLeg || !mediaLeg) return;
@@ -228,32 +241,39 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
       if (events) await connection.passOnDtmf(phoneLeg, mediaLeg);
       else phoneLeg.useInbandDtmf();
       await connection.bridge(phoneLeg, mediaLeg);
+      server.accepted();
     });
     this.#bridged = bridged.catch((error: unknown) => {
       if (this.#closed || connection !== this.#server.connection) return;
       this.#options.log.warn({ err: error }, 'FreeSWITCH could not bridge the phone.');
-      this.emit('ended', 'transport');
+      server.refused(error);
+      this.emit('orphaned');
     });
   }
 
   #watched(leg: Promise<Leg>): Promise<Leg> {
     leg.then(
-      (ready) => ready.once('ended', (cause) => void this.#onLegEnded(cause)),
+      (ready) => ready.once('ended', (cause) => void this.#onLegEnded(leg, cause)),
       () => undefined,
     );
     return leg;
   }
 
-  async #onLegEnded(cause: string | undefined): Promise<void> {
-    if (this.#closed) return;
-    if (cause === SHUTDOWN) {
-      this.emit('orphaned');
-      return;
+  async #onLegEnded(leg: Promise<Leg>, cause: string | undefined): Promise<void> {
+    if (!this.#has(leg)) return;
+    if (cause === undefined) {
+      // The leg's connection broke. When all of FreeSWITCH is gone, that is the server's to tell.
+      if (!(await this.#server.check()) || !this.#has(leg)) return;
     }
-    // Without a cause, the leg's connection broke; when all of FreeSWITCH is gone, that is the server's to tell.
-    if (cause === undefined && !(await this.#server.check())) return;
     this.#options.log.info({ cause }, 'FreeSWITCH ended a leg.');
-    this.emit('ended', cause === MEDIA_TIMEOUT ? 'timeout' : 'transport');
+    if (cause === SHUTDOWN) this.#server.refused(new Error('FreeSWITCH is shutting down.'));
+    if (cause === SHUTDOWN || cause === undefined) this.emit('orphaned');
+    else this.emit('ended', cause === MEDIA_TIMEOUT ? 'timeout' : 'transport');
+  }
+
+  /** Whether a leg is one that the call has now, and not one that it had before it moved. */
+  #has(leg: Promise<Leg>): boolean {
+    return !this.#closed && (leg === this.#phoneLeg || leg === this.#mediaLeg);
   }
 
   async #hangUp(leg: Promise<Leg> | undefined): Promise<void> {
@@ -281,4 +301,8 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     if (!leg) throw new Error('The call has no legs.');
     return leg;
   }
+}
+
+function refusedByServer(error: unknown): never {
+  throw new LegRefused('FreeSWITCH did not open a leg.', { cause: error });
 }

@@ -1,9 +1,15 @@
 import { PatchbayError } from '../core/errors.js';
+import { MediaError } from '../media/types.js';
 
 /** Whether FreeSWITCH found the phone's SDP wanting, so that another FreeSWITCH would too. */
 export function isPhonesFault(error: unknown): boolean {
   const status = statusOf(error);
   return status === 488 || status === 415 || status === 606 || status === 400;
+}
+
+/** Whether a call failed by its FreeSWITCH (full, paused, hung, gone), so that another one may take it. */
+export function isServersFault(error: unknown): boolean {
+  return !(error instanceof MediaError || error instanceof PatchbayError || isPhonesFault(error));
 }
 
 /** A failure of FreeSWITCH in the gateway's words. */
@@ -14,6 +20,11 @@ export function asPatchbayError(error: unknown): unknown {
     });
   }
   return error;
+}
+
+/** FreeSWITCH would not open a leg whose media it could use: without a free RTP port, too, it says 488. */
+export class LegRefused extends Error {
+  override readonly name = 'LegRefused';
 }
 
 /** There is no FreeSWITCH for a call. */

@@ -15,6 +15,8 @@ export interface FreeswitchStatus extends ServerStatus {
 export interface FreeswitchOptions {
   /** What a call to FreeSWITCH is to be placed with: one whose SIP server can be reached now. */
   readonly srf: () => Srf;
+  /** Whether there is such a SIP server; waits for one that may come back. */
+  readonly sipReachable: () => Promise<boolean>;
   /** The media plane that the phones are bridged to. */
   readonly plane: PhoneMedia;
   /** Event sockets. */

@@ -11,7 +11,7 @@ import {
 } from '../media/types.js';
 import type { PhoneMedia } from '../phone/index.js';
 import { BridgedCall } from './call.js';
-import { asPatchbayError, isPhonesFault, noServer } from './failure.js';
+import { asPatchbayError, isServersFault, noServer } from './failure.js';
 import type { FreeswitchPool } from './pool.js';
 import type { FreeswitchServer } from './server.js';
 
@@ -23,6 +23,8 @@ function requireBounded(sdp: string | undefined): void {
 
 export interface FreeswitchMediaOptions {
   readonly plane: PhoneMedia;
+  /** Whether there is a SIP server to place calls with; waits for one that may come back. */
+  readonly sipReachable: () => Promise<boolean>;
   readonly rtpHost?: string;
   /** Without a healthy FreeSWITCH, phones go straight to the media plane. */
   readonly fallbackToDirect: boolean;
@@ -37,6 +39,8 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
   readonly #options: FreeswitchMediaOptions;
   readonly #pool: FreeswitchPool;
   readonly #calls = new Map<string, BridgedCall>();
+  /** On their way to another FreeSWITCH. */
+  readonly #rescued = new Set<BridgedCall>();
 
   constructor(pool: FreeswitchPool, options: FreeswitchMediaOptions) {
     super();
@@ -62,12 +66,13 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
       try {
         return await this.#open(server, options);
       } catch (error) {
-        if (isPhonesFault(error) || server.connection) throw asPatchbayError(error);
+        if (!isServersFault(error)) throw asPatchbayError(error);
+        server.refused(error);
         lastError = error;
       }
     }
     if (!this.#options.fallbackToDirect) throw noServer(lastError);
-    this.#options.log.warn({ deviceId }, 'No FreeSWITCH is healthy: the phone is served directly.');
+    this.#options.log.warn({ deviceId }, 'No FreeSWITCH takes the phone: it is served directly.');
     return this.#options.plane.openPhone(options);
   }
 
@@ -140,28 +145,55 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
   }
 
   async #rescue(call: BridgedCall): Promise<void> {
+    // Both its legs and its server tell.
+    if (this.#rescued.has(call)) return;
+    this.#rescued.add(call);
     const { deviceId } = call;
     const log = this.#options.log.child({ deviceId });
     try {
-      await this.#move(call);
+      if (!(await this.#move(call))) return;
       log.info({ freeswitch: call.server.address }, 'The phone moves on, its FreeSWITCH is lost.');
       this.emit('renegotiate', { deviceId });
     } catch (error) {
       log.warn({ err: error }, 'The phone is lost with its FreeSWITCH.');
       this.emit('mediaLost', { deviceId, cause: 'transport' });
+    } finally {
+      this.#rescued.delete(call);
     }
   }
 
-  async #move(call: BridgedCall): Promise<void> {
+  /** @returns false when the call ended meanwhile */
+  async #move(call: BridgedCall): Promise<boolean> {
     if (!call.movable) throw new Error('The phone’s media cannot be moved.');
-    const [server] = this.#pool.candidates(call.server);
-    if (server) return call.moveTo(server);
-    if (!this.#options.fallbackToDirect) throw noServer();
+    // The phone is to be told of its new media, and FreeSWITCH's legs are calls, too.
+    if (!(await this.#options.sipReachable())) throw new Error('No SIP server can be reached.');
+    let lastError: unknown;
+    for (const server of this.#refuges(call.server)) {
+      if (call.isClosed()) return false;
+      try {
+        await call.moveTo(server);
+        return true;
+      } catch (error) {
+        if (call.isClosed()) return false;
+        if (!isServersFault(error)) throw error;
+        server.refused(error);
+        lastError = error;
+      }
+    }
+    if (call.isClosed()) return false;
+    if (!this.#options.fallbackToDirect) throw noServer(lastError);
     call.release();
     this.#calls.delete(call.deviceId);
     // From here on it is a phone again, no FreeSWITCH.
     if (call.source) await this.#options.plane.confirmPhone(call.deviceId, call.source);
     await this.#options.plane.updatePhone(call.deviceId, call.phoneSdp);
+    return true;
+  }
+
+  /** Where a call can go that lost its legs: to another FreeSWITCH, or to its own if that goes on. */
+  #refuges(lost: FreeswitchServer): FreeswitchServer[] {
+    const own = lost.status().available ? [lost] : [];
+    return [...this.#pool.candidates(lost), ...own];
   }
 
   async #translated(change: Promise<PhoneDescription>): Promise<PhoneDescription> {

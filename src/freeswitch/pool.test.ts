@@ -3,17 +3,16 @@ import { FreeswitchPool } from './pool.js';
 import type { FreeswitchServer } from './server.js';
 import { parseStatus } from './status.js';
 
-const server = (address: string, healthy: boolean, load: number): FreeswitchServer =>
-  ({ address, status: () => ({ address, healthy, load, losses: 0 }) }) as unknown as FreeswitchServer;
+const server = (address: string, available: boolean, load: number): FreeswitchServer =>
+  ({ address, status: () => ({ address, available, load }) }) as unknown as FreeswitchServer;
 
 const addresses = (servers: FreeswitchServer[]): string[] => servers.map(({ address }) => address);
 
 describe('the pool', () => {
-  it('offers the healthy ones with room, least loaded first', () => {
+  it('offers the available ones, least loaded first', () => {
     const pool = new FreeswitchPool([
       server('busy', true, 0.7),
       server('down', false, 0),
-      server('full', true, 1),
       server('idle', true, 0.1),
     ]);
     expect(addresses(pool.candidates())).toEqual(['idle', 'busy']);

@@ -17,12 +17,12 @@ export class FreeswitchPool {
     for (const server of this.#servers) server.stop();
   }
 
-  /** The least loaded that is healthy and has room, in the order that new calls should try them. */
+  /** Those that can take a call, in the order that new calls should try them: least loaded first. */
   candidates(except?: FreeswitchServer): FreeswitchServer[] {
     return this.#servers
       .filter((server) => server !== except)
       .map((server) => ({ server, ...server.status() }))
-      .filter(({ healthy, load }) => healthy && load < 1)
+      .filter(({ available }) => available)
       .sort((a, b) => a.load - b.load)
       .map(({ server }) => server);
   }

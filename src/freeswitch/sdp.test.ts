@@ -3,11 +3,12 @@ import {
   directionOf,
   firstCodec,
   hasTelephoneEvent,
+  hasUsableAudio,
   nothingYet,
   Origin,
   plainAudioOnly,
   preferring,
-  usesDtls,
+  isEncrypted,
   withAddress,
   withDirection,
 } from './sdp.js';
@@ -103,11 +104,19 @@ describe('what else is read and written', () => {
     expect(withAddress(PHONE, '2001:db8::1')).toContain('c=IN IP6 2001:db8::1');
   });
 
-  it('knows telephone events and DTLS', () => {
+  it('knows telephone events and encryption', () => {
     expect(hasTelephoneEvent(PHONE)).toBe(true);
     expect(hasTelephoneEvent(DOUBLE)).toBe(false);
-    expect(usesDtls(DOUBLE)).toBe(false);
-    expect(usesDtls(`${PHONE}a=fingerprint:sha-256 AA:BB\r\n`)).toBe(true);
+    expect(isEncrypted(PHONE)).toBe(false);
+    expect(isEncrypted(DOUBLE)).toBe(true);
+    expect(isEncrypted(plainAudioOnly(DOUBLE))).toBe(false);
+    expect(isEncrypted(`${PHONE}a=fingerprint:sha-256 AA:BB\r\n`)).toBe(true);
+  });
+
+  it('knows audio that FreeSWITCH can use', () => {
+    expect(hasUsableAudio(PHONE)).toBe(true);
+    expect(hasUsableAudio(DOUBLE.replace('RTP/AVP 0 8', 'RTP/AVP 18'))).toBe(false);
+    expect(hasUsableAudio('v=0\r\n')).toBe(false);
   });
 
   it('keeps one origin with a rising version over descriptions of different servers', () => {

@@ -11,6 +11,8 @@ const STATIC_CODECS = new Map([
   [9, 'G722'],
 ]);
 
+const USABLE_CODECS: ReadonlySet<string> = new Set(['PCMU', 'PCMA', 'G722', 'OPUS']);
+
 /** `c=0.0.0.0` is how phones before RFC 3264 said hold. */
 const NOWHERE = '0.0.0.0';
 
@@ -87,14 +89,24 @@ export function nothingYet(offer: string): string {
   return write(session);
 }
 
+/** Whether there is audio in the clear that the FreeSWITCH of `sip-config/` can use. */
+export function hasUsableAudio(sdp: string): boolean {
+  const plain = plainAudio(parse(sdp).media);
+  return (
+    plain !== undefined &&
+    plain.port !== 0 &&
+    payloadTypes(plain).some((type) => USABLE_CODECS.has(codecOf(plain, type)?.toUpperCase() ?? ''))
+  );
+}
+
 /** Whether DTMF may come as events of RFC 4733. */
 export function hasTelephoneEvent(sdp: string): boolean {
   return /^a=rtpmap:\d+ telephone-event\//im.test(sdp);
 }
 
-/** Whether the media are encrypted with keys of a DTLS handshake (RFC 5763). */
-export function usesDtls(sdp: string): boolean {
-  return /^a=fingerprint:/im.test(sdp);
+/** Whether the media are encrypted, with keys in the SDP (RFC 4568) or of a DTLS handshake (RFC 5763). */
+export function isEncrypted(sdp: string): boolean {
+  return /^m=audio [1-9]\d* \S*SAVP|^a=(?:crypto|fingerprint):/im.test(sdp);
 }
 
 function plainAudio(sections: readonly Section[]): Section | undefined {

@@ -6,16 +6,27 @@ import { parseStatus } from './status.js';
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 10_000;
 const PING_EVERY_MS = 5000;
+/** How long a FreeSWITCH that refused a call is passed over; twice as long after each further refusal. */
+const FIRST_REST_MS = 1000;
+const LAST_REST_MS = 30_000;
+/** After a rest, one call at a time tries it for so long at most; others pass it over meanwhile. */
+const TRIAL_MS = 6000;
+/** Each call takes two legs. */
+const CHANNELS_PER_CALL = 2;
 
 /** How a FreeSWITCH is. */
 export interface ServerStatus {
   /** `host:port` of its event socket. */
   readonly address: string;
   readonly healthy: boolean;
+  /** Whether a call can go to it now: it is healthy, has room for one, and did not refuse one just now. */
+  readonly available: boolean;
   /** Channels in use, those of others included, as a share of what it allows: 0 to 1. */
   readonly load: number;
   /** Times that its connection was lost. */
   readonly losses: number;
+  /** Calls that it would not take or could not carry. */
+  readonly refusals: number;
 }
 
 interface ServerEvents {
@@ -39,6 +50,13 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
   #maxChannels = 0;
   /** Opened since the last ping. */
   #opened = 0;
+  #refusals = 0;
+  /** By `performance.now()`: passed over until then. */
+  #restsUntil = 0;
+  /** Of the last rest; 0: the last call went well. */
+  #restMs = 0;
+  /** After a rest, one call is trying. */
+  #onTrial = false;
 
   constructor(options: ConnectionOptions) {
     super();
@@ -53,13 +71,46 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
 
   status(): ServerStatus {
     const channels = this.#channels + this.#opened;
-    const load = this.#maxChannels === 0 ? 0 : channels / this.#maxChannels;
-    return { address: this.address, healthy: this.#connection !== undefined, load, losses: this.#losses };
+    const healthy = this.#connection !== undefined;
+    const full = this.#maxChannels > 0 && channels + CHANNELS_PER_CALL > this.#maxChannels;
+    return {
+      address: this.address,
+      healthy,
+      available: healthy && !full && performance.now() >= this.#restsUntil,
+      load: this.#maxChannels === 0 ? 0 : channels / this.#maxChannels,
+      losses: this.#losses,
+      refusals: this.#refusals,
+    };
   }
 
   /** Counts a call's two legs into the load, before FreeSWITCH tells of them. */
   reserve(): void {
-    this.#opened += 2;
+    this.#opened += CHANNELS_PER_CALL;
+    if (this.#restMs === 0) return;
+    this.#onTrial = true;
+    this.#restsUntil = performance.now() + TRIAL_MS;
+  }
+
+  /** It carries a call. */
+  accepted(): void {
+    this.#onTrial = false;
+    this.#restMs = 0;
+    this.#restsUntil = 0;
+  }
+
+  /** It would not take a call, or could not carry it: it is passed over for a while. */
+  refused(error: unknown): void {
+    this.#refusals += 1;
+    // Calls that were under way at the first refusal change nothing.
+    if (!this.#onTrial && performance.now() < this.#restsUntil) return;
+    this.#onTrial = false;
+    this.#restMs = Math.min(Math.max(this.#restMs * 2, FIRST_REST_MS), LAST_REST_MS);
+    this.#restsUntil = performance.now() + this.#restMs;
+    const { address: freeswitch } = this;
+    this.#options.log.warn(
+      { err: error, freeswitch, forMs: this.#restMs },
+      'FreeSWITCH refuses calls: it is passed over.',
+    );
   }
 
   /** Connects, and goes on trying. Resolves after the first try, whether it worked or not. */
@@ -106,6 +157,7 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
       return;
     }
     await connection.hangUpLeftovers();
+    this.accepted();
     this.#connection = connection;
     connection.once('lost', () => this.#lost('The connection was closed.'));
     if (!(await this.check())) return;

@@ -109,6 +109,20 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     return this.#state === 'up';
   }
 
+  /** Whether the SIP server can be reached; while it is away, waits until it is back or lost. */
+  async reachable(): Promise<boolean> {
+    if (this.#state === 'away') {
+      await new Promise<void>((resolve) => {
+        const settle = (): void => {
+          this.off('back', settle).off('lost', settle);
+          resolve();
+        };
+        this.on('back', settle).on('lost', settle);
+      });
+    }
+    return this.connected;
+  }
+
   /** Where the SIP server receives calls over UDP; absent until it could be reached. */
   get sipAddress(): { readonly host: string; readonly port: number } | undefined {
     const [, host, port] = /(?:^|,)udp\/([^,]+):(\d+)/.exec(this.#addresses) ?? [];

@@ -3,7 +3,7 @@ import type { TestGateway } from './gateway.js';
 /** The gateway's metrics at one moment, by name with labels as Prometheus writes them. */
 export type Metrics = ReadonlyMap<string, number>;
 
-export async function readMetrics(gateway: TestGateway): Promise<Metrics> {
+export async function readMetrics(gateway: Pick<TestGateway, 'httpUrl'>): Promise<Metrics> {
   const response = await fetch(`${gateway.httpUrl}/metrics`);
   const lines = (await response.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(

@@ -48,18 +48,27 @@ class ServerProcess {
   }
 
   /** As a crash would end it. */
-  async kill(): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const exit = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exit;
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  /** As its operator would end it. */
+  terminate(): Promise<void> {
+    return this.#end('SIGTERM');
   }
 
   async stop(): Promise<void> {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    await exit;
   }
 }
 
@@ -149,6 +158,11 @@ export class TestFreeswitch {
 
   kill(): Promise<void> {
     return this.#process.kill();
+  }
+
+  /** Stops it in order; resolves when it has exited. */
+  terminate(): Promise<void> {
+    return this.#process.terminate();
   }
 
   restart(): Promise<void> {

@@ -19,6 +19,8 @@ export interface SippOptions {
   readonly sipPort: number;
   /** Where phone and gateway are; default 127.0.0.1. */
   readonly host?: string;
+  /** Where the gateway is, when it is not on {@link host}. */
+  readonly callee?: string;
   readonly transport?: 'udp' | 'tcp';
   /** How long the call may take, in seconds; default 60. */
   readonly limitS?: number;
@@ -139,6 +141,7 @@ export class SippCall {
   static async start(scenario: Scenario, options: SippOptions, tones: ToneSocket): Promise<SippCall> {
     const folder = mkdtempSync(join(tmpdir(), 'patchbay-sipp-'));
     const host = options.host ?? LOCALHOST;
+    const callee = options.callee ?? host;
     const port = await freeUdpPort(host);
     writeFileSync(join(folder, 'scenario.xml'), scenario.toXml());
     const child = spawn(
@@ -158,7 +161,7 @@ export class SippCall {
         ...['-trace_msg', '-message_file', 'messages.log', '-trace_err', '-error_file', 'errors.log'],
         // Requests that a scenario does not mention are none of its business.
         ...['-default_behaviors', 'all,-abortunexp'],
-        isIPv6(host) ? `[${host}]:${options.sipPort}` : `${host}:${options.sipPort}`,
+        isIPv6(callee) ? `[${callee}]:${options.sipPort}` : `${callee}:${options.sipPort}`,
       ],
       { cwd: folder, stdio: 'ignore' },
     );

@@ -1,21 +1,12 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { type LogLine, startGateway, type TestGateway } from '../support/gateway.js';
+import { describe, expect, it } from 'vitest';
+import { movable, rtpPortOf, useFreeswitchPool } from '../support/freeswitch-pool.js';
+import type { LogLine } from '../support/gateway.js';
 import { Rest } from '../support/rest.js';
 import { audioAddressOf } from '../support/sip-message.js';
-import { FREESWITCH_PROGRAM, TestFreeswitch } from '../support/servers.js';
-import { phoneOffer, placeCall, placeRefusedCall, type SippCall, type Steps } from '../support/sipp.js';
+import { FREESWITCH_PROGRAM } from '../support/servers.js';
+import { placeCall, placeRefusedCall, type SippCall } from '../support/sipp.js';
 import { Softphone } from '../support/softphones.js';
 import { until } from '../support/until.js';
-
-/** A phone that follows a re-INVITE. */
-const movable: Steps = (scenario, port) =>
-  scenario
-    .expect(200)
-    .ack()
-    .answer('INVITE', '200 OK', { body: phoneOffer(port, { version: 2 }) })
-    .receive('ACK')
-    .waitForCue()
-    .bye();
 
 /** A hang shows in a ping that is not answered. */
 const HANG_MS = 20_000;
@@ -23,35 +14,7 @@ const HANG_MS = 20_000;
 const TITLE = 'a FreeSWITCH of the pool (needs PATCHBAY_TEST_FREESWITCH_PROGRAM)';
 
 describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
-  const undo: (() => Promise<unknown>)[] = [];
-
-  afterEach(async () => {
-    for (const step of undo.splice(0).reverse()) await step();
-  });
-
-  async function freeswitch(index: number, env: Record<string, string> = {}): Promise<TestFreeswitch> {
-    const server = await TestFreeswitch.start(index, env);
-    undo.push(() => server.stop());
-    return server;
-  }
-
-  async function gatewayWith(
-    servers: readonly TestFreeswitch[],
-    options: Parameters<typeof startGateway>[0] = {},
-  ): Promise<TestGateway> {
-    const PATCHBAY_FREESWITCH = servers.map(({ address }) => address).join(',');
-    const env = { PATCHBAY_DRACHTIO: '', PATCHBAY_FREESWITCH, ...options.env };
-    const gateway = await startGateway({ ...options, env });
-    undo.push(() => gateway.stop());
-    return gateway;
-  }
-
-  function ended(call: SippCall): SippCall {
-    undo.push(() => call.end());
-    return call;
-  }
-
-  const rtpPortOf = async (call: SippCall): Promise<number> => audioAddressOf((await call.final()).body).port;
+  const { freeswitch, gatewayWith, ended, afterwards } = useFreeswitchPool();
 
   it('that is killed costs its calls a re-INVITE, the others nothing, and is used again', async () => {
     const servers = [await freeswitch(1), await freeswitch(2)];
@@ -137,7 +100,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     const call = ended(await placeCall({ sipPort: gateway.sipPort, token: other.token, tone: 700 }));
     const uri = `sip:gw@127.0.0.1:${gateway.sipPort};token=${one.token}`;
     const phone = Softphone.baresip({ uri, tone: 500, srtp: 'dtls' });
-    undo.push(() => phone.end());
+    afterwards(() => phone.end());
     await call.tones.hears(500, 10_000);
     expect(phone.output).toContain('DTLS-SRTP complete');
     await phone.hangUp();
