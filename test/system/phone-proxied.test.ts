@@ -41,11 +41,15 @@ describe.skipIf(!HAS_KAMAILIO)('a phone behind Kamailio, which records its route
     });
   });
 
-  it('is hung up on by way of it', async () => {
-    const then: Steps = (scenario) => scenario.expect(200).ack().waitForBye();
-    await room.withCall({ sipPort: proxy.port, then }, async (call, { id }) => {
-      await room.rest.disconnectDevice(id);
-      expect((await call.hungUp()).headers('Via')).toHaveLength(2);
-    });
-  });
+  // docs/production.md says why drachtio-server goes past it.
+  it.skipIf(process.env['PATCHBAY_DRACHTIO'])(
+    'is hung up on by way of it (not by drachtio-server)',
+    async () => {
+      const then: Steps = (scenario) => scenario.expect(200).ack().waitForBye();
+      await room.withCall({ sipPort: proxy.port, then }, async (call, { id }) => {
+        await room.rest.disconnectDevice(id);
+        expect((await call.hungUp()).headers('Via')).toHaveLength(2);
+      });
+    },
+  );
 });
