@@ -1,6 +1,6 @@
 # The gateway's image: Node.js, the compiled gateway and its production dependencies. Nothing else.
 
-FROM node:20.20-bookworm-slim AS build
+FROM node:24-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
@@ -9,7 +9,7 @@ COPY scripts/build.mjs scripts/run.mjs scripts/
 COPY src src
 RUN npm run build && npm prune --omit=dev
 
-FROM node:20.20-bookworm-slim
+FROM node:24-bookworm-slim
 ENV NODE_ENV=production \
     PATCHBAY_DATA_DIR=/data
 # Inside a network of the container's own; with the host's network, choose an address.
@@ -23,7 +23,6 @@ VOLUME /data
 USER node
 # REST, WebSocket and console; SIP; browsers' media. RTP of phones is a range: see docs/production.md.
 EXPOSE 8080/tcp 5060/udp 5060/tcp 7000/udp
-HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PATCHBAY_HTTP_PORT || 8080}/readyz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 CMD ["node", "dist/health-check.js"]
 # SIGTERM drains: give it longer than PATCHBAY_DRAIN_SECONDS before SIGKILL.
 CMD ["node", "dist/main.js"]

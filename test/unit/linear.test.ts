@@ -33,13 +33,14 @@ function describe(text: string): unknown {
 }
 
 function bridge(text: string): unknown {
-  const { directionOf, firstCodec, hasTelephoneEvent, usesDtls, preferring, withAddress, withDirection } =
+  const { directionOf, firstCodec, hasTelephoneEvent, isEncrypted, preferring, withAddress, withDirection } =
     freeswitchSdp;
   const changed = preferring(withAddress(withDirection(text, 'sendonly'), '::1'), firstCodec(text));
   return [
     directionOf(text),
     hasTelephoneEvent(text),
-    usesDtls(text),
+    isEncrypted(text),
+    freeswitchSdp.hasUsableAudio(text),
     changed,
     freeswitchSdp.nothingYet(text),
   ];
