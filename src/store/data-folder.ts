@@ -50,13 +50,17 @@ function trouble(error: unknown): string {
       if (code.startsWith('SQLITE_READONLY'))
         return 'cannot be written: look at its owner, its mode and its disk.';
       // The library tells of a file that cannot be opened by SQLite's number alone.
-      if (code.startsWith('SQLITE_CANTOPEN') || /ConnectionFailed.*: 14\b/.test(messageOf(error))) {
+      if (code.startsWith('SQLITE_CANTOPEN') || isCannotOpen(messageOf(error))) {
         return `cannot be opened by the gateway's user (${whoami()}): look at owner, mode and disk of it and of its folder.`;
       }
       if (code.startsWith('SQLITE_IOERR'))
         return `cannot be read or written, the disk fails (${messageOf(error)}).`;
       return `cannot be used: ${messageOf(error)}`;
   }
+}
+
+function isCannotOpen(message: string): boolean {
+  return message.includes('ConnectionFailed') && /: 14\b/.test(message);
 }
 
 /** In one line. */

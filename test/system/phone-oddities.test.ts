@@ -22,8 +22,8 @@ describe('a call is answered though', () => {
     const { token } = await room.rest.member(room.session);
     const {
       body = SDP,
-      userToUser = (text) => `${text};encoding=jwt`,
-      edit = (text) => text,
+      userToUser = (text: string) => `${text};encoding=jwt`,
+      edit = (text: string) => text,
       always = [],
     } = change;
     const caller = new Caller(peer);
