@@ -36,7 +36,11 @@ export async function floodChannel({ channel: whose, messages, perSecond }: Chan
       ? connection!.createDataChannel('own')
       : channels.find(({ label, readyState }) => label === '__diagnostics__' && readyState === 'open')!;
   if (channel.readyState === 'connecting') {
-    await new Promise((resolve) => channel.addEventListener('open', resolve));
+    // The gateway may close a channel before the page has seen it open.
+    await new Promise((resolve) => {
+      channel.addEventListener('open', resolve);
+      channel.addEventListener('close', resolve);
+    });
   }
   const portion = perSecond === undefined ? messages : (perSecond * PACE_MS) / 1000;
   let sent = 0;
