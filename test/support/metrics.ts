@@ -19,7 +19,10 @@ export function sumOf(metrics: Metrics, prefix: string): number {
   return [...metrics].reduce((sum, [name, value]) => (name.startsWith(prefix) ? sum + value : sum), 0);
 }
 
-/** Tables that are to be empty when nobody is connected, with what is in them. */
+/**
+ * Tables that are to be empty when nobody is connected, with what is in them. Not the queue of webhooks: those for a
+ * server that never answers wait for an hour.
+ */
 export function leftOvers(metrics: Metrics): Record<string, number> {
   const tables = [
     'patchbay_calls',
@@ -27,7 +30,6 @@ export function leftOvers(metrics: Metrics): Record<string, number> {
     'patchbay_devices{kind="browser"}',
     'patchbay_sip_table_size{table="dialogs"}',
     'patchbay_sip_table_size{table="transactions"}',
-    'patchbay_webhooks_waiting',
   ];
   const entries = tables.map((name) => [name, metrics.get(name) ?? Number.NaN] as const);
   return Object.fromEntries(entries.filter(([, value]) => value !== 0));
