@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { maskTokens } from '../shared/index.js';
+import { type AddressFilter, inNetworks, maskTokens } from '../shared/index.js';
 import type { EndReason } from '../core/types.js';
 import { PatchbayError } from '../core/errors.js';
 import type { MediaEvents } from '../media/types.js';
@@ -7,8 +7,7 @@ import type { OwedBye } from './call.js';
 import { PhoneCall } from './call.js';
 import { endedOutcome, refusedOutcome } from './call-outcome.js';
 import { sendBye, sendForgottenBye } from './dialog/bye.js';
-import type { Network } from './caller.js';
-import { calledAndCaller, networksOf, shownHeaders } from './caller.js';
+import { calledAndCaller, shownHeaders } from './caller.js';
 import type { PhoneAppOptions } from './options.js';
 import { allow, REFUSED_OUTSIDE, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
@@ -30,7 +29,7 @@ const BYE_LIMIT_MS = 2000;
 export class PhoneApp {
   readonly #options: PhoneAppOptions;
   readonly #application: SipApplication;
-  readonly #trustedPeers: readonly Network[];
+  readonly #isTrusted: AddressFilter;
   readonly #setup: SetupOptions;
   readonly #calls = new Map<string, PhoneCall>();
   readonly #watched = new WeakSet<SipDialog>();
@@ -44,7 +43,7 @@ export class PhoneApp {
   constructor(options: PhoneAppOptions) {
     this.#options = options;
     this.#application = sipApplication(options.srf);
-    this.#trustedPeers = networksOf(options.trustedPeers ?? []);
+    this.#isTrusted = inNetworks(options.trustedPeers ?? []);
     this.#setup = {
       application: this.#application,
       gate: options.gate,
@@ -174,7 +173,7 @@ export class PhoneApp {
         kind: 'phone',
         externalId: maskTokens(callIdOf(invite)),
         direction: 'inbound',
-        ...calledAndCaller(invite, this.#trustedPeers),
+        ...calledAndCaller(invite, this.#isTrusted),
         ...shownHeaders(invite, this.#options.shownHeaders ?? []),
       },
       media: this.#options.media,

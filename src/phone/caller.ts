@@ -1,5 +1,4 @@
-import ipaddr from 'ipaddr.js';
-import { holdsToken, maskTokens } from '../shared/index.js';
+import { type AddressFilter, holdsToken, maskTokens } from '../shared/index.js';
 import type { DeviceInfo } from '../core/types.js';
 import { firstAddress } from './name-addr.js';
 import { uriParts } from './tokens/uri-tokens.js';
@@ -14,35 +13,16 @@ const MAX_HEADER_LENGTH = 1024;
 /** A token that begins in what is shown is known by this much: one that is longer shows no signature. */
 const MAX_SEARCHED = 4 * MAX_HEADER_LENGTH;
 
-/** A network, from CIDR notation. */
-export type Network = ReturnType<typeof ipaddr.parseCIDR>;
-
-/** @throws Error when a text is neither CIDR nor address */
-export function networksOf(cidrs: readonly string[]): Network[] {
-  return cidrs.map((cidr) => ipaddr.parseCIDR(cidr.includes('/') ? cidr : hostNetwork(cidr)));
-}
-
-function hostNetwork(address: string): string {
-  return `${address}/${ipaddr.parse(address).kind() === 'ipv4' ? 32 : 128}`;
-}
-
-/** Whether an address lies in one of the networks; IPv4 inside IPv6 counts as IPv4. */
-export function isInNetworks(address: string, networks: readonly Network[]): boolean {
-  if (!ipaddr.isValid(address)) return false;
-  const parsed = ipaddr.process(address);
-  return networks.some(([network, bits]) => parsed.kind() === network.kind() && parsed.match(network, bits));
-}
-
 /**
  * Who calls whom, for records and for show. From the peers that are trusted (RFC 3325) P-Asserted-Identity goes
  * before From. A token in the Request-URI's user part is not what was called.
  */
 export function calledAndCaller(
   invite: SipRequest,
-  trustedPeers: readonly Network[],
+  isTrusted: AddressFilter,
 ): Pick<DeviceInfo, 'caller' | 'callerName' | 'called'> {
   const from = identity(header(invite, 'from') ?? '');
-  const asserted = isInNetworks(invite.source_address, trustedPeers)
+  const asserted = isTrusted(invite.source_address)
     ? identity(header(invite, 'p-asserted-identity') ?? '')
     : {};
   const caller = asserted.user ?? from.user;

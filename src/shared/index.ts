@@ -1,4 +1,4 @@
 export { type AddressedRequest, type ClientAddress, clientAddresses } from './client-address.js';
 export { hangUp } from './hang-up.js';
 export { holdsToken, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
-export { inNetworks, networkOf } from './networks.js';
+export { type AddressFilter, inNetworks, networkOf } from './networks.js';

@@ -8,7 +8,8 @@ import { AUDIO_CODECS } from '../../src/media/codecs/index.js';
 import { agreeOn, chooseAudio } from '../../src/media/phone/sdp/audio-session.js';
 import { readRemoteDescription } from '../../src/media/phone/sdp/remote-description.js';
 import { readInlineKey, SRTP_SUITES } from '../../src/media/srtp/index.js';
-import { calledAndCaller, isInNetworks, shownHeaders } from '../../src/phone/caller.js';
+import { calledAndCaller, shownHeaders } from '../../src/phone/caller.js';
+import { inNetworks } from '../../src/shared/index.js';
 import { digitOfInfo } from '../../src/phone/dialog/dtmf-info.js';
 import { agreedTerms } from '../../src/phone/dialog/session-terms.js';
 import { transferTarget } from '../../src/phone/dialog/transfer.js';
@@ -49,10 +50,10 @@ function bridge(text: string): unknown {
 /** Whatever takes network text apart, outside of the SIP server, which has such a test of its own. */
 const READERS: Record<string, (text: string) => unknown> = {
   'a display name': firstAddress,
-  From: (text) => calledAndCaller(request('from', text), []),
-  To: (text) => calledAndCaller(request('to', text), []),
+  From: (text) => calledAndCaller(request('from', text), inNetworks([])),
+  To: (text) => calledAndCaller(request('to', text), inNetworks([])),
   'a header that is shown': (text) => shownHeaders(request('x-a', text), ['X-A']),
-  'a peer’s address': (text) => isInNetworks(text, []),
+  'a peer’s address': (text) => inNetworks(['10.0.0.0/8'])(text),
   'a URI': uriParts,
   'the tokens of a URI': tokensInUri,
   'User-to-User': tokensInUserToUser,
