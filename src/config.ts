@@ -200,6 +200,7 @@ const SPEC = {
   PATCHBAY_DRAIN_SECONDS: num({ default: 30 }),
   PATCHBAY_MEDIA_TIMEOUT: num({ default: 30 }),
   PATCHBAY_PHONE_CODECS: phoneCodecs({ default: PHONE_CODECS }),
+  PATCHBAY_HELD_AUDIO: str({ default: 'drop', choices: ['drop', 'pass'] }),
   PATCHBAY_OPUS_DTX: str({ default: 'off', choices: ['off', 'on'] }),
   PATCHBAY_TOKEN_HEADERS: headerNames({ default: ['X-Participant-Token'] }),
   PATCHBAY_SHOWN_HEADERS: headerNames({ default: [] }),
@@ -339,6 +340,8 @@ export function readConfig(environment: Environment) {
     mediaTimeoutMs: env.PATCHBAY_MEDIA_TIMEOUT * 1000,
     /** Those that phones may use, in the order in which they are offered. */
     phoneCodecs: env.PATCHBAY_PHONE_CODECS,
+    /** What phones send while they hold goes to the others. */
+    passHeldAudio: env.PATCHBAY_HELD_AUDIO === 'pass',
     /** Browsers and phones are asked to stop sending in silence. */
     opusDtx: env.PATCHBAY_OPUS_DTX === 'on',
     phone: {

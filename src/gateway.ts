@@ -91,6 +91,7 @@ async function build(
     mediaTimeoutMs: config.mediaTimeoutMs,
     phoneCodecs: config.phoneCodecs,
     asymmetricRtp: config.rtp.asymmetric,
+    passHeldAudio: config.passHeldAudio,
     opusDtx: config.opusDtx,
     log: log.child({ part: 'media' }),
   });

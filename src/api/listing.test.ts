@@ -208,6 +208,7 @@ describe('details', () => {
     const voice = { streamId: 's2', mediaTypes: ['AUDIO'] as const };
     browser.connection.publish([camera]);
     phone.connection.publish([voice]);
+    phone.connection.hold(true);
 
     const detail = (await get(`/sessions/${session.id}`)) as { participants: unknown };
     expect(detail).toMatchObject({
@@ -233,6 +234,7 @@ describe('details', () => {
           caller: '+15555550100',
           callerName: 'Ann',
           called: 'room',
+          held: true,
           streams: [voice],
           delivery: [{ ...camera, participantId: browserId }],
         },
@@ -241,6 +243,7 @@ describe('details', () => {
     ]);
     expect(await get(`/sessions/${session.id}/participants`)).toEqual(detail.participants);
     const [first] = detail.participants as [{ device: object }];
+    expect(first.device).not.toHaveProperty('held');
     expect(await get(`/participants/${browserId}`)).toEqual(first);
     expect(await get(`/participants/${browserId}/device`)).toEqual(first.device);
     expect(await get(`/participants/${absentId}`)).not.toHaveProperty('device');
@@ -252,6 +255,17 @@ describe('details', () => {
       undefined,
     ]);
     expect(listed.items[0]?.device).not.toHaveProperty('delivery');
+  });
+
+  it('show which events a participant asked for, and nothing of it when it asked for none', async () => {
+    const { core } = gateway;
+    const ids = [['hold'] as const, []].map(
+      (events) => core.createParticipant(ACCOUNT.id, { events }).participant.id,
+    );
+    expect(await get(`/participants/${ids[0]}`)).toMatchObject({ events: ['hold'] });
+    expect(await get(`/participants/${ids[1]}`)).not.toHaveProperty('events');
+    const { items } = (await get('/participants')) as { items: { events?: string[] }[] };
+    expect(items.map(({ events }) => events)).toEqual([['hold'], undefined]);
   });
 
   it('follow what happens', async () => {

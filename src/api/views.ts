@@ -24,6 +24,7 @@ function deviceSummaryView({ info, connectedAt }: ConnectedDevice): DeviceSummar
 export function deviceView(device: ConnectedDevice): DeviceView {
   return {
     ...deviceSummaryView(device),
+    held: device.held,
     streams: device.streams,
     delivery: device.delivery,
     omitted: device.omitted,
@@ -37,6 +38,7 @@ function viewOf<D>(participant: Participant, device: D) {
     deviceApiVersion: participant.deviceApiVersion,
     tag: participant.tag,
     callbackUrl: participant.callbackUrl,
+    events: participant.events.length > 0 ? participant.events : undefined,
     sessions: participant.sessionId === undefined ? [] : [participant.sessionId],
     subscriptions: participant.subscriptions,
     createdAt: moment(participant.createdAt),

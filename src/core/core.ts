@@ -1,4 +1,5 @@
 import type {
+  AskedEvent,
   Connection,
   Delivery,
   Device,
@@ -20,6 +21,7 @@ export interface NewParticipant {
   readonly deviceApiVersion?: DeviceApiVersion;
   readonly tag?: string;
   readonly callbackUrl?: string;
+  readonly events?: readonly AskedEvent[];
 }
 
 /** A device that is connected now, for those who look. */
@@ -29,6 +31,8 @@ export interface ConnectedDevice {
   readonly streams: readonly PublishedStream[];
   readonly delivery: Delivery;
   readonly omitted: readonly OmittedTrack[];
+  /** It put the session on hold; absent: it is of a kind that cannot. */
+  readonly held?: boolean;
 }
 
 /** One page of a listing; `next` continues it and is absent on the last page. */
@@ -126,6 +130,9 @@ export interface CoreEvents {
   left: [event: DeviceEvent & { readonly reason: EndReason }];
   /** The device's participant entered, changed or left its session while connected. */
   moved: [event: DeviceEvent];
+  /** The device put the session on hold. */
+  held: [event: DeviceEvent];
+  resumed: [event: DeviceEvent];
   dtmf: [event: DeviceEvent & { readonly digit: string; readonly durationMs: number }];
 }
 

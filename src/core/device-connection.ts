@@ -68,6 +68,15 @@ export class DeviceConnection implements Connection {
     });
   }
 
+  hold(held: boolean): void {
+    this.#whileLive((participant) => {
+      if (this.#live.held === held) return;
+      this.#live.held = held;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit(held ? 'held' : 'resumed', event);
+    });
+  }
+
   omit(tracks: readonly OmittedTrack[]): void {
     this.#live.omitted = tracks;
   }

@@ -11,6 +11,7 @@ import {
   checkTag,
   keptSubscriptions,
   NO_SUBSCRIPTIONS,
+  orderedEvents,
   orderedMediaTypes,
 } from './rules.js';
 import type { Participant, Session, Subscriptions } from './types.js';
@@ -70,7 +71,7 @@ export class Directory {
     if (this.participants.countOf(accountId) >= this.#limits.participantsPerAccount) {
       throw tooMany('participants');
     }
-    const { tag, callbackUrl, publishPermissions = [], deviceApiVersion = 'V3' } = options;
+    const { tag, callbackUrl, publishPermissions = [], deviceApiVersion = 'V3', events = [] } = options;
     const createdAt = this.#clock.now();
     const participant: Participant = {
       id: uuid(),
@@ -79,6 +80,7 @@ export class Directory {
       deviceApiVersion,
       tag,
       callbackUrl,
+      events: orderedEvents(events),
       sessionId: undefined,
       subscriptions: NO_SUBSCRIPTIONS,
       createdAt,

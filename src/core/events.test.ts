@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Core, CoreEvents } from './core.js';
 import { ACCOUNT, connectTalking, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
 
-const NAMES = ['connected', 'signallingLost', 'left', 'moved', 'dtmf'] as const;
+const NAMES = ['connected', 'signallingLost', 'left', 'moved', 'held', 'resumed', 'dtmf'] as const;
 
 /** Writes down the events of a core. */
 function recorded(core: Core): { name: keyof CoreEvents; reason?: string; session?: string }[] {
@@ -86,6 +86,26 @@ describe('events', () => {
     connection.end('lost');
     connection.signallingLost();
     expect(events.map(({ name }) => name)).toEqual(['signallingLost', 'signallingLost', 'left']);
+  });
+
+  it('tell of hold and resume once each, and not of a device that is gone', () => {
+    const { core } = coreForTests();
+    const ann = newParticipant(core);
+    const phone = core.connect(ann, new FakeDevice('call', 'phone'), { replace: false });
+    const events = recorded(core);
+    const held = (): boolean | undefined => core.device(ACCOUNT, ann)?.held;
+    phone.hold(false);
+    expect(held()).toBe(false);
+    phone.hold(true);
+    phone.hold(true);
+    expect(held()).toBe(true);
+    phone.hold(false);
+    phone.hold(true);
+    phone.end('left');
+    phone.hold(false);
+    expect(events.map(({ name }) => name)).toEqual(['held', 'resumed', 'held', 'left']);
+    connectTalking(core, ann);
+    expect(held(), 'browsers do not hold').toBeUndefined();
   });
 
   it('tell of digits that are digits', () => {

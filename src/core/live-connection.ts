@@ -16,6 +16,7 @@ export class LiveConnection {
   /** Epoch milliseconds. */
   readonly connectedAt: number;
   signallingLost = false;
+  held = false;
   /** Tracks of the delivery that the device cannot be sent, as it said last. */
   omitted: readonly OmittedTrack[] = [];
   #streams: readonly LiveStream[] = [];
@@ -32,13 +33,14 @@ export class LiveConnection {
   }
 
   /** What goes out and in, for those who look. */
-  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted'> {
+  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted' | 'held'> {
     const streams = this.#streams.map(({ stream: { streamId, alias, mediaTypes } }) => ({
       streamId,
       ...(alias === undefined ? {} : { alias }),
       mediaTypes,
     }));
-    return { streams, delivery: this.#delivery, omitted: this.omitted };
+    const held = this.device.info.kind === 'phone' ? { held: this.held } : {};
+    return { streams, delivery: this.#delivery, omitted: this.omitted, ...held };
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { NewParticipant } from './core.js';
 import { PatchbayError } from './errors.js';
 import type { Limits } from './limits.js';
-import type { MediaType, ParticipantSubscription, Subscriptions } from './types.js';
+import type { AskedEvent, MediaType, ParticipantSubscription, Subscriptions } from './types.js';
 
 const MAX_URL_LENGTH = 2_048;
 
@@ -51,6 +51,14 @@ const ORDERED: readonly (readonly MediaType[])[] = [[], ['AUDIO'], ['VIDEO'], ['
 /** Each type once, in a fixed order. */
 export function orderedMediaTypes(types: readonly MediaType[]): readonly MediaType[] {
   return ORDERED[(types.includes('AUDIO') ? 1 : 0) + (types.includes('VIDEO') ? 2 : 0)]!;
+}
+
+/** Nothing, and each kind of event: one list of each for all participants. */
+const ASKED: readonly (readonly AskedEvent[])[] = [[], ['hold']];
+
+/** Each event once, in a fixed order. */
+export function orderedEvents(events: readonly AskedEvent[]): readonly AskedEvent[] {
+  return ASKED[events.includes('hold') ? 1 : 0]!;
 }
 
 /** Of those who asked for nothing; one object for all of them. */

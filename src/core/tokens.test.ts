@@ -12,6 +12,7 @@ const participant: Participant = {
   id: '0190163d-8694-739b-aea5-966c26f8ad91',
   accountId: ACCOUNT,
   publishPermissions: [],
+  events: [],
   deviceApiVersion: 'V3',
   subscriptions: {},
   createdAt: clock.now(),

@@ -1,6 +1,9 @@
 /** What a participant may publish, and what a stream is made of. */
 export type MediaType = 'AUDIO' | 'VIDEO';
 
+/** Events of its device that an application is told of only if it asks for them. */
+export type AskedEvent = 'hold';
+
 /** The browser protocol that a participant's token asks for. */
 export type DeviceApiVersion = 'V3' | 'V2';
 
@@ -39,6 +42,8 @@ export interface Participant {
   readonly deviceApiVersion: DeviceApiVersion;
   readonly tag?: string | undefined;
   readonly callbackUrl?: string | undefined;
+  /** What its application asked to be told of besides. */
+  readonly events: readonly AskedEvent[];
   /** The session it is in. */
   readonly sessionId?: string | undefined;
   readonly subscriptions: Subscriptions;
@@ -150,6 +155,8 @@ export interface Connection {
   signallingResumed(): void;
   /** One DTMF digit (`0-9*#A-D`) that the device sent. */
   dtmf(digit: string, durationMs: number): void;
+  /** The device put its participant's session on hold, and does not hear it; or it hears it again. */
+  hold(held: boolean): void;
   /** Replaces the set of tracks of the delivery that this device cannot be sent. */
   omit(tracks: readonly OmittedTrack[]): void;
   /** Keeps, over restarts too, what is needed to serve this device again; see `DeviceGate.resumePoint`. */

@@ -75,7 +75,10 @@ export interface PhoneDescription {
   readonly sdp: string;
   /** The phone's stream; absent until its codec is known. */
   readonly stream?: MediaStreamInfo;
-  /** The phone put us on hold: it does not want to hear (`sendonly`, `inactive`, c=0.0.0.0). */
+  /**
+   * The phone put us on hold (RFC 3264 section 8.4): it does not want to hear (`sendonly`, `inactive`, c=0.0.0.0). One
+   * that began as `sendonly` and never wanted to is not on hold.
+   */
   readonly held: boolean;
 }
 
@@ -216,6 +219,8 @@ export interface MediaPlaneOptions {
   readonly phoneCodecs?: readonly string[];
   /** Networks of phones that are sent to where their SDP says, wherever their packets come from. */
   readonly asymmetricRtp?: readonly string[];
+  /** What phones send while they hold goes to those who receive them: their music. Default: it does not. */
+  readonly passHeldAudio?: boolean;
   /** Browsers and phones are asked for Opus with discontinuous transmission, and phones that ask get it. */
   readonly opusDtx?: boolean;
   readonly log: MediaLog;

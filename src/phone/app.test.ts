@@ -338,6 +338,7 @@ describe('a change of the session', () => {
       headers: { Contact: '<sip:gateway.example>' },
     });
     expect(started.media.offers).toEqual(['offer', 'hold']);
+    expect(started.gate.holds).toEqual([false, true]);
   });
 
   it('that fits nothing is refused and leaves the call as it was', async () => {

@@ -108,6 +108,12 @@ export class PhoneCall implements Device {
     this.setup.throwIfAborted();
   }
 
+  /** The media are described anew: what the phone publishes, and whether it holds. */
+  described({ stream, held }: Pick<PhoneDescription, 'stream' | 'held'>): void {
+    this.publish(stream);
+    this.#connection?.hold(held);
+  }
+
   /** Publishes the phone's one stream, if the participant may. */
   publish(stream: MediaStreamInfo | undefined): void {
     const mayPublish = this.#connection?.participant.publishPermissions.includes('AUDIO') ?? false;

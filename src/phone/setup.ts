@@ -46,7 +46,7 @@ export async function setUpCall(
   }
   const description = await call.openMedia(sdpOf(invite), sourceOf(invite));
   call.connect(options.gate, participant);
-  call.publish(description.stream);
+  call.described(description);
 
   const owed = await describeToPhone(call, invite, responder, description, options);
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
@@ -92,8 +92,7 @@ async function takeAnswer(
   responder.send(200, {});
   const sdpAnswer = sdpOf(prack);
   if (sdpAnswer === undefined) throw new Refusal(488, 'The PRACK carries no answer to our offer.');
-  const { stream } = await media.answerPhone(call.info.id, sdpAnswer);
-  call.publish(stream);
+  call.described(await media.answerPhone(call.info.id, sdpAnswer));
 }
 
 /**
@@ -112,9 +111,9 @@ async function answerOffer(
     return answered;
   }
   try {
-    const { sdp, stream } = await media.updatePhone(call.info.id, sdpOffer);
-    responder.send(200, { headers: { 'Content-Type': SDP_TYPE }, body: sdp });
-    call.publish(stream);
+    const description = await media.updatePhone(call.info.id, sdpOffer);
+    responder.send(200, { headers: { 'Content-Type': SDP_TYPE }, body: description.sdp });
+    call.described(description);
     return undefined;
   } catch (error) {
     // An offer that fits nothing leaves the call as it was agreed before.

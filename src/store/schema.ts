@@ -41,6 +41,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE webhooks (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
   'CREATE INDEX usage_records_by_end ON usage_records (ended_at) WHERE ended_at IS NOT NULL',
+  // Participants say which events besides their applications asked for. A damaged document is left to its reader.
+  `UPDATE participants SET document = json_set(document, '$.events', json('[]')) WHERE json_valid(document)`,
 ];
 
 /** Of the present schema. */

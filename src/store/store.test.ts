@@ -101,6 +101,28 @@ describe('a data folder', () => {
     expect(participants.map(({ id }) => id)).toEqual(participants.map(({ id }) => id).sort());
   });
 
+  it('of the version before is read: its participants asked for no events', async () => {
+    const before = coreOn(await open());
+    const old = before.createParticipant(ACCOUNT, { tag: 'old', callbackUrl: 'http://127.0.0.1:9/' });
+    before.addToSession(ACCOUNT, before.createSession(ACCOUNT, {}).id, old.participant.id);
+    const known = before.participant(ACCOUNT, old.participant.id);
+    await before.flush();
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await database.exec(`
+      UPDATE participants SET document = json_remove(document, '$.events');
+      INSERT INTO participants VALUES ('damaged', 'no JSON');
+      PRAGMA user_version = 2`);
+    database.close();
+    const core = coreOn(await open());
+    expect(core.counts()).toMatchObject({ sessions: 1, participants: 1 });
+    expect(core.authenticate(old.token)).toEqual(known);
+    const { participant } = core.createParticipant(ACCOUNT, { events: ['hold', 'hold'] });
+    expect(participant.events).toEqual(['hold']);
+    await core.flush();
+    expect(coreOn(await reopen()).participant(ACCOUNT, participant.id).events).toEqual(['hold']);
+  });
+
   it('of a newer version is refused, and left as it is', async () => {
     await open();
     await opened.pop()?.close();

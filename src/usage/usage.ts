@@ -1,5 +1,13 @@
 import { v7 as uuid } from 'uuid';
-import { type Clock, type Core, type CoreLog, type Participant, systemClock } from '../core/index.js';
+import {
+  type AskedEvent,
+  type Clock,
+  type Core,
+  type CoreLog,
+  type DeviceEvent,
+  type Participant,
+  systemClock,
+} from '../core/index.js';
 import { Ledger } from './ledger.js';
 import type { UsageFilter, UsageReport } from './records.js';
 import { Reports } from './report.js';
@@ -12,7 +20,7 @@ import {
   WebhookQueue,
 } from './webhooks/webhook-queue.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
-import { dtmfBody, webhookBody, type WebhookBody } from './webhooks/webhook.js';
+import { dtmfBody, webhookBody, type WebhookBody, type WebhookEvent } from './webhooks/webhook.js';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_RETENTION_MS = 400 * 86_400_000;
@@ -94,6 +102,11 @@ function tellOfDevices(core: Core, tell: Tell): void {
   core.on('signallingLost', (event) => tell(event.participant, webhookBody('onDisconnect', event)));
   core.on('left', (event) => tell(event.participant, webhookBody('onLeave', event)));
   core.on('dtmf', (event) => tell(event.participant, dtmfBody(event)));
+  const tellIfAsked = (asked: AskedEvent, name: WebhookEvent, event: DeviceEvent): void => {
+    if (event.participant.events.includes(asked)) tell(event.participant, webhookBody(name, event));
+  };
+  core.on('held', (event) => tellIfAsked('hold', 'onHold', event));
+  core.on('resumed', (event) => tellIfAsked('hold', 'onResume', event));
 }
 
 /** A gateway that dies takes the signalling with it: both events are due. */

@@ -15,6 +15,7 @@ export interface NewTestParticipant {
   publishPermissions?: readonly ('AUDIO' | 'VIDEO')[];
   tag?: string;
   callbackUrl?: string;
+  events?: readonly 'hold'[];
 }
 
 /** As {@link NewTestParticipant}, in a session; without `subscriptions` it receives everyone there. */
@@ -32,6 +33,8 @@ interface TestStream {
 export interface TestDevice {
   readonly id: string;
   readonly kind: 'browser' | 'phone';
+  /** Phones. */
+  readonly held?: boolean;
   readonly externalId: string;
   readonly streams: readonly TestStream[];
   readonly delivery: readonly (TestStream & { readonly participantId: string })[];

@@ -95,9 +95,13 @@ describe('a call is answered though', () => {
     expect(JSON.stringify(room.gateway.log)).not.toContain(sent.slice(0, 60));
   });
 
-  it('it comes of a User-Agent that scanners have, for its token verifies', async () => {
-    expect((await callWith({ always: ['User-Agent: sipcli/1.0'] })).status).toBe(200);
-  });
+  // drachtio-server turns them away by its own list, and asks nobody.
+  it.skipIf(process.env['PATCHBAY_DRACHTIO'])(
+    'it comes of a User-Agent that scanners have, for its token verifies',
+    async () => {
+      expect((await callWith({ always: ['User-Agent: sipcli/1.0'] })).status).toBe(200);
+    },
+  );
 
   it('its re-INVITE without an offer is acknowledged without an answer (drachtio-srf #107)', async () => {
     const { token, id } = await room.rest.member(room.session);

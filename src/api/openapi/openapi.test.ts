@@ -64,7 +64,14 @@ describe('the OpenAPI document', () => {
   });
 
   it('documents the webhooks', () => {
-    expect(Object.keys(document.webhooks)).toEqual(['onConnect', 'onLeave', 'onDisconnect', 'onDtmf']);
+    const asked = ['onHold', 'onResume'];
+    expect(Object.keys(document.webhooks)).toEqual([
+      'onConnect',
+      'onLeave',
+      'onDisconnect',
+      ...asked,
+      'onDtmf',
+    ]);
   });
 
   it('refers only to what is in it, and says nothing of how it validates', () => {

@@ -49,10 +49,14 @@ function webhook(event: string, summary: string, more: object = {}): object {
   };
 }
 
+const asked = '(an extension of this gateway, for participants created with `events: ["hold"]`)';
+
 /** What the gateway calls applications with. */
 export const webhooks = {
   onConnect: webhook('onConnect', 'A device connected'),
   onLeave: webhook('onLeave', 'A device is gone: exactly once for each onConnect'),
   onDisconnect: webhook('onDisconnect', 'The signalling of a device was lost; it may come back'),
+  onHold: webhook('onHold', `A phone put the session on hold ${asked}`),
+  onResume: webhook('onResume', `A phone that held the session hears it again ${asked}`),
   onDtmf: webhook('onDtmf', 'A device sent a DTMF digit (an extension of this gateway)', digit),
 };

@@ -62,6 +62,11 @@ export const DeviceSchema = component(
   'Device',
   Type.Object({
     ...facts,
+    held: absentable(
+      Type.Boolean({
+        description: 'Phones: whether the phone has put the session on hold. It does not hear it then.',
+      }),
+    ),
     streams: listOf(ref(PublishedStreamSchema), { description: 'What it publishes now.' }),
     delivery: listOf(ref(DeliveredStreamSchema), { description: 'What it is being delivered now.' }),
     omitted: listOf(ref(OmittedTrackSchema), {

@@ -3,6 +3,8 @@ import { DeviceSchema, DeviceSummarySchema } from './device.js';
 import { absentable, component, listOf, moment, ref, text, word } from './shapes.js';
 import { SubscriptionsSchema } from './subscriptions.js';
 
+const askedEvent = Type.Unsafe<'hold'>({ type: 'string', enum: ['hold'] });
+
 /** What an application may say of a participant that it creates. */
 export const NewParticipantSchema = component(
   'NewParticipant',
@@ -26,6 +28,14 @@ export const NewParticipantSchema = component(
         examples: ['https://app.example/webrtc-events'],
       }),
     ),
+    events: Type.Optional(
+      Type.Array(askedEvent, {
+        uniqueItems: true,
+        description:
+          'Webhooks that it gets besides: `hold` for `onHold` and `onResume`, when its phone holds and resumes.',
+        examples: [['hold']],
+      }),
+    ),
   }),
 );
 
@@ -35,6 +45,7 @@ const properties = {
   deviceApiVersion: Type.Unsafe<'V3' | 'V2'>({ type: 'string', enum: ['V3', 'V2'] }),
   tag: absentable(Type.String()),
   callbackUrl: absentable(Type.String()),
+  events: absentable(listOf(askedEvent, { description: 'The webhooks that it gets besides; absent: none.' })),
   sessions: listOf(Type.String(), { description: 'The session it is in: none or one.' }),
   subscriptions: ref(SubscriptionsSchema),
   createdAt: moment('When it was created.'),

@@ -1,9 +1,15 @@
 import { once } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { usePhoneStage } from './testing/phone-stage.js';
+import type { TestPhone } from './testing/test-phone.js';
 
 // Calls take real time, and a busy machine takes more of it.
 vi.setConfig({ testTimeout: 20_000, hookTimeout: 20_000 });
+
+/** How many samples of what a phone got since a time are more than noise. */
+function loud(phone: TestPhone, since: number): number {
+  return phone.heardSince(since).filter((sample) => Math.abs(sample) > 500).length;
+}
 
 describe('a phone call that changes', () => {
   const stage = usePhoneStage();
@@ -27,6 +33,55 @@ describe('a phone call that changes', () => {
       const resumed = performance.now();
       expect((await stage.plane.updatePhone('alice', alice.offer())).held).toBe(false);
       await alice.until(() => alice.received.filter(({ at }) => at > resumed).length > 5);
+    });
+  });
+
+  describe('that holds', () => {
+    it.each([
+      ['sendonly', ['a=sendonly']],
+      ['inactive, whatever comes', ['a=inactive']],
+      ['c=0.0.0.0', ['c=IN IP4 0.0.0.0']],
+    ])('by %s is not heard by others until it resumes; its digits count', async (_how, lines) => {
+      const { alice, bob } = await stage.aliceAndBob();
+      const digits: string[] = [];
+      stage.plane.on('dtmf', ({ digit }) => digits.push(digit));
+      alice.play(440);
+      await stage.hears(bob, 440);
+      await stage.plane.updatePhone('alice', alice.offer(lines));
+      alice.press('5');
+      // What was on its way is played to its end.
+      await bob.until(() => loud(bob, performance.now() - 200) === 0);
+      const silentAt = performance.now();
+      await bob.until(() => bob.received.filter(({ at }) => at > silentAt).length > 25);
+      expect(loud(bob, silentAt)).toBe(0);
+      await stage.plane.updatePhone('alice', alice.offer());
+      await stage.hears(bob, 440, performance.now());
+      expect(digits).toEqual(['5']);
+    });
+
+    it('is heard all the same where the operator says so', async () => {
+      await stage.restart({ passHeldAudio: true });
+      const { alice, bob } = await stage.aliceAndBob();
+      alice.play(440);
+      expect((await stage.plane.updatePhone('alice', alice.offer(['a=sendonly']))).held).toBe(true);
+      await stage.hears(bob, 440, performance.now());
+    });
+
+    it.each([
+      ['as it is from the start by a=inactive', ['a=inactive'], true],
+      ['as it is from the start by c=0.0.0.0', ['c=IN IP4 0.0.0.0'], true],
+      ['but not as a source of sound that never listened', ['a=sendonly'], false],
+    ])('is on hold %s', async (_how, lines, held) => {
+      const alice = await stage.phone();
+      const description = await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer(lines) });
+      expect(description.held).toBe(held);
+      const bob = await stage.phone();
+      await stage.call('bob', bob);
+      await stage.deliver('bob', description.stream!.streamId);
+      alice.callTo(description.sdp);
+      alice.play(440);
+      await bob.until(() => bob.received.length > 25);
+      expect(loud(bob, 0) > 0).toBe(!held);
     });
   });
 

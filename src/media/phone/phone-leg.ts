@@ -15,9 +15,9 @@ import { RtcpSession } from './rtcp-session.js';
 import { RtpReceiver } from './rtp-receiver.js';
 import { RtpSender } from './rtp-sender.js';
 import { RtpSocket } from './rtp-socket.js';
-import { agreeOn, chooseAudio, expectsMedia } from './sdp/audio-session.js';
+import { agreeOn, chooseAudio, expectsMedia, isOnHold } from './sdp/audio-session.js';
 import type { AudioSession, OfferedFormats, ReceivedFormat } from './sdp/audio-session.js';
-import type { SessionCrypto } from './sdp/crypto.js';
+import { requireOffered } from './sdp/crypto.js';
 import { receives } from './sdp/direction.js';
 import { formatsToOffer, writeAnswer, writeOffer } from './sdp/local-description.js';
 import type { LocalEnd } from './sdp/local-description.js';
@@ -64,6 +64,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   #version = 0;
   #bound: Bound | undefined;
   #session: AudioSession | undefined;
+  #hasListened = false;
   /** What the last offer of ours had. */
   #offered: OfferedFormats | undefined;
   #track: PublishedTrack | undefined;
@@ -277,7 +278,8 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#session = session;
     this.#lastMediaAt = performance.now();
     this.#crypto.apply(session.crypto);
-    this.#receiver.agree(session);
+    this.#hasListened ||= receives(session.direction);
+    this.#receiver.agree(session, this.#isHeld() && this.#context.options.passHeldAudio !== true);
     this.#describePeer(session, bound.socket);
     this.#sender.configure(session, this.#context.options.opusDtx);
     this.#parts.clock.add(this);
@@ -312,9 +314,13 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   #described(sdp: string): PhoneDescription {
     return {
       sdp,
-      held: this.#session?.held ?? false,
+      held: this.#isHeld(),
       ...(this.#track ? { stream: { streamId: this.#streamId, kinds: ['audio'] } } : {}),
     };
+  }
+
+  #isHeld(): boolean {
+    return this.#session !== undefined && isOnHold(this.#session, this.#hasListened);
   }
 
   #end(bound: Bound): LocalEnd {
@@ -338,10 +344,4 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     const { ssrc, packets, octets } = this.#sender;
     return { ssrc, packets, octets, reception: this.#receiver.reception };
   }
-}
-
-/** An answer must take the crypto line that was offered (RFC 4568 section 5.1.2). */
-function requireOffered(offered: SessionCrypto | undefined, answered: SessionCrypto | undefined): void {
-  if (offered?.tag === answered?.tag && offered?.suite === answered?.suite) return;
-  throw new MediaError('BAD_SDP', 'The answer takes a crypto line that was not offered.');
 }

@@ -101,6 +101,27 @@ describe('what comes from a phone', () => {
     expect(steps()).toEqual([1]);
   });
 
+  it('leaves out what it says while it is muted without a gap, but for telephone events', () => {
+    for (let n = 0; n < 3; n += 1) receive({ sequence: n, timestamp: 160 * n });
+    receiver.agree(session, true);
+    for (let n = 3; n < 60; n += 1) receive({ sequence: n, timestamp: 160 * n });
+    // Music of another sender, with numbers of its own.
+    for (let n = 0; n < 10; n += 1) receive({ sequence: 7 + n, timestamp: 160 * n, ssrc: 0x77 });
+    const press = { timestamp: 1600, payloadType: 101, ssrc: 0x77 };
+    receive({ ...press, sequence: 17, payload: Uint8Array.of(1, 0x8a, 3, 32) });
+    receiver.agree(session);
+    for (let n = 0; n < 3; n += 1) receive({ sequence: 18 + n, timestamp: 2400 + 160 * n, ssrc: 0x77 });
+    expect(pushed.map(({ telephoneEvent }) => telephoneEvent)).toEqual([
+      ...[false, false, false],
+      true,
+      ...[false, false, false],
+    ]);
+    expect(steps()).toEqual([1, 1, 1, 1, 1, 1]);
+    expect(digits).toBe('1');
+    const timestamps = pushed.filter(({ telephoneEvent }) => !telephoneEvent).map((p) => p.timestamp);
+    expect(timestamps).toEqual([...timestamps].sort((a, b) => a - b));
+  });
+
   it('marks telephone events', () => {
     receive({ sequence: 1, timestamp: 0, payloadType: 101, payload: Uint8Array.of(1, 0x8a, 3, 32) });
     expect(pushed).toMatchObject([{ telephoneEvent: true, bytes: 4 }]);

@@ -46,6 +46,7 @@ export class RtpReceiver {
   readonly #dtmf: DtmfReceiver;
   readonly #ssrcOut = randomInt(1, 0xffffffff);
   #session: AudioSession | undefined;
+  #isMuted = false;
   #format: ReceivedFormat | undefined;
   #formatSince = -Infinity;
   #track: PublishedTrack | undefined;
@@ -70,8 +71,12 @@ export class RtpReceiver {
     this.#dtmf = new DtmfReceiver(events.onDigit);
   }
 
-  /** Takes the session in force. A phone that sends another of the codecs agreed on than it prefers goes on so. */
-  agree(session: AudioSession): void {
+  /**
+   * Takes the session in force. A phone that sends another of the codecs agreed on than it prefers goes on so.
+   * @param isMuted its audio goes to nobody; telephone events do
+   */
+  agree(session: AudioSession, isMuted = false): void {
+    this.#isMuted = isMuted;
     const isPreferred = session.codec !== this.#session?.codec;
     const expected = isPreferred ? session.codec : this.#format?.codec;
     this.#session = session;
@@ -157,8 +162,8 @@ export class RtpReceiver {
     const timestamp = rtpTimestamp(packet);
     if (!this.#numbers.take(packet, false, nowMs)) return;
     this.#count(packet, sequence, timestamp, nowMs);
-    if (isAudio) this.#push(packet, offset, end, false);
-    // Comfort noise is left out, and no gap is to be seen where it was.
+    if (isAudio && !this.#isMuted) this.#push(packet, offset, end, false);
+    // Comfort noise and muted audio are left out, and no gap is to be seen where they were.
     else this.#numbers.leaveOut();
   }
 

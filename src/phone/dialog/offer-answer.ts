@@ -79,14 +79,15 @@ export class OfferAnswer {
     this.#state = 'answering';
     let nextState: ExchangeState = 'stable';
     try {
-      const { sdp, stream, held } = await this.#media.updatePhone(this.#call.info.id, sdpOffer);
+      const description = await this.#media.updatePhone(this.#call.info.id, sdpOffer);
+      const { sdp, held } = description;
       this.#refuseIfOver();
       responder.send(200, { headers: { ...headers, 'Content-Type': SDP_TYPE }, body: sdp });
       this.#call.log.info({ method: request.method, held }, 'The phone changed the session.');
       if (sdpOffer === undefined) {
         this.#awaitedCseq = cseqOf(request);
         nextState = 'awaiting-ack';
-      } else this.#call.publish(stream);
+      } else this.#call.described(description);
     } finally {
       this.#become(nextState);
     }
@@ -188,8 +189,8 @@ export class OfferAnswer {
   }
 
   async #take(sdpAnswer: string): Promise<void> {
-    const { stream } = await this.#media.answerPhone(this.#call.info.id, sdpAnswer);
-    if (!this.#call.ended) this.#call.publish(stream);
+    const description = await this.#media.answerPhone(this.#call.info.id, sdpAnswer);
+    if (!this.#call.ended) this.#call.described(description);
   }
 
   #become(state: ExchangeState): void {

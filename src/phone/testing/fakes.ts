@@ -252,6 +252,7 @@ export class FakeGate implements PhoneGate {
   readonly published = new Map<string, readonly PublishedStream[]>();
   readonly ends: EndReason[] = [];
   readonly digits: string[] = [];
+  readonly holds: boolean[] = [];
   /** Runs inside {@link connect}, after the device is connected. */
   onConnect: ((device: Device) => void) | undefined;
 
@@ -282,6 +283,7 @@ export class FakeGate implements PhoneGate {
       signallingLost: () => undefined,
       signallingResumed: () => undefined,
       dtmf: (digit) => void this.digits.push(digit),
+      hold: (held) => void this.holds.push(held),
       omit: () => undefined,
       saveResumePoint: () => undefined,
       end: (reason) => {
@@ -302,6 +304,7 @@ function participant(id: string): Participant {
     accountId: '9900000',
     publishPermissions: ['AUDIO'],
     deviceApiVersion: 'V3',
+    events: [],
     subscriptions: {},
     createdAt: 0,
     expiresAt: Number.MAX_SAFE_INTEGER,

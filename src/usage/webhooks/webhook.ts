@@ -1,7 +1,7 @@
 import type { DeviceEvent, DeviceInfo, Participant } from '../../core/index.js';
 
-/** What is told of a participant's device. `onDtmf` is an extension of this gateway. */
-export type WebhookEvent = 'onConnect' | 'onLeave' | 'onDisconnect' | 'onDtmf';
+/** What is told of a participant's device. `onDtmf`, `onHold` and `onResume` are extensions of this gateway. */
+export type WebhookEvent = 'onConnect' | 'onLeave' | 'onDisconnect' | 'onDtmf' | 'onHold' | 'onResume';
 
 /** The JSON that the application is sent. */
 export interface WebhookBody {

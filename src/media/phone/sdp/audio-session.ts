@@ -135,6 +135,13 @@ export function agreeOn(
   };
 }
 
+/**
+ * Whether the phone is on hold (RFC 3264 section 8.4): it does not want to hear any more. One that says `sendonly` from
+ * the start, with an address, is a source of sound, such as an announcement.
+ */
+export const isOnHold = ({ held, direction, peer }: AudioSession, hasListened: boolean): boolean =>
+  held && (hasListened || direction === 'inactive' || peer === undefined);
+
 /** Whether the phone is expected to send audio, so that its silence means something. */
 export const expectsMedia = (session: AudioSession): boolean => !session.held && sends(session.direction);
 

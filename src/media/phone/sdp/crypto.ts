@@ -1,5 +1,6 @@
 import { findSrtpSuite, readInlineKey, writeInlineKey } from '../../srtp/index.js';
 import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
+import { MediaError } from '../../types.js';
 import type { RemoteCrypto, RemoteSection } from './remote-description.js';
 
 /** SRTP as agreed by SDES (RFC 4568). */
@@ -25,6 +26,18 @@ export function chooseCrypto(section: RemoteSection): SessionCrypto | undefined 
 /** `a=crypto` line with a key of ours. */
 export function cryptoLine(tag: number, suite: SrtpSuite, key: MasterKey): string {
   return `a=crypto:${tag} ${suite.name} ${writeInlineKey(key)}`;
+}
+
+/**
+ * An answer must take the crypto line that was offered (RFC 4568 section 5.1.2).
+ * @throws MediaError BAD_SDP
+ */
+export function requireOffered(
+  offered: SessionCrypto | undefined,
+  answered: SessionCrypto | undefined,
+): void {
+  if (offered?.tag === answered?.tag && offered?.suite === answered?.suite) return;
+  throw new MediaError('BAD_SDP', 'The answer takes a crypto line that was not offered.');
 }
 
 function readCrypto(line: RemoteCrypto): SessionCrypto | undefined {
