@@ -37,6 +37,21 @@ export interface TrackSink {
   onTrackEnded?(): void;
 }
 
+/** The packets of a video track from its last key frame on, in the publisher's numbers. */
+export interface KeptPicture {
+  /** When the newest packet came (ms); -Infinity before the first. */
+  readonly newestAt: number;
+  readonly newestSequence: number;
+  readonly newestTimestamp: number;
+  /** Another one: what was read before no longer holds. */
+  readonly generation: number;
+  /** Packets there are; 0 when they are not all there. */
+  readonly count: number;
+  payload(index: number): Buffer;
+  timestamp(index: number): number;
+  marker(index: number): boolean;
+}
+
 /** One published audio or video track. The publisher's transport pushes; subscribers attach sinks. */
 export class PublishedTrack {
   readonly kind: MediaKind;
@@ -46,6 +61,8 @@ export class PublishedTrack {
   readonly requestKeyFrame: () => void;
   /** Asks the publisher for at most so many bits per second (video); Infinity: as many as it likes. */
   readonly limitBitrate: (bitsPerSecond: number) => void;
+  /** For subscribers that come while the publisher sends nothing; absent where nothing is kept. */
+  readonly picture?: KeptPicture;
   #sinks: TrackSink[] = [];
   #clock: ClockReading | undefined;
   #ended = false;
@@ -56,12 +73,14 @@ export class PublishedTrack {
     codec: TrackCodec;
     requestKeyFrame?: () => void;
     limitBitrate?: (bitsPerSecond: number) => void;
+    picture?: KeptPicture;
   }) {
     this.kind = options.kind;
     this.streamId = options.streamId;
     this.codec = options.codec;
     this.requestKeyFrame = options.requestKeyFrame ?? (() => undefined);
     this.limitBitrate = options.limitBitrate ?? (() => undefined);
+    if (options.picture) this.picture = options.picture;
   }
 
   get ended(): boolean {

@@ -1,6 +1,7 @@
 import type { Page } from 'puppeteer-core';
 import type {
   ChannelFlood,
+  Colour,
   ConnectRequest,
   PeerState,
   Published,
@@ -18,6 +19,7 @@ const HEARD_PROMINENCE_DB = 25;
 const HEARD_LEVEL_DB = -65;
 
 const DEFAULT_LIMIT_MS = 10_000;
+const COLOUR_TOLERANCE = 60;
 
 /** Which received stream is meant; absent: any. */
 export interface StreamChoice {
@@ -114,6 +116,23 @@ export class ClientPage {
   /** SDP names of the video codecs that this browser can encode. */
   encodableVideo(): Promise<readonly string[]> {
     return this.#call('encodableVideo');
+  }
+
+  /** Draws frames on the published canvas that stands still otherwise. */
+  paint(colour: Colour, frames: number): Promise<void> {
+    return this.#call('paint', colour, frames);
+  }
+
+  /** Waits until a stream's picture has this colour in its middle, as far as codecs keep colours. */
+  async seesColour(streamId: string, colour: Colour, withinMs = DEFAULT_LIMIT_MS): Promise<void> {
+    const shown = (): Promise<Colour | undefined> => this.#call('shown', streamId);
+    const fits = (seen: Colour | undefined): boolean =>
+      seen?.every((part, i) => Math.abs(part - colour[i]!) < COLOUR_TOLERANCE) === true;
+    await until(`${colour.join()} in ${streamId}`, async () => fits(await shown()), {
+      withinMs,
+      everyMs: 200,
+      seen: async () => [await shown(), await this.counters(streamId)],
+    });
   }
 
   /** The client's next offer to publish carries new ICE credentials. */

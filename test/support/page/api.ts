@@ -18,6 +18,8 @@ export interface PublishRequest {
   readonly toneHz?: number;
   /** Adds a video track with moving pictures. */
   readonly video?: boolean;
+  /** Adds a video track of a canvas that changes only by {@link TestPageApi.paint}. */
+  readonly still?: boolean;
 }
 
 /** What the client's `publish` returned. */
@@ -103,6 +105,9 @@ export interface ChannelFlood {
   readonly perSecond?: number;
 }
 
+/** Red, green and blue, 0 to 255. */
+export type Colour = readonly [number, number, number];
+
 /** `window.patchbayTest` in the page. Every method settles; none needs a gesture. */
 export interface TestPageApi {
   /** Starts connecting; resolves when the client's own `connect` does. */
@@ -116,6 +121,10 @@ export interface TestPageApi {
   tone(hz: number): Promise<readonly ToneLevel[]>;
   counters(streamId: string): Promise<ReceivedCounters>;
   peers(): Promise<readonly PeerState[]>;
+  /** Draws so many frames on the published canvas that stands still otherwise; in the end it has this colour. */
+  paint(colour: Colour, frames: number): Promise<void>;
+  /** What a received video shows in its middle; absent while it shows nothing. */
+  shown(streamId: string): Promise<Colour | undefined>;
   /** The client's next offer to publish carries new ICE credentials. */
   restartIce(): Promise<void>;
   /** Tells the client that its connection to publish has failed, which it has not. */

@@ -10,7 +10,7 @@ import {
   restartIce,
   watchPeers,
 } from './peers.js';
-import { pictureTrack } from './pictures.js';
+import { paint, pictureTrack, shown, stillTrack } from './pictures.js';
 import { ToneMeter, toneTrack } from './tones.js';
 
 /** The part of the client's `RtcStream` that the page reads. */
@@ -90,6 +90,7 @@ function media(request: PublishRequest): MediaStream {
   const tracks: MediaStreamTrack[] = [];
   if (request.toneHz !== undefined) tracks.push(toneTrack(request.toneHz));
   if (request.video === true) tracks.push(pictureTrack());
+  if (request.still === true) tracks.push(stillTrack());
   return new MediaStream(tracks);
 }
 
@@ -140,6 +141,11 @@ globalThis.patchbayTest = {
     return entry ? receivedCounters(entry.stream.mediaStream) : {};
   },
   peers: peerStates,
+  paint,
+  shown(streamId) {
+    const entry = received.get(streamId);
+    return Promise.resolve(entry && shown(entry.player));
+  },
   restartIce: () => {
     restartIce();
     return Promise.resolve();

@@ -1,3 +1,5 @@
+import type { Colour } from './api.js';
+
 const WIDTH = 320;
 const HEIGHT = 240;
 const FRAMES_PER_SECOND = 20;
@@ -23,4 +25,36 @@ export function pictureTrack(): MediaStreamTrack {
     stop();
   };
   return track;
+}
+
+const still = document.createElement('canvas');
+still.width = WIDTH;
+still.height = HEIGHT;
+
+/** A video track of a canvas that only {@link paint} draws on. */
+export function stillTrack(): MediaStreamTrack {
+  return still.captureStream(FRAMES_PER_SECOND).getVideoTracks()[0]!;
+}
+
+/** Draws a square that moves over the colour, and the colour alone in the last frame. */
+export async function paint(colour: Colour, frames: number): Promise<void> {
+  const pen = still.getContext('2d')!;
+  for (let frame = 1; frame <= frames; frame += 1) {
+    pen.fillStyle = `rgb(${colour.join(' ')})`;
+    pen.fillRect(0, 0, WIDTH, HEIGHT);
+    pen.fillStyle = 'white';
+    if (frame < frames) pen.fillRect((frame * 5) % WIDTH, (frame * 3) % HEIGHT, 40, 40);
+    await new Promise((resolve) => setTimeout(resolve, 1000 / FRAMES_PER_SECOND));
+  }
+}
+
+/** The colour in the middle of what a player shows. */
+export function shown(player: HTMLVideoElement): Colour | undefined {
+  if (player.videoWidth === 0) return undefined;
+  const eye = document.createElement('canvas');
+  [eye.width, eye.height] = [WIDTH, HEIGHT];
+  const pen = eye.getContext('2d')!;
+  pen.drawImage(player, 0, 0, WIDTH, HEIGHT);
+  const [red, green, blue] = pen.getImageData(WIDTH / 2, HEIGHT / 2, 1, 1).data;
+  return [red!, green!, blue!];
 }

@@ -4,6 +4,7 @@ import {
   rtpMarker,
   rtpSequence,
   rtpTimestamp,
+  setRtpSequence,
   nextSequence,
   writeRtcpReport,
   writeRtpHeader,
@@ -11,6 +12,7 @@ import {
 import type { ClockReading } from '../../track.js';
 import type { TrackFanout } from './fanout.js';
 import { PacketScratch } from './scratch.js';
+import { StillReplay } from './still-replay.js';
 
 /** What the subscriber's answer says of this track's m-line. */
 export interface DownlinkFormats {
@@ -52,6 +54,7 @@ export class Downlink {
   /** Something was left out: nothing decodes before the next key frame. */
   #needsKeyFrame = false;
   #formats: DownlinkFormats | undefined;
+  readonly #replay: StillReplay;
   #packetCount = 0;
   #octetCount = 0;
   #rtxSequence = randomInt(0x10000);
@@ -64,6 +67,15 @@ export class Downlink {
     this.#cname = options.cname;
     this.#send = options.send;
     this.#bandwidth = fanout.track.kind === 'video' ? options.bandwidth : undefined;
+    this.#replay = new StillReplay({
+      fanout,
+      started: () => this.#packetCount > 0,
+      send: (packet, isKey) => {
+        if (isKey) this.#needsKeyFrame = this.#bandwidth?.thinned === true;
+        // Not counted for the bandwidth: nothing of it is for the publisher to change.
+        return this.#count(this.#send(packet), packet.length - fanout.headerLength);
+      },
+    });
     fanout.add(this);
   }
 
@@ -87,13 +99,21 @@ export class Downlink {
     const first = !this.open;
     this.#formats = formats;
     if (!first) return;
-    this.fanout.track.requestKeyFrame();
+    this.wantPicture();
     const { clock } = this.fanout;
     if (clock) this.report(clock);
   }
 
+  /** Nothing decodes before the next key frame. */
+  wantPicture(): void {
+    if (!this.open || this.fanout.track.kind !== 'video') return;
+    this.fanout.track.requestKeyFrame();
+    this.#replay.wish();
+  }
+
   close(): void {
     this.#formats = undefined;
+    this.#replay.stop();
     this.fanout.remove(this);
   }
 
@@ -101,11 +121,27 @@ export class Downlink {
   forward(packet: Buffer, payloadLength: number, telephoneEvent: boolean, inKeyFrame: boolean): void {
     const formats = this.#formats;
     if (!formats || (telephoneEvent && !formats.telephoneEvents)) return;
+    if (!this.#replay.makesWay(rtpSequence(packet))) return;
     if (this.#bandwidth && !this.#mayPass(this.#bandwidth, inKeyFrame)) return;
-    if (!this.#send(packet)) return;
-    this.#bandwidth?.onSent(packet.length);
+    if (this.#count(this.#sendShifted(packet), payloadLength)) this.#bandwidth?.onSent(packet.length);
+  }
+
+  #count(sent: boolean, payloadLength: number): boolean {
+    if (!sent) return false;
     this.#packetCount += 1;
     this.#octetCount += payloadLength;
+    return true;
+  }
+
+  /** The packet is that of all subscribers, and left as it was. */
+  #sendShifted(packet: Buffer): boolean {
+    const { shift } = this.#replay;
+    if (shift === 0) return this.#send(packet);
+    const sequence = rtpSequence(packet);
+    setRtpSequence(packet, sequence + shift);
+    const sent = this.#send(packet);
+    setRtpSequence(packet, sequence);
+    return sent;
   }
 
   /** Tells the subscriber the publisher's clock, counted as our packets were sent. */
@@ -124,16 +160,24 @@ export class Downlink {
     const formats = this.#formats;
     // What was left out on purpose must not come back by this way.
     if (!formats || this.#needsKeyFrame || !this.#mayRepeat(sequence, nowMs)) return;
-    const packet = this.fanout.packet(sequence);
+    const replayed = this.#replay.packet(sequence);
+    const packet = replayed ?? this.fanout.packet((sequence - this.#replay.shift) & 0xffff);
     if (!packet) return;
-    this.#repeat(formats, packet);
+    this.#repeat(formats, packet, sequence);
     // A browser that does not know the round trip asks again only after 100 ms, and the picture would stand still.
-    if (this.#bandwidth?.lossy === true) this.#repeat(formats, packet);
+    if (this.#bandwidth?.lossy === true) this.#repeat(formats, packet, sequence);
   }
 
-  #repeat(formats: DownlinkFormats, packet: Buffer): void {
+  #repeat(formats: DownlinkFormats, packet: Buffer, sequence: number): void {
     this.#bandwidth?.onSent(packet.length);
-    this.#send(formats.retransmissions ? this.#asRetransmission(packet) : packet);
+    if (formats.retransmissions) {
+      this.#send(this.#asRetransmission(packet, sequence));
+      return;
+    }
+    const before = rtpSequence(packet);
+    setRtpSequence(packet, sequence);
+    this.#send(packet);
+    setRtpSequence(packet, before);
   }
 
   #mayPass(bandwidth: DownlinkBandwidth, inKeyFrame: boolean): boolean {
@@ -160,10 +204,9 @@ export class Downlink {
     return true;
   }
 
-  #asRetransmission(packet: Buffer): Buffer {
+  #asRetransmission(packet: Buffer, original: number): Buffer {
     const { headerLength } = this.fanout;
     const copy = scratch.view(RTP_FIXED_HEADER + OSN_LENGTH + packet.length - headerLength);
-    const sequence = rtpSequence(packet);
     const { codec, rtxSsrc } = this.fanout;
     this.#rtxSequence = nextSequence(this.#rtxSequence);
     writeRtpHeader(
@@ -174,7 +217,7 @@ export class Downlink {
       rtpTimestamp(packet),
       rtxSsrc,
     );
-    copy.writeUInt16BE(sequence, RTP_FIXED_HEADER);
+    copy.writeUInt16BE(original, RTP_FIXED_HEADER);
     packet.copy(copy, RTP_FIXED_HEADER + OSN_LENGTH, headerLength);
     return copy;
   }

@@ -9,6 +9,8 @@ import { RetransmissionBuffer } from './retransmission-buffer.js';
 import { MAX_FORWARDED_PACKET, PacketScratch } from './scratch.js';
 
 const scratch = new PacketScratch();
+/** One of its own: a kept picture is sent in the midst of forwarding a packet. */
+const pictureScratch = new PacketScratch();
 
 /** SSRCs that subscribers see a track under; unique in the plane, so that they are in every subscriber's session. */
 export interface FanoutSources {
@@ -104,6 +106,36 @@ export class TrackFanout implements TrackSink {
     for (const downlink of this.#downlinks) {
       downlink.report({ ntpSeconds: seconds, ntpFraction: fraction, rtpTimestamp });
     }
+  }
+
+  /** Number of the newest packet, whether it went out or is only kept. */
+  get newestSequence(): number {
+    const { lastSequence } = this.#numbers;
+    return lastSequence >= 0 ? lastSequence : (this.track.picture?.newestSequence ?? 0);
+  }
+
+  /** Timestamp of the same. */
+  get newestTimestamp(): number {
+    const { lastTimestamp } = this.#numbers;
+    return lastTimestamp >= 0 ? lastTimestamp : (this.track.picture?.newestTimestamp ?? 0);
+  }
+
+  /** The timestamp of this moment. */
+  timestampAt(nowMs: number): number {
+    if (this.#numbers.lastTimestamp >= 0) return this.#numbers.timestampAt(nowMs);
+    const { newestTimestamp = 0, newestAt = nowMs } = this.track.picture ?? {};
+    return (newestTimestamp + Math.round(((nowMs - newestAt) * this.codec.clockRate) / 1000)) >>> 0;
+  }
+
+  /** A packet of the kept picture under these numbers, valid until the next. */
+  picturePacket(index: number, sequence: number, timestamp: number): Buffer {
+    const picture = this.track.picture!;
+    const payload = picture.payload(index);
+    const packet = pictureScratch.view(this.headerLength + payload.length);
+    writeRtpHeader(packet, this.codec.payloadType, picture.marker(index), sequence, timestamp, this.ssrc);
+    payload.copy(packet, this.headerLength);
+    writeSendTime(packet, performance.now());
+    return packet;
   }
 
   /** A packet sent before, valid until the next one is forwarded. */

@@ -10,6 +10,7 @@ import {
 } from '../../rtp/index.js';
 import type { DigitListener, ReportBlock, SenderInfo } from '../../rtp/index.js';
 import { PublishedTrack } from '../../track.js';
+import { LastPicture } from '../forward/last-picture.js';
 import type { AcceptedMedia } from '../sdp/publish-answer.js';
 import { KeyFrameRequests } from './key-frame-requests.js';
 import { LossRepair } from './loss-repair.js';
@@ -31,6 +32,7 @@ export class Uplink {
   readonly #options: UplinkOptions;
   readonly #keyFrames: KeyFrameRequests;
   readonly #digits: DtmfReceiver;
+  readonly #picture: LastPicture | undefined;
   #media: AcceptedMedia;
   #ssrc = -1;
   #bitrateLimit = Infinity;
@@ -44,6 +46,8 @@ export class Uplink {
     this.#keyFrames = new KeyFrameRequests(() => this.#requestKeyFrame());
     this.#digits = new DtmfReceiver(options.onDigit);
     const { section, codec } = options.media;
+    const isVideo = section.kind === 'video';
+    this.#picture = isVideo ? new LastPicture(codec.name, () => this.#keyFrames.wish()) : undefined;
     this.track = new PublishedTrack({
       kind: section.kind,
       streamId: options.streamId,
@@ -57,6 +61,7 @@ export class Uplink {
       limitBitrate: (bitsPerSecond) => {
         this.#bitrateLimit = bitsPerSecond;
       },
+      ...(this.#picture ? { picture: this.#picture } : {}),
     });
   }
 
@@ -146,7 +151,7 @@ export class Uplink {
     this.#repair?.onPacket(sequence, nowMs);
     if (telephoneEvent)
       this.#digits.onPacket(packet, payloadOffset, payloadEnd, this.track.codec.clockRate, nowMs);
-    this.track.push(packet, payloadOffset, payloadEnd, telephoneEvent);
+    this.#push(packet, payloadOffset, payloadEnd, telephoneEvent, nowMs);
   }
 
   #receiveRepeated(packet: Buffer, payloadOffset: number, nowMs: number): void {
@@ -156,7 +161,12 @@ export class Uplink {
     if (!restored) return;
     // Not counted as received: receiver reports tell what the network did to the first try.
     this.#repair?.onPacket(rtpSequence(restored), nowMs);
-    this.track.push(restored, payloadOffset, rtpPayloadEnd(restored, payloadOffset), false);
+    this.#push(restored, payloadOffset, rtpPayloadEnd(restored, payloadOffset), false, nowMs);
+  }
+
+  #push(packet: Buffer, offset: number, end: number, telephoneEvent: boolean, nowMs: number): void {
+    this.#picture?.onPacket(packet, offset, end, nowMs);
+    this.track.push(packet, offset, end, telephoneEvent);
   }
 
   #follow(ssrc: number): ReceptionStatistics {

@@ -51,9 +51,7 @@ export class DownlinkSet {
 
   /** A fresh path has come up: nothing decodes before the next key frame. */
   requestKeyFrames(): void {
-    for (const [track, downlink] of this.#byTrack) {
-      if (track.kind === 'video' && downlink.open) track.requestKeyFrame();
-    }
+    for (const downlink of this.#byTrack.values()) downlink.wantPicture();
   }
 
   #add(track: PublishedTrack): void {

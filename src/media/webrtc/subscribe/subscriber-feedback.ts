@@ -77,6 +77,6 @@ export class SubscriberFeedback {
   }
 
   #requestKeyFrame(ssrc: number): void {
-    this.#downlinks.bySsrc(ssrc)?.fanout.track.requestKeyFrame();
+    this.#downlinks.bySsrc(ssrc)?.wantPicture();
   }
 }
