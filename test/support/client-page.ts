@@ -118,6 +118,11 @@ export class ClientPage {
     return this.#call('encodableVideo');
   }
 
+  /** Of the layers of published video, those that have been sent. */
+  sentLayers(): Promise<readonly string[]> {
+    return this.#call('sentLayers');
+  }
+
   /** Draws frames on the published canvas that stands still otherwise. */
   paint(colour: Colour, frames: number): Promise<void> {
     return this.#call('paint', colour, frames);

@@ -18,6 +18,8 @@ export interface PublishRequest {
   readonly toneHz?: number;
   /** Adds a video track with moving pictures. */
   readonly video?: boolean;
+  /** Sends the video in so many layers, each of half the width of the next; the last is whole. */
+  readonly layers?: readonly string[];
   /** Adds a video track of a canvas that changes only by {@link TestPageApi.paint}. */
   readonly still?: boolean;
 }
@@ -121,6 +123,8 @@ export interface TestPageApi {
   tone(hz: number): Promise<readonly ToneLevel[]>;
   counters(streamId: string): Promise<ReceivedCounters>;
   peers(): Promise<readonly PeerState[]>;
+  /** Of the layers of published video, those of which pictures have been sent. */
+  sentLayers(): Promise<readonly string[]>;
   /** Draws so many frames on the published canvas that stands still otherwise; in the end it has this colour. */
   paint(colour: Colour, frames: number): Promise<void>;
   /** What a received video shows in its middle; absent while it shows nothing. */

@@ -1,5 +1,5 @@
 /** The page's choice of video codecs, made before the client offers or answers; the client itself stays as it is. */
-const publishing: { codec?: string } = {};
+const publishing: { codec?: string; layers?: readonly string[] } = {};
 const refused = new Set<string>();
 
 const mime = (codec: string): string => `video/${codec}`.toLowerCase();
@@ -13,6 +13,12 @@ export function encodableVideo(): string[] {
 /** Publishes video with one codec from now on. */
 export function preferVideo(codec: string): void {
   publishing.codec = codec;
+}
+
+/** Publishes video in these layers from now on; undefined: in one. */
+export function sendLayers(layers: readonly string[] | undefined): void {
+  if (layers === undefined) delete publishing.layers;
+  else publishing.layers = layers;
 }
 
 /** Takes no video of a codec from now on. */
@@ -47,6 +53,22 @@ function chooseForAnswer(connection: RTCPeerConnection): void {
 /** Has every connection of the page follow the choice. */
 export function chooseCodecs(): void {
   const { prototype } = RTCPeerConnection;
+  prototype.addTransceiver = new Proxy(prototype.addTransceiver, {
+    apply(
+      target,
+      connection: RTCPeerConnection,
+      [track, init]: Parameters<RTCPeerConnection['addTransceiver']>,
+    ) {
+      const { layers } = publishing;
+      const isVideo = typeof track !== 'string' && track.kind === 'video';
+      const sendEncodings = layers?.map((rid, i) => ({
+        rid,
+        scaleResolutionDownBy: 2 ** (layers.length - 1 - i),
+      }));
+      const args = [track, isVideo && sendEncodings ? { ...init, sendEncodings } : init];
+      return Reflect.apply(target, connection, args) as unknown;
+    },
+  });
   for (const [method, choose] of [
     ['createOffer', chooseForOffer],
     ['createAnswer', chooseForAnswer],

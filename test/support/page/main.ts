@@ -1,6 +1,6 @@
 /** Drives an unmodified client in the page. The client's bundle has put its class on `window` before. */
 import type { PublishRequest, ReceivedStream, StreamEvent, TestPageApi } from './api.js';
-import { chooseCodecs, encodableVideo, preferVideo, refuseVideo } from './codecs.js';
+import { chooseCodecs, encodableVideo, preferVideo, refuseVideo, sendLayers } from './codecs.js';
 import {
   floodChannel,
   openChannels,
@@ -8,6 +8,7 @@ import {
   receivedCounters,
   reportPublishFailed,
   restartIce,
+  sentLayers,
   watchPeers,
 } from './peers.js';
 import { paint, pictureTrack, shown, stillTrack } from './pictures.js';
@@ -36,6 +37,9 @@ declare global {
   var BandwidthRtc: new (logLevel?: string) => Client;
   var patchbayTest: TestPageApi;
 }
+
+/** Wide enough for several layers. */
+const LARGE = { width: 1280, height: 720 };
 
 watchPeers();
 chooseCodecs();
@@ -89,7 +93,7 @@ function forget(streamId: string): void {
 function media(request: PublishRequest): MediaStream {
   const tracks: MediaStreamTrack[] = [];
   if (request.toneHz !== undefined) tracks.push(toneTrack(request.toneHz));
-  if (request.video === true) tracks.push(pictureTrack());
+  if (request.video === true) tracks.push(pictureTrack(request.layers ? LARGE : undefined));
   if (request.still === true) tracks.push(stillTrack());
   return new MediaStream(tracks);
 }
@@ -112,6 +116,7 @@ globalThis.patchbayTest = {
   connect: ({ token, gatewayUrl, ...ice }) =>
     client.connect({ deviceToken: token }, { websocketUrl: gatewayUrl, ...ice }),
   async publish(request) {
+    sendLayers(request.layers);
     const stream = await client.publish(media(request), undefined, request.alias);
     return {
       streamId: stream.endpointId,
@@ -141,6 +146,7 @@ globalThis.patchbayTest = {
     return entry ? receivedCounters(entry.stream.mediaStream) : {};
   },
   peers: peerStates,
+  sentLayers,
   paint,
   shown(streamId) {
     const entry = received.get(streamId);

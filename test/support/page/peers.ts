@@ -128,6 +128,14 @@ export async function receivedCounters(stream: MediaStream): Promise<ReceivedCou
   };
 }
 
+/** Rids of the published layers that have been sent. */
+export async function sentLayers(): Promise<string[]> {
+  const all = (await Promise.all(connections.map(reports))).flat();
+  return all.flatMap((report) =>
+    report.type === 'outbound-rtp' && count(report['framesSent']) > 0 ? (text(report['rid']) ?? []) : [],
+  );
+}
+
 /** State of every peer connection made so far, oldest first. */
 export function peerStates(): Promise<PeerState[]> {
   return Promise.all(

@@ -132,7 +132,7 @@ export class PublishConnection {
   async #answer({ sdpOffer, allowedKinds }: PublishOfferOptions): Promise<string> {
     const offer = parseDescription(sdpOffer);
     const { accepted, refused } = acceptOffer(offer, allowedKinds);
-    const wantsData = offer.sections.some((section) => section.kind === 'data' && !section.rejected);
+    const wantsData = offer.sections.some((section) => section.kind === 'data' && section.bundled);
     if (offer.transport && (accepted.length > 0 || wantsData)) await this.#connect(offer, wantsData);
     if (!this.#closed) this.#publish(accepted.filter(({ receiving }) => receiving));
     this.#refused = refused;

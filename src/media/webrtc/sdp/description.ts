@@ -11,6 +11,8 @@ export const MAX_SDP_LENGTH = 256 * 1024;
 const MAX_LINES = 8_192;
 const MAX_LINE_LENGTH = 4_096;
 const MAX_SECTIONS = 128;
+/** Groups that are read. */
+const MAX_GROUPS = 8;
 /** Of `a=rtcp-fb` values for one payload type, sources and header extensions of one m-line; more are not read. */
 const MAX_FEEDBACK = 32;
 const MAX_SOURCES = 64;
@@ -25,11 +27,20 @@ export interface Format extends TrackCodec {
   readonly feedback: readonly string[];
 }
 
-export interface MediaSection {
-  readonly kind: MediaKind;
+/** What m-lines of any kind have. */
+interface AnySection {
+  /** Its place among the m-lines. */
+  readonly index: number;
+  /** Empty: it has none. */
   readonly mid: string;
+  /** It shares the transport of {@link Description.transport}. */
+  readonly bundled: boolean;
   /** Port 0: the sender has given the section up, or refuses it. */
   readonly rejected: boolean;
+}
+
+export interface MediaSection extends AnySection {
+  readonly kind: MediaKind;
   readonly direction: Direction;
   readonly msid?: { readonly stream: string; readonly track: string };
   readonly formats: readonly Format[];
@@ -39,12 +50,12 @@ export interface MediaSection {
   readonly ssrcs: readonly number[];
   /** SSRC of retransmissions by SSRC of what they repeat (`a=ssrc-group:FID`). */
   readonly rtxSsrcs: ReadonlyMap<number, number>;
+  /** Of the layers that it offers to send (RFC 8853), the one for the largest picture. */
+  readonly bestLayer?: string;
 }
 
-export interface OtherSection {
+export interface OtherSection extends AnySection {
   readonly kind: 'data' | 'unknown';
-  readonly mid: string;
-  readonly rejected: boolean;
   /** What an answer must repeat of the m-line. */
   readonly type: string;
   readonly protocol: string;
@@ -55,7 +66,9 @@ export type Section = MediaSection | OtherSection;
 
 export interface Description {
   readonly sections: readonly Section[];
-  /** Of the first section that is not rejected; absent when all are. */
+  /** There is a BUNDLE group (RFC 9143). */
+  readonly grouped: boolean;
+  /** Of the group, or of the first live m-line, of media if there is one; absent when all are rejected. */
   readonly transport?: TransportDescription;
   readonly origin: Origin;
 }
@@ -82,12 +95,30 @@ export function parseDescription(sdp: string): Description {
   const session = parseSdp(usedLines(sdp).join('\r\n'));
   const sections = session.media.map(readSection);
   requireDistinctMids(sections);
-  const live = session.media.find((_, index) => !sections[index]!.rejected);
+  const group = readGroup(session, sections);
+  const live = sections.filter(({ rejected }) => !rejected);
+  const bundled = group ?? [...live.filter(isMedia), ...live].slice(0, 1);
+  const first = bundled[0];
   return {
-    sections,
+    sections: sections.map((section) => ({ ...section, bundled: bundled.includes(section) })),
+    grouped: group !== undefined,
     origin: readOrigin(session.origin),
-    ...(live ? { transport: readTransport(session, live) } : {}),
+    ...(first ? { transport: readTransport(session, session.media[first.index]!) } : {}),
   };
+}
+
+/** The live m-lines of the first BUNDLE group that has any, in its order: the transport of the first is that of all. */
+function readGroup(
+  session: SessionDescription,
+  sections: readonly Section[],
+): readonly Section[] | undefined {
+  const live = new Map(sections.filter(({ rejected }) => !rejected).map((section) => [section.mid, section]));
+  live.delete('');
+  return (session.groups ?? [])
+    .filter(({ type }) => type === 'BUNDLE')
+    .slice(0, MAX_GROUPS)
+    .map(({ mids }) => [...new Set(text(mids).split(' '))].flatMap((mid) => live.get(mid) ?? []))
+    .find((members) => members.length > 0);
 }
 
 /** What Firefox calls itself in all its descriptions. */
@@ -100,7 +131,8 @@ function readOrigin(origin: SessionDescription['origin'] | undefined): Origin {
 
 /** Attributes that are read; all others, such as candidates, are not even parsed. */
 const USED: ReadonlySet<string> = new Set([
-  ...['rtpmap', 'fmtp', 'rtcp-fb', 'extmap', 'mid', 'msid', 'ssrc', 'ssrc-group', 'bundle-only'],
+  ...['rtpmap', 'fmtp', 'rtcp-fb', 'extmap', 'mid', 'msid', 'ssrc', 'ssrc-group', 'bundle-only', 'group'],
+  ...['rid', 'simulcast'],
   ...['ice-ufrag', 'ice-pwd', 'fingerprint', 'setup', 'sendrecv', 'sendonly', 'recvonly', 'inactive'],
 ]);
 const ATTRIBUTE_NAME = /^[a-z-]{1,16}/;
@@ -135,7 +167,7 @@ function parseSdp(sdp: string): SessionDescription {
 }
 
 function requireDistinctMids(sections: readonly Section[]): void {
-  const live = sections.filter((section) => !section.rejected).map((section) => section.mid);
+  const live = sections.flatMap(({ rejected, mid }) => (rejected || mid === '' ? [] : [mid]));
   if (new Set(live).size !== live.length) throw new MediaError('BAD_SDP', 'Two m-lines have the same a=mid.');
 }
 
@@ -145,24 +177,29 @@ const text = (value: string | number | undefined): string => (value === undefine
 /** Mids go into our SDP again: a token, of any length (RFC 5888 section 4). */
 const MID = /^[A-Za-z0-9_.~!#$%&'*+^`{|}-]+$/;
 
-function readSection(media: MediaDescription): Section {
+function readSection(media: MediaDescription, index: number): Section {
   // Without bundle-only, port 0 is a rejection (RFC 9143 section 7.1.3).
   const rejected = media.port === 0 && media.bundleOnly === undefined;
   const mid = text(media.mid);
-  if (!rejected && !MID.test(mid)) throw new MediaError('BAD_SDP', 'An m-line has no usable a=mid.');
+  // One without is told apart by its place (RFC 8829 section 5.10).
+  if (!rejected && mid !== '' && !MID.test(mid))
+    throw new MediaError('BAD_SDP', 'An m-line has an a=mid that is no token.');
   const kind = text(media.type);
-  if (kind === 'audio' || kind === 'video') return readMedia(media, kind, mid, rejected);
+  if (kind === 'audio' || kind === 'video')
+    return readMedia(media, kind, { index, mid, rejected, bundled: false });
   return {
     kind: kind === 'application' && /SCTP/.test(text(media.protocol)) ? 'data' : 'unknown',
+    index,
     mid,
     rejected,
+    bundled: false,
     type: kind,
     protocol: text(media.protocol),
     payloads: text(media.payloads ?? '0'),
   };
 }
 
-function readMedia(media: MediaDescription, kind: MediaKind, mid: string, rejected: boolean): MediaSection {
+function readMedia(media: MediaDescription, kind: MediaKind, place: AnySection): MediaSection {
   const msid = readMsid(media);
   const ssrcs = distinct(
     (media.ssrcs ?? []).map(({ id }) => id >>> 0),
@@ -170,10 +207,10 @@ function readMedia(media: MediaDescription, kind: MediaKind, mid: string, reject
   );
   const rtxSsrcs = readRtxSsrcs(media);
   for (const ssrc of rtxSsrcs.values()) ssrcs.delete(ssrc);
+  const bestLayer = readBestLayer(media);
   return {
+    ...place,
     kind,
-    mid,
-    rejected,
     direction: media.direction ?? 'sendrecv',
     ...(msid ? { msid } : {}),
     formats: readFormats(media),
@@ -182,7 +219,23 @@ function readMedia(media: MediaDescription, kind: MediaKind, mid: string, reject
     ),
     ssrcs: [...ssrcs],
     rtxSsrcs,
+    ...(bestLayer === undefined ? {} : { bestLayer }),
   };
+}
+
+const RID = /^[A-Za-z0-9_-]{1,255}$/;
+
+/**
+ * Encodings are listed from the smallest picture to the largest (`RTCRtpEncodingParameters`); of alternatives, the
+ * first is preferred (RFC 8853 section 5.1). One that is restricted to some payload types is left alone.
+ */
+function readBestLayer({ simulcast, rids }: MediaDescription): string | undefined {
+  if (simulcast === undefined) return undefined;
+  const { dir1, list1, dir2, list2 } = simulcast;
+  const list = dir1 === 'send' ? list1 : dir2 === 'send' ? list2 : undefined;
+  const rid = text(list).split(';').at(-1)!.split(',')[0]!.replace(/^~/, '');
+  const declared = rids?.find(({ id, direction }) => text(id) === rid && direction === 'send');
+  return declared && declared.params === undefined && RID.test(rid) ? rid : undefined;
 }
 
 function distinct<T>(values: Iterable<T>, limit: number): Set<T> {

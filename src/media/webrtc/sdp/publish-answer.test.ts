@@ -14,11 +14,11 @@ const TRANSPORT = {
 };
 
 function answer(
-  offer: BrowserOffer,
+  offer: BrowserOffer | string,
   kinds: readonly MediaKind[] = ['audio', 'video'],
   { acceptData = true, opusDtx = false } = {},
 ) {
-  const description = parseDescription(browserOffer(offer));
+  const description = parseDescription(typeof offer === 'string' ? offer : browserOffer(offer));
   const { accepted, refused } = acceptOffer(description, kinds);
   const sdp = writePublishAnswer({
     offer: description,
@@ -45,6 +45,51 @@ const CAMERA: BrowserOffer = {
 };
 
 describe('the answer to a publish offer', () => {
+  it('takes an m-line without a mid', () => {
+    const offer = browserOffer({ data: false, media: [{ kind: 'audio', mid: '1' }] });
+    const { sections, accepted, sdp } = answer(offer.replace(/a=(mid|group).*\r\n/g, ''));
+    expect(accepted).toHaveLength(1);
+    expect(sections[0]).toMatch(/^m=audio 9 /);
+    expect(sdp).not.toMatch(/a=(mid|group)/);
+  });
+
+  it('bundles what was bundled, and refuses what was not, by port 0', () => {
+    const camera = browserOffer(CAMERA);
+    const apart = answer(camera.replace('a=group:BUNDLE 0 1 2', 'a=group:LS 1 2\r\na=group:BUNDLE 0 2'));
+    expect(apart.bundle).toBe('0 2');
+    expect(apart.sections.map((section) => section.slice(0, 12))).toEqual([
+      'm=applicatio',
+      'm=audio 0 UD',
+      'm=video 9 UD',
+    ]);
+    expect(apart.refused).toEqual([
+      { publisherMsid: 'camera', kind: 'audio', reason: 'outside the BUNDLE group' },
+    ]);
+    // Each m-line would have a path of its own: there is one.
+    const none = answer(camera.replace('a=group:BUNDLE 0 1 2\r\n', ''));
+    expect([none.bundle, none.accepted.map(({ section }) => section.mid)]).toEqual([undefined, ['1']]);
+    expect(none.sections.map((section) => / \d+ /.exec(section)![0])).toEqual([' 0 ', ' 9 ', ' 0 ']);
+    expect(none.refused.map(({ kind }) => kind)).toEqual(['video']);
+  });
+
+  it.each([
+    ['send q;h;f', ['q send', 'h send', 'f send'], 'f'],
+    ['recv x send q;~h,f', ['q send', 'h send', 'f send', 'x recv'], 'h'],
+    ['send 1;2', ['1 send', '2 send'], '2'],
+    ['recv q;f', ['q recv', 'f recv'], undefined],
+    ['send q;f', ['q send', 'f send pt=96'], undefined],
+    ['send q;f', ['q send'], undefined],
+  ])('asks for the largest of several layers: %s', (simulcast, rids, best) => {
+    const lines = [...rids.map((rid) => `a=rid:${rid}\r\n`), `a=simulcast:${simulcast}\r\n`].join('');
+    const extension = 'a=extmap:5 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n';
+    const { sections } = answer(
+      browserOffer(CAMERA).replace('a=mid:2\r\n', `a=mid:2\r\n${extension}${lines}`),
+    );
+    const layers = sections[2]!.split('\r\n').filter((line) => /^a=(rid|simulcast)/.test(line));
+    expect(layers).toEqual(best === undefined ? [] : [`a=rid:${best} recv`, `a=simulcast:recv ${best}`]);
+    expect(sections[2]).toContain(extension);
+  });
+
   it('takes Opus with in-band repair, and VP8 with its retransmissions', () => {
     const { sections, bundle, sdp } = answer(CAMERA);
     expect(bundle).toBe('0 1 2');
@@ -56,33 +101,6 @@ describe('the answer to a publish offer', () => {
     expect(sdp).toContain('a=candidate:1 1 UDP 1 127.0.0.1 7000 typ host');
     // Opus is 48 kHz: events at another clock would break its timestamps.
     expect(sections[1]).not.toContain('telephone-event/8000');
-  });
-
-  it('takes one layer of an offer with several: without simulcast in the answer one is sent (RFC 8853 section 5.3.2)', () => {
-    const layers = ['a=rid:h send', 'a=rid:l send', 'a=simulcast:send h;l', ''].join('\r\n');
-    const offer = parseDescription(browserOffer(CAMERA) + layers);
-    const { accepted } = acceptOffer(offer, ['audio', 'video']);
-    expect(accepted.map(({ section }) => section.kind)).toEqual(['audio', 'video']);
-    const session = { sessionId: '1', version: 1 };
-    const sdp = writePublishAnswer({ offer, accepted, acceptData: true, transport: TRANSPORT, session });
-    expect(sdp).toMatch(/^m=video 9 /m);
-    expect(sdp).not.toMatch(/a=(rid|simulcast)/);
-  });
-
-  it.each([
-    ['the page asks for it', 'minptime=10;usedtx=1;useinbandfec=1', {}],
-    ['the operator wants it', 'minptime=10;useinbandfec=1', { opusDtx: true }],
-  ])('asks for Opus that stops in silence where %s', (_who, fmtp, options) => {
-    const formats = [`111 opus/48000/2 ${fmtp}`, '0 PCMU/8000'];
-    const { sections } = answer({ media: [{ kind: 'audio', mid: '1', formats }] }, ['audio'], options);
-    expect(sections[1]).toContain('a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1\r');
-  });
-
-  it.each(['usedtx=0', 'x-usedtx=1', 'stereo=1'])('does not ask for DTX for an offer with %s', (fmtp) => {
-    const { sections } = answer({
-      media: [{ kind: 'audio', mid: '1', formats: [`111 opus/48000/2 ${fmtp}`] }],
-    });
-    expect(sections[1]).not.toContain('usedtx');
   });
 
   it('keeps only the header extensions that we read', () => {

@@ -9,6 +9,8 @@ import {
   encoding,
   joinLines,
   MID_EXTENSION,
+  REPAIRED_RID_EXTENSION,
+  RID_EXTENSION,
   sessionLines,
   TRANSPORT_CC_EXTENSION,
   transportLines,
@@ -36,7 +38,12 @@ const FEEDBACK: Record<MediaKind, readonly string[]> = {
   audio: [TRANSPORT_CC],
   video: [NACK, 'nack pli', 'ccm fir', 'goog-remb', TRANSPORT_CC],
 };
-const EXTENSIONS: readonly string[] = [MID_EXTENSION, TRANSPORT_CC_EXTENSION];
+const EXTENSIONS: readonly string[] = [
+  MID_EXTENSION,
+  TRANSPORT_CC_EXTENSION,
+  RID_EXTENSION,
+  REPAIRED_RID_EXTENSION,
+];
 
 /**
  * Chooses what to take: sections of an allowed kind, with the codec that the browser lists first; at most one audio
@@ -54,6 +61,7 @@ export function acceptOffer(
     const slot = `${section.kind} ${streamKey(section)}`;
     const media =
       (allowedKinds.includes(section.kind) ? undefined : 'not permitted') ??
+      (section.bundled ? undefined : 'outside the BUNDLE group') ??
       (sends(section) ? obstacle(slot, taken) : undefined) ??
       acceptSection(section);
     if (typeof media !== 'string') {
@@ -76,8 +84,10 @@ const refusal = ({ kind, msid }: MediaSection, reason: string): RefusedTrack => 
 });
 
 /** What groups an offer's tracks into streams: the msid's stream id, or the track alone where there is none. */
-export function streamKey({ msid, mid }: MediaSection): string {
-  return msid === undefined || msid.stream === '-' ? `mid:${mid}` : msid.stream;
+export function streamKey({ msid, mid, index }: MediaSection): string {
+  return msid === undefined || msid.stream === '-'
+    ? `mid:${mid === '' ? `/${String(index)}` : mid}`
+    : msid.stream;
 }
 
 const sends = ({ direction }: MediaSection): boolean => direction === 'sendonly' || direction === 'sendrecv';
@@ -129,8 +139,10 @@ export function writePublishAnswer(options: PublishAnswerOptions): string {
   const { offer, accepted, acceptData, opusDtx = false, transport, session } = options;
   const bySection = new Map<Section, AcceptedMedia>(accepted.map((media) => [media.section, media]));
   const live = (section: Section): boolean =>
-    !section.rejected && (bySection.has(section) || (acceptData && section.kind === 'data'));
-  const bundle = offer.sections.filter(live).map((section) => section.mid);
+    !section.rejected &&
+    (bySection.has(section) || (acceptData && section.bundled && section.kind === 'data'));
+  // Only what was offered may be in a group (RFC 9143 section 7.3).
+  const bundle = offer.grouped ? offer.sections.filter(live).map(({ mid }) => mid) : [];
   const sections = offer.sections.flatMap((section) => {
     const media = bySection.get(section);
     if (!transport || !live(section)) return rejectedLines(section);
@@ -139,8 +151,10 @@ export function writePublishAnswer(options: PublishAnswerOptions): string {
   return joinLines([...sessionLines({ ...session, bundle }), ...sections]);
 }
 
+const midLines = ({ mid }: Section): string[] => (mid === '' ? [] : [`a=mid:${mid}`]);
+
 function rejectedLines(section: Section): string[] {
-  const mid = section.mid === '' ? [] : [`a=mid:${section.mid}`];
+  const mid = midLines(section);
   if (isMedia(section)) {
     const payloads = section.formats.map(({ payloadType }) => payloadType).join(' ') || '0';
     return [`m=${section.kind} 0 UDP/TLS/RTP/SAVPF ${payloads}`, 'c=IN IP4 0.0.0.0', 'a=inactive', ...mid];
@@ -152,7 +166,7 @@ function dataLines(section: Section, transport: TransportDescription): string[] 
   return [
     'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
     ...transportLines(transport),
-    `a=mid:${section.mid}`,
+    ...midLines(section),
     'a=sctp-port:5000',
     `a=max-message-size:${String(MAX_DATA_MESSAGE)}`,
   ];
@@ -164,16 +178,22 @@ function mediaLines(media: AcceptedMedia, transport: TransportDescription, opusD
   return [
     `m=${section.kind} 9 UDP/TLS/RTP/SAVPF ${formats.map(({ payloadType }) => payloadType).join(' ')}`,
     ...transportLines(transport),
-    `a=mid:${section.mid}`,
+    ...midLines(section),
     media.receiving ? 'a=recvonly' : 'a=inactive',
     'a=rtcp-mux',
     'a=rtcp-rsize',
+    ...layerLines(section),
     ...EXTENSIONS.flatMap((uri) => {
       const id = section.extensions.get(uri);
       return id === undefined ? [] : [`a=extmap:${String(id)} ${uri}`];
     }),
     ...formats.flatMap((format) => formatLines(section.kind, format, format === codec, opusDtx)),
   ];
+}
+
+/** Of several layers, browsers send the first alone, the smallest, to who does not ask for another. */
+function layerLines({ bestLayer }: MediaSection): string[] {
+  return bestLayer === undefined ? [] : [`a=rid:${bestLayer} recv`, `a=simulcast:recv ${bestLayer}`];
 }
 
 function formatLines(kind: MediaKind, format: Format, isCodec: boolean, opusDtx: boolean): string[] {

@@ -2,6 +2,9 @@
 import type { TransportDescription } from '../transport/pipe.js';
 
 export const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
+/** Which layer of several a packet is of (RFC 8852): browsers send layers only to who takes both. */
+export const RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id';
+export const REPAIRED_RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id';
 export const TRANSPORT_CC_EXTENSION =
   'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01';
 export const ABS_SEND_TIME_EXTENSION = 'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time';
