@@ -35,10 +35,42 @@ describe('fair rate', () => {
     expect(taken['flood']).toBeLessThan(55);
   });
 
+  it('gives one who asks for little its share at once, though a flood has taken everything', () => {
+    for (const at of [1, 400, 999, 1_000, 1_500, 2_001]) {
+      const rate = new FairRate(10, 0);
+      for (let ms = 0; ms <= at; ms += 1) rate.take('flood', ms);
+      const polite = Array.from({ length: 5 }, () => rate.take('polite', at));
+      expect(polite, `after ${at} ms`).toEqual([true, true, true, true, true]);
+      expect(rate.take('polite', at)).toBe(false);
+    }
+  });
+
+  it('takes what it lent from the next second, and lends no flood anything', () => {
+    const rate = new FairRate(10, 0);
+    const taken = { flood: 0, polite: 0 };
+    for (let ms = 0; ms < 60_000; ms += 1) {
+      for (let i = 0; i < 5; i += 1) if (rate.take('flood', ms)) taken.flood += 1;
+      // Three calls together, every other second.
+      if (ms % 2_000 === 700) for (let i = 0; i < 3; i += 1) if (rate.take('polite', ms)) taken.polite += 1;
+    }
+    expect(taken.polite).toBe(90);
+    expect(taken.flood + taken.polite).toBeLessThanOrEqual(610);
+  });
+
+  it('lends no more than a second’s worth, however many sources come', () => {
+    const rate = new FairRate(10, 0);
+    let taken = 0;
+    for (let i = 0; i < 500; i += 1) if (rate.take(`source ${i}`, 0)) taken += 1;
+    expect(taken).toBeLessThanOrEqual(20);
+  });
+
   it('gives everyone some when there are more sources than places', () => {
     const rate = new FairRate(2, 0);
-    expect(['a', 'b', 'c', 'd'].map((source) => rate.take(source, 0))).toEqual([true, true, false, false]);
-    expect(rate.take('c', 1100)).toBe(true);
+    const taken = ['a', 'b', 'c', 'd', 'e', 'f'].map((source) => rate.take(source, 0));
+    // Half of them from the next second.
+    expect(taken).toEqual([true, true, true, true, false, false]);
+    expect(rate.take('e', 1100)).toBe(true);
+    expect(rate.take('c', 2100)).toBe(true);
   });
 
   it('tells no more than a thousand sources apart', () => {

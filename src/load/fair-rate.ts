@@ -5,7 +5,8 @@ const OTHERS = 'others';
 
 /**
  * Lets so many through each second, all of them at once if none came before. When several sources ask, none gets more than
- * its share of a second; one that asks alone gets all.
+ * its share of a second; one that asks alone gets all. A source that asked for little gets its share also when another
+ * has taken everything: that is lent, up to a second's worth, and the next second has so much less.
  */
 export class FairRate {
   readonly #perSecond: number;
@@ -39,7 +40,8 @@ export class FairRate {
     const taken = this.#present.get(key) ?? 0;
     // Those that only ask count too: they are who the rest is kept for.
     this.#present.set(key, taken);
-    if (this.#tokens < 1 || taken >= this.#share(key)) return false;
+    if (taken >= this.#share(key)) return false;
+    if (this.#tokens < 1 && !this.#lends(key, taken)) return false;
     this.#tokens -= 1;
     this.#present.set(key, taken + 1);
     return true;
@@ -50,6 +52,16 @@ export class FairRate {
     // Those of the last second, and those who are new in this one.
     const sources = Math.max(this.#past.size + (this.#past.has(key) ? 0 : 1), this.#present.size);
     return sources === 1 ? Number.POSITIVE_INFINITY : Math.max(1, this.#perSecond / sources);
+  }
+
+  /** To those only who had less than their share in this window and the last: a flood that asks on gets no loan. */
+  #lends(key: string, taken: number): boolean {
+    const share = this.#share(key);
+    return (
+      share !== Number.POSITIVE_INFINITY &&
+      this.#tokens >= 1 - this.#burst &&
+      taken + (this.#past.get(key) ?? 0) < share
+    );
   }
 
   #turnWindow(now: number): void {

@@ -222,8 +222,8 @@ describe('a gateway with more INVITEs than it can serve', () => {
     await until('the answers', () => calls.every(({ caller }) => statusOf(other, caller) !== undefined), {
       withinMs: 20_000,
     });
-    // A machine that is slow lets in few while sound is late, but some of each address.
-    expect(calls.map(({ caller }) => statusOf(other, caller))).toContain(403);
+    // 403: let in, though without a token.
+    expect(calls.map(({ caller }) => statusOf(other, caller))).toEqual(calls.map(() => 403));
     const counted = new Set(waves.map(({ caller }) => caller.callId));
     const finals = (): HeardMessage[] => flood.heard.filter(({ status }) => status >= 200);
     const answered = await until(

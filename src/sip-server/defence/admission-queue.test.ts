@@ -63,6 +63,23 @@ describe('admission queue', () => {
     expect(flood).toEqual([...flood].sort((a, b) => a - b));
   });
 
+  it('serves all of a source that had few before more of one that had many', () => {
+    arrive('flood', 60);
+    for (let i = 0; i < 5; i += 1) vi.advanceTimersToNextTimer();
+    const before = served.length;
+    arrive('other', 5);
+    for (let i = 0; i < 30; i += 1) vi.advanceTimersToNextTimer();
+    expect(served.slice(before, before + 5)).toEqual(['other0', 'other1', 'other2', 'other3', 'other4']);
+    // Of one second: nobody pays for long ago.
+    late = 1_001;
+    const then = served.length;
+    arrive('flood', 9, 100);
+    arrive('other', 60, 100);
+    for (let i = 0; i < 30; i += 1) vi.advanceTimersToNextTimer();
+    const next = served.slice(then, then + 10).map((key) => key.replace(/\d+/, ''));
+    expect(next.filter((source) => source === 'flood').length).toBeGreaterThan(3);
+  });
+
   it('holds no more than a hundred, and takes the place from the source that has most', () => {
     arrive('flood', 300);
     expect(queue.size).toBe(100);

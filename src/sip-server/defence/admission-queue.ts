@@ -14,6 +14,8 @@ const LONG_TURN_MS = 12;
 const SHORT_TURN_MS = 8;
 const MOST_A_TURN = 8;
 const HEARTBEAT_MS = 250;
+/** For so long it is remembered how many of a source were served. */
+const SERVED_MS = 1000;
 /** So many refused requests are remembered, so that a repeat gets the same answer. */
 const MAX_REFUSED = 4096;
 
@@ -48,7 +50,8 @@ export interface AdmissionQueueOptions<A extends Arrival> {
 /**
  * Where requests that start something new wait for their turn when there are many: a few are served in each turn of
  * the event loop, so that requests within calls, which do not wait, and media come to theirs. Whoever has waited too
- * long is refused while the peer still listens. Sources take turns.
+ * long is refused while the peer still listens. Sources take turns; one that had more turns in this second than another
+ * waits for that one.
  */
 export class AdmissionQueue<A extends Arrival> {
   readonly #options: AdmissionQueueOptions<A>;
@@ -60,6 +63,9 @@ export class AdmissionQueue<A extends Arrival> {
   #turnBegan = 0;
   #perTurn = MOST_A_TURN / 2;
   #served = 0;
+  /** How many of each source were served since a moment within the last second. */
+  #servedOf = new Map<string, number>();
+  #servedSince: number;
   #received = 0;
   /** When the socket was seen empty last, and the one before a heartbeat. */
   #emptyAt: number;
@@ -69,6 +75,7 @@ export class AdmissionQueue<A extends Arrival> {
     this.#options = options;
     this.#emptyAt = options.now();
     this.#beatAt = this.#emptyAt;
+    this.#servedSince = this.#emptyAt;
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS).unref();
   }
 
@@ -174,7 +181,7 @@ export class AdmissionQueue<A extends Arrival> {
   }
 
   #serveNext(): void {
-    const [source, queue] = this.#queues.entries().next().value!;
+    const [source, queue] = this.#leastServed();
     // The source goes behind the others.
     this.#queues.delete(source);
     const next = queue.shift();
@@ -184,11 +191,34 @@ export class AdmissionQueue<A extends Arrival> {
     this.#serve(next.arrival);
   }
 
+  /** Of those that had as few turns, the one whose last is longest ago. */
+  #leastServed(): [string, { arrival: A; since: number }[]] {
+    let least: [string, { arrival: A; since: number }[]] | undefined;
+    let turns = Number.POSITIVE_INFINITY;
+    for (const entry of this.#queues) {
+      const had = this.#servedOf.get(entry[0]) ?? 0;
+      if (had >= turns) continue;
+      least = entry;
+      turns = had;
+    }
+    return least!;
+  }
+
   #serve(arrival: A): void {
     if (this.#options.admit(arrival)) {
       this.#served += 1;
+      this.#countServed(arrival.source);
       this.#options.serve(arrival);
     } else this.#refuse(arrival, 'notAdmitted');
+  }
+
+  #countServed(source: string): void {
+    const now = this.#options.now();
+    if (now - this.#servedSince > SERVED_MS) {
+      this.#servedOf = new Map();
+      this.#servedSince = now;
+    }
+    this.#servedOf.set(source, (this.#servedOf.get(source) ?? 0) + 1);
   }
 
   #refuse(arrival: A, why: Refused): void {
