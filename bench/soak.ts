@@ -37,6 +37,8 @@ const FORGOTTEN_MS = 60_000;
 const MEMORY_LIMIT = 1.15;
 /** Of their packets, two phones that talk for the whole run may lose so much more than two at an idle gateway. */
 const LOSS_LIMIT = 0.01;
+/** How long after its time the load may go on before that counts as hanging. */
+const LATE_MS = 180_000;
 /** Files and sockets that may be more than before the first call: those of the store and of idle HTTP. */
 const FILES_LIMIT = 8;
 
@@ -99,6 +101,12 @@ async function hasBeenRefreshed(call: SippCall): Promise<void> {
   await until('the refresh of a session after a 491', refreshed, { withinMs: INTERVAL_S * 1000 });
 }
 
+/** @throws when a run is not over though it should long have been */
+async function hanging(ends: number): Promise<never> {
+  await sleep(ends - performance.now() + LATE_MS, undefined, { ref: false });
+  throw new Error(`The run hangs: it is not over ${LATE_MS / 1000} s after its time.`);
+}
+
 function report(what: string, { residentMiB, files, sockets }: ProcessState): void {
   console.log(
     `${what.padEnd(14)}${residentMiB.toFixed(0).padStart(5)} MiB, ${files} files, ${sockets} sockets`,
@@ -140,13 +148,14 @@ function judge(
 }
 
 const HOSTILE_ACCOUNT = { id: '6666666', user: 'hostile', password: 'hostile' };
+const GLUTTON_ACCOUNT = { id: '7777777', user: 'glutton', password: 'glutton' };
 
 const env = {
   PATCHBAY_LOG_LEVEL: 'info',
   // So that an account that fills it has done so long before memory is looked at.
   PATCHBAY_ACCOUNT_MEMORY_MB: '8',
   PATCHBAY_WEBHOOK_ALLOW: '127.0.0.1',
-  PATCHBAY_ACCOUNTS: [DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT, HOSTILE_ACCOUNT]
+  PATCHBAY_ACCOUNTS: [DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT, HOSTILE_ACCOUNT, GLUTTON_ACCOUNT]
     .map(({ id, user, password }) => `${id}:${user}:${password}`)
     .join(','),
 };
@@ -168,12 +177,20 @@ try {
   const load = { sipPort: gateway.sipPort, tokens, calls: RATE * SECONDS, rate: RATE, holdMs: HOLD_MS };
   const bystander = await Bystander.start(gateway, SECONDS + 120);
   const controlBystander = await Bystander.start(idle, SECONDS + 120);
-  const work = Promise.all([
+  const everything = Promise.all([
     placeManyCalls({ ...load, echo: true }),
     browse(gateway, rest, session, ends),
-    runHostileCrowd({ gateway, rest: new Rest(gateway, HOSTILE_ACCOUNT) }, ends),
+    runHostileCrowd(
+      {
+        gateway,
+        rest: new Rest(gateway, HOSTILE_ACCOUNT),
+        gluttonRest: new Rest(gateway, GLUTTON_ACCOUNT),
+      },
+      ends,
+    ),
     stays && hasBeenRefreshed(stays),
   ]);
+  const work = Promise.race([everything, hanging(ends)]);
   const [disturbance, control] = await Promise.all([
     bystander.during(() => work),
     controlBystander.during(() => work),
@@ -205,6 +222,10 @@ try {
   tell('two phones', disturbance);
   tell('two at an idle gateway', control);
   console.log(`memory, last quarter to second: ${log.memoryGrowth.toFixed(2)}`);
+  for (const [metric, count] of await readMetrics(gateway)) {
+    if (/^patchbay_(calls|admission_refusals)_total/.test(metric) && count > 0)
+      console.log(`${metric} ${count}`);
+  }
   const wrong = judge(outcome, answered, before, after, log, hostile, lossOf(disturbance) - lossOf(control));
   for (const what of wrong) console.error(`WRONG: ${what}`);
   process.exitCode = wrong.length === 0 ? 0 : 1;
@@ -212,3 +233,5 @@ try {
   webhooks.close();
   await Promise.all([gateway.stop(), idle.stop()]);
 }
+// What a phone, browser or attacker that was given up still holds open keeps no run from ending.
+process.exit();

@@ -52,6 +52,22 @@ describe('connecting', () => {
     expect(closed.reason).not.toBe('');
   });
 
+  it('frees a socket that was closed so, though the page never answers the close frame', async () => {
+    await stage.start({ limits: { closeMs: 100 } });
+    const { port, search } = new URL(stage.fixture.url('not.a.token'));
+    const upgrade = [
+      `GET /v3/${search} HTTP/1.1`,
+      'Host: x',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ];
+    const answer = await answerAndReset(Number(port), `${upgrade.join('\r\n')}\r\n\r\n`);
+    expect(answer).toContain('101 Switching Protocols');
+    expect(stage.fixture.gateway.counters().sockets).toBe(0);
+  });
+
   it('closes with 1000 when the participant has been deleted', async () => {
     await stage.start();
     const { id, token } = stage.fixture.participant();

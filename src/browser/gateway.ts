@@ -91,11 +91,13 @@ class Gateway implements BrowserGateway {
     this.#clientAddress = options.clientAddress ?? clientAddresses([]);
     this.#hasRoom = options.hasRoom ?? (() => true);
     // No compression: it costs memory for each socket, and a small message could unpack to a huge one.
-    this.#sockets = new WebSocketServer({
+    const socketOptions = {
       noServer: true,
       perMessageDeflate: false,
       maxPayload: limits.messageBytes,
-    });
+      closeTimeout: limits.closeMs,
+    };
+    this.#sockets = new WebSocketServer(socketOptions);
     this.#server = options.server;
     this.#server.on('upgrade', this.#onUpgrade);
   }

@@ -17,6 +17,8 @@ export interface BrowserLimits {
   /** New devices of one participant. */
   readonly devices: Rate;
   readonly sockets: number;
+  /** A page that has not answered our close frame after so many ms loses its socket all the same. */
+  readonly closeMs: number;
 }
 
 /** A token bucket: `burst` at once, `perSecond` for ever. */
@@ -38,4 +40,5 @@ export const DEFAULT_BROWSER_LIMITS: BrowserLimits = {
   connects: { burst: 200, perSecond: 40 },
   devices: { burst: 20, perSecond: 1 },
   sockets: 5_000,
+  closeMs: 5_000,
 };

@@ -2,10 +2,12 @@ import type { TestBrowser } from '../../../test/support/chromium.js';
 import type { TestGateway } from '../../../test/support/gateway.js';
 import type { Rest } from '../../../test/support/rest.js';
 
-/** What attackers know: where the gateway is, and an account of their own. */
+/** What attackers know: where the gateway is, and accounts of their own. */
 export interface Target {
   readonly gateway: TestGateway;
   readonly rest: Rest;
+  /** Of an account that is soon full: with it, the other attackers could not even begin. */
+  readonly gluttonRest: Rest;
   /** For what only a page can do. */
   readonly chrome: TestBrowser;
 }

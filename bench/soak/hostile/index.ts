@@ -5,6 +5,9 @@ import { PAGE_ATTACKS } from './page.js';
 import { SIP_ATTACKS } from './sip.js';
 import { TENANT_ATTACKS } from './tenant.js';
 
+/** A turn that takes longer hangs: the run goes on without it, and says so. */
+const TURN_LIMIT_MS = 90_000;
+
 /** How a run of all attacks went. */
 export interface HostileOutcome {
   /** Turns done of each attack. */
@@ -24,11 +27,12 @@ export async function runHostileCrowd(known: Omit<Target, 'chrome'>, ends: numbe
   const repeat = async (attack: Attack): Promise<void> => {
     while (performance.now() < ends) {
       try {
-        const seen = await attack.turn(target);
+        const seen = await limited(attack.turn(target));
         if (seen !== undefined) wrong.add(seen);
         turns.set(attack.name, (turns.get(attack.name) ?? 0) + 1);
       } catch (error) {
-        wrong.add(`${attack.name}: ${String(error)}`);
+        // Each is told once, whichever request it was.
+        wrong.add(`${attack.name}: ${String(error).replace(/"requestId":"[^"]*"/, '')}`);
       }
       await pause(attack.everyMs);
     }
@@ -40,4 +44,16 @@ export async function runHostileCrowd(known: Omit<Target, 'chrome'>, ends: numbe
   }
   for (const { name } of ATTACKS) if (!turns.has(name)) wrong.add(`${name}: never done`);
   return { turns, wrong: [...wrong] };
+}
+
+async function limited<T>(turn: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`a turn hangs for ${TURN_LIMIT_MS / 1000} s`)), TURN_LIMIT_MS);
+  });
+  try {
+    return await Promise.race([turn, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

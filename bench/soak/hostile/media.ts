@@ -50,7 +50,8 @@ async function aimAtOthers({ gateway, rest }: Target): Promise<string | undefine
   victim.on('message', () => (packets += 1));
   const peer = await SipPeer.udp({ host: '127.0.0.1', port: gateway.sipPort }, address(6));
   try {
-    const { token, id } = await rest.member(await rest.session());
+    const session = await rest.session();
+    const { token, id } = await rest.member(session);
     const caller = new Caller(peer, 'UDP', address(6));
     const body = [
       'v=0',
@@ -71,6 +72,7 @@ async function aimAtOthers({ gateway, rest }: Target): Promise<string | undefine
     packets = 0;
     await pause(LAST_MS);
     await rest.deleteParticipant(id);
+    await rest.deleteSession(session);
     return packets > 0 ? `${packets} RTP packets went to somebody who never answered` : undefined;
   } finally {
     victim.close();

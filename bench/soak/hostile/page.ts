@@ -2,9 +2,11 @@ import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { type Attack, address, pause, type Target } from './attack.js';
 
-/** Refused requests are to be destroyed within a second. */
-const REFUSAL_MS = 3000;
+/** Refused requests are destroyed within a second, sockets whose token was refused 5 s after that was said. */
+const REFUSAL_MS = 8000;
 const RESET_MS = 500;
+/** The first is answered with a reset, which shows when the next is to be written. */
+const KNOCKS = 2;
 const FLOOD = 1100;
 const REFUSED_AT_ONCE = 200;
 
@@ -69,9 +71,11 @@ async function holdRefused({ gateway }: Target): Promise<string | undefined> {
   // Reading to the end of what comes lets the kernel tell of the close.
   for (const socket of sockets) socket.resume();
   await pause(REFUSAL_MS);
-  // Where the gateway has let the socket go, this is answered with a reset.
-  for (const socket of sockets) socket.write('x');
-  await pause(RESET_MS);
+  // Where the gateway has let the socket go, what comes there is answered with a reset.
+  for (let knock = 0; knock < KNOCKS; knock += 1) {
+    for (const socket of sockets) socket.write('x');
+    await pause(RESET_MS);
+  }
   const held = sockets.filter(({ errored }) => !errored).length;
   for (const socket of sockets) socket.destroy();
   return held > 0 ? `${held} refused upgrades were still open after ${REFUSAL_MS / 1000} s` : undefined;
@@ -79,13 +83,15 @@ async function holdRefused({ gateway }: Target): Promise<string | undefined> {
 
 /** More messages than the WebRTC library keeps of a channel that nobody reads, on both kinds of channel. */
 async function floodChannels({ gateway, rest, chrome }: Target): Promise<undefined> {
-  const { id, token } = await rest.member(await rest.session());
+  const session = await rest.session();
+  const { id, token } = await rest.member(session);
   const page = await chrome.openClient({ token, gatewayUrl: gateway.wsUrl });
   await page.publishTone(1000);
   await page.floodChannel({ channel: 'own', messages: FLOOD });
   await page.floodChannel({ channel: 'diagnostics', messages: FLOOD });
   await pause(500);
   await rest.deleteParticipant(id);
+  await rest.deleteSession(session);
   await page.close();
   return undefined;
 }

@@ -61,6 +61,7 @@ async function sendOverTcp({ gateway }: Target): Promise<undefined> {
 async function holdConnections({ gateway }: Target): Promise<string | undefined> {
   const sockets: Socket[] = [];
   let overdue = 0;
+  let longestMs = 0;
   for (let i = 0; i < ADDRESSES * CONNECTIONS_EACH; i += 1) {
     const localAddress = address(10 + (i % ADDRESSES));
     const socket = connect({ port: gateway.sipPort, host: '127.0.0.1', localAddress });
@@ -68,15 +69,23 @@ async function holdConnections({ gateway }: Target): Promise<string | undefined>
     // Reading lets the kernel tell of the close.
     socket.resume();
     socket.once('connect', () => {
-      const limit = setTimeout(() => (overdue += 1), SILENCE_MS);
-      socket.once('close', () => clearTimeout(limit));
+      const connectedAt = performance.now();
+      socket.once('close', () => {
+        const lifeMs = performance.now() - connectedAt;
+        if (lifeMs > SILENCE_MS) overdue += 1;
+        longestMs = Math.max(longestMs, lifeMs);
+      });
     });
     sockets.push(socket);
     if (i % 64 === 0) await pause(5);
   }
   await pause(2 * SILENCE_MS);
-  for (const socket of sockets) socket.destroy();
-  return overdue > 0 ? `${overdue} silent SIP connections lived for ${SILENCE_MS / 1000} s` : undefined;
+  const open = sockets.filter(({ closed }) => !closed);
+  await Promise.all(open.map((socket) => once(socket.destroy(), 'close')));
+  const seconds = (longestMs / 1000).toFixed(0);
+  return overdue > 0
+    ? `${overdue} silent SIP connections lived for longer than 14 s, up to ${seconds} s`
+    : undefined;
 }
 
 async function sendEncodedToken({ gateway, rest }: Target): Promise<string | undefined> {

@@ -22,7 +22,7 @@ const refused = (error: unknown): undefined => {
   throw error;
 };
 
-async function fillMemory({ rest }: Target): Promise<undefined> {
+async function fillMemory({ gluttonRest: rest }: Target): Promise<undefined> {
   const sessionId = await rest.session().catch(refused);
   if (sessionId === undefined) return undefined;
   for (let i = 0; i < FAT_TURN; i += 1) {
@@ -33,7 +33,7 @@ async function fillMemory({ rest }: Target): Promise<undefined> {
   return undefined;
 }
 
-async function list({ rest }: Target): Promise<undefined> {
+async function list({ gluttonRest: rest }: Target): Promise<undefined> {
   const paths = ['/participants?limit=1000', '/sessions?limit=1000', '/participants?limit=1000'];
   await Promise.all(paths.map((path) => rest.request('GET', path).catch(refused)));
   return undefined;
