@@ -35,6 +35,16 @@ describe('readConfig', () => {
     expect(() => readConfig({ PATCHBAY_MEMORY_MB: '1e6' })).toThrow('--max-old-space-size');
   });
 
+  it('leaves an account half of the calls, when there are several, unless told otherwise', () => {
+    const two = { PATCHBAY_ACCOUNTS: '1:a:x,2:b:y', PATCHBAY_MAX_CALLS: '9' };
+    expect(readConfig({ PATCHBAY_MAX_CALLS: '9' }).devicesPerAccount).toBe(Infinity);
+    expect(readConfig(two).devicesPerAccount).toBe(5);
+    expect(readConfig({ ...two, PATCHBAY_MAX_CALLS: '' }).devicesPerAccount).toBe(Infinity);
+    expect(readConfig({ ...two, PATCHBAY_MAX_CALLS_PER_ACCOUNT: '7' }).devicesPerAccount).toBe(7);
+    expect(readConfig({ ...two, PATCHBAY_MAX_CALLS_PER_ACCOUNT: '0' }).devicesPerAccount).toBe(Infinity);
+    expect(readConfig({ PATCHBAY_MAX_CALLS_PER_ACCOUNT: '3' }).devicesPerAccount).toBe(3);
+  });
+
   it('takes one place for SIP applications and one URL for their router', () => {
     const env = { PATCHBAY_SIP_APPS: '[::1]:9022:a:b', PATCHBAY_SIP_ROUTER: 'https://r.example/route?k=1' };
     expect(readConfig(env).sip).toMatchObject({

@@ -210,6 +210,7 @@ const SPEC = {
   PATCHBAY_MIN_SE: wholeSeconds({ default: 90 }),
   PATCHBAY_MAX_CALL_SECONDS: num({ default: 0 }),
   PATCHBAY_MAX_CALLS: wholeNumber({ default: 0 }),
+  PATCHBAY_MAX_CALLS_PER_ACCOUNT: wholeNumber({ default: undefined }),
   PATCHBAY_MAX_CALLS_PER_SECOND: wholeNumber({ default: 0 }),
 };
 
@@ -257,6 +258,15 @@ function memoryLimits(allMb: number | undefined, accountMb: number | undefined) 
   return { bytes, bytesPerAccount: accountMb === undefined ? bytes / 2 : accountMb * MEBIBYTE };
 }
 
+/**
+ * How many phones and pages one account may have connected. Unless the operator says: half of all that there may be,
+ * when there are several accounts, so that none shuts the others out.
+ */
+function devicesPerAccount(given: number | undefined, maxCalls: number, accounts: number): number {
+  const calls = given ?? (accounts > 1 ? Math.ceil(maxCalls / 2) : 0);
+  return calls === 0 ? Number.POSITIVE_INFINITY : calls;
+}
+
 /** The whole configuration, typed and validated. */
 export type Config = ReturnType<typeof readConfig>;
 
@@ -272,11 +282,17 @@ export function readConfig(environment: Environment) {
       if (wrong.length > 0) throw new ConfigError(wrong.join('\n'));
     },
   });
+  const accountsGiven = env.PATCHBAY_ACCOUNTS ?? [DEVELOPMENT_ACCOUNT];
   return {
     http: { host: env.PATCHBAY_HTTP_HOST, port: env.PATCHBAY_HTTP_PORT },
     /** Whose word on where a request comes from is taken. */
     trustedProxies: env.PATCHBAY_TRUSTED_PROXIES,
-    accounts: env.PATCHBAY_ACCOUNTS ?? [DEVELOPMENT_ACCOUNT],
+    accounts: accountsGiven,
+    devicesPerAccount: devicesPerAccount(
+      env.PATCHBAY_MAX_CALLS_PER_ACCOUNT,
+      env.PATCHBAY_MAX_CALLS,
+      accountsGiven.length,
+    ),
     /** Requests of each account; absent: as many as they like. */
     rateLimit: env.PATCHBAY_API_RATE > 0 ? { requests: env.PATCHBAY_API_RATE } : undefined,
     lifetimes: {

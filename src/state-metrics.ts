@@ -50,6 +50,15 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
       this.set({ kind: 'phone' }, phones);
     },
   });
+  new Counter({
+    name: 'patchbay_devices_refused_total',
+    help: 'Phones and pages refused because their account had as many connected as it may',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(core.counts().devicesRefused);
+    },
+  });
   new Gauge({
     name: 'patchbay_webhooks_waiting',
     help: 'Webhooks not delivered yet',

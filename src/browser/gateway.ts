@@ -169,6 +169,7 @@ class Gateway implements BrowserGateway {
       const { uniqueId } = asked;
       this.#parts.log.info({ code: error.code, uniqueId, address }, 'a browser was refused');
       if (error.code === 'PATCHBAY_SHUTTING_DOWN') socket.close(1012, 'shutdown');
+      else if (error.code === 'PATCHBAY_TOO_MANY_CALLS') socket.close(1013, 'too many of the account');
       else refuseToken(error.message);
     }
   }

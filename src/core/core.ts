@@ -107,9 +107,14 @@ export interface DeviceGate {
   authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant;
   /**
    * Connects a device. With `replace`, a device that the participant has already is closed as `replaced`.
-   * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, STORE_UNAVAILABLE, SHUTTING_DOWN
+   * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, TOO_MANY_CALLS, STORE_UNAVAILABLE, SHUTTING_DOWN
    */
   connect(participantId: string, device: Device, options: { readonly replace: boolean }): Connection;
+  /**
+   * Whether `connect` would have room for a device of that participant, to be asked before much is done for it.
+   * @throws PatchbayError TOO_MANY_CALLS when its account has as many devices as it may
+   */
+  admitDevice(participant: Pick<Participant, 'id' | 'accountId'>): void;
   /** The connection of a participant's device now, for re-attaching. */
   connectedDevice(participantId: string): DeviceInfo | undefined;
   /**
@@ -162,6 +167,8 @@ export interface CoreCounts {
   readonly participants: number;
   readonly browsers: number;
   readonly phones: number;
+  /** Devices that were refused, since their account had as many as it may. */
+  readonly devicesRefused: number;
 }
 
 export interface CoreMemory {

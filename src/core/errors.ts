@@ -17,6 +17,8 @@ const STATUS = {
   PATCHBAY_PAYLOAD_TOO_LARGE: { http: 413, sip: 513 },
   PATCHBAY_UNSUPPORTED_MEDIA_TYPE: { http: 415, sip: 415 },
   PATCHBAY_TOO_MANY_REQUESTS: { http: 429, sip: 503 },
+  /** Of the account alone: with SIP's 503 a carrier would send nobody's calls here for a while. */
+  PATCHBAY_TOO_MANY_CALLS: { http: 429, sip: 480 },
   PATCHBAY_NO_COMMON_CODEC: { http: 488, sip: 488 },
   PATCHBAY_BAD_SDP: { http: 400, sip: 488 },
   PATCHBAY_OVERLOADED: { http: 503, sip: 503 },

@@ -10,6 +10,8 @@ export interface Limits {
   readonly streamsPerDevice: number;
   readonly sessionsPerAccount: number;
   readonly participantsPerAccount: number;
+  /** Devices of one account that are connected at once. */
+  readonly devicesPerAccount: number;
   /** What the core keeps, in estimated bytes: in all, and for one account. */
   readonly bytes: number;
   readonly bytesPerAccount: number;
@@ -30,6 +32,7 @@ export const DEFAULT_LIMITS: Limits = {
   streamsPerDevice: 32,
   sessionsPerAccount: 100_000,
   participantsPerAccount: 200_000,
+  devicesPerAccount: Number.POSITIVE_INFINITY,
   bytes: 1_024 * MEBIBYTE,
   bytesPerAccount: 512 * MEBIBYTE,
   sessionLifetimeMs: 9 * HOUR_MS,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Core } from './core.js';
 import type { ErrorCode } from './errors.js';
 import { MemoryStore } from './memory-store.js';
 import {
@@ -252,6 +253,33 @@ describe('devices', () => {
   });
 });
 
+describe('an account with as many devices as it may have', () => {
+  const codeOfConnect = (core: Core, id: string): string | undefined =>
+    codeOf(() => core.connect(id, new FakeDevice(id), { replace: true }));
+
+  it('gets no more until one is gone, may replace them, and takes nothing from another', () => {
+    const { core } = coreForTests({ limits: { devicesPerAccount: 2 } });
+    const ids = Array.from({ length: 4 }, () => newParticipant(core));
+    const first = core.connect(ids[0]!, new FakeDevice('first'), { replace: false });
+    core.connect(ids[1]!, new FakeDevice('second'), { replace: false });
+    expect(codeOf(() => core.admitDevice(core.participant(ACCOUNT, ids[2]!)))).toBe(
+      'PATCHBAY_TOO_MANY_CALLS',
+    );
+    expect(codeOfConnect(core, ids[2]!)).toBe('PATCHBAY_TOO_MANY_CALLS');
+    expect(core.counts().devicesRefused).toBe(2);
+    core.connect(ids[1]!, new FakeDevice('in its place'), { replace: true });
+    expect(codeOfConnect(core, ids[2]!)).toBe('PATCHBAY_TOO_MANY_CALLS');
+    const { participant } = core.createParticipant('another', {});
+    core.connect(participant.id, new FakeDevice('of another'), { replace: false });
+    first.end('left');
+    core.connect(ids[2]!, new FakeDevice('third'), { replace: false });
+    expect(codeOfConnect(core, ids[3]!)).toBe('PATCHBAY_TOO_MANY_CALLS');
+    core.deleteParticipant(ACCOUNT, ids[1]!);
+    core.connect(ids[3]!, new FakeDevice('fourth'), { replace: false });
+    expect(core.counts()).toMatchObject({ browsers: 3, devicesRefused: 4 });
+  });
+});
+
 describe('a listing', () => {
   it('has everybody once, in the order of ids, also of those made by a gateway whose clock was ahead', () => {
     const store = new MemoryStore();
@@ -299,10 +327,22 @@ describe('the end', () => {
     const { core, clock, session, ann } = conversation();
     const { device } = connectTalking(core, ann);
     clock.advance(NINE_HOURS_MS - 1);
-    expect(core.counts()).toEqual({ sessions: 1, participants: 2, browsers: 1, phones: 0 });
+    expect(core.counts()).toEqual({
+      sessions: 1,
+      participants: 2,
+      browsers: 1,
+      phones: 0,
+      devicesRefused: 0,
+    });
     clock.advance(1);
     expect(device.closed).toEqual(['expired']);
-    expect(core.counts()).toEqual({ sessions: 0, participants: 0, browsers: 0, phones: 0 });
+    expect(core.counts()).toEqual({
+      sessions: 0,
+      participants: 0,
+      browsers: 0,
+      phones: 0,
+      devicesRefused: 0,
+    });
     expect(codeOf(() => core.session(ACCOUNT, session))).toBe('PATCHBAY_SESSION_NOT_FOUND');
     expect(clock.pending).toBe(0);
   });

@@ -54,6 +54,7 @@ export function createCore(options: CoreOptions): Core {
 /** Puts the rules of the directory and the devices of the switchboard under the two faces of the core. */
 class SessionCore implements Core {
   readonly #store: CoreStore;
+  readonly #limits: Limits;
   readonly #tokens: Tokens;
   readonly #events: EventHub<CoreEvents>;
   readonly #directory: Directory;
@@ -63,10 +64,12 @@ class SessionCore implements Core {
   readonly #sessionLives: Lifetimes;
   readonly #participantLives: Lifetimes;
   #draining = false;
+  #devicesRefused = 0;
 
   constructor({ tokenSecret, store, clock = systemClock, limits: changed, log }: CoreOptions) {
     const limits = { ...DEFAULT_LIMITS, ...changed };
     this.#store = store;
+    this.#limits = limits;
     this.#tokens = new Tokens(tokenSecret, clock);
     if (Buffer.byteLength(tokenSecret) < SAFE_SECRET_BYTES) {
       log.warn({ bytes: Buffer.byteLength(tokenSecret), advised: SAFE_SECRET_BYTES }, 'short token secret');
@@ -108,6 +111,7 @@ class SessionCore implements Core {
       sessions: this.#directory.sessions.size,
       participants: this.#directory.participants.size,
       ...this.#switchboard.counts(),
+      devicesRefused: this.#devicesRefused,
     };
   }
 
@@ -235,6 +239,7 @@ class SessionCore implements Core {
       throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
     }
     this.#store.admitConnection();
+    this.admitDevice(participant);
     if (this.#switchboard.get(participantId)) {
       if (!replace) {
         throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant has a device connected.');
@@ -248,6 +253,17 @@ class SessionCore implements Core {
       resumePoints: this.#resumePoints,
       events: this.#events,
     });
+  }
+
+  admitDevice({ id, accountId }: Pick<Participant, 'id' | 'accountId'>): void {
+    // One that takes the place of another is none more.
+    if (this.#switchboard.get(id) || this.#switchboard.countOf(accountId) < this.#limits.devicesPerAccount)
+      return;
+    this.#devicesRefused += 1;
+    throw new PatchbayError(
+      'PATCHBAY_TOO_MANY_CALLS',
+      'The account has as many phones and pages connected as it may.',
+    );
   }
 
   connectedDevice(participantId: string): DeviceInfo | undefined {

@@ -11,6 +11,8 @@ import type { DeliveredStream, Device, EndReason, Participant, PublishedStream }
 /** The connected devices, each told what it receives whenever that changes. */
 export class Switchboard {
   readonly #live = new Map<string, LiveConnection>();
+  /** How many devices of each account are connected. */
+  readonly #byAccount = new Map<string, number>();
   readonly #directory: Directory;
   readonly #events: EventHub<CoreEvents>;
   readonly #clock: Clock;
@@ -46,6 +48,10 @@ export class Switchboard {
     return this.#live.get(connection.participantId) === connection;
   }
 
+  countOf(accountId: string): number {
+    return this.#byAccount.get(accountId) ?? 0;
+  }
+
   participantIds(): readonly string[] {
     return [...this.#live.keys()];
   }
@@ -53,6 +59,7 @@ export class Switchboard {
   connect(participant: Participant, device: Device): LiveConnection {
     const connection = new LiveConnection(participant.id, device, this.#clock.now());
     this.#live.set(participant.id, connection);
+    this.#byAccount.set(participant.accountId, this.countOf(participant.accountId) + 1);
     this.#refresh(participant.sessionId);
     this.#events.emit('connected', this.event(connection, participant));
     return connection;
@@ -121,6 +128,9 @@ export class Switchboard {
     if (!connection) return undefined;
     const event = this.event(connection, participant);
     this.#live.delete(participant.id);
+    const left = this.countOf(participant.accountId) - 1;
+    if (left === 0) this.#byAccount.delete(participant.accountId);
+    else this.#byAccount.set(participant.accountId, left);
     return { connection, event };
   }
 

@@ -19,7 +19,7 @@ export type PhoneMedia = Pick<
 >;
 
 /** The part of the core's gate that phones need. */
-export type PhoneGate = Pick<DeviceGate, 'authenticate' | 'connect' | 'connectedDevice'>;
+export type PhoneGate = Pick<DeviceGate, 'admitDevice' | 'authenticate' | 'connect' | 'connectedDevice'>;
 
 export interface PhoneAppOptions {
   /** A drachtio-srf application object; connecting it to a SIP server is the caller's business. */

@@ -18,7 +18,7 @@ export class Refusal extends Error {
   }
 }
 
-/** How long, in seconds, a caller should wait before trying a gateway that is full or stopping. */
+/** How long, in seconds, a caller should wait before trying a gateway, or an account, that is full, or a gateway that is stopping. */
 const RETRY_AFTER_S = 10;
 
 /** How the media plane's failures are called in the one table of statuses. */
@@ -63,6 +63,8 @@ function owedHeaders(error: PatchbayError): Headers {
   switch (error.sipStatus) {
     case 488:
       return { Warning: `${warningCode(error.code)} patchbay ${quoted(error.message)}` };
+    case 480:
+      return error.code === 'PATCHBAY_TOO_MANY_CALLS' ? { 'Retry-After': String(RETRY_AFTER_S) } : {};
     case 503:
       return { 'Retry-After': String(RETRY_AFTER_S) };
     default:

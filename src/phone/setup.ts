@@ -40,10 +40,11 @@ export async function setUpCall(
   // The caller may have cancelled it, and got the 487, while our 200 is on its way to the SIP server.
   if (other) await options.callOf(other.id)?.decided();
   call.setup.throwIfAborted();
-  // Before the media are opened: a busy participant is the cheap case.
+  // Before the media are opened: a busy participant, or account, is the cheap case.
   if (options.gate.connectedDevice(participant.id)) {
     throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
   }
+  options.gate.admitDevice(participant);
   const description = await call.openMedia(sdpOf(invite), sourceOf(invite));
   call.connect(options.gate, participant);
   call.described(description);

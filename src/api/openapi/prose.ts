@@ -30,6 +30,7 @@ or 431 (path or headers longer than 16 KiB).
 | body | 64 KiB | 413 |
 | what an account keeps (texts of sessions, participants and subscriptions) | as configured, by default an eighth of the gateway's heap | 429; 503 when all accounts together have too much |
 | page of a listing | 1,000 items and 1 MB | continued by \`next\` |
+| phones and pages of an account at once | as configured (\`PATCHBAY_MAX_CALLS_PER_ACCOUNT\`) | phones 480; pages are closed with 1013, and try again |
 | requests of an account | 1,000 a second, unless configured otherwise | 429 with \`Retry-After\` |
 
 ## Subscriptions
