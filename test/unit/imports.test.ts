@@ -12,7 +12,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'sip-server': ['shared'],
   load: [],
   store: ['core', 'usage'],
-  usage: ['core'],
+  usage: ['core', 'shared'],
   api: ['core', 'usage', 'shared'],
   browser: ['core', 'media', 'shared'],
   phone: ['core', 'media', 'shared'],

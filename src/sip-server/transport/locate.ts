@@ -1,5 +1,6 @@
-import { lookup, resolveSrv } from 'node:dns/promises';
+import { resolveSrv } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { hostNames } from '../../shared/index.js';
 import { parseSipUri, type SipUri } from '../message/uri.js';
 import type { Endpoint, TransportName } from './flow.js';
 
@@ -25,9 +26,9 @@ export async function locate(text: string): Promise<Target> {
   const host = uri.params.get('maddr') ?? uri.host;
   const explicit = uri.params.has('transport') || uri.scheme === 'sips';
   const record = uri.port === undefined ? await findSrv(host, transport) : undefined;
-  const address = await lookup(record?.name ?? host);
+  const [address] = await hostNames.find(record?.name ?? host);
   const port = uri.port ?? record?.port ?? defaultPort(transport);
-  return { transport, explicit, name: uri.host, host: address.address, port };
+  return { transport, explicit, name: uri.host, host: address!.address, port };
 }
 
 /** The next hop of a URI whose host is an address: no waiting for DNS. Undefined for names. */

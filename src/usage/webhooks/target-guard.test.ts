@@ -1,25 +1,20 @@
-import type { LookupAddress, lookup } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TargetGuard } from './target-guard.js';
+import { type Resolve, TargetGuard } from './target-guard.js';
 
 const guard = new TargetGuard({});
 
 /** A resolver that knows one name. */
-function finds(...addresses: string[]): typeof lookup {
+function finds(...addresses: string[]): Resolve {
   const found: LookupAddress[] = addresses.map((address) => ({
     address,
     family: address.includes(':') ? 6 : 4,
   }));
-  const resolve = (
-    _name: string,
-    _options: object,
-    callback: (error: null, found: LookupAddress[]) => void,
-  ) => callback(null, found);
-  return resolve as unknown as typeof lookup;
+  return (_name, _options, callback) => callback(null, found);
 }
 
-function lookedUp(resolve: typeof lookup, all: boolean, rules: TargetGuard = guard): Promise<unknown> {
+function lookedUp(resolve: Resolve, all: boolean, rules: TargetGuard = guard): Promise<unknown> {
   return new Promise((done, fail) => {
     rules.lookup(resolve)('name.example', { all }, (error, address, family) => {
       if (error) fail(error);
@@ -131,8 +126,7 @@ describe('a name', () => {
   });
 
   it('that cannot be resolved fails as it did', async () => {
-    const fails = ((_name: string, _options: object, callback: (error: Error, found: []) => void) =>
-      callback(new Error('no such name'), [])) as unknown as typeof lookup;
+    const fails: Resolve = (_name, _options, callback) => callback(new Error('no such name'), []);
     await expect(lookedUp(fails, true)).rejects.toThrow('no such name');
   });
 });

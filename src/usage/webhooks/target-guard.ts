@@ -1,5 +1,6 @@
-import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns';
+import type { LookupAddress, LookupOptions } from 'node:dns';
 import ipaddr from 'ipaddr.js';
+import { hostNames } from '../../shared/index.js';
 
 /** Which addresses webhooks may be sent to. */
 export interface TargetRules {
@@ -62,7 +63,12 @@ const EMBEDDING: readonly {
 
 /** The one address of ::/96 that stands for itself. */
 const LOOPBACK = ipaddr.parse('::1');
-type Lookup = typeof systemLookup;
+/** Finds all addresses of a name, as `dns.lookup` does. */
+export type Resolve = (
+  name: string,
+  options: { readonly all: true },
+  callback: (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => void,
+) => void;
 type LookupCallback = (
   error: NodeJS.ErrnoException | null,
   address: string | LookupAddress[],
@@ -106,9 +112,9 @@ export class TargetGuard {
    * A `dns.lookup` that finds only addresses that may be called. The connection is made to just what it finds,
    * so a name that changes its mind between check and use gains nothing.
    */
-  lookup(resolve: Lookup = systemLookup) {
+  lookup(resolve: Resolve = findAll) {
     return (hostname: string, options: LookupOptions, callback: LookupCallback): void => {
-      resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      resolve(hostname, { all: true }, (error, addresses) => {
         const allowed = error ? [] : addresses.filter(({ address }) => this.allows(address));
         const [first] = allowed;
         if (!first) callback(error ?? denied(hostname), []);
@@ -118,6 +124,13 @@ export class TargetGuard {
     };
   }
 }
+
+const findAll: Resolve = (name, _options, callback) => {
+  hostNames.find(name).then(
+    (found) => callback(null, [...found]),
+    (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), []),
+  );
+};
 
 function denied(host: string): TargetDeniedError {
   return new TargetDeniedError(`Webhooks must not be sent to ${host}.`);

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import type { lookup } from 'node:dns';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Resolve } from './target-guard.js';
 import { WebhookSender, WebhookTimeoutError } from './webhook-sender.js';
 import type { Webhook } from './webhook.js';
 
@@ -106,8 +106,8 @@ describe('a webhook', () => {
       response.end();
     });
     const targets = { deny: ['127.0.0.0/8'] };
-    const resolve = ((_name: string, _options: object, callback: (error: null, found: object[]) => void) =>
-      callback(null, [{ address: '127.0.0.1', family: 4 }])) as unknown as typeof lookup;
+    const resolve: Resolve = (_name, _options, callback) =>
+      callback(null, [{ address: '127.0.0.1', family: 4 }]);
     const guarded = sender({ targets, resolve });
     for (const host of ['127.0.0.1', '127.1', 'name.example']) {
       await expect(guarded.send(webhook(`http://${host}:${port}/`))).rejects.toThrow('must not be sent');

@@ -1,6 +1,5 @@
-import type { lookup } from 'node:dns';
 import { Agent, request } from 'undici';
-import { TargetGuard, type TargetRules } from './target-guard.js';
+import { type Resolve, TargetGuard, type TargetRules } from './target-guard.js';
 import type { Webhook } from './webhook.js';
 
 /** As much of an answer is read as is needed to use the connection again. */
@@ -10,7 +9,7 @@ export interface SenderOptions {
   readonly targets: TargetRules;
   /** For one attempt, from looking up the name to the end of the answer. */
   readonly timeoutMs: number;
-  readonly resolve?: typeof lookup;
+  readonly resolve?: Resolve;
 }
 
 /** The application answered, but not with a status that means that it took the event. */
@@ -79,7 +78,8 @@ export class WebhookSender {
 }
 
 function isTimedOut(error: Error): boolean {
-  return 'code' in error && error.code === 'ETIMEDOUT';
+  // Of connections, and of name servers.
+  return 'code' in error && (error.code === 'ETIMEDOUT' || error.code === 'ETIMEOUT');
 }
 
 function withoutCredentials(url: URL): URL {
