@@ -1,80 +1,23 @@
-import type { Logger } from 'pino';
-import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './config.js';
-import { type Gateway, startGateway } from './gateway.js';
-import { yieldToCalls } from './helper-threads.js';
-import { createLog } from './log.js';
-import { onStopSignals } from './stop-signals.js';
-import { knownTerminal } from './terminal.js';
-import { surviveUncaught } from './uncaught.js';
+import { readFileSync } from 'node:fs';
 
-const EXIT_USAGE = 2;
+/** Node reads modules many at a time: with fewer it would say of one after another that it is missing. */
+const LEAST_FILES = 256;
+const EXIT_FAILURE = 1;
 
-// The SIP library looks up an environment variable for each header of each message; the environment itself is slow to
-// ask (a fortieth of what a call costs), a copy is not.
-process.env = { ...process.env };
-
-function configuration(): Config {
-  try {
-    return readConfig(process.env);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`Patchbay cannot start, its configuration is wrong:\n${error.message}\n`);
-    process.exit(EXIT_USAGE);
-  }
+/** Files that the process may have open; Infinity where the system does not tell. */
+function fileLimit(): number {
+  if (process.platform !== 'linux') return Number.POSITIVE_INFINITY;
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
 }
 
-/** How long the end may take once it is to be hurried. */
-const HURRY_LIMIT_MS = 10_000;
-
-/**
- * The first stop signal drains and exits with 0, the second hangs up at once and exits with 1, the third just exits.
- * One that comes on the way up counts once that is done: what a start has begun is best undone by a stop.
- */
-function stopOnSignals(starting: Promise<Gateway>, log: Logger): void {
-  const hurry = new AbortController();
-  const stop = async (): Promise<void> => {
-    const gateway = await starting;
-    await gateway.stop(hurry.signal);
-    log.info('stopped');
-    process.exit(hurry.signal.aborted ? 1 : 0);
-  };
-  onStopSignals(process, [
-    (signal) => {
-      log.info({ signal }, 'stopping');
-      stop().catch((error: unknown) => {
-        log.error({ err: error }, 'could not stop cleanly');
-        process.exit(1);
-      });
-    },
-    (signal) => {
-      log.warn({ signal }, 'stopping at once');
-      hurry.abort();
-      setTimeout(() => process.exit(1), HURRY_LIMIT_MS);
-    },
-    () => process.exit(1),
-  ]);
-}
-
-// A log file at its limit (ulimit -f) fails a write then, instead of ending the process.
-process.on('SIGXFSZ', () => undefined);
-const forgetLostTerminal = knownTerminal();
-process.on('SIGHUP', forgetLostTerminal);
-process.on('exit', forgetLostTerminal);
-const config = configuration();
-const log = createLog(config.logLevel);
-yieldToCalls(log);
-if (config.accounts.includes(DEVELOPMENT_ACCOUNT)) {
-  const { id, user, password } = DEVELOPMENT_ACCOUNT;
-  log.warn({ account: id, user, password }, 'PATCHBAY_ACCOUNTS is not set: using the development account');
-}
-try {
-  const starting = startGateway(config, log);
-  stopOnSignals(starting, log);
-  const gateway = await starting;
-  // Not before: an error on the way up ends the start.
-  surviveUncaught(process, log, gateway.metrics);
-  log.info({ ...gateway.addresses }, 'ready');
-} catch (error) {
-  log.fatal({ err: error }, 'could not start');
-  process.exitCode = 1;
+const limit = fileLimit();
+if (limit < LEAST_FILES) {
+  process.stderr.write(
+    `Patchbay cannot start: it may have ${limit} files open, and needs ${LEAST_FILES} to begin with. ` +
+      'Raise the limit (ulimit -n, LimitNOFILE= of systemd); 65536 is a good one.\n',
+  );
+  process.exitCode = EXIT_FAILURE;
+} else {
+  await import('./run.js');
 }

@@ -54,7 +54,7 @@ function trouble(error: unknown): string {
         return `cannot be opened by the gateway's user (${whoami()}): look at owner, mode and disk of it and of its folder.`;
       }
       if (code.startsWith('SQLITE_IOERR'))
-        return `cannot be read or written, the disk fails (${messageOf(error)}).`;
+        return `cannot be read or written (${messageOf(error)}): the disk is full, or fails. Make room, and look at the system's log.`;
       return `cannot be used: ${messageOf(error)}`;
   }
 }

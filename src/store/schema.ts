@@ -59,13 +59,14 @@ export async function schemaVersion(database: Database): Promise<number> {
 
 /**
  * Brings a database to the present schema, whole steps or nothing.
- * @throws Error when it was written by a newer version
+ * @param path of its file
+ * @throws DataFolderError when it was written by a newer version
  */
-export async function migrate(database: Database): Promise<void> {
+export async function migrate(database: Database, path: string): Promise<void> {
   const version = await schemaVersion(database);
   if (version > SCHEMA_VERSION) {
     throw new DataFolderError(
-      `The database has schema version ${version}; this version of the gateway knows ${SCHEMA_VERSION}. Run the ` +
+      `${path} has schema version ${version}; this version of the gateway knows ${SCHEMA_VERSION}. Run the ` +
         'version that wrote it, or restore a copy made before that: npm run restore -- FILE',
     );
   }

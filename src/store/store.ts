@@ -148,7 +148,7 @@ async function openWhole(dataDir: string, log: StoreLog) {
     const [found] = await rows(writer, 'PRAGMA quick_check(1)');
     if (found?.['quick_check'] !== 'ok') throw new DamagedError(String(found?.['quick_check']));
     const isNew = (await schemaVersion(writer)) === 0;
-    await migrate(writer);
+    await migrate(writer, path);
     const core = await loadCoreState(writer, roomForState(), log);
     return { writer, isNew, core, usage: await loadUsage(writer, log) };
   } catch (error) {
