@@ -16,6 +16,12 @@ export function onDisk(folder: string, options: string): readonly string[] {
   return [...HOLD, script, 'sh', options, folder];
 }
 
+/** Runs a command (`runBy`) with a file in the place of another, as nobody else sees it. */
+export function withFile(file: string, at: string): readonly string[] {
+  const script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"';
+  return [...HOLD, script, 'sh', file, at];
+}
+
 /** The disk of a running process. */
 export class SmallDisk {
   /** The folder as the process sees it. */

@@ -1,0 +1,279 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { NameServer } from '../../src/shared/testing/name-server.js';
+import { Bystander, OTHER_ACCOUNT, TWO_ACCOUNTS } from '../support/bystander.js';
+import { ForwardingProxy } from '../support/forwarding-proxy.js';
+import { startGateway, type TestGateway } from '../support/gateway.js';
+import { readMetrics } from '../support/metrics.js';
+import { Rest, type TestParticipant } from '../support/rest.js';
+import { placeCall, placeRefusedCall } from '../support/sipp.js';
+import { withFile, withoutSmallDisk } from '../support/small-disk.js';
+import { until } from '../support/until.js';
+import { WebhookReceiver } from '../support/webhook-receiver.js';
+
+const PROXIES = { 'X-Forwarded-For': '127.0.0.64', Forwarded: '127.0.0.65' } as const;
+const NAME_SERVER = '127.0.0.77';
+const noMounts = withoutSmallDisk();
+
+const folder = mkdtempSync(join(tmpdir(), 'patchbay-hostile-'));
+const closers: (() => unknown)[] = [];
+let gateway: TestGateway;
+let rest: Rest;
+let otherRest: Rest;
+let bystander: Bystander;
+
+beforeAll(async () => {
+  const resolverFile = join(folder, 'resolv.conf');
+  writeFileSync(resolverFile, `nameserver ${NAME_SERVER}\n`);
+  gateway = await startGateway({
+    env: {
+      ...TWO_ACCOUNTS,
+      PATCHBAY_TRUSTED_PROXIES: '127.0.0.64/31',
+      // Of which each account may have four.
+      PATCHBAY_MAX_CALLS: '8',
+      PATCHBAY_API_RATE: '0',
+      NODE_OPTIONS: `--import=${pathToFileURL(resolve('test/support/set-clock.mjs')).href}`,
+    },
+    ...(noMounts === undefined && { runBy: withFile(resolverFile, '/etc/resolv.conf') }),
+  });
+  closers.push(() => gateway.stop());
+  rest = new Rest(gateway);
+  otherRest = new Rest(gateway, OTHER_ACCOUNT);
+  bystander = await Bystander.start(gateway);
+  closers.push(() => bystander.end());
+});
+
+afterAll(async () => {
+  for (const close of closers.reverse()) await close();
+  rmSync(folder, { recursive: true });
+});
+
+interface Way {
+  /** Where the page is. */
+  readonly from?: string;
+  /** Default: the gateway's. */
+  readonly port?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly uniqueId?: string;
+}
+
+/** A page's socket. */
+function pageSocket(token: string, { from = '127.0.0.1', port, headers = {}, uniqueId = 'page' }: Way = {}) {
+  const query = new URLSearchParams({ token, client: 'browser', sdkVersion: '0.12.0', uniqueId });
+  const url = `ws://127.0.0.1:${port ?? gateway.httpPort}/v3/?${query.toString()}`;
+  const socket = new WebSocket(url, { localAddress: from, headers });
+  socket.on('error', () => undefined);
+  return socket;
+}
+
+/** What becomes of an upgrade: 101, or the status with which it is refused. */
+function upgraded(socket: WebSocket): Promise<number> {
+  return new Promise((done) => {
+    socket.once('open', () => done(101));
+    socket.once('unexpected-response', (_request, { statusCode = 0 }) => {
+      socket.terminate();
+      done(statusCode);
+    });
+  });
+}
+
+/** A device of a page; it is there when the socket is. */
+async function openPage(who: TestParticipant, way: Way = {}): Promise<WebSocket> {
+  const socket = pageSocket(who.token, way);
+  expect(await upgraded(socket)).toBe(101);
+  return socket;
+}
+
+async function leave(socket: WebSocket): Promise<void> {
+  const closed = once(socket, 'close');
+  socket.close(1000);
+  await closed;
+}
+
+describe('pages behind a proxy', () => {
+  it.each(['X-Forwarded-For', 'Forwarded'] as const)(
+    'have by %s limits and log lines of their own',
+    async (way) => {
+      const proxy = await ForwardingProxy.start(gateway.httpPort, PROXIES[way], way);
+      closers.push(() => proxy.stop());
+      const [greedy, polite] = way === 'Forwarded' ? ['127.0.3.1', '127.0.3.2'] : ['127.0.3.3', '127.0.3.4'];
+      const through = { port: proxy.port };
+      // Without a token: the sockets count all the same.
+      const statuses = await Promise.all(
+        Array.from({ length: 400 }, () => upgraded(pageSocket('none', { ...through, from: greedy }))),
+      );
+      expect(statuses).toContain(101);
+      expect(statuses).toContain(429);
+      // What it says of itself, the proxy does not pass on.
+      const headers = { [way]: way === 'Forwarded' ? `for=${greedy}` : greedy };
+      const who = await rest.participant();
+      const page = await openPage(who, { ...through, from: polite, headers });
+      const { address } = await gateway.waitForLog(
+        ({ msg, participantId }) => msg === 'browser connected' && participantId === who.id,
+      );
+      expect(address).toBe(polite);
+      expect(gateway.log.some((line) => line['address'] === greedy)).toBe(true);
+      expect(gateway.log.filter((line) => line['address'] === PROXIES[way])).toEqual([]);
+      await leave(page);
+      const path = `/v1/accounts/${polite}`;
+      const asked = request({ port: proxy.port, path, localAddress: polite }).end();
+      asked.on('response', (answer) => answer.resume());
+      await once(asked, 'response');
+      expect(await gateway.waitForLog((line) => line['path'] === path)).toMatchObject({ address: polite });
+      await bystander.stillHears();
+    },
+  );
+
+  it('are whoever connects, whatever they say, when that is no proxy of ours', async () => {
+    const headers = { 'X-Forwarded-For': '127.0.3.9', Forwarded: 'for=127.0.3.9' };
+    const who = await rest.participant();
+    const page = await openPage(who, { from: '127.0.3.8', headers });
+    const line = await gateway.waitForLog(
+      ({ msg, participantId }) => msg === 'browser connected' && participantId === who.id,
+    );
+    expect(line['address']).toBe('127.0.3.8');
+    // Nor do other names for itself get it around the limits of its address.
+    const statuses = await Promise.all(
+      Array.from({ length: 400 }, (_, i) => {
+        const said = { 'X-Forwarded-For': `198.51.100.${i % 250}` };
+        return upgraded(pageSocket('none', { from: '127.0.3.8', headers: said }));
+      }),
+    );
+    expect(statuses).toContain(429);
+    await leave(page);
+    await bystander.stillHears();
+  });
+});
+
+describe('an account with half of all calls', () => {
+  it('gets no more, phone or page, and another has its own', async () => {
+    const people = await Promise.all(Array.from({ length: 6 }, () => rest.participant()));
+    const pages = await Promise.all(people.slice(0, 4).map((who) => openPage(who)));
+    const refused = await placeRefusedCall({ sipPort: gateway.sipPort, token: people[4]!.token });
+    expect(refused.status).toBe(480);
+    expect(Number(refused.header('Retry-After'))).toBeGreaterThan(0);
+    expect(refused.header('Reason')).toContain('The account has as many');
+    const page = await openPage(people[5]!);
+    // Anything but 1000: its client tries again.
+    expect((await once(page, 'close'))[0]).toBe(1013);
+    expect((await readMetrics(gateway)).get('patchbay_devices_refused_total')).toBe(2);
+
+    const { token } = await otherRest.participant();
+    const another = await placeCall({ sipPort: gateway.sipPort, token });
+    expect((await another.final()).status).toBe(200);
+    await another.hangUp();
+    await another.end();
+
+    await leave(pages[0]!);
+    await leave(await openPage(people[5]!));
+    for (const left of pages.slice(1)) await leave(left);
+    expect(await (await fetch(`${gateway.httpUrl}/readyz`)).json()).toMatchObject({ status: 'ready' });
+    await bystander.stillHears();
+  });
+});
+
+describe.skipIf(noMounts !== undefined)(
+  `callback URLs whose name servers never answer${noMounts === undefined ? '' : ` (skipped: ${noMounts})`}`,
+  () => {
+    it('hold up no webhook, no write and no sound of another account', async () => {
+      const server = await NameServer.start(NAME_SERVER, 53);
+      const webhooks = await WebhookReceiver.start();
+      closers.push(
+        () => server.stop(),
+        () => webhooks.close(),
+      );
+      server.knows('app.example', ['127.0.0.1']);
+      for (let i = 0; i < 20; i += 1) {
+        const who = await rest.participant({ callbackUrl: `http://${i}.hanging.example/` });
+        await leave(await openPage(who));
+      }
+      await until('questions for names', () => server.asked.length >= 20, { withinMs: 10_000 });
+      const { port } = new URL(webhooks.url);
+      await bystander.during(async () => {
+        for (let i = 0; i < 5; i += 1) {
+          const who = await otherRest.participant({ callbackUrl: `http://app.example:${port}/` });
+          await leave(await openPage(who));
+          // In the time in which one that hangs is asked for once.
+          await webhooks.event('onLeave', who.id, 4_000);
+        }
+      });
+      await bystander.stillHears();
+    });
+  },
+);
+
+describe('a clock that is set back', () => {
+  interface Listed {
+    readonly items: readonly Readonly<Record<string, string | number>>[];
+    readonly next?: string;
+  }
+
+  async function all(path: string): Promise<Listed['items']> {
+    const items: Listed['items'][number][] = [];
+    let cursor: string | undefined;
+    do {
+      const query = new URLSearchParams({ limit: '3', ...(cursor !== undefined && { cursor }) });
+      const page = (await rest.request('GET', `${path}?${query.toString()}`)) as Listed;
+      items.push(...page.items);
+      cursor = page.next;
+    } while (cursor !== undefined);
+    return items;
+  }
+
+  it('takes no member from a list, no call its length, and no token its use', async () => {
+    const made: TestParticipant[] = [];
+    const sessions: string[] = [];
+    const member = async (): Promise<void> => {
+      sessions.push(await rest.session());
+      made.push(await rest.participant({ tag: 'clock' }));
+    };
+    for (let i = 0; i < 5; i += 1) await member();
+    const [caller, page, early] = made as [TestParticipant, TestParticipant, TestParticipant];
+    const call = await placeCall({ sipPort: gateway.sipPort, token: caller.token });
+    expect((await call.final()).status).toBe(200);
+    const open = await openPage(page);
+
+    const linesBefore = gateway.log.length;
+    const before = Number(gateway.log.at(-1)!['time']);
+    process.kill(gateway.pid, 'SIGUSR2');
+    await until(
+      'log lines of two hours ago',
+      async () => {
+        await all('/sessions');
+        return gateway.log.slice(linesBefore).some(({ time }) => Number(time) < before - 3_600_000);
+      },
+      { withinMs: 10_000 },
+    );
+    for (let i = 0; i < 5; i += 1) await member();
+
+    const ids = (items: Listed['items']): unknown[] => items.map(({ id }) => id);
+    const [listed, listedSessions] = [ids(await all('/participants')), ids(await all('/sessions'))];
+    expect(listed).toEqual([...new Set(listed)]);
+    expect(listed).toEqual(expect.arrayContaining(made.map(({ id }) => id)));
+    expect(listedSessions).toEqual([...new Set(listedSessions)]);
+    expect(listedSessions).toEqual(expect.arrayContaining(sessions));
+
+    await call.hangUp();
+    await call.end();
+    await leave(open);
+    // Given out in what is the future now.
+    await leave(await openPage(early));
+    const records = (await all('/usage')).filter(({ participantTag }) => participantTag === 'clock');
+    const ofMine = records.map(({ participantId }) => participantId);
+    expect(ofMine).toHaveLength(3);
+    expect(ofMine).toEqual(expect.arrayContaining([caller.id, page.id, early.id]));
+    for (const { startedAt, endedAt, seconds } of records) {
+      const length = Date.parse(String(endedAt)) - Date.parse(String(startedAt));
+      expect(length).toBeGreaterThanOrEqual(0);
+      expect(Number(seconds)).toBeCloseTo(length / 1000, 2);
+      expect(Number(seconds)).toBeLessThan(60);
+    }
+    await bystander.stillHears();
+  });
+});

@@ -1,0 +1,204 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import Libsql from 'libsql/promise';
+import { Bystander, TWO_ACCOUNTS } from '../support/bystander.js';
+import { startGateway, type TestGateway } from '../support/gateway.js';
+import { Rest } from '../support/rest.js';
+import { onDisk, withoutSmallDisk } from '../support/small-disk.js';
+
+const noMounts = withoutSmallDisk();
+const folder = mkdtempSync(join(tmpdir(), 'patchbay-start-failures-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Starts a gateway that is to end by itself. @returns all that it said, and its exit code */
+async function failedStart(
+  dataDir: string,
+  runBy: readonly string[] = [],
+): Promise<{ readonly code: number | null; readonly words: string }> {
+  const [command, ...args] = [...runBy, process.execPath, 'dist/main.js'];
+  const ports = { PATCHBAY_HTTP_PORT: '0', PATCHBAY_SIP_PORT: '0', PATCHBAY_WEBRTC_PORT: '0' };
+  const child = spawn(command, args, {
+    env: { ...process.env, ...ports, PATCHBAY_DATA_DIR: dataDir },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  // One that starts after all is no hanging test.
+  const limit = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  clearTimeout(limit);
+  return { code: child.exitCode, words: output + errors };
+}
+
+/** `npm run backup` and `npm run restore`. */
+function npmRun(dataDir: string, ...command: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', ...command], {
+    env: { ...process.env, PATCHBAY_DATA_DIR: dataDir },
+    encoding: 'utf8',
+  });
+  return { status, said: stdout + stderr };
+}
+
+describe('a folder, disk or limit that no gateway can start with', () => {
+  const disks = describe.skipIf(noMounts !== undefined);
+
+  disks(`of a disk${noMounts === undefined ? '' : ` (skipped: ${noMounts})`}`, () => {
+    it.each([
+      ['read-only', 'ro', /is on a disk that is mounted read-only: mount it writable/],
+      ['full before anything', 'size=4k', /token-secret cannot be written, the disk is full .*make room/],
+      ['full soon after', 'size=16k', /patchbay\.db cannot be .*the disk is full.* [mM]ake room/],
+      [
+        'without inodes',
+        'nr_inodes=1',
+        /cannot be written, the disk is full \(or has no inodes left\): make room/,
+      ],
+    ])('that is %s is named, and what to do', async (_what, options, words) => {
+      const failed = await failedStart(folder, onDisk(folder, options));
+      expect(failed.code).toBe(1);
+      expect(failed.words).toMatch(words);
+      expect(failed.words).toContain(folder);
+    });
+  });
+
+  it('names the limit of open files when that is too low', async () => {
+    const failed = await failedStart(join(folder, 'few'), ['prlimit', '--nofile=128']);
+    expect(failed).toMatchObject({ code: 1 });
+    expect(failed.words).toContain('it may have 128 files open, and needs 256');
+    expect(failed.words).toContain('ulimit -n');
+  });
+});
+
+describe('a data folder with what it should not have', () => {
+  const whole = join(folder, 'whole');
+  let bystander: Bystander;
+  let running: TestGateway;
+  let kept: string[];
+  let copy: string;
+
+  const participantsAt = async (gateway: TestGateway): Promise<string[]> => {
+    const listed = (await new Rest(gateway).request('GET', '/participants')) as { items: { id: string }[] };
+    return listed.items.map(({ id }) => id);
+  };
+
+  beforeAll(async () => {
+    running = await startGateway({ dataDir: whole, env: TWO_ACCOUNTS });
+    bystander = await Bystander.start(running);
+    const rest = new Rest(running);
+    kept = [];
+    for (let i = 0; i < 3; i += 1) kept.push((await rest.participant({ tag: `tag ${i}` })).id);
+  });
+
+  afterAll(async () => {
+    await bystander.end();
+    await running.stop();
+  });
+
+  /** Another folder with the copy in the place of its database, to be spoiled. */
+  function another(name: string, spoil: (dataDir: string) => void): string {
+    const dataDir = join(folder, name);
+    cpSync(whole, dataDir, { recursive: true, filter: (path) => !path.includes('patchbay.db') });
+    copyFileSync(copy, join(dataDir, 'patchbay.db'));
+    spoil(dataDir);
+    return dataDir;
+  }
+
+  it('is copied beside a phone that talks, and nobody restores under a gateway that runs', async () => {
+    await bystander.during(() => {
+      const { status, said } = npmRun(whole, 'backup');
+      expect(said).toMatch(/^Copied to .*backups\/patchbay-\d+T\d+Z\.db\. Keep .*token-secret with it\.$/m);
+      expect(status).toBe(0);
+      return Promise.resolve();
+    });
+    const [name] = readdirSync(join(whole, 'backups'));
+    copy = join(whole, 'backups', name!);
+    const refused = npmRun(whole, 'restore');
+    expect(refused).toMatchObject({ status: 1 });
+    expect(refused.said).toContain(`Another gateway uses the data folder ${whole}`);
+    expect(await participantsAt(running)).toEqual(expect.arrayContaining(kept));
+    await bystander.stillHears();
+  });
+
+  it('goes on from a copy by npm run restore, when its database is damaged', async () => {
+    const dataDir = another('damaged', (at) => {
+      const bytes = readFileSync(copy);
+      writeFileSync(join(at, 'patchbay.db'), bytes.fill('no database', 0, 4_096));
+    });
+    const failed = await failedStart(dataDir);
+    expect(failed.code).toBe(1);
+    expect(failed.words).toMatch(/patchbay\.db is damaged .*It is kept as .*patchbay\.db\.damaged-\d+T\d+Z/);
+    expect(failed.words).toMatch(/The newest whole copy is .*To go on from it: npm run restore/);
+    // Not by itself, and by no empty one.
+    expect((await failedStart(dataDir)).words).toMatch(/patchbay\.db was damaged/);
+    expect(npmRun(dataDir, 'restore')).toMatchObject({ status: 0 });
+    const successor = await startGateway({ dataDir });
+    expect(await participantsAt(successor)).toEqual(expect.arrayContaining(kept));
+    await successor.stop();
+    expect(npmRun(dataDir, 'restore', '--', 'empty')).toMatchObject({ status: 0 });
+    const empty = await startGateway({ dataDir });
+    expect(await participantsAt(empty)).toEqual([]);
+    const warned = empty.log.some(({ msg }) =>
+      msg?.startsWith('the database is new or empty, but the token secret'),
+    );
+    expect(warned).toBe(true);
+    await empty.stop();
+  });
+
+  it.each([
+    ['a secret that is empty', 'token-secret', /token-secret is empty: put the right one back/],
+    [
+      'a folder in the place of the database',
+      'patchbay.db',
+      /patchbay\.db cannot be opened .*: look at owner, mode/,
+    ],
+    [
+      'a database of a newer version',
+      'patchbay.db',
+      /patchbay\.db has schema version 9999.* Run the version that wrote it/,
+    ],
+  ])('names %s, and what to do', async (what, name, words) => {
+    const dataDir = another(what.replaceAll(' ', '-'), (at) => {
+      const file = join(at, name);
+      if (what.includes('newer')) return;
+      rmSync(file);
+      if (what.includes('folder')) mkdirSync(file);
+      else writeFileSync(file, what.includes('empty') ? '' : Buffer.from([0xff, 0xfe, 0]), { mode: 0o600 });
+    });
+    if (what.includes('newer')) await change(dataDir, 'PRAGMA user_version = 9999');
+    const failed = await failedStart(dataDir);
+    expect(failed.code).toBe(1);
+    expect(failed.words).toMatch(words);
+  });
+
+  it('starts for all that with a damaged lock, and with bytes that are no UTF-8 in its rows', async () => {
+    const dataDir = another('odd', (at) => {
+      writeFileSync(
+        join(at, 'lock.db'),
+        'no database, and longer than the header of one would be '.repeat(9),
+      );
+    });
+    await change(dataDir, "INSERT INTO participants VALUES ('odd', CAST(x'ff00fe80' AS TEXT))");
+    const gateway = await startGateway({ dataDir });
+    expect(await participantsAt(gateway)).toEqual(expect.arrayContaining(kept));
+    expect(gateway.log.some(({ table, id }) => table === 'participants' && id === 'odd')).toBe(true);
+    await gateway.stop();
+    await bystander.stillHears();
+  });
+
+  async function change(dataDir: string, sql: string): Promise<void> {
+    const database = new Libsql(join(dataDir, 'patchbay.db'), {});
+    await database.exec(sql);
+    database.close();
+  }
+});
