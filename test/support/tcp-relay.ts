@@ -1,11 +1,15 @@
 import { once } from 'node:events';
+import { Transform } from 'node:stream';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A TCP relay to a port of 127.0.0.1, to cut connections as networks do. */
+/** A TCP relay to a port of 127.0.0.1, to cut connections and hold data back as networks and proxies do. */
 export class TcpRelay {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
+  readonly #held = new Set<() => void>();
   #down = false;
+  #bursts: NodeJS.Timeout | undefined;
+  #count = 0;
 
   private constructor(server: Server, targetPort: number) {
     this.#server = server;
@@ -33,8 +37,23 @@ export class TcpRelay {
     this.#down = false;
   }
 
+  /** How often data has been handed on since {@link burst}. */
+  get bursts(): number {
+    return this.#count;
+  }
+
+  /** Hands data on only so often from now on, all that has come until then. */
+  burst(everyMs: number): void {
+    this.#bursts ??= setInterval(() => {
+      for (const release of [...this.#held]) release();
+      this.#held.clear();
+      this.#count += 1;
+    }, everyMs);
+  }
+
   async stop(): Promise<void> {
     this.down();
+    clearInterval(this.#bursts);
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
@@ -46,7 +65,7 @@ export class TcpRelay {
     const target = connect(targetPort, '127.0.0.1');
     const pair = [client, target] as const;
     this.#pairs.add(pair);
-    client.pipe(target).pipe(client);
+    client.pipe(this.#gate()).pipe(target).pipe(this.#gate()).pipe(client);
     for (const socket of pair) {
       socket.setNoDelay(true);
       socket.on('error', () => undefined);
@@ -55,5 +74,15 @@ export class TcpRelay {
         for (const other of pair) other.destroy();
       });
     }
+  }
+
+  #gate(): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        const pass = (): void => done(null, chunk);
+        if (this.#bursts) this.#held.add(pass);
+        else pass();
+      },
+    });
   }
 }
