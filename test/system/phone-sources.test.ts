@@ -10,13 +10,16 @@ import { until } from '../support/until.js';
 
 const STRANGER = '127.0.0.2';
 const VICTIM = '127.0.0.3';
+/** In the networks of PATCHBAY_RTP_ASYMMETRIC, and not. */
+const ASYMMETRIC = '127.0.0.4';
+const SYMMETRIC = '127.0.0.5';
 const SHOUTED = 1300;
 /** Packets of the ten seconds that an address has to give a sign, and one more for each end. */
 const TRIAL_PACKETS = 502;
 
 // FreeSWITCH decides by itself what it believes of phones, and where it sends.
 describe('where the media of a phone come from and go to', { timeout: 60_000 }, () => {
-  const room = usePhoneRoom({ env: TWO_ACCOUNTS });
+  const room = usePhoneRoom({ env: { ...TWO_ACCOUNTS, PATCHBAY_RTP_ASYMMETRIC: `${ASYMMETRIC}/32` } });
   let bystander: Bystander;
   const sockets: ToneSocket[] = [];
 
@@ -131,6 +134,25 @@ describe('where the media of a phone come from and go to', { timeout: 60_000 }, 
       call.tones.start(gateway);
       await hasItsAudio(call, stranger);
       expect(stranger.packets).toBe(0);
+      await call.hangUp();
+    });
+  });
+
+  direct.each([
+    ['gets its audio where it announced, from listed networks', ASYMMETRIC],
+    ['counts as behind NAT from others, and gets it where it sends from', SYMMETRIC],
+  ])('a phone that sends from another port than it receives on %s', async (_what, host) => {
+    const [announced, sender] = [await socketAt(host), await socketAt(host)];
+    const [listens, isDeaf] = host === ASYMMETRIC ? [announced, sender] : [sender, announced];
+    const sdp = (port: number): string =>
+      phoneOffer(port, { host }).replace(/m=audio \d+/, `m=audio ${announced.port}`);
+    await silentCall({ sdp }, async (call, gateway) => {
+      sender.start(gateway);
+      await Promise.all([listens.hears(OTHERS), room.otherCall.tones.hears(SHOUTED)]);
+      const caught = isDeaf.packets;
+      await later(100);
+      expect(isDeaf.packets).toBe(caught);
+      await listens.hears(OTHERS);
       await call.hangUp();
     });
   });
