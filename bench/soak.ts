@@ -1,8 +1,10 @@
 /**
  * A long run: phones call, talk in sessions and hang up; a browser comes and goes; some phones stay on and have their
  * sessions refreshed; webhooks are received. Beside them a hostile crowd attacks all the time, from addresses and an
- * account of its own (`soak/hostile/`). It fails when a call failed, when two phones that talk
- * all the time lost more than 1 % of their packets, when an attack got what it must not, when something was left
+ * account of its own (`soak/hostile/`), and phones and pages that are none by the letter do what is known of real ones
+ * (`soak/ill-behaved/`). It fails when a call failed, when two phones that talk
+ * all the time lost more than 1 % of their packets, when an attack got what it must not, when the ill-behaved were not
+ * heard, kept others from hearing or had digits told otherwise than once, when something was left
  * behind at the end, or when memory, files or sockets grew.
  *
  * SOAK_SECONDS (600) seconds of SOAK_RATE (10) calls each second.
@@ -17,6 +19,7 @@ import { type Steps, phoneOffer, placeCall, type SippCall } from '../test/suppor
 import { until } from '../test/support/until.js';
 import { WebhookReceiver } from '../test/support/webhook-receiver.js';
 import { type HostileOutcome, runHostileCrowd } from './soak/hostile/index.js';
+import { runIllBehavedCrowd } from './soak/ill-behaved/index.js';
 import { leftOvers, readMetrics, sumOf } from '../test/support/metrics.js';
 import { type ProcessState, processState, StateLog } from './soak/process-state.js';
 
@@ -188,6 +191,7 @@ try {
       },
       ends,
     ),
+    runIllBehavedCrowd({ gateway, rest }, ends, SECONDS + 240),
     stays && hasBeenRefreshed(stays),
   ]);
   const work = Promise.race([everything, hanging(ends)]);
@@ -195,7 +199,7 @@ try {
     bystander.during(() => work),
     controlBystander.during(() => work),
   ]);
-  const [outcome, visits, hostile] = await work;
+  const [outcome, visits, hostile, illBehaved] = await work;
   await bystander.stillHears();
   await Promise.all([bystander.hangUp(), controlBystander.hangUp()]);
   clearInterval(sampler);
@@ -219,6 +223,7 @@ try {
     `${outcome.successful} calls, ${visits} visits of a browser, ${webhooks.received.length} webhooks`,
   );
   console.log(`hostile: ${[...hostile.turns].map(([name, turns]) => `${name} ${turns}`).join(', ')}`);
+  console.log(`ill-behaved: ${[...illBehaved.turns].map(([name, turns]) => `${name} ${turns}`).join(', ')}`);
   tell('two phones', disturbance);
   tell('two at an idle gateway', control);
   console.log(`memory, last quarter to second: ${log.memoryGrowth.toFixed(2)}`);
@@ -226,7 +231,10 @@ try {
     if (/^patchbay_(calls|admission_refusals)_total/.test(metric) && count > 0)
       console.log(`${metric} ${count}`);
   }
-  const wrong = judge(outcome, answered, before, after, log, hostile, lossOf(disturbance) - lossOf(control));
+  const wrong = [
+    ...judge(outcome, answered, before, after, log, hostile, lossOf(disturbance) - lossOf(control)),
+    ...illBehaved.wrong,
+  ];
   for (const what of wrong) console.error(`WRONG: ${what}`);
   process.exitCode = wrong.length === 0 ? 0 : 1;
 } finally {

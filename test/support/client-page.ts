@@ -225,6 +225,12 @@ export class ClientPage {
     await this.#page.close({ runBeforeUnload: true });
   }
 
+  /** The page's process dies, and no handler of it runs. */
+  async crash(): Promise<void> {
+    // It never arrives.
+    await this.#page.goto('chrome://crash').catch(() => undefined);
+  }
+
   async #heard(hz: number, choice: StreamChoice): Promise<readonly ToneLevel[]> {
     return (await this.#call('tone', hz)).filter(
       (tone) =>

@@ -98,6 +98,28 @@ export class RawPhone {
     );
   }
 
+  /** A press whose timestamp moves with each packet after the first `still` ones. */
+  pressMoving(digit: string, still: number): void {
+    [160, 320, 480, 640, 800, 800, 800].forEach((duration, i) =>
+      this.event({
+        digit,
+        duration,
+        end: i >= 4,
+        timestamp: this.timestamp + 160 * Math.max(0, i - still),
+      }),
+    );
+  }
+
+  /** A press on an SSRC of its own, beside audio that goes on. @param sequence of its first packet; there are ten */
+  async pressBeside(digit: string, sequence: number, timestamp: number): Promise<void> {
+    for (let i = 0; i < 10; i += 1) {
+      const duration = 160 * Math.min(8, i + 1);
+      const fields = { digit, duration, end: i >= 7, marker: i === 0, timestamp };
+      this.event({ ...fields, ssrc: 0x33334444, sequence: sequence + i });
+      await this.later(1);
+    }
+  }
+
   #say(): void {
     const encode = this.payloadType === 8 ? aLawEncode : muLawEncode;
     const payload = Buffer.from(Array.from(this.#tone(SAMPLES), encode));

@@ -103,10 +103,7 @@ describe('a phone whose RTP is not by the letter', () => {
         ['4', 4],
         ['7', 0],
       ] as const) {
-        [160, 320, 480, 640, 800, 800, 800].forEach((duration, i) => {
-          const timestamp = phone.timestamp + 160 * Math.max(0, i - from);
-          phone.event({ digit, duration, end: i >= 4, timestamp });
-        });
+        phone.pressMoving(digit, from);
         await told(`1234${digit === '7' ? '7' : ''}`);
       }
       // All presses have one timestamp (Doubango #374).
@@ -117,13 +114,7 @@ describe('a phone whose RTP is not by the letter', () => {
       await told('12347125555');
       // Events on an SSRC of their own, beside audio that goes on (rtpengine #1569).
       for (const [n, digit] of ['8', '9'].entries()) {
-        const timestamp = 1_000_000 + 8000 * n;
-        for (let i = 0; i < 10; i += 1) {
-          const duration = 160 * Math.min(8, i + 1);
-          const fields = { digit, duration, end: i >= 7, marker: i === 0, timestamp };
-          phone.event({ ...fields, ssrc: 0x33334444, sequence: 100 + 10 * n + i });
-          await phone.later(1);
-        }
+        await phone.pressBeside(digit, 100 + 10 * n, 1_000_000 + 8000 * n);
         await phone.later(5);
       }
       await told('1234712555589');

@@ -1,0 +1,46 @@
+import { leaveBadly, LEAVE_NAMES } from './pages.js';
+import { callBadly, HABIT_NAMES } from './phones.js';
+import { type Application, Room } from './room.js';
+
+/** How the ill-behaved fared. */
+export interface IllBehavedOutcome {
+  /** How often each thing was done. */
+  readonly turns: ReadonlyMap<string, number>;
+  /** What did not come out as it must, in words. */
+  readonly wrong: readonly string[];
+}
+
+/**
+ * Phones with numbers as real ones have them, and pages that leave in the worst ways, again and again until `ends`
+ * (`performance.now()`), each once at least. A page and a phone beside them hear all the time; digits are told once.
+ */
+export async function runIllBehavedCrowd(
+  application: Application,
+  ends: number,
+  limitS: number,
+): Promise<IllBehavedOutcome> {
+  const turns = new Map([...HABIT_NAMES, ...LEAVE_NAMES].map((name) => [name, 0]));
+  const wrong = new Set<string>();
+  const about = {
+    isDue: (name: string) => performance.now() < ends || turns.get(name) === 0,
+    did: (name: string) => void turns.set(name, turns.get(name)! + 1),
+  };
+  const room = await Room.open(application, limitS);
+  const repeat = async (turn: typeof callBadly): Promise<void> => {
+    do {
+      try {
+        for (const seen of await turn(room, about)) wrong.add(seen);
+      } catch (error) {
+        wrong.add(`the ill-behaved: ${String(error).slice(0, 500)}`);
+      }
+    } while (performance.now() < ends);
+  };
+  try {
+    await Promise.all([repeat(callBadly), repeat(leaveBadly)]);
+    await room.isUndisturbed();
+  } finally {
+    await room.close();
+  }
+  for (const [name, count] of turns) if (count === 0) wrong.add(`${name}: never done`);
+  return { turns, wrong: [...wrong] };
+}

@@ -1,0 +1,108 @@
+import type { ClientPage, TestBrowser } from '../../../test/support/chromium.js';
+import { launchChromium } from '../../../test/support/chromium.js';
+import type { TestGateway } from '../../../test/support/gateway.js';
+import type { Rest, TestParticipant } from '../../../test/support/rest.js';
+import { placeCall, type SippCall } from '../../../test/support/sipp.js';
+import { WebhookReceiver } from '../../../test/support/webhook-receiver.js';
+
+/** What a run of turns knows of them. */
+export interface Turns {
+  /** Whether something is to be done, once more or at last. */
+  readonly isDue: (name: string) => boolean;
+  readonly did: (name: string) => void;
+}
+
+/** The application that the crowd belongs to. */
+export interface Application {
+  readonly gateway: TestGateway;
+  readonly rest: Rest;
+}
+
+const PAGE_SAYS = 1500;
+const PHONE_SAYS = 700;
+
+/** On a machine full of attackers everything takes longer. */
+const limit = { withinMs: 20_000 };
+
+/** A session with a page and a phone that behave: what comes to them of the others is looked at. */
+export class Room {
+  readonly chrome: TestBrowser;
+  readonly session: string;
+  readonly page: ClientPage;
+  readonly phone: SippCall;
+  readonly application: Application;
+  readonly webhooks: WebhookReceiver;
+  /** Who behaves, the page first. */
+  readonly #members: readonly TestParticipant[];
+
+  private constructor(parts: {
+    application: Application;
+    webhooks: WebhookReceiver;
+    chrome: TestBrowser;
+    session: string;
+    members: readonly TestParticipant[];
+    page: ClientPage;
+    phone: SippCall;
+  }) {
+    this.application = parts.application;
+    this.webhooks = parts.webhooks;
+    this.#members = parts.members;
+    this.chrome = parts.chrome;
+    this.session = parts.session;
+    this.page = parts.page;
+    this.phone = parts.phone;
+  }
+
+  static async open(application: Application, limitS: number): Promise<Room> {
+    const { gateway, rest } = application;
+    const session = await rest.session();
+    const members = [await rest.member(session), await rest.member(session)];
+    const chrome = await launchChromium();
+    const page = await chrome.openClient({ gatewayUrl: gateway.wsUrl, token: members[0]!.token });
+    await page.publishTone(PAGE_SAYS);
+    const token = members[1]!.token;
+    const phone = await placeCall({ sipPort: gateway.sipPort, token, tone: PHONE_SAYS, limitS });
+    const webhooks = await WebhookReceiver.start();
+    return new Room({ application, webhooks, chrome, session, members, page, phone });
+  }
+
+  /** A new participant whose events are told. */
+  member(): Promise<TestParticipant> {
+    return this.application.rest.member(this.session, { callbackUrl: this.webhooks.url });
+  }
+
+  /** The stream of one who is in the room. */
+  async streamOf(participantId: string): Promise<string> {
+    return (await this.page.receives({ participantId, ...limit })).streamId;
+  }
+
+  get phoneId(): string {
+    return this.#members[1]!.id;
+  }
+
+  /** Both who behave hear a tone. @throws when one does not */
+  async bothHear(hertz: number, participantId: string): Promise<void> {
+    await Promise.all([
+      this.page.hears(hertz, { participantId, ...limit }),
+      this.phone.tones.hears(hertz, limit.withinMs),
+    ]);
+  }
+
+  /** Both who behave hear each other. */
+  async isUndisturbed(): Promise<void> {
+    await Promise.all([
+      this.page.hears(PHONE_SAYS, { participantId: this.phoneId, ...limit }),
+      this.phone.tones.hears(PAGE_SAYS, limit.withinMs),
+    ]);
+  }
+
+  async close(): Promise<void> {
+    const { rest } = this.application;
+    await this.phone.hangUp();
+    await this.phone.end();
+    await this.chrome.close();
+    this.webhooks.close();
+    for (const { id } of this.#members) await rest.deleteParticipant(id);
+    await rest.deleteSession(this.session);
+  }
+}
