@@ -114,7 +114,9 @@ export async function callBadly(room: Room, { isDue, did }: Turns): Promise<stri
       digits = told;
       const tone = TONES[(n + 1) % TONES.length]!;
       phone.frequency = tone;
-      await room.bothHear(tone, id);
+      await room.bothHear(tone, id).catch((error: unknown) => {
+        throw new Error(`after ${name}: ${String(error)}`, { cause: error });
+      });
       did(name);
     }
     await call.hangUp();
