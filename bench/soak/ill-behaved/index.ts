@@ -25,6 +25,8 @@ export async function runIllBehavedCrowd(
     isDue: (name: string) => performance.now() < ends || turns.get(name) === 0,
     did: (name: string) => void turns.set(name, turns.get(name)! + 1),
   };
+  const disturbed = (error: unknown): void =>
+    void wrong.add(`those beside the ill-behaved: ${String(error).slice(0, 500)}`);
   const room = await Room.open(application, limitS);
   const repeat = async (turn: typeof callBadly): Promise<void> => {
     do {
@@ -38,9 +40,10 @@ export async function runIllBehavedCrowd(
   try {
     await Promise.all([repeat(callBadly), repeat(leaveBadly)]);
     await room.isUndisturbed();
-  } finally {
-    await room.close();
+  } catch (error) {
+    disturbed(error);
   }
+  await room.close().catch(disturbed);
   for (const [name, count] of turns) if (count === 0) wrong.add(`${name}: never done`);
   return { turns, wrong: [...wrong] };
 }

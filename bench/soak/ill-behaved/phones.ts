@@ -1,7 +1,7 @@
 import { RawPhone } from '../../../test/support/raw-phone.js';
 import { audioAddressOf } from '../../../test/support/sip-message.js';
-import { phoneOffer, placeCall } from '../../../test/support/sipp.js';
-import type { Room, Turns } from './room.js';
+import { phoneOffer } from '../../../test/support/sipp.js';
+import { callIn, type Room, type Turns } from './room.js';
 
 /** Something that real phones do to their numbers, between two tones of theirs. */
 interface Habit {
@@ -92,7 +92,7 @@ export async function callBadly(room: Room, { isDue, did }: Turns): Promise<stri
   const wrong: string[] = [];
   try {
     const sdp = (): string => phoneOffer(phone.port);
-    const call = await placeCall({ sipPort: gateway.sipPort, token, invite: { sdp }, limitS: 300 });
+    const call = await callIn({ sipPort: gateway.sipPort, token, invite: { sdp }, limitS: 300 });
     const { body } = await call.final();
     call.tones.pause();
     phone.start(audioAddressOf(body));

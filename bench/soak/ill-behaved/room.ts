@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientPage, TestBrowser } from '../../../test/support/chromium.js';
 import { launchChromium } from '../../../test/support/chromium.js';
 import type { TestGateway } from '../../../test/support/gateway.js';
 import type { Rest, TestParticipant } from '../../../test/support/rest.js';
-import { placeCall, type SippCall } from '../../../test/support/sipp.js';
+import { type CallOptions, placeCall, type SippCall } from '../../../test/support/sipp.js';
 import { WebhookReceiver } from '../../../test/support/webhook-receiver.js';
 
 /** What a run of turns knows of them. */
@@ -21,8 +22,22 @@ export interface Application {
 const PAGE_SAYS = 1500;
 const PHONE_SAYS = 700;
 
+const TRIES = 10;
+const RETRY_AFTER_MS = 3000;
 /** On a machine full of attackers everything takes longer. */
 const limit = { withinMs: 20_000 };
+
+/** A call that comes again when the gateway has no room for it just now. @throws Error when it has none for long */
+export async function callIn(options: CallOptions): Promise<SippCall> {
+  for (let tries = 1; ; tries += 1) {
+    const call = await placeCall(options);
+    const { status, startLine } = await call.final();
+    if (status === 200) return call;
+    await call.end();
+    if (status !== 503 || tries === TRIES) throw new Error(`a call was refused: ${startLine}`);
+    await sleep(RETRY_AFTER_MS);
+  }
+}
 
 /** A session with a page and a phone that behave: what comes to them of the others is looked at. */
 export class Room {
@@ -61,7 +76,7 @@ export class Room {
     const page = await chrome.openClient({ gatewayUrl: gateway.wsUrl, token: members[0]!.token });
     await page.publishTone(PAGE_SAYS);
     const token = members[1]!.token;
-    const phone = await placeCall({ sipPort: gateway.sipPort, token, tone: PHONE_SAYS, limitS });
+    const phone = await callIn({ sipPort: gateway.sipPort, token, tone: PHONE_SAYS, limitS });
     const webhooks = await WebhookReceiver.start();
     return new Room({ application, webhooks, chrome, session, members, page, phone });
   }
@@ -98,10 +113,13 @@ export class Room {
 
   async close(): Promise<void> {
     const { rest } = this.application;
-    await this.phone.hangUp();
-    await this.phone.end();
-    await this.chrome.close();
-    this.webhooks.close();
+    try {
+      await this.phone.hangUp();
+    } finally {
+      await this.phone.end();
+      await this.chrome.close();
+      this.webhooks.close();
+    }
     for (const { id } of this.#members) await rest.deleteParticipant(id);
     await rest.deleteSession(this.session);
   }
