@@ -49,6 +49,8 @@ export interface SipServer {
   readonly adminAddress: Endpoint;
   /** A copy of the counters, with the present sizes of its tables. */
   counters(): SipCounters & SipTableSizes;
+  /** Whether a dialog's phone was last heard on a connection that is gone. */
+  hasLostConnection(dialogId: string): boolean;
   /** Sends what applications that are closing have still asked for, then closes every socket and forgets every call. */
   stop(): Promise<void>;
 }
@@ -150,6 +152,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       connections: transports.connectionCount,
       apps: admin.appCount,
     }),
+    hasLostConnection: (dialogId) => records.get(dialogId)?.dialog.flow.open === false,
     stop: stopAll,
   };
 }
@@ -172,6 +175,7 @@ function lateUser(user: () => UserAgent | undefined): TransactionUser {
     cancel: (transaction, invite) => user()?.cancel(transaction, invite),
     ack: (request, essentials, flow) => user()?.ack(request, essentials, flow),
     merged: (transaction) => user()?.merged(transaction),
+    repeated: (machine, essentials, flow) => user()?.repeated(machine, essentials, flow),
     stray: () => user()?.stray(),
     overloaded: (request, essentials, flow) => user()?.overloaded(request, essentials, flow),
   };

@@ -19,6 +19,11 @@ export class AcknowledgedAnswer {
     this.#repeat(T1);
   }
 
+  /** Sends it once more, now. */
+  again(): void {
+    this.#resend();
+  }
+
   /** The ACK came, or nobody waits for it any more. */
   stop(): void {
     this.#timers.clearAll();

@@ -9,9 +9,9 @@ export interface Rack {
   readonly method: string;
 }
 
-/** Reads a RAck value (RFC 3262 section 7.2). */
+/** Reads a RAck value (RFC 3262 section 7.2); what follows the method is let pass, as sofia-sip does. */
 export function readRack(value: string): Rack | undefined {
-  const match = /^(\d{1,10})\s+(\d{1,10})\s+(\S+)$/.exec(value);
+  const match = /^(\d{1,10})\s+(\d{1,10})\s+(\S+)(?:\s|$)/.exec(value);
   return match ? { sequence: Number(match[1]), cseq: Number(match[2]), method: match[3]! } : undefined;
 }
 

@@ -1,7 +1,8 @@
 import { readNumber } from './grammar.js';
 import type { Headers } from './headers.js';
 import type { SipMessage, SipRequest } from './message.js';
-import { parseNameAddr, parseNameAddrs, type NameAddr } from './name-addr.js';
+import { parseNameAddrs, type NameAddr } from './name-addr.js';
+import { dropRepeats, tidy, tidyAddress, tidyAddresses } from './tidy.js';
 import { parseSipUri, schemeOf } from './uri.js';
 import { topVia, type Via } from './via.js';
 
@@ -45,23 +46,25 @@ const ONCE = [
   'date',
 ];
 
-/** Reads the headers that the layers above rely on; a `Fault` tells what is wrong with them. */
+/** Reads the headers that the layers above rely on, tidied; a `Fault` tells what is wrong with them. */
 export function readEssentials(message: SipMessage): Essentials | Fault {
   const { headers } = message;
+  if (headers.repeated(ONCE) !== undefined) dropRepeats(headers, ONCE);
   const repeated = headers.repeated(ONCE);
   if (repeated !== undefined) return bad(`${repeated} given more than once`);
   const via = topVia(headers.all('via'));
   if (!via) return bad('missing or malformed Via');
   const long = LONG_WHEN_HOSTILE.find((name) => headers.all(name).some(({ length }) => length > MAX_ADDRESS));
   if (long !== undefined) return bad(`${long} too long`);
-  const from = parseNameAddr(headers.get('from') ?? '');
-  const to = parseNameAddr(headers.get('to') ?? '');
+  const from = tidyAddress(headers, 'from');
+  const to = tidyAddress(headers, 'to');
   if (!from) return bad('missing or malformed From');
   if (!to) return bad('missing or malformed To');
   const callId = headers.get('call-id') ?? '';
   if (!/^\S+$/.test(callId)) return bad('missing or malformed Call-ID');
   const cseq = readCSeq(headers.get('cseq') ?? '');
   if (!cseq) return bad('missing or malformed CSeq');
+  if (message.kind === 'response') tidyAddresses(headers, 'contact');
   const fault = message.kind === 'request' ? requestFault(message, cseq.method) : undefined;
   if (fault) return fault;
   const fromTag = from.params.get('tag') ?? '';
@@ -95,16 +98,12 @@ function requestFault(request: SipRequest, cseqMethod: string): Fault | undefine
 }
 
 function headerFault(headers: Headers, method: string): Fault | undefined {
-  const maxForwards = headers.get('max-forwards');
-  if (maxForwards !== undefined && readNumber(maxForwards, 255) === undefined)
-    return bad('invalid Max-Forwards');
-  const expires = headers.get('expires');
-  if (expires !== undefined && readNumber(expires, 2 ** 32 - 1) === undefined) return bad('invalid Expires');
+  tidy(headers);
   if (!parseNameAddrs(headers.all('route'))) return bad('malformed Route');
   if (!parseNameAddrs(headers.all('record-route'))) return bad('malformed Record-Route');
   const contacts = headers.all('contact');
   if (contacts.length === 1 && contacts[0] === '*' && method === 'REGISTER') return undefined;
-  if (!parseNameAddrs(contacts)) return bad('malformed Contact');
+  if (!tidyAddresses(headers, 'contact')) return bad('malformed Contact');
   if (method === 'INVITE' && contacts.length === 0) return bad('missing Contact');
   return undefined;
 }

@@ -47,8 +47,7 @@ function startOfUri(text: string): number | undefined {
   }
   const open = text.indexOf('<');
   if (open < 0) return -1;
-  // Bytes over 0x7f are not allowed without quotes, but phones send names in UTF-8 that way.
-  return /^[A-Za-z0-9\-.!%*_+`'~ \t\x80-\xff]*$/.test(text.slice(0, open)) ? open : undefined;
+  return /^[A-Za-z0-9\-.!%*_+`'~ \t]*$/.test(text.slice(0, open)) ? open : undefined;
 }
 
 function parseAddrSpec(text: string): NameAddr | undefined {

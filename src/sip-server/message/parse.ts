@@ -34,14 +34,20 @@ const VERSION = /^SIP\/(\d{1,9})\.(\d{1,9})$/i;
  * Bytes after the stated Content-Length are ignored (RFC 3261 section 18.3).
  */
 export function parseMessage(bytes: Buffer): SipMessage | Unreadable {
-  const end = bytes.indexOf('\r\n\r\n');
-  if (end < 0 || end > MAX_HEAD_BYTES) {
+  // Line breaks before the start line are to be ignored (RFC 3261 section 7.5).
+  const start = bytes.findIndex((byte) => byte !== CR && byte !== LF);
+  const message = bytes.subarray(Math.max(start, 0));
+  const found = findHead(message);
+  if (!found || found.length > MAX_HEAD_BYTES) {
     return { kind: 'unreadable', status: 513, why: 'no end of headers within the limit', request: undefined };
   }
-  const head = parseHead(bytes.toString('latin1', 0, end));
+  return parseWhole(found.text(), message.subarray(found.length));
+}
+
+function parseWhole(text: string, available: Buffer): SipMessage | Unreadable {
+  const head = parseHead(text);
   if (!head) return { kind: 'unreadable', status: 400, why: 'not a SIP message', request: undefined };
   const { message } = head;
-  const available = bytes.subarray(end + 4);
   const stated = contentLength(message.headers);
   const fault = head.fault ?? bodyFault(stated, available.length);
   if (fault) {
@@ -65,6 +71,35 @@ export function contentLength(headers: Headers): number | 'absent' | 'invalid' {
   if (values.size > 1) return 'invalid';
   const [value] = values;
   return readNumber(value!, MAX_MESSAGE_BYTES) ?? 'invalid';
+}
+
+const CR = 13;
+const LF = 10;
+
+/** Where the head of a message ends. */
+export interface FoundHead {
+  /** Bytes of it, the empty line included. */
+  readonly length: number;
+  /** Without the empty line, its line breaks CRLF. */
+  text(): string;
+}
+
+/**
+ * Finds the head of a message, whose lines end all in CRLF, or all in LF alone: which, the first one tells. What
+ * stands before `searched` is known not to be its end.
+ */
+export function findHead(bytes: Buffer, searched = 0): FoundHead | undefined {
+  const first = bytes.indexOf(LF);
+  if (first < 0) return undefined;
+  const bare = first === 0 || bytes[first - 1] !== CR;
+  const empty = bare ? '\n\n' : '\r\n\r\n';
+  const end = bytes.indexOf(empty, Math.max(0, searched - 3));
+  if (end < 0) return undefined;
+  const text = (): string => {
+    const head = bytes.toString('latin1', 0, end);
+    return bare ? head.replaceAll('\n', '\r\n') : head;
+  };
+  return { length: end + empty.length, text };
 }
 
 /** Parses start line and headers, without the empty line; undefined when it is nothing like SIP. */
@@ -130,7 +165,8 @@ function readRequestLine(text: string): ReadStartLine | undefined {
 function addHeader(headers: Headers, line: string): string | undefined {
   const colon = line.indexOf(':');
   const name = line.slice(0, Math.max(colon, 0)).trimEnd();
-  if (!isToken(name)) return 'malformed header line';
+  // What is no header is none that is needed (RFC 3261 section 8.2.2).
+  if (!isToken(name)) return undefined;
   if (headers.count >= MAX_HEADER_FIELDS) return 'too many headers';
   const value = line.slice(colon + 1).trim();
   // Other control characters may stand escaped in quoted strings (RFC 4475 section 3.1.1.2).

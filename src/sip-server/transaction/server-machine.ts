@@ -14,6 +14,8 @@ export interface ServerIdentity {
   /** Characters that its answer repeats of the request: what it is kept with. */
   readonly weight: number;
   readonly reliable: boolean;
+  /** The flow that the request came by. */
+  readonly from: Flow;
   /** Where responses go now (RFC 3261 section 18.2.2). */
   readonly back: () => Flow;
 }
@@ -37,7 +39,7 @@ export interface ServerTransactionHost {
  * for each.
  */
 export abstract class ServerMachine<State extends string = string> {
-  readonly identity: ServerIdentity;
+  identity: ServerIdentity;
   /** The transaction as its user knows it, until it has its final answer. */
   open: ServerTransaction | undefined;
   protected readonly host: ServerTransactionHost;

@@ -62,7 +62,8 @@ function times(): { at: number[]; note: () => void } {
 }
 
 function identity(reliable: boolean): ServerIdentity {
-  return { key: 'key', merge: undefined, localTag: 'tag', weight: 0, reliable, back: () => flow(reliable) };
+  const from = flow(reliable);
+  return { key: 'key', merge: undefined, localTag: 'tag', weight: 0, reliable, from, back: () => from };
 }
 
 function hostOf(send: (bytes: Buffer) => void, ended: () => void): ServerTransactionHost {

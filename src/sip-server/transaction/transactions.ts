@@ -32,6 +32,8 @@ export interface TransactionUser {
   ack(request: SipRequest, essentials: Essentials, flow: Flow): void;
   /** The same request came by another way (RFC 3261 section 8.2.2.2). */
   merged(transaction: ServerTransaction): void;
+  /** An INVITE that got its 2xx came again, by a connection in place of one that is gone. */
+  repeated(machine: ServerMachine, essentials: Essentials, flow: Flow): void;
   /** A response that belongs to no transaction. */
   stray(response: SipResponse, essentials: Essentials): void;
   /** There is no room for one more request. */
@@ -105,7 +107,9 @@ export class Transactions {
     const known = this.#servers.get(key);
     if (known) {
       if (request.method === 'ACK' && essentials.toTag === known.localTag) this.#sender.prove(flow);
+      const moved = this.#follow(known, essentials, flow);
       known.receive(request.method);
+      if (moved && known.state === 'accepted') this.#user.repeated(known, essentials, flow);
     } else if (request.method === 'ACK') this.#user.ack(request, essentials, flow);
     else if (refuse || this.#refusing || this.#full) {
       if (!refuse && !this.#refusing) this.#counters.droppedTransactions++;
@@ -186,6 +190,7 @@ export class Transactions {
       localTag: newTag(),
       weight: weightOf(request),
       reliable: flow.reliable,
+      from: flow,
       back: replyFlow(flow, essentials.via, this.#sender),
     };
     const merged = this.#merge(identity);
@@ -203,9 +208,22 @@ export class Transactions {
   /** Whether the same request came by another way before; notes that it came if not. */
   #merge({ key, merge }: ServerIdentity): boolean {
     if (merge === undefined) return false;
-    if (this.#merges.has(merge)) return true;
+    const first = this.#servers.get(this.#merges.get(merge) ?? '');
+    // RFC 3263 section 4.3: a client whose connection failed asks anew, and changes nothing but the branch.
+    if (first?.identity.from.open === true) return true;
     this.#merges.set(merge, key);
     return false;
+  }
+
+  /**
+   * A client that lost its connection repeats its request by another, on which it awaits the answer. Over UDP anybody
+   * could send such a repeat. Tells whether responses go another way now.
+   */
+  #follow(machine: ServerMachine, { via }: Essentials, flow: Flow): boolean {
+    const { identity } = machine;
+    if (!flow.reliable || flow === identity.from || identity.from.open) return false;
+    machine.identity = { ...identity, from: flow, back: replyFlow(flow, via, this.#sender) };
+    return true;
   }
 
   #forget(machine: ServerMachine): void {

@@ -5,6 +5,9 @@ import { StreamCutter } from './stream-cutter.js';
 /** How long a connection that closes waits for its last bytes to leave. */
 const FLUSH_MS = 500;
 
+/** How long a peer that has closed its half waits for what it asked: as long as a transaction lasts. */
+const HALF_CLOSED_MS = 32_000;
+
 /** What may wait for each peer that does not read, once too much waits for all of them together. */
 const FAIR_QUEUED_BYTES = 16_384;
 
@@ -64,6 +67,9 @@ export class Connection implements Flow {
   #waiting = 0;
   #firstTimer: NodeJS.Timeout | undefined;
   #partialTimer: NodeJS.Timeout | undefined;
+  #halfClosedTimer: NodeJS.Timeout | undefined;
+  /** Requests of the peer without a final answer. */
+  #owed = 0;
   /** Told when writing fails or the connection closes before the bytes left. */
   readonly #unsent = new Set<(error: Error) => void>();
 
@@ -89,6 +95,7 @@ export class Connection implements Flow {
     this.#firstTimer = setTimeout(() => this.#end('silent'), limits.firstMs);
     if (ours) socket.once(transport === 'tls' ? 'secureConnect' : 'connect', () => this.#begun());
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('end', () => this.#onEnd());
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => this.#fail(new Error('connection closed')));
   }
@@ -104,6 +111,7 @@ export class Connection implements Flow {
       return;
     }
     if (onFailure) this.#unsent.add(onFailure);
+    if (isFinalAnswer(bytes)) this.#owed = Math.max(0, this.#owed - 1);
     this.#queued(bytes.length);
     this.#socket.write(bytes, (error) => {
       if (this.#open) this.#queued(-bytes.length);
@@ -112,6 +120,7 @@ export class Connection implements Flow {
     const { maxQueuedBytes, maxQueuedInAll } = this.#limits;
     const tooMuch = this.#backlog.bytes > maxQueuedInAll && this.#waiting > FAIR_QUEUED_BYTES;
     if (this.#waiting > maxQueuedBytes || tooMuch) this.#end('unread');
+    else if (this.#halfClosedTimer && this.#owed === 0) this.close();
   }
 
   /** Closes when what was sent has left, or soon if the peer does not read it. */
@@ -130,6 +139,7 @@ export class Connection implements Flow {
     for (const piece of this.#cutter.push(chunk)) {
       whole = true;
       if (piece.kind === 'message') {
+        if (isAnswered(piece.bytes)) this.#owed += 1;
         if (this.#events.received(piece.bytes, this)) {
           this.#begun();
           this.#events.heard();
@@ -142,6 +152,12 @@ export class Connection implements Flow {
       }
     }
     this.#watchPartial(whole);
+  }
+
+  /** The peer has said all that it had to say. It may still listen for the answers, and gets those. */
+  #onEnd(): void {
+    if (this.#owed === 0) this.close();
+    else this.#halfClosedTimer ??= setTimeout(() => this.#socket.destroy(), HALF_CLOSED_MS);
   }
 
   /** @param whole whether something was ended, so that what has begun now is another message */
@@ -177,9 +193,23 @@ export class Connection implements Flow {
     this.#queued(-this.#waiting);
     this.#begun();
     clearTimeout(this.#partialTimer);
+    clearTimeout(this.#halfClosedTimer);
     for (const onFailure of this.#unsent) onFailure(error);
     this.#unsent.clear();
     this.#socket.destroy();
     this.#events.closed(this);
   }
+}
+
+/** Whether a message is a request that gets an answer. */
+function isAnswered(bytes: Buffer): boolean {
+  return !startsWith(bytes, 'SIP/2.0 ') && !startsWith(bytes, 'ACK ');
+}
+
+function isFinalAnswer(bytes: Buffer): boolean {
+  return startsWith(bytes, 'SIP/2.0 ') && !startsWith(bytes, 'SIP/2.0 1');
+}
+
+function startsWith(bytes: Buffer, text: string): boolean {
+  return bytes.toString('latin1', 0, text.length) === text;
 }

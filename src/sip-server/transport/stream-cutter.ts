@@ -1,4 +1,4 @@
-import { contentLength, MAX_HEAD_BYTES, MAX_MESSAGE_BYTES, parseHead } from '../message/parse.js';
+import { contentLength, findHead, MAX_HEAD_BYTES, MAX_MESSAGE_BYTES, parseHead } from '../message/parse.js';
 import { ByteQueue } from './byte-queue.js';
 
 /** What a stream holds next. */
@@ -8,8 +8,6 @@ export type Piece =
   | { readonly kind: 'ping' }
   /** The stream cannot be followed any further; `bytes` is the head that broke it. */
   | { readonly kind: 'broken'; readonly why: string; readonly bytes: Buffer };
-
-const END = Buffer.from('\r\n\r\n');
 
 /** Cuts a byte stream into SIP messages by their Content-Length (RFC 3261 section 18.3), within bounds. */
 export class StreamCutter {
@@ -54,7 +52,13 @@ export class StreamCutter {
     const { bytes } = this.#queue;
     let at = 0;
     let pinged = false;
-    while (bytes[at] === 13 && bytes[at + 1] === 10) {
+    for (;;) {
+      // A line feed alone is no keep-alive, and begins no message.
+      if (bytes[at] === 10) {
+        at += 1;
+        continue;
+      }
+      if (bytes[at] !== 13 || bytes[at + 1] !== 10) break;
       if (bytes[at + 2] === 13 && bytes[at + 3] === 10) {
         at += 4;
         pinged = true;
@@ -71,18 +75,18 @@ export class StreamCutter {
 
   #findLength(): Piece | undefined {
     const { bytes } = this.#queue;
-    const end = bytes.indexOf(END, Math.max(0, this.#searched - 3));
-    if (end < 0 || end > MAX_HEAD_BYTES) {
+    const found = findHead(bytes, this.#searched);
+    if (!found || found.length > MAX_HEAD_BYTES) {
       this.#searched = bytes.length;
       if (bytes.length <= MAX_HEAD_BYTES) return undefined;
       return { kind: 'broken', why: 'headers too long', bytes: bytes.subarray(0, MAX_HEAD_BYTES) };
     }
-    const headBytes = bytes.subarray(0, end + 4);
-    const head = parseHead(headBytes.toString('latin1', 0, end));
+    const headBytes = bytes.subarray(0, found.length);
+    const head = parseHead(found.text());
     if (!head) return { kind: 'broken', why: 'not SIP', bytes: headBytes };
     const length = contentLength(head.message.headers);
     if (length === 'invalid') return { kind: 'broken', why: 'invalid Content-Length', bytes: headBytes };
-    this.#awaited = end + 4 + (length === 'absent' ? 0 : length);
+    this.#awaited = found.length + (length === 'absent' ? 0 : length);
     if (this.#awaited > MAX_MESSAGE_BYTES)
       return { kind: 'broken', why: 'message too long', bytes: headBytes };
     return undefined;

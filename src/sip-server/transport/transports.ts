@@ -146,7 +146,10 @@ export class Transports {
     }
     const { transport } = options;
     const server =
-      transport === 'tls' ? createTlsServer({ ...options.tls, handshakeTimeout: 10_000 }) : createTcpServer();
+      transport === 'tls'
+        ? createTlsServer({ ...options.tls, handshakeTimeout: 10_000 })
+        : // TLS has no half of a connection to close (RFC 5246 section 7.2.1).
+          createTcpServer({ allowHalfOpen: true });
     server.listen(options.port, options.host);
     await once(server, 'listening');
     const address = server.address();

@@ -66,6 +66,11 @@ export function findDialogFlow(
       found(flow);
       return;
     }
+    findFlow(transports, dialog.nextHop, request, (way) =>
+      // There is no way to where its Contact leads.
+      found(way instanceof Error && flow.open ? flow : way),
+    );
+    return;
   }
   findFlow(transports, dialog.nextHop, request, found);
 }

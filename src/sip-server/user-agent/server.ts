@@ -99,6 +99,14 @@ export class UserAgentServer {
     record.app.send(sipFrame(request, network(flow), randomUUID(), record.dialog.id));
   }
 
+  /** An INVITE came again by another connection: its 2xx, and what else there is to say, goes by that. */
+  repeated({ localTag }: ServerMachine, { callId, fromTag }: Essentials, flow: Flow): void {
+    const record = this.#recordFor({ callId, toTag: localTag, fromTag });
+    if (!record?.answer) return;
+    record.dialog.flow = flow;
+    record.answer.again();
+  }
+
   /** Forgets what is not decided yet. */
   stop(): void {
     this.#newRequests.stop();
@@ -193,7 +201,11 @@ export class UserAgentServer {
   }
 
   /** The dialog of a message, with an application that is there to take it. */
-  #recordFor({ callId, toTag, fromTag }: Essentials): DialogRecord | undefined {
+  #recordFor({
+    callId,
+    toTag,
+    fromTag,
+  }: Pick<Essentials, 'callId' | 'toTag' | 'fromTag'>): DialogRecord | undefined {
     const dialog = this.#context.dialogs.byKey(dialogKey(callId, toTag, fromTag));
     const record = dialog && this.#context.records.get(dialog.id);
     return record && this.#orphans.ownerOf(record) ? record : undefined;

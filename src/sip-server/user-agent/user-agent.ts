@@ -62,6 +62,10 @@ export class UserAgent implements TransactionUser {
     );
   }
 
+  repeated(machine: ServerMachine, essentials: Essentials, flow: Flow): void {
+    this.server.repeated(machine, essentials, flow);
+  }
+
   stray(): void {
     this.#context.counters.droppedStray++;
   }

@@ -61,6 +61,13 @@ describe('published applications', () => {
 
   it.each([
     ['connect two phones', 'expectSuccess', [{}], 'uas.xml', 'uac.xml'],
+    [
+      'take and pass PRACKs on',
+      'expectSuccess',
+      [{ proxyResponseHeaders: ['all'], responseHeaders: { Contact: 'sip:foo@localhost' } }],
+      'uas-prack.xml',
+      'uac-prack.xml',
+    ],
     ['connect a phone without an offer', 'expectSuccess', [{}], 'uas.xml', 'uac-nosdp.xml'],
     ['pass a CANCEL on', 'expectCancel', [], 'uas-cancel.xml', 'uac-cancel.xml'],
     ['pass a refusal on', 'expectFailure', [404], 'uas-404.xml', 'uac-expect-404.xml'],

@@ -28,7 +28,7 @@ const ANSWERS: Record<string, number> = {
   ncl: 400,
   scalar02: 400,
   scalarlg: 0,
-  quotbal: 400,
+  quotbal: 486, // may be refused; the missing quote is inferred
   ltgtruri: 400,
   lwsruri: 400,
   lwsstart: 400,
@@ -36,8 +36,8 @@ const ANSWERS: Record<string, number> = {
   escruri: 486, // may be refused; transfers carry User-to-User this way
   baddate: 486, // may be refused
   regbadct: 400,
-  badaspec: 400, // may be taken
-  baddn: 400, // may be taken
+  badaspec: 200, // may be refused
+  baddn: 200, // may be refused; the quotes are inferred
   badvers: 505,
   mismatch01: 400,
   mismatch02: 400,
