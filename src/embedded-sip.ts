@@ -30,13 +30,16 @@ interface Parts {
   readonly descriptors: Descriptors;
 }
 
-/** Starts the embedded SIP server as configured; resolves with where the phone application connects to it. */
+/** Where the phone application connects to the embedded SIP server, and what that tells it besides. */
+export type EmbeddedSip = ServerAddress & Pick<SipServer, 'hasLostConnection'>;
+
+/** Starts the embedded SIP server as configured. */
 export async function startEmbeddedSip(
   config: Config,
   log: Logger,
   teardown: Teardown,
   { core, metrics, load: { admission }, descriptors }: Parts,
-): Promise<ServerAddress> {
+): Promise<EmbeddedSip> {
   const { allow, scanners, messagesPerSecond, capture, apps, router } = config.sip;
   const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
   const sipLog = log.child({ part: 'sip' });
@@ -68,7 +71,8 @@ export async function startEmbeddedSip(
   });
   teardown.add('sip-server', () => server.stop());
   measure(metrics, server);
-  return { ...server.adminAddress, secret: admin.secret };
+  const hasLostConnection = (dialogId: string): boolean => server.hasLostConnection(dialogId);
+  return { ...server.adminAddress, secret: admin.secret, hasLostConnection };
 }
 
 /** Undone after the server: its last requests still get their answers. */

@@ -52,10 +52,11 @@ export async function startPhones(
   teardown: Teardown,
   { core, media, metrics, load, descriptors }: Parts,
 ): Promise<Phones> {
-  const servers =
+  const embedded =
     config.drachtio.length > 0
-      ? config.drachtio
-      : [await startEmbeddedSip(config, log, teardown, { core, metrics, load, descriptors })];
+      ? undefined
+      : await startEmbeddedSip(config, log, teardown, { core, metrics, load, descriptors });
+  const servers = embedded ? [embedded] : config.drachtio;
   const clientLog = log.child({ part: 'sip-client' });
   const clients = servers.map(
     (server) => new SipClient({ server, graceMs: config.drachtioGraceMs, log: clientLog }),
@@ -74,7 +75,15 @@ export async function startPhones(
   };
   apps.push(
     ...clients.map((client) =>
-      createApp(client, config, log, { gate: core, media: phoneMedia, observer, admit }),
+      createApp(client, config, log, {
+        gate: core,
+        media: phoneMedia,
+        observer,
+        admit,
+        // With drachtio-server the allow-list is not asked.
+        knowsPeers: embedded !== undefined && config.sip.allow.length > 0,
+        ...(embedded && { hasLostConnection: embedded.hasLostConnection }),
+      }),
     ),
   );
   teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
@@ -91,7 +100,7 @@ function createApp(
   client: SipClient,
   config: Config,
   log: Logger,
-  parts: Pick<PhoneAppOptions, 'gate' | 'media' | 'observer' | 'admit'>,
+  parts: Pick<PhoneAppOptions, 'gate' | 'media' | 'observer' | 'admit' | 'knowsPeers' | 'hasLostConnection'>,
 ): PhoneApp {
   const app = createPhoneApp({
     srf: client.srf,

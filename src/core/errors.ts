@@ -20,6 +20,7 @@ const STATUS = {
   /** Of the account alone: with SIP's 503 a carrier would send nobody's calls here for a while. */
   PATCHBAY_TOO_MANY_CALLS: { http: 429, sip: 480 },
   PATCHBAY_NO_COMMON_CODEC: { http: 488, sip: 488 },
+  PATCHBAY_NO_COMMON_TRANSPORT: { http: 488, sip: 488 },
   PATCHBAY_BAD_SDP: { http: 400, sip: 488 },
   PATCHBAY_OVERLOADED: { http: 503, sip: 503 },
   /** What was asked for was not done: the disk takes no writes. */

@@ -191,7 +191,8 @@ export interface MediaPlane {
   stop(): Promise<void>;
 }
 
-export type MediaErrorCode = 'BAD_SDP' | 'NO_COMMON_CODEC' | 'UNKNOWN_DEVICE' | 'NO_PORT' | 'INVALID_STATE';
+export type MediaErrorCode =
+  'BAD_SDP' | 'NO_COMMON_CODEC' | 'NO_COMMON_TRANSPORT' | 'UNKNOWN_DEVICE' | 'NO_PORT' | 'INVALID_STATE';
 
 export class MediaError extends Error {
   override readonly name = 'MediaError';

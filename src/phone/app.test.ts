@@ -206,6 +206,21 @@ describe('a call', () => {
     expect(started.gate.devices.size).toBe(0);
   });
 
+  it.each([
+    ['its dialog is over', 'Response not sent due to unknown transaction', 487],
+    ['its CANCEL crosses it', new Error('Request Terminated'), 487],
+  ])('whose 200 is not sent since %s is no error of ours', async (_why, failure, status) => {
+    const started = start();
+    const request = invite(VALID_TOKEN);
+    started.srf.createUAS = (_request, _responder, _options, callback) => {
+      if (failure instanceof Error) request.emit('cancel', new FakeRequest('CANCEL'));
+      callback(failure);
+    };
+    expect(await answerTo(started, request)).toMatchObject({ status });
+    expect(started.lines.some((line) => line.includes('"level":50'))).toBe(false);
+    expect(started.gate.devices.size).toBe(0);
+  });
+
   it('is refused when the core ends it before the answer', async () => {
     const started = start();
     started.gate.onConnect = (device) => device.close('session-deleted');

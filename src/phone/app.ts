@@ -6,21 +6,22 @@ import type { MediaEvents } from '../media/types.js';
 import type { OwedBye } from './call.js';
 import { PhoneCall } from './call.js';
 import { endedOutcome, refusedOutcome } from './call-outcome.js';
-import { sendBye, sendForgottenBye } from './dialog/bye.js';
+import { isRefused, sendBye, sendForgottenBye } from './dialog/bye.js';
 import { calledAndCaller, shownHeaders } from './caller.js';
 import type { PhoneAppOptions } from './options.js';
-import { allow, REFUSED_OUTSIDE, SUPPORTED } from './capabilities.js';
+import { allow, REFUSED_OUTSIDE, requireOnlySupported, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
 import { MIN_SE_S } from './dialog/session-terms.js';
 import { noRoom, Refusal, refusalHeaders } from './refusal.js';
 import { refuse, refusing } from './respond.js';
 import { AwaitedPracks } from './reliable.js';
+import { ReplaceableCalls } from './replaces.js';
 import type { SetupOptions } from './setup.js';
 import { setUpCall } from './setup.js';
 import { ServerReturns } from './server-returns.js';
 import { watchDialog } from './dialog/dialog-watch.js';
 import type { SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
-import { callIdOf, SDP_TYPE, sipApplication } from './sip.js';
+import { callIdOf, SDP_TYPE, sipApplication, sourceOf } from './sip.js';
 
 /** How long a stop waits for answers to BYEs: a few of their repetitions (RFC 3261 timer E). */
 const BYE_LIMIT_MS = 2000;
@@ -53,6 +54,9 @@ export class PhoneApp {
       acceptTransfers: options.acceptTransfers ?? false,
       pracks: new AwaitedPracks(),
       callOf: (deviceId) => this.#calls.get(deviceId),
+      replaceable: new ReplaceableCalls(),
+      knowsPeers: options.knowsPeers ?? false,
+      hasLostConnection: options.hasLostConnection,
     };
     this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
     this.#attendOthers();
@@ -118,6 +122,8 @@ export class PhoneApp {
       const outcome = await sendBye(owed.dialog, owed.headers, { pause: this.#pause, wasAway: true });
       if (outcome === 'forgotten') await sendForgottenBye(owed.dialog, owed.headers, this.#application);
     } catch (error) {
+      // It would be owed for ever.
+      if (error instanceof Error && isRefused(error.cause)) return;
       this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits on.');
       this.#owedByes.push(owed);
     }
@@ -126,12 +132,18 @@ export class PhoneApp {
   /** Requests outside of calls. */
   #attendOthers(): void {
     const { log } = this.#options;
-    this.#application.use('options', (_request, responder) =>
-      responder.send(200, {
-        headers: { Allow: allow(this.#setup), Accept: SDP_TYPE, Supported: SUPPORTED },
+    this.#application.use(
+      'options',
+      refusing(log, (request, responder) => {
+        requireOnlySupported(request);
+        const headers = { Allow: allow(this.#setup), Accept: SDP_TYPE, Supported: SUPPORTED };
+        responder.send(200, { headers });
       }),
     );
-    this.#application.use('prack', (prack, responder) => this.#setup.pracks.onPrack(prack, responder));
+    this.#application.use(
+      'prack',
+      refusing(log, (prack, responder) => this.#setup.pracks.onPrack(prack, responder)),
+    );
     const noSuchCall = refusing(log, () => {
       throw new Refusal(481, 'There is no such call.');
     });
@@ -179,6 +191,7 @@ export class PhoneApp {
       media: this.#options.media,
       log,
       maxCallMs: this.#options.maxCallMs ?? 0,
+      origin: { ...sourceOf(invite), port: invite.source_port },
       onEnded: (ended, reason) => this.#forget(ended, reason),
       pause: this.#pause,
       onBye: (bye) => {

@@ -9,8 +9,14 @@ import type { PhoneGate, PhoneMedia } from './options.js';
 import type { ByeOutcome } from './dialog/bye.js';
 import { sendBye } from './dialog/bye.js';
 import { Refusal } from './refusal.js';
+import { logFailure } from './respond.js';
 import { SetupSignal } from './setup-signal.js';
 import type { Headers, SipDialog } from './sip.js';
+
+/** Where an INVITE came from. */
+export interface CallOrigin extends SipSource {
+  readonly port: number | undefined;
+}
 
 export interface PhoneCallOptions {
   readonly info: DeviceInfo;
@@ -18,6 +24,8 @@ export interface PhoneCallOptions {
   readonly log: Logger;
   /** 0: unlimited. */
   readonly maxCallMs: number;
+  /** Where its INVITE came from. */
+  readonly origin: CallOrigin;
   /** Called once, when the call is over and its media are freed; a BYE may still be under way. */
   readonly onEnded: (call: PhoneCall, reason: EndReason) => void;
   /** Waits so many ms, or until the SIP server can be reached again. */
@@ -80,6 +88,20 @@ export class PhoneCall implements Device {
     return this.#answering || this.#exchange !== undefined;
   }
 
+  /** Absent until it is connected, and after its end. */
+  get participant(): Participant | undefined {
+    return this.#connection?.participant;
+  }
+
+  get origin(): CallOrigin {
+    return this.#options.origin;
+  }
+
+  /** Whether the phone has shown that our 200 reached it. */
+  get wasAcknowledged(): boolean {
+    return this.#dialog !== undefined && this.#acknowledgement === undefined;
+  }
+
   /** Absent until the call is answered, and after its end. */
   get dialog(): SipDialog | undefined {
     return this.#dialog;
@@ -103,8 +125,8 @@ export class PhoneCall implements Device {
   }
 
   /** @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, SHUTTING_DOWN; what {@link setup} aborts with */
-  connect(gate: PhoneGate, participant: Participant): void {
-    this.#connection = gate.connect(participant.id, this, { replace: false });
+  connect(gate: PhoneGate, participant: Participant, replace = false): void {
+    this.#connection = gate.connect(participant.id, this, { replace });
     this.setup.throwIfAborted();
   }
 
@@ -185,7 +207,7 @@ export class PhoneCall implements Device {
       const offered = await this.#exchange?.offer({});
       if (offered?.outcome !== 'accepted') this.hangUp('error', 'The phone did not take the new media.');
     } catch (error) {
-      this.log.error({ err: error }, 'The media could not be offered anew.');
+      logFailure(this.log, error, 'The media could not be offered anew.');
       this.hangUp('error');
     }
   }
@@ -262,6 +284,7 @@ export class PhoneCall implements Device {
     const bye = sent.then(
       (outcome) => {
         if (outcome === 'forgotten') this.#options.onByeForgotten(owed);
+        if (outcome === 'unreachable') this.log.warn('BYE could not be sent to where the phone is.');
       },
       (error: unknown) => {
         this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');

@@ -37,7 +37,10 @@ function quotedName(text: string): NameBefore {
     : { name: '', open: -1 };
 }
 
+/** A comma may stand in it, unless an address stands before the comma. */
 function bareName(text: string): NameBefore {
-  const open = text.search(/[<",]/);
-  return text[open] === '<' ? { name: text.slice(0, open).trim(), open } : { name: '', open: -1 };
+  const open = text.search(/[<"]/);
+  return text[open] === '<' && !/^(?:sips?|tel):/i.test(text)
+    ? { name: text.slice(0, open).trim(), open }
+    : { name: '', open: -1 };
 }

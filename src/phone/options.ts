@@ -40,6 +40,10 @@ export interface PhoneAppOptions {
    * that died while on hold is found out. Default 1800; 0: none.
    */
   readonly sessionExpiresS?: number;
+  /** Everybody who can send requests is known to the operator: then a call's tags alone allow to replace it. */
+  readonly knowsPeers?: boolean;
+  /** Whether the connection to the phone of a dialog is gone; left out: the SIP server does not tell. */
+  readonly hasLostConnection?: (dialogId: string) => boolean;
   /** Shortest session interval in s that phones may ask for (Min-SE). Default 90, the least of RFC 4028. */
   readonly minSessionS?: number;
   /** A phone may transfer its call away by REFER, and the gateway calls the target. Default no. */

@@ -25,6 +25,7 @@ const RETRY_AFTER_S = 10;
 const MEDIA_CODES = {
   BAD_SDP: 'PATCHBAY_BAD_SDP',
   NO_COMMON_CODEC: 'PATCHBAY_NO_COMMON_CODEC',
+  NO_COMMON_TRANSPORT: 'PATCHBAY_NO_COMMON_TRANSPORT',
   NO_PORT: 'PATCHBAY_OVERLOADED',
   UNKNOWN_DEVICE: 'PATCHBAY_INTERNAL',
   INVALID_STATE: 'PATCHBAY_INTERNAL',
@@ -72,7 +73,8 @@ function owedHeaders(error: PatchbayError): Headers {
   }
 }
 
-/** RFC 3261 section 20.43: 305 is "incompatible media format", 399 any other matter. */
+/** RFC 3261 section 20.43: "incompatible transport protocol", "incompatible media format", or any other matter. */
 function warningCode(code: ErrorCode): number {
+  if (code === 'PATCHBAY_NO_COMMON_TRANSPORT') return 302;
   return code === 'PATCHBAY_NO_COMMON_CODEC' ? 305 : 399;
 }

@@ -16,13 +16,17 @@ export interface ReceivedPrack {
 export class AwaitedPracks {
   readonly #waiting = new Map<string, (received: ReceivedPrack) => void>();
 
-  /** Hands a PRACK to the call that waits for it; one that comes again or too late is just answered. */
+  /**
+   * Hands a PRACK to the call that waits for it.
+   * @throws Refusal 481 when none does (RFC 3262 section 3): the SIP server answers repeats by itself
+   */
   onPrack(prack: SipRequest, responder: SipResponder): void {
     const key = keyOf(prack);
-    const take = this.#waiting.get(key);
+    const isInside = /;\s*tag=/i.test(header(prack, 'to') ?? '');
+    const take = isInside ? this.#waiting.get(key) : undefined;
+    if (!take) throw new Refusal(481, 'No response waits for this PRACK.');
     this.#waiting.delete(key);
-    if (take) take({ prack, responder });
-    else responder.send(200, {});
+    take({ prack, responder });
   }
 
   /**

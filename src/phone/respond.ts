@@ -12,6 +12,13 @@ export function refuse(error: unknown, request: SipRequest, responder: SipRespon
   return refusal.status;
 }
 
+/** Logs what came to nothing: with a stack when it is the gateway's fault, in words when it is a peer's. */
+export function logFailure(log: Logger, error: unknown, what: string): void {
+  const refusal = refusalOf(error);
+  if (refusal.status === 500) log.error({ err: error }, what);
+  else log.warn({ reason: refusal.message }, what);
+}
+
 /** A listener whose failures become refusals. */
 export function refusing(
   log: Logger,

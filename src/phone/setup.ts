@@ -1,16 +1,24 @@
-import { PatchbayError } from '../core/errors.js';
+import type { Participant } from '../core/types.js';
 import type { PhoneDescription } from '../media/types.js';
 import type { PhoneCall } from './call.js';
-import { allow, requireOnlySupported, requireSdpIfBody, SUPPORTED } from './capabilities.js';
+import {
+  allow,
+  requireOnlySupported,
+  requireSdpIfAccepted,
+  requireSdpIfBody,
+  requireUsableParties,
+  SUPPORTED,
+} from './capabilities.js';
 import type { AttendOptions } from './dialog/attend.js';
 import { attend } from './dialog/attend.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
 import { Refusal } from './refusal.js';
 import type { AwaitedPracks, ReceivedPrack } from './reliable.js';
+import { requirePlace } from './replaces.js';
 import { refuse } from './respond.js';
 import { agreedTerms, termsHeaders } from './dialog/session-terms.js';
 import type { Headers, SipApplication, SipDialog, SipRequest, SipResponder } from './sip.js';
-import { lists, sdpOf, SDP_TYPE, sourceOf } from './sip.js';
+import { lists, sdpOf, SDP_TYPE } from './sip.js';
 import { authenticate } from './tokens/authenticate.js';
 
 export interface SetupOptions extends AttendOptions {
@@ -19,6 +27,9 @@ export interface SetupOptions extends AttendOptions {
   readonly pracks: AwaitedPracks;
   /** The call of a device, if it is a phone here. */
   readonly callOf: (deviceId: string) => PhoneCall | undefined;
+  readonly knowsPeers: boolean;
+  /** Whether the connection to the phone of a dialog is gone; absent: the SIP server does not tell. */
+  readonly hasLostConnection: ((dialogId: string) => boolean) | undefined;
 }
 
 /**
@@ -34,33 +45,70 @@ export async function setUpCall(
   invite.on('cancel', () => call.cancelled());
   requireOnlySupported(invite);
   requireSdpIfBody(invite);
+  requireSdpIfAccepted(invite);
+  requireUsableParties(invite);
   const terms = agreedTerms(invite, options.sessionIntervals);
-  const participant = authenticate(invite, options.tokenHeaders, options.gate);
-  const other = options.gate.connectedDevice(participant.id);
-  // The caller may have cancelled it, and got the 487, while our 200 is on its way to the SIP server.
-  if (other) await options.callOf(other.id)?.decided();
-  call.setup.throwIfAborted();
+  const replaced = options.replaceable.replacedBy(invite, options);
+  const participant = replaced?.participant ?? authenticate(invite, options.tokenHeaders, options.gate);
+  if (!replaced) await clearPlace(call, participant, options);
   // Before the media are opened: a busy participant, or account, is the cheap case.
-  if (options.gate.connectedDevice(participant.id)) {
-    throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
-  }
+  requirePlace(options.gate, participant, replaced);
   options.gate.admitDevice(participant);
-  const description = await call.openMedia(sdpOf(invite), sourceOf(invite));
-  call.connect(options.gate, participant);
+  const description = await call.openMedia(sdpOf(invite), call.origin);
+  // A call that is to be replaced stays as it is when the new one comes to nothing.
+  if (!replaced) call.connect(options.gate, participant);
   call.described(description);
 
   const owed = await describeToPhone(call, invite, responder, description, options);
+  if (replaced) {
+    requirePlace(options.gate, participant, replaced);
+    call.connect(options.gate, participant, true);
+    call.described(owed.description ?? description);
+  }
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
   call.answering();
   await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
     call.awaitAck(dialog);
     const exchange = attend(call, dialog, options);
     if (owed.offer) exchange.offeredInAnswer(invite);
+  }).catch((error: unknown) => {
+    // A CANCEL that crosses the 200 is no failure of ours.
+    call.setup.throwIfAborted();
+    throw error;
   });
+}
+
+/** Waits for what becomes of a call that has the participant's place, and has it give way if nobody is there. */
+async function clearPlace(
+  call: PhoneCall,
+  participant: Participant,
+  { gate, callOf, hasLostConnection }: SetupOptions,
+): Promise<void> {
+  const device = gate.connectedDevice(participant.id);
+  const other = device && callOf(device.id);
+  // The caller may have cancelled it, and got the 487, while our 200 is on its way to the SIP server.
+  await other?.decided();
+  call.setup.throwIfAborted();
+  if (other && !other.wasAcknowledged && isCutOff(other, call, hasLostConnection)) other.hangUp('replaced');
+}
+
+/**
+ * Whether the connection by which a call came is gone. Where the SIP server does not tell, one that comes by another
+ * connection of the same host is a phone that has lost its first.
+ */
+function isCutOff(
+  { dialog, origin }: PhoneCall,
+  { origin: now }: PhoneCall,
+  hasLostConnection: SetupOptions['hasLostConnection'],
+): boolean {
+  if (dialog && hasLostConnection) return hasLostConnection(dialog.id);
+  return origin.isConnection && now.address === origin.address && now.port !== origin.port;
 }
 
 /** What the 200 still has to carry. */
 interface OwedDescription {
+  /** What was agreed since the media were opened. */
+  readonly description?: PhoneDescription;
   readonly localSdp: string | undefined;
   /** It is an offer: the ACK owes the answer. */
   readonly offer: boolean;
@@ -77,23 +125,27 @@ async function describeToPhone(
   const offer = sdpOf(invite) === undefined;
   if (!lists(invite, 'require', '100rel')) return { localSdp: sdp, offer };
   const received = await pracks.progress(call, invite, responder, sdp);
-  let localSdp: string | undefined;
-  if (offer) await takeAnswer(call, received, media);
-  else localSdp = await answerOffer(call, received, media, sdp);
+  const settled = offer
+    ? await takeAnswer(call, received, media)
+    : await answerOffer(call, received, media, sdp);
   call.setup.throwIfAborted();
-  return { localSdp, offer: false };
+  return { ...settled, offer: false };
 }
+
+type Settled = Omit<OwedDescription, 'offer'>;
 
 /** Our 183 carried an offer, as the INVITE had none: the PRACK owes the answer. */
 async function takeAnswer(
   call: PhoneCall,
   { prack, responder }: ReceivedPrack,
   media: PhoneMedia,
-): Promise<void> {
+): Promise<Settled> {
   responder.send(200, {});
   const sdpAnswer = sdpOf(prack);
   if (sdpAnswer === undefined) throw new Refusal(488, 'The PRACK carries no answer to our offer.');
-  call.described(await media.answerPhone(call.info.id, sdpAnswer));
+  const description = await media.answerPhone(call.info.id, sdpAnswer);
+  call.described(description);
+  return { localSdp: undefined, description };
 }
 
 /**
@@ -105,21 +157,21 @@ async function answerOffer(
   { prack, responder }: ReceivedPrack,
   media: PhoneMedia,
   answered: string,
-): Promise<string | undefined> {
+): Promise<Settled> {
   const sdpOffer = sdpOf(prack);
   if (sdpOffer === undefined) {
     responder.send(200, {});
-    return answered;
+    return { localSdp: answered };
   }
   try {
     const description = await media.updatePhone(call.info.id, sdpOffer);
     responder.send(200, { headers: { 'Content-Type': SDP_TYPE }, body: description.sdp });
     call.described(description);
-    return undefined;
+    return { localSdp: undefined, description };
   } catch (error) {
     // An offer that fits nothing leaves the call as it was agreed before.
     refuse(error, prack, responder, call.log);
-    return answered;
+    return { localSdp: answered };
   }
 }
 
@@ -136,7 +188,12 @@ function answer(
     const options = { localSdp, headers: { ...headers, ...sdpHeaders } };
     application.createUAS(invite, responder, options, (error, dialog) => {
       if (!dialog) {
-        reject(new Error('The 200 could not be sent.', { cause: error }));
+        // A text is what the SIP server says; it has no such transaction any more.
+        reject(
+          typeof error === 'string'
+            ? new Refusal(487, `The INVITE is over: ${error}.`)
+            : new Error('The 200 could not be sent.', { cause: error }),
+        );
         return;
       }
       onDialog(dialog);

@@ -22,8 +22,11 @@ export interface SipRequest extends SipMessage {
   /** The Request-URI as received. */
   readonly uri: string;
   readonly source_address: string;
+  readonly source_port?: number;
   /** Transport that it came by: `udp`, `tcp`, `tls` and so on. */
   readonly protocol?: string;
+  /** A header as drachtio-srf takes it apart. @throws Error when it cannot */
+  getParsedHeader(name: string): unknown;
   on(event: 'cancel', listener: (cancel: SipMessage) => void): void;
 }
 
@@ -53,7 +56,7 @@ export interface SipDialog {
   readonly req: SipRequest;
   /** Its 2xx; a dialog that the phone made has one of ours, without a source. */
   readonly res?: { readonly source_address?: string };
-  readonly sip: { readonly localTag: string; readonly remoteTag: string };
+  readonly sip: { readonly callId: string; readonly localTag: string; readonly remoteTag: string };
   /** Our Contact as the INVITE's dialog has it; drachtio-server does not put it into answers to UPDATE. */
   readonly local: { readonly contact?: string };
   /** The SDP that the phone sent last in its dialog-making message. */
@@ -62,6 +65,8 @@ export interface SipDialog {
   on(event: 'destroy', listener: (bye: SipRequest, reason?: string) => void): void;
   on(event: 'ack', listener: (ack: SipRequest) => void): void;
   on(event: 'unsubscribe', listener: () => void): void;
+  /** Called for each request in it. */
+  handle(request: SipRequest, responder: SipResponder): void;
   /** The callback comes once for each response, provisional ones too, or once with an error. */
   request(
     options: MessageOptions & { method: string },

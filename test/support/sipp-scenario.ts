@@ -136,6 +136,17 @@ export class Scenario {
     );
   }
 
+  /** Waits for a call of the gateway, describes its media in a 183 only, and takes it with 200. */
+  answerInviteEarly(sdp: string): this {
+    const to = '[last_To:];tag=[call_number]';
+    return this.#add(
+      '<recv request="INVITE"/>',
+      `<send>${cdata(replyLines('183 Session Progress', to, []), sdp, 'application/sdp')}</send>`,
+      `<send>${cdata(replyLines('200 OK', to, []), '', '')}</send>`,
+      '<recv request="ACK"/>',
+    );
+  }
+
   /** Lets a call of the gateway ring until the test's cue, then refuses it. */
   ringUntilCue(refusal: string): this {
     const to = '[last_To:];tag=[call_number]';

@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
+import { direct, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
 import { audioAddressOf, type TracedMessage } from '../support/sip-message.js';
 import { awaitCall, phoneOffer, type Scenario, type SippCall, type Steps } from '../support/sipp.js';
+import { PCMA } from '../support/tone-socket.js';
+import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 const TARGETS = 1000;
 
 /** A call, up to the REFER that sends its other end to a target, and the first NOTIFY. */
-const refer = (scenario: Scenario, target: SippCall): Scenario =>
+const refer = (scenario: Scenario, target: SippCall, more = ''): Scenario =>
   scenario
-    .request('REFER', { headers: [`Refer-To: <sip:phone@127.0.0.1:${target.port}>`] })
+    .request('REFER', { headers: [`Refer-To: <sip:phone@127.0.0.1:${target.port}${more}>`] })
     .expect(202)
     .answer('NOTIFY', '200 OK');
 
@@ -49,6 +51,57 @@ describe('a transfer by REFER', () => {
         expect((await target.hungUp()).header('Reason')).toContain('The application ended the call.');
       });
     });
+  });
+
+  it('calls as Refer-To asks, and takes a description that comes in the 183 only (pjproject #1397)', async () => {
+    const answers: Steps = (scenario, port) => scenario.answerInviteEarly(phoneOffer(port)).waitForBye();
+    await withTarget(answers, async (target) => {
+      const asked =
+        ';method=INVITE?User-to-User=6869%3Bencoding%3Dhex&X-Order=42&Route=%3Csip%3A192.0.2.1%3E';
+      const then: Steps = (scenario) =>
+        refer(scenario.expect(200).ack(), target, asked).answer('NOTIFY', '200 OK').waitForBye();
+      await room.withCall({ then }, async (call, { id }) => {
+        const invite = await target.waitFor('INVITE', ({ method }) => method === 'INVITE');
+        expect(invite.startLine).toBe(`INVITE sip:phone@127.0.0.1:${target.port} SIP/2.0`);
+        expect(invite.header('User-to-User')).toBe('6869;encoding=hex');
+        expect(invite.header('X-Order')).toBe('42');
+        expect(invite.header('Route')).toBeUndefined();
+        expect(invite.header('Referred-By')).toContain('sip:+15555550100@');
+        target.tones.start(audioAddressOf(invite.body));
+        await call.hungUp();
+        await room.otherCall.tones.hears(TARGETS);
+        await target.tones.hears(OTHERS);
+        await room.rest.disconnectDevice(id);
+        await target.hungUp();
+      });
+    });
+  });
+
+  direct('hears each codec that its target agreed to, and digits by either side’s number', async () => {
+    const webhooks = await WebhookReceiver.start();
+    const answer = (port: number): string => phoneOffer(port).replaceAll(/\b101\b/g, '97');
+    const answers: Steps = (scenario, port) => scenario.answerInvite('200 OK', answer(port)).waitForBye();
+    await withTarget(answers, async (target) => {
+      const then: Steps = (scenario) =>
+        refer(scenario.expect(200).ack(), target).answer('NOTIFY', '200 OK').waitForBye();
+      const participant = { callbackUrl: webhooks.url };
+      await room.withCall({ then, participant }, async (call, { id }) => {
+        const { body } = await target.waitFor('INVITE', ({ method }) => method === 'INVITE');
+        const [, ours] = /^a=rtpmap:(\d+) telephone-event\/8000/m.exec(body)!;
+        target.tones.codec = PCMA;
+        target.tones.start(audioAddressOf(body));
+        await call.hungUp();
+        await room.otherCall.tones.hears(TARGETS);
+        target.tones.eventType = Number(ours);
+        target.tones.sendDigit('1');
+        expect(await webhooks.digitsOf(id, 1)).toBe('1');
+        target.tones.eventType = 97;
+        target.tones.sendDigit('2');
+        expect(await webhooks.digitsOf(id, 2)).toBe('12');
+        await room.rest.disconnectDevice(id);
+        await target.hungUp();
+      });
+    }).finally(() => webhooks.close());
   });
 
   it('that the target refuses leaves the call with the phone, and says why at once (livekit/sip #481)', async () => {

@@ -1,7 +1,9 @@
+import type { Logger } from 'pino';
 import type { PhoneCall } from '../call.js';
-import { allow, REFUSED_IN_DIALOG } from '../capabilities.js';
+import { allow, REFUSED_IN_DIALOG, requireOnlySupported } from '../capabilities.js';
 import type { PhoneMedia } from '../options.js';
 import { Refusal } from '../refusal.js';
+import type { ReplaceableCalls } from '../replaces.js';
 import { refusing } from '../respond.js';
 import type {
   DialogRequestEvent,
@@ -23,6 +25,8 @@ export interface AttendOptions {
   readonly sessionIntervals: SessionIntervals;
   /** The phone may transfer its call away by REFER. */
   readonly acceptTransfers: boolean;
+  /** Those whose place an INVITE with Replaces may take. */
+  readonly replaceable: ReplaceableCalls;
 }
 
 /**
@@ -38,8 +42,14 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
   dialog.on('ack', seen);
   const exchange = new OfferAnswer(call, options.media, dialog);
   const { log } = call;
+  takeUnknown(dialog, log, options);
   const { contact } = dialog.local;
   const headers = { Allow: allow(options), ...(contact !== undefined && { Contact: contact }) };
+  const answering = (handle: Handling): RequestListener =>
+    refusing(log, (request, responder) => {
+      requireOnlySupported(request);
+      return handle(request, responder);
+    });
   const change = refusing(log, (request, responder) => {
     const terms = agreedTerms(request, options.sessionIntervals);
     return exchange.change(request, responder, { ...headers, ...termsHeaders(terms) });
@@ -53,16 +63,43 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
   on('update', change);
   on(
     'info',
-    refusing(log, (request, responder) => takeDigit(call, request, responder)),
+    answering((request, responder) => takeDigit(call, request, responder)),
   );
-  on('options', (_request, responder) => responder.send(200, { headers: { Allow: allow(options) } }));
+  on(
+    'options',
+    answering((_request, responder) => responder.send(200, { headers: { Allow: allow(options) } })),
+  );
   const notAllowed = refusing(log, (request) => {
     throw methodNotAllowed(request.method, options);
   });
   for (const method of REFUSED_IN_DIALOG) on(method, notAllowed);
   on('refer', options.acceptTransfers ? transferring(call, dialog, exchange, options) : notAllowed);
   call.answered(dialog, exchange);
+  options.replaceable.add(call, dialog);
   return exchange;
+}
+
+type Handling = Parameters<typeof refusing>[1];
+
+/** Methods that drachtio-srf brings as events, or answers by itself. */
+const BROUGHT = new Set([
+  ...['INVITE', 'ACK', 'BYE', 'UPDATE', 'INFO', 'OPTIONS', 'REFER'],
+  ...REFUSED_IN_DIALOG.map((method) => method.toUpperCase()),
+]);
+
+/** Answers what drachtio-srf does not know in a dialog: it would print that to the console, past the log. */
+function takeUnknown(dialog: SipDialog, log: Logger, options: AttendOptions): void {
+  const handle = dialog.handle.bind(dialog);
+  const refuseUnknown = refusing(log, ({ method }) => {
+    // RFC 3262 section 3: no response waits for it any more.
+    if (method === 'PRACK') throw new Refusal(481, 'No response waits for this PRACK.');
+    if (method === 'REGISTER') throw methodNotAllowed(method, options);
+    throw new Refusal(501, 'The method is not known.', { Allow: allow(options) });
+  });
+  dialog.handle = (request, responder) => {
+    if (BROUGHT.has(request.method)) handle(request, responder);
+    else refuseUnknown(request, responder);
+  };
 }
 
 /** 405 with what is allowed instead. */
@@ -88,5 +125,8 @@ function transferring(
     exchange,
     attend: (next) => attend(call, next, options),
   });
-  return refusing(call.log, (request, responder) => transfer.onRefer(request, responder));
+  return refusing(call.log, (request, responder) => {
+    requireOnlySupported(request);
+    transfer.onRefer(request, responder);
+  });
 }

@@ -24,7 +24,9 @@ export type ByeOutcome =
   /** The phone answered it, or never will, or was faster with its own. */
   | 'over'
   /** The SIP server lost the dialog: the phone may well have it still. */
-  | 'forgotten';
+  | 'forgotten'
+  /** The SIP server knows no way to where the phone said that it is. */
+  | 'unreachable';
 
 /**
  * Sends BYE; resolves when it is answered or given up by the SIP server.
@@ -41,6 +43,7 @@ export async function sendBye(
     if (error === undefined) return 'over';
     if (isForgotten(error)) return mayHaveForgotten ? 'forgotten' : 'over';
     mayHaveForgotten = true;
+    if (waitMs === undefined && isRefused(error)) return 'unreachable';
     if (waitMs === undefined) throw error;
     await pause(waitMs);
   }
@@ -81,6 +84,11 @@ function attempt(dialog: SipDialog, headers: Headers): Promise<Error | undefined
       else resolve(error instanceof Error ? error : new Error('BYE failed.', { cause: error }));
     });
   });
+}
+
+/** The SIP server took the request, and said that it cannot send it. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EDRACHTIO';
 }
 
 /** The SIP server has no such dialog any more. */

@@ -17,6 +17,7 @@ function start() {
     media,
     log,
     maxCallMs: 0,
+    origin: { address: '127.0.0.1', isDirect: true, isConnection: false, port: 5062 },
     pause: () => Promise.resolve(),
     onEnded: nothing,
     onBye: nothing,

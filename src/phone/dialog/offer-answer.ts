@@ -1,7 +1,12 @@
 import type { PhoneCall } from '../call.js';
-import { requireOnlySupported, requireSdpIfBody } from '../capabilities.js';
+import {
+  requireOnlySupported,
+  requireSdpIfAccepted,
+  requireSdpIfBody,
+  requireUsableContact,
+} from '../capabilities.js';
 import type { PhoneMedia } from '../options.js';
-import { Refusal } from '../refusal.js';
+import { Refusal, refusalOf } from '../refusal.js';
 import type { Headers, SipDialog, SipRequest, SipResponder, SipResponse } from '../sip.js';
 import { callIdOf, cseqOf, sdpOf, SDP_TYPE } from '../sip.js';
 
@@ -61,16 +66,18 @@ export class OfferAnswer {
   /**
    * Answers the phone's re-INVITE or UPDATE from the state that it leads to.
    * @param headers what the 2xx carries besides
-   * @throws Refusal 491 or 500 when offers cross, 415, 420, 481; MediaError when the offer fits nothing
+   * @throws Refusal 491 or 500 when offers cross, 400, 406, 415, 481; MediaError when the offer fits nothing
    */
   async change(request: SipRequest, responder: SipResponder, headers: Headers): Promise<void> {
     requireOnlySupported(request);
+    requireUsableContact(request);
     requireSdpIfBody(request);
     const sdpOffer = sdpOf(request);
     if (request.method === 'UPDATE' && sdpOffer === undefined) {
       responder.send(200, { headers });
       return;
     }
+    requireSdpIfAccepted(request);
     // drachtio-srf tells of an ACK one turn later than of what came right behind it.
     if (this.#state === 'awaiting-ack') await new Promise(setImmediate);
     if (this.#state === 'taking-answer') await this.#stable();
@@ -184,7 +191,8 @@ export class OfferAnswer {
 
   /** An offer that comes to nothing leaves the session as it was (RFC 6141 section 3.4); the first leaves none. */
   #failed(isFirst: boolean, ack: SipRequest, why: string, error?: unknown): void {
-    this.#call.log.warn({ callId: callIdOf(ack), err: error }, why);
+    const reason = error === undefined ? undefined : refusalOf(error).message;
+    this.#call.log.warn({ callId: callIdOf(ack), reason }, why);
     if (isFirst) this.#call.hangUp('error', why);
   }
 
@@ -206,14 +214,18 @@ export class OfferAnswer {
   }
 }
 
-/** Sends a request in a dialog. @returns its final response */
+/**
+ * Sends a request in a dialog.
+ * @returns its final response
+ * @throws Refusal when the SIP server does not send it: it cannot be reached, or the phone cannot by what it said
+ */
 export function finalResponse(
   dialog: SipDialog,
   options: { method: string; headers: Headers; body?: string },
 ): Promise<SipResponse> {
   return new Promise((resolve, reject) => {
     dialog.request(options, (error, response) => {
-      if (error) reject(new Error(`${options.method} could not be sent.`, { cause: error }));
+      if (error) reject(new Refusal(480, `${options.method} could not be sent.`, {}, { cause: error }));
       else if (response && response.status >= 200) resolve(response);
     });
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { MediaError } from '../../media/types.js';
 import { createPhoneApp } from '../index.js';
 import {
   FakeDialog,
@@ -20,11 +21,12 @@ async function call(options: { acceptTransfers: boolean } = { acceptTransfers: t
   const srf = new FakeSrf();
   const gate = new FakeGate();
   const media = new FakeMedia();
-  const app = createPhoneApp({ srf: srf.srf, gate, media, log: recordingLog().log, ...options });
+  const { log, lines } = recordingLog();
+  const app = createPhoneApp({ srf: srf.srf, gate, media, log, ...options });
   const headers = { 'user-to-user': `${VALID_TOKEN};encoding=jwt` };
   srf.receive(new FakeRequest('INVITE', { headers, body: 'offer' }));
   await vi.waitFor(() => expect(srf.dialogs).toHaveLength(1));
-  return { srf, gate, media, app, dialog: srf.dialogs[0]! };
+  return { srf, gate, media, app, dialog: srf.dialogs[0]!, lines };
 }
 
 const notified = (dialog: FakeDialog): string[] =>
@@ -167,6 +169,18 @@ describe('REFER', () => {
     };
     dialog.receive('refer', refer('<sip:bob@host>'));
     await vi.waitFor(() => expect(gate.ends).toEqual(['left']));
+  });
+
+  it('ends the call when the answer of the target cannot be used; that is its fault, and no error', async () => {
+    const { srf, media, app, dialog, lines } = await call();
+    srf.target = answeringTarget();
+    media.answerPhone = () => Promise.reject(new MediaError('NO_COMMON_CODEC', 'No codec of the target.'));
+    dialog.receive('refer', refer('<sip:bob@host>'));
+    await vi.waitFor(() => expect(app.callCount).toBe(0));
+    const levels = lines.map((line) => (JSON.parse(line) as { level: number }).level);
+    expect(Math.max(...levels)).toBe(40);
+    expect(lines.join('')).toContain('No codec of the target.');
+    expect(lines.join('')).not.toContain('stack');
   });
 
   it('is 405 where transfers are not accepted', async () => {

@@ -13,6 +13,7 @@ import type {
 import { header, hostOf, sdpOf, SDP_TYPE } from '../sip.js';
 import { firstAddress } from '../name-addr.js';
 import { uriParts } from '../tokens/uri-tokens.js';
+import { logFailure } from '../respond.js';
 import type { OfferAnswer } from './offer-answer.js';
 import { finalResponse } from './offer-answer.js';
 
@@ -118,7 +119,7 @@ export class Transfer {
   }
 
   #onFailure(error: unknown): void {
-    this.#call.log.error({ err: error }, 'The transfer failed.');
+    logFailure(this.#call.log, error, 'The transfer failed.');
     if (this.#taken) this.#call.hangUp('error', 'The answer of the transfer target could not be used.');
   }
 

@@ -46,6 +46,7 @@ export class FakeRequest extends EventEmitter {
       cseq: `1 ${method}`,
       from: '"Ann" <sip:+15555550100@voice.example>;tag=a1',
       to: '<sip:127.0.0.1:5060>',
+      contact: '<sip:ann@127.0.0.1:5062>',
       ...options.headers,
     };
   }
@@ -54,6 +55,12 @@ export class FakeRequest extends EventEmitter {
 
   get(name: string): string | undefined {
     return this.headers[name.toLowerCase()];
+  }
+
+  getParsedHeader(name: string): unknown {
+    const value = this.get(name);
+    if (value === undefined) throw new Error(`header '${name}' not available`);
+    return { uri: value };
   }
 
   get final(): Sent | undefined {
@@ -74,7 +81,7 @@ type Answering = (options: MessageOptions & { method: string }) => Partial<SipRe
 export class FakeDialog extends EventEmitter {
   readonly id = 'dialog-1';
   readonly req = new FakeRequest('INVITE');
-  readonly sip = { localTag: 'ours', remoteTag: 'theirs' };
+  readonly sip = { callId: 'call-1', localTag: 'ours', remoteTag: 'theirs' };
   readonly local = { contact: '<sip:gateway.example>' };
   remote = { sdp: '' };
   readonly requests: (MessageOptions & { method: string })[] = [];
@@ -93,6 +100,10 @@ export class FakeDialog extends EventEmitter {
 
   destroy(options: MessageOptions, callback: (error: unknown) => void): void {
     this.request({ method: 'BYE', ...options }, callback);
+  }
+
+  handle(request: FakeRequest, responder: FakeRequest): void {
+    this.emit(request.method === 'INVITE' ? 'modify' : request.method.toLowerCase(), request, responder);
   }
 
   /** A request of the phone inside the dialog. */

@@ -68,7 +68,7 @@ export interface AudioChoice {
 /**
  * Chooses the m-line to be used: the first live audio one that fits, encrypted ones before plain ones.
  * @param codecs those that may be agreed on
- * @throws MediaError NO_COMMON_CODEC
+ * @throws MediaError NO_COMMON_CODEC, NO_COMMON_TRANSPORT
  */
 export function chooseAudio(
   description: RemoteDescription,
@@ -81,7 +81,7 @@ export function chooseAudio(
   const choice = fitting.find(({ section }) => isSecure(section)) ?? fitting[0];
   if (choice) return choice;
   const sections = audio.map(({ section }) => section);
-  throw new MediaError('NO_COMMON_CODEC', whyNothingFits(sections, codecs));
+  throw whyNothingFits(sections, codecs);
 }
 
 /** Whether an m-line is of an SRTP profile. */
@@ -93,14 +93,14 @@ function isSpoken(section: RemoteSection): boolean {
   );
 }
 
-function whyNothingFits(audio: readonly RemoteSection[], codecs: readonly AudioCodec[]): string {
-  if (audio.length === 0) return 'The phone offers no audio.';
+function whyNothingFits(audio: readonly RemoteSection[], codecs: readonly AudioCodec[]): MediaError {
+  if (audio.length === 0) return new MediaError('NO_COMMON_CODEC', 'The phone offers no audio.');
   if (!audio.some((section) => chooseCodec(section, codecs)))
-    return 'No audio codec of the phone is known here.';
+    return new MediaError('NO_COMMON_CODEC', 'No audio codec of the phone is known here.');
+  if (audio.some(isSecure))
+    return new MediaError('NO_COMMON_CODEC', 'No crypto suite of the phone is known here.');
   const profiles = [...new Set(audio.map(({ protocol }) => protocol))].join(', ');
-  return audio.some(isSecure)
-    ? 'No crypto suite of the phone is known here.'
-    : `The transport ${profiles} is not spoken here.`;
+  return new MediaError('NO_COMMON_TRANSPORT', `The transport ${profiles} is not spoken here.`);
 }
 
 /**

@@ -411,7 +411,7 @@ describe('what does not fit', () => {
     ['no common codec', sdp('m=audio 4000 RTP/AVP 18'), 'NO_COMMON_CODEC'],
     ['only video', sdp('m=video 4000 RTP/AVP 31'), 'NO_COMMON_CODEC'],
     ['audio switched off', sdp('m=audio 0 RTP/AVP 0'), 'NO_COMMON_CODEC'],
-    ['DTLS', sdp('m=audio 4000 UDP/TLS/RTP/SAVPF 0'), 'NO_COMMON_CODEC'],
+    ['DTLS', sdp('m=audio 4000 UDP/TLS/RTP/SAVPF 0'), 'NO_COMMON_TRANSPORT'],
     ['SAVP without a key', sdp('m=audio 4000 RTP/SAVP 0'), 'NO_COMMON_CODEC'],
     ['a dynamic payload type without a map', sdp('m=audio 4000 RTP/AVP 96'), 'NO_COMMON_CODEC'],
     ['nothing', '', 'BAD_SDP'],
