@@ -3,7 +3,7 @@ import { type ClientPage, launchChromium, type TestBrowser } from '../support/ch
 import { direct, limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
 import { RawPhone } from '../support/raw-phone.js';
 import { audioAddressOf } from '../support/sip-message.js';
-import { phoneOffer, type Scenario, type Steps } from '../support/sipp.js';
+import { phoneOffer, type Scenario, type SippCall, type Steps } from '../support/sipp.js';
 import { until } from '../support/until.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
@@ -35,9 +35,15 @@ describe('a phone that holds', () => {
   });
 
   const events = (id: string): string[] => webhooks.events(id).filter((name) => name !== 'onConnect');
+  /** Before its ACK, SIPp takes a cue for nothing that it waits for, and loses it. */
+  const acknowledges = async (call: SippCall, count: number): Promise<void> => {
+    const acks = (): number =>
+      call.messages.filter(({ direction, method }) => direction === 'sent' && method === 'ACK').length;
+    await until(`ACK ${count}`, () => acks() >= count, limit);
+  };
   const isHeld = async (id: string, held: boolean): Promise<void> => {
     const shown = async (): Promise<boolean> => (await room.rest.device(id)).held === held;
-    await until(`held: ${held}`, shown, limit);
+    await until(`held: ${held}`, shown, { ...limit, seen: () => room.rest.device(id) });
   };
   /** What others get of a stream stands still for half a second by another phone's clock. */
   const nobodyGets = async (streamId: string, hertz: number): Promise<void> => {
@@ -112,10 +118,13 @@ describe('a phone that holds', () => {
     await room.withCall(
       { then: holdsOnce, participant: { callbackUrl: webhooks.url } },
       async (call, { id }) => {
+        await acknowledges(call, 1);
         await call.cue();
         await isHeld(id, true);
+        await acknowledges(call, 2);
         await call.cue();
         await isHeld(id, false);
+        await acknowledges(call, 3);
         await call.hangUp();
         await webhooks.event('onLeave', id);
         expect(events(id)).toEqual(['onLeave']);
