@@ -93,15 +93,15 @@ async function clearPlace(
 }
 
 /**
- * Whether the connection by which a call came is gone. Where the SIP server does not tell, one that comes by another
- * connection of the same host is a phone that has lost its first.
+ * Whether the connection by which a call came is gone. As that may not be known yet, one that comes by another
+ * connection of the same host is a phone that has lost its first, too.
  */
 function isCutOff(
   { dialog, origin }: PhoneCall,
   { origin: now }: PhoneCall,
   hasLostConnection: SetupOptions['hasLostConnection'],
 ): boolean {
-  if (dialog && hasLostConnection) return hasLostConnection(dialog.id);
+  if (dialog && hasLostConnection?.(dialog.id) === true) return true;
   return origin.isConnection && now.address === origin.address && now.port !== origin.port;
 }
 

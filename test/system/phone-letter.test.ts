@@ -3,7 +3,6 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { usePhoneRoom } from '../support/phone-room.js';
 import { Caller, hear, type HeardMessage, SDP, SipPeer } from '../support/sip-peer.js';
-import { until } from '../support/until.js';
 
 /** Tests of what drachtio-server answers by itself, in its own way. */
 const isEmbedded = (process.env['PATCHBAY_DRACHTIO'] ?? '') === '';
@@ -239,61 +238,61 @@ describe('what a phone sends', () => {
   });
 
   describe('by a connection that is lost before its answer (OpenSIPS #3415)', () => {
-    /** Calls by a connection, and resets it when the call has the participant's place. */
-    const lose = async (): Promise<string> => {
+    /** Calls by a connection, and has it gone when the call has the participant's place. */
+    const lose = async (headers: string[] = [], isReset = true): Promise<string> => {
       const socket = connect(address());
       await once(socket, 'connect');
       const first = SipPeer.stream(socket);
       const lost = new Caller(first, 'TCP');
       // Nobody listens there.
-      const text = invite(lost).replace(/^(Via: .*:)\d+/m, '$19');
+      const text = invite(lost, headers).replace(/^(Via: .*:)\d+/m, '$19');
       first.send(text);
-      await first.next(mine(lost));
-      socket.resetAndDestroy();
+      await first.next(({ status }) => status > 100);
+      if (isReset) socket.resetAndDestroy();
+      else afterTest.push(() => socket.destroy());
       return text;
     };
+    const afterTest: (() => void)[] = [];
+    let stream: SipPeer;
+    beforeEach(async () => {
+      stream = await SipPeer.tcp(address());
+      return () => {
+        stream.close();
+        for (const undo of afterTest.splice(0)) undo();
+      };
+    });
 
-    it('gives way to a new call (pjproject PR 2434)', async () => {
-      await lose();
-      const stream = await SipPeer.tcp(address());
+    it.each([
+      ['though its own was answered', [], true],
+      ['though its own waits for a PRACK', ['Require: 100rel'], true],
+      ['though nobody knows of the loss', [], false],
+    ] as const)('gives way to a new call (pjproject PR 2434), %s', async (_what, headers, isReset) => {
+      await lose([...headers], isReset);
       const again = new Caller(stream, 'TCP');
-      // What the reset has to reach is in other processes.
-      const answer = await until(
-        '200',
-        async () => {
-          const attempt = new Caller(stream, 'TCP');
-          const got = await call(invite(attempt), attempt);
-          Object.assign(again, { callId: attempt.callId, fromTag: attempt.fromTag, toTag: attempt.toTag });
-          return got.status === 200 && got;
-        },
-        { withinMs: 5000 },
-      );
-      expect(answer.body).toContain('m=audio');
+      expect((await call(invite(again), again)).body).toContain('m=audio');
       expect(await room.rest.device(participant.id)).toMatchObject({ externalId: again.callId });
       stream.send(again.request('BYE', 2));
       expect((await stream.next(mine(again, '2 BYE'))).status).toBe(200);
-      stream.close();
     });
 
-    embedded('is answered on the next when it is repeated there', async () => {
-      const text = await lose();
-      const stream = await SipPeer.tcp(address());
+    embedded.each([
+      ['it is repeated there', true],
+      ['it is repeated there before the loss is known', false],
+    ] as const)('is answered on the next when %s', async (_what, isReset) => {
+      const text = await lose([], isReset);
       stream.send(text);
       const answer = await stream.next(({ status }) => status >= 200);
       expect(answer.status).toBe(200);
-      const { id } = participant;
-      stream.send(
-        text
-          .replace(/^INVITE/, 'ACK')
-          .replace('1 INVITE', '1 ACK')
-          .replace(/^(To: .*)$/m, `To: ${answer.header('to')[0]!}`)
-          .replace(/^(Via.*branch=)[^;]*/m, '$1z9hG4bK-ack')
-          .replace(/Content-Type.*[\s\S]*$/, 'Content-Length: 0\r\n\r\n'),
-      );
-      await room.rest.disconnectDevice(id);
+      const ack = text
+        .replace(/^INVITE/, 'ACK')
+        .replace('1 INVITE', '1 ACK')
+        .replace(/^To: .*$/m, `To: ${answer.header('to')[0]!}`)
+        .replace('branch=', 'branch=z9hG4bK-ack')
+        .replace(/Content-Type[\s\S]*$/, 'Content-Length: 0\r\n\r\n');
+      stream.send(ack);
+      await room.rest.disconnectDevice(participant.id);
       const goodbye = await stream.next(({ method }) => method === 'BYE');
-      expect(hear(text).header('call-id')).toEqual(goodbye.header('call-id'));
-      stream.close();
+      expect(goodbye.header('call-id')).toEqual(hear(text).header('call-id'));
     });
   });
 });

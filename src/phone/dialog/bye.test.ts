@@ -44,6 +44,16 @@ describe('sendBye', () => {
     expect(dialog.byes).toHaveLength(7);
   });
 
+  it('is not owed for ever where the SIP server knows no way to the phone', async () => {
+    vi.useFakeTimers();
+    const dialog = new FakeDialog();
+    dialog.answering = () => Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'EDRACHTIO' });
+    const sent = sendBye(dialog, { Reason: 'x' });
+    await vi.advanceTimersByTimeAsync(31_500);
+    expect(await sent).toBe('unreachable');
+    expect(dialog.byes).toHaveLength(7);
+  });
+
   it('does not insist when the dialog is gone already: the phone was faster', async () => {
     const dialog = new FakeDialog();
     dialog.answering = () => FORGOTTEN;

@@ -216,12 +216,12 @@ export class Transactions {
   }
 
   /**
-   * A client that lost its connection repeats its request by another, on which it awaits the answer. Over UDP anybody
-   * could send such a repeat. Tells whether responses go another way now.
+   * A client that lost its connection repeats its request by another, on which it awaits the answer: we may not know
+   * of the loss yet. Over UDP anybody could send such a repeat. Tells whether responses go another way now.
    */
   #follow(machine: ServerMachine, { via }: Essentials, flow: Flow): boolean {
     const { identity } = machine;
-    if (!flow.reliable || flow === identity.from || identity.from.open) return false;
+    if (!flow.reliable || !identity.reliable || flow === identity.from) return false;
     machine.identity = { ...identity, from: flow, back: replyFlow(flow, via, this.#sender) };
     return true;
   }
