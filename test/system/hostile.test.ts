@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { answerAndReset } from '../../src/shared/testing/stubborn-peer.js';
 import { NameServer } from '../../src/shared/testing/name-server.js';
 import { Bystander, OTHER_ACCOUNT, TWO_ACCOUNTS } from '../support/bystander.js';
 import { ForwardingProxy } from '../support/forwarding-proxy.js';
@@ -146,6 +147,65 @@ describe('pages behind a proxy', () => {
       }),
     );
     expect(statuses).toContain(429);
+    await leave(page);
+    await bystander.stillHears();
+  });
+});
+
+describe('an upgrade that is refused', () => {
+  it('leaves nothing open at the gateway, though its client never hangs up', async () => {
+    const upgrade = (path: string): string =>
+      [
+        `GET ${path} HTTP/1.1`,
+        'Host: gateway',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+        '\r\n',
+      ].join('\r\n');
+    const descriptors = async (): Promise<number> =>
+      (await readMetrics(gateway)).get('patchbay_descriptors{which="open"}')!;
+    const before = await descriptors();
+    // More than one address may have of the second kind: some are refused with 429, some for their token.
+    const paths = ['/nothing', '/v3/?token=none&client=browser&sdkVersion=0.12.0&uniqueId=x'];
+    const answers = await Promise.all(
+      Array.from({ length: 500 }, (_, i) => answerAndReset(gateway.httpPort, upgrade(paths[i % 2]!))),
+    );
+    const statuses = new Set(answers.map((answer) => answer.split(' ')[1]));
+    expect([...statuses]).toEqual(expect.arrayContaining(['404', '429']));
+    await until('few descriptors', async () => (await descriptors()) < before + 20, { withinMs: 10_000 });
+    await bystander.stillHears();
+  });
+});
+
+describe('an offer whose parts multiply', () => {
+  it('costs in proportion to its length', async () => {
+    const offer = (bytes: number): string => {
+      const types = ' 96'.repeat(300);
+      const head = `v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF${types}\r\n`;
+      const ice = `a=mid:0\r\na=ice-ufrag:abcd\r\na=ice-pwd:${'x'.repeat(24)}\r\n`;
+      return head + ice + 'a=rtcp-fb:* nack pli\r\n'.repeat(bytes / 22);
+    };
+    const who = await rest.participant();
+    const page = await openPage(who);
+    const answers: string[] = [];
+    page.on('message', (data: Buffer) => answers.push(data.toString()));
+    const sizes = [50_000, 108_000, 495_000];
+    const { cpuMs, elapsedMs } = await bystander.during(async () => {
+      for (const id of sizes) {
+        const params = { sdpOffer: offer(id), mediaMetadata: {} };
+        page.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'offerSdp', params }));
+      }
+      const ids = () => answers.map((text) => (JSON.parse(text) as { id?: number }).id);
+      const hasAll = () => sizes.every((id) => ids().includes(id));
+      await until('answers', hasAll, {
+        withinMs: 15_000,
+        seen: () => Promise.resolve(answers.map((text) => text.slice(0, 200))),
+      });
+    });
+    // It was 9 s for 108 kB alone.
+    expect(cpuMs, `in ${elapsedMs} ms`).toBeLessThan(4_000);
     await leave(page);
     await bystander.stillHears();
   });

@@ -59,12 +59,8 @@ describe('a folder, disk or limit that no gateway can start with', () => {
       ['read-only', 'ro', /is on a disk that is mounted read-only: mount it writable/],
       ['full before anything', 'size=4k', /token-secret cannot be written, the disk is full .*make room/],
       ['full soon after', 'size=16k', /patchbay\.db cannot be .*the disk is full.* [mM]ake room/],
-      [
-        'without inodes',
-        'nr_inodes=1',
-        /cannot be written, the disk is full \(or has no inodes left\): make room/,
-      ],
-    ])('that is %s is named, and what to do', async (_what, options, words) => {
+      ['without inodes', 'nr_inodes=1', /the disk is full \(or has no inodes left\): make room/],
+    ])('that is %s is named, and what to do', { concurrent: true }, async (_what, options, words) => {
       const failed = await failedStart(folder, onDisk(folder, options));
       expect(failed.code).toBe(1);
       expect(failed.words).toMatch(words);
@@ -139,8 +135,6 @@ describe('a data folder with what it should not have', () => {
     expect(failed.code).toBe(1);
     expect(failed.words).toMatch(/patchbay\.db is damaged .*It is kept as .*patchbay\.db\.damaged-\d+T\d+Z/);
     expect(failed.words).toMatch(/The newest whole copy is .*To go on from it: npm run restore/);
-    // Not by itself, and by no empty one.
-    expect((await failedStart(dataDir)).words).toMatch(/patchbay\.db was damaged/);
     expect(npmRun(dataDir, 'restore')).toMatchObject({ status: 0 });
     const successor = await startGateway({ dataDir });
     expect(await participantsAt(successor)).toEqual(expect.arrayContaining(kept));

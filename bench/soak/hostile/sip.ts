@@ -5,8 +5,11 @@ import { type Attack, address, pause, type Target } from './attack.js';
 
 const ADDRESSES = 16;
 const CONNECTIONS_EACH = 256;
-/** Longer than a connection without a message may stay, on a machine that is busy. */
-const SILENCE_MS = 14_000;
+/**
+ * Longer than a connection without a message may stay: 10 s from when the gateway takes it. One that finds the
+ * system's queue of new connections full is taken when the system repeats its SYN-ACK, up to 31 s later.
+ */
+const SILENCE_MS = 45_000;
 
 function invite(from: string, headers: readonly string[], uri = 'sip:gateway@127.0.0.1'): string {
   const call = Math.random().toString(36).slice(2);
@@ -60,31 +63,21 @@ async function sendOverTcp({ gateway }: Target): Promise<undefined> {
 
 async function holdConnections({ gateway }: Target): Promise<string | undefined> {
   const sockets: Socket[] = [];
-  let overdue = 0;
-  let longestMs = 0;
   for (let i = 0; i < ADDRESSES * CONNECTIONS_EACH; i += 1) {
     const localAddress = address(10 + (i % ADDRESSES));
     const socket = connect({ port: gateway.sipPort, host: '127.0.0.1', localAddress });
     socket.on('error', () => undefined);
     // Reading lets the kernel tell of the close.
     socket.resume();
-    socket.once('connect', () => {
-      const connectedAt = performance.now();
-      socket.once('close', () => {
-        const lifeMs = performance.now() - connectedAt;
-        if (lifeMs > SILENCE_MS) overdue += 1;
-        longestMs = Math.max(longestMs, lifeMs);
-      });
-    });
     sockets.push(socket);
     if (i % 64 === 0) await pause(5);
   }
-  await pause(2 * SILENCE_MS);
+  const begun = performance.now();
+  while (sockets.some(({ closed }) => !closed) && performance.now() - begun < SILENCE_MS) await pause(500);
   const open = sockets.filter(({ closed }) => !closed);
   await Promise.all(open.map((socket) => once(socket.destroy(), 'close')));
-  const seconds = (longestMs / 1000).toFixed(0);
-  return overdue > 0
-    ? `${overdue} silent SIP connections lived for longer than 14 s, up to ${seconds} s`
+  return open.length > 0
+    ? `${open.length} silent SIP connections lived for ${SILENCE_MS / 1000} s`
     : undefined;
 }
 
