@@ -21,6 +21,7 @@ import type { ClientSocket, SocketUser } from './client-socket.js';
 import { closeFor } from './close-codes.js';
 import { Grace, type GraceTimes } from './grace.js';
 import { isObject, RpcError } from './json-rpc.js';
+import type { LostAnswers } from './lost-answers.js';
 import type { BrowserLimits } from './limits.js';
 import type { BrowserLog } from './log.js';
 import { readAnswerSdp } from './messages.js';
@@ -38,6 +39,7 @@ export interface BrowserParts {
   readonly limits: BrowserLimits;
   readonly grace: GraceTimes;
   readonly log: BrowserLog;
+  readonly lostAnswers: LostAnswers;
 }
 
 /** One connected browser: outlives its sockets, which come and go, and ends with its connection to the core. */
@@ -89,6 +91,7 @@ export class BrowserDevice implements Device, SocketUser {
       handle: (method, params) => this.#call(method, params),
       onId: (id) => resumption.called(id),
       before: known,
+      lastAnswer: parts.lostAnswers.take(participant.id, uniqueId),
     });
     this.#subscribing = new Subscribing({
       deviceId: id,
@@ -277,9 +280,17 @@ export class BrowserDevice implements Device, SocketUser {
     this.#isEnded = true;
     this.#grace.stop();
     this.#calls.stop();
+    this.#keepAnswer(reason);
     this.#socket?.close(closeFor(reason));
     this.#ended(this);
     this.#closeMedia();
+  }
+
+  /** A page that was lost may be back, and not know that it was. */
+  #keepAnswer(reason: EndReason): void {
+    const { lastAnswer } = this.#calls;
+    if (reason !== 'lost' || lastAnswer === undefined) return;
+    this.#parts.lostAnswers.keep(this.participantId, this.info.externalId, lastAnswer);
   }
 
   #closeMedia(): void {

@@ -14,6 +14,7 @@ import { DeviceTable } from './device-table.js';
 import { DEFAULT_GRACE, type GraceTimes } from './grace.js';
 import { JsonRpcFormat } from './json-rpc.js';
 import { type BrowserLimits, DEFAULT_BROWSER_LIMITS } from './limits.js';
+import { LostAnswers } from './lost-answers.js';
 import type { BrowserLog } from './log.js';
 import { parseSocketRequest, type SocketRequest } from './socket-request.js';
 import { KeyedBuckets } from './token-bucket.js';
@@ -76,10 +77,12 @@ class Gateway implements BrowserGateway {
 
   constructor(options: BrowserGatewayOptions) {
     const limits = { ...DEFAULT_BROWSER_LIMITS, ...options.limits };
+    const clock = options.clock ?? systemClock;
     this.#parts = {
       gate: options.gate,
       media: options.media,
-      clock: options.clock ?? systemClock,
+      clock,
+      lostAnswers: new LostAnswers(clock),
       limits,
       grace: { ...DEFAULT_GRACE, ...options.grace },
       log: options.log,

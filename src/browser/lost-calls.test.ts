@@ -144,6 +144,30 @@ describe('a page whose socket was cut', () => {
     expect(client.frames.map(({ id }) => id)).toEqual([68, 69, 70]);
   });
 
+  it('is answered as last when it was lost for a while: its client asks for another path no more once told of an error', async () => {
+    const { open, ready } = await page();
+    const left = vi.fn();
+    stage.fixture.core.on('left', left);
+    const first = await ready();
+    await first.call('offerSdp', OFFER);
+    first.socket.terminate();
+    await vi.waitFor(async () => {
+      stage.fixture.clock.advance(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(left).toHaveBeenCalledOnce();
+    });
+    const again = await open();
+    stage.fixture.clock.advance(SILENT_PAGE_MS);
+    const lost = await again.waitFor(({ id }) => id === 3);
+    expect(lost).toMatchObject({ result: { sdpAnswer: 'answer to offer' } });
+    // What it asks then is answered for itself.
+    ask(again, 4, 'offerSdp', { ...OFFER, sdpOffer: 'another' });
+    const answered = await again.waitFor(
+      ({ id, result }) => id === 4 && JSON.stringify(result).includes('another'),
+    );
+    expect(answered).toMatchObject({ result: { sdpAnswer: 'answer to another' } });
+  });
+
   it('makes no endless work with the ids it chooses', async () => {
     const { open } = await page();
     const client = await open();

@@ -55,6 +55,8 @@ export class PageCalls {
   readonly #resumed: boolean;
   /** What the locking calls were answered last. */
   readonly #answers = new Map<string, Outcome>();
+  /** Answers lost calls in place of an error. */
+  readonly #spare: object | undefined;
   #line: AnswerLine | undefined;
   #lastId: number;
   /** How many calls may be lost: the page has not called since it came here by another socket, or from elsewhere. */
@@ -64,6 +66,8 @@ export class PageCalls {
   /**
    * @param options.onId told the id of each call that is the highest so far
    * @param options.before what a gateway before this one kept of the page, if it served it
+   * @param options.lastAnswer to `offerSdp`, before the page was lost: what its client asked since and lost is answered
+   *   by that, since it never asks for another path again once it was told of an error
    */
   constructor(options: {
     clock: Clock;
@@ -71,12 +75,14 @@ export class PageCalls {
     handle: CallHandler;
     onId: (id: number) => void;
     before: ResumePoint | undefined;
+    lastAnswer: object | undefined;
   }) {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#handle = options.handle;
     this.#onId = options.onId;
     this.#resumed = options.before !== undefined;
+    this.#spare = options.lastAnswer;
     this.#lastId = Math.max(FIRST_ID, (options.before?.lastCallId ?? FIRST_ID) - DOUBTFUL_CALLS);
     this.#mayHaveLost = this.#resumed ? 2 * DOUBTFUL_CALLS : LOCKING_METHODS.length;
   }
@@ -106,6 +112,12 @@ export class PageCalls {
     this.#line?.answer(outcome);
   }
 
+  /** What `offerSdp` was answered last; undefined for none. */
+  get lastAnswer(): object | undefined {
+    const outcome = this.#answers.get('offerSdp');
+    return outcome && 'result' in outcome ? outcome.result : this.#spare;
+  }
+
   stop(): void {
     this.#silence?.cancel();
   }
@@ -129,7 +141,8 @@ export class PageCalls {
 
   #fail(first: number, last: number): void {
     const error = new RpcError('rejected', 'The connection was lost during the call.');
-    for (let id = first; id <= last; id += 1) this.#line?.answer({ id, error });
+    const outcome = this.#spare ? { result: this.#spare } : { error };
+    for (let id = first; id <= last; id += 1) this.#line?.answer({ id, ...outcome });
   }
 
   #asRpcError(method: string, error: unknown): RpcError {

@@ -8,6 +8,8 @@ const GATEWAY_ADDRESS = '127.0.0.1';
 export interface HopNetwork {
   /** The part of its media packets that gets lost, 0 to 1, each way. Handshakes and ICE checks pass. */
   loss: number;
+  /** Nothing passes, each way. */
+  down?: boolean;
 }
 
 interface Back {
@@ -61,7 +63,8 @@ export class LossyHop {
     if (!this.#loses(back.network, packet)) back.socket.send(packet, this.port, GATEWAY_ADDRESS);
   }
 
-  #loses({ loss }: HopNetwork, packet: Buffer): boolean {
+  #loses({ loss, down }: HopNetwork, packet: Buffer): boolean {
+    if (down === true) return true;
     // RFC 7983: RTP and RTCP start with 128 to 191.
     const isMedia = packet[0]! >= 128 && packet[0]! <= 191;
     return isMedia && this.#next() < loss;

@@ -10,6 +10,7 @@ export class TcpRelay {
   #down = false;
   #bursts: NodeJS.Timeout | undefined;
   #count = 0;
+  #stalled = false;
 
   private constructor(server: Server, targetPort: number) {
     this.#server = server;
@@ -35,6 +36,17 @@ export class TcpRelay {
 
   up(): void {
     this.#down = false;
+  }
+
+  /** Nothing passes, not even that an end is gone, until {@link release}. */
+  stall(): void {
+    this.#stalled = true;
+  }
+
+  release(): void {
+    this.#stalled = false;
+    for (const release of [...this.#held]) release();
+    this.#held.clear();
   }
 
   /** How often data has been handed on since {@link burst}. */
@@ -70,8 +82,12 @@ export class TcpRelay {
       socket.setNoDelay(true);
       socket.on('error', () => undefined);
       socket.on('close', () => {
-        this.#pairs.delete(pair);
-        for (const other of pair) other.destroy();
+        const end = (): void => {
+          this.#pairs.delete(pair);
+          for (const other of pair) other.destroy();
+        };
+        if (this.#stalled) this.#held.add(end);
+        else end();
       });
     }
   }
@@ -80,7 +96,7 @@ export class TcpRelay {
     return new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
         const pass = (): void => done(null, chunk);
-        if (this.#bursts) this.#held.add(pass);
+        if (this.#bursts || this.#stalled) this.#held.add(pass);
         else pass();
       },
     });

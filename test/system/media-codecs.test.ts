@@ -29,7 +29,7 @@ it.each(['VP8', 'VP9', 'H264', 'AV1'])('forwards %s from each client to the othe
 it('asks for the largest of several layers', async () => {
   const session = await stage.rest.session();
   const [one, two] = [await join(session, '0.12'), await join(session, '0.12')];
-  await one.page.publish({ video: true, layers: ['q', 'h', 'f'] });
+  await one.page.publish({ video: true, large: true, layers: ['q', 'h', 'f'] });
   const { streamId } = await two.page.receives();
   await two.page.seesFrames(streamId, 10);
   expect(await one.page.sentLayers()).toEqual(['f']);

@@ -18,6 +18,8 @@ export interface PublishRequest {
   readonly toneHz?: number;
   /** Adds a video track with moving pictures. */
   readonly video?: boolean;
+  /** Of 1280 by 720, where others have 320 by 240. */
+  readonly large?: boolean;
   /** Sends the video in so many layers, each of half the width of the next; the last is whole. */
   readonly layers?: readonly string[];
   /** Adds a video track of a canvas that changes only by {@link TestPageApi.paint}. */

@@ -93,7 +93,7 @@ function forget(streamId: string): void {
 function media(request: PublishRequest): MediaStream {
   const tracks: MediaStreamTrack[] = [];
   if (request.toneHz !== undefined) tracks.push(toneTrack(request.toneHz));
-  if (request.video === true) tracks.push(pictureTrack(request.layers ? LARGE : undefined));
+  if (request.video === true) tracks.push(pictureTrack(request.large === true ? LARGE : undefined));
   if (request.still === true) tracks.push(stillTrack());
   return new MediaStream(tracks);
 }
