@@ -23,6 +23,6 @@ VOLUME /data
 USER node
 # REST, WebSocket and console; SIP; browsers' media. RTP of phones is a range: see docs/production.md.
 EXPOSE 8080/tcp 5060/udp 5060/tcp 7000/udp
-HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 CMD ["node", "dist/health-check.js"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 CMD ["node", "dist/app/health-check.js"]
 # SIGTERM drains: give it longer than PATCHBAY_DRAIN_SECONDS before SIGKILL.
 CMD ["node", "dist/main.js"]

@@ -1,6 +1,6 @@
 import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
-import { SipClient } from '../src/phone/index.js';
+import { SipClient } from '../src/devices/phone/index.js';
 import { startSipServer } from '../src/sip-server/index.js';
 
 const SECRET = 'of-the-bench';

@@ -6,8 +6,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { pino } from 'pino';
-import { connectFreeswitch } from '../src/freeswitch/connection.js';
-import { startFreeswitch } from '../src/freeswitch/index.js';
+import { connectFreeswitch } from '../src/devices/phone/freeswitch/connection.js';
+import { startFreeswitch } from '../src/devices/phone/freeswitch/index.js';
 import { createMediaPlane } from '../src/media/index.js';
 import { phoneOffer } from '../test/support/sipp.js';
 import { startSignalling } from './freeswitch-signalling.js';

@@ -4,10 +4,10 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
-if (!existsSync('dist/maintain.js')) {
+if (!existsSync('dist/app/maintain.js')) {
   const { installPackages } = await import('./install.mjs');
   const { build } = await import('./build.mjs');
   await installPackages();
   await build();
 }
-await import('../dist/maintain.js');
+await import('../dist/app/maintain.js');

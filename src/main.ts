@@ -19,5 +19,5 @@ if (limit < LEAST_FILES) {
   );
   process.exitCode = EXIT_FAILURE;
 } else {
-  await import('./run.js');
+  await import('./app/run.js');
 }

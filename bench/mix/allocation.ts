@@ -2,7 +2,7 @@
  * Bytes of heap that one packet of one phone costs, in and out, without sockets. Run with a young generation so large
  * that nothing is collected meanwhile.
  */
-import { DecoderPool } from '../../src/media/mixer/index.js';
+import { DecoderPool } from '../../src/media/audio/index.js';
 import { PhoneCrypto } from '../../src/media/phone/phone-crypto.js';
 import { RtpReceiver } from '../../src/media/phone/rtp-receiver.js';
 import { RtpSender } from '../../src/media/phone/rtp-sender.js';

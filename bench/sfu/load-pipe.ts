@@ -1,8 +1,8 @@
 import nodeDataChannel from 'node-datachannel';
 import type { PeerConnection, Track } from 'node-datachannel';
 import { writeRtcpReport } from '../../src/media/rtp/index.js';
-import { PIPE_MID, writePipeSdp } from '../../src/media/webrtc/transport/pipe-sdp.js';
-import type { TransportDescription } from '../../src/media/webrtc/transport/pipe.js';
+import { PIPE_MID, writePipeSdp } from '../../src/media/browser/transport/datachannel-pipe.js';
+import type { TransportDescription } from '../../src/media/browser/transport/pipe.js';
 import { readTransport } from './load-sdp.js';
 
 const REPORT_INTERVAL_MS = 2_000;

@@ -1,6 +1,6 @@
 /** SDP as a browser would write it, as far as the gateway reads it. */
-import { joinLines, sessionLines, transportLines } from '../../src/media/webrtc/sdp/writer.js';
-import type { DtlsSetup, TransportDescription } from '../../src/media/webrtc/transport/pipe.js';
+import { joinLines, sessionLines, transportLines } from '../../src/media/browser/sdp/writer.js';
+import type { DtlsSetup, TransportDescription } from '../../src/media/browser/transport/pipe.js';
 
 export interface LoadSources {
   readonly audio: number;

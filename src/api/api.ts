@@ -4,9 +4,8 @@ import type { Registry } from 'prom-client';
 import type { SessionControl } from '../core/index.js';
 import { type ClientAddress, clientAddresses } from '../shared/index.js';
 import { whenAnswered } from './answered.js';
-import { authentication } from './authentication.js';
-import { acceptBodies } from './body.js';
-import { type Account, Credentials } from './credentials.js';
+import { type Account, authentication, Credentials } from './authentication.js';
+import { acceptBodies, describeViolation, requestValidators } from './validation.js';
 import { answerClientError, answerError, answerErrors } from './errors.js';
 import { putHeaders, putHeadersOfWrite } from './headers.js';
 import { type Readiness, serveHealth } from './health.js';
@@ -14,11 +13,9 @@ import type { Api } from './instance.js';
 import { measureRequests, serveMetrics } from './metrics.js';
 import { serveOpenApi } from './openapi/index.js';
 import { limitRate, type RateLimit } from './rate-limit.js';
-import { requestIds } from './request-ids.js';
-import { logRequests } from './request-log.js';
+import { logRequests, requestIds } from './request-log.js';
 import { accountRoutes, type IceServers, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
-import { describeViolation, requestValidators } from './validation.js';
 
 /** What the REST API is made of. */
 export interface ApiOptions {

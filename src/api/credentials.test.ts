@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Credentials } from './credentials.js';
+import { Credentials } from './authentication.js';
 
 const credentials = new Credentials([
   { id: '1', user: 'one', password: 'p:a:s:s' },

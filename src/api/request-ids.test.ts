@@ -1,6 +1,6 @@
 import { validate, version } from 'uuid';
 import { describe, expect, it } from 'vitest';
-import { requestIds } from './request-ids.js';
+import { requestIds } from './request-log.js';
 
 describe('the ids of requests', () => {
   it('are UUIDs of which none comes twice', () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FakeClock } from '../core/testing/index.js';
+import { FakeClock } from '../shared/testing/index.js';
 import { TestDevice } from './testing/device.js';
 import { ACCOUNT, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
 import { startStoredCore, type StoredCore } from './testing/stored-core.js';

@@ -1,6 +1,8 @@
 import type { ListOptions, Page } from './core.js';
 import { PatchbayError } from './errors.js';
-import { OrderedIds } from './ordered-ids.js';
+
+/** A chunk is cut in two beyond this. */
+const MAX_CHUNK = 512;
 
 interface Owned {
   readonly id: string;
@@ -65,4 +67,77 @@ export class AccountTable<T extends Owned> {
     }
     return { items };
   }
+}
+
+/**
+ * Ids in their own order, whatever the order of their coming: those made after the machine's clock was set back, or
+ * by a gateway whose clock was behind, come late and belong further to the front. Finding, adding and deleting one
+ * takes about the same time however many there are.
+ */
+export class OrderedIds {
+  /** Ordered, none of them empty, each as one ordered list. */
+  readonly #chunks: string[][] = [];
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds an id that is not there yet. */
+  add(id: string): void {
+    this.#size += 1;
+    const index = Math.max(0, this.#chunkOf(id));
+    const chunk = this.#chunks[index];
+    if (!chunk) {
+      this.#chunks.push([id]);
+    } else if (index === this.#chunks.length - 1 && chunk.length >= MAX_CHUNK && chunk.at(-1)! < id) {
+      // The usual way: full chunks stay full.
+      this.#chunks.push([id]);
+    } else {
+      chunk.splice(firstFrom(chunk, id), 0, id);
+      if (chunk.length > MAX_CHUNK) this.#chunks.splice(index + 1, 0, chunk.splice(chunk.length / 2));
+    }
+  }
+
+  delete(id: string): void {
+    const index = this.#chunkOf(id);
+    const chunk = this.#chunks[index];
+    const at = chunk ? firstFrom(chunk, id) : -1;
+    if (chunk?.[at] !== id) return;
+    this.#size -= 1;
+    chunk.splice(at, 1);
+    if (chunk.length === 0) this.#chunks.splice(index, 1);
+  }
+
+  /** Those behind an id, which may be one that is not there; all when there is none. */
+  *after(id: string | undefined): Iterable<string> {
+    let index = id === undefined ? 0 : Math.max(0, this.#chunkOf(id));
+    let at = id === undefined ? 0 : firstFrom(this.#chunks[index] ?? [], id);
+    for (; index < this.#chunks.length; index += 1, at = 0) {
+      const chunk = this.#chunks[index]!;
+      for (; at < chunk.length; at += 1) if (chunk[at] !== id) yield chunk[at]!;
+    }
+  }
+
+  /** Index of the last chunk that begins with an id up to this one; -1 when all begin behind it. */
+  #chunkOf(id: string): number {
+    let [from, to] = [0, this.#chunks.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (this.#chunks[middle]![0]! <= id) from = middle + 1;
+      else to = middle;
+    }
+    return from - 1;
+  }
+}
+
+/** Index of the first id that is this one or behind it. */
+function firstFrom(ids: readonly string[], id: string): number {
+  let [from, to] = [0, ids.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (ids[middle]! < id) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }

@@ -1,19 +1,19 @@
 import { v7 as uuid } from 'uuid';
+import type { Clock } from '../shared/index.js';
 import { AccountTable } from './account-table.js';
-import type { Clock } from './clock.js';
 import type { CoreStore } from './core-store.js';
 import type { NewParticipant } from './core.js';
 import { PatchbayError } from './errors.js';
-import type { Limits } from './limits.js';
-import { type Memory, participantBytes, sessionBytes } from './memory.js';
 import {
   checkNewParticipant,
   checkTag,
   keptSubscriptions,
+  type Limits,
   NO_SUBSCRIPTIONS,
   orderedEvents,
   orderedMediaTypes,
 } from './rules.js';
+import { type Memory, participantBytes, sessionBytes } from './memory.js';
 import type { Participant, Session, Subscriptions } from './types.js';
 
 const NOBODY: ReadonlySet<string> = new Set();

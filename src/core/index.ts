@@ -1,4 +1,3 @@
-export { type Clock, systemClock, type Timer } from './clock.js';
 export type { CoreStore, StoredResumePoint, StoredState } from './core-store.js';
 export type {
   ConnectedDevice,
@@ -14,8 +13,7 @@ export type {
 } from './core.js';
 export { deliveries, type Member } from './deliveries.js';
 export { type ErrorCode, PatchbayError } from './errors.js';
-export { DEFAULT_LIMITS, type Limits } from './limits.js';
-export type { CoreLog } from './log.js';
+export { DEFAULT_LIMITS, type Limits } from './rules.js';
 export { participantBytes, resumePointBytes, sessionBytes } from './memory.js';
 export { MemoryStore } from './memory-store.js';
 export { mayResume } from './resume-points.js';

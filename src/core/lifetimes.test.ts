@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { FakeClock } from '../shared/testing/index.js';
 import { Lifetimes } from './lifetimes.js';
-import { FakeClock } from './testing/index.js';
 
 let clock: FakeClock;
 let ended: { readonly id: string; readonly at: number }[];

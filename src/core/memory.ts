@@ -1,5 +1,5 @@
 import { PatchbayError } from './errors.js';
-import type { Limits } from './limits.js';
+import type { Limits } from './rules.js';
 import type { ParticipantSubscription, Participant, ResumePoint, Session } from './types.js';
 
 /** What an object, its place in the tables and its id take, measured on Node 20 and rounded up. */

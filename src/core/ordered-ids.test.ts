@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { OrderedIds } from './ordered-ids.js';
+import { OrderedIds } from './account-table.js';
 
 const ids = fc.nat(3_000).map((n) => String(n).padStart(4, '0'));
 const steps = fc.array(fc.record({ id: ids, adds: fc.boolean() }), { maxLength: 3_000 });

@@ -1,15 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { FakeClock } from '../shared/testing/index.js';
 import type { Core } from './core.js';
 import type { ErrorCode } from './errors.js';
 import { MemoryStore } from './memory-store.js';
-import {
-  ACCOUNT,
-  connectTalking,
-  coreForTests,
-  FakeClock,
-  FakeDevice,
-  newParticipant,
-} from './testing/index.js';
+import { ACCOUNT, connectTalking, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
 
 const NINE_HOURS_MS = 9 * 3_600_000;
 

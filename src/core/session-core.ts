@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from './clock.js';
+import { type Clock, EventHub, type Log, systemClock } from '../shared/index.js';
 import type { CoreStore } from './core-store.js';
 import type {
   ConnectedDevice,
@@ -10,16 +10,13 @@ import type {
   NewParticipant,
   Page,
 } from './core.js';
-import { DeviceConnection } from './device-connection.js';
+import { DeviceConnection, Switchboard } from './switchboard.js';
 import { Directory } from './directory.js';
 import { PatchbayError } from './errors.js';
-import { EventHub } from './event-hub.js';
 import { Lifetimes } from './lifetimes.js';
-import { DEFAULT_LIMITS, type Limits } from './limits.js';
-import type { CoreLog } from './log.js';
+import { DEFAULT_LIMITS, type Limits } from './rules.js';
 import { Memory } from './memory.js';
 import { mayResume, ResumePoints } from './resume-points.js';
-import { Switchboard } from './switchboard.js';
 import { SAFE_SECRET_BYTES, Tokens } from './tokens.js';
 import type {
   Connection,
@@ -40,7 +37,7 @@ export interface CoreOptions {
   readonly clock?: Clock;
   /** Those that differ from `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits>;
-  readonly log: CoreLog;
+  readonly log: Log;
 }
 
 /**

@@ -1,12 +1,23 @@
-import type { Clock } from './clock.js';
-import type { CoreEvents, DeviceEvent } from './core.js';
-import { deliveryFor } from './deliveries.js';
+import type { Clock, EventHub, Log } from '../shared/index.js';
+import type { ConnectedDevice, CoreEvents, DeviceEvent } from './core.js';
+import { deliveryFor, sameDelivery } from './deliveries.js';
 import type { Directory } from './directory.js';
-import type { EventHub } from './event-hub.js';
-import type { Limits } from './limits.js';
-import { LiveConnection } from './live-connection.js';
-import type { CoreLog } from './log.js';
-import type { DeliveredStream, Device, EndReason, Participant, PublishedStream } from './types.js';
+import { type Limits, orderedMediaTypes } from './rules.js';
+import type {
+  Connection,
+  DeliveredStream,
+  Delivery,
+  Device,
+  EndReason,
+  MediaType,
+  OmittedTrack,
+  Participant,
+  PublishedStream,
+  ResumePoint,
+} from './types.js';
+import { mayResume, type ResumePoints } from './resume-points.js';
+
+const DTMF_DIGIT = /^[0-9*#A-D]$/;
 
 /** The connected devices, each told what it receives whenever that changes. */
 export class Switchboard {
@@ -17,7 +28,7 @@ export class Switchboard {
   readonly #events: EventHub<CoreEvents>;
   readonly #clock: Clock;
   readonly #limits: Limits;
-  readonly #log: CoreLog;
+  readonly #log: Log;
   #publishedSoFar = 0;
 
   constructor(parts: {
@@ -25,7 +36,7 @@ export class Switchboard {
     events: EventHub<CoreEvents>;
     clock: Clock;
     limits: Limits;
-    log: CoreLog;
+    log: Log;
   }) {
     this.#directory = parts.directory;
     this.#events = parts.events;
@@ -168,4 +179,175 @@ export class Switchboard {
       this.#log.error({ err: error }, `a device failed at ${what}`);
     }
   }
+}
+
+/** The parts of the core that a device's connection acts on. */
+interface ConnectionParts {
+  readonly directory: Directory;
+  readonly switchboard: Switchboard;
+  readonly resumePoints: ResumePoints;
+  readonly events: EventHub<CoreEvents>;
+}
+
+/** A device's hold on the core. */
+export class DeviceConnection implements Connection {
+  readonly #live: LiveConnection;
+  readonly #parts: ConnectionParts;
+  #participant: Participant;
+
+  constructor(live: LiveConnection, participant: Participant, parts: ConnectionParts) {
+    this.#live = live;
+    this.#participant = participant;
+    this.#parts = parts;
+  }
+
+  get participant(): Participant {
+    const { directory, switchboard } = this.#parts;
+    if (switchboard.isLive(this.#live)) {
+      this.#participant = directory.participants.get(this.#participant.id) ?? this.#participant;
+    }
+    return this.#participant;
+  }
+
+  publish(streams: readonly PublishedStream[]): void {
+    this.#whileLive((participant) => this.#parts.switchboard.publish(this.#live, participant, streams));
+  }
+
+  signallingLost(): void {
+    this.#whileLive((participant) => {
+      if (this.#live.signallingLost) return;
+      this.#live.signallingLost = true;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit('signallingLost', event);
+    });
+  }
+
+  signallingResumed(): void {
+    this.#live.signallingLost = false;
+  }
+
+  dtmf(digit: string, durationMs: number): void {
+    this.#whileLive((participant) => {
+      if (!DTMF_DIGIT.test(digit)) return;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit('dtmf', { ...event, digit, durationMs });
+    });
+  }
+
+  hold(held: boolean): void {
+    this.#whileLive((participant) => {
+      if (this.#live.held === held) return;
+      this.#live.held = held;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit(held ? 'held' : 'resumed', event);
+    });
+  }
+
+  omit(tracks: readonly OmittedTrack[]): void {
+    this.#live.omitted = tracks;
+  }
+
+  saveResumePoint(point: ResumePoint): void {
+    this.#whileLive((participant) => {
+      this.#parts.resumePoints.save(participant, this.#live.device.info.externalId, point);
+    });
+  }
+
+  end(reason: EndReason): void {
+    this.#whileLive((participant) => {
+      if (!mayResume(reason)) {
+        this.#parts.resumePoints.forget(participant, this.#live.device.info.externalId);
+      }
+      this.#parts.switchboard.drop(participant, reason);
+    });
+  }
+
+  #whileLive(act: (participant: Participant) => void): void {
+    const participant = this.participant;
+    if (this.#parts.switchboard.isLive(this.#live)) act(participant);
+  }
+}
+
+/** A stream that is published now, with its place in the order of publishing. */
+interface LiveStream {
+  readonly stream: DeliveredStream;
+  readonly order: number;
+}
+
+/** A connected device and what it publishes and receives now. */
+class LiveConnection {
+  readonly participantId: string;
+  readonly device: Device;
+  /** Epoch milliseconds. */
+  readonly connectedAt: number;
+  signallingLost = false;
+  held = false;
+  /** Tracks of the delivery that the device cannot be sent, as it said last. */
+  omitted: readonly OmittedTrack[] = [];
+  #streams: readonly LiveStream[] = [];
+  #delivery: Delivery = [];
+
+  constructor(participantId: string, device: Device, connectedAt: number) {
+    this.participantId = participantId;
+    this.device = device;
+    this.connectedAt = connectedAt;
+  }
+
+  get streams(): readonly LiveStream[] {
+    return this.#streams;
+  }
+
+  /** What goes out and in, for those who look. */
+  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted' | 'held'> {
+    const streams = this.#streams.map(({ stream: { streamId, alias, mediaTypes } }) => ({
+      streamId,
+      ...(alias === undefined ? {} : { alias }),
+      mediaTypes,
+    }));
+    const held = this.device.info.kind === 'phone' ? { held: this.held } : {};
+    return { streams, delivery: this.#delivery, omitted: this.omitted, ...held };
+  }
+
+  /**
+   * Replaces the streams. One that goes on keeps its place and, unless it changed, its object.
+   * @param nextOrder gives the place of a stream that is new
+   * @returns whether anything is different now
+   */
+  publish(
+    published: readonly PublishedStream[],
+    permissions: readonly MediaType[],
+    nextOrder: () => number,
+  ): boolean {
+    const before = this.#streams;
+    const known = new Map(before.map((live) => [live.stream.streamId, live]));
+    this.#streams = published
+      .flatMap((stream) => permitted(stream, this.participantId, permissions) ?? [])
+      .map((stream) => {
+        const old = known.get(stream.streamId);
+        if (!old) return { stream, order: nextOrder() };
+        return sameStream(old.stream, stream) ? old : { stream, order: old.order };
+      });
+    return before.length !== this.#streams.length || this.#streams.some((live, i) => live !== before[i]);
+  }
+
+  /** Keeps a delivery. @returns whether it differs from the one before, so that the device must be told */
+  redirect(delivery: Delivery): boolean {
+    if (sameDelivery(this.#delivery, delivery)) return false;
+    this.#delivery = delivery;
+    return true;
+  }
+}
+
+function permitted(
+  { streamId, alias, mediaTypes }: PublishedStream,
+  participantId: string,
+  permissions: readonly MediaType[],
+): DeliveredStream | undefined {
+  const granted = orderedMediaTypes(mediaTypes.filter((type) => permissions.includes(type)));
+  if (granted.length === 0) return undefined;
+  return { streamId, ...(alias === undefined ? {} : { alias }), mediaTypes: granted, participantId };
+}
+
+function sameStream(one: DeliveredStream, other: DeliveredStream): boolean {
+  return one.alias === other.alias && one.mediaTypes.join() === other.mediaTypes.join();
 }

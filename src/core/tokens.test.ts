@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import jwt from 'jsonwebtoken';
 import { describe, expect, it } from 'vitest';
+import { FakeClock, silentLog } from '../shared/testing/index.js';
 import { PatchbayError } from './errors.js';
-import { ACCOUNT, coreForTests, FakeClock, silentLog, TOKEN_SECRET } from './testing/index.js';
+import { ACCOUNT, coreForTests, TOKEN_SECRET } from './testing/index.js';
 import { Tokens } from './tokens.js';
 import type { Participant } from './types.js';
 

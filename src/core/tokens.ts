@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import type { Clock } from './clock.js';
+import type { Clock } from '../shared/index.js';
 import { PatchbayError } from './errors.js';
 import type { Participant } from './types.js';
 

@@ -1,7 +1,7 @@
 import { createPhoneFactory } from './phone/index.js';
 import { LocalMediaPlane } from './plane.js';
 import type { MediaPlane, MediaPlaneOptions } from './types.js';
-import { createBrowserFactory } from './webrtc/index.js';
+import { createBrowserFactory } from './browser/index.js';
 
 export { LocalMediaPlane } from './plane.js';
 export * from './types.js';

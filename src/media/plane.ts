@@ -1,22 +1,22 @@
 import { EventEmitter } from 'node:events';
 import type { BrowserDevice, DeviceContext, LiveStream, MediaDevice, PhoneDevice } from './device.js';
-import { describeStream, StreamRegistry } from './stream-registry.js';
 import type { PublishedTrack } from './track.js';
-import { MediaError } from './types.js';
-import type {
-  DeviceStatistics,
-  MediaCounters,
-  MediaDelivery,
-  MediaEvents,
-  MediaLoad,
-  MediaPlane,
-  MediaPlaneOptions,
-  OpenBrowserOptions,
-  OpenPhoneOptions,
-  PhoneDescription,
-  PhoneSource,
-  PublishAnswer,
-  PublishOfferOptions,
+import {
+  type DeviceStatistics,
+  type MediaCounters,
+  type MediaDelivery,
+  MediaError,
+  type MediaEvents,
+  type MediaLoad,
+  type MediaPlane,
+  type MediaPlaneOptions,
+  type MediaStreamInfo,
+  type OpenBrowserOptions,
+  type OpenPhoneOptions,
+  type PhoneDescription,
+  type PhoneSource,
+  type PublishAnswer,
+  type PublishOfferOptions,
 } from './types.js';
 
 /** Makes the plane's devices; the transports behind them are shared by the plane's whole life. */
@@ -210,4 +210,49 @@ function receivesAny({ delivery }: Entry, streamIds: ReadonlySet<string>): boole
 function known<T>(value: T | undefined, deviceId: string): T {
   if (value === undefined) throw new MediaError('UNKNOWN_DEVICE', `No device ${deviceId} is open.`);
   return value;
+}
+
+/** Plain-data description of a live stream. */
+function describeStream(stream: LiveStream): MediaStreamInfo {
+  return {
+    streamId: stream.streamId,
+    ...(stream.publisherMsid === undefined ? {} : { publisherMsid: stream.publisherMsid }),
+    kinds: stream.tracks.map((track) => track.kind),
+  };
+}
+
+/** All streams that are live in the plane, and who publishes them. */
+class StreamRegistry {
+  readonly #byDevice = new Map<string, readonly LiveStream[]>();
+  readonly #byId = new Map<string, LiveStream>();
+
+  /**
+   * Replaces a device's streams.
+   * @returns ids of the streams that came, went or changed tracks
+   */
+  replace(deviceId: string, streams: readonly LiveStream[]): ReadonlySet<string> {
+    const changed = new Set<string>();
+    for (const old of this.of(deviceId)) {
+      this.#byId.delete(old.streamId);
+      changed.add(old.streamId);
+    }
+    for (const stream of streams) {
+      this.#byId.set(stream.streamId, stream);
+      changed.add(stream.streamId);
+    }
+    if (streams.length === 0) this.#byDevice.delete(deviceId);
+    else this.#byDevice.set(deviceId, streams);
+    return changed;
+  }
+
+  of(deviceId: string): readonly LiveStream[] {
+    return this.#byDevice.get(deviceId) ?? [];
+  }
+
+  /** The tracks that a delivery amounts to now, in its order. */
+  resolve(delivery: readonly MediaDelivery[]): PublishedTrack[] {
+    return delivery.flatMap(({ streamId, kinds }) =>
+      (this.#byId.get(streamId)?.tracks ?? []).filter((track) => !track.ended && kinds.includes(track.kind)),
+    );
+  }
 }

@@ -1,3 +1,4 @@
+import type { Log } from '../shared/index.js';
 /**
  * The media plane's one door: everything that crosses it is plain data, so that the plane can run in this
  * process or in another. Ids are the caller's; SDP is text; nothing here knows sessions or participants.
@@ -224,13 +225,5 @@ export interface MediaPlaneOptions {
   readonly passHeldAudio?: boolean;
   /** Browsers and phones are asked for Opus with discontinuous transmission, and phones that ask get it. */
   readonly opusDtx?: boolean;
-  readonly log: MediaLog;
-}
-
-/** The part of a pino logger that the plane uses. */
-export interface MediaLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
+  readonly log: Log;
 }

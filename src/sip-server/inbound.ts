@@ -1,19 +1,18 @@
-import { dialogKey } from './dialog/dialog.js';
-import type { Dialogs } from './dialog/dialogs.js';
+import type { Log } from '../shared/index.js';
+import { dialogKey, type Dialogs } from './dialog/dialog.js';
 import type { SipCounters } from './counters.js';
 import { AdmissionQueue, type Arrival, type Refused } from './defence/admission-queue.js';
 import type { Gate } from './defence/gate.js';
-import type { SipLog } from './log.js';
 import { isFault, readEssentials, type Essentials, type Fault } from './message/essentials.js';
 import type { SipMessage, SipRequest } from './message/message.js';
 import { parseMessage } from './message/parse.js';
 import { buildResponse } from './message/respond.js';
-import { formatVia, replaceTopVia, topVia } from './message/via.js';
+import { formatVia, replaceTopVia, topVia } from './message/headers.js';
 import type { SipAdmission } from './options.js';
 import { cancelledKey, serverKey } from './transaction/keys.js';
 import { newTag, responseEssentials, type Transactions } from './transaction/transactions.js';
 import type { Flow } from './transport/flow.js';
-import { markedVia, replyFlow, type Sender } from './transport/sender.js';
+import { markedVia, replyFlow, type Sender } from './transport/udp.js';
 import type { Watch } from './watch/watch.js';
 
 const OVER_RATE_LINE_MS = 60_000;
@@ -41,7 +40,7 @@ export class Inbound {
   readonly #gate: Gate;
   readonly #dialogs: Pick<Dialogs, 'byKey'>;
   readonly #watch: Watch;
-  readonly #log: SipLog;
+  readonly #log: Log;
   readonly #admission: SipAdmission;
   readonly #queue: AdmissionQueue<NewRequest>;
   /** Seconds, of the arrival that was refused last. */
@@ -60,7 +59,7 @@ export class Inbound {
     dialogs: Pick<Dialogs, 'byKey'>;
     watch: Watch;
     counters: SipCounters;
-    log: SipLog;
+    log: Log;
     admission?: SipAdmission | undefined;
   }) {
     this.#sender = parts.sender;

@@ -1,7 +1,7 @@
+import type { Log } from '../shared/index.js';
 import type { AdminOptions } from './apps/admin.js';
-import type { SipLog } from './log.js';
 import type { RequestRouter } from './routing/decision.js';
-import type { TlsPeerOptions } from './transport/tls-peer.js';
+import type { TlsPeerOptions } from './transport/connection.js';
 import type { ListenerOptions } from './transport/transports.js';
 import type { CaptureOptions } from './watch/watch.js';
 
@@ -82,5 +82,5 @@ export interface SipServerOptions {
   readonly limits?: Partial<SipLimits> | undefined;
   /** Left out: there is room as long as new requests do not wait too long. */
   readonly admission?: SipAdmission | undefined;
-  readonly log: SipLog;
+  readonly log: Log;
 }

@@ -1,21 +1,20 @@
-import { Admin } from './apps/admin.js';
-import type { AppCommands } from './apps/admin.js';
-import { Routes } from './apps/routes.js';
-import { zeroCounters, type SipCounters } from './counters.js';
-import { Gate } from './defence/gate.js';
-import { KNOWN_SCANNERS } from './defence/scanners.js';
-import { Dialogs } from './dialog/dialogs.js';
+import { Admin, type AppCommands } from './apps/admin.js';
+import { Routes } from './apps/app.js';
+import { type SipCounters, zeroCounters } from './counters.js';
+import { Gate, KNOWN_SCANNERS } from './defence/gate.js';
+import { Dialogs } from './dialog/dialog.js';
 import { MIN_SESSION_SECONDS } from './dialog/session-timer.js';
 import { Inbound } from './inbound.js';
 import { hostPort } from './message/uri.js';
-import { Outbound } from './outbound.js';
 import { Watch } from './watch/watch.js';
 import { DEFAULT_LIMITS, type SipServerOptions } from './options.js';
 import { Transactions, type TransactionUser } from './transaction/transactions.js';
-import type { Endpoint, TransportName } from './transport/flow.js';
+import type { Endpoint, Flow, TransportName } from './transport/flow.js';
 import { Transports } from './transport/transports.js';
 import type { DialogRecord } from './user-agent/context.js';
 import { UserAgent } from './user-agent/user-agent.js';
+import { encodeMessage, type SipMessage } from './message/message.js';
+import type { Sender } from './transport/udp.js';
 
 /** How long stopping waits for applications to close their connections. */
 const LAST_WORDS_MS = 500;
@@ -179,4 +178,40 @@ function lateUser(user: () => UserAgent | undefined): TransactionUser {
     stray: () => user()?.stray(),
     overloaded: (request, essentials, flow) => user()?.overloaded(request, essentials, flow),
   };
+}
+
+/** The way out: counts, watches and bounds what leaves. */
+class Outbound implements Sender {
+  readonly #transports: Transports;
+  readonly #gate: Gate;
+  readonly #watch: Watch;
+  readonly #counters: SipCounters;
+
+  constructor(transports: Transports, gate: Gate, watch: Watch, counters: SipCounters) {
+    this.#transports = transports;
+    this.#gate = gate;
+    this.#watch = watch;
+    this.#counters = counters;
+  }
+
+  send(flow: Flow, bytes: Buffer, kind: SipMessage['kind'], onFailure?: (error: Error) => void): void {
+    // Requests start with us: only answers can be aimed at somebody by forging a source.
+    if (kind === 'response' && !this.#gate.allowsSending(bytes.length, flow)) return;
+    if (kind === 'request') this.#counters.requestsOut++;
+    else this.#counters.responsesOut++;
+    this.#watch.message('out', bytes, flow);
+    flow.send(bytes, onFailure);
+  }
+
+  sendMessage(flow: Flow, message: SipMessage): void {
+    this.send(flow, encodeMessage(message), message.kind);
+  }
+
+  flowTo(transport: TransportName, remote: Endpoint, name?: string): Flow | undefined {
+    return this.#transports.flowTo(transport, remote, name);
+  }
+
+  prove(flow: Flow): void {
+    this.#gate.prove(flow);
+  }
 }

@@ -9,8 +9,8 @@ import {
   type StoredResumePoint,
   type StoredState,
 } from '../core/index.js';
+import type { Log } from '../shared/index.js';
 import { bytesOf, type Database, parsed, readable, type Row, rows } from './database.js';
-import type { StoreLog } from './store.js';
 import type { WriteQueue } from './write-queue.js';
 
 const SAVE_SESSION = "INSERT OR REPLACE INTO sessions SELECT value->>'id', value FROM rows";
@@ -39,7 +39,7 @@ export class StateTooLargeError extends Error {
  * @param room bytes that it may take
  * @throws StateTooLargeError that says whose it is, and how to go on
  */
-export async function loadCoreState(database: Database, room: number, log: StoreLog): Promise<StoredState> {
+export async function loadCoreState(database: Database, room: number, log: Log): Promise<StoredState> {
   let bytes = 0;
   const all = async <T>(
     table: string,

@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createCore } from '../core/index.js';
-import { ACCOUNT, silentLog } from '../core/testing/index.js';
+import { ACCOUNT } from '../core/testing/index.js';
+import { silentLog } from '../shared/testing/index.js';
 import { backup, backups, prune, restore } from './backups.js';
 import { connect, rows } from './database.js';
 import { openStore, type Store } from './index.js';
@@ -41,7 +42,11 @@ async function open(options: { backups?: number; tokenSecret?: string } = {}): P
   const note = (fields: object, message: string): void => {
     logged.push({ fields: fields as Record<string, unknown>, message });
   };
-  const store = await openStore({ dataDir, log: { info: note, warn: note, error: note }, ...options });
+  const store = await openStore({
+    dataDir,
+    log: { debug: note, info: note, warn: note, error: note },
+    ...options,
+  });
   opened.push(store);
   return store;
 }

@@ -3,33 +3,28 @@ import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { CoreStore } from '../core/index.js';
 import type { UsageStore } from '../usage/index.js';
+import type { Log } from '../shared/index.js';
 import { CoreTables, loadCoreState, StateTooLargeError } from './core-tables.js';
-import { damagedIn, newestGood, setAside } from './backups.js';
+import { damagedIn, HourlyBackups, newestGood, setAside } from './backups.js';
 import {
   backupsIn,
   codeOf,
   databaseIn,
   DataFolderError,
+  type FolderLock,
   inWords,
+  isDamaged,
+  lockFolder,
   messageOf,
   prepareFolder,
   removeDrafts,
 } from './data-folder.js';
 import { type Database, openDatabase, rows } from './database.js';
-import { type FolderLock, isDamaged, lockFolder } from './folder-lock.js';
-import { HourlyBackups } from './hourly-backups.js';
 import { migrate, schemaVersion } from './schema.js';
 import { tokenSecret } from './token-secret.js';
 import { type UsageReader, UsageReaderProcess } from './usage-reader/usage-reader.js';
 import { loadUsage, UsageTables } from './usage-tables.js';
 import { type StoreHealth, WriteQueue } from './write-queue.js';
-
-/** The part of a pino logger that the store uses. */
-export interface StoreLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 /** Everything that survives a restart, in one data folder. */
 export interface Store {
@@ -53,7 +48,7 @@ export interface StoreOptions {
   readonly tokenSecret?: string | undefined;
   /** What reads usage from the database file. Default: a process of its own. */
   readonly usageReader?: (path: string) => UsageReader;
-  readonly log: StoreLog;
+  readonly log: Log;
 }
 
 /**
@@ -140,7 +135,7 @@ async function refuseToBeginAnew(dataDir: string): Promise<void> {
 }
 
 /** @throws DataFolderError when it is damaged, of a newer version, or cannot be used */
-async function openWhole(dataDir: string, log: StoreLog) {
+async function openWhole(dataDir: string, log: Log) {
   const path = databaseIn(dataDir);
   const opened: Database[] = [];
   try {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, link, open, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Log } from '../shared/index.js';
 import { codeOf, DataFolderError, draftIn, inWords } from './data-folder.js';
-import type { StoreLog } from './store.js';
 
 const FILE = 'token-secret';
 const SECRET_BYTES = 48;
@@ -19,7 +19,7 @@ export interface TokenSecret {
  * Reads the secret: made at the first start, readable by the gateway's user alone.
  * @throws DataFolderError when there is one that cannot be used
  */
-export async function tokenSecret(dataDir: string, log: StoreLog): Promise<TokenSecret> {
+export async function tokenSecret(dataDir: string, log: Log): Promise<TokenSecret> {
   const path = join(dataDir, FILE);
   const kept = await readIfThere(path);
   if (kept !== undefined) {
@@ -42,7 +42,7 @@ function checkSecret(path: string, secret: string): void {
 }
 
 /** Whoever can read the secret can make tokens for everybody. */
-async function closeToOthers(path: string, log: StoreLog): Promise<void> {
+async function closeToOthers(path: string, log: Log): Promise<void> {
   const { mode } = await stat(path);
   if ((mode & 0o077) === 0) return;
   const fields = { file: path, mode: (mode & 0o777).toString(8) };

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connect, type Database, rows } from './database.js';
-import { toRow, transaction } from './transaction.js';
+import { connect, type Database, rows, toRow, transaction } from './database.js';
 
 const SAVE = "INSERT OR REPLACE INTO things SELECT value->>'id', value->>'text', value FROM rows";
 const DELETE_ALL = 'DELETE FROM things';

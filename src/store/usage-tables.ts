@@ -1,7 +1,7 @@
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import type { FoundRecords, KeptRecord, UsageFilter, UsageStore, Webhook } from '../usage/index.js';
+import type { Log } from '../shared/index.js';
 import { bytesOf, type Database, parsed, readable, rows, type SqlValue } from './database.js';
-import type { StoreLog } from './store.js';
 import { asRead, RECORD_COLUMNS, toRecord } from './usage-reader/queries.js';
 import type { UsageReader } from './usage-reader/usage-reader.js';
 import type { WriteQueue } from './write-queue.js';
@@ -28,7 +28,7 @@ export interface UsageLeftovers {
   readonly webhooks: readonly Webhook[];
 }
 
-export async function loadUsage(database: Database, log: StoreLog): Promise<UsageLeftovers> {
+export async function loadUsage(database: Database, log: Log): Promise<UsageLeftovers> {
   const open = await rows(
     database,
     `SELECT ${KEPT_COLUMNS.map(asRead).join(', ')} FROM usage_records WHERE ended_at IS NULL ORDER BY usage_records.id`,

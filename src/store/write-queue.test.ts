@@ -36,7 +36,7 @@ function queueForTests() {
   const database = new FakeDatabase();
   const logged: string[] = [];
   const note = (_fields: object, message: string): void => void logged.push(message);
-  const queue = new WriteQueue(database, { info: note, warn: note, error: note });
+  const queue = new WriteQueue(database, { debug: note, info: note, warn: note, error: note });
   const put = (key: string, value: string = key) => queue.put(key, 'INSERT', { row: value });
   const committed = () => database.committed.map((rows) => rows.map(({ row }) => row));
   return { database, queue, put, committed, logged };

@@ -1,9 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { PatchbayError } from '../core/index.js';
-import type { Database } from './database.js';
+import type { Log } from '../shared/index.js';
+import { type Database, toRow, transaction, type Write } from './database.js';
 import { PROBE } from './schema.js';
-import type { StoreLog } from './store.js';
-import { toRow, transaction, type Write } from './transaction.js';
 
 /** All who wait for the same commit. */
 class Waiting {
@@ -42,7 +41,7 @@ export interface StoreHealth {
  */
 export class WriteQueue {
   readonly #database: Pick<Database, 'exec'>;
-  readonly #log: StoreLog;
+  readonly #log: Log;
   /** By key: a later write of a key takes the place of an earlier one, which bounds the queue. */
   #pending = new Map<string, Write>();
   /** Of all rows in `#pending`, in characters. */
@@ -54,7 +53,7 @@ export class WriteQueue {
   /** Since when commits have failed. */
   #failing: { readonly since: number; readonly error: Error } | undefined;
 
-  constructor(database: Pick<Database, 'exec'>, log: StoreLog) {
+  constructor(database: Pick<Database, 'exec'>, log: Log) {
     this.#database = database;
     this.#log = log;
   }

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { usageCsv } from './csv.js';
-import type { UsageRecord } from './records.js';
+import { usageCsv, type UsageRecord } from './records.js';
 
 const RECORD: UsageRecord = {
   id: 'r1',

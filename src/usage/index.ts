@@ -1,4 +1,4 @@
-export { usageCsv } from './csv.js';
+export { usageCsv } from './records.js';
 export type { RecordEnd, UsageFilter, UsageRecord, UsageReport, UsageTotal } from './records.js';
 export { createUsage, type Usage, type UsageOptions, type WebhookOptions } from './usage.js';
 export type { FoundRecords, KeptRecord, UsageStore, WrittenRecord } from './usage-store.js';

@@ -1,5 +1,6 @@
 import { v7 as uuid } from 'uuid';
-import type { Clock, Core, DeviceEvent, Timer } from '../core/index.js';
+import type { Core, DeviceEvent } from '../core/index.js';
+import type { Clock, Timer } from '../shared/index.js';
 import type { RecordEnd } from './records.js';
 import type { KeptRecord, UsageStore } from './usage-store.js';
 

@@ -1,5 +1,6 @@
 import { validate as isUuid } from 'uuid';
-import { type Clock, PatchbayError } from '../core/index.js';
+import { PatchbayError } from '../core/index.js';
+import type { Clock } from '../shared/index.js';
 import type { UsageFilter, UsageRecord, UsageReport, UsageTotal } from './records.js';
 import type { FoundRecords, UsageStore, WrittenRecord } from './usage-store.js';
 

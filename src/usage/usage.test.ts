@@ -3,16 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createCore, type Core } from '../core/index.js';
-import {
-  ACCOUNT,
-  connectTalking,
-  FakeClock,
-  FakeDevice,
-  silentLog,
-  TOKEN_SECRET,
-} from '../core/testing/index.js';
+import { ACCOUNT, connectTalking, FakeDevice, TOKEN_SECRET } from '../core/testing/index.js';
 import { openStore, type Store } from '../store/index.js';
 import { readHere } from '../store/testing/read-here.js';
+import { FakeClock, silentLog } from '../shared/testing/index.js';
 import { createUsage, type Usage } from './index.js';
 
 const DAY_MS = 86_400_000;

@@ -1,13 +1,6 @@
 import { v7 as uuid } from 'uuid';
-import {
-  type AskedEvent,
-  type Clock,
-  type Core,
-  type CoreLog,
-  type DeviceEvent,
-  type Participant,
-  systemClock,
-} from '../core/index.js';
+import { type AskedEvent, type Core, type DeviceEvent, type Participant } from '../core/index.js';
+import { type Clock, type Log, systemClock } from '../shared/index.js';
 import { Ledger } from './ledger.js';
 import type { UsageFilter, UsageReport } from './records.js';
 import { Reports } from './report.js';
@@ -31,7 +24,7 @@ export interface UsageOptions {
   readonly core: Core;
   readonly store: UsageStore;
   readonly clock?: Clock;
-  readonly log: CoreLog;
+  readonly log: Log;
   readonly webhooks?: WebhookOptions;
   /** How long usage records are kept after their end, in ms; default 400 days. */
   readonly retentionMs?: number;

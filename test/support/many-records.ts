@@ -1,8 +1,7 @@
 import { openDatabase } from '../../src/store/database.js';
 import { openStore } from '../../src/store/index.js';
 import { join } from 'node:path';
-
-const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined };
+import { silentLog } from '../../src/shared/testing/index.js';
 
 /** Fills a data folder, whose gateway is down, with usage records of an account: one for each of so many moments. */
 export async function fillUsage(
@@ -10,7 +9,7 @@ export async function fillUsage(
   { account, count, from, to }: { account: string; count: number; from: number; to: number },
 ): Promise<void> {
   // So that there is a database with its tables.
-  await (await openStore({ dataDir, log: SILENT })).close();
+  await (await openStore({ dataDir, log: silentLog })).close();
   const database = await openDatabase(join(dataDir, 'patchbay.db'));
   const id = `printf('%08x-%04x-7000-8000-%012x', at >> 16, at & 65535, n)`;
   await database.exec(`

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { RawClient } from '../../src/browser/testing/raw-client.js';
+import { RawClient } from '../../src/devices/browser/testing/raw-client.js';
 import type { ClientPage } from '../support/chromium.js';
 import { residentMiB } from '../support/resident-memory.js';
 import type { TestParticipant } from '../support/rest.js';

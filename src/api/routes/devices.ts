@@ -1,5 +1,5 @@
 import { PatchbayError, type SessionControl } from '../../core/index.js';
-import type { Api } from '../instance.js';
+import { type Api, done, DoneSchema, ParticipantPath } from '../instance.js';
 import {
   DeviceChangeSchema,
   DeviceSchema,
@@ -9,8 +9,6 @@ import {
   writeErrors,
 } from '../schemas/index.js';
 import { deviceView } from '../views.js';
-import { done, DoneSchema } from './done.js';
-import { ParticipantPath } from './paths.js';
 
 const tags = ['Participants'];
 const path = '/participants/:participantId/device';

@@ -1,7 +1,6 @@
 import type { SessionControl } from '../../core/index.js';
-import type { Api } from '../instance.js';
+import { type Api, ParticipantPath } from '../instance.js';
 import { IceServersSchema, readErrors, ref } from '../schemas/index.js';
-import { ParticipantPath } from './paths.js';
 
 /** Makes the `iceServers` of a participant's page. */
 export type IceServers = (participantId: string) => readonly {

@@ -1,5 +1,5 @@
 import type { SessionControl } from '../../core/index.js';
-import type { Api } from '../instance.js';
+import { type Api, done, DoneSchema, MemberPath, SessionPath } from '../instance.js';
 import {
   listOf,
   NewSubscriptionsSchema,
@@ -11,8 +11,6 @@ import {
 } from '../schemas/index.js';
 import type { Slices } from '../slices.js';
 import { participantDetailView } from '../views.js';
-import { done, DoneSchema } from './done.js';
-import { MemberPath, SessionPath } from './paths.js';
 
 const tags = ['Sessions'];
 

@@ -1,5 +1,5 @@
 import type { SessionControl } from '../../core/index.js';
-import type { Api } from '../instance.js';
+import { AccountPath, type Api, done, DoneSchema, ParticipantPath } from '../instance.js';
 import {
   CreatedParticipantSchema,
   ListQuerySchema,
@@ -13,9 +13,7 @@ import {
 } from '../schemas/index.js';
 import { participantDetailView, participantView } from '../views.js';
 import type { Slices } from '../slices.js';
-import { done, DoneSchema } from './done.js';
 import { listingJson } from './listing.js';
-import { AccountPath, ParticipantPath } from './paths.js';
 
 const tags = ['Participants'];
 

@@ -1,5 +1,5 @@
 import type { SessionControl } from '../../core/index.js';
-import type { Api } from '../instance.js';
+import { AccountPath, type Api, done, DoneSchema, SessionPath } from '../instance.js';
 import {
   ListQuerySchema,
   NewSessionSchema,
@@ -13,10 +13,8 @@ import {
 } from '../schemas/index.js';
 import type { Slices } from '../slices.js';
 import { sessionView } from '../views.js';
-import { done, DoneSchema } from './done.js';
 import { listingJson } from './listing.js';
 import { membersJson } from './members.js';
-import { AccountPath, SessionPath } from './paths.js';
 
 const tags = ['Sessions'];
 

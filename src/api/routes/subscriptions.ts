@@ -1,5 +1,5 @@
 import type { SessionControl } from '../../core/index.js';
-import type { Api } from '../instance.js';
+import { type Api, done, DoneSchema, MemberPath } from '../instance.js';
 import {
   NewSubscriptionsSchema,
   optionalBody,
@@ -8,8 +8,6 @@ import {
   SubscriptionsSchema,
   writeErrors,
 } from '../schemas/index.js';
-import { done, DoneSchema } from './done.js';
-import { MemberPath } from './paths.js';
 
 const tags = ['Subscriptions'];
 const path = '/sessions/:sessionId/participants/:participantId/subscriptions';

@@ -3,11 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { PatchbayError } from '../../core/index.js';
 import { type UsageFilter, type UsageReport, usageCsv } from '../../usage/index.js';
-import type { Api } from '../instance.js';
+import { AccountPath, type Api } from '../instance.js';
 import { readErrors, ref, UsageQuerySchema, UsageReportSchema } from '../schemas/index.js';
 import type { Slices } from '../slices.js';
 import { usageRecordView } from '../views.js';
-import { AccountPath } from './paths.js';
 
 /** Reports what an account has used. */
 export interface UsageReports {

@@ -1,16 +1,42 @@
+import { type Static, Type } from '@sinclair/typebox';
 import { deviceComponents } from './device.js';
-import { ErrorSchema } from './error.js';
-import { IceServersSchema } from './ice-servers.js';
-import { pageOf } from './page.js';
-import { participantComponents, ParticipantSchema } from './participant.js';
-import { sessionComponents, SessionSchema } from './session.js';
+import { absentable, component, ErrorSchema, listOf, moment, pageOf, ref, text } from './shapes.js';
+import {
+  IceServersSchema,
+  participantComponents,
+  ParticipantDetailSchema,
+  ParticipantSchema,
+} from './participant.js';
 import { subscriptionComponents } from './subscriptions.js';
 import { usageComponents } from './usage.js';
 
+/** What an application may say of a session that it creates. */
+export const NewSessionSchema = component(
+  'NewSession',
+  Type.Object({ tag: Type.Optional(text(50, 'Free text of the application.')) }),
+);
+
+const properties = {
+  id: Type.String(),
+  tag: absentable(Type.String()),
+  createdAt: moment('When it was created.'),
+  expiresAt: moment('When it is deleted, and the devices in it disconnected.'),
+};
+
+export const SessionSchema = component('Session', Type.Object(properties));
+
+/** A session with everyone in it. */
+export const SessionDetailSchema = component(
+  'SessionDetail',
+  Type.Object({ ...properties, participants: listOf(ref(ParticipantDetailSchema)) }),
+);
+
+const sessionComponents = [NewSessionSchema, SessionSchema, SessionDetailSchema];
+
 export { DeviceChangeSchema, DeviceSchema, type DeviceSummaryView, type DeviceView } from './device.js';
-export { ErrorSchema, readErrors, writeErrors } from './error.js';
-export { IceServersSchema } from './ice-servers.js';
-export { ListQuerySchema } from './page.js';
+export { ErrorSchema, readErrors, writeErrors } from './shapes.js';
+export { IceServersSchema } from './participant.js';
+export { ListQuerySchema } from './shapes.js';
 export {
   CreatedParticipantSchema,
   NewParticipantSchema,
@@ -18,7 +44,7 @@ export {
   type ParticipantDetailView,
   type ParticipantView,
 } from './participant.js';
-export { NewSessionSchema, SessionDetailSchema, SessionSchema, type SessionView } from './session.js';
+
 export { listOf, optionalBody, ref } from './shapes.js';
 export { NewSubscriptionsSchema, SubscriptionsSchema } from './subscriptions.js';
 export { UsageQuerySchema, UsageReportSchema, type UsageReportView } from './usage.js';
@@ -38,3 +64,5 @@ export const components = [
   ...usageComponents,
   IceServersSchema,
 ];
+
+export type SessionView = Static<typeof SessionSchema>;

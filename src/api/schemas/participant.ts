@@ -3,6 +3,22 @@ import { DeviceSchema, DeviceSummarySchema } from './device.js';
 import { absentable, component, listOf, moment, ref, text, word } from './shapes.js';
 import { SubscriptionsSchema } from './subscriptions.js';
 
+const IceServerSchema = Type.Object({
+  urls: listOf(Type.String()),
+  username: Type.String({
+    description: 'Says when the credentials end, in epoch seconds, and whose they are.',
+  }),
+  credential: Type.String(),
+});
+
+/** What a page gives to its client as `iceServers`. */
+export const IceServersSchema = component(
+  'IceServers',
+  Type.Object({
+    iceServers: listOf(IceServerSchema, { description: 'Empty when no TURN server is configured.' }),
+  }),
+);
+
 const askedEvent = Type.Unsafe<'hold'>({ type: 'string', enum: ['hold'] });
 
 /** What an application may say of a participant that it creates. */

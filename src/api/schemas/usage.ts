@@ -1,6 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { pageQuery } from './page.js';
-import { absentable, component, listOf, moment, ref, text } from './shapes.js';
+import { absentable, component, listOf, moment, pageQuery, ref, text } from './shapes.js';
 
 const time = (description: string) =>
   Type.Optional(

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, type Core, createCore } from '../../core/index.js';
-import { silentLog } from '../../core/testing/index.js';
+import { type Core, createCore } from '../../core/index.js';
 import { openStore } from '../../store/index.js';
 import { readHere } from '../../store/testing/read-here.js';
 import { createUsage, type Usage } from '../../usage/index.js';
+import type { Clock } from '../../shared/index.js';
+import { silentLog } from '../../shared/testing/index.js';
 
 /** A core and its usage over a store on a disk, in a folder of their own that goes with them. */
 export interface StoredCore {

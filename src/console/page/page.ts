@@ -1,6 +1,5 @@
-import { Connection } from './connection.js';
+import { Connection, watchSockets } from './connection.js';
 import { ReceivedStreams } from './received-streams.js';
-import { watchSockets } from './socket-watch.js';
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);

@@ -3,20 +3,11 @@ import type { Core, SessionControl } from '../core.js';
 import { createCore, type CoreOptions } from '../session-core.js';
 import { MemoryStore } from '../memory-store.js';
 import type { Connection, Delivery, Device, DeviceInfo, DeviceKind, EndReason } from '../types.js';
-import { FakeClock } from './fake-clock.js';
+import { FakeClock, silentLog } from '../../shared/testing/index.js';
 
-export { FakeClock } from './fake-clock.js';
 
 export const ACCOUNT = '9900000';
 export const TOKEN_SECRET = 'a secret of more than thirty-two bytes';
-
-/** A log that nobody reads. */
-export const silentLog = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 /** A core in memory with a clock that the test turns. */
 export function coreForTests(options: Partial<CoreOptions> = {}): { core: Core; clock: FakeClock } {

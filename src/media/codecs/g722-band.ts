@@ -1,4 +1,58 @@
-import { ILB } from './g722-tables.js';
+/** Tables of ITU-T G.722 (11/88 and 09/2012), by the names that its section 6 gives them. */
+
+/** Table 11: half of the QMF's 24 coefficients, which are symmetric; every other one, as the filter uses them. */
+export const QMF = [3, -11, 12, 32, -210, 951, 3876, -805, 362, -156, 53, -11] as const;
+
+/** Table 14: decision levels of the lower sub-band's 6-bit quantiser. */
+export const Q6 = Int16Array.of(
+  ...[0, 35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023],
+  ...[1121, 1219, 1339, 1458, 1612, 1765, 1980, 2195, 2557, 2919],
+);
+
+/** Table 15: 6-bit codes by decision interval (from 1), for negative and for positive differences. */
+export const ILN = Uint8Array.of(
+  ...[0, 63, 62, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9],
+  ...[8, 7, 6, 5, 4],
+);
+
+export const ILP = Uint8Array.of(
+  ...[0, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37],
+  ...[36, 35, 34, 33, 32],
+);
+
+/** Table 17: outputs of the 6-bit and the 4-bit inverse quantisers of the lower sub-band, by code. */
+export const QM6 = Int16Array.of(
+  ...[-136, -136, -136, -136, -24808, -21904, -19008, -16704, -14984, -13512, -12280, -11192, -10232],
+  ...[-9360, -8576, -7856, -7192, -6576, -6000, -5456, -4944, -4464, -4008, -3576, -3168, -2776, -2400],
+  ...[-2032, -1688, -1360, -1040, -728, 24808, 21904, 19008, 16704, 14984, 13512, 12280, 11192, 10232],
+  ...[9360, 8576, 7856, 7192, 6576, 6000, 5456, 4944, 4464, 4008, 3576, 3168, 2776, 2400, 2032, 1688],
+  ...[1360, 1040, 728, 432, 136, -432, -136],
+);
+
+export const QM4 = Int16Array.of(
+  ...[0, -20456, -12896, -8968, -6288, -4240, -2584, -1200, 20456, 12896, 8968, 6288, 4240, 2584, 1200, 0],
+);
+
+/** Table 21: output of the 2-bit inverse quantiser of the higher sub-band, by code. */
+export const QM2 = Int16Array.of(-7408, -1616, 7408, 1616);
+
+/** Decision level of the higher sub-band's 2-bit quantiser. */
+export const Q2 = 564;
+
+/** Logarithmic scale factor multipliers (tables 18 and 22) already looked up by the 4-bit and the 2-bit code. */
+export const WL = Int16Array.of(
+  ...[-60, 3042, 1198, 538, 334, 172, 58, -30, 3042, 1198, 538, 334, 172, 58, -30, -60],
+);
+
+export const WH = Int16Array.of(798, -214, 798, -214);
+
+/** Table 19: 2 to the power of n/32, times 2048. */
+const ILB = Int16Array.of(
+  ...[
+    2048, 2093, 2139, 2186, 2233, 2282, 2332, 2383, 2435, 2489, 2543, 2599, 2656, 2714, 2774, 2834, 2896,
+    2960, 3025, 3091, 3158, 3228, 3298, 3371, 3444, 3520, 3597, 3676, 3756, 3838, 3922, 4008,
+  ],
+);
 
 /** What differs between the two sub-bands' quantiser adaptation (G.722 blocks 3L and 3H). */
 interface BandShape {

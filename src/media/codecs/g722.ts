@@ -1,9 +1,21 @@
 /** G.722 at 64 kbit/s (ITU-T G.722): 16 kHz audio in two sub-bands, each coded by ADPCM. */
 import type { AudioCodec, AudioEncoder } from './codec.js';
-import { G722Band, HIGHER_BAND, LOWER_BAND } from './g722-band.js';
-import { ILN, ILP, Q2, Q6, QM2, QM4, QM6, QMF, WH, WL } from './g722-tables.js';
-import { PcmDecoder } from './pcm-decoder.js';
-import type { Expand } from './pcm-decoder.js';
+import {
+  G722Band,
+  HIGHER_BAND,
+  ILN,
+  ILP,
+  LOWER_BAND,
+  Q2,
+  Q6,
+  QM2,
+  QM4,
+  QM6,
+  QMF,
+  WH,
+  WL,
+} from './g722-band.js';
+import { type Expand, PcmDecoder } from './pcm-decoder.js';
 
 const TAPS = 24;
 

@@ -1,7 +1,8 @@
-import { MAX_PACKET_MS } from './codec.js';
-import type { AudioDecoder, SampleRate } from './codec.js';
+import { type AudioDecoder, MAX_PACKET_MS, type SampleRate } from './codec.js';
 import { Concealer } from './concealer.js';
-import { Upsampler } from './upsampler.js';
+
+/** Taps for each output phase: enough for 60 dB against images at telephone bandwidth. */
+const TAPS = 16;
 
 /** Turns a payload into samples at the codec's own rate, written from `at`; returns how many. */
 export type Expand = (packet: Buffer, start: number, end: number, out: Int16Array, at: number) => number;
@@ -41,4 +42,54 @@ export class PcmDecoder implements AudioDecoder {
     this.#concealer.conceal(native, this.#native, 0);
     this.#upsampler.process(this.#native, native, out, at);
   }
+}
+
+/** Raises a stream's sample rate by a whole factor with a windowed-sinc polyphase filter; keeps state. */
+class Upsampler {
+  /** Coefficients by phase, newest sample first. */
+  readonly #phases: Float32Array;
+  /** The last TAPS samples, twice over, so that a window of them is always in one piece. */
+  readonly #history = new Float32Array(2 * TAPS);
+  #at = 0;
+
+  constructor(factor: number) {
+    this.#phases = designPhases(factor);
+  }
+
+  /** Reads `input[0, samples)` and writes `factor` times as many to `out` from `at`. */
+  process(input: Int16Array, samples: number, out: Int16Array, at: number): void {
+    const history = this.#history;
+    const phases = this.#phases;
+    let o = at;
+    for (let i = 0; i < samples; i += 1) {
+      this.#at = (this.#at + TAPS - 1) % TAPS;
+      const newest = this.#at;
+      history[newest] = input[i]!;
+      history[newest + TAPS] = input[i]!;
+      for (let c = 0; c < phases.length; o += 1) {
+        let sum = 0;
+        for (let t = 0; t < TAPS; t += 1, c += 1) sum += history[newest + t]! * phases[c]!;
+        out[o] = sum > 32767 ? 32767 : sum < -32768 ? -32768 : Math.round(sum);
+      }
+    }
+  }
+}
+
+function designPhases(factor: number): Float32Array {
+  const phases = new Float32Array(factor * TAPS);
+  const centre = (factor * TAPS - 1) / 2;
+  for (let phase = 0; phase < factor; phase += 1) {
+    let sum = 0;
+    for (let tap = 0; tap < TAPS; tap += 1) {
+      const n = tap * factor + phase;
+      const x = (n - centre) / factor;
+      const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+      const window = 0.5 - 0.5 * Math.cos((2 * Math.PI * (n + 0.5)) / (factor * TAPS));
+      phases[phase * TAPS + tap] = sinc * window;
+      sum += sinc * window;
+    }
+    // Each phase passes a constant unchanged, or the output would ripple at the input's rate.
+    for (let tap = 0; tap < TAPS; tap += 1) phases[phase * TAPS + tap]! /= sum;
+  }
+  return phases;
 }

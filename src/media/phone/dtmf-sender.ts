@@ -1,3 +1,19 @@
+import type { PublishedTrack, TrackSink } from '../track.js';
+import { type DigitListener, DtmfReceiver } from '../rtp/dtmf-receiver.js';
+
+/** Frequencies of ITU-T Q.23 by row and column of the keypad, in Hz. */
+const ROWS = [697, 770, 852, 941] as const;
+
+const COLUMNS = [1209, 1336, 1477, 1633] as const;
+
+/** Keypad order of the events of RFC 4733: 0-9, star, pound, A-D. */
+const KEYPAD = '123A456B789C*0#D';
+
+const EVENTS = '0123456789*#ABCD';
+
+/** Of each of the two tones: about -9 dBm0 together, well within what detectors take. */
+const AMPLITUDE = 6000;
+
 const DIGITS = '0123456789*#ABCD';
 /** -10 dBm0, the usual level (RFC 4733 section 2.3.3). */
 const VOLUME = 10;
@@ -87,5 +103,82 @@ export class DtmfSender {
       }
     }
     return true;
+  }
+}
+
+/** Makes the two tones of a key, for phones that did not agree to telephone events. */
+export class DtmfTones {
+  #samples = 0;
+
+  /** Begins a key press: the tones start at zero. */
+  begin(): void {
+    this.#samples = 0;
+  }
+
+  /** Writes the next `samples` samples of a key's tones to `pcm` from `at`. */
+  write(event: number, sampleRate: number, pcm: Int16Array, at: number, samples: number): void {
+    const key = KEYPAD.indexOf(EVENTS[event]!);
+    const low = (2 * Math.PI * ROWS[key >> 2]!) / sampleRate;
+    const high = (2 * Math.PI * COLUMNS[key & 3]!) / sampleRate;
+    for (let i = 0; i < samples; i += 1, this.#samples += 1) {
+      const tones = Math.sin(low * this.#samples) + Math.sin(high * this.#samples);
+      pcm[at + i] = Math.round(AMPLITUDE * tones);
+    }
+  }
+}
+
+/** Reads the digits pressed in one track. */
+class TrackDigits implements TrackSink {
+  readonly #receiver: DtmfReceiver;
+  readonly #clockRate: number;
+
+  constructor(track: PublishedTrack, onDigit: DigitListener) {
+    this.#receiver = new DtmfReceiver(onDigit);
+    this.#clockRate = track.codec.clockRate;
+  }
+
+  onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
+    if (!telephoneEvent) return;
+    this.#receiver.onPacket(packet, payloadOffset, payloadEnd, this.#clockRate, performance.now());
+  }
+
+  poll(nowMs: number): void {
+    this.#receiver.poll(nowMs);
+  }
+}
+
+/**
+ * Hears the telephone events in the tracks delivered to a phone, each key press once, to be played to it anew: the
+ * events of several publishers cannot be mixed, and their timestamps mean nothing in the phone's stream.
+ */
+export class DtmfRelay {
+  readonly #onDigit: DigitListener;
+  #sources = new Map<PublishedTrack, TrackDigits>();
+
+  constructor(onDigit: DigitListener) {
+    this.#onDigit = onDigit;
+  }
+
+  setTracks(tracks: readonly PublishedTrack[]): void {
+    const sources = new Map<PublishedTrack, TrackDigits>();
+    for (const track of tracks) {
+      if (track.kind !== 'audio') continue;
+      const known = this.#sources.get(track);
+      const digits = known ?? new TrackDigits(track, this.#onDigit);
+      if (!known) track.attach(digits);
+      sources.set(track, digits);
+    }
+    for (const [track, digits] of this.#sources) {
+      if (!sources.has(track)) track.detach(digits);
+    }
+    this.#sources = sources;
+  }
+
+  poll(nowMs: number): void {
+    for (const digits of this.#sources.values()) digits.poll(nowMs);
+  }
+
+  close(): void {
+    this.setTracks([]);
   }
 }

@@ -1,7 +1,7 @@
 import { inNetworks } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
-import { DecoderPool, MixClock } from '../mixer/index.js';
+import { DecoderPool, MixClock } from '../audio/index.js';
 import type { MediaCounters, MediaLoad, MediaPlaneOptions } from '../types.js';
 import { PhoneLeg } from './phone-leg.js';
 import { PortRange } from './ports.js';

@@ -1,28 +1,40 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import type { AudioCodec } from '../codecs/index.js';
-import { toTrackCodec } from '../codecs/index.js';
+import { type AudioCodec, toTrackCodec } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
-import type { DecoderPool, FrameListener, MixClock } from '../mixer/index.js';
+import type { DecoderPool, FrameListener, MixClock } from '../audio/index.js';
 import { PublishedTrack } from '../track.js';
-import { MediaError } from '../types.js';
-import type { DeviceStatistics, MediaCounters, PhoneDescription, PhoneSource } from '../types.js';
-import { DtmfRelay } from './dtmf-relay.js';
-import { ipVersionOf, localHost } from './local-host.js';
-import type { IpVersion } from './local-host.js';
+import {
+  type DeviceStatistics,
+  type MediaCounters,
+  MediaError,
+  type PhoneDescription,
+  type PhoneSource,
+} from '../types.js';
+import { DtmfRelay } from './dtmf-sender.js';
+import { type IpVersion, ipVersionOf, localHost, type PortRange } from './ports.js';
 import { PhoneCrypto } from './phone-crypto.js';
-import type { PortRange } from './ports.js';
 import { RtcpSession } from './rtcp-session.js';
 import { RtpReceiver } from './rtp-receiver.js';
 import { RtpSender } from './rtp-sender.js';
 import { RtpSocket } from './rtp-socket.js';
-import { agreeOn, chooseAudio, expectsMedia, isOnHold } from './sdp/audio-session.js';
-import type { AudioSession, OfferedFormats, ReceivedFormat } from './sdp/audio-session.js';
+import {
+  agreeOn,
+  type AudioSession,
+  chooseAudio,
+  expectsMedia,
+  isOnHold,
+  type OfferedFormats,
+  type ReceivedFormat,
+} from './sdp/audio-session.js';
 import { requireOffered } from './sdp/crypto.js';
-import { receives } from './sdp/direction.js';
-import { formatsToOffer, writeAnswer, writeOffer } from './sdp/local-description.js';
-import type { LocalEnd } from './sdp/local-description.js';
-import { readRemoteDescription, switchesAudioOff } from './sdp/remote-description.js';
-import type { RemoteDescription, RemoteSection } from './sdp/remote-description.js';
+import {
+  readRemoteDescription,
+  receives,
+  type RemoteDescription,
+  type RemoteSection,
+  switchesAudioOff,
+} from './sdp/remote-description.js';
+import { formatsToOffer, type LocalEnd, writeAnswer, writeOffer } from './sdp/local-description.js';
 import { SendConsent } from './send-consent.js';
 
 /** Frames between looks at things that need no hurry: one second. */

@@ -1,15 +1,12 @@
 import { randomInt } from 'node:crypto';
 import type { AudioEncoder } from '../codecs/index.js';
-import { FRAME_MS, PhoneMix } from '../mixer/index.js';
-import type { DecoderPool } from '../mixer/index.js';
+import { type DecoderPool, FRAME_MS, PhoneMix } from '../audio/index.js';
 import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
 import type { PhoneCrypto } from './phone-crypto.js';
-import { DTMF_PAYLOAD_LENGTH, DtmfSender } from './dtmf-sender.js';
-import { DtmfTones } from './dtmf-tones.js';
-import type { AudioSession } from './sdp/audio-session.js';
-import { telephoneEventFor } from './sdp/audio-session.js';
-import { receives } from './sdp/direction.js';
+import { DTMF_PAYLOAD_LENGTH, DtmfSender, DtmfTones } from './dtmf-sender.js';
+import { type AudioSession, telephoneEventFor } from './sdp/audio-session.js';
+import { receives } from './sdp/remote-description.js';
 
 /** Packets whose bytes stay untouched while the system may still be reading them. */
 const RING = 8;

@@ -1,5 +1,4 @@
-import { rtpMarker, rtpSequence, rtpSsrc, rtpTimestamp } from './header.js';
-import { sequenceDelta, timestampDelta } from './sequence.js';
+import { rtpMarker, rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, timestampDelta } from './header.js';
 
 const DIGITS = '0123456789*#ABCD';
 const EVENT_LENGTH = 4;

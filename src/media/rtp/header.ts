@@ -1,3 +1,6 @@
+/** The sequence number that follows, over the wrap. */
+export const nextSequence = (sequence: number): number => (sequence + 1) & 0xffff;
+
 /**
  * RTP headers (RFC 3550 section 5.1) read and written in place. Field readers trust that the packet was checked
  * once by {@link rtpPayloadOffset}; nothing here allocates.
@@ -115,4 +118,37 @@ export function writeUint32(bytes: Uint8Array, offset: number, value: number): v
   bytes[offset + 1] = value >>> 16;
   bytes[offset + 2] = value >>> 8;
   bytes[offset + 3] = value;
+}
+
+/** Serial number arithmetic for RTP sequence numbers (16 bits) and timestamps (32 bits). */
+
+/** Distance from `b` to `a`, -32768 to 32767: positive when `a` comes after `b`. */
+export function sequenceDelta(a: number, b: number): number {
+  return ((a - b) << 16) >> 16;
+}
+
+/** Distance from `b` to `a`, -2^31 to 2^31-1: positive when `a` comes after `b`. */
+export function timestampDelta(a: number, b: number): number {
+  return (a - b) | 0;
+}
+
+/** Turns 16-bit sequence numbers into ones that count on over the wrap, by nearness to the last one. */
+export class SequenceUnwrapper {
+  #last = -1;
+
+  /** The extended sequence number; late packets get numbers before the last one's (never below 0). */
+  unwrap(sequence: number): number {
+    if (this.#last < 0) {
+      // One cycle of head room keeps packets from before the first one positive.
+      this.#last = 0x10000 + sequence;
+      return this.#last;
+    }
+    const extended = this.#last + sequenceDelta(sequence, this.#last & 0xffff);
+    if (extended > this.#last) this.#last = extended;
+    return extended;
+  }
+
+  reset(): void {
+    this.#last = -1;
+  }
 }

@@ -1,6 +1,5 @@
-import { ntpMiddle } from './ntp.js';
-import type { ReportBlock, SenderInfo } from './rtcp.js';
-import { SequenceUnwrapper } from './sequence.js';
+import { ntpMiddle, type ReportBlock, type SenderInfo } from './rtcp.js';
+import { SequenceUnwrapper } from './header.js';
 
 /** What one SSRC's packets tell for receiver reports: loss and jitter (RFC 3550 appendices A.3 and A.8). */
 export class ReceptionStatistics {

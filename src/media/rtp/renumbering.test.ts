@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Renumbering } from './renumbering.js';
-import { sequenceDelta, timestampDelta } from './sequence.js';
+import { sequenceDelta, timestampDelta } from './header.js';
 import { rtpPacket } from './testing/packets.js';
 
 interface Sent {

@@ -1,5 +1,4 @@
-import { rtpSequence, rtpSsrc, rtpTimestamp } from './header.js';
-import { nextSequence, sequenceDelta, timestampDelta } from './sequence.js';
+import { nextSequence, rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, timestampDelta } from './header.js';
 
 /** Beyond so many numbers ahead of the newest packet, or behind it, the source started over (RFC 3550 A.1). */
 const MAX_DROPOUT = 3000;

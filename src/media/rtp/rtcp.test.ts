@@ -1,18 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ntpMiddle, toNtp } from './ntp.js';
-import { ReceptionStatistics } from './reception.js';
 import {
+  ntpMiddle,
+  readByeSources,
+  readReportBlocks,
+  readSenderInfo,
   RTCP_BYE,
   RTCP_RECEIVER_REPORT,
   RTCP_SENDER_REPORT,
   RTCP_SOURCE_DESCRIPTION,
-  readByeSources,
-  readReportBlocks,
-  readSenderInfo,
   RtcpCursor,
+  toNtp,
   writeRtcpReport,
 } from './rtcp.js';
+import { ReceptionStatistics } from './reception.js';
 
 const block = {
   ssrc: 0xcafebabe,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { nextSequence, sequenceDelta, SequenceUnwrapper, timestampDelta } from './sequence.js';
+import { nextSequence, sequenceDelta, SequenceUnwrapper, timestampDelta } from './header.js';
 
 describe('sequence arithmetic', () => {
   it('compares over the wrap', () => {

@@ -1,10 +1,9 @@
 import { readUint32, rtpPayloadOffset, rtpSequence, rtpSsrc } from '../rtp/index.js';
-import { deriveRtcpKeys, deriveRtpKeys } from './keys.js';
-import type { MasterKey } from './keys.js';
-import { ReplayWindow } from './replay-window.js';
+import { deriveRtcpKeys, deriveRtpKeys, type MasterKey } from './keys.js';
 import type { SrtpSuite } from './suites.js';
-import { createTransform, RTCP_INDEX_LENGTH, readRtcpIndex } from './transform.js';
-import type { SrtpTransform } from './transform.js';
+import { createTransform, readRtcpIndex, RTCP_INDEX_LENGTH, type SrtpTransform } from './transform.js';
+
+const WINDOW = 128;
 
 /** SSRCs of one phone that are remembered; more are an attack with the right key, or a broken phone. */
 const MAX_SOURCES = 8;
@@ -107,4 +106,25 @@ function remember(windows: Map<number, ReplayWindow>, ssrc: number, window: Repl
     if (oldest !== undefined) windows.delete(oldest);
   }
   windows.set(ssrc, window);
+}
+
+/** Remembers which of the last 128 packet indices came (RFC 3711 section 3.3.2). */
+class ReplayWindow {
+  readonly #seen = new Float64Array(WINDOW).fill(-1);
+  #highest = -1;
+
+  /** The highest index accepted, -1: none. */
+  get highest(): number {
+    return this.#highest;
+  }
+
+  /** Whether a packet may be new: not seen, and not too old to be sure. */
+  allows(index: number): boolean {
+    return index > this.#highest - WINDOW && this.#seen[index % WINDOW] !== index;
+  }
+
+  accept(index: number): void {
+    this.#seen[index % WINDOW] = index;
+    if (index > this.#highest) this.#highest = index;
+  }
 }

@@ -2,13 +2,11 @@ import { timingSafeEqual, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import type { SipCounters } from '../counters.js';
-import type { SipLog } from '../log.js';
 import type { Endpoint } from '../transport/flow.js';
-import { App } from './app.js';
-import { readAppMessage, type AppMessage } from './app-message.js';
-import { readProxyOptions, type ProxyOptions } from '../proxy/proxy-options.js';
-import type { Routes } from './routes.js';
-import { outcomeFrame } from './wire.js';
+import type { Log } from '../../shared/index.js';
+import { App, type Routes } from './app.js';
+import { type AppMessage, outcomeFrame, readAppMessage } from './wire.js';
+import { readProxyOptions, type ProxyOptions } from '../proxy/proxy.js';
 
 /** The protocol version that drachtio-srf compares to decide on pinging. */
 const VERSION = 'v0.9.0';
@@ -37,7 +35,7 @@ export class Admin {
   readonly #commands: AppCommands;
   readonly #hostports: () => string;
   readonly #counters: SipCounters;
-  readonly #log: SipLog;
+  readonly #log: Log;
   readonly #apps = new Set<App>();
   #drained: (() => void) | undefined;
 
@@ -47,7 +45,7 @@ export class Admin {
     commands: AppCommands,
     hostports: () => string,
     counters: SipCounters,
-    log: SipLog,
+    log: Log,
   ) {
     this.#secret = options.secret;
     this.#routes = routes;
@@ -79,7 +77,7 @@ export class Admin {
     commands: AppCommands,
     hostports: () => string,
     counters: SipCounters,
-    log: SipLog,
+    log: Log,
   ): Promise<Admin> {
     const admin = new Admin(options, routes, commands, hostports, counters, log);
     admin.#server.listen(options.port, options.host);

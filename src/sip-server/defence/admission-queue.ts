@@ -1,5 +1,5 @@
 import { ownCopy } from '../transaction/keys.js';
-import { BoundedMap } from './bounded-map.js';
+import { BoundedMap } from '../../shared/index.js';
 
 /** New requests that may wait at once, of all sources. */
 const MAX_WAITING = 100;

@@ -1,10 +1,8 @@
 import { readNumber } from './grammar.js';
-import type { Headers } from './headers.js';
+import { type Headers, topVia, type Via } from './headers.js';
 import type { SipMessage, SipRequest } from './message.js';
-import { parseNameAddrs, type NameAddr } from './name-addr.js';
+import { type NameAddr, parseNameAddrs, parseSipUri, schemeOf } from './uri.js';
 import { dropRepeats, tidy, tidyAddress, tidyAddresses } from './tidy.js';
-import { parseSipUri, schemeOf } from './uri.js';
-import { topVia, type Via } from './via.js';
 
 /** What every message must carry (RFC 3261 section 8.1.1), read once. */
 export interface Essentials {

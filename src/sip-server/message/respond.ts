@@ -1,7 +1,30 @@
 import { Headers } from './headers.js';
 import { NO_BODY, type SipRequest, type SipResponse } from './message.js';
-import { parseNameAddr } from './name-addr.js';
-import { reasonPhrase } from './status.js';
+import { parseNameAddr } from './uri.js';
+
+/** Reason phrases of the statuses that this server sends by itself. */
+const PHRASES: ReadonlyMap<number, string> = new Map([
+  [100, 'Trying'],
+  [200, 'OK'],
+  [400, 'Bad Request'],
+  [405, 'Method Not Allowed'],
+  [408, 'Request Timeout'],
+  [416, 'Unsupported URI Scheme'],
+  [420, 'Bad Extension'],
+  [422, 'Session Interval Too Small'],
+  [480, 'Temporarily Unavailable'],
+  [481, 'Call/Transaction Does Not Exist'],
+  [482, 'Loop Detected'],
+  [483, 'Too Many Hops'],
+  [487, 'Request Terminated'],
+  [491, 'Request Pending'],
+  [500, 'Server Internal Error'],
+  [501, 'Not Implemented'],
+  [503, 'Service Unavailable'],
+  [504, 'Server Time-out'],
+  [505, 'Version Not Supported'],
+  [513, 'Message Too Large'],
+]);
 
 /** Parts of a response that the request does not give. */
 export interface ResponseParts {
@@ -42,4 +65,9 @@ function quotable(text: string): string {
 function taggedTo(to: string, status: number, tag: string | undefined): string {
   if (tag === undefined || status === 100 || parseNameAddr(to)?.params.has('tag') === true) return to;
   return `${to};tag=${tag}`;
+}
+
+/** The reason phrase of a status. */
+function reasonPhrase(status: number): string {
+  return PHRASES.get(status) ?? 'Unknown';
 }

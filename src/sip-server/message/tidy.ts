@@ -1,7 +1,6 @@
 import { readNumber, readParams } from './grammar.js';
 import { type Headers, spellName } from './headers.js';
-import { type NameAddr, parseNameAddr, parseNameAddrs } from './name-addr.js';
-import { parseSipUri } from './uri.js';
+import { type NameAddr, parseNameAddr, parseNameAddrs, parseSipUri } from './uri.js';
 
 /** Addresses that nothing is decided by; the others are read by themselves. */
 const SHOWN = ['refer-to', 'referred-by', 'p-asserted-identity', 'remote-party-id'];

@@ -1,12 +1,15 @@
 import type { SipRequest, SipResponse } from '../message/message.js';
-import { Cancellation } from '../transaction/cancellation.js';
-import { type ClientFailure, InviteClientTransaction } from '../transaction/client-transaction.js';
+import {
+  Cancellation,
+  type ClientFailure,
+  InviteClientTransaction,
+} from '../transaction/client-transaction.js';
 import { Timers } from '../transaction/timing.js';
 import type { Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import type { Transports } from '../transport/transports.js';
 import { findFlow } from '../user-agent/hops.js';
-import { inPlaceOf } from '../user-agent/in-place.js';
+import { inPlaceOf } from '../user-agent/context.js';
 
 /** Timer C (RFC 3261 section 16.6): how long a target may ring. */
 const RINGING_MS = 180_000;

@@ -1,10 +1,7 @@
-import { splitList } from '../message/grammar.js';
-import type { Headers } from '../message/headers.js';
+import { readNumber, splitList } from '../message/grammar.js';
+import { type Headers, replaceTopVia } from '../message/headers.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
-import { parseNameAddr } from '../message/name-addr.js';
-import { hostPort, parseSipUri } from '../message/uri.js';
-import { replaceTopVia } from '../message/via.js';
-import { readNumber } from '../message/grammar.js';
+import { hostPort, parseNameAddr, parseSipUri } from '../message/uri.js';
 import type { Flow } from '../transport/flow.js';
 
 const DEFAULT_MAX_FORWARDS = 70;

@@ -1,6 +1,6 @@
 import type { SipCounters } from '../counters.js';
-import { BoundedMap } from '../defence/bounded-map.js';
 import type { Essentials } from '../message/essentials.js';
+import { BoundedMap } from '../../shared/index.js';
 
 /** Callees of one call, forked as it may be, that are told apart. */
 const MAX_CALLEES = 64;

@@ -1,22 +1,21 @@
 import type { App } from '../apps/app.js';
-import type { AppMessage } from '../apps/app-message.js';
-import { outcomeFrame, proxiedFrame } from '../apps/wire.js';
+import { type AppMessage, outcomeFrame, proxiedFrame } from '../apps/wire.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
-import { parseNameAddr } from '../message/name-addr.js';
+import { parseNameAddr, parseSipUri } from '../message/uri.js';
 import { buildResponse } from '../message/respond.js';
-import { parseSipUri } from '../message/uri.js';
-import type { ServerTransaction } from '../transaction/server-transaction.js';
+import type { ServerTransaction } from '../transaction/server-machine.js';
 import type { Flow } from '../transport/flow.js';
 import { appHeaders } from '../user-agent/compose.js';
-import { reportCdr, type UserAgentContext } from '../user-agent/context.js';
+import { network, reportCdr, type UserAgentContext } from '../user-agent/context.js';
 import { findFlow } from '../user-agent/hops.js';
-import { network } from '../user-agent/meta.js';
 import type { PendingRequests } from '../user-agent/pending.js';
 import { hasNoHopsLeft, nextHopOf, onward, stayOnPath } from './forward.js';
 import { ProxiedDialogs } from './proxied-dialogs.js';
-import type { ProxyOptions } from './proxy-options.js';
-import { ResponseContext, type ForkingPlan, type ProxyWatcher } from './response-context.js';
+import { type ForkingPlan, type ProxyWatcher, ResponseContext } from './response-context.js';
+import { readNumber } from '../message/grammar.js';
+
+const MAX_MS = 3_600_000;
 
 /** Who had a request passed on, as far as it is told what comes of it. */
 interface ProxyListener {
@@ -245,3 +244,41 @@ function ignore(): void {
 }
 
 const NOBODY: ProxyListener = { answered: ignore, done: ignore };
+
+/** How an application wants a request to be proxied: what drachtio-srf's `req.proxy` offers. */
+export interface ProxyOptions {
+  /** Whether requests of the dialog that this makes come by us too (Record-Route). */
+  readonly recordRoute: boolean;
+  /** Whether the application wants to see each final response. */
+  readonly fullResponse: boolean;
+  readonly followRedirects: boolean;
+  /** Whether all targets are tried at once instead of one after the other. */
+  readonly simultaneous: boolean;
+  /** Milliseconds that a target may take to its first response, and to its final one. */
+  readonly provisionalMs: number | undefined;
+  readonly finalMs: number | undefined;
+  /** URIs, the first to be tried first. */
+  readonly targets: readonly string[];
+}
+
+/** Reads the fields of the admin protocol's `proxy` message that follow its transaction id. */
+export function readProxyOptions(fields: readonly string[]): ProxyOptions {
+  const [remain, full, follow, forking, provisional = '', final = '', ...targets] = fields;
+  return {
+    recordRoute: remain === 'remainInDialog',
+    fullResponse: full === 'fullResponse',
+    followRedirects: follow === 'followRedirects',
+    simultaneous: forking === 'simultaneous',
+    provisionalMs: readDuration(provisional),
+    finalMs: readDuration(final),
+    targets: targets.filter((target) => target !== ''),
+  };
+}
+
+/** `1500ms` or `2s`; anything else is no limit. */
+export function readDuration(text: string): number | undefined {
+  const match = /^(\d+)(ms|s)$/.exec(text.trim());
+  const value = match ? readNumber(match[1]!, MAX_MS) : undefined;
+  if (value === undefined || value === 0) return undefined;
+  return Math.min(MAX_MS, match?.[2] === 's' ? value * 1000 : value);
+}

@@ -1,7 +1,8 @@
-import { encodeMessage, type SipRequest, type SipResponse } from '../message/message.js';
+import { encodeMessage, NO_BODY, type SipRequest, type SipResponse } from '../message/message.js';
 import type { Flow } from '../transport/flow.js';
-import { companionOf } from './companion.js';
 import { PATIENCE, T1, T2, T4, Timers } from './timing.js';
+import type { Transactions } from './transactions.js';
+import { Headers } from '../message/headers.js';
 
 /** Why a request got no answer from its peer. */
 export type ClientFailure = 'timeout' | 'transport';
@@ -192,4 +193,59 @@ export class OtherClientTransaction extends ClientTransaction<
       this.#transmit(this.current === 'proceeding' ? T2 : Math.min(interval * 2, T2)),
     );
   }
+}
+
+/** The CANCEL of an INVITE of ours: sent at once, or as soon as a provisional response came (RFC 3261 section 9.1). */
+export class Cancellation {
+  readonly #transactions: Transactions;
+  readonly #invite: InviteClientTransaction;
+  #provisional = false;
+  #cancel: SipRequest | undefined;
+
+  constructor(transactions: Transactions, invite: InviteClientTransaction) {
+    this.#transactions = transactions;
+    this.#invite = invite;
+  }
+
+  /** Whether the INVITE is not wanted any more. */
+  get wanted(): boolean {
+    return this.#cancel !== undefined;
+  }
+
+  /** A provisional response to the INVITE came. */
+  heardProvisional(): void {
+    const first = !this.#provisional;
+    this.#provisional = true;
+    if (first) this.#send();
+  }
+
+  /** Gives the INVITE up, with more headers for the CANCEL; returns it. */
+  cancel(extra: readonly (readonly [string, string])[]): SipRequest {
+    if (!this.#cancel) {
+      const { request } = this.#invite;
+      this.#cancel = companionOf(request, 'CANCEL', request.headers.get('to') ?? '');
+      for (const [name, value] of extra) this.#cancel.headers.add(name, value);
+      if (this.#provisional) this.#send();
+    }
+    return this.#cancel;
+  }
+
+  #send(): void {
+    if (this.#cancel) this.#transactions.cancel(this.#invite, this.#cancel);
+  }
+}
+
+/**
+ * The ACK or CANCEL that belongs to an INVITE of ours, without Via (RFC 3261 sections 9.1 and 17.1.1.3). `to` is the
+ * To header: the ACK takes it from the response.
+ */
+function companionOf(invite: SipRequest, method: 'ACK' | 'CANCEL', to: string): SipRequest {
+  const headers = new Headers();
+  for (const route of invite.headers.all('route')) headers.add('Route', route);
+  headers.add('Max-Forwards', '70');
+  headers.add('From', invite.headers.get('from') ?? '');
+  headers.add('To', to);
+  headers.add('Call-ID', invite.headers.get('call-id') ?? '');
+  headers.add('CSeq', `${Number.parseInt(invite.headers.get('cseq') ?? '', 10)} ${method}`);
+  return { kind: 'request', method, uri: invite.uri, headers, body: NO_BODY };
 }

@@ -1,6 +1,6 @@
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest } from '../message/message.js';
-import { BRANCH_COOKIE } from '../message/via.js';
+import { BRANCH_COOKIE } from '../message/headers.js';
 
 /**
  * The key under which a request finds its server transaction (RFC 3261 section 17.2.3). An ACK gets the key of

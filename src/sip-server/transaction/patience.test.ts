@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Patience } from './patience.js';
+import { Patience } from './timing.js';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -4,7 +4,7 @@ import { isFault, readEssentials } from '../message/essentials.js';
 import { parseMessage } from '../message/parse.js';
 import { buildResponse } from '../message/respond.js';
 import type { Flow } from '../transport/flow.js';
-import type { ServerTransaction } from './server-transaction.js';
+import type { ServerTransaction } from './server-machine.js';
 import { Transactions } from './transactions.js';
 
 type TestFlow = { -readonly [Key in keyof Flow]: Flow[Key] };

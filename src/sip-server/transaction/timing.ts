@@ -1,3 +1,6 @@
+/** What ends may do so together, at most this many ms late. */
+const LATE = 100;
+
 /** Timer values of RFC 3261 section 17.1.1.1, in milliseconds. */
 export const T1 = 500;
 export const T2 = 4000;
@@ -27,5 +30,48 @@ export class Timers<Name extends string> {
   clearAll(): void {
     for (const timer of this.#running.values()) clearTimeout(timer);
     this.#running.clear();
+  }
+}
+
+/**
+ * Tells when 64*T1 are over for each of many (timers H, J and L): a busy server has tens of thousands that wait, and
+ * since all wait equally long, in the order in which they began, one timer serves them all.
+ */
+export class Patience<Waiting> {
+  readonly #over: (waiting: Waiting) => void;
+  /** When each is over, the earliest first. */
+  readonly #ends = new Map<Waiting, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `over` is called once for each that was not forgotten before. */
+  constructor(over: (waiting: Waiting) => void) {
+    this.#over = over;
+  }
+
+  /** Begins to wait; anew, if it waited already. */
+  begin(waiting: Waiting): void {
+    this.#ends.delete(waiting);
+    this.#ends.set(waiting, Math.round(performance.now()) + PATIENCE);
+    this.#timer ??= setTimeout(() => this.#sweep(), PATIENCE);
+  }
+
+  /** Nobody waits for it any more. */
+  forget(waiting: Waiting): void {
+    if (!this.#ends.delete(waiting) || this.#ends.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #sweep(): void {
+    this.#timer = undefined;
+    const now = Math.round(performance.now());
+    for (const [waiting, end] of this.#ends) {
+      if (end > now) {
+        this.#timer = setTimeout(() => this.#sweep(), Math.max(end - now, LATE));
+        return;
+      }
+      this.#ends.delete(waiting);
+      this.#over(waiting);
+    }
   }
 }

@@ -4,7 +4,7 @@ import type { SipRequest, SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
 import type { Flow } from '../transport/flow.js';
 import { InviteClientTransaction, OtherClientTransaction } from './client-transaction.js';
-import { Patience } from './patience.js';
+import { Patience } from './timing.js';
 import {
   InviteServerMachine,
   OtherServerMachine,

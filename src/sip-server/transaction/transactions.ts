@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { SipCounters } from '../counters.js';
 import { isFault, readEssentials, type Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
-import { BRANCH_COOKIE, formatVia, topVia } from '../message/via.js';
+import { BRANCH_COOKIE, formatVia, topVia } from '../message/headers.js';
 import type { Flow } from '../transport/flow.js';
-import { replyFlow, type Sender } from '../transport/sender.js';
+import { replyFlow, type Sender } from '../transport/udp.js';
 import {
   InviteClientTransaction,
   OtherClientTransaction,
@@ -12,15 +12,15 @@ import {
   type ClientTransaction,
 } from './client-transaction.js';
 import { cancelledKey, clientKey, mergeKey, ownCopy, serverKey } from './keys.js';
-import { Patience } from './patience.js';
+import { Patience } from './timing.js';
 import {
   InviteServerMachine,
   OtherServerMachine,
   type ServerIdentity,
   type ServerMachine,
+  ServerTransaction,
   type ServerTransactionHost,
 } from './server-machine.js';
-import { ServerTransaction } from './server-transaction.js';
 
 /** The layer above: what happens when no transaction took a message. */
 export interface TransactionUser {

@@ -8,11 +8,17 @@ import {
 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
-import { describeError, type SipLog } from '../log.js';
-import { type Backlog, Connection, type ConnectionFault, type ConnectionLimits } from './connection.js';
+import { describeError, type Log } from '../../shared/index.js';
+import {
+  type Backlog,
+  Connection,
+  type ConnectionFault,
+  type ConnectionLimits,
+  connectToTlsPeer,
+  type TlsPeerOptions,
+} from './connection.js';
 import { ConnectionTable, type ConnectionTableLimits, type Seat } from './connection-table.js';
 import type { Endpoint, Flow, Received, TransportName } from './flow.js';
-import { connectToTlsPeer, type TlsPeerOptions } from './tls-peer.js';
 import { UdpListener } from './udp.js';
 
 /** One address to listen on. */
@@ -32,7 +38,7 @@ export interface TransportsOptions {
   readonly publicHost: string | undefined;
   readonly tlsPeers: TlsPeerOptions;
   readonly limits: ConnectionLimits & ConnectionTableLimits;
-  readonly log: SipLog;
+  readonly log: Log;
   readonly received: Received;
   readonly broken: (head: Buffer, why: string, flow: Flow) => void;
   /** Whether this address may connect. */

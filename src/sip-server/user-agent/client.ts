@@ -1,23 +1,27 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { App } from '../apps/app.js';
-import type { AppMessage } from '../apps/app-message.js';
-import { outcomeFrame, sentFrame, sipFrame } from '../apps/wire.js';
+import { type AppMessage, outcomeFrame, sentFrame, sipFrame } from '../apps/wire.js';
 import type { Dialog } from '../dialog/dialog.js';
 import { readCSeq } from '../message/essentials.js';
 import { Headers } from '../message/headers.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
-import { parseNameAddr } from '../message/name-addr.js';
-import { parseSipUri } from '../message/uri.js';
+import { parseNameAddr, parseSipUri } from '../message/uri.js';
 import { newTag } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import { appHeaders, contentType, ownContact, replaceLocalhost } from './compose.js';
-import { endDialog, endsDialog, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
+import {
+  type DialogRecord,
+  endDialog,
+  endsDialog,
+  inPlaceOf,
+  network,
+  reportCdr,
+  sentTo,
+  type UserAgentContext,
+} from './context.js';
 import { findDialogFlow, findFlow } from './hops.js';
-import { inPlaceOf } from './in-place.js';
 import { OutgoingInvite } from './outgoing-invite.js';
-import { network, sentTo } from './meta.js';
-import type { Sessions } from './sessions.js';
-import type { Subscriptions } from './subscriptions.js';
+import type { Sessions, Subscriptions } from './sessions.js';
 
 /** The user agent client: sends what applications ask for and brings them the answers (RFC 3261 section 8.1). */
 export class UserAgentClient {

@@ -1,6 +1,5 @@
-import type { AppMessage } from '../apps/app-message.js';
-import type { HeaderField } from '../message/headers.js';
-import { spellName } from '../message/headers.js';
+import type { AppMessage } from '../apps/wire.js';
+import { type HeaderField, spellName } from '../message/headers.js';
 import { hostPort } from '../message/uri.js';
 import type { Flow } from '../transport/flow.js';
 

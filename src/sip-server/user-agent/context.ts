@@ -1,19 +1,19 @@
-import type { App } from '../apps/app.js';
-import type { Routes } from '../apps/routes.js';
-import { cdrFrame } from '../apps/wire.js';
+import type { App, Routes } from '../apps/app.js';
+import { cdrFrame, type MessageMeta } from '../apps/wire.js';
 import type { SipCounters } from '../counters.js';
-import type { AcknowledgedAnswer } from '../dialog/acknowledged-answer.js';
-import type { Dialog } from '../dialog/dialog.js';
-import type { Dialogs } from '../dialog/dialogs.js';
+import type { AcknowledgedAnswer } from '../dialog/reliable-provisionals.js';
+import type { Dialog, Dialogs } from '../dialog/dialog.js';
 import type { SessionTimer } from '../dialog/session-timer.js';
-import type { SipLog } from '../log.js';
-import type { SipMessage, SipRequest } from '../message/message.js';
+import type { SipMessage, SipRequest, SipResponse } from '../message/message.js';
 import type { Timers } from '../transaction/timing.js';
 import type { RequestRouter } from '../routing/decision.js';
-import type { Transactions } from '../transaction/transactions.js';
+import { newTag, type Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
-import type { Sender } from '../transport/sender.js';
+import type { Sender } from '../transport/udp.js';
 import type { Transports } from '../transport/transports.js';
+import { buildResponse } from '../message/respond.js';
+import type { ClientFailure } from '../transaction/client-transaction.js';
+import type { Log } from '../../shared/index.js';
 
 /** What this server keeps of a dialog besides its protocol state. */
 export interface DialogRecord {
@@ -51,7 +51,7 @@ export interface UserAgentContext {
   readonly counters: SipCounters;
   /** Hides the tokens in a message's text. */
   readonly mask: (text: string) => string;
-  readonly log: SipLog;
+  readonly log: Log;
 }
 
 /** Tells whoever asked for call records of a call's attempt, start or end. */
@@ -102,4 +102,19 @@ export function endDialog(context: UserAgentContext, dialog: Dialog): void {
   record?.expiry?.clearAll();
   context.records.delete(dialog.id);
   context.dialogs.remove(dialog);
+}
+
+/** The response that an application gets when the peer sent none (RFC 3261 section 8.1.3.1). */
+export function inPlaceOf(request: SipRequest, failure: ClientFailure): SipResponse {
+  return buildResponse(request, failure === 'timeout' ? 408 : 503, { toTag: newTag() });
+}
+
+/** How an application is told where a message came from. */
+export function network(flow: Flow): MessageMeta {
+  return { source: 'network', transport: flow.transport, remote: flow.remote };
+}
+
+/** How an application is told where a message of its own went. */
+export function sentTo(flow: Flow): MessageMeta {
+  return { source: 'application', transport: flow.transport, remote: flow.remote };
 }

@@ -1,14 +1,14 @@
 import type { App } from '../apps/app.js';
-import type { AppMessage } from '../apps/app-message.js';
+import type { AppMessage } from '../apps/wire.js';
 import { Headers } from '../message/headers.js';
 import { NO_BODY, type SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
 import { parseSipUri } from '../message/uri.js';
 import type { Proxy } from '../proxy/proxy.js';
 import type { NewRequest, RoutingDecision } from '../routing/decision.js';
-import type { ServerTransaction } from '../transaction/server-transaction.js';
+import type { ServerTransaction } from '../transaction/server-machine.js';
 import { reportCdr, type UserAgentContext } from './context.js';
-import { refusalOf } from './refusals.js';
+import { refusalOf } from './answers.js';
 
 /** Requests outside dialogs: finds out what becomes of each, and sees to it. */
 export class NewRequests {

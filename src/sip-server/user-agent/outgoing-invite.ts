@@ -2,20 +2,19 @@ import type { App } from '../apps/app.js';
 import { sipFrame } from '../apps/wire.js';
 import { Dialog } from '../dialog/dialog.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
-import { parseNameAddr } from '../message/name-addr.js';
-import { Cancellation } from '../transaction/cancellation.js';
-import { InviteClientTransaction } from '../transaction/client-transaction.js';
+import { parseNameAddr } from '../message/uri.js';
+import { Cancellation, InviteClientTransaction } from '../transaction/client-transaction.js';
 import type { Flow } from '../transport/flow.js';
-import { inPlaceOf } from './in-place.js';
 import {
+  type DialogRecord,
   endDialog,
+  inPlaceOf,
+  network,
   noteAllow,
   recordOf,
   reportCdr,
-  type DialogRecord,
   type UserAgentContext,
 } from './context.js';
-import { network } from './meta.js';
 
 export interface OutgoingInviteHost {
   hangUp(dialog: Dialog, why: string): void;

@@ -6,18 +6,21 @@ import { readRack } from '../dialog/reliable-provisionals.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
-import type { ServerMachine } from '../transaction/server-machine.js';
-import type { ServerTransaction } from '../transaction/server-transaction.js';
+import type { ServerMachine, ServerTransaction } from '../transaction/server-machine.js';
 import { Timers } from '../transaction/timing.js';
 import type { Flow } from '../transport/flow.js';
-import type { Answers } from './answers.js';
-import { endDialog, noteAllow, reportCdr, type DialogRecord, type UserAgentContext } from './context.js';
-import { network } from './meta.js';
-import type { Orphans } from './orphans.js';
-import type { PendingRequests } from './pending.js';
+import { type Answers, NO_CALL } from './answers.js';
+import {
+  type DialogRecord,
+  endDialog,
+  network,
+  noteAllow,
+  reportCdr,
+  type UserAgentContext,
+} from './context.js';
+import type { Orphans, PendingRequests } from './pending.js';
 import type { Proxy } from '../proxy/proxy.js';
 import { NewRequests } from './new-requests.js';
-import { NO_CALL } from './refusals.js';
 import type { Sessions } from './sessions.js';
 
 /** How long an application may leave an INVITE without a final answer. */

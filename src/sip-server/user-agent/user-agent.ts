@@ -3,19 +3,16 @@ import type { Dialog } from '../dialog/dialog.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
-import type { ServerMachine } from '../transaction/server-machine.js';
-import type { ServerTransaction } from '../transaction/server-transaction.js';
+import type { ServerMachine, ServerTransaction } from '../transaction/server-machine.js';
 import { newTag, type TransactionUser } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import { Proxy } from '../proxy/proxy.js';
 import { Answers } from './answers.js';
 import { UserAgentClient } from './client.js';
 import { endDialog, type UserAgentContext } from './context.js';
-import { Orphans } from './orphans.js';
-import { PendingRequests } from './pending.js';
+import { Orphans, PendingRequests } from './pending.js';
 import { UserAgentServer } from './server.js';
-import { Sessions } from './sessions.js';
-import { Subscriptions } from './subscriptions.js';
+import { Sessions, Subscriptions } from './sessions.js';
 
 /** The layer over the transactions (RFC 3261's transaction user): both sides of the user agent. */
 export class UserAgent implements TransactionUser {

@@ -1,7 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { sipTokenMask } from '../../shared/index.js';
-import type { SipLog } from '../log.js';
+import { type Log, sipTokenMask } from '../../shared/index.js';
 import type { Flow } from '../transport/flow.js';
 import { encodeHep } from './hep.js';
 
@@ -20,12 +19,12 @@ const MAX_CAPTURED_BYTES = 60_000;
 
 /** Sees every message in and out: writes it to the log at debug level and to Homer, tokens masked in both. */
 export class Watch {
-  readonly #log: SipLog;
+  readonly #log: Log;
   /** Hides the tokens in a message's text. */
   readonly mask: (text: string) => string;
   readonly #capture: { options: CaptureOptions; socket: Socket } | undefined;
 
-  constructor(log: SipLog, maskedHeaders: readonly string[], capture: CaptureOptions | undefined) {
+  constructor(log: Log, maskedHeaders: readonly string[], capture: CaptureOptions | undefined) {
     this.#log = log;
     this.mask = sipTokenMask(maskedHeaders);
     if (!capture) return;

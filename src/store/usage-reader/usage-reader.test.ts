@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../../../test/support/until.js';
-import { ACCOUNT, silentLog } from '../../core/testing/index.js';
+import { ACCOUNT } from '../../core/testing/index.js';
 import { openStore, type Store } from '../index.js';
 import { UsageTables } from '../usage-tables.js';
+import { silentLog } from '../../shared/testing/index.js';
 import { UsageReaderProcess } from './usage-reader.js';
 
 let dataDir: string;

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { PatchbayError } from '../../core/index.js';
+import type { Log } from '../../shared/index.js';
 import type { ReaderJob, ReaderResults } from './queries.js';
 
 /** Reads of one account that may wait, the one under way included. */
@@ -35,10 +36,6 @@ interface Waiting {
 
 type Answer = { readonly found?: readonly unknown[]; readonly done?: true; readonly error?: string };
 
-interface ReaderLog {
-  error(fields: object, message: string): void;
-}
-
 /**
  * Reads usage in a process of its own, one job at a time: the library fetches rows on the thread that asks for them,
  * and a report of a million records takes seconds. It is started when it is needed, has nothing open for writing,
@@ -46,14 +43,14 @@ interface ReaderLog {
  */
 export class UsageReaderProcess implements UsageReader {
   readonly #path: string;
-  readonly #log: ReaderLog;
+  readonly #log: Log;
   readonly #waiting = new Map<string, Waiting[]>();
   #current: (Waiting & { readonly owner: string }) | undefined;
   #child: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(path: string, log: ReaderLog) {
+  constructor(path: string, log: Log) {
     this.#path = path;
     this.#log = log;
   }

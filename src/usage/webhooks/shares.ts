@@ -1,4 +1,4 @@
-import type { Timer } from '../../core/index.js';
+import type { Timer } from '../../shared/index.js';
 import type { Webhook } from './webhook.js';
 
 /** One event that waits to be delivered. */

@@ -1,5 +1,5 @@
-import type { Clock, CoreLog, Timer } from '../../core/index.js';
 import type { UsageStore } from '../usage-store.js';
+import type { Clock, Log, Timer } from '../../shared/index.js';
 import { type Line, type Server, Share, type Waiting } from './shares.js';
 import { WebhookRefusedError, WebhookTimeoutError } from './webhook-sender.js';
 import type { Webhook } from './webhook.js';
@@ -72,7 +72,7 @@ export class WebhookQueue {
   readonly #send: (webhook: Webhook) => Promise<void>;
   readonly #clock: Clock;
   readonly #limits: QueueLimits;
-  readonly #log: CoreLog;
+  readonly #log: Log;
   readonly #random: () => number;
   /** By account. */
   readonly #shares = new Map<string, Share>();
@@ -97,7 +97,7 @@ export class WebhookQueue {
     send: (webhook: Webhook) => Promise<void>;
     clock: Clock;
     limits: QueueLimits;
-    log: CoreLog;
+    log: Log;
     /** From 0 to 1. Default: `Math.random`. */
     random?: () => number;
   }) {

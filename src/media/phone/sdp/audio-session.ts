@@ -1,12 +1,14 @@
-import type { AudioCodec } from '../../codecs/index.js';
-import { AUDIO_CODECS, findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
+import { AUDIO_CODECS, type AudioCodec, findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
 import { MediaError } from '../../types.js';
 import type { PeerAddress } from '../peer-search.js';
-import { chooseCrypto } from './crypto.js';
-import type { SessionCrypto } from './crypto.js';
-import type { Direction } from './direction.js';
-import { sends } from './direction.js';
-import type { RemoteDescription, RemoteFormat, RemoteSection } from './remote-description.js';
+import { chooseCrypto, type SessionCrypto } from './crypto.js';
+import {
+  type Direction,
+  type RemoteDescription,
+  type RemoteFormat,
+  type RemoteSection,
+  sends,
+} from './remote-description.js';
 
 /** Packet lengths, in ms, that a phone may ask for; Opus has no frames of 30 ms. */
 const PTIMES = [10, 20, 30, 40, 60] as const;

@@ -1,10 +1,13 @@
 import type { AudioCodec } from '../../codecs/index.js';
 import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
-import type { AudioChoice, AudioSession, OfferedFormats } from './audio-session.js';
-import { telephoneEventFor } from './audio-session.js';
+import {
+  type AudioChoice,
+  type AudioSession,
+  type OfferedFormats,
+  telephoneEventFor,
+} from './audio-session.js';
 import { cryptoLine } from './crypto.js';
-import { reverse } from './direction.js';
-import type { RemoteDescription, RemoteSection } from './remote-description.js';
+import { type RemoteDescription, type RemoteSection, reverse } from './remote-description.js';
 
 /** Digits, star, pound and A to D. */
 const DTMF_EVENTS = '0-15';

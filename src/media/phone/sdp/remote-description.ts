@@ -1,9 +1,14 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { parse } from 'sdp-transform';
-import type { MediaDescription, SessionDescription } from 'sdp-transform';
+import { type MediaDescription, parse, type SessionDescription } from 'sdp-transform';
 import { MediaError } from '../../types.js';
-import type { Direction } from './direction.js';
+
+/** Whether a side with this direction sends. */
+export const sends = (direction: Direction): boolean => direction === 'sendrecv' || direction === 'sendonly';
+
+/** Whether a side with this direction receives. */
+export const receives = (direction: Direction): boolean =>
+  direction === 'sendrecv' || direction === 'recvonly';
 
 /** Longest description read: a phone's is about 1 KiB. */
 export const MAX_SDP = 64 * 1024;
@@ -242,4 +247,20 @@ function isUnicast(address: string): boolean {
   if (isIP(plain) === 6) return !/^ff/i.test(plain);
   const first = Number(plain.split('.')[0]);
   return first > 0 && first < 224;
+}
+
+/** Media directions (RFC 8866 section 6.7), always said from one side's own view. */
+export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
+
+/** The same from the other side's view; what one who wants everything answers (RFC 3264 section 6.1). */
+export function reverse(direction: Direction): Direction {
+  switch (direction) {
+    case 'sendonly':
+      return 'recvonly';
+    case 'recvonly':
+      return 'sendonly';
+    case 'sendrecv':
+    case 'inactive':
+      return direction;
+  }
 }

@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Config, ServerAddress } from './config.js';
+import type { LoadControl } from './load-control.js';
+import {
+  type HttpRouter,
+  httpRouter,
+  type ListenerOptions,
+  type SipServer,
+  startSipServer,
+  type TlsPeerOptions,
+} from '../sip-server/index.js';
+import type { Core } from '../core/index.js';
+import { APP_TAG, speaksForParticipant } from '../devices/phone/index.js';
+import type { Descriptors } from './sockets.js';
+import type { Teardown } from './teardown.js';
+
+/** Counters that tell how much there is now, not how much there was. */
+const TABLES = ['transactions', 'waiting', 'dialogs', 'proxiedDialogs', 'connections', 'apps'];
+
+/** SIP connections at once, if there are four times as many file descriptors. */
+const MAX_CONNECTIONS = 4096;
+
+interface Parts {
+  readonly core: Core;
+  readonly metrics: Registry;
+  readonly load: LoadControl;
+  readonly descriptors: Descriptors;
+}
+
+/** Where the phone application connects to the embedded SIP server, and what that tells it besides. */
+export type EmbeddedSip = ServerAddress & Pick<SipServer, 'hasLostConnection'>;
+
+/** Starts the embedded SIP server as configured. */
+export async function startEmbeddedSip(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  { core, metrics, load: { admission }, descriptors }: Parts,
+): Promise<EmbeddedSip> {
+  const { allow, scanners, messagesPerSecond, capture, apps, router } = config.sip;
+  const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
+  const sipLog = log.child({ part: 'sip' });
+  const server = await startSipServer({
+    listeners: await listenersOf(config.sip),
+    tlsPeers: await tlsPeersOf(config.sip),
+    admin,
+    // The gateway's calls are its own, whatever else other applications take.
+    homeTag: APP_TAG,
+    router: routerOf(router, sipLog, teardown)?.decide,
+    allow,
+    scanners,
+    exempts: (request) => speaksForParticipant(request, config.phone.tokenHeaders, core),
+    publicIp: config.publicIp,
+    minSessionSeconds: config.phone.minSessionS,
+    capture,
+    maskedHeaders: config.phone.tokenHeaders,
+    // A peer may send in one burst what it may send in four seconds.
+    limits: {
+      messagesPerSecond,
+      messageBurst: messagesPerSecond * 4,
+      maxConnections: Math.min(MAX_CONNECTIONS, Math.floor(descriptors.limit / 4)),
+    },
+    admission: {
+      admit: (source) => admission.admit('phone', source)?.retryAfterS,
+      crowded: () => admission.refuse('phone', 'crowded').retryAfterS,
+    },
+    log: sipLog,
+  });
+  teardown.add('sip-server', () => server.stop());
+  measure(metrics, server);
+  const hasLostConnection = (dialogId: string): boolean => server.hasLostConnection(dialogId);
+  return { ...server.adminAddress, secret: admin.secret, hasLostConnection };
+}
+
+/** Undone after the server: its last requests still get their answers. */
+function routerOf(url: string | undefined, log: Logger, teardown: Teardown): HttpRouter | undefined {
+  if (url === undefined) return undefined;
+  const router = httpRouter({ url, log });
+  teardown.add('sip-router', () => router.close());
+  return router;
+}
+
+async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<ListenerOptions[]> {
+  const plain = hosts.flatMap((host) => [
+    { transport: 'udp' as const, host, port },
+    { transport: 'tcp' as const, host, port },
+  ]);
+  if (!tls) return plain;
+  const certificate = {
+    cert: await configured('PATCHBAY_SIP_TLS_CERT', tls.certFile),
+    key: await configured('PATCHBAY_SIP_TLS_KEY', tls.keyFile),
+  };
+  return [
+    ...plain,
+    ...hosts.map((host) => ({ transport: 'tls' as const, host, port: tls.port, tls: certificate })),
+  ];
+}
+
+async function tlsPeersOf({ tlsPeers: { verify, caFile } }: Config['sip']): Promise<TlsPeerOptions> {
+  return caFile === undefined ? { verify } : { verify, ca: await configured('PATCHBAY_SIP_TLS_CA', caFile) };
+}
+
+/** @throws Error that names the variable */
+async function configured(variable: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`${variable}: the file cannot be read (${why}).`, { cause: error });
+  }
+}
+
+function measure(metrics: Registry, server: SipServer): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_sip_table_size',
+    help: 'Entries in the tables of the SIP server',
+    labelNames: ['table'],
+    registers,
+    collect() {
+      for (const [kind, size] of Object.entries<number>({ ...server.counters() })) {
+        if (TABLES.includes(kind)) this.set({ table: kind }, size);
+      }
+    },
+  });
+  new Counter({
+    name: 'patchbay_sip_messages_total',
+    help: 'SIP messages received, sent and dropped, by cause',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [kind, count] of Object.entries<number>({ ...server.counters() })) {
+        if (!TABLES.includes(kind)) this.inc({ kind }, count);
+      }
+    },
+  });
+}

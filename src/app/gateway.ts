@@ -1,0 +1,203 @@
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createApi, type Readiness } from '../api/index.js';
+import { createBrowserGateway, turnCredentials } from '../devices/browser/index.js';
+import { measureBrowsers } from './metrics/calls.js';
+import type { Config } from './config.js';
+import { consolePage } from '../console/index.js';
+import { type Core, createCore } from '../core/index.js';
+import { type LoadControl, startLoadControl } from './load-control.js';
+import { createMediaPlane, type MediaPlane } from '../media/index.js';
+import { measureMedia } from './metrics/media.js';
+import { startPhones } from './phones.js';
+import { clientAddresses } from '../shared/index.js';
+import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
+import { openStore } from '../store/index.js';
+import { measureState, measureStore } from './metrics/state.js';
+import { Teardown } from './teardown.js';
+import { createUsage, type Usage } from '../usage/index.js';
+
+/** A running gateway. */
+export interface Gateway {
+  /** Where it can be reached; ports that were configured as 0 are the real ones here. */
+  readonly addresses: {
+    readonly http: string;
+    readonly httpPort: number;
+    /** Absent when a drachtio-server receives the calls that cannot be reached. */
+    readonly sip?: string;
+    readonly sipPort?: number;
+    readonly webrtcPort: number;
+  };
+  readonly metrics: Registry;
+  /**
+   * Takes no more calls, waits for the present ones as configured, hangs up the rest and frees everything.
+   * @param hurry ends the waiting when it aborts, at whatever point: what is left is hung up at once
+   */
+  stop(hurry?: AbortSignal): Promise<void>;
+}
+
+/**
+ * Builds the parts and connects them, from the store outward.
+ * @throws Error of the part that could not start; whatever had started is stopped again
+ */
+export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
+  const teardown = new Teardown();
+  const undo = (): Promise<void> =>
+    teardown.run((part, error) => log.error({ part, err: error }, 'a part could not stop cleanly'));
+  try {
+    return await build(config, log, teardown, undo);
+  } catch (error) {
+    await undo();
+    throw error;
+  }
+}
+
+async function build(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  undo: () => Promise<void>,
+): Promise<Gateway> {
+  let readiness: Readiness = 'starting';
+  const metrics = new Registry();
+  collectDefaultMetrics({ register: metrics });
+
+  const store = await openStore({
+    dataDir: config.dataDir,
+    backups: config.backups,
+    tokenSecret: config.tokenSecret,
+    log: log.child({ part: 'store' }),
+  });
+  teardown.add('store', () => store.close());
+  const core = createCore({
+    tokenSecret: store.tokenSecret,
+    store: store.core,
+    limits: { ...config.lifetimes, ...config.memory, devicesPerAccount: config.devicesPerAccount },
+    log: log.child({ part: 'core' }),
+  });
+  const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });
+  // Stopped after the core, whose last devices it still has to account for.
+  teardown.add('usage', () => usage.stop());
+  teardown.add('core', () => core.stop());
+  measureState(metrics, core, usage);
+  measureStore(metrics, () => store.health());
+  const media = createMediaPlane({
+    rtpHost: config.rtp.host,
+    rtpPorts: config.rtp.ports,
+    webrtcHost: config.webrtc.host,
+    webrtcPort: config.webrtc.port,
+    ...(config.publicIp === undefined ? {} : { publicIp: config.publicIp }),
+    mediaTimeoutMs: config.mediaTimeoutMs,
+    phoneCodecs: config.phoneCodecs,
+    asymmetricRtp: config.rtp.asymmetric,
+    passHeldAudio: config.passHeldAudio,
+    opusDtx: config.opusDtx,
+    log: log.child({ part: 'media' }),
+  });
+  teardown.add('media', () => media.stop());
+  measureMedia(metrics, media);
+  const { descriptors, stop } = await watchDescriptors(log, metrics);
+  teardown.add('descriptors', stop);
+  const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
+
+  const phones = await startPhones(config, log, teardown, { core, media, metrics, load, descriptors });
+  const http = await startHttp(config, log, teardown, {
+    core,
+    media,
+    usage,
+    metrics,
+    load,
+    descriptors,
+    readiness: () => {
+      if (readiness !== 'ready') return readiness;
+      if (!store.health().writable) return 'store-unavailable';
+      return load.admission.lasting ? 'overloaded' : 'ready';
+    },
+  });
+  readiness = 'ready';
+
+  return {
+    addresses: { ...http.address, ...phones.address, webrtcPort: config.webrtc.port },
+    metrics,
+    async stop(hurry) {
+      readiness = 'draining';
+      core.drain();
+      const hurried = new Promise<void>((resolve) => {
+        hurry?.addEventListener('abort', () => {
+          resolve();
+          phones.hangUp();
+          http.cutConnections();
+        });
+      });
+      await within(config.drainMs, Promise.race([phones.drain(), hurried]));
+      // Not in its turn among the parts: a request that comes slowly, by REST, would hold the BYEs up.
+      phones.hangUp();
+      await undo();
+    },
+  };
+}
+
+interface Parts {
+  readonly core: Core;
+  readonly media: MediaPlane;
+  readonly load: LoadControl;
+  readonly descriptors: Descriptors;
+}
+
+async function startHttp(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  {
+    core,
+    media,
+    load,
+    descriptors,
+    ...options
+  }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
+) {
+  const { accounts, rateLimit, turn } = config;
+  const clientAddress = clientAddresses(config.trustedProxies);
+  // For as long as the participant's token works.
+  const { participantLifetimeMs } = config.lifetimes;
+  const iceServers =
+    turn && ((id: string) => [turnCredentials(turn, id, Date.now() + participantLifetimeMs)]);
+  const api = createApi({ core, accounts, rateLimit, iceServers, clientAddress, log, ...options });
+  const { trustedProxies } = config;
+  guardConnections({ server: api.server, descriptors, metrics: options.metrics, trustedProxies });
+  await api.register(consolePage, {
+    iceServers: (token) => {
+      const { id } = core.authenticate(token);
+      return iceServers?.(id) ?? [];
+    },
+  });
+  const browsers = createBrowserGateway({
+    server: api.server,
+    gate: core,
+    media,
+    clientAddress,
+    hasRoom: () => descriptors.forBrowsers,
+    admit: (address) => load.admission.admit('page', address)?.retryAfterS,
+    log: log.child({ part: 'browser' }),
+  });
+  load.countIn(() => browsers.counters().devices);
+  measureBrowsers(options.metrics, () => browsers.counters());
+  teardown.add('http', () => api.close());
+  teardown.add('browsers', () => browsers.stop());
+  await api.listen(config.http);
+  const { port } = api.server.address() as AddressInfo;
+  return {
+    address: { http: `http://${config.http.host}:${port}`, httpPort: port },
+    /** Those of requests under way too. */
+    cutConnections: () => api.server.closeAllConnections(),
+  };
+}
+
+/** Waits for `work`, but no longer than `limitMs`. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,92 @@
+import type { Logger } from 'pino';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Config } from './config.js';
+import { Admission, CAUSES, LoadMeter, systemMeterClock } from './load/index.js';
+import type { MediaPlane } from '../media/index.js';
+import type { Descriptors } from './sockets.js';
+import type { Teardown } from './teardown.js';
+
+/** Decides on new calls by what the gateway has to do. */
+export interface LoadControl {
+  readonly admission: Admission;
+  /** Counts phones or pages in, those that are being connected included. */
+  countIn(calls: () => number): void;
+}
+
+/** Starts to measure the load, and shows it in the metrics with what was refused for it. */
+export function startLoadControl(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  parts: { readonly media: MediaPlane; readonly metrics: Registry; readonly descriptors: Descriptors },
+): LoadControl {
+  const { media, metrics, descriptors } = parts;
+  const counts: (() => number)[] = [];
+  const meter = new LoadMeter(systemMeterClock(() => media.load().mixBusyMs));
+  const admission = new Admission({
+    limits: config.admission,
+    load: () => ({
+      delayMs: meter.delayMs,
+      busy: meter.busy,
+      mix: meter.mix,
+      framesSkipped: media.load().framesSkipped,
+    }),
+    calls: () => counts.reduce((sum, count) => sum + count(), 0),
+    hasSockets: () => descriptors.forCalls,
+    log: log.child({ part: 'load' }),
+  });
+  meter.start();
+  teardown.add('load', () => {
+    meter.stop();
+    admission.stop();
+  });
+  measure(metrics, admission, meter);
+  return { admission, countIn: (calls) => void counts.push(calls) };
+}
+
+function measure(metrics: Registry, admission: Admission, meter: LoadMeter): void {
+  const registers = [metrics];
+  const gauge = (name: string, help: string, value: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  };
+  gauge(
+    'patchbay_load_busy',
+    'Share of time that the thread which serves everybody is at work',
+    () => meter.busy,
+  );
+  gauge(
+    'patchbay_load_delay_seconds',
+    'How late that thread comes to what is due, in the mean of about half a second',
+    () => meter.delayMs / 1000,
+  );
+  gauge(
+    'patchbay_load_processors',
+    'Processors that all threads of the gateway use together',
+    () => meter.processor,
+  );
+  gauge('patchbay_load_mix', 'Share of time that phones’ mixes take', () => meter.mix);
+  gauge('patchbay_overloaded', 'Whether new calls or pages were refused in the last 5 s: 1 or 0', () =>
+    admission.overloaded ? 1 : 0,
+  );
+  new Counter({
+    name: 'patchbay_admission_refusals_total',
+    help: 'New calls and pages that were refused for want of room, by cause',
+    labelNames: ['kind', 'cause'],
+    registers,
+    collect() {
+      this.reset();
+      for (const cause of CAUSES) {
+        this.inc({ kind: 'phone', cause }, admission.refusals('phone', cause));
+        if (cause !== 'crowded' && cause !== 'descriptors')
+          this.inc({ kind: 'page', cause }, admission.refusals('page', cause));
+      }
+    },
+  });
+}

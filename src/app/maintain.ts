@@ -1,0 +1,25 @@
+import { readConfig } from './config.js';
+import { backup, DataFolderError, restore } from '../store/index.js';
+
+/** `backup [FOLDER]` and `restore [FILE | empty]`, for the data folder of PATCHBAY_DATA_DIR. */
+async function maintain([command, argument]: readonly string[]): Promise<string> {
+  const { dataDir } = readConfig(process.env);
+  if (command === 'backup') {
+    return `Copied to ${await backup(dataDir, argument)}. Keep ${dataDir}/token-secret with it.`;
+  }
+  if (command === 'restore') {
+    const { from, aside } = await restore(dataDir, argument);
+    const now =
+      from === undefined ? 'The next start begins with nothing.' : `The next start goes on from ${from}.`;
+    return aside === undefined ? now : `${now} What was there is kept as ${aside}.`;
+  }
+  throw new DataFolderError('Say backup [FOLDER] or restore [FILE | empty].');
+}
+
+try {
+  process.stdout.write(`${await maintain(process.argv.slice(2))}\n`);
+} catch (error) {
+  const words = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${words}\n`);
+  process.exitCode = 1;
+}

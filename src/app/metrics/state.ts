@@ -1,0 +1,134 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Core } from '../../core/index.js';
+import type { Store } from '../../store/index.js';
+import type { Usage } from '../../usage/index.js';
+
+/** Shows how much there is, and what became of webhooks, in the metrics. Both are read when they are asked for. */
+export function measureState(metrics: Registry, core: Core, usage: Usage): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_sessions',
+    help: 'Sessions',
+    registers,
+    collect() {
+      this.set(core.counts().sessions);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_participants',
+    help: 'Participants, connected or not',
+    registers,
+    collect() {
+      this.set(core.counts().participants);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_state_bytes',
+    help: 'What sessions, participants and their subscriptions take, estimated',
+    registers,
+    collect() {
+      this.set(core.memory().bytes);
+    },
+  });
+  new Counter({
+    name: 'patchbay_state_refused_total',
+    help: 'Changes refused because the account or the gateway keeps too much',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(core.memory().refused);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_devices',
+    help: 'Connected devices',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      const { browsers, phones } = core.counts();
+      this.set({ kind: 'browser' }, browsers);
+      this.set({ kind: 'phone' }, phones);
+    },
+  });
+  new Counter({
+    name: 'patchbay_devices_refused_total',
+    help: 'Phones and pages refused because their account had as many connected as it may',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(core.counts().devicesRefused);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_webhooks_waiting',
+    help: 'Webhooks not delivered yet',
+    registers,
+    collect() {
+      this.set(usage.webhookCounts().waiting);
+    },
+  });
+  new Counter({
+    name: 'patchbay_webhooks_total',
+    help: 'What became of webhooks, and attempts at them that failed',
+    labelNames: ['outcome'],
+    registers,
+    collect() {
+      const { delivered, failedAttempts, givenUp, dropped } = usage.webhookCounts();
+      this.reset();
+      this.inc({ outcome: 'delivered' }, delivered);
+      this.inc({ outcome: 'failed_attempt' }, failedAttempts);
+      this.inc({ outcome: 'given_up' }, givenUp);
+      this.inc({ outcome: 'dropped' }, dropped);
+    },
+  });
+  new Counter({
+    name: 'patchbay_webhooks_dropped_total',
+    help: 'Webhooks dropped because too many of their participant, or of their account, were waiting',
+    labelNames: ['cause'],
+    registers,
+    collect() {
+      const { droppedOfParticipant, droppedOfAccount } = usage.webhookCounts();
+      this.reset();
+      this.inc({ cause: 'participant' }, droppedOfParticipant);
+      this.inc({ cause: 'account' }, droppedOfAccount);
+    },
+  });
+  new Counter({
+    name: 'patchbay_webhook_rests_total',
+    help: 'How often a server that timed out was left alone for a while',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(usage.webhookCounts().rests);
+    },
+  });
+}
+
+/** Shows whether what changes reaches the disk. */
+export function measureStore(metrics: Registry, health: Store['health']): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_store_writable',
+    help: '1, or 0 while the disk takes no writes and changes are refused',
+    registers,
+    collect() {
+      this.set(health().writable ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_backup_timestamp_seconds',
+    help: 'When the database was copied last; 0 when it never was',
+    registers,
+    collect() {
+      this.set((health().backedUpAt ?? 0) / 1_000);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_store_writes_waiting',
+    help: 'Writes that are not on disk yet',
+    registers,
+    collect() {
+      this.set(health().waiting);
+    },
+  });
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { measureCalls, measureFreeswitch } from './metrics/calls.js';
+import type { Config } from './config.js';
+import type { Core } from '../core/index.js';
+import { startEmbeddedSip } from './embedded-sip.js';
+import { startFreeswitch } from '../devices/phone/freeswitch/index.js';
+import type { LoadControl } from './load-control.js';
+import type { MediaPlane } from '../media/index.js';
+import {
+  createPhoneApp,
+  type PhoneApp,
+  type PhoneAppOptions,
+  type PhoneMedia,
+  SipClient,
+} from '../devices/phone/index.js';
+import type { Descriptors } from './sockets.js';
+import type { Teardown } from './teardown.js';
+
+/** How long the start waits for a drachtio-server that does not answer; it is tried on after that. */
+const FIRST_CONNECT_MS = 5000;
+
+interface Parts {
+  readonly core: Core;
+  readonly media: MediaPlane;
+  readonly metrics: Registry;
+  readonly load: LoadControl;
+  readonly descriptors: Descriptors;
+}
+
+/** Phones as the gateway sees them. */
+export interface Phones {
+  /** Where calls are received; empty when no SIP server can be reached. */
+  readonly address: { readonly sip?: string; readonly sipPort?: number };
+  /** Takes no more calls; resolves when the present ones are over. */
+  drain(): Promise<unknown>;
+  /** Says BYE in every call, now; the teardown waits for the answers. */
+  hangUp(): void;
+}
+
+/**
+ * Phones: the SIP application on the embedded SIP server or on the configured drachtio-servers, with media straight
+ * to the media plane or by way of FreeSWITCH.
+ */
+export async function startPhones(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  { core, media, metrics, load, descriptors }: Parts,
+): Promise<Phones> {
+  const embedded =
+    config.drachtio.length > 0
+      ? undefined
+      : await startEmbeddedSip(config, log, teardown, { core, metrics, load, descriptors });
+  const servers = embedded ? [embedded] : config.drachtio;
+  const clientLog = log.child({ part: 'sip-client' });
+  const clients = servers.map(
+    (server) => new SipClient({ server, graceMs: config.drachtioGraceMs, log: clientLog }),
+  );
+  teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
+  const phoneMedia = await startPhoneMedia(config, log, teardown, { media, metrics }, clients);
+  const apps: PhoneApp[] = [];
+  const callsNow = (): number => apps.reduce((sum, { callCount }) => sum + callCount, 0);
+  const observer = measureCalls(metrics, callsNow);
+  load.countIn(callsNow);
+  const { admission } = load;
+  // The embedded SIP server has asked already; those that it let in at the same moment may still be too many.
+  const admit = (source: string) => {
+    if (config.drachtio.length > 0) return admission.admit('phone', source)?.retryAfterS;
+    return admission.full ? admission.refuse('phone', 'max_calls').retryAfterS : undefined;
+  };
+  apps.push(
+    ...clients.map((client) =>
+      createApp(client, config, log, {
+        gate: core,
+        media: phoneMedia,
+        observer,
+        admit,
+        // With drachtio-server the allow-list is not asked.
+        knowsPeers: embedded !== undefined && config.sip.allow.length > 0,
+        ...(embedded && { hasLostConnection: embedded.hasLostConnection }),
+      }),
+    ),
+  );
+  teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
+  await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
+  const at = clients.find(({ connected }) => connected)?.sipAddress;
+  return {
+    address: at === undefined ? {} : { sip: `sip:${at.host}:${at.port}`, sipPort: at.port },
+    drain: () => Promise.all(apps.map((app) => app.drain())),
+    hangUp: () => void Promise.all(apps.map((app) => app.stop())),
+  };
+}
+
+function createApp(
+  client: SipClient,
+  config: Config,
+  log: Logger,
+  parts: Pick<PhoneAppOptions, 'gate' | 'media' | 'observer' | 'admit' | 'knowsPeers' | 'hasLostConnection'>,
+): PhoneApp {
+  const app = createPhoneApp({
+    srf: client.srf,
+    ...parts,
+    log: log.child({ part: 'phone' }),
+    ...config.phone,
+  });
+  client.on('away', () => app.sipServerAway());
+  client.on('lost', () => app.sipServerLost());
+  client.on('back', () => app.sipServerBack());
+  return app;
+}
+
+async function startPhoneMedia(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  { media, metrics }: Pick<Parts, 'media' | 'metrics'>,
+  clients: readonly SipClient[],
+): Promise<PhoneMedia> {
+  if (config.freeswitch.servers.length === 0) return media;
+  const freeswitch = await startFreeswitch({
+    srf: () => (clients.find(({ connected }) => connected) ?? clients[0]!).srf,
+    sipReachable: () => anyReachable(clients),
+    plane: media,
+    ...config.freeswitch,
+    gatewayId: gatewayId(config.dataDir),
+    // FreeSWITCH reaches the plane on the private network.
+    ...(config.publicIp !== undefined && { rtpHost: config.rtp.host }),
+    log: log.child({ part: 'freeswitch' }),
+  });
+  measureFreeswitch(metrics, () => freeswitch.status());
+  teardown.add('freeswitch', () => freeswitch.stop());
+  return freeswitch.media;
+}
+
+/** Whether any SIP server can be reached; waits for those that may come back. */
+function anyReachable(clients: readonly SipClient[]): Promise<boolean> {
+  const tries = clients.map(async (client) => {
+    if (!(await client.reachable())) throw new Error('The SIP server is lost.');
+  });
+  return Promise.any(tries).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The same over restarts, and different for each gateway that shares a FreeSWITCH. */
+function gatewayId(dataDir: string): string {
+  const identity = `${hostname()}:${resolve(dataDir)}`;
+  return createHash('sha256').update(identity).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,195 @@
+import type { RawData, WebSocket } from 'ws';
+import { type EndReason, mayResume } from '../../core/index.js';
+import { type Clock, type Log, type Timer, TokenBucket } from '../../shared/index.js';
+import type { IncomingMessage, JsonRpcFormat, RequestId, RpcError } from './json-rpc.js';
+import type { BrowserLimits } from './limits.js';
+import type { AnswerLine, Outcome, PageCall } from './page-calls.js';
+
+/** Whom a socket's messages are for. */
+export interface SocketUser {
+  /** Answers by {@link ClientSocket.answer}, of this socket or of one that comes after it. */
+  called(call: PageCall): void;
+  notified(method: string, params: unknown): void;
+  /** The socket is gone, whoever closed it. Called once. */
+  socketClosed(socket: ClientSocket, code: number): void;
+}
+
+/** How often a socket is asked for a sign of life. */
+export const KEEPALIVE_MS = 3_000;
+/**
+ * After how many periods without one, in a row, it is cut: some proxies hand data on only every few seconds, so the
+ * answer to one question may come with the answer to the next.
+ */
+export const MISSED_SIGNS = 2;
+
+/** One WebSocket of a browser: JSON-RPC framing, keep-alive, and the limits on what it may send. */
+export class ClientSocket implements AnswerLine {
+  readonly #socket: WebSocket;
+  readonly #format: JsonRpcFormat;
+  readonly #user: SocketUser;
+  readonly #limits: BrowserLimits;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #abused: () => void;
+  readonly #messages: TokenBucket;
+  readonly #bytes: TokenBucket;
+  #invalid = 0;
+  #heardAt: number;
+  #heard = true;
+  #missed = 0;
+  #keepalive: Timer;
+
+  constructor(options: {
+    socket: WebSocket;
+    format: JsonRpcFormat;
+    user: SocketUser;
+    limits: BrowserLimits;
+    clock: Clock;
+    log: Log;
+    /** The socket is being closed because of what came, or was not read, through it. Called at most once. */
+    abused: () => void;
+  }) {
+    this.#socket = options.socket;
+    this.#format = options.format;
+    this.#user = options.user;
+    this.#limits = options.limits;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#abused = options.abused;
+    const now = options.clock.monotonic();
+    this.#messages = new TokenBucket(options.limits.messages, now);
+    this.#bytes = new TokenBucket(options.limits.bytes, now);
+    this.#heardAt = now;
+    this.#socket.ping();
+    this.#keepalive = this.#scheduleKeepalive();
+    this.#listen();
+  }
+
+  /** Since something was heard on the socket, in ms. */
+  get silentMs(): number {
+    return this.#clock.monotonic() - this.#heardAt;
+  }
+
+  /** Sends a notification; one that cannot be sent is lost, as it would be with the socket. */
+  notify(method: string, params: object): void {
+    this.#send(this.#format.notification(method, params));
+  }
+
+  answer(outcome: Outcome): void {
+    const { id } = outcome;
+    const isError = 'error' in outcome;
+    this.#send(isError ? this.#format.error(id, outcome.error) : this.#format.result(id, outcome.result));
+  }
+
+  close({ code, reason }: SocketClose): void {
+    this.#socket.close(code, reason);
+  }
+
+  /** Cuts the connection without a word. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  #listen(): void {
+    this.#socket.on('message', (data, isBinary) => {
+      this.#signOfLife();
+      this.#receive(data, isBinary);
+    });
+    this.#socket.on('pong', () => this.#signOfLife());
+    // Not WebSocket frames, or a message too long: ws closes the socket with the right code.
+    this.#socket.on('error', (error) => {
+      this.#log.debug({ err: error }, 'browser socket failed');
+      this.#abused();
+    });
+    this.#socket.once('close', (code) => {
+      this.#keepalive.cancel();
+      this.#user.socketClosed(this, code);
+    });
+  }
+
+  #signOfLife(): void {
+    this.#heard = true;
+    this.#heardAt = this.#clock.monotonic();
+  }
+
+  #scheduleKeepalive(): Timer {
+    return this.#clock.setTimeout(() => {
+      this.#missed = this.#heard ? 0 : this.#missed + 1;
+      if (this.#missed >= MISSED_SIGNS) {
+        this.terminate();
+        return;
+      }
+      this.#heard = false;
+      this.#socket.ping();
+      this.#keepalive = this.#scheduleKeepalive();
+    }, KEEPALIVE_MS);
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (isBinary) {
+      this.shutOut({ code: 1003, reason: 'Messages are text.' });
+      return;
+    }
+    // With the default binaryType, ws hands every message over as one Buffer.
+    const bytes = data as Buffer;
+    const now = this.#clock.monotonic();
+    if (!this.#messages.take(now) || !this.#bytes.take(now, bytes.length)) {
+      this.shutOut({ code: 1008, reason: 'Too many messages.' });
+      return;
+    }
+    this.#dispatch(this.#format.parse(bytes.toString('utf8')));
+  }
+
+  #dispatch(message: IncomingMessage): void {
+    switch (message.type) {
+      case 'call':
+        this.#user.called(message);
+        return;
+      case 'notification':
+        this.#user.notified(message.method, message.params);
+        return;
+      case 'invalid':
+        this.#refuse(message.id, message.error);
+    }
+  }
+
+  #refuse(id: RequestId | null, error: RpcError): void {
+    this.#invalid += 1;
+    if (this.#invalid > this.#limits.invalidMessages) {
+      this.shutOut({ code: 1008, reason: 'Too many invalid messages.' });
+      return;
+    }
+    this.#send(this.#format.error(id, error));
+  }
+
+  /** Closes it for what its page did. */
+  shutOut(close: SocketClose): void {
+    this.#abused();
+    this.close(close);
+  }
+
+  #send(text: string): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#socket.bufferedAmount > this.#limits.outgoingBytes) {
+      this.#log.warn({}, 'a browser does not read its socket');
+      this.#abused();
+      this.terminate();
+      return;
+    }
+    this.#socket.send(text);
+  }
+}
+
+/** A WebSocket close (RFC 6455 section 7.4): with 1000 the clients stay away, with others they reconnect. */
+interface SocketClose {
+  readonly code: number;
+  /** At most 123 bytes. */
+  readonly reason: string;
+}
+
+/** How a browser is told that its connection has ended: those that may come back are told so. */
+export function closeFor(reason: EndReason): SocketClose {
+  if (!mayResume(reason)) return { code: 1000, reason };
+  return { code: reason === 'shutdown' ? 1012 : 1011, reason };
+}

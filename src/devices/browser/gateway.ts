@@ -1,0 +1,276 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { type DeviceGate, type Participant, PatchbayError } from '../../core/index.js';
+import type { MediaPlane } from '../../media/types.js';
+import {
+  type ClientAddress,
+  clientAddresses,
+  type Clock,
+  hangUp,
+  KeyedBuckets,
+  type Log,
+  systemClock,
+} from '../../shared/index.js';
+import { Admission, DeviceTable } from './device-table.js';
+import { BrowserDevice, type BrowserParts } from './browser-device.js';
+import { JsonRpcFormat, speaksCircularJson } from './json-rpc.js';
+import { ClientSocket, closeFor } from './client-socket.js';
+import { DEFAULT_GRACE, type GraceTimes } from './grace.js';
+import { type BrowserLimits, DEFAULT_BROWSER_LIMITS } from './limits.js';
+import { LostAnswers } from './lost-answers.js';
+
+const MAX_URL_LENGTH = 8192;
+
+const PROTOCOL_PATH = /(?:^|\/)v([23])\/?$/i;
+
+const UNIQUE_ID = /^[\w.:@+-]{1,128}$/;
+
+export interface BrowserGatewayOptions {
+  /** Its `upgrade` requests are served: `/v3/` behind any prefix; others are answered with 404. */
+  readonly server: Server;
+  readonly gate: DeviceGate;
+  readonly media: MediaPlane;
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** Those that differ from `DEFAULT_BROWSER_LIMITS`. */
+  readonly limits?: Partial<BrowserLimits>;
+  readonly grace?: Partial<GraceTimes>;
+  /** Whose an upgrade is. Default: the peer's. */
+  readonly clientAddress?: ClientAddress;
+  /** Whether the process may have more sockets; while not, upgrades are answered with 503. Default: it may. */
+  readonly hasRoom?: () => boolean;
+  /** Asked for every new page, by its address. @returns seconds to wait, when there is no room */
+  readonly admit?: (address: string) => number | undefined;
+}
+
+/** Counts for monitoring. */
+export interface BrowserCounters {
+  readonly sockets: number;
+  readonly devices: number;
+  /** Upgrades refused because of an address's or the gateway's limits. */
+  readonly refusedUpgrades: number;
+  /** Sockets closed because their token was not accepted. */
+  readonly refusedTokens: number;
+  /** Sockets closed because of what came, or was not read, through them. */
+  readonly abusiveSockets: number;
+}
+
+export interface BrowserGateway {
+  counters(): BrowserCounters;
+  /** Takes no more sockets, and ends every browser device with a close code after which clients reconnect. */
+  stop(): Promise<void>;
+}
+
+/** Serves browser devices: Bandwidth's V3 protocol, JSON-RPC 2.0 over WebSocket. */
+export function createBrowserGateway(options: BrowserGatewayOptions): BrowserGateway {
+  return new Gateway(options);
+}
+
+class Gateway implements BrowserGateway {
+  readonly #server: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #parts: BrowserParts;
+  readonly #devices: DeviceTable;
+  readonly #admission: Admission;
+  readonly #newDevices: KeyedBuckets;
+  readonly #clientAddress: ClientAddress;
+  readonly #hasRoom: () => boolean;
+  readonly #admit: (address: string) => number | undefined;
+  #refusedUpgrades = 0;
+  #refusedTokens = 0;
+  #abusiveSockets = 0;
+  #stopping = false;
+
+  constructor(options: BrowserGatewayOptions) {
+    const limits = { ...DEFAULT_BROWSER_LIMITS, ...options.limits };
+    const clock = options.clock ?? systemClock;
+    this.#parts = {
+      gate: options.gate,
+      media: options.media,
+      clock,
+      lostAnswers: new LostAnswers(clock),
+      limits,
+      grace: { ...DEFAULT_GRACE, ...options.grace },
+      log: options.log,
+    };
+    this.#devices = new DeviceTable(options.media);
+    this.#admission = new Admission(limits);
+    this.#admit = options.admit ?? (() => undefined);
+    this.#newDevices = new KeyedBuckets(limits.devices);
+    this.#clientAddress = options.clientAddress ?? clientAddresses([]);
+    this.#hasRoom = options.hasRoom ?? (() => true);
+    // No compression: it costs memory for each socket, and a small message could unpack to a huge one.
+    const socketOptions = {
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload: limits.messageBytes,
+      closeTimeout: limits.closeMs,
+    };
+    this.#sockets = new WebSocketServer(socketOptions);
+    this.#server = options.server;
+    this.#server.on('upgrade', this.#onUpgrade);
+  }
+
+  counters(): BrowserCounters {
+    return {
+      sockets: this.#admission.sockets,
+      devices: this.#devices.size,
+      refusedUpgrades: this.#refusedUpgrades,
+      refusedTokens: this.#refusedTokens,
+      abusiveSockets: this.#abusiveSockets,
+    };
+  }
+
+  stop(): Promise<void> {
+    this.#stopping = true;
+    this.#devices.stop();
+    this.#server.off('upgrade', this.#onUpgrade);
+    this.#sockets.close();
+    return Promise.resolve();
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    const asked = parseSocketRequest(request.url ?? '/');
+    if (!asked) {
+      refuse(stream, '404 Not Found');
+      return;
+    }
+    if (!this.#hasRoom()) {
+      this.#refusedUpgrades += 1;
+      refuse(stream, '503 Service Unavailable');
+      return;
+    }
+    const address = this.#clientAddress(request);
+    const release = this.#admission.admit(address, this.#parts.clock.monotonic());
+    if (!release) {
+      this.#refusedUpgrades += 1;
+      refuse(stream, '429 Too Many Requests');
+      return;
+    }
+    stream.once('close', release);
+    const retryAfterS = this.#isHere(asked) ? undefined : this.#admit(address);
+    if (retryAfterS !== undefined) {
+      // Clients try again every second, whatever the status.
+      refuse(stream, '503 Service Unavailable', `Retry-After: ${retryAfterS}\r\n`);
+      return;
+    }
+    this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, asked, address));
+  };
+
+  #accept(socket: WebSocket, asked: SocketRequest, address: string): void {
+    const refuseToken = (reason: string): void => {
+      // Refused after accepting it, by 1000: anything else makes the clients try again every second for ever.
+      this.#refusedTokens += 1;
+      socket.on('error', () => undefined);
+      socket.close(1000, reason);
+    };
+    if (asked.version === 'V2') {
+      refuseToken('Only version 3 of the device API is served.');
+      return;
+    }
+    try {
+      const participant = this.#authenticate(asked);
+      const present = this.#devices.find(participant.id, asked.uniqueId);
+      if (present) present.reattach(this.#clientSocket(socket, asked, present));
+      else this.#connect(socket, asked, { participant, address });
+    } catch (error) {
+      if (!(error instanceof PatchbayError)) throw error;
+      const { uniqueId } = asked;
+      this.#parts.log.info({ code: error.code, uniqueId, address }, 'a browser was refused');
+      if (error.code === 'PATCHBAY_SHUTTING_DOWN') socket.close(1012, 'shutdown');
+      else if (error.code === 'PATCHBAY_TOO_MANY_CALLS') socket.close(1013, 'too many of the account');
+      else refuseToken(error.message);
+    }
+  }
+
+  /** Whether it comes back to a device that is here: that is let in however much there is to do. */
+  #isHere({ token, uniqueId }: SocketRequest): boolean {
+    try {
+      const { id } = this.#parts.gate.authenticate(token, { ignoreExpiry: true });
+      return this.#devices.find(id, uniqueId) !== undefined;
+    } catch (error) {
+      if (error instanceof PatchbayError) return false;
+      throw error;
+    }
+  }
+
+  /** A device that is here already may come back with the token that has expired since. */
+  #authenticate({ token, uniqueId }: SocketRequest): Participant {
+    const { gate } = this.#parts;
+    try {
+      return gate.authenticate(token);
+    } catch (error) {
+      if (!(error instanceof PatchbayError) || error.code !== 'PATCHBAY_TOKEN_EXPIRED') throw error;
+      const participant = gate.authenticate(token, { ignoreExpiry: true });
+      if (this.#devices.find(participant.id, uniqueId)) return participant;
+      throw error;
+    }
+  }
+
+  #connect(
+    socket: WebSocket,
+    asked: SocketRequest,
+    { participant, address }: { participant: Participant; address: string },
+  ): void {
+    if (this.#stopping) {
+      const { code, reason } = closeFor('shutdown');
+      socket.close(code, reason);
+      return;
+    }
+    if (!this.#newDevices.take(participant.id, this.#parts.clock.monotonic())) {
+      socket.close(1013, 'Too many devices of one participant: try again later.');
+      return;
+    }
+    const identity = { id: randomUUID(), uniqueId: asked.uniqueId, participant };
+    const device = new BrowserDevice(identity, this.#parts, (ended) => this.#devices.remove(ended));
+    this.#devices.add(device);
+    device.attach(this.#clientSocket(socket, asked, device));
+    this.#parts.log.info(
+      { deviceId: device.info.id, participantId: participant.id, address, sdkVersion: asked.sdkVersion },
+      'browser connected',
+    );
+  }
+
+  #clientSocket(socket: WebSocket, asked: SocketRequest, user: BrowserDevice): ClientSocket {
+    const { clock, limits, log } = this.#parts;
+    const format = new JsonRpcFormat({ circular: speaksCircularJson(asked.sdkVersion) });
+    const abused = (): void => void (this.#abusiveSockets += 1);
+    return new ClientSocket({ socket, format, user, limits, clock, log, abused });
+  }
+}
+
+function refuse(stream: Duplex, status: string, header = ''): void {
+  hangUp(stream, `HTTP/1.1 ${status}\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`);
+}
+
+/** What a client says about itself in the URL of its WebSocket. */
+interface SocketRequest {
+  readonly version: 'V3' | 'V2';
+  readonly token: string;
+  /** Stays the same over the reconnects of one client object. */
+  readonly uniqueId: string;
+  readonly sdkVersion: string;
+}
+
+/**
+ * Reads the request target of an upgrade: `/v3`, `/v3/` or `//v3/`, behind any path prefix.
+ * @returns undefined when it is not for the browser protocol
+ */
+export function parseSocketRequest(target: string): SocketRequest | undefined {
+  if (target.length > MAX_URL_LENGTH) return undefined;
+  // Not by `new URL`, which takes the `v3` of `//v3/` for a host.
+  const queryAt = target.indexOf('?');
+  const path = queryAt < 0 ? target : target.slice(0, queryAt);
+  const version = PROTOCOL_PATH.exec(path)?.[1];
+  if (version === undefined) return undefined;
+  const query = new URLSearchParams(queryAt < 0 ? '' : target.slice(queryAt + 1));
+  const uniqueId = query.get('uniqueId') ?? '';
+  return {
+    version: version === '3' ? 'V3' : 'V2',
+    token: query.get('token') ?? '',
+    uniqueId: UNIQUE_ID.test(uniqueId) ? uniqueId : randomUUID(),
+    sdkVersion: (query.get('sdkVersion') ?? '').slice(0, 32),
+  };
+}

@@ -1,0 +1,70 @@
+import type { MediaType } from '../../core/index.js';
+import { isObject, RpcError } from './json-rpc.js';
+
+/** Aliases by msid stream id, as a publish offer announces them; undefined: without alias. */
+export type OfferedStreams = ReadonlyMap<string, string | undefined>;
+
+/** Parameters of `offerSdp`. */
+export interface OfferSdp {
+  readonly sdpOffer: string;
+  readonly streams: OfferedStreams;
+}
+
+/** What the clients want to know of a stream. */
+export interface StreamMetadata {
+  readonly endpointId: string;
+  readonly mediaTypes: readonly MediaType[];
+  readonly alias?: string;
+  readonly participantId: string;
+  /** Publishers: tracks of the stream that were not taken. */
+  readonly omitted?: readonly { readonly mediaType: MediaType; readonly reason: string }[];
+}
+
+/** Keyed by msid stream id. */
+export type StreamMetadataMap = Readonly<Record<string, StreamMetadata>>;
+
+const MAX_STREAMS = 64;
+const MAX_MSID_LENGTH = 256;
+const MAX_ALIAS_LENGTH = 1024;
+
+/** @throws RpcError invalidParams */
+export function readOfferSdp(params: unknown): OfferSdp {
+  const { sdpOffer, mediaMetadata } = asObject(params, 'params');
+  return { sdpOffer: asText(sdpOffer, 'sdpOffer'), streams: readStreams(mediaMetadata) };
+}
+
+/** @throws RpcError invalidParams */
+export function readAnswerSdp(params: unknown): string {
+  return asText(asObject(params, 'params')['sdpAnswer'], 'sdpAnswer');
+}
+
+function readStreams(mediaMetadata: unknown): OfferedStreams {
+  const { mediaStreams } = asObject(mediaMetadata ?? {}, 'mediaMetadata');
+  const entries = Object.entries(asObject(mediaStreams ?? {}, 'mediaStreams'));
+  if (entries.length > MAX_STREAMS) {
+    throw new RpcError('invalidParams', `At most ${String(MAX_STREAMS)} streams can be published.`);
+  }
+  return new Map(
+    entries.map(([msid, about]) => {
+      if (msid.length > MAX_MSID_LENGTH) throw new RpcError('invalidParams', 'A stream id is too long.');
+      return [msid, readAlias(asObject(about ?? {}, 'mediaStreams entry')['alias'])];
+    }),
+  );
+}
+
+function readAlias(alias: unknown): string | undefined {
+  if (alias === undefined || alias === null || alias === '') return undefined;
+  const text = asText(alias, 'alias');
+  if (text.length <= MAX_ALIAS_LENGTH) return text;
+  throw new RpcError('invalidParams', `An alias has at most ${String(MAX_ALIAS_LENGTH)} characters.`);
+}
+
+function asObject(value: unknown, name: string): Readonly<Record<string, unknown>> {
+  if (isObject(value)) return value;
+  throw new RpcError('invalidParams', `${name} must be an object.`);
+}
+
+function asText(value: unknown, name: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new RpcError('invalidParams', `${name} must be a text.`);
+}

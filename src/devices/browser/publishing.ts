@@ -1,0 +1,116 @@
+import type { Connection, OmittedTrack } from '../../core/index.js';
+import {
+  MediaError,
+  type MediaPlane,
+  type MediaStreamInfo,
+  type PublishAnswer,
+  type RefusedTrack,
+} from '../../media/types.js';
+import { type Clock, TokenBucket } from '../../shared/index.js';
+import { RpcError } from './json-rpc.js';
+import type { Rate } from './limits.js';
+import { type OfferedStreams, readOfferSdp, type StreamMetadataMap } from './messages.js';
+import { mediaKinds, mediaType, publishedStreams, publishMetadata } from './stream-metadata.js';
+
+/** Result of `offerSdp`. */
+export interface PublishResult {
+  readonly sdpAnswer: string;
+  readonly endpointId: string;
+  readonly streamMetadata: StreamMetadataMap;
+}
+
+/** Refused tracks that are remembered. */
+const MAX_REFUSED = 128;
+
+/** What one browser publishes: takes its offers one after the other and tells the core what came of them. */
+export class Publishing {
+  readonly #deviceId: string;
+  readonly #media: MediaPlane;
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+  readonly #bucket: TokenBucket;
+  readonly #onRefused: (tracks: readonly OmittedTrack[]) => void;
+  #offered: OfferedStreams = new Map();
+  #refused: readonly RefusedTrack[] = [];
+  /** The offer before this one has been answered. */
+  #turn: Promise<unknown>;
+
+  constructor(options: {
+    deviceId: string;
+    media: MediaPlane;
+    connection: Connection;
+    clock: Clock;
+    offers: Rate;
+    /** The device is open in the media plane. */
+    opened: Promise<void>;
+    /** The set of tracks that the page tried to publish, and may not, changed. */
+    onRefused: (tracks: readonly OmittedTrack[]) => void;
+  }) {
+    this.#deviceId = options.deviceId;
+    this.#media = options.media;
+    this.#connection = options.connection;
+    this.#clock = options.clock;
+    this.#bucket = new TokenBucket(options.offers, options.clock.monotonic());
+    this.#turn = options.opened;
+    this.#onRefused = options.onRefused;
+  }
+
+  /** @throws RpcError by rejection: bad parameters, too many offers, or an SDP that cannot be answered */
+  async offer(params: unknown): Promise<PublishResult> {
+    const offer = readOfferSdp(params);
+    if (!this.#bucket.take(this.#clock.monotonic())) {
+      throw new RpcError('tooMany', 'Too many offers: try again later.');
+    }
+    const turn = this.#turn.then(() => this.#publish(offer.sdpOffer, offer.streams));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** The set of live streams changed without an offer. */
+  streamsChanged(streams: readonly MediaStreamInfo[]): void {
+    this.#connection.publish(publishedStreams(streams, this.#offered));
+  }
+
+  async #publish(sdpOffer: string, offered: OfferedStreams): Promise<PublishResult> {
+    const { participant } = this.#connection;
+    const allowedKinds = mediaKinds(participant.publishPermissions);
+    const answer = await this.#media
+      .publish(this.#deviceId, { sdpOffer, allowedKinds })
+      .catch((error: unknown) => {
+        throw error instanceof MediaError ? new RpcError('rejected', error.message, { cause: error }) : error;
+      });
+    this.#offered = offered;
+    this.#connection.publish(publishedStreams(answer.streams, offered));
+    this.#refuse(answer, offered);
+    return {
+      sdpAnswer: answer.sdpAnswer,
+      endpointId: this.#deviceId,
+      streamMetadata: publishMetadata({ ...answer, refused: this.#refused }, offered, participant.id),
+    };
+  }
+
+  /**
+   * Refused m-lines are stopped, and later offers have them no more: what was refused stays so for as long as its
+   * stream is announced, unless it is taken after all.
+   */
+  #refuse({ streams, refused }: PublishAnswer, offered: OfferedStreams): void {
+    const live = (publisherMsid: string): MediaStreamInfo | undefined =>
+      streams.find((stream) => stream.publisherMsid === publisherMsid);
+    const lasting = this.#refused.filter(
+      ({ publisherMsid, kind }) =>
+        publisherMsid !== undefined &&
+        offered.has(publisherMsid) &&
+        live(publisherMsid)?.kinds.includes(kind) !== true &&
+        !refused.some((track) => track.publisherMsid === publisherMsid && track.kind === kind),
+    );
+    if (lasting.length + refused.length + this.#refused.length === 0) return;
+    this.#refused = [...lasting, ...refused].slice(-MAX_REFUSED);
+    this.#onRefused(
+      this.#refused.map(({ publisherMsid = '-', kind, reason }) => ({
+        streamId: live(publisherMsid)?.streamId ?? publisherMsid,
+        mediaType: mediaType(kind),
+        reason,
+      })),
+    );
+  }
+}

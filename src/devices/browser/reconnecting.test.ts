@@ -1,0 +1,162 @@
+import { describe, expect, it, vi } from 'vitest';
+import { ACCOUNT } from '../../core/testing/index.js';
+import { PatchbayError } from '../../core/index.js';
+import { KEEPALIVE_MS, MISSED_SIGNS } from './client-socket.js';
+import { useGateway } from './testing/gateway-fixture.js';
+import { method } from './testing/raw-client.js';
+
+const stage = useGateway();
+
+describe('sockets that come and go', () => {
+  async function lost(): Promise<{ id: string; token: string; deviceId: string; left: string[] }> {
+    await stage.start({ grace: { silentMs: 9_000, longestMs: 60_000 } });
+    const left: string[] = [];
+    stage.fixture.core.on('left', ({ reason }) => left.push(reason));
+    const who = stage.fixture.participant();
+    const gone = new Promise<void>((resolve) => stage.fixture.core.on('signallingLost', () => resolve()));
+    const client = await stage.fixture.ready(who.token);
+    const deviceId = stage.fixture.core.connectedDevice(who.id)!.id;
+    client.socket.terminate();
+    await gone;
+    return { ...who, deviceId, left };
+  }
+
+  /** Lets time pass in steps, so that what is asked in between can be answered. */
+  async function pass(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 500) {
+      stage.fixture.clock.advance(500);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  it('takes a new socket of the same page for the same device, without a word from the page', async () => {
+    const { id, token, deviceId } = await lost();
+    await stage.fixture.open(token);
+    await vi.waitFor(() => expect(stage.fixture.media.resumed).toEqual([deviceId]));
+    expect(stage.fixture.core.connectedDevice(id)?.id).toBe(deviceId);
+    expect(stage.fixture.media.closed).toEqual([]);
+  });
+
+  it('offers nothing more to pages when it is stopped', async () => {
+    await stage.start();
+    const { id, token } = stage.fixture.participant();
+    const client = await stage.fixture.ready(token);
+    const deviceId = stage.fixture.core.connectedDevice(id)!.id;
+    stage.fixture.core.on('left', () => {
+      // As when others' streams go.
+      stage.fixture.media.emit('subscribeOffer', {
+        deviceId,
+        sdpOffer: 'o',
+        revision: 1,
+        streams: [],
+        layout: [],
+      });
+    });
+    await stage.fixture.gateway.stop();
+    expect((await client.closed).code).toBe(1012);
+    expect(client.frames.filter(method('sdpOffer'))).toEqual([]);
+  });
+
+  it('takes the page back with a token that has expired since', async () => {
+    await stage.start();
+    const { id, token } = stage.fixture.participant();
+    const authenticate = stage.fixture.core.authenticate.bind(stage.fixture.core);
+    const first = await stage.fixture.ready(token);
+    vi.spyOn(stage.fixture.core, 'authenticate').mockImplementation((given, options) => {
+      if (options?.ignoreExpiry === true) return authenticate(given);
+      // What the core says of a token past its time.
+      throw new PatchbayError('PATCHBAY_TOKEN_EXPIRED', 'The token has expired.');
+    });
+    first.socket.terminate();
+    await stage.fixture.open(token);
+    await vi.waitFor(() => expect(stage.fixture.media.resumed).toHaveLength(1));
+    expect((await (await stage.fixture.open(token, { uniqueId: 'another' })).closed).code).toBe(1000);
+    expect(stage.fixture.core.connectedDevice(id)?.externalId).toBe('unique-1');
+  });
+
+  it('keeps a device while its media shows that it lives, but not for ever', async () => {
+    const { left } = await lost();
+    stage.fixture.media.silentMs = 20;
+    await pass(30_000);
+    expect(left).toEqual([]);
+    await pass(40_000);
+    expect(left).toEqual(['lost']);
+  });
+
+  it('gives a device up when its media is silent too, counted from the loss: it may have had nothing to say', async () => {
+    const { left, deviceId } = await lost();
+    stage.fixture.media.silentMs = 60_000;
+    await pass(8_000);
+    expect(left).toEqual([]);
+    await pass(3_000);
+    expect(left).toEqual(['lost']);
+    expect(stage.fixture.media.closed).toEqual([deviceId]);
+  });
+
+  it('gives a device that never had media up after the time for silence', async () => {
+    const { left } = await lost();
+    await pass(8_000);
+    expect(left).toEqual([]);
+    await pass(3_000);
+    expect(left).toEqual(['lost']);
+  });
+
+  it('cuts a socket that gives no sign of life', async () => {
+    await stage.start();
+    const gone = vi.fn();
+    stage.fixture.core.on('signallingLost', gone);
+    const client = await stage.fixture.ready(stage.fixture.participant().token);
+    client.socket.pause();
+    stage.fixture.clock.advance((1 + MISSED_SIGNS) * KEEPALIVE_MS);
+    await vi.waitFor(() => expect(gone).toHaveBeenCalledOnce());
+  });
+
+  it.each([2_000, 4_000])('keeps a socket whose proxy hands on what it has every %i ms', async (everyMs) => {
+    await stage.start();
+    const gone = vi.fn();
+    stage.fixture.core.on('signallingLost', gone);
+    const client = await stage.fixture.ready(stage.fixture.participant().token);
+    for (let passed = 0; passed < 60_000; passed += everyMs) {
+      client.socket.pause();
+      stage.fixture.clock.advance(everyMs);
+      client.socket.resume();
+      // Its answer comes after the pong to whatever was asked meanwhile.
+      await client.call('ping');
+    }
+    expect(gone).not.toHaveBeenCalled();
+  });
+
+  it('removes a page within 15 s of the last that was heard of it, though its socket is cut only later', async () => {
+    await stage.start();
+    const left = vi.fn();
+    stage.fixture.core.on('left', left);
+    const client = await stage.fixture.ready(stage.fixture.participant().token);
+    client.socket.pause();
+    await pass(15_000);
+    expect(left).toHaveBeenCalledOnce();
+  });
+
+  it('ends the device at once when the page leaves, or closes with 1000', async () => {
+    await stage.start();
+    const left: string[] = [];
+    stage.fixture.core.on('left', ({ reason }) => left.push(reason));
+    const first = await stage.fixture.ready(stage.fixture.participant().token);
+    first.notify('leave');
+    expect((await first.closed).code).toBe(1000);
+    const second = await stage.fixture.ready(stage.fixture.participant().token);
+    second.socket.close(1000);
+    await vi.waitFor(() => expect(left).toEqual(['left', 'left']));
+  });
+
+  it('tells kicked pages to stay away and, at a shutdown, all others to come back', async () => {
+    await stage.start();
+    const kicked = stage.fixture.participant();
+    const other = stage.fixture.participant();
+    const kickedClient = await stage.fixture.ready(kicked.token, { uniqueId: 'kicked' });
+    const otherClient = await stage.fixture.ready(other.token, { uniqueId: 'other' });
+    stage.fixture.core.disconnectDevice(ACCOUNT, kicked.id);
+    expect(await kickedClient.closed).toEqual({ code: 1000, reason: 'disconnected' });
+    await stage.fixture.gateway.stop();
+    expect((await otherClient.closed).code).toBe(1012);
+  });
+});

@@ -1,0 +1,109 @@
+import type { Delivery } from '../../core/index.js';
+import type { MediaPlane, SubscribeOffer } from '../../media/types.js';
+import type { Log } from '../../shared/index.js';
+import type { Resumption } from './resumption.js';
+import { mediaDelivery, ReceivedStreams } from './stream-metadata.js';
+
+/** What one browser receives: passes deliveries to the media plane and its offers to the page. */
+export class Subscribing {
+  readonly #deviceId: string;
+  readonly #media: MediaPlane;
+  readonly #log: Log;
+  readonly #notify: (method: string, params: object) => void;
+  readonly #resumption: Resumption;
+  readonly #received = new ReceivedStreams();
+  #delivery: Delivery = [];
+  #open = false;
+  /** The offer to make next. */
+  #held: SubscribeOffer | undefined;
+  #offering = false;
+
+  constructor(options: {
+    deviceId: string;
+    media: MediaPlane;
+    log: Log;
+    notify: (method: string, params: object) => void;
+    resumption: Resumption;
+  }) {
+    this.#deviceId = options.deviceId;
+    this.#media = options.media;
+    this.#log = options.log;
+    this.#notify = options.notify;
+    this.#resumption = options.resumption;
+  }
+
+  deliver(delivery: Delivery): void {
+    this.#delivery = delivery;
+    this.#received.deliver(delivery);
+    if (this.#open) this.#setDelivery();
+  }
+
+  /** The device is open in the media plane; what was delivered meanwhile takes effect. */
+  opened(): void {
+    this.#open = true;
+    if (this.#delivery.length > 0) this.#setDelivery();
+  }
+
+  ready(): void {
+    if (this.#resumption.begun) return;
+    this.#resumption.begin();
+    void this.#offerHeld();
+  }
+
+  /** An offer of the media plane, in place of any before it. */
+  offer(offer: SubscribeOffer): void {
+    this.#held = offer;
+    void this.#offerHeld();
+  }
+
+  answer(sdpAnswer: string): void {
+    this.#media.answerSubscribe(this.#deviceId, sdpAnswer).catch((error: unknown) => {
+      this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a subscribe answer was refused');
+    });
+  }
+
+  /** A new socket: offers that went down with the old one are made again. */
+  resume(): void {
+    if (!this.#open) return;
+    this.#media.resumeBrowser(this.#deviceId).catch((error: unknown) => {
+      this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a browser could not be resumed');
+    });
+  }
+
+  /** Makes the newest offer once it is kept; one that comes meanwhile takes its place. */
+  async #offerHeld(): Promise<void> {
+    if (this.#offering || !this.#resumption.begun) return;
+    this.#offering = true;
+    while (this.#held) {
+      const offer = this.#held;
+      await this.#keep(offer);
+      if (offer === this.#held) this.#send(offer);
+    }
+    this.#offering = false;
+  }
+
+  async #keep(offer: SubscribeOffer): Promise<void> {
+    try {
+      await this.#resumption.offered(offer);
+    } catch (error) {
+      // The page is served all the same; it is the next restart that may fail it.
+      this.#log.error({ err: error, deviceId: this.#deviceId }, 'an offer could not be kept');
+    }
+  }
+
+  #send({ sdpOffer, revision, streams }: SubscribeOffer): void {
+    this.#held = undefined;
+    this.#notify('sdpOffer', {
+      endpointId: this.#deviceId,
+      sdpOffer,
+      sdpRevision: revision,
+      streamMetadata: this.#received.metadata(streams),
+    });
+  }
+
+  #setDelivery(): void {
+    this.#media.setDelivery(this.#deviceId, mediaDelivery(this.#delivery)).catch((error: unknown) => {
+      this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a delivery could not be set');
+    });
+  }
+}

@@ -1,0 +1,280 @@
+import { randomUUID } from 'node:crypto';
+import { type AddressFilter, inNetworks, maskTokens } from '../../shared/index.js';
+import type { EndReason } from '../../core/types.js';
+import { PatchbayError } from '../../core/errors.js';
+import type { MediaEvents } from '../../media/types.js';
+import { type OwedBye, PhoneCall } from './call.js';
+import {
+  endedOutcome,
+  noRoom,
+  Refusal,
+  refusalHeaders,
+  refuse,
+  refusedOutcome,
+  refusing,
+} from './refusal.js';
+import { isRefused, sendBye, sendForgottenBye } from './dialog/bye.js';
+import { calledAndCaller, shownHeaders } from './caller.js';
+import type { PhoneAppOptions } from './options.js';
+import { allow, REFUSED_OUTSIDE, requireOnlySupported, SUPPORTED } from './capabilities.js';
+import { methodNotAllowed } from './dialog/attend.js';
+import { MIN_SE_S } from './dialog/session-terms.js';
+import { AwaitedPracks } from './reliable.js';
+import { ReplaceableCalls } from './replaces.js';
+import { setUpCall, type SetupOptions } from './setup.js';
+import { watchDialog } from './dialog/dialog-watch.js';
+import {
+  callIdOf,
+  SDP_TYPE,
+  type SipApplication,
+  sipApplication,
+  type SipDialog,
+  type SipRequest,
+  type SipResponder,
+  sourceOf,
+} from './sip.js';
+
+/** How long a stop waits for answers to BYEs: a few of their repetitions (RFC 3261 timer E). */
+const BYE_LIMIT_MS = 2000;
+
+/** Phone devices: the SIP application, from INVITE to BYE. */
+export class PhoneApp {
+  readonly #options: PhoneAppOptions;
+  readonly #application: SipApplication;
+  readonly #isTrusted: AddressFilter;
+  readonly #setup: SetupOptions;
+  readonly #calls = new Map<string, PhoneCall>();
+  readonly #watched = new WeakSet<SipDialog>();
+  readonly #returns = new ServerReturns();
+  #owedByes: OwedBye[] = [];
+  readonly #idleListeners: (() => void)[] = [];
+  readonly #byes = new Set<Promise<void>>();
+  #draining = false;
+
+  /** @throws Error when `trustedPeers` holds something that is no CIDR */
+  constructor(options: PhoneAppOptions) {
+    this.#options = options;
+    this.#application = sipApplication(options.srf);
+    this.#isTrusted = inNetworks(options.trustedPeers ?? []);
+    this.#setup = {
+      application: this.#application,
+      gate: options.gate,
+      media: options.media,
+      tokenHeaders: options.tokenHeaders ?? ['X-Participant-Token'],
+      sessionIntervals: { wantedS: options.sessionExpiresS ?? 1800, leastS: options.minSessionS ?? MIN_SE_S },
+      acceptTransfers: options.acceptTransfers ?? false,
+      pracks: new AwaitedPracks(),
+      callOf: (deviceId) => this.#calls.get(deviceId),
+      replaceable: new ReplaceableCalls(),
+      knowsPeers: options.knowsPeers ?? false,
+      hasLostConnection: options.hasLostConnection,
+    };
+    this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
+    this.#attendOthers();
+    options.media.on('dtmf', this.#onDtmf);
+    options.media.on('mediaLost', this.#onMediaLost);
+    options.media.on('streams', this.#onStreams);
+    options.media.on('renegotiate', this.#onRenegotiate);
+  }
+
+  /** Calls now, those being set up included. */
+  get callCount(): number {
+    return this.#calls.size;
+  }
+
+  /** Refuses new calls with 503; resolves when the present ones are over. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    if (this.#calls.size === 0) return;
+    await new Promise<void>((resolve) => this.#idleListeners.push(resolve));
+  }
+
+  /** Hangs up every call and takes no more; waits a little for the phones to answer. */
+  async stop(reason: EndReason = 'shutdown'): Promise<void> {
+    const idle = this.drain();
+    for (const call of this.#calls.values()) call.hangUp(reason);
+    await idle;
+    await within(BYE_LIMIT_MS, Promise.all(this.#byes));
+    this.#options.media.off('dtmf', this.#onDtmf);
+    this.#options.media.off('mediaLost', this.#onMediaLost);
+    this.#options.media.off('streams', this.#onStreams);
+    this.#options.media.off('renegotiate', this.#onRenegotiate);
+  }
+
+  /**
+   * The SIP server cannot be reached just now. What was under way with it is never answered: calls that have no
+   * dialog end.
+   */
+  sipServerAway(): void {
+    for (const call of this.#calls.values()) if (!call.dialog) call.hangUp('lost');
+  }
+
+  /** The SIP server cannot be reached, for longer than calls may wait. */
+  sipServerLost(): void {
+    for (const call of this.#calls.values()) call.hangUp('lost');
+  }
+
+  /** The SIP server can be reached again: what phones did meanwhile, and do from now on, is to be asked for. */
+  sipServerBack(): void {
+    this.#returns.announce();
+    const owed = this.#owedByes;
+    this.#owedByes = [];
+    for (const bye of owed) void this.#payBye(bye);
+    for (const call of this.#calls.values()) {
+      const { dialog } = call;
+      if (!dialog || this.#watched.has(dialog)) continue;
+      this.#watched.add(dialog);
+      watchDialog(call, dialog, this.#application);
+    }
+  }
+
+  async #payBye(owed: OwedBye): Promise<void> {
+    try {
+      const outcome = await sendBye(owed.dialog, owed.headers, { pause: this.#pause, wasAway: true });
+      if (outcome === 'forgotten') await sendForgottenBye(owed.dialog, owed.headers, this.#application);
+    } catch (error) {
+      // It would be owed for ever.
+      if (error instanceof Error && isRefused(error.cause)) return;
+      this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits on.');
+      this.#owedByes.push(owed);
+    }
+  }
+
+  /** Requests outside of calls. */
+  #attendOthers(): void {
+    const { log } = this.#options;
+    this.#application.use(
+      'options',
+      refusing(log, (request, responder) => {
+        requireOnlySupported(request);
+        const headers = { Allow: allow(this.#setup), Accept: SDP_TYPE, Supported: SUPPORTED };
+        responder.send(200, { headers });
+      }),
+    );
+    this.#application.use(
+      'prack',
+      refusing(log, (prack, responder) => this.#setup.pracks.onPrack(prack, responder)),
+    );
+    const noSuchCall = refusing(log, () => {
+      throw new Refusal(481, 'There is no such call.');
+    });
+    for (const method of ['bye', 'info', 'update']) this.#application.use(method, noSuchCall);
+    const notAllowed = refusing(log, (request) => {
+      throw methodNotAllowed(request.method, this.#setup);
+    });
+    for (const method of REFUSED_OUTSIDE) this.#application.use(method, notAllowed);
+  }
+
+  async #onInvite(invite: SipRequest, responder: SipResponder): Promise<void> {
+    const { observer, admit } = this.#options;
+    const retryAfterS = this.#draining ? undefined : admit?.(invite.source_address);
+    if (retryAfterS !== undefined) {
+      // No log line for each: there are many, and whoever counts them says when it begins.
+      responder.send(503, { headers: refusalHeaders(noRoom(retryAfterS)) });
+      observer?.over(refusedOutcome(503));
+      return;
+    }
+    const log = this.#options.log.child({ callId: callIdOf(invite), peer: invite.source_address });
+    const receivedAt = performance.now();
+    let call: PhoneCall | undefined;
+    try {
+      if (this.#draining) throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is stopping.');
+      call = this.#newCall(invite, log);
+      await setUpCall(call, invite, responder, this.#setup);
+      observer?.answered(performance.now() - receivedAt);
+    } catch (error) {
+      const status = refuse(error, invite, responder, log);
+      if (!call?.wasAnswered) observer?.over(refusedOutcome(status));
+      call?.failed();
+    }
+  }
+
+  #newCall(invite: SipRequest, log: PhoneAppOptions['log']): PhoneCall {
+    const call = new PhoneCall({
+      info: {
+        id: randomUUID(),
+        kind: 'phone',
+        externalId: maskTokens(callIdOf(invite)),
+        direction: 'inbound',
+        ...calledAndCaller(invite, this.#isTrusted),
+        ...shownHeaders(invite, this.#options.shownHeaders ?? []),
+      },
+      media: this.#options.media,
+      log,
+      maxCallMs: this.#options.maxCallMs ?? 0,
+      origin: { ...sourceOf(invite), port: invite.source_port },
+      onEnded: (ended, reason) => this.#forget(ended, reason),
+      pause: this.#pause,
+      onBye: (bye) => {
+        this.#byes.add(bye);
+        void bye.then(() => this.#byes.delete(bye));
+      },
+      onByeOwed: (owed) => this.#owedByes.push(owed),
+      onByeForgotten: (owed) => void this.#payBye(owed),
+    });
+    this.#calls.set(call.info.id, call);
+    return call;
+  }
+
+  #forget(call: PhoneCall, reason: EndReason): void {
+    this.#calls.delete(call.info.id);
+    // Others count as refused.
+    if (call.wasAnswered) this.#options.observer?.over(endedOutcome(reason));
+    if (this.#calls.size > 0) return;
+    for (const listener of this.#idleListeners.splice(0)) listener();
+  }
+
+  readonly #pause = (ms: number): Promise<void> => this.#returns.within(ms);
+
+  readonly #onDtmf = ({ deviceId, digit, durationMs }: MediaEvents['dtmf'][0]): void => {
+    this.#calls.get(deviceId)?.dtmf('rtp', digit, durationMs);
+  };
+
+  readonly #onMediaLost = ({ deviceId, cause }: MediaEvents['mediaLost'][0]): void => {
+    this.#calls.get(deviceId)?.hangUp(cause === 'timeout' ? 'media-timeout' : 'lost');
+  };
+
+  readonly #onStreams = ({ deviceId, streams }: MediaEvents['streams'][0]): void => {
+    this.#calls.get(deviceId)?.publish(streams[0]);
+  };
+
+  readonly #onRenegotiate = ({ deviceId }: MediaEvents['renegotiate'][0]): void => {
+    void this.#calls.get(deviceId)?.renegotiate();
+  };
+}
+
+/** Builds the SIP application and registers it with drachtio-srf. */
+export function createPhoneApp(options: PhoneAppOptions): PhoneApp {
+  return new PhoneApp(options);
+}
+
+/** Waits for work, but no longer than the limit. */
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+}
+
+/** Wakes those who wait for the SIP server to be reachable again. */
+export class ServerReturns {
+  readonly #waiting = new Set<() => void>();
+
+  /** Resolves at the server's next return, and after so many ms at the latest. */
+  within(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#waiting.add(done);
+    });
+  }
+
+  /** The server is back. */
+  announce(): void {
+    for (const wake of this.#waiting) wake();
+  }
+}

@@ -1,0 +1,342 @@
+import type { Logger } from 'pino';
+import type { Connection, Delivery, Device, DeviceInfo, EndReason, Participant } from '../../core/types.js';
+import type { MediaStreamInfo, PhoneDescription, SipSource } from '../../media/types.js';
+import { DigitMerger, type DigitWay } from './dialog/dtmf-info.js';
+import type { OfferAnswer } from './dialog/offer-answer.js';
+import { endingHeader, endingText, logFailure, Refusal } from './refusal.js';
+import type { PhoneGate, PhoneMedia } from './options.js';
+import { type ByeOutcome, sendBye } from './dialog/bye.js';
+import { SetupSignal } from './setup.js';
+import type { Headers, SipDialog } from './sip.js';
+
+/** Where an INVITE came from. */
+export interface CallOrigin extends SipSource {
+  readonly port: number | undefined;
+}
+
+export interface PhoneCallOptions {
+  readonly info: DeviceInfo;
+  readonly media: PhoneMedia;
+  readonly log: Logger;
+  /** 0: unlimited. */
+  readonly maxCallMs: number;
+  /** Where its INVITE came from. */
+  readonly origin: CallOrigin;
+  /** Called once, when the call is over and its media are freed; a BYE may still be under way. */
+  readonly onEnded: (call: PhoneCall, reason: EndReason) => void;
+  /** Waits so many ms, or until the SIP server can be reached again. */
+  readonly pause: (ms: number) => Promise<void>;
+  /** Called when we hang up, with a promise of the BYE's end; it never rejects. */
+  readonly onBye: (bye: Promise<void>) => void;
+  /** Called when a BYE could not be handed to the SIP server: it is owed to the phone. */
+  readonly onByeOwed: (owed: OwedBye) => void;
+  /** Called when the SIP server was away, and has lost the dialog of a BYE meanwhile. */
+  readonly onByeForgotten: (owed: OwedBye) => void;
+}
+
+/** 64 times T1: the SIP server repeats a 200 for so long. */
+const ACK_LIMIT_MS = 32_000;
+/** A call without ACK and without a packet of the phone is over for its media after five 200s: nobody is there. */
+const SILENT_ACK_LIMIT_MS = 10_000;
+
+/** A BYE that the phone has yet to get. */
+export interface OwedBye {
+  readonly dialog: SipDialog;
+  readonly headers: Headers;
+}
+
+/**
+ * One phone's call, from the INVITE to the end: the device that the core sees, the media that belong to it and the
+ * dialog, once there is one. It ends once, from whichever side is first.
+ */
+export class PhoneCall implements Device {
+  readonly info: DeviceInfo;
+  readonly log: Logger;
+  readonly #options: PhoneCallOptions;
+  /** Aborts with what the INVITE is to be refused with when the call ends before it is answered. */
+  readonly setup = new SetupSignal();
+  readonly #digits = new DigitMerger();
+  readonly #endedListeners: (() => void)[] = [];
+  #decidedListeners: (() => void)[] = [];
+  #connection: Connection | undefined;
+  #dialog: SipDialog | undefined;
+  #exchange: OfferAnswer | undefined;
+  #handover = false;
+  #answering = false;
+  #opening: Promise<PhoneDescription> | undefined;
+  #endReason: EndReason | undefined;
+  #farewell: Headers = {};
+  /** Absent once our 200 is acknowledged. */
+  #acknowledgement: Promise<void> | undefined;
+
+  constructor(options: PhoneCallOptions) {
+    this.#options = options;
+    this.info = options.info;
+    this.log = options.log;
+  }
+
+  get ended(): boolean {
+    return this.#endReason !== undefined;
+  }
+
+  /** Whether its 200 is out, though the SIP server may have yet to confirm that. */
+  get wasAnswered(): boolean {
+    return this.#answering || this.#exchange !== undefined;
+  }
+
+  /** Absent until it is connected, and after its end. */
+  get participant(): Participant | undefined {
+    return this.#connection?.participant;
+  }
+
+  get origin(): CallOrigin {
+    return this.#options.origin;
+  }
+
+  /** Whether the phone has shown that our 200 reached it. */
+  get wasAcknowledged(): boolean {
+    return this.#dialog !== undefined && this.#acknowledgement === undefined;
+  }
+
+  /** Absent until the call is answered, and after its end. */
+  get dialog(): SipDialog | undefined {
+    return this.#dialog;
+  }
+
+  /**
+   * Opens the phone's media.
+   * @throws MediaError BAD_SDP, NO_COMMON_CODEC, NO_PORT; and what {@link setup} aborts with
+   */
+  async openMedia(sdpOffer: string | undefined, source: SipSource): Promise<PhoneDescription> {
+    this.#opening = this.#options.media.openPhone({
+      deviceId: this.info.id,
+      source,
+      ...(sdpOffer !== undefined && { sdpOffer }),
+    });
+    const description = await this.#opening;
+    // Kept for as long as the call, it would hold on to the description.
+    this.#opening = undefined;
+    this.setup.throwIfAborted();
+    return description;
+  }
+
+  /** @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, SHUTTING_DOWN; what {@link setup} aborts with */
+  connect(gate: PhoneGate, participant: Participant, replace = false): void {
+    this.#connection = gate.connect(participant.id, this, { replace });
+    this.setup.throwIfAborted();
+  }
+
+  /** The media are described anew: what the phone publishes, and whether it holds. */
+  described({ stream, held }: Pick<PhoneDescription, 'stream' | 'held'>): void {
+    this.publish(stream);
+    this.#connection?.hold(held);
+  }
+
+  /** Publishes the phone's one stream, if the participant may. */
+  publish(stream: MediaStreamInfo | undefined): void {
+    const mayPublish = this.#connection?.participant.publishPermissions.includes('AUDIO') ?? false;
+    this.#connection?.publish(
+      stream && mayPublish ? [{ streamId: stream.streamId, mediaTypes: ['AUDIO'] }] : [],
+    );
+  }
+
+  /** A key press of the phone; one that comes by both ways counts once. */
+  dtmf(way: DigitWay, digit: string, durationMs: number): void {
+    if (this.#digits.isNew(way, digit)) this.#connection?.dtmf(digit, durationMs);
+  }
+
+  /** The 200 goes out: from here on the phone may take itself for connected. */
+  answering(): void {
+    this.#answering = true;
+  }
+
+  /** Resolves when the SIP server has taken the 200 or refused it, or there will be none; at once if all that is over. */
+  async decided(): Promise<void> {
+    if (!this.#answering || this.#exchange || this.ended) return;
+    await new Promise<void>((resolve) => this.#decidedListeners.push(resolve));
+  }
+
+  /** Our 200 is out: a BYE has to wait for its ACK, or until none is to be expected (RFC 3261 section 15). */
+  awaitAck(dialog: SipDialog): void {
+    this.#acknowledgement = new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, ACK_LIMIT_MS);
+      const silence = setTimeout(() => this.#endIfSilent(), SILENT_ACK_LIMIT_MS);
+      const settle = (): void => {
+        clearTimeout(limit);
+        clearTimeout(silence);
+        this.#acknowledgement = undefined;
+        resolve();
+      };
+      dialog.on('ack', settle);
+      dialog.on('destroy', settle);
+    });
+  }
+
+  /** A SIP message of the phone within the call came: somebody is there. */
+  confirmed(source: SipSource): void {
+    if (this.ended) return;
+    this.#options.media.confirmPhone(this.info.id, source).catch((error: unknown) => {
+      if (!this.ended) this.log.error({ err: error }, 'The media plane could not be told of the phone.');
+    });
+  }
+
+  /** The call has this dialog, in place of any other: from here on it ends by BYE. */
+  answered(dialog: SipDialog, exchange: OfferAnswer): void {
+    if (this.#endReason !== undefined) {
+      // It was ended while the SIP server had the 200 in hand.
+      this.sayBye(dialog, { ...this.#farewell, Reason: endingHeader(this.#endReason) });
+      return;
+    }
+    const first = this.#exchange === undefined;
+    this.#dialog = dialog;
+    this.#exchange = exchange;
+    dialog.on('destroy', (_bye, reason) => this.#onBye(dialog, reason));
+    if (!first) return;
+    this.#tellDecided();
+    this.#limitDuration();
+    this.log.info('Call answered.');
+  }
+
+  /** The media changed by themselves: offers the phone what they are now. */
+  async renegotiate(): Promise<void> {
+    try {
+      const offered = await this.#exchange?.offer({});
+      if (offered?.outcome !== 'accepted') this.hangUp('error', 'The phone did not take the new media.');
+    } catch (error) {
+      logFailure(this.log, error, 'The media could not be offered anew.');
+      this.hangUp('error');
+    }
+  }
+
+  /** Another phone is being called to take this one's place: the call outlives a BYE of this one. */
+  beginHandover(): void {
+    this.#handover = true;
+  }
+
+  /** The other phone was {@link answered} in this one's place, or will not be. */
+  endHandover(): void {
+    this.#handover = false;
+    if (!this.#dialog) this.#end('left');
+  }
+
+  /** What is to be undone at the call's end. */
+  onEnded(listener: () => void): void {
+    this.#endedListeners.push(listener);
+  }
+
+  deliver(delivery: Delivery): void {
+    const audio = delivery.filter(({ mediaTypes }) => mediaTypes.includes('AUDIO'));
+    const wanted = audio.map(({ streamId }) => ({ streamId, kinds: ['audio'] as const }));
+    this.#options.media.setDelivery(this.info.id, wanted).catch((error: unknown) => {
+      // A delivery that crosses the call's end finds no device any more.
+      if (!this.ended) this.log.error({ err: error }, 'The delivery could not be set.');
+    });
+  }
+
+  farewell(headers: Headers): void {
+    this.#farewell = { ...headers };
+  }
+
+  /** The core ended the connection. */
+  close(reason: EndReason): void {
+    this.#connection = undefined;
+    this.hangUp(reason);
+  }
+
+  /** The phone, or the SIP server that we reach it by, does not know the call any more. */
+  vanished(reason: 'left' | 'lost'): void {
+    this.log.info({ reason }, 'The call is over on the other side.');
+    this.#dialog = undefined;
+    this.#end(reason);
+  }
+
+  /** The caller gave up before the answer. */
+  cancelled(): void {
+    this.setup.abort(new Refusal(487, 'The caller cancelled the call.'));
+    this.#end('left');
+  }
+
+  /** The call could not be set up: frees what it has. */
+  failed(): void {
+    this.#end('error');
+  }
+
+  /** Ends the call from our side, telling the phone why. */
+  hangUp(reason: EndReason, text = endingText(reason)): void {
+    if (this.ended) return;
+    this.log.info({ reason }, 'Hanging up.');
+    this.setup.abort(new Refusal(480, text));
+    // BYE goes out before the media are torn down, so that the phone does not sit in silence.
+    if (this.#dialog) this.sayBye(this.#dialog, { ...this.#farewell, Reason: endingHeader(reason, text) });
+    this.#dialog = undefined;
+    this.#end(reason);
+  }
+
+  /** Sends BYE in a dialog of this call. */
+  sayBye(dialog: SipDialog, headers: Headers): void {
+    const owed = { dialog, headers };
+    const send = (): Promise<ByeOutcome> => sendBye(dialog, headers, { pause: this.#options.pause });
+    const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
+    const bye = sent.then(
+      (outcome) => {
+        if (outcome === 'forgotten') this.#options.onByeForgotten(owed);
+        if (outcome === 'unreachable') this.log.warn('BYE could not be sent to where the phone is.');
+      },
+      (error: unknown) => {
+        this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
+        this.#options.onByeOwed(owed);
+      },
+    );
+    this.#options.onBye(bye);
+  }
+
+  #onBye(dialog: SipDialog, reason: string | undefined): void {
+    if (dialog !== this.#dialog) return;
+    this.log.info({ reason }, 'The phone hung up.');
+    this.#dialog = undefined;
+    if (!this.#handover) this.#end('left');
+  }
+
+  #end(reason: EndReason): void {
+    if (this.ended) return;
+    this.#endReason = reason;
+    for (const listener of this.#endedListeners) listener();
+    this.#connection?.end(reason);
+    this.#connection = undefined;
+    this.#tellDecided();
+    void this.#closeMedia().then(() => this.#options.onEnded(this, reason));
+  }
+
+  #tellDecided(): void {
+    for (const listener of this.#decidedListeners.splice(0)) listener();
+  }
+
+  async #closeMedia(): Promise<void> {
+    // What is still being opened cannot be closed yet; a failure to open is the setup's to tell.
+    await this.#opening?.catch(() => undefined);
+    try {
+      await this.#options.media.close(this.info.id);
+    } catch (error) {
+      this.log.error({ err: error }, 'The media could not be closed.');
+    }
+  }
+
+  #endIfSilent(): void {
+    if (this.ended) return;
+    this.#options.media.statistics(this.info.id).then(
+      ({ packetsReceived }) => {
+        if (packetsReceived === 0) this.hangUp('media-timeout', 'Neither an ACK nor media came.');
+      },
+      (error: unknown) => {
+        if (!this.ended)
+          this.log.error({ err: error }, 'The media plane could not be asked about the phone.');
+      },
+    );
+  }
+
+  #limitDuration(): void {
+    if (this.#options.maxCallMs <= 0) return;
+    const timer = setTimeout(() => this.hangUp('max-duration'), this.#options.maxCallMs);
+    this.onEnded(() => clearTimeout(timer));
+  }
+}

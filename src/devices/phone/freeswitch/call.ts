@@ -1,0 +1,308 @@
+import { EventEmitter } from 'node:events';
+import type { Logger } from 'pino';
+import { type Direction, reverse } from '../../../media/phone/sdp/remote-description.js';
+import type { PhoneDescription, PhoneSource } from '../../../media/types.js';
+import type { PhoneMedia } from '../index.js';
+import type { FreeswitchConnection } from './connection.js';
+import { LegRefused } from './failure.js';
+import { type Leg, ModifyRefused } from './leg.js';
+import {
+  directionOf,
+  firstCodec,
+  hasTelephoneEvent,
+  hasUsableAudio,
+  isEncrypted,
+  Origin,
+  plainAudioOnly,
+  preferring,
+  withAddress,
+  withDirection,
+} from './sdp.js';
+import type { FreeswitchServer } from './server.js';
+
+export interface BridgedCallOptions {
+  readonly deviceId: string;
+  /** The media plane that FreeSWITCH bridges the phone to. */
+  readonly plane: PhoneMedia;
+  /** Address of the plane's RTP on the private network; absent: as the plane's SDP says. */
+  readonly rtpHost?: string;
+  readonly log: Logger;
+}
+
+interface BridgedCallEvents {
+  /** A leg ended without our doing. */
+  ended: [cause: 'transport' | 'timeout'];
+  /** Legs are lost, though nobody hung up. */
+  orphaned: [];
+}
+
+/** FreeSWITCH's name for a leg that got no RTP for its `rtp-timeout-sec`. */
+const MEDIA_TIMEOUT = 'MEDIA_TIMEOUT';
+const SHUTDOWN = 'SYSTEM_SHUTDOWN';
+
+/**
+ * One phone in a FreeSWITCH: a leg that answers the phone, a leg to the media plane's RTP, and the bridge between.
+ * Only the way is FreeSWITCH's: streams, mix, DTMF and time-out stay the media plane's, and pass through unchanged.
+ */
+export class BridgedCall extends EventEmitter<BridgedCallEvents> {
+  readonly deviceId: string;
+  /** Where the phone's latest SIP message came from: for those who serve it without FreeSWITCH. */
+  source: PhoneSource | undefined;
+  readonly #options: BridgedCallOptions;
+  readonly #origin = new Origin();
+  #server: FreeswitchServer;
+  #phoneLeg: Promise<Leg> | undefined;
+  #mediaLeg: Promise<Leg> | undefined;
+  /** What the phone said last. */
+  #phoneSdp: string | undefined;
+  /** What the phone was told last. */
+  #toldSdp = '';
+  /** The plane's offer, while it waits for the phone's codec. */
+  #planeOffer: string | undefined;
+  /** Settles when the legs are bridged, or could not be. */
+  #bridged: Promise<void> = Promise.resolve();
+  /** What the plane knows of the phone. */
+  #inner: PhoneDescription | undefined;
+  #closed = false;
+
+  private constructor(server: FreeswitchServer, options: BridgedCallOptions) {
+    super();
+    this.deviceId = options.deviceId;
+    this.#server = server;
+    this.#options = options;
+  }
+
+  /**
+   * Answers a phone's offer in FreeSWITCH or (without one) makes an offer to it, and bridges it to the plane.
+   * @throws what FreeSWITCH, drachtio-srf and the plane throw; nothing is left open then
+   */
+  static async open(
+    server: FreeswitchServer,
+    sdpOffer: string | undefined,
+    options: BridgedCallOptions,
+  ): Promise<BridgedCall> {
+    const call = new BridgedCall(server, options);
+    try {
+      const { sdp } = await options.plane.openPhone({ deviceId: options.deviceId, source: 'trusted' });
+      call.#phoneSdp = sdpOffer;
+      await call.#openLegs(sdp);
+      return call;
+    } catch (error) {
+      await call.close();
+      throw error;
+    }
+  }
+
+  isClosed(): boolean {
+    return this.#closed;
+  }
+
+  get server(): FreeswitchServer {
+    return this.#server;
+  }
+
+  /** The phone's last SDP, for those who can serve it without FreeSWITCH. */
+  get phoneSdp(): string | undefined {
+    return this.#phoneSdp;
+  }
+
+  describe(): PhoneDescription {
+    return { held: false, ...this.#inner, sdp: this.#toldSdp };
+  }
+
+  /** The phone's answer to an offer of ours. */
+  async answer(sdpAnswer: string): Promise<PhoneDescription> {
+    this.#phoneSdp = sdpAnswer;
+    const phoneLeg = await this.#present(this.#phoneLeg);
+    await phoneLeg.modify(sdpAnswer);
+    if (this.#planeOffer === undefined) {
+      await this.#passOn();
+    } else {
+      await this.#openMediaLeg(this.#connection(), this.#planeOffer);
+      this.#planeOffer = undefined;
+      this.#bridge();
+    }
+    return this.describe();
+  }
+
+  /** A new offer of the phone; without one, what it was told last is the offer. */
+  async update(sdpOffer?: string): Promise<PhoneDescription> {
+    const phoneLeg = await this.#present(this.#phoneLeg);
+    // Changed while FreeSWITCH bridges it, the phone could go unheard from then on.
+    await this.#bridged;
+    if (sdpOffer === undefined) {
+      this.#tell(this.#toldSdp, 'sendrecv');
+      return this.describe();
+    }
+    this.#tell(await this.#modify(phoneLeg, sdpOffer), reverse(directionOf(sdpOffer)));
+    this.#phoneSdp = sdpOffer;
+    await this.#passOn();
+    return this.describe();
+  }
+
+  /**
+   * Whether {@link moveTo} can work. Keys of a DTLS handshake are bound to the FreeSWITCH that made it. Those in the
+   * SDP (RFC 4568) could be new ones in a re-INVITE, but there are phones that keep to the old (baresip) and then
+   * hear nothing; and no other FreeSWITCH can be given them.
+   */
+  get movable(): boolean {
+    return this.#phoneSdp !== undefined && !isEncrypted(this.#toldSdp);
+  }
+
+  /** Does it all again on another FreeSWITCH; the phone is to be offered {@link describe} then. */
+  async moveTo(server: FreeswitchServer): Promise<void> {
+    this.#leaveLegs();
+    this.#server = server;
+    const { sdp } = await this.#options.plane.updatePhone(this.deviceId);
+    if (this.#closed) throw new Error('The call ended.');
+    await this.#openLegs(sdp);
+  }
+
+  /** Gives up the legs, of a FreeSWITCH that is gone, and leaves the plane's device open. */
+  release(): void {
+    this.#closed = true;
+    this.#leaveLegs();
+  }
+
+  /** Ends the legs and the plane's device. Resolves when nothing is left. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.removeAllListeners();
+    const ends = [this.#phoneLeg, this.#mediaLeg].map((leg) => this.#hangUp(leg));
+    await Promise.all([...ends, this.#options.plane.close(this.deviceId)]);
+  }
+
+  async #openLegs(planeOffer: string): Promise<void> {
+    this.#server.reserve();
+    const connection = this.#connection();
+    if (this.#phoneSdp === undefined) {
+      this.#planeOffer = planeOffer;
+      this.#phoneLeg = this.#watched(connection.offeringLeg());
+      this.#tell(plainAudioOnly((await this.#phoneLeg).sdp), 'sendrecv');
+      return;
+    }
+    const { answer, leg } = connection.phoneLeg(this.#phoneSdp);
+    this.#phoneLeg = this.#watched(leg);
+    const ofPhone = hasUsableAudio(this.#phoneSdp) ? answer.catch(refusedByServer) : answer;
+    const [told] = await Promise.all([ofPhone, this.#openMediaLeg(connection, planeOffer)]);
+    this.#tell(told, reverse(directionOf(this.#phoneSdp)));
+    this.#bridge();
+  }
+
+  /** An offer that it refuses leaves FreeSWITCH deaf to the phone: it is given the last good one again. */
+  async #modify(phoneLeg: Leg, sdpOffer: string): Promise<string> {
+    try {
+      return await phoneLeg.modify(sdpOffer);
+    } catch (error) {
+      if (error instanceof ModifyRefused && this.#phoneSdp !== undefined)
+        await phoneLeg.modify(this.#phoneSdp);
+      throw error;
+    }
+  }
+
+  /** FreeSWITCH leaves `sendrecv` out, and says it to those who hold by `c=0.0.0.0`: phones read both wrongly. */
+  #tell(sdp: string, direction: Direction): void {
+    this.#toldSdp = this.#origin.next(withDirection(sdp, direction));
+  }
+
+  async #openMediaLeg(connection: FreeswitchConnection, planeOffer: string): Promise<void> {
+    // FreeSWITCH takes the first codec that it has: the phone's, so that it need not transcode.
+    const offer = preferring(planeOffer, this.#phoneSdp && firstCodec(this.#phoneSdp));
+    const { rtpHost } = this.#options;
+    this.#mediaLeg = this.#watched(
+      connection.mediaLeg(rtpHost === undefined ? offer : withAddress(offer, rtpHost)),
+    );
+    const leg = await this.#mediaLeg.catch(refusedByServer);
+    const description = withAddress(leg.sdp, leg.mediaIp);
+    this.#inner = await this.#options.plane.answerPhone(this.deviceId, this.#asPhone(description));
+  }
+
+  /** Tells the plane which way the phone wants media, in the words of the leg that the plane knows. */
+  async #passOn(): Promise<void> {
+    const leg = await this.#present(this.#mediaLeg);
+    const description = withAddress(leg.sdp, leg.mediaIp);
+    this.#inner = await this.#options.plane.updatePhone(this.deviceId, this.#asPhone(description));
+  }
+
+  #asPhone(mediaLegSdp: string): string {
+    return this.#phoneSdp === undefined
+      ? mediaLegSdp
+      : withDirection(mediaLegSdp, directionOf(this.#phoneSdp));
+  }
+
+  /** Goes on behind the answer to the phone: encrypted media are up only after that. */
+  #bridge(): void {
+    const server = this.#server;
+    const connection = this.#connection();
+    const bridged = Promise.all([this.#phoneLeg, this.#mediaLeg]).then(async ([phoneLeg, mediaLeg]) => {
+      if (!phoneLeg || !mediaLeg) return;
+      const events = this.#phoneSdp === undefined || hasTelephoneEvent(this.#phoneSdp);
+      if (events) await connection.passOnDtmf(phoneLeg, mediaLeg);
+      else phoneLeg.useInbandDtmf();
+      await connection.bridge(phoneLeg, mediaLeg);
+      server.accepted();
+    });
+    this.#bridged = bridged.catch((error: unknown) => {
+      if (this.#closed || connection !== this.#server.connection) return;
+      this.#options.log.warn({ err: error }, 'FreeSWITCH could not bridge the phone.');
+      server.refused(error);
+      this.emit('orphaned');
+    });
+  }
+
+  #watched(leg: Promise<Leg>): Promise<Leg> {
+    leg.then(
+      (ready) => ready.once('ended', (cause) => void this.#onLegEnded(leg, cause)),
+      () => undefined,
+    );
+    return leg;
+  }
+
+  async #onLegEnded(leg: Promise<Leg>, cause: string | undefined): Promise<void> {
+    if (!this.#has(leg)) return;
+    if (cause === undefined) {
+      // The leg's connection broke. When all of FreeSWITCH is gone, that is the server's to tell.
+      if (!(await this.#server.check()) || !this.#has(leg)) return;
+    }
+    this.#options.log.info({ cause }, 'FreeSWITCH ended a leg.');
+    if (cause === SHUTDOWN) this.#server.refused(new Error('FreeSWITCH is shutting down.'));
+    if (cause === SHUTDOWN || cause === undefined) this.emit('orphaned');
+    else this.emit('ended', cause === MEDIA_TIMEOUT ? 'timeout' : 'transport');
+  }
+
+  /** Whether a leg is one that the call has now, and not one that it had before it moved. */
+  #has(leg: Promise<Leg>): boolean {
+    return !this.#closed && (leg === this.#phoneLeg || leg === this.#mediaLeg);
+  }
+
+  async #hangUp(leg: Promise<Leg> | undefined): Promise<void> {
+    // A leg that could not be opened needs no ending.
+    const ready = await leg?.catch(() => undefined);
+    await ready?.hangUp();
+  }
+
+  #leaveLegs(): void {
+    for (const leg of [this.#phoneLeg, this.#mediaLeg]) {
+      leg?.then(
+        (ready) => ready.abandon(),
+        () => undefined,
+      );
+    }
+  }
+
+  #connection(): FreeswitchConnection {
+    const { connection } = this.#server;
+    if (!connection) throw new Error(`FreeSWITCH ${this.#server.address} is down.`);
+    return connection;
+  }
+
+  #present(leg: Promise<Leg> | undefined): Promise<Leg> {
+    if (!leg) throw new Error('The call has no legs.');
+    return leg;
+  }
+}
+
+function refusedByServer(error: unknown): never {
+  throw new LegRefused('FreeSWITCH did not open a leg.', { cause: error });
+}

@@ -1,0 +1,188 @@
+import type { Socket } from 'node:net';
+import { EventEmitter } from 'node:events';
+import Mrf from 'drachtio-fsmrf';
+import type { MediaServer } from 'drachtio-fsmrf';
+import esl from 'drachtio-modesl';
+import type Srf from 'drachtio-srf';
+import type { Logger } from 'pino';
+import { withinLimit } from '../../../shared/index.js';
+import { Leg } from './leg.js';
+import { CaughtInvite, LegSignalling } from './signalling.js';
+
+/** The SIP profile of `sip-config/freeswitch`, which is also the one of drachtio's own images. */
+const PROFILE = 'drachtio_mrf';
+const CONNECT_LIMIT_MS = 5000;
+const COMMAND_LIMIT_MS = 5000;
+/** drachtio-fsmrf gives FreeSWITCH 4 s to call back; an INVITE that is never answered is our own to end. */
+const LEG_LIMIT_MS = 6000;
+/** Marks every leg with the gateway that it belongs to. */
+const GATEWAY_HEADER = 'X-Patchbay-Gateway';
+/** The variable of a channel that names the channel it is bridged to. */
+const PARTNER = 'signal_bond';
+
+export interface ConnectionOptions {
+  /** Asked for each leg. */
+  readonly srf: () => Srf;
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+  /** The same over restarts of this gateway, different from every other gateway's. */
+  readonly gatewayId: string;
+  readonly log: Logger;
+}
+
+/** A leg towards a phone: FreeSWITCH's answer is there before the leg is, for DTLS starts between the two. */
+export interface AnsweredLeg {
+  readonly answer: Promise<string>;
+  readonly leg: Promise<Leg>;
+}
+
+/** An event-socket connection to one FreeSWITCH that is up; made by {@link connectFreeswitch}. */
+export class FreeswitchConnection extends EventEmitter<{ lost: [] }> {
+  readonly #server: MediaServer;
+  readonly #options: ConnectionOptions;
+
+  constructor(server: MediaServer, options: ConnectionOptions) {
+    super();
+    this.#server = server;
+    this.#options = options;
+    server.once('end', () => this.emit('lost'));
+  }
+
+  /** A leg without SDP of the other end: FreeSWITCH makes the offer. */
+  offeringLeg(): Promise<Leg> {
+    return this.#leg(this.#server.createEndpoint({ headers: this.#headers() }));
+  }
+
+  /** A leg that answers an SDP offer of our own media plane. */
+  mediaLeg(remoteSdp: string): Promise<Leg> {
+    return this.#leg(this.#server.createEndpoint({ remoteSdp, headers: this.#headers() }));
+  }
+
+  /** A leg that answers a phone's SDP offer, encrypted media included. */
+  phoneLeg(offer: string): AnsweredLeg {
+    const { promise: answer, resolve, reject } = deferred<string>();
+    const pair = this.#server.connectCaller(
+      new CaughtInvite(offer, resolve),
+      {},
+      { headers: this.#headers() },
+    );
+    const leg = this.#leg(pair.then(({ endpoint }) => endpoint));
+    leg.catch(reject);
+    return { answer, leg };
+  }
+
+  /** Connects two legs, so that each hears the other. */
+  async bridge(one: Leg, other: Leg): Promise<void> {
+    const reply = await this.api(`uuid_bridge ${one.uuid} ${other.uuid}`);
+    if (!reply.startsWith('+OK')) throw new Error(`FreeSWITCH did not bridge: ${reply.trim()}`);
+  }
+
+  /**
+   * Lets FreeSWITCH pass DTMF events (RFC 4733) on packet by packet once these legs are bridged, instead of making
+   * them anew from those whose end it heard. As it is bridged, a leg looks up its partner's media; `uuid_bridge`
+   * names the partner after that only, so it is named here, before.
+   */
+  async passOnDtmf(one: Leg, other: Leg): Promise<void> {
+    await Promise.all([
+      this.api(`uuid_setvar ${one.uuid} ${PARTNER} ${other.uuid}`),
+      this.api(`uuid_setvar ${other.uuid} ${PARTNER} ${one.uuid}`),
+    ]);
+  }
+
+  /** Hangs up what a gateway of this id has left behind. */
+  async hangUpLeftovers(): Promise<void> {
+    await this.api(`hupall NORMAL_CLEARING sip_h_${GATEWAY_HEADER} ${this.#options.gatewayId}`);
+  }
+
+  /** @throws LimitPassed */
+  api(command: string): Promise<string> {
+    return withinLimit(this.#server.api(command), COMMAND_LIMIT_MS, `FreeSWITCH: ${command}`);
+  }
+
+  close(): void {
+    this.removeAllListeners();
+    this.#server.disconnect();
+  }
+
+  async #leg(endpoint: ReturnType<MediaServer['createEndpoint']>): Promise<Leg> {
+    const made = endpoint.then((ready) => new Leg(ready, (command) => this.api(command), this.#options.log));
+    try {
+      return await withinLimit(made, LEG_LIMIT_MS, 'A leg in FreeSWITCH');
+    } catch (error) {
+      // One that comes too late belongs to nobody.
+      made.then(
+        (leg) => leg.hangUp(),
+        () => undefined,
+      );
+      throw error;
+    }
+  }
+
+  /** A fresh object for each leg: drachtio-fsmrf writes into it. */
+  #headers(): Record<string, string> {
+    return { [GATEWAY_HEADER]: this.#options.gatewayId };
+  }
+}
+
+/**
+ * Connects to a FreeSWITCH and sees that it can serve: right secret, access list, SIP profile running.
+ * @throws Error saying what is wrong
+ */
+export async function connectFreeswitch(options: ConnectionOptions): Promise<FreeswitchConnection> {
+  const { host: address, port, secret } = options;
+  const localAddress = await withinLimit(probe(options), CONNECT_LIMIT_MS, 'Event socket');
+  const mrf = new Mrf(new LegSignalling(options.srf));
+  // FreeSWITCH connects back for each leg: it reaches us where we come from.
+  const connecting = mrf.connect({ address, port, secret, listenAddress: localAddress, profile: PROFILE });
+  const server = await withinLimit(connecting, CONNECT_LIMIT_MS, 'Event socket');
+  sendAtOnce(server);
+  return new FreeswitchConnection(server, options);
+}
+
+/**
+ * drachtio-fsmrf never settles on a wrong secret, and throws from a socket's event when the profile is not up yet.
+ * Hence a connection before its own, that looks.
+ * @returns our address as FreeSWITCH sees it
+ */
+async function probe({ host, port, secret }: ConnectionOptions): Promise<string> {
+  const { promise, resolve, reject } = deferred<string>();
+  const connection = new esl.Connection(host, port, secret, () => {
+    const address = connection.socket?.localAddress ?? '127.0.0.1';
+    connection.api(`sofia status profile ${PROFILE}`, (reply) => {
+      if (/^Name\s/m.test(reply.getBody())) resolve(address);
+      else reject(new Error(`The SIP profile ${PROFILE} is not running.`));
+    });
+  });
+  const refused = 'Our address is not in the access list of the event socket.';
+  connection.on('error', (error) => reject(error instanceof Error ? error : new Error(String(error))));
+  connection.on('esl::event::auth::fail', () => reject(new Error('The secret is wrong.')));
+  connection.on('esl::event::raw::text/rude-rejection', () => reject(new Error(refused)));
+  try {
+    return await withinLimit(promise, CONNECT_LIMIT_MS, 'Event socket');
+  } finally {
+    connection.disconnect();
+  }
+}
+
+/** A command goes out in several writes: with Nagle's algorithm, each would cost the other end's delayed ACK, 40 ms. */
+function sendAtOnce(server: MediaServer): void {
+  server.conn.socket?.setNoDelay(true);
+  server._server.server.prependListener('connection', (socket: Socket) => socket.setNoDelay(true));
+}
+
+function deferred<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (error: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  // Who waits for it sees the error; who no longer does need not.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,151 @@
+import { type MediaDescription, parse, write } from 'sdp-transform';
+import type { Direction } from '../../../media/phone/sdp/remote-description.js';
+
+type Section = MediaDescription & { type: string };
+
+/** Payload types that need no rtpmap (RFC 3551 section 6), as far as a gateway meets them. */
+const STATIC_CODECS = new Map([
+  [0, 'PCMU'],
+  [8, 'PCMA'],
+  [9, 'G722'],
+]);
+
+const USABLE_CODECS: ReadonlySet<string> = new Set(['PCMU', 'PCMA', 'G722', 'OPUS']);
+
+/** `c=0.0.0.0` is how phones before RFC 3264 said hold. */
+const NOWHERE = '0.0.0.0';
+
+/** For media that go nowhere (RFC 863). */
+const DISCARD_PORT = 9;
+
+function audioSection(sections: readonly Section[]): Section | undefined {
+  return sections.find(({ type, port }) => type === 'audio' && port !== 0);
+}
+
+/** The direction of the first audio section. */
+export function directionOf(sdp: string): Direction {
+  const session = parse(sdp);
+  const audio = audioSection(session.media);
+  const direction: Direction = audio?.direction ?? session.direction ?? 'sendrecv';
+  const address = (audio?.connection ?? session.connection)?.ip;
+  if (address !== NOWHERE) return direction;
+  return direction === 'sendrecv' || direction === 'sendonly' ? 'sendonly' : 'inactive';
+}
+
+/** The same SDP with that direction. */
+export function withDirection(sdp: string, direction: Direction): string {
+  const session = parse(sdp);
+  delete session.direction;
+  for (const section of session.media) section.direction = direction;
+  return write(session);
+}
+
+/** The same SDP with media going to `address`. */
+export function withAddress(sdp: string, address: string): string {
+  const session = parse(sdp);
+  const connection = { version: address.includes(':') ? 6 : 4, ip: address } as const;
+  session.connection = connection;
+  for (const section of session.media) delete section.connection;
+  return write(session);
+}
+
+/** The codec that the first audio section wants most, or none. */
+export function firstCodec(sdp: string): string | undefined {
+  const audio = audioSection(parse(sdp).media);
+  const first = audio && payloadTypes(audio)[0];
+  return first === undefined ? undefined : codecOf(audio!, first);
+}
+
+/** The same SDP with that codec in first place, where it is there at all. */
+export function preferring(sdp: string, codec: string | undefined): string {
+  const session = parse(sdp);
+  const audio = audioSection(session.media);
+  if (!audio || codec === undefined) return sdp;
+  const wanted = (type: number): boolean => codecOf(audio, type)?.toLowerCase() === codec.toLowerCase();
+  const types = payloadTypes(audio);
+  const rest = types.filter((type) => !wanted(type));
+  audio.payloads = [...types.filter(wanted), ...rest].join(' ');
+  return write(session);
+}
+
+/** Leaves one audio section: FreeSWITCH's own offers have one with SRTP and one without on the same port. */
+export function plainAudioOnly(sdp: string): string {
+  const session = parse(sdp);
+  const plain = plainAudio(session.media);
+  if (plain) session.media = [plain];
+  return write(session);
+}
+
+/** Answers an offer with the first section without SRTP, and with no media for the time being. */
+export function nothingYet(offer: string): string {
+  const session = parse(offer);
+  const plain = plainAudio(session.media);
+  for (const section of session.media) {
+    delete section.crypto;
+    section.port = section === plain ? DISCARD_PORT : 0;
+    section.direction = 'inactive';
+  }
+  return write(session);
+}
+
+/** Whether there is audio in the clear that the FreeSWITCH of `sip-config/` can use. */
+export function hasUsableAudio(sdp: string): boolean {
+  const plain = plainAudio(parse(sdp).media);
+  return (
+    plain !== undefined &&
+    plain.port !== 0 &&
+    payloadTypes(plain).some((type) => USABLE_CODECS.has(codecOf(plain, type)?.toUpperCase() ?? ''))
+  );
+}
+
+/** Whether DTMF may come as events of RFC 4733. */
+export function hasTelephoneEvent(sdp: string): boolean {
+  return /^a=rtpmap:\d+ telephone-event\//im.test(sdp);
+}
+
+/** Whether the media are encrypted, with keys in the SDP (RFC 4568) or of a DTLS handshake (RFC 5763). */
+export function isEncrypted(sdp: string): boolean {
+  return /^m=audio [1-9]\d* \S*SAVP|^a=(?:crypto|fingerprint):/im.test(sdp);
+}
+
+function plainAudio(sections: readonly Section[]): Section | undefined {
+  return sections.find(({ type, protocol }) => type === 'audio' && protocol === 'RTP/AVP');
+}
+
+function payloadTypes(section: Section): number[] {
+  // A single one is made a number by sdp-transform, though its types know text only.
+  const payloads = section.payloads as string | number | undefined;
+  return String(payloads ?? '')
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
+}
+
+function codecOf(section: Section, payloadType: number): string | undefined {
+  return section.rtp.find(({ payload }) => payload === payloadType)?.codec ?? STATIC_CODECS.get(payloadType);
+}
+
+/**
+ * Gives all descriptions that a phone gets one origin with a rising version (RFC 3264 section 8), whichever
+ * FreeSWITCH they come from.
+ */
+export class Origin {
+  #version = 0;
+  #id: string | undefined;
+
+  next(sdp: string): string {
+    const session = parse(sdp);
+    this.#id ??= String(session.origin.sessionId);
+    this.#version += 1;
+    session.origin = {
+      username: 'patchbay',
+      // As text: session ids of 64 bits do not survive being numbers.
+      sessionId: this.#id,
+      sessionVersion: this.#version,
+      netType: 'IN',
+      ipVer: session.connection?.version ?? 4,
+      address: session.connection?.ip ?? '127.0.0.1',
+    };
+    return write(session);
+  }
+}

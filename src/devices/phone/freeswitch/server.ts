@@ -1,0 +1,217 @@
+import { EventEmitter } from 'node:events';
+import { connectFreeswitch, type ConnectionOptions, type FreeswitchConnection } from './connection.js';
+
+const FIRST_DELAY_MS = 250;
+const LAST_DELAY_MS = 10_000;
+const PING_EVERY_MS = 5000;
+/** How long a FreeSWITCH that refused a call is passed over; twice as long after each further refusal. */
+const FIRST_REST_MS = 1000;
+const LAST_REST_MS = 30_000;
+/** After a rest, one call at a time tries it for so long at most; others pass it over meanwhile. */
+const TRIAL_MS = 6000;
+/** Each call takes two legs. */
+const CHANNELS_PER_CALL = 2;
+
+/** How a FreeSWITCH is. */
+export interface ServerStatus {
+  /** `host:port` of its event socket. */
+  readonly address: string;
+  readonly healthy: boolean;
+  /** Whether a call can go to it now: it is healthy, has room for one, and did not refuse one just now. */
+  readonly available: boolean;
+  /** Channels in use, those of others included, as a share of what it allows: 0 to 1. */
+  readonly load: number;
+  /** Times that its connection was lost. */
+  readonly losses: number;
+  /** Calls that it would not take or could not carry. */
+  readonly refusals: number;
+}
+
+interface ServerEvents {
+  up: [];
+  /** Its legs are lost with it. */
+  down: [];
+}
+
+/** One FreeSWITCH of the pool: connected, watched, and connected again with growing pauses for as long as it takes. */
+export class FreeswitchServer extends EventEmitter<ServerEvents> {
+  readonly address: string;
+  readonly #options: ConnectionOptions;
+  #connection: FreeswitchConnection | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #delayMs = FIRST_DELAY_MS;
+  #lastTrouble: string | undefined;
+  #losses = 0;
+  #stopped = false;
+  /** As of the last ping. */
+  #channels = 0;
+  #maxChannels = 0;
+  /** Opened since the last ping. */
+  #opened = 0;
+  #refusals = 0;
+  /** By `performance.now()`: passed over until then. */
+  #restsUntil = 0;
+  /** Of the last rest; 0: the last call went well. */
+  #restMs = 0;
+  /** After a rest, one call is trying. */
+  #onTrial = false;
+
+  constructor(options: ConnectionOptions) {
+    super();
+    this.address = `${options.host}:${options.port}`;
+    this.#options = { ...options, log: options.log.child({ freeswitch: this.address }) };
+  }
+
+  /** Absent while it is down. */
+  get connection(): FreeswitchConnection | undefined {
+    return this.#connection;
+  }
+
+  status(): ServerStatus {
+    const channels = this.#channels + this.#opened;
+    const healthy = this.#connection !== undefined;
+    const full = this.#maxChannels > 0 && channels + CHANNELS_PER_CALL > this.#maxChannels;
+    return {
+      address: this.address,
+      healthy,
+      available: healthy && !full && performance.now() >= this.#restsUntil,
+      load: this.#maxChannels === 0 ? 0 : channels / this.#maxChannels,
+      losses: this.#losses,
+      refusals: this.#refusals,
+    };
+  }
+
+  /** Counts a call's two legs into the load, before FreeSWITCH tells of them. */
+  reserve(): void {
+    this.#opened += CHANNELS_PER_CALL;
+    if (this.#restMs === 0) return;
+    this.#onTrial = true;
+    this.#restsUntil = performance.now() + TRIAL_MS;
+  }
+
+  /** It carries a call. */
+  accepted(): void {
+    this.#onTrial = false;
+    this.#restMs = 0;
+    this.#restsUntil = 0;
+  }
+
+  /** It would not take a call, or could not carry it: it is passed over for a while. */
+  refused(error: unknown): void {
+    this.#refusals += 1;
+    // Calls that were under way at the first refusal change nothing.
+    if (!this.#onTrial && performance.now() < this.#restsUntil) return;
+    this.#onTrial = false;
+    this.#restMs = Math.min(Math.max(this.#restMs * 2, FIRST_REST_MS), LAST_REST_MS);
+    this.#restsUntil = performance.now() + this.#restMs;
+    const { address: freeswitch } = this;
+    this.#options.log.warn(
+      { err: error, freeswitch, forMs: this.#restMs },
+      'FreeSWITCH refuses calls: it is passed over.',
+    );
+  }
+
+  /** Connects, and goes on trying. Resolves after the first try, whether it worked or not. */
+  async start(): Promise<void> {
+    await this.#connect();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  /** Looks at once whether it still answers; `down` follows when not. */
+  async check(): Promise<boolean> {
+    const connection = this.#connection;
+    if (!connection) return false;
+    try {
+      const status = parseStatus(await connection.api('status'));
+      this.#channels = status.channels;
+      this.#maxChannels = status.maxChannels;
+      this.#opened = 0;
+      return true;
+    } catch (error) {
+      if (this.#connection === connection) this.#lost(String(error));
+      return false;
+    }
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      const connection = await connectFreeswitch(this.#options);
+      await this.#adopt(connection);
+    } catch (error) {
+      this.#complain(error);
+      this.#retry();
+    }
+  }
+
+  async #adopt(connection: FreeswitchConnection): Promise<void> {
+    if (this.#stopped) {
+      connection.close();
+      return;
+    }
+    await connection.hangUpLeftovers();
+    this.accepted();
+    this.#connection = connection;
+    connection.once('lost', () => this.#lost('The connection was closed.'));
+    if (!(await this.check())) return;
+    this.#delayMs = FIRST_DELAY_MS;
+    this.#lastTrouble = undefined;
+    this.#options.log.info('FreeSWITCH is up.');
+    this.#schedulePing();
+    this.emit('up');
+  }
+
+  #lost(why: string): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+    this.#losses += 1;
+    if (this.#stopped) return;
+    this.#options.log.warn({ why }, 'FreeSWITCH is down.');
+    this.emit('down');
+    this.#retry();
+  }
+
+  #schedulePing(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      void this.check().then((alive) => {
+        if (alive && !this.#stopped) this.#schedulePing();
+      });
+    }, PING_EVERY_MS);
+  }
+
+  #retry(): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#connect(), this.#delayMs);
+    this.#delayMs = Math.min(this.#delayMs * 2, LAST_DELAY_MS);
+  }
+
+  /** Once for each kind of trouble, not for each try. */
+  #complain(error: unknown): void {
+    const trouble = error instanceof Error ? error.message : String(error);
+    if (trouble === this.#lastTrouble || this.#stopped) return;
+    this.#lastTrouble = trouble;
+    this.#options.log.warn({ trouble }, 'FreeSWITCH cannot be used; trying on.');
+  }
+}
+
+/** What a FreeSWITCH says of its load. */
+interface ChannelCount {
+  readonly channels: number;
+  /** 0: unknown. */
+  readonly maxChannels: number;
+}
+
+/** Reads the reply to the command `status`, which calls channels sessions. */
+export function parseStatus(reply: string): ChannelCount {
+  const channels = /^(\d+) session\(s\) - peak/m.exec(reply)?.[1];
+  const maxChannels = /^(\d+) session\(s\) max/m.exec(reply)?.[1];
+  if (channels === undefined) throw new Error(`Not a status of FreeSWITCH: ${reply.slice(0, 200)}`);
+  return { channels: Number(channels), maxChannels: Number(maxChannels ?? 0) };
+}

@@ -1,0 +1,91 @@
+import { once } from 'node:events';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { MediaError } from '../../media/types.js';
+import { createPhoneApp } from './index.js';
+import { FakeGate, FakeMedia, FakeRequest, FakeSrf, recordingLog, VALID_TOKEN } from './testing/fakes.js';
+
+function start() {
+  const srf = new FakeSrf();
+  const media = new FakeMedia();
+  const app = createPhoneApp({ srf: srf.srf, gate: new FakeGate(), media, log: recordingLog().log });
+  return { srf, media, app };
+}
+
+/** An INVITE that insists on reliable provisional responses. */
+const invite = (body: string): FakeRequest =>
+  new FakeRequest('INVITE', {
+    body,
+    headers: { 'user-to-user': `${VALID_TOKEN};encoding=jwt`, require: '100rel' },
+  });
+
+/** Its PRACK: the same Call-ID and From. */
+const prackOf = (body = ''): FakeRequest =>
+  new FakeRequest('PRACK', { body, headers: { to: '<sip:127.0.0.1:5060>;tag=ours' } });
+
+async function progressed(srf: FakeSrf, body: string): Promise<FakeRequest> {
+  const request = srf.receive(invite(body));
+  await vi.waitFor(() => expect(request.sent).toHaveLength(1));
+  expect(request.sent[0]).toMatchObject({ status: 183, headers: { Require: '100rel' } });
+  return request;
+}
+
+async function answered(request: FakeRequest) {
+  if (!request.final) await once(request, 'answered');
+  return request.final!;
+}
+
+afterEach(() => vi.useRealTimers());
+
+describe('a call of a phone that requires 100rel', () => {
+  it('is described in a 183, and answered when the PRACK came', async () => {
+    const { srf } = start();
+    const request = await progressed(srf, 'offer');
+    expect(request.final).toBeUndefined();
+    expect((await answered(srf.receive(prackOf()))).body).toBeUndefined();
+    expect(await answered(request)).toMatchObject({ status: 200, body: 'answer-1' });
+  });
+
+  it('has the offer in its PRACK answered in the 200 to the PRACK', async () => {
+    const { srf, media } = start();
+    const request = await progressed(srf, 'offer');
+    const prack = srf.receive(prackOf('another offer'));
+    expect(await answered(prack)).toMatchObject({ status: 200, body: 'answer-2' });
+    expect((await answered(request)).body).toBeUndefined();
+    expect(media.offers).toEqual(['offer', 'another offer']);
+  });
+
+  it('goes on as agreed when the offer in the PRACK fits nothing', async () => {
+    const { srf, media } = start();
+    const request = await progressed(srf, 'offer');
+    media.failure = new MediaError('NO_COMMON_CODEC', 'No.');
+    expect((await answered(srf.receive(prackOf('video only')))).status).toBe(488);
+    expect(await answered(request)).toMatchObject({ status: 200, body: 'answer-1' });
+  });
+
+  it('without an offer takes the answer in the PRACK', async () => {
+    const { srf, media } = start();
+    const request = await progressed(srf, '');
+    expect((await answered(srf.receive(prackOf('their answer')))).status).toBe(200);
+    expect((await answered(request)).body).toBeUndefined();
+    expect(media.answers).toEqual(['their answer']);
+  });
+
+  it('without an offer is refused when the PRACK carries no answer', async () => {
+    const { srf, app } = start();
+    const request = await progressed(srf, '');
+    srf.receive(prackOf());
+    expect((await answered(request)).status).toBe(488);
+    await vi.waitFor(() => expect(app.callCount).toBe(0));
+  });
+
+  it('is refused when no PRACK comes in time; a PRACK after that is for nothing', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { srf } = start();
+    const request = srf.receive(invite('offer'));
+    await vi.advanceTimersByTimeAsync(31_999);
+    expect(request.final).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(request.final?.status).toBe(504);
+    expect((await answered(srf.receive(prackOf('offer')))).status).toBe(481);
+  });
+});

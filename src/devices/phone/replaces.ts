@@ -1,0 +1,116 @@
+import type { Participant } from '../../core/types.js';
+import { PatchbayError } from '../../core/errors.js';
+import type { PhoneCall } from './call.js';
+import type { PhoneGate } from './options.js';
+import { Refusal } from './refusal.js';
+import type { SipDialog, SipRequest } from './sip.js';
+import { header } from './sip.js';
+import { authenticate, tokensOf } from './tokens/authenticate.js';
+
+/** So many dialogs that are over are remembered, for those who ask to replace one of them. */
+const MAX_ENDED = 1000;
+
+/** A dialog by its Call-ID and tags, ours and the phone's. */
+type DialogName = string;
+
+const nameOf = ({ callId, localTag, remoteTag }: SipDialog['sip']): DialogName =>
+  [callId, localTag, remoteTag].join('\n');
+
+/** A Replaces header (RFC 3891 section 6.1). */
+interface Replaces {
+  readonly name: DialogName;
+  readonly earlyOnly: boolean;
+}
+
+export interface ReplacesOptions {
+  readonly gate: PhoneGate;
+  readonly tokenHeaders: readonly string[];
+  /** Everybody who can send requests is known to the operator. */
+  readonly knowsPeers: boolean;
+}
+
+/** The calls of phones whose place another may take by INVITE with Replaces (RFC 3891). */
+export class ReplaceableCalls {
+  readonly #calls = new Map<DialogName, PhoneCall>();
+  /** The oldest first. */
+  readonly #ended = new Set<DialogName>();
+
+  /** A call has this dialog from here on. */
+  add(call: PhoneCall, dialog: SipDialog): void {
+    if (call.ended) return;
+    const name = nameOf(dialog.sip);
+    this.#calls.set(name, call);
+    const over = (): void => {
+      if (!this.#calls.delete(name)) return;
+      this.#ended.add(name);
+      for (const oldest of this.#ended) {
+        if (this.#ended.size <= MAX_ENDED) break;
+        this.#ended.delete(oldest);
+      }
+    };
+    dialog.on('destroy', over);
+    call.onEnded(over);
+  }
+
+  /**
+   * The call whose place an INVITE asks for; undefined when it asks for none.
+   * @throws Refusal 400, 403, 481, 486, 603, each as RFC 3891 section 3 has it; PatchbayError of a token
+   */
+  replacedBy(invite: SipRequest, options: ReplacesOptions): PhoneCall | undefined {
+    const value = header(invite, 'replaces');
+    if (value === undefined) return undefined;
+    if (header(invite, 'join') !== undefined) throw new Refusal(400, 'Replaces and Join exclude each other.');
+    const { name, earlyOnly } = parseReplaces(value);
+    const call = this.#calls.get(name);
+    // An early dialog is none that we began, and so none to be replaced.
+    if (!call) {
+      if (this.#ended.has(name)) throw new Refusal(603, 'The call to be replaced is over.');
+      throw new Refusal(481, 'There is no call to be replaced.');
+    }
+    const { participant, dialog } = call;
+    // One that was transferred away goes on in another dialog.
+    if (!participant || !dialog || nameOf(dialog.sip) !== name)
+      throw new Refusal(603, 'The call to be replaced is over.');
+    if (!mayReplace(invite, participant, dialog, options))
+      throw new Refusal(403, 'The INVITE may not replace this call.');
+    if (earlyOnly) throw new Refusal(486, 'The call to be replaced is answered already.');
+    return call;
+  }
+}
+
+/** By a token of the same participant; else by the tags, which are secrets, of those who are known otherwise too. */
+function mayReplace(
+  invite: SipRequest,
+  participant: Participant,
+  dialog: SipDialog,
+  { gate, tokenHeaders, knowsPeers }: ReplacesOptions,
+): boolean {
+  if (tokensOf(invite, tokenHeaders).length > 0)
+    return authenticate(invite, tokenHeaders, gate).id === participant.id;
+  const source = dialog.res?.source_address ?? dialog.req.source_address;
+  return knowsPeers || invite.source_address === source;
+}
+
+/** @throws Refusal 400 */
+function parseReplaces(value: string): Replaces {
+  const [callId = '', ...parts] = value.split(';').map((part) => part.trim());
+  const parameters = new Map(
+    parts.map((part) => {
+      const [name = '', tag = ''] = part.split('=', 2);
+      return [name.trim().toLowerCase(), tag.trim()] as const;
+    }),
+  );
+  const [localTag, remoteTag] = [parameters.get('to-tag'), parameters.get('from-tag')];
+  // More than one of them are joined by a comma.
+  if (!/^[^\s,]+$/.test(callId) || value.includes(',') || !localTag || !remoteTag)
+    throw new Refusal(400, 'Replaces is malformed.');
+  return { name: nameOf({ callId, localTag, remoteTag }), earlyOnly: parameters.has('early-only') };
+}
+
+/** @throws PatchbayError ALREADY_CONNECTED when a participant has a device, and it is not the one to be replaced */
+export function requirePlace(gate: PhoneGate, participant: Participant, replaced?: PhoneCall): void {
+  const device = gate.connectedDevice(participant.id);
+  if (device?.id === replaced?.info.id) return;
+  if (replaced) throw new Refusal(603, 'The call to be replaced is over.');
+  throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
+}

@@ -1,0 +1,114 @@
+import { tokensIn } from '../../../shared/index.js';
+import type { DeviceGate } from '../../../core/core.js';
+import { PatchbayError } from '../../../core/errors.js';
+import type { Participant } from '../../../core/types.js';
+import { header, type SipRequest } from '../sip.js';
+import { looksLikeToken, tokensInUserToUser } from './user-to-user.js';
+
+/** More tokens in one INVITE are not looked at: each costs a signature check. */
+const MAX_TOKENS = 8;
+
+/** What of a request may carry tokens. */
+export type TokenCarrier = Pick<SipRequest, 'uri' | 'get'>;
+
+/** Every token that an INVITE carries, in the order in which they are tried. */
+export function tokensOf(invite: TokenCarrier, tokenHeaders: readonly string[]): string[] {
+  const tokens = [
+    ...tokensInUserToUser(header(invite, 'user-to-user') ?? ''),
+    ...tokensInUri(invite.uri),
+    ...tokenHeaders.flatMap((name) => tokensIn(header(invite, name) ?? '')),
+  ];
+  return [...new Set(tokens)].slice(0, MAX_TOKENS);
+}
+
+/**
+ * The participant that an INVITE speaks for: that of the first token that verifies.
+ * @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED, PARTICIPANT_NOT_FOUND as for the first token when none
+ * verifies; TOKENS_DISAGREE when verified tokens stand for different participants
+ */
+export function authenticate(
+  invite: TokenCarrier,
+  tokenHeaders: readonly string[],
+  gate: Pick<DeviceGate, 'authenticate'>,
+): Participant {
+  let first: Participant | undefined;
+  let failure: PatchbayError | undefined;
+  for (const token of tokensOf(invite, tokenHeaders)) {
+    try {
+      const participant = gate.authenticate(token);
+      if (first && first.id !== participant.id) {
+        throw new PatchbayError('PATCHBAY_TOKENS_DISAGREE', 'The tokens stand for different participants.');
+      }
+      first = participant;
+    } catch (error) {
+      if (!(error instanceof PatchbayError) || error.code === 'PATCHBAY_TOKENS_DISAGREE') throw error;
+      failure ??= error;
+    }
+  }
+  if (first) return first;
+  throw failure ?? new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The INVITE carries no participant token.');
+}
+
+/** Whether an INVITE speaks for a participant. */
+export function speaksForParticipant(...args: Parameters<typeof authenticate>): boolean {
+  try {
+    authenticate(...args);
+    return true;
+  } catch (error) {
+    if (error instanceof PatchbayError) return false;
+    throw error;
+  }
+}
+
+/** The parts of a SIP URI that may carry a token. All unescaped. */
+interface UriParts {
+  readonly user: string;
+  readonly host: string;
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** Splits a SIP URI (RFC 3261 section 19.1.1) without judging it. Names are in lower case. */
+export function uriParts(uri: string): UriParts {
+  const afterScheme = uri.replace(/^sips?:/i, '');
+  const at = afterScheme.lastIndexOf('@');
+  const rest = afterScheme.slice(at + 1);
+  const question = rest.indexOf('?');
+  const [host = '', ...parameters] = (question < 0 ? rest : rest.slice(0, question)).split(';');
+  return {
+    user: unescaped(afterScheme.slice(0, Math.max(at, 0)).replace(/[;:].*$/s, '')),
+    host: host.replace(/:\d+$/, ''),
+    parameters: pairs(parameters),
+    headers: pairs(question < 0 ? [] : rest.slice(question + 1).split('&')),
+  };
+}
+
+/** The tokens that a Request-URI carries: `token=` parameter, user part, or `?User-to-User=`. */
+export function tokensInUri(uri: string): string[] {
+  const { user, parameters, headers } = uriParts(uri);
+  const parameter = parameters.get('token');
+  return [
+    ...(parameter === undefined ? [] : [parameter]),
+    ...(looksLikeToken(user) ? [user] : []),
+    ...tokensInUserToUser(headers.get('user-to-user') ?? ''),
+  ];
+}
+
+function pairs(items: readonly string[]): Map<string, string> {
+  return new Map(
+    items.map((item) => {
+      const equals = item.indexOf('=');
+      const name = equals < 0 ? item : item.slice(0, equals);
+      return [unescaped(name).toLowerCase(), equals < 0 ? '' : unescaped(item.slice(equals + 1))] as const;
+    }),
+  );
+}
+
+/** What is badly escaped stays as it is. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

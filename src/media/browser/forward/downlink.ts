@@ -1,0 +1,264 @@
+import { randomInt } from 'node:crypto';
+import {
+  nextSequence,
+  RTP_FIXED_HEADER,
+  rtpMarker,
+  rtpSequence,
+  rtpTimestamp,
+  setRtpSequence,
+  writeRtcpReport,
+  writeRtpHeader,
+} from '../../rtp/index.js';
+import type { ClockReading } from '../../track.js';
+import type { TrackFanout } from './fanout.js';
+import { StillReplay } from './still-replay.js';
+
+/**
+ * The absolute send time header extension (webrtc.org/experiments/rtp-hdrext/abs-send-time): by it a subscriber
+ * finds the bit rate that its network takes, and tells us by REMB.
+ */
+
+/** Its id in our offers. */
+export const SEND_TIME_ID = 3;
+
+/** Length in bytes of the extension block. */
+export const SEND_TIME_BLOCK = 8;
+
+const HAS_EXTENSION = 0x10;
+
+const UNITS_PER_MS = 2 ** 18 / 1000;
+
+/** Packets above this are not forwarded: no browser or phone sends them. */
+export const MAX_FORWARDED_PACKET = 2048;
+
+/**
+ * Memory in which one outgoing packet is made. The transport copies on sending, so that one suffices for all; its
+ * views are kept by length, for making one costs more than filling it.
+ */
+export class PacketScratch {
+  readonly #memory = Buffer.allocUnsafeSlow(MAX_FORWARDED_PACKET);
+  readonly #views: (Buffer | undefined)[] = [];
+
+  /** The first `length` bytes; contents are those of the last use. */
+  view(length: number): Buffer {
+    return (this.#views[length] ??= this.#memory.subarray(0, length));
+  }
+}
+
+/** What the subscriber's answer says of this track's m-line. */
+export interface DownlinkFormats {
+  readonly retransmissions: boolean;
+  readonly telephoneEvents: boolean;
+}
+
+export interface DownlinkOptions {
+  readonly cname: string;
+  /** Sends a copy. @returns whether it went out */
+  readonly send: (packet: Buffer) => boolean;
+  readonly bandwidth?: DownlinkBandwidth;
+}
+
+/** A packet asked for again within this time has hardly had the time to arrive. */
+const RETRANSMISSION_PAUSE_MS = 20;
+/** Repeated packets for each second and track; a subscriber that wants more has a network that they would choke. */
+const MAX_RETRANSMISSIONS_PER_SECOND = 500;
+const OSN_LENGTH = 2;
+
+/** What the subscriber's network takes, for video. */
+export interface DownlinkBandwidth {
+  readonly share: number;
+  readonly thinned: boolean;
+  /** It loses packets, though not so many that it were full. */
+  readonly lossy: boolean;
+  onSent(bytes: number): void;
+}
+
+const scratch = new PacketScratch();
+
+/** One track as one subscriber receives it; silent until the subscriber has answered. */
+export class Downlink {
+  readonly fanout: TrackFanout;
+  readonly #cname: string;
+  readonly #send: (packet: Buffer) => boolean;
+  /** Absent for audio, which always goes. */
+  readonly #bandwidth: DownlinkBandwidth | undefined;
+  /** Something was left out: nothing decodes before the next key frame. */
+  #needsKeyFrame = false;
+  #formats: DownlinkFormats | undefined;
+  readonly #replay: StillReplay;
+  #packetCount = 0;
+  #octetCount = 0;
+  #rtxSequence = randomInt(0x10000);
+  readonly #repeated = new Map<number, number>();
+  #repeatedInSecond = 0;
+  #secondStartedAt = 0;
+
+  constructor(fanout: TrackFanout, options: DownlinkOptions) {
+    this.fanout = fanout;
+    this.#cname = options.cname;
+    this.#send = options.send;
+    this.#bandwidth = fanout.track.kind === 'video' ? options.bandwidth : undefined;
+    this.#replay = new StillReplay({
+      fanout,
+      started: () => this.#packetCount > 0,
+      send: (packet, isKey) => {
+        if (isKey) this.#needsKeyFrame = this.#bandwidth?.thinned === true;
+        // Not counted for the bandwidth: nothing of it is for the publisher to change.
+        return this.#count(this.#send(packet), packet.length - fanout.headerLength);
+      },
+    });
+    fanout.add(this);
+  }
+
+  /** Whether the subscriber takes packets now. */
+  get open(): boolean {
+    return this.#formats !== undefined;
+  }
+
+  /** Whether the subscriber is to get every packet: it counts for what the publisher may send. */
+  get full(): boolean {
+    return this.open && this.#bandwidth?.thinned !== true;
+  }
+
+  /** The part of what it is sent that its network takes; Infinity when that is all. */
+  get share(): number {
+    return this.#bandwidth?.share ?? Infinity;
+  }
+
+  /** The subscriber has the m-line: packets may go. */
+  start(formats: DownlinkFormats): void {
+    const first = !this.open;
+    this.#formats = formats;
+    if (!first) return;
+    this.wantPicture();
+    const { clock } = this.fanout;
+    if (clock) this.report(clock);
+  }
+
+  /** Nothing decodes before the next key frame. */
+  wantPicture(): void {
+    if (!this.open || this.fanout.track.kind !== 'video') return;
+    this.fanout.track.requestKeyFrame();
+    this.#replay.wish();
+  }
+
+  close(): void {
+    this.#formats = undefined;
+    this.#replay.stop();
+    this.fanout.remove(this);
+  }
+
+  /** Sends a packet that is already rewritten. @param inKeyFrame it is of a picture that stands alone */
+  forward(packet: Buffer, payloadLength: number, telephoneEvent: boolean, inKeyFrame: boolean): void {
+    const formats = this.#formats;
+    if (!formats || (telephoneEvent && !formats.telephoneEvents)) return;
+    if (!this.#replay.makesWay(rtpSequence(packet))) return;
+    if (this.#bandwidth && !this.#mayPass(this.#bandwidth, inKeyFrame)) return;
+    if (this.#count(this.#sendShifted(packet), payloadLength)) this.#bandwidth?.onSent(packet.length);
+  }
+
+  #count(sent: boolean, payloadLength: number): boolean {
+    if (!sent) return false;
+    this.#packetCount += 1;
+    this.#octetCount += payloadLength;
+    return true;
+  }
+
+  /** The packet is that of all subscribers, and left as it was. */
+  #sendShifted(packet: Buffer): boolean {
+    const { shift } = this.#replay;
+    if (shift === 0) return this.#send(packet);
+    const sequence = rtpSequence(packet);
+    setRtpSequence(packet, sequence + shift);
+    const sent = this.#send(packet);
+    setRtpSequence(packet, sequence);
+    return sent;
+  }
+
+  /** Tells the subscriber the publisher's clock, counted as our packets were sent. */
+  report(clock: ClockReading): void {
+    if (!this.open || this.#packetCount === 0) return;
+    const sender = {
+      ...clock,
+      packetCount: this.#packetCount >>> 0,
+      octetCount: this.#octetCount >>> 0,
+    };
+    this.#send(writeRtcpReport({ ssrc: this.fanout.ssrc, sender, blocks: [], cname: this.#cname }));
+  }
+
+  /** Repeats a packet that the subscriber reports lost (RFC 4588 where it takes that). */
+  retransmit(sequence: number, nowMs: number): void {
+    const formats = this.#formats;
+    // What was left out on purpose must not come back by this way.
+    if (!formats || this.#needsKeyFrame || !this.#mayRepeat(sequence, nowMs)) return;
+    const replayed = this.#replay.packet(sequence);
+    const packet = replayed ?? this.fanout.packet((sequence - this.#replay.shift) & 0xffff);
+    if (!packet) return;
+    this.#repeat(formats, packet, sequence);
+    // A browser that does not know the round trip asks again only after 100 ms, and the picture would stand still.
+    if (this.#bandwidth?.lossy === true) this.#repeat(formats, packet, sequence);
+  }
+
+  #repeat(formats: DownlinkFormats, packet: Buffer, sequence: number): void {
+    this.#bandwidth?.onSent(packet.length);
+    if (formats.retransmissions) {
+      this.#send(this.#asRetransmission(packet, sequence));
+      return;
+    }
+    const before = rtpSequence(packet);
+    setRtpSequence(packet, sequence);
+    this.#send(packet);
+    setRtpSequence(packet, before);
+  }
+
+  #mayPass(bandwidth: DownlinkBandwidth, inKeyFrame: boolean): boolean {
+    if (inKeyFrame) {
+      this.#needsKeyFrame = bandwidth.thinned;
+      return true;
+    }
+    if (bandwidth.thinned) this.#needsKeyFrame = true;
+    else if (this.#needsKeyFrame) this.fanout.track.requestKeyFrame();
+    return !this.#needsKeyFrame;
+  }
+
+  #mayRepeat(sequence: number, nowMs: number): boolean {
+    if (nowMs - this.#secondStartedAt >= 1000) {
+      this.#secondStartedAt = nowMs;
+      this.#repeatedInSecond = 0;
+      this.#repeated.clear();
+    }
+    const before = this.#repeated.get(sequence);
+    if (before !== undefined && nowMs - before < RETRANSMISSION_PAUSE_MS) return false;
+    if (this.#repeatedInSecond >= MAX_RETRANSMISSIONS_PER_SECOND) return false;
+    this.#repeatedInSecond += 1;
+    this.#repeated.set(sequence, nowMs);
+    return true;
+  }
+
+  #asRetransmission(packet: Buffer, original: number): Buffer {
+    const { headerLength } = this.fanout;
+    const copy = scratch.view(RTP_FIXED_HEADER + OSN_LENGTH + packet.length - headerLength);
+    const { codec, rtxSsrc } = this.fanout;
+    this.#rtxSequence = nextSequence(this.#rtxSequence);
+    writeRtpHeader(
+      copy,
+      codec.rtxPayloadType ?? codec.payloadType,
+      rtpMarker(packet),
+      this.#rtxSequence,
+      rtpTimestamp(packet),
+      rtxSsrc,
+    );
+    copy.writeUInt16BE(original, RTP_FIXED_HEADER);
+    packet.copy(copy, RTP_FIXED_HEADER + OSN_LENGTH, headerLength);
+    return copy;
+  }
+}
+
+/** Puts the block behind the fixed header of a packet that has room for it there. */
+export function writeSendTime(packet: Buffer, nowMs: number): void {
+  packet[0] = packet[0]! | HAS_EXTENSION;
+  packet.writeUInt32BE(0xbede0001, RTP_FIXED_HEADER);
+  // One element of three bytes: the id, and the length minus one.
+  packet[RTP_FIXED_HEADER + 4] = (SEND_TIME_ID << 4) | 2;
+  packet.writeUIntBE(Math.floor(nowMs * UNITS_PER_MS) % 0x1000000, RTP_FIXED_HEADER + 5, 3);
+}

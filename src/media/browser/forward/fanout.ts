@@ -1,0 +1,212 @@
+import { Renumbering, RTP_FIXED_HEADER, rtpMarker, toNtp, writeRtpHeader } from '../../rtp/index.js';
+import type { ClockReading, PublishedTrack, TrackSink } from '../../track.js';
+import type { ForwardedCodec } from '../codecs.js';
+import {
+  type Downlink,
+  MAX_FORWARDED_PACKET,
+  PacketScratch,
+  SEND_TIME_BLOCK,
+  writeSendTime,
+} from './downlink.js';
+import { beginsKeyFrame } from './key-frames.js';
+
+/** A picture that is worth sending needs about this (bits per second). */
+const MIN_CAP = 100_000;
+
+/** Packets kept, a power of two: about three seconds of video at 2.5 Mbit/s. */
+const SLOTS = 1024;
+
+const MAX_PACKET = 1500;
+
+const scratch = new PacketScratch();
+/** One of its own: a kept picture is sent in the midst of forwarding a packet. */
+const pictureScratch = new PacketScratch();
+
+/** SSRCs that subscribers see a track under; unique in the plane, so that they are in every subscriber's session. */
+export interface FanoutSources {
+  readonly ssrc: number;
+  readonly rtxSsrc: number;
+}
+
+/**
+ * One published track on its way to its subscribers. A packet is rewritten once, with SSRC and payload type of
+ * ours and without the publisher's header extensions, and the same bytes go to all of them.
+ */
+export class TrackFanout implements TrackSink {
+  readonly track: PublishedTrack;
+  readonly codec: ForwardedCodec;
+  readonly ssrc: number;
+  readonly rtxSsrc: number;
+  /** Length in bytes of the header of the packets that go out. */
+  readonly headerLength: number;
+  readonly #history: RetransmissionBuffer | undefined;
+  #downlinks: readonly Downlink[] = [];
+  readonly #numbers: Renumbering;
+  #restarts = 0;
+  #keyFrameTimestamp = -1;
+  #bytes = 0;
+
+  constructor(track: PublishedTrack, codec: ForwardedCodec, sources: FanoutSources) {
+    this.track = track;
+    this.codec = codec;
+    this.ssrc = sources.ssrc;
+    this.rtxSsrc = sources.rtxSsrc;
+    this.#numbers = new Renumbering(codec.clockRate, track.kind);
+    this.#history = track.kind === 'video' ? new RetransmissionBuffer() : undefined;
+    this.headerLength = RTP_FIXED_HEADER + (track.kind === 'video' ? SEND_TIME_BLOCK : 0);
+  }
+
+  get idle(): boolean {
+    return this.#downlinks.length === 0;
+  }
+
+  add(downlink: Downlink): void {
+    this.#downlinks = [...this.#downlinks, downlink];
+  }
+
+  remove(downlink: Downlink): void {
+    this.#downlinks = this.#downlinks.filter((other) => other !== downlink);
+  }
+
+  onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
+    const payloadLength = payloadEnd - payloadOffset;
+    const length = this.headerLength + payloadLength;
+    if (length > MAX_FORWARDED_PACKET) return;
+    const payloadType = telephoneEvent ? this.codec.telephoneEventPayloadType : this.codec.payloadType;
+    if (payloadType === undefined) return;
+    if (!this.#numbers.take(packet, telephoneEvent, performance.now())) return;
+    if (this.#restarts !== this.#numbers.restarts) this.#onRestart();
+    const { sequence, timestamp } = this.#numbers;
+    const copy = scratch.view(length);
+    writeRtpHeader(copy, payloadType, rtpMarker(packet), sequence, timestamp, this.ssrc);
+    packet.copy(copy, this.headerLength, payloadOffset, payloadEnd);
+    if (this.#history) this.#prepareVideo(this.#history, copy, sequence, timestamp);
+    const inKeyFrame = timestamp === this.#keyFrameTimestamp;
+    const downlinks = this.#downlinks;
+    for (let i = 0; i < downlinks.length; i += 1) {
+      downlinks[i]!.forward(copy, payloadLength, telephoneEvent, inKeyFrame);
+    }
+  }
+
+  /** Once a second: asks the publisher for what its subscribers can take. */
+  adaptBitrate(intervalMs: number): void {
+    const rate = (this.#bytes * 8 * 1000) / intervalMs;
+    this.#bytes = 0;
+    const shares = this.#downlinks.filter(({ full }) => full).map(({ share }) => share);
+    this.track.limitBitrate(bitrateCap(shares, rate));
+  }
+
+  onClock(reading: ClockReading): void {
+    const shifted = this.#shifted(reading);
+    for (const downlink of this.#downlinks) downlink.report(shifted);
+  }
+
+  /** The publisher's last clock reading, in the timestamps that subscribers see. */
+  get clock(): ClockReading | undefined {
+    const { clock } = this.track;
+    return clock && this.#shifted(clock);
+  }
+
+  /** Every few seconds: senders of RTP report (RFC 3550 section 6.4), by our clock when the publisher tells none. */
+  reportOwnClock(): void {
+    if (this.track.clock || this.#numbers.lastTimestamp < 0) return;
+    const now = performance.now();
+    const { seconds, fraction } = toNtp(performance.timeOrigin + now);
+    const rtpTimestamp = this.#numbers.timestampAt(now);
+    for (const downlink of this.#downlinks) {
+      downlink.report({ ntpSeconds: seconds, ntpFraction: fraction, rtpTimestamp });
+    }
+  }
+
+  /** Number of the newest packet, whether it went out or is only kept. */
+  get newestSequence(): number {
+    const { lastSequence } = this.#numbers;
+    return lastSequence >= 0 ? lastSequence : (this.track.picture?.newestSequence ?? 0);
+  }
+
+  /** Timestamp of the same. */
+  get newestTimestamp(): number {
+    const { lastTimestamp } = this.#numbers;
+    return lastTimestamp >= 0 ? lastTimestamp : (this.track.picture?.newestTimestamp ?? 0);
+  }
+
+  /** The timestamp of this moment. */
+  timestampAt(nowMs: number): number {
+    if (this.#numbers.lastTimestamp >= 0) return this.#numbers.timestampAt(nowMs);
+    const { newestTimestamp = 0, newestAt = nowMs } = this.track.picture ?? {};
+    return (newestTimestamp + Math.round(((nowMs - newestAt) * this.codec.clockRate) / 1000)) >>> 0;
+  }
+
+  /** A packet of the kept picture under these numbers, valid until the next. */
+  picturePacket(index: number, sequence: number, timestamp: number): Buffer {
+    const picture = this.track.picture!;
+    const payload = picture.payload(index);
+    const packet = pictureScratch.view(this.headerLength + payload.length);
+    writeRtpHeader(packet, this.codec.payloadType, picture.marker(index), sequence, timestamp, this.ssrc);
+    payload.copy(packet, this.headerLength);
+    writeSendTime(packet, performance.now());
+    return packet;
+  }
+
+  /** A packet sent before, valid until the next one is forwarded. */
+  packet(sequence: number): Buffer | undefined {
+    return this.#history?.find(sequence);
+  }
+
+  #shifted(reading: ClockReading): ClockReading {
+    return { ...reading, rtpTimestamp: (reading.rtpTimestamp + this.#numbers.timestampShift) >>> 0 };
+  }
+
+  #prepareVideo(history: RetransmissionBuffer, packet: Buffer, sequence: number, timestamp: number): void {
+    this.#bytes += packet.length;
+    if (beginsKeyFrame(this.codec.name, packet, this.headerLength, packet.length)) {
+      this.#keyFrameTimestamp = timestamp;
+    }
+    writeSendTime(packet, performance.now());
+    history.store(sequence, packet);
+  }
+
+  /** The publisher's packets were left out until it was sure that it started over. */
+  #onRestart(): void {
+    this.#restarts = this.#numbers.restarts;
+    if (this.track.kind === 'video') this.track.requestKeyFrame();
+  }
+}
+
+/** The last packets of a track, for subscribers that lost some. Slots are made as they are first needed. */
+class RetransmissionBuffer {
+  readonly #sequences = new Int32Array(SLOTS).fill(-1);
+  readonly #lengths = new Uint16Array(SLOTS);
+  readonly #slots: (Buffer | undefined)[] = new Array<Buffer | undefined>(SLOTS).fill(undefined);
+
+  /** Copies a packet; one that is too long is not kept. */
+  store(sequence: number, packet: Buffer): void {
+    if (packet.length > MAX_PACKET) return;
+    const index = sequence & (SLOTS - 1);
+    const slot = (this.#slots[index] ??= Buffer.allocUnsafeSlow(MAX_PACKET));
+    packet.copy(slot);
+    this.#sequences[index] = sequence;
+    this.#lengths[index] = packet.length;
+  }
+
+  /** The packet with that sequence number, valid until the next {@link store}. */
+  find(sequence: number): Buffer | undefined {
+    const index = sequence & (SLOTS - 1);
+    if (this.#sequences[index] !== sequence) return undefined;
+    return this.#slots[index]!.subarray(0, this.#lengths[index]);
+  }
+}
+
+/**
+ * The bit rate to ask of a publisher, from what its subscribers can take: at least half of them take it whole, so
+ * that no single bad network brings the picture down for the others.
+ * @param shares for each subscriber the part of the present rate that it takes; Infinity: more than all
+ * @param rate present bits per second
+ * @returns Infinity for no cap
+ */
+export function bitrateCap(shares: readonly number[], rate: number): number {
+  if (shares.length === 0) return Infinity;
+  const descending = [...shares].sort((a, b) => b - a);
+  const share = descending[Math.floor((descending.length - 1) / 2)]!;
+  return share === Infinity ? Infinity : Math.max(MIN_CAP, share * rate);
+}

@@ -1,0 +1,285 @@
+import { randomInt } from 'node:crypto';
+import {
+  type DigitListener,
+  isRtcp,
+  readSenderInfo,
+  readUint32,
+  RTCP_SENDER_REPORT,
+  RtcpCursor,
+  rtpPayloadOffset,
+  writeRemb,
+  writeRtcpReport,
+} from '../../rtp/index.js';
+import type { LiveStream } from '../../device.js';
+import { MediaError, type PublishOfferOptions, type RefusedTrack } from '../../types.js';
+import { type Description, parseDescription } from '../sdp/description.js';
+import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
+import type { Pipe, PipeFactory, PipeState, TransportDescription } from '../transport/pipe.js';
+import { Demultiplexer } from './demultiplexer.js';
+import { PublishedSet } from './published-set.js';
+import { TransportFeedbackSender } from './transport-feedback.js';
+import type { Uplink } from './uplink.js';
+
+/** Tells a publisher that it is free again (bits per second). */
+const NO_LIMIT = 20_000_000;
+
+/** How often that is said: the word may get lost. */
+const FAREWELLS = 3;
+
+/** A video that nobody limits may grow by this beyond what it sends, while another is limited. */
+const GROWTH = 1.25;
+
+/** Left for the audio tracks in the sum that a REMB is about. */
+const AUDIO_BITRATE = 64_000;
+
+const REPORT_INTERVAL_MS = 1_000;
+
+const STUCK =
+  'Firefox cannot publish by another path on a connection that has had one: disconnect, connect and publish again.';
+
+export interface PublishConnectionOptions {
+  readonly pipes: PipeFactory;
+  /** Whether publishers are asked to use DTX. */
+  readonly opusDtx?: boolean;
+  /** CNAME of our reports. */
+  readonly cname: string;
+  /** Something came from the browser. */
+  readonly onHeard: () => void;
+  /** The browser sends more than any page has reason to. */
+  readonly onAbuse: () => void;
+  /** A DTMF digit came, once for each key press. */
+  readonly onDigit: DigitListener;
+  /** The browser may have a connection from before this one, of which we know nothing. */
+  readonly inherited: boolean;
+  /** The browser asked for another path, which it could not use. */
+  readonly onStuck: () => void;
+  /** The streams changed without an offer. */
+  readonly onStreams: () => void;
+}
+
+export interface ReceivedCounts {
+  packets: number;
+  bytes: number;
+}
+
+/** The peer connection on which a browser publishes: it offers, we answer and receive. */
+export class PublishConnection {
+  readonly received: ReceivedCounts = { packets: 0, bytes: 0 };
+  readonly #options: PublishConnectionOptions;
+  readonly #localSsrc = randomInt(1, 2 ** 32);
+  readonly #sessionId = String(randomInt(1, 2 ** 47));
+  readonly #set = new PublishedSet({
+    localSsrc: this.#localSsrc,
+    send: (packet) => this.#send(packet),
+    onDigit: (digit, durationMs) => this.#options.onDigit(digit, durationMs),
+  });
+  readonly #demultiplexer = new Demultiplexer();
+  readonly #bitrate = new BitrateLimit(this.#localSsrc);
+  readonly #cursor = new RtcpCursor();
+  readonly #arrivals = new TransportFeedbackSender(this.#localSsrc, (packet) => this.#send(packet));
+  #refused: readonly RefusedTrack[] = [];
+  #pipe: Pipe | undefined;
+  #remote: TransportDescription | undefined;
+  #version = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  #reports: NodeJS.Timeout | undefined;
+  /** Said again to a page that publishes, or connects anew, only later. */
+  #lastWords: readonly string[] = [];
+  #stuck = false;
+  #closed = false;
+
+  constructor(options: PublishConnectionOptions) {
+    this.#options = options;
+  }
+
+  get streams(): LiveStream[] {
+    return this.#set.streams;
+  }
+
+  /** What the last offer had and was not taken. */
+  get refused(): readonly RefusedTrack[] {
+    return this.#refused;
+  }
+
+  /** Whether the browser has a path to publish on. */
+  get open(): boolean {
+    return this.#pipe !== undefined;
+  }
+
+  get packetsLost(): number {
+    return this.#set.uplinks.reduce((sum, uplink) => sum + uplink.packetsLost, 0);
+  }
+
+  get jitterMs(): number {
+    return Math.max(0, ...this.#set.uplinks.map((uplink) => uplink.jitterMs));
+  }
+
+  /**
+   * Takes an offer, the full description of what is published from now on. Offers are taken one after the other.
+   * @returns the answer
+   * @throws MediaError BAD_SDP, INVALID_STATE (of Firefox: see {@link STUCK})
+   */
+  async negotiate(options: PublishOfferOptions): Promise<string> {
+    const turn = this.#turn.then(() => this.#answer(options));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Says this on the page's diagnostics channel, a message each, whose client logs it; nothing when it has none. */
+  tell(words: readonly object[]): void {
+    this.#lastWords = words.map((word) => JSON.stringify(word));
+    for (const word of this.#lastWords) this.#pipe?.tell(word);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#reports);
+    this.#arrivals.stop();
+    this.#pipe?.close();
+    this.#set.update([]);
+    this.#demultiplexer.update([]);
+  }
+
+  async #answer({ sdpOffer, allowedKinds }: PublishOfferOptions): Promise<string> {
+    const offer = parseDescription(sdpOffer);
+    const { accepted, refused } = acceptOffer(offer, allowedKinds);
+    const wantsData = offer.sections.some((section) => section.kind === 'data' && section.bundled);
+    if (offer.transport && (accepted.length > 0 || wantsData)) await this.#connect(offer, wantsData);
+    if (!this.#closed) this.#publish(accepted.filter(({ receiving }) => receiving));
+    this.#refused = refused;
+    this.#version += 1;
+    return writePublishAnswer({
+      offer,
+      accepted,
+      acceptData: this.#pipe?.hasData ?? false,
+      opusDtx: this.#options.opusDtx ?? false,
+      ...(this.#pipe ? { transport: this.#pipe.local } : {}),
+      session: { sessionId: this.#sessionId, version: this.#version },
+    });
+  }
+
+  #publish(accepted: Parameters<PublishedSet['update']>[0]): void {
+    this.#set.update(accepted);
+    this.#demultiplexer.update(this.#set.uplinks);
+    this.#arrivals.update(accepted);
+    this.#reports ??= setInterval(() => this.#report(), REPORT_INTERVAL_MS).unref();
+  }
+
+  /** Opens the path, or a fresh one when the browser's ICE credentials are new (RFC 8839 section 4.4.1.1.1). */
+  async #connect(offer: Description, withData: boolean): Promise<void> {
+    const remote = offer.transport!;
+    if (this.#pipe && this.#remote?.iceUfrag === remote.iceUfrag && this.#remote.icePwd === remote.icePwd) {
+      return;
+    }
+    if (offer.origin.keepsDtls && (this.#pipe || (this.#options.inherited && !offer.origin.first))) {
+      this.#refusePath();
+    }
+    const pipe = await this.#options.pipes.answer(remote, withData, {
+      onPacket: (packet) => this.#onPacket(packet),
+      onHeartbeat: this.#options.onHeard,
+      onState: (state) => this.#onState(state),
+      onAbuse: this.#options.onAbuse,
+    });
+    this.#pipe?.close();
+    this.#pipe = pipe;
+    for (const word of this.#lastWords) pipe.tell(word);
+    this.#remote = remote;
+    if (this.#closed) pipe.close();
+  }
+
+  /**
+   * Firefox never starts DTLS anew on a transport that it has, and once its ICE has failed it sends no media ever
+   * again, whatever is negotiated. The transport library cannot move a DTLS association to other ICE credentials. So
+   * what is published goes on by the path that there is, and ends with it.
+   */
+  #refusePath(): never {
+    this.#stuck = true;
+    this.#options.onStuck();
+    if (this.#pipe?.state !== 'connected') setImmediate(() => this.#drop());
+    throw new MediaError('INVALID_STATE', STUCK);
+  }
+
+  #drop(): void {
+    if (this.#closed) return;
+    this.#publish([]);
+    this.#options.onStreams();
+  }
+
+  #onState(state: PipeState): void {
+    if (this.#stuck && state !== 'connected') this.#drop();
+    if (state === 'connected') for (const uplink of this.#set.uplinks) uplink.restarted();
+  }
+
+  #onPacket(packet: Buffer): void {
+    this.#options.onHeard();
+    this.received.packets += 1;
+    this.received.bytes += packet.length;
+    if (isRtcp(packet)) {
+      this.#onRtcp(packet);
+      return;
+    }
+    const payloadOffset = rtpPayloadOffset(packet);
+    if (payloadOffset < 0) return;
+    const now = performance.now();
+    this.#arrivals.onPacket(packet, payloadOffset, now);
+    this.#demultiplexer.find(packet, payloadOffset)?.onRtp(packet, payloadOffset, now);
+  }
+
+  #onRtcp(packet: Buffer): void {
+    const cursor = this.#cursor;
+    cursor.open(packet);
+    while (cursor.next()) {
+      if (cursor.type !== RTCP_SENDER_REPORT) continue;
+      const info = readSenderInfo(packet, cursor);
+      if (!info) continue;
+      this.#demultiplexer.bySsrc(readUint32(packet, cursor.start))?.onSenderReport(info, performance.now());
+    }
+  }
+
+  #report(): void {
+    const now = performance.now();
+    const { uplinks } = this.#set;
+    const limit = this.#bitrate.feedback(uplinks);
+    if (limit) this.#send(limit);
+    const blocks = uplinks.flatMap((uplink) => uplink.report(now) ?? []);
+    if (blocks.length === 0) return;
+    this.#send(writeRtcpReport({ ssrc: this.#localSsrc, blocks, cname: this.#options.cname }));
+  }
+
+  #send(packet: Buffer): void {
+    this.#pipe?.send(packet);
+  }
+}
+
+/** Holds a publisher to the bit rate that its subscribers can take, by REMB. */
+class BitrateLimit {
+  readonly #localSsrc: number;
+  #farewells = 0;
+
+  constructor(localSsrc: number) {
+    this.#localSsrc = localSsrc;
+  }
+
+  /** To be called once a second. @returns the REMB to send, when there is something to say */
+  feedback(uplinks: readonly Uplink[]): Buffer | undefined {
+    const videos = uplinks.filter((uplink) => uplink.track.kind === 'video' && uplink.ssrc >= 0);
+    const sources = videos.map(({ ssrc }) => ssrc);
+    const isLimited = videos.some(({ bitrateLimit }) => bitrateLimit < Infinity);
+    const limit = videos.reduce((sum, uplink) => sum + share(uplink), 0);
+    if (isLimited && limit < NO_LIMIT) {
+      this.#farewells = FAREWELLS;
+      const audio = AUDIO_BITRATE * (uplinks.length - videos.length);
+      return writeRemb(this.#localSsrc, limit + audio, sources);
+    }
+    if (this.#farewells === 0) return undefined;
+    this.#farewells -= 1;
+    return writeRemb(this.#localSsrc, NO_LIMIT, sources);
+  }
+}
+
+/** A REMB is about all videos together (bits per second): each has its share in it, those without a limit too. */
+function share(uplink: Uplink): number {
+  const sent = uplink.takeBytes() * 8;
+  if (uplink.bitrateLimit < Infinity) return uplink.bitrateLimit;
+  return uplink.track.sinkCount > 0 ? sent * GROWTH : 0;
+}

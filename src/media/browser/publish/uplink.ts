@@ -1,0 +1,252 @@
+import {
+  type DigitListener,
+  DtmfReceiver,
+  ReceptionStatistics,
+  type ReportBlock,
+  rtpPayloadEnd,
+  rtpPayloadType,
+  rtpSequence,
+  rtpSsrc,
+  rtpTimestamp,
+  type SenderInfo,
+  setRtpPayloadType,
+  setRtpSequence,
+  setRtpSsrc,
+  writePli,
+} from '../../rtp/index.js';
+import { PublishedTrack } from '../../track.js';
+import { LastPicture } from '../forward/last-picture.js';
+import type { AcceptedMedia } from '../sdp/publish-answer.js';
+import { LossRepair } from './lost-packets.js';
+
+const OSN_LENGTH = 2;
+
+/** Key frames cost several times the bits of others: publishers are asked for at most this many. */
+const MIN_INTERVAL_MS = 500;
+
+export interface UplinkOptions {
+  readonly media: AcceptedMedia;
+  readonly streamId: string;
+  /** SSRC that our RTCP goes out under. */
+  readonly localSsrc: number;
+  readonly send: (packet: Buffer) => void;
+  /** A DTMF digit came in this m-line's audio. */
+  readonly onDigit: DigitListener;
+}
+
+/** One m-line on which a browser publishes: its packets become those of a published track. */
+export class Uplink {
+  readonly track: PublishedTrack;
+  readonly #options: UplinkOptions;
+  readonly #keyFrames: KeyFrameRequests;
+  readonly #digits: DtmfReceiver;
+  readonly #picture: LastPicture | undefined;
+  #media: AcceptedMedia;
+  #ssrc = -1;
+  #bitrateLimit = Infinity;
+  #bytes = 0;
+  #repair: LossRepair | undefined;
+  #reception: ReceptionStatistics | undefined;
+
+  constructor(options: UplinkOptions) {
+    this.#options = options;
+    this.#media = options.media;
+    this.#keyFrames = new KeyFrameRequests(() => this.#requestKeyFrame());
+    this.#digits = new DtmfReceiver(options.onDigit);
+    const { section, codec } = options.media;
+    const isVideo = section.kind === 'video';
+    this.#picture = isVideo ? new LastPicture(codec.name, () => this.#keyFrames.wish()) : undefined;
+    this.track = new PublishedTrack({
+      kind: section.kind,
+      streamId: options.streamId,
+      codec: {
+        name: codec.name,
+        clockRate: codec.clockRate,
+        channels: codec.channels,
+        ...(codec.fmtp === undefined ? {} : { fmtp: codec.fmtp }),
+      },
+      requestKeyFrame: () => this.#keyFrames.wish(),
+      limitBitrate: (bitsPerSecond) => {
+        this.#bitrateLimit = bitsPerSecond;
+      },
+      ...(this.#picture ? { picture: this.#picture } : {}),
+    });
+  }
+
+  get media(): AcceptedMedia {
+    return this.#media;
+  }
+
+  /** SSRC of the packets that come; -1 before the first. */
+  get ssrc(): number {
+    return this.#ssrc;
+  }
+
+  /** Bits per second that the subscribers can take; Infinity: any number. */
+  get bitrateLimit(): number {
+    return this.#bitrateLimit;
+  }
+
+  /** Bytes of packets that came since the last call. */
+  takeBytes(): number {
+    const bytes = this.#bytes;
+    this.#bytes = 0;
+    return bytes;
+  }
+
+  get packetsLost(): number {
+    return this.#reception?.packetsLost ?? 0;
+  }
+
+  get jitterMs(): number {
+    return this.#reception?.jitterMs ?? 0;
+  }
+
+  /** The same m-line in a later offer. */
+  update(media: AcceptedMedia): void {
+    this.#media = media;
+  }
+
+  /** Takes an RTP packet that belongs to this m-line. */
+  onRtp(packet: Buffer, payloadOffset: number, nowMs: number): void {
+    this.#bytes += packet.length;
+    const { codec, rtx, telephoneEvent } = this.#media;
+    switch (rtpPayloadType(packet)) {
+      case codec.payloadType:
+        this.#receive(packet, payloadOffset, nowMs, false);
+        return;
+      case telephoneEvent?.payloadType:
+        this.#receive(packet, payloadOffset, nowMs, true);
+        return;
+      case rtx?.payloadType:
+        this.#receiveRepeated(packet, payloadOffset, nowMs);
+        return;
+      default:
+    }
+  }
+
+  onSenderReport(info: SenderInfo, nowMs: number): void {
+    this.#reception?.onSenderReport(info, nowMs);
+    this.track.setClock({
+      ntpSeconds: info.ntpSeconds,
+      ntpFraction: info.ntpFraction,
+      rtpTimestamp: info.rtpTimestamp,
+    });
+  }
+
+  /** What to tell the publisher of its packets; undefined before the first. To be called now and then. */
+  report(nowMs: number): ReportBlock | undefined {
+    this.#digits.poll(nowMs);
+    return this.#reception?.report(nowMs);
+  }
+
+  /** The transport was replaced: subscribers wait for a picture. */
+  restarted(): void {
+    if (this.track.kind === 'video' && this.track.sinkCount > 0) this.#keyFrames.wish();
+  }
+
+  close(): void {
+    this.#keyFrames.stop();
+    this.#repair?.stop();
+    this.track.end();
+  }
+
+  #receive(packet: Buffer, payloadOffset: number, nowMs: number, telephoneEvent: boolean): void {
+    const payloadEnd = rtpPayloadEnd(packet, payloadOffset);
+    if (payloadEnd < 0) return;
+    const sequence = rtpSequence(packet);
+    this.#follow(rtpSsrc(packet)).onPacket(sequence, rtpTimestamp(packet), nowMs);
+    this.#repair?.onPacket(sequence, nowMs);
+    if (telephoneEvent)
+      this.#digits.onPacket(packet, payloadOffset, payloadEnd, this.track.codec.clockRate, nowMs);
+    this.#push(packet, payloadOffset, payloadEnd, telephoneEvent, nowMs);
+  }
+
+  #receiveRepeated(packet: Buffer, payloadOffset: number, nowMs: number): void {
+    if (this.#ssrc < 0) return;
+    const { payloadType } = this.#media.codec;
+    const restored = restoreRetransmission(packet, payloadOffset, this.#ssrc, payloadType);
+    if (!restored) return;
+    // Not counted as received: receiver reports tell what the network did to the first try.
+    this.#repair?.onPacket(rtpSequence(restored), nowMs);
+    this.#push(restored, payloadOffset, rtpPayloadEnd(restored, payloadOffset), false, nowMs);
+  }
+
+  #push(packet: Buffer, offset: number, end: number, telephoneEvent: boolean, nowMs: number): void {
+    this.#picture?.onPacket(packet, offset, end, nowMs);
+    this.track.push(packet, offset, end, telephoneEvent);
+  }
+
+  #follow(ssrc: number): ReceptionStatistics {
+    if (this.#reception !== undefined && ssrc === this.#ssrc) return this.#reception;
+    const { codec } = this.#media;
+    this.#ssrc = ssrc;
+    this.#reception = new ReceptionStatistics(ssrc, codec.clockRate);
+    this.#repair?.stop();
+    this.#repair = codec.feedback.includes('nack') ? this.#newRepair(ssrc) : undefined;
+    return this.#reception;
+  }
+
+  #newRepair(ssrc: number): LossRepair {
+    const { localSsrc, send } = this.#options;
+    return new LossRepair({ localSsrc, ssrc, send, onHopeless: () => this.#keyFrames.wish() });
+  }
+
+  #requestKeyFrame(): void {
+    if (this.track.kind !== 'video') return;
+    const source = this.#ssrc >= 0 ? this.#ssrc : this.#media.section.ssrcs[0];
+    if (source !== undefined) this.#options.send(writePli(this.#options.localSsrc, source));
+  }
+}
+
+/**
+ * Turns any number of wishes for a key frame into few requests: the first at once, those that follow too soon as
+ * one at the end of the interval.
+ */
+class KeyFrameRequests {
+  readonly #request: () => void;
+  #lastAt = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(request: () => void) {
+    this.#request = request;
+  }
+
+  wish(): void {
+    if (this.#timer) return;
+    const wait = this.#lastAt + MIN_INTERVAL_MS - performance.now();
+    if (wait <= 0) this.#send();
+    else this.#timer = setTimeout(() => this.#send(), wait);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #send(): void {
+    this.#timer = undefined;
+    this.#lastAt = performance.now();
+    this.#request();
+  }
+}
+
+/**
+ * Makes the packet that a retransmission repeats (RFC 4588 section 4), in the retransmission's memory.
+ * @returns undefined for one without a payload, which only probes the network
+ */
+function restoreRetransmission(
+  packet: Buffer,
+  payloadOffset: number,
+  ssrc: number,
+  payloadType: number,
+): Buffer | undefined {
+  if (rtpPayloadEnd(packet, payloadOffset) < payloadOffset + OSN_LENGTH) return undefined;
+  const sequence = packet.readUInt16BE(payloadOffset);
+  packet.copyWithin(OSN_LENGTH, 0, payloadOffset);
+  const restored = packet.subarray(OSN_LENGTH);
+  setRtpSequence(restored, sequence);
+  setRtpSsrc(restored, ssrc);
+  setRtpPayloadType(restored, payloadType);
+  return restored;
+}

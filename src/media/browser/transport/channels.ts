@@ -1,0 +1,163 @@
+import type { DataChannel, PeerConnection } from 'node-datachannel';
+import { InflowLimit } from './inflow-limit.js';
+
+const INTERVAL_MS = 3_000;
+
+/** Messages that wait for the channel to open; the oldest go first. */
+const MAX_WAITING = 16;
+
+/** A page that has so many bytes yet to read gets no more. */
+const MAX_BUFFERED = 65_536;
+
+/** Clients send `PONG` every 3 s, and nothing else. */
+const DATA_RATES = {
+  messages: { burst: 100, perSecond: 100 },
+  bytes: { burst: 1_000_000, perSecond: 1_000_000 },
+};
+/** Looked at so often whether the library has handed up all channels that the page opened. */
+const QUIET_MS = 20;
+const MAX_DRAIN_MS = 1_000;
+
+export interface ChannelsOptions {
+  readonly onHeartbeat: () => void;
+  /** The page sent more than it may. Called once; {@link Channels.drained} is to be awaited before closing. */
+  readonly onAbuse: () => void;
+}
+
+/**
+ * The data channels of one path: the two of the clients, negotiated out of band, and those that a page opens itself,
+ * which are closed at once. Every one is read: the library keeps 1,024 messages of a channel that nobody reads and
+ * then blocks its own thread in the middle of a callback, for whose mutex our thread waits when it closes the path.
+ */
+export class Channels {
+  readonly #options: ChannelsOptions;
+  readonly #limit = new InflowLimit(DATA_RATES);
+  readonly #heartbeat: Heartbeat;
+  readonly #diagnostics: Diagnostics;
+  /** What the page opened and is not closed yet; held, since collecting one would lose what it has yet to hand up. */
+  readonly #opened = new Set<DataChannel>();
+  #openings = 0;
+  #abused = false;
+
+  constructor(connection: PeerConnection, options: ChannelsOptions) {
+    this.#options = options;
+    const open = (label: string, id: number): DataChannel =>
+      connection.createDataChannel(label, { negotiated: true, id, protocol: 'udp' });
+    const [heartbeat, diagnostics] = [open('__heartbeat__', 0), open('__diagnostics__', 1)];
+    this.#heartbeat = new Heartbeat(heartbeat);
+    this.#diagnostics = new Diagnostics(diagnostics);
+    this.#read(heartbeat, (message) => {
+      if (this.#heartbeat.isAnswer(message)) options.onHeartbeat();
+    });
+    this.#read(diagnostics);
+    connection.onDataChannel((channel) => this.#onOpened(channel));
+  }
+
+  tell(message: string): void {
+    if (!this.#abused) this.#diagnostics.tell(message);
+  }
+
+  stop(): void {
+    this.#heartbeat.stop();
+  }
+
+  /**
+   * Resolves when the library has handed up all channels that the page opened, or after a second: closing the path
+   * before that leaks them.
+   */
+  async drained(): Promise<void> {
+    const until = performance.now() + MAX_DRAIN_MS;
+    let seen: number;
+    do {
+      seen = this.#openings;
+      await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    } while (seen !== this.#openings && performance.now() < until);
+  }
+
+  #onOpened(channel: DataChannel): void {
+    this.#openings += 1;
+    this.#opened.add(channel);
+    this.#read(channel);
+    this.#admits(0);
+    // Not before what it brought already is handed up, which closing would leak.
+    setImmediate(() => {
+      if (this.#abused) return;
+      channel.close();
+      this.#opened.delete(channel);
+    });
+  }
+
+  #read(channel: DataChannel, onMessage?: (message: string | Buffer | ArrayBuffer) => void): void {
+    channel.onMessage((message) => {
+      const bytes = typeof message === 'string' ? Buffer.byteLength(message) : message.byteLength;
+      if (this.#admits(bytes)) onMessage?.(message);
+    });
+  }
+
+  #admits(bytes: number): boolean {
+    if (this.#abused) return false;
+    if (this.#limit.admits(bytes, performance.now())) return true;
+    this.#abused = true;
+    this.#heartbeat.stop();
+    this.#options.onAbuse();
+    return false;
+  }
+}
+
+/** The part of a data channel that diagnostics need. */
+interface DiagnosticsChannel {
+  isOpen(): boolean;
+  bufferedAmount(): number;
+  sendMessage(message: string): boolean;
+  onOpen(listener: () => void): void;
+}
+
+/** What the clients write into their own logs when we send it on their diagnostics channel. */
+export class Diagnostics {
+  readonly #channel: DiagnosticsChannel;
+  #waiting: string[] = [];
+
+  constructor(channel: DiagnosticsChannel) {
+    this.#channel = channel;
+    channel.onOpen(() => {
+      for (const message of this.#waiting.splice(0)) channel.sendMessage(message);
+    });
+  }
+
+  tell(message: string): void {
+    if (!this.#channel.isOpen()) this.#waiting = [...this.#waiting, message].slice(-MAX_WAITING);
+    else if (this.#channel.bufferedAmount() < MAX_BUFFERED) this.#channel.sendMessage(message);
+  }
+}
+
+/** The part of a data channel that the heartbeat needs. */
+interface HeartbeatChannel {
+  isOpen(): boolean;
+  bufferedAmount(): number;
+  sendMessage(message: string): boolean;
+}
+
+/** Sends `PING` on the clients' heartbeat channel; they reply `PONG`. */
+export class Heartbeat {
+  readonly #channel: HeartbeatChannel;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(channel: HeartbeatChannel) {
+    this.#channel = channel;
+    this.#timer = setInterval(() => this.#beat(), INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  isAnswer(message: unknown): boolean {
+    return message === 'PONG';
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #beat(): void {
+    // A page that does not read gets no more of them: the library would keep them all.
+    if (this.#channel.isOpen() && this.#channel.bufferedAmount() === 0) this.#channel.sendMessage('PING');
+  }
+}

@@ -1,0 +1,294 @@
+import nodeDataChannel, { type PeerConnection, type RtcConfig, type Track } from 'node-datachannel';
+import { MediaError } from '../../types.js';
+import type { Log } from '../../../shared/index.js';
+import { Channels } from './channels.js';
+import { InflowLimit } from './inflow-limit.js';
+import {
+  MAX_DATA_MESSAGE,
+  type OfferedPipe,
+  type PipeHandlers,
+  type PipeState,
+  type TransportDescription,
+} from './pipe.js';
+import { isRtcp, readUint32, rtpSsrc } from '../../rtp/index.js';
+
+/** More SSRCs than the streams of any session bring to one path, over all of its life. */
+export const MAX_SOURCES = 4_096;
+
+const SHORTEST_PACKET = 12;
+
+const RTCP_SSRC_OFFSET = 4;
+
+/**
+ * The SDP that the transport library sees: one fake audio m-line, whatever the browser negotiates. With a single
+ * m-line it hands up and sends every SRTP and SRTCP packet regardless of its SSRC.
+ */
+
+/** Mid and payload type of the fake m-line. */
+export const PIPE_MID = '0';
+
+const PIPE_PAYLOAD_TYPE = 111;
+
+const DATA_MID = '1';
+
+/** The library makes a connection's track at once; more means that it is stuck. */
+const TRACK_TIMEOUT_MS = 5_000;
+
+/** Far above what a camera, a screen and audio come to, and below what would take all of our thread's time. */
+const MEDIA_RATES = {
+  messages: { burst: 20_000, perSecond: 5_000 },
+  bytes: { burst: 32_000_000, perSecond: 8_000_000 },
+};
+
+export interface DataChannelPipeOptions {
+  readonly config: RtcConfig;
+  readonly local: TransportDescription;
+  readonly handlers: PipeHandlers;
+  /** The library's part is closed. */
+  readonly onFreed: () => void;
+  readonly log: Log;
+}
+
+/**
+ * A path whose own parameters are ours to choose, so that the library comes in only when the other end's are known.
+ * As offerer it would let DTLS start before it has stored the fingerprint to check; as answerer it cannot.
+ */
+export class DataChannelPipe implements OfferedPipe {
+  readonly local: TransportDescription;
+  readonly #options: DataChannelPipeOptions;
+  #handlers: PipeHandlers | undefined;
+  #connection: PeerConnection | undefined;
+  #track: Track | undefined;
+  #channels: Channels | undefined;
+  readonly #sources = new SourceGuard();
+  readonly #media = new InflowLimit(MEDIA_RATES);
+  #abused = false;
+  #freed = false;
+  /** What the library says of the connection. */
+  #connectionState: PipeState = 'connecting';
+  #state: PipeState = 'connecting';
+
+  constructor(options: DataChannelPipeOptions) {
+    this.#options = options;
+    this.#handlers = options.handlers;
+    this.local = options.local;
+  }
+
+  get hasData(): boolean {
+    return this.#channels !== undefined;
+  }
+
+  get state(): PipeState {
+    return this.#state;
+  }
+
+  accept(remote: TransportDescription): void {
+    this.#start(this.#describe(remote, { controlled: true })).catch((error: unknown) => {
+      if (this.#state === 'closed') return;
+      this.#options.log.warn({ err: error }, 'A WebRTC transport did not open');
+      this.#stateChanged('failed');
+    });
+  }
+
+  /** In place of {@link accept}, for a path that the other end offered. */
+  async open(remote: TransportDescription, withData: boolean): Promise<void> {
+    await this.#start(this.#describe(remote, { withData }));
+  }
+
+  send(packet: Buffer): boolean {
+    if (this.#state !== 'connected' || !this.#track) return false;
+    try {
+      return this.#track.sendMessageBinary(packet);
+    } catch {
+      // The library throws when the connection has just gone; its state change follows.
+      return false;
+    }
+  }
+
+  tell(message: string): void {
+    this.#channels?.tell(message);
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#handlers = undefined;
+    this.#channels?.stop();
+    // A path that was abused is freed in its own time.
+    if (!this.#abused) this.free();
+  }
+
+  /** Closes the library's part, if that is not done. */
+  free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    this.#connection?.close();
+    this.#options.onFreed();
+  }
+
+  /** Gives the library the other end's parameters. @returns the track that it makes of them */
+  #describe(remote: TransportDescription, options: PipeSdpOptions): Promise<Track> {
+    if (this.#connection) throw new MediaError('INVALID_STATE', 'The transport has its parameters already.');
+    try {
+      const connection = new nodeDataChannel.PeerConnection('pipe', this.#options.config);
+      this.#connection = connection;
+      connection.onStateChange((state) => {
+        this.#connectionState = pipeState(state);
+        this.#follow();
+      });
+      const track = new Promise<Track>((resolve) => connection.onTrack(resolve));
+      connection.setRemoteDescription(writePipeSdp(remote, options), 'offer');
+      if (options.withData === true) {
+        this.#channels = new Channels(connection, {
+          onHeartbeat: () => this.#handlers?.onHeartbeat(),
+          onAbuse: () => this.#shut('A page sent too much on its data channels'),
+        });
+      }
+      return track;
+    } catch (error) {
+      throw new MediaError('BAD_SDP', 'The transport parameters of the SDP are not usable.', {
+        cause: error,
+      });
+    }
+  }
+
+  /** From here on the other end is answered and may connect. */
+  async #start(made: Promise<Track>): Promise<void> {
+    const track = await within(made, 'The transport made no track.');
+    if (this.#state === 'closed') return;
+    this.#track = track;
+    track.onOpen(() => this.#follow());
+    track.onMessage((packet) => this.#receive(packet));
+    const { iceUfrag, icePwd } = this.local;
+    this.#connection?.setLocalDescription('answer', { iceUfrag, icePwd });
+  }
+
+  #receive(packet: Buffer): void {
+    if (this.#abused) return;
+    if (!this.#media.admits(packet.length, performance.now())) {
+      this.#shut('A WebRTC transport brought too many packets');
+    } else if (!this.#sources.admits(packet)) {
+      this.#shut('A WebRTC transport brought too many sources');
+    } else {
+      this.#handlers?.onPacket(packet);
+    }
+  }
+
+  /** Hands up nothing any more, and leaves it to the owner to close. */
+  #shut(why: string): void {
+    if (this.#abused || this.#state === 'closed') return;
+    this.#abused = true;
+    this.#options.log.warn({}, why);
+    void this.#freeQuietly();
+    this.#handlers?.onAbuse();
+    this.#stateChanged('failed');
+  }
+
+  async #freeQuietly(): Promise<void> {
+    await this.#channels?.drained();
+    this.free();
+  }
+
+  /** The library says that it is connected before it opens the track, which takes no packets until then. */
+  #follow(): void {
+    if (this.#connectionState !== 'connected' || this.#track?.isOpen() === true) {
+      this.#stateChanged(this.#connectionState);
+    }
+  }
+
+  #stateChanged(next: PipeState): void {
+    if (this.#state === 'closed' || next === this.#state) return;
+    this.#state = next;
+    this.#handlers?.onState(next);
+  }
+}
+
+function pipeState(state: string): PipeState {
+  switch (state) {
+    case 'connected':
+    case 'disconnected':
+    case 'failed':
+      return state;
+    case 'closed':
+      // Closed by the other end (DTLS close_notify): as dead as failed, but the object is still ours to close.
+      return 'failed';
+    default:
+      return 'connecting';
+  }
+}
+
+async function within<T>(promise: Promise<T>, message: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new MediaError('INVALID_STATE', message)), TRACK_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface PipeSdpOptions {
+  /** With a section for the clients' data channels. */
+  readonly withData?: boolean;
+  /** The library is to take the controlling role in ICE, as one does toward a lite end (RFC 8445 section 6.1.1). */
+  readonly controlled?: boolean;
+}
+
+/** An offer or answer, for the library, of a remote end with these parameters. */
+export function writePipeSdp(remote: TransportDescription, options: PipeSdpOptions = {}): string {
+  const { withData = false, controlled = false } = options;
+  const mids = withData ? `${PIPE_MID} ${DATA_MID}` : PIPE_MID;
+  const transport = [
+    'c=IN IP4 0.0.0.0',
+    `a=ice-ufrag:${remote.iceUfrag}`,
+    `a=ice-pwd:${remote.icePwd}`,
+    `a=fingerprint:${remote.fingerprint}`,
+    `a=setup:${remote.setup}`,
+  ];
+  const media = [
+    `m=audio 9 UDP/TLS/RTP/SAVPF ${String(PIPE_PAYLOAD_TYPE)}`,
+    ...transport,
+    `a=mid:${PIPE_MID}`,
+    'a=sendrecv',
+    'a=rtcp-mux',
+    `a=rtpmap:${String(PIPE_PAYLOAD_TYPE)} opus/48000/2`,
+    ...remote.candidates.map((candidate) => `a=candidate:${candidate}`),
+  ];
+  const data = [
+    'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+    ...transport,
+    `a=mid:${DATA_MID}`,
+    'a=sctp-port:5000',
+    `a=max-message-size:${String(MAX_DATA_MESSAGE)}`,
+  ];
+  const session = [
+    'v=0',
+    'o=- 1 1 IN IP4 127.0.0.1',
+    's=-',
+    't=0 0',
+    `a=group:BUNDLE ${mids}`,
+    ...(controlled ? ['a=ice-lite'] : []),
+  ];
+  return [...session, ...media, ...(withData ? data : []), ''].join('\r\n');
+}
+
+/**
+ * Counts the SSRCs that come by one path. The SRTP library keeps a context for each, and looks through all of them for
+ * each packet: a peer that makes up sources without end would slow everybody down.
+ */
+class SourceGuard {
+  readonly #seen = new Set<number>();
+
+  /** @returns false when the packet is of one source too many */
+  admits(packet: Buffer): boolean {
+    // The library opens nothing shorter, so it has no source to keep a context for.
+    if (packet.length < SHORTEST_PACKET) return true;
+    const ssrc = isRtcp(packet) ? readUint32(packet, RTCP_SSRC_OFFSET) : rtpSsrc(packet);
+    if (this.#seen.has(ssrc)) return true;
+    if (this.#seen.size >= MAX_SOURCES) return false;
+    this.#seen.add(ssrc);
+    return true;
+  }
+}

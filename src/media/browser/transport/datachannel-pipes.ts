@@ -1,0 +1,196 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import nodeDataChannel, { type RtcConfig } from 'node-datachannel';
+import { generate } from 'selfsigned';
+import { MediaError } from '../../types.js';
+import type { Log } from '../../../shared/index.js';
+import { DataChannelPipe } from './datachannel-pipe.js';
+import {
+  MAX_DATA_MESSAGE,
+  type OfferedPipe,
+  type Pipe,
+  type PipeFactory,
+  type PipeHandlers,
+  type TransportDescription,
+} from './pipe.js';
+
+const HOST_TYPE_PREFERENCE = 126;
+
+/** Of use only together with the interface's name, which no SDP carries. */
+const isLinkLocal = (address: string): boolean => isIPv6(address) && /^fe[89ab]/i.test(address);
+
+const YEAR_MS = 365 * 24 * 3_600_000;
+
+/** Browsers compare the fingerprint and look at nothing else (RFC 8827 section 6.5): it must only outlive the process. */
+const VALID_YEARS = 10;
+
+/**
+ * What a path's SCTP association may hold, and so what may come in the time of one round trip: a page has `PONG` to
+ * say, every 3 s. The smallest window that the library knows (`SCTP_MINIMAL_RWND`).
+ */
+const SCTP_WINDOW = 4_096;
+const SCTP_SEND_BUFFER = 65_536;
+const SCTP_MAX_CHUNKS = 128;
+
+/** A closed path is held for so long (ms), since collecting it would leak what the library has yet to hand up. */
+const AFTERLIFE_MS = 10_000;
+
+export interface DataChannelPipesOptions {
+  readonly host: string;
+  /** The one UDP port of all pipes. */
+  readonly port: number;
+  readonly publicIp?: string;
+  readonly log: Log;
+}
+
+/** Pipes over node-datachannel, all on one UDP port. */
+export class DataChannelPipes implements PipeFactory {
+  readonly #options: DataChannelPipesOptions;
+  /** The library's wrappers close their connection when they are collected: hold them. */
+  readonly #pipes = new Set<DataChannelPipe>();
+
+  constructor(options: DataChannelPipesOptions) {
+    this.#options = options;
+    nodeDataChannel.setSctpSettings({
+      recvBufferSize: SCTP_WINDOW,
+      sendBufferSize: SCTP_SEND_BUFFER,
+      maxChunksOnQueue: SCTP_MAX_CHUNKS,
+    });
+  }
+
+  async offer(handlers: PipeHandlers): Promise<OfferedPipe> {
+    return this.#create('actpass', handlers);
+  }
+
+  async answer(remote: TransportDescription, withData: boolean, handlers: PipeHandlers): Promise<Pipe> {
+    // DTLS starts from our side wherever the other end leaves the choice (RFC 8842 section 5.3).
+    const pipe = await this.#create(remote.setup === 'active' ? 'passive' : 'active', handlers);
+    try {
+      await pipe.open(remote, withData);
+      return pipe;
+    } catch (error) {
+      pipe.close();
+      this.#options.log.warn({ err: error }, 'A WebRTC transport did not open');
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const pipe of [...this.#pipes]) {
+      pipe.close();
+      pipe.free();
+    }
+    return Promise.resolve();
+  }
+
+  async #create(setup: TransportDescription['setup'], handlers: PipeHandlers): Promise<DataChannelPipe> {
+    const { host, port, publicIp, log } = this.#options;
+    const certificate = await createTransportCertificate();
+    const pipe = new DataChannelPipe({
+      config: libraryConfig(host, port, certificate),
+      local: {
+        // ice-char knows base64's alphabet without its padding (RFC 8839 section 5.4).
+        iceUfrag: randomBytes(6).toString('base64'),
+        icePwd: randomBytes(18).toString('base64'),
+        fingerprint: certificate.fingerprint,
+        setup,
+        candidates: hostCandidates(host, port, publicIp),
+      },
+      handlers,
+      onFreed: () => setTimeout(() => this.#pipes.delete(pipe), AFTERLIFE_MS).unref(),
+      log,
+    });
+    this.#pipes.add(pipe);
+    return pipe;
+  }
+}
+
+function libraryConfig(host: string, port: number, certificate: TransportCertificate): RtcConfig {
+  return {
+    iceServers: [],
+    bindAddress: host,
+    enableIceUdpMux: true,
+    portRangeBegin: port,
+    portRangeEnd: port,
+    disableAutoNegotiation: true,
+    forceMediaTransport: true,
+    maxMessageSize: MAX_DATA_MESSAGE,
+    certificatePemFile: certificate.certificate,
+    keyPemFile: certificate.privateKey,
+  };
+}
+
+/** The certificate of our end of one path. */
+interface TransportCertificate {
+  /** PEM. */
+  readonly certificate: string;
+  /** PEM, PKCS #8. */
+  readonly privateKey: string;
+  /** Hash name and value, as in `a=fingerprint` (RFC 8122 section 5). */
+  readonly fingerprint: string;
+}
+
+/**
+ * Makes a certificate for one path. Each has its own: by another fingerprint a browser knows that a path offered in
+ * place of one is a new DTLS association and no mere ICE restart (RFC 8842 section 4).
+ */
+async function createTransportCertificate(): Promise<TransportCertificate> {
+  const made = await generate([{ name: 'commonName', value: 'patchbay' }], {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    notAfterDate: new Date(Date.now() + VALID_YEARS * YEAR_MS),
+  });
+  const { fingerprint256 } = new X509Certificate(made.cert);
+  return { certificate: made.cert, privateKey: made.private, fingerprint: `sha-256 ${fingerprint256}` };
+}
+
+/**
+ * The values of `a=candidate` for a UDP port that all paths share (RFC 8839 section 5.1): they follow from where we
+ * listen, so that they are known before any path is made.
+ * @param host what the port is bound to; `0.0.0.0` or `::` stands for the addresses of all interfaces
+ * @param publicIp announced in place of all of them
+ */
+export function hostCandidates(host: string, port: number, publicIp?: string): string[] {
+  const addresses = publicIp === undefined ? boundAddresses(host) : [publicIp];
+  return addresses.map((address, index) => {
+    // RFC 8445 section 5.1.2.1: the earlier, the better; component 1.
+    const priority = HOST_TYPE_PREFERENCE * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
+    return `${index + 1} 1 UDP ${priority} ${address} ${port} typ host`;
+  });
+}
+
+function boundAddresses(host: string): string[] {
+  if (host !== '0.0.0.0' && host !== '::') return [host];
+  const wanted = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(
+      ({ internal, family, address }) =>
+        !internal && (host === '::' || family === 'IPv4') && !isLinkLocal(address),
+    )
+    .map(({ address }) => address);
+  // A machine without a network still serves itself.
+  return wanted.length > 0 ? wanted : [host === '::' ? '::1' : '127.0.0.1'];
+}
+
+/**
+ * Finds out that a UDP port is free, or (0) which one is: the transport library opens the port with the first
+ * connection only, and cannot choose one for all of them.
+ * @throws MediaError NO_PORT
+ */
+export async function freeUdpPort(host: string, port: number): Promise<number> {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(port, host, resolve);
+    });
+    return socket.address().port;
+  } catch (error) {
+    throw new MediaError('NO_PORT', `UDP port ${port} of ${host} cannot be used.`, { cause: error });
+  } finally {
+    socket.close();
+  }
+}

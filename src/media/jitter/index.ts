@@ -1,2 +1,0 @@
-export { Playout } from './playout.js';
-export type { JitterCounters } from './jitter-buffer.js';

@@ -1,6 +1,0 @@
-export { createPhoneApp, PhoneApp } from './app.js';
-export type { CallObserver } from './call-outcome.js';
-export type { PhoneAppOptions, PhoneMedia } from './options.js';
-export { APP_TAG, SipClient } from './sip-client.js';
-export type { SipClientOptions } from './sip-client.js';
-export { speaksForParticipant } from './tokens/authenticate.js';

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { Admission } from '../devices/browser/device-table.js';
+import { DEFAULT_BROWSER_LIMITS } from '../devices/browser/limits.js';
+import { KeyedBuckets, TokenBucket } from './token-bucket.js';
+
+describe('a token bucket', () => {
+  it('lets a burst through, then what its rate gives', () => {
+    const bucket = new TokenBucket({ burst: 3, perSecond: 2 }, 0);
+    expect([0, 0, 0, 0].map((now) => bucket.take(now))).toEqual([true, true, true, false]);
+    expect(bucket.take(499)).toBe(false);
+    expect(bucket.take(500)).toBe(true);
+    expect([60_000, 60_000, 60_000, 60_000].map((now) => bucket.take(now))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it('takes nothing when there is not enough, and forgives a clock that goes back', () => {
+    const bucket = new TokenBucket({ burst: 10, perSecond: 1 }, 1_000);
+    expect(bucket.take(1_000, 11)).toBe(false);
+    expect(bucket.take(0, 10)).toBe(true);
+    expect(bucket.take(0, 1)).toBe(false);
+  });
+
+  it('stays within bounds when there is one for each of very many keys', () => {
+    const buckets = new KeyedBuckets({ burst: 1, perSecond: 1 });
+    for (let i = 0; i < 25_000; i += 1) buckets.take(`key ${String(i)}`, 0);
+    expect(buckets.size).toBe(20_000);
+    expect(buckets.take('late', 0)).toBe(false);
+    expect(buckets.take('later', 2_000)).toBe(true);
+    expect(buckets.size).toBe(1);
+  });
+});
+
+describe('admission', () => {
+  const admission = new Admission({ ...DEFAULT_BROWSER_LIMITS, socketsPerAddress: 1 });
+
+  it.each([
+    ['192.0.2.1', '::ffff:192.0.2.1'],
+    ['2001:db8:0:1::1', '2001:db8:0:1:ffff::2'],
+  ])('takes %s and %s for one place', (one, other) => {
+    const release = admission.admit(one, 0);
+    expect(release).toBeDefined();
+    expect(admission.admit(other, 0)).toBeUndefined();
+    release!();
+    admission.admit(other, 0)!();
+    expect(admission.sockets).toBe(0);
+  });
+});
