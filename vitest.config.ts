@@ -1,20 +1,26 @@
 import { defineConfig } from 'vitest/config';
-import { COLUMNS, phoneTests } from './test/support/columns.js';
+import { COLUMNS, phoneTests, systemTests } from './test/support/columns.js';
+
+/** Whole-system tests spend most of their time waiting for packets and timers: two files at a time, even on two cores. */
+const FILES_AT_A_TIME = 2;
+const ONE_AT_A_TIME = { poolOptions: { forks: { singleFork: true } } };
 
 const SYSTEM = {
   globalSetup: ['test/support/build.ts'],
-  // Each file starts gateways, browsers and SIPp: one at a time on a small machine.
-  poolOptions: { forks: { singleFork: true } },
   testTimeout: 60_000,
   hookTimeout: 60_000,
 };
 
+// Projects of one group run together, and groups after one another.
+const [UNIT, TOGETHER, ALONE, LAST] = [0, 1, 2, 3].map((groupOrder) => ({ sequence: { groupOrder } }));
+
 /** The tests of phones once more on other servers, or a word on why not. */
 const columns = COLUMNS.map(({ name, env, missing }) =>
   missing.length === 0
-    ? { test: { ...SYSTEM, name, include: phoneTests(), env } }
+    ? { test: { ...SYSTEM, ...ONE_AT_A_TIME, ...LAST, name, include: phoneTests(), env } }
     : {
         test: {
+          ...LAST,
           name,
           include: ['test/support/missing-column.test.ts'],
           env: { PATCHBAY_TEST_COLUMN: name, PATCHBAY_TEST_MISSING: missing.join(' and ') },
@@ -24,9 +30,21 @@ const columns = COLUMNS.map(({ name, env, missing }) =>
 
 export default defineConfig({
   test: {
+    poolOptions: { forks: { minForks: 1, maxForks: FILES_AT_A_TIME } },
     projects: [
-      { test: { name: 'unit', include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'] } },
-      { test: { ...SYSTEM, name: 'system', include: ['test/system/**/*.test.ts'] } },
+      {
+        test: {
+          ...UNIT,
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      { test: { ...SYSTEM, ...TOGETHER, name: 'system', include: systemTests('together') } },
+      {
+        test: { ...SYSTEM, ...ONE_AT_A_TIME, ...ALONE, name: 'system, alone', include: systemTests('alone') },
+      },
       ...columns,
     ],
   },

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /**
  * The ways to run a gateway for phones: on which SIP server, with media by which way. The test files of phones are
@@ -31,6 +31,22 @@ export const COLUMNS: readonly Column[] = [
 
 const FOLDER = 'test/system';
 
+/** A test that compares a phone beside an attack with one at an idle gateway must have the machine to itself. */
+const MEASURES = 'support/bystander.js';
+
+function systemFiles(): { path: string; text: string }[] {
+  return readdirSync(FOLDER)
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => ({ path: join(FOLDER, file), text: readFileSync(join(FOLDER, file), 'utf8') }));
+}
+
+/** The whole-system tests that may run beside others, or those that must run alone. */
+export function systemTests(which: 'together' | 'alone'): string[] {
+  return systemFiles()
+    .filter(({ text }) => text.includes(MEASURES) === (which === 'alone'))
+    .map(({ path }) => path);
+}
+
 /** Support modules by which tests place calls. */
 const CALLING = ['support/sipp.js', 'support/phone-room.js'];
 
@@ -39,11 +55,8 @@ const CALLING = ['support/sipp.js', 'support/phone-room.js'];
  * embedded SIP server and direct RTP do.
  */
 export function phoneTests(): string[] {
-  return readdirSync(FOLDER)
-    .filter((file) => file.endsWith('.test.ts') && !file.startsWith('embedded-'))
-    .map((file) => join(FOLDER, file))
-    .filter((file) => {
-      const text = readFileSync(file, 'utf8');
-      return CALLING.some((name) => text.includes(name)) && !text.includes('support/servers.js');
-    });
+  return systemFiles()
+    .filter(({ path }) => !basename(path).startsWith('embedded-'))
+    .filter(({ text }) => CALLING.some((name) => text.includes(name)) && !text.includes('support/servers.js'))
+    .map(({ path }) => path);
 }
