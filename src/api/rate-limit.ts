@@ -1,5 +1,5 @@
-import { RateLimiter } from 'limiter';
 import { PatchbayError } from '../core/index.js';
+import { TokenBucket } from '../shared/index.js';
 import { accountOf } from './authentication.js';
 import type { Api } from './instance.js';
 
@@ -12,24 +12,27 @@ export interface RateLimit {
 
 /**
  * Bounds the requests of each account. It counts after authentication, so that nobody without the password
- * can use up an account's share, and so that there are no more limiters than accounts.
+ * can use up an account's share, and so that there are no more buckets than accounts.
  */
 export function limitRate(api: Api, { requests, windowMs = 1000 }: RateLimit): void {
-  const limiters = new Map<string, RateLimiter>();
-  const limiterOf = (account: string): RateLimiter => {
-    const known = limiters.get(account);
+  const buckets = new Map<string, TokenBucket>();
+  const bucketOf = (account: string): TokenBucket => {
+    const known = buckets.get(account);
     if (known) return known;
-    const limiter = new RateLimiter({ tokensPerInterval: requests, interval: windowMs });
-    limiters.set(account, limiter);
-    return limiter;
+    const bucket = new TokenBucket(
+      { burst: requests, perSecond: (requests / windowMs) * 1000 },
+      performance.now(),
+    );
+    buckets.set(account, bucket);
+    return bucket;
   };
   api.addHook('onRequest', (request, reply, next) => {
-    const limiter = limiterOf(accountOf(request));
-    if (limiter.tryRemoveTokens(1)) {
+    const bucket = bucketOf(accountOf(request));
+    if (bucket.take(performance.now())) {
       next();
       return;
     }
-    const seconds = Math.max(1, Math.ceil(limiter.getWaitTime(1) / 1000));
+    const seconds = Math.max(1, Math.ceil(bucket.waitMs(performance.now()) / 1000));
     reply.header('retry-after', seconds);
     next(new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', `Too many requests; come back in ${seconds} s.`));
   });

@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8';
 import { cleanEnv, EnvError, makeValidator, num, str } from 'envalid';
 import ipaddr from 'ipaddr.js';
-import { AUDIO_CODECS } from '../media/codecs/index.js';
+import { AUDIO_CODECS } from '../media/index.js';
 import { KNOWN_SCANNERS } from '../sip-server/index.js';
 
 /** One account: owner of sessions and participants. */

@@ -11,7 +11,7 @@ import { type LoadControl, startLoadControl } from './load-control.js';
 import { createMediaPlane, type MediaPlane } from '../media/index.js';
 import { measureMedia } from './metrics/media.js';
 import { startPhones } from './phones.js';
-import { clientAddresses } from '../shared/index.js';
+import { clientAddresses, settledWithin } from '../shared/index.js';
 import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
 import { openStore } from '../store/index.js';
 import { measureState, measureStore } from './metrics/state.js';
@@ -130,7 +130,7 @@ async function build(
           http.cutConnections();
         });
       });
-      await within(config.drainMs, Promise.race([phones.drain(), hurried]));
+      await settledWithin(Promise.race([phones.drain(), hurried]), config.drainMs);
       // Not in its turn among the parts: a request that comes slowly, by REST, would hold the BYEs up.
       phones.hangUp();
       await undo();
@@ -192,12 +192,4 @@ async function startHttp(
     /** Those of requests under way too. */
     cutConnections: () => api.server.closeAllConnections(),
   };
-}
-
-/** Waits for `work`, but no longer than `limitMs`. */
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
-  await Promise.race([work, limit]);
-  clearTimeout(timer);
 }

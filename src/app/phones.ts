@@ -7,16 +7,16 @@ import { measureCalls, measureFreeswitch } from './metrics/calls.js';
 import type { Config } from './config.js';
 import type { Core } from '../core/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
-import { startFreeswitch } from '../devices/phone/freeswitch/index.js';
-import type { LoadControl } from './load-control.js';
-import type { MediaPlane } from '../media/index.js';
 import {
   createPhoneApp,
   type PhoneApp,
   type PhoneAppOptions,
   type PhoneMedia,
   SipClient,
+  startFreeswitch,
 } from '../devices/phone/index.js';
+import type { LoadControl } from './load-control.js';
+import type { MediaPlane } from '../media/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 

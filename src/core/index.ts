@@ -19,3 +19,5 @@ export { MemoryStore } from './memory-store.js';
 export { mayResume } from './resume-points.js';
 export { type CoreOptions, createCore } from './session-core.js';
 export type * from './types.js';
+export type { EndReason } from './types.js';
+export type { Connection, Delivery, Device, DeviceInfo, Participant } from './types.js';

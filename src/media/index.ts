@@ -20,3 +20,12 @@ export function createMediaPlane(options: MediaPlaneOptions): MediaPlane {
     },
   });
 }
+export { AUDIO_CODECS } from './codecs/index.js';
+export type { MediaEvents, MediaPlane, MediaStreamInfo, OmittedTrack, SubscribeOffer } from './types.js';
+export { MediaError, type PublishAnswer, type RefusedTrack } from './types.js';
+export type { MediaDelivery, MediaKind } from './types.js';
+export type { PhoneDescription, SipSource } from './types.js';
+export { type Direction, MAX_SDP, reverse } from './phone/index.js';
+export type { PhoneSource } from './types.js';
+export type { DeviceStatistics, OpenPhoneOptions } from './types.js';
+export type { MediaErrorCode } from './types.js';

@@ -7,5 +7,5 @@ export { BoundedMap } from './bounded-map.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export { EventHub } from './event-hub.js';
 export { describeError, type Log } from './log.js';
-export { LimitPassed, withinLimit } from './time-limit.js';
-export { KeyedBuckets, TokenBucket } from './token-bucket.js';
+export { LimitPassed, settledWithin, withinLimit } from './time-limit.js';
+export { KeyedBuckets, type Rate, TokenBucket } from './token-bucket.js';

@@ -4,13 +4,24 @@ import ipaddr from 'ipaddr.js';
 /** Whether an address is in one of the networks. */
 export type AddressFilter = (address: string) => boolean;
 
-/** @param entries addresses and CIDRs */
+type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number];
+
+/** @throws Error when an entry is neither an address nor a CIDR */
+function networkFrom(entry: string): Network {
+  const text = entry.trim();
+  if (text.includes('/') && ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
+  // By Node's rules: the library takes short forms and numbers of IPv4 addresses too.
+  const version = isIP(text);
+  if (version === 0) throw new Error(`not an address or CIDR: ${entry}`);
+  return [ipaddr.parse(text), version === 6 ? 128 : 32];
+}
+
+/**
+ * @param entries addresses and CIDRs
+ * @throws Error when an entry is neither
+ */
 export function inNetworks(entries: readonly string[]): AddressFilter {
-  const ranges = entries.map((entry) =>
-    ipaddr.isValidCIDR(entry)
-      ? ipaddr.parseCIDR(entry)
-      : ([ipaddr.parse(entry), entry.includes(':') ? 128 : 32] as const),
-  );
+  const ranges = entries.map(networkFrom);
   return (address) => {
     if (!ipaddr.isValid(address)) return false;
     const parsed = ipaddr.process(address);

@@ -1,4 +1,8 @@
-import type { Rate } from '../devices/browser/limits.js';
+/** `burst` tokens at once, `perSecond` for ever. */
+export interface Rate {
+  readonly burst: number;
+  readonly perSecond: number;
+}
 
 /** Lets `burst` through at once and `perSecond` for ever. Time comes from the caller, in ms. */
 export class TokenBucket {
@@ -20,6 +24,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** @returns ms until so many can be taken, if nobody else takes any */
+  waitMs(now: number, amount = 1): number {
+    this.#refill(now);
+    return Math.max(0, ((amount - this.#tokens) / this.#rate.perSecond) * 1000);
+  }
+
   isFull(now: number): boolean {
     this.#refill(now);
     return this.#tokens >= this.#rate.burst;
@@ -32,32 +42,57 @@ export class TokenBucket {
   }
 }
 
-const MAX_KEYS = 20_000;
-/** Looking through a full table costs time, so it is not done for each key that knocks. */
+/** Looking through a full table costs time, so it is not done for each new key. */
 const SWEEP_EVERY_MS = 1_000;
 
-/** A bucket for each key. Keys that are unknown when the table is full of busy ones are refused. */
+export interface KeyedBucketsOptions {
+  /** Default: 20,000. */
+  readonly maxKeys?: number;
+  /**
+   * What becomes of an unknown key when the table is full of busy ones: it is refused, or takes the place of the key
+   * that has been known for the longest time. Default: `refuse`.
+   */
+  readonly whenFull?: 'refuse' | 'forget-oldest';
+}
+
+/** A bucket for each key, in a table of bounded size. */
 export class KeyedBuckets {
   readonly #rate: Rate;
+  readonly #maxKeys: number;
+  readonly #whenFull: 'refuse' | 'forget-oldest';
   readonly #buckets = new Map<string, TokenBucket>();
   #sweptAt = Number.NEGATIVE_INFINITY;
 
-  constructor(rate: Rate) {
+  constructor(rate: Rate, { maxKeys = 20_000, whenFull = 'refuse' }: KeyedBucketsOptions = {}) {
     this.#rate = rate;
+    this.#maxKeys = maxKeys;
+    this.#whenFull = whenFull;
   }
 
   take(key: string, now: number): boolean {
-    const known = this.#buckets.get(key);
-    if (known) return known.take(now);
-    if (this.#buckets.size >= MAX_KEYS) this.#dropIdle(now);
-    if (this.#buckets.size >= MAX_KEYS) return false;
-    const bucket = new TokenBucket(this.#rate, now);
-    this.#buckets.set(key, bucket);
-    return bucket.take(now);
+    return (this.#buckets.get(key) ?? this.#add(key, now))?.take(now) ?? false;
   }
 
   get size(): number {
     return this.#buckets.size;
+  }
+
+  #add(key: string, now: number): TokenBucket | undefined {
+    if (!this.#makeRoom(now)) return undefined;
+    const bucket = new TokenBucket(this.#rate, now);
+    this.#buckets.set(key, bucket);
+    return bucket;
+  }
+
+  #makeRoom(now: number): boolean {
+    if (this.#buckets.size < this.#maxKeys) return true;
+    if (this.#whenFull === 'forget-oldest') {
+      for (const oldest of this.#buckets.keys()) {
+        this.#buckets.delete(oldest);
+        break;
+      }
+    } else this.#dropIdle(now);
+    return this.#buckets.size < this.#maxKeys;
   }
 
   #dropIdle(now: number): void {

@@ -1,7 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { CallObserver } from '../../devices/phone/index.js';
+import type { CallObserver, FreeswitchStatus } from '../../devices/phone/index.js';
 import type { BrowserCounters } from '../../devices/browser/index.js';
-import type { FreeswitchStatus } from '../../devices/phone/freeswitch/index.js';
 
 /** Seconds: a call is answered within some milliseconds; what takes longer is a server that is full. */
 const SETUP_BUCKETS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];

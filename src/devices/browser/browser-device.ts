@@ -15,7 +15,7 @@ import type {
   MediaStreamInfo,
   OmittedTrack,
   SubscribeOffer,
-} from '../../media/types.js';
+} from '../../media/index.js';
 import type { Clock, Log } from '../../shared/index.js';
 import { type ClientSocket, closeFor, type SocketUser } from './client-socket.js';
 import { Grace, type GraceTimes } from './grace.js';

@@ -1,4 +1,4 @@
-import type { MediaEvents, MediaPlane } from '../../media/types.js';
+import type { MediaEvents, MediaPlane } from '../../media/index.js';
 import type { BrowserDevice } from './browser-device.js';
 import { KeyedBuckets, networkOf } from '../../shared/index.js';
 import type { BrowserLimits } from './limits.js';

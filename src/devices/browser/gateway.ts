@@ -3,7 +3,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type DeviceGate, type Participant, PatchbayError } from '../../core/index.js';
-import type { MediaPlane } from '../../media/types.js';
+import type { MediaPlane } from '../../media/index.js';
 import {
   type ClientAddress,
   clientAddresses,

@@ -5,5 +5,5 @@ export {
   createBrowserGateway,
 } from './gateway.js';
 export type { GraceTimes } from './grace.js';
-export { type BrowserLimits, DEFAULT_BROWSER_LIMITS, type Rate } from './limits.js';
+export { type BrowserLimits, DEFAULT_BROWSER_LIMITS } from './limits.js';
 export { type IceServer, turnCredentials, type TurnServer } from './turn-credentials.js';

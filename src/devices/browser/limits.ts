@@ -1,3 +1,5 @@
+import type { Rate } from '../../shared/index.js';
+
 /** How much of the gateway one browser, participant or address may use. Rates are tokens a second. */
 export interface BrowserLimits {
   /** Bytes of one message; a longer one closes the socket with 1009. */
@@ -19,12 +21,6 @@ export interface BrowserLimits {
   readonly sockets: number;
   /** A page that has not answered our close frame after so many ms loses its socket all the same. */
   readonly closeMs: number;
-}
-
-/** A token bucket: `burst` at once, `perSecond` for ever. */
-export interface Rate {
-  readonly burst: number;
-  readonly perSecond: number;
 }
 
 const MEBIBYTE = 1024 * 1024;

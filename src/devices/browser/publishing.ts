@@ -5,10 +5,9 @@ import {
   type MediaStreamInfo,
   type PublishAnswer,
   type RefusedTrack,
-} from '../../media/types.js';
-import { type Clock, TokenBucket } from '../../shared/index.js';
+} from '../../media/index.js';
+import { type Clock, TokenBucket, type Rate } from '../../shared/index.js';
 import { RpcError } from './json-rpc.js';
-import type { Rate } from './limits.js';
 import { type OfferedStreams, readOfferSdp, type StreamMetadataMap } from './messages.js';
 import { mediaKinds, mediaType, publishedStreams, publishMetadata } from './stream-metadata.js';
 

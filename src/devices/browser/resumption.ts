@@ -1,5 +1,5 @@
 import { PatchbayError, type ResumePoint } from '../../core/index.js';
-import type { SubscribeOffer } from '../../media/types.js';
+import type { SubscribeOffer } from '../../media/index.js';
 
 /** Where a resume point is kept; `flush` resolves when what was saved is on disk. */
 export interface ResumeStore {

@@ -1,5 +1,5 @@
 import type { Delivery, DeliveredStream, MediaType, PublishedStream } from '../../core/index.js';
-import type { MediaDelivery, MediaKind, MediaStreamInfo, PublishAnswer } from '../../media/types.js';
+import type { MediaDelivery, MediaKind, MediaStreamInfo, PublishAnswer } from '../../media/index.js';
 import type { OfferedStreams, StreamMetadata, StreamMetadataMap } from './messages.js';
 
 const TYPE_OF: Record<MediaKind, MediaType> = { audio: 'AUDIO', video: 'VIDEO' };

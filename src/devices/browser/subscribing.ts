@@ -1,5 +1,5 @@
 import type { Delivery } from '../../core/index.js';
-import type { MediaPlane, SubscribeOffer } from '../../media/types.js';
+import type { MediaPlane, SubscribeOffer } from '../../media/index.js';
 import type { Log } from '../../shared/index.js';
 import type { Resumption } from './resumption.js';
 import { mediaDelivery, ReceivedStreams } from './stream-metadata.js';

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { type AddressFilter, inNetworks, maskTokens } from '../../shared/index.js';
-import type { EndReason } from '../../core/types.js';
-import { PatchbayError } from '../../core/errors.js';
-import type { MediaEvents } from '../../media/types.js';
+import { type AddressFilter, inNetworks, maskTokens, settledWithin } from '../../shared/index.js';
+import { type EndReason, PatchbayError } from '../../core/index.js';
+import type { MediaEvents } from '../../media/index.js';
 import { type OwedBye, PhoneCall } from './call.js';
 import {
   endedOutcome,
@@ -94,7 +93,7 @@ export class PhoneApp {
     const idle = this.drain();
     for (const call of this.#calls.values()) call.hangUp(reason);
     await idle;
-    await within(BYE_LIMIT_MS, Promise.all(this.#byes));
+    await settledWithin(Promise.all(this.#byes), BYE_LIMIT_MS);
     this.#options.media.off('dtmf', this.#onDtmf);
     this.#options.media.off('mediaLost', this.#onMediaLost);
     this.#options.media.off('streams', this.#onStreams);
@@ -246,14 +245,6 @@ export class PhoneApp {
 /** Builds the SIP application and registers it with drachtio-srf. */
 export function createPhoneApp(options: PhoneAppOptions): PhoneApp {
   return new PhoneApp(options);
-}
-
-/** Waits for work, but no longer than the limit. */
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));
-  await Promise.race([work, limit]);
-  clearTimeout(timer);
 }
 
 /** Wakes those who wait for the SIP server to be reachable again. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { Connection, Delivery, Device, DeviceInfo, EndReason, Participant } from '../../core/types.js';
-import type { MediaStreamInfo, PhoneDescription, SipSource } from '../../media/types.js';
+import type { Connection, Delivery, Device, DeviceInfo, EndReason, Participant } from '../../core/index.js';
+import type { MediaStreamInfo, PhoneDescription, SipSource } from '../../media/index.js';
 import { DigitMerger, type DigitWay } from './dialog/dtmf-info.js';
 import type { OfferAnswer } from './dialog/offer-answer.js';
 import { endingHeader, endingText, logFailure, Refusal } from './refusal.js';

@@ -1,5 +1,5 @@
 import { type AddressFilter, holdsToken, maskTokens } from '../../shared/index.js';
-import type { DeviceInfo } from '../../core/types.js';
+import type { DeviceInfo } from '../../core/index.js';
 import { uriParts } from './tokens/authenticate.js';
 import { header, type SipRequest } from './sip.js';
 

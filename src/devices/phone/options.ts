@@ -1,7 +1,7 @@
 import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
-import type { DeviceGate } from '../../core/core.js';
-import type { MediaPlane } from '../../media/types.js';
+import type { DeviceGate } from '../../core/index.js';
+import type { MediaPlane } from '../../media/index.js';
 import type { CallObserver } from './refusal.js';
 
 /** The part of the media plane that phones need. */

@@ -1,8 +1,7 @@
 import type { Logger } from 'pino';
-import { type ErrorCode, PatchbayError } from '../../core/errors.js';
-import { MediaError, type MediaErrorCode } from '../../media/types.js';
+import { type EndReason, type ErrorCode, PatchbayError } from '../../core/index.js';
+import { MediaError, type MediaErrorCode } from '../../media/index.js';
 import { type Headers, quoted, type RequestListener, type SipRequest, type SipResponder } from './sip.js';
-import type { EndReason } from '../../core/types.js';
 
 const CLASSES = {
   left: 'success',

@@ -1,10 +1,8 @@
-import type { Participant } from '../../core/types.js';
-import { PatchbayError } from '../../core/errors.js';
+import { type Participant, PatchbayError } from '../../core/index.js';
 import type { PhoneCall } from './call.js';
 import type { PhoneGate } from './options.js';
 import { Refusal } from './refusal.js';
-import type { SipDialog, SipRequest } from './sip.js';
-import { header } from './sip.js';
+import { header, type SipDialog, type SipRequest } from './sip.js';
 import { authenticate, tokensOf } from './tokens/authenticate.js';
 
 /** So many dialogs that are over are remembered, for those who ask to replace one of them. */

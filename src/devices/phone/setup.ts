@@ -1,5 +1,5 @@
-import type { Participant } from '../../core/types.js';
-import type { PhoneDescription } from '../../media/types.js';
+import type { Participant } from '../../core/index.js';
+import type { PhoneDescription } from '../../media/index.js';
 import type { PhoneCall } from './call.js';
 import {
   allow,

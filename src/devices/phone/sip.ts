@@ -1,5 +1,5 @@
 import type Srf from 'drachtio-srf';
-import type { SipSource } from '../../media/types.js';
+import type { SipSource } from '../../media/index.js';
 
 /** Header fields by name; a name may not occur twice. */
 export type Headers = Record<string, string>;

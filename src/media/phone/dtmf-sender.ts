@@ -1,5 +1,5 @@
 import type { PublishedTrack, TrackSink } from '../track.js';
-import { type DigitListener, DtmfReceiver } from '../rtp/dtmf-receiver.js';
+import { type DigitListener, DtmfReceiver } from '../rtp/index.js';
 
 /** Frequencies of ITU-T Q.23 by row and column of the keypad, in Hz. */
 const ROWS = [697, 770, 852, 941] as const;

@@ -1,2 +1,3 @@
 export { createPhoneFactory } from './factory.js';
 export type { PhoneFactory } from './factory.js';
+export { type Direction, MAX_SDP, reverse } from './sdp/remote-description.js';

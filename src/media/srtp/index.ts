@@ -1,7 +1,7 @@
 export { createMasterKey, readInlineKey, sameMasterKey, writeInlineKey } from './keys.js';
 export type { MasterKey } from './keys.js';
-export { SrtpReceiver } from './srtp-receiver.js';
-export type { SrtpCounters } from './srtp-receiver.js';
-export { SRTP_OVERHEAD, SrtpSender } from './srtp-sender.js';
+export { SrtpReceiver } from './srtp-stream.js';
+export type { SrtpCounters } from './srtp-stream.js';
+export { SRTP_OVERHEAD, SrtpSender } from './srtp-stream.js';
 export { findSrtpSuite, SRTP_SUITES } from './suites.js';
 export type { SrtpSuite } from './suites.js';

@@ -6,8 +6,7 @@ import { rtpPacket } from '../rtp/testing/packets.js';
 import { CounterTransform } from './counter-transform.js';
 import { GcmTransform } from './gcm-transform.js';
 import { createMasterKey, deriveRtcpKeys, deriveRtpKeys, readInlineKey, writeInlineKey } from './keys.js';
-import { SrtpReceiver } from './srtp-receiver.js';
-import { SrtpSender } from './srtp-sender.js';
+import { SrtpReceiver, SrtpSender } from './srtp-stream.js';
 import { findSrtpSuite, SRTP_SUITES } from './suites.js';
 
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s/g, ''), 'hex');

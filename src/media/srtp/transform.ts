@@ -1,7 +1,4 @@
-import type { SessionKeys } from './keys.js';
 import type { SrtpSuite } from './suites.js';
-import { CounterTransform } from './counter-transform.js';
-import { GcmTransform } from './gcm-transform.js';
 
 /** SRTCP packets start with 8 bytes in the clear (RFC 3711 section 3.4). */
 export const RTCP_CLEAR = 8;
@@ -21,13 +18,6 @@ export interface SrtpTransform {
   sealRtcp(packet: Buffer, length: number, index: number): number;
   /** @returns length of the plain packet, -1: not authentic */
   openRtcp(packet: Buffer, length: number): number;
-}
-
-/** @param mkiLength bytes between payload and tag that opening leaves out */
-export function createTransform(suite: SrtpSuite, keys: SessionKeys, mkiLength: number): SrtpTransform {
-  return suite.mode === 'gcm'
-    ? new GcmTransform(suite, keys, mkiLength)
-    : new CounterTransform(suite, keys, mkiLength);
 }
 
 /** Index of an SRTCP packet, without the E flag; the caller has checked that it is long enough. */

@@ -1,9 +1,8 @@
-import { BlockList, isIP } from 'node:net';
 import type { SipCounters } from '../counters.js';
 import type { SipRequest } from '../message/message.js';
 import type { RequestExemption } from '../options.js';
 import type { Flow } from '../transport/flow.js';
-import { BoundedMap } from '../../shared/index.js';
+import { type AddressFilter, BoundedMap, inNetworks, KeyedBuckets, type Rate } from '../../shared/index.js';
 
 /** Names that well-known scanners give themselves. VaxSIPUserAgent, of some of them too, is a softphone kit's. */
 export const KNOWN_SCANNERS = [
@@ -19,8 +18,6 @@ export const KNOWN_SCANNERS = [
   'siparmyknife',
   'test agent',
 ];
-
-const MAX_BUDGETED_SOURCES = 50_000;
 
 /** What a source that was never heard before may be sent. */
 const FIRST_BYTES = 8192;
@@ -39,7 +36,8 @@ const MAX_SOURCES = 50_000;
 export interface GateOptions {
   /** CIDRs; empty allows everyone. */
   readonly allow: readonly string[];
-  readonly rate: RateLimitOptions;
+  /** How many messages one source address may send. */
+  readonly rate: Rate;
   /** What the User-Agents that get no answer begin with. */
   readonly scanners: readonly string[];
   /** Whether a request is answered all the same. */
@@ -64,8 +62,9 @@ export type Admission =
 
 /** Decides what may come in and what may go out, before anything is parsed or remembered. */
 export class Gate {
-  readonly #allow: AllowList;
-  readonly #rate: RateLimit;
+  /** Which addresses may talk to the server at all; undefined: all. */
+  readonly #allow: AddressFilter | undefined;
+  readonly #rate: KeyedBuckets;
   readonly #budget = new ReplyBudget();
   readonly #scanners: readonly string[];
   readonly #exempts: RequestExemption | undefined;
@@ -73,8 +72,8 @@ export class Gate {
 
   /** Throws when an entry of the allow-list is malformed. */
   constructor(options: GateOptions, counters: SipCounters) {
-    this.#allow = new AllowList(options.allow);
-    this.#rate = new RateLimit(options.rate);
+    this.#allow = options.allow.length === 0 ? undefined : inNetworks(options.allow);
+    this.#rate = new KeyedBuckets(options.rate, { maxKeys: MAX_SOURCES, whenFull: 'forget-oldest' });
     this.#scanners = options.scanners;
     this.#exempts = options.exempts;
     this.#counters = counters;
@@ -82,7 +81,7 @@ export class Gate {
 
   /** Whether an address may open a connection. */
   admitsConnection(host: string): boolean {
-    const admitted = this.#allow.has(host);
+    const admitted = this.#allow?.(host) ?? true;
     if (!admitted) this.#counters.droppedNotAllowed++;
     return admitted;
   }
@@ -90,13 +89,14 @@ export class Gate {
   /** Whether the bytes that came by a flow may be looked at. */
   admits(bytes: number, flow: Flow): Admission {
     const source = flow.remote.host;
-    if (!this.#allow.has(source)) {
+    if (this.#allow?.(source) === false) {
       this.#counters.droppedNotAllowed++;
       return 'dropped';
     }
     const now = performance.now();
     const within = this.#rate.take(source, now);
-    if (!within && !this.#allow.names) {
+    // Those whom the allow-list names are known to the operator.
+    if (!within && this.#allow === undefined) {
       this.#counters.droppedRateLimited++;
       return 'dropped';
     }
@@ -124,79 +124,12 @@ export class Gate {
   }
 }
 
-/** Which addresses may talk to the server at all. */
-class AllowList {
-  readonly #list: BlockList | undefined;
-
-  /** Takes addresses and CIDRs of both IP versions; an empty list allows everyone. Throws on anything else. */
-  constructor(entries: readonly string[]) {
-    this.#list = entries.length === 0 ? undefined : new BlockList();
-    for (const entry of entries) this.#add(entry.trim());
-  }
-
-  /** Whether it names anybody, so that those who pass are known to the operator. */
-  get names(): boolean {
-    return this.#list !== undefined;
-  }
-
-  has(host: string): boolean {
-    if (!this.#list) return true;
-    // A socket for both IP versions shows IPv4 peers as mapped addresses.
-    const address = host.startsWith('::ffff:') ? host.slice(7) : host;
-    return this.#list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
-  }
-
-  #add(entry: string): void {
-    const [address = '', prefix, ...rest] = entry.split('/');
-    const version = isIP(address);
-    const bits = version === 6 ? 128 : 32;
-    const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : -1;
-    if (version === 0 || rest.length > 0 || length < 0 || length > bits) {
-      throw new Error(`not an address or CIDR: ${entry}`);
-    }
-    this.#list?.addSubnet(address, length, version === 6 ? 'ipv6' : 'ipv4');
-  }
-}
-
-/** How many messages one source address may send. */
-interface RateLimitOptions {
-  readonly perSecond: number;
-  readonly burst: number;
-}
-
-/** A token bucket for each source address. */
-class RateLimit {
-  readonly #options: RateLimitOptions;
-  readonly #buckets = new BoundedMap<string, { tokens: number; at: number }>(MAX_SOURCES);
-
-  constructor(options: RateLimitOptions) {
-    this.#options = options;
-  }
-
-  /** Takes a token for one message at `now` (milliseconds); false when there is none left. */
-  take(source: string, now: number): boolean {
-    const { perSecond, burst } = this.#options;
-    const bucket = this.#buckets.get(source);
-    if (!bucket) {
-      this.#buckets.set(source, { tokens: burst - 1, at: now });
-      return true;
-    }
-    bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
-    bucket.at = now;
-    if (bucket.tokens < 1) return false;
-    bucket.tokens--;
-    return true;
-  }
-}
-
 /**
  * Bounds what is sent over UDP to addresses that may be forged, so that the server amplifies nobody's attack.
  * An address is proven once it repeats something that only a receiver of our packets can know.
  */
 class ReplyBudget {
-  readonly #sources = new BoundedMap<string, { bytes: number; at: number; provenUntil: number }>(
-    MAX_BUDGETED_SOURCES,
-  );
+  readonly #sources = new BoundedMap<string, { bytes: number; at: number; provenUntil: number }>(MAX_SOURCES);
 
   /** Bytes came from an address. */
   received(source: string, bytes: number, now: number): void {

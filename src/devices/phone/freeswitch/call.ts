@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
-import { type Direction, reverse } from '../../../media/phone/sdp/remote-description.js';
-import type { PhoneDescription, PhoneSource } from '../../../media/types.js';
+import { type Direction, type PhoneDescription, type PhoneSource, reverse } from '../../../media/index.js';
 import type { PhoneMedia } from '../index.js';
 import type { FreeswitchConnection } from './connection.js';
 import { LegRefused } from './failure.js';

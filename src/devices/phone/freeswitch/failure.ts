@@ -1,5 +1,5 @@
-import { PatchbayError } from '../../../core/errors.js';
-import { MediaError } from '../../../media/types.js';
+import { PatchbayError } from '../../../core/index.js';
+import { MediaError } from '../../../media/index.js';
 
 /** Whether FreeSWITCH found the phone's SDP wanting, so that another FreeSWITCH would too. */
 export function isPhonesFault(error: unknown): boolean {

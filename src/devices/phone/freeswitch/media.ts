@@ -1,14 +1,14 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
-import { MAX_SDP } from '../../../media/phone/sdp/remote-description.js';
 import {
   type DeviceStatistics,
+  MAX_SDP,
   MediaError,
   type MediaEvents,
   type OpenPhoneOptions,
   type PhoneDescription,
   type PhoneSource,
-} from '../../../media/types.js';
+} from '../../../media/index.js';
 import type { PhoneMedia } from '../index.js';
 import { BridgedCall } from './call.js';
 import { asPatchbayError, isServersFault, noServer } from './failure.js';

@@ -1,5 +1,5 @@
 import { type MediaDescription, parse, write } from 'sdp-transform';
-import type { Direction } from '../../../media/phone/sdp/remote-description.js';
+import type { Direction } from '../../../media/index.js';
 
 type Section = MediaDescription & { type: string };
 

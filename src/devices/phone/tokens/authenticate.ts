@@ -1,7 +1,5 @@
 import { tokensIn } from '../../../shared/index.js';
-import type { DeviceGate } from '../../../core/core.js';
-import { PatchbayError } from '../../../core/errors.js';
-import type { Participant } from '../../../core/types.js';
+import { type DeviceGate, type Participant, PatchbayError } from '../../../core/index.js';
 import { header, type SipRequest } from '../sip.js';
 import { looksLikeToken, tokensInUserToUser } from './user-to-user.js';
 

@@ -1,6 +1,6 @@
 import nodeDataChannel, { type PeerConnection, type RtcConfig, type Track } from 'node-datachannel';
 import { MediaError } from '../../types.js';
-import type { Log } from '../../../shared/index.js';
+import { type Log, withinLimit } from '../../../shared/index.js';
 import { Channels } from './channels.js';
 import { InflowLimit } from './inflow-limit.js';
 import {
@@ -154,7 +154,11 @@ export class DataChannelPipe implements OfferedPipe {
 
   /** From here on the other end is answered and may connect. */
   async #start(made: Promise<Track>): Promise<void> {
-    const track = await within(made, 'The transport made no track.');
+    const track = await withinLimit(
+      made,
+      TRACK_TIMEOUT_MS,
+      () => new MediaError('INVALID_STATE', 'The transport made no track.'),
+    );
     if (this.#state === 'closed') return;
     this.#track = track;
     track.onOpen(() => this.#follow());
@@ -214,18 +218,6 @@ function pipeState(state: string): PipeState {
       return 'failed';
     default:
       return 'connecting';
-  }
-}
-
-async function within<T>(promise: Promise<T>, message: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new MediaError('INVALID_STATE', message)), TRACK_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,12 +1,9 @@
-/** What may come by one path: `burst` at once, `perSecond` for ever, each in messages and in bytes. */
-export interface InflowRates {
-  readonly messages: InflowRate;
-  readonly bytes: InflowRate;
-}
+import { type Rate, TokenBucket } from '../../../shared/index.js';
 
-interface InflowRate {
-  readonly burst: number;
-  readonly perSecond: number;
+/** What may come by one path, in messages and in bytes. */
+export interface InflowRates {
+  readonly messages: Rate;
+  readonly bytes: Rate;
 }
 
 /**
@@ -14,26 +11,18 @@ interface InflowRate {
  * than any page has reason to must be cut off.
  */
 export class InflowLimit {
-  readonly #rates: InflowRates;
-  #messages: number;
-  #bytes: number;
-  #at: number | undefined;
+  readonly #messages: TokenBucket;
+  readonly #bytes: TokenBucket;
 
-  constructor(rates: InflowRates) {
-    this.#rates = rates;
-    this.#messages = rates.messages.burst;
-    this.#bytes = rates.bytes.burst;
+  /** @param now in ms */
+  constructor({ messages, bytes }: InflowRates, now = performance.now()) {
+    this.#messages = new TokenBucket(messages, now);
+    this.#bytes = new TokenBucket(bytes, now);
   }
 
   /** @returns false once there was too much; `now` is in ms */
   admits(bytes: number, now: number): boolean {
-    const seconds = Math.max(0, now - (this.#at ?? now)) / 1000;
-    this.#at = now;
-    this.#messages = refilled(this.#messages, this.#rates.messages, seconds) - 1;
-    this.#bytes = refilled(this.#bytes, this.#rates.bytes, seconds) - bytes;
-    return this.#messages >= 0 && this.#bytes >= 0;
+    const message = this.#messages.take(now);
+    return this.#bytes.take(now, bytes) && message;
   }
 }
-
-const refilled = (left: number, { burst, perSecond }: InflowRate, seconds: number): number =>
-  Math.min(burst, left + perSecond * seconds);
