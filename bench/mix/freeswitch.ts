@@ -2,7 +2,10 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { connectFreeswitch, type FreeswitchConnection } from '../../src/devices/phone/freeswitch/connection.js';
+import {
+  connectFreeswitch,
+  type FreeswitchConnection,
+} from '../../src/devices/phone/freeswitch/connection.js';
 import { findAudioCodec } from '../../src/media/codecs/index.js';
 import { FREESWITCH_PROGRAM, TestFreeswitch } from '../../test/support/servers.js';
 import { phoneOffer } from '../../test/support/sipp.js';

@@ -5,7 +5,7 @@ import { RTP_FIXED_HEADER, writeRtpHeader } from '../../src/media/rtp/index.js';
 import { audioAddressOf, parseTraced, type TracedMessage } from '../../test/support/sip-message.js';
 import { phoneOffer } from '../../test/support/sipp.js';
 
-export const PACKET_MS = 20;
+const PACKET_MS = 20;
 const PAYLOAD_BYTES = 160;
 const MU_LAW_SILENCE = 0xff;
 const T1_MS = 500;
@@ -27,7 +27,7 @@ interface Phone {
 }
 
 /** What became of an INVITE. */
-export interface PhoneAnswer {
+interface PhoneAnswer {
   readonly status: number;
   /** From the INVITE to its final answer. */
   readonly ms: number;

@@ -3,7 +3,7 @@ import { isRtcp, rtpPayloadOffset, writeRtpHeader } from '../../src/media/rtp/in
 const HEADER = 12;
 const TIME_LENGTH = 8;
 
-export interface FlowOptions {
+interface FlowOptions {
   readonly ssrc: number;
   readonly payloadType: number;
   /** Payload bytes of each packet, at least 8. */

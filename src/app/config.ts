@@ -5,7 +5,7 @@ import { AUDIO_CODECS } from '../media/index.js';
 import { KNOWN_SCANNERS } from '../sip-server/index.js';
 
 /** One account: owner of sessions and participants. */
-export interface Account {
+interface Account {
   readonly id: string;
   readonly user: string;
   readonly password: string;

@@ -31,7 +31,7 @@ interface Parts {
 }
 
 /** Where the phone application connects to the embedded SIP server, and what that tells it besides. */
-export type EmbeddedSip = ServerAddress & Pick<SipServer, 'hasLostConnection'>;
+type EmbeddedSip = ServerAddress & Pick<SipServer, 'hasLostConnection'>;
 
 /** Starts the embedded SIP server as configured. */
 export async function startEmbeddedSip(

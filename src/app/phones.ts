@@ -32,7 +32,7 @@ interface Parts {
 }
 
 /** Phones as the gateway sees them. */
-export interface Phones {
+interface Phones {
   /** Where calls are received; empty when no SIP server can be reached. */
   readonly address: { readonly sip?: string; readonly sipPort?: number };
   /** Takes no more calls; resolves when the present ones are over. */

@@ -98,7 +98,7 @@ async function descriptorLimit(): Promise<number> {
   return Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Infinity);
 }
 
-export interface GuardOptions {
+interface GuardOptions {
   readonly server: Server;
   readonly descriptors: Descriptors;
   readonly metrics: Registry;

@@ -13,7 +13,7 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
 };
 
-export interface ConsoleOptions {
+interface ConsoleOptions {
   /**
    * The `iceServers` for whoever holds this participant token.
    * @throws PatchbayError when the token is not valid

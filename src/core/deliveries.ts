@@ -1,7 +1,7 @@
 import type { DeliveredStream, Delivery, Subscriptions } from './types.js';
 
 /** A participant in a session, as far as deliveries depend on it. */
-export interface Member {
+interface Member {
   readonly participantId: string;
   readonly subscriptions: Subscriptions;
 }

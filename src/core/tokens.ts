@@ -14,7 +14,7 @@ export const SAFE_SECRET_BYTES = 32;
 const HEADER = Buffer.from('{"alg":"HS256"}').toString('base64url');
 
 /** What a good token says: the participant and its account. */
-export interface TokenClaims {
+interface TokenClaims {
   readonly accountId: string;
   readonly participantId: string;
 }

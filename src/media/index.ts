@@ -3,7 +3,6 @@ import { LocalMediaPlane } from './plane.js';
 import type { MediaPlane, MediaPlaneOptions } from './types.js';
 import { createBrowserFactory } from './browser/index.js';
 
-export { LocalMediaPlane } from './plane.js';
 export * from './types.js';
 
 /** Makes a media plane in this process. Nothing is bound before the first device is opened. */

@@ -20,7 +20,7 @@ import {
 } from './types.js';
 
 /** Makes the plane's devices; the transports behind them are shared by the plane's whole life. */
-export interface DeviceFactory {
+interface DeviceFactory {
   browser(context: DeviceContext, options: OpenBrowserOptions): Promise<BrowserDevice>;
   phone(context: DeviceContext): Promise<PhoneDevice>;
   load(): MediaLoad;

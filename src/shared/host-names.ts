@@ -12,7 +12,7 @@ const QUERIES = 2;
 /** The name is not there, as opposed to: nobody said whether it is. */
 const NOT_THERE = ['ENOTFOUND', 'ENODATA'];
 
-export interface HostNamesOptions {
+interface HostNamesOptions {
   readonly hostsFile?: string;
   readonly resolverFile?: string;
   /** `address:port` of name servers. Default: those of the system. */

@@ -1,11 +1,11 @@
-export { type AddressedRequest, type ClientAddress, clientAddresses } from './client-address.js';
+export { type ClientAddress, clientAddresses } from './client-address.js';
 export { hangUp } from './hang-up.js';
-export { HostNames, hostNames } from './host-names.js';
+export { hostNames } from './host-names.js';
 export { holdsToken, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
 export { type AddressFilter, inNetworks, networkOf } from './networks.js';
 export { BoundedMap } from './bounded-map.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export { EventHub } from './event-hub.js';
 export { describeError, type Log } from './log.js';
-export { LimitPassed, settledWithin, withinLimit } from './time-limit.js';
+export { settledWithin, withinLimit } from './time-limit.js';
 export { KeyedBuckets, type Rate, TokenBucket } from './token-bucket.js';

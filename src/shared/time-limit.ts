@@ -1,5 +1,5 @@
 /** Something took longer than it may. */
-export class LimitPassed extends Error {
+class LimitPassed extends Error {
   override readonly name = 'LimitPassed';
 }
 

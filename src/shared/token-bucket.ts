@@ -45,7 +45,7 @@ export class TokenBucket {
 /** Looking through a full table costs time, so it is not done for each new key. */
 const SWEEP_EVERY_MS = 1_000;
 
-export interface KeyedBucketsOptions {
+interface KeyedBucketsOptions {
   /** Default: 20,000. */
   readonly maxKeys?: number;
   /**

@@ -25,7 +25,7 @@ const SETTLE_MS = 60_000;
 const BACKUP = /^patchbay-\d{8}T\d{6}Z\.db$/;
 
 /** @throws Error that says what is wrong with a database file */
-export async function checkDatabase(path: string): Promise<void> {
+async function checkDatabase(path: string): Promise<void> {
   const database = connect(path);
   try {
     await rows(database, 'PRAGMA busy_timeout = 2000');
@@ -143,7 +143,7 @@ export async function damagedIn(dataDir: string): Promise<readonly string[]> {
 }
 
 /** What a restore did. */
-export interface Restored {
+interface Restored {
   /** The copy that is in use now; absent when the folder begins anew. */
   readonly from: string | undefined;
   /** The database that was there before. */

@@ -40,7 +40,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   readonly dataDir: string;
   /** How many hourly copies of the database are kept in the data folder. Default: none are made. */
   readonly backups?: number;

@@ -10,7 +10,7 @@ const GO_ON =
   'put the right one back, or delete the file, which makes all tokens given out so far invalid; or set PATCHBAY_TOKEN_SECRET.';
 
 /** The secret that signs participant tokens, and whether it was there before this start. */
-export interface TokenSecret {
+interface TokenSecret {
   readonly secret: string;
   readonly found: boolean;
 }

@@ -23,7 +23,7 @@ const SAVE_WEBHOOK = "INSERT OR REPLACE INTO webhooks SELECT value->>'id', value
 const DELETE_WEBHOOK = "DELETE FROM webhooks WHERE id IN (SELECT value->>'id' FROM rows)";
 
 /** What {@link UsageTables} is to give at the start. */
-export interface UsageLeftovers {
+interface UsageLeftovers {
   readonly openRecords: readonly KeptRecord[];
   readonly webhooks: readonly Webhook[];
 }

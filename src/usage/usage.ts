@@ -20,7 +20,7 @@ const DEFAULT_RETENTION_MS = 400 * 86_400_000;
 /** How long webhooks under way may take to end when the gateway stops. */
 const STOP_GRACE_MS = 2_000;
 
-export interface UsageOptions {
+interface UsageOptions {
   readonly core: Core;
   readonly store: UsageStore;
   readonly clock?: Clock;
@@ -30,7 +30,7 @@ export interface UsageOptions {
   readonly retentionMs?: number;
 }
 
-export interface WebhookOptions {
+interface WebhookOptions {
   /** Default: anything but link-local, metadata and group addresses. */
   readonly targets?: TargetRules;
   /** For one attempt, in ms; default 5,000. */

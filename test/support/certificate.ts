@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** PEM files of a self-signed certificate for 127.0.0.1, and how to get rid of them. */
-export interface Certificate {
+interface Certificate {
   readonly certFile: string;
   readonly keyFile: string;
   remove(): void;

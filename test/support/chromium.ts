@@ -30,7 +30,7 @@ export function chromiumPath(): string {
   return path;
 }
 
-export interface OpenClient {
+interface OpenClient {
   /** Which published client the page runs; default 0.12. */
   readonly client?: ClientVersion;
 }
@@ -103,7 +103,7 @@ export class TestBrowser {
   }
 }
 
-export interface LaunchOptions {
+interface LaunchOptions {
   /** A program that is Chromium; default {@link chromiumPath}. */
   readonly executablePath?: string;
   /** Address of this machine where the browser finds its pages; default 127.0.0.1. */

@@ -22,13 +22,13 @@ const DEFAULT_LIMIT_MS = 10_000;
 const COLOUR_TOLERANCE = 60;
 
 /** Which received stream is meant; absent: any. */
-export interface StreamChoice {
+interface StreamChoice {
   readonly streamId?: string;
   readonly participantId?: string;
   readonly alias?: string;
 }
 
-export interface WaitOptions extends StreamChoice {
+interface WaitOptions extends StreamChoice {
   /** Default 10 s. */
   readonly withinMs?: number;
 }

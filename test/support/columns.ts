@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
  * the same for all; the servers of the last three are the environment's, as `host:port:secret`:
  * `PATCHBAY_TEST_DRACHTIO` and `PATCHBAY_TEST_FREESWITCH` (several: comma-separated).
  */
-export interface Column {
+interface Column {
   readonly name: string;
   /** What gateways of this column are started with besides. */
   readonly env: Record<string, string>;

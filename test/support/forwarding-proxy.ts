@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 /** How a proxy says whom it speaks for. */
-export type Forwarding = 'X-Forwarded-For' | 'Forwarded';
+type Forwarding = 'X-Forwarded-For' | 'Forwarded';
 
 /**
  * A small reverse proxy: writes who its client is into the head of the first request of each connection, in place of

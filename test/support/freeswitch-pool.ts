@@ -5,7 +5,7 @@ import { audioAddressOf } from './sip-message.js';
 import { phoneOffer, type SippCall, type Steps } from './sipp.js';
 
 /** FreeSWITCHes of a test's own with gateways before them; everything ends after the test. */
-export interface FreeswitchPoolScene {
+interface FreeswitchPoolScene {
   freeswitch(index: number, env?: Record<string, string>): Promise<TestFreeswitch>;
   gatewayWith(
     servers: readonly TestFreeswitch[],

@@ -9,7 +9,7 @@ export interface Member {
 }
 
 /** Where members are made. */
-export interface MemberScene {
+interface MemberScene {
   readonly gateway: TestGateway;
   readonly chrome: TestBrowser;
   /** Where the page's socket goes, as of a proxy; default the gateway itself. */

@@ -13,7 +13,7 @@ export const direct = it.skipIf((process.env['PATCHBAY_FREESWITCH'] ?? '') !== '
 /** How long phones are waited for. */
 export const limit = { withinMs: 5000, everyMs: 10 };
 
-export interface PhoneRoomOptions {
+interface PhoneRoomOptions {
   /** Environment of the gateway. */
   readonly env?: Record<string, string>;
   /** No other phone in the session. */
@@ -21,7 +21,7 @@ export interface PhoneRoomOptions {
 }
 
 /** A gateway with a session in which another phone talks already, for the tests of one file. */
-export interface PhoneRoom {
+interface PhoneRoom {
   readonly gateway: TestGateway;
   readonly rest: Rest;
   readonly session: string;

@@ -4,7 +4,7 @@ import { Caller, type HeardMessage, SipPeer } from './sip-peer.js';
 import { addressOf, connectApp, deferred, testServer } from './sip-server.js';
 
 /** What drachtio-srf resolves with. */
-export interface ProxyResults {
+interface ProxyResults {
   connected: boolean;
   finalStatus: number;
   responses: { msgs: { status: number }[] }[];

@@ -32,7 +32,7 @@ const RUN = `
   app.srf.on('connect', () => { if (method) app[method](...args); process.send('ready'); });`;
 
 /** A phone that SIPp plays. */
-export interface PlayedPhone {
+interface PlayedPhone {
   readonly uri: string;
   /** SIPp's exit code, 0 when everything came as expected. */
   readonly done: Promise<number | null>;

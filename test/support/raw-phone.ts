@@ -10,7 +10,7 @@ const SAMPLES = (PHONE_RATE / 1000) * PACKET_MS;
 /** Its payload type of Opus. */
 export const OPUS = 96;
 
-export interface EventFields {
+interface EventFields {
   readonly digit: string;
   readonly duration: number;
   readonly end: boolean;

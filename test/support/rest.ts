@@ -30,7 +30,7 @@ interface TestStream {
 }
 
 /** A connected device as REST shows it. */
-export interface TestDevice {
+interface TestDevice {
   readonly id: string;
   readonly kind: 'browser' | 'phone';
   /** Phones. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 /** One message of RFC 4475. */
-export interface TortureMessage {
+interface TortureMessage {
   /** Its name there, such as `wsinv`. */
   readonly name: string;
   readonly section: string;

@@ -7,7 +7,7 @@ import { freeUdpPort } from './ports.js';
 import { Scenario } from './sipp-scenario.js';
 import { phoneOffer } from './sipp.js';
 
-export interface LoadOptions {
+interface LoadOptions {
   readonly sipPort: number;
   /** One after the other, again from the first: each is in one call at a time. */
   readonly tokens: readonly string[];

@@ -11,7 +11,7 @@ export interface InviteOptions {
 }
 
 /** A request inside the call. */
-export interface RequestOptions {
+interface RequestOptions {
   readonly headers?: readonly string[];
   readonly body?: string;
   /** Default `application/sdp` for INVITE and UPDATE. */

@@ -12,9 +12,7 @@ import { freeUdpPort } from './ports.js';
 import { until } from './until.js';
 
 export { Scenario } from './sipp-scenario.js';
-export type { TracedMessage } from './sip-message.js';
-
-export interface SippOptions {
+interface SippOptions {
   /** The gateway's SIP port on {@link host}. */
   readonly sipPort: number;
   /** Where phone and gateway are; default 127.0.0.1. */

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 
 /** One message that went through, parsed. */
-export interface RelayedFrame {
+interface RelayedFrame {
   readonly from: 'client' | 'gateway';
   readonly message: Readonly<Record<string, unknown>>;
 }

@@ -4,7 +4,7 @@ import { type GatewayOptions, startGateway, type TestGateway } from './gateway.j
 import { Rest } from './rest.js';
 
 /** A gateway, REST words for it, and a browser, for the tests of one file. */
-export interface Stage {
+interface Stage {
   readonly gateway: TestGateway;
   readonly chrome: TestBrowser;
   readonly rest: Rest;

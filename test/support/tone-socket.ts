@@ -29,13 +29,13 @@ export interface RtpAddress {
   readonly port: number;
 }
 
-export interface SendDigitOptions {
+interface SendDigitOptions {
   /** Which of the packets of the event get lost on the way. */
   readonly lose?: (index: number, count: number) => boolean;
 }
 
 /** Encryption of a phone's packets. */
-export interface Sealing {
+interface Sealing {
   seal(packet: Buffer): Buffer;
   open(packet: Buffer): Buffer;
 }

@@ -1,5 +1,5 @@
 /** Thrown by {@link until} when the limit has passed; says what was seen last. */
-export class LimitPassed extends Error {
+class LimitPassed extends Error {
   override readonly name = 'LimitPassed';
 }
 

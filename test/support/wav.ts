@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** Mono audio of 16 bits. */
-export interface Audio {
+interface Audio {
   readonly rate: number;
   readonly samples: Int16Array;
 }

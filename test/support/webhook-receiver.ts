@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { until } from './until.js';
 
 /** A webhook as an application receives it. */
-export interface ReceivedWebhook {
+interface ReceivedWebhook {
   readonly event: string;
   readonly participantId: string;
   readonly digit?: string;

@@ -3,7 +3,7 @@ import { callBadly, HABIT_NAMES } from './phones.js';
 import { type Application, Room } from './room.js';
 
 /** How the ill-behaved fared. */
-export interface IllBehavedOutcome {
+interface IllBehavedOutcome {
   /** How often each thing was done. */
   readonly turns: ReadonlyMap<string, number>;
   /** What did not come out as it must, in words. */

@@ -34,7 +34,7 @@ export const SessionDetailSchema = component(
 const sessionComponents = [NewSessionSchema, SessionSchema, SessionDetailSchema];
 
 export { DeviceChangeSchema, DeviceSchema, type DeviceSummaryView, type DeviceView } from './device.js';
-export { ErrorSchema, readErrors, writeErrors } from './shapes.js';
+export { readErrors, writeErrors } from './shapes.js';
 export { IceServersSchema } from './participant.js';
 export { ListQuerySchema } from './shapes.js';
 export {

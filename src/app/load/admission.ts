@@ -25,7 +25,7 @@ const LATE_PER_SECOND = 10;
 const SKIPPED_MS = 500;
 
 /** How much there is to do, and how much of it is managed. */
-export interface Load {
+interface Load {
   /** How late the event loop is, in ms, in the mean. */
   readonly delayMs: number;
   /** Share of time that the main thread is at work. */
@@ -44,7 +44,7 @@ export interface AdmissionLimits {
   readonly maxCallsPerSecond: number;
 }
 
-export type Kind = 'phone' | 'page';
+type Kind = 'phone' | 'page';
 
 export const CAUSES = ['max_calls', 'max_calls_per_second', 'load', 'crowded', 'descriptors'] as const;
 
@@ -52,14 +52,14 @@ export const CAUSES = ['max_calls', 'max_calls_per_second', 'load', 'crowded', '
  * Why a new call is refused. `crowded`: too many INVITEs were waiting for their turn; `descriptors`: the process may
  * hardly open another socket.
  */
-export type Cause = (typeof CAUSES)[number];
+type Cause = (typeof CAUSES)[number];
 
-export interface Refusal {
+interface Refusal {
   readonly cause: Cause;
   readonly retryAfterS: number;
 }
 
-export interface AdmissionOptions {
+interface AdmissionOptions {
   readonly limits: AdmissionLimits;
   readonly load: () => Load;
   /** Phones and pages that are connected or being so. */

@@ -8,7 +8,7 @@ const MEAN_MS = 500;
 const LATENESS_CAP_MS = 100;
 
 /** What a meter needs from outside. */
-export interface MeterClock {
+interface MeterClock {
   /** Monotonic time in ms. */
   now(): number;
   /** Time in ms that the main thread has been at work since some moment, of all time since then. */

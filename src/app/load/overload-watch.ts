@@ -6,7 +6,7 @@ const LASTING_MS = 10_000;
 const LOOK_EVERY_MS = 1000;
 
 /** What a watch needs from outside. */
-export interface OverloadWatchOptions {
+interface OverloadWatchOptions {
   /** Monotonic time in ms. */
   readonly now: () => number;
   /** Goes into the log line at the beginning. */

@@ -3,12 +3,12 @@ import { BandwidthRtcV3 as BandwidthRtc, type RtcStream } from '@bandwidth/webrt
 /** With this close code the client stays away; with all others it reconnects. */
 const NORMAL_CLOSURE = 1000;
 
-export interface ConnectionHandlers {
+interface ConnectionHandlers {
   streamAvailable(stream: RtcStream): void;
   streamUnavailable(streamId: string): void;
 }
 
-export interface Wishes {
+interface Wishes {
   readonly audio: boolean;
   readonly video: boolean;
 }

@@ -5,7 +5,6 @@ import { MemoryStore } from '../memory-store.js';
 import type { Connection, Delivery, Device, DeviceInfo, DeviceKind, EndReason } from '../types.js';
 import { FakeClock, silentLog } from '../../shared/testing/index.js';
 
-
 export const ACCOUNT = '9900000';
 export const TOKEN_SECRET = 'a secret of more than thirty-two bytes';
 

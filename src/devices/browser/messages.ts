@@ -5,7 +5,7 @@ import { isObject, RpcError } from './json-rpc.js';
 export type OfferedStreams = ReadonlyMap<string, string | undefined>;
 
 /** Parameters of `offerSdp`. */
-export interface OfferSdp {
+interface OfferSdp {
   readonly sdpOffer: string;
   readonly streams: OfferedStreams;
 }

@@ -19,7 +19,7 @@ export interface AnswerLine {
 }
 
 /** Whoever does what pages ask. A rejection with an RpcError is told to the page; any other as an internal error. */
-export type CallHandler = (method: string, params: unknown) => Promise<object>;
+type CallHandler = (method: string, params: unknown) => Promise<object>;
 
 /** How long a page with a new socket may be silent before calls that it may have lost are given up. */
 export const SILENT_PAGE_MS = 1_000;

@@ -12,7 +12,7 @@ import { type OfferedStreams, readOfferSdp, type StreamMetadataMap } from './mes
 import { mediaKinds, mediaType, publishedStreams, publishMetadata } from './stream-metadata.js';
 
 /** Result of `offerSdp`. */
-export interface PublishResult {
+interface PublishResult {
   readonly sdpAnswer: string;
   readonly endpointId: string;
   readonly streamMetadata: StreamMetadataMap;

@@ -2,7 +2,7 @@ import { PatchbayError, type ResumePoint } from '../../core/index.js';
 import type { SubscribeOffer } from '../../media/index.js';
 
 /** Where a resume point is kept; `flush` resolves when what was saved is on disk. */
-export interface ResumeStore {
+interface ResumeStore {
   save(point: ResumePoint): void;
   /** @throws PatchbayError when it could not be written; whoever keeps it tells of that */
   flush(): Promise<void>;

@@ -6,7 +6,7 @@ const TYPE_OF: Record<MediaKind, MediaType> = { audio: 'AUDIO', video: 'VIDEO' }
 const KIND_OF: Record<MediaType, MediaKind> = { AUDIO: 'audio', VIDEO: 'video' };
 
 export const mediaType = (kind: MediaKind): MediaType => TYPE_OF[kind];
-export const mediaTypes = (kinds: readonly MediaKind[]): MediaType[] => kinds.map(mediaType);
+const mediaTypes = (kinds: readonly MediaKind[]): MediaType[] => kinds.map(mediaType);
 export const mediaKinds = (types: readonly MediaType[]): MediaKind[] => types.map((type) => KIND_OF[type]);
 
 /** A delivery in the media plane's words. */

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 
 /** The operator's TURN server. */
-export interface TurnServer {
+interface TurnServer {
   /** `turn:` and `turns:` URLs (RFC 7065). */
   readonly urls: readonly string[];
   /** coturn's `static-auth-secret`. */
@@ -9,7 +9,7 @@ export interface TurnServer {
 }
 
 /** An entry of a browser's `iceServers`. */
-export interface IceServer {
+interface IceServer {
   readonly urls: readonly string[];
   readonly username: string;
   readonly credential: string;

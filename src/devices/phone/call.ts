@@ -10,11 +10,11 @@ import { SetupSignal } from './setup.js';
 import type { Headers, SipDialog } from './sip.js';
 
 /** Where an INVITE came from. */
-export interface CallOrigin extends SipSource {
+interface CallOrigin extends SipSource {
   readonly port: number | undefined;
 }
 
-export interface PhoneCallOptions {
+interface PhoneCallOptions {
   readonly info: DeviceInfo;
   readonly media: PhoneMedia;
   readonly log: Logger;

@@ -20,7 +20,7 @@ interface Replaces {
   readonly earlyOnly: boolean;
 }
 
-export interface ReplacesOptions {
+interface ReplacesOptions {
   readonly gate: PhoneGate;
   readonly tokenHeaders: readonly string[];
   /** Everybody who can send requests is known to the operator. */

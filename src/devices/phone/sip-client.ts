@@ -56,7 +56,7 @@ const LAST_DELAY_MS = 5000;
 const PING_EVERY_MS = 15_000;
 const OLDEST_VERSION = [0, 8];
 
-export interface SipClientOptions {
+interface SipClientOptions {
   /** The admin port of drachtio-server or of the embedded SIP server. */
   readonly server: { readonly host: string; readonly port: number; readonly secret: string };
   /** How long calls are kept while the connection is away, in ms. Default 30 s. */

@@ -1,5 +1,3 @@
-export { Playout } from './playout.js';
-export type { JitterCounters } from './jitter-buffer.js';
 export { DecoderPool } from './decoder-pool.js';
 export { FRAME_MS, MixClock } from './mix-clock.js';
 export type { FrameListener } from './mix-clock.js';

@@ -26,7 +26,7 @@ export interface JitterCounters {
 export type Inserted = 'stored' | 'restarted' | 'late' | 'dropped';
 
 /** One stored payload; valid until the next `insert` of the buffer that gave it. */
-export interface StoredPacket {
+interface StoredPacket {
   readonly payload: Buffer;
   readonly length: number;
   readonly timestamp: number;

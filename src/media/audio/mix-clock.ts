@@ -14,7 +14,7 @@ export interface FrameListener {
 }
 
 /** What a mix clock needs from outside. */
-export interface MixClockOptions {
+interface MixClockOptions {
   /** Monotonic time in ms. */
   readonly now?: () => number;
   /** A listener failed; the others were served all the same. */

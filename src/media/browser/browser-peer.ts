@@ -15,7 +15,7 @@ import { SubscribeConnection } from './subscribe/subscribe-connection.js';
 import type { PipeFactory } from './transport/pipe.js';
 
 /** What all browsers of the plane share. */
-export interface BrowserPeerResources {
+interface BrowserPeerResources {
   readonly pipes: PipeFactory;
   readonly fanouts: FanoutTable;
 }

@@ -6,7 +6,7 @@ import { DataChannelPipes, freeUdpPort } from './transport/datachannel-pipes.js'
 import type { PipeFactory } from './transport/pipe.js';
 
 /** Makes the plane's browser devices, all on one UDP port. */
-export interface BrowserFactory {
+interface BrowserFactory {
   open(context: DeviceContext, options: OpenBrowserOptions): Promise<BrowserDevice>;
   /**
    * The UDP port that browsers' media comes to.

@@ -2,7 +2,7 @@
 export const SILENCE_MS = 10_000;
 const CHECK_INTERVAL_MS = 1_000;
 
-export interface LivenessOptions {
+interface LivenessOptions {
   /** Whether a living browser would be heard of at all now. */
   readonly expected: () => boolean;
   /** Nothing came for too long; called again only after something came. */

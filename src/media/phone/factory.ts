@@ -7,7 +7,7 @@ import { PhoneLeg } from './phone-leg.js';
 import { PortRange } from './ports.js';
 
 /** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
-export interface PhoneFactory {
+interface PhoneFactory {
   open(context: DeviceContext): Promise<PhoneDevice>;
   load(): MediaLoad;
   counters(): MediaCounters;

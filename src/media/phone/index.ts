@@ -1,3 +1,2 @@
 export { createPhoneFactory } from './factory.js';
-export type { PhoneFactory } from './factory.js';
 export { type Direction, MAX_SDP, reverse } from './sdp/remote-description.js';

@@ -41,7 +41,7 @@ import { SendConsent } from './send-consent.js';
 const SLOW_FRAMES = 50;
 
 /** What a phone shares with the others, and who is told that it is gone. */
-export interface PhoneLegParts {
+interface PhoneLegParts {
   readonly context: DeviceContext;
   readonly ports: PortRange;
   readonly clock: MixClock;

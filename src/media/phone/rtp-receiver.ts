@@ -30,7 +30,7 @@ const MAX_EVENT_SECONDS = 10;
 const MAX_MISORDER = 100;
 
 /** What the owner of a receiver is told. */
-export interface RtpReceiverEvents {
+interface RtpReceiverEvents {
   readonly onDigit: DigitListener;
   /** The phone sends in this format now. @returns the track that its audio goes to */
   readonly onFormat: (format: ReceivedFormat) => PublishedTrack;

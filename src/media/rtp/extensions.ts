@@ -11,7 +11,7 @@ const TWO_BYTE_PROFILE = 0x100;
 const STOP = 15;
 
 /** Where an extension element's data lies; made once by the caller and filled again for each packet. */
-export interface ExtensionSpan {
+interface ExtensionSpan {
   offset: number;
   length: number;
 }

@@ -125,7 +125,7 @@ export function readByeSources(packet: Uint8Array, cursor: RtcpCursor): number[]
 }
 
 /** What `writeRtcpReport` puts into one compound packet. */
-export interface RtcpReport {
+interface RtcpReport {
   readonly ssrc: number;
   /** Present: an SR is written; absent: an RR. */
   readonly sender?: SenderInfo;
@@ -204,7 +204,7 @@ function writeReportBlock(packet: Uint8Array, at: number, block: ReportBlock): n
 }
 
 /** A moment as NTP counts it. */
-export interface NtpTime {
+interface NtpTime {
   readonly seconds: number;
   /** In 2^-32 s. */
   readonly fraction: number;

@@ -18,7 +18,7 @@ const LOST = 0;
 const SMALL_DELTA = 1;
 const LARGE_DELTA = 2;
 
-export interface TransportFeedback {
+interface TransportFeedback {
   readonly sender: number;
   readonly source: number;
   /** Transport-wide sequence number of the first packet. */

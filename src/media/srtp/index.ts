@@ -2,6 +2,6 @@ export { createMasterKey, readInlineKey, sameMasterKey, writeInlineKey } from '.
 export type { MasterKey } from './keys.js';
 export { SrtpReceiver } from './srtp-stream.js';
 export type { SrtpCounters } from './srtp-stream.js';
-export { SRTP_OVERHEAD, SrtpSender } from './srtp-stream.js';
+export { SrtpSender } from './srtp-stream.js';
 export { findSrtpSuite, SRTP_SUITES } from './suites.js';
 export type { SrtpSuite } from './suites.js';

@@ -6,7 +6,7 @@ import type { SrtpSuite } from './suites.js';
 import { readRtcpIndex, RTCP_INDEX_LENGTH, type SrtpTransform } from './transform.js';
 
 /** The most that sealing adds to a packet, in bytes: index and tag of SRTCP with GCM. */
-export const SRTP_OVERHEAD = 20;
+const SRTP_OVERHEAD = 20;
 
 const WINDOW = 128;
 

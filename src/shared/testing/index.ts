@@ -1,3 +1,2 @@
 export { FakeClock } from './fake-clock.js';
 export { silentLog } from './silent-log.js';
-export { answerAndReset } from './stubborn-peer.js';

@@ -9,7 +9,7 @@ const SECRET_MS = 10_000;
 const MAX_LENGTH_DIGITS = 6;
 
 /** What an application's connection reports. */
-export interface AppEvents {
+interface AppEvents {
   message(app: App, line: string, sip: Buffer): void;
   closed(app: App): void;
   /** It did not give the secret in time. */

@@ -15,7 +15,7 @@ export interface MessageMeta {
 }
 
 /** Frames one message of the admin protocol: its length in bytes, `#`, the message. */
-export function frame(line: string, sip?: Buffer): Buffer {
+function frame(line: string, sip?: Buffer): Buffer {
   // Strings here hold one byte in each character.
   const length = line.length + (sip ? sip.length + 2 : 0);
   const head = Buffer.from(`${length}#${line}${sip ? '\r\n' : ''}`, 'latin1');

@@ -38,7 +38,7 @@ export interface Arrival {
   readonly source: string;
 }
 
-export interface AdmissionQueueOptions<A extends Arrival> {
+interface AdmissionQueueOptions<A extends Arrival> {
   /** Monotonic time in ms. */
   readonly now: () => number;
   /** Asked when its turn has come. @returns whether it is served; false: it is to be refused */

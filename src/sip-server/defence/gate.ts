@@ -33,7 +33,7 @@ const PROOF_MS = 3_600_000;
 
 const MAX_SOURCES = 50_000;
 
-export interface GateOptions {
+interface GateOptions {
   /** CIDRs; empty allows everyone. */
   readonly allow: readonly string[];
   /** How many messages one source address may send. */
@@ -54,7 +54,7 @@ function toldOf({ uri, headers }: SipRequest): Parameters<RequestExemption>[0] {
 }
 
 /** What becomes of bytes that came in. */
-export type Admission =
+type Admission =
   | 'admitted'
   /** More than its rate from an address that the allow-list names: what is new is refused in words. */
   | 'over-rate'

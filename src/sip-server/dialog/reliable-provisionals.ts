@@ -3,7 +3,7 @@ import type { SipResponse } from '../message/message.js';
 import { PATIENCE, T1, T2, Timers } from '../transaction/timing.js';
 
 /** What RAck names: the provisional response that a PRACK is for. */
-export interface Rack {
+interface Rack {
   readonly sequence: number;
   readonly cseq: number;
   readonly method: string;

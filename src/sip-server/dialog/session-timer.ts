@@ -6,7 +6,7 @@ import { Timers } from '../transaction/timing.js';
 export const MIN_SESSION_SECONDS = 90;
 
 /** A Session-Expires value. */
-export interface SessionExpires {
+interface SessionExpires {
   readonly seconds: number;
   readonly refresher: 'uac' | 'uas' | undefined;
 }

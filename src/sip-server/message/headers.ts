@@ -59,7 +59,7 @@ export function spellName(name: string): string {
 }
 
 /** The full name of a header: compact forms (RFC 3261 section 7.3.3) written out. */
-export function fullName(name: string): string {
+function fullName(name: string): string {
   return (name.length === 1 ? COMPACT.get(name.toLowerCase()) : undefined) ?? name;
 }
 

@@ -4,7 +4,7 @@ import { NO_BODY, type SipMessage, type SipRequest } from './message.js';
 
 /** Bounds on one message, against memory and time spent on hostile input. */
 export const MAX_HEAD_BYTES = 32_768;
-export const MAX_HEADER_FIELDS = 256;
+const MAX_HEADER_FIELDS = 256;
 export const MAX_MESSAGE_BYTES = 131_072;
 /** A Request-URI may carry a token and more; beyond this, nothing of the line is looked at. */
 const MAX_START_LINE = 2048;
@@ -13,7 +13,7 @@ const MAX_START_LINE = 2048;
  * A message that could not be understood. `request` is there when enough of it was readable to answer it;
  * `status` is the answer that RFC 3261 asks for.
  */
-export interface Unreadable {
+interface Unreadable {
   readonly kind: 'unreadable';
   readonly status: 400 | 413 | 414 | 505 | 513;
   readonly why: string;
@@ -77,7 +77,7 @@ const CR = 13;
 const LF = 10;
 
 /** Where the head of a message ends. */
-export interface FoundHead {
+interface FoundHead {
   /** Bytes of it, the empty line included. */
   readonly length: number;
   /** Without the empty line, its line breaks CRLF. */

@@ -27,7 +27,7 @@ const PHRASES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** Parts of a response that the request does not give. */
-export interface ResponseParts {
+interface ResponseParts {
   readonly reason?: string | undefined;
   /** Tag for the To header, when the request has none. */
   readonly toTag?: string | undefined;

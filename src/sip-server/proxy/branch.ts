@@ -26,7 +26,7 @@ export interface BranchPlan {
 }
 
 /** What becomes of a branch. */
-export interface BranchEvents {
+interface BranchEvents {
   /** The request is on its way. */
   sent(request: SipRequest): void;
   /** A provisional response other than 100. */

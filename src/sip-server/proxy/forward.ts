@@ -7,7 +7,7 @@ import type { Flow } from '../transport/flow.js';
 const DEFAULT_MAX_FORWARDS = 70;
 
 /** Whether a URI names this server. */
-export type IsOurs = (uri: string) => boolean;
+type IsOurs = (uri: string) => boolean;
 
 /** Whether a request may not go any further (RFC 3261 section 16.3). */
 export function hasNoHopsLeft(request: SipRequest): boolean {

@@ -8,7 +8,7 @@ import { Headers } from '../message/headers.js';
 export type ClientFailure = 'timeout' | 'transport';
 
 /** How a client transaction reaches the world around it. */
-export interface ClientTransactionHost {
+interface ClientTransactionHost {
   send(bytes: Buffer, onFailure: (error: Error) => void): void;
   /** A response to act on; retransmissions of final ones other than 2xx are kept back. */
   response(response: SipResponse): void;

@@ -41,7 +41,7 @@ export interface TransactionUser {
 }
 
 /** What the sender of a request is told. */
-export interface ClientHandlers {
+interface ClientHandlers {
   response(response: SipResponse): void;
   failed(failure: ClientFailure): void;
 }
@@ -243,7 +243,7 @@ function weightOf({ headers }: SipRequest): number {
 }
 
 /** A branch that no other transaction has (RFC 3261 section 8.1.1.7). */
-export function newBranch(): string {
+function newBranch(): string {
   return `${BRANCH_COOKIE}-${randomUUID()}`;
 }
 

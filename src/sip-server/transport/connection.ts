@@ -43,7 +43,7 @@ export type ConnectionFault =
   /** The peer does not read. */
   | 'unread';
 
-export interface ConnectionEvents {
+interface ConnectionEvents {
   received: Received;
   /** The stream broke: answer if there is a way, the connection closes after it. */
   broken: (head: Buffer, why: string, flow: Flow) => void;

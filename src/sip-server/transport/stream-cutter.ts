@@ -5,7 +5,7 @@ const NONE = Buffer.alloc(0);
 const LEAST_CAPACITY = 1024;
 
 /** What a stream holds next. */
-export type Piece =
+type Piece =
   | { readonly kind: 'message'; readonly bytes: Buffer }
   /** A double CRLF: the peer asks for a pong (RFC 5626 section 3.5.1). */
   | { readonly kind: 'ping' }

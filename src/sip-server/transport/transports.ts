@@ -32,7 +32,7 @@ export interface ListenerOptions {
   readonly tls?: Pick<TlsOptions, 'cert' | 'key' | 'ca' | 'requestCert' | 'minVersion'>;
 }
 
-export interface TransportsOptions {
+interface TransportsOptions {
   readonly listeners: readonly ListenerOptions[];
   /** Address to announce in Via and Contact instead of the bound one. */
   readonly publicHost: string | undefined;

@@ -16,7 +16,7 @@ import {
   type UserAgentContext,
 } from './context.js';
 
-export interface OutgoingInviteHost {
+interface OutgoingInviteHost {
   hangUp(dialog: Dialog, why: string): void;
   /** A first 2xx came and made this dialog. */
   answered(record: DialogRecord, response: SipResponse): void;

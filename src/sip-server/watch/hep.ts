@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 
 /** One captured packet. */
-export interface CapturedPacket {
+interface CapturedPacket {
   readonly protocol: 'udp' | 'tcp';
   readonly source: { readonly host: string; readonly port: number };
   readonly destination: { readonly host: string; readonly port: number };
@@ -11,7 +11,7 @@ export interface CapturedPacket {
 }
 
 /** Who captures: as Homer shows it. */
-export interface CaptureAgent {
+interface CaptureAgent {
   readonly id: number;
   readonly password?: string | undefined;
 }

@@ -76,7 +76,7 @@ type LookupCallback = (
 ) => void;
 
 /** Thrown in place of calling an address that must not be called. */
-export class TargetDeniedError extends Error {
+class TargetDeniedError extends Error {
   override readonly name = 'TargetDeniedError';
 }
 

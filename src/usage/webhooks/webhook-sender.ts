@@ -5,7 +5,7 @@ import type { Webhook } from './webhook.js';
 /** As much of an answer is read as is needed to use the connection again. */
 const MAX_ANSWER_BYTES = 16_384;
 
-export interface SenderOptions {
+interface SenderOptions {
   readonly targets: TargetRules;
   /** For one attempt, from looking up the name to the end of the answer. */
   readonly timeoutMs: number;

@@ -10,7 +10,7 @@ import { FakeMedia } from './fake-media.js';
 import { RawClient } from './raw-client.js';
 
 /** A browser gateway over a real core and real sockets, with fake media and a clock that the test turns. */
-export class GatewayFixture {
+class GatewayFixture {
   readonly core: Core;
   readonly clock: FakeClock;
   readonly media = new FakeMedia();
@@ -98,7 +98,7 @@ export class GatewayFixture {
 }
 
 /** The gateway that a test of the file starts; it is stopped after the test. */
-export interface GatewayStage {
+interface GatewayStage {
   start(options?: Partial<BrowserGatewayOptions>): Promise<GatewayFixture>;
   /** The one that was started last. */
   readonly fixture: GatewayFixture;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
-export type Frame = Readonly<Record<string, unknown>>;
+type Frame = Readonly<Record<string, unknown>>;
 
 /** Fits the notifications of one method. */
 export const method =

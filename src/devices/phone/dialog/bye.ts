@@ -12,7 +12,7 @@ const RETRY_WAITS_MS = [500, 1000, 2000, 4000, 8000, 16_000];
  */
 export const UNANSWERED_MS = 35_000;
 
-export interface ByeOptions {
+interface ByeOptions {
   /** Waits so many ms, or until the SIP server can be reached again. */
   readonly pause: (ms: number) => Promise<void>;
   /** Whether the SIP server could not be reached before, so that it may have been restarted. */

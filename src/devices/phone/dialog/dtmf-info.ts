@@ -14,7 +14,7 @@ const MAX_WAITING = 64;
 const other = (way: DigitWay): DigitWay => (way === 'rtp' ? 'info' : 'rtp');
 
 /** A key press that came by SIP INFO. */
-export interface InfoDigit {
+interface InfoDigit {
   readonly digit: string;
   readonly durationMs: number;
 }

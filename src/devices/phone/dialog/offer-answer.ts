@@ -28,7 +28,7 @@ const GLARE_WAIT_MS = 2000;
 const GLARE_TRIES = 5;
 
 /** How a re-INVITE of ours went. */
-export type OfferOutcome =
+type OfferOutcome =
   /** The phone took it. */
   | 'accepted'
   /** The phone refused it; the session goes on as it was. */

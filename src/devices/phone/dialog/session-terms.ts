@@ -18,7 +18,7 @@ export interface SessionIntervals {
  * here; the SIP server reads them from our 2xx and runs the clock: it sends the refreshes that we owe and ends the
  * call when none comes.
  */
-export interface SessionTerms {
+interface SessionTerms {
   /** Seconds. */
   readonly expires: number;
   readonly refresher: 'us' | 'phone';

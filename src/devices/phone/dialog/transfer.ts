@@ -19,7 +19,7 @@ import { uriParts } from '../tokens/authenticate.js';
 import { finalResponse, type OfferAnswer } from './offer-answer.js';
 
 /** Where a REFER sends us (RFC 3515): whom to call, and with which headers besides. */
-export interface TransferTarget {
+interface TransferTarget {
   readonly uri: string;
   /** Those that the URI asks for, as far as they can do no harm, with which call of theirs to take over (RFC 3891). */
   readonly headers: Headers;
@@ -75,7 +75,7 @@ const RINGING_LIMIT_MS = 60_000;
 const TRYING = 'SIP/2.0 100 Trying';
 const TAKEN = 'SIP/2.0 200 OK';
 
-export interface TransferParts {
+interface TransferParts {
   readonly application: SipApplication;
   readonly exchange: OfferAnswer;
   /** Attends to the target's dialog as the call's own. */

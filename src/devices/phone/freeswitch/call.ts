@@ -19,7 +19,7 @@ import {
 } from './sdp.js';
 import type { FreeswitchServer } from './server.js';
 
-export interface BridgedCallOptions {
+interface BridgedCallOptions {
   readonly deviceId: string;
   /** The media plane that FreeSWITCH bridges the phone to. */
   readonly plane: PhoneMedia;

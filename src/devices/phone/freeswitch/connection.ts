@@ -32,7 +32,7 @@ export interface ConnectionOptions {
 }
 
 /** A leg towards a phone: FreeSWITCH's answer is there before the leg is, for DTLS starts between the two. */
-export interface AnsweredLeg {
+interface AnsweredLeg {
   readonly answer: Promise<string>;
   readonly leg: Promise<Leg>;
 }

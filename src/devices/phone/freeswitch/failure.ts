@@ -2,7 +2,7 @@ import { PatchbayError } from '../../../core/index.js';
 import { MediaError } from '../../../media/index.js';
 
 /** Whether FreeSWITCH found the phone's SDP wanting, so that another FreeSWITCH would too. */
-export function isPhonesFault(error: unknown): boolean {
+function isPhonesFault(error: unknown): boolean {
   const status = statusOf(error);
   return status === 488 || status === 415 || status === 606 || status === 400;
 }

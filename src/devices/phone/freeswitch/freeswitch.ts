@@ -10,7 +10,7 @@ export interface FreeswitchStatus extends ServerStatus {
   readonly calls: number;
 }
 
-export interface FreeswitchOptions {
+interface FreeswitchOptions {
   /** What a call to FreeSWITCH is to be placed with: one whose SIP server can be reached now. */
   readonly srf: () => Srf;
   /** Whether there is such a SIP server; waits for one that may come back. */
@@ -29,7 +29,7 @@ export interface FreeswitchOptions {
 }
 
 /** Phones by way of FreeSWITCH. */
-export interface Freeswitch {
+interface Freeswitch {
   /** What takes the media plane's place for `phone/`. */
   readonly media: PhoneMedia;
   status(): FreeswitchStatus[];

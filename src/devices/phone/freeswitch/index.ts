@@ -1,2 +1,2 @@
 export { startFreeswitch } from './freeswitch.js';
-export type { Freeswitch, FreeswitchOptions, FreeswitchStatus } from './freeswitch.js';
+export type { FreeswitchStatus } from './freeswitch.js';

@@ -7,7 +7,7 @@ const MODIFY_LIMIT_MS = 5000;
 const HANG_UP_LIMIT_MS = 2000;
 
 /** Runs one command of FreeSWITCH's `api`. */
-export type Api = (command: string) => Promise<string>;
+type Api = (command: string) => Promise<string>;
 
 /** FreeSWITCH refused a change of media. */
 export class ModifyRefused extends Error {

@@ -20,7 +20,7 @@ function requireBounded(sdp: string | undefined): void {
     throw new MediaError('BAD_SDP', 'The session description is too long.');
 }
 
-export interface FreeswitchMediaOptions {
+interface FreeswitchMediaOptions {
   readonly plane: PhoneMedia;
   /** Whether there is a SIP server to place calls with; waits for one that may come back. */
   readonly sipReachable: () => Promise<boolean>;

@@ -21,7 +21,7 @@ export const EXPIRED_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiYWxpY2UifQ.ZXhwaXJlZA
 export const DELETED_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiZ29uZSJ9.ZGVsZXRlZA';
 
 /** A response as the phone would see it. */
-export interface Sent extends MessageOptions {
+interface Sent extends MessageOptions {
   readonly status: number;
 }
 

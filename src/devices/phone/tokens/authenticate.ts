@@ -7,7 +7,7 @@ import { looksLikeToken, tokensInUserToUser } from './user-to-user.js';
 const MAX_TOKENS = 8;
 
 /** What of a request may carry tokens. */
-export type TokenCarrier = Pick<SipRequest, 'uri' | 'get'>;
+type TokenCarrier = Pick<SipRequest, 'uri' | 'get'>;
 
 /** Every token that an INVITE carries, in the order in which they are tried. */
 export function tokensOf(invite: TokenCarrier, tokenHeaders: readonly string[]): string[] {

@@ -46,12 +46,12 @@ export class PacketScratch {
 }
 
 /** What the subscriber's answer says of this track's m-line. */
-export interface DownlinkFormats {
+interface DownlinkFormats {
   readonly retransmissions: boolean;
   readonly telephoneEvents: boolean;
 }
 
-export interface DownlinkOptions {
+interface DownlinkOptions {
   readonly cname: string;
   /** Sends a copy. @returns whether it went out */
   readonly send: (packet: Buffer) => boolean;
@@ -65,7 +65,7 @@ const MAX_RETRANSMISSIONS_PER_SECOND = 500;
 const OSN_LENGTH = 2;
 
 /** What the subscriber's network takes, for video. */
-export interface DownlinkBandwidth {
+interface DownlinkBandwidth {
   readonly share: number;
   readonly thinned: boolean;
   /** It loses packets, though not so many that it were full. */

@@ -23,7 +23,7 @@ const scratch = new PacketScratch();
 const pictureScratch = new PacketScratch();
 
 /** SSRCs that subscribers see a track under; unique in the plane, so that they are in every subscriber's session. */
-export interface FanoutSources {
+interface FanoutSources {
   readonly ssrc: number;
   readonly rtxSsrc: number;
 }

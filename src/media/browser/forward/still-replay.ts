@@ -18,7 +18,7 @@ const SPAN = 27_000;
 /** A packet from before the replay that comes so much later is none. */
 const MAX_LATE = 1_000;
 
-export interface StillReplayOptions {
+interface StillReplayOptions {
   readonly fanout: TrackFanout;
   /** Whether the subscriber was sent anything of the track before. */
   readonly started: () => boolean;

@@ -19,7 +19,7 @@ interface Missing {
 }
 
 /** Knows which packets of one SSRC are missing and when to ask for them (again). */
-export class LostPackets {
+class LostPackets {
   readonly #unwrapper = new SequenceUnwrapper();
   readonly #missing = new Map<number, Missing>();
   #highest = -1;

@@ -37,7 +37,7 @@ const REPORT_INTERVAL_MS = 1_000;
 const STUCK =
   'Firefox cannot publish by another path on a connection that has had one: disconnect, connect and publish again.';
 
-export interface PublishConnectionOptions {
+interface PublishConnectionOptions {
   readonly pipes: PipeFactory;
   /** Whether publishers are asked to use DTX. */
   readonly opusDtx?: boolean;
@@ -57,7 +57,7 @@ export interface PublishConnectionOptions {
   readonly onStreams: () => void;
 }
 
-export interface ReceivedCounts {
+interface ReceivedCounts {
   packets: number;
   bytes: number;
 }

@@ -7,7 +7,7 @@ import { Uplink } from './uplink.js';
 import type { UplinkOptions } from './uplink.js';
 
 /** What all uplinks of a connection share. */
-export type UplinkConnection = Pick<UplinkOptions, 'localSsrc' | 'send' | 'onDigit'>;
+type UplinkConnection = Pick<UplinkOptions, 'localSsrc' | 'send' | 'onDigit'>;
 
 interface Publication {
   readonly streamId: string;

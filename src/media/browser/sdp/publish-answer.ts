@@ -124,7 +124,7 @@ function chosenFormat({ kind, formats }: MediaSection): Format | undefined {
   return forwarded.find((format) => format.name.toUpperCase() === name && takenByAll(format)) ?? first;
 }
 
-export interface PublishAnswerOptions {
+interface PublishAnswerOptions {
   readonly offer: Description;
   readonly accepted: readonly AcceptedMedia[];
   readonly acceptData: boolean;

@@ -28,7 +28,7 @@ export interface OfferedSection {
   readonly withdrawn?: boolean;
 }
 
-export interface SubscribeOfferOptions {
+interface SubscribeOfferOptions {
   readonly sections: readonly OfferedSection[];
   /** Mids of those that are not given up; the first is the one whose transport all use (RFC 9143 section 7.2). */
   readonly bundle: readonly string[];

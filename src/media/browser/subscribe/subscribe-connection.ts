@@ -19,7 +19,7 @@ import { OfferExchange, type Slot, SubscribeLayout } from './layout.js';
 import { SubscriberFeedback } from './subscriber-feedback.js';
 import { SubscriberTransport } from './subscriber-transport.js';
 
-export interface SubscribeConnectionOptions {
+interface SubscribeConnectionOptions {
   readonly pipes: PipeFactory;
   readonly fanouts: FanoutTable;
   /** The first offer has this plus one. */
@@ -37,7 +37,7 @@ export interface SubscribeConnectionOptions {
   readonly log: Log;
 }
 
-export interface SentCounts {
+interface SentCounts {
   packets: number;
   bytes: number;
 }

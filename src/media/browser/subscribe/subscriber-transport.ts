@@ -9,7 +9,7 @@ const CONNECT_TIMEOUT_MS = 6_000;
 const MAX_STARTS = 4;
 const CHECK_INTERVAL_MS = 1_000;
 
-export interface SubscriberTransportOptions {
+interface SubscriberTransportOptions {
   readonly pipes: PipeFactory;
   readonly onPacket: (packet: Buffer) => void;
   readonly onConnected: () => void;

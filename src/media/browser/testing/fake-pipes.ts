@@ -8,7 +8,7 @@ import type {
 } from '../transport/pipe.js';
 
 /** A pipe without a network: a test plays the browser by its handlers and sees what is sent. */
-export class FakePipe implements OfferedPipe {
+class FakePipe implements OfferedPipe {
   readonly local: TransportDescription;
   readonly hasData: boolean;
   readonly handlers: PipeHandlers;

@@ -12,7 +12,7 @@ const [USERNAME, MESSAGE_INTEGRITY, ERROR_CODE, PRIORITY, ICE_CONTROLLING] = [
 ];
 
 /** A connectivity check of a controlling ICE agent (RFC 8445 section 7.2.2). */
-export interface ConnectivityCheck {
+interface ConnectivityCheck {
   readonly port: number;
   readonly host: string;
   readonly username: string;

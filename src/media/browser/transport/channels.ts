@@ -18,7 +18,7 @@ const DATA_RATES = {
 const QUIET_MS = 20;
 const MAX_DRAIN_MS = 1_000;
 
-export interface ChannelsOptions {
+interface ChannelsOptions {
   readonly onHeartbeat: () => void;
   /** The page sent more than it may. Called once; {@link Channels.drained} is to be awaited before closing. */
   readonly onAbuse: () => void;

@@ -40,7 +40,7 @@ const MEDIA_RATES = {
   bytes: { burst: 32_000_000, perSecond: 8_000_000 },
 };
 
-export interface DataChannelPipeOptions {
+interface DataChannelPipeOptions {
   readonly config: RtcConfig;
   readonly local: TransportDescription;
   readonly handlers: PipeHandlers;

@@ -37,7 +37,7 @@ const SCTP_MAX_CHUNKS = 128;
 /** A closed path is held for so long (ms), since collecting it would leak what the library has yet to hand up. */
 const AFTERLIFE_MS = 10_000;
 
-export interface DataChannelPipesOptions {
+interface DataChannelPipesOptions {
   readonly host: string;
   /** The one UDP port of all pipes. */
   readonly port: number;

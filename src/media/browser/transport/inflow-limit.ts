@@ -1,7 +1,7 @@
 import { type Rate, TokenBucket } from '../../../shared/index.js';
 
 /** What may come by one path, in messages and in bytes. */
-export interface InflowRates {
+interface InflowRates {
   readonly messages: Rate;
   readonly bytes: Rate;
 }

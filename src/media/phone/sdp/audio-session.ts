@@ -87,7 +87,7 @@ export function chooseAudio(
 }
 
 /** Whether an m-line is of an SRTP profile. */
-export const isSecure = (section: RemoteSection): boolean => SECURE_PROFILES.includes(section.protocol);
+const isSecure = (section: RemoteSection): boolean => SECURE_PROFILES.includes(section.protocol);
 
 function isSpoken(section: RemoteSection): boolean {
   return (

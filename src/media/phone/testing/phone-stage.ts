@@ -11,7 +11,7 @@ const LOUD = 0.12;
 type PhoneOptions = Parameters<typeof TestPhone.open>[0];
 
 /** A media plane and phones that call it, for the tests of one file; all closed after each test. */
-export interface PhoneStage {
+interface PhoneStage {
   readonly plane: LocalMediaPlane;
   /** Puts a plane with other options in the place of the present one. */
   restart(options: Partial<MediaPlaneOptions>): Promise<void>;

@@ -23,7 +23,7 @@ import {
 import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
 import { sine } from './spectrum.js';
 
-export interface ReceivedPacket {
+interface ReceivedPacket {
   readonly at: number;
   readonly payloadType: number;
   readonly sequence: number;
