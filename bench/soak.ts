@@ -49,6 +49,11 @@ const LOSS_LIMIT_BUSY = 0.15;
 /** Files and sockets that may be more than before the first call: those of the store and of idle HTTP. */
 const FILES_LIMIT = 8;
 
+/** Few enough that attackers can try them all, and twice as many pairs as there are phones. */
+const RTP_PORTS = [20_000, 20_000 + 4 * PHONES + 199] as const;
+/** That nobody attacks. */
+const IDLE_RTP_PORTS = '29000-29099';
+
 interface Crowd {
   readonly session: string;
   readonly tokens: readonly string[];
@@ -170,9 +175,9 @@ const env = {
     .map(({ id, user, password }) => `${id}:${user}:${password}`)
     .join(','),
 };
-const gateway = await startGateway({ env });
+const gateway = await startGateway({ env: { ...env, PATCHBAY_RTP_PORTS: RTP_PORTS.join('-') } });
 /** For comparison: what this machine does to a gateway that is left alone. */
-const idle = await startGateway({ env });
+const idle = await startGateway({ env: { ...env, PATCHBAY_RTP_PORTS: IDLE_RTP_PORTS } });
 const webhooks = await WebhookReceiver.start();
 try {
   const rest = new Rest(gateway);
@@ -196,6 +201,8 @@ try {
         gateway,
         rest: new Rest(gateway, HOSTILE_ACCOUNT),
         gluttonRest: new Rest(gateway, GLUTTON_ACCOUNT),
+        rtpPorts: RTP_PORTS,
+        talkersPorts: bystander.rtpPorts,
       },
       ends,
     ),

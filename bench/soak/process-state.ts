@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { residentMiB } from '../../test/support/resident-memory.js';
 
 /** What a process holds, from Linux's /proc. */
@@ -21,6 +21,31 @@ function isSocket(path: string): boolean {
   } catch {
     return false; // Closed meanwhile.
   }
+}
+
+/** `ESTABLISHED`, as /proc/net/tcp writes it. */
+const ESTABLISHED = '01';
+
+/**
+ * The other ends, `address:port`, of the established IPv4 connections that this machine has at a port of its own. What
+ * the one who connected believes says less: the system's SYN cookies let it believe in connections that nobody keeps.
+ */
+export function connectionsAt(port: number): string[] {
+  return readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local = '', , state]) => state === ESTABLISHED && portOf(local) === port)
+    .map(([, , remote = '']) => `${hostOf(remote)}:${portOf(remote)}`);
+}
+
+function portOf(end: string): number {
+  return Number.parseInt(end.slice(9), 16);
+}
+
+/** Of the address as the processor has it in memory; those that Node runs on have the last byte first. */
+function hostOf(end: string): string {
+  return [...Buffer.from(end.slice(0, 8), 'hex')].reverse().join('.');
 }
 
 /** Samples of a process over a run. */

@@ -59,6 +59,11 @@ export class Bystander {
     return bystander;
   }
 
+  /** Where the gateway takes RTP of the two. */
+  get rtpPorts(): number[] {
+    return this.#calls.map(({ tones }) => tones.remote!.port);
+  }
+
   /** Does the work, and measures over its whole length. */
   async during(work: () => Promise<unknown>): Promise<Disturbance> {
     const before = await readMetrics(this.#gateway);

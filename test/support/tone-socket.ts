@@ -95,6 +95,11 @@ export class ToneSocket {
     return this.#socket.address().port;
   }
 
+  /** Where the tone goes to; undefined before {@link start}. */
+  get remote(): RtpAddress | undefined {
+    return this.#remote;
+  }
+
   /** All packets that came. */
   get packets(): number {
     return [...this.received.values()].reduce((sum, count) => sum + count, 0);

@@ -10,6 +10,10 @@ export interface Target {
   readonly gluttonRest: Rest;
   /** For what only a page can do. */
   readonly chrome: TestBrowser;
+  /** Where the gateway takes RTP, first and last port. */
+  readonly rtpPorts: readonly [first: number, last: number];
+  /** Those of phones of others that have sent, and go on sending, from where they said. */
+  readonly talkersPorts: readonly number[];
 }
 
 /** One way to harm others, done again and again for the whole length of a run. */

@@ -1,14 +1,24 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { audioAddressOf } from '../../../test/support/sip-message.js';
+import { phoneOffer } from '../../../test/support/sipp.js';
 import { Caller, SipPeer } from '../../../test/support/sip-peer.js';
+import { ToneSocket } from '../../../test/support/tone-socket.js';
+import { until } from '../../../test/support/until.js';
 import { type Attack, address, pause, type Target } from './attack.js';
 
-/** The first ports that the gateway gives to phones; all who talk in a run are among them. */
-const RTP_PORTS = { first: 20_000, last: 20_400 };
+const STRANGER = address(4);
 const RECEIVER = address(5);
+const LATE_PHONE = address(7);
 /** Sending to an address that never answers stops after 10 s. */
 const WATCHED_MS = 15_000;
 const LAST_MS = 2000;
+/** How long what the gateway sends to a stranger or a phone may take to show. */
+const shows = { withinMs: 15_000 };
+const THEN_MS = 2000;
+
+/** Of calls that are aimed at others: what a stranger takes over does not go there any more. */
+const aimedPorts = new Set<number>();
 
 async function bound(host: string): Promise<Socket> {
   const socket = createSocket('udp4');
@@ -26,57 +36,103 @@ function rtp(sequence: number): Buffer {
   return packet;
 }
 
-/** Four packets in order to each port that may be a phone's; whoever is believed gets that phone's sound. */
-async function takeOver(): Promise<string | undefined> {
-  const socket = await bound(address(4));
-  let stolen = 0;
-  socket.on('message', () => (stolen += 1));
-  for (let port = RTP_PORTS.first; port <= RTP_PORTS.last; port += 2) {
-    for (let sequence = 0; sequence < 4; sequence += 1) socket.send(rtp(sequence), port, '127.0.0.1');
-    if (port % 64 === 0) await pause(5);
+/** A call of which nobody has sent RTP yet. */
+interface SilentCall {
+  /** Where the gateway takes RTP of it. */
+  readonly port: number;
+  end(): Promise<void>;
+}
+
+/** Places a call with an SDP, from an address. @returns undefined when the gateway has no room for it just now */
+async function placeSilentCall(
+  { gateway, rest }: Target,
+  from: string,
+  body: string,
+): Promise<SilentCall | undefined> {
+  const peer = await SipPeer.udp({ host: '127.0.0.1', port: gateway.sipPort }, from);
+  const session = await rest.session();
+  const { token, id } = await rest.member(session);
+  const end = async (): Promise<void> => {
+    await rest.deleteParticipant(id);
+    await rest.deleteSession(session);
+    peer.close();
+  };
+  try {
+    const caller = new Caller(peer, 'UDP', from);
+    peer.send(caller.request('INVITE', 1, { headers: [`User-to-User: ${token};encoding=jwt`], body }));
+    const final = await peer.final(20_000);
+    if (final.status === 200) {
+      caller.learn(final);
+      peer.send(caller.request('ACK', 1));
+      return { port: audioAddressOf(final.body).port, end };
+    }
+  } catch (error) {
+    await end();
+    throw error;
   }
-  // A phone that has not sent yet may lose some packets to us, but gets its sound back the moment it sends.
-  await pause(3000);
-  stolen = 0;
-  await pause(1000);
-  socket.close();
-  return stolen > 0 ? `a stranger got ${stolen} RTP packets of a phone` : undefined;
+  await end();
+  return undefined;
+}
+
+/**
+ * Four packets in order to each port that may be a phone's; whoever is believed gets that phone's sound. Of phones that
+ * have sent a stranger gets nothing. One that has not (it only listens, or says what it hears) may lose its sound to us
+ * until it sends: so does a phone of our own.
+ */
+async function takeOver(target: Target): Promise<string | undefined> {
+  const phone = await ToneSocket.open({ frequency: 500, host: LATE_PHONE });
+  const offer = phoneOffer(phone.port, { host: LATE_PHONE });
+  const call = await placeSilentCall(target, LATE_PHONE, offer);
+  const socket = await bound(STRANGER);
+  const caught = new Map<number, number>();
+  socket.on('message', (_packet, { port }) => caught.set(port, (caught.get(port) ?? 0) + 1));
+  const caughtOf = (port: number): number => caught.get(port) ?? 0;
+  try {
+    const [first, last] = target.rtpPorts;
+    for (let port = first; port <= last; port += 2) {
+      if (aimedPorts.has(port)) continue;
+      for (let sequence = 0; sequence < 4; sequence += 1) socket.send(rtp(sequence), port, '127.0.0.1');
+      if (port % 64 === 0) await pause(5);
+    }
+    await pause(THEN_MS);
+    const stolen = target.talkersPorts.reduce((sum, port) => sum + caughtOf(port), 0);
+    if (stolen > 0) return `a stranger got ${stolen} RTP packets of phones that talk`;
+    if (!call) return undefined;
+    const { port } = call;
+    // Else this would try nothing.
+    await until('the sound of a phone that has not sent, at a stranger', () => caughtOf(port) > 0, shows);
+    phone.start({ host: '127.0.0.1', port });
+    const goal = phone.packets + 5;
+    await until('the sound of a phone that a stranger had', () => phone.packets >= goal, shows);
+    const before = caughtOf(port);
+    await pause(1000);
+    const kept = caughtOf(port) - before;
+    return kept > 0 ? `a stranger got ${kept} RTP packets of a phone after that had sent` : undefined;
+  } finally {
+    socket.close();
+    phone.close();
+    await call?.end();
+  }
 }
 
 /** A call whose SDP names somebody else's address, which only listens. */
-async function aimAtOthers({ gateway, rest }: Target): Promise<string | undefined> {
+async function aimAtOthers(target: Target): Promise<string | undefined> {
   const victim = await bound(RECEIVER);
   let packets = 0;
   victim.on('message', () => (packets += 1));
-  const peer = await SipPeer.udp({ host: '127.0.0.1', port: gateway.sipPort }, address(6));
+  const offer = phoneOffer(victim.address().port, { host: RECEIVER, direction: 'recvonly' });
   try {
-    const session = await rest.session();
-    const { token, id } = await rest.member(session);
-    const caller = new Caller(peer, 'UDP', address(6));
-    const body = [
-      'v=0',
-      `o=- 1 1 IN IP4 ${RECEIVER}`,
-      's=-',
-      `c=IN IP4 ${RECEIVER}`,
-      't=0 0',
-      `m=audio ${victim.address().port} RTP/AVP 0`,
-      'a=recvonly',
-      '',
-    ].join('\r\n');
-    peer.send(caller.request('INVITE', 1, { headers: [`User-to-User: ${token};encoding=jwt`], body }));
-    const final = await peer.final(20_000);
-    if (final.status !== 200) return undefined;
-    caller.learn(final);
-    peer.send(caller.request('ACK', 1));
+    const call = await placeSilentCall(target, address(6), offer);
+    if (!call) return undefined;
+    aimedPorts.add(call.port);
     await pause(WATCHED_MS - LAST_MS);
     packets = 0;
     await pause(LAST_MS);
-    await rest.deleteParticipant(id);
-    await rest.deleteSession(session);
+    aimedPorts.delete(call.port);
+    await call.end();
     return packets > 0 ? `${packets} RTP packets went to somebody who never answered` : undefined;
   } finally {
     victim.close();
-    peer.close();
   }
 }
 
