@@ -1,5 +1,6 @@
 import type { Log } from '../shared/index.js';
 import type { AdminOptions } from './apps/admin.js';
+import type { RequestExemption } from './defence/gate.js';
 import type { RequestRouter } from './routing/decision.js';
 import type { TlsPeerOptions } from './transport/connection.js';
 import type { ListenerOptions } from './transport/transports.js';
@@ -41,15 +42,6 @@ export interface SipAdmission {
   /** Told that a new request is refused since too many are waiting. @returns when to try again */
   crowded(): number;
 }
-
-/**
- * Whether a request is served in spite of its User-Agent: the server knows nothing by which an application tells its
- * callers. Several lines of a header are joined by commas.
- */
-export type RequestExemption = (request: {
-  readonly uri: string;
-  get(name: string): string | undefined;
-}) => boolean;
 
 /** How to start the SIP server. */
 export interface SipServerOptions {

@@ -5,8 +5,13 @@ import type { SipCounters } from '../counters.js';
 import type { Endpoint } from '../transport/flow.js';
 import type { Log } from '../../shared/index.js';
 import { App, type Routes } from './app.js';
-import { type AppMessage, outcomeFrame, readAppMessage } from './wire.js';
-import { readProxyOptions, type ProxyOptions } from '../proxy/proxy.js';
+import {
+  type AppMessage,
+  outcomeFrame,
+  type ProxyOptions,
+  readAppMessage,
+  readProxyOptions,
+} from './wire.js';
 
 /** The protocol version that drachtio-srf compares to decide on pinging. */
 const VERSION = 'v0.9.0';

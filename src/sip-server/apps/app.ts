@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
+import type { SipMessage } from '../message/message.js';
 import { ByteQueue } from '../transport/stream-cutter.js';
+import { cdrFrame } from './wire.js';
 
 const MAX_FRAME_BYTES = 262_144;
 /** Enough for a secret and tags. */
@@ -156,4 +158,15 @@ export class Routes {
   get methods(): string[] {
     return [...this.#wanting.keys()].filter((verb) => !verb.includes(':')).map((verb) => verb.toUpperCase());
   }
+}
+
+/** Tells whoever asked for call records of a call's attempt, start or end. */
+export function reportCdr(
+  context: { readonly routes: Routes; readonly mask: (text: string) => string },
+  kind: 'cdr:attempt' | 'cdr:start' | 'cdr:stop',
+  source: 'network' | 'application',
+  message: SipMessage,
+  detail?: string,
+): void {
+  context.routes.pick(kind)?.send(cdrFrame(kind, source, detail, message, context.mask));
 }

@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { maskTokens } from '../../shared/index.js';
 import { encodeMessage, NO_BODY, type SipMessage } from '../message/message.js';
+import { readNumber } from '../message/grammar.js';
 import { Headers, spellName } from '../message/headers.js';
-import type { Endpoint, TransportName } from '../transport/flow.js';
+import type { Endpoint, Flow, TransportName } from '../transport/flow.js';
+
+/** Longest timeout that an application can set for proxying. */
+const MAX_PROXY_TIMEOUT_MS = 3_600_000;
 
 /** Where and when a message was received or sent, as the application is told. */
 export interface MessageMeta {
@@ -12,6 +16,16 @@ export interface MessageMeta {
   readonly remote: Endpoint;
   /** Address of ours that a request came in at. */
   readonly receivedOn?: Endpoint | undefined;
+}
+
+/** Describes a message of the peer to the application. */
+export function fromNetwork(flow: Flow): MessageMeta {
+  return { source: 'network', transport: flow.transport, remote: flow.remote };
+}
+
+/** Describes to the application a message that was sent on its behalf. */
+export function fromApplication(flow: Flow): MessageMeta {
+  return { source: 'application', transport: flow.transport, remote: flow.remote };
 }
 
 /** Frames one message of the admin protocol: its length in bytes, `#`, the message. */
@@ -118,4 +132,42 @@ export function readAppMessage(bytes: Buffer): AppMessage | undefined {
   const request = /^(\S+) (\S+) SIP\/2\.0$/.exec(start);
   if (!request) return undefined;
   return { method: request[1]!, uri: request[2]!, status: 0, reason: '', headers, body };
+}
+
+/** How an application wants a request to be proxied: what drachtio-srf's `req.proxy` offers. */
+export interface ProxyOptions {
+  /** Whether requests of the dialog that this makes come by us too (Record-Route). */
+  readonly recordRoute: boolean;
+  /** Whether the application wants to see each final response. */
+  readonly fullResponse: boolean;
+  readonly followRedirects: boolean;
+  /** Whether all targets are tried at once instead of one after the other. */
+  readonly simultaneous: boolean;
+  /** Milliseconds that a target may take to its first response, and to its final one. */
+  readonly provisionalMs: number | undefined;
+  readonly finalMs: number | undefined;
+  /** URIs, the first to be tried first. */
+  readonly targets: readonly string[];
+}
+
+/** Reads the fields of the admin protocol's `proxy` message that follow its transaction id. */
+export function readProxyOptions(fields: readonly string[]): ProxyOptions {
+  const [remain, full, follow, forking, provisional = '', final = '', ...targets] = fields;
+  return {
+    recordRoute: remain === 'remainInDialog',
+    fullResponse: full === 'fullResponse',
+    followRedirects: follow === 'followRedirects',
+    simultaneous: forking === 'simultaneous',
+    provisionalMs: readDuration(provisional),
+    finalMs: readDuration(final),
+    targets: targets.filter((target) => target !== ''),
+  };
+}
+
+/** `1500ms` or `2s`; anything else is no limit. */
+export function readDuration(text: string): number | undefined {
+  const match = /^(\d+)(ms|s)$/.exec(text.trim());
+  const value = match ? readNumber(match[1]!, MAX_PROXY_TIMEOUT_MS) : undefined;
+  if (value === undefined || value === 0) return undefined;
+  return Math.min(MAX_PROXY_TIMEOUT_MS, match?.[2] === 's' ? value * 1000 : value);
 }

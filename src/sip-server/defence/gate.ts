@@ -1,6 +1,5 @@
 import type { SipCounters } from '../counters.js';
 import type { SipRequest } from '../message/message.js';
-import type { RequestExemption } from '../options.js';
 import type { Flow } from '../transport/flow.js';
 import { type AddressFilter, BoundedMap, inNetworks, KeyedBuckets, type Rate } from '../../shared/index.js';
 
@@ -32,6 +31,15 @@ const BYTES_PER_SECOND = 512;
 const PROOF_MS = 3_600_000;
 
 const MAX_SOURCES = 50_000;
+
+/**
+ * Whether a request is served in spite of its User-Agent: the server knows nothing by which an application tells its
+ * callers. Several lines of a header are joined by commas.
+ */
+export type RequestExemption = (request: {
+  readonly uri: string;
+  get(name: string): string | undefined;
+}) => boolean;
 
 interface GateOptions {
   /** CIDRs; empty allows everyone. */

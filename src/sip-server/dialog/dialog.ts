@@ -4,6 +4,8 @@ import { Headers } from '../message/headers.js';
 import { NO_BODY, type SipRequest, type SipResponse } from '../message/message.js';
 import { parseNameAddr, parseNameAddrs, parseSipUri } from '../message/uri.js';
 import type { Flow } from '../transport/flow.js';
+import { findFlow } from '../transport/locate.js';
+import type { Transports } from '../transport/transports.js';
 
 /** What the admin protocol carries unharmed: printable, and none of its separators. */
 const SAFE_ID = /^[!-{}~]{1,300}$/;
@@ -261,4 +263,31 @@ export class Dialogs {
     this.#byId.delete(dialog.id);
     this.#byKey.delete(dialog.key);
   }
+}
+
+/**
+ * The flow for a request inside a dialog. A peer without proxies between is reached by the way that it came:
+ * over its open connection, or at its source address when its Contact names another one, as behind NAT.
+ */
+export function findDialogFlow(
+  transports: Transports,
+  dialog: Dialog,
+  request: SipRequest,
+  found: (flow: Flow | Error) => void,
+): void {
+  const { flow } = dialog;
+  if (!dialog.hasRoutes) {
+    const target = parseSipUri(dialog.remoteTarget);
+    const sameHost = target?.host === flow.remote.host;
+    if (flow.reliable ? flow.open : !sameHost) {
+      found(flow);
+      return;
+    }
+    findFlow(transports, dialog.nextHop, request, (way) =>
+      // There is no way to where its Contact leads.
+      found(way instanceof Error && flow.open ? flow : way),
+    );
+    return;
+  }
+  findFlow(transports, dialog.nextHop, request, found);
 }

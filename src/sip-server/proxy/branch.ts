@@ -5,11 +5,10 @@ import {
   InviteClientTransaction,
 } from '../transaction/client-transaction.js';
 import { Timers } from '../transaction/timing.js';
-import type { Transactions } from '../transaction/transactions.js';
+import { locallyGeneratedResponse, type Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import type { Transports } from '../transport/transports.js';
-import { findFlow } from '../user-agent/hops.js';
-import { inPlaceOf } from '../user-agent/context.js';
+import { findFlow } from '../transport/locate.js';
 
 /** Timer C (RFC 3261 section 16.6): how long a target may ring. */
 const RINGING_MS = 180_000;
@@ -63,7 +62,7 @@ export class Branch {
     findFlow(this.#transports, nextHop, request, (flow) => {
       // Stopped while the name was looked up.
       if (this.#state === 'over') return;
-      if (flow instanceof Error) this.#end(inPlaceOf(request, 'transport'), undefined);
+      if (flow instanceof Error) this.#end(locallyGeneratedResponse(request, 'transport'), undefined);
       else this.#send(flow);
     });
   }
@@ -117,7 +116,8 @@ export class Branch {
   }
 
   #giveUp(failure: ClientFailure): void {
-    if (this.#state === 'running') this.#end(inPlaceOf(this.#plan.request, failure), undefined);
+    if (this.#state === 'running')
+      this.#end(locallyGeneratedResponse(this.#plan.request, failure), undefined);
   }
 
   #end(response: SipResponse, flow: Flow | undefined): void {

@@ -1,21 +1,39 @@
-import type { App } from '../apps/app.js';
-import { type AppMessage, outcomeFrame, proxiedFrame } from '../apps/wire.js';
+import type { Log } from '../../shared/index.js';
+import type { Transactions } from '../transaction/transactions.js';
+import type { Sender } from '../transport/udp.js';
+import type { Transports } from '../transport/transports.js';
+import { type App, reportCdr, type Routes } from '../apps/app.js';
+import type { SipCounters } from '../counters.js';
+import { type AppMessage, fromNetwork, outcomeFrame, proxiedFrame, type ProxyOptions } from '../apps/wire.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { parseNameAddr, parseSipUri } from '../message/uri.js';
 import { buildResponse } from '../message/respond.js';
 import type { ServerTransaction } from '../transaction/server-machine.js';
 import type { Flow } from '../transport/flow.js';
-import { appHeaders } from '../user-agent/compose.js';
-import { network, reportCdr, type UserAgentContext } from '../user-agent/context.js';
-import { findFlow } from '../user-agent/hops.js';
-import type { PendingRequests } from '../user-agent/pending.js';
+import { appHeaders } from '../apps/compose.js';
 import { hasNoHopsLeft, nextHopOf, onward, stayOnPath } from './forward.js';
 import { ProxiedDialogs } from './proxied-dialogs.js';
 import { type ForkingPlan, type ProxyWatcher, ResponseContext } from './response-context.js';
-import { readNumber } from '../message/grammar.js';
+import { findFlow } from '../transport/locate.js';
 
-const MAX_MS = 3_600_000;
+/** The parts of the server that the proxy uses. */
+export interface ProxyContext {
+  readonly transports: Transports;
+  readonly transactions: Transactions;
+  readonly sender: Sender;
+  readonly routes: Routes;
+  readonly counters: SipCounters;
+  /** Hides the tokens in a message's text. */
+  readonly mask: (text: string) => string;
+  readonly log: Log;
+}
+
+/** The requests that wait for an application's decision. */
+interface PendingTransactions {
+  /** Removes a request and returns its transaction; undefined when it is unknown or already answered. */
+  take(id: string): ServerTransaction | undefined;
+}
 
 /** Who had a request passed on, as far as it is told what comes of it. */
 interface ProxyListener {
@@ -26,13 +44,13 @@ interface ProxyListener {
 
 /** A stateful proxy (RFC 3261 section 16), for the requests that applications pass on and what follows them. */
 export class Proxy {
-  readonly #context: UserAgentContext;
-  readonly #pending: PendingRequests;
+  readonly #context: ProxyContext;
+  readonly #pending: PendingTransactions;
   readonly #dialogs: ProxiedDialogs;
   readonly #running = new Map<ServerTransaction, ResponseContext>();
 
   /** `limit` bounds the dialogs that go by here. */
-  constructor(context: UserAgentContext, pending: PendingRequests, limit: number) {
+  constructor(context: ProxyContext, pending: PendingTransactions, limit: number) {
     this.#context = context;
     this.#pending = pending;
     this.#dialogs = new ProxiedDialogs(limit, context.counters);
@@ -51,16 +69,15 @@ export class Proxy {
     options: ProxyOptions,
     message: AppMessage,
   ): void {
-    const pending = this.#pending.get(transactionId);
-    if (!pending || pending.transaction.finished) {
+    const transaction = this.#pending.take(transactionId);
+    if (!transaction) {
       app.send(outcomeFrame(messageId, false, `Unknown transaction id: ${transactionId}`));
       return;
     }
-    this.#pending.remove(pending);
     const { fullResponse } = options;
-    const problem = this.forward(pending.transaction, options, message, {
+    const problem = this.forward(transaction, options, message, {
       answered: (response, flow) => {
-        if (fullResponse) app.send(proxiedFrame(messageId, response, network(flow)));
+        if (fullResponse) app.send(proxiedFrame(messageId, response, fromNetwork(flow)));
       },
       done: () => {
         if (fullResponse) app.send(outcomeFrame(messageId, true, 'done'));
@@ -244,41 +261,3 @@ function ignore(): void {
 }
 
 const NOBODY: ProxyListener = { answered: ignore, done: ignore };
-
-/** How an application wants a request to be proxied: what drachtio-srf's `req.proxy` offers. */
-export interface ProxyOptions {
-  /** Whether requests of the dialog that this makes come by us too (Record-Route). */
-  readonly recordRoute: boolean;
-  /** Whether the application wants to see each final response. */
-  readonly fullResponse: boolean;
-  readonly followRedirects: boolean;
-  /** Whether all targets are tried at once instead of one after the other. */
-  readonly simultaneous: boolean;
-  /** Milliseconds that a target may take to its first response, and to its final one. */
-  readonly provisionalMs: number | undefined;
-  readonly finalMs: number | undefined;
-  /** URIs, the first to be tried first. */
-  readonly targets: readonly string[];
-}
-
-/** Reads the fields of the admin protocol's `proxy` message that follow its transaction id. */
-export function readProxyOptions(fields: readonly string[]): ProxyOptions {
-  const [remain, full, follow, forking, provisional = '', final = '', ...targets] = fields;
-  return {
-    recordRoute: remain === 'remainInDialog',
-    fullResponse: full === 'fullResponse',
-    followRedirects: follow === 'followRedirects',
-    simultaneous: forking === 'simultaneous',
-    provisionalMs: readDuration(provisional),
-    finalMs: readDuration(final),
-    targets: targets.filter((target) => target !== ''),
-  };
-}
-
-/** `1500ms` or `2s`; anything else is no limit. */
-export function readDuration(text: string): number | undefined {
-  const match = /^(\d+)(ms|s)$/.exec(text.trim());
-  const value = match ? readNumber(match[1]!, MAX_MS) : undefined;
-  if (value === undefined || value === 0) return undefined;
-  return Math.min(MAX_MS, match?.[2] === 's' ? value * 1000 : value);
-}

@@ -1,6 +1,6 @@
 import { Agent, request } from 'undici';
 import { parseNameAddr, parseSipUri } from '../message/uri.js';
-import { type ProxyOptions, readDuration } from '../proxy/proxy.js';
+import { type ProxyOptions, readDuration } from '../apps/wire.js';
 import type { Endpoint } from '../transport/flow.js';
 import { type Log, sipTokenMask } from '../../shared/index.js';
 

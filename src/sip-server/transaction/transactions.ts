@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { SipCounters } from '../counters.js';
-import { isFault, readEssentials, type Essentials } from '../message/essentials.js';
+import { type Essentials, isFault, readEssentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
+import { buildResponse } from '../message/respond.js';
 import { BRANCH_COOKIE, formatVia, topVia } from '../message/headers.js';
 import type { Flow } from '../transport/flow.js';
 import { replyFlow, type Sender } from '../transport/udp.js';
 import {
-  InviteClientTransaction,
-  OtherClientTransaction,
   type ClientFailure,
   type ClientTransaction,
+  InviteClientTransaction,
+  OtherClientTransaction,
 } from './client-transaction.js';
 import { cancelledKey, clientKey, mergeKey, ownCopy, serverKey } from './keys.js';
 import { Patience } from './timing.js';
@@ -264,4 +265,9 @@ function stampVia(request: SipRequest, flow: Flow, branch: string): void {
   if (flow.transport === 'udp') params.set('rport', '');
   const { host, port } = flow.local;
   request.headers.prepend('Via', formatVia({ transport: flow.transport.toUpperCase(), host, port, params }));
+}
+
+/** A response generated locally when the peer sent none: 408 or 503 (RFC 3261 section 8.1.3.1). */
+export function locallyGeneratedResponse(request: SipRequest, failure: ClientFailure): SipResponse {
+  return buildResponse(request, failure === 'timeout' ? 408 : 503, { toTag: newTag() });
 }

@@ -1,8 +1,10 @@
 import { resolveSrv } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { hostNames } from '../../shared/index.js';
+import { encodeMessage, type SipRequest } from '../message/message.js';
 import { parseSipUri, type SipUri } from '../message/uri.js';
-import type { Endpoint, TransportName } from './flow.js';
+import type { Endpoint, Flow, TransportName } from './flow.js';
+import type { Transports } from './transports.js';
 
 /** Where a request for a URI goes. */
 export interface Target extends Endpoint {
@@ -64,4 +66,47 @@ async function findSrv(
     // No SRV record, or no answer: RFC 3263 section 4.2 goes on with address records.
     return undefined;
   }
+}
+
+/** Room left for the Via that is added when the request is sent. */
+const VIA_ROOM = 120;
+
+/** A UDP message longer than this must go over TCP (RFC 3261 section 18.1.1). */
+const MAX_UDP_BYTES = 1300;
+
+/**
+ * Calls back with the flow for a request to a URI: at once when the URI holds an address, after DNS otherwise.
+ * Without a way there the error says why.
+ */
+export function findFlow(
+  transports: Transports,
+  uri: string,
+  request: SipRequest,
+  found: (flow: Flow | Error) => void,
+): void {
+  const literal = locateLiteral(uri);
+  if (literal) {
+    found(flowFor(transports, literal, request));
+    return;
+  }
+  locate(uri).then(
+    (target) => found(flowFor(transports, target, request)),
+    (error: unknown) => found(error instanceof Error ? error : new Error(String(error))),
+  );
+}
+
+function flowFor(transports: Transports, target: Target, request: SipRequest): Flow | Error {
+  if (target.port < 1) return new Error('port 0');
+  if (
+    target.transport === 'udp' &&
+    encodeMessage(request).length + VIA_ROOM > MAX_UDP_BYTES &&
+    !target.explicit
+  ) {
+    const stream = transports.advertised('tcp', target.host) && transports.flowTo('tcp', target);
+    if (stream) return stream;
+  }
+  return (
+    transports.flowTo(target.transport, target, target.name) ??
+    new Error('requested protocol/transport not available')
+  );
 }

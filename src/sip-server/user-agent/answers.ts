@@ -1,20 +1,18 @@
-import type { App, Routes } from '../apps/app.js';
-import { type AppMessage, outcomeFrame, sentFrame } from '../apps/wire.js';
+import { type App, reportCdr, type Routes } from '../apps/app.js';
+import { type AppMessage, fromApplication, outcomeFrame, sentFrame } from '../apps/wire.js';
 import { AcknowledgedAnswer, ReliableProvisionals } from '../dialog/reliable-provisionals.js';
 import { Dialog } from '../dialog/dialog.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { parseNameAddr } from '../message/uri.js';
 import { buildResponse } from '../message/respond.js';
 import type { ServerTransaction } from '../transaction/server-machine.js';
-import { appHeaders, contentType, ownContact } from './compose.js';
+import { appHeaders, contentType, ownContact } from '../apps/compose.js';
 import {
   type DialogRecord,
   endDialog,
   endsDialog,
   noteAllow,
   recordOf,
-  reportCdr,
-  sentTo,
   type UserAgentContext,
 } from './context.js';
 import type { PendingRequest, PendingRequests } from './pending.js';
@@ -100,7 +98,9 @@ export class Answers {
     const response = this.#compose(pending, message);
     if (reliable) this.#reliable(pending).begin(response);
     transaction.respond(response);
-    app.send(sentFrame(messageId, response, sentTo(transaction.flow), pending.id, pending.dialog?.id ?? ''));
+    app.send(
+      sentFrame(messageId, response, fromApplication(transaction.flow), pending.id, pending.dialog?.id ?? ''),
+    );
     if (response.status >= 200) this.#finish(pending, response);
   }
 

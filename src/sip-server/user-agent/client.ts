@@ -1,27 +1,25 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { App } from '../apps/app.js';
-import { type AppMessage, outcomeFrame, sentFrame, sipFrame } from '../apps/wire.js';
-import type { Dialog } from '../dialog/dialog.js';
+import { type App, reportCdr } from '../apps/app.js';
+import {
+  type AppMessage,
+  fromApplication,
+  fromNetwork,
+  outcomeFrame,
+  sentFrame,
+  sipFrame,
+} from '../apps/wire.js';
+import { type Dialog, findDialogFlow } from '../dialog/dialog.js';
 import { readCSeq } from '../message/essentials.js';
 import { Headers } from '../message/headers.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { parseNameAddr, parseSipUri } from '../message/uri.js';
-import { newTag } from '../transaction/transactions.js';
+import { locallyGeneratedResponse, newTag } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
-import { appHeaders, contentType, ownContact, replaceLocalhost } from './compose.js';
-import {
-  type DialogRecord,
-  endDialog,
-  endsDialog,
-  inPlaceOf,
-  network,
-  reportCdr,
-  sentTo,
-  type UserAgentContext,
-} from './context.js';
-import { findDialogFlow, findFlow } from './hops.js';
+import { appHeaders, contentType, ownContact, replaceLocalhost } from '../apps/compose.js';
+import { type DialogRecord, endDialog, endsDialog, type UserAgentContext } from './context.js';
 import { OutgoingInvite } from './outgoing-invite.js';
 import type { Sessions, Subscriptions } from './sessions.js';
+import { findFlow } from '../transport/locate.js';
 
 /** The user agent client: sends what applications ask for and brings them the answers (RFC 3261 section 8.1). */
 export class UserAgentClient {
@@ -89,7 +87,7 @@ export class UserAgentClient {
       app.send(outcomeFrame(messageId, false, `unable to cancel unknown transaction id: ${transactionId}`));
       return;
     }
-    const meta = sentTo(invite.flow);
+    const meta = fromApplication(invite.flow);
     app.send(sentFrame(messageId, sent, meta, randomUUID()));
   }
 
@@ -103,7 +101,7 @@ export class UserAgentClient {
       if (flow instanceof Error) return;
       const ignore = (): void => undefined;
       this.#context.transactions.send(bye, flow, { response: ignore, failed: ignore });
-      const meta = sentTo(flow);
+      const meta = fromApplication(flow);
       record?.app.send(sipFrame(bye, meta, 'unsolicited', dialog.id));
       reportCdr(this.#context, 'cdr:stop', 'application', bye, 'system-initiated-termination');
     });
@@ -125,12 +123,13 @@ export class UserAgentClient {
       invite.start();
     } else {
       this.#context.transactions.send(request, flow, {
-        response: (response) => app.send(sipFrame(response, network(flow), id, '')),
-        failed: (failure) => app.send(sipFrame(inPlaceOf(request, failure), network(flow), id, '')),
+        response: (response) => app.send(sipFrame(response, fromNetwork(flow), id, '')),
+        failed: (failure) =>
+          app.send(sipFrame(locallyGeneratedResponse(request, failure), fromNetwork(flow), id, '')),
       });
     }
     if (request.method === 'INVITE') reportCdr(this.#context, 'cdr:attempt', 'application', request);
-    app.send(sentFrame(messageId, request, sentTo(flow), id));
+    app.send(sentFrame(messageId, request, fromApplication(flow), id));
   }
 
   #sendInside(app: App, messageId: string, record: DialogRecord, message: AppMessage): void {
@@ -152,9 +151,10 @@ export class UserAgentClient {
       const id = randomUUID();
       this.#context.transactions.send(request, flow, {
         response: (response) => this.#answeredInside(record, request, response, flow, id),
-        failed: (failure) => this.#answeredInside(record, request, inPlaceOf(request, failure), flow, id),
+        failed: (failure) =>
+          this.#answeredInside(record, request, locallyGeneratedResponse(request, failure), flow, id),
       });
-      app.send(sentFrame(messageId, request, sentTo(flow), id));
+      app.send(sentFrame(messageId, request, fromApplication(flow), id));
       if (request.method === 'BYE') {
         record.answer?.stop();
         reportCdr(this.#context, 'cdr:stop', 'application', request, 'normal-release');
@@ -184,7 +184,7 @@ export class UserAgentClient {
       this.#sessions.settledAsClient(record, request, response);
     }
     if (status >= 200 && status < 300) this.#subscriptions.settled(record, request, response);
-    record.app.send(sipFrame(response, network(flow), id, dialog.id));
+    record.app.send(sipFrame(response, fromNetwork(flow), id, dialog.id));
     if (endsDialog(dialog, request) && status >= 200 && status !== 401 && status !== 407) {
       endDialog(this.#context, dialog);
     }
@@ -202,7 +202,7 @@ export class UserAgentClient {
       addAppHeaders(ack.headers, message, flow);
       this.#context.transactions.sendAlone(ack, flow);
       record.ack = { sequence, request: ack, flow };
-      app.send(sentFrame(messageId, ack, sentTo(flow), randomUUID()));
+      app.send(sentFrame(messageId, ack, fromApplication(flow), randomUUID()));
       if (record.hangUpAfterAck) this.hangUp(dialog, 'ACK-BYE due to cancel race condition');
     });
   }

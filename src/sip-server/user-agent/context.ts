@@ -1,19 +1,12 @@
-import type { App, Routes } from '../apps/app.js';
-import { cdrFrame, type MessageMeta } from '../apps/wire.js';
-import type { SipCounters } from '../counters.js';
+import type { ProxyContext } from '../proxy/proxy.js';
+import type { App } from '../apps/app.js';
 import type { AcknowledgedAnswer } from '../dialog/reliable-provisionals.js';
 import type { Dialog, Dialogs } from '../dialog/dialog.js';
 import type { SessionTimer } from '../dialog/session-timer.js';
-import type { SipMessage, SipRequest, SipResponse } from '../message/message.js';
+import type { SipMessage, SipRequest } from '../message/message.js';
 import type { Timers } from '../transaction/timing.js';
 import type { RequestRouter } from '../routing/decision.js';
-import { newTag, type Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
-import type { Sender } from '../transport/udp.js';
-import type { Transports } from '../transport/transports.js';
-import { buildResponse } from '../message/respond.js';
-import type { ClientFailure } from '../transaction/client-transaction.js';
-import type { Log } from '../../shared/index.js';
 
 /** What this server keeps of a dialog besides its protocol state. */
 export interface DialogRecord {
@@ -34,35 +27,16 @@ export interface DialogRecord {
   hangUpAfterAck: boolean;
 }
 
-/** What the parts of the user agent share. */
-export interface UserAgentContext {
-  readonly transports: Transports;
-  readonly transactions: Transactions;
-  readonly sender: Sender;
+/** What the parts of the user agent share: what the proxy uses, and more. */
+export interface UserAgentContext extends ProxyContext {
   readonly dialogs: Dialogs;
   readonly records: Map<string, DialogRecord>;
-  readonly routes: Routes;
-  /** Shortest session interval that is agreed on. */
+  /** Shortest session interval that is accepted, in seconds. */
   readonly minSessionSeconds: number;
-  /** Decides what becomes of a new request. */
+  /** Decides what happens to a new request. */
   readonly decide: RequestRouter;
-  /** Applications with this tag come before others where none is asked for. */
+  /** Where no tag is asked for, applications with this tag come before the others. */
   readonly homeTag: string | undefined;
-  readonly counters: SipCounters;
-  /** Hides the tokens in a message's text. */
-  readonly mask: (text: string) => string;
-  readonly log: Log;
-}
-
-/** Tells whoever asked for call records of a call's attempt, start or end. */
-export function reportCdr(
-  context: Pick<UserAgentContext, 'routes' | 'mask'>,
-  kind: 'cdr:attempt' | 'cdr:start' | 'cdr:stop',
-  source: 'network' | 'application',
-  message: SipMessage,
-  detail?: string,
-): void {
-  context.routes.pick(kind)?.send(cdrFrame(kind, source, detail, message, context.mask));
 }
 
 /** A new dialog's record. */
@@ -102,19 +76,4 @@ export function endDialog(context: UserAgentContext, dialog: Dialog): void {
   record?.expiry?.clearAll();
   context.records.delete(dialog.id);
   context.dialogs.remove(dialog);
-}
-
-/** The response that an application gets when the peer sent none (RFC 3261 section 8.1.3.1). */
-export function inPlaceOf(request: SipRequest, failure: ClientFailure): SipResponse {
-  return buildResponse(request, failure === 'timeout' ? 408 : 503, { toTag: newTag() });
-}
-
-/** How an application is told where a message came from. */
-export function network(flow: Flow): MessageMeta {
-  return { source: 'network', transport: flow.transport, remote: flow.remote };
-}
-
-/** How an application is told where a message of its own went. */
-export function sentTo(flow: Flow): MessageMeta {
-  return { source: 'application', transport: flow.transport, remote: flow.remote };
 }

@@ -1,4 +1,4 @@
-import type { App } from '../apps/app.js';
+import { type App, reportCdr } from '../apps/app.js';
 import type { AppMessage } from '../apps/wire.js';
 import { Headers } from '../message/headers.js';
 import { NO_BODY, type SipResponse } from '../message/message.js';
@@ -7,7 +7,7 @@ import { parseSipUri } from '../message/uri.js';
 import type { Proxy } from '../proxy/proxy.js';
 import type { NewRequest, RoutingDecision } from '../routing/decision.js';
 import type { ServerTransaction } from '../transaction/server-machine.js';
-import { reportCdr, type UserAgentContext } from './context.js';
+import type { UserAgentContext } from './context.js';
 import { refusalOf } from './answers.js';
 
 /** Requests outside dialogs: finds out what becomes of each, and sees to it. */

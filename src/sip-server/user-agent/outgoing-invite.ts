@@ -1,20 +1,12 @@
-import type { App } from '../apps/app.js';
-import { sipFrame } from '../apps/wire.js';
+import { type App, reportCdr } from '../apps/app.js';
+import { fromNetwork, sipFrame } from '../apps/wire.js';
 import { Dialog } from '../dialog/dialog.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { parseNameAddr } from '../message/uri.js';
 import { Cancellation, InviteClientTransaction } from '../transaction/client-transaction.js';
 import type { Flow } from '../transport/flow.js';
-import {
-  type DialogRecord,
-  endDialog,
-  inPlaceOf,
-  network,
-  noteAllow,
-  recordOf,
-  reportCdr,
-  type UserAgentContext,
-} from './context.js';
+import { type DialogRecord, endDialog, noteAllow, recordOf, type UserAgentContext } from './context.js';
+import { locallyGeneratedResponse } from '../transaction/transactions.js';
 
 interface OutgoingInviteHost {
   hangUp(dialog: Dialog, why: string): void;
@@ -64,7 +56,7 @@ export class OutgoingInvite {
   start(): void {
     const transaction = this.#context.transactions.send(this.#request, this.flow, {
       response: (response) => this.#onResponse(response),
-      failed: (failure) => this.#onFinal(inPlaceOf(this.#request, failure), ''),
+      failed: (failure) => this.#onFinal(locallyGeneratedResponse(this.#request, failure), ''),
     });
     if (transaction instanceof InviteClientTransaction) {
       this.#cancellation = new Cancellation(this.#context.transactions, transaction);
@@ -142,7 +134,7 @@ export class OutgoingInvite {
   }
 
   #tell(response: SipResponse, dialogId: string): void {
-    this.#app.send(sipFrame(response, network(this.flow), this.#id, dialogId));
+    this.#app.send(sipFrame(response, fromNetwork(this.flow), this.#id, dialogId));
   }
 
   get #localTag(): string {

@@ -52,6 +52,14 @@ export class PendingRequests {
     return this.#byId.get(id);
   }
 
+  /** Removes a request and returns its transaction; undefined when it is unknown or already answered. */
+  take(id: string): ServerTransaction | undefined {
+    const pending = this.#byId.get(id);
+    if (!pending || pending.transaction.finished) return undefined;
+    this.remove(pending);
+    return pending.transaction;
+  }
+
   of(transaction: ServerTransaction): PendingRequest | undefined {
     return this.#byTransaction.get(transaction);
   }

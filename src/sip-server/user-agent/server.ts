@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { App } from '../apps/app.js';
-import { sipFrame } from '../apps/wire.js';
-import { dialogKey, type Dialog } from '../dialog/dialog.js';
+import { type App, reportCdr } from '../apps/app.js';
+import { fromNetwork, sipFrame } from '../apps/wire.js';
+import { type Dialog, dialogKey } from '../dialog/dialog.js';
 import { readRack } from '../dialog/reliable-provisionals.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
@@ -10,14 +10,7 @@ import type { ServerMachine, ServerTransaction } from '../transaction/server-mac
 import { Timers } from '../transaction/timing.js';
 import type { Flow } from '../transport/flow.js';
 import { type Answers, NO_CALL } from './answers.js';
-import {
-  type DialogRecord,
-  endDialog,
-  network,
-  noteAllow,
-  reportCdr,
-  type UserAgentContext,
-} from './context.js';
+import { type DialogRecord, endDialog, noteAllow, type UserAgentContext } from './context.js';
 import type { Orphans, PendingRequests } from './pending.js';
 import type { Proxy } from '../proxy/proxy.js';
 import { NewRequests } from './new-requests.js';
@@ -83,7 +76,7 @@ export class UserAgentServer {
       buildResponse(pending.transaction.request, 487, { toTag, why: 'cancelled by the caller' }),
     );
     reportCdr(this.#context, 'cdr:stop', 'network', request, 'call-canceled');
-    pending.app.send(sipFrame(request, network(transaction.flow), pending.id, ''));
+    pending.app.send(sipFrame(request, fromNetwork(transaction.flow), pending.id, ''));
     if (pending.dialog && !pending.inside) endDialog(this.#context, pending.dialog);
   }
 
@@ -99,7 +92,7 @@ export class UserAgentServer {
     record.answer.stop();
     record.answer = undefined;
     record.dialog.flow = flow;
-    record.app.send(sipFrame(request, network(flow), randomUUID(), record.dialog.id));
+    record.app.send(sipFrame(request, fromNetwork(flow), randomUUID(), record.dialog.id));
   }
 
   /** An INVITE came again by another connection: its 2xx, and what else there is to say, goes by that. */
@@ -182,7 +175,7 @@ export class UserAgentServer {
   ): void {
     const pending = this.#pending.add(transaction, app, dialog);
     const { request, flow } = transaction;
-    app.send(sipFrame(request, { ...network(flow), receivedOn }, pending.id, dialog?.id ?? ''));
+    app.send(sipFrame(request, { ...fromNetwork(flow), receivedOn }, pending.id, dialog?.id ?? ''));
     if (request.method !== 'INVITE') return;
     const timers = new Timers<'ringing'>();
     timers.set('ringing', MAX_RINGING_MS, () =>

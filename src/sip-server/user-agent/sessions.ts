@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { Dialog } from '../dialog/dialog.js';
+import { type Dialog, findDialogFlow } from '../dialog/dialog.js';
 import {
   readSessionExpires,
   type SessionTerms,
@@ -12,7 +12,6 @@ import type { SipMessage, SipRequest, SipResponse } from '../message/message.js'
 import { buildResponse } from '../message/respond.js';
 import type { Flow } from '../transport/flow.js';
 import { type DialogRecord, endDialog, type UserAgentContext } from './context.js';
-import { findDialogFlow } from './hops.js';
 import { PATIENCE, Timers } from '../transaction/timing.js';
 
 /** How long a subscription lasts when neither side says. */

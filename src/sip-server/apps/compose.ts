@@ -1,4 +1,4 @@
-import type { AppMessage } from '../apps/wire.js';
+import type { AppMessage } from './wire.js';
 import { type HeaderField, spellName } from '../message/headers.js';
 import { hostPort } from '../message/uri.js';
 import type { Flow } from '../transport/flow.js';
