@@ -39,6 +39,8 @@ export default defineConfig({
           include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
+          // Vitest gives up after 1 s, which is short on a loaded machine.
+          expect: { poll: { timeout: 20_000 } },
         },
       },
       { test: { ...SYSTEM, ...TOGETHER, name: 'system', include: systemTests('together') } },

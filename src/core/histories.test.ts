@@ -1,11 +1,14 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Core } from './core.js';
 import { deliveries } from './deliveries.js';
 import { PatchbayError } from './errors.js';
 import { MemoryStore } from './memory-store.js';
 import { ACCOUNT, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
 import type { Connection, Delivery, PublishedStream, Subscriptions } from './types.js';
+
+// Each test runs thousands of steps, which take long on a loaded machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Small enough that what happens to one often concerns another. */
 const PARTICIPANTS = 5;

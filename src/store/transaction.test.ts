@@ -52,5 +52,5 @@ describe('a transaction', () => {
     const many = Array.from({ length: 20_000 }, (_, id) => save(id, 'x'.repeat(500)));
     await database.exec(transaction(many));
     expect(await rows(database, 'SELECT count(*) AS n FROM things')).toEqual([{ n: 20_000 }]);
-  });
+  }, 120_000);
 });

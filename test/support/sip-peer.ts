@@ -92,7 +92,7 @@ export class SipPeer {
   }
 
   /** The next message that was not taken yet and fits; the ones before it are skipped. */
-  async next(fits: (message: HeardMessage) => boolean = () => true, ms = 5000): Promise<HeardMessage> {
+  async next(fits: (message: HeardMessage) => boolean = () => true, ms = 20_000): Promise<HeardMessage> {
     const deadline = Date.now() + ms;
     for (;;) {
       while (this.#taken < this.heard.length) {

@@ -9,7 +9,7 @@ import type { Endpoint, Flow, TransportName } from '../transport/flow.js';
 const MAX_PROXY_TIMEOUT_MS = 3_600_000;
 
 /** Where and when a message was received or sent, as the application is told. */
-export interface MessageMeta {
+interface MessageMeta {
   readonly source: 'network' | 'application';
   readonly transport: TransportName;
   /** The peer's address. */

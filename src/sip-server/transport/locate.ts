@@ -7,7 +7,7 @@ import type { Endpoint, Flow, TransportName } from './flow.js';
 import type { Transports } from './transports.js';
 
 /** Where a request for a URI goes. */
-export interface Target extends Endpoint {
+interface Target extends Endpoint {
   readonly transport: TransportName;
   /** The host of the URI, for which a TLS peer must have a certificate. */
   readonly name: string;
@@ -19,7 +19,7 @@ export interface Target extends Endpoint {
  * Finds the next hop of a SIP URI (RFC 3263, without NAPTR): `maddr`, `transport`, an SRV record when there
  * is no port, an address record otherwise. Rejects when the name does not resolve.
  */
-export async function locate(text: string): Promise<Target> {
+async function locate(text: string): Promise<Target> {
   const literal = locateLiteral(text);
   if (literal) return literal;
   const uri = parseSipUri(text);
@@ -34,7 +34,7 @@ export async function locate(text: string): Promise<Target> {
 }
 
 /** The next hop of a URI whose host is an address: no waiting for DNS. Undefined for names. */
-export function locateLiteral(text: string): Target | undefined {
+function locateLiteral(text: string): Target | undefined {
   const uri = parseSipUri(text);
   const host = uri && (uri.params.get('maddr') ?? uri.host);
   if (!uri || host === undefined || isIP(host) === 0) return undefined;
