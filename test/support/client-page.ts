@@ -18,7 +18,7 @@ import { until } from './until.js';
 const HEARD_PROMINENCE_DB = 25;
 const HEARD_LEVEL_DB = -65;
 
-const DEFAULT_LIMIT_MS = 10_000;
+const DEFAULT_LIMIT_MS = 30_000;
 const COLOUR_TOLERANCE = 60;
 
 /** Which received stream is meant; absent: any. */

@@ -7,7 +7,7 @@ interface UsageItem {
 }
 
 /** Waits until the usage record of a participant's one connection is closed. @returns why it ended */
-export function endReasonOf(rest: Rest, participantId: string, withinMs = 5000): Promise<string> {
+export function endReasonOf(rest: Rest, participantId: string, withinMs = 20_000): Promise<string> {
   const items = async (): Promise<readonly UsageItem[]> =>
     ((await rest.request('GET', '/usage?limit=1000')) as { items: readonly UsageItem[] }).items;
   return until(

@@ -84,7 +84,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     dataDir,
     pid: child.pid!,
     log: output.lines,
-    waitForLog: (matches, withinMs = 5_000) => output.waitFor(matches, withinMs),
+    waitForLog: (matches, withinMs = 20_000) => output.waitFor(matches, withinMs),
     async stop() {
       await endProcess(child, 'SIGTERM');
       if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });

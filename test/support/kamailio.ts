@@ -44,7 +44,7 @@ export class Kamailio {
       .replace('"MODULES"', `"${MODULES ?? ''}"`);
     writeFileSync(join(folder, 'kamailio.cfg'), config);
     const proxy = new Kamailio(port, folder);
-    await until('Kamailio', () => answersPing(port), { withinMs: 10_000, everyMs: 1 });
+    await until('Kamailio', () => answersPing(port), { withinMs: 20_000, everyMs: 1 });
     return proxy;
   }
 

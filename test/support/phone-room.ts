@@ -11,7 +11,7 @@ export const OTHERS = 700;
 export const direct = it.skipIf((process.env['PATCHBAY_FREESWITCH'] ?? '') !== '');
 
 /** How long phones are waited for. */
-export const limit = { withinMs: 5000, everyMs: 10 };
+export const limit = { withinMs: 20_000, everyMs: 10 };
 
 interface PhoneRoomOptions {
   /** Environment of the gateway. */

@@ -85,7 +85,7 @@ export class PublishedSrf {
   async answer(scenario: string): Promise<PlayedPhone> {
     const port = await freeUdpPort();
     const sipp = await this.#sipp(scenario, port, []);
-    await until('SIPp', () => isTaken(port), { withinMs: 5000, everyMs: 5 });
+    await until('SIPp', () => isTaken(port), { withinMs: 20_000, everyMs: 5 });
     return { uri: `sip:127.0.0.1:${port}`, done: this.#exitOf(sipp) };
   }
 

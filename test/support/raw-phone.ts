@@ -77,7 +77,7 @@ export class RawPhone {
   /** So many audio packets later. */
   async later(packets: number): Promise<void> {
     const goal = this.packets + packets;
-    await until(`${packets} packets said`, () => this.packets >= goal, { withinMs: 10_000, everyMs: 10 });
+    await until(`${packets} packets said`, () => this.packets >= goal, { withinMs: 20_000, everyMs: 10 });
   }
 
   /** One packet of audio that is none of the stream's. */

@@ -42,7 +42,7 @@ export interface CallOptions extends SippOptions {
 }
 
 const LOCALHOST = '127.0.0.1';
-const ANSWER_LIMIT_MS = 10_000;
+const ANSWER_LIMIT_MS = 20_000;
 const CALL_LIMIT_S = 60;
 
 /** The offer of a plain phone: PCMU, PCMA, telephone-event. */
@@ -185,7 +185,7 @@ export class SippCall {
   async waitFor(
     what: string,
     matches: (message: TracedMessage) => boolean,
-    withinMs = 5000,
+    withinMs = 20_000,
   ): Promise<TracedMessage> {
     return until(
       what,
@@ -210,7 +210,7 @@ export class SippCall {
   /** Waits for a method's answer number `count`. @returns that answer */
   async answerTo(method: string, count: number): Promise<TracedMessage> {
     return until(`answer ${count} to ${method}`, () => this.answersTo(method)[count - 1], {
-      withinMs: 5000,
+      withinMs: 20_000,
       everyMs: 10,
       seen: () => Promise.resolve(this.#trouble()),
     });
@@ -241,14 +241,14 @@ export class SippCall {
   }
 
   /** Waits for the gateway's BYE and for SIPp's end. @returns the BYE */
-  async hungUp(withinMs = 5000): Promise<TracedMessage> {
+  async hungUp(withinMs = 20_000): Promise<TracedMessage> {
     const bye = await this.waitFor('BYE', ({ method }) => method === 'BYE', withinMs);
     await this.ended();
     return bye;
   }
 
   /** Waits for SIPp's end. @throws when the call did not go as its scenario says */
-  async ended(withinMs = 10_000): Promise<void> {
+  async ended(withinMs = 20_000): Promise<void> {
     await until('SIPp’s end', () => this.#over, { withinMs, everyMs: 10 });
     if (this.#child.exitCode !== 0) throw new Error(`SIPp failed:\n${this.#trouble()}`);
   }

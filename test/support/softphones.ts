@@ -107,7 +107,7 @@ export class Softphone {
   /** Waits until it has recorded for a while, then hangs up as a user would; resolves when it is over. */
   async hangUp(): Promise<void> {
     await until('softphone records', () => this.#recordedBytes() > this.#enoughBytes, {
-      withinMs: 10_000,
+      withinMs: 20_000,
       everyMs: 100,
       seen: () => Promise.resolve(this.#output),
     });

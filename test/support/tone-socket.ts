@@ -168,7 +168,7 @@ export class ToneSocket {
   }
 
   /** Waits until a tone is heard. */
-  async hears(frequency: number, withinMs = 5000): Promise<void> {
+  async hears(frequency: number, withinMs = 20_000): Promise<void> {
     await until(`tone of ${String(frequency)} Hz heard`, () => this.level(frequency) > HEARD_DB, {
       withinMs,
       everyMs: 20,
@@ -177,7 +177,7 @@ export class ToneSocket {
   }
 
   /** Waits until a tone is not heard any more. */
-  async stopsHearing(frequency: number, withinMs = 5000): Promise<void> {
+  async stopsHearing(frequency: number, withinMs = 20_000): Promise<void> {
     await until(`tone of ${String(frequency)} Hz gone`, () => this.level(frequency) < GONE_DB, {
       withinMs,
       everyMs: 20,

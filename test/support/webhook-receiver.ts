@@ -53,7 +53,7 @@ export class WebhookReceiver {
   }
 
   /** Waits for an event of a participant. */
-  event(name: string, participantId: string, withinMs = 5000): Promise<true> {
+  event(name: string, participantId: string, withinMs = 20_000): Promise<true> {
     return until(`webhook ${name}`, () => this.events(participantId).includes(name), {
       withinMs,
       everyMs: 20,
@@ -62,7 +62,7 @@ export class WebhookReceiver {
   }
 
   /** Waits until a participant's digits are at least as many as expected. @returns all that came */
-  async digitsOf(participantId: string, count: number, withinMs = 5000): Promise<string> {
+  async digitsOf(participantId: string, count: number, withinMs = 20_000): Promise<string> {
     await until(`${count} digits`, () => this.digits(participantId).length >= count, {
       withinMs,
       everyMs: 20,

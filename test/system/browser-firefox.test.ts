@@ -66,7 +66,7 @@ describe.skipIf(firefoxPath() === undefined)('Firefox', () => {
     await until(
       'a word in the log',
       () => log.some(({ msg }) => String(msg).startsWith('Firefox asked for another path')),
-      { withinMs: 5_000 },
+      { withinMs: 20_000 },
     );
     const { streamId } = await page.receives({ participantId: fox.id });
     const heard = (await page.counters(streamId)).audio!.packetsReceived;

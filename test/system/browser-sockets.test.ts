@@ -28,7 +28,7 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
   }
 
   const reconnected = (connections: number): Promise<true> =>
-    until('a new socket', () => proxy.connections > connections, { withinMs: 5_000 });
+    until('a new socket', () => proxy.connections > connections, { withinMs: 20_000 });
 
   it.each([1006, 1011])(
     'loses no media when the socket goes with %i, and follows later changes',
@@ -105,7 +105,7 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
       'close 1000',
       () => gone.page.console.some((line) => line.includes('Websocket closed: 1000')),
       {
-        withinMs: 5_000,
+        withinMs: 20_000,
       },
     );
     // The client tries again after one second, if at all.
@@ -120,7 +120,7 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
     const [header, payload] = good.split('.');
     page.startConnecting({ token: `${header!}.${payload!}.AAAA`, gatewayUrl: proxy.url });
     await until('close 1000', () => page.console.some((line) => line.includes('Websocket closed: 1000')), {
-      withinMs: 5_000,
+      withinMs: 20_000,
     });
     expect(proxy.connections).toBe(1);
   });
@@ -147,7 +147,7 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
       await gone.page.publishTone(440);
       await steady.page.hears(440, { participantId: gone.who.id });
       await leave(gone.page);
-      await steady.page.loses({ participantId: gone.who.id, withinMs: 15_000 });
+      await steady.page.loses({ participantId: gone.who.id, withinMs: 20_000 });
       await expect(stage.rest.device(gone.who.id)).rejects.toThrow('404');
     }
   });

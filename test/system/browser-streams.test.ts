@@ -87,7 +87,7 @@ describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: Cl
     await until(
       'word in the client’s log',
       () => one.page.console.some((line) => line.includes('tracksOmitted') && line.includes('not permitted')),
-      { withinMs: 10_000 },
+      { withinMs: 20_000 },
     );
   });
 

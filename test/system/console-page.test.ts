@@ -70,9 +70,9 @@ describe('the console page', () => {
         await press('0');
         return webhooks.digits(person.id) !== '';
       };
-      await until('a digit', arrived, { withinMs: 15_000, everyMs: 500 });
+      await until('a digit', arrived, { withinMs: 20_000, everyMs: 500 });
       for (const digit of '4#') await press(digit);
-      await until('the digits', () => webhooks.digits(person.id).endsWith('4#'), { withinMs: 15_000 });
+      await until('the digits', () => webhooks.digits(person.id).endsWith('4#'), { withinMs: 20_000 });
       await rest.disconnectDevice(person.id);
       expect(await problem()).toBe('The gateway has ended the connection: disconnected');
     } finally {

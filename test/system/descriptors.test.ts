@@ -31,7 +31,7 @@ it('keeps file descriptors for phones when strangers take all HTTP connections t
       .once('close', () => (closed += 1))
       .resume(),
   );
-  await until('refused connections', () => closed > FILES, { withinMs: 10_000 });
+  await until('refused connections', () => closed > FILES, { withinMs: 20_000 });
   const call = await placeCall({ sipPort: gateway.sipPort, token });
   expect((await call.final()).status).toBe(200);
   await call.hangUp();
@@ -40,7 +40,7 @@ it('keeps file descriptors for phones when strangers take all HTTP connections t
   await bystander.stillHears();
   const refused = 'patchbay_http_connections_refused_total{reason="descriptors"}';
   const metrics = await until('metrics', () => readMetrics(gateway).catch(() => undefined), {
-    withinMs: 10_000,
+    withinMs: 20_000,
   });
   expect(metrics.get(refused)).toBeGreaterThan(FILES);
   expect(metrics.get('patchbay_descriptors{which="limit"}')).toBe(FILES);

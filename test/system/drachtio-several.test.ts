@@ -136,5 +136,5 @@ describe.skipIf(!DRACHTIO_PROGRAM)('two connections to one drachtio-server', () 
 });
 
 function logged(gateway: TestGateway, msg: string): Promise<unknown> {
-  return until(msg, () => gateway.log.some((line) => line.msg === msg), { withinMs: 5000 });
+  return until(msg, () => gateway.log.some((line) => line.msg === msg), { withinMs: 20_000 });
 }

@@ -197,12 +197,12 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     const rest = new Rest(gateway);
     const { token } = await rest.member(await rest.session());
     ended(await placeCall({ sipPort: gateway.sipPort, token }));
-    await until('both legs', async () => (await server.channels()) === 2, { withinMs: 2000 });
+    await until('both legs', async () => (await server.channels()) === 2, { withinMs: 20_000 });
 
     await gateway.kill();
     expect(await server.channels()).toBe(2);
     await gatewayWith([server], { dataDir: gateway.dataDir });
-    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 5000 });
+    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 20_000 });
   });
 
   it('ends a call by BYE when it hangs up a leg itself', async () => {
@@ -211,12 +211,12 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     const rest = new Rest(gateway);
     const { id, token } = await rest.member(await rest.session());
     const call = ended(await placeCall({ sipPort: gateway.sipPort, token }));
-    await until('both legs', async () => (await server.channels()) === 2, { withinMs: 2000 });
+    await until('both legs', async () => (await server.channels()) === 2, { withinMs: 20_000 });
 
     await server.api('hupall NORMAL_CLEARING');
     await call.hungUp();
     await expect(rest.device(id)).rejects.toThrow('404');
-    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 5000 });
+    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 20_000 });
   });
 
   it('keeps no leg when the phone or the application hangs up', async () => {
@@ -227,12 +227,12 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     const [one, other] = [await rest.member(session), await rest.member(session)];
     const leaving = ended(await placeCall({ sipPort: gateway.sipPort, token: one.token }));
     const removed = ended(await placeCall({ sipPort: gateway.sipPort, token: other.token }));
-    await until('four legs', async () => (await server.channels()) === 4, { withinMs: 2000 });
+    await until('four legs', async () => (await server.channels()) === 4, { withinMs: 20_000 });
 
     await leaving.hangUp();
-    await until('two legs', async () => (await server.channels()) === 2, { withinMs: 5000 });
+    await until('two legs', async () => (await server.channels()) === 2, { withinMs: 20_000 });
     await rest.disconnectDevice(other.id);
     await removed.hungUp();
-    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 5000 });
+    await until('no legs', async () => (await server.channels()) === 0, { withinMs: 20_000 });
   });
 });

@@ -55,7 +55,7 @@ async function stopProfile(server: TestFreeswitch): Promise<void> {
     return !/^Name\s/m.test(await state());
   };
   await until('the profile gone', gone, {
-    withinMs: 10_000,
+    withinMs: 20_000,
     everyMs: 1000,
     seen: () => Promise.resolve(reply),
   });

@@ -93,7 +93,7 @@ describe.skipIf(missing !== undefined)(
 
       disk.free();
       await until('the store to write again', async () => (await readiness(gateway)) === 200, {
-        withinMs: 10_000,
+        withinMs: 20_000,
       });
       await rest.deleteParticipant(old.id);
       const items = ((await rest.request('GET', '/usage')) as { items: { participantId: string }[] }).items;

@@ -174,7 +174,7 @@ describe('an upgrade that is refused', () => {
     );
     const statuses = new Set(answers.map((answer) => answer.split(' ')[1]));
     expect([...statuses]).toEqual(expect.arrayContaining(['404', '429']));
-    await until('few descriptors', async () => (await descriptors()) < before + 20, { withinMs: 10_000 });
+    await until('few descriptors', async () => (await descriptors()) < before + 20, { withinMs: 20_000 });
     await bystander.stillHears();
   });
 });
@@ -200,7 +200,7 @@ describe('an offer whose parts multiply', () => {
       const ids = () => answers.map((text) => (JSON.parse(text) as { id?: number }).id);
       const hasAll = () => sizes.every((id) => ids().includes(id));
       await until('answers', hasAll, {
-        withinMs: 15_000,
+        withinMs: 20_000,
         seen: () => Promise.resolve(answers.map((text) => text.slice(0, 200))),
       });
     });
@@ -253,7 +253,7 @@ describe.skipIf(noMounts !== undefined)(
         const who = await rest.participant({ callbackUrl: `http://${i}.hanging.example/` });
         await leave(await openPage(who));
       }
-      await until('questions for names', () => server.asked.length >= 20, { withinMs: 10_000 });
+      await until('questions for names', () => server.asked.length >= 20, { withinMs: 20_000 });
       const { port } = new URL(webhooks.url);
       await bystander.during(async () => {
         for (let i = 0; i < 5; i += 1) {
@@ -308,7 +308,7 @@ describe('a clock that is set back', () => {
         await all('/sessions');
         return gateway.log.slice(linesBefore).some(({ time }) => Number(time) < before - 3_600_000);
       },
-      { withinMs: 10_000 },
+      { withinMs: 20_000 },
     );
     for (let i = 0; i < 5; i += 1) await member();
 

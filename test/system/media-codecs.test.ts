@@ -56,7 +56,7 @@ it.each(CLIENT_VERSIONS)(
     const omitted = await until(
       'an omitted track',
       async () => (await stage.rest.device(two.who.id)).omitted[0],
-      { withinMs: 5_000, seen: () => stage.rest.device(two.who.id) },
+      { withinMs: 20_000, seen: () => stage.rest.device(two.who.id) },
     );
     expect(omitted).toEqual({
       streamId,
@@ -68,7 +68,7 @@ it.each(CLIENT_VERSIONS)(
       'the word on the diagnostics channel',
       () => two.page.console.some((line) => line.includes('tracksOmitted')),
       {
-        withinMs: 5_000,
+        withinMs: 20_000,
         seen: () => Promise.resolve(two.page.console.slice(-10)),
       },
     );

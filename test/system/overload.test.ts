@@ -178,7 +178,7 @@ describe('a gateway that may take three calls a second', () => {
         const finals = sent.map(({ caller }) => answersTo(peer, caller).find(({ status }) => status >= 200));
         return finals.every((final) => final !== undefined) && finals;
       },
-      { withinMs: 10_000 },
+      { withinMs: 20_000 },
     );
     const refused = answers.filter(({ status }) => status === 503);
     // A machine that is slow takes a second or two for this.
@@ -197,7 +197,7 @@ describe('a gateway that may take three calls a second', () => {
         next.send(invite(next).text);
         return (await next.final()).status === 403;
       },
-      { withinMs: 10_000, everyMs: 300 },
+      { withinMs: 20_000, everyMs: 300 },
     );
   });
 });

@@ -32,7 +32,7 @@ async function publisher(): Promise<Guest> {
       (await page.peers()).some(
         ({ role, connectionState }) => role === 'publish' && connectionState === 'connected',
       ),
-    { withinMs: 10_000 },
+    { withinMs: 20_000 },
   );
   return { id, page };
 }
@@ -54,7 +54,7 @@ describe('a page that floods a data channel with a phone of another account besi
       await until(
         'two pages closed',
         async () => (await readMetrics(stage.gateway)).get(abuse)! >= before + 2,
-        { withinMs: 10_000 },
+        { withinMs: 20_000 },
       );
       await stage.chrome.closePages();
       await noBrowsers();
@@ -71,7 +71,7 @@ describe('a page that floods a data channel with a phone of another account besi
       await until(
         'their channels closed',
         async () => (await Promise.all(guests.map(({ page }) => page.openChannels()))).join() === '2,2',
-        { withinMs: 10_000 },
+        { withinMs: 20_000 },
       );
       await Promise.all(guests.map(({ id }) => stage.rest.deleteParticipant(id)));
       await noBrowsers();

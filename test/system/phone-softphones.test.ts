@@ -32,7 +32,7 @@ describe('a real softphone', () => {
             () => false,
             (error: unknown) => String(error).includes('404'),
           );
-        await until('the device is gone', isGone, { withinMs: 5000 });
+        await until('the device is gone', isGone, { withinMs: 20_000 });
       } finally {
         await phone.end();
       }

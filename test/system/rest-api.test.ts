@@ -56,7 +56,7 @@ async function connectDevice(participantId: string, token: string): Promise<WebS
   const ask = { jsonrpc: '2.0', id: 1, method: 'setMediaPreferences', params: { protocol: 'WEBRTC' } };
   socket.send(JSON.stringify(ask));
   const connected = async () => (await deviceOf(participantId)).status === 200;
-  await until('the device to be connected', connected, { withinMs: 5_000 });
+  await until('the device to be connected', connected, { withinMs: 20_000 });
   return socket;
 }
 
@@ -180,7 +180,7 @@ describe('after kill -9 and a restart', () => {
     }
     const report = (await (await ask('/usage?tag=kept')).json()) as { items: unknown };
     expect(report.items).toMatchObject([{ participantId: id, sessionTag: 'kept', endReason: 'crashed' }]);
-    await until('the webhooks', () => received.length >= 3, { withinMs: 15_000 });
+    await until('the webhooks', () => received.length >= 3, { withinMs: 20_000 });
     expect(received.map(({ event, participantId }) => [event, participantId])).toEqual([
       ['onConnect', id],
       ['onDisconnect', id],

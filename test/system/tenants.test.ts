@@ -205,7 +205,7 @@ it('the reader dies with the gateway: killed in the midst of a report, or told t
   const asked = ask('/usage?limit=1').catch(() => undefined);
   await gateway.kill();
   await asked;
-  await until('the reader to be gone', () => !existsSync(`/proc/${reader}`), { withinMs: 10_000 });
+  await until('the reader to be gone', () => !existsSync(`/proc/${reader}`), { withinMs: 20_000 });
   gateway = await start();
   expect((await ask('/usage?limit=1')).status).toBe(200);
   expect(readers()).toHaveLength(1);

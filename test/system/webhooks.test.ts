@@ -53,7 +53,7 @@ class Application {
       ).values(),
     ];
     await until(`${event} of the participant`, () => events().some((body) => body['event'] === event), {
-      withinMs: 10_000,
+      withinMs: 20_000,
     });
     return events();
   }
@@ -121,7 +121,7 @@ it('hold up no call when the application hangs, and come in order when it is wel
   const call = await placeCall({ sipPort: gateway.sipPort, token: phone.token });
   await application.heard('onConnect', phone);
   await call.hangUp();
-  await until('the call to be over', async () => !(await connected(phone)), { withinMs: 5_000 });
+  await until('the call to be over', async () => !(await connected(phone)), { withinMs: 20_000 });
   const before = application.attempts.filter(({ path }) => path === '/phone');
   expect(before.map(({ body }) => body['event'])).toEqual(['onConnect']);
 
