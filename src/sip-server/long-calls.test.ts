@@ -106,6 +106,21 @@ describe('session timers', () => {
     );
   });
 
+  it('asks again for the longer interval of a 422, but not for ever', async () => {
+    await answered([...timer, 'Allow: INVITE, ACK, BYE, CANCEL, UPDATE']);
+    await expect.poll(() => server.counters().requestsIn).toBe(2);
+    await vi.advanceTimersByTimeAsync(900_000);
+    reply(await caller.peer.next(isRequest('UPDATE')), '422 Session Interval Too Small', ['Min-SE: 2400']);
+    const longer = await caller.peer.next(isRequest('UPDATE'));
+    expect(longer.header('session-expires')).toEqual(['2400;refresher=uac']);
+    // A peer that refuses what it asked for would refuse it each time.
+    reply(longer, '422 Session Interval Too Small', ['Min-SE: 2400']);
+    await expect.poll(() => server.counters().responsesIn).toBe(2);
+    const sent = server.counters().requestsOut;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(server.counters().requestsOut).toBe(sent);
+  });
+
   it('answers 491 to a re-INVITE that crosses its own', async () => {
     await answered(timer);
     await expect.poll(() => server.counters().requestsIn).toBe(2);

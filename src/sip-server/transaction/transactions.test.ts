@@ -259,6 +259,18 @@ describe('INVITE client transaction', () => {
     expect(ended).toHaveBeenCalledOnce();
   });
 
+  it('goes on after a 2xx when its transport fails: ACKs are the core’s, and forks may still answer', () => {
+    const { transaction, responses, failures, ended, invite, break: breakNow } = start();
+    transaction.receive(buildResponse(invite, 200, { toTag: 'x' }));
+    breakNow();
+    expect(ended).not.toHaveBeenCalled();
+    transaction.receive(buildResponse(invite, 200, { toTag: 'y' }));
+    expect(responses).toEqual([200, 200]);
+    vi.advanceTimersByTime(32_000);
+    expect(failures).toEqual([]);
+    expect(ended).toHaveBeenCalledOnce();
+  });
+
   it('reports a transport that fails, once', () => {
     const { failures, ended, break: breakNow } = start(true);
     breakNow();

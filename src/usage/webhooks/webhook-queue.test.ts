@@ -165,6 +165,8 @@ describe('stopping', () => {
     await first.underWay[0]!.ends(failure);
     await stopped;
     expect(first.ids()).toEqual([]);
+    // The attempt that stopping broke off says nothing of the application.
+    expect(first.queue.counts()).toMatchObject({ delivered: 1, failedAttempts: 0, givenUp: 0 });
     const kept: readonly Webhook[] = first.store.webhooks();
     expect(kept.map(({ id }) => id)).toEqual(['2', '3']);
     const second = queueForTests({}, first.store);
