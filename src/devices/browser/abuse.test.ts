@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { useGateway } from './testing/gateway-fixture.js';
 import { RawClient } from './testing/raw-client.js';
@@ -47,6 +48,24 @@ describe('abuse', () => {
     for (let i = 0; i < 100; i += 1) loud.notify('deviceDiagnostics', { logs: [] });
     expect((await loud.closed).code).toBe(1008);
     expect((await quiet.call('ping'))['result']).toEqual({});
+  });
+
+  it('cuts a socket that asks and does not read the answers', async () => {
+    const plenty = { burst: 1e9, perSecond: 1e9 };
+    await stage.start({ limits: { outgoingBytes: 65_536, messages: plenty, bytes: plenty } });
+    const { gateway } = stage.fixture;
+    const client = await stage.fixture.ready(stage.fixture.participant().token);
+    client.socket.pause();
+    const id = 'x'.repeat(100);
+    // The system's buffers take some megabytes before any of it waits in the process.
+    while (gateway.counters().abusiveSockets === 0 && client.socket.readyState === client.socket.OPEN) {
+      for (let i = 0; i < 1000; i += 1) client.send({ jsonrpc: '2.0', id, method: 'ping', params: {} });
+      await setImmediate();
+    }
+    expect(gateway.counters()).toMatchObject({ abusiveSockets: 1 });
+    await vi.waitFor(() => expect(gateway.counters().sockets).toBe(0));
+    client.socket.resume();
+    expect((await client.closed).code).toBe(1006);
   });
 
   it('refuses more sockets than an address may have, until one of them is gone', async () => {

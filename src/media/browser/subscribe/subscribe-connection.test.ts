@@ -146,6 +146,29 @@ describe('the subscribe connection', () => {
     ]);
   });
 
+  it('sends nothing of a track whose m-line became another’s while the offer was on its way', async () => {
+    const { offers, pipes, connection, onOmitted, turn, answer, settle } = setUp();
+    const [gone, next] = [published('opus', 'gone'), published('opus', 'next')];
+    connection.setTracks([gone.track]);
+    await turn();
+    connection.setTracks([next.track]);
+    // Refused: what is said of the one must not be held against the other.
+    answer({ refuse: ['opus'] });
+    pipes.last.become('connected');
+    await turn();
+    expect(offers.map(({ streams }) => streams.map(({ streamId }) => streamId))).toEqual([
+      ['gone'],
+      ['next'],
+    ]);
+    expect(onOmitted).not.toHaveBeenCalled();
+    gone.push(1);
+    expect(pipes.last.sent).toEqual([]);
+    await settle();
+    gone.push(2);
+    next.push(1);
+    expect(pipes.last.sent).toHaveLength(1);
+  });
+
   it('keeps a removed track’s m-line inactive and uses it again', async () => {
     const { offers, connection, settle } = setUp();
     const [a, b] = [published('opus', 'a').track, published('PCMU', 'b').track];

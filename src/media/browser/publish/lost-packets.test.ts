@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { LossRepair } from './lost-packets.js';
+
+let askedAt: number[];
+let repair: LossRepair;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  askedAt = [];
+  const send = (): void => void askedAt.push(performance.now());
+  repair = new LossRepair({ localSsrc: 1, ssrc: 2, send, onHopeless: () => expect.unreachable() });
+});
+
+afterEach(() => {
+  repair.stop();
+  vi.useRealTimers();
+});
+
+const receive = (sequence: number): void => repair.onPacket(sequence, performance.now());
+
+/** When it asks for one lost packet, in ms from its loss. */
+function asks(sequence: number, forMs: number): number[] {
+  askedAt = [];
+  const lostAt = performance.now();
+  receive(sequence);
+  vi.advanceTimersByTime(forMs);
+  return askedAt.map((at) => at - lostAt);
+}
+
+it('asks again after one and a half round trips, which it measures', () => {
+  receive(1);
+  // A guess before the first answer: 60 ms.
+  expect(asks(3, 40)).toEqual([0]);
+  receive(2);
+  expect(asks(5, 130)).toEqual([0, 60, 120]);
+});
+
+it('measures no round trip by the answer to a second question, which may be that to the first', () => {
+  receive(1);
+  expect(asks(3, 91)).toEqual([0, 90]);
+  // One ms after the second question.
+  receive(2);
+  expect(asks(5, 85)).toEqual([0]);
+});
