@@ -198,12 +198,12 @@ describe('details', () => {
       join(session.id, 'a'),
     ];
     const browser = new TestDevice(core, browserId, { externalId: 'page-1' });
-    const phone = new TestDevice(core, phoneId, {
-      kind: 'phone',
-      caller: '+15555550100',
-      callerName: 'Ann',
-      called: 'room',
-    });
+    const phone = new TestDevice(
+      core,
+      phoneId,
+      { kind: 'phone', caller: '+15555550100', callerName: 'Ann', called: 'room' },
+      { hold: true },
+    );
     const camera = { streamId: 's1', alias: 'camera', mediaTypes: ['AUDIO', 'VIDEO'] as const };
     const voice = { streamId: 's2', mediaTypes: ['AUDIO'] as const };
     browser.connection.publish([camera]);

@@ -5,6 +5,8 @@ import type {
   Device,
   DeviceApiVersion,
   DeviceInfo,
+  DeviceKind,
+  DtmfDigits,
   EndReason,
   MediaType,
   OmittedTrack,
@@ -91,8 +93,16 @@ export interface SessionControl {
   device(accountId: string, participantId: string): ConnectedDevice | undefined;
   /** Ends the connection of a participant's device without deleting the participant. */
   disconnectDevice(accountId: string, participantId: string): void;
-  /** Gives a phone the headers that its BYE is to carry, whatever the gateway ends it for. */
-  setFarewell(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void;
+  /**
+   * Sends DTMF digits to a participant's device; resolves when they are queued.
+   * @throws PatchbayError by rejection: DEVICE_NOT_FOUND, DEVICE_CANNOT, TOO_MANY_REQUESTS
+   */
+  sendDtmf(accountId: string, participantId: string, dtmf: DtmfDigits): Promise<void>;
+  /**
+   * Sets the headers of the message by which the gateway ends the connection, for whatever reason.
+   * @throws PatchbayError DEVICE_NOT_FOUND, DEVICE_CANNOT
+   */
+  setByeHeaders(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void;
 
   /** Resolves when every change made so far has reached the disk. */
   flush(): Promise<void>;
@@ -100,6 +110,8 @@ export interface SessionControl {
 
 /** Where devices come in. */
 export interface DeviceGate {
+  /** Names a kind of device, so that it is counted before the first one connects, as 0. */
+  registerKind(kind: DeviceKind): void;
   /**
    * The participant that a token stands for.
    * @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED, PARTICIPANT_NOT_FOUND
@@ -165,8 +177,8 @@ export interface Core extends SessionControl, DeviceGate {
 export interface CoreCounts {
   readonly sessions: number;
   readonly participants: number;
-  readonly browsers: number;
-  readonly phones: number;
+  /** Connected devices of each kind. */
+  readonly devices: Readonly<Record<DeviceKind, number>>;
   /** Devices that were refused, since their account had as many as it may. */
   readonly devicesRefused: number;
 }

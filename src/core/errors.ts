@@ -14,6 +14,8 @@ const STATUS = {
   PATCHBAY_IN_OTHER_SESSION: { http: 409, sip: 480 },
   PATCHBAY_SESSION_FULL: { http: 409, sip: 480 },
   PATCHBAY_ALREADY_CONNECTED: { http: 409, sip: 486 },
+  /** The device is of a kind that lacks this capability. */
+  PATCHBAY_DEVICE_CANNOT: { http: 409, sip: 488 },
   PATCHBAY_PAYLOAD_TOO_LARGE: { http: 413, sip: 513 },
   PATCHBAY_UNSUPPORTED_MEDIA_TYPE: { http: 415, sip: 415 },
   PATCHBAY_TOO_MANY_REQUESTS: { http: 429, sip: 503 },

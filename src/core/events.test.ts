@@ -91,7 +91,7 @@ describe('events', () => {
   it('tell of hold and resume once each, and not of a device that is gone', () => {
     const { core } = coreForTests();
     const ann = newParticipant(core);
-    const phone = core.connect(ann, new FakeDevice('call', 'phone'), { replace: false });
+    const phone = core.connect(ann, new FakeDevice('call', 'phone', { hold: true }), { replace: false });
     const events = recorded(core);
     const held = (): boolean | undefined => core.device(ACCOUNT, ann)?.held;
     phone.hold(false);

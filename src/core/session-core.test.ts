@@ -209,16 +209,52 @@ describe('devices', () => {
     expect(core.connectedDevice(ann)?.id).toBe('second');
   });
 
-  it('may be given a farewell, if it is one that can say it', () => {
+  it('may be given headers for its BYE, if it is one that can send them', () => {
     const { core, ann } = conversation();
     const headers = { 'X-Result': 'sold' };
-    expect(codeOf(() => core.setFarewell(ACCOUNT, ann, headers))).toBe('PATCHBAY_DEVICE_NOT_FOUND');
-    const { device } = connectTalking(core, ann);
-    expect(codeOf(() => core.setFarewell(ACCOUNT, ann, headers))).toBe('PATCHBAY_DEVICE_NOT_FOUND');
+    const set = (): void => core.setByeHeaders(ACCOUNT, ann, headers);
+    expect(codeOf(set)).toBe('PATCHBAY_DEVICE_NOT_FOUND');
+    connectTalking(core, ann);
+    expect(codeOf(set)).toBe('PATCHBAY_DEVICE_CANNOT');
     const told: object[] = [];
-    Object.assign(device, { farewell: (given: object) => told.push(given) });
-    core.setFarewell(ACCOUNT, ann, headers);
+    const able = new FakeDevice('able', 'phone', { setByeHeaders: (given) => void told.push(given) });
+    core.connect(ann, able, { replace: true });
+    set();
     expect(told).toEqual([headers]);
+  });
+
+  it('is sent DTMF, if it is one that takes it', async () => {
+    const { core, ann } = conversation();
+    const send = (): Promise<void> => core.sendDtmf(ACCOUNT, ann, { digits: '12#', durationMs: 80 });
+    await expect(send()).rejects.toMatchObject({ code: 'PATCHBAY_DEVICE_NOT_FOUND' });
+    const { connection } = connectTalking(core, ann);
+    await expect(send()).rejects.toMatchObject({ code: 'PATCHBAY_DEVICE_CANNOT' });
+    connection.end('left');
+    const taken: object[] = [];
+    const able = new FakeDevice('able', 'phone', {
+      sendDtmf: (dtmf) => Promise.resolve(void taken.push(dtmf)),
+    });
+    core.connect(ann, able, { replace: false });
+    await send();
+    expect(taken).toEqual([{ digits: '12#', durationMs: 80 }]);
+    await expect(core.sendDtmf('another', ann, { digits: '1' })).rejects.toMatchObject({
+      code: 'PATCHBAY_PARTICIPANT_NOT_FOUND',
+    });
+    expect(taken).toHaveLength(1);
+  });
+
+  it('may be of a kind that the core has never heard of', () => {
+    const { core, ann, bob } = conversation();
+    core.registerKind('browser');
+    core.registerKind('program');
+    expect(core.counts().devices).toEqual({ browser: 0, program: 0 });
+    const program = core.connect(ann, new FakeDevice('a', 'program'), { replace: false });
+    core.connect(bob, new FakeDevice('b', 'phone'), { replace: false });
+    expect(core.counts().devices).toEqual({ browser: 0, program: 1, phone: 1 });
+    core.registerKind('program');
+    expect(core.device(ACCOUNT, ann)).not.toHaveProperty('held');
+    program.end('left');
+    expect(core.counts().devices).toEqual({ browser: 0, program: 0, phone: 1 });
   });
 
   it('may be disconnected without deleting the participant', () => {
@@ -270,7 +306,7 @@ describe('an account with as many devices as it may have', () => {
     expect(codeOfConnect(core, ids[3]!)).toBe('PATCHBAY_TOO_MANY_CALLS');
     core.deleteParticipant(ACCOUNT, ids[1]!);
     core.connect(ids[3]!, new FakeDevice('fourth'), { replace: false });
-    expect(core.counts()).toMatchObject({ browsers: 3, devicesRefused: 4 });
+    expect(core.counts()).toMatchObject({ devices: { browser: 3 }, devicesRefused: 4 });
   });
 });
 
@@ -324,8 +360,7 @@ describe('the end', () => {
     expect(core.counts()).toEqual({
       sessions: 1,
       participants: 2,
-      browsers: 1,
-      phones: 0,
+      devices: { browser: 1 },
       devicesRefused: 0,
     });
     clock.advance(1);
@@ -333,8 +368,7 @@ describe('the end', () => {
     expect(core.counts()).toEqual({
       sessions: 0,
       participants: 0,
-      browsers: 0,
-      phones: 0,
+      devices: { browser: 0 },
       devicesRefused: 0,
     });
     expect(codeOf(() => core.session(ACCOUNT, session))).toBe('PATCHBAY_SESSION_NOT_FOUND');

@@ -10,7 +10,8 @@ import type {
   NewParticipant,
   Page,
 } from './core.js';
-import { DeviceConnection, Switchboard } from './switchboard.js';
+import { DeviceConnection } from './device-connection.js';
+import { Switchboard } from './switchboard.js';
 import { Directory } from './directory.js';
 import { PatchbayError } from './errors.js';
 import { Lifetimes } from './lifetimes.js';
@@ -21,7 +22,10 @@ import { SAFE_SECRET_BYTES, Tokens } from './tokens.js';
 import type {
   Connection,
   Device,
+  DeviceCapabilities,
   DeviceInfo,
+  DeviceKind,
+  DtmfDigits,
   EndReason,
   Participant,
   ResumePoint,
@@ -107,7 +111,7 @@ class SessionCore implements Core {
     return {
       sessions: this.#directory.sessions.size,
       participants: this.#directory.participants.size,
-      ...this.#switchboard.counts(),
+      devices: this.#switchboard.counts(),
       devicesRefused: this.#devicesRefused,
     };
   }
@@ -209,12 +213,12 @@ class SessionCore implements Core {
     this.#closeDevices([participant], 'disconnected');
   }
 
-  setFarewell(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void {
-    const { device } = this.#connected(accountId, participantId);
-    if (!device.farewell) {
-      throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no phone connected.');
-    }
-    device.farewell(headers);
+  async sendDtmf(accountId: string, participantId: string, dtmf: DtmfDigits): Promise<void> {
+    await this.#capability(accountId, participantId, 'sendDtmf')(dtmf);
+  }
+
+  setByeHeaders(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void {
+    this.#capability(accountId, participantId, 'setByeHeaders')(headers);
   }
 
   flush(): Promise<void> {
@@ -225,6 +229,10 @@ class SessionCore implements Core {
     const ignoreExpiry = options?.ignoreExpiry ?? false;
     const { accountId, participantId } = this.#tokens.verify(token, { ignoreExpiry });
     return this.#directory.participant(accountId, participantId);
+  }
+
+  registerKind(kind: DeviceKind): void {
+    this.#switchboard.registerKind(kind);
   }
 
   connect(participantId: string, device: Device, { replace }: { readonly replace: boolean }): Connection {
@@ -308,6 +316,18 @@ class SessionCore implements Core {
     const live = this.#switchboard.get(participant.id);
     if (live) return { participant, device: live.device };
     throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no device connected.');
+  }
+
+  /** The one place where a command meets a device that cannot do it. */
+  #capability<C extends keyof DeviceCapabilities>(
+    accountId: string,
+    participantId: string,
+    name: C,
+  ): NonNullable<DeviceCapabilities[C]> {
+    const { device } = this.#connected(accountId, participantId);
+    const capability = device.capabilities[name];
+    if (capability !== undefined) return capability;
+    throw new PatchbayError('PATCHBAY_DEVICE_CANNOT', `The connected ${device.info.kind} cannot do that.`);
   }
 
   #closeDevices(participants: readonly Participant[], reason: EndReason): void {

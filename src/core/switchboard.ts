@@ -4,24 +4,22 @@ import { deliveryFor, sameDelivery } from './deliveries.js';
 import type { Directory } from './directory.js';
 import { type Limits, orderedMediaTypes } from './rules.js';
 import type {
-  Connection,
   DeliveredStream,
   Delivery,
   Device,
+  DeviceKind,
   EndReason,
   MediaType,
   OmittedTrack,
   Participant,
   PublishedStream,
-  ResumePoint,
 } from './types.js';
-import { mayResume, type ResumePoints } from './resume-points.js';
-
-const DTMF_DIGIT = /^[0-9*#A-D]$/;
 
 /** The connected devices, each told what it receives whenever that changes. */
 export class Switchboard {
   readonly #live = new Map<string, LiveConnection>();
+  /** How many devices of each kind are connected; kinds stay, at 0. */
+  readonly #byKind = new Map<DeviceKind, number>();
   /** How many devices of each account are connected. */
   readonly #byAccount = new Map<string, number>();
   readonly #directory: Directory;
@@ -45,10 +43,13 @@ export class Switchboard {
     this.#log = parts.log;
   }
 
-  counts(): { readonly browsers: number; readonly phones: number } {
-    let browsers = 0;
-    for (const { device } of this.#live.values()) if (device.info.kind === 'browser') browsers += 1;
-    return { browsers, phones: this.#live.size - browsers };
+  registerKind(kind: DeviceKind): void {
+    this.#countKind(kind, 0);
+  }
+
+  /** Connected devices of each kind. */
+  counts(): Readonly<Record<DeviceKind, number>> {
+    return Object.fromEntries(this.#byKind);
   }
 
   get(participantId: string): LiveConnection | undefined {
@@ -71,6 +72,7 @@ export class Switchboard {
     const connection = new LiveConnection(participant.id, device, this.#clock.now());
     this.#live.set(participant.id, connection);
     this.#byAccount.set(participant.accountId, this.countOf(participant.accountId) + 1);
+    this.#countKind(device.info.kind, 1);
     this.#refresh(participant.sessionId);
     this.#events.emit('connected', this.event(connection, participant));
     return connection;
@@ -139,10 +141,15 @@ export class Switchboard {
     if (!connection) return undefined;
     const event = this.event(connection, participant);
     this.#live.delete(participant.id);
+    this.#countKind(connection.device.info.kind, -1);
     const left = this.countOf(participant.accountId) - 1;
     if (left === 0) this.#byAccount.delete(participant.accountId);
     else this.#byAccount.set(participant.accountId, left);
     return { connection, event };
+  }
+
+  #countKind(kind: DeviceKind, change: number): void {
+    this.#byKind.set(kind, (this.#byKind.get(kind) ?? 0) + change);
   }
 
   /** Brings the deliveries of a session's devices up to date. */
@@ -181,93 +188,6 @@ export class Switchboard {
   }
 }
 
-/** The parts of the core that a device's connection acts on. */
-interface ConnectionParts {
-  readonly directory: Directory;
-  readonly switchboard: Switchboard;
-  readonly resumePoints: ResumePoints;
-  readonly events: EventHub<CoreEvents>;
-}
-
-/** A device's hold on the core. */
-export class DeviceConnection implements Connection {
-  readonly #live: LiveConnection;
-  readonly #parts: ConnectionParts;
-  #participant: Participant;
-
-  constructor(live: LiveConnection, participant: Participant, parts: ConnectionParts) {
-    this.#live = live;
-    this.#participant = participant;
-    this.#parts = parts;
-  }
-
-  get participant(): Participant {
-    const { directory, switchboard } = this.#parts;
-    if (switchboard.isLive(this.#live)) {
-      this.#participant = directory.participants.get(this.#participant.id) ?? this.#participant;
-    }
-    return this.#participant;
-  }
-
-  publish(streams: readonly PublishedStream[]): void {
-    this.#whileLive((participant) => this.#parts.switchboard.publish(this.#live, participant, streams));
-  }
-
-  signallingLost(): void {
-    this.#whileLive((participant) => {
-      if (this.#live.signallingLost) return;
-      this.#live.signallingLost = true;
-      const event = this.#parts.switchboard.event(this.#live, participant);
-      this.#parts.events.emit('signallingLost', event);
-    });
-  }
-
-  signallingResumed(): void {
-    this.#live.signallingLost = false;
-  }
-
-  dtmf(digit: string, durationMs: number): void {
-    this.#whileLive((participant) => {
-      if (!DTMF_DIGIT.test(digit)) return;
-      const event = this.#parts.switchboard.event(this.#live, participant);
-      this.#parts.events.emit('dtmf', { ...event, digit, durationMs });
-    });
-  }
-
-  hold(held: boolean): void {
-    this.#whileLive((participant) => {
-      if (this.#live.held === held) return;
-      this.#live.held = held;
-      const event = this.#parts.switchboard.event(this.#live, participant);
-      this.#parts.events.emit(held ? 'held' : 'resumed', event);
-    });
-  }
-
-  omit(tracks: readonly OmittedTrack[]): void {
-    this.#live.omitted = tracks;
-  }
-
-  saveResumePoint(point: ResumePoint): void {
-    this.#whileLive((participant) => {
-      this.#parts.resumePoints.save(participant, this.#live.device.info.externalId, point);
-    });
-  }
-
-  end(reason: EndReason): void {
-    this.#whileLive((participant) => {
-      if (!mayResume(reason)) {
-        this.#parts.resumePoints.forget(participant, this.#live.device.info.externalId);
-      }
-      this.#parts.switchboard.drop(participant, reason);
-    });
-  }
-
-  #whileLive(act: (participant: Participant) => void): void {
-    const participant = this.participant;
-    if (this.#parts.switchboard.isLive(this.#live)) act(participant);
-  }
-}
-
 /** A stream that is published now, with its place in the order of publishing. */
 interface LiveStream {
   readonly stream: DeliveredStream;
@@ -275,7 +195,7 @@ interface LiveStream {
 }
 
 /** A connected device and what it publishes and receives now. */
-class LiveConnection {
+export class LiveConnection {
   readonly participantId: string;
   readonly device: Device;
   /** Epoch milliseconds. */
@@ -304,7 +224,7 @@ class LiveConnection {
       ...(alias === undefined ? {} : { alias }),
       mediaTypes,
     }));
-    const held = this.device.info.kind === 'phone' ? { held: this.held } : {};
+    const held = this.device.capabilities.hold ? { held: this.held } : {};
     return { streams, delivery: this.#delivery, omitted: this.omitted, ...held };
   }
 

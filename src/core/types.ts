@@ -76,7 +76,8 @@ export interface OmittedTrack {
   readonly reason: string;
 }
 
-export type DeviceKind = 'browser' | 'phone';
+/** Each folder under `devices/` names its own, such as `browser` or `phone`, and registers it with `DeviceGate`. */
+export type DeviceKind = string;
 
 /** Why a device's connection ended; goes into usage records and decides how the device is told. */
 export type EndReason =
@@ -118,19 +119,41 @@ export interface DeviceInfo {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** DTMF digits for a device. */
+export interface DtmfDigits {
+  /** One or more of `0-9*#A-D`, sent in this order. */
+  readonly digits: string;
+  /** Length of each digit. Default 100. */
+  readonly durationMs?: number;
+  /** Pause after each digit. Default 100. */
+  readonly gapMs?: number;
+}
+
 /**
- * One connected end of a participant, as the core sees it. `browser/` and `phone/` implement it.
- * Both methods return at once and never throw; the work goes on behind them.
+ * What only some devices can do; one that cannot leaves the member out. The core passes commands on, and answers
+ * those that the device cannot do with DEVICE_CANNOT.
+ */
+export interface DeviceCapabilities {
+  /**
+   * Queues digits and resolves when they are queued.
+   * @throws PatchbayError by rejection: TOO_MANY_REQUESTS when too many wait, DEVICE_NOT_FOUND when the device is gone
+   */
+  readonly sendDtmf?: (dtmf: DtmfDigits) => Promise<void>;
+  /** Headers for the message by which the gateway ends the connection, in place of those given before. */
+  readonly setByeHeaders?: (headers: Readonly<Record<string, string>>) => void;
+  /** The device can put the session on hold, and reports that by `Connection.hold`. */
+  readonly hold?: true;
+}
+
+/**
+ * One connected end of a participant, as the core sees it. Each folder under `devices/` implements it.
+ * Its methods return at once and never throw; the work goes on behind them.
  */
 export interface Device {
   readonly info: DeviceInfo;
+  readonly capabilities: DeviceCapabilities;
   /** The full set of streams to receive; called at connecting when not empty, and whenever it changes. */
   deliver(delivery: Delivery): void;
-  /**
-   * What to say at the end, should the gateway end the connection: a phone says it in headers of its BYE. Replaces
-   * what was given before. Absent: this device cannot say anything.
-   */
-  farewell?(headers: Readonly<Record<string, string>>): void;
   /** The core has ended the connection: hang up and free everything. Called at most once. */
   close(reason: EndReason): void;
 }

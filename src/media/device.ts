@@ -1,6 +1,7 @@
 import type { PublishedTrack } from './track.js';
 import type {
   DeviceStatistics,
+  MediaDtmf,
   MediaEvents,
   MediaPlaneOptions,
   PhoneDescription,
@@ -49,5 +50,6 @@ export interface PhoneDevice extends MediaDevice {
   answer(sdpAnswer: string): Promise<PhoneDescription>;
   /** Takes where a SIP message of the phone came from. */
   signalled(source: PhoneSource, withinCall: boolean): void;
-  sendDtmf(digits: string, durationMs?: number): void;
+  /** @throws MediaError TOO_MANY_DIGITS */
+  sendDtmf(dtmf: MediaDtmf): void;
 }

@@ -5,6 +5,7 @@ import {
   type DeviceStatistics,
   type MediaCounters,
   type MediaDelivery,
+  type MediaDtmf,
   MediaError,
   type MediaEvents,
   type MediaLoad,
@@ -102,8 +103,8 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
     return Promise.resolve();
   }
 
-  async sendDtmf(deviceId: string, digits: string, durationMs?: number): Promise<void> {
-    this.#phone(deviceId).device.sendDtmf(digits, durationMs);
+  async sendDtmf(deviceId: string, dtmf: MediaDtmf): Promise<void> {
+    this.#phone(deviceId).device.sendDtmf(dtmf);
     return Promise.resolve();
   }
 

@@ -21,6 +21,16 @@ export interface MediaDelivery {
   readonly kinds: readonly MediaKind[];
 }
 
+/** DTMF digits for a phone. */
+export interface MediaDtmf {
+  /** Of `0-9*#A-D`. */
+  readonly digits: string;
+  /** Length of each digit. Default 100. */
+  readonly durationMs?: number;
+  /** Pause after each digit. Default 100. */
+  readonly gapMs?: number;
+}
+
 export interface OpenBrowserOptions {
   readonly deviceId: string;
   /** First `sdpRevision` of a subscribe offer minus one; default: unix seconds, so that it grows over restarts. */
@@ -177,8 +187,11 @@ export interface MediaPlane {
    * to be where the message came from. Nothing happens for an unknown device.
    */
   confirmPhone(deviceId: string, source: PhoneSource): Promise<void>;
-  /** Sends DTMF digits to a phone as RFC 4733 events. */
-  sendDtmf(deviceId: string, digits: string, durationMs?: number): Promise<void>;
+  /**
+   * Queues DTMF digits for a phone, all of them or (TOO_MANY_DIGITS) none. They are sent as RFC 4733 events, or as
+   * tones to a phone that did not agree to those.
+   */
+  sendDtmf(deviceId: string, dtmf: MediaDtmf): Promise<void>;
 
   /** Replaces the full set of streams that a device receives. Unknown streams are ignored until published. */
   setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void>;
@@ -193,7 +206,13 @@ export interface MediaPlane {
 }
 
 export type MediaErrorCode =
-  'BAD_SDP' | 'NO_COMMON_CODEC' | 'NO_COMMON_TRANSPORT' | 'UNKNOWN_DEVICE' | 'NO_PORT' | 'INVALID_STATE';
+  | 'BAD_SDP'
+  | 'NO_COMMON_CODEC'
+  | 'NO_COMMON_TRANSPORT'
+  | 'UNKNOWN_DEVICE'
+  | 'NO_PORT'
+  | 'INVALID_STATE'
+  | 'TOO_MANY_DIGITS';
 
 export class MediaError extends Error {
   override readonly name = 'MediaError';

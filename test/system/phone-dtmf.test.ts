@@ -119,6 +119,55 @@ describe('the digits of a phone', () => {
     }
   });
 
+  it('that the application sends reach the phone, as telephone events', async () => {
+    await room.withCall({}, async (call, { id }) => {
+      await mediaUp(call);
+      await room.rest.request('POST', `/participants/${id}/device/dtmf`, { digits: '123#' });
+      await until('digits at the phone', () => call.tones.digits.length >= 4, limit);
+      await room.rest.request('POST', `/participants/${id}/device/dtmf`, {
+        digits: '0*',
+        durationMs: 60,
+        gapMs: 80,
+      });
+      await until('digits at the phone', () => call.tones.digits.length >= 6, limit);
+      expect(call.tones.digits).toBe('123#0*');
+      await call.hangUp();
+    });
+  });
+
+  it('that the application sends are played to a phone without telephone events', async () => {
+    const sdp = (port: number): string =>
+      phoneOffer(port)
+        .replace(/ 101\r\n/, '\r\n')
+        .replace(/a=(rtpmap|fmtp):101.*\r\n/g, '');
+    await room.withCall({ invite: { sdp } }, async (call, { id }) => {
+      await mediaUp(call);
+      await room.rest.request('POST', `/participants/${id}/device/dtmf`, {
+        digits: '6666',
+        durationMs: 2000,
+      });
+      // Q.23: 770 and 1477 Hz.
+      await call.tones.hears(770);
+      await call.tones.hears(1477);
+      expect(call.tones.digits).toBe('');
+      await call.hangUp();
+    });
+  });
+
+  it('are refused for a browser, which takes none, and without a device', async () => {
+    const { id, token } = await room.rest.member(room.session);
+    const send = (): Promise<unknown> =>
+      room.rest.request('POST', `/participants/${id}/device/dtmf`, { digits: '1' });
+    await expect(send()).rejects.toThrow(/404 .*PATCHBAY_DEVICE_NOT_FOUND/);
+    const chromium = await launchChromium();
+    try {
+      await chromium.openClient({ gatewayUrl: room.gateway.wsUrl, token });
+      await expect(send()).rejects.toThrow(/409 .*PATCHBAY_DEVICE_CANNOT/);
+    } finally {
+      await chromium.close();
+    }
+  });
+
   it('that another phone presses reach the phone, whatever packets of them are lost', async () => {
     await room.withCall({}, async (presser) => {
       await room.withCall({}, async (call) => {

@@ -48,6 +48,7 @@ describe('the OpenAPI document', () => {
           'getDevice',
           'updateDevice',
           'disconnectDevice',
+          'sendDtmf',
           'getUsage',
           'getIceServers',
         ],

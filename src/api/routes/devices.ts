@@ -3,6 +3,7 @@ import { type Api, done, DoneSchema, ParticipantPath } from '../instance.js';
 import {
   DeviceChangeSchema,
   DeviceSchema,
+  DtmfSchema,
   optionalBody,
   readErrors,
   ref,
@@ -39,16 +40,43 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
       schema: {
         operationId: 'updateDevice',
         tags,
-        summary: 'Tell the device of a participant what to say at its end',
+        summary: 'Change the connected device of a participant',
+        description: '409: the device is of a kind that sends no such headers.',
         params: ParticipantPath,
         body: optionalBody(DeviceChangeSchema),
-        response: { 204: DoneSchema, ...writeErrors(404) },
+        response: { 204: DoneSchema, ...writeErrors(404, 409) },
       },
     },
     ({ params, body }, reply) => {
-      core.setFarewell(params.accountId, params.participantId, body?.byeHeaders ?? {});
+      core.setByeHeaders(params.accountId, params.participantId, body?.byeHeaders ?? {});
       done(reply);
       return Promise.resolve();
+    },
+  );
+
+  api.post(
+    `${path}/dtmf`,
+    {
+      schema: {
+        operationId: 'sendDtmf',
+        tags,
+        summary: 'Send DTMF digits to the device of a participant',
+        description:
+          'The digits are queued, and sent one after the other; the device does not hear its session meanwhile. ' +
+          '409: the device is of a kind that takes no digits (a browser). 429: too many digits wait; none of these ' +
+          'were queued.',
+        params: ParticipantPath,
+        body: optionalBody(DtmfSchema),
+        response: { 204: DoneSchema, ...writeErrors(404, 409) },
+      },
+    },
+    async ({ params, body }, reply) => {
+      // Whether a body is there, no schema checks.
+      if (!body) {
+        throw new PatchbayError('PATCHBAY_BAD_REQUEST', "body must have required property 'digits'");
+      }
+      await core.sendDtmf(params.accountId, params.participantId, body);
+      done(reply);
     },
   );
 

@@ -5,7 +5,7 @@ const mediaTypes = listOf(Type.Unsafe<'AUDIO' | 'VIDEO'>({ type: 'string', enum:
 
 const facts = {
   id: Type.String(),
-  kind: Type.Unsafe<'browser' | 'phone'>({ type: 'string', enum: ['browser', 'phone'] }),
+  kind: Type.String({ description: 'More kinds may be added.', examples: ['browser', 'phone'] }),
   externalId: Type.String({
     description: "The id that the device names itself by: a browser's `uniqueId`, a phone's Call-ID.",
   }),
@@ -99,12 +99,36 @@ export const DeviceChangeSchema = component(
   ),
 );
 
+/** DTMF digits for a connected device. */
+export const DtmfSchema = component(
+  'Dtmf',
+  Type.Object(
+    {
+      digits: Type.String({
+        minLength: 1,
+        maxLength: 32,
+        pattern: '^[0-9*#A-D]{1,32}$',
+        description: 'The digits, in the order in which they are sent.',
+        examples: ['123#'],
+      }),
+      durationMs: Type.Optional(
+        Type.Integer({ minimum: 40, maximum: 2000, default: 100, description: 'Length of each digit.' }),
+      ),
+      gapMs: Type.Optional(
+        Type.Integer({ minimum: 60, maximum: 2000, default: 100, description: 'Pause after each digit.' }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+);
+
 export type DeviceSummaryView = Static<typeof DeviceSummarySchema>;
 export type DeviceView = Static<typeof DeviceSchema>;
 
 export const deviceComponents = [
   DeviceSummarySchema,
   DeviceChangeSchema,
+  DtmfSchema,
   PublishedStreamSchema,
   DeliveredStreamSchema,
   OmittedTrackSchema,

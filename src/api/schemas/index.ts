@@ -33,7 +33,13 @@ export const SessionDetailSchema = component(
 
 const sessionComponents = [NewSessionSchema, SessionSchema, SessionDetailSchema];
 
-export { DeviceChangeSchema, DeviceSchema, type DeviceSummaryView, type DeviceView } from './device.js';
+export {
+  DeviceChangeSchema,
+  DeviceSchema,
+  type DeviceSummaryView,
+  type DeviceView,
+  DtmfSchema,
+} from './device.js';
 export { readErrors, writeErrors } from './shapes.js';
 export { IceServersSchema } from './participant.js';
 export { ListQuerySchema } from './shapes.js';

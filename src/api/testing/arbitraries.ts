@@ -6,7 +6,9 @@ export interface Schema {
   readonly type?: string;
   readonly enum?: readonly string[];
   readonly format?: string;
+  readonly minLength?: number;
   readonly maxLength?: number;
+  readonly pattern?: string;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly items?: Schema;
@@ -51,7 +53,8 @@ export class Arbitraries {
   }
 }
 
-function text({ format, maxLength = 20 }: Schema): fc.Arbitrary<string> {
+function text({ format, minLength = 0, maxLength = 20, pattern }: Schema): fc.Arbitrary<string> {
+  if (pattern !== undefined && minLength > 0) return fc.stringMatching(new RegExp(pattern));
   switch (format) {
     case 'web-url':
       return fc.webUrl({ validSchemes: ['http', 'https'] });

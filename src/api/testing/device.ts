@@ -1,14 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import type { Connection, Core, Delivery, Device, DeviceInfo, EndReason } from '../../core/index.js';
+import type {
+  Connection,
+  Core,
+  Delivery,
+  Device,
+  DeviceCapabilities,
+  DeviceInfo,
+  EndReason,
+} from '../../core/index.js';
 
 /** A device without media. */
 export class TestDevice implements Device {
   readonly info: DeviceInfo;
   readonly connection: Connection;
+  readonly capabilities: DeviceCapabilities;
   delivery: Delivery = [];
   closed: EndReason | undefined;
 
-  constructor(core: Core, participantId: string, info: Partial<DeviceInfo> = {}) {
+  constructor(
+    core: Core,
+    participantId: string,
+    info: Partial<DeviceInfo> = {},
+    capabilities: DeviceCapabilities = {},
+  ) {
     this.info = {
       id: randomUUID(),
       kind: 'browser',
@@ -16,6 +30,7 @@ export class TestDevice implements Device {
       direction: 'inbound',
       ...info,
     };
+    this.capabilities = capabilities;
     this.connection = core.connect(participantId, this, { replace: false });
   }
 

@@ -45,9 +45,7 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
     labelNames: ['kind'],
     registers,
     collect() {
-      const { browsers, phones } = core.counts();
-      this.set({ kind: 'browser' }, browsers);
-      this.set({ kind: 'phone' }, phones);
+      for (const [kind, count] of Object.entries(core.counts().devices)) this.set({ kind }, count);
     },
   });
   new Counter({

@@ -2,7 +2,15 @@ import { randomUUID } from 'node:crypto';
 import type { Core, SessionControl } from '../core.js';
 import { createCore, type CoreOptions } from '../session-core.js';
 import { MemoryStore } from '../memory-store.js';
-import type { Connection, Delivery, Device, DeviceInfo, DeviceKind, EndReason } from '../types.js';
+import type {
+  Connection,
+  Delivery,
+  Device,
+  DeviceCapabilities,
+  DeviceInfo,
+  DeviceKind,
+  EndReason,
+} from '../types.js';
 import { FakeClock, silentLog } from '../../shared/testing/index.js';
 
 export const ACCOUNT = '9900000';
@@ -24,11 +32,13 @@ export function coreForTests(options: Partial<CoreOptions> = {}): { core: Core; 
 /** A device that writes down what it is told. */
 export class FakeDevice implements Device {
   readonly info: DeviceInfo;
+  readonly capabilities: DeviceCapabilities;
   readonly deliveries: Delivery[] = [];
   readonly closed: EndReason[] = [];
 
-  constructor(id: string, kind: DeviceKind = 'browser') {
+  constructor(id: string, kind: DeviceKind = 'browser', capabilities: DeviceCapabilities = {}) {
     this.info = { id, kind, externalId: `external-${id}`, direction: 'inbound' };
+    this.capabilities = capabilities;
   }
 
   deliver(delivery: Delivery): void {

@@ -43,6 +43,8 @@ export interface BrowserParts {
 /** One connected browser: outlives its sockets, which come and go, and ends with its connection to the core. */
 export class BrowserDevice implements Device, SocketUser {
   readonly info: DeviceInfo;
+  /** Nothing but what every device can do. */
+  readonly capabilities = {};
   readonly participantId: string;
   readonly #parts: BrowserParts;
   readonly #grace: Grace;

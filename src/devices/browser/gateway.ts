@@ -84,6 +84,7 @@ class Gateway implements BrowserGateway {
   #stopping = false;
 
   constructor(options: BrowserGatewayOptions) {
+    options.gate.registerKind('browser');
     const limits = { ...DEFAULT_BROWSER_LIMITS, ...options.limits };
     const clock = options.clock ?? systemClock;
     this.#parts = {

@@ -60,6 +60,24 @@ async function call(started: Started, headers?: Record<string, string>, body?: s
 afterEach(() => vi.useRealTimers());
 
 describe('a call', () => {
+  it('takes digits and headers for its BYE from the core', async () => {
+    const started = start();
+    const dialog = await call(started);
+    const { info, capabilities } = started.gate.devices.get('alice')!;
+    await capabilities.sendDtmf!({ digits: '12', gapMs: 80 });
+    expect(started.media.dtmf).toEqual([[info.id, { digits: '12', gapMs: 80 }]]);
+    started.media.failure = new MediaError('TOO_MANY_DIGITS', 'Too many digits.');
+    const refused = capabilities.sendDtmf!({ digits: '3' });
+    await expect(refused).rejects.toMatchObject({ code: 'PATCHBAY_TOO_MANY_REQUESTS', httpStatus: 429 });
+    capabilities.setByeHeaders!({ 'X-Result': 'sold' });
+    capabilities.setByeHeaders!({ 'X-Result': 'kept' });
+    await started.app.stop();
+    const bye = dialog.requests.find(({ method }) => method === 'BYE');
+    expect(bye?.headers).toMatchObject({ 'X-Result': 'kept' });
+    const late = capabilities.sendDtmf!({ digits: '4' });
+    await expect(late).rejects.toMatchObject({ code: 'PATCHBAY_DEVICE_NOT_FOUND' });
+  });
+
   it('ends when the SIP server goes away before it has taken the 200; one that is up goes on', async () => {
     const started = start();
     const up = await call(started);

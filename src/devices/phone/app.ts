@@ -52,6 +52,7 @@ export class PhoneApp {
 
   /** @throws Error when `trustedPeers` holds something that is no CIDR */
   constructor(options: PhoneAppOptions) {
+    options.gate.registerKind('phone');
     this.#options = options;
     this.#application = sipApplication(options.srf);
     this.#isTrusted = inNetworks(options.trustedPeers ?? []);

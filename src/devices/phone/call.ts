@@ -1,11 +1,21 @@
 import type { Logger } from 'pino';
-import type { Connection, Delivery, Device, DeviceInfo, EndReason, Participant } from '../../core/index.js';
+import {
+  type Connection,
+  type Delivery,
+  type Device,
+  type DeviceCapabilities,
+  type DeviceInfo,
+  type DtmfDigits,
+  type EndReason,
+  type Participant,
+  PatchbayError,
+} from '../../core/index.js';
 import type { MediaStreamInfo, PhoneDescription, SipSource } from '../../media/index.js';
 import { DigitMerger, type DigitWay } from './dialog/dtmf-info.js';
 import type { OfferAnswer } from './dialog/offer-answer.js';
-import { endingHeader, endingText, logFailure, Refusal } from './refusal.js';
+import { asPatchbayError, endingHeader, endingText, logFailure, Refusal } from './refusal.js';
 import type { PhoneGate, PhoneMedia } from './options.js';
-import { type ByeOutcome, sendBye } from './dialog/bye.js';
+import { type ByeOutcome, sendBye, untilAck } from './dialog/bye.js';
 import { SetupSignal } from './setup.js';
 import type { Headers, SipDialog } from './sip.js';
 
@@ -34,11 +44,6 @@ interface PhoneCallOptions {
   readonly onByeForgotten: (owed: OwedBye) => void;
 }
 
-/** 64 times T1: the SIP server repeats a 200 for so long. */
-const ACK_LIMIT_MS = 32_000;
-/** A call without ACK and without a packet of the phone is over for its media after five 200s: nobody is there. */
-const SILENT_ACK_LIMIT_MS = 10_000;
-
 /** A BYE that the phone has yet to get. */
 export interface OwedBye {
   readonly dialog: SipDialog;
@@ -52,6 +57,13 @@ export interface OwedBye {
 export class PhoneCall implements Device {
   readonly info: DeviceInfo;
   readonly log: Logger;
+  readonly capabilities: DeviceCapabilities = {
+    hold: true,
+    sendDtmf: (dtmf) => this.#sendDtmf(dtmf),
+    setByeHeaders: (headers) => {
+      this.#byeHeaders = { ...headers };
+    },
+  };
   readonly #options: PhoneCallOptions;
   /** Aborts with what the INVITE is to be refused with when the call ends before it is answered. */
   readonly setup = new SetupSignal();
@@ -65,7 +77,7 @@ export class PhoneCall implements Device {
   #answering = false;
   #opening: Promise<PhoneDescription> | undefined;
   #endReason: EndReason | undefined;
-  #farewell: Headers = {};
+  #byeHeaders: Headers = {};
   /** Absent once our 200 is acknowledged. */
   #acknowledgement: Promise<void> | undefined;
 
@@ -158,17 +170,11 @@ export class PhoneCall implements Device {
 
   /** Our 200 is out: a BYE has to wait for its ACK, or until none is to be expected (RFC 3261 section 15). */
   awaitAck(dialog: SipDialog): void {
-    this.#acknowledgement = new Promise<void>((resolve) => {
-      const limit = setTimeout(resolve, ACK_LIMIT_MS);
-      const silence = setTimeout(() => this.#endIfSilent(), SILENT_ACK_LIMIT_MS);
-      const settle = (): void => {
-        clearTimeout(limit);
-        clearTimeout(silence);
+    this.#acknowledgement = untilAck(dialog, {
+      acknowledged: () => {
         this.#acknowledgement = undefined;
-        resolve();
-      };
-      dialog.on('ack', settle);
-      dialog.on('destroy', settle);
+      },
+      silent: () => this.#endIfSilent(),
     });
   }
 
@@ -184,7 +190,7 @@ export class PhoneCall implements Device {
   answered(dialog: SipDialog, exchange: OfferAnswer): void {
     if (this.#endReason !== undefined) {
       // It was ended while the SIP server had the 200 in hand.
-      this.sayBye(dialog, { ...this.#farewell, Reason: endingHeader(this.#endReason) });
+      this.sayBye(dialog, { ...this.#byeHeaders, Reason: endingHeader(this.#endReason) });
       return;
     }
     const first = this.#exchange === undefined;
@@ -233,10 +239,6 @@ export class PhoneCall implements Device {
     });
   }
 
-  farewell(headers: Headers): void {
-    this.#farewell = { ...headers };
-  }
-
   /** The core ended the connection. */
   close(reason: EndReason): void {
     this.#connection = undefined;
@@ -267,7 +269,7 @@ export class PhoneCall implements Device {
     this.log.info({ reason }, 'Hanging up.');
     this.setup.abort(new Refusal(480, text));
     // BYE goes out before the media are torn down, so that the phone does not sit in silence.
-    if (this.#dialog) this.sayBye(this.#dialog, { ...this.#farewell, Reason: endingHeader(reason, text) });
+    if (this.#dialog) this.sayBye(this.#dialog, { ...this.#byeHeaders, Reason: endingHeader(reason, text) });
     this.#dialog = undefined;
     this.#end(reason);
   }
@@ -305,6 +307,15 @@ export class PhoneCall implements Device {
     this.#connection = undefined;
     this.#tellDecided();
     void this.#closeMedia().then(() => this.#options.onEnded(this, reason));
+  }
+
+  async #sendDtmf(dtmf: DtmfDigits): Promise<void> {
+    try {
+      await this.#options.media.sendDtmf(this.info.id, dtmf);
+    } catch (error) {
+      if (!this.ended) throw asPatchbayError(error);
+      throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The call is over.', { cause: error });
+    }
   }
 
   #tellDecided(): void {

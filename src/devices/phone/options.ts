@@ -13,13 +13,17 @@ export type PhoneMedia = Pick<
   | 'answerPhone'
   | 'updatePhone'
   | 'confirmPhone'
+  | 'sendDtmf'
   | 'setDelivery'
   | 'statistics'
   | 'close'
 >;
 
 /** The part of the core's gate that phones need. */
-export type PhoneGate = Pick<DeviceGate, 'admitDevice' | 'authenticate' | 'connect' | 'connectedDevice'>;
+export type PhoneGate = Pick<
+  DeviceGate,
+  'admitDevice' | 'authenticate' | 'connect' | 'connectedDevice' | 'registerKind'
+>;
 
 export interface PhoneAppOptions {
   /** A drachtio-srf application object; connecting it to a SIP server is the caller's business. */

@@ -58,12 +58,13 @@ const MEDIA_CODES = {
   NO_PORT: 'PATCHBAY_OVERLOADED',
   UNKNOWN_DEVICE: 'PATCHBAY_INTERNAL',
   INVALID_STATE: 'PATCHBAY_INTERNAL',
+  TOO_MANY_DIGITS: 'PATCHBAY_TOO_MANY_REQUESTS',
 } as const satisfies Record<MediaErrorCode, ErrorCode>;
 
 /** Any failure as a refusal. What is not made for the caller's eyes becomes a bare 500. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  const known = error instanceof MediaError ? inTableOfStatuses(error) : error;
+  const known = asPatchbayError(error);
   if (!(known instanceof PatchbayError) || known.code === 'PATCHBAY_INTERNAL') {
     return new Refusal(500, 'Internal error.', {}, { cause: error });
   }
@@ -85,7 +86,9 @@ export function reasonHeader(cause: number, text: string): string {
   return `SIP;cause=${cause};text=${quoted(text)}`;
 }
 
-function inTableOfStatuses(error: MediaError): PatchbayError {
+/** An error of the media plane as one of the gateway's; any other stays as it is. */
+export function asPatchbayError(error: unknown): unknown {
+  if (!(error instanceof MediaError)) return error;
   return new PatchbayError(MEDIA_CODES[error.code], error.message, { cause: error });
 }
 

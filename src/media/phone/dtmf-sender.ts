@@ -20,7 +20,10 @@ const VOLUME = 10;
 const END = 0x80;
 /** The last packet goes out three times (RFC 4733 section 2.5.1.4). */
 const END_REPEATS = 3;
-const GAP_MS = 60;
+/** From the end of one digit to the next; the repeats of the end come in it. */
+const MIN_GAP_MS = 60;
+const MAX_GAP_MS = 6000;
+const DEFAULT_GAP_MS = 100;
 const MIN_DURATION_MS = 40;
 const MAX_DURATION_MS = 6000;
 const DEFAULT_DURATION_MS = 100;
@@ -33,6 +36,7 @@ export const DTMF_PAYLOAD_LENGTH = 4;
 interface Press {
   readonly event: number;
   readonly durationMs: number;
+  readonly gapMs: number;
 }
 
 /**
@@ -47,23 +51,33 @@ export class DtmfSender {
   #gapMs = 0;
   /** Set by `next`: the packet begins a key press, so that it needs the marker bit and a new timestamp. */
   begins = false;
+  /** Set by `next`: the packet says once more that the key press is over. */
+  repeatsEnd = false;
 
   /** Whether `next` has something to say; audio is left out meanwhile (RFC 4733 section 2.2). */
   get busy(): boolean {
     return this.#press !== undefined || this.#gapMs > 0 || this.#queue.length > 0;
   }
 
+  /** How many digits {@link add} takes now. */
+  get room(): number {
+    return MAX_QUEUE - this.#queue.length;
+  }
+
   /**
-   * Queues digits; other characters are passed over, as dialled strings contain spaces and dashes.
+   * Queues digits of a length, with a pause after each; other characters are passed over, as dialled strings contain spaces and dashes.
    * @returns how many digits were taken
    */
-  add(digits: string, durationMs = DEFAULT_DURATION_MS): number {
-    const bounded = Math.min(MAX_DURATION_MS, Math.max(MIN_DURATION_MS, durationMs));
+  add(digits: string, durationMs = DEFAULT_DURATION_MS, gapMs = DEFAULT_GAP_MS): number {
+    const press = {
+      durationMs: Math.min(MAX_DURATION_MS, Math.max(MIN_DURATION_MS, durationMs)),
+      gapMs: Math.min(MAX_GAP_MS, Math.max(MIN_GAP_MS, gapMs)),
+    };
     let taken = 0;
     for (const digit of digits.toUpperCase()) {
       const event = DIGITS.indexOf(digit);
       if (event < 0 || this.#queue.length >= MAX_QUEUE) continue;
-      this.#queue.push({ event, durationMs: bounded });
+      this.#queue.push({ event, ...press });
       taken += 1;
     }
     return taken;
@@ -75,6 +89,7 @@ export class DtmfSender {
    */
   next(stepMs: number, clockRate: number, out: Buffer, offset: number): boolean {
     this.begins = false;
+    this.repeatsEnd = false;
     if (this.#gapMs > 0) {
       this.#gapMs -= stepMs;
       return false;
@@ -96,10 +111,12 @@ export class DtmfSender {
     out[offset + 2] = duration >>> 8;
     out[offset + 3] = duration & 0xff;
     if (ended) {
+      this.repeatsEnd = this.#ends > 0;
       this.#ends += 1;
       if (this.#ends === END_REPEATS) {
         this.#press = undefined;
-        this.#gapMs = GAP_MS;
+        // The repeated ends are part of the pause.
+        this.#gapMs = press.gapMs - (END_REPEATS - 1) * stepMs;
       }
     }
     return true;

@@ -60,6 +60,29 @@ describe('DTMF sender', () => {
   });
 });
 
+describe('DTMF sender, asked for other lengths', () => {
+  it('presses each digit for so long, and pauses for so long after it', () => {
+    const sender = new DtmfSender();
+    sender.add('1', 60, 80);
+    sender.add('2', 40, 60);
+    const steps: string[] = [];
+    while (sender.busy) {
+      const due = sender.next(20, 8000, Buffer.alloc(4), 0);
+      steps.push(!due ? '.' : sender.repeatsEnd ? 'r' : 'x');
+    }
+    // 60 ms and 80 ms, 40 ms and 60 ms: the end is said again at the start of the pause.
+    expect(steps.join('')).toBe('xxxrr..xxrr.');
+  });
+
+  it('tells how much room it has', () => {
+    const sender = new DtmfSender();
+    sender.add('1'.repeat(126));
+    expect(sender.room).toBe(2);
+    sender.next(20, 8000, Buffer.alloc(4), 0);
+    expect(sender.room).toBe(3);
+  });
+});
+
 describe('DTMF receiver', () => {
   let digits: string[];
   let durations: number[];

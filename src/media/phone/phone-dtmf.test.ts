@@ -42,7 +42,7 @@ describe('the digits of phones', () => {
         .replace(/a=(rtpmap|fmtp):101.*\r\n/g, ''),
     });
     alice.callTo(sdp);
-    await stage.plane.sendDtmf('alice', '6', 200);
+    await stage.plane.sendDtmf('alice', { digits: '6', durationMs: 200 });
     await alice.until(() => alice.received.length > 20);
     const pcm = alice.heardSince(0);
     const strongest = (hertz: number): number =>
@@ -54,6 +54,36 @@ describe('the digits of phones', () => {
     expect(toneLevel(pcm.slice(-480), 8000, 770)).toBeLessThan(0.001);
   });
 
+  it('are played for as long as was asked, with silence between them', async () => {
+    const alice = await stage.phone();
+    const withoutEvents = alice
+      .offer()
+      .replace(/ 101\r\n/, '\r\n')
+      .replace(/a=(rtpmap|fmtp):101.*\r\n/g, '');
+    alice.callTo((await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: withoutEvents })).sdp);
+    await stage.plane.sendDtmf('alice', { digits: '66', durationMs: 120, gapMs: 160 });
+    await alice.until(() => alice.received.length > 32);
+    const pcm = alice.heardSince(0);
+    const frames = Array.from({ length: Math.floor(pcm.length / 160) }, (_, i) =>
+      toneLevel(pcm.slice(i * 160, (i + 1) * 160), 8000, 770) > 0.15 ? 'x' : '.',
+    ).join('');
+    expect(frames.replace(/^\.*/, '').slice(0, 28)).toBe('xxxxxx........xxxxxx........');
+  });
+
+  it('are refused as a whole when too many wait', async () => {
+    const alice = await stage.phone();
+    await stage.call('alice', alice);
+    const long = { digits: '1'.repeat(32), durationMs: 2000 };
+    for (let i = 0; i < 3; i += 1) await stage.plane.sendDtmf('alice', long);
+    await stage.plane.sendDtmf('alice', { ...long, digits: '2'.repeat(31) });
+    await expect(stage.plane.sendDtmf('alice', { digits: '123' })).rejects.toMatchObject({
+      code: 'TOO_MANY_DIGITS',
+    });
+    await expect(stage.plane.sendDtmf('nobody', { digits: '1' })).rejects.toMatchObject({
+      code: 'UNKNOWN_DEVICE',
+    });
+  });
+
   it('leave nothing behind in what a phone hears of the others (livekit/sip #701)', async () => {
     const [alice, bob] = [await stage.phone(), await stage.phone()];
     const withoutEvents = bob
@@ -63,7 +93,7 @@ describe('the digits of phones', () => {
     bob.callTo((await stage.plane.openPhone({ deviceId: 'bob', sdpOffer: withoutEvents })).sdp);
     await stage.deliver('bob', await stage.call('alice', alice));
     alice.play(500);
-    for (const digit of '159D') await stage.plane.sendDtmf('bob', digit, 40);
+    for (const digit of '159D') await stage.plane.sendDtmf('bob', { digits: digit, durationMs: 40 });
     await stage.hears(bob, 500, performance.now() + 1000);
     const pcm = bob.heardFrom(-10);
     for (const hertz of [697, 770, 852, 941, 1209, 1336, 1477, 1633])
@@ -75,7 +105,7 @@ describe('the digits of phones', () => {
     await stage.call('alice', alice);
     const moved = alice.offer().replaceAll('101', '96');
     await stage.plane.updatePhone('alice', moved);
-    await stage.plane.sendDtmf('alice', '7', 60);
+    await stage.plane.sendDtmf('alice', { digits: '7', durationMs: 60 });
     const events = (): typeof alice.received =>
       alice.received.filter(({ payloadType }) => payloadType === 96);
     await alice.until(() => events().length === 5);

@@ -6,6 +6,7 @@ import { PublishedTrack } from '../track.js';
 import {
   type DeviceStatistics,
   type MediaCounters,
+  type MediaDtmf,
   MediaError,
   type PhoneDescription,
   type PhoneSource,
@@ -103,7 +104,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) =>
       this.#bound?.socket.sendRtcp(this.#crypto.sealRtcp(packet)),
     );
-    this.#relay = new DtmfRelay((digit, durationMs) => this.#sender.sendDtmf(digit, durationMs));
+    this.#relay = new DtmfRelay((digit, durationMs) => this.#sender.sendDtmf({ digits: digit, durationMs }));
   }
 
   async describe(sdpOffer?: string): Promise<PhoneDescription> {
@@ -156,8 +157,10 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#relay.setTracks(tracks);
   }
 
-  sendDtmf(digits: string, durationMs?: number): void {
-    this.#sender.sendDtmf(digits, durationMs);
+  sendDtmf(dtmf: MediaDtmf): void {
+    if (this.#sender.dtmfRoom < dtmf.digits.length)
+      throw new MediaError('TOO_MANY_DIGITS', 'Too many digits wait to be sent to the phone.');
+    this.#sender.sendDtmf(dtmf);
   }
 
   statistics(): DeviceStatistics {

@@ -3,6 +3,7 @@ import type { AudioEncoder } from '../codecs/index.js';
 import { type DecoderPool, FRAME_MS, PhoneMix } from '../audio/index.js';
 import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
+import type { MediaDtmf } from '../types.js';
 import type { PhoneCrypto } from './phone-crypto.js';
 import { DTMF_PAYLOAD_LENGTH, DtmfSender, DtmfTones } from './dtmf-sender.js';
 import { type AudioSession, telephoneEventFor } from './sdp/audio-session.js';
@@ -70,8 +71,14 @@ export class RtpSender {
     this.#mix?.setTracks(tracks);
   }
 
-  sendDtmf(digits: string, durationMs?: number): void {
-    this.#dtmf.add(digits, durationMs);
+  /** How many digits can be queued now. */
+  get dtmfRoom(): number {
+    return this.#dtmf.room;
+  }
+
+  /** Queues digits; those beyond {@link dtmfRoom} are dropped. */
+  sendDtmf({ digits, durationMs, gapMs }: MediaDtmf): void {
+    this.#dtmf.add(digits, durationMs, gapMs);
   }
 
   /** RTP timestamp that goes with a mix frame. */
@@ -139,7 +146,8 @@ export class RtpSender {
     const samples = (rate / 1000) * FRAME_MS;
     const due = this.#dtmf.next(FRAME_MS, rate, this.#event, 0);
     if (this.#dtmf.begins) this.#tones.begin();
-    if (due) this.#tones.write(this.#event[0]!, rate, this.#pcm, this.#filled, samples);
+    if (due && !this.#dtmf.repeatsEnd)
+      this.#tones.write(this.#event[0]!, rate, this.#pcm, this.#filled, samples);
     else this.#pcm.fill(0, this.#filled, this.#filled + samples);
   }
 

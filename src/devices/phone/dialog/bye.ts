@@ -12,6 +12,11 @@ const RETRY_WAITS_MS = [500, 1000, 2000, 4000, 8000, 16_000];
  */
 export const UNANSWERED_MS = 35_000;
 
+/** 64 times T1: the SIP server repeats a 200 for so long. */
+const ACK_LIMIT_MS = 32_000;
+/** A call without ACK and without a packet of the phone is over for its media after five 200s: nobody is there. */
+const SILENT_ACK_LIMIT_MS = 10_000;
+
 interface ByeOptions {
   /** Waits so many ms, or until the SIP server can be reached again. */
   readonly pause: (ms: number) => Promise<void>;
@@ -27,6 +32,29 @@ export type ByeOutcome =
   | 'forgotten'
   /** The SIP server knows no way to where the phone said that it is. */
   | 'unreachable';
+
+/**
+ * Resolves when our 200 is acknowledged, or no ACK is to be expected any more: a BYE has to wait for that (RFC 3261
+ * section 15).
+ * @param on `acknowledged`: the ACK came, or the dialog ended. `silent`: neither has happened for 10 s
+ */
+export function untilAck(
+  dialog: SipDialog,
+  on: { readonly acknowledged: () => void; readonly silent: () => void },
+): Promise<void> {
+  return new Promise<void>((resolve) => {
+    const limit = setTimeout(resolve, ACK_LIMIT_MS);
+    const silence = setTimeout(on.silent, SILENT_ACK_LIMIT_MS);
+    const settle = (): void => {
+      clearTimeout(limit);
+      clearTimeout(silence);
+      on.acknowledged();
+      resolve();
+    };
+    dialog.on('ack', settle);
+    dialog.on('destroy', settle);
+  });
+}
 
 /**
  * Sends BYE; resolves when it is answered or given up by the SIP server.

@@ -100,6 +100,11 @@ export class FreeswitchMedia extends EventEmitter<MediaEvents> implements PhoneM
     return this.#options.plane.statistics(deviceId);
   }
 
+  /** FreeSWITCH passes on what the plane sends it: as events, or as tones to a phone without them. */
+  sendDtmf(...args: Parameters<PhoneMedia['sendDtmf']>): Promise<void> {
+    return this.#options.plane.sendDtmf(...args);
+  }
+
   setDelivery(...args: Parameters<PhoneMedia['setDelivery']>): Promise<void> {
     return this.#options.plane.setDelivery(...args);
   }

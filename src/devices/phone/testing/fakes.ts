@@ -7,6 +7,7 @@ import type { Connection, Device, EndReason, Participant, PublishedStream } from
 import type {
   DeviceStatistics,
   MediaDelivery,
+  MediaDtmf,
   MediaEvents,
   OpenPhoneOptions,
   PhoneDescription,
@@ -237,6 +238,14 @@ export class FakeMedia extends EventEmitter<MediaEvents> implements PhoneMedia {
     return Promise.resolve({ ...none, packetsReceived: this.packetsReceived });
   }
 
+  readonly dtmf: [deviceId: string, dtmf: MediaDtmf][] = [];
+
+  sendDtmf(deviceId: string, dtmf: MediaDtmf): Promise<void> {
+    if (this.failure) return Promise.reject(this.failure);
+    this.dtmf.push([deviceId, dtmf]);
+    return Promise.resolve();
+  }
+
   setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void> {
     this.deliveries.set(deviceId, delivery);
     return Promise.resolve();
@@ -280,6 +289,10 @@ export class FakeGate implements PhoneGate {
       default:
         throw new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The token is not valid.');
     }
+  }
+
+  registerKind(): void {
+    // Nobody counts here.
   }
 
   admitDevice(): void {

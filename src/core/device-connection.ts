@@ -1,0 +1,102 @@
+import type { EventHub } from '../shared/index.js';
+import type { CoreEvents } from './core.js';
+import type { Directory } from './directory.js';
+import { mayResume, type ResumePoints } from './resume-points.js';
+import type { LiveConnection, Switchboard } from './switchboard.js';
+import type {
+  Connection,
+  EndReason,
+  OmittedTrack,
+  Participant,
+  PublishedStream,
+  ResumePoint,
+} from './types.js';
+
+const DTMF_DIGIT = /^[0-9*#A-D]$/;
+
+/** The parts of the core that a device's connection acts on. */
+interface ConnectionParts {
+  readonly directory: Directory;
+  readonly switchboard: Switchboard;
+  readonly resumePoints: ResumePoints;
+  readonly events: EventHub<CoreEvents>;
+}
+
+/** A device's hold on the core. */
+export class DeviceConnection implements Connection {
+  readonly #live: LiveConnection;
+  readonly #parts: ConnectionParts;
+  #participant: Participant;
+
+  constructor(live: LiveConnection, participant: Participant, parts: ConnectionParts) {
+    this.#live = live;
+    this.#participant = participant;
+    this.#parts = parts;
+  }
+
+  get participant(): Participant {
+    const { directory, switchboard } = this.#parts;
+    if (switchboard.isLive(this.#live)) {
+      this.#participant = directory.participants.get(this.#participant.id) ?? this.#participant;
+    }
+    return this.#participant;
+  }
+
+  publish(streams: readonly PublishedStream[]): void {
+    this.#whileLive((participant) => this.#parts.switchboard.publish(this.#live, participant, streams));
+  }
+
+  signallingLost(): void {
+    this.#whileLive((participant) => {
+      if (this.#live.signallingLost) return;
+      this.#live.signallingLost = true;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit('signallingLost', event);
+    });
+  }
+
+  signallingResumed(): void {
+    this.#live.signallingLost = false;
+  }
+
+  dtmf(digit: string, durationMs: number): void {
+    this.#whileLive((participant) => {
+      if (!DTMF_DIGIT.test(digit)) return;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit('dtmf', { ...event, digit, durationMs });
+    });
+  }
+
+  hold(held: boolean): void {
+    this.#whileLive((participant) => {
+      if (this.#live.held === held) return;
+      this.#live.held = held;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      this.#parts.events.emit(held ? 'held' : 'resumed', event);
+    });
+  }
+
+  omit(tracks: readonly OmittedTrack[]): void {
+    this.#live.omitted = tracks;
+  }
+
+  saveResumePoint(point: ResumePoint): void {
+    this.#whileLive((participant) => {
+      this.#parts.resumePoints.save(participant, this.#live.device.info.externalId, point);
+    });
+  }
+
+  end(reason: EndReason): void {
+    this.#whileLive((participant) => {
+      if (!mayResume(reason)) {
+        this.#parts.resumePoints.forget(participant, this.#live.device.info.externalId);
+      }
+      this.#parts.switchboard.drop(participant, reason);
+    });
+  }
+
+  #whileLive(act: (participant: Participant) => void): void {
+    const participant = this.participant;
+    if (this.#parts.switchboard.isLive(this.#live)) act(participant);
+  }
+}
