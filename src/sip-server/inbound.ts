@@ -2,7 +2,7 @@ import type { Log } from '../shared/index.js';
 import { dialogKey, type Dialogs } from './dialog/dialog.js';
 import type { SipCounters } from './counters.js';
 import { AdmissionQueue, type Arrival, type Refused } from './defence/admission-queue.js';
-import type { Gate } from './defence/gate.js';
+import type { SourceFilter } from './defence/source-filter.js';
 import { isFault, readEssentials, type Essentials, type Fault } from './message/essentials.js';
 import type { SipMessage, SipRequest } from './message/message.js';
 import { parseMessage } from './message/parse.js';
@@ -13,7 +13,7 @@ import { cancelledKey, serverKey } from './transaction/keys.js';
 import { newTag, responseEssentials, type Transactions } from './transaction/transactions.js';
 import type { Flow } from './transport/flow.js';
 import { markedVia, replyFlow, type Sender } from './transport/udp.js';
-import type { Watch } from './watch/watch.js';
+import type { MessageTrace } from './trace/message-trace.js';
 
 const OVER_RATE_LINE_MS = 60_000;
 
@@ -37,9 +37,9 @@ export class Inbound {
   readonly #sender: Sender;
   readonly #transactions: Transactions;
   readonly #counters: SipCounters;
-  readonly #gate: Gate;
+  readonly #sourceFilter: SourceFilter;
   readonly #dialogs: Pick<Dialogs, 'byKey'>;
-  readonly #watch: Watch;
+  readonly #trace: MessageTrace;
   readonly #log: Log;
   readonly #admission: SipAdmission;
   readonly #queue: AdmissionQueue<NewRequest>;
@@ -55,18 +55,18 @@ export class Inbound {
   constructor(parts: {
     sender: Sender;
     transactions: Transactions;
-    gate: Gate;
+    sourceFilter: SourceFilter;
     dialogs: Pick<Dialogs, 'byKey'>;
-    watch: Watch;
+    trace: MessageTrace;
     counters: SipCounters;
     log: Log;
     admission?: SipAdmission | undefined;
   }) {
     this.#sender = parts.sender;
     this.#transactions = parts.transactions;
-    this.#gate = parts.gate;
+    this.#sourceFilter = parts.sourceFilter;
     this.#dialogs = parts.dialogs;
-    this.#watch = parts.watch;
+    this.#trace = parts.trace;
     this.#counters = parts.counters;
     this.#log = parts.log;
     this.#admission = parts.admission ?? ADMIT_ALL;
@@ -92,11 +92,11 @@ export class Inbound {
 
   /** One datagram, or one message of a stream. Tells whether it made sense as a message. */
   receive(bytes: Buffer, flow: Flow): boolean {
-    const admission = this.#gate.admits(bytes.length, flow);
+    const admission = this.#sourceFilter.admits(bytes.length, flow);
     if (admission === 'dropped' || isKeepAlive(bytes)) return false;
     this.#queue.received();
     if (this.#isAckOfRefusal(bytes)) return true;
-    this.#watch.message('in', bytes, flow);
+    this.#trace.message('in', bytes, flow);
     const message = parseMessage(bytes);
     if (message.kind === 'unreadable') {
       this.#log.debug({ peer: flow.remote.host, why: message.why }, 'unreadable message');
@@ -117,7 +117,7 @@ export class Inbound {
     }
     this.#counters.requestsIn++;
     const essentials = readEssentials(message);
-    if (!this.#isKnown(message, essentials) && !this.#gate.admitsAgent(message)) return false;
+    if (!this.#isKnown(message, essentials) && !this.#sourceFilter.admitsAgent(message)) return false;
     if (isFault(essentials)) {
       this.#counters.droppedUnreadable++;
       this.#refuse(message, essentials.status, essentials.why, flow);

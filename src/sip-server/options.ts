@@ -1,10 +1,10 @@
 import type { Log } from '../shared/index.js';
 import type { AdminOptions } from './apps/admin.js';
-import type { RequestExemption } from './defence/gate.js';
+import type { RequestExemption } from './defence/source-filter.js';
 import type { RequestRouter } from './routing/decision.js';
 import type { TlsPeerOptions } from './transport/connection.js';
 import type { ListenerOptions } from './transport/transports.js';
-import type { CaptureOptions } from './watch/watch.js';
+import type { CaptureOptions } from './trace/message-trace.js';
 
 /** Bounds of the server's tables. */
 export interface SipLimits {
@@ -23,7 +23,7 @@ export interface SipLimits {
   readonly messageBurst: number;
 }
 
-export const DEFAULT_LIMITS: SipLimits = {
+export const DEFAULT_SIP_LIMITS: SipLimits = {
   maxTransactions: 50_000,
   maxDialogs: 20_000,
   maxConnections: 4096,

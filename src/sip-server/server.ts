@@ -1,13 +1,13 @@
 import { Admin, type AppCommands } from './apps/admin.js';
 import { Routes } from './apps/app.js';
 import { type SipCounters, zeroCounters } from './counters.js';
-import { Gate, KNOWN_SCANNERS } from './defence/gate.js';
+import { SourceFilter, KNOWN_SCANNERS } from './defence/source-filter.js';
 import { Dialogs } from './dialog/dialog.js';
 import { MIN_SESSION_SECONDS } from './dialog/session-timer.js';
 import { Inbound } from './inbound.js';
 import { hostPort } from './message/uri.js';
-import { Watch } from './watch/watch.js';
-import { DEFAULT_LIMITS, type SipServerOptions } from './options.js';
+import { MessageTrace } from './trace/message-trace.js';
+import { DEFAULT_SIP_LIMITS, type SipServerOptions } from './options.js';
 import { Transactions, type TransactionUser } from './transaction/transactions.js';
 import type { Endpoint, Flow, TransportName } from './transport/flow.js';
 import { Transports } from './transport/transports.js';
@@ -17,7 +17,7 @@ import { encodeMessage, type SipMessage } from './message/message.js';
 import type { Sender } from './transport/udp.js';
 
 /** How long stopping waits for applications to close their connections. */
-const LAST_WORDS_MS = 500;
+const APP_DRAIN_MS = 500;
 
 /** What counts why connections were refused or closed. */
 const CONNECTION_COUNTERS = {
@@ -60,8 +60,8 @@ export interface SipServer {
  */
 export async function startSipServer(options: SipServerOptions): Promise<SipServer> {
   const counters = zeroCounters();
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const gate = new Gate(
+  const limits = { ...DEFAULT_SIP_LIMITS, ...options.limits };
+  const sourceFilter = new SourceFilter(
     {
       allow: options.allow,
       rate: { perSecond: limits.messagesPerSecond, burst: limits.messageBurst },
@@ -70,7 +70,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     },
     counters,
   );
-  const watch = new Watch(options.log, options.maskedHeaders ?? [], options.capture);
+  const trace = new MessageTrace(options.log, options.maskedHeaders ?? [], options.capture);
   // The parts need each other in a circle: transports hand up, the rest sends down.
   const later: { inbound?: Inbound; agent?: UserAgent } = {};
   const transports = await Transports.open({
@@ -89,12 +89,12 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     log: options.log,
     received: (bytes, flow) => later.inbound?.receive(bytes, flow) ?? false,
     broken: (head, _why, flow) => void later.inbound?.receive(head, flow),
-    admits: (host) => gate.admitsConnection(host),
+    admits: (host) => sourceFilter.admitsConnection(host),
     ended: (why) => {
       counters[CONNECTION_COUNTERS[why]]++;
     },
   });
-  const sender = new Outbound(transports, gate, watch, counters);
+  const sender = new Outbound(transports, sourceFilter, trace, counters);
   const dialogs = new Dialogs(limits.maxDialogs);
   const routes = new Routes();
   const transactions = new Transactions(
@@ -117,14 +117,23 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       decide: options.router ?? (() => ({ action: 'route' })),
       homeTag: options.homeTag,
       counters,
-      mask: watch.mask,
+      mask: trace.mask,
       log,
     },
     limits.maxDialogs,
   );
   later.agent = agent;
   const { admission } = options;
-  const inbound = new Inbound({ sender, transactions, gate, dialogs, watch, counters, log, admission });
+  const inbound = new Inbound({
+    sender,
+    transactions,
+    sourceFilter,
+    dialogs,
+    trace,
+    counters,
+    log,
+    admission,
+  });
   later.inbound = inbound;
   const hostports = (): string =>
     transports.addresses.map(({ transport, host, port }) => `${transport}/${hostPort(host, port)}`).join(',');
@@ -132,12 +141,12 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
   const admin = await Admin.open(options.admin, routes, commands, hostports, counters, log);
   const stopAll = async (): Promise<void> => {
     transactions.refuseNew();
-    await admin.drain(LAST_WORDS_MS);
+    await admin.drain(APP_DRAIN_MS);
     inbound.stop();
     agent.stop();
     transactions.stop();
     await Promise.all([admin.close(), transports.close()]);
-    watch.close();
+    trace.close();
   };
   return {
     sipAddresses: transports.addresses,
@@ -157,13 +166,13 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
 }
 
 function commandsOf(agent: UserAgent): AppCommands {
-  const { answers, client, proxy } = agent;
+  const { responses, client, proxy } = agent;
   return {
-    respond: (...args) => answers.respond(...args),
+    respond: (...args) => responses.respond(...args),
     requestInside: (...args) => client.requestInside(...args),
     requestOutside: (...args) => client.requestOutside(...args),
     cancel: (...args) => client.cancel(...args),
-    proxy: (...args) => proxy.passOn(...args),
+    proxy: (...args) => proxy.proxyForApp(...args),
     closed: (app) => agent.appClosed(app),
   };
 }
@@ -183,23 +192,28 @@ function lateUser(user: () => UserAgent | undefined): TransactionUser {
 /** The way out: counts, watches and bounds what leaves. */
 class Outbound implements Sender {
   readonly #transports: Transports;
-  readonly #gate: Gate;
-  readonly #watch: Watch;
+  readonly #sourceFilter: SourceFilter;
+  readonly #trace: MessageTrace;
   readonly #counters: SipCounters;
 
-  constructor(transports: Transports, gate: Gate, watch: Watch, counters: SipCounters) {
+  constructor(
+    transports: Transports,
+    sourceFilter: SourceFilter,
+    trace: MessageTrace,
+    counters: SipCounters,
+  ) {
     this.#transports = transports;
-    this.#gate = gate;
-    this.#watch = watch;
+    this.#sourceFilter = sourceFilter;
+    this.#trace = trace;
     this.#counters = counters;
   }
 
   send(flow: Flow, bytes: Buffer, kind: SipMessage['kind'], onFailure?: (error: Error) => void): void {
-    // Requests start with us: only answers can be aimed at somebody by forging a source.
-    if (kind === 'response' && !this.#gate.allowsSending(bytes.length, flow)) return;
+    // Requests start with us: only responses can be aimed at somebody by forging a source.
+    if (kind === 'response' && !this.#sourceFilter.allowsSending(bytes.length, flow)) return;
     if (kind === 'request') this.#counters.requestsOut++;
     else this.#counters.responsesOut++;
-    this.#watch.message('out', bytes, flow);
+    this.#trace.message('out', bytes, flow);
     flow.send(bytes, onFailure);
   }
 
@@ -212,6 +226,6 @@ class Outbound implements Sender {
   }
 
   prove(flow: Flow): void {
-    this.#gate.prove(flow);
+    this.#sourceFilter.prove(flow);
   }
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { SipMessage } from '../message/message.js';
-import { ByteQueue } from '../transport/stream-cutter.js';
+import { ByteQueue } from '../transport/stream-framer.js';
 import { cdrFrame } from './wire.js';
 
 const MAX_FRAME_BYTES = 262_144;
@@ -11,7 +11,7 @@ const SECRET_MS = 10_000;
 const MAX_LENGTH_DIGITS = 6;
 
 /** What an application's connection reports. */
-interface AppEvents {
+interface AppHandlers {
   message(app: App, line: string, sip: Buffer): void;
   closed(app: App): void;
   /** It did not give the secret in time. */
@@ -22,7 +22,7 @@ interface AppEvents {
 /** One connected application: cuts its stream into messages of the admin protocol and writes to it. */
 export class App {
   readonly #socket: Socket;
-  readonly #events: AppEvents;
+  readonly #handlers: AppHandlers;
   readonly #maxQueuedBytes: number;
   readonly #queue = new ByteQueue();
   readonly #secretTimer: NodeJS.Timeout;
@@ -30,13 +30,13 @@ export class App {
   tags: readonly string[] = [];
   connected = true;
 
-  constructor(socket: Socket, maxQueuedBytes: number, events: AppEvents) {
+  constructor(socket: Socket, maxQueuedBytes: number, handlers: AppHandlers) {
     this.#socket = socket;
-    this.#events = events;
+    this.#handlers = handlers;
     this.#maxQueuedBytes = maxQueuedBytes;
     socket.setNoDelay(true);
     this.#secretTimer = setTimeout(() => {
-      this.#events.silent(this);
+      this.#handlers.silent(this);
       this.close();
     }, SECRET_MS);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -58,7 +58,7 @@ export class App {
   send(bytes: Buffer): void {
     if (!this.connected) return;
     if (this.#socket.writableLength > this.#maxQueuedBytes) {
-      this.#events.backlogged(this);
+      this.#handlers.backlogged(this);
       this.close();
       return;
     }
@@ -79,7 +79,7 @@ export class App {
     if (!this.connected) return;
     this.connected = false;
     clearTimeout(this.#secretTimer);
-    this.#events.closed(this);
+    this.#handlers.closed(this);
   }
 
   #onData(chunk: Buffer): void {
@@ -105,7 +105,7 @@ export class App {
   #deliver(message: Buffer): void {
     const end = message.indexOf('\r\n');
     const line = message.toString('latin1', 0, end < 0 ? message.length : end);
-    this.#events.message(this, line, end < 0 ? Buffer.alloc(0) : message.subarray(end + 2));
+    this.#handlers.message(this, line, end < 0 ? Buffer.alloc(0) : message.subarray(end + 2));
   }
 }
 

@@ -1,4 +1,4 @@
-import { ownCopy } from '../transaction/keys.js';
+import { flatCopy } from '../transaction/keys.js';
 import { BoundedMap } from '../../shared/index.js';
 
 /** New requests that may wait at once, of all sources. */
@@ -8,11 +8,11 @@ const MAX_WAIT_MS = 250;
 /** A request that may have lain in the socket's queue for longer is not served: its caller has given up, or soon will. */
 const MAX_AGE_MS = 4000;
 /** What libuv reads from a socket in one turn: after fewer the socket is empty. */
-const DATAGRAMS_A_TURN = 32;
+const DATAGRAMS_PER_TURN = 32;
 /** A turn of the event loop is to be no longer: what is due every 20 ms, the phones' mixes, comes to its turn between. */
 const LONG_TURN_MS = 12;
 const SHORT_TURN_MS = 8;
-const MOST_A_TURN = 8;
+const MAX_PER_TURN = 8;
 const HEARTBEAT_MS = 250;
 /** For so long it is remembered how many of a source were served. */
 const SERVED_MS = 1000;
@@ -61,7 +61,7 @@ export class AdmissionQueue<A extends Arrival> {
   readonly #heartbeat: NodeJS.Timeout;
   #turn: NodeJS.Immediate | undefined;
   #turnBegan = 0;
-  #perTurn = MOST_A_TURN / 2;
+  #perTurn = MAX_PER_TURN / 2;
   #served = 0;
   /** How many of each source were served since a moment within the last second. */
   #servedOf = new Map<string, number>();
@@ -152,7 +152,7 @@ export class AdmissionQueue<A extends Arrival> {
   #turnEnds(): void {
     this.#turn = undefined;
     const now = this.#options.now();
-    const drained = this.#received < DATAGRAMS_A_TURN;
+    const drained = this.#received < DATAGRAMS_PER_TURN;
     if (drained) this.#emptyAt = now;
     this.#adapt(now - this.#turnBegan, drained);
     this.#received = 0;
@@ -165,7 +165,7 @@ export class AdmissionQueue<A extends Arrival> {
 
   #adapt(lengthMs: number, drained: boolean): void {
     if (lengthMs > LONG_TURN_MS || !drained) this.#perTurn = Math.max(1, this.#perTurn - 1);
-    else if (lengthMs < SHORT_TURN_MS) this.#perTurn = Math.min(MOST_A_TURN, this.#perTurn + 1);
+    else if (lengthMs < SHORT_TURN_MS) this.#perTurn = Math.min(MAX_PER_TURN, this.#perTurn + 1);
   }
 
   /** Those who have waited too long. */
@@ -222,7 +222,7 @@ export class AdmissionQueue<A extends Arrival> {
   }
 
   #refuse(arrival: A, why: Refused): void {
-    this.#refused.set(ownCopy(arrival.key), true);
+    this.#refused.set(flatCopy(arrival.key), true);
     this.#options.refuse(arrival, why);
   }
 

@@ -12,9 +12,9 @@ interface SessionExpires {
 }
 
 /** What both sides of a session agreed on. */
-export interface SessionTerms {
+export interface SessionInterval {
   readonly seconds: number;
-  readonly weRefresh: boolean;
+  readonly refreshedByUs: boolean;
 }
 
 /** Reads Session-Expires; undefined when there is none or it makes no sense. */
@@ -38,13 +38,13 @@ export function supportsTimer(headers: Headers): boolean {
 
 /** Keeps one session's time (RFC 4028 section 10): tells when to refresh it and when it has run out. */
 export class SessionTimer {
-  readonly terms: SessionTerms;
+  readonly terms: SessionInterval;
   readonly #timers = new Timers<'refresh' | 'expire'>();
 
-  constructor(terms: SessionTerms, refresh: () => void, expired: () => void) {
+  constructor(terms: SessionInterval, refresh: () => void, expired: () => void) {
     this.terms = terms;
     const ms = terms.seconds * 1000;
-    if (terms.weRefresh) {
+    if (terms.refreshedByUs) {
       this.#timers.set('refresh', ms / 2, refresh);
       this.#timers.set('expire', ms, expired);
     } else this.#timers.set('expire', ms - Math.min(32_000, ms / 3), expired);

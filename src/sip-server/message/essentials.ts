@@ -2,7 +2,7 @@ import { readNumber } from './grammar.js';
 import { type Headers, topVia, type Via } from './headers.js';
 import type { SipMessage, SipRequest } from './message.js';
 import { type NameAddr, parseNameAddrs, parseSipUri, schemeOf } from './uri.js';
-import { dropRepeats, tidy, tidyAddress, tidyAddresses } from './tidy.js';
+import { dropDuplicates, repairHeaders, repairAddress, repairAddresses } from './repair.js';
 
 /** What every message must carry (RFC 3261 section 8.1.1), read once. */
 export interface Essentials {
@@ -47,22 +47,22 @@ const ONCE = [
 /** Reads the headers that the layers above rely on, tidied; a `Fault` tells what is wrong with them. */
 export function readEssentials(message: SipMessage): Essentials | Fault {
   const { headers } = message;
-  if (headers.repeated(ONCE) !== undefined) dropRepeats(headers, ONCE);
+  if (headers.repeated(ONCE) !== undefined) dropDuplicates(headers, ONCE);
   const repeated = headers.repeated(ONCE);
   if (repeated !== undefined) return bad(`${repeated} given more than once`);
   const via = topVia(headers.all('via'));
   if (!via) return bad('missing or malformed Via');
   const long = LONG_WHEN_HOSTILE.find((name) => headers.all(name).some(({ length }) => length > MAX_ADDRESS));
   if (long !== undefined) return bad(`${long} too long`);
-  const from = tidyAddress(headers, 'from');
-  const to = tidyAddress(headers, 'to');
+  const from = repairAddress(headers, 'from');
+  const to = repairAddress(headers, 'to');
   if (!from) return bad('missing or malformed From');
   if (!to) return bad('missing or malformed To');
   const callId = headers.get('call-id') ?? '';
   if (!/^\S+$/.test(callId)) return bad('missing or malformed Call-ID');
   const cseq = readCSeq(headers.get('cseq') ?? '');
   if (!cseq) return bad('missing or malformed CSeq');
-  if (message.kind === 'response') tidyAddresses(headers, 'contact');
+  if (message.kind === 'response') repairAddresses(headers, 'contact');
   const fault = message.kind === 'request' ? requestFault(message, cseq.method) : undefined;
   if (fault) return fault;
   const fromTag = from.params.get('tag') ?? '';
@@ -96,12 +96,12 @@ function requestFault(request: SipRequest, cseqMethod: string): Fault | undefine
 }
 
 function headerFault(headers: Headers, method: string): Fault | undefined {
-  tidy(headers);
+  repairHeaders(headers);
   if (!parseNameAddrs(headers.all('route'))) return bad('malformed Route');
   if (!parseNameAddrs(headers.all('record-route'))) return bad('malformed Record-Route');
   const contacts = headers.all('contact');
   if (contacts.length === 1 && contacts[0] === '*' && method === 'REGISTER') return undefined;
-  if (!tidyAddresses(headers, 'contact')) return bad('malformed Contact');
+  if (!repairAddresses(headers, 'contact')) return bad('malformed Contact');
   if (method === 'INVITE' && contacts.length === 0) return bad('missing Contact');
   return undefined;
 }

@@ -30,7 +30,7 @@ const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
 const VERSION = /^SIP\/(\d{1,9})\.(\d{1,9})$/i;
 
 /**
- * Parses one datagram, or one message cut from a stream by `StreamCutter`.
+ * Parses one datagram, or one message cut from a stream by `StreamFramer`.
  * Bytes after the stated Content-Length are ignored (RFC 3261 section 18.3).
  */
 export function parseMessage(bytes: Buffer): SipMessage | Unreadable {

@@ -25,7 +25,7 @@ export interface BranchPlan {
 }
 
 /** What becomes of a branch. */
-interface BranchEvents {
+interface BranchHandlers {
   /** The request is on its way. */
   sent(request: SipRequest): void;
   /** A provisional response other than 100. */
@@ -39,16 +39,21 @@ export class Branch {
   readonly #transports: Transports;
   readonly #transactions: Transactions;
   readonly #plan: BranchPlan;
-  readonly #events: BranchEvents;
+  readonly #handlers: BranchHandlers;
   readonly #timers = new Timers<'C' | 'provisional' | 'final'>();
   #state: 'waiting' | 'running' | 'over' = 'waiting';
   #cancellation: Cancellation | undefined;
 
-  constructor(transports: Transports, transactions: Transactions, plan: BranchPlan, events: BranchEvents) {
+  constructor(
+    transports: Transports,
+    transactions: Transactions,
+    plan: BranchPlan,
+    handlers: BranchHandlers,
+  ) {
     this.#transports = transports;
     this.#transactions = transactions;
     this.#plan = plan;
-    this.#events = events;
+    this.#handlers = handlers;
   }
 
   get state(): 'waiting' | 'running' | 'over' {
@@ -91,7 +96,7 @@ export class Branch {
     }
     if (provisionalMs !== undefined) this.#limit('provisional', provisionalMs);
     if (finalMs !== undefined) this.#limit('final', finalMs);
-    this.#events.sent(request);
+    this.#handlers.sent(request);
   }
 
   #onResponse(response: SipResponse, flow: Flow): void {
@@ -100,12 +105,12 @@ export class Branch {
       if (this.#state === 'running' || response.status < 300) this.#end(response, flow);
       return;
     }
-    this.#cancellation?.heardProvisional();
+    this.#cancellation?.provisionalReceived();
     if (this.#state === 'over') return;
     this.#timers.clear('provisional');
     if (response.status === 100) return;
     if (this.#cancellation) this.#limit('C', RINGING_MS);
-    this.#events.provisional(response);
+    this.#handlers.provisional(response);
   }
 
   #limit(timer: 'C' | 'provisional' | 'final', ms: number): void {
@@ -122,6 +127,6 @@ export class Branch {
 
   #end(response: SipResponse, flow: Flow | undefined): void {
     this.stop();
-    this.#events.final(response, flow);
+    this.#handlers.final(response, flow);
   }
 }

@@ -15,7 +15,7 @@ export function hasNoHopsLeft(request: SipRequest): boolean {
 }
 
 /** A copy of a request as it goes on: one hop less, and without the Route values that led here (sections 16.4, 16.6). */
-export function onward(request: SipRequest, isOurs: IsOurs): SipRequest {
+export function forwardedRequest(request: SipRequest, isOurs: IsOurs): SipRequest {
   const headers = request.headers.copy();
   const left = readNumber(headers.get('max-forwards') ?? '', 255);
   headers.set('Max-Forwards', String(left === undefined ? DEFAULT_MAX_FORWARDS : left - 1));
@@ -38,7 +38,7 @@ export function nextHopOf(request: SipRequest): string {
 }
 
 /** Puts us on the way of all that follows: by Record-Route, or Path for a registration (RFC 3327). */
-export function stayOnPath(request: SipRequest, cameBy: Flow, goesBy: Flow): void {
+export function addRecordRoute(request: SipRequest, cameBy: Flow, goesBy: Flow): void {
   const name = request.method === 'REGISTER' ? 'Path' : 'Record-Route';
   const [here, there] = [routeTo(cameBy), routeTo(goesBy)];
   // Between two transports or networks each side is given the address that it can reach (RFC 5658).
@@ -50,7 +50,7 @@ export function stayOnPath(request: SipRequest, cameBy: Flow, goesBy: Flow): voi
 }
 
 /** A response as it goes back: without our Via (section 16.7). */
-export function backward(response: SipResponse): SipResponse {
+export function forwardedResponse(response: SipResponse): SipResponse {
   const headers = response.headers.copy();
   replaceTopVia(headers);
   return { ...response, headers };

@@ -12,9 +12,9 @@ import { buildResponse } from '../message/respond.js';
 import type { ServerTransaction } from '../transaction/server-machine.js';
 import type { Flow } from '../transport/flow.js';
 import { appHeaders } from '../apps/compose.js';
-import { hasNoHopsLeft, nextHopOf, onward, stayOnPath } from './forward.js';
+import { hasNoHopsLeft, nextHopOf, forwardedRequest, addRecordRoute } from './forward.js';
 import { ProxiedDialogs } from './proxied-dialogs.js';
-import { type ForkingPlan, type ProxyWatcher, ResponseContext } from './response-context.js';
+import { type ForkingPlan, type ResponseContextHandlers, ResponseContext } from './response-context.js';
 import { findFlow } from '../transport/locate.js';
 
 /** The parts of the server that the proxy uses. */
@@ -36,7 +36,7 @@ interface PendingTransactions {
 }
 
 /** Who had a request passed on, as far as it is told what comes of it. */
-interface ProxyListener {
+interface ProxyHandlers {
   /** A final response of a target. */
   answered(response: SipResponse, flow: Flow): void;
   done(): void;
@@ -62,7 +62,7 @@ export class Proxy {
   }
 
   /** An application passes a request on. */
-  passOn(
+  proxyForApp(
     app: App,
     messageId: string,
     transactionId: string,
@@ -92,7 +92,7 @@ export class Proxy {
     transaction: ServerTransaction,
     options: ProxyOptions,
     message: AppMessage,
-    listener: ProxyListener = NOBODY,
+    listener: ProxyHandlers = NOBODY,
   ): string | undefined {
     if (hasNoHopsLeft(transaction.request)) {
       this.#refuse(transaction, 483, 'Max-Forwards is used up');
@@ -105,7 +105,7 @@ export class Proxy {
     this.#run(
       transaction,
       this.#planFor(transaction, options, message),
-      this.#watcherFor(listener, transaction, options),
+      this.#handlersFor(listener, transaction, options),
     );
     return undefined;
   }
@@ -121,7 +121,7 @@ export class Proxy {
     }
     if (request.method === 'INVITE') transaction.respond(buildResponse(request, 100));
     if (request.method === 'BYE') reportCdr(this.#context, 'cdr:stop', 'network', request, 'normal-release');
-    const onwards = onward(request, this.#isOurs);
+    const onwards = forwardedRequest(request, this.#isOurs);
     const nextHop = nextHopOf(onwards);
     const plan: ForkingPlan = {
       simultaneous: false,
@@ -151,10 +151,10 @@ export class Proxy {
     if (!this.#dialogs.has(essentials)) return false;
     this.#context.sender.prove(flow);
     if (hasNoHopsLeft(request)) return true;
-    const ack = onward(request, this.#isOurs);
+    const ack = forwardedRequest(request, this.#isOurs);
     findFlow(this.#context.transports, nextHopOf(ack), ack, (next) => {
       if (next instanceof Error) this.#context.log.debug({ error: next.message }, 'an ACK had nowhere to go');
-      else this.#context.transactions.sendAlone(ack, next);
+      else this.#context.transactions.sendWithoutTransaction(ack, next);
     });
     return true;
   }
@@ -172,13 +172,13 @@ export class Proxy {
     this.#running.clear();
   }
 
-  #run(transaction: ServerTransaction, plan: ForkingPlan, watcher: ProxyWatcher): void {
+  #run(transaction: ServerTransaction, plan: ForkingPlan, handlers: ResponseContextHandlers): void {
     const { transports, transactions } = this.#context;
     const context = new ResponseContext(transports, transactions, transaction, plan, {
-      ...watcher,
+      ...handlers,
       done: () => {
         this.#running.delete(transaction);
-        watcher.done();
+        handlers.done();
       },
     });
     this.#running.set(transaction, context);
@@ -187,7 +187,7 @@ export class Proxy {
 
   #planFor(transaction: ServerTransaction, options: ProxyOptions, message: AppMessage): ForkingPlan {
     const { request, flow: cameBy } = transaction;
-    const base = onward(request, this.#isOurs);
+    const base = forwardedRequest(request, this.#isOurs);
     const extra = appHeaders(message, cameBy);
     const { recordRoute, provisionalMs, finalMs } = options;
     return {
@@ -202,7 +202,7 @@ export class Proxy {
         },
         finish: (sent, flow) => {
           for (const [name, value] of extra) sent.headers.set(name, value);
-          if (recordRoute) stayOnPath(sent, cameBy, flow);
+          if (recordRoute) addRecordRoute(sent, cameBy, flow);
         },
         provisionalMs,
         finalMs,
@@ -210,7 +210,11 @@ export class Proxy {
     };
   }
 
-  #watcherFor(listener: ProxyListener, transaction: ServerTransaction, options: ProxyOptions): ProxyWatcher {
+  #handlersFor(
+    listener: ProxyHandlers,
+    transaction: ServerTransaction,
+    options: ProxyOptions,
+  ): ResponseContextHandlers {
     const { request, essentials } = transaction;
     const isInvite = request.method === 'INVITE';
     const stays = options.recordRoute && request.method !== 'REGISTER';
@@ -260,4 +264,4 @@ function ignore(): void {
   // Nothing follows from it.
 }
 
-const NOBODY: ProxyListener = { answered: ignore, done: ignore };
+const NOBODY: ProxyHandlers = { answered: ignore, done: ignore };

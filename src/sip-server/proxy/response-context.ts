@@ -6,10 +6,10 @@ import type { Transactions } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import type { Transports } from '../transport/transports.js';
 import { Branch, type BranchPlan } from './branch.js';
-import { backward } from './forward.js';
+import { forwardedResponse } from './forward.js';
 
 /** Statuses that tell the caller how to do better, and so come before others of their class. */
-const TELLING = [401, 407, 415, 420, 484];
+const PREFERRED = [401, 407, 415, 420, 484];
 
 /** Against targets that redirect without end. */
 const MAX_BRANCHES = 32;
@@ -24,7 +24,7 @@ export interface ForkingPlan {
 }
 
 /** Who is told how it goes. */
-export interface ProxyWatcher {
+export interface ResponseContextHandlers {
   sent(request: SipRequest): void;
   /** A target's final response; without a flow when it sent none. */
   answered(response: SipResponse, flow: Flow | undefined): void;
@@ -40,13 +40,13 @@ export class ResponseContext {
   readonly #transactions: Transactions;
   readonly #transaction: ServerTransaction;
   readonly #plan: ForkingPlan;
-  readonly #watcher: ProxyWatcher;
+  readonly #handlers: ResponseContextHandlers;
   readonly #branches: Branch[] = [];
   readonly #tried = new Set<string>();
   readonly #refusals: SipResponse[] = [];
   /** Those of them that stand for a target that sent none. */
-  readonly #madeUp = new Set<SipResponse>();
-  #searching = true;
+  readonly #locallyGenerated = new Set<SipResponse>();
+  #forking = true;
   #cancelled = false;
   #done = false;
 
@@ -55,13 +55,13 @@ export class ResponseContext {
     transactions: Transactions,
     transaction: ServerTransaction,
     plan: ForkingPlan,
-    watcher: ProxyWatcher,
+    handlers: ResponseContextHandlers,
   ) {
     this.#transports = transports;
     this.#transactions = transactions;
     this.#transaction = transaction;
     this.#plan = plan;
-    this.#watcher = watcher;
+    this.#handlers = handlers;
   }
 
   /** Sends the request to the first target, or to all. */
@@ -73,7 +73,7 @@ export class ResponseContext {
   /** The caller cancelled: the targets' own answers to that decide what goes back (section 16.10). */
   cancel(): void {
     this.#cancelled = true;
-    this.#stopSearching();
+    this.#stopForking();
     this.#goOn();
   }
 
@@ -87,7 +87,7 @@ export class ResponseContext {
     if (this.#tried.has(target) || this.#tried.size >= MAX_BRANCHES) return false;
     this.#tried.add(target);
     const branch = new Branch(this.#transports, this.#transactions, this.#plan.branch(target, redirected), {
-      sent: (request) => this.#watcher.sent(request),
+      sent: (request) => this.#handlers.sent(request),
       provisional: (response) => this.#return(response),
       final: (response, flow) => this.#onFinal(response, flow),
     });
@@ -96,28 +96,28 @@ export class ResponseContext {
   }
 
   #onFinal(response: SipResponse, flow: Flow | undefined): void {
-    this.#watcher.answered(response, flow);
+    this.#handlers.answered(response, flow);
     if (response.status < 300) {
       this.#return(response);
-      this.#stopSearching();
+      this.#stopForking();
       this.#finish();
       return;
     }
     if (this.#done) return;
-    if (!flow) this.#madeUp.add(response);
+    if (!flow) this.#locallyGenerated.add(response);
     if (!this.#redirect(response)) this.#refusals.push(response);
-    if (response.status >= 600) this.#stopSearching();
+    if (response.status >= 600) this.#stopForking();
     this.#goOn();
   }
 
   #redirect(response: SipResponse): boolean {
-    if (!this.#plan.followRedirects || !this.#searching || response.status >= 400) return false;
+    if (!this.#plan.followRedirects || !this.#forking || response.status >= 400) return false;
     const contacts = parseNameAddrs(response.headers.all('contact')) ?? [];
     return contacts.map(({ uri }) => this.#add(uri, true)).includes(true);
   }
 
-  #stopSearching(): void {
-    this.#searching = false;
+  #stopForking(): void {
+    this.#forking = false;
     for (const branch of this.#branches) if (branch.state !== 'over') branch.cancel();
   }
 
@@ -132,7 +132,7 @@ export class ResponseContext {
   #giveUp(): void {
     if (this.#done) return;
     const best = bestResponse(this.#refusals);
-    if (!best || this.#madeUp.has(best)) this.#answerFor(best?.status ?? 408);
+    if (!best || this.#locallyGenerated.has(best)) this.#answerFor(best?.status ?? 408);
     else if (best.status === 503) this.#answerFor(503);
     else this.#return(best);
     this.#finish();
@@ -149,18 +149,18 @@ export class ResponseContext {
   #answer(status: number, why: string): void {
     const { request, localTag: toTag } = this.#transaction;
     const response = buildResponse(request, status, { toTag, why });
-    if (this.#transaction.respond(response)) this.#watcher.returned(response);
+    if (this.#transaction.respond(response)) this.#handlers.returned(response);
   }
 
   #return(response: SipResponse): void {
-    const back = backward(response);
-    if (this.#transaction.respond(back)) this.#watcher.returned(back);
+    const back = forwardedResponse(response);
+    if (this.#transaction.respond(back)) this.#handlers.returned(back);
   }
 
   #finish(): void {
     if (this.#done) return;
     this.#done = true;
-    this.#watcher.done();
+    this.#handlers.done();
   }
 }
 
@@ -183,5 +183,5 @@ function bestResponse(responses: readonly SipResponse[]): SipResponse | undefine
 
 function rank(status: number): number {
   if (status >= 600) return 0;
-  return Math.floor(status / 100) * 10 + (TELLING.includes(status) ? 0 : 1);
+  return Math.floor(status / 100) * 10 + (PREFERRED.includes(status) ? 0 : 1);
 }

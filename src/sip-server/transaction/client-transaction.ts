@@ -1,6 +1,6 @@
 import { encodeMessage, NO_BODY, type SipRequest, type SipResponse } from '../message/message.js';
 import type { Flow } from '../transport/flow.js';
-import { PATIENCE, T1, T2, T4, Timers } from './timing.js';
+import { TRANSACTION_TIMEOUT, T1, T2, T4, Timers } from './timing.js';
 import type { Transactions } from './transactions.js';
 import { Headers } from '../message/headers.js';
 
@@ -78,7 +78,7 @@ export class InviteClientTransaction extends ClientTransaction<
   }
 
   start(): void {
-    this.timers.set('B', PATIENCE, () => this.fail('timeout'));
+    this.timers.set('B', TRANSACTION_TIMEOUT, () => this.fail('timeout'));
     this.#transmit(T1);
   }
 
@@ -105,7 +105,7 @@ export class InviteClientTransaction extends ClientTransaction<
 
   /** A CANCEL was sent: give up if no final response comes in time (RFC 3261 section 9.1). */
   expectCancelled(): void {
-    this.timers.set('cancelled', PATIENCE, () => this.fail('timeout'));
+    this.timers.set('cancelled', TRANSACTION_TIMEOUT, () => this.fail('timeout'));
   }
 
   protected get answered(): boolean {
@@ -133,7 +133,7 @@ export class InviteClientTransaction extends ClientTransaction<
   #accept(response: SipResponse): void {
     this.current = 'accepted';
     this.timers.clearAll();
-    this.timers.set('M', PATIENCE, () => this.terminate());
+    this.timers.set('M', TRANSACTION_TIMEOUT, () => this.terminate());
     this.host.response(response);
   }
 
@@ -143,20 +143,20 @@ export class InviteClientTransaction extends ClientTransaction<
     this.#ack = encodeMessage(acknowledge(this.request, response));
     this.send(this.#ack);
     if (this.flow.reliable) this.terminate();
-    else this.timers.set('D', PATIENCE, () => this.terminate());
+    else this.timers.set('D', TRANSACTION_TIMEOUT, () => this.terminate());
     this.host.response(response);
   }
 }
 
 /** The ACK for a final response other than 2xx, which belongs to the transaction (RFC 3261 section 17.1.1.3). */
 function acknowledge(invite: SipRequest, response: SipResponse): SipRequest {
-  const ack = companionOf(invite, 'ACK', response.headers.get('to') ?? '');
+  const ack = requestForInvite(invite, 'ACK', response.headers.get('to') ?? '');
   ack.headers.prepend('Via', invite.headers.get('via') ?? '');
   return ack;
 }
 
 /** Client transaction of every other method (RFC 3261 section 17.1.2). */
-export class OtherClientTransaction extends ClientTransaction<
+export class NonInviteClientTransaction extends ClientTransaction<
   'trying' | 'proceeding' | 'completed',
   'E' | 'F' | 'K'
 > {
@@ -165,7 +165,7 @@ export class OtherClientTransaction extends ClientTransaction<
   }
 
   start(): void {
-    this.timers.set('F', PATIENCE, () => this.fail('timeout'));
+    this.timers.set('F', TRANSACTION_TIMEOUT, () => this.fail('timeout'));
     this.#transmit(T1);
   }
 
@@ -213,7 +213,7 @@ export class Cancellation {
   }
 
   /** A provisional response to the INVITE came. */
-  heardProvisional(): void {
+  provisionalReceived(): void {
     const first = !this.#provisional;
     this.#provisional = true;
     if (first) this.#send();
@@ -223,7 +223,7 @@ export class Cancellation {
   cancel(extra: readonly (readonly [string, string])[]): SipRequest {
     if (!this.#cancel) {
       const { request } = this.#invite;
-      this.#cancel = companionOf(request, 'CANCEL', request.headers.get('to') ?? '');
+      this.#cancel = requestForInvite(request, 'CANCEL', request.headers.get('to') ?? '');
       for (const [name, value] of extra) this.#cancel.headers.add(name, value);
       if (this.#provisional) this.#send();
     }
@@ -239,7 +239,7 @@ export class Cancellation {
  * The ACK or CANCEL that belongs to an INVITE of ours, without Via (RFC 3261 sections 9.1 and 17.1.1.3). `to` is the
  * To header: the ACK takes it from the response.
  */
-function companionOf(invite: SipRequest, method: 'ACK' | 'CANCEL', to: string): SipRequest {
+function requestForInvite(invite: SipRequest, method: 'ACK' | 'CANCEL', to: string): SipRequest {
   const headers = new Headers();
   for (const route of invite.headers.all('route')) headers.add('Route', route);
   headers.add('Max-Forwards', '70');

@@ -34,6 +34,6 @@ export function mergeKey({ callId, fromTag, cseq }: Essentials): string {
 }
 
 /** A string, as messages hold them, that is to be kept: one cut from a message would keep it, one of pieces those. */
-export function ownCopy(text: string): string {
+export function flatCopy(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1');
 }

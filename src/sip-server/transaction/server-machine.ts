@@ -25,7 +25,7 @@ export interface ServerTransactionHost {
   /** Sends a response toward the client. */
   send(machine: ServerMachine, bytes: Buffer): void;
   /** Has it terminated when 64*T1 are over from now. */
-  endInTime(machine: ServerMachine): void;
+  startTimeout(machine: ServerMachine): void;
   /** Takes that back. */
   keep(machine: ServerMachine): void;
   /** The transaction is over: its peer may be forgotten. */
@@ -144,13 +144,13 @@ export class InviteServerMachine extends ServerMachine<
     this.forgetResponse();
     if (again) return;
     // Timer L.
-    this.host.endInTime(this);
+    this.host.startTimeout(this);
     this.enter('accepted', true);
   }
 
   #complete(): void {
     // Timer H.
-    this.host.endInTime(this);
+    this.host.startTimeout(this);
     if (!this.identity.reliable) this.#repeat(T1);
     this.enter('completed', true);
   }
@@ -172,11 +172,11 @@ export class InviteServerMachine extends ServerMachine<
 }
 
 /** Server transaction of every other method (RFC 3261 section 17.2.2). */
-export class OtherServerMachine extends ServerMachine<'trying' | 'proceeding' | 'completed'> {
+export class NonInviteServerMachine extends ServerMachine<'trying' | 'proceeding' | 'completed'> {
   constructor(identity: ServerIdentity, host: ServerTransactionHost) {
     super('trying', identity, host);
     // After 64*T1 the client has given up (RFC 4320 section 4.2): answering would only confuse.
-    this.host.endInTime(this);
+    this.host.startTimeout(this);
   }
 
   respond(response: SipResponse): boolean {
@@ -197,7 +197,7 @@ export class OtherServerMachine extends ServerMachine<'trying' | 'proceeding' | 
       return;
     }
     // Timer J.
-    this.host.endInTime(this);
+    this.host.startTimeout(this);
     this.enter('completed', true);
   }
 }

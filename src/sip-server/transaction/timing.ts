@@ -7,7 +7,7 @@ export const T2 = 4000;
 export const T4 = 5000;
 
 /** 64 * T1: how long a transaction waits for its peer (timers B, F, H, J, L, M). */
-export const PATIENCE = 64 * T1;
+export const TRANSACTION_TIMEOUT = 64 * T1;
 
 /** The timers of one state machine, by name; setting one again replaces it. */
 export class Timers<Name extends string> {
@@ -37,7 +37,7 @@ export class Timers<Name extends string> {
  * Tells when 64*T1 are over for each of many (timers H, J and L): a busy server has tens of thousands that wait, and
  * since all wait equally long, in the order in which they began, one timer serves them all.
  */
-export class Patience<Waiting> {
+export class TransactionTimeouts<Waiting> {
   readonly #over: (waiting: Waiting) => void;
   /** When each is over, the earliest first. */
   readonly #ends = new Map<Waiting, number>();
@@ -51,8 +51,8 @@ export class Patience<Waiting> {
   /** Begins to wait; anew, if it waited already. */
   begin(waiting: Waiting): void {
     this.#ends.delete(waiting);
-    this.#ends.set(waiting, Math.round(performance.now()) + PATIENCE);
-    this.#timer ??= setTimeout(() => this.#sweep(), PATIENCE);
+    this.#ends.set(waiting, Math.round(performance.now()) + TRANSACTION_TIMEOUT);
+    this.#timer ??= setTimeout(() => this.#sweep(), TRANSACTION_TIMEOUT);
   }
 
   /** Nobody waits for it any more. */

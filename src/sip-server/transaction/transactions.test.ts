@@ -3,11 +3,11 @@ import { parseMessage } from '../message/parse.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
 import type { Flow } from '../transport/flow.js';
-import { InviteClientTransaction, OtherClientTransaction } from './client-transaction.js';
-import { Patience } from './timing.js';
+import { InviteClientTransaction, NonInviteClientTransaction } from './client-transaction.js';
+import { TransactionTimeouts } from './timing.js';
 import {
   InviteServerMachine,
-  OtherServerMachine,
+  NonInviteServerMachine,
   type ServerIdentity,
   type ServerMachine,
   type ServerTransactionHost,
@@ -67,10 +67,10 @@ function identity(reliable: boolean): ServerIdentity {
 }
 
 function hostOf(send: (bytes: Buffer) => void, ended: () => void): ServerTransactionHost {
-  const patience = new Patience<ServerMachine>((machine) => machine.terminate());
+  const patience = new TransactionTimeouts<ServerMachine>((machine) => machine.terminate());
   return {
     send: (_machine, bytes) => send(bytes),
-    endInTime: (machine) => patience.begin(machine),
+    startTimeout: (machine) => patience.begin(machine),
     keep: (machine) => patience.forget(machine),
     ended: () => ended(),
   };
@@ -159,7 +159,7 @@ describe('server transaction of another method', () => {
     const bye = request('BYE');
     const host = hostOf((bytes) => void sent.push(sentResponse(bytes).status), ended);
     return {
-      transaction: new OtherServerMachine(identity(reliable), host),
+      transaction: new NonInviteServerMachine(identity(reliable), host),
       sent,
       ended,
       bye,
@@ -288,7 +288,7 @@ describe('client transaction of another method', () => {
     const failures: string[] = [];
     const ended = vi.fn();
     const bye = request('BYE');
-    const transaction = new OtherClientTransaction(bye, flow(reliable), {
+    const transaction = new NonInviteClientTransaction(bye, flow(reliable), {
       send: clock.note,
       response: ({ status }) => void responses.push(status),
       failed: (failure) => void failures.push(failure),

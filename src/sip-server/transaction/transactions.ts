@@ -10,13 +10,13 @@ import {
   type ClientFailure,
   type ClientTransaction,
   InviteClientTransaction,
-  OtherClientTransaction,
+  NonInviteClientTransaction,
 } from './client-transaction.js';
-import { cancelledKey, clientKey, mergeKey, ownCopy, serverKey } from './keys.js';
-import { Patience } from './timing.js';
+import { cancelledKey, clientKey, mergeKey, flatCopy, serverKey } from './keys.js';
+import { TransactionTimeouts } from './timing.js';
 import {
   InviteServerMachine,
-  OtherServerMachine,
+  NonInviteServerMachine,
   type ServerIdentity,
   type ServerMachine,
   ServerTransaction,
@@ -63,12 +63,12 @@ export class Transactions {
   readonly #user: TransactionUser;
   readonly #limit: number;
   readonly #counters: SipCounters;
-  readonly #patience = new Patience<ServerMachine>((machine) => machine.terminate());
+  readonly #timeouts = new TransactionTimeouts<ServerMachine>((machine) => machine.terminate());
   /** One for all: with closures of its own, an answered request would weigh several times as much. */
   readonly #host: ServerTransactionHost = {
     send: (machine, bytes) => this.#sender.send(machine.identity.back(), bytes, 'response'),
-    endInTime: (machine) => this.#patience.begin(machine),
-    keep: (machine) => this.#patience.forget(machine),
+    startTimeout: (machine) => this.#timeouts.begin(machine),
+    keep: (machine) => this.#timeouts.forget(machine),
     ended: (machine) => this.#forget(machine),
   };
   #refusing = false;
@@ -142,7 +142,7 @@ export class Transactions {
     const transaction =
       request.method === 'INVITE'
         ? new InviteClientTransaction(request, flow, host)
-        : new OtherClientTransaction(request, flow, host);
+        : new NonInviteClientTransaction(request, flow, host);
     if (this.size >= this.#limit * (1 + RESERVE)) {
       this.#counters.droppedTransactions++;
       // Later, as a socket would: callers are not ready to be called back while they send.
@@ -163,13 +163,13 @@ export class Transactions {
   }
 
   /** Sends a request that no transaction keeps: the ACK for a 2xx. */
-  sendAlone(request: SipRequest, flow: Flow): void {
+  sendWithoutTransaction(request: SipRequest, flow: Flow): void {
     stampVia(request, flow, newBranch());
-    this.repeatAlone(request, flow);
+    this.resendWithoutTransaction(request, flow);
   }
 
   /** Sends it once more as it is. */
-  repeatAlone(request: SipRequest, flow: Flow): void {
+  resendWithoutTransaction(request: SipRequest, flow: Flow): void {
     this.#sender.sendMessage(flow, request);
   }
 
@@ -186,8 +186,8 @@ export class Transactions {
   #begin(key: string, request: SipRequest, essentials: Essentials, flow: Flow): void {
     const mergeable = essentials.toTag === '' && request.method !== 'CANCEL';
     const identity = {
-      key: ownCopy(key),
-      merge: mergeable ? ownCopy(mergeKey(essentials)) : undefined,
+      key: flatCopy(key),
+      merge: mergeable ? flatCopy(mergeKey(essentials)) : undefined,
       localTag: newTag(),
       weight: weightOf(request),
       reliable: flow.reliable,
@@ -195,7 +195,7 @@ export class Transactions {
       back: replyFlow(flow, essentials.via, this.#sender),
     };
     const merged = this.#merge(identity);
-    const Machine = request.method === 'INVITE' ? InviteServerMachine : OtherServerMachine;
+    const Machine = request.method === 'INVITE' ? InviteServerMachine : NonInviteServerMachine;
     const machine = new Machine(identity, this.#host);
     this.#servers.set(identity.key, machine);
     this.#kept += identity.weight;
@@ -229,7 +229,7 @@ export class Transactions {
 
   #forget(machine: ServerMachine): void {
     const { key, merge, weight } = machine.identity;
-    this.#patience.forget(machine);
+    this.#timeouts.forget(machine);
     if (this.#servers.delete(key)) this.#kept -= weight;
     if (merge !== undefined && this.#merges.get(merge) === key) this.#merges.delete(merge);
   }
@@ -250,7 +250,7 @@ function newBranch(): string {
 
 /** A tag for From or To, with more than the 32 bits of chance that RFC 3261 section 19.3 wants. */
 export function newTag(): string {
-  return ownCopy(randomUUID().replaceAll('-', ''));
+  return flatCopy(randomUUID().replaceAll('-', ''));
 }
 
 /** Reads the essentials of a response; undefined when it is malformed, as responses get no reply. */

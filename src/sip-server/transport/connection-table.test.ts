@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ConnectionTable, type Seat } from './connection-table.js';
+import { ConnectionTable, type ConnectionSlot } from './connection-table.js';
 
 const closed: string[] = [];
 let table: ConnectionTable;
@@ -11,16 +11,16 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-function take(host: string, name = host): Seat | undefined {
+function take(host: string, name = host): ConnectionSlot | undefined {
   vi.advanceTimersByTime(1);
   return table.take(host, false, () => closed.push(name));
 }
 
-function proven(host: string, name = host): Seat {
-  const seat = take(host, name);
-  if (!seat) throw new Error('no seat');
-  table.heard(seat);
-  return seat;
+function proven(host: string, name = host): ConnectionSlot {
+  const slot = take(host, name);
+  if (!slot) throw new Error('no slot');
+  table.heard(slot);
+  return slot;
 }
 
 describe('a table of connections', () => {
@@ -41,10 +41,10 @@ describe('a table of connections', () => {
   });
 
   it('has the one give way that is silent for longest, if it is idle', () => {
-    const seats = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((host) => proven(host));
+    const slots = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((host) => proven(host));
     expect(take('i')).toBeUndefined();
     vi.advanceTimersByTime(10_000);
-    table.heard(seats[0]!);
+    table.heard(slots[0]!);
     expect(take('i')).toBeDefined();
     expect(closed).toEqual(['b']);
   });
@@ -69,10 +69,10 @@ describe('a table of connections', () => {
   });
 
   it('forgets who left, once', () => {
-    const seat = proven('a');
-    table.leave(seat);
-    table.leave(seat);
-    table.heard(seat);
+    const slot = proven('a');
+    table.leave(slot);
+    table.leave(slot);
+    table.heard(slot);
     expect(table.size).toBe(0);
   });
 });

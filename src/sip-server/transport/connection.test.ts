@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Backlog, Connection, type ConnectionFault } from './connection.js';
-import { StreamCutter } from './stream-cutter.js';
+import { StreamFramer } from './stream-framer.js';
 
 const LIMITS = {
   firstMs: 10_000,
@@ -147,7 +147,7 @@ describe('a connection', () => {
 
 describe('the cutter of a stream', () => {
   it('takes bytes one by one for what they cost', () => {
-    const cutter = new StreamCutter();
+    const cutter = new StreamFramer();
     const copy = vi.spyOn(Buffer.prototype, 'copy');
     const body = Buffer.alloc(100_000, 'x');
     const message = Buffer.concat([
@@ -166,7 +166,7 @@ describe('the cutter of a stream', () => {
   });
 
   it('makes one of many pings', () => {
-    const kinds = new StreamCutter()
+    const kinds = new StreamFramer()
       .push(Buffer.concat([Buffer.from('\r\n'.repeat(9999)), MESSAGE]))
       .map(({ kind }) => kind);
     expect(kinds).toEqual(['ping', 'message']);

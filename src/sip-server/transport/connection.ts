@@ -7,7 +7,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import type { Endpoint, Flow, Received } from './flow.js';
-import { StreamCutter } from './stream-cutter.js';
+import { StreamFramer } from './stream-framer.js';
 
 /** How long a connection that closes waits for its last bytes to leave. */
 const FLUSH_MS = 500;
@@ -43,7 +43,7 @@ export type ConnectionFault =
   /** The peer does not read. */
   | 'unread';
 
-interface ConnectionEvents {
+interface ConnectionHandlers {
   received: Received;
   /** The stream broke: answer if there is a way, the connection closes after it. */
   broken: (head: Buffer, why: string, flow: Flow) => void;
@@ -66,9 +66,9 @@ export class Connection implements Flow {
   readonly remote: Endpoint;
   readonly #socket: Socket;
   readonly #limits: ConnectionLimits;
-  readonly #events: ConnectionEvents;
+  readonly #handlers: ConnectionHandlers;
   readonly #backlog: Backlog;
-  readonly #cutter = new StreamCutter();
+  readonly #cutter = new StreamFramer();
   #open = true;
   /** This connection's part of the backlog. */
   #waiting = 0;
@@ -76,7 +76,7 @@ export class Connection implements Flow {
   #partialTimer: NodeJS.Timeout | undefined;
   #halfClosedTimer: NodeJS.Timeout | undefined;
   /** Requests of the peer without a final answer. */
-  #owed = 0;
+  #unanswered = 0;
   /** Told when writing fails or the connection closes before the bytes left. */
   readonly #unsent = new Set<(error: Error) => void>();
 
@@ -88,7 +88,7 @@ export class Connection implements Flow {
     ours: boolean,
     limits: ConnectionLimits,
     backlog: Backlog,
-    events: ConnectionEvents,
+    handlers: ConnectionHandlers,
   ) {
     this.transport = transport;
     this.#socket = socket;
@@ -96,7 +96,7 @@ export class Connection implements Flow {
     this.remote = ends.remote;
     this.#limits = limits;
     this.#backlog = backlog;
-    this.#events = events;
+    this.#handlers = handlers;
     socket.setNoDelay(true);
     socket.setTimeout(limits.idleMs, () => socket.destroy());
     this.#firstTimer = setTimeout(() => this.#end('silent'), limits.firstMs);
@@ -118,7 +118,7 @@ export class Connection implements Flow {
       return;
     }
     if (onFailure) this.#unsent.add(onFailure);
-    if (isFinalAnswer(bytes)) this.#owed = Math.max(0, this.#owed - 1);
+    if (isFinalAnswer(bytes)) this.#unanswered = Math.max(0, this.#unanswered - 1);
     this.#queued(bytes.length);
     this.#socket.write(bytes, (error) => {
       if (this.#open) this.#queued(-bytes.length);
@@ -127,7 +127,7 @@ export class Connection implements Flow {
     const { maxQueuedBytes, maxQueuedInAll } = this.#limits;
     const tooMuch = this.#backlog.bytes > maxQueuedInAll && this.#waiting > FAIR_QUEUED_BYTES;
     if (this.#waiting > maxQueuedBytes || tooMuch) this.#end('unread');
-    else if (this.#halfClosedTimer && this.#owed === 0) this.close();
+    else if (this.#halfClosedTimer && this.#unanswered === 0) this.close();
   }
 
   /** Closes when what was sent has left, or soon if the peer does not read it. */
@@ -146,14 +146,14 @@ export class Connection implements Flow {
     for (const piece of this.#cutter.push(chunk)) {
       whole = true;
       if (piece.kind === 'message') {
-        if (isAnswered(piece.bytes)) this.#owed += 1;
-        if (this.#events.received(piece.bytes, this)) {
+        if (isAnswered(piece.bytes)) this.#unanswered += 1;
+        if (this.#handlers.received(piece.bytes, this)) {
           this.#begun();
-          this.#events.heard();
+          this.#handlers.heard();
         }
       } else if (piece.kind === 'ping') this.send(PONG);
       else {
-        this.#events.broken(piece.bytes, piece.why, this);
+        this.#handlers.broken(piece.bytes, piece.why, this);
         this.close();
         return;
       }
@@ -163,7 +163,7 @@ export class Connection implements Flow {
 
   /** The peer has said all that it had to say. It may still listen for the answers, and gets those. */
   #onEnd(): void {
-    if (this.#owed === 0) this.close();
+    if (this.#unanswered === 0) this.close();
     else this.#halfClosedTimer ??= setTimeout(() => this.#socket.destroy(), HALF_CLOSED_MS);
   }
 
@@ -190,7 +190,7 @@ export class Connection implements Flow {
 
   #end(fault: ConnectionFault): void {
     if (!this.#open) return;
-    this.#events.fault(fault);
+    this.#handlers.fault(fault);
     this.#socket.destroy();
   }
 
@@ -204,7 +204,7 @@ export class Connection implements Flow {
     for (const onFailure of this.#unsent) onFailure(error);
     this.#unsent.clear();
     this.#socket.destroy();
-    this.#events.closed(this);
+    this.#handlers.closed(this);
   }
 }
 

@@ -17,7 +17,7 @@ import {
   connectToTlsPeer,
   type TlsPeerOptions,
 } from './connection.js';
-import { ConnectionTable, type ConnectionTableLimits, type Seat } from './connection-table.js';
+import { ConnectionTable, type ConnectionTableLimits, type ConnectionSlot } from './connection-table.js';
 import type { Endpoint, Flow, Received, TransportName } from './flow.js';
 import { UdpListener } from './udp.js';
 
@@ -64,7 +64,7 @@ export class Transports {
   readonly #connections = new Map<string, Connection>();
   readonly #table: ConnectionTable;
   /** Seats of TLS connections whose handshake goes on, by the peer's address and port. */
-  readonly #handshakes = new Map<string, Seat>();
+  readonly #handshakes = new Map<string, ConnectionSlot>();
   readonly #backlog: Backlog = { bytes: 0 };
 
   private constructor(options: TransportsOptions) {
@@ -168,55 +168,55 @@ export class Transports {
       log.debug({ error: describeError(error) }, 'TLS handshake failed'),
     );
     server.on('connection', (socket: Socket) => {
-      const seat = this.#seatFor(socket);
-      if (seat && transport === 'tcp') this.#accept('tcp', socket, bound, seat);
-      else if (seat) this.#shakeHands(socket, seat);
+      const slot = this.#slotFor(socket);
+      if (slot && transport === 'tcp') this.#accept('tcp', socket, bound, slot);
+      else if (slot) this.#shakeHands(socket, slot);
     });
     server.on('secureConnection', (socket: Socket) => {
-      const seat = this.#handshakes.get(peerOf(socket));
+      const slot = this.#handshakes.get(peerOf(socket));
       this.#handshakes.delete(peerOf(socket));
-      if (seat) this.#accept('tls', socket, bound, seat);
+      if (slot) this.#accept('tls', socket, bound, slot);
       else socket.destroy();
     });
     this.#streams.push({ transport, server, bound });
   }
 
-  /** A seat for what a peer opened, counted before any handshake; undefined, and the socket closed, without room. */
-  #seatFor(socket: Socket): Seat | undefined {
+  /** A slot for what a peer opened, counted before any handshake; undefined, and the socket closed, without room. */
+  #slotFor(socket: Socket): ConnectionSlot | undefined {
     const host = socket.remoteAddress;
     // Without a listener, an error of a socket that is closed at once would be nobody's.
     socket.on('error', () => undefined);
-    const seat =
+    const slot =
       host !== undefined && this.#options.admits(host)
         ? this.#table.take(host, false, () => socket.destroy())
         : undefined;
-    if (!seat) {
+    if (!slot) {
       this.#options.ended('refused');
       socket.destroy();
       return undefined;
     }
-    socket.once('close', () => this.#table.leave(seat));
-    return seat;
+    socket.once('close', () => this.#table.leave(slot));
+    return slot;
   }
 
-  #shakeHands(socket: Socket, seat: Seat): void {
+  #shakeHands(socket: Socket, slot: ConnectionSlot): void {
     const peer = peerOf(socket);
-    this.#handshakes.set(peer, seat);
+    this.#handshakes.set(peer, slot);
     socket.once('close', () => {
-      if (this.#handshakes.get(peer) === seat) this.#handshakes.delete(peer);
+      if (this.#handshakes.get(peer) === slot) this.#handshakes.delete(peer);
     });
   }
 
-  #accept(transport: 'tcp' | 'tls', socket: Socket, bound: Endpoint, seat: Seat): void {
+  #accept(transport: 'tcp' | 'tls', socket: Socket, bound: Endpoint, slot: ConnectionSlot): void {
     const port = socket.remotePort;
     if (port === undefined) socket.destroy();
-    else this.#adopt(transport, socket, { host: seat.host, port }, bound, '', seat, false);
+    else this.#adopt(transport, socket, { host: slot.host, port }, bound, '', slot, false);
   }
 
   #connect(transport: 'tcp' | 'tls', remote: Endpoint, name: string): Connection | undefined {
     const bound = this.#bound(transport, isIPv6(remote.host));
-    const seat = bound && this.#table.take(remote.host, true, () => undefined);
-    if (!seat) return undefined;
+    const slot = bound && this.#table.take(remote.host, true, () => undefined);
+    if (!slot) return undefined;
     const { tlsPeers, log } = this.#options;
     const socket =
       transport === 'tls'
@@ -225,7 +225,7 @@ export class Transports {
     socket.on('error', (error: Error) =>
       log.warn({ peer: remote.host, name, error: error.message }, 'a connection to a SIP peer failed'),
     );
-    return this.#adopt(transport, socket, remote, bound, this.#proven(transport, name), seat, true);
+    return this.#adopt(transport, socket, remote, bound, this.#proven(transport, name), slot, true);
   }
 
   /** The part of a connection's key that tells for whom its peer has vouched. */
@@ -244,7 +244,7 @@ export class Transports {
     remote: Endpoint,
     bound: Endpoint,
     proven: string,
-    seat: Seat,
+    slot: ConnectionSlot,
     ours: boolean,
   ): Connection {
     const { limits, received, broken, ended } = this.#options;
@@ -252,16 +252,16 @@ export class Transports {
     const key = connectionKey(transport, remote, proven);
     const closed = (connection: Connection): void => {
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
-      this.#table.leave(seat);
+      this.#table.leave(slot);
     };
     const connection = new Connection(transport, socket, { local, remote }, ours, limits, this.#backlog, {
       received,
       broken,
-      heard: () => this.#table.heard(seat),
+      heard: () => this.#table.heard(slot),
       fault: ended,
       closed,
     });
-    seat.giveWay = () => connection.destroy();
+    slot.evict = () => connection.destroy();
     this.#connections.set(key, connection);
     return connection;
   }

@@ -18,20 +18,20 @@ import type { Flow } from '../transport/flow.js';
 import { appHeaders, contentType, ownContact, replaceLocalhost } from '../apps/compose.js';
 import { type DialogRecord, endDialog, endsDialog, type UserAgentContext } from './context.js';
 import { OutgoingInvite } from './outgoing-invite.js';
-import type { Sessions, Subscriptions } from './sessions.js';
+import type { SessionTimers, Subscriptions } from './session-timers.js';
 import { findFlow } from '../transport/locate.js';
 
 /** The user agent client: sends what applications ask for and brings them the answers (RFC 3261 section 8.1). */
 export class UserAgentClient {
   readonly #context: UserAgentContext;
-  readonly #sessions: Sessions;
+  readonly #sessionTimers: SessionTimers;
   readonly #subscriptions: Subscriptions;
   /** INVITEs and SUBSCRIBEs outside dialogs, by transaction id. */
   readonly #invites = new Map<string, OutgoingInvite>();
 
-  constructor(context: UserAgentContext, sessions: Sessions, subscriptions: Subscriptions) {
+  constructor(context: UserAgentContext, sessionTimers: SessionTimers, subscriptions: Subscriptions) {
     this.#context = context;
-    this.#sessions = sessions;
+    this.#sessionTimers = sessionTimers;
     this.#subscriptions = subscriptions;
   }
 
@@ -114,7 +114,7 @@ export class UserAgentClient {
       const invite = new OutgoingInvite(this.#context, id, app, request, flow, {
         hangUp: (dialog, why) => this.hangUp(dialog, why),
         answered: (record, response) => {
-          this.#sessions.settledAsClient(record, request, response);
+          this.#sessionTimers.settledAsClient(record, request, response);
           this.#subscriptions.settled(record, request, response);
         },
         ended: () => void this.#invites.delete(id),
@@ -146,7 +146,7 @@ export class UserAgentClient {
         request.headers.add('Contact', dialog.localContact === '' ? ownContact(flow) : dialog.localContact);
       }
       if (message.method === 'INVITE' && message.body.length > 0) dialog.localSdp = message.body;
-      this.#sessions.offer(record, request);
+      this.#sessionTimers.offer(record, request);
       if (request.method === 'INVITE') record.inviting = true;
       const id = randomUUID();
       this.#context.transactions.send(request, flow, {
@@ -175,13 +175,13 @@ export class UserAgentClient {
     if (request.method === 'INVITE' && status >= 200 && status < 300) {
       const sequence = sequenceOf(request);
       if (ack?.sequence === sequence) {
-        this.#context.transactions.repeatAlone(ack.request, ack.flow);
+        this.#context.transactions.resendWithoutTransaction(ack.request, ack.flow);
         return;
       }
     }
     if (status >= 200 && status < 300 && (request.method === 'INVITE' || request.method === 'UPDATE')) {
       dialog.refreshTarget(response);
-      this.#sessions.settledAsClient(record, request, response);
+      this.#sessionTimers.settledAsClient(record, request, response);
     }
     if (status >= 200 && status < 300) this.#subscriptions.settled(record, request, response);
     record.app.send(sipFrame(response, fromNetwork(flow), id, dialog.id));
@@ -200,10 +200,10 @@ export class UserAgentClient {
         return;
       }
       addAppHeaders(ack.headers, message, flow);
-      this.#context.transactions.sendAlone(ack, flow);
+      this.#context.transactions.sendWithoutTransaction(ack, flow);
       record.ack = { sequence, request: ack, flow };
       app.send(sentFrame(messageId, ack, fromApplication(flow), randomUUID()));
-      if (record.hangUpAfterAck) this.hangUp(dialog, 'ACK-BYE due to cancel race condition');
+      if (record.byeAfterAck) this.hangUp(dialog, 'ACK-BYE due to cancel race condition');
     });
   }
 }

@@ -1,6 +1,6 @@
 import type { ProxyContext } from '../proxy/proxy.js';
 import type { App } from '../apps/app.js';
-import type { AcknowledgedAnswer } from '../dialog/reliable-provisionals.js';
+import type { Unacknowledged2xx } from '../dialog/retransmissions.js';
 import type { Dialog, Dialogs } from '../dialog/dialog.js';
 import type { SessionTimer } from '../dialog/session-timer.js';
 import type { SipMessage, SipRequest } from '../message/message.js';
@@ -13,7 +13,7 @@ export interface DialogRecord {
   readonly dialog: Dialog;
   app: App;
   /** Our 2xx that waits for its ACK. */
-  answer: AcknowledgedAnswer | undefined;
+  answer: Unacknowledged2xx | undefined;
   /** The ACK that we sent last, to be repeated when its 2xx is. */
   ack: { readonly sequence: number; readonly request: SipRequest; readonly flow: Flow } | undefined;
   session: SessionTimer | undefined;
@@ -24,7 +24,7 @@ export interface DialogRecord {
   /** Whether the peer's Allow lists UPDATE. */
   peerAllowsUpdate: boolean;
   /** An INVITE of ours was cancelled, so that its 2xx is acknowledged and then hung up. */
-  hangUpAfterAck: boolean;
+  byeAfterAck: boolean;
 }
 
 /** What the parts of the user agent share: what the proxy uses, and more. */
@@ -50,7 +50,7 @@ export function recordOf(dialog: Dialog, app: App): DialogRecord {
     expiry: undefined,
     inviting: false,
     peerAllowsUpdate: false,
-    hangUpAfterAck: false,
+    byeAfterAck: false,
   };
 }
 

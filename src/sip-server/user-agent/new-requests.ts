@@ -8,7 +8,7 @@ import type { Proxy } from '../proxy/proxy.js';
 import type { NewRequest, RoutingDecision } from '../routing/decision.js';
 import type { ServerTransaction } from '../transaction/server-machine.js';
 import type { UserAgentContext } from './context.js';
-import { refusalOf } from './answers.js';
+import { refusalOf } from './responses.js';
 
 /** Requests outside dialogs: finds out what becomes of each, and sees to it. */
 export class NewRequests {

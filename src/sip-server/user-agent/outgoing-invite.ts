@@ -8,7 +8,7 @@ import type { Flow } from '../transport/flow.js';
 import { type DialogRecord, endDialog, noteAllow, recordOf, type UserAgentContext } from './context.js';
 import { locallyGeneratedResponse } from '../transaction/transactions.js';
 
-interface OutgoingInviteHost {
+interface OutgoingInviteHandlers {
   hangUp(dialog: Dialog, why: string): void;
   /** A first 2xx came and made this dialog. */
   answered(record: DialogRecord, response: SipResponse): void;
@@ -25,7 +25,7 @@ export class OutgoingInvite {
   readonly #id: string;
   readonly #app: App;
   readonly #request: SipRequest;
-  readonly #host: OutgoingInviteHost;
+  readonly #handlers: OutgoingInviteHandlers;
   /** By the peer's tag. */
   readonly #dialogs = new Map<string, DialogRecord>();
   /** The id that the application is told until a tag of the peer's is known. */
@@ -42,14 +42,14 @@ export class OutgoingInvite {
     app: App,
     request: SipRequest,
     flow: Flow,
-    host: OutgoingInviteHost,
+    handlers: OutgoingInviteHandlers,
   ) {
     this.#context = context;
     this.#id = id;
     this.#app = app;
     this.#request = request;
     this.flow = flow;
-    this.#host = host;
+    this.#handlers = handlers;
     this.#firstDialogId = this.#newDialogId();
   }
 
@@ -77,7 +77,7 @@ export class OutgoingInvite {
   }
 
   #onProvisional(response: SipResponse, tag: string): void {
-    this.#cancellation?.heardProvisional();
+    this.#cancellation?.provisionalReceived();
     const sequence = Number(response.headers.get('rseq'));
     if (response.headers.has('rseq')) {
       if (sequence <= (this.#reliable.get(tag) ?? 0)) return;
@@ -92,17 +92,17 @@ export class OutgoingInvite {
     const { dialog, ack } = record;
     if (this.#answered) {
       if (this.#answered !== dialog) this.#refuseFork(record, response);
-      else if (ack) this.#context.transactions.repeatAlone(ack.request, ack.flow);
+      else if (ack) this.#context.transactions.resendWithoutTransaction(ack.request, ack.flow);
       return;
     }
     this.#answered = dialog;
     this.#finished = true;
     dialog.confirmAsClient(response);
-    record.hangUpAfterAck = this.#cancellation?.wanted === true;
+    record.byeAfterAck = this.#cancellation?.wanted === true;
     for (const other of this.#dialogs.values()) if (other !== record) endDialog(this.#context, other.dialog);
-    this.#host.ended();
+    this.#handlers.ended();
     noteAllow(record, response);
-    this.#host.answered(record, response);
+    this.#handlers.answered(record, response);
     this.#tell(response, dialog.id);
     if (this.#request.method === 'INVITE') reportCdr(this.#context, 'cdr:start', 'network', response, 'uac');
   }
@@ -111,22 +111,23 @@ export class OutgoingInvite {
   #refuseFork(record: DialogRecord, response: SipResponse): void {
     const { dialog } = record;
     if (dialog.state === 'confirmed') {
-      if (record.ack) this.#context.transactions.repeatAlone(record.ack.request, record.ack.flow);
+      if (record.ack)
+        this.#context.transactions.resendWithoutTransaction(record.ack.request, record.ack.flow);
       return;
     }
     dialog.confirmAsClient(response);
     const sequence = dialog.unacknowledged;
     const ack = dialog.request('ACK', sequence);
-    this.#context.transactions.sendAlone(ack, this.flow);
+    this.#context.transactions.sendWithoutTransaction(ack, this.flow);
     record.ack = { sequence, request: ack, flow: this.flow };
-    this.#host.hangUp(dialog, 'another branch answered first');
+    this.#handlers.hangUp(dialog, 'another branch answered first');
   }
 
   #onFinal(response: SipResponse, dialogId: string): void {
     if (this.#finished) return;
     this.#finished = true;
     for (const { dialog } of this.#dialogs.values()) endDialog(this.#context, dialog);
-    this.#host.ended();
+    this.#handlers.ended();
     this.#tell(response, dialogId === '' ? this.#firstDialogId : dialogId);
     if (this.#request.method !== 'INVITE') return;
     const why = response.status === 487 ? 'call-canceled' : 'call-rejected';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../apps/app.js';
 import type { Dialog } from '../dialog/dialog.js';
-import type { ReliableProvisionals } from '../dialog/reliable-provisionals.js';
+import type { ReliableProvisionals } from '../dialog/retransmissions.js';
 import type { ServerTransaction } from '../transaction/server-machine.js';
 import type { DialogRecord, UserAgentContext } from './context.js';
 
@@ -92,7 +92,7 @@ export class PendingRequests {
  * Calls whose application lost its connection. Its next connection, or another application with the same tags,
  * takes them over when they next hear from their peer; whom nobody takes over is hung up.
  */
-export class Orphans {
+export class DetachedDialogs {
   readonly #context: UserAgentContext;
   readonly #hangUp: (dialog: Dialog, why: string) => void;
   readonly #timers = new Set<NodeJS.Timeout>();

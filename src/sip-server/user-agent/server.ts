@@ -2,19 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { type App, reportCdr } from '../apps/app.js';
 import { fromNetwork, sipFrame } from '../apps/wire.js';
 import { type Dialog, dialogKey } from '../dialog/dialog.js';
-import { readRack } from '../dialog/reliable-provisionals.js';
+import { readRack } from '../dialog/retransmissions.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
 import type { ServerMachine, ServerTransaction } from '../transaction/server-machine.js';
 import { Timers } from '../transaction/timing.js';
 import type { Flow } from '../transport/flow.js';
-import { type Answers, NO_CALL } from './answers.js';
+import { type ApplicationResponses, NO_CALL } from './responses.js';
 import { type DialogRecord, endDialog, noteAllow, type UserAgentContext } from './context.js';
-import type { Orphans, PendingRequests } from './pending.js';
+import type { DetachedDialogs, PendingRequests } from './pending.js';
 import type { Proxy } from '../proxy/proxy.js';
 import { NewRequests } from './new-requests.js';
-import type { Sessions } from './sessions.js';
+import type { SessionTimers } from './session-timers.js';
 
 /** How long an application may leave an INVITE without a final answer. */
 const MAX_RINGING_MS = 300_000;
@@ -23,9 +23,9 @@ const MAX_RINGING_MS = 300_000;
 export class UserAgentServer {
   readonly #context: UserAgentContext;
   readonly #pending: PendingRequests;
-  readonly #answers: Answers;
-  readonly #sessions: Sessions;
-  readonly #orphans: Orphans;
+  readonly #responses: ApplicationResponses;
+  readonly #sessionTimers: SessionTimers;
+  readonly #detached: DetachedDialogs;
   readonly #proxy: Proxy;
   readonly #newRequests: NewRequests;
 
@@ -33,17 +33,17 @@ export class UserAgentServer {
     context: UserAgentContext,
     parts: {
       pending: PendingRequests;
-      answers: Answers;
-      sessions: Sessions;
-      orphans: Orphans;
+      responses: ApplicationResponses;
+      sessionTimers: SessionTimers;
+      detached: DetachedDialogs;
       proxy: Proxy;
     },
   ) {
     this.#context = context;
     this.#pending = parts.pending;
-    this.#answers = parts.answers;
-    this.#sessions = parts.sessions;
-    this.#orphans = parts.orphans;
+    this.#responses = parts.responses;
+    this.#sessionTimers = parts.sessionTimers;
+    this.#detached = parts.detached;
     this.#proxy = parts.proxy;
     this.#newRequests = new NewRequests(context, parts.proxy, (transaction, app) =>
       this.#hand(transaction, app, undefined, transaction.flow.local),
@@ -54,7 +54,7 @@ export class UserAgentServer {
   request(transaction: ServerTransaction): void {
     const { request, essentials, localTag } = transaction;
     if (request.method === 'INVITE') transaction.respond(buildResponse(request, 100));
-    const tooShort = this.#sessions.refusal(request, localTag);
+    const tooShort = this.#sessionTimers.refusal(request, localTag);
     if (tooShort) transaction.respond(tooShort);
     else if (essentials.toTag !== '' && request.method !== 'REGISTER') this.#requestInside(transaction);
     else this.#newRequests.take(transaction);
@@ -111,8 +111,8 @@ export class UserAgentServer {
   /** An application is gone: what it owed is answered for it. */
   appClosed(app: App): void {
     for (const pending of this.#pending.ofApp(app))
-      this.#answers.refuse(pending, 503, 'the application is gone');
-    this.#orphans.appClosed(app);
+      this.#responses.refuse(pending, 503, 'the application is gone');
+    this.#detached.appClosed(app);
   }
 
   #requestInside(transaction: ServerTransaction): void {
@@ -179,7 +179,7 @@ export class UserAgentServer {
     if (request.method !== 'INVITE') return;
     const timers = new Timers<'ringing'>();
     timers.set('ringing', MAX_RINGING_MS, () =>
-      this.#answers.refuse(pending, 480, 'nobody answered in time'),
+      this.#responses.refuse(pending, 480, 'nobody answered in time'),
     );
     pending.stopRinging = () => timers.clearAll();
   }
@@ -204,6 +204,6 @@ export class UserAgentServer {
   }: Pick<Essentials, 'callId' | 'toTag' | 'fromTag'>): DialogRecord | undefined {
     const dialog = this.#context.dialogs.byKey(dialogKey(callId, toTag, fromTag));
     const record = dialog && this.#context.records.get(dialog.id);
-    return record && this.#orphans.ownerOf(record) ? record : undefined;
+    return record && this.#detached.ownerOf(record) ? record : undefined;
   }
 }

@@ -7,34 +7,40 @@ import type { ServerMachine, ServerTransaction } from '../transaction/server-mac
 import { newTag, type TransactionUser } from '../transaction/transactions.js';
 import type { Flow } from '../transport/flow.js';
 import { Proxy } from '../proxy/proxy.js';
-import { Answers } from './answers.js';
+import { ApplicationResponses } from './responses.js';
 import { UserAgentClient } from './client.js';
 import { endDialog, type UserAgentContext } from './context.js';
-import { Orphans, PendingRequests } from './pending.js';
+import { DetachedDialogs, PendingRequests } from './pending.js';
 import { UserAgentServer } from './server.js';
-import { Sessions, Subscriptions } from './sessions.js';
+import { SessionTimers, Subscriptions } from './session-timers.js';
 
 /** The layer over the transactions (RFC 3261's transaction user): both sides of the user agent. */
 export class UserAgent implements TransactionUser {
   readonly server: UserAgentServer;
-  readonly answers: Answers;
+  readonly responses: ApplicationResponses;
   readonly client: UserAgentClient;
   readonly proxy: Proxy;
   readonly #context: UserAgentContext;
-  readonly #orphans: Orphans;
+  readonly #detached: DetachedDialogs;
 
   /** `maxProxied` bounds the dialogs that go by here between others. */
   constructor(context: UserAgentContext, maxProxied: number) {
     this.#context = context;
     const hangUp = (dialog: Dialog, why: string): void => this.client.hangUp(dialog, why);
     const pending = new PendingRequests();
-    const sessions = new Sessions(context, hangUp);
+    const sessionTimers = new SessionTimers(context, hangUp);
     const subscriptions = new Subscriptions(context);
-    this.client = new UserAgentClient(context, sessions, subscriptions);
-    this.answers = new Answers(context, pending, sessions, subscriptions, hangUp);
-    this.#orphans = new Orphans(context, hangUp);
+    this.client = new UserAgentClient(context, sessionTimers, subscriptions);
+    this.responses = new ApplicationResponses(context, pending, sessionTimers, subscriptions, hangUp);
+    this.#detached = new DetachedDialogs(context, hangUp);
     this.proxy = new Proxy(context, pending, maxProxied);
-    const parts = { pending, answers: this.answers, sessions, orphans: this.#orphans, proxy: this.proxy };
+    const parts = {
+      pending,
+      responses: this.responses,
+      sessionTimers,
+      detached: this.#detached,
+      proxy: this.proxy,
+    };
     this.server = new UserAgentServer(context, parts);
   }
 
@@ -82,7 +88,7 @@ export class UserAgent implements TransactionUser {
 
   /** Forgets every dialog. */
   stop(): void {
-    this.#orphans.stop();
+    this.#detached.stop();
     this.proxy.stop();
     this.server.stop();
     for (const { dialog } of [...this.#context.records.values()]) endDialog(this.#context, dialog);

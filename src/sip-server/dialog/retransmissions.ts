@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { SipResponse } from '../message/message.js';
-import { PATIENCE, T1, T2, Timers } from '../transaction/timing.js';
+import { TRANSACTION_TIMEOUT, T1, T2, Timers } from '../transaction/timing.js';
 
 /** What RAck names: the provisional response that a PRACK is for. */
 interface Rack {
@@ -48,7 +48,7 @@ export class ReliableProvisionals {
     const sequence = ++this.#sequence;
     response.headers.set('RSeq', String(sequence));
     this.#outstanding = { sequence, hasSdp: response.body.length > 0 };
-    this.#timers.set('give up', PATIENCE, () => {
+    this.#timers.set('give up', TRANSACTION_TIMEOUT, () => {
       this.stop();
       this.#gaveUp();
     });
@@ -86,7 +86,7 @@ export class ReliableProvisionals {
  * A 2xx to an INVITE, sent again until its ACK comes (RFC 3261 section 13.3.1.4). This is the core's duty on every
  * transport: a hop further on may be UDP.
  */
-export class AcknowledgedAnswer {
+export class Unacknowledged2xx {
   readonly sequence: number;
   readonly #timers = new Timers<'repeat' | 'give up'>();
   readonly #resend: () => void;
@@ -94,7 +94,7 @@ export class AcknowledgedAnswer {
   constructor(sequence: number, resend: () => void, gaveUp: () => void) {
     this.sequence = sequence;
     this.#resend = resend;
-    this.#timers.set('give up', PATIENCE, () => {
+    this.#timers.set('give up', TRANSACTION_TIMEOUT, () => {
       this.stop();
       gaveUp();
     });

@@ -28,7 +28,7 @@ const FACTOR = 3;
 
 const BYTES_PER_SECOND = 512;
 
-const PROOF_MS = 3_600_000;
+const PROVEN_MS = 3_600_000;
 
 const MAX_SOURCES = 50_000;
 
@@ -41,7 +41,7 @@ export type RequestExemption = (request: {
   get(name: string): string | undefined;
 }) => boolean;
 
-interface GateOptions {
+interface SourceFilterOptions {
   /** CIDRs; empty allows everyone. */
   readonly allow: readonly string[];
   /** How many messages one source address may send. */
@@ -69,7 +69,7 @@ type Admission =
   | 'dropped';
 
 /** Decides what may come in and what may go out, before anything is parsed or remembered. */
-export class Gate {
+export class SourceFilter {
   /** Which addresses may talk to the server at all; undefined: all. */
   readonly #allow: AddressFilter | undefined;
   readonly #rate: KeyedBuckets;
@@ -79,7 +79,7 @@ export class Gate {
   readonly #counters: SipCounters;
 
   /** Throws when an entry of the allow-list is malformed. */
-  constructor(options: GateOptions, counters: SipCounters) {
+  constructor(options: SourceFilterOptions, counters: SipCounters) {
     this.#allow = options.allow.length === 0 ? undefined : inNetworks(options.allow);
     this.#rate = new KeyedBuckets(options.rate, { maxKeys: MAX_SOURCES, whenFull: 'forget-oldest' });
     this.#scanners = options.scanners;
@@ -147,7 +147,7 @@ class ReplyBudget {
 
   /** The address really hears us. */
   prove(source: string, now: number): void {
-    this.#entry(source, now).provenUntil = now + PROOF_MS;
+    this.#entry(source, now).provenUntil = now + PROVEN_MS;
   }
 
   /** Takes from the budget; false when the bytes must not be sent. */

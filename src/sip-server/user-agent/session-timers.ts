@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { type Dialog, findDialogFlow } from '../dialog/dialog.js';
 import {
   readSessionExpires,
-  type SessionTerms,
+  type SessionInterval,
   SessionTimer,
   supportsTimer,
 } from '../dialog/session-timer.js';
@@ -12,7 +12,7 @@ import type { SipMessage, SipRequest, SipResponse } from '../message/message.js'
 import { buildResponse } from '../message/respond.js';
 import type { Flow } from '../transport/flow.js';
 import { type DialogRecord, endDialog, type UserAgentContext } from './context.js';
-import { PATIENCE, Timers } from '../transaction/timing.js';
+import { TRANSACTION_TIMEOUT, Timers } from '../transaction/timing.js';
 
 /** How long a subscription lasts when neither side says. */
 const DEFAULT_SECONDS = 3600;
@@ -24,7 +24,7 @@ const MAX_SECONDS = 2_000_000;
  * Session timers (RFC 4028), which this server runs for its applications as drachtio-server does: they decide on
  * the terms by Session-Expires in what they send, or leave even that to the server.
  */
-export class Sessions {
+export class SessionTimers {
   readonly #context: UserAgentContext;
   readonly #hangUp: (dialog: Dialog, why: string) => void;
   /** Seconds. */
@@ -63,14 +63,14 @@ export class Sessions {
   settledAsServer(record: DialogRecord, request: SipRequest, response: SipResponse): void {
     if (!changesSession(request.method)) return;
     const agreed = readSessionExpires(response.headers);
-    this.#run(record, agreed && { seconds: agreed.seconds, weRefresh: agreed.refresher === 'uas' });
+    this.#run(record, agreed && { seconds: agreed.seconds, refreshedByUs: agreed.refresher === 'uas' });
   }
 
   /** The peer sent a 2xx to an INVITE or UPDATE of ours. */
   settledAsClient(record: DialogRecord, request: SipRequest, response: SipResponse): void {
     if (!changesSession(request.method)) return;
     const agreed = readSessionExpires(response.headers);
-    this.#run(record, agreed && { seconds: agreed.seconds, weRefresh: agreed.refresher !== 'uas' });
+    this.#run(record, agreed && { seconds: agreed.seconds, refreshedByUs: agreed.refresher !== 'uas' });
   }
 
   /** Keeps the timer running through a request of an application that does not speak of it. */
@@ -80,18 +80,18 @@ export class Sessions {
     addTerms(request.headers, terms, this.#least);
   }
 
-  #run(record: DialogRecord, terms: SessionTerms | undefined): void {
+  #run(record: DialogRecord, terms: SessionInterval | undefined): void {
     record.session?.stop();
     record.session = terms && this.#timer(record, terms);
   }
 
-  #timer(record: DialogRecord, terms: SessionTerms): SessionTimer {
+  #timer(record: DialogRecord, terms: SessionInterval): SessionTimer {
     const expired = (): void => this.#hangUp(record.dialog, 'Session timer expired');
     return new SessionTimer(terms, () => this.#refresh(record, terms), expired);
   }
 
   /** By UPDATE where the peer takes it, as that disturbs nothing; else by a re-INVITE with what we sent last. */
-  #refresh(record: DialogRecord, terms: SessionTerms): void {
+  #refresh(record: DialogRecord, terms: SessionInterval): void {
     const { dialog } = record;
     if (dialog.state === 'ended') return;
     if (record.inviting) {
@@ -110,7 +110,7 @@ export class Sessions {
     });
   }
 
-  #sendRefresh(record: DialogRecord, terms: SessionTerms, request: SipRequest, flow: Flow): void {
+  #sendRefresh(record: DialogRecord, terms: SessionInterval, request: SipRequest, flow: Flow): void {
     record.inviting = request.method === 'INVITE';
     this.#context.transactions.send(request, flow, {
       response: (response) => {
@@ -127,7 +127,7 @@ export class Sessions {
 
   #refreshed(
     record: DialogRecord,
-    terms: SessionTerms,
+    terms: SessionInterval,
     request: SipRequest,
     response: SipResponse,
     flow: Flow,
@@ -153,23 +153,23 @@ export class Sessions {
   #acknowledge(record: DialogRecord, flow: Flow): void {
     const sequence = record.dialog.unacknowledged;
     if (record.ack?.sequence === sequence) {
-      this.#context.transactions.repeatAlone(record.ack.request, record.ack.flow);
+      this.#context.transactions.resendWithoutTransaction(record.ack.request, record.ack.flow);
       return;
     }
     const ack = record.dialog.request('ACK', sequence);
-    this.#context.transactions.sendAlone(ack, flow);
+    this.#context.transactions.sendWithoutTransaction(ack, flow);
     record.ack = { sequence, request: ack, flow };
   }
 
   /** Glare: once more after a while, which RFC 3261 section 14.1 has differ by who owns the Call-ID. */
-  #later(record: DialogRecord, terms: SessionTerms): void {
+  #later(record: DialogRecord, terms: SessionInterval): void {
     const wait = record.dialog.role === 'uac' ? randomInt(2100, 4000) : randomInt(0, 2000);
     setTimeout(() => this.#refresh(record, terms), wait).unref();
   }
 }
 
-function addTerms(headers: Headers, { seconds, weRefresh }: SessionTerms, least: number): void {
-  headers.add('Session-Expires', `${seconds};refresher=${weRefresh ? 'uac' : 'uas'}`);
+function addTerms(headers: Headers, { seconds, refreshedByUs }: SessionInterval, least: number): void {
+  headers.add('Session-Expires', `${seconds};refresher=${refreshedByUs ? 'uac' : 'uas'}`);
   headers.add('Min-SE', String(least));
   headers.add('Supported', 'timer');
 }
@@ -203,7 +203,7 @@ export class Subscriptions {
     const { dialog } = record;
     if (dialog.state === 'ended') return;
     record.expiry ??= new Timers();
-    record.expiry.set('expired', Math.min(seconds, MAX_SECONDS) * 1000 + PATIENCE, () => {
+    record.expiry.set('expired', Math.min(seconds, MAX_SECONDS) * 1000 + TRANSACTION_TIMEOUT, () => {
       this.#context.log.debug({ callId: dialog.callId }, 'a subscription ran out without a last NOTIFY');
       endDialog(this.#context, dialog);
     });

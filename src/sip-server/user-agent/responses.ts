@@ -1,6 +1,6 @@
 import { type App, reportCdr, type Routes } from '../apps/app.js';
 import { type AppMessage, fromApplication, outcomeFrame, sentFrame } from '../apps/wire.js';
-import { AcknowledgedAnswer, ReliableProvisionals } from '../dialog/reliable-provisionals.js';
+import { Unacknowledged2xx, ReliableProvisionals } from '../dialog/retransmissions.js';
 import { Dialog } from '../dialog/dialog.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
 import { parseNameAddr } from '../message/uri.js';
@@ -16,7 +16,7 @@ import {
   type UserAgentContext,
 } from './context.js';
 import type { PendingRequest, PendingRequests } from './pending.js';
-import type { Sessions, Subscriptions } from './sessions.js';
+import type { SessionTimers, Subscriptions } from './session-timers.js';
 
 /** Methods that this server understands. */
 const METHODS = [
@@ -40,23 +40,23 @@ const METHODS = [
 export const NO_CALL = 'no such call';
 
 /** Sends what applications answer, and keeps up the dialogs that this makes (RFC 3261 sections 8.2.6 and 13.3.1). */
-export class Answers {
+export class ApplicationResponses {
   readonly #context: UserAgentContext;
   readonly #pending: PendingRequests;
-  readonly #sessions: Sessions;
+  readonly #sessionTimers: SessionTimers;
   readonly #subscriptions: Subscriptions;
   readonly #hangUp: (dialog: Dialog, why: string) => void;
 
   constructor(
     context: UserAgentContext,
     pending: PendingRequests,
-    sessions: Sessions,
+    sessionTimers: SessionTimers,
     subscriptions: Subscriptions,
     hangUp: (dialog: Dialog, why: string) => void,
   ) {
     this.#context = context;
     this.#pending = pending;
-    this.#sessions = sessions;
+    this.#sessionTimers = sessionTimers;
     this.#subscriptions = subscriptions;
     this.#hangUp = hangUp;
   }
@@ -146,7 +146,7 @@ export class Answers {
       headers,
       body: message.body,
     });
-    if (status >= 200 && status < 300) this.#sessions.complete(request, response);
+    if (status >= 200 && status < 300) this.#sessionTimers.complete(request, response);
     return response;
   }
 
@@ -172,12 +172,12 @@ export class Answers {
     const { request } = transaction;
     dialog.state = 'confirmed';
     if (refreshesTarget(request.method)) dialog.refreshTarget(request);
-    this.#sessions.settledAsServer(record, request, response);
+    this.#sessionTimers.settledAsServer(record, request, response);
     this.#subscriptions.settled(record, request, response);
     if (request.method !== 'INVITE') return;
     if (response.body.length > 0) dialog.localSdp = response.body;
     record.answer?.stop();
-    record.answer = new AcknowledgedAnswer(
+    record.answer = new Unacknowledged2xx(
       transaction.essentials.cseq.number,
       () => transaction.respond(response),
       () => {

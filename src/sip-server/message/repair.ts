@@ -10,7 +10,7 @@ const MAX_EXPIRES = 2 ** 32 - 1;
 const MAX_REPAIRED = 4096;
 
 /** Given twice with the same value, a header of one value is as good as given once. */
-export function dropRepeats(headers: Headers, names: readonly string[]): void {
+export function dropDuplicates(headers: Headers, names: readonly string[]): void {
   for (const name of names) {
     const [first, ...others] = headers.all(name);
     if (others.length > 0 && others.every((value) => value === first)) headers.set(spellName(name), first!);
@@ -18,13 +18,13 @@ export function dropRepeats(headers: Headers, names: readonly string[]): void {
 }
 
 /** Reads the address in a header, mended if need be; undefined when it cannot be told what is meant. */
-export function tidyAddress(headers: Headers, name: string): NameAddr | undefined {
+export function repairAddress(headers: Headers, name: string): NameAddr | undefined {
   const value = headers.get(name) ?? '';
   return parseNameAddr(value) ?? mend(headers, name, value);
 }
 
 /** Whether a header's addresses can be read; a single one is mended if need be. */
-export function tidyAddresses(headers: Headers, name: string): boolean {
+export function repairAddresses(headers: Headers, name: string): boolean {
   const values = headers.all(name);
   if (parseNameAddrs(values)) return true;
   return values.length === 1 && mend(headers, name, values[0]!) !== undefined;
@@ -34,8 +34,8 @@ export function tidyAddresses(headers: Headers, name: string): boolean {
  * Mends what decides nothing, and takes away what cannot be mended: no call is to be lost by a header that is not
  * needed (RFC 3261 section 8.2.2).
  */
-export function tidy(headers: Headers): void {
-  for (const name of SHOWN) if (headers.has(name)) tidyAddresses(headers, name);
+export function repairHeaders(headers: Headers): void {
+  for (const name of SHOWN) if (headers.has(name)) repairAddresses(headers, name);
   const hops = headers.get('max-forwards');
   if (hops !== undefined && readNumber(hops, MAX_HOPS) === undefined) {
     if (/^\d+$/.test(hops)) headers.set('Max-Forwards', String(MAX_HOPS));

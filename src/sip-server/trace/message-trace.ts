@@ -18,7 +18,7 @@ export interface CaptureOptions {
 const MAX_CAPTURED_BYTES = 60_000;
 
 /** Sees every message in and out: writes it to the log at debug level and to Homer, tokens masked in both. */
-export class Watch {
+export class MessageTrace {
   readonly #log: Log;
   /** Hides the tokens in a message's text. */
   readonly mask: (text: string) => string;

@@ -13,7 +13,7 @@ type Piece =
   | { readonly kind: 'broken'; readonly why: string; readonly bytes: Buffer };
 
 /** Cuts a byte stream into SIP messages by their Content-Length (RFC 3261 section 18.3), within bounds. */
-export class StreamCutter {
+export class StreamFramer {
   readonly #queue = new ByteQueue();
   /** Where looking for the end of the head goes on, so that slow senders cost no repeated search. */
   #searched = 0;

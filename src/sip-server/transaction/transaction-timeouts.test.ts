@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Patience } from './timing.js';
+import { TransactionTimeouts } from './timing.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -12,14 +12,14 @@ afterEach(() => {
 describe('waiting for 64*T1', () => {
   function start() {
     const over: string[] = [];
-    return { over, patience: new Patience<string>((waiting) => over.push(waiting)) };
+    return { over, timeouts: new TransactionTimeouts<string>((waiting) => over.push(waiting)) };
   }
 
   it('is over for each after its own time, with one timer for all', () => {
-    const { over, patience } = start();
-    patience.begin('a');
+    const { over, timeouts } = start();
+    timeouts.begin('a');
     vi.advanceTimersByTime(10_000);
-    patience.begin('b');
+    timeouts.begin('b');
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(21_999);
     expect(over).toEqual([]);
@@ -31,12 +31,12 @@ describe('waiting for 64*T1', () => {
   });
 
   it('is over together for those that began together, a little late rather than early', () => {
-    const { over, patience } = start();
-    patience.begin('a');
+    const { over, timeouts } = start();
+    timeouts.begin('a');
     vi.advanceTimersByTime(1);
-    patience.begin('b');
+    timeouts.begin('b');
     vi.advanceTimersByTime(50);
-    patience.begin('c');
+    timeouts.begin('c');
     vi.advanceTimersByTime(31_999);
     expect(over).toEqual(['a']);
     vi.advanceTimersByTime(49);
@@ -46,10 +46,10 @@ describe('waiting for 64*T1', () => {
   });
 
   it('begins anew when it is begun again', () => {
-    const { over, patience } = start();
-    patience.begin('a');
+    const { over, timeouts } = start();
+    timeouts.begin('a');
     vi.advanceTimersByTime(31_000);
-    patience.begin('a');
+    timeouts.begin('a');
     vi.advanceTimersByTime(31_999);
     expect(over).toEqual([]);
     vi.advanceTimersByTime(1);
@@ -57,10 +57,10 @@ describe('waiting for 64*T1', () => {
   });
 
   it('is never over for what was forgotten, and leaves no timer', () => {
-    const { over, patience } = start();
-    patience.begin('a');
-    patience.forget('a');
-    patience.forget('b');
+    const { over, timeouts } = start();
+    timeouts.begin('a');
+    timeouts.forget('a');
+    timeouts.forget('b');
     expect(vi.getTimerCount()).toBe(0);
     vi.advanceTimersByTime(40_000);
     expect(over).toEqual([]);
