@@ -79,10 +79,10 @@ describe.skipIf(firefoxPath() === undefined)('Firefox', () => {
     await page.hears(550, { participantId: fox.id });
   });
 
-  it(
-    'receives again by itself when the gateway is killed and started again, and publishes once it has connected anew',
+  it.each(['kill', 'stop'] as const)(
+    'receives again by itself after a %s and a start of the gateway, and publishes once it has connected anew',
     { timeout: 90_000 },
-    async () => {
+    async (end) => {
       const dataDir = mkdtempSync(join(tmpdir(), 'patchbay-firefox-'));
       const env: Record<string, string> = {
         ...webrtcHost,
@@ -104,7 +104,7 @@ describe.skipIf(firefoxPath() === undefined)('Firefox', () => {
       await page.publishTone(880, { video: true });
       await Promise.all([page.hears(440), foxPage.hears(880)]);
 
-      await gateway.kill();
+      await gateway[end]();
       gateway = await startGateway({ dataDir, env });
       onTestFailed(() => {
         console.error(gateway.log.map((line) => JSON.stringify(line)).join('\n'));
