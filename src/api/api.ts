@@ -1,19 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyInstance, type RawServerDefault } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { SessionControl } from '../core/index.js';
 import { type ClientAddress, clientAddresses } from '../shared/index.js';
-import { whenAnswered } from './answered.js';
+import { type OnAnswered, whenAnswered } from './answered.js';
 import { type Account, authentication, Credentials } from './authentication.js';
 import { acceptBodies, describeViolation, requestValidators } from './validation.js';
 import { answerClientError, answerError, answerErrors } from './errors.js';
-import { putHeaders, putHeadersOfWrite } from './headers.js';
+import { putHeaders } from './headers.js';
 import { type Readiness, serveHealth } from './health.js';
 import type { Api } from './instance.js';
-import { measureRequests, serveMetrics } from './metrics.js';
 import { serveOpenApi } from './openapi/index.js';
 import { limitRate, type RateLimit } from './rate-limit.js';
-import { logRequests, requestIds } from './request-log.js';
+import { logRequests } from './request-log.js';
 import { accountRoutes, type IceServers, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
 
@@ -23,8 +23,10 @@ export interface ApiOptions {
   readonly usage: UsageReports;
   readonly accounts: readonly Account[];
   readonly log: Logger;
-  /** What `/metrics` serves. The API adds its own to it. */
+  /** What `/metrics` serves. */
   readonly metrics: Registry;
+  /** Told of every request when it has been answered. Default: nobody. */
+  readonly onAnswered?: OnAnswered;
   readonly readiness: () => Readiness;
   /** Of each account. Default: none. */
   readonly rateLimit?: RateLimit | undefined;
@@ -44,8 +46,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
   const api = createServer(log, options);
   answerErrors(api, log);
   acceptBodies(api);
-  const { clientAddress = clientAddresses([]) } = options;
-  whenAnswered(api, [logRequests(log, clientAddress), measureRequests(options.metrics)]);
+  const { clientAddress = clientAddresses([]), onAnswered = () => undefined } = options;
+  whenAnswered(api, [logRequests(log, clientAddress), onAnswered]);
   for (const schema of components) api.addSchema(schema);
   api.setValidatorCompiler(requestValidators(components));
   serveOpenApi(api);
@@ -69,11 +71,19 @@ export function createApi(options: ApiOptions): FastifyInstance {
   return api;
 }
 
+/** Serves the metrics of all parts of the gateway. */
+function serveMetrics(api: Api, registry: Registry): void {
+  api.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
+    reply.type(registry.contentType);
+    return registry.metrics();
+  });
+}
+
 function createServer(log: Logger, options: Pick<ApiOptions, 'bodyLimit' | 'requestTimeoutMs'>): Api {
   const { bodyLimit = 65_536, requestTimeoutMs = 30_000 } = options;
   return fastify<RawServerDefault>({
     bodyLimit,
-    genReqId: requestIds(),
+    genReqId: () => randomUUID(),
     // A connection that was open when the server began to close is served like any other.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -89,9 +99,8 @@ function createServer(log: Logger, options: Pick<ApiOptions, 'bodyLimit' | 'requ
 }
 
 function answerData(api: Api): void {
-  api.addHook('onRequest', (request, reply, next) => {
-    if (request.method === 'GET' || request.method === 'HEAD') putHeaders(reply);
-    else putHeadersOfWrite(reply);
+  api.addHook('onRequest', (_request, reply, next) => {
+    putHeaders(reply);
     next();
   });
 }

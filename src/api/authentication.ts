@@ -1,17 +1,14 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { onRequestHookHandler } from 'fastify';
 import { PatchbayError } from '../core/index.js';
 
-/** A user, a colon and a password have as many bytes of UTF-8 at most. */
+/** Most bytes of `user:password` in UTF-8. */
 const MAX_BYTES = 508;
 
-/** Their length, they, and one byte more, which tells those that are too long from those that just fit in. */
-const ROOM = 4 + MAX_BYTES + 1;
+/** `Basic` and the credentials in base64, with or without padding (RFC 7617 section 2). */
+const BASIC = /^basic +([\w+/=-]+) *$/i;
 
-/** What stands around the credentials is white space, which their decoding passes over. */
-const BASIC = /^basic +[\w+/=-]+ *$/i;
-
-/** Lets nobody but the owner of the account in the path pass. */
+/** Admits only the owner of the account in the path. */
 export function authentication(credentials: Credentials): onRequestHookHandler {
   return function authenticate(request, reply, next) {
     if (credentials.allow(accountOf(request), request.headers.authorization)) {
@@ -45,15 +42,13 @@ export interface Account {
 }
 
 /**
- * Tells who may act for an account, by HTTP Basic (RFC 7617). What is compared has always the same length and
- * takes always the same time, which so tells nothing: neither how much of a password was right, nor how long
- * it is, nor whether there is such an account.
+ * Checks HTTP Basic credentials (RFC 7617). Both sides are hashed and compared in constant time, so timing reveals
+ * neither the password, nor its length, nor whether the account exists.
  */
 export class Credentials {
   readonly #known = new Map<string, Buffer[]>();
-  readonly #nobody = [randomBytes(ROOM)];
-  /** What was presented last. */
-  readonly #presented = Buffer.alloc(ROOM);
+  /** Compared with when there is no such account. */
+  readonly #nobody = [randomBytes(32)];
 
   /** @throws RangeError when user and password of an account are too long */
   constructor(accounts: readonly Account[]) {
@@ -62,31 +57,22 @@ export class Credentials {
       if (credentials.length > MAX_BYTES) {
         throw new RangeError(`User and password of account ${id} are longer than ${MAX_BYTES} bytes.`);
       }
-      const known = Buffer.alloc(ROOM);
-      put(known, credentials.toString('base64'));
-      this.#known.set(id, [...(this.#known.get(id) ?? []), known]);
+      this.#known.set(id, [...(this.#known.get(id) ?? []), digest(credentials)]);
     }
   }
 
   /** Whether an `Authorization` header opens an account. */
-  allow(accountId: string, authorization: string | undefined): boolean {
-    put(this.#presented, encodedCredentials(authorization));
+  allow(accountId: string, authorization = ''): boolean {
+    const encoded = BASIC.exec(authorization)?.[1] ?? '';
+    const presented = digest(Buffer.from(encoded, 'base64'));
     let allowed = false;
     for (const known of this.#known.get(accountId) ?? this.#nobody) {
-      allowed = timingSafeEqual(known, this.#presented) || allowed;
+      allowed = timingSafeEqual(known, presented) || allowed;
     }
     return allowed;
   }
 }
 
-/** Writes the length, the decoded bytes as far as there is room for them, and zeros. */
-function put(room: Buffer, encoded: string): void {
-  const length = room.write(encoded, 4, 'base64');
-  room.fill(0, 4 + length);
-  room.writeUInt32BE(length);
-}
-
-/** `user:password` of a Basic header, in base64; empty, which nobody's credentials are, for any other. */
-function encodedCredentials(authorization = ''): string {
-  return BASIC.test(authorization) ? authorization.slice('basic '.length) : '';
+function digest(credentials: Buffer): Buffer {
+  return createHash('sha256').update(credentials).digest();
 }

@@ -1,2 +1,3 @@
+export type { OnAnswered } from './answered.js';
 export { type ApiOptions, createApi } from './api.js';
 export type { Readiness } from './health.js';

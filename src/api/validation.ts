@@ -64,7 +64,7 @@ export function acceptBodies(api: Api): void {
     if (text === '') done(null, undefined);
     else {
       void parseJson(request, text, (error, json) => {
-        done(error, text.includes('null') ? withoutNulls(json) : json);
+        done(error, withoutNulls(json));
       });
     }
   });

@@ -9,6 +9,7 @@ import { consolePage } from '../console/index.js';
 import { type Core, createCore } from '../core/index.js';
 import { type LoadControl, startLoadControl } from './load-control.js';
 import { createMediaPlane, type MediaPlane } from '../media/index.js';
+import { measureRequests } from './metrics/http.js';
 import { measureMedia } from './metrics/media.js';
 import { startPhones } from './phones.js';
 import { clientAddresses, settledWithin } from '../shared/index.js';
@@ -163,7 +164,17 @@ async function startHttp(
   const { participantLifetimeMs } = config.lifetimes;
   const iceServers =
     turn && ((id: string) => [turnCredentials(turn, id, Date.now() + participantLifetimeMs)]);
-  const api = createApi({ core, accounts, rateLimit, iceServers, clientAddress, log, ...options });
+  const onAnswered = measureRequests(options.metrics);
+  const api = createApi({
+    core,
+    accounts,
+    rateLimit,
+    iceServers,
+    clientAddress,
+    onAnswered,
+    log,
+    ...options,
+  });
   const { trustedProxies } = config;
   guardConnections({ server: api.server, descriptors, metrics: options.metrics, trustedProxies });
   await api.register(consolePage, {

@@ -9,8 +9,7 @@ import { surviveUncaught } from './uncaught.js';
 
 const EXIT_USAGE = 2;
 
-// The SIP library looks up an environment variable for each header of each message; the environment itself is slow to
-// ask (a fortieth of what a call costs), a copy is not.
+// drachtio-srf reads process.env for each header of each message: 2.5 % of a call's CPU; a plain-object copy is cheap.
 process.env = { ...process.env };
 
 function configuration(): Config {

@@ -1,17 +1,21 @@
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import type { Clock } from '../shared/index.js';
 import { PatchbayError } from './errors.js';
 import type { Participant } from './types.js';
 
-/** Far above what {@link Tokens.issue} makes; longer ones are refused unread. */
+/** Far longer than any that {@link Tokens.issue} makes; longer ones are refused unparsed. */
 const MAX_TOKEN_LENGTH = 1_024;
 
 /** A secret shorter than HS256's output can be guessed more easily (RFC 7518 section 3.2). */
 export const SAFE_SECRET_BYTES = 32;
 
-/** The header of each token (RFC 7515 section 4), as it stands there. */
-const HEADER = Buffer.from('{"alg":"HS256"}').toString('base64url');
+/** Leaves out what the library would add: `iat` and the header's `typ`, which RFC 7519 section 5.1 makes optional. */
+const SHORT: jwt.SignOptions = {
+  algorithm: 'HS256',
+  noTimestamp: true,
+  header: { alg: 'HS256', typ: undefined },
+};
 
 /** What a good token says: the participant and its account. */
 interface TokenClaims {
@@ -32,8 +36,8 @@ export class Tokens {
   }
 
   /**
-   * The token with which a participant's device connects, good until the participant expires.
-   * It has to fit into a SIP transfer's 256 characters beside a call id, so it says no more than it must.
+   * The token with which a participant's device connects, valid until the participant expires.
+   * As short as possible: with a call id it has to fit into the 256 characters that a SIP transfer can carry.
    */
   issue(participant: Participant): string {
     const claims = {
@@ -42,9 +46,7 @@ export class Tokens {
       v: participant.deviceApiVersion,
       exp: Math.floor(participant.expiresAt / 1_000),
     };
-    const payload = Buffer.from(JSON.stringify(claims)).toString('base64url');
-    const signed = `${HEADER}.${payload}`;
-    return `${signed}.${createHmac('sha256', this.#key).update(signed).digest('base64url')}`;
+    return jwt.sign(claims, this.#key, SHORT);
   }
 
   /** @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED */
@@ -75,7 +77,7 @@ export class Tokens {
   }
 }
 
-/** Carries no cause: the library's errors may quote the token. */
+/** Has no `cause`: the library's errors may quote the token. */
 function invalid(): PatchbayError {
   return new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The participant token is not valid here.');
 }

@@ -3,6 +3,7 @@ import { ApiController, Client, Environment } from '@bandwidth/webrtc';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { type Core, createCore, MemoryStore } from '../../core/index.js';
+import { measureRequests } from '../../app/metrics/http.js';
 import { type ApiOptions, createApi } from '../index.js';
 
 export const ACCOUNT = { id: '9900000', user: 'patchbay', password: 'secret: ü' };
@@ -27,12 +28,14 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
   const logged: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) });
   const core = createCore({ tokenSecret: 's'.repeat(32), store: new MemoryStore(), log });
+  const metrics = new Registry();
   const api = createApi({
     core,
     usage: { query: () => Promise.resolve({ items: [], totals: [] }) },
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     log,
-    metrics: new Registry(),
+    metrics,
+    onAnswered: measureRequests(metrics),
     readiness: () => 'ready',
     ...options,
   });
