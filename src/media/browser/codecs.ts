@@ -1,4 +1,6 @@
-/** The codecs that browsers and phones may publish and that we forward, with the payload types we offer them under. */
+/** How codecs are forwarded to browsers: the codec table's payload types, and which formats are the same codec. */
+import { AUDIO_CODECS, VIDEO_CODECS } from '../codecs/index.js';
+import { fmtpParameter } from '../sdp/index.js';
 import type { TrackCodec } from '../track.js';
 import type { MediaKind } from '../types.js';
 
@@ -15,63 +17,28 @@ export interface ForwardedCodec extends TrackCodec {
 const TELEPHONE_EVENT_48000 = 110;
 const TELEPHONE_EVENT_8000 = 126;
 
-const audio = (name: string, clockRate: number, channels: number, payloadType: number, fmtp?: string) => ({
-  kind: 'audio' as const,
-  name,
-  clockRate,
-  channels,
-  payloadType,
-  telephoneEventPayloadType: clockRate === 48_000 ? TELEPHONE_EVENT_48000 : TELEPHONE_EVENT_8000,
-  ...(fmtp === undefined ? {} : { fmtp }),
-});
-
-const video = (name: string, payloadType: number, fmtp?: string) => ({
-  kind: 'video' as const,
-  name,
-  clockRate: 90_000,
-  channels: 1,
-  payloadType,
-  rtxPayloadType: payloadType + 1,
-  ...(fmtp === undefined ? {} : { fmtp }),
-});
-
-const h264 = (payloadType: number, profile: string, packetizationMode: number) =>
-  video(
-    'H264',
-    payloadType,
-    `level-asymmetry-allowed=1;packetization-mode=${String(packetizationMode)};profile-level-id=${profile}1f`,
-  );
-
 const FORWARDED: readonly ForwardedCodec[] = [
-  audio('opus', 48_000, 2, 111, 'minptime=10;useinbandfec=1'),
-  audio('PCMU', 8_000, 1, 0),
-  audio('PCMA', 8_000, 1, 8),
-  audio('G722', 8_000, 1, 9),
-  video('VP8', 96),
-  video('VP9', 98, 'profile-id=0'),
-  video('VP9', 100, 'profile-id=2'),
-  h264(102, '4200', 1),
-  h264(104, '4200', 0),
-  h264(106, '42e0', 1),
-  h264(108, '42e0', 0),
-  h264(112, '4d00', 1),
-  h264(114, '4d00', 0),
-  h264(116, '6400', 1),
-  h264(118, '6400', 0),
-  video('AV1', 120),
-  h264(122, '640c', 1),
-  h264(124, '640c', 0),
+  ...AUDIO_CODECS.flatMap(({ name, clockRate, channels, browserPayloadType, receiveFmtp }) =>
+    browserPayloadType === undefined
+      ? []
+      : {
+          kind: 'audio' as const,
+          name,
+          clockRate,
+          channels,
+          payloadType: browserPayloadType,
+          telephoneEventPayloadType: clockRate === 48_000 ? TELEPHONE_EVENT_48000 : TELEPHONE_EVENT_8000,
+          ...(receiveFmtp === undefined ? {} : { fmtp: receiveFmtp('browser', false) }),
+        },
+  ),
+  ...VIDEO_CODECS.map((codec) => ({ kind: 'video' as const, ...codec })),
 ];
 
-/** The value of one `a=fmtp` parameter, names compared without case. */
-export function fmtpParameter(fmtp: string | undefined, name: string): string | undefined {
-  for (const pair of fmtp?.split(';') ?? []) {
-    const equals = pair.indexOf('=');
-    if (equals > 0 && pair.slice(0, equals).trim().toLowerCase() === name)
-      return pair.slice(equals + 1).trim();
-  }
-  return undefined;
-}
+/** The codec that an m-line without a track names, since it has to name one. */
+export const PLACEHOLDER: Record<MediaKind, ForwardedCodec> = {
+  audio: FORWARDED.find(({ kind }) => kind === 'audio')!,
+  video: FORWARDED.find(({ kind }) => kind === 'video')!,
+};
 
 /** Values of profile_idc and of profile-iop, under a mask, that mean one profile, and how we write it. */
 const H264_PROFILES = [

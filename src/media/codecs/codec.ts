@@ -26,7 +26,7 @@ export interface AudioEncoder {
   encode(pcm: Int16Array, samples: number, out: Buffer, offset: number): number;
 }
 
-/** An audio codec that phones may use and that mixes can be decoded from. */
+/** An audio codec: all that SDP, phones, browsers and mixes need to know of it. */
 export interface AudioCodec {
   /** Encoding name in SDP spelling. */
   readonly name: string;
@@ -35,6 +35,16 @@ export interface AudioCodec {
   readonly channels: number;
   /** Static payload type (RFC 3551 table 4), for codecs that have one. */
   readonly payloadType?: number;
+  /** Payload type under which browsers are offered it as it is; absent when they cannot play it. */
+  readonly browserPayloadType?: number;
+  /** Packet lengths, in ms, that a phone may ask for, in ascending order. */
+  readonly ptimes: readonly number[];
+  /**
+   * The `a=fmtp` by which we receive it; absent when it has no parameters.
+   * @param dtx whether the sender shall stop in silence
+   * @param offered what the peer's offer says of it
+   */
+  readonly receiveFmtp?: (peer: 'phone' | 'browser', dtx: boolean, offered?: string) => string;
   /** Duration of a payload in RTP clock units; 0 when it cannot be told. */
   duration(packet: Buffer, start: number, end: number): number;
   /** Sample rate that a mix for a phone with this codec is made at. */
@@ -48,4 +58,11 @@ export interface AudioCodec {
 export function toTrackCodec(codec: AudioCodec, fmtp?: string): TrackCodec {
   const { name, clockRate, channels } = codec;
   return { name, clockRate, channels, ...(fmtp === undefined ? {} : { fmtp }) };
+}
+
+/** A video codec, or a variant of one, that is forwarded between browsers. */
+export interface VideoCodec extends TrackCodec {
+  readonly payloadType: number;
+  /** Of retransmissions (RFC 4588). */
+  readonly rtxPayloadType: number;
 }

@@ -69,6 +69,8 @@ function g711(
   return {
     name,
     payloadType,
+    browserPayloadType: payloadType,
+    ptimes: [10, 20, 30, 40, 60],
     clockRate: 8000,
     channels: 1,
     duration: (_packet, start, end) => end - start,

@@ -147,6 +147,8 @@ class G722Encoder implements AudioEncoder {
 export const G722: AudioCodec = {
   name: 'G722',
   payloadType: 9,
+  browserPayloadType: 9,
+  ptimes: [10, 20, 30, 40, 60],
   // Not its sample rate: RFC 3551 section 4.5.2 keeps an old error for compatibility.
   clockRate: 8000,
   channels: 1,

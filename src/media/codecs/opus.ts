@@ -1,5 +1,6 @@
 /** Opus (RFC 6716, RTP payload RFC 7587) by libopus, decoded straight to the rate that a mix needs. */
 import { Decoder, Encoder } from '@evan/opus';
+import { fmtpParameter } from '../sdp/index.js';
 import type { AudioCodec, AudioDecoder, AudioEncoder, SampleRate } from './codec.js';
 
 /** Frame lengths in 48 kHz samples by the TOC byte's configuration number (RFC 6716 section 3.1, table 2). */
@@ -90,6 +91,14 @@ export const OPUS: AudioCodec = {
   name: 'opus',
   clockRate: 48000,
   channels: 2,
+  browserPayloadType: 111,
+  // Opus has no frames of 30 ms (RFC 6716 section 2.1.4).
+  ptimes: [10, 20, 40, 60],
+  // RFC 7587 section 6.1. DTX only where somebody asks for it: encoders take quiet steady sounds for silence.
+  receiveFmtp: (peer, dtx, offered) => {
+    const asked = dtx || fmtpParameter(offered, 'usedtx') === '1';
+    return `${peer === 'browser' ? 'minptime=10;' : ''}useinbandfec=1${asked ? ';usedtx=1' : ''}`;
+  },
   duration: opusDuration,
   mixRate: (fmtp) => {
     const limit = Number(/(?:^|[;\s])maxplaybackrate=(\d{4,6})/.exec(fmtp ?? '')?.[1] ?? 48000);

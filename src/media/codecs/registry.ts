@@ -3,7 +3,10 @@ import { PCMA, PCMU } from './g711.js';
 import { G722 } from './g722.js';
 import { OPUS } from './opus.js';
 
-/** All audio codecs that can be decoded into a mix and encoded for a phone. */
+/**
+ * All audio codecs, in the order in which phones are offered them: what is here can be decoded into a mix, encoded for a
+ * phone and, with a payload type for them, forwarded to browsers.
+ */
 export const AUDIO_CODECS: readonly AudioCodec[] = [OPUS, G722, PCMU, PCMA];
 
 /** Finds a codec by its SDP encoding name (case does not matter) and clock rate. */

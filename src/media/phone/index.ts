@@ -1,2 +1,3 @@
 export { createPhoneFactory } from './factory.js';
-export { type Direction, MAX_SDP, reverse } from './sdp/remote-description.js';
+export { type Direction, reverse } from '../sdp/index.js';
+export { MAX_SDP } from './sdp/remote-description.js';

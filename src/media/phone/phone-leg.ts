@@ -2,6 +2,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { type AudioCodec, toTrackCodec } from '../codecs/index.js';
 import type { DeviceContext, PhoneDevice } from '../device.js';
 import type { DecoderPool, FrameListener, MixClock } from '../audio/index.js';
+import { receives } from '../sdp/index.js';
 import { PublishedTrack } from '../track.js';
 import {
   type DeviceStatistics,
@@ -30,7 +31,6 @@ import {
 import { requireOffered } from './sdp/crypto.js';
 import {
   readRemoteDescription,
-  receives,
   type RemoteDescription,
   type RemoteSection,
   switchesAudioOff,

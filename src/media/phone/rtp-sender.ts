@@ -7,7 +7,7 @@ import type { MediaDtmf } from '../types.js';
 import type { PhoneCrypto } from './phone-crypto.js';
 import { DTMF_PAYLOAD_LENGTH, DtmfSender, DtmfTones } from './dtmf-sender.js';
 import { type AudioSession, telephoneEventFor } from './sdp/audio-session.js';
-import { receives } from './sdp/remote-description.js';
+import { receives } from '../sdp/index.js';
 
 /** Packets whose bytes stay untouched while the system may still be reading them. */
 const RING = 8;

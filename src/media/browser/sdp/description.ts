@@ -1,6 +1,7 @@
 /** Offers and answers of browsers, checked and reduced to what we use of them. */
-import { parse } from 'sdp-transform';
 import type { MediaDescription, SessionDescription } from 'sdp-transform';
+import { findStaticAudioCodec } from '../../codecs/index.js';
+import { type Direction, parseLines, type SdpLimits, splitLines, text } from '../../sdp/index.js';
 import type { TrackCodec } from '../../track.js';
 import { MediaError } from '../../types.js';
 import type { MediaKind } from '../../types.js';
@@ -8,17 +9,13 @@ import type { DtlsSetup, TransportDescription } from '../transport/pipe.js';
 
 /** Twenty m-lines of video are 87 kB from Chromium (2,520 lines of at most 127 bytes) and 38 kB from Firefox. */
 export const MAX_SDP_LENGTH = 256 * 1024;
-const MAX_LINES = 8_192;
-const MAX_LINE_LENGTH = 4_096;
-const MAX_SECTIONS = 128;
+const LIMITS: SdpLimits = { length: MAX_SDP_LENGTH, lines: 8_192, lineLength: 4_096, sections: 128 };
 /** Groups that are read. */
 const MAX_GROUPS = 8;
 /** Of `a=rtcp-fb` values for one payload type, sources and header extensions of one m-line; more are not read. */
 const MAX_FEEDBACK = 32;
 const MAX_SOURCES = 64;
 const MAX_EXTENSIONS = 64;
-
-export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
 /** One payload type of an m-line. */
 export interface Format extends TrackCodec {
@@ -92,7 +89,7 @@ export const isMedia = (section: Section): section is MediaSection =>
  * @throws MediaError BAD_SDP, with a message that says what is wrong
  */
 export function parseDescription(sdp: string): Description {
-  const session = parseSdp(usedLines(sdp).join('\r\n'));
+  const session = parseLines(usedLines(sdp), LIMITS);
   const sections = session.media.map(readSection);
   requireDistinctMids(sections);
   const group = readGroup(session, sections);
@@ -137,42 +134,19 @@ const USED: ReadonlySet<string> = new Set([
 ]);
 const ATTRIBUTE_NAME = /^[a-z-]{1,16}/;
 
-/** The origin, the m-lines and the attributes that are used, after a look at the size of everything. */
-function usedLines(sdp: string): string[] {
-  if (sdp.length > MAX_SDP_LENGTH) throw new MediaError('BAD_SDP', `SDP of ${sdp.length} bytes is too long.`);
-  const lines = sdp.split(/\r\n|\r|\n/, MAX_LINES + 1);
-  if (lines.length > MAX_LINES) throw new MediaError('BAD_SDP', 'The SDP has too many lines.');
-  if (lines.some(({ length }) => length > MAX_LINE_LENGTH)) {
-    throw new MediaError('BAD_SDP', 'The SDP has a line that is too long.');
-  }
-  const used = lines.filter(
+/** The origin, the m-lines and the attributes that are used. */
+const usedLines = (sdp: string): string[] =>
+  splitLines(sdp, LIMITS).filter(
     (line) =>
       line.startsWith('m=') ||
       line.startsWith('o=') ||
       (line.startsWith('a=') && USED.has(ATTRIBUTE_NAME.exec(line.slice(2, 18))?.[0] ?? '')),
   );
-  const sections = used.filter((line) => line.startsWith('m=')).length;
-  if (sections > MAX_SECTIONS) throw new MediaError('BAD_SDP', `SDP with ${sections} m-lines is too long.`);
-  return used;
-}
-
-function parseSdp(sdp: string): SessionDescription {
-  try {
-    const session = parse(sdp);
-    if (Array.isArray(session.media) && session.media.length > 0) return session;
-  } catch (error) {
-    throw new MediaError('BAD_SDP', 'The SDP cannot be parsed.', { cause: error });
-  }
-  throw new MediaError('BAD_SDP', 'The SDP has no m-lines.');
-}
 
 function requireDistinctMids(sections: readonly Section[]): void {
   const live = sections.flatMap(({ rejected, mid }) => (rejected || mid === '' ? [] : [mid]));
   if (new Set(live).size !== live.length) throw new MediaError('BAD_SDP', 'Two m-lines have the same a=mid.');
 }
-
-/** The parser makes a number of what looks like one, whatever its types say. */
-const text = (value: string | number | undefined): string => (value === undefined ? '' : String(value));
 
 /** Mids go into our SDP again: a token, of any length (RFC 5888 section 4). */
 const MID = /^[A-Za-z0-9_.~!#$%&'*+^`{|}-]+$/;
@@ -272,13 +246,6 @@ function readRtxSsrcs(media: MediaDescription): Map<number, number> {
   return new Map(pairs.map(([primary, rtx]) => [primary!, rtx!]));
 }
 
-/** Static payload types that may come without `a=rtpmap` (RFC 3551 section 6). */
-const STATIC_FORMATS: ReadonlyMap<number, Pick<TrackCodec, 'name' | 'clockRate'>> = new Map([
-  [0, { name: 'PCMU', clockRate: 8000 }],
-  [8, { name: 'PCMA', clockRate: 8000 }],
-  [9, { name: 'G722', clockRate: 8000 }],
-]);
-
 function readFormats(media: MediaDescription): Format[] {
   const maps = new Map(media.rtp.map((rtp) => [rtp.payload, rtp]));
   const fmtps = new Map(media.fmtp.map(({ payload, config }) => [payload, text(config)]));
@@ -288,7 +255,7 @@ function readFormats(media: MediaDescription): Format[] {
   return [...payloadTypes].flatMap((payloadType) => {
     if (!(payloadType >= 0 && payloadType <= 127)) return [];
     const map = maps.get(payloadType);
-    const fixed = STATIC_FORMATS.get(payloadType);
+    const fixed = findStaticAudioCodec(payloadType);
     const name = map ? text(map.codec) : fixed?.name;
     const clockRate = map?.rate ?? fixed?.clockRate;
     if (name === undefined || clockRate === undefined) return [];

@@ -1,12 +1,13 @@
 /** What we accept of a browser's publish offer, and the answer that says so. */
-import { forwardedCodec, fmtpParameter, takenByAll } from '../codecs.js';
+import { findAudioCodec } from '../../codecs/index.js';
+import { encoding, fmtpParameter, sends } from '../../sdp/index.js';
+import { forwardedCodec, takenByAll } from '../codecs.js';
 import { MAX_DATA_MESSAGE } from '../transport/pipe.js';
 import type { TransportDescription } from '../transport/pipe.js';
 import type { MediaKind, RefusedTrack } from '../../types.js';
 import { isMedia } from './description.js';
 import type { Description, Format, MediaSection, Section } from './description.js';
 import {
-  encoding,
   joinLines,
   MID_EXTENSION,
   REPAIRED_RID_EXTENSION,
@@ -62,12 +63,12 @@ export function acceptOffer(
     const media =
       (allowedKinds.includes(section.kind) ? undefined : 'not permitted') ??
       (section.bundled ? undefined : 'outside the BUNDLE group') ??
-      (sends(section) ? obstacle(slot, taken) : undefined) ??
+      (sends(section.direction) ? obstacle(slot, taken) : undefined) ??
       acceptSection(section);
     if (typeof media !== 'string') {
       if (media.receiving) taken.add(slot);
       accepted.push(media);
-    } else if (sends(section)) refused.push(refusal(section, media));
+    } else if (sends(section.direction)) refused.push(refusal(section, media));
   }
   return { accepted, refused };
 }
@@ -90,8 +91,6 @@ export function streamKey({ msid, mid, index }: MediaSection): string {
     : msid.stream;
 }
 
-const sends = ({ direction }: MediaSection): boolean => direction === 'sendonly' || direction === 'sendrecv';
-
 /** @returns why not, where it cannot be taken */
 function acceptSection(section: MediaSection): AcceptedMedia | string {
   const codec = chosenFormat(section);
@@ -103,7 +102,7 @@ function acceptSection(section: MediaSection): AcceptedMedia | string {
   const telephoneEvent = section.formats.find(
     (format) => format.name.toLowerCase() === 'telephone-event' && format.clockRate === codec.clockRate,
   );
-  const receiving = sends(section);
+  const receiving = sends(section.direction);
   return {
     section,
     receiving,
@@ -207,12 +206,7 @@ function formatLines(kind: MediaKind, format: Format, isCodec: boolean, opusDtx:
   ];
 }
 
-/**
- * Parameters say what we want to receive (RFC 7587 section 6.1): Opus with in-band FEC. DTX only where somebody asked
- * for it: encoders take quiet steady sounds for silence.
- */
-function answeredParameters(format: Format, opusDtx: boolean): string | undefined {
-  if (format.name.toLowerCase() !== 'opus') return format.fmtp;
-  const dtx = opusDtx || fmtpParameter(format.fmtp, 'usedtx') === '1';
-  return `minptime=10;useinbandfec=1${dtx ? ';usedtx=1' : ''}`;
+/** Parameters say what we want to receive; of formats that are no audio codec of ours, what the browser says of them. */
+function answeredParameters({ name, clockRate, fmtp }: Format, opusDtx: boolean): string | undefined {
+  return findAudioCodec(name, clockRate)?.receiveFmtp?.('browser', opusDtx, fmtp) ?? fmtp;
 }

@@ -1,10 +1,10 @@
 import type { MediaKind } from '../../types.js';
-import type { ForwardedCodec } from '../codecs.js';
+import { encoding } from '../../sdp/index.js';
+import { type ForwardedCodec, PLACEHOLDER } from '../codecs.js';
 import type { TransportDescription } from '../transport/pipe.js';
 import { SEND_TIME_ID } from '../forward/downlink.js';
 import {
   ABS_SEND_TIME_EXTENSION,
-  encoding,
   joinLines,
   sessionLines,
   type SessionLines,
@@ -36,12 +36,6 @@ interface SubscribeOfferOptions {
   readonly session: Omit<SessionLines, 'bundle'>;
 }
 
-/** An inactive m-line must name some payload type. */
-const PLACEHOLDER: Record<MediaKind, { readonly payloadType: number; readonly encoding: string }> = {
-  audio: { payloadType: 111, encoding: 'opus/48000/2' },
-  video: { payloadType: 96, encoding: 'VP8/90000' },
-};
-
 const FEEDBACK: Record<MediaKind, readonly string[]> = {
   audio: [],
   video: ['nack', 'nack pli', 'ccm fir', 'goog-remb'],
@@ -62,26 +56,26 @@ export function writeSubscribeOffer(options: SubscribeOfferOptions): string {
 }
 
 function withdrawnLines({ mid, kind }: OfferedSection): string[] {
-  const { payloadType, encoding: name } = PLACEHOLDER[kind];
+  const codec = PLACEHOLDER[kind];
   return [
-    `m=${kind} 0 UDP/TLS/RTP/SAVPF ${payloadType}`,
+    `m=${kind} 0 UDP/TLS/RTP/SAVPF ${codec.payloadType}`,
     'c=IN IP4 0.0.0.0',
     `a=mid:${mid}`,
     'a=inactive',
-    `a=rtpmap:${payloadType} ${name}`,
+    `a=rtpmap:${codec.payloadType} ${encoding(codec)}`,
   ];
 }
 
 function inactiveLines({ mid, kind }: OfferedSection, transport: TransportDescription): string[] {
-  const { payloadType, encoding: name } = PLACEHOLDER[kind];
+  const codec = PLACEHOLDER[kind];
   return [
-    `m=${kind} 9 UDP/TLS/RTP/SAVPF ${payloadType}`,
+    `m=${kind} 9 UDP/TLS/RTP/SAVPF ${codec.payloadType}`,
     ...transportLines(transport),
     `a=mid:${mid}`,
     'a=inactive',
     'a=rtcp-mux',
     'a=rtcp-rsize',
-    `a=rtpmap:${payloadType} ${name}`,
+    `a=rtpmap:${codec.payloadType} ${encoding(codec)}`,
   ];
 }
 

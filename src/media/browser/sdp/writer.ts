@@ -41,10 +41,4 @@ export function transportLines(transport: TransportDescription): string[] {
   ];
 }
 
-/** `opus/48000/2`; one channel goes without saying. */
-export function encoding(format: { name: string; clockRate: number; channels: number }): string {
-  const channels = format.channels > 1 ? `/${String(format.channels)}` : '';
-  return `${format.name}/${String(format.clockRate)}${channels}`;
-}
-
 export const joinLines = (lines: readonly string[]): string => lines.concat('').join('\r\n');

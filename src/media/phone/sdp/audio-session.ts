@@ -1,18 +1,10 @@
 import { AUDIO_CODECS, type AudioCodec, findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
+import { type Direction, sends } from '../../sdp/index.js';
 import { MediaError } from '../../types.js';
 import type { PeerAddress } from '../peer-search.js';
 import { chooseCrypto, type SessionCrypto } from './crypto.js';
-import {
-  type Direction,
-  type RemoteDescription,
-  type RemoteFormat,
-  type RemoteSection,
-  sends,
-} from './remote-description.js';
+import type { RemoteDescription, RemoteFormat, RemoteSection } from './remote-description.js';
 
-/** Packet lengths, in ms, that a phone may ask for; Opus has no frames of 30 ms. */
-const PTIMES = [10, 20, 30, 40, 60] as const;
-const OPUS_PTIMES = [10, 20, 40, 60] as const;
 const DEFAULT_PTIME = 20;
 
 /** RTP profiles that are spoken here; the ones with feedback only differ in what they allow. */
@@ -231,8 +223,7 @@ function named(section: RemoteSection, name: string): RemoteFormat[] {
 /** The longest packet that is within what the phone asks for. */
 function choosePtime(section: RemoteSection, codec: AudioCodec): number {
   const wanted = Math.min(section.ptime ?? DEFAULT_PTIME, section.maxptime ?? Infinity);
-  const ptimes = codec.name === 'opus' ? OPUS_PTIMES : PTIMES;
-  return ptimes.findLast((ptime) => ptime <= wanted) ?? ptimes[0];
+  return codec.ptimes.findLast((ptime) => ptime <= wanted) ?? codec.ptimes[0]!;
 }
 
 /** The hold of RFC 2543: the phone may go on sending, but has no address to be sent to. */

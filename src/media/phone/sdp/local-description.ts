@@ -1,4 +1,5 @@
 import type { AudioCodec } from '../../codecs/index.js';
+import { encoding, reverse } from '../../sdp/index.js';
 import type { MasterKey, SrtpSuite } from '../../srtp/index.js';
 import {
   type AudioChoice,
@@ -7,7 +8,7 @@ import {
   telephoneEventFor,
 } from './audio-session.js';
 import { cryptoLine } from './crypto.js';
-import { type RemoteDescription, type RemoteSection, reverse } from './remote-description.js';
+import type { RemoteDescription, RemoteSection } from './remote-description.js';
 
 /** Digits, star, pound and A to D. */
 const DTMF_EVENTS = '0-15';
@@ -106,13 +107,9 @@ function refuse({ written, mid }: RemoteSection): string[] {
   ];
 }
 
-function codecFormat({ opusDtx }: LocalEnd, codec: AudioCodec, payloadType: number): LocalFormat {
-  const channels = codec.channels === 1 ? '' : `/${codec.channels}`;
-  return {
-    payloadType,
-    map: `${codec.name}/${codec.clockRate}${channels}`,
-    ...(codec.name === 'opus' ? { fmtp: `useinbandfec=1${opusDtx === true ? ';usedtx=1' : ''}` } : {}),
-  };
+function codecFormat({ opusDtx = false }: LocalEnd, codec: AudioCodec, payloadType: number): LocalFormat {
+  const fmtp = codec.receiveFmtp?.('phone', opusDtx);
+  return { payloadType, map: encoding(codec), ...(fmtp === undefined ? {} : { fmtp }) };
 }
 
 const eventFormat = (payloadType: number, clockRate: number): LocalFormat => ({

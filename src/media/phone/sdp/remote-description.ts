@@ -1,18 +1,12 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { type MediaDescription, parse, type SessionDescription } from 'sdp-transform';
+import type { MediaDescription, SessionDescription } from 'sdp-transform';
+import { type Direction, integer, parseLines, type SdpLimits, splitLines, text } from '../../sdp/index.js';
 import { MediaError } from '../../types.js';
-
-/** Whether a side with this direction sends. */
-export const sends = (direction: Direction): boolean => direction === 'sendrecv' || direction === 'sendonly';
-
-/** Whether a side with this direction receives. */
-export const receives = (direction: Direction): boolean =>
-  direction === 'sendrecv' || direction === 'recvonly';
 
 /** Longest description read: a phone's is about 1 KiB. */
 export const MAX_SDP = 64 * 1024;
-const MAX_SECTIONS = 32;
+const LIMITS: SdpLimits = { length: MAX_SDP, lines: 8_192, lineLength: MAX_SDP, sections: 32 };
 const MAX_FORMATS = 64;
 
 /** One payload format of an m-line. */
@@ -77,16 +71,11 @@ export interface RemoteDescription {
  * @throws MediaError BAD_SDP
  */
 export function readRemoteDescription(sdp: string): RemoteDescription {
-  if (sdp.length > MAX_SDP) throw new MediaError('BAD_SDP', 'The session description is too long.');
-  const lines = sdp.split(/\r\n|\r|\n/).map(tidyLine);
+  const lines = splitLines(sdp, LIMITS).map(tidyLine);
   if (lines.find((line) => line !== '')?.startsWith('v=0') !== true)
     throw new MediaError('BAD_SDP', 'A session description starts with v=0.');
+  const session = parseLines(lines, LIMITS);
   const written = lines.filter((line) => line.startsWith('m=')).map(readMediaLine);
-  if (written.length === 0) throw new MediaError('BAD_SDP', 'The session description has no m-line.');
-  if (written.length > MAX_SECTIONS) {
-    throw new MediaError('BAD_SDP', `The session description has more than ${MAX_SECTIONS} m-lines.`);
-  }
-  const session = parseSdp(lines.join('\r\n'));
   const sections = session.media.map((media, index) => readSection(session, media, written[index]!));
   const fault = sections.find((section) => section.kind === 'audio' && section.fault !== undefined)?.fault;
   if (fault !== undefined && switchesAudioOff({ sections })) throw new MediaError('BAD_SDP', fault);
@@ -124,14 +113,6 @@ function readMediaLine(line: string): WrittenLine {
     protocol,
     formats: formats.length === 0 ? '0' : formats.join(' '),
   };
-}
-
-function parseSdp(sdp: string): SessionDescription {
-  try {
-    return parse(sdp);
-  } catch (error) {
-    throw new MediaError('BAD_SDP', 'The session description cannot be read.', { cause: error });
-  }
 }
 
 type Media = SessionDescription['media'][number];
@@ -227,15 +208,6 @@ function port(value: string): number | undefined {
   return /^\d{1,5}$/.test(value) && Number(value) <= 65535 ? Number(value) : undefined;
 }
 
-// The parser's types promise more than a hostile description keeps: a field may be missing, or turned into a number.
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : typeof value === 'number' ? value.toString() : '';
-}
-
-function integer(value: unknown): number {
-  return Number.isInteger(Number(value)) ? Number(value) : 0;
-}
-
 function milliseconds(value: unknown): number | undefined {
   const number = Number(value);
   return Number.isFinite(number) && number > 0 ? number : undefined;
@@ -247,20 +219,4 @@ function isUnicast(address: string): boolean {
   if (isIP(plain) === 6) return !/^ff/i.test(plain);
   const first = Number(plain.split('.')[0]);
   return first > 0 && first < 224;
-}
-
-/** Media directions (RFC 8866 section 6.7), always said from one side's own view. */
-export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
-
-/** The same from the other side's view; what one who wants everything answers (RFC 3264 section 6.1). */
-export function reverse(direction: Direction): Direction {
-  switch (direction) {
-    case 'sendonly':
-      return 'recvonly';
-    case 'recvonly':
-      return 'sendonly';
-    case 'sendrecv':
-    case 'inactive':
-      return direction;
-  }
 }

@@ -1,0 +1,2 @@
+export { type Direction, encoding, receives, reverse, sends } from './vocabulary.js';
+export { fmtpParameter, integer, parseLines, type SdpLimits, splitLines, text } from './read.js';
