@@ -1,50 +1,31 @@
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
-import { CLIENT_VERSIONS, type ClientPage, launchChromium, type TestBrowser } from '../support/chromium.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { type HopNetwork, LossyHop } from '../support/lossy-hop.js';
-import { freeUdpPort } from '../support/ports.js';
-import { Rest } from '../support/rest.js';
+import { expect, it, onTestFinished } from 'vitest';
+import { CLIENT_VERSIONS, type ClientPage } from '../support/chromium.js';
+import { useHopStage } from '../support/hop-stage.js';
+import type { HopNetwork } from '../support/lossy-hop.js';
 import { TcpRelay } from '../support/tcp-relay.js';
 import { until } from '../support/until.js';
 
 /** What docs/browsers.md promises is less; a busy machine takes longer. */
 const BACK_WITHIN_MS = 30_000;
 
-let hop: LossyHop;
-let gateway: TestGateway;
-let chrome: TestBrowser;
-
-beforeAll(async () => {
-  hop = await LossyHop.start(await freeUdpPort());
-  const env = { PATCHBAY_WEBRTC_PORT: String(hop.port), PATCHBAY_PUBLIC_IP: hop.address };
-  [gateway, chrome] = await Promise.all([startGateway({ env }), launchChromium()]);
-});
-afterAll(async () => {
-  await Promise.all([chrome.close(), gateway.stop()]);
-  hop.stop();
-});
+const stage = useHopStage();
 
 it(
   'are heard again when their network was away until their connections failed',
   { timeout: 120_000 },
   async () => {
-    const rest = new Rest(gateway);
-    const session = await rest.session();
-    const relay = await TcpRelay.start(gateway.httpPort);
+    const session = await stage.rest.session();
+    const relay = await TcpRelay.start(stage.gateway.httpPort);
     onTestFinished(() => relay.stop());
-    const open = async (network: HopNetwork, url: string, client: '0.12' | '0.9'): Promise<ClientPage> => {
-      hop.network = network;
-      const { token } = await rest.member(session);
-      return chrome.openClient({ client, gatewayUrl: url, token });
-    };
+    const gatewayUrl = `ws://127.0.0.1:${String(relay.port)}`;
     const away: HopNetwork = { loss: 0 };
     const tones = [440, 880];
     const pages: ClientPage[] = [];
     for (const [i, client] of CLIENT_VERSIONS.entries()) {
-      pages.push(await open(away, `ws://127.0.0.1:${String(relay.port)}`, client));
+      pages.push(await stage.open(session, away, { client, gatewayUrl }));
       await pages[i]!.publishTone(tones[i]!);
     }
-    const steady = await open({ loss: 0 }, gateway.wsUrl, '0.12');
+    const steady = await stage.open(session, { loss: 0 });
     await Promise.all(tones.map((hz) => steady.hears(hz)));
 
     away.down = true;

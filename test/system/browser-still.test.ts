@@ -1,14 +1,6 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  type ClientPage,
-  type ClientVersion,
-  launchChromium,
-  type TestBrowser,
-} from '../support/chromium.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { type HopNetwork, LossyHop } from '../support/lossy-hop.js';
-import { freeUdpPort } from '../support/ports.js';
-import { Rest } from '../support/rest.js';
+import { expect, it } from 'vitest';
+import type { ClientPage } from '../support/chromium.js';
+import { useHopStage } from '../support/hop-stage.js';
 
 type Colour = readonly [number, number, number];
 const RED: Colour = [220, 0, 0];
@@ -18,38 +10,16 @@ const BLUE: Colour = [0, 0, 220];
 const FRAMES = 30;
 const CODECS = ['VP8', 'VP9', 'H264', 'AV1'];
 
-let hop: LossyHop;
-let gateway: TestGateway;
-let chrome: TestBrowser;
-
-beforeAll(async () => {
-  hop = await LossyHop.start(await freeUdpPort());
-  const env = { PATCHBAY_WEBRTC_PORT: String(hop.port), PATCHBAY_PUBLIC_IP: hop.address };
-  [gateway, chrome] = await Promise.all([startGateway({ env }), launchChromium()]);
-});
-afterAll(async () => {
-  await Promise.all([chrome.close(), gateway.stop()]);
-  hop.stop();
-});
-
-async function open(
-  session: string,
-  network: HopNetwork,
-  client: ClientVersion = '0.12',
-): Promise<ClientPage> {
-  hop.network = network;
-  const { token } = await new Rest(gateway).member(session);
-  return chrome.openClient({ client, gatewayUrl: gateway.wsUrl, token });
-}
+const stage = useHopStage();
 
 it(
   'shows a picture that stands still to who subscribes later, whatever its codec, and what comes after it',
   { timeout: 90_000 },
   async () => {
-    const session = await new Rest(gateway).session();
+    const session = await stage.rest.session();
     const painters = await Promise.all(
       CODECS.map(async (codec) => {
-        const page = await open(session, { loss: 0 });
+        const page = await stage.open(session, { loss: 0 });
         await page.preferVideo(codec);
         await page.publish({ still: true, alias: codec });
         return page;
@@ -61,7 +31,10 @@ it(
 
     // Nobody received it while it was drawn.
     const away = { loss: 0 };
-    const viewers = [await open(session, away), await open(session, { loss: 0 }, '0.9')] as const;
+    const viewers = [
+      await stage.open(session, away),
+      await stage.open(session, { loss: 0 }, { client: '0.9' }),
+    ] as const;
     const streams = await Promise.all(
       CODECS.map(async (alias) => (await viewers[0].receives({ alias })).streamId),
     );

@@ -1,10 +1,6 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ClientPage, ClientVersion } from '../support/chromium.js';
-import { launchChromium, type TestBrowser } from '../support/chromium.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { type HopNetwork, LossyHop } from '../support/lossy-hop.js';
-import { freeUdpPort } from '../support/ports.js';
-import { Rest } from '../support/rest.js';
+import { expect, it } from 'vitest';
+import type { ClientPage } from '../support/chromium.js';
+import { useHopStage } from '../support/hop-stage.js';
 
 /** About eight seconds of pictures. */
 const FRAMES = 160;
@@ -14,19 +10,7 @@ const LOSS = 0.05;
 /** Part of the time that pictures may stand still at that loss. */
 const MOST_FROZEN = 0.02;
 
-let hop: LossyHop;
-let gateway: TestGateway;
-let chrome: TestBrowser;
-
-beforeAll(async () => {
-  hop = await LossyHop.start(await freeUdpPort());
-  const env = { PATCHBAY_WEBRTC_PORT: String(hop.port), PATCHBAY_PUBLIC_IP: hop.address };
-  [gateway, chrome] = await Promise.all([startGateway({ env }), launchChromium()]);
-});
-afterAll(async () => {
-  await Promise.all([chrome.close(), gateway.stop()]);
-  hop.stop();
-});
+const stage = useHopStage();
 
 interface Seen {
   /** Parts of the time, and of the sound. */
@@ -55,20 +39,14 @@ async function watch(page: ClientPage, streamId: string): Promise<Seen> {
 }
 
 it('keeps pictures moving and sound whole on networks that lose 5 % of the packets, and the others’ as they were', async () => {
-  const rest = new Rest(gateway);
-  const session = await rest.session();
+  const session = await stage.rest.session();
   const [speakers, badOnes, goodOnes] = [{ loss: 0 }, { loss: 0 }, { loss: 0 }];
-  const open = async (network: HopNetwork, client: ClientVersion): Promise<ClientPage> => {
-    hop.network = network;
-    const { token } = await rest.member(session);
-    return chrome.openClient({ client, gatewayUrl: gateway.wsUrl, token });
-  };
-  const speaker = await open(speakers, '0.12');
+  const speaker = await stage.open(session, speakers);
   await speaker.publishTone(440, { video: true });
-  const bad = await open(badOnes, '0.9');
+  const bad = await stage.open(session, badOnes, { client: '0.9' });
   const { streamId } = await bad.receives();
   await bad.hears(440);
-  const good = await open(goodOnes, '0.12');
+  const good = await stage.open(session, goodOnes);
   await good.hears(440);
   const both = (): Promise<[Seen, Seen]> => Promise.all([watch(bad, streamId), watch(good, streamId)]);
   /** Looks again where pictures stopped: a busy moment of the machine passes, what the network does stays. */
