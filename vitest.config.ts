@@ -30,7 +30,7 @@ const columns = COLUMNS.map(({ name, env, missing }) =>
 
 export default defineConfig({
   test: {
-    poolOptions: { forks: { minForks: 1, maxForks: FILES_AT_A_TIME } },
+    poolOptions: { forks: { minForks: FILES_AT_A_TIME, maxForks: FILES_AT_A_TIME } },
     projects: [
       {
         test: {
