@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { SessionControl } from '../core/index.js';
 import { type ClientAddress, clientAddresses } from '../shared/index.js';
-import { type OnAnswered, whenAnswered } from './answered.js';
+import { logRequests, type OnAnswered, whenAnswered } from './answered.js';
 import { type Account, authentication, Credentials } from './authentication.js';
 import { acceptBodies, describeViolation, requestValidators } from './validation.js';
 import { answerClientError, answerError, answerErrors } from './errors.js';
@@ -13,7 +13,6 @@ import { type Readiness, serveHealth } from './health.js';
 import type { Api } from './instance.js';
 import { serveOpenApi } from './openapi/index.js';
 import { limitRate, type RateLimit } from './rate-limit.js';
-import { logRequests } from './request-log.js';
 import { accountRoutes, type IceServers, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
 

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Config, ServerAddress } from './config.js';
+import type { Config } from './config.js';
+import type { ServerAddress } from './config-values.js';
 import type { LoadControl } from './load-control.js';
 import {
   type HttpRouter,

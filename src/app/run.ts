@@ -3,9 +3,7 @@ import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './con
 import { type Gateway, startGateway } from './gateway.js';
 import { yieldToCalls } from './helper-threads.js';
 import { createLog } from './log.js';
-import { onStopSignals } from './stop-signals.js';
-import { knownTerminal } from './terminal.js';
-import { surviveUncaught } from './uncaught.js';
+import { knownTerminal, onStopSignals, surviveUncaught } from './process-events.js';
 
 const EXIT_USAGE = 2;
 

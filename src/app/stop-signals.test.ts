@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { onStopSignals } from './stop-signals.js';
+import { onStopSignals } from './process-events.js';
 
 function stopping() {
   const source = new EventEmitter();

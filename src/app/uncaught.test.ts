@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
-import { surviveUncaught } from './uncaught.js';
+import { surviveUncaught } from './process-events.js';
 
 it.each(['uncaughtException', 'unhandledRejection'])('logs and counts an %s', async (event) => {
   const lines: string[] = [];

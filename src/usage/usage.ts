@@ -6,12 +6,8 @@ import type { UsageFilter, UsageReport } from './records.js';
 import { Reports } from './report.js';
 import type { KeptRecord, UsageStore } from './usage-store.js';
 import type { TargetRules } from './webhooks/target-guard.js';
-import {
-  DEFAULT_QUEUE_LIMITS,
-  type QueueLimits,
-  type WebhookCounts,
-  WebhookQueue,
-} from './webhooks/webhook-queue.js';
+import { DEFAULT_QUEUE_LIMITS, type QueueLimits, type WebhookCounts } from './webhooks/queue-limits.js';
+import { WebhookQueue } from './webhooks/webhook-queue.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
 import { dtmfBody, webhookBody, type WebhookBody, type WebhookEvent } from './webhooks/webhook.js';
 

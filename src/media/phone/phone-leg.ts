@@ -15,7 +15,7 @@ import {
 import { DtmfRelay } from './dtmf-sender.js';
 import { type IpVersion, ipVersionOf, localHost, type PortRange } from './ports.js';
 import { PhoneCrypto } from './phone-crypto.js';
-import { RtcpSession } from './rtcp-session.js';
+import { RtcpSession, type RtcpSource } from './rtcp-session.js';
 import { RtpReceiver } from './rtp-receiver.js';
 import { RtpSender } from './rtp-sender.js';
 import { RtpSocket } from './rtp-socket.js';
@@ -189,19 +189,16 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   onFrame(frame: number): void {
     this.#frame = frame;
     const now = performance.now();
-    if (this.#bound?.socket.maySend(now)) this.#sendFrame(frame);
-    else this.#withhold();
+    if (this.#bound?.socket.maySend(now)) {
+      this.#isWithheld = false;
+      this.#sender.onFrame(frame);
+    } else this.#withhold();
     this.#receiver.poll(now);
     this.#relay.poll(now);
     // Not by the frame's number: any frame may be left out.
     if (frame < this.#nextSlowFrame) return;
     this.#nextSlowFrame = frame + SLOW_FRAMES;
     this.#onSecond(now);
-  }
-
-  #sendFrame(frame: number): void {
-    this.#isWithheld = false;
-    this.#sender.onFrame(frame);
   }
 
   /** Nothing is made that is not to be sent. */
@@ -271,14 +268,11 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#bound = undefined;
     const { port, strangers, sendErrors } = bound.socket;
     this.#pastStrangers += strangers;
-    const fields = {
-      deviceId: this.#context.deviceId,
-      port,
-      strangers,
-      sendErrors,
-      ...this.#crypto.counters,
-    };
-    this.#context.options.log.debug(fields, 'phone ports closed');
+    const { deviceId, options } = this.#context;
+    options.log.debug(
+      { deviceId, port, strangers, sendErrors, ...this.#crypto.counters },
+      'phone ports closed',
+    );
     await bound.socket.close();
     this.#parts.ports.release(port);
   }
@@ -350,12 +344,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     };
   }
 
-  #rtcpSource(): {
-    ssrc: number;
-    packets: number;
-    octets: number;
-    reception: RtpReceiver['reception'];
-  } {
+  #rtcpSource(): RtcpSource {
     const { ssrc, packets, octets } = this.#sender;
     return { ssrc, packets, octets, reception: this.#receiver.reception };
   }

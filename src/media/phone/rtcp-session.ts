@@ -5,7 +5,7 @@ import type { ReceptionStatistics, SenderInfo } from '../rtp/index.js';
 const INTERVAL_MS = 5000;
 
 /** Counters of the stream that we send, and of the one that we receive. */
-interface RtcpSource {
+export interface RtcpSource {
   readonly ssrc: number;
   readonly packets: number;
   readonly octets: number;

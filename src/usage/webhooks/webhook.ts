@@ -55,3 +55,26 @@ export function dtmfBody(
 ): WebhookBody {
   return { ...webhookBody('onDtmf', event), digit: event.digit, durationMs: event.durationMs };
 }
+
+const WEIGHT_BYTES = 4_096;
+
+/** The account of a webhook; empty for those stored by versions that did not know it. */
+export function accountOf({ accountId = '' }: Webhook): string {
+  return accountId;
+}
+
+/** A webhook's share of the queue: 1 for every 4 kB begun. */
+export function weightOf({ url, body }: Webhook): number {
+  return Math.ceil((url.length + JSON.stringify(body).length) / WEIGHT_BYTES);
+}
+
+/** What the log says of a webhook: of its URL only the origin, since path and query may hold secrets. */
+export function about({ id, accountId, url, body }: Webhook): object {
+  return {
+    webhook: id,
+    ...(accountId === undefined ? {} : { account: accountId }),
+    event: body.event,
+    participantId: body.participantId,
+    server: new URL(url).origin,
+  };
+}

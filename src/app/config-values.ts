@@ -1,0 +1,148 @@
+/** How the values of environment variables are read and checked; errors say what was expected. */
+import { EnvError, makeValidator } from 'envalid';
+import ipaddr from 'ipaddr.js';
+import { AUDIO_CODECS } from '../media/index.js';
+
+/** One account: owner of sessions and participants. */
+export interface Account {
+  readonly id: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Where a drachtio-server or FreeSWITCH is, and its secret. */
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly secret: string;
+}
+
+const parts = (text: string): string[] =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+export const accounts = makeValidator<readonly Account[]>((text) => {
+  const list = parts(text).map((entry) => {
+    const [id, user, ...password] = entry.split(':');
+    if (!id || !user || password.join(':') === '') {
+      throw new EnvError('expected accountId:user:password, comma-separated');
+    }
+    return { id, user, password: password.join(':') };
+  });
+  if (list.length === 0) throw new EnvError('at least one account is needed');
+  if (new Set(list.map(({ user }) => user)).size !== list.length) {
+    throw new EnvError('two accounts share a user name');
+  }
+  return list;
+});
+
+export const cidrs = makeValidator<readonly string[]>((text) =>
+  parts(text).map((entry) => {
+    if (!ipaddr.isValid(entry) && !ipaddr.isValidCIDR(entry)) {
+      throw new EnvError(`not an address or CIDR: ${entry}`);
+    }
+    return entry;
+  }),
+);
+
+export const addresses = makeValidator<readonly string[]>((text) => {
+  const hosts = parts(text);
+  for (const host of hosts) {
+    if (!ipaddr.isValid(host)) throw new EnvError(`not an IP address: ${host}`);
+  }
+  if (hosts.length === 0) throw new EnvError('at least one address is needed');
+  return hosts;
+});
+
+export const homer = makeValidator((text) => {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)(?::(\d+)(?::(.+))?)?$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  if (!match || !ipaddr.isValid(host)) throw new EnvError('expected address:port[:captureId[:password]]');
+  return { host, port: Number(match[3]), agentId: Number(match[4] ?? 2001), password: match[5] };
+});
+
+export const headerNames = makeValidator<readonly string[]>((text) =>
+  parts(text).map((name) => {
+    if (!/^[\w.!%*+`'~-]+$/.test(name)) throw new EnvError(`not a SIP header name: ${name}`);
+    return name;
+  }),
+);
+
+export const agentNames = makeValidator<readonly string[]>(parts);
+
+export const PHONE_CODECS = AUDIO_CODECS.map(({ name }) => name);
+
+export const phoneCodecs = makeValidator<readonly string[]>((text) =>
+  parts(text).map((name) => {
+    const codec = PHONE_CODECS.find((known) => known.toLowerCase() === name.toLowerCase());
+    if (codec === undefined) throw new EnvError(`not one of ${PHONE_CODECS.join(', ')}: ${name}`);
+    return codec;
+  }),
+);
+
+/** Each as a range: a single address is one of itself. */
+export const asRanges = (entries: readonly string[]): readonly string[] =>
+  entries.map((entry) => (entry.includes('/') ? entry : `${entry}/${entry.includes(':') ? 128 : 32}`));
+
+export const positive = makeValidator<number>((text) => {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new EnvError(`expected more than 0, got ${text}`);
+  return value;
+});
+
+export const wholeSeconds = makeValidator<number>((text) => {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new EnvError(`expected whole seconds, got ${text}`);
+  return Number(text);
+});
+
+export const wholeNumber = makeValidator<number>((text) => {
+  if (!/^\d{1,9}$/.test(text)) throw new EnvError(`expected a whole number, got ${text}`);
+  return Number(text);
+});
+
+export const portRange = makeValidator<readonly [number, number]>((text) => {
+  const match = /^(\d+)-(\d+)$/.exec(text);
+  const range = [Number(match?.[1]), Number(match?.[2])] as const;
+  if (!match || range[0] < 1 || range[1] > 65_535 || range[1] - range[0] < 1) {
+    throw new EnvError(`expected FIRST-LAST with at least two ports, got ${text}`);
+  }
+  return range;
+});
+
+/** A port to listen on; 0 lets the system choose. */
+export const listenPort = makeValidator<number>((text) => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new EnvError(`not a port: ${text}`);
+  return value;
+});
+
+const parseServers = (text: string): readonly ServerAddress[] =>
+  parts(text).map((entry) => {
+    const match = /^(\[[^\]]+\]|[^:]+):(\d+):(.+)$/.exec(entry);
+    if (!match) throw new EnvError('expected host:port:secret, comma-separated');
+    return { host: match[1]!.replace(/^\[|\]$/g, ''), port: Number(match[2]), secret: match[3]! };
+  });
+
+export const servers = makeValidator<readonly ServerAddress[]>(parseServers);
+
+export const server = makeValidator<ServerAddress>((text) => {
+  const [one, ...others] = parseServers(text);
+  if (one === undefined || others.length > 0) throw new EnvError('expected one host:port:secret');
+  return one;
+});
+
+export const httpUrl = makeValidator<string>((text) => {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new EnvError(`not an HTTP URL: ${text}`);
+  }
+  return text;
+});
+
+export const turnUrls = makeValidator<readonly string[]>((text) =>
+  parts(text).map((url) => {
+    if (!/^turns?:[^\s/]+$/.test(url)) throw new EnvError(`not a TURN URL: ${url}`);
+    return url;
+  }),
+);
