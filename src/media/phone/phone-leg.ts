@@ -125,9 +125,8 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   }
 
   async answer(sdpAnswer: string): Promise<PhoneDescription> {
-    const { codecs } = this.#parts;
-    const { section } = chooseAudio(readRemoteDescription(sdpAnswer), codecs);
-    const session = agreeOn(section, codecs, this.#offered ?? this.#session?.offered);
+    const { section } = chooseAudio(readRemoteDescription(sdpAnswer), this.#parts.codecs);
+    const session = agreeOn(section, this.#parts.codecs, this.#offered ?? this.#session?.offered);
     requireOffered(this.#session?.crypto, session.crypto);
     this.#apply(session, await this.#bind(this.#versionOf(section)));
     return this.#described('');
