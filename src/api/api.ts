@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type RawServerDefault } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
@@ -37,12 +38,18 @@ export interface ApiOptions {
   readonly bodyLimit?: number;
   /** How long a request may take to come, in ms. Default: 30,000. */
   readonly requestTimeoutMs?: number;
+  /** How long requests under way may still take once the server closes, in ms. Default: 5,000. */
+  readonly closeMs?: number;
 }
+
+/** How often a server that closes looks for connections that say nothing. */
+const CLOSE_STEP_MS = 50;
 
 /** Makes the HTTP server with the REST API on it. It does not listen yet. */
 export function createApi(options: ApiOptions): FastifyInstance {
   const log = options.log.child({ part: 'api' });
   const api = createServer(log, options);
+  endConnections(api, options.closeMs ?? 5_000);
   answerErrors(api, log);
   acceptBodies(api);
   const { clientAddress = clientAddresses([]), onAnswered = () => undefined } = options;
@@ -101,5 +108,34 @@ function answerData(api: Api): void {
   api.addHook('onRequest', (_request, reply, next) => {
     putHeaders(reply);
     next();
+  });
+}
+
+/**
+ * Lets a close come to its end, whoever is connected. Node by itself waits for every connection that is not idle after
+ * an answer, and limits no more how long a request takes to come: one that says nothing, as browsers open them ahead,
+ * would keep the server closing for good.
+ */
+function endConnections(api: Api, limitMs: number): void {
+  let closing = false;
+  const open = new Set<Socket>();
+  api.server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  api.addHook('onResponse', (request, _reply, next) => {
+    if (closing) request.raw.socket.destroySoon();
+    next();
+  });
+  api.addHook('preClose', (done) => {
+    closing = true;
+    const limit = performance.now() + limitMs;
+    const timer = setInterval(() => {
+      const isLate = performance.now() >= limit;
+      for (const socket of open) if (isLate || socket.bytesRead === 0) socket.destroy();
+    }, CLOSE_STEP_MS);
+    if (api.server.listening) api.server.once('close', () => clearInterval(timer));
+    else clearInterval(timer);
+    done();
   });
 }

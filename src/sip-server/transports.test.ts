@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AddressInfo, connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import type Srf from 'drachtio-srf';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -77,6 +78,17 @@ describe('a TLS handshake', () => {
     expect(server.counters()).toMatchObject({ connections: 2, closedForRoom: 1 });
     caller.peer.close();
     await expect.poll(() => server.counters().connections).toBe(1);
+  });
+
+  it('that is never finished does not keep the server from stopping', async () => {
+    const listeners = [{ transport: 'tls' as const, host: '127.0.0.1', port: 0, tls: certificate() }];
+    server = await testServer({ listeners });
+    const socket = connect(addressOf(server, 'tls').port, '127.0.0.1');
+    await expect.poll(() => server.counters().connections).toBe(1);
+    // The handshake itself may take 10 s.
+    const late = sleep(5_000, 'late', { ref: false });
+    expect(await Promise.race([server.stop(), late])).not.toBe('late');
+    socket.destroy();
   });
 });
 

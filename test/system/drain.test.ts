@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { startGateway } from '../support/gateway.js';
 import { Rest } from '../support/rest.js';
@@ -28,8 +30,15 @@ describe('SIGTERM', () => {
     }
   });
 
-  it('hangs up with BYE what is left when the time is over', async () => {
+  it('hangs up with BYE what is left when the time is over, and waits for no HTTP client that says too little', async () => {
     const gateway = await startGateway({ env: { PATCHBAY_DRAIN_SECONDS: '0' } });
+    const clients = ['', 'GET /healthz HTTP/1.1\r\nHost:'].map((text) => {
+      const socket = connect({ port: gateway.httpPort, host: '127.0.0.1', allowHalfOpen: true });
+      socket.on('error', () => undefined);
+      socket.write(text);
+      return socket;
+    });
+    await Promise.all(clients.map((socket) => once(socket, 'connect')));
     const rest = new Rest(gateway);
     const { token } = await rest.member(await rest.session());
     const call = await placeCall({
@@ -42,6 +51,7 @@ describe('SIGTERM', () => {
       expect((await call.hungUp()).header('Reason')).toContain('stopping');
       expect(await stopped).toBe(0);
     } finally {
+      for (const socket of clients) socket.destroy();
       await call.end();
     }
   });

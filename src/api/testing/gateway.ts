@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ApiController, Client, Environment } from '@bandwidth/webrtc';
 import { pino } from 'pino';
@@ -12,6 +13,7 @@ export const OTHER_ACCOUNT = { id: '9900001', user: 'other', password: 'other' }
 /** A REST API over a core, listening on a port of its own. */
 export interface TestGateway {
   readonly core: Core;
+  readonly server: Server;
   /** Without a path. */
   readonly url: string;
   /** Bandwidth's published client, unmodified. */
@@ -53,6 +55,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
     );
   return {
     core,
+    server: api.server,
     url,
     client: clientOf(ACCOUNT),
     clientOf,

@@ -130,6 +130,7 @@ export class Transports {
   /** Closes every socket. */
   async close(): Promise<void> {
     for (const connection of this.#connections.values()) connection.close();
+    for (const { giveWay } of this.#handshakes.values()) giveWay();
     await Promise.all([
       ...this.#udp.map((listener) => listener.close()),
       ...this.#streams.map(({ server }) => new Promise((resolve) => server.close(resolve))),
