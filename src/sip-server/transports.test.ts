@@ -80,12 +80,19 @@ describe('a TLS handshake', () => {
     await expect.poll(() => server.counters().connections).toBe(1);
   });
 
+  it('that is never finished is given up after the time for a first message', async () => {
+    const listeners = [{ transport: 'tls' as const, host: '127.0.0.1', port: 0, tls: certificate() }];
+    server = await testServer({ listeners, limits: { firstMessageMs: 200 } });
+    const socket = connect(addressOf(server, 'tls').port, '127.0.0.1');
+    await once(socket.resume(), 'close');
+    await expect.poll(() => server.counters()).toMatchObject({ connections: 0, closedSilent: 1 });
+  });
+
   it('that is never finished does not keep the server from stopping', async () => {
     const listeners = [{ transport: 'tls' as const, host: '127.0.0.1', port: 0, tls: certificate() }];
     server = await testServer({ listeners });
     const socket = connect(addressOf(server, 'tls').port, '127.0.0.1');
     await expect.poll(() => server.counters().connections).toBe(1);
-    // The handshake itself may take 10 s.
     const late = sleep(5_000, 'late', { ref: false });
     expect(await Promise.race([server.stop(), late])).not.toBe('late');
     socket.destroy();

@@ -130,7 +130,7 @@ export class Transports {
   /** Closes every socket. */
   async close(): Promise<void> {
     for (const connection of this.#connections.values()) connection.close();
-    for (const { giveWay } of this.#handshakes.values()) giveWay();
+    for (const { evict } of this.#handshakes.values()) evict();
     await Promise.all([
       ...this.#udp.map((listener) => listener.close()),
       ...this.#streams.map(({ server }) => new Promise((resolve) => server.close(resolve))),
@@ -154,7 +154,7 @@ export class Transports {
     const { transport } = options;
     const server =
       transport === 'tls'
-        ? createTlsServer({ ...options.tls, handshakeTimeout: 10_000 })
+        ? createTlsServer({ ...options.tls })
         : // TLS has no half of a connection to close (RFC 5246 section 7.2.1).
           createTcpServer({ allowHalfOpen: true });
     server.listen(options.port, options.host);
@@ -203,7 +203,14 @@ export class Transports {
   #shakeHands(socket: Socket, slot: ConnectionSlot): void {
     const peer = peerOf(socket);
     this.#handshakes.set(peer, slot);
+    // Node's own limit of a handshake is told of, and closes nothing.
+    const timer = setTimeout(() => {
+      if (this.#handshakes.get(peer) !== slot) return;
+      this.#options.ended('silent');
+      slot.evict();
+    }, this.#options.limits.firstMs);
     socket.once('close', () => {
+      clearTimeout(timer);
       if (this.#handshakes.get(peer) === slot) this.#handshakes.delete(peer);
     });
   }
