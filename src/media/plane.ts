@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
-import type { BrowserDevice, DeviceContext, LiveStream, MediaDevice, PhoneDevice } from './device.js';
+import { BrowserEndpoint } from './browser/index.js';
+import type { Endpoint, EndpointContext, LiveStream } from './endpoint.js';
+import { PhoneEndpoint } from './phone/index.js';
 import type { PublishedTrack } from './track.js';
 import {
   type DeviceStatistics,
@@ -20,68 +22,66 @@ import {
   type PublishOfferOptions,
 } from './types.js';
 
-/** Makes the plane's devices; the transports behind them are shared by the plane's whole life. */
-interface DeviceFactory {
-  browser(context: DeviceContext, options: OpenBrowserOptions): Promise<BrowserDevice>;
-  phone(context: DeviceContext): Promise<PhoneDevice>;
+/** Makes the plane's endpoints; the transports behind them are shared by the plane's whole life. */
+interface EndpointFactory {
+  browser(context: EndpointContext, options: OpenBrowserOptions): Promise<BrowserEndpoint>;
+  phone(context: EndpointContext): Promise<PhoneEndpoint>;
   load(): MediaLoad;
   counters(): MediaCounters;
   stop(): Promise<void>;
 }
 
-interface Entry<D extends MediaDevice = MediaDevice> {
-  readonly device: D;
+interface Entry {
+  /** Absent while it is being opened. */
+  endpoint: Endpoint | undefined;
+  /** Settles when it is open, or could not be opened. */
+  opening: Promise<Endpoint>;
   delivery: readonly MediaDelivery[];
-  /** What the device was told last, to tell it only of changes. */
+  /** What the endpoint was told last, to tell it only of changes. */
   tracks: readonly PublishedTrack[];
 }
 
 const sameTracks = (a: readonly PublishedTrack[], b: readonly PublishedTrack[]): boolean =>
   a.length === b.length && a.every((track, i) => track === b[i]);
 
-/** The media plane in this process: devices by id, the streams between them, and deliveries. */
+/** The media plane in this process: endpoints by the ids of their devices, the streams between them, and deliveries. */
 export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaPlane {
   readonly #options: MediaPlaneOptions;
-  readonly #factory: DeviceFactory;
+  readonly #factory: EndpointFactory;
   readonly #streams = new StreamRegistry();
-  readonly #browsers = new Map<string, Entry<BrowserDevice>>();
-  readonly #phones = new Map<string, Entry<PhoneDevice>>();
+  readonly #entries = new Map<string, Entry>();
   /** Devices inside a call of ours: their stream changes are the call's result, not an event. */
   readonly #answering = new Set<string>();
 
-  constructor(options: MediaPlaneOptions, factory: DeviceFactory) {
+  constructor(options: MediaPlaneOptions, factory: EndpointFactory) {
     super();
     this.#options = options;
     this.#factory = factory;
   }
 
   async openBrowser(options: OpenBrowserOptions): Promise<void> {
-    this.#requireFree(options.deviceId);
-    const device = await this.#factory.browser(this.#context(options.deviceId), options);
-    this.#browsers.set(options.deviceId, { device, delivery: [], tracks: [] });
+    await this.#open(options.deviceId, (context) => this.#factory.browser(context, options));
   }
 
   async publish(deviceId: string, options: PublishOfferOptions): Promise<PublishAnswer> {
-    const { device } = this.#browser(deviceId);
-    const answer = await this.#quietly(deviceId, () => device.publish(options));
+    const endpoint = this.#browser(deviceId);
+    const answer = await this.#quietly(deviceId, () => endpoint.publish(options));
     return { ...answer, streams: this.#streams.of(deviceId).map(describeStream) };
   }
 
   async answerSubscribe(deviceId: string, sdpAnswer: string): Promise<void> {
-    await this.#browser(deviceId).device.answerSubscribe(sdpAnswer);
+    await this.#browser(deviceId).answerSubscribe(sdpAnswer);
   }
 
   async resumeBrowser(deviceId: string): Promise<void> {
-    await this.#browser(deviceId).device.resume();
+    await this.#browser(deviceId).resume();
   }
 
   async openPhone(options: OpenPhoneOptions): Promise<PhoneDescription> {
-    this.#requireFree(options.deviceId);
-    const device = await this.#factory.phone(this.#context(options.deviceId));
-    this.#phones.set(options.deviceId, { device, delivery: [], tracks: [] });
-    if (options.source) device.signalled(options.source, false);
+    const endpoint = await this.#open(options.deviceId, (context) => this.#factory.phone(context));
+    if (options.source) endpoint.signalled(options.source, false);
     try {
-      return await this.#quietly(options.deviceId, () => device.describe(options.sdpOffer));
+      return await this.#quietly(options.deviceId, () => endpoint.describe(options.sdpOffer));
     } catch (error) {
       await this.close(options.deviceId);
       throw error;
@@ -89,34 +89,34 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
   }
 
   async answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
-    const { device } = this.#phone(deviceId);
-    return this.#quietly(deviceId, () => device.answer(sdpAnswer));
+    const endpoint = this.#phone(deviceId);
+    return this.#quietly(deviceId, () => endpoint.answer(sdpAnswer));
   }
 
   async updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
-    const { device } = this.#phone(deviceId);
-    return this.#quietly(deviceId, () => device.describe(sdpOffer));
+    const endpoint = this.#phone(deviceId);
+    return this.#quietly(deviceId, () => endpoint.describe(sdpOffer));
   }
 
   async confirmPhone(deviceId: string, source: PhoneSource): Promise<void> {
-    this.#phones.get(deviceId)?.device.signalled(source, true);
+    if (this.#entries.get(deviceId)?.endpoint) this.#phone(deviceId).signalled(source, true);
     return Promise.resolve();
   }
 
   async sendDtmf(deviceId: string, dtmf: MediaDtmf): Promise<void> {
-    this.#phone(deviceId).device.sendDtmf(dtmf);
+    this.#phone(deviceId).sendDtmf(dtmf);
     return Promise.resolve();
   }
 
   async setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void> {
-    const entry = this.#entry(deviceId);
+    const entry = known(this.#entries.get(deviceId), deviceId);
     entry.delivery = delivery;
     this.#refresh(entry);
     return Promise.resolve();
   }
 
   async statistics(deviceId: string): Promise<DeviceStatistics> {
-    return Promise.resolve(this.#entry(deviceId).device.statistics());
+    return Promise.resolve(this.#endpoint(deviceId).statistics());
   }
 
   load(): MediaLoad {
@@ -128,20 +128,45 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
   }
 
   async close(deviceId: string): Promise<void> {
-    const entry = this.#browsers.get(deviceId) ?? this.#phones.get(deviceId);
+    const entry = this.#entries.get(deviceId);
     if (!entry) return;
-    this.#browsers.delete(deviceId);
-    this.#phones.delete(deviceId);
+    this.#entries.delete(deviceId);
     this.#replaceStreams(deviceId, []);
-    await entry.device.close();
+    // What could not be opened needs no closing; whoever opens it learns why.
+    const endpoint = entry.endpoint ?? (await entry.opening.catch(() => undefined));
+    await endpoint?.close();
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#browsers.keys(), ...this.#phones.keys()].map((id) => this.close(id)));
+    await Promise.all([...this.#entries.keys()].map((id) => this.close(id)));
     await this.#factory.stop();
   }
 
-  #context(deviceId: string): DeviceContext {
+  /** @throws MediaError INVALID_STATE when the device is open already, or is closed meanwhile */
+  async #open<E extends Endpoint>(
+    deviceId: string,
+    make: (context: EndpointContext) => Promise<E>,
+  ): Promise<E> {
+    if (this.#entries.has(deviceId)) {
+      throw new MediaError('INVALID_STATE', `Device ${deviceId} is open already.`);
+    }
+    const opening = make(this.#context(deviceId));
+    const entry: Entry = { endpoint: undefined, opening, delivery: [], tracks: [] };
+    this.#entries.set(deviceId, entry);
+    const isOpen = (): boolean => this.#entries.get(deviceId) === entry;
+    try {
+      const endpoint = await opening;
+      if (!isOpen()) throw new MediaError('INVALID_STATE', `Device ${deviceId} was closed while it opened.`);
+      entry.endpoint = endpoint;
+      this.#refresh(entry);
+      return endpoint;
+    } catch (error) {
+      if (isOpen()) this.#entries.delete(deviceId);
+      throw error;
+    }
+  }
+
+  #context(deviceId: string): EndpointContext {
     return {
       deviceId,
       options: this.#options,
@@ -160,18 +185,16 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
   #replaceStreams(deviceId: string, streams: readonly LiveStream[]): void {
     const changed = this.#streams.replace(deviceId, streams);
     if (changed.size === 0) return;
-    const refreshReceivers = (entry: Entry): void => {
-      if (receivesAny(entry, changed)) this.#refresh(entry);
-    };
-    this.#browsers.forEach(refreshReceivers);
-    this.#phones.forEach(refreshReceivers);
+    for (const entry of this.#entries.values()) if (receivesAny(entry, changed)) this.#refresh(entry);
   }
 
   #refresh(entry: Entry): void {
+    // What is being opened is told when it is open.
+    if (!entry.endpoint) return;
     const tracks = this.#streams.resolve(entry.delivery);
     if (sameTracks(tracks, entry.tracks)) return;
     entry.tracks = tracks;
-    entry.device.setTracks(tracks);
+    entry.endpoint.setTracks(tracks);
   }
 
   async #quietly<T>(deviceId: string, action: () => Promise<T>): Promise<T> {
@@ -183,22 +206,18 @@ export class LocalMediaPlane extends EventEmitter<MediaEvents> implements MediaP
     }
   }
 
-  #requireFree(deviceId: string): void {
-    if (this.#browsers.has(deviceId) || this.#phones.has(deviceId)) {
-      throw new MediaError('INVALID_STATE', `Device ${deviceId} is open already.`);
-    }
+  #endpoint(deviceId: string): Endpoint {
+    return known(this.#entries.get(deviceId)?.endpoint, deviceId);
   }
 
-  #entry(deviceId: string): Entry {
-    return this.#browsers.get(deviceId) ?? this.#phone(deviceId);
+  #browser(deviceId: string): BrowserEndpoint {
+    const endpoint = this.#endpoint(deviceId);
+    return known(endpoint instanceof BrowserEndpoint ? endpoint : undefined, deviceId);
   }
 
-  #browser(deviceId: string): Entry<BrowserDevice> {
-    return known(this.#browsers.get(deviceId), deviceId);
-  }
-
-  #phone(deviceId: string): Entry<PhoneDevice> {
-    return known(this.#phones.get(deviceId), deviceId);
+  #phone(deviceId: string): PhoneEndpoint {
+    const endpoint = this.#endpoint(deviceId);
+    return known(endpoint instanceof PhoneEndpoint ? endpoint : undefined, deviceId);
   }
 }
 

@@ -199,7 +199,10 @@ export interface MediaPlane {
   /** Cheap enough to be asked for every call. */
   load(): MediaLoad;
   counters(): MediaCounters;
-  /** Frees everything of a device; nothing happens for an unknown one. */
+  /**
+   * Frees everything of a device, also while it is being opened: that is rejected with INVALID_STATE then. Nothing
+   * happens for an unknown one.
+   */
   close(deviceId: string): Promise<void>;
   /** Frees everything. */
   stop(): Promise<void>;

@@ -9,10 +9,10 @@ const page = ['docs/architecture.md', ...decisions]
 const named = [...new Set([...page.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]!))];
 
 const files = named.filter((name) => /^[\w./-]+(?:\.ts|\/)$/.test(name));
-/** `PhoneLeg`, `PhoneLeg.describe`, `setUpCall`: all that begins with a capital, or has one in it. */
+/** `PhoneEndpoint`, `PhoneEndpoint.describe`, `setUpCall`: all that begins with a capital, or has one in it. */
 const symbols = named.filter((name) => /^(?:[A-Z][a-z]\w*(?:\.\w+)?|[a-z]+[A-Z]\w*)$/.test(name));
 
-/** `PhoneLeg.describe` (`media/phone/phone-leg.ts`), `PortRange` in `media/phone/ports.ts`. */
+/** `PhoneEndpoint.describe` (`media/phone/phone-endpoint.ts`), `PortRange` in `media/phone/ports.ts`. */
 const places = [...page.matchAll(/`(\w+)(?:\.(\w+))?`\s(?:\(|in )`([\w./-]+\.ts)`/g)].map(
   ([, owner, member = '', file]) => [owner!, member, file!] as const,
 );

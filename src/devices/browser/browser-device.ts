@@ -248,12 +248,13 @@ export class BrowserDevice implements Device, SocketUser {
     try {
       await media.openBrowser({ deviceId, ...resumed });
     } catch (error) {
+      // Closed while it opened.
+      if (this.#isEnded) return;
       log.error({ err: error, deviceId }, 'media of a browser could not be opened');
       this.#end('error');
       return;
     }
-    if (this.#isEnded) this.#closeMedia();
-    else this.#subscribing.opened();
+    if (!this.#isEnded) this.#subscribing.opened();
   }
 
   async #takeAnswer(params: unknown): Promise<object> {

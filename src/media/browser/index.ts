@@ -1,13 +1,15 @@
-import type { BrowserDevice, DeviceContext } from '../device.js';
+import type { EndpointContext } from '../endpoint.js';
 import type { MediaPlaneOptions, OpenBrowserOptions } from '../types.js';
-import { BrowserPeer } from './browser-peer.js';
+import { BrowserEndpoint } from './browser-endpoint.js';
 import { FanoutTable } from './forward/fanout-table.js';
 import { DataChannelPipes, freeUdpPort } from './transport/datachannel-pipes.js';
 import type { PipeFactory } from './transport/pipe.js';
 
-/** Makes the plane's browser devices, all on one UDP port. */
+export { BrowserEndpoint } from './browser-endpoint.js';
+
+/** Makes the plane's browser endpoints, all on one UDP port. */
 interface BrowserFactory {
-  open(context: DeviceContext, options: OpenBrowserOptions): Promise<BrowserDevice>;
+  open(context: EndpointContext, options: OpenBrowserOptions): Promise<BrowserEndpoint>;
   /**
    * The UDP port that browsers' media comes to.
    * @throws MediaError NO_PORT when another program has it
@@ -18,21 +20,21 @@ interface BrowserFactory {
 }
 
 /**
- * Browser devices over node-datachannel. The library works in one thread of a process only: make the factory in
+ * Browser endpoints over node-datachannel. The library works in one thread of a process only: make the factory in
  * the main thread.
  */
 export function createBrowserFactory(options: MediaPlaneOptions): BrowserFactory {
   const fanouts = new FanoutTable();
   const { webrtcHost: host, webrtcPort, publicIp, log } = options;
   const port = freeUdpPort(host, webrtcPort);
-  // Whoever opens the first device learns of a failure; until then nobody may be waiting.
+  // Whoever opens the first endpoint learns of a failure; until then nobody may be waiting.
   port.catch(() => undefined);
   let pipes: PipeFactory | undefined;
   return {
     async open(context, openOptions) {
       const udp = { host, port: await port, log };
       pipes ??= new DataChannelPipes({ ...udp, ...(publicIp === undefined ? {} : { publicIp }) });
-      return new BrowserPeer(context, openOptions, { pipes, fanouts });
+      return new BrowserEndpoint(context, openOptions, { pipes, fanouts });
     },
     port: () => port,
     async stop() {

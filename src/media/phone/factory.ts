@@ -1,14 +1,14 @@
 import { inNetworks } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
-import type { DeviceContext, PhoneDevice } from '../device.js';
+import type { EndpointContext } from '../endpoint.js';
 import { DecoderPool, MixClock } from '../audio/index.js';
 import type { MediaCounters, MediaLoad, MediaPlaneOptions } from '../types.js';
-import { PhoneLeg } from './phone-leg.js';
+import { PhoneEndpoint } from './phone-endpoint.js';
 import { PortRange } from './ports.js';
 
 /** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
 interface PhoneFactory {
-  open(context: DeviceContext): Promise<PhoneDevice>;
+  open(context: EndpointContext): Promise<PhoneEndpoint>;
   load(): MediaLoad;
   counters(): MediaCounters;
   /** Closes the phones that are still open. */
@@ -24,30 +24,30 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
   const clock = new MixClock({
     onError: (error) => options.log.error({ err: error }, 'a phone could not be served'),
   });
-  const legs = new Set<PhoneLeg>();
-  /** Of legs that are closed. */
+  const endpoints = new Set<PhoneEndpoint>();
+  /** Of endpoints that are closed. */
   let past: MediaCounters = { strangers: 0, framesWithheld: 0 };
-  const close = (leg: PhoneLeg): void => {
-    if (legs.delete(leg)) past = sum(past, leg.counters);
+  const close = (endpoint: PhoneEndpoint): void => {
+    if (endpoints.delete(endpoint)) past = sum(past, endpoint.counters);
   };
   return {
     open(context) {
-      const leg: PhoneLeg = new PhoneLeg({
+      const endpoint: PhoneEndpoint = new PhoneEndpoint({
         context,
         ports,
         clock,
         pool,
         codecs,
         isAsymmetric,
-        onClosed: () => close(leg),
+        onClosed: () => close(endpoint),
       });
-      legs.add(leg);
-      return Promise.resolve(leg);
+      endpoints.add(endpoint);
+      return Promise.resolve(endpoint);
     },
     load: () => clock.load(),
-    counters: () => [...legs].reduce((total, leg) => sum(total, leg.counters), past),
+    counters: () => [...endpoints].reduce((total, endpoint) => sum(total, endpoint.counters), past),
     async stop() {
-      await Promise.all([...legs].map((leg) => leg.close()));
+      await Promise.all([...endpoints].map((endpoint) => endpoint.close()));
     },
   };
 }

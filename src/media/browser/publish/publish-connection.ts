@@ -10,7 +10,7 @@ import {
   writeRemb,
   writeRtcpReport,
 } from '../../rtp/index.js';
-import type { LiveStream } from '../../device.js';
+import type { LiveStream } from '../../endpoint.js';
 import { MediaError, type PublishOfferOptions, type RefusedTrack } from '../../types.js';
 import { type Description, parseDescription } from '../sdp/description.js';
 import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';

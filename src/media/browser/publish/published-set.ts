@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { LiveStream } from '../../device.js';
+import type { LiveStream } from '../../endpoint.js';
 import type { MediaKind } from '../../types.js';
 import { streamKey } from '../sdp/publish-answer.js';
 import type { AcceptedMedia } from '../sdp/publish-answer.js';

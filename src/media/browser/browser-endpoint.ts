@@ -1,4 +1,4 @@
-import type { BrowserDevice, DeviceContext, LiveStream } from '../device.js';
+import type { Endpoint, EndpointContext, LiveStream } from '../endpoint.js';
 import type { PublishedTrack } from '../track.js';
 import type {
   DeviceStatistics,
@@ -15,21 +15,25 @@ import { SubscribeConnection } from './subscribe/subscribe-connection.js';
 import type { PipeFactory } from './transport/pipe.js';
 
 /** What all browsers of the plane share. */
-interface BrowserPeerResources {
+interface BrowserEndpointResources {
   readonly pipes: PipeFactory;
   readonly fanouts: FanoutTable;
 }
 
 /** A browser's end in the media plane: one peer connection to publish, one to subscribe. */
-export class BrowserPeer implements BrowserDevice {
-  readonly #context: DeviceContext;
+export class BrowserEndpoint implements Endpoint {
+  readonly #context: EndpointContext;
   readonly #publishing: PublishConnection;
   readonly #subscribing: SubscribeConnection;
   readonly #liveness: Liveness;
   #notSent: readonly OmittedTrack[] = [];
   #notTaken: readonly OmittedTrack[] = [];
 
-  constructor(context: DeviceContext, options: OpenBrowserOptions, { pipes, fanouts }: BrowserPeerResources) {
+  constructor(
+    context: EndpointContext,
+    options: OpenBrowserOptions,
+    { pipes, fanouts }: BrowserEndpointResources,
+  ) {
     this.#context = context;
     const { deviceId } = context;
     const onHeard = (): void => this.#liveness.heard();
@@ -72,6 +76,7 @@ export class BrowserPeer implements BrowserDevice {
     });
   }
 
+  /** Answers an offer, having called `EndpointContext.setStreams`. */
   async publish(offer: PublishOfferOptions): Promise<Omit<PublishAnswer, 'streams'>> {
     const sdpAnswer = await this.#publishing.negotiate(offer);
     const { refused, streams } = this.#publishing;

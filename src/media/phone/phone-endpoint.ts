@@ -1,6 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { type AudioCodec, toTrackCodec } from '../codecs/index.js';
-import type { DeviceContext, PhoneDevice } from '../device.js';
+import type { Endpoint, EndpointContext } from '../endpoint.js';
 import type { DecoderPool, FrameListener, MixClock } from '../audio/index.js';
 import { receives } from '../sdp/index.js';
 import { PublishedTrack } from '../track.js';
@@ -42,8 +42,8 @@ import { SendConsent } from './send-consent.js';
 const SLOW_FRAMES = 50;
 
 /** What a phone shares with the others, and who is told that it is gone. */
-interface PhoneLegParts {
-  readonly context: DeviceContext;
+interface PhoneEndpointParts {
+  readonly context: EndpointContext;
   readonly ports: PortRange;
   readonly clock: MixClock;
   readonly pool: DecoderPool;
@@ -62,9 +62,9 @@ interface Bound {
 }
 
 /** A phone in the media plane: its RTP becomes one published stream, its delivery becomes one mix. */
-export class PhoneLeg implements PhoneDevice, FrameListener {
-  readonly #parts: PhoneLegParts;
-  readonly #context: DeviceContext;
+export class PhoneEndpoint implements Endpoint, FrameListener {
+  readonly #parts: PhoneEndpointParts;
+  readonly #context: EndpointContext;
   readonly #receiver: RtpReceiver;
   readonly #sender: RtpSender;
   readonly #rtcp: RtcpSession;
@@ -91,7 +91,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
   #pastStrangers = 0;
   #closed = false;
 
-  constructor(parts: PhoneLegParts) {
+  constructor(parts: PhoneEndpointParts) {
     this.#parts = parts;
     this.#context = parts.context;
     this.#receiver = new RtpReceiver({
@@ -107,6 +107,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#relay = new DtmfRelay((digit, durationMs) => this.#sender.sendDtmf({ digits: digit, durationMs }));
   }
 
+  /** Takes the phone's offer and answers, or (no offer) makes ours. Calls `EndpointContext.setStreams`. */
   async describe(sdpOffer?: string): Promise<PhoneDescription> {
     const { codecs } = this.#parts;
     if (sdpOffer === undefined) {
@@ -124,6 +125,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     return this.#described(writeAnswer(this.#end(bound), offer, choice, session));
   }
 
+  /** Takes the phone's answer to our offer. */
   async answer(sdpAnswer: string): Promise<PhoneDescription> {
     const { section } = chooseAudio(readRemoteDescription(sdpAnswer), this.#parts.codecs);
     const session = agreeOn(section, this.#parts.codecs, this.#offered ?? this.#session?.offered);
@@ -139,6 +141,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     return this.#described(writeAnswer(this.#end(bound), offer, undefined, off));
   }
 
+  /** Takes where a SIP message of the phone came from. */
   signalled(source: PhoneSource, withinCall: boolean): void {
     if (source === 'trusted') this.#consent.trust();
     else this.#consent.signalled(source, withinCall);
@@ -156,6 +159,7 @@ export class PhoneLeg implements PhoneDevice, FrameListener {
     this.#relay.setTracks(tracks);
   }
 
+  /** @throws MediaError TOO_MANY_DIGITS */
   sendDtmf(dtmf: MediaDtmf): void {
     if (this.#sender.dtmfRoom < dtmf.digits.length)
       throw new MediaError('TOO_MANY_DIGITS', 'Too many digits wait to be sent to the phone.');

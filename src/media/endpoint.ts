@@ -1,0 +1,28 @@
+import type { PublishedTrack } from './track.js';
+import type { DeviceStatistics, MediaEvents, MediaPlaneOptions } from './types.js';
+
+/** A stream that is live in this plane, with its tracks (at most one of each kind). */
+export interface LiveStream {
+  readonly streamId: string;
+  readonly publisherMsid?: string;
+  readonly tracks: readonly PublishedTrack[];
+}
+
+/** What the plane gives each of its endpoints. */
+export interface EndpointContext {
+  readonly deviceId: string;
+  readonly options: MediaPlaneOptions;
+  /** Replaces the full set of streams that this device publishes. */
+  setStreams(streams: readonly LiveStream[]): void;
+  /** Says something unasked, to whoever drives the plane. */
+  emit<E extends keyof MediaEvents>(event: E, ...args: MediaEvents[E]): void;
+}
+
+/** One device's end in the media plane. */
+export interface Endpoint {
+  /** Replaces the full set of tracks to receive. Returns at once. */
+  setTracks(tracks: readonly PublishedTrack[]): void;
+  statistics(): DeviceStatistics;
+  /** Frees sockets, timers and native objects; ends the device's tracks. */
+  close(): Promise<void>;
+}
