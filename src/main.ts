@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 
-/** Node reads modules many at a time: with fewer it would say of one after another that it is missing. */
+/** Node loads many modules at once: with fewer open files it reports modules as missing. */
 const LEAST_FILES = 256;
 const EXIT_FAILURE = 1;
 
-/** Files that the process may have open; Infinity where the system does not tell. */
+/** How many files the process may open; Infinity where unknown. */
 function fileLimit(): number {
   if (process.platform !== 'linux') return Number.POSITIVE_INFINITY;
   const limits = readFileSync('/proc/self/limits', 'utf8');

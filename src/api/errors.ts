@@ -14,7 +14,7 @@ interface Failure {
   readonly message: string;
 }
 
-/** Answers whatever goes wrong, before, in and after the routes, with one kind of body. */
+/** Answers every error, whether before, in or after a route, with the same kind of body. */
 export function answerErrors(api: Api, log: Logger): void {
   api.setErrorHandler((error, request, reply) => answerError(error, request, reply, log));
   api.setNotFoundHandler((request, reply) =>
@@ -22,13 +22,13 @@ export function answerErrors(api: Api, log: Logger): void {
   );
 }
 
-/** When to come back, in seconds, if nobody knows better. */
+/** Default `Retry-After`, in seconds. */
 const PAUSES_S = new Map([
   [429, '60'],
   [503, '1'],
 ]);
 
-/** Answers one request with an error. Only what is unexpected is logged here, and told to nobody else. */
+/** Answers a request with an error. Unexpected errors are logged, and the client learns nothing of them. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const failure = failureOf(error);
   if (failure.status === 500) {
@@ -44,7 +44,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   void reply.code(failure.status).send(bodyOf(failure, request.id));
 }
 
-/** Answers what is not even HTTP, or too much of it, and hangs up. */
+/** Answers malformed, oversized or slow HTTP, and closes the connection. */
 export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
@@ -60,15 +60,15 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
   );
 }
 
-const badRequest = { line: '400 Bad Request', message: 'This is not HTTP.' };
+const badRequest = { line: '400 Bad Request', message: 'The request is not valid HTTP.' };
 const clientErrors = new Map<string | undefined, typeof badRequest>([
   [
     'HPE_HEADER_OVERFLOW',
-    { line: '431 Request Header Fields Too Large', message: 'Path and headers are too long.' },
+    { line: '431 Request Header Fields Too Large', message: 'Path and headers are too large.' },
   ],
   [
     'ERR_HTTP_REQUEST_TIMEOUT',
-    { line: '408 Request Timeout', message: 'The request took too long to come.' },
+    { line: '408 Request Timeout', message: 'The request took too long to arrive.' },
   ],
 ]);
 
@@ -80,10 +80,10 @@ function failureOf(error: unknown): Failure {
   if (error instanceof Error && status >= 400 && status < 500) {
     return { status, reason: reasonOf(status), message: error.message };
   }
-  return { status: 500, reason: 'PATCHBAY_INTERNAL', message: 'The gateway failed; its log says why.' };
+  return { status: 500, reason: 'PATCHBAY_INTERNAL', message: 'Internal error; see the log of the gateway.' };
 }
 
-/** Errors of the HTTP framework carry their status. */
+/** The HTTP framework's errors have their status as a property. */
 function statusOf(error: unknown): number {
   const carried = typeof error === 'object' && error !== null && 'statusCode' in error && error.statusCode;
   return typeof carried === 'number' ? carried : 500;

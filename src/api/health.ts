@@ -6,7 +6,7 @@ export type Readiness = 'starting' | 'ready' | 'overloaded' | 'draining' | 'stor
 
 const StatusSchema = Type.Object({ status: Type.String() });
 
-/** `/healthz`: the process lives. `/readyz`: it takes calls. */
+/** `/healthz`: the process is running. `/readyz`: it takes new calls. */
 export function serveHealth(api: Api, readiness: () => Readiness): void {
   api.get(
     '/healthz',
@@ -14,9 +14,9 @@ export function serveHealth(api: Api, readiness: () => Readiness): void {
       schema: {
         operationId: 'isAlive',
         tags: ['Gateway'],
-        summary: 'Whether the process lives',
+        summary: 'Whether the gateway is running',
         security: [],
-        response: { 200: { ...StatusSchema, description: 'It does.' } },
+        response: { 200: { ...StatusSchema, description: 'The gateway is running.' } },
       },
     },
     () => ({ status: 'alive' }),

@@ -24,10 +24,10 @@ export const ParticipantPath = Type.Object({ accountId, participantId });
 
 export const MemberPath = Type.Object({ accountId, sessionId, participantId });
 
-/** The answer of an operation that has nothing to tell but that it is done, and on disk. */
+/** The response of an operation without a result: it is done, and on disk. */
 export const DoneSchema = Type.Null({ description: 'Done.' });
 
-/** The server as routes are added to it: bodies and answers are typed by their schemas. */
+/** The server that routes are added to: bodies and responses are typed by their schemas. */
 export type Api = FastifyInstance<
   RawServerDefault,
   RawRequestDefaultExpression,
@@ -36,7 +36,7 @@ export type Api = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
-/** Makes the answer {@link DoneSchema}; it goes out when the handler's promise is resolved, with nothing. */
+/** Sets the status of {@link DoneSchema}; the handler then resolves without a value. */
 export function done(reply: Pick<FastifyReply, 'code'>): void {
   reply.code(204);
 }

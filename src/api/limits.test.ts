@@ -46,7 +46,7 @@ describe('a request that does not come to its end', () => {
     const answer = await text(socket);
     expect(answer).toMatch(/^HTTP\/1.1 408 /);
     const [, body] = answer.split('\r\n\r\n');
-    expect(JSON.parse(body!)).toMatchObject({ code: 408, error: 'The request took too long to come.' });
+    expect(JSON.parse(body!)).toMatchObject({ code: 408, error: 'The request took too long to arrive.' });
   });
 });
 

@@ -34,6 +34,6 @@ export function limitRate(api: Api, { requests, windowMs = 1000 }: RateLimit): v
     }
     const seconds = Math.max(1, Math.ceil(bucket.waitMs(performance.now()) / 1000));
     reply.header('retry-after', seconds);
-    next(new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', `Too many requests; come back in ${seconds} s.`));
+    next(new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', `Too many requests; retry in ${seconds} s.`));
   });
 }

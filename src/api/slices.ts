@@ -1,13 +1,13 @@
 import type { FastifyReply } from 'fastify';
 import { PatchbayError } from '../core/index.js';
 
-/** Answers that one account may have in the making at a time. */
+/** Long responses that one account may have under construction at a time. */
 const MAX_WAITING = 32;
-/** Bytes of answers that one account may have on their way before it reads them. */
+/** Bytes of responses that one account may leave unread. */
 const MAX_UNREAD = 32 * 1_048_576;
-/** A client that takes nothing of an answer for so long is hung up on. */
+/** The connection of a client that reads nothing for so long is closed. */
 const UNREAD_MS = 30_000;
-/** A slice of work ends when it has made so many characters. */
+/** A slice ends after so many characters. */
 const SLICE = 65_536;
 
 interface Load {
@@ -16,18 +16,17 @@ interface Load {
 }
 
 /**
- * Makes long answers in slices: one of them in each turn of the event loop, whoever asked, and the accounts one after
- * the other, so that calls and short requests go on in between. What an account can have waiting, and what it can
- * leave unread, is bounded.
+ * Builds long responses in slices, one per turn of the event loop, accounts in turn, so that calls and short requests
+ * are served in between. Bounds what each account may have waiting and unread.
  */
 export class Slices {
-  /** Those who wait for their turn, by account. */
+  /** Work that waits for its turn, by account. */
   readonly #waiting = new Map<string, (() => void)[]>();
   readonly #loads = new Map<string, Load>();
   #running = false;
 
   /**
-   * Does work that ends its slices by awaiting what it is given.
+   * Runs work that awaits `turn()` after each slice.
    * @throws PatchbayError TOO_MANY_REQUESTS when the account has too much of it
    */
   async work<T>(accountId: string, work: (turn: () => Promise<void>) => Promise<T>): Promise<T> {
@@ -35,7 +34,7 @@ export class Slices {
     if (load.waiting >= MAX_WAITING || load.unread >= MAX_UNREAD) {
       throw new PatchbayError(
         'PATCHBAY_TOO_MANY_REQUESTS',
-        'The account has too many long answers under way, or does not read them.',
+        'The account has too many long responses in progress, or does not read them.',
       );
     }
     load.waiting += 1;
@@ -66,13 +65,13 @@ export class Slices {
   }
 
   /**
-   * Sends JSON, which counts as unread until the system has taken all of it.
+   * Sends JSON, which counts as unread until the operating system has accepted all of it.
    * @returns what the route's handler is to return; to the compiler it is whatever the route's schema says
    */
   send(reply: FastifyReply, accountId: string, json: string): never {
     const { raw } = reply;
     const { socket } = reply.request.raw;
-    // Nobody is told of the end of an answer that waits behind others of its connection when that closes.
+    // A response queued behind others of its connection gets no event when the connection closes.
     if (!socket.destroyed) {
       const load = this.#load(accountId);
       load.unread += json.length;

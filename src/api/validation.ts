@@ -6,8 +6,8 @@ import { PatchbayError } from '../core/index.js';
 import type { Api } from './instance.js';
 
 /**
- * Makes the validators of requests. Bodies are taken as they are typed; in queries, which are all text,
- * numbers are read. Errors say in words what is wrong and where.
+ * Makes the validators of requests. Query parameters, which are all text, are coerced to numbers; bodies are not.
+ * Errors say what is wrong and where.
  */
 export function requestValidators(components: readonly object[]): FastifySchemaCompiler<object> {
   const bodies = compiler(components, {});

@@ -11,14 +11,13 @@ interface SignalSource {
 }
 
 /**
- * One wish to stop often comes as several signals: a supervisor or a terminal signals the whole process group, and
- * npm passes on to its child what it got itself. Nobody means a second one within so many ms.
+ * One request to stop often arrives as several signals: a supervisor or terminal signals the whole process group, and
+ * npm forwards to its child what it received. Signals within so many ms count as one.
  */
-const ONE_WISH_MS = 1_000;
+const ONE_REQUEST_MS = 1_000;
 
 /**
- * Takes one step for each wish to stop, the last again and again. A closed terminal (SIGHUP) wishes what Ctrl-C and
- * supervisors wish.
+ * Takes one step for each request to stop; the last step is repeated. A closed terminal (SIGHUP) counts as Ctrl-C.
  * @param now a clock that is never set, in ms
  */
 export function onStopSignals(
@@ -29,7 +28,7 @@ export function onStopSignals(
   let counted = 0;
   let last = -Infinity;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (now() - last < ONE_WISH_MS) return;
+    if (now() - last < ONE_REQUEST_MS) return;
     last = now();
     const step = steps[Math.min(counted, steps.length - 1)];
     counted += 1;
@@ -41,16 +40,16 @@ export function onStopSignals(
 }
 
 /**
- * Remembers which of the standard inputs and outputs are a terminal.
- * @returns what puts nothing in the place of those whose terminal is gone: what is logged on the way down would fail,
- *   and Node gives a terminal its modes back when it exits and aborts when it cannot
+ * Remembers which of the standard streams are a terminal.
+ * @returns replaces those whose terminal is gone by /dev/null: logging to them fails, and Node aborts at exit when it
+ *   cannot restore a terminal's modes
  */
 export function knownTerminal(): () => void {
   const terminals = STANDARD.filter((fd) => isatty(fd));
   return () => {
     for (const fd of terminals.filter((known) => !isatty(known))) {
       closeSync(fd);
-      // The system gives the lowest number that is free: those below are taken.
+      // open(2) returns the lowest free descriptor, which is the one just closed.
       openSync('/dev/null', fd === 0 ? 'r' : 'w');
     }
   };
@@ -62,8 +61,8 @@ interface ErrorSource {
 }
 
 /**
- * Keeps the process running when an error reaches its top: one call's fault must not end all the others. Each is
- * logged as an error of the gateway itself and counted, so that it is seen and mended.
+ * Keeps the process running after an uncaught error: the fault of one call must not end all others. Each is logged as a
+ * bug of the gateway and counted.
  */
 export function surviveUncaught(source: ErrorSource, log: Logger, metrics: Registry): void {
   const counter = new Counter({

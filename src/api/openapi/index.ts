@@ -23,22 +23,22 @@ const digit = {
 };
 
 const about =
-  'Sent to the `callbackUrl` of the participant. Those of one participant come in order, one at a time; one that ' +
-  'is not answered with a 2xx status is sent again, with growing pauses, for an hour.';
+  'Sent to the `callbackUrl` of the participant. Webhooks of one participant come in order, one at a time. One that ' +
+  'is not answered with a 2xx status is sent again, with growing pauses, for up to an hour.';
 
 const asked = '(an extension of this gateway, for participants created with `events: ["hold"]`)';
 
-/** What the gateway calls applications with. */
+/** The requests that the gateway sends to applications. */
 const webhooks = {
   onConnect: webhook('onConnect', 'A device connected'),
-  onLeave: webhook('onLeave', 'A device is gone: exactly once for each onConnect'),
+  onLeave: webhook('onLeave', 'A device has left: sent exactly once for each onConnect'),
   onDisconnect: webhook('onDisconnect', 'The signalling of a device was lost; it may come back'),
   onHold: webhook('onHold', `A phone put the session on hold ${asked}`),
   onResume: webhook('onResume', `A phone that held the session hears it again ${asked}`),
   onDtmf: webhook('onDtmf', 'A device sent a DTMF digit (an extension of this gateway)', digit),
 };
 
-/** What the document says before it comes to the operations (Markdown). */
+/** The introduction of the document (Markdown). */
 const description = `
 Patchbay connects browsers (WebRTC) and phones (SIP) in **sessions**. Applications written for Bandwidth's
 WebRTC API run against it by changing their base URL to \`http(s)://<gateway>/v1\`.
@@ -52,13 +52,13 @@ answered.
 * HTTP Basic, with the credentials of the account in the path. Anything else is answered with 401.
 * Bodies are JSON (\`Content-Type: application/json\`) and may be left out. Unknown properties are ignored;
   a property that is \`null\` counts as absent.
-* Answers leave out what there is nothing to say of; nothing is ever \`null\`.
+* Properties without a value are left out, never \`null\`.
 
 ## Errors
 Every error has the body \`Error\`: \`error\` and \`message\` say in words what is wrong, \`reason\` is a stable
 name for programs, \`code\` is the HTTP status, \`requestId\` is also in the header \`X-Request-Id\` and in the
-gateway's log. A path that is nothing of the above is 404; a request that is hardly HTTP is 400, 408 (too slow)
-or 431 (path or headers longer than 16 KiB).
+gateway's log. An unknown path is 404; a malformed HTTP request is 400, a slow one 408, and one with more than 16 KiB
+of path and headers 431.
 
 ## Limits
 | what | limit | beyond it |
@@ -82,7 +82,7 @@ or 431 (path or headers longer than 16 KiB).
 | \`{}\` or none | nobody |
 
 \`participants: []\` is the same as leaving it out: with a \`sessionId\` it means everyone. Nobody receives their
-own streams. What is subscribed to may appear later.
+own streams. Participants and streams that do not exist yet may be subscribed to.
 `;
 
 const tags = [
@@ -94,7 +94,7 @@ const tags = [
   { name: 'Gateway', description: 'The gateway itself. Needs no credentials.' },
 ];
 
-/** The page needs nothing from elsewhere, and works over plain HTTP. */
+/** The page loads nothing from other origins and works over plain HTTP. */
 const DOCS_POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'";
 
@@ -173,7 +173,7 @@ function webhook(event: string, summary: string, more: object = {}): object {
       },
       responses: {
         '2XX': { description: 'Taken.' },
-        410: { description: 'Taken, and given up: it is not sent again.' },
+        410: { description: 'Accepted; not retried.' },
       },
     },
   };

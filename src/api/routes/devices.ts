@@ -87,8 +87,7 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
         operationId: 'disconnectDevice',
         tags,
         summary: 'Disconnect the device of a participant',
-        description:
-          'The participant stays, in its session and with its subscriptions; it may connect again.',
+        description: 'The participant stays in its session with its subscriptions, and may connect again.',
         params: ParticipantPath,
         response: { 204: DoneSchema, ...writeErrors(404) },
       },

@@ -42,8 +42,8 @@ export function memberRoutes(api: Api, core: SessionControl, slices: Slices): vo
         tags,
         summary: 'Add a participant to a session',
         description:
-          'With a body, its subscriptions too. Of one that is in the session already, a body replaces the ' +
-          'subscriptions. 409: it is in another session (remove it there first), or the session has its 20.',
+          'The body sets its subscriptions; if it is in the session already, they are replaced. ' +
+          '409: it is in another session (remove it there first), or the session is full.',
         params: MemberPath,
         body: optionalBody(NewSubscriptionsSchema),
         response: { 204: DoneSchema, ...writeErrors(404, 409) },
@@ -63,7 +63,7 @@ export function memberRoutes(api: Api, core: SessionControl, slices: Slices): vo
         operationId: 'removeParticipantFromSession',
         tags,
         summary: 'Take a participant out of a session',
-        description: 'Its subscriptions are gone. Its device stays connected, in no session.',
+        description: 'Its subscriptions are deleted. Its device stays connected, without a session.',
         params: MemberPath,
         response: { 204: DoneSchema, ...writeErrors(404) },
       },

@@ -22,7 +22,7 @@ export function subscriptionRoutes(api: Api, core: SessionControl): void {
         tags,
         summary: 'What a participant asked to receive',
         params: MemberPath,
-        response: { 200: ref(SubscriptionsSchema, 'Empty: nothing.'), ...readErrors(404) },
+        response: { 200: ref(SubscriptionsSchema, 'Empty when it receives nothing.'), ...readErrors(404) },
       },
     },
     ({ params }) => core.subscriptions(params.accountId, params.sessionId, params.participantId),

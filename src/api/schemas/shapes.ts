@@ -14,22 +14,22 @@ export const ErrorSchema = component(
       }),
       requestId: Type.String({ description: 'Also in the `X-Request-Id` header and in the log.' }),
     },
-    { description: 'What every answer with a status of 400 or more holds.' },
+    { description: 'The body of every response with a status of 400 or more.' },
   ),
 );
 
 const DESCRIPTIONS = {
-  400: 'Something in the request is not as documented.',
-  401: 'The credentials are wrong, or are not those of the account in the path.',
-  404: 'There is no such thing in this account, or not any more.',
-  409: 'It cannot be done in the present state.',
+  400: 'The request is not as documented.',
+  401: 'The credentials are missing, wrong or of another account than the one in the path.',
+  404: 'Not found in this account, or deleted.',
+  409: 'Not possible in the present state.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
-  429: 'Too many requests of this account; `Retry-After` says when to come back (seconds).',
-  500: 'The gateway failed; its log says why, under the `requestId`.',
+  429: 'Too many requests of this account; retry after `Retry-After` seconds.',
+  500: 'Internal error; find it in the log of the gateway by the `requestId`.',
   503:
-    'The gateway is too busy, going down, or its disk takes no writes: nothing was done, unless `reason` is ' +
-    '`PATCHBAY_STORE_FAILED` (done, shown, and written once the disk takes it).',
+    'The gateway is overloaded, is stopping, or cannot write to its disk. Nothing was done, unless `reason` is ' +
+    '`PATCHBAY_STORE_FAILED`: then the change is in effect, and is written as soon as the disk can be written to.',
 } as const;
 
 const answer = (status: ErrorStatus) => ({ ...ref(ErrorSchema), description: DESCRIPTIONS[status] });

@@ -21,7 +21,7 @@ export class Concealer {
     this.#history = new Int16Array(Math.ceil(this.#perMs * 3 * MAX_PERIOD_MS));
   }
 
-  /** Takes note of good audio, `pcm[at, at + samples)`; changes its start when it follows concealed audio. */
+  /** Remembers good audio, `pcm[at, at + samples)`; cross-fades its start when it follows concealed audio. */
   remember(pcm: Int16Array, at: number, samples: number): void {
     if (this.#concealed > 0) this.#blend(pcm, at, samples);
     const history = this.#history;

@@ -7,7 +7,7 @@ import { about, accountOf, type Webhook, weightOf } from './webhook.js';
 
 /** `410 Gone`: the application wants no more of it, ever. */
 const GONE = 410;
-/** One in so many drops of an account is logged: a log line for each would be the next flood. */
+/** Every so many drops of an account one is logged: a line for each would flood the log. */
 const LOGGED_DROPS = 1_000;
 
 /**
@@ -92,13 +92,13 @@ export class WebhookQueue {
     await Promise.all(this.#underWay);
   }
 
-  /** Drops one of the account that has the most. @returns false when that is the one that wants the room */
+  /** Drops one webhook of the account that has the most. @returns false when that is the account that asks */
   #makeRoom(weightOfAsking: number): boolean {
     let most: Share | undefined;
     for (const share of this.#shares.values()) if (share.weight > (most?.weight ?? 0)) most = share;
     if (!most || most.weight <= weightOfAsking) return false;
     for (const line of most.lines) {
-      // What is under way is not taken back.
+      // One that is being sent cannot be dropped.
       if (line.waiting.length === (line.underWay ? 1 : 0)) continue;
       const last = line.waiting.at(-1)!;
       this.#counts.droppedOfAccount += 1;
@@ -145,7 +145,7 @@ export class WebhookQueue {
   #judge(server: Server): void {
     const { due, resting, busy, rests, share } = server;
     const room = rests > 0 ? 1 : this.#limits.concurrencyPerServer;
-    // It goes behind the others: they take turns.
+    // Re-added at the end: servers take turns.
     share.ready.delete(server);
     if (due.size > 0 && !resting && busy < room) share.ready.add(server);
   }
@@ -204,7 +204,7 @@ export class WebhookQueue {
   }
 
   #failed(line: Line, waiting: Waiting, error: unknown): void {
-    // An attempt that was broken off by stopping says nothing of the application.
+    // An attempt aborted by stop says nothing about the application.
     if (this.#stopped) return;
     this.#counts.failedAttempts += 1;
     line.attempts += 1;
@@ -249,7 +249,7 @@ export class WebhookQueue {
     this.#counts.rests += 1;
     server.resting = this.#after(this.#pause(server.rests), () => {
       server.resting = undefined;
-      // So seldom asked, most events never get an attempt of their own.
+      // Events that grew too old while the server rested are given up without an attempt.
       for (const line of server.due) {
         const first = line.waiting[0]!;
         if (this.#isTooOld(first)) this.#giveUp(line, first, undefined);
@@ -259,7 +259,7 @@ export class WebhookQueue {
     });
   }
 
-  /** Spread over half of the wait, so that an application that was down is not met by all at once. */
+  /** Jitter of half the wait, so that an application that was down does not get all retries at once. */
   #pause(failures: number): number {
     const { firstRetryMs, longestRetryMs } = this.#limits;
     return Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs) * (0.75 + this.#random() / 2);

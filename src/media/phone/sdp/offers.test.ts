@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AUDIO_CODECS } from '../../codecs/index.js';
-import { codeOf, end, HEAD, keys, negotiate, sdp } from '../testing/negotiate.js';
+import { codeOf, end, HEAD, negotiate, sdp } from '../testing/negotiate.js';
 import { agreeOn, type AudioSession, chooseAudio, telephoneEventFor } from './audio-session.js';
 import { formatsToOffer, writeOffer } from './local-description.js';
 import { readRemoteDescription } from './remote-description.js';
