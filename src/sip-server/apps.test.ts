@@ -288,7 +288,7 @@ describe('an application that is gone', () => {
     await expect.poll(() => server.counters().apps).toBe(0);
     await vi.advanceTimersByTimeAsync(30_000);
     const bye = await caller.peer.next(({ method }) => method === 'BYE');
-    expect(bye.header('reason')[0]).toContain('application gone');
+    expect(bye.header('reason')[0]).toContain('application disconnected');
   });
 });
 

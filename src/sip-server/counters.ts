@@ -1,4 +1,4 @@
-/** What the SIP server counts since its start. Every `dropped…` is traffic refused or thrown away, with its cause. */
+/** Counters since the start of the SIP server. Each `dropped…` counts messages dropped or refused for one reason. */
 export interface SipCounters {
   requestsIn: number;
   requestsOut: number;
@@ -6,39 +6,39 @@ export interface SipCounters {
   responsesOut: number;
   droppedNotAllowed: number;
   droppedRateLimited: number;
-  /** New requests of addresses in the allow-list that got 503 for being over the rate. */
+  /** New requests from addresses in the allow-list that got 503 because they exceeded the rate. */
   refusedOverRate: number;
-  /** New requests that got 503: too many were waiting. */
+  /** New requests that got 503 because too many were waiting. */
   refusedCrowded: number;
-  /** New requests that got 503: they may have lain in the socket's queue for too long. */
+  /** New requests that got 503 because they may have waited in the socket's buffer for too long. */
   refusedStale: number;
-  /** New calls that got 503, as those who decide on admission said. */
+  /** New INVITEs that got 503 because `SipAdmission` refused them. */
   refusedNotAdmitted: number;
   droppedScanner: number;
   droppedUnreadable: number;
   droppedAmplification: number;
-  /** Connections that were refused for want of room, or of not being allowed. */
+  /** Connections refused because the table was full or the address is not allowed. */
   droppedConnections: number;
-  /** Connections that gave way to others. */
+  /** Connections closed to make room for others. */
   closedForRoom: number;
-  /** Connections on which no valid message came in time. */
+  /** Connections closed because no valid message came in time. */
   closedSilent: number;
-  /** Connections on which a message was not ended in time. */
+  /** Connections closed because a message was not completed in time. */
   closedHalfMessage: number;
-  /** Connections whose peer did not read. */
+  /** Connections closed because the peer did not read. */
   closedUnread: number;
-  /** Connections of applications that did not authenticate in time, or gave way to others that may. */
+  /** Application connections closed because they did not authenticate in time, or to make room for others. */
   closedUnauthenticated: number;
   droppedTransactions: number;
   droppedDialogs: number;
   droppedProxiedDialogs: number;
-  /** Requests on which the router did not decide. */
+  /** Requests for which the router made no decision. */
   droppedUnrouted: number;
   droppedStray: number;
   droppedAppBacklog: number;
 }
 
-/** Counters at zero. */
+/** New counters, all zero. */
 export function zeroCounters(): SipCounters {
   return {
     requestsIn: 0,

@@ -26,13 +26,13 @@ interface NewRequest extends Arrival {
 const ADMIT_ALL: SipAdmission = { admit: () => undefined, crowded: () => 5 };
 
 const WHY: Record<Refused, string> = {
-  crowded: 'more new calls than can be set up',
-  stale: 'it came too late to be served',
+  crowded: 'too many new calls',
+  stale: 'the request waited too long',
   cancelled: 'cancelled by the caller',
   notAdmitted: 'the gateway is at its limit',
 };
 
-/** The way in: from bytes of a peer to a message that the transactions may trust the form of. */
+/** The way in: filters and parses what peers send, and passes it to the transactions. */
 export class Inbound {
   readonly #sender: Sender;
   readonly #transactions: Transactions;
@@ -43,11 +43,11 @@ export class Inbound {
   readonly #log: Log;
   readonly #admission: SipAdmission;
   readonly #queue: AdmissionQueue<NewRequest>;
-  /** Seconds, of the arrival that was refused last. */
+  /** `Retry-After` of the last request that `SipAdmission` refused, in seconds. */
   #retryAfter = 0;
   /**
-   * To tag of every refusal that no transaction keeps: the same for repeats of a request (RFC 3261 section 8.2.7).
-   * Their ACKs are known by it before they are parsed.
+   * To tag of all refusals without a transaction: retransmissions must get the same tag (RFC 3261 section 8.2.7), and
+   * their ACKs are recognised by it before they are parsed.
    */
   readonly #refusalTag = newTag();
   #nextOverRateLine = 0;
@@ -85,12 +85,12 @@ export class Inbound {
     return this.#queue.size;
   }
 
-  /** Forgets those that wait. */
+  /** Drops the requests that wait. */
   stop(): void {
     this.#queue.close();
   }
 
-  /** One datagram, or one message of a stream. Tells whether it made sense as a message. */
+  /** Takes one datagram, or one message of a stream. Returns whether it was a valid message. */
   receive(bytes: Buffer, flow: Flow): boolean {
     const admission = this.#sourceFilter.admits(bytes.length, flow);
     if (admission === 'dropped' || isKeepAlive(bytes)) return false;
@@ -127,7 +127,7 @@ export class Inbound {
     return true;
   }
 
-  /** Whether it belongs to what an application has taken, and that it is not to lose by its User-Agent. */
+  /** Whether a request belongs to a dialog or transaction of an application. Its User-Agent is not checked then. */
   #isKnown(request: SipRequest, essentials: Essentials | Fault): boolean {
     if (isFault(essentials) || startsSomething(request, essentials)) return false;
     const { callId, toTag, fromTag } = essentials;
@@ -157,7 +157,7 @@ export class Inbound {
     return retryAfter === undefined;
   }
 
-  /** Refuses what has no transaction, and is to have none. */
+  /** Refuses a request without creating a transaction. */
   #refuseNew({ request, essentials, flow }: NewRequest, why: Refused): void {
     const status = why === 'cancelled' ? 487 : 503;
     const headers: [string, string][] = [];
@@ -174,26 +174,26 @@ export class Inbound {
     );
   }
 
-  /** Nothing waits for it. */
+  /** No transaction waits for such an ACK. */
   #isAckOfRefusal(bytes: Buffer): boolean {
     if (bytes[0] !== LETTER_A || !bytes.includes(this.#refusalTag)) return false;
     this.#counters.requestsIn++;
     return true;
   }
 
-  /** Once in a minute for all: a trunk that is over its rate is so hundreds of times a second. */
+  /** At most one line a minute: a trunk over its rate is refused hundreds of times a second. */
   #tellOverRate(peer: string): void {
     const now = performance.now();
     if (now < this.#nextOverRateLine) return;
     this.#nextOverRateLine = now + OVER_RATE_LINE_MS;
     const refused = this.#counters.refusedOverRate;
-    this.#log.warn(
-      { peer, refused },
-      'an allowed peer sends more than PATCHBAY_SIP_RATE: new requests get 503',
-    );
+    this.#log.warn({ peer, refused }, 'an allowed peer exceeds PATCHBAY_SIP_RATE: its new requests get 503');
   }
 
-  /** A stateless answer, for what cannot have a transaction. One without a readable Via goes back where it came from. */
+  /**
+   * A stateless response, for a request that cannot have a transaction. Without a readable Via it is sent to the
+   * source.
+   */
   #refuse(request: SipRequest, status: number, why: string, flow: Flow): void {
     if (request.method === 'ACK' || !request.headers.has('via')) return;
     const via = topVia(request.headers.all('via'));
@@ -207,17 +207,17 @@ export class Inbound {
 
 const LETTER_A = 0x41;
 
-/** Whether a request asks for something new: what is under way is served at any rate. */
+/** Whether a request starts something new. Everything else is served under load too. */
 function startsSomething(request: SipRequest, { toTag }: Essentials): boolean {
   return toTag === '' && request.method !== 'ACK' && request.method !== 'CANCEL';
 }
 
-/** CRLF or a few zero bytes over UDP only keep a NAT binding open (RFC 5626 section 4.4.1). */
+/** CRLF or up to four zero bytes over UDP only keep a NAT binding open (RFC 5626 section 4.4.1). */
 function isKeepAlive(bytes: Buffer): boolean {
   return bytes.length <= 4 && bytes.every((byte) => byte === 0 || byte === 10 || byte === 13);
 }
 
-/** Writes into the top Via where the request came from (RFC 3261 section 18.2.1, RFC 3581). */
+/** Adds `received` and `rport` to the top Via (RFC 3261 section 18.2.1, RFC 3581). */
 function markSource(request: SipRequest, flow: Flow): void {
   const via = topVia(request.headers.all('via'));
   const marked = via && markedVia(via, flow.remote);

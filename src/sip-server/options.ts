@@ -6,19 +6,19 @@ import type { TlsPeerOptions } from './transport/connection.js';
 import type { ListenerOptions } from './transport/transports.js';
 import type { CaptureOptions } from './trace/message-trace.js';
 
-/** Bounds of the server's tables. */
+/** Limits of the server's tables. */
 export interface SipLimits {
   readonly maxTransactions: number;
   readonly maxDialogs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
-  /** Milliseconds that the peer of a connection has for its first message. */
+  /** How long the peer of a connection may take to send its first message, in ms. */
   readonly firstMessageMs: number;
-  /** Milliseconds that a half message may take to become whole. */
+  /** How long a partly received message may take to become complete, in ms. */
   readonly wholeMessageMs: number;
-  /** Milliseconds without a byte after which a connection is closed. */
+  /** How long a connection may be idle before it is closed, in ms. */
   readonly connectionIdleMs: number;
-  /** Messages that one source address may send. */
+  /** Messages per second that one source address may send. */
   readonly messagesPerSecond: number;
   readonly messageBurst: number;
 }
@@ -35,44 +35,50 @@ export const DEFAULT_SIP_LIMITS: SipLimits = {
   messageBurst: 8000,
 };
 
-/** Decides whether there is room for new calls. Times are what `Retry-After` says, in seconds. */
+/** Decides whether there is room for new calls. Both methods return seconds for `Retry-After`. */
 export interface SipAdmission {
-  /** Asked when a new INVITE is about to be served. @returns when to try again, if it is not to be served */
+  /**
+   * Asked before a new INVITE is served.
+   * @returns when to try again, if the INVITE is to be refused
+   */
   admit(source: string): number | undefined;
-  /** Told that a new request is refused since too many are waiting. @returns when to try again */
+  /**
+   * Called when a new request is refused because too many are waiting.
+   * @returns when to try again
+   */
   crowded(): number;
 }
 
 /** How to start the SIP server. */
 export interface SipServerOptions {
   readonly listeners: readonly ListenerOptions[];
-  /** Where applications connect, and the secret that they must give. Port 0 takes a free one. */
+  /** Where applications connect, and the secret that they must give. Port 0 takes a free port. */
   readonly admin: AdminOptions;
-  /** Whom TLS connections that the server opens may lead to; verified by the authorities that Node brings by default. */
+  /** How to check the certificates of servers we connect to. Default: by Node's own list of authorities. */
   readonly tlsPeers?: TlsPeerOptions | undefined;
   /**
-   * Decides on requests that start something new and that some application wants. Left out: the applications that
-   * want the method take turns, whatever their tags.
+   * Decides what happens to a new request that some application asked for. Default: the applications that asked for
+   * its method take turns, whatever their tags.
    */
   readonly router?: RequestRouter | undefined;
-  /** Where no tag is asked for, applications with this one come before others. */
+  /** Where no tag is asked for, applications with this tag come before the others. */
   readonly homeTag?: string | undefined;
-  /** Shortest session interval, in seconds, that peers may ask for; the 90 s of RFC 4028 by default. */
+  /** Shortest session interval that peers may ask for, in seconds. Default: the 90 s of RFC 4028. */
   readonly minSessionSeconds?: number | undefined;
-  /** CIDRs that may send requests; empty allows everyone who can reach the port. */
+  /** CIDRs that may send anything at all; empty: everyone. */
   readonly allow: readonly string[];
   /** IPv4 address to announce in Via and Contact when behind NAT. */
   readonly publicIp?: string | undefined;
-  /** What the User-Agents begin with that are never answered; well-known scanners by default. */
+  /** User-Agents that get no response, given by the name that they begin with. Default: well-known scanners. */
   readonly scanners?: readonly string[] | undefined;
-  /** Asked about a new request of such a User-Agent. */
+  /** Asked whether a request from such a User-Agent is served all the same. */
   readonly exempts?: RequestExemption | undefined;
   /** Homer server that gets a copy of every message. */
   readonly capture?: CaptureOptions | undefined;
-  /** Headers besides the known ones whose values are kept out of log and capture. */
+  /** Headers, besides the known ones, whose values are masked in log and capture. */
   readonly maskedHeaders?: readonly string[] | undefined;
   readonly limits?: Partial<SipLimits> | undefined;
-  /** Left out: there is room as long as new requests do not wait too long. */
+  /** Default: there is room as long as new requests do not wait too long. */
   readonly admission?: SipAdmission | undefined;
   readonly log: Log;
 }

@@ -16,10 +16,10 @@ import { UserAgent } from './user-agent/user-agent.js';
 import { encodeMessage, type SipMessage } from './message/message.js';
 import type { Sender } from './transport/udp.js';
 
-/** How long stopping waits for applications to close their connections. */
+/** How long `stop` waits for applications to close their connections. */
 const APP_DRAIN_MS = 500;
 
-/** What counts why connections were refused or closed. */
+/** The counter for each reason why a connection was refused or closed. */
 const CONNECTION_COUNTERS = {
   refused: 'droppedConnections',
   'gave-way': 'closedForRoom',
@@ -28,13 +28,13 @@ const CONNECTION_COUNTERS = {
   unread: 'closedUnread',
 } as const;
 
-/** How many entries the server's tables have now. */
+/** Current sizes of the server's tables. */
 export interface SipTableSizes {
   readonly transactions: number;
   /** New requests that wait for their turn. */
   readonly waiting: number;
   readonly dialogs: number;
-  /** Dialogs between others that go by here. */
+  /** Dialogs that this server proxies. */
   readonly proxiedDialogs: number;
   readonly connections: number;
   readonly apps: number;
@@ -42,21 +42,21 @@ export interface SipTableSizes {
 
 /** A running SIP server. */
 export interface SipServer {
-  /** The addresses that it listens on, ports filled in. */
+  /** The addresses that it listens on, with the ports that were chosen. */
   readonly sipAddresses: readonly (Endpoint & { readonly transport: TransportName })[];
   /** Where drachtio-srf connects. */
   readonly adminAddress: Endpoint;
-  /** A copy of the counters, with the present sizes of its tables. */
+  /** The counters, and the current table sizes. */
   counters(): SipCounters & SipTableSizes;
-  /** Whether a dialog's phone was last heard on a connection that is gone. */
+  /** Whether the dialog's peer last used a connection that is now closed. */
   hasLostConnection(dialogId: string): boolean;
-  /** Sends what applications that are closing have still asked for, then closes every socket and forgets every call. */
+  /** Lets closing applications finish what they have sent, then closes every socket and drops every call. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a SIP server that applications drive over drachtio's admin protocol.
- * Rejects, leaving nothing open, when an address cannot be bound.
+ * Starts a SIP server that applications control over drachtio's admin protocol. Rejects, and leaves nothing open,
+ * when an address cannot be bound.
  */
 export async function startSipServer(options: SipServerOptions): Promise<SipServer> {
   const counters = zeroCounters();
@@ -71,7 +71,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     counters,
   );
   const trace = new MessageTrace(options.log, options.maskedHeaders ?? [], options.capture);
-  // The parts need each other in a circle: transports hand up, the rest sends down.
+  // The parts refer to each other in a circle: transports call the layers above, which send through transports.
   const later: { inbound?: Inbound; agent?: UserAgent } = {};
   const transports = await Transports.open({
     listeners: options.listeners,
@@ -189,7 +189,7 @@ function lateUser(user: () => UserAgent | undefined): TransactionUser {
   };
 }
 
-/** The way out: counts, watches and bounds what leaves. */
+/** The way out: counts, traces and limits everything that is sent. */
 class Outbound implements Sender {
   readonly #transports: Transports;
   readonly #sourceFilter: SourceFilter;
@@ -209,7 +209,7 @@ class Outbound implements Sender {
   }
 
   send(flow: Flow, bytes: Buffer, kind: SipMessage['kind'], onFailure?: (error: Error) => void): void {
-    // Requests start with us: only responses can be aimed at somebody by forging a source.
+    // Only responses need the limit: a forged source address makes us respond to it, but not send requests to it.
     if (kind === 'response' && !this.#sourceFilter.allowsSending(bytes.length, flow)) return;
     if (kind === 'request') this.#counters.requestsOut++;
     else this.#counters.responsesOut++;

@@ -13,12 +13,12 @@ import {
   readProxyOptions,
 } from './wire.js';
 
-/** The protocol version that drachtio-srf compares to decide on pinging. */
+/** The version of the admin protocol that we announce: drachtio-srf decides by it whether to ping. */
 const VERSION = 'v0.9.0';
 const MAX_APPS = 64;
 const MAX_QUEUED_BYTES = 16 << 20;
 
-/** What applications can ask for once they are authenticated. */
+/** The commands of authenticated applications. */
 export interface AppCommands {
   respond(app: App, messageId: string, transactionId: string, message: AppMessage): void;
   requestInside(app: App, messageId: string, dialogId: string, message: AppMessage): void;
@@ -32,7 +32,7 @@ export interface AdminOptions extends Endpoint {
   readonly secret: string;
 }
 
-/** The TCP port to which applications connect: drachtio's admin protocol, server side. */
+/** The TCP port to which applications connect: the server side of drachtio's admin protocol. */
 export class Admin {
   readonly #server: Server;
   readonly #secret: string;
@@ -75,7 +75,7 @@ export class Admin {
     });
   }
 
-  /** Starts to listen; `hostports` lists the SIP addresses as applications are told them. */
+  /** Starts to listen. `hostports` returns our SIP addresses in the form that applications are given. */
   static async open(
     options: AdminOptions,
     routes: Routes,
@@ -100,7 +100,7 @@ export class Admin {
     return this.#apps.size;
   }
 
-  /** Takes in what applications have sent already: resolves when they are gone, or when the time is over. */
+  /** Lets applications finish what they have sent. Resolves when all have disconnected, or after `ms`. */
   async drain(ms: number): Promise<void> {
     if (this.#apps.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -117,7 +117,7 @@ export class Admin {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Whether there is room for one more; the oldest that has not given the secret yet gives way. */
+  /** Whether one more application fits. When full, the oldest unauthenticated connection is closed. */
   #hasRoom(): boolean {
     if (this.#apps.size < MAX_APPS) return true;
     this.#counters.closedUnauthenticated++;

@@ -4,9 +4,9 @@ import { ByteQueue } from '../transport/stream-framer.js';
 import { cdrFrame } from './wire.js';
 
 const MAX_FRAME_BYTES = 262_144;
-/** Enough for a secret and tags. */
+/** Longest frame before authentication: enough for a secret and tags. */
 const MAX_FRAME_BEFORE_SECRET = 4096;
-/** How long an application may take to give the secret. */
+/** How long an application may take to authenticate. */
 const SECRET_MS = 10_000;
 const MAX_LENGTH_DIGITS = 6;
 
@@ -14,12 +14,12 @@ const MAX_LENGTH_DIGITS = 6;
 interface AppHandlers {
   message(app: App, line: string, sip: Buffer): void;
   closed(app: App): void;
-  /** It did not give the secret in time. */
+  /** It did not authenticate in time. */
   silent(app: App): void;
   backlogged(app: App): void;
 }
 
-/** One connected application: cuts its stream into messages of the admin protocol and writes to it. */
+/** The connection of one application: splits its stream into admin-protocol messages, and writes to it. */
 export class App {
   readonly #socket: Socket;
   readonly #handlers: AppHandlers;
@@ -48,13 +48,13 @@ export class App {
     return this.#authenticated;
   }
 
-  /** It gave the secret. */
+  /** The application gave the right secret. */
   authenticate(): void {
     this.#authenticated = true;
     clearTimeout(this.#secretTimer);
   }
 
-  /** Writes one frame. An application that does not read is disconnected when too much waits for it. */
+  /** Writes one frame. Disconnects an application that does not read once too much is queued for it. */
   send(bytes: Buffer): void {
     if (!this.connected) return;
     if (this.#socket.writableLength > this.#maxQueuedBytes) {
@@ -65,7 +65,7 @@ export class App {
     this.#socket.write(bytes);
   }
 
-  /** Closes once what was written has left. */
+  /** Closes after everything written has been sent. */
   closeAfterSending(): void {
     this.#socket.destroySoon();
   }
@@ -109,12 +109,12 @@ export class App {
   }
 }
 
-/** Which applications want which requests, and whose turn it is: round robin for each method. */
+/** Which applications asked for which methods and events, served round robin. */
 export class Routes {
   readonly #wanting = new Map<string, App[]>();
   readonly #turns = new Map<string, number>();
 
-  /** `verb` is a method or an event such as `cdr:start`, in any case. */
+  /** `verb` is a method, or an event such as `cdr:start`. Case does not matter. */
   add(app: App, verb: string): void {
     const key = verb.toLowerCase();
     const apps = this.#wanting.get(key);
@@ -133,12 +133,12 @@ export class Routes {
     for (const verb of [...this.#wanting.keys()]) this.remove(app, verb);
   }
 
-  /** Whether any application wants a verb. */
+  /** Whether any application asked for a verb. */
   wanted(verb: string): boolean {
     return this.#wanting.has(verb.toLowerCase());
   }
 
-  /** The next application for a verb; with a tag, the next of those that carry it. */
+  /** The next application for a verb; with a tag, the next one that has this tag. */
   pick(verb: string, tag?: string): App | undefined {
     const key = verb.toLowerCase();
     const apps = (this.#wanting.get(key) ?? []).filter((app) => tag === undefined || app.tags.includes(tag));
@@ -148,19 +148,19 @@ export class Routes {
     return apps[turn % apps.length];
   }
 
-  /** The next application for a verb with exactly these tags: one of the same kind as another. */
+  /** An application for a verb with exactly these tags, to replace one that has gone. */
   pickLike(verb: string, tags: readonly string[]): App | undefined {
     const apps = this.#wanting.get(verb.toLowerCase()) ?? [];
     return apps.find((app) => [...app.tags].sort().join() === [...tags].sort().join());
   }
 
-  /** Methods that some application wants, in upper case; for Allow. */
+  /** The methods that applications asked for, in upper case, for the Allow header. */
   get methods(): string[] {
     return [...this.#wanting.keys()].filter((verb) => !verb.includes(':')).map((verb) => verb.toUpperCase());
   }
 }
 
-/** Tells whoever asked for call records of a call's attempt, start or end. */
+/** Sends a call record (attempt, start or stop) to an application that asked for call records. */
 export function reportCdr(
   context: { readonly routes: Routes; readonly mask: (text: string) => string },
   kind: 'cdr:attempt' | 'cdr:start' | 'cdr:stop',

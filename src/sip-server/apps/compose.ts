@@ -3,7 +3,7 @@ import { type HeaderField, spellName } from '../message/headers.js';
 import { hostPort } from '../message/uri.js';
 import type { Flow } from '../transport/flow.js';
 
-/** Headers that only the stack writes. */
+/** Headers that the application cannot set. */
 const STACK_HEADERS = new Set([
   'via',
   'route',
@@ -17,7 +17,7 @@ const STACK_HEADERS = new Set([
   'max-forwards',
 ]);
 
-/** The headers of an application's message that go out as they are, `localhost` replaced by our address. */
+/** The headers that are copied from an application's message, with `localhost` replaced by our address. */
 export function appHeaders(message: AppMessage, flow: Flow): (readonly [string, string])[] {
   const headers: (readonly [string, string])[] = [];
   for (const field of message.headers) {
@@ -31,7 +31,7 @@ function localized({ key, value }: HeaderField, flow: Flow): string {
   return key === 'p-asserted-identity' ? replaceLocalhost(value, flow) : value;
 }
 
-/** An application's Contact: in brackets, as peers expect, and reachable by the transport that is used. */
+/** The application's Contact, in brackets as peers expect, with the transport in use as its URI parameter. */
 function contactOf(value: string, flow: Flow): string {
   const [, uri, params] = /^(sips?:[^<>;,\s]+)((?:;[^<>,]*)?)$/i.exec(value) ?? [];
   const named = uri === undefined ? value : `<${uri}>${params!}`;
@@ -42,18 +42,18 @@ function contactOf(value: string, flow: Flow): string {
   );
 }
 
-/** Applications write `localhost` where they mean the address of this server. */
+/** Replaces `localhost`, which applications write for the address of this server. */
 export function replaceLocalhost(value: string, flow: Flow): string {
   return value.replace(/@localhost(?::\d+)?/g, `@${hostPort(flow.local.host, flow.local.port)}`);
 }
 
-/** Our Contact toward a peer. */
+/** Our Contact towards a peer. */
 export function ownContact(flow: Flow): string {
   const transport = flow.transport === 'udp' ? '' : `;transport=${flow.transport}`;
   return `<sip:${hostPort(flow.local.host, flow.local.port)}${transport}>`;
 }
 
-/** The Content-Type of a body: the application's, or SDP when it looks like it; undefined when unknown. */
+/** The Content-Type of a body: the application's, else SDP if the body looks like it, else undefined. */
 export function contentType(message: AppMessage): string | undefined {
   const given = message.headers.get('content-type');
   if (given !== undefined || message.body.length === 0) return given;

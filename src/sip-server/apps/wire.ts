@@ -8,13 +8,13 @@ import type { Endpoint, Flow, TransportName } from '../transport/flow.js';
 /** Longest timeout that an application can set for proxying. */
 const MAX_PROXY_TIMEOUT_MS = 3_600_000;
 
-/** Where and when a message was received or sent, as the application is told. */
+/** Where a message was received from or sent to, for the application. */
 interface MessageMeta {
   readonly source: 'network' | 'application';
   readonly transport: TransportName;
   /** The peer's address. */
   readonly remote: Endpoint;
-  /** Address of ours that a request came in at. */
+  /** Our address at which a request was received. */
   readonly receivedOn?: Endpoint | undefined;
 }
 
@@ -28,15 +28,17 @@ export function fromApplication(flow: Flow): MessageMeta {
   return { source: 'application', transport: flow.transport, remote: flow.remote };
 }
 
-/** Frames one message of the admin protocol: its length in bytes, `#`, the message. */
+/** Frames one message of the admin protocol: length in bytes, `#`, message. */
 function frame(line: string, sip?: Buffer): Buffer {
-  // Strings here hold one byte in each character.
+  // SIP texts hold one byte per character (latin1), so their length is in bytes.
   const length = line.length + (sip ? sip.length + 2 : 0);
   const head = Buffer.from(`${length}#${line}${sip ? '\r\n' : ''}`, 'latin1');
   return sip ? Buffer.concat([head, sip]) : head;
 }
 
-/** A SIP message for the application: `id|sip|network|bytes|protocol|address|port|time|transaction|dialog|…`. */
+/**
+ * Passes a SIP message to the application: `id|sip|network|bytes|protocol|address|port|time|transaction|dialog|…`.
+ */
 export function sipFrame(
   message: SipMessage,
   meta: MessageMeta,
@@ -49,12 +51,12 @@ export function sipFrame(
   return frame(`${randomUUID()}|sip|${metaText(meta, sip.length)}|${transactionId}|${dialogId}${tail}`, sip);
 }
 
-/** The outcome of what the application asked for with message `messageId`. */
+/** The result of the command that the application sent as message `messageId`. */
 export function outcomeFrame(messageId: string, ok: boolean, text = ''): Buffer {
   return frame(`${randomUUID()}|response|${messageId}|${ok ? 'OK' : 'NOK'}${text === '' ? '' : `|${text}`}`);
 }
 
-/** A final response to a request that the application had proxied; more may follow. */
+/** A final response to a request that the application had proxied. More may follow. */
 export function proxiedFrame(messageId: string, response: SipMessage, meta: MessageMeta): Buffer {
   const sip = forApp(response);
   return frame(`${randomUUID()}|response|${messageId}|OK|${metaText(meta, sip.length)}|||continue`, sip);
@@ -74,7 +76,7 @@ export function sentFrame(
   return frame(line, sip);
 }
 
-/** A call record: attempt, start (with our role) or stop (with its cause). Its message is for reading: masked. */
+/** A call record: attempt, start (with our role) or stop (with its cause). Tokens in its message are masked. */
 export function cdrFrame(
   kind: string,
   source: string,
@@ -83,7 +85,7 @@ export function cdrFrame(
   mask: (text: string) => string,
 ): Buffer {
   const tail = detail === undefined ? '' : `|${detail}`;
-  // The body by itself, so that its stated length is that of the masked one.
+  // Mask the body first, so that Content-Length is computed from the masked body.
   const body = Buffer.from(maskTokens(message.body.toString('latin1')), 'latin1');
   const text = mask(forApp({ ...message, body }).toString('latin1'));
   return frame(`${randomUUID()}|${kind}|${source}|${timeOfDay()}${tail}`, Buffer.from(text, 'latin1'));
@@ -93,7 +95,7 @@ function metaText({ source, transport, remote }: MessageMeta, bytes: number): st
   return `${source}|${bytes}|${transport}|${remote.host}|${remote.port}|${timeOfDay()}`;
 }
 
-/** Applications get full header names on single lines: their parsers know neither all compact forms nor folding. */
+/** Write full header names, one line each: applications' parsers do not know every compact form, nor folding. */
 function forApp(message: SipMessage): Buffer {
   return encodeMessage(message, spellName);
 }
@@ -102,19 +104,19 @@ function timeOfDay(): string {
   return `${new Date().toISOString().slice(11, 23)}000`;
 }
 
-/** A SIP message as an application sends it: only what it wants to say, without what the stack adds. */
+/** A SIP message as an application writes it, without the headers that the stack adds. */
 export interface AppMessage {
-  /** Set for a request. */
+  /** Empty for a response. */
   readonly method: string;
   readonly uri: string;
-  /** Set for a response, else 0. */
+  /** 0 for a request. */
   readonly status: number;
   readonly reason: string;
   readonly headers: Headers;
   readonly body: Buffer;
 }
 
-/** Reads an application's message; its Content-Length counts characters, not bytes, and is not relied on. */
+/** Reads an application's message. Ignores its Content-Length, which counts characters, not bytes. */
 export function readAppMessage(bytes: Buffer): AppMessage | undefined {
   const end = bytes.indexOf('\r\n\r\n');
   const head = bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
@@ -134,19 +136,19 @@ export function readAppMessage(bytes: Buffer): AppMessage | undefined {
   return { method: request[1]!, uri: request[2]!, status: 0, reason: '', headers, body };
 }
 
-/** How an application wants a request to be proxied: what drachtio-srf's `req.proxy` offers. */
+/** How an application wants a request proxied: the options of drachtio-srf's `req.proxy`. */
 export interface ProxyOptions {
-  /** Whether requests of the dialog that this makes come by us too (Record-Route). */
+  /** Whether we stay in the path of later requests of the dialog (Record-Route). */
   readonly recordRoute: boolean;
-  /** Whether the application wants to see each final response. */
+  /** Whether the application gets each final response. */
   readonly fullResponse: boolean;
   readonly followRedirects: boolean;
-  /** Whether all targets are tried at once instead of one after the other. */
+  /** Whether all targets are tried at once (forking), instead of one after the other. */
   readonly simultaneous: boolean;
-  /** Milliseconds that a target may take to its first response, and to its final one. */
+  /** Time limits of one target, in ms: for its first response, and for its final one. */
   readonly provisionalMs: number | undefined;
   readonly finalMs: number | undefined;
-  /** URIs, the first to be tried first. */
+  /** URIs, in the order in which they are tried. */
   readonly targets: readonly string[];
 }
 
@@ -164,7 +166,7 @@ export function readProxyOptions(fields: readonly string[]): ProxyOptions {
   };
 }
 
-/** `1500ms` or `2s`; anything else is no limit. */
+/** Reads `1500ms` or `2s`. Anything else, and zero, means no limit. */
 export function readDuration(text: string): number | undefined {
   const match = /^(\d+)(ms|s)$/.exec(text.trim());
   const value = match ? readNumber(match[1]!, MAX_PROXY_TIMEOUT_MS) : undefined;

@@ -1,57 +1,61 @@
 import { flatCopy } from '../transaction/keys.js';
 import { BoundedMap } from '../../shared/index.js';
 
-/** New requests that may wait at once, of all sources. */
+/** Most new requests that may wait at once, from all sources. */
 const MAX_WAITING = 100;
-/** How long one may wait; its 503 is out well before the peer repeats it (T1). */
+/** How long one may wait. Its 503 is sent well before the peer retransmits it (T1). */
 const MAX_WAIT_MS = 250;
-/** A request that may have lain in the socket's queue for longer is not served: its caller has given up, or soon will. */
+/**
+ * A request that may have been in the socket's buffer for longer is refused: its caller has given up or soon will.
+ */
 const MAX_AGE_MS = 4000;
-/** What libuv reads from a socket in one turn: after fewer the socket is empty. */
+/** Most datagrams that libuv reads from a socket in one turn. After fewer, the socket is empty. */
 const DATAGRAMS_PER_TURN = 32;
-/** A turn of the event loop is to be no longer: what is due every 20 ms, the phones' mixes, comes to its turn between. */
+/** Longest turn of the event loop that we accept: the phones' mixes are due every 20 ms in between. */
 const LONG_TURN_MS = 12;
 const SHORT_TURN_MS = 8;
 const MAX_PER_TURN = 8;
 const HEARTBEAT_MS = 250;
-/** For so long it is remembered how many of a source were served. */
+/** How long we remember how many requests of a source were served. */
 const SERVED_MS = 1000;
-/** So many refused requests are remembered, so that a repeat gets the same answer. */
+/** How many refused requests are remembered, so that a retransmission gets the same response. */
 const MAX_REFUSED = 4096;
 
 /** Why a new request is refused. */
 export type Refused =
   /** Too many are waiting, or it has waited too long. */
   | 'crowded'
-  /** It is too old. */
+  /** It may be too old. */
   | 'stale'
-  /** Its caller gave up before its turn came. */
+  /** Its caller cancelled it before its turn. */
   | 'cancelled'
-  /** Those who decide on admission say so. */
+  /** `SipAdmission` refused it. */
   | 'notAdmitted';
 
 /** A request that starts something new. */
 export interface Arrival {
-  /** The same for repeats of it. */
+  /** The same for retransmissions. */
   readonly key: string;
-  /** The address that it comes from. */
+  /** The address that it came from. */
   readonly source: string;
 }
 
 interface AdmissionQueueOptions<A extends Arrival> {
   /** Monotonic time in ms. */
   readonly now: () => number;
-  /** Asked when its turn has come. @returns whether it is served; false: it is to be refused */
+  /**
+   * Asked when its turn comes.
+   * @returns whether to serve it; otherwise it is refused
+   */
   readonly admit: (arrival: A) => boolean;
   readonly serve: (arrival: A) => void;
   readonly refuse: (arrival: A, why: Refused) => void;
 }
 
 /**
- * Where requests that start something new wait for their turn when there are many: a few are served in each turn of
- * the event loop, so that requests within calls, which do not wait, and media come to theirs. Whoever has waited too
- * long is refused while the peer still listens. Sources take turns; one that had more turns in this second than another
- * waits for that one.
+ * Queue for new requests. It serves a few per turn of the event loop, so that media and requests within dialogs,
+ * which do not wait, get their turns. A request that waits too long is refused while the peer still listens. Among
+ * sources, the one with the fewest requests served in the current second comes first.
  */
 export class AdmissionQueue<A extends Arrival> {
   readonly #options: AdmissionQueueOptions<A>;
@@ -63,11 +67,11 @@ export class AdmissionQueue<A extends Arrival> {
   #turnBegan = 0;
   #perTurn = MAX_PER_TURN / 2;
   #served = 0;
-  /** How many of each source were served since a moment within the last second. */
+  /** Requests served by source, since `#servedSince`. */
   #servedOf = new Map<string, number>();
   #servedSince: number;
   #received = 0;
-  /** When the socket was seen empty last, and the one before a heartbeat. */
+  /** When the socket was last known to be empty, and the time of the last heartbeat. */
   #emptyAt: number;
   #beatAt: number;
 
@@ -83,13 +87,13 @@ export class AdmissionQueue<A extends Arrival> {
     return this.#keys.size;
   }
 
-  /** Something came, whatever it is. */
+  /** A message of any kind was received. */
   received(): void {
     this.#received += 1;
     this.#await();
   }
 
-  /** Serves a request now, soon, or not at all. */
+  /** Serves a request now, queues it, or refuses it. */
   enter(arrival: A): void {
     const { key } = arrival;
     if (this.#keys.has(key)) return;
@@ -100,7 +104,7 @@ export class AdmissionQueue<A extends Arrival> {
     else this.#queue(arrival, now);
   }
 
-  /** The caller has given up. */
+  /** The caller cancelled the request. */
   withdraw(key: string): void {
     if (!this.#keys.delete(key)) return;
     for (const queue of this.#queues.values()) {
@@ -130,7 +134,10 @@ export class AdmissionQueue<A extends Arrival> {
     this.#await();
   }
 
-  /** The youngest of the source that has most waiting gives way to one of a source that has fewer. */
+  /**
+   * Makes room: refuses the newest request of the source with the longest queue, if that is longer than the
+   * newcomer's.
+   */
   #makeRoom(own: number): boolean {
     let longest: { arrival: A }[] | undefined;
     for (const queue of this.#queues.values()) {
@@ -159,7 +166,7 @@ export class AdmissionQueue<A extends Arrival> {
     this.#served = 0;
     this.#dismiss(now);
     while (this.#served < this.#perTurn && this.#keys.size > 0) this.#serveNext();
-    // Whether what was served now, and what it leads to, makes the turn long, is seen at its end.
+    // The end of the next turn shows how long this turn took, including the work that serving caused.
     if (this.#served > 0 || this.#keys.size > 0) this.#await();
   }
 
@@ -168,7 +175,7 @@ export class AdmissionQueue<A extends Arrival> {
     else if (lengthMs < SHORT_TURN_MS) this.#perTurn = Math.min(MAX_PER_TURN, this.#perTurn + 1);
   }
 
-  /** Those who have waited too long. */
+  /** Refuses requests that have waited too long. */
   #dismiss(now: number): void {
     for (const [source, queue] of this.#queues) {
       while (queue.length > 0 && now - queue[0]!.since > MAX_WAIT_MS) {
@@ -182,7 +189,7 @@ export class AdmissionQueue<A extends Arrival> {
 
   #serveNext(): void {
     const [source, queue] = this.#leastServed();
-    // The source goes behind the others.
+    // Delete and set again, so that the source moves behind the others.
     this.#queues.delete(source);
     const next = queue.shift();
     if (queue.length > 0) this.#queues.set(source, queue);
@@ -191,7 +198,7 @@ export class AdmissionQueue<A extends Arrival> {
     this.#serve(next.arrival);
   }
 
-  /** Of those that had as few turns, the one whose last is longest ago. */
+  /** The source with the fewest requests served; among equals, the one served longest ago. */
   #leastServed(): [string, { arrival: A; since: number }[]] {
     let least: [string, { arrival: A; since: number }[]] | undefined;
     let turns = Number.POSITIVE_INFINITY;
@@ -227,8 +234,8 @@ export class AdmissionQueue<A extends Arrival> {
   }
 
   /**
-   * Tells when the socket was empty while nothing comes: between two heartbeats the loop has looked at every socket.
-   * Not so with a turn under way, which may have left something in it.
+   * Notes when the socket was empty while no messages come: between two heartbeats the loop has polled every socket.
+   * Not while a turn is under way, which may have left messages in the socket.
    */
   #beat(): void {
     if (!this.#turn) this.#emptyAt = Math.max(this.#emptyAt, this.#beatAt);

@@ -3,7 +3,7 @@ import type { SipRequest } from '../message/message.js';
 import type { Flow } from '../transport/flow.js';
 import { type AddressFilter, BoundedMap, inNetworks, KeyedBuckets, type Rate } from '../../shared/index.js';
 
-/** Names that well-known scanners give themselves. VaxSIPUserAgent, of some of them too, is a softphone kit's. */
+/** User-Agents of well-known scanners. VaxSIPUserAgent is not listed: it is also a softphone kit's. */
 export const KNOWN_SCANNERS = [
   'friendly-scanner',
   'sipvicious',
@@ -18,12 +18,12 @@ export const KNOWN_SCANNERS = [
   'test agent',
 ];
 
-/** What a source that was never heard before may be sent. */
+/** Bytes that may be sent to a source before anything is known about it. */
 const FIRST_BYTES = 8192;
 
 const MAX_BYTES = 65_536;
 
-/** How many bytes each received byte allows to be sent. */
+/** Bytes that may be sent for each byte received. */
 const FACTOR = 3;
 
 const BYTES_PER_SECOND = 512;
@@ -33,8 +33,8 @@ const PROVEN_MS = 3_600_000;
 const MAX_SOURCES = 50_000;
 
 /**
- * Whether a request is served in spite of its User-Agent: the server knows nothing by which an application tells its
- * callers. Several lines of a header are joined by commas.
+ * Whether to serve a request from a scanner's User-Agent all the same: only the application can recognise its own
+ * callers. `get` joins several lines of a header with commas.
  */
 export type RequestExemption = (request: {
   readonly uri: string;
@@ -46,13 +46,13 @@ interface SourceFilterOptions {
   readonly allow: readonly string[];
   /** How many messages one source address may send. */
   readonly rate: Rate;
-  /** What the User-Agents that get no answer begin with. */
+  /** User-Agents that get no response, given by the name that they begin with. */
   readonly scanners: readonly string[];
-  /** Whether a request is answered all the same. */
+  /** Whether such a request is served all the same. */
   readonly exempts?: RequestExemption | undefined;
 }
 
-/** A request as whoever exempts it sees it. */
+/** A request in the form that an exemption is asked about. */
 function toldOf({ uri, headers }: SipRequest): Parameters<RequestExemption>[0] {
   const get = (name: string): string | undefined => {
     const values = headers.all(name.toLowerCase());
@@ -61,16 +61,16 @@ function toldOf({ uri, headers }: SipRequest): Parameters<RequestExemption>[0] {
   return { uri, get };
 }
 
-/** What becomes of bytes that came in. */
+/** The verdict on received bytes. */
 type Admission =
   | 'admitted'
-  /** More than its rate from an address that the allow-list names: what is new is refused in words. */
+  /** Over its rate, but in the allow-list: new requests get 503. */
   | 'over-rate'
   | 'dropped';
 
-/** Decides what may come in and what may go out, before anything is parsed or remembered. */
+/** Decides by source what is received and how much is sent, before anything is parsed or stored. */
 export class SourceFilter {
-  /** Which addresses may talk to the server at all; undefined: all. */
+  /** Addresses that may send anything at all; undefined: all. */
   readonly #allow: AddressFilter | undefined;
   readonly #rate: KeyedBuckets;
   readonly #budget = new ReplyBudget();
@@ -94,7 +94,7 @@ export class SourceFilter {
     return admitted;
   }
 
-  /** Whether the bytes that came by a flow may be looked at. */
+  /** Whether to process bytes that were received on a flow. */
   admits(bytes: number, flow: Flow): Admission {
     const source = flow.remote.host;
     if (this.#allow?.(source) === false) {
@@ -103,7 +103,7 @@ export class SourceFilter {
     }
     const now = performance.now();
     const within = this.#rate.take(source, now);
-    // Those whom the allow-list names are known to the operator.
+    // The operator knows the addresses in the allow-list, so their new requests get 503 instead of silence.
     if (!within && this.#allow === undefined) {
       this.#counters.droppedRateLimited++;
       return 'dropped';
@@ -112,19 +112,19 @@ export class SourceFilter {
     return within ? 'admitted' : 'over-rate';
   }
 
-  /** Whether a new request deserves an answer at all: scanners get none, so that they find nothing here. */
+  /** Whether a new request gets a response. Scanners get none, so that they find nothing. */
   admitsAgent(request: SipRequest): boolean {
     if (!isScanner(request, this.#scanners) || this.#exempts?.(toldOf(request)) === true) return true;
     this.#counters.droppedScanner++;
     return false;
   }
 
-  /** The peer repeated something that only a receiver of our packets can know. */
+  /** The peer has proven that it receives our packets. */
   prove(flow: Flow): void {
     if (!flow.reliable) this.#budget.prove(flow.remote.host, performance.now());
   }
 
-  /** Whether that many bytes may be sent over a flow. */
+  /** Whether this many bytes may be sent on a flow. */
   allowsSending(bytes: number, flow: Flow): boolean {
     if (flow.reliable || this.#budget.spend(flow.remote.host, bytes, performance.now())) return true;
     this.#counters.droppedAmplification++;
@@ -133,24 +133,24 @@ export class SourceFilter {
 }
 
 /**
- * Bounds what is sent over UDP to addresses that may be forged, so that the server amplifies nobody's attack.
- * An address is proven once it repeats something that only a receiver of our packets can know.
+ * Limits what is sent over UDP to addresses that may be forged, so that the server cannot be used to amplify an
+ * attack. An address is proven once it repeats something that only a receiver of our packets can know.
  */
 class ReplyBudget {
   readonly #sources = new BoundedMap<string, { bytes: number; at: number; provenUntil: number }>(MAX_SOURCES);
 
-  /** Bytes came from an address. */
+  /** Bytes were received from an address. */
   received(source: string, bytes: number, now: number): void {
     const entry = this.#entry(source, now);
     entry.bytes = Math.min(MAX_BYTES, entry.bytes + bytes * FACTOR);
   }
 
-  /** The address really hears us. */
+  /** The address receives our packets. */
   prove(source: string, now: number): void {
     this.#entry(source, now).provenUntil = now + PROVEN_MS;
   }
 
-  /** Takes from the budget; false when the bytes must not be sent. */
+  /** Takes bytes from the budget. Returns false when they must not be sent. */
   spend(source: string, bytes: number, now: number): boolean {
     const entry = this.#entry(source, now);
     if (now < entry.provenUntil) return true;
@@ -173,7 +173,7 @@ class ReplyBudget {
 }
 
 /**
- * Whether a request comes from a scanner, by the name with which its User-Agent begins: the whole of it, as other
+ * Whether a request comes from a scanner: its User-Agent begins with one of these names as a whole word, since other
  * programs are called SIPClient and Smaptel.
  */
 function isScanner(request: SipRequest, names: readonly string[]): boolean {

@@ -7,34 +7,34 @@ import type { Flow } from '../transport/flow.js';
 import { findFlow } from '../transport/locate.js';
 import type { Transports } from '../transport/transports.js';
 
-/** What the admin protocol carries unharmed: printable, and none of its separators. */
+/** Ids that the admin protocol can carry: printable, without its separators. */
 const SAFE_ID = /^[!-{}~]{1,300}$/;
 
-/** The state of one dialog (RFC 3261 section 12): whom it joins, by which way, and the numbers of its requests. */
+/** The state of one dialog (RFC 3261 section 12): tags, route set, remote target and sequence numbers. */
 export class Dialog {
   readonly id: string;
   readonly role: 'uas' | 'uac';
-  /** The method that made it: INVITE or SUBSCRIBE. */
+  /** The method that created it: INVITE or SUBSCRIBE. */
   readonly method: string;
   readonly callId: string;
   readonly localTag: string;
   remoteTag: string;
-  /** From and To as requests of ours carry them, tags included. */
+  /** From and To of our requests, with tags. */
   readonly #localParty: string;
   #remoteParty: string;
-  /** Proxies between, nearest to us first. */
+  /** The route set, the nearest proxy first. */
   #routeSet: string[] = [];
   #remoteTarget: string;
   #localSequence: number;
   #remoteSequence: number | undefined;
-  /** Number of our last INVITE, for its ACK. */
+  /** CSeq number of our last INVITE, for its ACK. */
   #inviteSequence: number;
   state: 'early' | 'confirmed' | 'ended' = 'early';
-  /** The flow on which the peer was last heard. */
+  /** The flow on which the peer's last message came. */
   flow: Flow;
-  /** Our Contact of this dialog, for requests that need one. */
+  /** Our Contact in this dialog. */
   localContact: string;
-  /** The session description that we last sent, for refreshes of the session. */
+  /** The session description that we sent last; session refreshes repeat it. */
   localSdp: Buffer = NO_BODY;
 
   private constructor(parts: {
@@ -68,7 +68,7 @@ export class Dialog {
     this.localContact = parts.localContact;
   }
 
-  /** The dialog that answering a request makes (section 12.1.1). */
+  /** The dialog that our response creates (section 12.1.1). */
   static asServer(
     id: string,
     request: SipRequest,
@@ -96,7 +96,7 @@ export class Dialog {
     return dialog;
   }
 
-  /** The dialog that a response to a request of ours makes (section 12.1.2). */
+  /** The dialog that a response to our request creates (section 12.1.2). */
   static asClient(
     id: string,
     request: SipRequest,
@@ -124,7 +124,7 @@ export class Dialog {
     return dialog;
   }
 
-  /** How tables find it. */
+  /** Its key in `Dialogs`. */
   get key(): string {
     return dialogKey(this.callId, this.localTag, this.remoteTag);
   }
@@ -133,12 +133,12 @@ export class Dialog {
     return this.#remoteTarget;
   }
 
-  /** The number that the ACK for a 2xx to our last INVITE carries. */
+  /** The CSeq number of our last INVITE, which the ACK for its 2xx carries. */
   get unacknowledged(): number {
     return this.#inviteSequence;
   }
 
-  /** The URI that a request of this dialog is sent to first. */
+  /** The URI to which requests of this dialog are sent. */
   get nextHop(): string {
     const first = this.#routes()[0];
     return first?.uri ?? this.#remoteTarget;
@@ -148,7 +148,7 @@ export class Dialog {
     return this.#routeSet.length > 0;
   }
 
-  /** A 2xx to a request of ours settles the route set and the peer's target (sections 12.1.2 and 13.2.2.4). */
+  /** A 2xx to our request fixes the route set and the remote target (sections 12.1.2 and 13.2.2.4). */
   confirmAsClient(response: SipResponse): void {
     if (this.state === 'early') this.#takeRoutes(response);
     this.#remoteParty = response.headers.get('to') ?? this.#remoteParty;
@@ -156,19 +156,19 @@ export class Dialog {
     this.state = 'confirmed';
   }
 
-  /** A target refresh came with a request or a 2xx (section 12.2). */
+  /** Takes the remote target from a target refresh request or its 2xx (section 12.2). */
   refreshTarget(message: SipRequest | SipResponse): void {
     this.#remoteTarget = contactUri(message) ?? this.#remoteTarget;
   }
 
-  /** Whether a request of the peer's comes in order; keeps its number when it does (section 12.2.2). */
+  /** Whether the peer's request is in order. If it is, its number is stored (section 12.2.2). */
   admits(sequence: number): boolean {
     if (this.#remoteSequence !== undefined && sequence < this.#remoteSequence) return false;
     this.#remoteSequence = sequence;
     return true;
   }
 
-  /** The next request of ours (section 12.2.1.1), without Via. An ACK is given the number of its INVITE. */
+  /** Our next request (section 12.2.1.1), without Via. `sequence` is given for an ACK: the number of its INVITE. */
   request(method: string, sequence?: number): SipRequest {
     const number = sequence ?? ++this.#localSequence;
     if (method === 'INVITE') this.#inviteSequence = number;
@@ -190,7 +190,7 @@ export class Dialog {
       for (const route of routes) headers.add('Route', `<${route.uri}>`);
       return this.#remoteTarget;
     }
-    // A strict router wants itself in the Request-URI and the target at the end of the route.
+    // A strict router takes its own URI as the Request-URI and the remote target as the last Route.
     for (const route of rest) headers.add('Route', `<${route.uri}>`);
     headers.add('Route', `<${this.#remoteTarget}>`);
     return first.uri;
@@ -206,7 +206,7 @@ export class Dialog {
   }
 }
 
-/** The key of a dialog, seen from our side. */
+/** The key of a dialog, from our side. */
 export function dialogKey(callId: string, localTag: string, remoteTag: string): string {
   return `${callId}|${localTag}|${remoteTag}`;
 }
@@ -218,7 +218,7 @@ function contactUri(message: SipRequest | SipResponse): string | undefined {
   return uri !== undefined && parseSipUri(uri) ? uri : undefined;
 }
 
-/** All dialogs of the server, by id and by what the messages of a dialog carry. Bounded. */
+/** All dialogs of the server, by id and by Call-ID and tags. Bounded. */
 export class Dialogs {
   readonly #byId = new Map<string, Dialog>();
   readonly #byKey = new Map<string, Dialog>();
@@ -237,8 +237,8 @@ export class Dialogs {
   }
 
   /**
-   * The id of a new dialog: of Call-ID and tag of the From that began it, as applications look for dialogs by just
-   * that (drachtio-srf's `findDialogByCallIDAndFromTag`); by chance where that is taken or cannot be told.
+   * The id of a new dialog: its Call-ID and the tag of the From that created it, since applications look dialogs up
+   * by these (drachtio-srf's `findDialogByCallIDAndFromTag`). A random id if that one is taken or cannot be sent.
    */
   newId(callId: string, fromTag: string): string {
     const id = `${callId};from-tag=${fromTag}`;
@@ -266,8 +266,8 @@ export class Dialogs {
 }
 
 /**
- * The flow for a request inside a dialog. A peer without proxies between is reached by the way that it came:
- * over its open connection, or at its source address when its Contact names another one, as behind NAT.
+ * Finds the flow for a request inside a dialog. Without proxies in between, it is the way that the peer's messages
+ * came: its open connection, or its source address if its Contact names another one (NAT).
  */
 export function findDialogFlow(
   transports: Transports,
@@ -284,7 +284,7 @@ export function findDialogFlow(
       return;
     }
     findFlow(transports, dialog.nextHop, request, (way) =>
-      // There is no way to where its Contact leads.
+      // The Contact's address cannot be reached.
       found(way instanceof Error && flow.open ? flow : way),
     );
     return;

@@ -2,20 +2,23 @@ import { randomInt } from 'node:crypto';
 import type { SipResponse } from '../message/message.js';
 import { TRANSACTION_TIMEOUT, T1, T2, Timers } from '../transaction/timing.js';
 
-/** What RAck names: the provisional response that a PRACK is for. */
+/** A RAck value: names the provisional response that a PRACK acknowledges. */
 interface Rack {
   readonly sequence: number;
   readonly cseq: number;
   readonly method: string;
 }
 
-/** Reads a RAck value (RFC 3262 section 7.2); what follows the method is let pass, as sofia-sip does. */
+/** Reads a RAck value (RFC 3262 section 7.2). Ignores what follows the method, as sofia-sip does. */
 export function readRack(value: string): Rack | undefined {
   const match = /^(\d{1,10})\s+(\d{1,10})\s+(\S+)(?:\s|$)/.exec(value);
   return match ? { sequence: Number(match[1]), cseq: Number(match[2]), method: match[3]! } : undefined;
 }
 
-/** The reliable provisional responses of one INVITE (RFC 3262 section 3): one at a time, repeated until its PRACK. */
+/**
+ * The reliable provisional responses to one INVITE (RFC 3262 section 3): one at a time, retransmitted until its
+ * PRACK.
+ */
 export class ReliableProvisionals {
   readonly #cseq: number;
   readonly #transmit: (response: SipResponse) => void;
@@ -32,18 +35,18 @@ export class ReliableProvisionals {
     this.#gaveUp = gaveUp;
   }
 
-  /** Whether a response must wait for a PRACK: a reliable one behind another, a 2xx behind one with SDP. */
+  /** Whether a response must wait for a PRACK: a reliable one after another, or a 2xx after one with SDP. */
   blocks(status: number, reliable: boolean): boolean {
     if (!this.#outstanding) return false;
     return reliable || (status >= 200 && status < 300 && this.#outstanding.hasSdp);
   }
 
-  /** Runs `send` when the PRACK came that it has to wait for. */
+  /** Runs `send` after the PRACK that it must wait for. */
   defer(send: () => void): void {
     this.#waiting.push(send);
   }
 
-  /** Numbers a response, to be sent now; repeats it from then on. */
+  /** Sets the RSeq of a response that is about to be sent, and retransmits it from then on. */
   begin(response: SipResponse): void {
     const sequence = ++this.#sequence;
     response.headers.set('RSeq', String(sequence));
@@ -55,7 +58,7 @@ export class ReliableProvisionals {
     this.#repeat(response, T1);
   }
 
-  /** Takes a PRACK; false when it is for none of ours. */
+  /** Takes a PRACK. Returns false if it matches no response. */
   acknowledge({ sequence, cseq, method }: Rack): boolean {
     if (this.#outstanding?.sequence !== sequence || cseq !== this.#cseq || method !== 'INVITE') return false;
     this.#outstanding = undefined;
@@ -63,7 +66,7 @@ export class ReliableProvisionals {
     return true;
   }
 
-  /** The PRACK is answered: whatever waited for it may follow. */
+  /** The PRACK has been answered: sends the next waiting response. */
   release(): void {
     if (!this.#outstanding) this.#waiting.shift()?.();
   }
@@ -83,8 +86,8 @@ export class ReliableProvisionals {
 }
 
 /**
- * A 2xx to an INVITE, sent again until its ACK comes (RFC 3261 section 13.3.1.4). This is the core's duty on every
- * transport: a hop further on may be UDP.
+ * A 2xx to an INVITE, retransmitted until its ACK (RFC 3261 section 13.3.1.4). The core retransmits on every
+ * transport: a later hop may be UDP.
  */
 export class Unacknowledged2xx {
   readonly sequence: number;
@@ -101,12 +104,12 @@ export class Unacknowledged2xx {
     this.#repeat(T1);
   }
 
-  /** Sends it once more, now. */
+  /** Retransmits it now. */
   again(): void {
     this.#resend();
   }
 
-  /** The ACK came, or nobody waits for it any more. */
+  /** The ACK came, or is no longer awaited. */
   stop(): void {
     this.#timers.clearAll();
   }

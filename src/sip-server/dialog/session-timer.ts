@@ -11,13 +11,13 @@ interface SessionExpires {
   readonly refresher: 'uac' | 'uas' | undefined;
 }
 
-/** What both sides of a session agreed on. */
+/** The session interval that both sides agreed on. */
 export interface SessionInterval {
   readonly seconds: number;
   readonly refreshedByUs: boolean;
 }
 
-/** Reads Session-Expires; undefined when there is none or it makes no sense. */
+/** Reads Session-Expires; undefined when it is missing or malformed. */
 export function readSessionExpires(headers: Headers): SessionExpires | undefined {
   const [value = '', ...params] = (headers.get('session-expires') ?? '').split(';');
   const seconds = readNumber(value.trim(), 2 ** 31 - 1);
@@ -30,13 +30,15 @@ function readRefresher(param: string): SessionExpires['refresher'] {
   return value === 'uac' || value === 'uas' ? value : undefined;
 }
 
-/** Whether a message says that its sender supports session timers. */
+/** Whether the sender of a message supports session timers. */
 export function supportsTimer(headers: Headers): boolean {
   const listed = [...headers.all('supported'), ...headers.all('require')].join(',');
   return /(?:^|[,\s])timer(?:$|[,\s])/i.test(listed);
 }
 
-/** Keeps one session's time (RFC 4028 section 10): tells when to refresh it and when it has run out. */
+/**
+ * The session timer of one dialog (RFC 4028 section 10): calls back when to refresh and when the session has expired.
+ */
 export class SessionTimer {
   readonly terms: SessionInterval;
   readonly #timers = new Timers<'refresh' | 'expire'>();

@@ -4,7 +4,7 @@ import type { SipMessage, SipRequest } from './message.js';
 import { type NameAddr, parseNameAddrs, parseSipUri, schemeOf } from './uri.js';
 import { dropDuplicates, repairHeaders, repairAddress, repairAddresses } from './repair.js';
 
-/** What every message must carry (RFC 3261 section 8.1.1), read once. */
+/** The mandatory headers of a message (RFC 3261 section 8.1.1), parsed once. */
 export interface Essentials {
   readonly via: Via;
   readonly from: NameAddr;
@@ -16,15 +16,15 @@ export interface Essentials {
   readonly cseq: { readonly number: number; readonly method: string };
 }
 
-/** Why a message is refused, and with which status. */
+/** Why a message is refused, and the status of the response. */
 export interface Fault {
   readonly status: 400 | 416;
   readonly why: string;
 }
 
-/** What requests are told apart by is kept for as long as their transaction: longer ones would fill the memory. */
+/** Call-ID, tags and branch are stored for as long as the transaction: longer ones would use up the memory. */
 const MAX_ID = 512;
-/** Longest address with its parameters; those that come with a token in them are a fourth of it. */
+/** Longest address with its parameters: four times what one with a token in it needs. */
 const MAX_ADDRESS = 4096;
 const LONG_WHEN_HOSTILE = ['from', 'to', 'contact', 'cseq', 'refer-to', 'referred-by', 'p-asserted-identity'];
 
@@ -44,7 +44,7 @@ const ONCE = [
   'date',
 ];
 
-/** Reads the headers that the layers above rely on, tidied; a `Fault` tells what is wrong with them. */
+/** Parses the mandatory headers, repairing them where needed. Returns a `Fault` if one cannot be used. */
 export function readEssentials(message: SipMessage): Essentials | Fault {
   const { headers } = message;
   if (headers.repeated(ONCE) !== undefined) dropDuplicates(headers, ONCE);
@@ -73,7 +73,7 @@ export function readEssentials(message: SipMessage): Essentials | Fault {
   return { via, from, to, fromTag, toTag, callId, cseq };
 }
 
-/** Whether reading the essentials failed. */
+/** Whether parsing failed. */
 export function isFault(result: Essentials | Fault): result is Fault {
   return 'why' in result;
 }
@@ -86,7 +86,7 @@ export function readCSeq(value: string): Essentials['cseq'] | undefined {
 }
 
 function requestFault(request: SipRequest, cseqMethod: string): Fault | undefined {
-  if (cseqMethod !== request.method) return bad('CSeq names another method');
+  if (cseqMethod !== request.method) return bad("CSeq method differs from the request's");
   const scheme = schemeOf(request.uri);
   if (scheme === undefined) return bad('malformed Request-URI');
   if (scheme === 'sip' || scheme === 'sips') {

@@ -13,7 +13,7 @@ export function readNumber(text: string, max: number): number | undefined {
   return value <= max ? value : undefined;
 }
 
-/** Where the quoted string that begins at `start` ends (index after its closing quote), or -1. */
+/** Index after the closing quote of the quoted string that begins at `start`, or -1. */
 export function endOfQuoted(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
     const char = text[i];
@@ -24,8 +24,8 @@ export function endOfQuoted(text: string, start: number): number {
 }
 
 /**
- * Splits a header value at its top-level commas: those in quoted strings and in angle brackets stay.
- * Undefined when a quote or a bracket is never closed, or an element is empty.
+ * Splits a header value at its commas, except those in quoted strings and angle brackets. Undefined when a quote or
+ * bracket is not closed, or an element is empty.
  */
 export function splitList(value: string): string[] | undefined {
   if (!value.includes(',')) {
@@ -53,14 +53,14 @@ export function splitList(value: string): string[] | undefined {
   return parts.includes('') ? undefined : parts;
 }
 
-/** Parameters of a header or a URI; a parameter without a value maps to the empty string. Names in lower case. */
+/** Parameters of a header or a URI, by name in lower case. A parameter without a value maps to the empty string. */
 export type Params = ReadonlyMap<string, string>;
 
 const NO_PARAMS: Params = new Map();
 
 /**
  * Reads `;name=value;name` from `text`. Values are tokens, hosts in brackets or quoted strings, kept as written.
- * Undefined when the text is not of that form.
+ * Undefined when the text is malformed.
  */
 export function readParams(text: string): Params | undefined {
   if (text.trim() === '') return NO_PARAMS;

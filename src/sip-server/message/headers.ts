@@ -4,14 +4,14 @@ import { hostPort, unbracket } from './uri.js';
 const VIA =
   /^SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?:\s*:\s*(\d{1,5}))?\s*(;.*)?$/i;
 
-/** Branches of RFC 3261 begin with this; others need the matching of RFC 2543 (section 17.2.3). */
+/** Branches begin with this since RFC 3261; others are matched as in RFC 2543 (section 17.2.3). */
 export const BRANCH_COOKIE = 'z9hG4bK';
 
 /** One header field. */
 export interface HeaderField {
-  /** Full name in lower case: what headers are looked up by. */
+  /** Full name in lower case, for lookups. */
   readonly key: string;
-  /** The name as it is written out. */
+  /** The name as it is written. */
   readonly name: string;
   readonly value: string;
 }
@@ -39,7 +39,7 @@ const COMPACT: ReadonlyMap<string, string> = new Map([
   ['y', 'Identity'],
 ]);
 
-/** Spellings that capitalising the first letters does not give. */
+/** Names that are not just spelt with capital first letters. */
 const SPELLINGS: ReadonlyMap<string, string> = new Map([
   ['call-id', 'Call-ID'],
   ['cseq', 'CSeq'],
@@ -52,13 +52,13 @@ const SPELLINGS: ReadonlyMap<string, string> = new Map([
   ['www-authenticate', 'WWW-Authenticate'],
 ]);
 
-/** Writes a header name that came in lower case the way that RFCs spell it; mixed case stays as it is. */
+/** Spells a lower-case header name as the RFCs do. Names with capitals stay as they are. */
 export function spellName(name: string): string {
   if (name !== name.toLowerCase()) return name;
   return SPELLINGS.get(name) ?? name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase());
 }
 
-/** The full name of a header: compact forms (RFC 3261 section 7.3.3) written out. */
+/** The full name of a header; expands compact forms (RFC 3261 section 7.3.3). */
 function fullName(name: string): string {
   return (name.length === 1 ? COMPACT.get(name.toLowerCase()) : undefined) ?? name;
 }
@@ -85,7 +85,7 @@ export class Headers implements Iterable<HeaderField> {
     return false;
   }
 
-  /** The first of some headers that is given more than once. */
+  /** The first of these headers that occurs more than once. */
   repeated(keys: readonly string[]): string | undefined {
     return keys.find((key) => {
       let times = 0;
@@ -106,7 +106,7 @@ export class Headers implements Iterable<HeaderField> {
     return this;
   }
 
-  /** Replaces every field of that name by one. */
+  /** Replaces all fields of that name by one. */
   set(name: string, value: string): this {
     const field = makeField(name, value);
     const at = this.#fields.findIndex((other) => other.key === field.key);
@@ -118,7 +118,7 @@ export class Headers implements Iterable<HeaderField> {
     return this;
   }
 
-  /** Puts these values in place of a header's, before all others. */
+  /** Replaces all fields of that name by these values, before all other headers. */
   replace(name: string, values: readonly string[]): this {
     const fields = values.map((value) => makeField(name, value));
     const key = fullName(name).toLowerCase();
@@ -177,7 +177,7 @@ export function topVia(values: readonly string[]): Via | undefined {
   return first === undefined ? undefined : parseVia(first);
 }
 
-/** Takes the topmost Via value away, whether it stands on a line of its own or not; another may come in its place. */
+/** Removes the topmost Via value, even if it shares a line with others. `instead` takes its place. */
 export function replaceTopVia(headers: Headers, ...instead: readonly string[]): void {
   const [first = '', ...others] = headers.all('via');
   const rest = (splitList(first) ?? []).slice(1);

@@ -1,10 +1,8 @@
 import type { Headers } from './headers.js';
 
 /**
- * SIP messages as this folder keeps them.
- *
- * Strings hold one byte in each character (latin1), so that what came from the network goes out again byte
- * for byte whatever its encoding; only `encodeMessage` and the parser turn bytes into strings and back.
+ * SIP messages in this folder. Strings hold one byte per character (latin1), so that bytes are forwarded unchanged
+ * whatever their encoding. Only `encodeMessage` and the parser convert between bytes and strings.
  */
 export interface SipRequest {
   readonly kind: 'request';
@@ -27,7 +25,7 @@ export type SipMessage = SipRequest | SipResponse;
 
 export const NO_BODY = Buffer.alloc(0);
 
-/** The bytes of a message, its Content-Length set right; `spell` writes the names of its headers. */
+/** Encodes a message with the right Content-Length. `spell` changes how header names are written. */
 export function encodeMessage(message: SipMessage, spell?: (name: string) => string): Buffer {
   let head =
     message.kind === 'request'

@@ -2,17 +2,14 @@ import { isToken, readNumber } from './grammar.js';
 import { Headers } from './headers.js';
 import { NO_BODY, type SipMessage, type SipRequest } from './message.js';
 
-/** Bounds on one message, against memory and time spent on hostile input. */
+/** Limits of one message, against memory and time spent on hostile input. */
 export const MAX_HEAD_BYTES = 32_768;
 const MAX_HEADER_FIELDS = 256;
 export const MAX_MESSAGE_BYTES = 131_072;
-/** A Request-URI may carry a token and more; beyond this, nothing of the line is looked at. */
+/** Room for a Request-URI with a token in it. Nothing of a longer line is parsed. */
 const MAX_START_LINE = 2048;
 
-/**
- * A message that could not be understood. `request` is there when enough of it was readable to answer it;
- * `status` is the answer that RFC 3261 asks for.
- */
+/** A message that cannot be processed. `request` is set if enough of it was readable to respond with `status`. */
 interface Unreadable {
   readonly kind: 'unreadable';
   readonly status: 400 | 413 | 414 | 505 | 513;
@@ -20,7 +17,7 @@ interface Unreadable {
   readonly request: SipRequest | undefined;
 }
 
-/** What a message says of itself before its body is looked at. */
+/** Start line and headers of a message. */
 interface Head {
   readonly message: SipMessage;
   readonly fault: { status: Unreadable['status']; why: string } | undefined;
@@ -30,16 +27,16 @@ const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/i;
 const VERSION = /^SIP\/(\d{1,9})\.(\d{1,9})$/i;
 
 /**
- * Parses one datagram, or one message cut from a stream by `StreamFramer`.
- * Bytes after the stated Content-Length are ignored (RFC 3261 section 18.3).
+ * Parses one datagram, or one message from `StreamFramer`. Ignores bytes after the stated Content-Length (RFC 3261
+ * section 18.3).
  */
 export function parseMessage(bytes: Buffer): SipMessage | Unreadable {
-  // Line breaks before the start line are to be ignored (RFC 3261 section 7.5).
+  // Ignore line breaks before the start line (RFC 3261 section 7.5).
   const start = bytes.findIndex((byte) => byte !== CR && byte !== LF);
   const message = bytes.subarray(Math.max(start, 0));
   const found = findHead(message);
   if (!found || found.length > MAX_HEAD_BYTES) {
-    return { kind: 'unreadable', status: 513, why: 'no end of headers within the limit', request: undefined };
+    return { kind: 'unreadable', status: 513, why: 'headers incomplete or too long', request: undefined };
   }
   return parseWhole(found.text(), message.subarray(found.length));
 }
@@ -60,11 +57,11 @@ function parseWhole(text: string, available: Buffer): SipMessage | Unreadable {
 function bodyFault(stated: number | 'absent' | 'invalid', available: number): Head['fault'] {
   if (stated === 'invalid') return { status: 400, why: 'invalid Content-Length' };
   if (typeof stated === 'number' && stated > available)
-    return { status: 400, why: 'body shorter than stated' };
+    return { status: 400, why: 'body shorter than Content-Length' };
   return undefined;
 }
 
-/** The stated Content-Length; several that agree count as one. */
+/** The stated Content-Length. Several equal values count as one. */
 export function contentLength(headers: Headers): number | 'absent' | 'invalid' {
   const values = new Set(headers.all('content-length'));
   if (values.size === 0) return 'absent';
@@ -76,17 +73,17 @@ export function contentLength(headers: Headers): number | 'absent' | 'invalid' {
 const CR = 13;
 const LF = 10;
 
-/** Where the head of a message ends. */
+/** The end of a message's head: its start line and headers. */
 interface FoundHead {
-  /** Bytes of it, the empty line included. */
+  /** Its length in bytes, including the empty line. */
   readonly length: number;
-  /** Without the empty line, its line breaks CRLF. */
+  /** Its text without the empty line, with CRLF line breaks. */
   text(): string;
 }
 
 /**
- * Finds the head of a message, whose lines end all in CRLF, or all in LF alone: which, the first one tells. What
- * stands before `searched` is known not to be its end.
+ * Finds the head of a message. All its lines end in CRLF, or all in LF: the first line tells which. Its end is not in
+ * the first `searched` bytes.
  */
 export function findHead(bytes: Buffer, searched = 0): FoundHead | undefined {
   const first = bytes.indexOf(LF);
@@ -102,7 +99,7 @@ export function findHead(bytes: Buffer, searched = 0): FoundHead | undefined {
   return { length: end + empty.length, text };
 }
 
-/** Parses start line and headers, without the empty line; undefined when it is nothing like SIP. */
+/** Parses start line and headers, given without the empty line. Undefined when the text is not SIP. */
 export function parseHead(text: string): Head | undefined {
   const lines = text.replace(/\r\n[ \t]+/g, ' ').split('\r\n');
   const start = readStartLine(lines[0] ?? '');
@@ -138,14 +135,14 @@ function readStartLine(text: string): ReadStartLine | undefined {
   return readRequestLine(text);
 }
 
-/** One that is over its bound is answered if it can be a request's. */
+/** An over-long start line gets a response if it can be a request line. */
 function readLongLine(text: string): ReadStartLine | undefined {
   const method = text.slice(0, Math.max(text.slice(0, MAX_START_LINE).indexOf(' '), 0));
   if (!isToken(method)) return undefined;
   return { line: { kind: 'request', method, uri: '' }, fault: { status: 414, why: 'Request-URI too long' } };
 }
 
-/** Cut at its spaces, so that no text makes it slow: a pattern for the loose form would try them in every way. */
+/** Splits at spaces, in linear time: a lenient pattern would backtrack quadratically. */
 function readRequestLine(text: string): ReadStartLine | undefined {
   const words = text.split(/\s+/);
   if (words.at(-1) === '') words.pop();
@@ -165,11 +162,11 @@ function readRequestLine(text: string): ReadStartLine | undefined {
 function addHeader(headers: Headers, line: string): string | undefined {
   const colon = line.indexOf(':');
   const name = line.slice(0, Math.max(colon, 0)).trimEnd();
-  // What is no header is none that is needed (RFC 3261 section 8.2.2).
+  // Ignore a line that is not a header (RFC 3261 section 8.2.2).
   if (!isToken(name)) return undefined;
   if (headers.count >= MAX_HEADER_FIELDS) return 'too many headers';
   const value = line.slice(colon + 1).trim();
-  // Other control characters may stand escaped in quoted strings (RFC 4475 section 3.1.1.2).
+  // Other control characters may occur, escaped, in quoted strings (RFC 4475 section 3.1.1.2).
   if (/[\r\n]/.test(value)) return `line break in ${name}`;
   headers.add(name, value);
   return undefined;

@@ -2,14 +2,14 @@ import { readNumber, readParams } from './grammar.js';
 import { type Headers, spellName } from './headers.js';
 import { type NameAddr, parseNameAddr, parseNameAddrs, parseSipUri } from './uri.js';
 
-/** Addresses that nothing is decided by; the others are read by themselves. */
+/** Addresses that do not affect routing; From, To and Contact are parsed elsewhere. */
 const SHOWN = ['refer-to', 'referred-by', 'p-asserted-identity', 'remote-party-id'];
 const MAX_HOPS = 255;
 const MAX_EXPIRES = 2 ** 32 - 1;
-/** Longer ones are refused: see `readEssentials`. */
+/** `readEssentials` refuses longer ones. */
 const MAX_REPAIRED = 4096;
 
-/** Given twice with the same value, a header of one value is as good as given once. */
+/** Merges repeated headers with equal values into one. */
 export function dropDuplicates(headers: Headers, names: readonly string[]): void {
   for (const name of names) {
     const [first, ...others] = headers.all(name);
@@ -17,13 +17,13 @@ export function dropDuplicates(headers: Headers, names: readonly string[]): void
   }
 }
 
-/** Reads the address in a header, mended if need be; undefined when it cannot be told what is meant. */
+/** Parses the address in a header and repairs it if needed; undefined when its meaning is unclear. */
 export function repairAddress(headers: Headers, name: string): NameAddr | undefined {
   const value = headers.get(name) ?? '';
   return parseNameAddr(value) ?? mend(headers, name, value);
 }
 
-/** Whether a header's addresses can be read; a single one is mended if need be. */
+/** Whether the addresses in a header can be parsed. A single one is repaired if needed. */
 export function repairAddresses(headers: Headers, name: string): boolean {
   const values = headers.all(name);
   if (parseNameAddrs(values)) return true;
@@ -31,8 +31,8 @@ export function repairAddresses(headers: Headers, name: string): boolean {
 }
 
 /**
- * Mends what decides nothing, and takes away what cannot be mended: no call is to be lost by a header that is not
- * needed (RFC 3261 section 8.2.2).
+ * Repairs optional headers, or removes them if they cannot be repaired: a malformed optional header must not lose a
+ * call (RFC 3261 section 8.2.2).
  */
 export function repairHeaders(headers: Headers): void {
   for (const name of SHOWN) if (headers.has(name)) repairAddresses(headers, name);
@@ -53,8 +53,8 @@ function mend(headers: Headers, name: string, value: string): NameAddr | undefin
 }
 
 /**
- * An address with the quotes around its name that its writer left out (RFC 4475 section 3.1.2.15), and with what its
- * user part may not hold escaped. Undefined when it cannot be told what is meant.
+ * Adds missing quotes around the display name (RFC 4475 section 3.1.2.15) and escapes forbidden characters in the
+ * user part. Undefined when the meaning of the address is unclear.
  */
 function repairedAddress(value: string): string | undefined {
   const open = value.lastIndexOf('<');
@@ -62,7 +62,7 @@ function repairedAddress(value: string): string | undefined {
   const end = open < 0 ? endOfBareUri(value, start) : value.indexOf('>', open);
   if (start < 0 || end < 0) return undefined;
   const name = value.slice(0, start).trim();
-  // Two addresses in one: whoever chose one of them might choose the wrong one.
+  // This may hold two addresses: do not guess which one is meant.
   if (/[<>]/.test(name) || (open < 0 && name === '')) return undefined;
   const uri = repairedUri(value.slice(open < 0 ? start : start + 1, end).trim());
   const params = value.slice(open < 0 ? end : end + 1);

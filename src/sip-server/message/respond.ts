@@ -2,7 +2,7 @@ import { Headers } from './headers.js';
 import { NO_BODY, type SipRequest, type SipResponse } from './message.js';
 import { parseNameAddr } from './uri.js';
 
-/** Reason phrases of the statuses that this server sends by itself. */
+/** Reason phrases of the statuses that this server sends on its own. */
 const PHRASES: ReadonlyMap<number, string> = new Map([
   [100, 'Trying'],
   [200, 'OK'],
@@ -26,28 +26,28 @@ const PHRASES: ReadonlyMap<number, string> = new Map([
   [513, 'Message Too Large'],
 ]);
 
-/** Parts of a response that the request does not give. */
+/** Parts of a response that are not copied from the request. */
 interface ResponseParts {
   readonly reason?: string | undefined;
-  /** Tag for the To header, when the request has none. */
+  /** Tag for the To header, if the request has none. */
   readonly toTag?: string | undefined;
-  /** Why a request is refused, in words; goes into a Reason header (RFC 3326). */
+  /** Why the request is refused, for the Reason header (RFC 3326). */
   readonly why?: string | undefined;
   readonly headers?: readonly (readonly [name: string, value: string])[];
   readonly body?: Buffer;
 }
 
-/** Builds a response with the headers that RFC 3261 section 8.2.6.2 copies from the request. */
+/** Builds a response, with the headers copied from the request as in RFC 3261 section 8.2.6.2. */
 export function buildResponse(request: SipRequest, status: number, parts: ResponseParts = {}): SipResponse {
   const headers = new Headers();
   for (const via of request.headers.all('via')) headers.add('Via', via);
   if (status > 100 && status < 300) {
-    // Section 12.1.1: the answer to a request that makes a dialog carries the whole route back.
+    // Section 12.1.1: a response that creates a dialog returns the whole Record-Route.
     for (const route of request.headers.all('record-route')) headers.add('Record-Route', route);
   }
   for (const name of ['From', 'To', 'Call-ID', 'CSeq']) {
     const value = request.headers.get(name.toLowerCase());
-    // A request that is refused for lacking one of them is answered without it.
+    // The header may be missing: that can be why the request is refused.
     if (value !== undefined) headers.add(name, name === 'To' ? taggedTo(value, status, parts.toTag) : value);
   }
   const timestamp = request.headers.get('timestamp');

@@ -1,6 +1,6 @@
 import { endOfQuoted, type Params, readParams, splitList } from './grammar.js';
 
-/** A SIP or SIPS URI taken apart (RFC 3261 section 19.1). Escapes are left as they came. */
+/** The parts of a SIP or SIPS URI (RFC 3261 section 19.1). Escapes are not decoded. */
 export interface SipUri {
   readonly scheme: 'sip' | 'sips';
   /** User part without password; empty when there is none. */
@@ -10,19 +10,19 @@ export interface SipUri {
   readonly port: number | undefined;
   /** URI parameters, names in lower case; a parameter without a value maps to the empty string. */
   readonly params: ReadonlyMap<string, string>;
-  /** What follows the question mark, undivided. */
+  /** Everything after the question mark. */
   readonly headers: string;
 }
 
 const SCHEME = /^[A-Za-z][A-Za-z0-9+\-.]*:/;
 const HOST_PORT = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?::(\d{1,5}))?$/;
 
-/** Scheme of any URI, in lower case; undefined when there is none. */
+/** The scheme of any URI, in lower case; undefined when there is none. */
 export function schemeOf(uri: string): string | undefined {
   return SCHEME.test(uri) ? uri.slice(0, uri.indexOf(':')).toLowerCase() : undefined;
 }
 
-/** Takes a SIP or SIPS URI apart; undefined when it is another scheme or malformed. */
+/** Parses a SIP or SIPS URI; undefined when it is malformed or has another scheme. */
 export function parseSipUri(text: string): SipUri | undefined {
   const scheme = schemeOf(text);
   if (scheme !== 'sip' && scheme !== 'sips') return undefined;
@@ -74,7 +74,7 @@ export function unbracket(host: string): string {
   return host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 }
 
-/** `host:port` as URIs and Via write it: IPv6 in brackets, the port only when given. */
+/** `host:port` as in URIs and Via: IPv6 in brackets, the port only if given. */
 export function hostPort(host: string, port?: number): string {
   const name = host.includes(':') ? `[${host}]` : host;
   return port === undefined ? name : `${name}:${port}`;
@@ -85,7 +85,7 @@ export interface NameAddr {
   /** As written, quotes included; empty when there is none. */
   readonly display: string;
   readonly uri: string;
-  /** Parameters of the header, not of the URI. */
+  /** Parameters of the header, not those of the URI. */
   readonly params: Params;
 }
 
@@ -103,7 +103,7 @@ export function parseNameAddr(value: string): NameAddr | undefined {
   return { display: text.slice(0, open).trim(), uri, params };
 }
 
-/** Reads a whole list of addresses; undefined when any of them is malformed. */
+/** Reads a list of addresses; undefined when any of them is malformed. */
 export function parseNameAddrs(values: readonly string[]): NameAddr[] | undefined {
   const all: NameAddr[] = [];
   for (const value of values) {

@@ -13,28 +13,28 @@ import { findFlow } from '../transport/locate.js';
 /** Timer C (RFC 3261 section 16.6): how long a target may ring. */
 const RINGING_MS = 180_000;
 
-/** What a branch sends, and where. */
+/** What a branch sends, and where to. */
 export interface BranchPlan {
   /** The URI whose host the request is sent to. */
   readonly nextHop: string;
-  /** The request, without a Via of ours; `finish` adds what depends on the way that it takes. */
+  /** The request, without our Via. `finish` adds the headers that depend on the flow. */
   readonly request: SipRequest;
   readonly finish: (request: SipRequest, flow: Flow) => void;
   readonly provisionalMs: number | undefined;
   readonly finalMs: number | undefined;
 }
 
-/** What becomes of a branch. */
+/** Callbacks of a branch. */
 interface BranchHandlers {
-  /** The request is on its way. */
+  /** The request has been sent. */
   sent(request: SipRequest): void;
   /** A provisional response other than 100. */
   provisional(response: SipResponse): void;
-  /** Its final response; a 2xx may follow one that was made up in its place, and another 2xx. */
+  /** Its final response. After a locally generated one, or after a 2xx, another 2xx may follow. */
   final(response: SipResponse, flow: Flow | undefined): void;
 }
 
-/** One target of a request that is proxied (RFC 3261 section 16.6). */
+/** One target of a proxied request (RFC 3261 section 16.6). */
 export class Branch {
   readonly #transports: Transports;
   readonly #transactions: Transactions;
@@ -65,20 +65,20 @@ export class Branch {
     this.#state = 'running';
     const { nextHop, request } = this.#plan;
     findFlow(this.#transports, nextHop, request, (flow) => {
-      // Stopped while the name was looked up.
+      // `stop` was called during the DNS lookup.
       if (this.#state === 'over') return;
       if (flow instanceof Error) this.#end(locallyGeneratedResponse(request, 'transport'), undefined);
       else this.#send(flow);
     });
   }
 
-  /** Gives it up: a branch that runs ends by its answer to the CANCEL. */
+  /** Cancels it. A branch that has sent its request ends with the target's response to the CANCEL. */
   cancel(): void {
     if (this.#state === 'waiting') this.#state = 'over';
     else this.#cancellation?.cancel([]);
   }
 
-  /** Ends it without another message. */
+  /** Ends it without sending anything. */
   stop(): void {
     this.#state = 'over';
     this.#timers.clearAll();
@@ -101,7 +101,7 @@ export class Branch {
 
   #onResponse(response: SipResponse, flow: Flow): void {
     if (response.status >= 200) {
-      // Acceptance goes back even when it comes too late: the target believes that it is in a call.
+      // Forward a late 2xx as well: the target believes that it is in a call.
       if (this.#state === 'running' || response.status < 300) this.#end(response, flow);
       return;
     }

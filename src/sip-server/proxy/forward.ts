@@ -9,12 +9,15 @@ const DEFAULT_MAX_FORWARDS = 70;
 /** Whether a URI names this server. */
 type IsOurs = (uri: string) => boolean;
 
-/** Whether a request may not go any further (RFC 3261 section 16.3). */
+/** Whether a request has no hops left (RFC 3261 section 16.3). */
 export function hasNoHopsLeft(request: SipRequest): boolean {
   return readNumber(request.headers.get('max-forwards') ?? '', 255) === 0;
 }
 
-/** A copy of a request as it goes on: one hop less, and without the Route values that led here (sections 16.4, 16.6). */
+/**
+ * The copy of a request that is forwarded: Max-Forwards decremented, our own Route values removed (sections 16.4,
+ * 16.6).
+ */
 export function forwardedRequest(request: SipRequest, isOurs: IsOurs): SipRequest {
   const headers = request.headers.copy();
   const left = readNumber(headers.get('max-forwards') ?? '', 255);
@@ -23,7 +26,7 @@ export function forwardedRequest(request: SipRequest, isOurs: IsOurs): SipReques
   let { uri } = request;
   const last = routes.at(-1);
   if (last !== undefined && isOurs(uri) && parseSipUri(uri)?.params.has('lr') === true) {
-    // A strict router put the route to us into the Request-URI and the target at the end.
+    // A strict router put our Route into the Request-URI, and the target last into the route.
     uri = uriOf(last);
     routes.pop();
   }
@@ -31,17 +34,17 @@ export function forwardedRequest(request: SipRequest, isOurs: IsOurs): SipReques
   return { ...request, uri: setRoutes(headers, routes, uri), headers };
 }
 
-/** Where a request of a dialog goes next. */
+/** The URI to which a request in a dialog is sent next. */
 export function nextHopOf(request: SipRequest): string {
   const first = splitList(request.headers.get('route') ?? '')?.[0];
   return first === undefined ? request.uri : uriOf(first);
 }
 
-/** Puts us on the way of all that follows: by Record-Route, or Path for a registration (RFC 3327). */
+/** Keeps us in the path of later requests: by Record-Route, or by Path for REGISTER (RFC 3327). */
 export function addRecordRoute(request: SipRequest, cameBy: Flow, goesBy: Flow): void {
   const name = request.method === 'REGISTER' ? 'Path' : 'Record-Route';
   const [here, there] = [routeTo(cameBy), routeTo(goesBy)];
-  // Between two transports or networks each side is given the address that it can reach (RFC 5658).
+  // Between two transports or networks, give each side the address that it can reach (RFC 5658).
   if (here !== there) request.headers.prepend(name, here);
   request.headers.prepend(name, there);
   if (name === 'Path' && !/\bpath\b/.test(request.headers.all('require').join())) {
@@ -49,14 +52,16 @@ export function addRecordRoute(request: SipRequest, cameBy: Flow, goesBy: Flow):
   }
 }
 
-/** A response as it goes back: without our Via (section 16.7). */
+/** The copy of a response that is forwarded: without our Via (section 16.7). */
 export function forwardedResponse(response: SipResponse): SipResponse {
   const headers = response.headers.copy();
   replaceTopVia(headers);
   return { ...response, headers };
 }
 
-/** A next hop that is a strict router is given the Request-URI, and the real one last in the route (section 16.6). */
+/**
+ * If the next hop is a strict router, its URI becomes the Request-URI and the target the last Route (section 16.6).
+ */
 function setRoutes(headers: Headers, routes: string[], uri: string): string {
   headers.remove('route');
   const first = routes[0];

@@ -2,15 +2,15 @@ import type { SipCounters } from '../counters.js';
 import type { Essentials } from '../message/essentials.js';
 import { BoundedMap } from '../../shared/index.js';
 
-/** Callees of one call, forked as it may be, that are told apart. */
+/** Most callees of one (possibly forked) call that are told apart. */
 const MAX_CALLEES = 64;
 
 /**
- * The dialogs that go by this server since it recorded its route in them. Whatever claims to belong to another is not
- * forwarded: a server that follows every Route header is a relay for anybody. Bounded; the oldest are forgotten.
+ * The dialogs in which this server has recorded its route. Requests of other dialogs are not forwarded: a server that
+ * follows every Route header is an open relay. Bounded: the oldest dialogs are forgotten.
  */
 export class ProxiedDialogs {
-  /** The callees' tags, by Call-ID and the caller's tag. */
+  /** The callees' tags, by Call-ID and caller's tag. */
   readonly #callees: BoundedMap<string, Set<string>>;
   readonly #counters: SipCounters;
 
@@ -23,7 +23,7 @@ export class ProxiedDialogs {
     return this.#callees.size;
   }
 
-  /** A request of the caller's is forwarded, or a response that names a callee went back. */
+  /** Adds a dialog when the caller's request is forwarded, and when a response with a callee's tag is. */
   add(callId: string, callerTag: string, calleeTag: string): void {
     const key = keyOf(callId, callerTag);
     const callees = this.#callees.get(key) ?? new Set();
@@ -34,12 +34,12 @@ export class ProxiedDialogs {
     if (isNew && this.#callees.size === before) this.#counters.droppedProxiedDialogs++;
   }
 
-  /** Whether a request belongs to one of them, from either side. */
+  /** Whether a request belongs to one of these dialogs, from either side. */
   has(essentials: Essentials): boolean {
     return this.#callerOf(essentials) !== undefined;
   }
 
-  /** A dialog is over; the dialogs with other callees of the same call stay. */
+  /** Removes one dialog. Those with other callees of the same call stay. */
   remove(essentials: Essentials): void {
     const caller = this.#callerOf(essentials);
     if (caller === undefined) return;
@@ -49,7 +49,7 @@ export class ProxiedDialogs {
     if (!callees || callees.size === 0) this.#callees.delete(keyOf(callId, caller));
   }
 
-  /** A call came to nothing. */
+  /** Removes all dialogs of a call that was not answered. */
   forget(callId: string, callerTag: string): void {
     this.#callees.delete(keyOf(callId, callerTag));
   }

@@ -35,33 +35,36 @@ interface PendingTransactions {
   take(id: string): ServerTransaction | undefined;
 }
 
-/** Who had a request passed on, as far as it is told what comes of it. */
+/** Callbacks for whoever had a request proxied. */
 interface ProxyHandlers {
-  /** A final response of a target. */
+  /** A target sent a final response. */
   answered(response: SipResponse, flow: Flow): void;
   done(): void;
 }
 
-/** A stateful proxy (RFC 3261 section 16), for the requests that applications pass on and what follows them. */
+/**
+ * A stateful proxy (RFC 3261 section 16) for the requests that applications proxy, and for later requests of their
+ * dialogs.
+ */
 export class Proxy {
   readonly #context: ProxyContext;
   readonly #pending: PendingTransactions;
   readonly #dialogs: ProxiedDialogs;
   readonly #running = new Map<ServerTransaction, ResponseContext>();
 
-  /** `limit` bounds the dialogs that go by here. */
+  /** `limit` is the most proxied dialogs that are remembered. */
   constructor(context: ProxyContext, pending: PendingTransactions, limit: number) {
     this.#context = context;
     this.#pending = pending;
     this.#dialogs = new ProxiedDialogs(limit, context.counters);
   }
 
-  /** How many dialogs go by here now. */
+  /** How many proxied dialogs are remembered. */
   get dialogCount(): number {
     return this.#dialogs.size;
   }
 
-  /** An application passes a request on. */
+  /** An application has a request proxied. */
   proxyForApp(
     app: App,
     messageId: string,
@@ -87,7 +90,10 @@ export class Proxy {
     else if (!fullResponse) app.send(outcomeFrame(messageId, true, 'done'));
   }
 
-  /** Passes a request on, with the headers of a message added; returns why it was refused instead, in drachtio's words. */
+  /**
+   * Forwards a request with the headers of `message` added. If it is refused instead, returns why, in drachtio's
+   * words.
+   */
   forward(
     transaction: ServerTransaction,
     options: ProxyOptions,
@@ -95,7 +101,7 @@ export class Proxy {
     listener: ProxyHandlers = NOBODY,
   ): string | undefined {
     if (hasNoHopsLeft(transaction.request)) {
-      this.#refuse(transaction, 483, 'Max-Forwards is used up');
+      this.#refuse(transaction, 483, 'Max-Forwards is 0');
       return 'Rejected with 483 Too Many Hops due to Max-Forwards value of 0';
     }
     if (!options.targets.some((target) => parseSipUri(target))) {
@@ -110,13 +116,13 @@ export class Proxy {
     return undefined;
   }
 
-  /** Takes a request of a dialog that goes by here; false when it is for somebody else. */
+  /** Forwards a request of a proxied dialog. Returns false if it belongs to none. */
   takes(transaction: ServerTransaction): boolean {
     const { request, essentials, flow } = transaction;
     if (essentials.toTag === '' || !this.#dialogs.has(essentials)) return false;
     this.#context.sender.prove(flow);
     if (hasNoHopsLeft(request)) {
-      this.#refuse(transaction, 483, 'Max-Forwards is used up');
+      this.#refuse(transaction, 483, 'Max-Forwards is 0');
       return true;
     }
     if (request.method === 'INVITE') transaction.respond(buildResponse(request, 100));
@@ -146,27 +152,28 @@ export class Proxy {
     return true;
   }
 
-  /** Forwards the ACK for a 2xx; false when it belongs to no dialog that goes by here. */
+  /** Forwards the ACK for a 2xx. Returns false if it belongs to no proxied dialog. */
   ack(request: SipRequest, essentials: Essentials, flow: Flow): boolean {
     if (!this.#dialogs.has(essentials)) return false;
     this.#context.sender.prove(flow);
     if (hasNoHopsLeft(request)) return true;
     const ack = forwardedRequest(request, this.#isOurs);
     findFlow(this.#context.transports, nextHopOf(ack), ack, (next) => {
-      if (next instanceof Error) this.#context.log.debug({ error: next.message }, 'an ACK had nowhere to go');
+      if (next instanceof Error)
+        this.#context.log.debug({ error: next.message }, 'an ACK could not be forwarded');
       else this.#context.transactions.sendWithoutTransaction(ack, next);
     });
     return true;
   }
 
-  /** The caller cancelled an INVITE; false when it is not proxied. */
+  /** The caller cancelled an INVITE. Returns false if it is not proxied. */
   cancel(invite: ServerTransaction): boolean {
     const context = this.#running.get(invite);
     context?.cancel();
     return context !== undefined;
   }
 
-  /** Ends everything without another message. */
+  /** Ends everything without sending anything. */
   stop(): void {
     for (const context of this.#running.values()) context.stop();
     this.#running.clear();
@@ -196,7 +203,7 @@ export class Proxy {
         nextHop: target,
         request: {
           ...base,
-          // Only a URI that names this server, or that a target replaced, is not the caller's to choose.
+          // Replace the Request-URI only if it names this server, or a target redirected to another URI.
           uri: redirected || this.#isOurs(base.uri) ? target : base.uri,
           headers: base.headers.copy(),
         },
@@ -261,7 +268,7 @@ export class Proxy {
 }
 
 function ignore(): void {
-  // Nothing follows from it.
+  // Nothing to do.
 }
 
 const NOBODY: ProxyHandlers = { answered: ignore, done: ignore };

@@ -8,33 +8,36 @@ import type { Transports } from '../transport/transports.js';
 import { Branch, type BranchPlan } from './branch.js';
 import { forwardedResponse } from './forward.js';
 
-/** Statuses that tell the caller how to do better, and so come before others of their class. */
+/** Statuses that the caller can act on: preferred over others of their class. */
 const PREFERRED = [401, 407, 415, 420, 484];
 
-/** Against targets that redirect without end. */
+/** Limits targets that redirect endlessly. */
 const MAX_BRANCHES = 32;
 
-/** How the targets of one request are tried. */
+/** How a request is forked. */
 export interface ForkingPlan {
   readonly simultaneous: boolean;
   readonly followRedirects: boolean;
   readonly targets: readonly string[];
-  /** What goes to a target; `redirected` when another target named it. */
+  /** What is sent to a target; `redirected` if another target named it in a 3xx. */
   branch(target: string, redirected: boolean): BranchPlan;
 }
 
-/** Who is told how it goes. */
+/** Callbacks of a response context. */
 export interface ResponseContextHandlers {
   sent(request: SipRequest): void;
-  /** A target's final response; without a flow when it sent none. */
+  /** A target's final response; without a flow if it was generated locally. */
   answered(response: SipResponse, flow: Flow | undefined): void;
-  /** A response that went back. */
+  /** A response was sent to the caller. */
   returned(response: SipResponse): void;
-  /** Nothing more will come but 2xx responses of other targets. */
+  /** Only 2xx responses of other targets may still come. */
   done(): void;
 }
 
-/** A request that is proxied, with all its branches: forks it and chooses what goes back (RFC 3261 section 16.7). */
+/**
+ * One proxied request with all its branches: forks it and chooses the response for the caller (RFC 3261 section
+ * 16.7).
+ */
 export class ResponseContext {
   readonly #transports: Transports;
   readonly #transactions: Transactions;
@@ -44,7 +47,7 @@ export class ResponseContext {
   readonly #branches: Branch[] = [];
   readonly #tried = new Set<string>();
   readonly #refusals: SipResponse[] = [];
-  /** Those of them that stand for a target that sent none. */
+  /** Those of them that were generated locally, for a target that did not respond. */
   readonly #locallyGenerated = new Set<SipResponse>();
   #forking = true;
   #cancelled = false;
@@ -64,20 +67,20 @@ export class ResponseContext {
     this.#handlers = handlers;
   }
 
-  /** Sends the request to the first target, or to all. */
+  /** Sends the request to the first target, or to all of them. */
   start(): void {
     for (const target of this.#plan.targets) this.#add(target, false);
     this.#goOn();
   }
 
-  /** The caller cancelled: the targets' own answers to that decide what goes back (section 16.10). */
+  /** The caller cancelled: the targets' responses to that decide what the caller gets (section 16.10). */
   cancel(): void {
     this.#cancelled = true;
     this.#stopForking();
     this.#goOn();
   }
 
-  /** Ends every branch without another message. */
+  /** Ends every branch without sending anything. */
   stop(): void {
     this.#done = true;
     for (const branch of this.#branches) branch.stop();
@@ -140,9 +143,9 @@ export class ResponseContext {
 
   #answerFor(status: number): void {
     if (this.#cancelled && status === 408) this.#answer(487, 'cancelled by the caller');
-    // A 503 tells of the target, not of this proxy (section 16.7, step 6).
+    // A 503 is about the target, not about this proxy (section 16.7, step 6).
     else if (status === 503) this.#answer(500, 'no target can be reached');
-    // A 408 to another request than INVITE comes too late for its sender (RFC 4320 section 4.2).
+    // For other methods than INVITE, a 408 comes too late for the sender (RFC 4320 section 4.2).
     else if (this.#transaction.request.method === 'INVITE') this.#answer(status, 'no target answered');
   }
 
@@ -165,8 +168,8 @@ export class ResponseContext {
 }
 
 /**
- * The final response that goes back when no target accepted (RFC 3261 section 16.7, steps 6 and 7): a 6xx, else one
- * of the lowest class. The challenges of all that were challenged go with it. Undefined when there is none.
+ * The final response for the caller when no target accepted (RFC 3261 section 16.7, steps 6 and 7): a 6xx, else one
+ * of the lowest class. A 401 or 407 also carries the challenges of the other targets. Undefined when there is none.
  */
 function bestResponse(responses: readonly SipResponse[]): SipResponse | undefined {
   const [best] = [...responses].sort((a, b) => rank(a.status) - rank(b.status));

@@ -4,19 +4,19 @@ import { type ProxyOptions, readDuration } from '../apps/wire.js';
 import type { Endpoint } from '../transport/flow.js';
 import { type Log, sipTokenMask } from '../../shared/index.js';
 
-/** Phones repeat an INVITE after half a second, and give up after 32: a caller should not wait long. */
+/** Phones retransmit an INVITE after half a second and give up after 32 s: do not let a caller wait long. */
 const ANSWER_MS = 2000;
 
 const MAX_ANSWER_BYTES = 65_536;
 
 const MAX_CONNECTIONS = 16;
 
-/** Requests that wait for an answer at once. */
+/** Most requests that may wait for a decision at once. */
 const MAX_WAITING = 256;
 
 const mask = sipTokenMask([]);
 
-/** What there is to decide by: a request that starts something new. */
+/** A request that starts something new, as the router sees it. */
 export interface NewRequest {
   readonly method: string;
   readonly uri: string;
@@ -25,27 +25,27 @@ export interface NewRequest {
   /** User parts of From and To; empty when there is none. */
   readonly fromUser: string;
   readonly toUser: string;
-  /** The first value of a header, by its full name in any case. */
+  /** The first value of a header, by its full name. Case does not matter. */
   header(name: string): string | undefined;
 }
 
-/** What becomes of a request that starts something new. */
+/** What to do with a new request. */
 export type RoutingDecision =
-  /** The next application that wants it; with a tag, the next of those that have it. */
+  /** Give it to the next application that asked for its method; with a tag, to the next one with this tag. */
   | { readonly action: 'route'; readonly tag?: string | undefined }
   | { readonly action: 'reject'; readonly status: number; readonly reason?: string | undefined }
   | { readonly action: 'redirect'; readonly contacts: readonly string[] }
   | { readonly action: 'proxy'; readonly options: ProxyOptions };
 
-/** Decides on new requests. A rejected promise has the request refused with 503. */
+/** Decides what happens to new requests. If the promise is rejected, the request gets 503. */
 export type RequestRouter = (request: NewRequest) => RoutingDecision | Promise<RoutingDecision>;
 
 const DEFAULT_PROVISIONAL = '5s';
 const DEFAULT_FINAL = '60s';
 
 /**
- * Reads a decision as the request handlers of drachtio-server are given it: `{"action": ..., "data": {...}}`.
- * @throws Error that says in words what is wrong with it
+ * Reads a decision in the format of drachtio-server's request handlers: `{"action": ..., "data": {...}}`.
+ * @throws Error whose message says what is wrong with it
  */
 export function readDecision(json: unknown): RoutingDecision {
   const { action, data } = fieldsOf(json, 'the decision');
@@ -60,13 +60,13 @@ export function readDecision(json: unknown): RoutingDecision {
     case 'proxy':
       return { action, options: readProxy(fields) };
     default:
-      throw new Error(`no such action: ${JSON.stringify(action)}`);
+      throw new Error(`unknown action: ${JSON.stringify(action)}`);
   }
 }
 
 function readReject({ status, reason }: Record<string, unknown>): RoutingDecision {
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 300 || status > 699) {
-    throw new Error('status is not a number from 300 to 699');
+    throw new Error('status must be an integer from 300 to 699');
   }
   return { action: 'reject', status, reason: reason === undefined ? undefined : textOf(reason, 'reason') };
 }
@@ -96,24 +96,24 @@ const isAddress = (text: string): boolean => parseNameAddr(text) !== undefined;
 function addressesOf(value: unknown, name: string, isValid: (text: string) => boolean): string[] {
   const given: readonly unknown[] = Array.isArray(value) ? value : [value];
   const texts = given.map((each) => textOf(each, name));
-  if (texts.length === 0 || !texts.every(isValid)) throw new Error(`${name} is no address`);
+  if (texts.length === 0 || !texts.every(isValid)) throw new Error(`${name} is not an address`);
   return texts;
 }
 
-/** A line of text that may stand in a SIP message. */
+/** Printable text that may be put into a SIP message. */
 function textOf(value: unknown, name: string): string {
   if (typeof value !== 'string' || !/^[ -~]{1,1000}$/.test(value))
-    throw new Error(`${name} is no line of text`);
+    throw new Error(`${name} is not printable text`);
   return value;
 }
 
 function fieldsOf(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) throw new Error(`${name} is no object`);
+  if (typeof value !== 'object' || value === null) throw new Error(`${name} is not an object`);
   return { ...value };
 }
 
 export interface HttpRouterOptions {
-  /** Asked by GET; a query of its own is kept. */
+  /** Queried with GET. A query in the URL is kept. */
   readonly url: string;
   readonly log: Log;
   /** How long it may take to answer, in ms. Default 2 s. */
@@ -121,17 +121,17 @@ export interface HttpRouterOptions {
   readonly maxWaiting?: number;
 }
 
-/** Somebody who decides what becomes of new requests, and whom to take leave of. */
+/** A request router with a `close()`. */
 export interface HttpRouter {
   readonly decide: RequestRouter;
-  /** Ends the connections; questions that are open get no answer any more. */
+  /** Closes the connections. Open queries fail. */
   close(): Promise<void>;
 }
 
 /**
- * Asks an HTTP server what becomes of each new request, as the request handlers of drachtio-server do: with the same
- * parameters in the query, participant tokens masked, and the same answers. A server that does not answer well in
- * time, or too many questions at once, reject the promise.
+ * A router that asks an HTTP server, as drachtio-server's request handlers do: the same query parameters (participant
+ * tokens masked) and the same answers. The promise is rejected when the server does not answer properly in time, or
+ * when too many queries are open.
  */
 export function httpRouter(options: HttpRouterOptions): HttpRouter {
   const { url, log, answerMs = ANSWER_MS, maxWaiting = MAX_WAITING } = options;
@@ -150,7 +150,7 @@ export function httpRouter(options: HttpRouterOptions): HttpRouter {
     try {
       return await ask(questionOf(url, newRequest));
     } catch (error) {
-      log.warn({ url, error: String(error) }, 'the router of SIP requests gave no decision');
+      log.warn({ url, error: String(error) }, 'the SIP router made no decision');
       throw error;
     } finally {
       waiting--;

@@ -10,7 +10,7 @@ interface CapturedPacket {
   readonly payload: Buffer;
 }
 
-/** Who captures: as Homer shows it. */
+/** The capturing node, as Homer shows it. */
 interface CaptureAgent {
   readonly id: number;
   readonly password?: string | undefined;

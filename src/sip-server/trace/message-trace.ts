@@ -9,15 +9,15 @@ export interface CaptureOptions {
   /** An IP address. */
   readonly host: string;
   readonly port: number;
-  /** Number by which Homer tells capturing nodes apart. */
+  /** The number that identifies this node in Homer. */
   readonly agentId: number;
   readonly password?: string | undefined;
 }
 
-/** UDP carries no more than this; longer messages are cut in the capture, not on the wire. */
+/** A UDP datagram holds no more. Longer messages are truncated in the capture only. */
 const MAX_CAPTURED_BYTES = 60_000;
 
-/** Sees every message in and out: writes it to the log at debug level and to Homer, tokens masked in both. */
+/** Copies every message, with tokens masked, to the log (at debug level) and to Homer. */
 export class MessageTrace {
   readonly #log: Log;
   /** Hides the tokens in a message's text. */
@@ -66,7 +66,7 @@ export class MessageTrace {
       },
       { id: options.agentId, password: options.password },
     );
-    // A capture that does not arrive is no reason to hold up a call; the socket's error event logs it.
+    // A lost capture must not delay a call. The socket's error event logs it.
     socket.send(packet, options.port, options.host, () => undefined);
   }
 }

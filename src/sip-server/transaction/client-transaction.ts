@@ -4,19 +4,19 @@ import { TRANSACTION_TIMEOUT, T1, T2, T4, Timers } from './timing.js';
 import type { Transactions } from './transactions.js';
 import { Headers } from '../message/headers.js';
 
-/** Why a request got no answer from its peer. */
+/** Why the peer sent no response. */
 export type ClientFailure = 'timeout' | 'transport';
 
-/** How a client transaction reaches the world around it. */
+/** Callbacks of a client transaction. */
 interface ClientTransactionHost {
   send(bytes: Buffer, onFailure: (error: Error) => void): void;
-  /** A response to act on; retransmissions of final ones other than 2xx are kept back. */
+  /** A response for the transaction user. Retransmissions are not reported, except of a 2xx to an INVITE. */
   response(response: SipResponse): void;
   failed(failure: ClientFailure): void;
   ended(): void;
 }
 
-/** What both kinds of client transaction have in common (RFC 3261 section 17.1). */
+/** What INVITE and non-INVITE client transactions have in common (RFC 3261 section 17.1). */
 export abstract class ClientTransaction<State extends string = string, Timer extends string = string> {
   readonly request: SipRequest;
   readonly flow: Flow;
@@ -92,7 +92,7 @@ export class InviteClientTransaction extends ClientTransaction<
         else this.#complete(response);
         return;
       case 'accepted':
-        // Retransmitted or forked 2xx: the core has an ACK to repeat, or a fork to hang up.
+        // Retransmitted or forked 2xx: the core repeats its ACK, or hangs up the fork.
         if (status >= 200 && status < 300) this.host.response(response);
         return;
       case 'completed':
@@ -103,7 +103,7 @@ export class InviteClientTransaction extends ClientTransaction<
     }
   }
 
-  /** A CANCEL was sent: give up if no final response comes in time (RFC 3261 section 9.1). */
+  /** A CANCEL was sent: fail if no final response follows within 64*T1 (RFC 3261 section 9.1). */
   expectCancelled(): void {
     this.timers.set('cancelled', TRANSACTION_TIMEOUT, () => this.fail('timeout'));
   }
@@ -112,7 +112,7 @@ export class InviteClientTransaction extends ClientTransaction<
     return this.current === 'accepted' || this.current === 'completed';
   }
 
-  /** In Accepted the core sends its ACKs itself: a transport that fails ends nothing here. */
+  /** In Accepted the core sends the ACKs, so a transport failure does not end the transaction. */
   protected override fail(failure: ClientFailure): void {
     if (this.current !== 'accepted') super.fail(failure);
   }
@@ -148,14 +148,14 @@ export class InviteClientTransaction extends ClientTransaction<
   }
 }
 
-/** The ACK for a final response other than 2xx, which belongs to the transaction (RFC 3261 section 17.1.1.3). */
+/** The ACK for a final response other than 2xx, which is part of the transaction (RFC 3261 section 17.1.1.3). */
 function acknowledge(invite: SipRequest, response: SipResponse): SipRequest {
   const ack = requestForInvite(invite, 'ACK', response.headers.get('to') ?? '');
   ack.headers.prepend('Via', invite.headers.get('via') ?? '');
   return ack;
 }
 
-/** Client transaction of every other method (RFC 3261 section 17.1.2). */
+/** Non-INVITE client transaction (RFC 3261 section 17.1.2). */
 export class NonInviteClientTransaction extends ClientTransaction<
   'trying' | 'proceeding' | 'completed',
   'E' | 'F' | 'K'
@@ -195,7 +195,7 @@ export class NonInviteClientTransaction extends ClientTransaction<
   }
 }
 
-/** The CANCEL of an INVITE of ours: sent at once, or as soon as a provisional response came (RFC 3261 section 9.1). */
+/** The CANCEL of our INVITE: sent at once, or after the first provisional response (RFC 3261 section 9.1). */
 export class Cancellation {
   readonly #transactions: Transactions;
   readonly #invite: InviteClientTransaction;
@@ -207,7 +207,7 @@ export class Cancellation {
     this.#invite = invite;
   }
 
-  /** Whether the INVITE is not wanted any more. */
+  /** Whether the INVITE has been cancelled. */
   get wanted(): boolean {
     return this.#cancel !== undefined;
   }
@@ -219,7 +219,7 @@ export class Cancellation {
     if (first) this.#send();
   }
 
-  /** Gives the INVITE up, with more headers for the CANCEL; returns it. */
+  /** Cancels the INVITE. `extra` headers are added to the CANCEL, which is returned. */
   cancel(extra: readonly (readonly [string, string])[]): SipRequest {
     if (!this.#cancel) {
       const { request } = this.#invite;
@@ -236,8 +236,8 @@ export class Cancellation {
 }
 
 /**
- * The ACK or CANCEL that belongs to an INVITE of ours, without Via (RFC 3261 sections 9.1 and 17.1.1.3). `to` is the
- * To header: the ACK takes it from the response.
+ * The ACK or CANCEL for our INVITE, without Via (RFC 3261 sections 9.1 and 17.1.1.3). `to` is the To header: an ACK
+ * takes it from the response.
  */
 function requestForInvite(invite: SipRequest, method: 'ACK' | 'CANCEL', to: string): SipRequest {
   const headers = new Headers();

@@ -3,49 +3,49 @@ import type { Flow } from '../transport/flow.js';
 import { T1, T2, T4 } from './timing.js';
 import type { Essentials } from '../message/essentials.js';
 
-/** What is kept of a request: how repeats of it are known, and where responses go. */
+/** What is kept of a request: enough to recognise retransmissions and to send responses. */
 export interface ServerIdentity {
   /** See `serverKey`. */
   readonly key: string;
-  /** See `mergeKey`; undefined when copies of it are not told. */
+  /** See `mergeKey`; undefined if merged requests are not detected. */
   readonly merge: string | undefined;
-  /** Tag of ours for every response but 100. */
+  /** Our tag, for all responses but 100. */
   readonly localTag: string;
-  /** Characters that its answer repeats of the request: what it is kept with. */
+  /** Characters that the response copies from the request: an estimate of the memory kept. */
   readonly weight: number;
   readonly reliable: boolean;
-  /** The flow that the request came by. */
+  /** The flow on which the request came. */
   readonly from: Flow;
-  /** Where responses go now (RFC 3261 section 18.2.2). */
+  /** The flow for responses (RFC 3261 section 18.2.2). */
   readonly back: () => Flow;
 }
 
-/** How server transactions reach the world around them. */
+/** Callbacks of server transactions. */
 export interface ServerTransactionHost {
   /** Sends a response toward the client. */
   send(machine: ServerMachine, bytes: Buffer): void;
-  /** Has it terminated when 64*T1 are over from now. */
+  /** Starts Timer H, J or L: terminates the transaction after 64*T1. */
   startTimeout(machine: ServerMachine): void;
-  /** Takes that back. */
+  /** Stops that timer. */
   keep(machine: ServerMachine): void;
-  /** The transaction is over: its peer may be forgotten. */
+  /** The transaction has terminated. */
   ended(machine: ServerMachine): void;
 }
 
 /**
- * The state machine of a server transaction: what must outlive its request to meet repeats of it, and no more.
- * A busy server holds thousands of these for half a minute each, and whatever hangs on them is looked at by each
- * garbage collection: so the request is let go with the final answer, and there are no closures, timers and tables
- * for each.
+ * The state machine of a server transaction. It outlives its request, to handle retransmissions, so it holds as
+ * little as possible: a busy server keeps thousands of these for 32 s each, and each garbage collection visits
+ * everything they refer to. The request is released with the final response, and there are no closures, timers or
+ * tables per transaction.
  */
 export abstract class ServerMachine<State extends string = string> {
   identity: ServerIdentity;
-  /** The transaction as its user knows it, until it has its final answer. */
+  /** What the transaction user sees, until the final response. */
   open: ServerTransaction | undefined;
   protected readonly host: ServerTransactionHost;
   #state: State | 'terminated';
   #timer: NodeJS.Timeout | undefined;
-  /** The last response, one byte in each character: a buffer would hold on to the slab that it was cut from. */
+  /** The last response, as latin1: a buffer would retain the slab that it was cut from. */
   #last: string | undefined;
 
   constructor(first: State, identity: ServerIdentity, host: ServerTransactionHost) {
@@ -54,7 +54,7 @@ export abstract class ServerMachine<State extends string = string> {
     this.host = host;
   }
 
-  /** Tag of ours for every response but 100. */
+  /** Our tag, for all responses but 100. */
   get localTag(): string {
     return this.identity.localTag;
   }
@@ -63,13 +63,13 @@ export abstract class ServerMachine<State extends string = string> {
     return this.#state;
   }
 
-  /** Sends a response; false when the state does not allow it any more. */
+  /** Sends a response. Returns false if the state does not allow it any more. */
   abstract respond(response: SipResponse): boolean;
 
-  /** A retransmission of the request came, or for an INVITE its ACK. */
+  /** A retransmission of the request, or the ACK for an INVITE. */
   abstract receive(method: string): void;
 
-  /** Ends at once, without another message. */
+  /** Ends at once, without sending anything. */
   terminate(): void {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
@@ -89,13 +89,13 @@ export abstract class ServerMachine<State extends string = string> {
     if (this.#last !== undefined) this.host.send(this, Buffer.from(this.#last, 'latin1'));
   }
 
-  /** Timers G and I; the later takes the place of the earlier. */
+  /** Timers G and I. They never run at the same time. */
   protected after(ms: number, fire: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(fire, ms);
   }
 
-  /** Enters a state that more responses may follow, or a `final` one. */
+  /** Enters a state. `final`: the final response has been sent. */
   protected enter(state: State, final: boolean): void {
     this.#state = state;
     if (final) this.#settle();
@@ -122,7 +122,7 @@ export class InviteServerMachine extends ServerMachine<
 
   respond(response: SipResponse): boolean {
     const accepted = response.status >= 200 && response.status < 300;
-    // In Accepted the user agent core may pass its 2xx down again, nothing else.
+    // In Accepted the core may send its 2xx again, nothing else.
     const again = this.state === 'accepted' && accepted;
     if (this.state !== 'proceeding' && !again) return false;
     this.send(response);
@@ -136,7 +136,7 @@ export class InviteServerMachine extends ServerMachine<
       if (this.state === 'completed') this.#confirm();
       return;
     }
-    // In Accepted the core retransmits the 2xx by its own timer; a repeated INVITE is only absorbed.
+    // In Accepted the core retransmits the 2xx by its own timer. Retransmitted INVITEs are absorbed.
     if (this.state === 'proceeding' || this.state === 'completed') this.resend();
   }
 
@@ -171,11 +171,11 @@ export class InviteServerMachine extends ServerMachine<
   }
 }
 
-/** Server transaction of every other method (RFC 3261 section 17.2.2). */
+/** Non-INVITE server transaction (RFC 3261 section 17.2.2). */
 export class NonInviteServerMachine extends ServerMachine<'trying' | 'proceeding' | 'completed'> {
   constructor(identity: ServerIdentity, host: ServerTransactionHost) {
     super('trying', identity, host);
-    // After 64*T1 the client has given up (RFC 4320 section 4.2): answering would only confuse.
+    // After 64*T1 the client has given up: do not respond later (RFC 4320 section 4.2).
     this.host.startTimeout(this);
   }
 
@@ -202,7 +202,7 @@ export class NonInviteServerMachine extends ServerMachine<'trying' | 'proceeding
   }
 }
 
-/** A request of a peer that is to be answered: what its user sees of a server transaction. */
+/** A request that needs a response: what the transaction user sees of a server transaction. */
 export class ServerTransaction {
   readonly request: SipRequest;
   readonly essentials: Essentials;
@@ -218,27 +218,27 @@ export class ServerTransaction {
     machine.open = this;
   }
 
-  /** Tag of ours for every response but 100. */
+  /** Our tag, for all responses but 100. */
   get localTag(): string {
     return this.#machine.localTag;
   }
 
-  /** Whether it has its final answer, or is over without one. */
+  /** Whether the final response has been sent, or the transaction ended without one. */
   get finished(): boolean {
     return this.#machine.open !== this;
   }
 
-  /** Sends a response; false when the state does not allow it any more. */
+  /** Sends a response. Returns false if the state does not allow it any more. */
   respond(response: SipResponse): boolean {
     return this.#machine.respond(response);
   }
 
-  /** Calls back once when it has its final answer or ends without one. */
+  /** Calls back once, on the final response or when the transaction ends without one. */
   onSettled(listener: () => void): void {
     this.#onSettled = listener;
   }
 
-  /** Told by the state machine. */
+  /** Called by the state machine. */
   settled(): void {
     this.#onSettled?.();
     this.#onSettled = undefined;

@@ -23,48 +23,51 @@ import {
   type ServerTransactionHost,
 } from './server-machine.js';
 
-/** The layer above: what happens when no transaction took a message. */
+/** The transaction user (TU): gets the messages that no transaction absorbs. */
 export interface TransactionUser {
-  /** A new request other than ACK and CANCEL; answer it by the transaction. */
+  /** A new request other than ACK and CANCEL. Respond through the transaction. */
   request(transaction: ServerTransaction): void;
-  /** A CANCEL; `invite` is what it is for, if that is known, its request gone when it has been answered. */
+  /**
+   * A CANCEL. `invite` is the transaction that it cancels, if there is one; `invite.open` is unset after its final
+   * response.
+   */
   cancel(transaction: ServerTransaction, invite: ServerMachine | undefined): void;
-  /** An ACK that belongs to no transaction: the one for a 2xx. */
+  /** An ACK without a transaction: the one for a 2xx. */
   ack(request: SipRequest, essentials: Essentials, flow: Flow): void;
-  /** The same request came by another way (RFC 3261 section 8.2.2.2). */
+  /** The same request arrived on another path (RFC 3261 section 8.2.2.2). */
   merged(transaction: ServerTransaction): void;
-  /** An INVITE that got its 2xx came again, by a connection in place of one that is gone. */
+  /** An INVITE that got a 2xx was repeated on a new connection, because the old one failed. */
   repeated(machine: ServerMachine, essentials: Essentials, flow: Flow): void;
-  /** A response that belongs to no transaction. */
+  /** A response without a transaction. */
   stray(response: SipResponse, essentials: Essentials): void;
-  /** There is no room for one more request. */
+  /** The table is full. */
   overloaded(request: SipRequest, essentials: Essentials, flow: Flow): void;
 }
 
-/** What the sender of a request is told. */
+/** Callbacks for the sender of a request. */
 interface ClientHandlers {
   response(response: SipResponse): void;
   failed(failure: ClientFailure): void;
 }
 
-/** What may be kept of requests until their repeats stop; ordinary ones keep half a kilobyte. */
+/** Most memory for answered requests whose retransmissions may come. An ordinary one takes half a kilobyte. */
 const MAX_KEPT_BYTES = 64 << 20;
 
-/** The share of the table that is kept for requests of our own, so that calls can be ended in a flood of others'. */
+/** Part of the table reserved for our own requests, so that we can end calls while others flood us. */
 const RESERVE = 0.1;
 
-/** The transaction layer: tables of all running transactions and the rules that find one (RFC 3261 section 17). */
+/** The transaction layer: all running transactions, and how messages are matched to them (RFC 3261 section 17). */
 export class Transactions {
   readonly #servers = new Map<string, ServerMachine>();
   readonly #clients = new Map<string, ClientTransaction>();
-  /** Requests outside dialogs, by what their forked copies share; the value is the key of the first. */
+  /** Requests outside dialogs, by `mergeKey`. The value is the key of the first copy. */
   readonly #merges = new Map<string, string>();
   readonly #sender: Sender;
   readonly #user: TransactionUser;
   readonly #limit: number;
   readonly #counters: SipCounters;
   readonly #timeouts = new TransactionTimeouts<ServerMachine>((machine) => machine.terminate());
-  /** One for all: with closures of its own, an answered request would weigh several times as much. */
+  /** One object for all transactions: closures per transaction would multiply its memory. */
   readonly #host: ServerTransactionHost = {
     send: (machine, bytes) => this.#sender.send(machine.identity.back(), bytes, 'response'),
     startTimeout: (machine) => this.#timeouts.begin(machine),
@@ -89,14 +92,14 @@ export class Transactions {
     return this.size >= this.#limit || this.#kept >= MAX_KEPT_BYTES;
   }
 
-  /** Whether a request with this key is known: this one repeats it, or acknowledges its refusal. */
+  /** Whether a transaction with this key exists: the request is a retransmission, or the ACK for a refusal. */
   has(key: string): boolean {
     return this.#servers.has(key);
   }
 
   /**
-   * Takes a request whose top Via already tells where it came from.
-   * @param refuse whether it is refused for want of room, unless a transaction has it already
+   * Takes a request whose top Via has been completed with its source.
+   * @param refuse whether to refuse it as overload, unless it has a transaction already
    */
   receiveRequest(
     request: SipRequest,
@@ -128,7 +131,7 @@ export class Transactions {
     } else this.#user.stray(response, essentials);
   }
 
-  /** Sends a request over a flow in a new client transaction, with a Via of ours on top. */
+  /** Sends a request on a flow in a new client transaction, with our Via on top. */
   send(request: SipRequest, flow: Flow, handlers: ClientHandlers, branch = newBranch()): ClientTransaction {
     stampVia(request, flow, branch);
     const key = `${branch}|${request.method}`;
@@ -145,7 +148,7 @@ export class Transactions {
         : new NonInviteClientTransaction(request, flow, host);
     if (this.size >= this.#limit * (1 + RESERVE)) {
       this.#counters.droppedTransactions++;
-      // Later, as a socket would: callers are not ready to be called back while they send.
+      // Asynchronously, as a socket would: callers do not expect a callback while they send.
       setImmediate(() => handlers.failed('transport'));
       return transaction;
     }
@@ -154,7 +157,7 @@ export class Transactions {
     return transaction;
   }
 
-  /** Sends the CANCEL of an INVITE, under its branch (RFC 3261 section 9.1). */
+  /** Sends the CANCEL of an INVITE, with the same branch (RFC 3261 section 9.1). */
   cancel(invite: InviteClientTransaction, cancel: SipRequest): void {
     const branch = topVia(invite.request.headers.all('via'))?.params.get('branch');
     const ignore = (): void => undefined;
@@ -162,23 +165,23 @@ export class Transactions {
     invite.expectCancelled();
   }
 
-  /** Sends a request that no transaction keeps: the ACK for a 2xx. */
+  /** Sends a request without a transaction: the ACK for a 2xx. */
   sendWithoutTransaction(request: SipRequest, flow: Flow): void {
     stampVia(request, flow, newBranch());
     this.resendWithoutTransaction(request, flow);
   }
 
-  /** Sends it once more as it is. */
+  /** Sends it again unchanged. */
   resendWithoutTransaction(request: SipRequest, flow: Flow): void {
     this.#sender.sendMessage(flow, request);
   }
 
-  /** Refuses requests that are new from now on; those that are known are still answered. */
+  /** From now on, new requests are refused. Known ones are still answered. */
   refuseNew(): void {
     this.#refusing = true;
   }
 
-  /** Ends every transaction without another message. */
+  /** Ends every transaction without sending anything. */
   stop(): void {
     for (const transaction of [...this.#servers.values(), ...this.#clients.values()]) transaction.terminate();
   }
@@ -206,19 +209,20 @@ export class Transactions {
     } else this.#user.request(transaction);
   }
 
-  /** Whether the same request came by another way before; notes that it came if not. */
+  /** Whether the same request arrived earlier on another path. If not, it is noted. */
   #merge({ key, merge }: ServerIdentity): boolean {
     if (merge === undefined) return false;
     const first = this.#servers.get(this.#merges.get(merge) ?? '');
-    // RFC 3263 section 4.3: a client whose connection failed asks anew, and changes nothing but the branch.
+    // RFC 3263 section 4.3: when its connection fails, a client retries with only the branch changed.
     if (first?.identity.from.open === true) return true;
     this.#merges.set(merge, key);
     return false;
   }
 
   /**
-   * A client that lost its connection repeats its request by another, on which it awaits the answer: we may not know
-   * of the loss yet. Over UDP anybody could send such a repeat. Tells whether responses go another way now.
+   * A client whose connection failed repeats its request on a new one and expects the response there, perhaps before
+   * we notice the failure. Not over UDP, where anybody could send such a repeat. Returns whether responses now take
+   * another flow.
    */
   #follow(machine: ServerMachine, { via }: Essentials, flow: Flow): boolean {
     const { identity } = machine;
@@ -235,7 +239,7 @@ export class Transactions {
   }
 }
 
-/** What answers repeat of a request (RFC 3261 section 8.2.6.2). */
+/** Characters that responses copy from the request (RFC 3261 section 8.2.6.2). */
 function weightOf({ headers }: SipRequest): number {
   let weight = 0;
   for (const { key, value } of headers)
@@ -243,17 +247,17 @@ function weightOf({ headers }: SipRequest): number {
   return weight;
 }
 
-/** A branch that no other transaction has (RFC 3261 section 8.1.1.7). */
+/** A new, unique branch (RFC 3261 section 8.1.1.7). */
 function newBranch(): string {
   return `${BRANCH_COOKIE}-${randomUUID()}`;
 }
 
-/** A tag for From or To, with more than the 32 bits of chance that RFC 3261 section 19.3 wants. */
+/** A tag for From or To, with more than the 32 random bits that RFC 3261 section 19.3 requires. */
 export function newTag(): string {
   return flatCopy(randomUUID().replaceAll('-', ''));
 }
 
-/** Reads the essentials of a response; undefined when it is malformed, as responses get no reply. */
+/** The essentials of a response; undefined if it is malformed. A malformed response is dropped. */
 export function responseEssentials(response: SipResponse): Essentials | undefined {
   const essentials = readEssentials(response);
   return isFault(essentials) ? undefined : essentials;
@@ -261,7 +265,7 @@ export function responseEssentials(response: SipResponse): Essentials | undefine
 
 function stampVia(request: SipRequest, flow: Flow, branch: string): void {
   const params = new Map([['branch', branch]]);
-  // Ask for the reply at the port that we send from (RFC 3581).
+  // Ask for the response at the port that we send from (RFC 3581).
   if (flow.transport === 'udp') params.set('rport', '');
   const { host, port } = flow.local;
   request.headers.prepend('Via', formatVia({ transport: flow.transport.toUpperCase(), host, port, params }));

@@ -1,4 +1,4 @@
-/** How long a connection must have been silent to give way to another. */
+/** How long a connection must have been idle before it may be closed to make room. */
 const IDLE_MS = 10_000;
 
 export interface ConnectionTableLimits {
@@ -6,32 +6,32 @@ export interface ConnectionTableLimits {
   readonly maxPerAddress: number;
 }
 
-/** A place in the table of connections. */
+/** An entry in the table of connections. */
 export interface ConnectionSlot {
   readonly host: string;
-  /** Whether a valid message came by it, or we opened it. */
+  /** Whether a valid message came on it, or we opened it. */
   proven: boolean;
-  /** When the last valid message came, or it was taken. */
+  /** When the last valid message came, or else when it was opened. */
   heardAt: number;
-  /** Closes what sits there, to make room. */
+  /** Closes the connection to make room. */
   evict: () => void;
 }
 
 /**
- * Who may have a connection: so many in all, and a share of them for each address. When there is no room, one that
- * says nothing gives way, so that silent ones shut nobody out.
+ * Limits connections in total and per address. When full, an idle connection is closed for the new one, so that
+ * silent connections cannot lock others out.
  */
 export class ConnectionTable {
   readonly #limits: ConnectionTableLimits;
   readonly #gaveWay: () => void;
-  /** The least recently heard first. */
+  /** The least recently used first. */
   readonly #slots = new Set<ConnectionSlot>();
   /** The oldest first. */
   readonly #unproven = new Set<ConnectionSlot>();
-  /** As {@link #slots}, for each address. */
+  /** As {@link #slots}, by address. */
   readonly #byHost = new Map<string, Set<ConnectionSlot>>();
 
-  /** @param gaveWay told of each that was closed for another */
+  /** @param gaveWay called for each connection that was closed to make room */
   constructor(limits: ConnectionTableLimits, gaveWay: () => void) {
     this.#limits = limits;
     this.#gaveWay = gaveWay;
@@ -41,7 +41,7 @@ export class ConnectionTable {
     return this.#slots.size;
   }
 
-  /** A slot for a connection with an address; undefined when there is no room and nobody gives way. */
+  /** Takes a slot for a connection with an address; undefined when the table is full and nothing can be closed. */
   take(host: string, proven: boolean, evict: () => void): ConnectionSlot | undefined {
     const now = performance.now();
     const own = this.#byHost.get(host);
@@ -72,7 +72,7 @@ export class ConnectionTable {
     slot.heardAt = performance.now();
   }
 
-  /** What sat there is closed. */
+  /** The connection has closed. */
   leave(slot: ConnectionSlot): void {
     if (!this.#slots.delete(slot)) return;
     this.#unproven.delete(slot);
@@ -90,8 +90,8 @@ export class ConnectionTable {
   }
 
   /**
-   * The least recently heard of those whose address has more than the newcomer's: one that is idle, or one of an
-   * address that has more than half its share, however busy it is.
+   * The least recently used connection whose address has more connections than the newcomer's, and that is idle or
+   * belongs to an address with more than half its share.
    */
   #quietest(newcomers: number, now: number): ConnectionSlot | undefined {
     for (const slot of this.#slots) {
@@ -103,7 +103,7 @@ export class ConnectionTable {
   }
 }
 
-/** The oldest of an address that never said anything, else the one that is silent for longest, if it is idle. */
+/** The oldest connection of an address that never sent a valid message, else the least recently used one, if idle. */
 function silentIn(slots: ReadonlySet<ConnectionSlot>, now: number): ConnectionSlot | undefined {
   for (const slot of slots) if (!slot.proven) return slot;
   const [quietest] = slots;

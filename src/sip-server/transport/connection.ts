@@ -9,56 +9,56 @@ import {
 import type { Endpoint, Flow, Received } from './flow.js';
 import { StreamFramer } from './stream-framer.js';
 
-/** How long a connection that closes waits for its last bytes to leave. */
+/** How long a closing connection may take to send its last bytes. */
 const FLUSH_MS = 500;
 
-/** How long a peer that has closed its half waits for what it asked: as long as a transaction lasts. */
+/** How long a peer that has closed its sending half may wait for responses: as long as a transaction lasts. */
 const HALF_CLOSED_MS = 32_000;
 
-/** What may wait for each peer that does not read, once too much waits for all of them together. */
+/** Bytes that may be queued for one slow peer once the queues of all peers together exceed their limit. */
 const FAIR_QUEUED_BYTES = 16_384;
 
 const PONG = Buffer.from('\r\n');
 
-/** Bounds on one connection. */
+/** Limits of one connection. */
 export interface ConnectionLimits {
-  /** Milliseconds that a peer has for its first message, and a connection of ours to come about. */
+  /** How long the peer may take to send its first message, or our own connection to be established, in ms. */
   readonly firstMs: number;
-  /** Milliseconds without a byte after which it is closed. */
+  /** How long it may be idle before it is closed, in ms. */
   readonly idleMs: number;
-  /** Milliseconds that a half-received message may take to become whole. */
+  /** How long a partly received message may take to become complete, in ms. */
   readonly messageMs: number;
-  /** Bytes that may wait to be written; a peer that does not read is closed beyond this. */
+  /** Most bytes queued for writing. Beyond this the connection is closed. */
   readonly maxQueuedBytes: number;
   /** The same for all connections together. */
   readonly maxQueuedInAll: number;
 }
 
-/** Why a connection was closed by us. */
+/** Why we closed a connection. */
 export type ConnectionFault =
   /** No valid message came in time. */
   | 'silent'
-  /** A message was begun and not ended in time. */
+  /** A message was not completed in time. */
   | 'half'
   /** The peer does not read. */
   | 'unread';
 
 interface ConnectionHandlers {
   received: Received;
-  /** The stream broke: answer if there is a way, the connection closes after it. */
+  /** The stream cannot be parsed further: respond if possible, then the connection closes. */
   broken: (head: Buffer, why: string, flow: Flow) => void;
-  /** A message that made sense came. */
+  /** A valid message came. */
   heard: () => void;
   fault: (fault: ConnectionFault) => void;
   closed: (connection: Connection) => void;
 }
 
-/** Bytes that wait to be written, of all connections together. */
+/** Bytes queued for writing, on all connections together. */
 export interface Backlog {
   bytes: number;
 }
 
-/** One TCP or TLS connection, ours or the peer's. */
+/** One TCP or TLS connection, opened by us or by the peer. */
 export class Connection implements Flow {
   readonly reliable = true;
   readonly transport: 'tcp' | 'tls';
@@ -70,17 +70,17 @@ export class Connection implements Flow {
   readonly #backlog: Backlog;
   readonly #cutter = new StreamFramer();
   #open = true;
-  /** This connection's part of the backlog. */
+  /** This connection's share of the backlog. */
   #waiting = 0;
   #firstTimer: NodeJS.Timeout | undefined;
   #partialTimer: NodeJS.Timeout | undefined;
   #halfClosedTimer: NodeJS.Timeout | undefined;
-  /** Requests of the peer without a final answer. */
+  /** Requests of the peer without a final response. */
   #unanswered = 0;
-  /** Told when writing fails or the connection closes before the bytes left. */
+  /** Called when writing fails, or when the connection closes before the bytes were sent. */
   readonly #unsent = new Set<(error: Error) => void>();
 
-  /** @param ours whether we opened it: then it is to come about, else it is to be used */
+  /** @param ours whether we opened it: `firstMs` then limits connecting, otherwise the wait for a first message */
   constructor(
     transport: 'tcp' | 'tls',
     socket: Socket,
@@ -113,7 +113,7 @@ export class Connection implements Flow {
 
   send(bytes: Buffer, onFailure?: (error: Error) => void): void {
     if (!this.#open) {
-      // Later, as a socket would: callers are not ready to be called back while they send.
+      // Asynchronously, as a socket would: callers do not expect a callback while they send.
       if (onFailure) setImmediate(onFailure, new Error('connection closed'));
       return;
     }
@@ -130,7 +130,7 @@ export class Connection implements Flow {
     else if (this.#halfClosedTimer && this.#unanswered === 0) this.close();
   }
 
-  /** Closes when what was sent has left, or soon if the peer does not read it. */
+  /** Closes after the queued bytes are sent, or soon if the peer does not read them. */
   close(): void {
     this.#socket.destroySoon();
     setTimeout(() => this.#socket.destroy(), FLUSH_MS).unref();
@@ -161,13 +161,13 @@ export class Connection implements Flow {
     this.#watchPartial(whole);
   }
 
-  /** The peer has said all that it had to say. It may still listen for the answers, and gets those. */
+  /** The peer has closed its sending half. It may still read, so it gets the responses that it waits for. */
   #onEnd(): void {
     if (this.#unanswered === 0) this.close();
     else this.#halfClosedTimer ??= setTimeout(() => this.#socket.destroy(), HALF_CLOSED_MS);
   }
 
-  /** @param whole whether something was ended, so that what has begun now is another message */
+  /** @param whole whether a message was completed, so that a partial one is a new message */
   #watchPartial(whole: boolean): void {
     if (whole || !this.#cutter.partial) {
       clearTimeout(this.#partialTimer);
@@ -208,7 +208,7 @@ export class Connection implements Flow {
   }
 }
 
-/** Whether a message is a request that gets an answer. */
+/** Whether a message is a request that gets a response. */
 function isAnswered(bytes: Buffer): boolean {
   return !startsWith(bytes, 'SIP/2.0 ') && !startsWith(bytes, 'ACK ');
 }
@@ -221,15 +221,15 @@ function startsWith(bytes: Buffer, text: string): boolean {
   return bytes.toString('latin1', 0, text.length) === text;
 }
 
-/** Whom TLS connections that this server opens may lead to. */
+/** How to check the certificates of servers we connect to. */
 export interface TlsPeerOptions {
-  /** Whether the peer must prove to be who its URI says (RFC 5922). */
+  /** Whether the certificate must be for the host of the URI (RFC 5922). */
   readonly verify: boolean;
-  /** Authorities in PEM that may vouch for peers; without them, those that Node brings. */
+  /** Trusted authorities in PEM; default: Node's own list. */
   readonly ca?: TlsOptions['ca'];
 }
 
-/** Opens a TLS connection to a peer whose certificate must be for `name`; shows ours, if there is one. */
+/** Opens a TLS connection to a peer whose certificate must be for `name`, with our own certificate if we have one. */
 export function connectToTlsPeer(
   remote: Endpoint,
   name: string,
@@ -247,7 +247,7 @@ export function connectToTlsPeer(
   });
 }
 
-/** A SIP domain may stand as a URI in a certificate (RFC 5922 section 7.1), which Node does not look at. */
+/** A certificate may name a SIP domain as a URI (RFC 5922 section 7.1), which Node does not check. */
 function identityFault(name: string, certificate: PeerCertificate): Error | undefined {
   const alternatives = (certificate.subjectaltname ?? '').split(', ');
   if (alternatives.includes(`URI:sip:${name.toLowerCase()}`)) return undefined;

@@ -1,4 +1,4 @@
-/** Transports of this server. */
+/** The transports of this server. */
 export type TransportName = 'udp' | 'tcp' | 'tls';
 
 export interface Endpoint {
@@ -8,14 +8,14 @@ export interface Endpoint {
 }
 
 /**
- * A way back to one peer: a UDP socket with the peer's address, or a connection (RFC 5626 section 3).
- * Sending never throws; what cannot be sent is reported by `onFailure` of the sender or dropped with its flow.
+ * A way to reach one peer: a UDP socket with the peer's address, or a connection (RFC 5626 section 3). `send` never
+ * throws: failures go to `onFailure`.
  */
 export interface Flow {
   readonly transport: TransportName;
   /** Whether the transport itself retransmits, so that transactions must not. */
   readonly reliable: boolean;
-  /** The address of ours that peers should use, for Via and Contact. */
+  /** Our address for Via and Contact. */
   readonly local: Endpoint;
   readonly remote: Endpoint;
   /** False once the connection is gone. */
@@ -23,5 +23,5 @@ export interface Flow {
   send(bytes: Buffer, onFailure?: (error: Error) => void): void;
 }
 
-/** What a transport hands one whole message up to. Tells whether the message made sense. */
+/** Takes one complete message from a transport. Returns whether it was valid. */
 export type Received = (bytes: Buffer, flow: Flow) => boolean;

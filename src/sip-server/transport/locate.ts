@@ -6,18 +6,18 @@ import { parseSipUri, type SipUri } from '../message/uri.js';
 import type { Endpoint, Flow, TransportName } from './flow.js';
 import type { Transports } from './transports.js';
 
-/** Where a request for a URI goes. */
+/** Where to send a request for a URI. */
 interface Target extends Endpoint {
   readonly transport: TransportName;
-  /** The host of the URI, for which a TLS peer must have a certificate. */
+  /** The host of the URI: a TLS peer needs a certificate for it. */
   readonly name: string;
-  /** Whether the URI itself chose the transport, which then must not be switched. */
+  /** Whether the URI chose the transport, so that we must not change it. */
   readonly explicit: boolean;
 }
 
 /**
- * Finds the next hop of a SIP URI (RFC 3263, without NAPTR): `maddr`, `transport`, an SRV record when there
- * is no port, an address record otherwise. Rejects when the name does not resolve.
+ * Finds the next hop of a SIP URI (RFC 3263, without NAPTR): by `maddr`, `transport`, an SRV record if the URI has no
+ * port, otherwise an address record. Rejects when the name does not resolve.
  */
 async function locate(text: string): Promise<Target> {
   const literal = locateLiteral(text);
@@ -33,7 +33,7 @@ async function locate(text: string): Promise<Target> {
   return { transport, explicit, name: uri.host, host: address!.address, port };
 }
 
-/** The next hop of a URI whose host is an address: no waiting for DNS. Undefined for names. */
+/** The next hop of a URI whose host is an address, without DNS. Undefined for names. */
 function locateLiteral(text: string): Target | undefined {
   const uri = parseSipUri(text);
   const host = uri && (uri.params.get('maddr') ?? uri.host);
@@ -63,20 +63,20 @@ async function findSrv(
     const best = records.sort((a, b) => a.priority - b.priority || b.weight - a.weight)[0];
     return best && { name: best.name, port: best.port };
   } catch {
-    // No SRV record, or no answer: RFC 3263 section 4.2 goes on with address records.
+    // Without an SRV record or an answer, RFC 3263 section 4.2 continues with address records.
     return undefined;
   }
 }
 
-/** Room left for the Via that is added when the request is sent. */
+/** Room for the Via that is added when the request is sent. */
 const VIA_ROOM = 120;
 
-/** A UDP message longer than this must go over TCP (RFC 3261 section 18.1.1). */
+/** Longer requests must go over TCP instead of UDP (RFC 3261 section 18.1.1). */
 const MAX_UDP_BYTES = 1300;
 
 /**
- * Calls back with the flow for a request to a URI: at once when the URI holds an address, after DNS otherwise.
- * Without a way there the error says why.
+ * Calls back with the flow for a request to a URI: at once if the URI holds an address, otherwise after DNS. Calls
+ * back with an Error if there is none.
  */
 export function findFlow(
   transports: Transports,

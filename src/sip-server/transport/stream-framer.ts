@@ -4,23 +4,23 @@ const NONE = Buffer.alloc(0);
 
 const LEAST_CAPACITY = 1024;
 
-/** What a stream holds next. */
+/** The next element of a stream. */
 type Piece =
   | { readonly kind: 'message'; readonly bytes: Buffer }
-  /** A double CRLF: the peer asks for a pong (RFC 5626 section 3.5.1). */
+  /** A double CRLF: a keep-alive that asks for a pong (RFC 5626 section 3.5.1). */
   | { readonly kind: 'ping' }
-  /** The stream cannot be followed any further; `bytes` is the head that broke it. */
+  /** The stream cannot be parsed further. `bytes` is the faulty head. */
   | { readonly kind: 'broken'; readonly why: string; readonly bytes: Buffer };
 
-/** Cuts a byte stream into SIP messages by their Content-Length (RFC 3261 section 18.3), within bounds. */
+/** Splits a byte stream into SIP messages by their Content-Length (RFC 3261 section 18.3), within limits. */
 export class StreamFramer {
   readonly #queue = new ByteQueue();
-  /** Where looking for the end of the head goes on, so that slow senders cost no repeated search. */
+  /** How far the end of the head has been searched for, so that slow senders cause no repeated searches. */
   #searched = 0;
-  /** Length of the message whose body is awaited. */
+  /** Length of the message whose body is not complete yet. */
   #awaited = 0;
 
-  /** Takes bytes in and returns the pieces that they complete. Nothing follows a broken piece. */
+  /** Takes bytes and returns what they complete. Nothing follows a `broken` piece. */
   push(chunk: Buffer): Piece[] {
     this.#queue.push(chunk);
     const pieces: Piece[] = [];
@@ -31,7 +31,7 @@ export class StreamFramer {
     return pieces;
   }
 
-  /** Whether a message has begun and not ended; a line break alone may be a keep-alive. */
+  /** Whether a message is incomplete. A line break alone may be a keep-alive. */
   get partial(): boolean {
     const { bytes } = this.#queue;
     return bytes.length > 2 || (bytes.length > 0 && bytes[0] !== 13);
@@ -50,13 +50,13 @@ export class StreamFramer {
     return { kind: 'message', bytes };
   }
 
-  /** Several pings in a row are one: each pong would cost us more than its ping costs the peer. */
+  /** Several pings in a row get one pong: otherwise pongs would cost us more than pings cost the peer. */
   #takeKeepAlives(): Piece | undefined {
     const { bytes } = this.#queue;
     let at = 0;
     let pinged = false;
     for (;;) {
-      // A line feed alone is no keep-alive, and begins no message.
+      // A lone line feed is no keep-alive, and starts no message.
       if (bytes[at] === 10) {
         at += 1;
         continue;
@@ -68,7 +68,7 @@ export class StreamFramer {
         continue;
       }
       const left = bytes.length - at;
-      // One CRLF may be the first half of a ping; only another byte can tell.
+      // One CRLF may be the first half of a ping: wait for the next byte.
       if (left === 2 || (left === 3 && bytes[at + 2] === 13)) break;
       at += 2;
     }
@@ -102,21 +102,21 @@ export class StreamFramer {
 }
 
 /**
- * Bytes of a stream that wait for more. They are appended in time by what comes, not by what waits: who sends byte by
- * byte costs no more than the bytes. What was taken stays valid.
+ * A queue of bytes. Appending takes time proportional to the new bytes, not to those that wait, so a sender of single
+ * bytes costs no more. Bytes that were taken stay valid.
  */
 export class ByteQueue {
   #buffer: Buffer = NONE;
   #start = 0;
   #end = 0;
-  /** Whether there may be room after the end that nobody else writes to. */
+  /** Whether we own the memory after the end and may write to it. */
   #own = false;
 
   get length(): number {
     return this.#end - this.#start;
   }
 
-  /** What waits; not to be written to. */
+  /** The queued bytes. Do not write to them. */
   get bytes(): Buffer {
     return this.#buffer.subarray(this.#start, this.#end);
   }

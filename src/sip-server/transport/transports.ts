@@ -34,20 +34,20 @@ export interface ListenerOptions {
 
 interface TransportsOptions {
   readonly listeners: readonly ListenerOptions[];
-  /** Address to announce in Via and Contact instead of the bound one. */
+  /** Address to announce in Via and Contact in place of the bound one. */
   readonly publicHost: string | undefined;
   readonly tlsPeers: TlsPeerOptions;
   readonly limits: ConnectionLimits & ConnectionTableLimits;
   readonly log: Log;
   readonly received: Received;
   readonly broken: (head: Buffer, why: string, flow: Flow) => void;
-  /** Whether this address may connect. */
+  /** Whether this address may open a connection. */
   readonly admits: (host: string) => boolean;
-  /** A connection was refused by a limit, closed for a fault of its peer's, or closed to make room. */
+  /** A connection was refused by a limit, closed for its peer's fault, or closed to make room. */
   readonly ended: (why: 'refused' | 'gave-way' | ConnectionFault) => void;
 }
 
-/** How often free ports are tried until one is free for every transport. */
+/** How often to try free ports until one is free for every transport. */
 const MAX_PORT_ATTEMPTS = 20;
 
 interface StreamListener {
@@ -56,14 +56,14 @@ interface StreamListener {
   readonly bound: Endpoint;
 }
 
-/** Every socket of the SIP server: what it listens on and the connections that it opened. */
+/** All sockets of the SIP server: listeners and connections. */
 export class Transports {
   readonly #options: TransportsOptions;
   readonly #udp: UdpListener[] = [];
   readonly #streams: StreamListener[] = [];
   readonly #connections = new Map<string, Connection>();
   readonly #table: ConnectionTable;
-  /** Seats of TLS connections whose handshake goes on, by the peer's address and port. */
+  /** Slots of TLS connections during their handshake, by the peer's address and port. */
   readonly #handshakes = new Map<string, ConnectionSlot>();
   readonly #backlog: Backlog = { bytes: 0 };
 
@@ -72,7 +72,7 @@ export class Transports {
     this.#table = new ConnectionTable(options.limits, () => options.ended('gave-way'));
   }
 
-  /** Opens all listeners; rejects, with none left open, when one cannot be. */
+  /** Opens all listeners. Rejects, with none left open, when one cannot be opened. */
   static async open(options: TransportsOptions): Promise<Transports> {
     for (let attempt = 1; ; attempt++) {
       const transports = new Transports(options);
@@ -87,7 +87,7 @@ export class Transports {
     }
   }
 
-  /** The bound addresses, in the order of the configuration within each kind. */
+  /** The bound addresses, UDP first, each kind in the order of the configuration. */
   get addresses(): (Endpoint & { transport: TransportName })[] {
     return [
       ...this.#udp.map(({ bound }) => ({ transport: 'udp' as const, ...bound })),
@@ -99,15 +99,15 @@ export class Transports {
     return this.#table.size;
   }
 
-  /** The address to announce for a transport toward a peer of that IP version; undefined when there is none. */
+  /** Our address for a transport towards a peer, by the peer's IP version; undefined when there is none. */
   advertised(transport: TransportName, remoteHost: string): Endpoint | undefined {
     const bound = this.#bound(transport, isIPv6(remoteHost));
     return bound && { host: this.#announce(bound.host), port: bound.port };
   }
 
   /**
-   * A flow to a peer: the UDP socket, an open connection, or a new one. Undefined without such a listener.
-   * `name` is whom a TLS peer must prove to be; only connections on which it has are used again.
+   * A flow to a peer: the UDP socket, an open connection, or a new one. Undefined without a listener for it. `name`
+   * is the name that a TLS peer's certificate must have; only connections verified for that name are reused.
    */
   flowTo(transport: TransportName, remote: Endpoint, name = remote.host): Flow | undefined {
     if (transport === 'udp') {
@@ -118,7 +118,7 @@ export class Transports {
     return this.#connections.get(key) ?? this.#connect(transport, remote, name);
   }
 
-  /** Whether `host:port` is one of ours, for Route headers that name us. */
+  /** Whether `host:port` is our address, for Route headers that name us. */
   isOurs(host: string, port: number | undefined): boolean {
     return this.addresses.some(
       (address) =>
@@ -137,7 +137,7 @@ export class Transports {
     ]);
   }
 
-  /** UDP and TCP on one host share a free port number, as their well-known one is shared. */
+  /** UDP and TCP on one host share a free port, as they share the well-known one. */
   #withPort(options: ListenerOptions): ListenerOptions {
     if (options.port !== 0 || options.transport === 'tls') return options;
     const twin = this.addresses.find(({ transport, host }) => transport !== 'tls' && host === options.host);
@@ -182,10 +182,13 @@ export class Transports {
     this.#streams.push({ transport, server, bound });
   }
 
-  /** A slot for what a peer opened, counted before any handshake; undefined, and the socket closed, without room. */
+  /**
+   * A slot for a connection that a peer opened, taken before any handshake. Undefined, and the socket closed, when
+   * full.
+   */
   #slotFor(socket: Socket): ConnectionSlot | undefined {
     const host = socket.remoteAddress;
-    // Without a listener, an error of a socket that is closed at once would be nobody's.
+    // An error of a socket that we close at once would otherwise be uncaught.
     socket.on('error', () => undefined);
     const slot =
       host !== undefined && this.#options.admits(host)
@@ -236,7 +239,7 @@ export class Transports {
     return this.#adopt(transport, socket, remote, bound, this.#proven(transport, name), slot, true);
   }
 
-  /** The part of a connection's key that tells for whom its peer has vouched. */
+  /** The part of a connection's key that says for which name its certificate was verified. */
   #proven(transport: TransportName, name: string): string {
     return transport === 'tls' && this.#options.tlsPeers.verify ? name.toLowerCase() : '';
   }
@@ -282,13 +285,13 @@ export class Transports {
 
   #announce(boundHost: string): string {
     const six = isIPv6(boundHost);
-    // One public address stands for every IPv4 socket; IPv6 has no such NAT.
+    // One public address stands for every IPv4 socket. IPv6 has no such NAT.
     if (!six && this.#options.publicHost !== undefined) return this.#options.publicHost;
     return boundHost === '0.0.0.0' || boundHost === '::' ? outsideAddress(six) : boundHost;
   }
 }
 
-/** The first address of this machine that others can reach, for sockets that are bound to all of them. */
+/** The first address of this machine that others can reach, for sockets bound to all addresses. */
 function outsideAddress(six: boolean): string {
   const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   const fits = all.find((each) => !each.internal && each.family === (six ? 'IPv6' : 'IPv4'));

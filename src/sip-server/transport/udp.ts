@@ -12,7 +12,7 @@ export class UdpListener {
   readonly #socket: Socket;
   readonly #advertised: Endpoint;
   readonly bound: Endpoint;
-  /** Peers send many messages in a row, and what is kept of each holds on to its flow. */
+  /** The last flow, reused: peers send many messages in a row, and each transaction keeps its flow. */
   #lastFrom: Flow | undefined;
 
   private constructor(socket: Socket, bound: Endpoint, advertisedHost: string) {
@@ -21,7 +21,7 @@ export class UdpListener {
     this.#advertised = { host: advertisedHost, port: bound.port };
   }
 
-  /** Binds and starts to receive; rejects when the address is taken. */
+  /** Binds and starts to receive. Rejects when the address is taken. */
   static async open(
     address: Endpoint,
     advertisedHost: string,
@@ -30,13 +30,13 @@ export class UdpListener {
   ): Promise<UdpListener> {
     const type = isIPv6(address.host) ? ('udp6' as const) : ('udp4' as const);
     const socket = createSocket({ type, recvBufferSize: 4 << 20, lookup: literal });
-    // With a lookup that answers at once, binding is over before it returns.
+    // Binding may complete within bind(), because our lookup answers at once.
     const listening = once(socket, 'listening');
     socket.bind(address.port, address.host);
     await listening;
     const { address: host, port } = socket.address();
     const listener = new UdpListener(socket, { host, port }, advertisedHost);
-    // A datagram that could not be delivered surfaces here (ECONNREFUSED and the like).
+    // Errors of undeliverable datagrams (such as ECONNREFUSED).
     socket.on('error', failed);
     socket.on('message', (bytes, { address, port }) => received(bytes, listener.#flowFrom(address, port)));
     return listener;
@@ -62,7 +62,7 @@ export class UdpListener {
   }
 }
 
-/** Stands in for DNS: only addresses are sent to, and they need no turn of the event loop to be found. */
+/** Replaces DNS: we only send to addresses, which need no lookup and no turn of the event loop. */
 function literal(
   host: string,
   options: LookupOneOptions,
@@ -97,20 +97,20 @@ class UdpFlow implements Flow {
   }
 }
 
-/** The one way out: everything that leaves the server passes here, to be counted, logged and held in bounds. */
+/** Everything that leaves the server passes here, to be counted, traced and limited. */
 export interface Sender {
   send(flow: Flow, bytes: Buffer, kind: SipMessage['kind'], onFailure?: (error: Error) => void): void;
   sendMessage(flow: Flow, message: SipMessage): void;
-  /** `name` is whom a TLS peer must prove to be; its address when left out. */
+  /** `name` is the name that a TLS peer's certificate must have; default: its address. */
   flowTo(transport: TransportName, remote: Endpoint, name?: string): Flow | undefined;
-  /** The peer of a flow repeated something that only a receiver of our packets can know. */
+  /** The peer has proven that it receives our packets. */
   prove(flow: Flow): void;
 }
 
 /**
- * Where responses to a request go (RFC 3261 section 18.2.2, RFC 3581): the connection it came by, or a new one
- * to its sender when that is gone; over UDP the source address, at the source port when `rport` asks for it.
- * A Via's `maddr` is not followed: it would let anyone aim our replies at a third party.
+ * The flow for responses to a request (RFC 3261 section 18.2.2, RFC 3581): the connection on which it came, or a new
+ * one to its sender if that is closed; over UDP the source address, and the source port if `rport` asks for it. A
+ * Via's `maddr` is ignored: it would let anyone direct our responses at a third party.
  */
 export function replyFlow(flow: Flow, via: Via, sender: Pick<Sender, 'flowTo'>): () => Flow {
   if (flow.transport === 'udp') {
@@ -123,12 +123,12 @@ export function replyFlow(flow: Flow, via: Via, sender: Pick<Sender, 'flowTo'>):
   return () => (flow.open ? flow : (sender.flowTo(flow.transport, remote, name) ?? flow));
 }
 
-/** Holds the flow and nothing else of the request. */
+/** A separate function, so that the closure retains the flow and nothing else of the request. */
 function always(flow: Flow): () => Flow {
   return () => flow;
 }
 
-/** The Via value with `received` and `rport` as the server that got the request must add them; undefined: as it is. */
+/** The Via with `received` and `rport`, as the receiving server must add them; undefined if it needs neither. */
 export function markedVia(via: Via, source: Endpoint): Via | undefined {
   const wantsPort = via.params.has('rport');
   if (!wantsPort && via.host === source.host) return undefined;

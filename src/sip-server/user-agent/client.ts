@@ -21,7 +21,7 @@ import { OutgoingInvite } from './outgoing-invite.js';
 import type { SessionTimers, Subscriptions } from './session-timers.js';
 import { findFlow } from '../transport/locate.js';
 
-/** The user agent client: sends what applications ask for and brings them the answers (RFC 3261 section 8.1). */
+/** The user agent client: sends applications' requests and returns the responses (RFC 3261 section 8.1). */
 export class UserAgentClient {
   readonly #context: UserAgentContext;
   readonly #sessionTimers: SessionTimers;
@@ -35,7 +35,7 @@ export class UserAgentClient {
     this.#subscriptions = subscriptions;
   }
 
-  /** A request that starts something new. `route` overrides where it is sent, not what it is for. */
+  /** A request outside dialogs. `route` overrides where it is sent, but not its Request-URI. */
   requestOutside(app: App, messageId: string, message: AppMessage, route: string): void {
     const problem = faultOf(message);
     if (problem !== undefined) {
@@ -59,7 +59,7 @@ export class UserAgentClient {
     });
   }
 
-  /** A request in a dialog, the ACK for a 2xx included. */
+  /** A request in a dialog, including the ACK for a 2xx. */
   requestInside(app: App, messageId: string, dialogId: string, message: AppMessage): void {
     const record = this.#context.records.get(dialogId);
     if (!record) {
@@ -79,7 +79,7 @@ export class UserAgentClient {
     else this.#sendInside(app, messageId, record, message);
   }
 
-  /** An application gives up an INVITE of its own. */
+  /** An application cancels its INVITE. */
   cancel(app: App, messageId: string, transactionId: string, message: AppMessage): void {
     const invite = this.#invites.get(transactionId);
     const sent = invite?.cancel(appHeadersForCancel(message));
@@ -91,7 +91,7 @@ export class UserAgentClient {
     app.send(sentFrame(messageId, sent, meta, randomUUID()));
   }
 
-  /** Ends a dialog by a BYE of this server's own, and tells its application. */
+  /** Ends a dialog with a BYE of our own, and tells its application. */
   hangUp(dialog: Dialog, why: string): void {
     const record = this.#context.records.get(dialog.id);
     const bye = dialog.request('BYE');
@@ -237,7 +237,7 @@ function outsideHeaders(message: AppMessage, flow: Flow): Headers {
   return headers;
 }
 
-/** Brackets around a bare URI, so that its parameters stay its own. */
+/** Puts a bare URI in brackets, so that its parameters remain parameters of the URI. */
 function bracketed(address: string): string {
   return address.includes('<') ? address : `<${address}>`;
 }

@@ -8,22 +8,22 @@ import type { Timers } from '../transaction/timing.js';
 import type { RequestRouter } from '../routing/decision.js';
 import type { Flow } from '../transport/flow.js';
 
-/** What this server keeps of a dialog besides its protocol state. */
+/** What the server keeps of a dialog besides its protocol state. */
 export interface DialogRecord {
   readonly dialog: Dialog;
   app: App;
-  /** Our 2xx that waits for its ACK. */
+  /** Our 2xx, while its ACK has not come. */
   answer: Unacknowledged2xx | undefined;
-  /** The ACK that we sent last, to be repeated when its 2xx is. */
+  /** The last ACK that we sent. It is repeated when the 2xx is. */
   ack: { readonly sequence: number; readonly request: SipRequest; readonly flow: Flow } | undefined;
   session: SessionTimer | undefined;
-  /** The end of a subscription. */
+  /** When a subscription expires. */
   expiry: Timers<'expired'> | undefined;
-  /** Whether a re-INVITE of ours is under way. */
+  /** Whether a re-INVITE of ours is in progress. */
   inviting: boolean;
   /** Whether the peer's Allow lists UPDATE. */
   peerAllowsUpdate: boolean;
-  /** An INVITE of ours was cancelled, so that its 2xx is acknowledged and then hung up. */
+  /** Our INVITE was cancelled too late: acknowledge its 2xx, then send BYE. */
   byeAfterAck: boolean;
 }
 
@@ -54,13 +54,13 @@ export function recordOf(dialog: Dialog, app: App): DialogRecord {
   };
 }
 
-/** Notes what a message of the peer's says that it takes. */
+/** Notes from a message of the peer whether it allows UPDATE. */
 export function noteAllow(record: DialogRecord, message: SipMessage): void {
   const allow = message.headers.all('allow').join(',');
   if (allow !== '') record.peerAllowsUpdate = /\bUPDATE\b/.test(allow);
 }
 
-/** Whether a request, once it has its final answer, ends the dialog that it belongs to. */
+/** Whether a request ends its dialog once it has a final response. */
 export function endsDialog(dialog: Dialog, request: SipRequest): boolean {
   if (request.method === 'BYE') return true;
   // The last NOTIFY of a subscription (RFC 6665 section 4.4.1).
@@ -68,7 +68,7 @@ export function endsDialog(dialog: Dialog, request: SipRequest): boolean {
   return dialog.method === 'SUBSCRIBE' && request.method === 'NOTIFY' && /^\s*terminated\b/i.test(state);
 }
 
-/** Forgets a dialog and all that belongs to it. */
+/** Removes a dialog and stops its timers. */
 export function endDialog(context: UserAgentContext, dialog: Dialog): void {
   const record = context.records.get(dialog.id);
   record?.answer?.stop();

@@ -10,15 +10,15 @@ import type { ServerTransaction } from '../transaction/server-machine.js';
 import type { UserAgentContext } from './context.js';
 import { refusalOf } from './responses.js';
 
-/** Requests outside dialogs: finds out what becomes of each, and sees to it. */
+/** Requests outside dialogs: gets a decision on each, and carries it out. */
 export class NewRequests {
   readonly #context: UserAgentContext;
   readonly #proxy: Proxy;
   readonly #hand: (transaction: ServerTransaction, app: App) => void;
-  /** Those that the router has not decided on yet. */
+  /** Requests for which the router has not decided yet. */
   readonly #waiting = new Set<ServerTransaction>();
 
-  /** `hand` gives a request to an application. */
+  /** `hand` passes a request to an application. */
   constructor(
     context: UserAgentContext,
     proxy: Proxy,
@@ -45,7 +45,7 @@ export class NewRequests {
     else this.#follow(transaction, decision);
   }
 
-  /** The caller cancelled an INVITE; false when the router has decided on it already. */
+  /** The caller cancelled an INVITE. Returns false if the router has already decided on it. */
   cancel(invite: ServerTransaction): boolean {
     if (!this.#waiting.delete(invite)) return false;
     const { request, localTag: toTag } = invite;
@@ -57,14 +57,14 @@ export class NewRequests {
     return true;
   }
 
-  /** Forgets those that wait. */
+  /** Drops the requests that wait. */
   stop(): void {
     this.#waiting.clear();
   }
 
   async #wait(transaction: ServerTransaction, decision: Promise<RoutingDecision>): Promise<void> {
     this.#waiting.add(transaction);
-    // The router says itself what is wrong with it.
+    // The router has logged the error itself.
     const decided = await decision.catch(() => undefined);
     if (!this.#waiting.delete(transaction) || transaction.finished) return;
     if (decided) {
@@ -76,7 +76,7 @@ export class NewRequests {
     const { request, localTag: toTag } = transaction;
     this.#refuse(
       transaction,
-      buildResponse(request, 503, { toTag, why: 'nobody decides on requests', headers }),
+      buildResponse(request, 503, { toTag, why: 'the router made no decision', headers }),
     );
   }
 
@@ -108,7 +108,11 @@ export class NewRequests {
     const ours = tag === undefined && homeTag !== undefined ? routes.pick(method, homeTag) : undefined;
     const app = ours ?? routes.pick(method, tag);
     if (app) this.#hand(transaction, app);
-    else this.#refuse(transaction, buildResponse(request, 480, { toTag, why: 'no application has the tag' }));
+    else
+      this.#refuse(
+        transaction,
+        buildResponse(request, 480, { toTag, why: 'no application with this tag is connected' }),
+      );
   }
 
   #refuse(transaction: ServerTransaction, response: SipResponse, why = 'call-rejected'): void {

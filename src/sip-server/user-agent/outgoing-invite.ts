@@ -10,14 +10,14 @@ import { locallyGeneratedResponse } from '../transaction/transactions.js';
 
 interface OutgoingInviteHandlers {
   hangUp(dialog: Dialog, why: string): void;
-  /** A first 2xx came and made this dialog. */
+  /** The first 2xx came and confirmed this dialog. */
   answered(record: DialogRecord, response: SipResponse): void;
   ended(): void;
 }
 
 /**
- * An INVITE or SUBSCRIBE of an application outside dialogs, with the dialogs that its answers make: one for each
- * branch that a proxy forked it to (RFC 3261 section 13.2.2).
+ * An application's INVITE or SUBSCRIBE outside dialogs, with the dialogs that its responses create: one for each
+ * branch, if a proxy forked it (RFC 3261 section 13.2.2).
  */
 export class OutgoingInvite {
   readonly flow: Flow;
@@ -26,14 +26,14 @@ export class OutgoingInvite {
   readonly #app: App;
   readonly #request: SipRequest;
   readonly #handlers: OutgoingInviteHandlers;
-  /** By the peer's tag. */
+  /** By remote tag. */
   readonly #dialogs = new Map<string, DialogRecord>();
-  /** The id that the application is told until a tag of the peer's is known. */
+  /** The dialog id that the application is given until the remote tag is known. */
   readonly #firstDialogId: string;
   #cancellation: Cancellation | undefined;
   #answered: Dialog | undefined;
   #finished = false;
-  /** Highest RSeq taken from each branch (RFC 3262 section 4). */
+  /** Highest RSeq received on each branch (RFC 3262 section 4). */
   readonly #reliable = new Map<string, number>();
 
   constructor(
@@ -63,7 +63,7 @@ export class OutgoingInvite {
     }
   }
 
-  /** Cancels it, now or as soon as a provisional response came (section 9.1); returns the CANCEL. */
+  /** Cancels it, now or after the first provisional response (section 9.1). Returns the CANCEL. */
   cancel(extra: readonly (readonly [string, string])[]): SipRequest | undefined {
     if (this.#finished || this.#cancellation?.wanted === true) return undefined;
     return this.#cancellation?.cancel(extra);
@@ -107,7 +107,7 @@ export class OutgoingInvite {
     if (this.#request.method === 'INVITE') reportCdr(this.#context, 'cdr:start', 'network', response, 'uac');
   }
 
-  /** Another branch answered too: take it and hang up (section 13.2.2.4). */
+  /** Another branch answered too: acknowledge it and hang up (section 13.2.2.4). */
   #refuseFork(record: DialogRecord, response: SipResponse): void {
     const { dialog } = record;
     if (dialog.state === 'confirmed') {

@@ -5,7 +5,7 @@ import type { ReliableProvisionals } from '../dialog/retransmissions.js';
 import type { ServerTransaction } from '../transaction/server-machine.js';
 import type { DialogRecord, UserAgentContext } from './context.js';
 
-/** How long the calls of an application that is gone wait for it to come back. */
+/** How long an application's dialogs are kept after it has disconnected. */
 const GRACE_MS = 30_000;
 
 /** A request that waits for an application's answer. */
@@ -13,16 +13,16 @@ export interface PendingRequest {
   readonly id: string;
   readonly transaction: ServerTransaction;
   readonly app: App;
-  /** The dialog that it belongs to or, for an INVITE or SUBSCRIBE, makes. */
+  /** The dialog that it belongs to, or that it creates (INVITE and SUBSCRIBE). */
   dialog: Dialog | undefined;
   /** Whether it came inside a dialog. */
   readonly inside: boolean;
   reliable: ReliableProvisionals | undefined;
-  /** Ends the time that an INVITE may stay unanswered. */
+  /** Stops the limit on how long an INVITE may ring. */
   stopRinging: (() => void) | undefined;
 }
 
-/** All requests that wait for an application. */
+/** All requests that wait for an application's response. */
 export class PendingRequests {
   readonly #byId = new Map<string, PendingRequest>();
   readonly #byTransaction = new Map<ServerTransaction, PendingRequest>();
@@ -64,7 +64,7 @@ export class PendingRequests {
     return this.#byTransaction.get(transaction);
   }
 
-  /** The INVITE of a dialog that has no final answer yet. */
+  /** A dialog's INVITE that has no final response yet. */
   inviteOf(dialog: Dialog): PendingRequest | undefined {
     for (const pending of this.#byId.values()) {
       if (pending.dialog === dialog && pending.transaction.request.method === 'INVITE') return pending;
@@ -89,8 +89,8 @@ export class PendingRequests {
 }
 
 /**
- * Calls whose application lost its connection. Its next connection, or another application with the same tags,
- * takes them over when they next hear from their peer; whom nobody takes over is hung up.
+ * Detached dialogs: their application has disconnected. At the peer's next request, the application's next
+ * connection, or another application with the same tags, takes them over. A dialog that nobody takes over is hung up.
  */
 export class DetachedDialogs {
   readonly #context: UserAgentContext;
@@ -102,7 +102,7 @@ export class DetachedDialogs {
     this.#hangUp = hangUp;
   }
 
-  /** The application of a dialog, or its successor; undefined when there is none. */
+  /** The application of a dialog, or the one that takes over; undefined when there is none. */
   ownerOf(record: DialogRecord): App | undefined {
     if (record.app.connected) return record.app;
     const successor = this.#context.routes.pickLike(record.dialog.method, record.app.tags);
@@ -110,12 +110,13 @@ export class DetachedDialogs {
     return successor;
   }
 
-  /** An application is gone. */
+  /** An application has disconnected. */
   appClosed(app: App): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       for (const record of [...this.#context.records.values()]) {
-        if (record.app === app && !this.ownerOf(record)) this.#hangUp(record.dialog, 'application gone');
+        if (record.app === app && !this.ownerOf(record))
+          this.#hangUp(record.dialog, 'application disconnected');
       }
     }, GRACE_MS);
     this.#timers.add(timer);

@@ -18,7 +18,7 @@ import {
 import type { PendingRequest, PendingRequests } from './pending.js';
 import type { SessionTimers, Subscriptions } from './session-timers.js';
 
-/** Methods that this server understands. */
+/** The methods that this server knows. */
 const METHODS = [
   'INVITE',
   'ACK',
@@ -36,10 +36,10 @@ const METHODS = [
   'PUBLISH',
 ];
 
-/** Why a request that belongs to no call is refused. */
+/** Reason for a 481. */
 export const NO_CALL = 'no such call';
 
-/** Sends what applications answer, and keeps up the dialogs that this makes (RFC 3261 sections 8.2.6 and 13.3.1). */
+/** Sends applications' responses and maintains the dialogs that they create (RFC 3261 sections 8.2.6 and 13.3.1). */
 export class ApplicationResponses {
   readonly #context: UserAgentContext;
   readonly #pending: PendingRequests;
@@ -61,7 +61,7 @@ export class ApplicationResponses {
     this.#hangUp = hangUp;
   }
 
-  /** An application answers a request. */
+  /** An application responds to a request. */
   respond(app: App, messageId: string, transactionId: string, message: AppMessage): void {
     const pending = this.#pending.get(transactionId);
     if (!pending || pending.transaction.finished) {
@@ -80,7 +80,7 @@ export class ApplicationResponses {
     this.#send(app, messageId, pending, message, reliable);
   }
 
-  /** Answers for an application that cannot. */
+  /** Responds in place of an application that cannot. */
   refuse(pending: PendingRequest, status: number, why: string): void {
     const { transaction, dialog, inside } = pending;
     const { request, localTag } = transaction;
@@ -108,7 +108,7 @@ export class ApplicationResponses {
     pending.reliable ??= new ReliableProvisionals(
       pending.transaction.essentials.cseq.number,
       (response) => pending.transaction.respond(response),
-      () => this.refuse(pending, 504, 'no PRACK came'),
+      () => this.refuse(pending, 504, 'no PRACK in time'),
     );
     return pending.reliable;
   }
@@ -181,7 +181,7 @@ export class ApplicationResponses {
       transaction.essentials.cseq.number,
       () => transaction.respond(response),
       () => {
-        this.#context.log.warn({ callId: dialog.callId }, 'no ACK came for a 2xx');
+        this.#context.log.warn({ callId: dialog.callId }, 'no ACK for a 2xx');
         this.#hangUp(dialog, 'ACK timeout');
       },
     );
@@ -216,7 +216,7 @@ function refreshesTarget(method: string): boolean {
   return method === 'INVITE' || method === 'UPDATE' || method === 'SUBSCRIBE' || method === 'NOTIFY';
 }
 
-/** The answer to a request outside dialogs that no application takes (RFC 3261 section 8.2.1). */
+/** The response to a request outside dialogs that no application asked for (RFC 3261 section 8.2.1). */
 export function refusalOf(
   request: SipRequest,
   toTag: string,
@@ -226,11 +226,11 @@ export function refusalOf(
   const { method } = request;
   const allow = ['Allow', allowed(routes)] as const;
   if (!METHODS.includes(method))
-    return buildResponse(request, 501, { toTag, why: 'method not known', headers: [allow] });
+    return buildResponse(request, 501, { toTag, why: 'unknown method', headers: [allow] });
   if (overloaded)
     return buildResponse(request, 503, { toTag, why: 'too many calls', headers: [['Retry-After', '10']] });
   if (method === 'OPTIONS') {
-    // Section 8.2.2.3: extensions that must be understood are not, when this server answers by itself.
+    // Section 8.2.2.3: the server itself supports no extension in an OPTIONS that it answers.
     const required = request.headers.all('require').join(', ');
     if (required !== '')
       return buildResponse(request, 420, {
@@ -244,7 +244,11 @@ export function refusalOf(
     return buildResponse(request, 481, { toTag, why: NO_CALL });
   }
   if (routes.methods.length > 0)
-    return buildResponse(request, 405, { toTag, why: 'method not served here', headers: [allow] });
+    return buildResponse(request, 405, {
+      toTag,
+      why: 'no application handles this method',
+      headers: [allow],
+    });
   return buildResponse(request, 503, {
     toTag,
     why: 'no application is connected',

@@ -16,10 +16,10 @@ import type { Proxy } from '../proxy/proxy.js';
 import { NewRequests } from './new-requests.js';
 import type { SessionTimers } from './session-timers.js';
 
-/** How long an application may leave an INVITE without a final answer. */
+/** How long an application may leave an INVITE without a final response. */
 const MAX_RINGING_MS = 300_000;
 
-/** The user agent server: takes requests and hands them to applications (RFC 3261 sections 8.2, 12.2.2 and 13.3). */
+/** The user agent server: passes requests to applications (RFC 3261 sections 8.2, 12.2.2 and 13.3). */
 export class UserAgentServer {
   readonly #context: UserAgentContext;
   readonly #pending: PendingRequests;
@@ -50,7 +50,7 @@ export class UserAgentServer {
     );
   }
 
-  /** A request that no transaction knew. */
+  /** A new request: no transaction matched it. */
   request(transaction: ServerTransaction): void {
     const { request, essentials, localTag } = transaction;
     if (request.method === 'INVITE') transaction.respond(buildResponse(request, 100));
@@ -60,7 +60,7 @@ export class UserAgentServer {
     else this.#newRequests.take(transaction);
   }
 
-  /** A CANCEL: answered here, and the INVITE too, before the application hears of it (section 9.2). */
+  /** A CANCEL: we respond to it and to its INVITE before the application is told (section 9.2). */
   cancel(transaction: ServerTransaction, invite: ServerMachine | undefined): void {
     const { request } = transaction;
     if (!invite) {
@@ -84,7 +84,7 @@ export class UserAgentServer {
   ack(request: SipRequest, essentials: Essentials, flow: Flow): void {
     const record = this.#recordFor(essentials);
     if (record?.answer?.sequence !== essentials.cseq.number) {
-      // Late, repeated, or for a call that is gone: an ACK is never answered.
+      // A late or repeated ACK, or one for a call that has ended. ACKs get no response.
       if (!record) this.#context.counters.droppedStray++;
       return;
     }
@@ -95,7 +95,7 @@ export class UserAgentServer {
     record.app.send(sipFrame(request, fromNetwork(flow), randomUUID(), record.dialog.id));
   }
 
-  /** An INVITE came again by another connection: its 2xx, and what else there is to say, goes by that. */
+  /** An INVITE was repeated on another connection: its 2xx, and later requests, take that connection. */
   repeated({ localTag }: ServerMachine, { callId, fromTag }: Essentials, flow: Flow): void {
     const record = this.#recordFor({ callId, toTag: localTag, fromTag });
     if (!record?.answer) return;
@@ -103,15 +103,15 @@ export class UserAgentServer {
     record.answer.again();
   }
 
-  /** Forgets what is not decided yet. */
+  /** Drops requests that wait for the router. */
   stop(): void {
     this.#newRequests.stop();
   }
 
-  /** An application is gone: what it owed is answered for it. */
+  /** An application has disconnected: responds to the requests that it left open. */
   appClosed(app: App): void {
     for (const pending of this.#pending.ofApp(app))
-      this.#responses.refuse(pending, 503, 'the application is gone');
+      this.#responses.refuse(pending, 503, 'the application disconnected');
     this.#detached.appClosed(app);
   }
 
@@ -128,14 +128,14 @@ export class UserAgentServer {
       transaction.respond(refusal);
       return;
     }
-    // The local tag is a secret that we gave to this peer alone.
+    // The local tag proves the peer: we gave it to nobody else.
     this.#context.sender.prove(flow);
     dialog.flow = flow;
     noteAllow(record, request);
     this.#hand(transaction, record.app, dialog);
     if (request.method !== 'BYE') return;
     reportCdr(this.#context, 'cdr:stop', 'network', request, 'normal-release');
-    // The dialog is over whatever the application says to the BYE (section 15.1.2).
+    // The dialog ends whatever the application responds to the BYE (section 15.1.2).
     this.#endPendingOf(dialog, transaction);
     endDialog(this.#context, dialog);
   }
@@ -143,21 +143,22 @@ export class UserAgentServer {
   #refusalInside(record: DialogRecord, transaction: ServerTransaction): SipResponse | undefined {
     const { request, essentials } = transaction;
     const { dialog } = record;
-    // Section 12.2.2: out of order.
+    // Section 12.2.2: requests must come in order.
     if (!dialog.admits(essentials.cseq.number))
       return buildResponse(request, 500, { why: 'CSeq out of order' });
     if (request.method === 'INVITE') {
       // Section 14.2: one INVITE at a time, from either side.
-      if (record.inviting) return buildResponse(request, 491, { why: 'an INVITE of this side is under way' });
+      if (record.inviting)
+        return buildResponse(request, 491, { why: 'an INVITE from this side is in progress' });
       if (this.#pending.inviteOf(dialog)) {
         return buildResponse(request, 500, {
-          why: 'an INVITE is unanswered',
+          why: 'an earlier INVITE has no final response yet',
           headers: [['Retry-After', '5']],
         });
       }
     }
     if (request.method === 'PRACK' && !this.#takesPrack(dialog, request))
-      return buildResponse(request, 481, { why: 'no response waits for this PRACK' });
+      return buildResponse(request, 481, { why: 'no response matches this PRACK' });
     return undefined;
   }
 
@@ -178,13 +179,11 @@ export class UserAgentServer {
     app.send(sipFrame(request, { ...fromNetwork(flow), receivedOn }, pending.id, dialog?.id ?? ''));
     if (request.method !== 'INVITE') return;
     const timers = new Timers<'ringing'>();
-    timers.set('ringing', MAX_RINGING_MS, () =>
-      this.#responses.refuse(pending, 480, 'nobody answered in time'),
-    );
+    timers.set('ringing', MAX_RINGING_MS, () => this.#responses.refuse(pending, 480, 'not answered in time'));
     pending.stopRinging = () => timers.clearAll();
   }
 
-  /** A call that ends takes the requests with it that still wait in it (section 15.1.2). */
+  /** Responds 487 to the requests that are still open in a call that ends (section 15.1.2). */
   #endPendingOf(dialog: Dialog, except: ServerTransaction): void {
     for (const pending of this.#pending.ofDialog(dialog)) {
       const { transaction } = pending;
@@ -196,7 +195,7 @@ export class UserAgentServer {
     }
   }
 
-  /** The dialog of a message, with an application that is there to take it. */
+  /** The dialog of a message, if it has a connected application. */
   #recordFor({
     callId,
     toTag,

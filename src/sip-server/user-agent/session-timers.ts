@@ -14,20 +14,20 @@ import type { Flow } from '../transport/flow.js';
 import { type DialogRecord, endDialog, type UserAgentContext } from './context.js';
 import { TRANSACTION_TIMEOUT, Timers } from '../transaction/timing.js';
 
-/** How long a subscription lasts when neither side says. */
+/** How long a subscription lasts if neither side says. */
 const DEFAULT_SECONDS = 3600;
 
-/** Longer ones are ended all the same: timers cannot wait longer than 24 days. */
+/** Longer ones are cut to this: a timer cannot run for more than 24 days. */
 const MAX_SECONDS = 2_000_000;
 
 /**
- * Session timers (RFC 4028), which this server runs for its applications as drachtio-server does: they decide on
- * the terms by Session-Expires in what they send, or leave even that to the server.
+ * Session timers (RFC 4028), run on behalf of applications, as drachtio-server does. An application may set
+ * Session-Expires in what it sends, or leave that to the server.
  */
 export class SessionTimers {
   readonly #context: UserAgentContext;
   readonly #hangUp: (dialog: Dialog, why: string) => void;
-  /** Seconds. */
+  /** Shortest session interval accepted, in seconds. */
   readonly #least: number;
 
   constructor(context: UserAgentContext, hangUp: (dialog: Dialog, why: string) => void) {
@@ -36,7 +36,7 @@ export class SessionTimers {
     this.#least = context.minSessionSeconds;
   }
 
-  /** The 422 for a session interval below the minimum; undefined when the request asks for none such. */
+  /** The 422 for a session interval below the minimum; undefined when there is no reason for one. */
   refusal(request: SipRequest, toTag: string): SipResponse | undefined {
     if (request.method !== 'INVITE' && request.method !== 'UPDATE') return undefined;
     const asked = readSessionExpires(request.headers);
@@ -45,7 +45,7 @@ export class SessionTimers {
     return buildResponse(request, 422, { toTag, why: 'session interval too small', headers });
   }
 
-  /** Adds the terms to a 2xx of an application that left them out though the caller asked for a timer. */
+  /** Adds Session-Expires to an application's 2xx if the caller asked for a timer and the application left it out. */
   complete(request: SipRequest, response: SipResponse): void {
     if (!changesSession(request.method) || response.headers.has('session-expires')) return;
     const asked = readSessionExpires(request.headers);
@@ -59,21 +59,21 @@ export class SessionTimers {
     }
   }
 
-  /** We sent a 2xx to an INVITE or UPDATE of the peer's. */
+  /** We sent a 2xx to the peer's INVITE or UPDATE. */
   settledAsServer(record: DialogRecord, request: SipRequest, response: SipResponse): void {
     if (!changesSession(request.method)) return;
     const agreed = readSessionExpires(response.headers);
     this.#run(record, agreed && { seconds: agreed.seconds, refreshedByUs: agreed.refresher === 'uas' });
   }
 
-  /** The peer sent a 2xx to an INVITE or UPDATE of ours. */
+  /** The peer sent a 2xx to our INVITE or UPDATE. */
   settledAsClient(record: DialogRecord, request: SipRequest, response: SipResponse): void {
     if (!changesSession(request.method)) return;
     const agreed = readSessionExpires(response.headers);
     this.#run(record, agreed && { seconds: agreed.seconds, refreshedByUs: agreed.refresher !== 'uas' });
   }
 
-  /** Keeps the timer running through a request of an application that does not speak of it. */
+  /** Adds Session-Expires to an application's request that lacks it, so that the timer keeps running. */
   offer(record: DialogRecord, request: SipRequest): void {
     const terms = record.session?.terms;
     if (!terms || !changesSession(request.method) || request.headers.has('session-expires')) return;
@@ -90,7 +90,9 @@ export class SessionTimers {
     return new SessionTimer(terms, () => this.#refresh(record, terms), expired);
   }
 
-  /** By UPDATE where the peer takes it, as that disturbs nothing; else by a re-INVITE with what we sent last. */
+  /**
+   * Refreshes by UPDATE if the peer allows it, since that needs no SDP; otherwise by a re-INVITE with our last SDP.
+   */
   #refresh(record: DialogRecord, terms: SessionInterval): void {
     const { dialog } = record;
     if (dialog.state === 'ended') return;
@@ -105,7 +107,7 @@ export class SessionTimers {
     const full = method === 'INVITE' ? { ...request, body: dialog.localSdp } : request;
     if (full.body.length > 0) full.headers.add('Content-Type', 'application/sdp');
     findDialogFlow(this.#context.transports, dialog, full, (flow) => {
-      // Without a way to the peer the session runs out by itself.
+      // If the peer cannot be reached, the session expires.
       if (!(flow instanceof Error)) this.#sendRefresh(record, terms, full, flow);
     });
   }
@@ -141,7 +143,7 @@ export class SessionTimers {
     } else if (status === 481 || status === 408) this.#hangUp(dialog, 'Session timer expired');
     else if (status === 422) {
       const seconds = readNumber(response.headers.get('min-se') ?? '', 86_400) ?? 0;
-      // A peer that asks for no more than it had would ask for ever.
+      // Retry only for a larger interval: otherwise the peer could answer 422 for ever.
       if (seconds > terms.seconds) this.#refresh(record, { ...terms, seconds });
     } else if (status === 491) this.#later(record, terms);
     else if (status === 405 || status === 501) {
@@ -161,7 +163,7 @@ export class SessionTimers {
     record.ack = { sequence, request: ack, flow };
   }
 
-  /** Glare: once more after a while, which RFC 3261 section 14.1 has differ by who owns the Call-ID. */
+  /** Glare: retry after a random time, which depends on who owns the Call-ID (RFC 3261 section 14.1). */
   #later(record: DialogRecord, terms: SessionInterval): void {
     const wait = record.dialog.role === 'uac' ? randomInt(2100, 4000) : randomInt(0, 2000);
     setTimeout(() => this.#refresh(record, terms), wait).unref();
@@ -178,7 +180,7 @@ function changesSession(method: string): boolean {
   return method === 'INVITE' || method === 'UPDATE';
 }
 
-/** Ends the dialogs of subscriptions whose last NOTIFY never comes, once their time is over (RFC 6665 section 4.1.2). */
+/** Ends the dialogs of subscriptions that expire without a last NOTIFY (RFC 6665 section 4.1.2). */
 export class Subscriptions {
   readonly #context: UserAgentContext;
 
@@ -186,7 +188,7 @@ export class Subscriptions {
     this.#context = context;
   }
 
-  /** A request in the dialog of a subscription, or the one that made it, was accepted. */
+  /** A request was accepted in a subscription's dialog, or created it. */
   settled(record: DialogRecord, request: SipRequest, response: SipResponse): void {
     if (record.dialog.method !== 'SUBSCRIBE') return;
     if (request.method === 'SUBSCRIBE') {
@@ -198,13 +200,13 @@ export class Subscriptions {
     }
   }
 
-  /** The last NOTIFY has the time of one transaction more. */
+  /** Waits one transaction timeout longer for the last NOTIFY. */
   #lastFor(record: DialogRecord, seconds: number): void {
     const { dialog } = record;
     if (dialog.state === 'ended') return;
     record.expiry ??= new Timers();
     record.expiry.set('expired', Math.min(seconds, MAX_SECONDS) * 1000 + TRANSACTION_TIMEOUT, () => {
-      this.#context.log.debug({ callId: dialog.callId }, 'a subscription ran out without a last NOTIFY');
+      this.#context.log.debug({ callId: dialog.callId }, 'a subscription expired without a last NOTIFY');
       endDialog(this.#context, dialog);
     });
   }

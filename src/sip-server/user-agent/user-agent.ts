@@ -14,7 +14,7 @@ import { DetachedDialogs, PendingRequests } from './pending.js';
 import { UserAgentServer } from './server.js';
 import { SessionTimers, Subscriptions } from './session-timers.js';
 
-/** The layer over the transactions (RFC 3261's transaction user): both sides of the user agent. */
+/** The transaction user (RFC 3261): passes messages to the user agent server, the client and the proxy. */
 export class UserAgent implements TransactionUser {
   readonly server: UserAgentServer;
   readonly responses: ApplicationResponses;
@@ -23,7 +23,7 @@ export class UserAgent implements TransactionUser {
   readonly #context: UserAgentContext;
   readonly #detached: DetachedDialogs;
 
-  /** `maxProxied` bounds the dialogs that go by here between others. */
+  /** `maxProxied` is the most proxied dialogs that are remembered. */
   constructor(context: UserAgentContext, maxProxied: number) {
     this.#context = context;
     const hangUp = (dialog: Dialog, why: string): void => this.client.hangUp(dialog, why);
@@ -60,7 +60,7 @@ export class UserAgent implements TransactionUser {
     transaction.respond(
       buildResponse(transaction.request, 482, {
         toTag: transaction.localTag,
-        why: 'the same request came by another way',
+        why: 'the same request arrived on another path',
       }),
     );
   }
@@ -81,12 +81,12 @@ export class UserAgent implements TransactionUser {
     );
   }
 
-  /** Ends what an application that is gone had open: its pending requests and its calls. */
+  /** An application has disconnected: ends what it left open. */
   appClosed(app: App): void {
     this.server.appClosed(app);
   }
 
-  /** Forgets every dialog. */
+  /** Drops every dialog. */
   stop(): void {
     this.#detached.stop();
     this.proxy.stop();
