@@ -18,7 +18,7 @@ import type {
 } from '../../media/index.js';
 import type { Clock, Log } from '../../shared/index.js';
 import { type ClientSocket, closeFor, type SocketUser } from './client-socket.js';
-import { Grace, type GraceTimes } from './grace.js';
+import { ReconnectTimer, type ReconnectTimes } from './reconnect-timer.js';
 import { isObject, RpcError } from './json-rpc.js';
 import type { LostAnswers } from './lost-answers.js';
 import type { BrowserLimits } from './limits.js';
@@ -35,7 +35,7 @@ export interface BrowserParts {
   readonly media: MediaPlane;
   readonly clock: Clock;
   readonly limits: BrowserLimits;
-  readonly grace: GraceTimes;
+  readonly grace: ReconnectTimes;
   readonly log: Log;
   readonly lostAnswers: LostAnswers;
 }
@@ -47,7 +47,7 @@ export class BrowserDevice implements Device, SocketUser {
   readonly capabilities = {};
   readonly participantId: string;
   readonly #parts: BrowserParts;
-  readonly #grace: Grace;
+  readonly #reconnectTimer: ReconnectTimer;
   readonly #subscribing: Subscribing;
   readonly #publishing: Publishing;
   readonly #calls: PageCalls;
@@ -74,7 +74,7 @@ export class BrowserDevice implements Device, SocketUser {
     this.participantId = participant.id;
     this.#parts = parts;
     this.#ended = ended;
-    this.#grace = new Grace({
+    this.#reconnectTimer = new ReconnectTimer({
       clock: parts.clock,
       times: parts.grace,
       silence: async () => (await parts.media.statistics(id)).silentMs,
@@ -171,7 +171,7 @@ export class BrowserDevice implements Device, SocketUser {
     }
     this.#parts.log.debug({ deviceId: this.info.id, code }, 'browser socket lost');
     this.#connection.signallingLost();
-    this.#grace.start(socket.silentMs);
+    this.#reconnectTimer.start(socket.silentMs);
   }
 
   subscribeOffered(offer: SubscribeOffer): void {
@@ -215,7 +215,7 @@ export class BrowserDevice implements Device, SocketUser {
     const before = this.#socket;
     this.#socket = socket;
     before?.terminate();
-    this.#grace.stop();
+    this.#reconnectTimer.stop();
   }
 
   #call(method: string, params: unknown): Promise<object> {
@@ -279,7 +279,7 @@ export class BrowserDevice implements Device, SocketUser {
   #finish(reason: EndReason): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#grace.stop();
+    this.#reconnectTimer.stop();
     this.#calls.stop();
     this.#keepAnswer(reason);
     this.#socket?.close(closeFor(reason));

@@ -17,7 +17,7 @@ import { Admission, DeviceTable } from './device-table.js';
 import { BrowserDevice, type BrowserParts } from './browser-device.js';
 import { JsonRpcFormat, speaksCircularJson } from './json-rpc.js';
 import { ClientSocket, closeFor } from './client-socket.js';
-import { DEFAULT_GRACE, type GraceTimes } from './grace.js';
+import { DEFAULT_RECONNECT_TIMES, type ReconnectTimes } from './reconnect-timer.js';
 import { type BrowserLimits, DEFAULT_BROWSER_LIMITS } from './limits.js';
 import { LostAnswers } from './lost-answers.js';
 
@@ -36,7 +36,7 @@ export interface BrowserGatewayOptions {
   readonly clock?: Clock;
   /** Those that differ from `DEFAULT_BROWSER_LIMITS`. */
   readonly limits?: Partial<BrowserLimits>;
-  readonly grace?: Partial<GraceTimes>;
+  readonly grace?: Partial<ReconnectTimes>;
   /** Whose an upgrade is. Default: the peer's. */
   readonly clientAddress?: ClientAddress;
   /** Whether the process may have more sockets; while not, upgrades are answered with 503. Default: it may. */
@@ -93,7 +93,7 @@ class Gateway implements BrowserGateway {
       clock,
       lostAnswers: new LostAnswers(clock),
       limits,
-      grace: { ...DEFAULT_GRACE, ...options.grace },
+      grace: { ...DEFAULT_RECONNECT_TIMES, ...options.grace },
       log: options.log,
     };
     this.#devices = new DeviceTable(options.media);

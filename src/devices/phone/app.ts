@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type AddressFilter, inNetworks, maskTokens, settledWithin } from '../../shared/index.js';
 import { type EndReason, PatchbayError } from '../../core/index.js';
 import type { MediaEvents } from '../../media/index.js';
-import { type OwedBye, PhoneCall } from './call.js';
+import { type UnsentBye, PhoneCall } from './call.js';
 import {
   endedOutcome,
   noRoom,
@@ -45,7 +45,7 @@ export class PhoneApp {
   readonly #calls = new Map<string, PhoneCall>();
   readonly #watched = new WeakSet<SipDialog>();
   readonly #returns = new ServerReturns();
-  #owedByes: OwedBye[] = [];
+  #unsentByes: UnsentBye[] = [];
   readonly #idleListeners: (() => void)[] = [];
   readonly #byes = new Set<Promise<void>>();
   #draining = false;
@@ -117,9 +117,9 @@ export class PhoneApp {
   /** The SIP server can be reached again: what phones did meanwhile, and do from now on, is to be asked for. */
   sipServerBack(): void {
     this.#returns.announce();
-    const owed = this.#owedByes;
-    this.#owedByes = [];
-    for (const bye of owed) void this.#payBye(bye);
+    const unsent = this.#unsentByes;
+    this.#unsentByes = [];
+    for (const bye of unsent) void this.#retryBye(bye);
     for (const call of this.#calls.values()) {
       const { dialog } = call;
       if (!dialog || this.#watched.has(dialog)) continue;
@@ -128,15 +128,15 @@ export class PhoneApp {
     }
   }
 
-  async #payBye(owed: OwedBye): Promise<void> {
+  async #retryBye(unsent: UnsentBye): Promise<void> {
     try {
-      const outcome = await sendBye(owed.dialog, owed.headers, { pause: this.#pause, wasAway: true });
-      if (outcome === 'forgotten') await sendForgottenBye(owed.dialog, owed.headers, this.#application);
+      const outcome = await sendBye(unsent.dialog, unsent.headers, { pause: this.#pause, wasAway: true });
+      if (outcome === 'forgotten') await sendForgottenBye(unsent.dialog, unsent.headers, this.#application);
     } catch (error) {
-      // It would be owed for ever.
+      // Sent again, it would be refused again.
       if (error instanceof Error && isRefused(error.cause)) return;
       this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits on.');
-      this.#owedByes.push(owed);
+      this.#unsentByes.push(unsent);
     }
   }
 
@@ -209,8 +209,8 @@ export class PhoneApp {
         this.#byes.add(bye);
         void bye.then(() => this.#byes.delete(bye));
       },
-      onByeOwed: (owed) => this.#owedByes.push(owed),
-      onByeForgotten: (owed) => void this.#payBye(owed),
+      onByeUnsent: (unsent) => this.#unsentByes.push(unsent),
+      onByeForgotten: (unsent) => void this.#retryBye(unsent),
     });
     this.#calls.set(call.info.id, call);
     return call;

@@ -38,14 +38,14 @@ interface PhoneCallOptions {
   readonly pause: (ms: number) => Promise<void>;
   /** Called when we hang up, with a promise of the BYE's end; it never rejects. */
   readonly onBye: (bye: Promise<void>) => void;
-  /** Called when a BYE could not be handed to the SIP server: it is owed to the phone. */
-  readonly onByeOwed: (owed: OwedBye) => void;
+  /** Called when a BYE could not be handed to the SIP server, and is to be sent later. */
+  readonly onByeUnsent: (unsent: UnsentBye) => void;
   /** Called when the SIP server was away, and has lost the dialog of a BYE meanwhile. */
-  readonly onByeForgotten: (owed: OwedBye) => void;
+  readonly onByeForgotten: (unsent: UnsentBye) => void;
 }
 
 /** A BYE that the phone has yet to get. */
-export interface OwedBye {
+export interface UnsentBye {
   readonly dialog: SipDialog;
   readonly headers: Headers;
 }
@@ -276,17 +276,17 @@ export class PhoneCall implements Device {
 
   /** Sends BYE in a dialog of this call. */
   sayBye(dialog: SipDialog, headers: Headers): void {
-    const owed = { dialog, headers };
+    const unsent = { dialog, headers };
     const send = (): Promise<ByeOutcome> => sendBye(dialog, headers, { pause: this.#options.pause });
     const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
     const bye = sent.then(
       (outcome) => {
-        if (outcome === 'forgotten') this.#options.onByeForgotten(owed);
+        if (outcome === 'forgotten') this.#options.onByeForgotten(unsent);
         if (outcome === 'unreachable') this.log.warn('BYE could not be sent to where the phone is.');
       },
       (error: unknown) => {
         this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
-        this.#options.onByeOwed(owed);
+        this.#options.onByeUnsent(unsent);
       },
     );
     this.#options.onBye(bye);

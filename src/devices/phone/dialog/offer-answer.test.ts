@@ -21,7 +21,7 @@ function start() {
     pause: () => Promise.resolve(),
     onEnded: nothing,
     onBye: nothing,
-    onByeOwed: nothing,
+    onByeUnsent: nothing,
     onByeForgotten: nothing,
   });
   const exchange = new OfferAnswer(call, media, dialog);

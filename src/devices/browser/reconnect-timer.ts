@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../shared/index.js';
 
 /** How long a browser without a socket is kept. */
-export interface GraceTimes {
+export interface ReconnectTimes {
   /** Without a sign of life: in its media, which may have had nothing to say before, or by a new socket. */
   readonly silentMs: number;
   /** The same, but counted from when its socket was heard last: one that was cut for its silence waits less. */
@@ -10,14 +10,18 @@ export interface GraceTimes {
   readonly longestMs: number;
 }
 
-export const DEFAULT_GRACE: GraceTimes = { silentMs: 7_000, unheardMs: 13_000, longestMs: 120_000 };
+export const DEFAULT_RECONNECT_TIMES: ReconnectTimes = {
+  silentMs: 7_000,
+  unheardMs: 13_000,
+  longestMs: 120_000,
+};
 
 const LOOK_EVERY_MS = 1_000;
 
-/** Waits for a browser whose socket is gone to come back, for as long as its media shows that it lives. */
-export class Grace {
+/** Waits for a browser whose socket is gone to reconnect, for as long as its media shows that it lives. */
+export class ReconnectTimer {
   readonly #clock: Clock;
-  readonly #times: GraceTimes;
+  readonly #times: ReconnectTimes;
   /** @returns ms since the browser's media gave a sign of life; undefined when it never did */
   readonly #silence: () => Promise<number | undefined>;
   readonly #given: () => void;
@@ -27,7 +31,7 @@ export class Grace {
 
   constructor(options: {
     clock: Clock;
-    times: GraceTimes;
+    times: ReconnectTimes;
     silence: () => Promise<number | undefined>;
     /** The browser is given up. */
     givenUp: () => void;
