@@ -2,11 +2,11 @@ import type { Clock, Timer } from '../shared/index.js';
 
 /** Longest delay that a timer takes; a longer one would fire at once. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
-/** The machine's clock was set when it and the monotonic one differ by so much more or less than before. */
+/** If the difference between the machine's clock and the monotonic one changes by this much, the clock was set. */
 const SET_MS = 1_000;
-/** Enough to find what was started before so many settings; what is not found any more is not cancelled. */
+/** Offsets remembered, so that ids started before the clock was set can still be cancelled. */
 const MAX_OFFSETS = 16;
-/** What ends within the same time of this many ms ends together: by at most so much too late. */
+/** Expiries are rounded up to this granularity (ms), so that those in one step share a timer. */
 const STEP_MS = 100;
 
 interface Step {
@@ -14,13 +14,13 @@ interface Step {
   timer: Timer;
 }
 
-/** Calls for each id once, when its time has come. A timer each would be most of what an idle participant holds. */
+/** Calls back once for each id when it expires. One timer per id would dominate the memory of an idle participant. */
 export class Lifetimes {
-  /** By the number of the step, on the monotonic clock: nobody lives longer because the machine's was set back. */
+  /** By step number on the monotonic clock, so that setting the machine's clock back prolongs no lifetime. */
   readonly #steps = new Map<number, Step>();
   readonly #clock: Clock;
   readonly #onExpired: (id: string) => void;
-  /** From epoch milliseconds to the monotonic clock, as it was at different times; the present one last. */
+  /** Offsets from epoch milliseconds to the monotonic clock, the present one last. */
   readonly #offsets: number[] = [];
 
   constructor(clock: Clock, onExpired: (id: string) => void) {

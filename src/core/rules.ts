@@ -7,7 +7,7 @@ const HOUR_MS = 3_600_000;
 const MEBIBYTE = 1_048_576;
 
 /** The limits of the API that the clients were written against, and generous ones where it names none. */
-export const DEFAULT_LIMITS: Limits = {
+export const DEFAULT_CORE_LIMITS: Limits = {
   membersPerSession: 20,
   tagLength: 50,
   subscriptionEntries: 1_000,

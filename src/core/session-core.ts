@@ -15,7 +15,7 @@ import { Switchboard } from './switchboard.js';
 import { Directory } from './directory.js';
 import { PatchbayError } from './errors.js';
 import { Lifetimes } from './lifetimes.js';
-import { DEFAULT_LIMITS, type Limits } from './rules.js';
+import { DEFAULT_CORE_LIMITS, type Limits } from './rules.js';
 import { Memory } from './memory.js';
 import { mayResume, ResumePoints } from './resume-points.js';
 import { SAFE_SECRET_BYTES, Tokens } from './tokens.js';
@@ -52,7 +52,7 @@ export function createCore(options: CoreOptions): Core {
   return new SessionCore(options);
 }
 
-/** Puts the rules of the directory and the devices of the switchboard under the two faces of the core. */
+/** Implements `Core`: membership rules come from `Directory`, connected devices from `Switchboard`. */
 class SessionCore implements Core {
   readonly #store: CoreStore;
   readonly #limits: Limits;
@@ -68,7 +68,7 @@ class SessionCore implements Core {
   #devicesRefused = 0;
 
   constructor({ tokenSecret, store, clock = systemClock, limits: changed, log }: CoreOptions) {
-    const limits = { ...DEFAULT_LIMITS, ...changed };
+    const limits = { ...DEFAULT_CORE_LIMITS, ...changed };
     this.#store = store;
     this.#limits = limits;
     this.#tokens = new Tokens(tokenSecret, clock);

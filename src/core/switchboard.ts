@@ -104,7 +104,7 @@ export class Switchboard {
     for (const { event } of ended) this.#events.emit('left', { ...event, reason });
   }
 
-  /** Takes note that a device is gone by itself. */
+  /** The device disconnected on its own. */
   drop(participant: Participant, reason: EndReason): void {
     const ended = this.#take(participant);
     this.#refresh(participant.sessionId);

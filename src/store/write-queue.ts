@@ -35,9 +35,9 @@ export interface StoreHealth {
 }
 
 /**
- * Writes behind the callers' backs: what is put within a moment, or until somebody waits for it, becomes one
- * transaction, so that many writes share one sync of the disk. What cannot be written is kept and tried again; until
- * that succeeds, no change is admitted that would have to wait behind it.
+ * Write-behind queue: it gathers writes for up to 10 ms, or until a caller flushes, into one transaction, so that many
+ * writes share one sync of the disk. Writes that fail are kept and retried; until that succeeds, changes that would
+ * have to wait behind them are refused.
  */
 export class WriteQueue {
   readonly #database: Pick<Database, 'exec'>;

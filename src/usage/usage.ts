@@ -63,12 +63,12 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     limits: { ...DEFAULT_QUEUE_LIMITS, ...limits },
     log,
   });
-  const tell: Tell = ({ accountId, callbackUrl: url }, body) => {
+  const notify: Tell = ({ accountId, callbackUrl: url }, body) => {
     if (url !== undefined) queue.add({ id: uuid(), accountId, url, createdAt: clock.now(), body });
   };
-  for (const record of Ledger.closeCrashed(store)) tellOfCrash(record, tell);
+  for (const record of Ledger.closeCrashed(store)) tellOfCrash(record, notify);
   const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
-  tellOfDevices(core, tell);
+  tellOfDevices(core, notify);
   const reports = new Reports({ store, clock, lengthOf: (open) => ledger.lengthOf(open) });
   return {
     query: (accountId, filter) => reports.query(accountId, filter),

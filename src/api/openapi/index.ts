@@ -172,7 +172,7 @@ function webhook(event: string, summary: string, more: object = {}): object {
         },
       },
       responses: {
-        '2XX': { description: 'Taken.' },
+        '2XX': { description: 'Accepted.' },
         410: { description: 'Accepted; not retried.' },
       },
     },

@@ -80,7 +80,7 @@ export const ParticipantDetailSchema = component(
   Type.Object({ ...properties, device: absentable(ref(DeviceSchema)) }),
 );
 
-/** A participant at its birth: the only time that its token is told. */
+/** A participant as it was just created: the only response with its token. */
 export const CreatedParticipantSchema = component(
   'CreatedParticipant',
   Type.Object({

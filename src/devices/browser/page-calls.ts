@@ -28,8 +28,9 @@ export const SILENT_PAGE_MS = 1_000;
 const LOCKING_METHODS = ['offerSdp', 'answerSdp'];
 
 /**
- * How many calls before and after the last that a gateway kept may be without an answer since it ended: before, since
- * it had not come to it; after, since it had not kept them. To fail one that was answered does nothing.
+ * After a restart of the gateway, how many JSON-RPC ids around the last saved one may be unanswered: before it, calls
+ * that were received but not answered yet; after it, calls sent since the last save. Failing an id that was already
+ * answered is harmless.
  */
 const DOUBTFUL_CALLS = 6;
 

@@ -54,7 +54,7 @@ describe('the connection to a SIP server', () => {
     expect(await client.connect(100)).toBe(false);
     relay.up();
     await until('connected', () => client.connected, { withinMs: 5000 });
-    expect(lines.filter((line) => line.includes('cannot be used'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('cannot reach the SIP server'))).toHaveLength(1);
   });
 
   it('says that the secret is wrong, once', async () => {

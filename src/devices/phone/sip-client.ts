@@ -50,7 +50,7 @@ function tameMessagesOf(srf: Srf, dropped: (peer: string | undefined) => void): 
   });
 }
 
-/** What can be done to reach the server again: pauses grow by 1.7 from a quarter of a second to this. */
+/** Reconnect back-off: 250 ms, times 1.7 after each attempt, up to this. */
 const LAST_DELAY_MS = 5000;
 /** drachtio-server drops a client that was silent for too long; and a dead path shows when something is sent. */
 const PING_EVERY_MS = 15_000;
@@ -201,7 +201,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
   #complain(trouble: string): void {
     if (trouble === this.#lastTrouble || this.#state === 'stopped') return;
     this.#lastTrouble = trouble;
-    this.#log.warn({ trouble }, 'The SIP server cannot be used; trying on.');
+    this.#log.warn({ trouble }, 'cannot reach the SIP server; retrying');
   }
 }
 

@@ -125,7 +125,7 @@ export class BrowserEndpoint implements Endpoint {
 
   #tellOmitted(): void {
     const tracks = [...this.#notSent, ...this.#notTaken];
-    this.#publishing.tell(inMessages(tracks).map((tracksOmitted) => ({ tracksOmitted })));
+    this.#publishing.sendDiagnostics(inMessages(tracks).map((tracksOmitted) => ({ tracksOmitted })));
   }
 
   async close(): Promise<void> {

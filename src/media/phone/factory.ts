@@ -22,7 +22,7 @@ export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
   const codecs = audioCodecsNamed(options.phoneCodecs);
   const isAsymmetric = inNetworks(options.asymmetricRtp ?? []);
   const clock = new MixClock({
-    onError: (error) => options.log.error({ err: error }, 'a phone could not be served'),
+    onError: (error) => options.log.error({ err: error }, 'failed to handle media of a phone'),
   });
   const endpoints = new Set<PhoneEndpoint>();
   /** Of endpoints that are closed. */

@@ -197,7 +197,7 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
     const trouble = error instanceof Error ? error.message : String(error);
     if (trouble === this.#lastTrouble || this.#stopped) return;
     this.#lastTrouble = trouble;
-    this.#options.log.warn({ trouble }, 'FreeSWITCH cannot be used; trying on.');
+    this.#options.log.warn({ trouble }, 'cannot reach FreeSWITCH; retrying');
   }
 }
 

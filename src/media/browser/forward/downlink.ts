@@ -139,7 +139,7 @@ export class Downlink {
   wantPicture(): void {
     if (!this.open || this.fanout.track.kind !== 'video') return;
     this.fanout.track.requestKeyFrame();
-    this.#replay.wish();
+    this.#replay.keyFrameRequested();
   }
 
   close(): void {

@@ -198,8 +198,8 @@ class RetransmissionBuffer {
 }
 
 /**
- * The bit rate to ask of a publisher, from what its subscribers can take: at least half of them take it whole, so
- * that no single bad network brings the picture down for the others.
+ * The bit rate to ask of a publisher, the median of what its subscribers can take, so that
+ * one bad network does not degrade the picture for everyone.
  * @param shares for each subscriber the part of the present rate that it takes; Infinity: more than all
  * @param rate present bits per second
  * @returns Infinity for no cap

@@ -1,7 +1,7 @@
 import { sequenceDelta, timestampDelta } from '../../rtp/index.js';
 import type { TrackFanout } from './fanout.js';
 
-/** A publisher that sends answers a wish for a key frame within this time, or the next wish. */
+/** A publisher that sends answers a request for a key frame within this time, or the next request. */
 const WAIT_MS = 500;
 /** Replays while a publisher sends nothing: browsers go on asking for key frames when they have all there is. */
 const MAX_REPLAYS = 2;
@@ -57,7 +57,7 @@ export class StillReplay {
   }
 
   /** The subscriber asked for a key frame, and the publisher was asked for one. */
-  wish(): void {
+  keyFrameRequested(): void {
     if (this.#options.fanout.track.picture === undefined || this.#waiting || this.#slices) return;
     this.#waiting = setTimeout(() => this.#look(), WAIT_MS);
   }

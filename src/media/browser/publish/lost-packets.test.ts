@@ -8,7 +8,7 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
   askedAt = [];
   const send = (): void => void askedAt.push(performance.now());
-  repair = new LossRepair({ localSsrc: 1, ssrc: 2, send, onHopeless: () => expect.unreachable() });
+  repair = new LossRepair({ localSsrc: 1, ssrc: 2, send, onUnrepairable: () => expect.unreachable() });
 });
 
 afterEach(() => {

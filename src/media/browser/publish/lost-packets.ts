@@ -96,7 +96,7 @@ interface LossRepairOptions {
   readonly ssrc: number;
   readonly send: (packet: Buffer) => void;
   /** More is lost than can be repeated. */
-  readonly onHopeless: () => void;
+  readonly onUnrepairable: () => void;
 }
 
 /** Asks the publisher for lost packets of one SSRC (RFC 4585 section 6.2.1), again until they come or are too old. */
@@ -112,7 +112,7 @@ export class LossRepair {
   /** @param sequence of a packet that came, first sent or repeated */
   onPacket(sequence: number, nowMs: number): void {
     const before = this.#lost.count;
-    if (!this.#lost.onPacket(sequence, nowMs)) this.#options.onHopeless();
+    if (!this.#lost.onPacket(sequence, nowMs)) this.#options.onUnrepairable();
     if (this.#lost.count <= before) return;
     this.#ask(nowMs);
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS);

@@ -20,11 +20,11 @@ import { PublishedSet } from './published-set.js';
 import { TransportFeedbackSender } from './transport-feedback.js';
 import type { Uplink } from './uplink.js';
 
-/** Tells a publisher that it is free again (bits per second). */
+/** The REMB that lifts a publisher's limit, in bits per second. */
 const NO_LIMIT = 20_000_000;
 
-/** How often that is said: the word may get lost. */
-const FAREWELLS = 3;
+/** Repeats of the REMB that lifts the limit, since RTCP may be lost. */
+const LIFT_REPEATS = 3;
 
 /** A video that nobody limits may grow by this beyond what it sends, while another is limited. */
 const GROWTH = 1.25;
@@ -84,7 +84,7 @@ export class PublishConnection {
   #turn: Promise<unknown> = Promise.resolve();
   #reports: NodeJS.Timeout | undefined;
   /** Said again to a page that publishes, or connects anew, only later. */
-  #lastWords: readonly string[] = [];
+  #lastDiagnostics: readonly string[] = [];
   #stuck = false;
   #closed = false;
 
@@ -125,10 +125,10 @@ export class PublishConnection {
     return turn;
   }
 
-  /** Says this on the page's diagnostics channel, a message each, whose client logs it; nothing when it has none. */
-  tell(words: readonly object[]): void {
-    this.#lastWords = words.map((word) => JSON.stringify(word));
-    for (const word of this.#lastWords) this.#pipe?.tell(word);
+  /** Sends messages on the page's diagnostics channel, if it has one; the client logs them. */
+  sendDiagnostics(messages: readonly object[]): void {
+    this.#lastDiagnostics = messages.map((message) => JSON.stringify(message));
+    for (const message of this.#lastDiagnostics) this.#pipe?.sendDiagnostics(message);
   }
 
   close(): void {
@@ -182,7 +182,7 @@ export class PublishConnection {
     });
     this.#pipe?.close();
     this.#pipe = pipe;
-    for (const word of this.#lastWords) pipe.tell(word);
+    for (const message of this.#lastDiagnostics) pipe.sendDiagnostics(message);
     this.#remote = remote;
     if (this.#closed) pipe.close();
   }
@@ -267,7 +267,7 @@ class BitrateLimit {
     const isLimited = videos.some(({ bitrateLimit }) => bitrateLimit < Infinity);
     const limit = videos.reduce((sum, uplink) => sum + share(uplink), 0);
     if (isLimited && limit < NO_LIMIT) {
-      this.#farewells = FAREWELLS;
+      this.#farewells = LIFT_REPEATS;
       const audio = AUDIO_BITRATE * (uplinks.length - videos.length);
       return writeRemb(this.#localSsrc, limit + audio, sources);
     }

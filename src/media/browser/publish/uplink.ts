@@ -55,7 +55,7 @@ export class Uplink {
     this.#digits = new DtmfReceiver(options.onDigit);
     const { section, codec } = options.media;
     const isVideo = section.kind === 'video';
-    this.#picture = isVideo ? new LastPicture(codec.name, () => this.#keyFrames.wish()) : undefined;
+    this.#picture = isVideo ? new LastPicture(codec.name, () => this.#keyFrames.ask()) : undefined;
     this.track = new PublishedTrack({
       kind: section.kind,
       streamId: options.streamId,
@@ -65,7 +65,7 @@ export class Uplink {
         channels: codec.channels,
         ...(codec.fmtp === undefined ? {} : { fmtp: codec.fmtp }),
       },
-      requestKeyFrame: () => this.#keyFrames.wish(),
+      requestKeyFrame: () => this.#keyFrames.ask(),
       limitBitrate: (bitsPerSecond) => {
         this.#bitrateLimit = bitsPerSecond;
       },
@@ -142,7 +142,7 @@ export class Uplink {
 
   /** The transport was replaced: subscribers wait for a picture. */
   restarted(): void {
-    if (this.track.kind === 'video' && this.track.sinkCount > 0) this.#keyFrames.wish();
+    if (this.track.kind === 'video' && this.track.sinkCount > 0) this.#keyFrames.ask();
   }
 
   close(): void {
@@ -189,7 +189,7 @@ export class Uplink {
 
   #newRepair(ssrc: number): LossRepair {
     const { localSsrc, send } = this.#options;
-    return new LossRepair({ localSsrc, ssrc, send, onHopeless: () => this.#keyFrames.wish() });
+    return new LossRepair({ localSsrc, ssrc, send, onUnrepairable: () => this.#keyFrames.ask() });
   }
 
   #requestKeyFrame(): void {
@@ -200,8 +200,8 @@ export class Uplink {
 }
 
 /**
- * Turns any number of wishes for a key frame into few requests: the first at once, those that follow too soon as
- * one at the end of the interval.
+ * Limits the rate of key frame requests: the first goes out at once, those that follow too soon are merged into one
+ * at the end of the interval.
  */
 class KeyFrameRequests {
   readonly #request: () => void;
@@ -212,7 +212,7 @@ class KeyFrameRequests {
     this.#request = request;
   }
 
-  wish(): void {
+  ask(): void {
     if (this.#timer) return;
     const wait = this.#lastAt + MIN_INTERVAL_MS - performance.now();
     if (wait <= 0) this.#send();

@@ -137,7 +137,7 @@ export class SubscribeConnection {
 
   /** The browser's socket is back: an offer that may have been lost with the old one is made again. */
   resume(): void {
-    this.#transport.encourage();
+    this.#transport.resetAttempts();
     if (this.#exchange.abandon() || !this.#transport.local) this.#reoffer();
   }
 
@@ -197,7 +197,7 @@ export class SubscribeConnection {
       this.#bound = false;
       this.#inherited = false;
     }
-    if (!this.#transport.hopeless) this.#reoffer();
+    if (!this.#transport.exhausted) this.#reoffer();
     this.#options.onGone();
   }
 

@@ -46,8 +46,8 @@ export class SubscriberTransport {
     return this.#pipe?.local;
   }
 
-  /** So many paths in a row came to nothing that another try makes no sense before the browser is back. */
-  get hopeless(): boolean {
+  /** So many paths in a row failed that no other is tried before the browser shows a sign of life. */
+  get exhausted(): boolean {
     return this.#starts >= MAX_STARTS;
   }
 
@@ -58,8 +58,8 @@ export class SubscriberTransport {
     await this.#opening;
   }
 
-  /** The browser gave a sign of life: trying makes sense again. */
-  encourage(): void {
+  /** The browser showed a sign of life: paths are tried again. */
+  resetAttempts(): void {
     this.#starts = 0;
   }
 

@@ -39,7 +39,7 @@ class FakePipe implements OfferedPipe {
     return true;
   }
 
-  tell(message: string): void {
+  sendDiagnostics(message: string): void {
     this.told.push(message);
   }
 

@@ -53,8 +53,8 @@ export class Channels {
     connection.onDataChannel((channel) => this.#onOpened(channel));
   }
 
-  tell(message: string): void {
-    if (!this.#abused) this.#diagnostics.tell(message);
+  sendDiagnostics(message: string): void {
+    if (!this.#abused) this.#diagnostics.send(message);
   }
 
   stop(): void {
@@ -124,7 +124,7 @@ export class Diagnostics {
     });
   }
 
-  tell(message: string): void {
+  send(message: string): void {
     if (!this.#channel.isOpen()) this.#waiting = [...this.#waiting, message].slice(-MAX_WAITING);
     else if (this.#channel.bufferedAmount() < MAX_BUFFERED) this.#channel.sendMessage(message);
   }

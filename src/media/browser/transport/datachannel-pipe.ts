@@ -105,8 +105,8 @@ export class DataChannelPipe implements OfferedPipe {
     }
   }
 
-  tell(message: string): void {
-    this.#channels?.tell(message);
+  sendDiagnostics(message: string): void {
+    this.#channels?.sendDiagnostics(message);
   }
 
   close(): void {

@@ -11,10 +11,10 @@ it('keeps what is said before the channel is open, the newest of it', () => {
     sendMessage: (message) => sent.push(message) > 0,
     onOpen: (listener) => void (opened = listener),
   });
-  for (let i = 0; i < 20; i += 1) diagnostics.tell(String(i));
+  for (let i = 0; i < 20; i += 1) diagnostics.send(String(i));
   expect(sent).toEqual([]);
   open = true;
   opened?.();
-  diagnostics.tell('last');
+  diagnostics.send('last');
   expect(sent).toEqual([...Array.from({ length: 16 }, (_, i) => String(i + 4)), 'last']);
 });

@@ -39,10 +39,10 @@ export interface Pipe {
   /** Copies and sends one packet. @returns whether it went out */
   send(packet: Buffer): boolean;
   /**
-   * Says something, of at most {@link MAX_DATA_MESSAGE} bytes, on the clients' diagnostics channel, as soon as it is
-   * open; nothing when there is none.
+   * Sends a message of at most {@link MAX_DATA_MESSAGE} bytes on the client's diagnostics channel, once that is open.
+   * Without such a channel nothing is sent.
    */
-  tell(message: string): void;
+  sendDiagnostics(message: string): void;
   /** Frees the path; no handler is called afterwards. */
   close(): void;
 }
