@@ -35,7 +35,7 @@ export interface BrowserParts {
   readonly media: MediaPlane;
   readonly clock: Clock;
   readonly limits: BrowserLimits;
-  readonly grace: ReconnectTimes;
+  readonly reconnectTimes: ReconnectTimes;
   readonly log: Log;
   readonly lostAnswers: LostAnswers;
 }
@@ -76,7 +76,7 @@ export class BrowserDevice implements Device, SocketUser {
     this.#ended = ended;
     this.#reconnectTimer = new ReconnectTimer({
       clock: parts.clock,
-      times: parts.grace,
+      times: parts.reconnectTimes,
       silence: async () => (await parts.media.statistics(id)).silentMs,
       givenUp: () => this.#end('lost'),
     });

@@ -36,7 +36,7 @@ export interface BrowserGatewayOptions {
   readonly clock?: Clock;
   /** Those that differ from `DEFAULT_BROWSER_LIMITS`. */
   readonly limits?: Partial<BrowserLimits>;
-  readonly grace?: Partial<ReconnectTimes>;
+  readonly reconnectTimes?: Partial<ReconnectTimes>;
   /** Whose an upgrade is. Default: the peer's. */
   readonly clientAddress?: ClientAddress;
   /** Whether the process may have more sockets; while not, upgrades are answered with 503. Default: it may. */
@@ -93,7 +93,7 @@ class Gateway implements BrowserGateway {
       clock,
       lostAnswers: new LostAnswers(clock),
       limits,
-      grace: { ...DEFAULT_RECONNECT_TIMES, ...options.grace },
+      reconnectTimes: { ...DEFAULT_RECONNECT_TIMES, ...options.reconnectTimes },
       log: options.log,
     };
     this.#devices = new DeviceTable(options.media);

@@ -9,7 +9,7 @@ const stage = useGateway();
 
 describe('sockets that come and go', () => {
   async function lost(): Promise<{ id: string; token: string; deviceId: string; left: string[] }> {
-    await stage.start({ grace: { silentMs: 9_000, longestMs: 60_000 } });
+    await stage.start({ reconnectTimes: { silentMs: 9_000, longestMs: 60_000 } });
     const left: string[] = [];
     stage.fixture.core.on('left', ({ reason }) => left.push(reason));
     const who = stage.fixture.participant();

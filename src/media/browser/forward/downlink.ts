@@ -16,9 +16,9 @@ import { StillReplay } from './still-replay.js';
 /**
  * The absolute send time header extension (webrtc.org/experiments/rtp-hdrext/abs-send-time): by it a subscriber
  * finds the bit rate that its network takes, and tells us by REMB.
+ *
+ * Its id in our offers.
  */
-
-/** Its id in our offers. */
 export const SEND_TIME_ID = 3;
 
 /** Length in bytes of the extension block. */

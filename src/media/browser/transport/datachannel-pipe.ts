@@ -22,9 +22,9 @@ const RTCP_SSRC_OFFSET = 4;
 /**
  * The SDP that the transport library sees: one fake audio m-line, whatever the browser negotiates. With a single
  * m-line it hands up and sends every SRTP and SRTCP packet regardless of its SSRC.
+ *
+ * Mid and payload type of the fake m-line.
  */
-
-/** Mid and payload type of the fake m-line. */
 export const PIPE_MID = '0';
 
 const PIPE_PAYLOAD_TYPE = 111;
