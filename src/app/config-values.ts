@@ -3,6 +3,23 @@ import { EnvError, makeValidator } from 'envalid';
 import ipaddr from 'ipaddr.js';
 import { AUDIO_CODECS } from '../media/index.js';
 
+/** What the page about the configuration says of a variable. */
+interface Description {
+  readonly meaning: string;
+  /** A value that is taken. */
+  readonly example: string;
+  /** A value that is refused; absent: every text is taken. */
+  readonly wrong?: string;
+}
+
+/** A validator with its description. */
+export const described = <V extends object>(
+  validator: V,
+  meaning: string,
+  example: string,
+  wrong?: string,
+): V & Description => ({ ...validator, meaning, example, ...(wrong === undefined ? {} : { wrong }) });
+
 /** One account: owner of sessions and participants. */
 export interface Account {
   readonly id: string;
@@ -56,7 +73,7 @@ export const addresses = makeValidator<readonly string[]>((text) => {
   return hosts;
 });
 
-export const homer = makeValidator((text) => {
+export const hepServer = makeValidator((text) => {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)(?::(\d+)(?::(.+))?)?$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? '';
   if (!match || !ipaddr.isValid(host)) throw new EnvError('expected address:port[:captureId[:password]]');
@@ -86,19 +103,33 @@ export const phoneCodecs = makeValidator<readonly string[]>((text) =>
 export const asRanges = (entries: readonly string[]): readonly string[] =>
   entries.map((entry) => (entry.includes('/') ? entry : `${entry}/${entry.includes(':') ? 128 : 32}`));
 
+/** An IP address or a host name. */
+export const host = makeValidator<string>((text) => {
+  if (!ipaddr.isValid(text) && !/^[\da-z][\w.-]{0,252}$/i.test(text)) {
+    throw new EnvError(`neither an IP address nor a host name: ${text}`);
+  }
+  return text;
+});
+
+export const atLeastZero = makeValidator<number>((text) => {
+  const value = Number(text);
+  if (!(value >= 0 && value < Infinity)) throw new EnvError(`expected a number, 0 or more, got ${text}`);
+  return value;
+});
+
 export const positive = makeValidator<number>((text) => {
   const value = Number(text);
-  if (!(value > 0 && value < Infinity)) throw new EnvError(`expected more than 0, got ${text}`);
+  if (!(value > 0 && value < Infinity)) throw new EnvError(`expected a number over 0, got ${text}`);
   return value;
 });
 
 export const wholeSeconds = makeValidator<number>((text) => {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new EnvError(`expected whole seconds, got ${text}`);
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new EnvError(`expected whole seconds, at least 1, got ${text}`);
   return Number(text);
 });
 
 export const wholeNumber = makeValidator<number>((text) => {
-  if (!/^\d{1,9}$/.test(text)) throw new EnvError(`expected a whole number, got ${text}`);
+  if (!/^\d{1,9}$/.test(text)) throw new EnvError(`expected a whole number, 0 or more, got ${text}`);
   return Number(text);
 });
 
@@ -114,7 +145,8 @@ export const portRange = makeValidator<readonly [number, number]>((text) => {
 /** A port to listen on; 0 lets the system choose. */
 export const listenPort = makeValidator<number>((text) => {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new EnvError(`not a port: ${text}`);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new EnvError(`expected a port, 0 to 65535, got ${text}`);
   return value;
 });
 

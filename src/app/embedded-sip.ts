@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Config } from './config.js';
+import type { Config } from './read-config.js';
 import type { ServerAddress } from './config-values.js';
 import type { LoadControl } from './load-control.js';
 import {
@@ -13,6 +14,8 @@ import {
   startSipServer,
   type TlsPeerOptions,
 } from '../sip-server/index.js';
+import { describeError } from '../shared/index.js';
+import { explainListenError, StartError } from './start-error.js';
 import type { Core } from '../core/index.js';
 import { APP_TAG, speaksForParticipant } from '../devices/phone/index.js';
 import type { Descriptors } from './sockets.js';
@@ -69,6 +72,10 @@ export async function startEmbeddedSip(
       crowded: () => admission.refuse('phone', 'crowded').retryAfterS,
     },
     log: sipLog,
+  }).catch((error: unknown) => {
+    const isTls = error instanceof Error && 'port' in error && error.port === config.sip.tls?.port;
+    const port = isTls ? 'PATCHBAY_SIP_TLS_PORT' : 'PATCHBAY_SIP_PORT';
+    throw explainListenError(error, { host: 'PATCHBAY_SIP_HOST', port });
   });
   teardown.add('sip-server', () => server.stop());
   measure(metrics, server);
@@ -94,6 +101,9 @@ async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<Listene
     cert: await configured('PATCHBAY_SIP_TLS_CERT', tls.certFile),
     key: await configured('PATCHBAY_SIP_TLS_KEY', tls.keyFile),
   };
+  checkTls('PATCHBAY_SIP_TLS_CERT', tls.certFile, { cert: certificate.cert });
+  // With the certificate, since the key must belong to it.
+  checkTls('PATCHBAY_SIP_TLS_KEY', tls.keyFile, certificate);
   return [
     ...plain,
     ...hosts.map((host) => ({ transport: 'tls' as const, host, port: tls.port, tls: certificate })),
@@ -101,16 +111,27 @@ async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<Listene
 }
 
 async function tlsPeersOf({ tlsPeers: { verify, caFile } }: Config['sip']): Promise<TlsPeerOptions> {
-  return caFile === undefined ? { verify } : { verify, ca: await configured('PATCHBAY_SIP_TLS_CA', caFile) };
+  if (caFile === undefined) return { verify };
+  const ca = await configured('PATCHBAY_SIP_TLS_CA', caFile);
+  checkTls('PATCHBAY_SIP_TLS_CA', caFile, { ca });
+  return { verify, ca };
 }
 
-/** @throws Error that names the variable */
+/** @throws StartError that names the variable */
 async function configured(variable: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new Error(`${variable}: the file cannot be read (${why}).`, { cause: error });
+    throw new StartError(`${variable}: the file cannot be read: ${describeError(error)}.`, { cause: error });
+  }
+}
+
+/** @throws StartError that names the variable */
+function checkTls(variable: string, path: string, options: SecureContextOptions): void {
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    throw new StartError(`${variable}: ${path} cannot be used: ${describeError(error)}.`, { cause: error });
   }
 }
 

@@ -4,14 +4,16 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi, type Readiness } from '../api/index.js';
 import { createBrowserGateway, turnCredentials } from '../devices/browser/index.js';
 import { measureBrowsers } from './metrics/calls.js';
-import type { Config } from './config.js';
+import type { Config } from './read-config.js';
 import { consolePage } from '../console/index.js';
 import { type Core, createCore } from '../core/index.js';
 import { type LoadControl, startLoadControl } from './load-control.js';
 import { createMediaPlane, type MediaPlane } from '../media/index.js';
+import { readyAddresses } from './media-addresses.js';
 import { measureRequests } from './metrics/http.js';
 import { measureMedia } from './metrics/media.js';
 import { startPhones } from './phones.js';
+import { explainListenError } from './start-error.js';
 import { clientAddresses, settledWithin } from '../shared/index.js';
 import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
 import { openStore } from '../store/index.js';
@@ -55,7 +57,7 @@ export async function startGateway(config: Config, log: Logger): Promise<Gateway
 }
 
 async function build(
-  config: Config,
+  given: Config,
   log: Logger,
   teardown: Teardown,
   undo: () => Promise<void>,
@@ -65,12 +67,14 @@ async function build(
   collectDefaultMetrics({ register: metrics });
 
   const store = await openStore({
-    dataDir: config.dataDir,
-    backups: config.backups,
-    tokenSecret: config.tokenSecret,
+    dataDir: given.dataDir,
+    backups: given.backups,
+    tokenSecret: given.tokenSecret,
     log: log.child({ part: 'store' }),
   });
   teardown.add('store', () => store.close());
+  // Not before: a gateway that has the data folder still may have the ports too.
+  const config = await readyAddresses(given, log);
   const core = createCore({
     tokenSecret: store.tokenSecret,
     store: store.core,
@@ -196,7 +200,9 @@ async function startHttp(
   measureBrowsers(options.metrics, () => browsers.counters());
   teardown.add('http', () => api.close());
   teardown.add('browsers', () => browsers.stop());
-  await api.listen(config.http);
+  await api.listen(config.http).catch((error: unknown) => {
+    throw explainListenError(error, { host: 'PATCHBAY_HTTP_HOST', port: 'PATCHBAY_HTTP_PORT' });
+  });
   const { port } = api.server.address() as AddressInfo;
   return {
     address: { http: `http://${config.http.host}:${port}`, httpPort: port },

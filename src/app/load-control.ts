@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Config } from './config.js';
+import type { Config } from './read-config.js';
 import { Admission, CAUSES, LoadMeter, systemMeterClock } from './load/index.js';
 import type { MediaPlane } from '../media/index.js';
 import type { Descriptors } from './sockets.js';

@@ -1,4 +1,4 @@
-import { readConfig } from './config.js';
+import { readConfig } from './read-config.js';
 import { backup, DataFolderError, restore } from '../store/index.js';
 
 /** `backup [FOLDER]` and `restore [FILE | empty]`, for the data folder of PATCHBAY_DATA_DIR. */

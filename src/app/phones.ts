@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { measureCalls, measureFreeswitch } from './metrics/calls.js';
-import type { Config } from './config.js';
+import type { Config } from './read-config.js';
 import type { Core } from '../core/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
 import {

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
-import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './config.js';
+import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './read-config.js';
 import { type Gateway, startGateway } from './gateway.js';
 import { yieldToCalls } from './helper-threads.js';
 import { createLog } from './log.js';
+import { StartError } from './start-error.js';
+import { DataFolderError } from '../store/index.js';
 import { knownTerminal, onStopSignals, surviveUncaught } from './process-events.js';
 
 const EXIT_USAGE = 2;
@@ -72,6 +74,10 @@ try {
   surviveUncaught(process, log, gateway.metrics);
   log.info({ ...gateway.addresses }, 'ready');
 } catch (error) {
-  log.fatal({ err: error }, 'could not start');
+  if (error instanceof StartError || error instanceof DataFolderError) {
+    log.fatal(`could not start: ${error.message}`);
+  } else {
+    log.fatal({ err: error }, 'could not start');
+  }
   process.exitCode = 1;
 }

@@ -2,6 +2,7 @@ export { type ClientAddress, clientAddresses } from './client-address.js';
 export { hangUp } from './hang-up.js';
 export { hostNames } from './host-names.js';
 export { holdsToken, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
+export { nearestName } from './nearest-name.js';
 export { type AddressFilter, inNetworks, networkOf } from './networks.js';
 export { BoundedMap } from './bounded-map.js';
 export { type Clock, systemClock, type Timer } from './clock.js';

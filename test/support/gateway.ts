@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 
 /** One line of the gateway's JSON log. */
 export type LogLine = Record<string, unknown> & { msg?: string; level?: number };
@@ -92,6 +93,25 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     },
     kill: () => endProcess(child, 'SIGKILL'),
   };
+}
+
+/** Starts a gateway that is to end by itself. @returns all that it said, and its exit code */
+export async function failedStart({
+  dataDir,
+  env = {},
+  runBy = [],
+}: GatewayOptions & { dataDir: string }): Promise<{ readonly code: number | null; readonly words: string }> {
+  const [command, ...args] = [...runBy, process.execPath, 'dist/main.js'];
+  const ports = { PATCHBAY_HTTP_PORT: '0', PATCHBAY_SIP_PORT: '0', PATCHBAY_WEBRTC_PORT: '0' };
+  const child = spawn(command, args, {
+    env: { ...process.env, ...ports, PATCHBAY_DATA_DIR: dataDir, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  // One that starts after all is no hanging test.
+  const limit = setTimeout(() => child.kill('SIGKILL'), START_LIMIT_MS);
+  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+  clearTimeout(limit);
+  return { code: child.exitCode, words: output + errors };
 }
 
 async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

@@ -1,5 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   cpSync,
@@ -12,35 +11,16 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import Libsql from 'libsql/promise';
 import { Bystander, TWO_ACCOUNTS } from '../support/bystander.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { failedStart, startGateway, type TestGateway } from '../support/gateway.js';
 import { Rest } from '../support/rest.js';
 import { onDisk, withoutSmallDisk } from '../support/small-disk.js';
 
 const noMounts = withoutSmallDisk();
 const folder = mkdtempSync(join(tmpdir(), 'patchbay-start-failures-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** Starts a gateway that is to end by itself. @returns all that it said, and its exit code */
-async function failedStart(
-  dataDir: string,
-  runBy: readonly string[] = [],
-): Promise<{ readonly code: number | null; readonly words: string }> {
-  const [command, ...args] = [...runBy, process.execPath, 'dist/main.js'];
-  const ports = { PATCHBAY_HTTP_PORT: '0', PATCHBAY_SIP_PORT: '0', PATCHBAY_WEBRTC_PORT: '0' };
-  const child = spawn(command, args, {
-    env: { ...process.env, ...ports, PATCHBAY_DATA_DIR: dataDir },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  // One that starts after all is no hanging test.
-  const limit = setTimeout(() => child.kill('SIGKILL'), 20_000);
-  const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
-  clearTimeout(limit);
-  return { code: child.exitCode, words: output + errors };
-}
 
 /** `npm run backup` and `npm run restore`. */
 function npmRun(dataDir: string, ...command: readonly string[]) {
@@ -61,7 +41,7 @@ describe('a folder, disk or limit that no gateway can start with', () => {
       ['full soon after', 'size=16k', /patchbay\.db cannot be .*the disk is full.* [mM]ake room/],
       ['without inodes', 'nr_inodes=1', /the disk is full \(or has no inodes left\): make room/],
     ])('that is %s is named, and what to do', { concurrent: true }, async (_what, options, words) => {
-      const failed = await failedStart(folder, onDisk(folder, options));
+      const failed = await failedStart({ dataDir: folder, runBy: onDisk(folder, options) });
       expect(failed.code).toBe(1);
       expect(failed.words).toMatch(words);
       expect(failed.words).toContain(folder);
@@ -69,7 +49,7 @@ describe('a folder, disk or limit that no gateway can start with', () => {
   });
 
   it('names the limit of open files when that is too low', async () => {
-    const failed = await failedStart(join(folder, 'few'), ['prlimit', '--nofile=128']);
+    const failed = await failedStart({ dataDir: join(folder, 'few'), runBy: ['prlimit', '--nofile=128'] });
     expect(failed).toMatchObject({ code: 1 });
     expect(failed.words).toContain('it may have 128 files open, and needs 256');
     expect(failed.words).toContain('ulimit -n');
@@ -131,7 +111,7 @@ describe('a data folder with what it should not have', () => {
       const bytes = readFileSync(copy);
       writeFileSync(join(at, 'patchbay.db'), bytes.fill('no database', 0, 4_096));
     });
-    const failed = await failedStart(dataDir);
+    const failed = await failedStart({ dataDir });
     expect(failed.code).toBe(1);
     expect(failed.words).toMatch(/patchbay\.db is damaged .*It is kept as .*patchbay\.db\.damaged-\d+T\d+Z/);
     expect(failed.words).toMatch(/The newest whole copy is .*To go on from it: npm run restore/);
@@ -170,7 +150,7 @@ describe('a data folder with what it should not have', () => {
       else writeFileSync(file, what.includes('empty') ? '' : Buffer.from([0xff, 0xfe, 0]), { mode: 0o600 });
     });
     if (what.includes('newer')) await change(dataDir, 'PRAGMA user_version = 9999');
-    const failed = await failedStart(dataDir);
+    const failed = await failedStart({ dataDir });
     expect(failed.code).toBe(1);
     expect(failed.words).toMatch(words);
   });

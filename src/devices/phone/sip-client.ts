@@ -97,7 +97,10 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     const { host, port } = options.server;
     this.#log = options.log.child({ sipServer: `${host}:${port}` });
     this.srf.addListener('connect', (error: Error | null, addresses: string, version?: string) => {
-      if (error) this.#complain(`The secret is wrong: ${error.message}`);
+      if (error)
+        this.#complain(
+          `The secret is wrong: PATCHBAY_DRACHTIO must have the one of drachtio.conf.xml (${error.message}).`,
+        );
       else this.#connected(addresses, version ?? '');
     });
     this.srf.on('error', (error) => this.#complain(error.message));

@@ -151,12 +151,17 @@ async function probe({ host, port, secret }: ConnectionOptions): Promise<string>
     const address = connection.socket?.localAddress ?? '127.0.0.1';
     connection.api(`sofia status profile ${PROFILE}`, (reply) => {
       if (/^Name\s/m.test(reply.getBody())) resolve(address);
-      else reject(new Error(`The SIP profile ${PROFILE} is not running.`));
+      else reject(new Error(`The SIP profile ${PROFILE} is not running: use sip-config/freeswitch.`));
     });
   });
-  const refused = 'Our address is not in the access list of the event socket.';
+  const refused =
+    'Our address is not in the access list of the event socket (apply-inbound-acl in event_socket.conf.xml).';
   connection.on('error', (error) => reject(error instanceof Error ? error : new Error(String(error))));
-  connection.on('esl::event::auth::fail', () => reject(new Error('The secret is wrong.')));
+  connection.on('esl::event::auth::fail', () =>
+    reject(
+      new Error('The secret is wrong: PATCHBAY_FREESWITCH must have the password of event_socket.conf.xml.'),
+    ),
+  );
   connection.on('esl::event::raw::text/rude-rejection', () => reject(new Error(refused)));
   try {
     return await withinLimit(promise, CONNECT_LIMIT_MS, 'Event socket');

@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './config.js';
+import { ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './read-config.js';
 
 describe('readConfig', () => {
   it('works on one machine with nothing set', () => {
@@ -107,6 +107,34 @@ describe('readConfig', () => {
   it('names every wrong variable at once', () => {
     const read = () => readConfig({ PATCHBAY_HTTP_PORT: 'x', PATCHBAY_SIP_PORT: 'y' });
     expect(read).toThrowError(/PATCHBAY_HTTP_PORT[\s\S]*PATCHBAY_SIP_PORT/);
+  });
+
+  it.each([
+    ['PATCHBAY_HTP_PORT', 'did you mean PATCHBAY_HTTP_PORT?'],
+    ['PATCHBAY_SIP_PORTS', 'did you mean PATCHBAY_SIP_PORT?'],
+    ['PATCHBAY_Public_Ip', 'did you mean PATCHBAY_PUBLIC_IP?'],
+    ['PATCHBAY_COFFEE_MACHINE', 'docs/configuration.md lists all'],
+  ])('does not take %s, which is no variable', (name, hint) => {
+    expect(() => readConfig({ [name]: '1' })).toThrowError(`${name}: there is no such variable; ${hint}`);
+  });
+
+  it('leaves alone what Kubernetes, the tests and the files for production set', () => {
+    const config = readConfig({
+      PATCHBAY_SERVICE_HOST: '10.0.0.7',
+      PATCHBAY_SERVICE_PORT: '8080',
+      PATCHBAY_SERVICE_PORT_HTTP: '8080',
+      PATCHBAY_PORT: 'tcp://10.0.0.7:8080',
+      PATCHBAY_PORT_8080_TCP_ADDR: '10.0.0.7',
+      PATCHBAY_TEST_COLUMN: 'direct',
+      PATCHBAY_SECRET: 's3cret',
+      OTHER: 'x',
+    });
+    expect(config.http.port).toBe(8080);
+  });
+
+  it('takes no number with something behind it', () => {
+    expect(() => readConfig({ PATCHBAY_DRAIN_SECONDS: '5m' })).toThrowError('PATCHBAY_DRAIN_SECONDS');
+    expect(() => readConfig({ PATCHBAY_API_RATE: '-1' })).toThrowError('PATCHBAY_API_RATE');
   });
 
   it('reads the settings of the SIP server', () => {
