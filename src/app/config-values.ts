@@ -2,6 +2,7 @@
 import { EnvError, makeValidator } from 'envalid';
 import ipaddr from 'ipaddr.js';
 import { AUDIO_CODECS } from '../media/index.js';
+import { inNetworks } from '../shared/index.js';
 
 /** What the page about the configuration says of a variable. */
 interface Description {
@@ -57,8 +58,10 @@ export const accounts = makeValidator<readonly Account[]>((text) => {
 
 export const cidrs = makeValidator<readonly string[]>((text) =>
   parts(text).map((entry) => {
-    if (!ipaddr.isValid(entry) && !ipaddr.isValidCIDR(entry)) {
-      throw new EnvError(`not an address or CIDR: ${entry}`);
+    try {
+      inNetworks([entry]);
+    } catch (error) {
+      throw new EnvError((error as Error).message);
     }
     return entry;
   }),
@@ -98,10 +101,6 @@ export const phoneCodecs = makeValidator<readonly string[]>((text) =>
     return codec;
   }),
 );
-
-/** Each as a range: a single address is one of itself. */
-export const asRanges = (entries: readonly string[]): readonly string[] =>
-  entries.map((entry) => (entry.includes('/') ? entry : `${entry}/${entry.includes(':') ? 128 : 32}`));
 
 /** An IP address or a host name. */
 export const host = makeValidator<string>((text) => {

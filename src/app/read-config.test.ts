@@ -94,6 +94,7 @@ describe('readConfig', () => {
     ['PATCHBAY_ACCOUNTS', '1:same:x,2:same:y'],
     ['PATCHBAY_HTTP_PORT', '65536'],
     ['PATCHBAY_SIP_ALLOW', '10.0.0.0/33'],
+    ['PATCHBAY_SIP_ALLOW', '10'],
     ['PATCHBAY_RTP_PORTS', '20000'],
     ['PATCHBAY_RTP_PORTS', '30000-20000'],
     ['PATCHBAY_DRACHTIO', '127.0.0.1'],

@@ -2,7 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import { cleanEnv } from 'envalid';
 import { nearestName } from '../shared/index.js';
 import { VARIABLES } from './config.js';
-import { type Account, asRanges } from './config-values.js';
+import type { Account } from './config-values.js';
 
 /** Used, with a warning, when no account is configured. */
 export const DEVELOPMENT_ACCOUNT: Account = { id: '9900000', user: 'patchbay', password: 'patchbay' };
@@ -123,7 +123,7 @@ export function readConfig(environment: Environment) {
     usage: {
       retentionMs: env.PATCHBAY_USAGE_DAYS * 86_400_000,
       webhooks: {
-        targets: { allow: asRanges(env.PATCHBAY_WEBHOOK_ALLOW), deny: asRanges(env.PATCHBAY_WEBHOOK_DENY) },
+        targets: { allow: env.PATCHBAY_WEBHOOK_ALLOW, deny: env.PATCHBAY_WEBHOOK_DENY },
       },
     },
     /** Absent: generated once and kept in the data folder. */

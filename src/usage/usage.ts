@@ -35,23 +35,23 @@ interface WebhookOptions {
   readonly limits?: Partial<QueueLimits>;
 }
 
-/** Tells applications what happens to their participants' devices, and accounts for it. */
+/** Sends webhooks about devices to applications, and keeps usage records of their connections. */
 export interface Usage {
   /**
-   * Reports an account's usage records, up to this moment.
-   * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not acceptable, TOO_MANY_REQUESTS when the account
-   * has too many reports in the making
+   * One page of an account's usage, up to now.
+   * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not valid, TOO_MANY_REQUESTS when too many reports
+   * of the account are being made
    */
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
   webhookCounts(): WebhookCounts;
-  /** Lets webhooks under way end, for a short while, and resolves when everything is on disk. */
+  /** Waits a short while for webhooks under way, and resolves when everything is on disk. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts accounting for a core, which must not have devices yet. What a gateway that died left behind is closed,
- * told and delivered first.
- * @throws Error when a target rule is not a CIDR
+ * Starts webhooks and usage records for a core that has no devices yet. First closes the records that a dead gateway
+ * left open, sends their events, and goes on with its undelivered webhooks.
+ * @throws Error when a target rule is neither an address nor a CIDR
  */
 export function createUsage({ core, store, clock = systemClock, log, ...options }: UsageOptions): Usage {
   const { targets = {}, timeoutMs = DEFAULT_TIMEOUT_MS, limits } = options.webhooks ?? {};
@@ -98,7 +98,7 @@ function tellOfDevices(core: Core, tell: Tell): void {
   core.on('resumed', (event) => tellIfAsked('hold', 'onResume', event));
 }
 
-/** A gateway that dies takes the signalling with it: both events are due. */
+/** When the gateway died, the device lost its signalling and then its connection: two events. */
 function tellOfCrash(record: KeptRecord, tell: Tell): void {
   const { participantId, participantTag, deviceId } = record;
   const gone = {

@@ -105,13 +105,15 @@ describe('rules of the operator', () => {
     expect(strict.allows('::1')).toBe(true);
   });
 
-  it('must be CIDRs', () => {
-    expect(() => new TargetGuard({ deny: ['10.0.0.0'] })).toThrow();
+  it('must be addresses or CIDRs', () => {
+    expect(new TargetGuard({ deny: ['10.0.0.1'] }).allows('10.0.0.1')).toBe(false);
+    expect(() => new TargetGuard({ deny: ['10.0.0'] })).toThrow();
+    expect(() => new TargetGuard({ deny: ['10.0.0.0/33'] })).toThrow();
   });
 });
 
 describe('a name', () => {
-  it('is found with those of its addresses alone that may be called', async () => {
+  it('is found with only its allowed addresses', async () => {
     const mixed = finds('169.254.169.254', '198.51.100.7', '::1');
     expect(await lookedUp(mixed, true)).toEqual([
       { address: '198.51.100.7', family: 4 },
@@ -125,7 +127,7 @@ describe('a name', () => {
     await expect(lookedUp(finds(), false)).rejects.toThrow('must not be sent');
   });
 
-  it('that cannot be resolved fails as it did', async () => {
+  it('that cannot be resolved fails with the error of the lookup', async () => {
     const fails: Resolve = (_name, _options, callback) => callback(new Error('no such name'), []);
     await expect(lookedUp(fails, true)).rejects.toThrow('no such name');
   });

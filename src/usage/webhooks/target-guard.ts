@@ -1,19 +1,19 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import ipaddr from 'ipaddr.js';
-import { hostNames } from '../../shared/index.js';
+import { type AddressFilter, hostNames, inNetworks } from '../../shared/index.js';
 
 /** Which addresses webhooks may be sent to. */
 export interface TargetRules {
-  /** CIDRs; when there are any, only addresses in them are called. */
+  /** Addresses and CIDRs; if there are any, no other addresses are called. */
   readonly allow?: readonly string[];
-  /** CIDRs that are never called, beside those that never are anyway. */
+  /** Addresses and CIDRs that are never called, in addition to those in {@link NEVER}. */
   readonly deny?: readonly string[];
 }
 
 /**
- * Never called: link-local addresses, where clouds keep the credentials of their machines, the clouds' other
- * metadata addresses, and addresses that name no single machine. Loopback and private addresses are called,
- * since an application may well run on the gateway's machine or in its network.
+ * Never called: link-local addresses, where clouds serve their machines' credentials, the clouds' other metadata
+ * addresses, and addresses that are not one machine's. Loopback and private addresses are allowed, since an application
+ * often runs on the gateway's machine or in its network.
  */
 const NEVER = [
   '0.0.0.0/8',
@@ -31,22 +31,21 @@ const NEVER = [
 ];
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
-type Cidr = [Address, number];
 
-/** IPv6 ranges whose addresses lead to IPv4 ones, and the bytes in which those stand. */
+/** IPv6 ranges whose addresses lead to an IPv4 address, and which bytes hold it. */
 const EMBEDDING: readonly {
-  readonly range: Cidr;
+  readonly isIn: AddressFilter;
   readonly at: readonly (readonly number[])[];
-  /** The address stands there with all bits turned over. */
+  /** The bits of the address are inverted. */
   readonly inverted?: true;
 }[] = [
   // IPv4-compatible (RFC 4291 section 2.5.5.1) and IPv4-translated (RFC 2765) addresses.
-  { range: ipaddr.parseCIDR('::/96'), at: [[12, 13, 14, 15]] },
-  { range: ipaddr.parseCIDR('::ffff:0:0:0/96'), at: [[12, 13, 14, 15]] },
-  // NAT64 (RFC 6052 section 2.2). The local prefix (RFC 8215) is an operator's to divide, so every length counts.
-  { range: ipaddr.parseCIDR('64:ff9b::/96'), at: [[12, 13, 14, 15]] },
+  { isIn: inNetworks(['::/96']), at: [[12, 13, 14, 15]] },
+  { isIn: inNetworks(['::ffff:0:0:0/96']), at: [[12, 13, 14, 15]] },
+  // NAT64 (RFC 6052 section 2.2). Operators may use any prefix length within the local one (RFC 8215).
+  { isIn: inNetworks(['64:ff9b::/96']), at: [[12, 13, 14, 15]] },
   {
-    range: ipaddr.parseCIDR('64:ff9b:1::/48'),
+    isIn: inNetworks(['64:ff9b:1::/48']),
     at: [
       [6, 7, 9, 10],
       [7, 9, 10, 11],
@@ -55,13 +54,13 @@ const EMBEDDING: readonly {
     ],
   },
   // 6to4 (RFC 3056).
-  { range: ipaddr.parseCIDR('2002::/16'), at: [[2, 3, 4, 5]] },
+  { isIn: inNetworks(['2002::/16']), at: [[2, 3, 4, 5]] },
   // Teredo (RFC 4380 section 4): the server, and the client behind its NAT.
-  { range: ipaddr.parseCIDR('2001::/32'), at: [[4, 5, 6, 7]] },
-  { range: ipaddr.parseCIDR('2001::/32'), at: [[12, 13, 14, 15]], inverted: true },
+  { isIn: inNetworks(['2001::/32']), at: [[4, 5, 6, 7]] },
+  { isIn: inNetworks(['2001::/32']), at: [[12, 13, 14, 15]], inverted: true },
 ];
 
-/** The one address of ::/96 that stands for itself. */
+/** The one address of ::/96 that leads to no IPv4 address. */
 const LOOPBACK = ipaddr.parse('::1');
 /** Finds all addresses of a name, as `dns.lookup` does. */
 export type Resolve = (
@@ -75,32 +74,32 @@ type LookupCallback = (
   family?: number,
 ) => void;
 
-/** Thrown in place of calling an address that must not be called. */
+/** The address must not be called. */
 class TargetDeniedError extends Error {
   override readonly name = 'TargetDeniedError';
 }
 
 /** Keeps webhooks away from addresses that only the gateway's own machine should reach. */
 export class TargetGuard {
-  readonly #allow: readonly Cidr[];
-  readonly #deny: readonly Cidr[];
+  readonly #isAllowed: AddressFilter;
+  readonly #isDenied: AddressFilter;
 
-  /** @throws Error when a rule is not a CIDR */
+  /** @throws Error when a rule is neither an address nor a CIDR */
   constructor(rules: TargetRules) {
-    this.#allow = (rules.allow ?? []).map(cidrOf);
-    this.#deny = [...NEVER, ...(rules.deny ?? [])].map(cidrOf);
+    const { allow = [], deny = [] } = rules;
+    this.#isAllowed = allow.length === 0 ? () => true : inNetworks(allow);
+    this.#isDenied = inNetworks([...NEVER, ...deny]);
   }
 
   allows(address: string): boolean {
     if (!ipaddr.isValid(address)) return false;
     const target = ipaddr.process(address);
-    const reached = [target, ...embedded(target)];
-    if (reached.some((one) => this.#deny.some((cidr) => contains(cidr, one)))) return false;
-    return this.#allow.length === 0 || reached.some((one) => this.#allow.some((cidr) => contains(cidr, one)));
+    const reached = [target, ...embedded(target)].map(String);
+    return !reached.some(this.#isDenied) && reached.some(this.#isAllowed);
   }
 
   /**
-   * Checks a URL whose host is an address: those are connected to without being looked up.
+   * Checks a URL whose host is an address, since no lookup precedes the connection then.
    * @throws TargetDeniedError
    */
   checkLiteral(url: URL): void {
@@ -109,8 +108,8 @@ export class TargetGuard {
   }
 
   /**
-   * A `dns.lookup` that finds only addresses that may be called. The connection is made to just what it finds,
-   * so a name that changes its mind between check and use gains nothing.
+   * A `dns.lookup` that finds only allowed addresses. The connection is made to an address that it found, so a name that
+   * resolves differently after the check gains nothing (DNS rebinding).
    */
   lookup(resolve: Resolve = findAll) {
     return (hostname: string, options: LookupOptions, callback: LookupCallback): void => {
@@ -136,27 +135,15 @@ function denied(host: string): TargetDeniedError {
   return new TargetDeniedError(`Webhooks must not be sent to ${host}.`);
 }
 
-function contains([range, bits]: Cidr, address: Address): boolean {
-  return range.kind() === address.kind() && address.match(range, bits);
-}
-
-/** A range; one of IPv4-mapped addresses is that of the IPv4 addresses in them, as which targets are looked at. */
-function cidrOf(text: string): Cidr {
-  const [address, bits] = ipaddr.parseCIDR(text);
-  if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96) {
-    return [address.toIPv4Address(), bits - 96];
-  }
-  return [address, bits];
-}
-
-/** The IPv4 addresses to which an IPv6 one may lead. */
+/** The IPv4 addresses to which an IPv6 address may lead. */
 function embedded(address: Address): readonly Address[] {
   if (address.kind() === 'ipv4' || address.toString() === LOOPBACK.toString()) return [];
   const bytes = address.toByteArray();
-  const found = EMBEDDING.filter(({ range }) => contains(range, address)).flatMap(({ at, inverted }) =>
+  const text = address.toString();
+  const found = EMBEDDING.filter(({ isIn }) => isIn(text)).flatMap(({ at, inverted }) =>
     at
       .map((places) => places.map((place) => bytes[place]! ^ (inverted ? 0xff : 0)))
-      // Where there are several places, the others hold zeros.
+      // If several places are possible, those that do not hold the address hold zeros.
       .filter(([first]) => at.length === 1 || first !== 0),
   );
   if (isIsatap(bytes)) found.push(bytes.slice(12));
