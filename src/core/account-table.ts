@@ -1,7 +1,7 @@
 import type { ListOptions, Page } from './core.js';
-import { PatchbayError } from './errors.js';
+import { pageLimit } from './rules.js';
 
-/** A chunk is cut in two beyond this. */
+/** A chunk with more ids than this is split in two. */
 const MAX_CHUNK = 512;
 
 interface Owned {
@@ -10,10 +10,7 @@ interface Owned {
   readonly tag?: string | undefined;
 }
 
-const DEFAULT_PAGE = 100;
-const MAX_PAGE = 1_000;
-
-/** Things that belong to accounts, in the order of their ids. */
+/** Items that belong to accounts, ordered by id. */
 export class AccountTable<T extends Owned> {
   readonly #byId = new Map<string, T>();
   readonly #byAccount = new Map<string, OrderedIds>();
@@ -26,7 +23,7 @@ export class AccountTable<T extends Owned> {
     return this.#byId.get(id);
   }
 
-  /** Adds an item, or replaces the one with its id in its place. */
+  /** Adds an item, or replaces the one with the same id. */
   set(item: T): void {
     const known = this.#byId.has(item.id);
     this.#byId.set(item.id, item);
@@ -48,10 +45,8 @@ export class AccountTable<T extends Owned> {
   }
 
   /** @throws PatchbayError BAD_REQUEST when the limit is out of range */
-  page(accountId: string, { tag, limit = DEFAULT_PAGE, cursor, examine = Infinity }: ListOptions): Page<T> {
-    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
-      throw new PatchbayError('PATCHBAY_BAD_REQUEST', `limit must be a whole number from 1 to ${MAX_PAGE}.`);
-    }
+  page(accountId: string, { tag, limit: wanted, cursor, examine = Infinity }: ListOptions): Page<T> {
+    const limit = pageLimit(wanted);
     const items: T[] = [];
     let examined = 0;
     let seen = cursor;
@@ -70,12 +65,12 @@ export class AccountTable<T extends Owned> {
 }
 
 /**
- * Ids in their own order, whatever the order of their coming: those made after the machine's clock was set back, or
- * by a gateway whose clock was behind, come late and belong further to the front. Finding, adding and deleting one
- * takes about the same time however many there are.
+ * Ids, sorted, whatever order they are added in: a new id may be less than those before it if the machine's clock was
+ * set back, or if it was made by a gateway whose clock was behind. Finding, adding and deleting one takes about the same
+ * time however many there are.
  */
 export class OrderedIds {
-  /** Ordered, none of them empty, each as one ordered list. */
+  /** Sorted chunks of sorted ids; none is empty. */
   readonly #chunks: string[][] = [];
   #size = 0;
 
@@ -91,7 +86,7 @@ export class OrderedIds {
     if (!chunk) {
       this.#chunks.push([id]);
     } else if (index === this.#chunks.length - 1 && chunk.length >= MAX_CHUNK && chunk.at(-1)! < id) {
-      // The usual way: full chunks stay full.
+      // The usual case, an id greater than all others: a new chunk leaves the full ones full.
       this.#chunks.push([id]);
     } else {
       chunk.splice(firstFrom(chunk, id), 0, id);
@@ -109,7 +104,7 @@ export class OrderedIds {
     if (chunk.length === 0) this.#chunks.splice(index, 1);
   }
 
-  /** Those behind an id, which may be one that is not there; all when there is none. */
+  /** The ids greater than this one, which need not be in the list; all ids if it is undefined. */
   *after(id: string | undefined): Iterable<string> {
     let index = id === undefined ? 0 : Math.max(0, this.#chunkOf(id));
     let at = id === undefined ? 0 : firstFrom(this.#chunks[index] ?? [], id);
@@ -119,7 +114,7 @@ export class OrderedIds {
     }
   }
 
-  /** Index of the last chunk that begins with an id up to this one; -1 when all begin behind it. */
+  /** Index of the last chunk whose first id is not greater than this one; -1 if there is none. */
   #chunkOf(id: string): number {
     let [from, to] = [0, this.#chunks.length];
     while (from < to) {
@@ -131,7 +126,7 @@ export class OrderedIds {
   }
 }
 
-/** Index of the first id that is this one or behind it. */
+/** Index of the first id that is not less than this one. */
 function firstFrom(ids: readonly string[], id: string): number {
   let [from, to] = [0, ids.length];
   while (from < to) {

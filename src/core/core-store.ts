@@ -1,6 +1,6 @@
 import type { Participant, ResumePoint, Session } from './types.js';
 
-/** What the core finds at its start. Sessions and participants are ordered by id, which is their age. */
+/** The state that the core starts with. Sessions and participants are ordered by id, and so by age. */
 export interface StoredState {
   readonly sessions: readonly Session[];
   readonly participants: readonly Participant[];
@@ -9,22 +9,22 @@ export interface StoredState {
 
 export interface StoredResumePoint {
   readonly participantId: string;
-  /** The id that the device names itself by. */
+  /** See `DeviceInfo`. */
   readonly externalId: string;
   readonly point: ResumePoint;
 }
 
 /**
- * Where the core keeps what must survive it. Saving and deleting return at once, never throw, and take effect
- * in their order; what they did is on disk when a {@link flush} called after them has resolved.
+ * Where the core keeps what must survive a restart. Saving and deleting return at once, never throw, and take effect
+ * in the order of the calls. They are on disk once a {@link flush} called after them has resolved.
  */
 export interface CoreStore {
   /** Called once, at the core's start. */
   load(): StoredState;
-  /** Keeps a session, in place of the one with its id. */
+  /** Adds a session, or replaces the one with the same id. */
   saveSession(session: Session): void;
   deleteSession(sessionId: string): void;
-  /** Keeps a participant, with its membership and subscriptions, in place of the one with its id. */
+  /** Adds a participant with its membership and subscriptions, or replaces the one with the same id. */
   saveParticipant(participant: Participant): void;
   /** Deletes a participant and its resume points. */
   deleteParticipant(participantId: string): void;
@@ -36,8 +36,8 @@ export interface CoreStore {
    */
   admitChange(): void;
   /**
-   * Called before a device is connected, which must not fail for a disk that does for a while.
-   * @throws PatchbayError STORE_UNAVAILABLE when so much waits to be written that memory is to be feared for
+   * Called before a device is connected. Devices may connect while the disk fails, but not for ever.
+   * @throws PatchbayError STORE_UNAVAILABLE when the writes that wait could exhaust the memory
    */
   admitConnection(): void;
   /** @throws PatchbayError STORE_FAILED, STORE_UNAVAILABLE when something could not be written */

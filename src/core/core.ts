@@ -26,14 +26,14 @@ export interface NewParticipant {
   readonly events?: readonly AskedEvent[];
 }
 
-/** A device that is connected now, for those who look. */
+/** A connected device, as REST shows it. */
 export interface ConnectedDevice {
   readonly info: DeviceInfo;
   readonly connectedAt: number;
   readonly streams: readonly PublishedStream[];
   readonly delivery: Delivery;
   readonly omitted: readonly OmittedTrack[];
-  /** It put the session on hold; absent: it is of a kind that cannot. */
+  /** Whether it has put the session on hold; absent for a kind of device that cannot. */
   readonly held?: boolean;
 }
 
@@ -49,14 +49,14 @@ export interface ListOptions {
   readonly limit?: number;
   /** The `next` of the page before. */
   readonly cursor?: string;
-  /** Look at no more than so many, at least one: the page may be short then, and have a `next` for all that. */
+  /** Items to look at, at most (at least one). A page that ends for this reason may be short, and has a `next`. */
   readonly examine?: number;
 }
 
 /**
- * Sessions and participants as an application steers them. Everything takes effect at once, in memory and at
- * the devices; {@link flush} tells when it is on disk too. Methods throw `PatchbayError`; those that change something
- * throw STORE_UNAVAILABLE, and change nothing, while the disk takes no writes.
+ * What applications do with sessions and participants. Every change takes effect at once, in memory and at the devices;
+ * {@link flush} resolves when it is on disk too. Methods throw `PatchbayError`. While the disk takes no writes, those
+ * that would change something throw STORE_UNAVAILABLE instead.
  */
 export interface SessionControl {
   createSession(accountId: string, options: { readonly tag?: string }): Session;
@@ -73,7 +73,7 @@ export interface SessionControl {
   deleteParticipant(accountId: string, participantId: string): void;
 
   members(accountId: string, sessionId: string): readonly Participant[];
-  /** A member again: stays, and `subscriptions`, when given, replace its own. */
+  /** Adds a participant to a session. If it is a member already, only its subscriptions are replaced, if any are given. */
   addToSession(
     accountId: string,
     sessionId: string,
@@ -99,7 +99,7 @@ export interface SessionControl {
    */
   sendDtmf(accountId: string, participantId: string, dtmf: DtmfDigits): Promise<void>;
   /**
-   * Sets the headers of the message by which the gateway ends the connection, for whatever reason.
+   * Sets headers for the message with which the gateway will end the connection, whatever the reason.
    * @throws PatchbayError DEVICE_NOT_FOUND, DEVICE_CANNOT
    */
   setByeHeaders(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void;
@@ -108,9 +108,9 @@ export interface SessionControl {
   flush(): Promise<void>;
 }
 
-/** Where devices come in. */
+/** The part of the core that devices use. */
 export interface DeviceGate {
-  /** Names a kind of device, so that it is counted before the first one connects, as 0. */
+  /** Makes a kind of device known, so that `counts` has it, with 0, before the first one connects. */
   registerKind(kind: DeviceKind): void;
   /**
    * The participant that a token stands for.
@@ -118,27 +118,27 @@ export interface DeviceGate {
    */
   authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant;
   /**
-   * Connects a device. With `replace`, a device that the participant has already is closed as `replaced`.
+   * Connects a device. With `replace`, the device that the participant has already is closed as `replaced`.
    * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, TOO_MANY_CALLS, STORE_UNAVAILABLE, SHUTTING_DOWN
    */
   connect(participantId: string, device: Device, options: { readonly replace: boolean }): Connection;
   /**
-   * Whether `connect` would have room for a device of that participant, to be asked before much is done for it.
-   * @throws PatchbayError TOO_MANY_CALLS when its account has as many devices as it may
+   * Checks the account's limit of devices, before a call costs much work; `connect` checks it again.
+   * @throws PatchbayError TOO_MANY_CALLS
    */
   admitDevice(participant: Pick<Participant, 'id' | 'accountId'>): void;
-  /** The connection of a participant's device now, for re-attaching. */
+  /** The device that a participant has connected now. */
   connectedDevice(participantId: string): DeviceInfo | undefined;
   /**
-   * What was kept last by `Connection.saveResumePoint` for a device that did not end by being told to:
-   * it may come back, also after a restart of the gateway.
+   * The last that was saved by `Connection.saveResumePoint`, unless the connection ended for a reason after which the
+   * device cannot resume (`mayResume`). Survives a restart of the gateway.
    */
   resumePoint(participantId: string, externalId: string): ResumePoint | undefined;
   /** As {@link SessionControl.flush}. */
   flush(): Promise<void>;
 }
 
-/** What happens to devices, for webhooks and usage records. Each is emitted after the state has changed. */
+/** Events of devices, for webhooks and usage records. Each is emitted after the state has changed. */
 export interface CoreEvents {
   connected: [event: DeviceEvent];
   /** Signalling dropped; `left` follows if it does not come back. */
@@ -161,14 +161,13 @@ export interface DeviceEvent {
   readonly session?: Session;
 }
 
-/** The session core: what applications steer, what devices connect to, and what tells of both. */
+/** The session core: the commands of applications, the connections of devices, and the events of both. */
 export interface Core extends SessionControl, DeviceGate {
   on<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
   off<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
-  /** How much there is now. */
   counts(): CoreCounts;
   memory(): CoreMemory;
-  /** From now on `connect` is refused with SHUTTING_DOWN; what is connected stays. */
+  /** From now on `connect` throws SHUTTING_DOWN; connected devices stay. */
   drain(): void;
   /** Ends all devices as `shutdown` and resolves when everything is on disk. */
   stop(): Promise<void>;
@@ -179,13 +178,13 @@ export interface CoreCounts {
   readonly participants: number;
   /** Connected devices of each kind. */
   readonly devices: Readonly<Record<DeviceKind, number>>;
-  /** Devices that were refused, since their account had as many as it may. */
+  /** Devices that were refused because their account had reached its limit. */
   readonly devicesRefused: number;
 }
 
 export interface CoreMemory {
-  /** What the core keeps, estimated. */
+  /** Size of what the core keeps, estimated. */
   readonly bytes: number;
-  /** How often something was refused for its bytes. */
+  /** How many changes were refused for the limits of bytes. */
   readonly refused: number;
 }

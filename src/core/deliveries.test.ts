@@ -23,7 +23,7 @@ describe('what a subscription amounts to', () => {
     expect(received({ participants: [] })).toEqual([]);
   });
 
-  it('is everyone else with the session alone, also when the list of participants is empty', () => {
+  it('is everyone else with only the session, also when the list of participants is empty', () => {
     expect(received({ sessionId: 's' })).toEqual(['a1', 'a2', 'c1']);
     expect(received({ sessionId: 's', participants: [] })).toEqual(['a1', 'a2', 'c1']);
   });

@@ -39,7 +39,7 @@ function matcher(subscriptions: Subscriptions): (stream: DeliveredStream) => boo
     (alias !== undefined && (aliases.get(participantId)?.has(alias) ?? false));
 }
 
-/** Whether two deliveries are of the very same stream objects in the same order. */
+/** Whether two deliveries hold the same stream objects in the same order. */
 export function sameDelivery(one: Delivery, other: Delivery): boolean {
   return one.length === other.length && one.every((stream, index) => stream === other[index]);
 }

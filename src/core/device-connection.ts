@@ -22,7 +22,7 @@ interface ConnectionParts {
   readonly events: EventHub<CoreEvents>;
 }
 
-/** A device's hold on the core. */
+/** Implements `Connection`: takes what a device reports into the core, until the connection ends. */
 export class DeviceConnection implements Connection {
   readonly #live: LiveConnection;
   readonly #parts: ConnectionParts;

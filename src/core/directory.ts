@@ -118,7 +118,7 @@ export class Directory {
     return participant;
   }
 
-  /** Ids of those in a session, as they are now. */
+  /** Ids of a session's members. A live set: copy it before a change. */
   memberIds(sessionId: string): ReadonlySet<string> {
     return this.#members.get(sessionId) ?? NOBODY;
   }
@@ -128,8 +128,7 @@ export class Directory {
   }
 
   /**
-   * Puts a participant into a session. One that is a member already stays, with its own subscriptions unless
-   * others are given.
+   * Puts a participant into a session. One that is a member already keeps its subscriptions unless others are given.
    * @throws PatchbayError IN_OTHER_SESSION, SESSION_FULL, BAD_REQUEST, TOO_MANY_REQUESTS, OVERLOADED
    */
   join(session: Session, participant: Participant, subscriptions?: Subscriptions): Participant {
@@ -156,7 +155,7 @@ export class Directory {
     });
   }
 
-  /** Takes a participant out of its session, and its subscriptions from it. */
+  /** Takes a participant out of its session and deletes its subscriptions. */
   leave(participant: Participant): Participant {
     if (participant.sessionId !== undefined) this.#dropMember(participant.sessionId, participant.id);
     return this.#keep({ ...participant, sessionId: undefined, subscriptions: NO_SUBSCRIPTIONS });
@@ -170,7 +169,7 @@ export class Directory {
     });
   }
 
-  /** Deletes a session; its members go on without one. */
+  /** Deletes a session. Its members stay, without a session. */
   deleteSession(session: Session): void {
     for (const member of this.members(session.id)) this.leave(member);
     this.#memory.count(session.accountId, -sessionBytes(session));

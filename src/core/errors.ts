@@ -19,7 +19,7 @@ const STATUS = {
   PATCHBAY_PAYLOAD_TOO_LARGE: { http: 413, sip: 513 },
   PATCHBAY_UNSUPPORTED_MEDIA_TYPE: { http: 415, sip: 415 },
   PATCHBAY_TOO_MANY_REQUESTS: { http: 429, sip: 503 },
-  /** Of the account alone: with SIP's 503 a carrier would send nobody's calls here for a while. */
+  /** Concerns one account only, so not 503: after that a carrier would send no calls at all for a while. */
   PATCHBAY_TOO_MANY_CALLS: { http: 429, sip: 480 },
   PATCHBAY_NO_COMMON_CODEC: { http: 488, sip: 488 },
   PATCHBAY_NO_COMMON_TRANSPORT: { http: 488, sip: 488 },
@@ -33,7 +33,7 @@ const STATUS = {
   PATCHBAY_INTERNAL: { http: 500, sip: 500 },
 } as const satisfies Record<string, { http: number; sip: number }>;
 
-/** A stable name of what went wrong, for programs. */
+/** Stable, so that programs can depend on it. */
 export type ErrorCode = keyof typeof STATUS;
 
 /**

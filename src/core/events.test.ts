@@ -36,7 +36,7 @@ describe('events', () => {
     ]);
   });
 
-  it('tell of a device that gives way before the one that comes', () => {
+  it('tell of the replaced device before the new one', () => {
     const { core } = coreForTests();
     const events = recorded(core);
     const ann = newParticipant(core);
@@ -49,7 +49,7 @@ describe('events', () => {
     ]);
   });
 
-  it('tell of the devices of a deleted session, while it is still theirs', () => {
+  it('tell of the devices of a deleted session, with that session', () => {
     const { core } = coreForTests();
     const session = core.createSession(ACCOUNT, {}).id;
     const ann = newParticipant(core);
@@ -108,7 +108,7 @@ describe('events', () => {
     expect(held(), 'browsers do not hold').toBeUndefined();
   });
 
-  it('tell of digits that are digits', () => {
+  it('tell of DTMF digits, and of no other characters', () => {
     const { core } = coreForTests();
     const { connection } = connectTalking(core, newParticipant(core));
     const digits: string[] = [];
@@ -117,7 +117,7 @@ describe('events', () => {
     expect(digits).toEqual(['1', '*', 'D']);
   });
 
-  it('reach the others when one listener fails, and none that went', () => {
+  it('reach the other listeners when one fails, and none that was removed', () => {
     const { core } = coreForTests();
     const heard: string[] = [];
     const listener = () => heard.push('gone');
@@ -151,7 +151,7 @@ describe('order', () => {
 });
 
 describe('resume points', () => {
-  it('are kept for devices that may come back, and for the last few alone', () => {
+  it('are kept for devices that may come back, and only for the last few', () => {
     const { core } = coreForTests();
     const ann = newParticipant(core);
     const connectAndEnd = (id: string, reason: 'lost' | 'left') => {
@@ -165,7 +165,7 @@ describe('resume points', () => {
     expect(kept).toEqual(['2', '4', '5']);
   });
 
-  it('go with a device that is told to go, and with the participant', () => {
+  it('are deleted with a device that is told to go, and with the participant', () => {
     const { core } = coreForTests();
     const ann = newParticipant(core);
     const connection = core.connect(ann, new FakeDevice('1'), { replace: true });

@@ -7,10 +7,10 @@ import { MemoryStore } from './memory-store.js';
 import { ACCOUNT, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
 import type { Connection, Delivery, PublishedStream, Subscriptions } from './types.js';
 
-// Each test runs thousands of steps, which take long on a loaded machine.
+// Each test runs thousands of steps, which takes long on a loaded machine.
 vi.setConfig({ testTimeout: 120_000 });
 
-/** Small enough that what happens to one often concerns another. */
+/** Few, so that a step with one often concerns another. */
 const PARTICIPANTS = 5;
 const SESSIONS = 2;
 const ALIASES = ['camera', 'screen', 'microphone'];
@@ -55,7 +55,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('deleteSession' as const), where }) },
 );
 
-/** A gateway to which a history happens. */
+/** A core to which a random history happens. */
 class World {
   readonly store = new MemoryStore();
   readonly core: Core = coreForTests({ store: this.store }).core;
@@ -64,7 +64,7 @@ class World {
   readonly devices = new Map<string, { device: FakeDevice; connection: Connection }>();
   #made = 0;
 
-  /** Does one step; what the rules refuse changes nothing. */
+  /** Does one step; one that the core refuses changes nothing. */
   take(next: Step): void {
     try {
       this.#do(next);
@@ -133,7 +133,7 @@ class World {
     });
   }
 
-  /** Streams with an alias are known by it, so that they often go on from one publishing to the next. */
+  /** The alias determines the stream id, so that streams often go on from one publishing to the next. */
   #publish(participantId: string, aliases: readonly (string | undefined)[]): void {
     const streams = new Map<string, PublishedStream>();
     for (const name of aliases) {
@@ -160,7 +160,7 @@ class World {
     return everyone ? { sessionId, participants } : { participants };
   }
 
-  /** What the core shows of a session, computed anew. */
+  /** The state of a session, as the core's API shows it. */
   fromScratch(sessionId: string): ReadonlyMap<string, Delivery> {
     const members = this.core.members(ACCOUNT, sessionId);
     const published = members.flatMap(({ id }) =>
@@ -177,7 +177,7 @@ function sorted(delivery: Delivery): Delivery {
   return [...delivery].sort((a, b) => (a.streamId < b.streamId ? -1 : 1));
 }
 
-/** The rules of subscriptions once more, stream by stream and in other words. */
+/** The rules of subscriptions once more, written differently: stream by stream. */
 function askedFor(
   receiver: string,
   wishes: Subscriptions,
@@ -219,7 +219,7 @@ describe('after every step of any history', () => {
     });
   });
 
-  it('a device was told last what it receives, and was told nothing twice', () => {
+  it('a device was told last what it receives now, and was told nothing twice', () => {
     afterHistory((world) => {
       for (const [id, { device }] of world.devices) {
         expect(device.deliveries.at(-1) ?? []).toEqual(world.core.device(ACCOUNT, id)?.delivery);
@@ -229,7 +229,7 @@ describe('after every step of any history', () => {
     });
   });
 
-  it('nobody receives what nobody asked for, and everybody all that was', () => {
+  it('everybody receives all that they asked for, and nothing else', () => {
     afterHistory(({ core, people, devices }) => {
       for (const [receiver, { device }] of devices) {
         const { sessionId, subscriptions } = core.participant(ACCOUNT, receiver);
@@ -255,7 +255,7 @@ describe('after every step of any history', () => {
     });
   });
 
-  it('a core that starts with what was stored knows the same', () => {
+  it('a core that starts with the stored state has the same state', () => {
     afterHistory(({ core, store }) => {
       const restarted = coreForTests({ store }).core;
       expect(restarted.sessions(ACCOUNT, {})).toEqual(core.sessions(ACCOUNT, {}));

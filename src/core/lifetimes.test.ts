@@ -33,7 +33,7 @@ describe('a lifetime', () => {
     expect(ended.map(({ id }) => id)).toEqual(['patient']);
   });
 
-  it.each([-36_000_000, 36_000_000])('is as long when the clock is set by %d ms meanwhile', (set) => {
+  it.each([-36_000_000, 36_000_000])('stays as long when the clock is set by %d ms meanwhile', (set) => {
     lifetimes.start('before', clock.now() + 60_000);
     lifetimes.start('cancelled', clock.now() + 60_000);
     const cancelledAt = clock.now() + 60_000;
@@ -50,13 +50,13 @@ describe('a lifetime', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('that was over before it began ends at once', () => {
+  it('ends at once when it was over before it began', () => {
     lifetimes.start('late', clock.now() - 1_000);
     clock.advance(0);
     expect(ended.map(({ id }) => id)).toEqual(['late']);
   });
 
-  it('does not end when it is cancelled, and no timer waits for nobody', () => {
+  it('does not end when it is cancelled, and leaves no timer', () => {
     const end = clock.now() + 1_000;
     for (const id of ['one', 'two']) lifetimes.start(id, end);
     lifetimes.cancel('one', end);

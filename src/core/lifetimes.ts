@@ -75,7 +75,7 @@ export class Lifetimes {
       step.timer = this.#timer(number);
       return;
     }
-    // It stays in its place meanwhile: one that ends may cancel the next.
+    // The step stays in the table meanwhile, so that the callback can still cancel an id of it.
     for (const id of step.ids) {
       step.ids.delete(id);
       this.#onExpired(id);

@@ -33,7 +33,7 @@ function member(core: ReturnType<typeof coreForTests>['core'], account = ACCOUNT
 }
 
 describe('what the core keeps', () => {
-  it('is counted with all that hangs on it, and comes to nothing when all is deleted', () => {
+  it('is counted with everything that belongs to it, and is 0 when all is deleted', () => {
     const { core } = coreForTests();
     const [session, ann] = member(core);
     const plain = core.memory().bytes;
@@ -61,7 +61,7 @@ describe('what the core keeps', () => {
     expect(coreForTests({ store, clock }).core.memory()).toEqual(core.memory());
   });
 
-  it('is bounded for each account: 429, and nothing has changed', () => {
+  it('is limited for each account: 429, and nothing is changed', () => {
     const { core } = coreForTests({ limits: { bytesPerAccount: 100_000 } });
     const [session, ann] = member(core);
     const [, bob] = member(core);
@@ -78,14 +78,14 @@ describe('what the core keeps', () => {
     expect(participants).toBeLessThan(150);
     expect(made()).toBe(tooMuch);
     expect(codeOf(() => core.createSession(ACCOUNT, { tag: 'x'.repeat(50) }))).toBe(tooMuch);
-    // Others are served, and who has too much may always make it less.
+    // Other accounts are served, and this one may always reduce what it keeps.
     expect(codeOf(() => core.createParticipant(OTHER, {}))).toBeUndefined();
     core.setSubscriptions(ACCOUNT, session, ann, wide(49_000));
     core.deleteParticipant(ACCOUNT, bob);
     expect(made()).toBeUndefined();
   });
 
-  it('is bounded for the process: 503 beyond what each account has for itself', () => {
+  it('is limited for the process: 503 beyond the share of each account', () => {
     const { core } = coreForTests({ limits: { bytes: 640_000, bytesPerAccount: 400_000 } });
     const fill = (account: string): string | undefined => {
       const [session, id] = member(core, account);
@@ -104,7 +104,7 @@ describe('what the core keeps', () => {
     expect(newcomer()).toBe('PATCHBAY_OVERLOADED');
   });
 
-  it('has no resume point that the account has no room for, and an older one of the page goes too', () => {
+  it('includes no resume point beyond the limit of the account, nor an older one of the same page', () => {
     const { core } = coreForTests({ limits: { bytesPerAccount: 2_000 } });
     const ann = newParticipant(core);
     const device = new FakeDevice('d');

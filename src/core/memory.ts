@@ -2,15 +2,15 @@ import { PatchbayError } from './errors.js';
 import type { Limits } from './rules.js';
 import type { ParticipantSubscription, Participant, ResumePoint, Session } from './types.js';
 
-/** What an object, its place in the tables and its id take, measured on Node 20 and rounded up. */
+/** Bytes of an object with its id and its entries in tables, measured on Node 20 and rounded up. */
 const SESSION_BYTES = 320;
 const PARTICIPANT_BYTES = 640;
 const SUBSCRIPTION_BYTES = 64;
 const RESUME_POINT_BYTES = 384;
 const TEXT_BYTES = 24;
-/** One in so many bytes of the process's bound is every account's own, whatever the others hold. */
+/** An account may always hold this fraction (1/64) of the process's limit, though the others fill the rest, */
 const SHARE = 64;
-/** Up to so many times that bound. */
+/** as long as all accounts together hold no more than this multiple of the limit. */
 const OVER = 1.25;
 
 /** Bytes that a session takes, estimated by the length of its texts. */
@@ -43,8 +43,8 @@ function textBytes(text: string | undefined): number {
 }
 
 /**
- * The running count of what the core keeps, in all and for each account, and its bounds. The bytes are an estimate:
- * they are those of the JavaScript objects, not of the process.
+ * Counts the bytes that the core keeps, in all and for each account, and refuses what exceeds the limits. The bytes are
+ * estimates: of the JavaScript objects, not of the process.
  */
 export class Memory {
   readonly #limits: Pick<Limits, 'bytes' | 'bytesPerAccount'>;
@@ -60,14 +60,14 @@ export class Memory {
     return this.#bytes;
   }
 
-  /** How often something was refused for its bytes. */
+  /** How many changes were refused for their bytes. */
   get refused(): number {
     return this.#refused;
   }
 
   /**
-   * Counts that something of an account takes other bytes than before. What shrinks always may.
-   * @throws PatchbayError TOO_MANY_REQUESTS when the account, OVERLOADED when the process has too much then
+   * Counts that something of an account grows or shrinks. Shrinking is always allowed.
+   * @throws PatchbayError TOO_MANY_REQUESTS when the account would exceed its limit, OVERLOADED when the process would
    */
   change(accountId: string, before: number, after: number): void {
     const reason = this.#refusal(accountId, after - before);
@@ -78,7 +78,7 @@ export class Memory {
     this.count(accountId, after - before);
   }
 
-  /** As {@link change}, for what can be left out. @returns whether it was counted */
+  /** As {@link change}, for what need not be kept. @returns whether there was room, and it was counted */
   tryChange(accountId: string, before: number, after: number): boolean {
     const refused = this.#refusal(accountId, after - before) !== undefined;
     if (refused) this.#refused += 1;
@@ -86,7 +86,7 @@ export class Memory {
     return !refused;
   }
 
-  /** Counts without asking whether it may be: what is loaded at the start, and what goes. */
+  /** Counts without a check: for what is loaded at the start and for what is deleted. */
   count(accountId: string, bytes: number): void {
     this.#bytes += bytes;
     const held = this.#of(accountId) + bytes;
@@ -104,10 +104,10 @@ export class Memory {
       );
     }
     const all = this.#bytes + more;
-    // Each account has its share even then, as long as that does not add up to much.
+    // If the process is full, an account can still use its share.
     const own = held <= this.#limits.bytes / SHARE && all <= OVER * this.#limits.bytes;
     if (all <= this.#limits.bytes || own) return undefined;
-    return new PatchbayError('PATCHBAY_OVERLOADED', 'The gateway keeps too much to take more now.');
+    return new PatchbayError('PATCHBAY_OVERLOADED', 'The gateway has no memory left for this now.');
   }
 
   #of(accountId: string): number {

@@ -6,7 +6,7 @@ const ids = fc.nat(3_000).map((n) => String(n).padStart(4, '0'));
 const steps = fc.array(fc.record({ id: ids, adds: fc.boolean() }), { maxLength: 3_000 });
 
 describe('ordered ids', () => {
-  it('come in their order from anywhere, whatever was added and deleted', () => {
+  it('come sorted from any position, whatever was added and deleted', () => {
     fc.assert(
       fc.property(steps, fc.option(ids, { nil: undefined }), (history, cursor) => {
         const [ordered, known] = [new OrderedIds(), new Set<string>()];

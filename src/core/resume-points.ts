@@ -8,8 +8,8 @@ type Owner = Pick<Participant, 'id' | 'accountId'>;
 const MAX_PER_PARTICIPANT = 4;
 
 /**
- * What devices that may come back need to be served again, oldest first for each participant. One for which the
- * account has no room is not kept: the page connects anew then.
+ * The resume points of devices that may come back; oldest first for each participant. One that exceeds its account's
+ * limit is not kept: the page then starts anew instead of resuming.
  */
 export class ResumePoints {
   readonly #byParticipant = new Map<string, Map<string, ResumePoint>>();
@@ -21,7 +21,7 @@ export class ResumePoints {
     this.#memory = memory;
   }
 
-  /** @param accountOf the account of a participant; undefined: there is none, and the point is forgotten */
+  /** @param accountOf the account of a participant; undefined if that is gone, whose points are then deleted */
   restore(
     stored: readonly StoredResumePoint[],
     accountOf: (participantId: string) => string | undefined,
@@ -67,7 +67,7 @@ export class ResumePoints {
     this.#store.deleteResumePoint(id, externalId);
   }
 
-  /** The store forgets them with the participant. */
+  /** Leaves the store alone, which deletes them with the participant. */
   forgetAll({ id, accountId }: Owner): void {
     for (const [externalId, point] of this.#byParticipant.get(id) ?? []) {
       this.#memory.count(accountId, -resumePointBytes(externalId, point));
@@ -82,7 +82,7 @@ export class ResumePoints {
   }
 }
 
-/** Whether a device that ended so may come back with the peer connections that it had. */
+/** Whether a device whose connection ended for this reason may come back with the peer connections that it had. */
 export function mayResume(reason: EndReason): boolean {
   switch (reason) {
     case 'lost':

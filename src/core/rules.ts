@@ -6,7 +6,7 @@ const HOUR_MS = 3_600_000;
 
 const MEBIBYTE = 1_048_576;
 
-/** The limits of the API that the clients were written against, and generous ones where it names none. */
+/** The limits of Bandwidth's API, for which the clients were written; generous ones where it names none. */
 export const DEFAULT_CORE_LIMITS: Limits = {
   membersPerSession: 20,
   tagLength: 50,
@@ -23,15 +23,29 @@ export const DEFAULT_CORE_LIMITS: Limits = {
 
 const MAX_URL_LENGTH = 2_048;
 
+export const DEFAULT_PAGE = 100;
+export const MAX_PAGE = 1_000;
+
+/**
+ * How many items a page of a listing or report has at most.
+ * @throws PatchbayError BAD_REQUEST when the limit is out of range
+ */
+export function pageLimit(limit = DEFAULT_PAGE): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
+    throw new PatchbayError('PATCHBAY_BAD_REQUEST', `limit must be a whole number from 1 to ${MAX_PAGE}.`);
+  }
+  return limit;
+}
+
 /** @throws PatchbayError BAD_REQUEST when the tag is too long */
 export function checkTag(tag: string | undefined, limits: Limits): void {
-  // As many characters as UTF-16 units at most; most tags need not be taken apart.
+  // A text has no more characters than UTF-16 units: most tags need not be split to be counted.
   if (tag !== undefined && tag.length > limits.tagLength && Array.from(tag).length > limits.tagLength) {
     throw new PatchbayError('PATCHBAY_BAD_REQUEST', `A tag has at most ${limits.tagLength} characters.`);
   }
 }
 
-/** @throws PatchbayError BAD_REQUEST when a property of a participant to be made is not acceptable */
+/** @throws PatchbayError BAD_REQUEST when a property of the new participant is not valid */
 export function checkNewParticipant(options: NewParticipant, limits: Limits): void {
   checkTag(options.tag, limits);
   if (options.callbackUrl !== undefined) checkCallbackUrl(options.callbackUrl);
@@ -47,7 +61,10 @@ function checkCallbackUrl(callbackUrl: string): void {
     );
   }
   if (!isHost(url.hostname)) {
-    throw new PatchbayError('PATCHBAY_BAD_REQUEST', 'The host of callbackUrl cannot be one.');
+    throw new PatchbayError(
+      'PATCHBAY_BAD_REQUEST',
+      'The host of callbackUrl is not a valid name or address.',
+    );
   }
 }
 
@@ -63,7 +80,7 @@ function isHost(hostname: string): boolean {
   return name.length <= MAX_HOST_LENGTH && name.split('.').every((label) => LABEL.test(label));
 }
 
-/** Nothing, audio, video, both: one list of each kind for all participants. */
+/** All possible lists, shared by all participants to save memory. */
 const ORDERED: readonly (readonly MediaType[])[] = [[], ['AUDIO'], ['VIDEO'], ['AUDIO', 'VIDEO']];
 
 /** Each type once, in a fixed order. */
@@ -71,7 +88,7 @@ export function orderedMediaTypes(types: readonly MediaType[]): readonly MediaTy
   return ORDERED[(types.includes('AUDIO') ? 1 : 0) + (types.includes('VIDEO') ? 2 : 0)]!;
 }
 
-/** Nothing, and each kind of event: one list of each for all participants. */
+/** All possible lists, shared as {@link ORDERED}. */
 const ASKED: readonly (readonly AskedEvent[])[] = [[], ['hold']];
 
 /** Each event once, in a fixed order. */
@@ -79,7 +96,7 @@ export function orderedEvents(events: readonly AskedEvent[]): readonly AskedEven
   return ASKED[events.includes('hold') ? 1 : 0]!;
 }
 
-/** Of those who asked for nothing; one object for all of them. */
+/** Shared by all participants without subscriptions. */
 export const NO_SUBSCRIPTIONS: Subscriptions = {};
 
 /**
@@ -90,7 +107,7 @@ export function keptSubscriptions(wanted: Subscriptions, sessionId: string, limi
   if (wanted.sessionId !== undefined && wanted.sessionId !== sessionId) {
     throw new PatchbayError(
       'PATCHBAY_BAD_REQUEST',
-      'sessionId of the subscriptions must be the session of the path.',
+      'sessionId of the subscriptions must be the session in the path.',
     );
   }
   const about = wanted.sessionId === undefined ? NO_SUBSCRIPTIONS : { sessionId };
@@ -112,7 +129,6 @@ function keptEntry({ participantId, streamAliases }: ParticipantSubscription): P
     : { participantId };
 }
 
-/** Bounds of what the core holds. */
 export interface Limits {
   /** Participants in one session, phones included. */
   readonly membersPerSession: number;

@@ -69,7 +69,7 @@ describe('membership', () => {
     expect(core.subscriptions(ACCOUNT, session, ann)).toEqual({});
   });
 
-  it('knows nothing of the sessions and participants of other accounts', () => {
+  it('does not find the sessions and participants of other accounts', () => {
     const { core, session, ann } = conversation();
     expect(codeOf(() => core.session('other', session))).toBe('PATCHBAY_SESSION_NOT_FOUND');
     expect(codeOf(() => core.participant('other', ann))).toBe('PATCHBAY_PARTICIPANT_NOT_FOUND');
@@ -79,7 +79,7 @@ describe('membership', () => {
     );
   });
 
-  it('refuses subscriptions of who is no member', () => {
+  it('refuses subscriptions of a participant that is no member', () => {
     const { core, session } = conversation();
     const outsider = newParticipant(core);
     expect(codeOf(() => core.subscriptions(ACCOUNT, session, outsider))).toBe('PATCHBAY_NOT_A_MEMBER');
@@ -95,7 +95,7 @@ describe('properties', () => {
     expect(codeOf(() => core.createParticipant(ACCOUNT, { tag: `${tag}x` }))).toBe('PATCHBAY_BAD_REQUEST');
   });
 
-  it('calls back by http and https only', () => {
+  it('takes callback URLs with http and https only', () => {
     const { core } = coreForTests();
     const refused = ['ftp://example.com', 'file:///etc/passwd', 'nonsense', ''];
     for (const callbackUrl of refused) {
@@ -199,7 +199,7 @@ describe('devices', () => {
     expect([a.device.receiving, b.device.receiving]).toEqual([[bob], [ann]]);
   });
 
-  it('take the place of another device only when told to', () => {
+  it('replace another device only when told to', () => {
     const { core, ann } = conversation();
     const first = connectTalking(core, ann).device;
     const second = new FakeDevice('second');
@@ -209,7 +209,7 @@ describe('devices', () => {
     expect(core.connectedDevice(ann)?.id).toBe('second');
   });
 
-  it('may be given headers for its BYE, if it is one that can send them', () => {
+  it('take headers for their BYE, if they can send them', () => {
     const { core, ann } = conversation();
     const headers = { 'X-Result': 'sold' };
     const set = (): void => core.setByeHeaders(ACCOUNT, ann, headers);
@@ -223,7 +223,7 @@ describe('devices', () => {
     expect(told).toEqual([headers]);
   });
 
-  it('is sent DTMF, if it is one that takes it', async () => {
+  it('are sent DTMF, if they take it', async () => {
     const { core, ann } = conversation();
     const send = (): Promise<void> => core.sendDtmf(ACCOUNT, ann, { digits: '12#', durationMs: 80 });
     await expect(send()).rejects.toMatchObject({ code: 'PATCHBAY_DEVICE_NOT_FOUND' });
@@ -243,7 +243,7 @@ describe('devices', () => {
     expect(taken).toHaveLength(1);
   });
 
-  it('may be of a kind that the core has never heard of', () => {
+  it('may be of a kind that the core does not know', () => {
     const { core, ann, bob } = conversation();
     core.registerKind('browser');
     core.registerKind('program');
@@ -267,7 +267,7 @@ describe('devices', () => {
     expect(core.device(ACCOUNT, ann)).toBeDefined();
   });
 
-  it('that failed or are gone disturb nobody', () => {
+  it('do not disturb others when they fail or are gone', () => {
     const { core, ann, bob } = conversation();
     const broken = new FakeDevice('broken');
     broken.deliver = () => {
@@ -287,7 +287,7 @@ describe('an account with as many devices as it may have', () => {
   const codeOfConnect = (core: Core, id: string): string | undefined =>
     codeOf(() => core.connect(id, new FakeDevice(id), { replace: true }));
 
-  it('gets no more until one is gone, may replace them, and takes nothing from another', () => {
+  it('gets no more until one is gone, may replace them, and does not affect another account', () => {
     const { core } = coreForTests({ limits: { devicesPerAccount: 2 } });
     const ids = Array.from({ length: 4 }, () => newParticipant(core));
     const first = core.connect(ids[0]!, new FakeDevice('first'), { replace: false });
@@ -311,7 +311,7 @@ describe('an account with as many devices as it may have', () => {
 });
 
 describe('a listing', () => {
-  it('has everybody once, in the order of ids, also of those made by a gateway whose clock was ahead', () => {
+  it('has every item once, ordered by id, even those made by a gateway whose clock was ahead', () => {
     const store = new MemoryStore();
     const { core, clock } = coreForTests({ store });
     const { participant } = core.createParticipant(ACCOUNT, {});
@@ -353,7 +353,7 @@ describe('the end', () => {
     expect(codeOf(() => core.participant(ACCOUNT, ann))).toBe('PATCHBAY_PARTICIPANT_NOT_FOUND');
   });
 
-  it('comes nine hours after the making', () => {
+  it('comes nine hours after the creation', () => {
     const { core, clock, session, ann } = conversation();
     const { device } = connectTalking(core, ann);
     clock.advance(NINE_HOURS_MS - 1);
@@ -386,7 +386,7 @@ describe('the end', () => {
     expect(core.counts()).toMatchObject({ sessions: 0, participants: 0 });
   });
 
-  it('of the core refuses new devices, then ends the present ones', async () => {
+  it('of the core refuses new devices, then ends the connected ones', async () => {
     const { core, ann, bob } = conversation();
     const { device } = connectTalking(core, ann);
     core.drain();

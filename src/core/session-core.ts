@@ -33,13 +33,12 @@ import type {
   Subscriptions,
 } from './types.js';
 
-/** What a core is made of. */
 export interface CoreOptions {
   /** Signs the participants' tokens; fewer than 32 bytes are accepted with a warning. */
   readonly tokenSecret: string;
   readonly store: CoreStore;
   readonly clock?: Clock;
-  /** Those that differ from `DEFAULT_LIMITS`. */
+  /** Those that differ from `DEFAULT_CORE_LIMITS`. */
   readonly limits?: Partial<Limits>;
   readonly log: Log;
 }
@@ -237,7 +236,7 @@ class SessionCore implements Core {
 
   connect(participantId: string, device: Device, { replace }: { readonly replace: boolean }): Connection {
     if (this.#draining) {
-      throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is going down.');
+      throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');
     }
     const participant = this.#directory.participants.get(participantId);
     if (!participant) {
@@ -261,13 +260,13 @@ class SessionCore implements Core {
   }
 
   admitDevice({ id, accountId }: Pick<Participant, 'id' | 'accountId'>): void {
-    // One that takes the place of another is none more.
+    // A device that replaces another does not add to their number.
     if (this.#switchboard.get(id) || this.#switchboard.countOf(accountId) < this.#limits.devicesPerAccount)
       return;
     this.#devicesRefused += 1;
     throw new PatchbayError(
       'PATCHBAY_TOO_MANY_CALLS',
-      'The account has as many phones and pages connected as it may.',
+      'The account has reached its limit of connected devices.',
     );
   }
 
@@ -318,7 +317,7 @@ class SessionCore implements Core {
     throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no device connected.');
   }
 
-  /** The one place where a command meets a device that cannot do it. */
+  /** Refuses commands that the device cannot do, for all of them in one place. */
   #capability<C extends keyof DeviceCapabilities>(
     accountId: string,
     participantId: string,

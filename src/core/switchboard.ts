@@ -15,10 +15,10 @@ import type {
   PublishedStream,
 } from './types.js';
 
-/** The connected devices, each told what it receives whenever that changes. */
+/** The connected devices. Tells each what it receives, whenever that changes. */
 export class Switchboard {
   readonly #live = new Map<string, LiveConnection>();
-  /** How many devices of each kind are connected; kinds stay, at 0. */
+  /** How many devices of each kind are connected; a kind without any stays, with 0. */
   readonly #byKind = new Map<DeviceKind, number>();
   /** How many devices of each account are connected. */
   readonly #byAccount = new Map<string, number>();
@@ -94,7 +94,7 @@ export class Switchboard {
     if (changed) this.#refresh(participant.sessionId);
   }
 
-  /** Ends connections that the core wants gone, together, so that none hears of the others' going. */
+  /** Ends these connections together, so that none of them is told that another left. */
   close(participants: readonly Participant[], reason: EndReason): void {
     const ended = participants.flatMap((participant) => this.#take(participant) ?? []);
     for (const { connection } of ended) this.#guard('close', () => connection.device.close(reason));
@@ -111,7 +111,7 @@ export class Switchboard {
     if (ended) this.#events.emit('left', { ...ended.event, reason });
   }
 
-  /** A participant has come into a session, or gone out of the one it was in. */
+  /** A participant has entered or left a session. */
   moved(participant: Participant, oldSessionId: string | undefined): void {
     this.#refresh(oldSessionId);
     this.#refresh(participant.sessionId);
@@ -120,7 +120,7 @@ export class Switchboard {
     if (connection) this.#events.emit('moved', this.event(connection, participant));
   }
 
-  /** A participant has other subscriptions; its session is the same. */
+  /** A participant has changed its subscriptions, but not its session. */
   resubscribed(participant: Participant): void {
     this.#refreshMember(participant.id);
   }
@@ -155,12 +155,12 @@ export class Switchboard {
   /** Brings the deliveries of a session's devices up to date. */
   #refresh(sessionId: string | undefined): void {
     if (sessionId === undefined) return;
-    // Those of this moment: telling one device may change who is in the session.
+    // A copy, since telling one device may change who is in the session.
     const connected = Array.from(this.#directory.memberIds(sessionId)).filter((id) => this.#live.has(id));
     for (const id of connected) this.#refreshMember(id);
   }
 
-  /** Computes from the state of this very moment, since telling one device may change it for the next. */
+  /** Computes the delivery only now, since telling one device may have changed it for the next. */
   #refreshMember(participantId: string): void {
     const connection = this.#live.get(participantId);
     const participant = this.#directory.participants.get(participantId);
@@ -178,7 +178,7 @@ export class Switchboard {
       .map((live) => live.stream);
   }
 
-  /** One device's fault must not keep the others from being told. */
+  /** An error of one device must not keep the others from being told. */
   #guard(what: string, call: () => void): void {
     try {
       call();
@@ -217,7 +217,7 @@ export class LiveConnection {
     return this.#streams;
   }
 
-  /** What goes out and in, for those who look. */
+  /** What it publishes and receives, as `SessionControl.device` shows it. */
   media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted' | 'held'> {
     const streams = this.#streams.map(({ stream: { streamId, alias, mediaTypes } }) => ({
       streamId,
@@ -231,7 +231,7 @@ export class LiveConnection {
   /**
    * Replaces the streams. One that goes on keeps its place and, unless it changed, its object.
    * @param nextOrder gives the place of a stream that is new
-   * @returns whether anything is different now
+   * @returns whether anything changed
    */
   publish(
     published: readonly PublishedStream[],
@@ -250,7 +250,7 @@ export class LiveConnection {
     return before.length !== this.#streams.length || this.#streams.some((live, i) => live !== before[i]);
   }
 
-  /** Keeps a delivery. @returns whether it differs from the one before, so that the device must be told */
+  /** Sets the delivery. @returns whether it differs from the one before, so that the device must be told */
   redirect(delivery: Delivery): boolean {
     if (sameDelivery(this.#delivery, delivery)) return false;
     this.#delivery = delivery;

@@ -53,7 +53,7 @@ describe('a participant token', () => {
     });
   });
 
-  it('is good until the participant expires, or for longer where that is not asked', () => {
+  it('is valid until the participant expires, or for longer if the expiry is ignored', () => {
     const later = new FakeClock();
     const then = new Tokens(TOKEN_SECRET, later);
     const token = then.issue(participant);
@@ -86,7 +86,7 @@ describe('a participant token', () => {
     }
   });
 
-  it('is refused whatever nonsense it is', () => {
+  it('is refused when it is nonsense', () => {
     fc.assert(
       fc.property(fc.string(), (nonsense) => {
         expect(codeOf(nonsense)).toBe('PATCHBAY_TOKEN_INVALID');
@@ -95,7 +95,7 @@ describe('a participant token', () => {
     expect(codeOf('x'.repeat(1_000_000))).toBe('PATCHBAY_TOKEN_INVALID');
   });
 
-  it('is refused when any character of it is another, and is never repeated in the refusal', () => {
+  it('is refused when any character is changed, and is never repeated in the refusal', () => {
     const token = tokens.issue(participant);
     fc.assert(
       fc.property(fc.nat(token.length - 2), fc.constantFrom('A', 'b', '9', '-'), (at, character) => {

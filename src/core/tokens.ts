@@ -17,7 +17,6 @@ const SHORT: jwt.SignOptions = {
   header: { alg: 'HS256', typ: undefined },
 };
 
-/** What a good token says: the participant and its account. */
 interface TokenClaims {
   readonly accountId: string;
   readonly participantId: string;

@@ -1,7 +1,7 @@
 /** What a participant may publish, and what a stream is made of. */
 export type MediaType = 'AUDIO' | 'VIDEO';
 
-/** Events of its device that an application is told of only if it asks for them. */
+/** Events that an application gets only if it asks for them. */
 export type AskedEvent = 'hold';
 
 /** The browser protocol that a participant's token asks for. */
@@ -30,7 +30,7 @@ export interface Session {
   readonly tag?: string | undefined;
   /** Epoch milliseconds. */
   readonly createdAt: number;
-  /** Epoch milliseconds at which it is deleted with all that hangs on it. */
+  /** Epoch milliseconds; it is deleted then. */
   readonly expiresAt: number;
 }
 
@@ -42,7 +42,7 @@ export interface Participant {
   readonly deviceApiVersion: DeviceApiVersion;
   readonly tag?: string | undefined;
   readonly callbackUrl?: string | undefined;
-  /** What its application asked to be told of besides. */
+  /** Optional events that its application asked for. */
   readonly events: readonly AskedEvent[];
   /** The session it is in. */
   readonly sessionId?: string | undefined;
@@ -97,7 +97,7 @@ export type EndReason =
   | 'max-duration'
   /** The gateway is draining or stopping. */
   | 'shutdown'
-  /** Found open at a start: the gateway had died. */
+  /** The gateway died; set at its next start. */
   | 'crashed'
   | 'error';
 
@@ -113,7 +113,7 @@ export interface DeviceInfo {
   readonly caller?: string;
   /** Phones: display name of the caller. */
   readonly callerName?: string;
-  /** Phones: what was called. */
+  /** Phones: number or user part that was called. */
   readonly called?: string;
   /** Phones: the headers of the INVITE that the operator wants shown, by their configured names. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -158,7 +158,7 @@ export interface Device {
   close(reason: EndReason): void;
 }
 
-/** What a restarted gateway must know of a browser that kept its peer connections, to serve it again. */
+/** What a restarted gateway must know to resume a browser that kept its peer connections. */
 export interface ResumePoint {
   /** Kinds of the subscribe m-lines, in their order. */
   readonly layout: readonly ('audio' | 'video')[];
@@ -168,22 +168,22 @@ export interface ResumePoint {
   readonly lastCallId?: number;
 }
 
-/** A device's hold on the core from connecting to the end. All calls after the end do nothing. */
+/** What a device tells the core, from connecting to the end. Calls after the end do nothing. */
 export interface Connection {
   readonly participant: Participant;
   /** Replaces the full set of streams that this device publishes. */
   publish(streams: readonly PublishedStream[]): void;
-  /** Signalling dropped, media may go on: `onDisconnect` is due. Call {@link signallingResumed} or {@link end} after it. */
+  /** Signalling dropped; media may go on. Applications get `onDisconnect`. {@link signallingResumed} or {@link end} follows. */
   signallingLost(): void;
   signallingResumed(): void;
   /** One DTMF digit (`0-9*#A-D`) that the device sent. */
   dtmf(digit: string, durationMs: number): void;
-  /** The device put its participant's session on hold, and does not hear it; or it hears it again. */
+  /** The device put the session on hold, or took it off hold. */
   hold(held: boolean): void;
   /** Replaces the set of tracks of the delivery that this device cannot be sent. */
   omit(tracks: readonly OmittedTrack[]): void;
   /** Keeps, over restarts too, what is needed to serve this device again; see `DeviceGate.resumePoint`. */
   saveResumePoint(point: ResumePoint): void;
-  /** The device is gone, by its own doing or by failure. `Device.close` is not called for this. */
+  /** The device left or failed. `Device.close` is not called for this. */
   end(reason: EndReason): void;
 }

@@ -19,12 +19,12 @@ import { SCHEMA_VERSION, schemaVersion } from './schema.js';
 
 const HOUR_MS = 3_600_000;
 
-/** How long a start is left alone: what it has to do first is more urgent. */
+/** No copy so soon after the start: other work is more urgent then. */
 const SETTLE_MS = 60_000;
 
 const BACKUP = /^patchbay-\d{8}T\d{6}Z\.db$/;
 
-/** @throws Error that says what is wrong with a database file */
+/** @throws Error that says what is wrong with the database file */
 async function checkDatabase(path: string): Promise<void> {
   const database = connect(path);
   try {
@@ -32,18 +32,19 @@ async function checkDatabase(path: string): Promise<void> {
     const [found] = await rows(database, 'PRAGMA quick_check(1)');
     if (found?.['quick_check'] !== 'ok') throw new DataFolderError(String(found?.['quick_check']));
     const version = await schemaVersion(database);
-    if (version === 0) throw new DataFolderError('it is empty');
-    if (version > SCHEMA_VERSION) throw new DataFolderError(`it is of a newer version (${version})`);
+    if (version === 0) throw new DataFolderError('the file is empty');
+    if (version > SCHEMA_VERSION) throw new DataFolderError(`a newer version wrote it (schema ${version})`);
   } finally {
     database.close();
   }
 }
 
 /**
- * Copies the database of a data folder, which a gateway may be using: whole, checked, and never there by halves.
+ * Copies the database of a data folder, which a gateway may be using. The copy appears only once it is whole and
+ * checked.
  * @param folder where the copy goes; default: `backups` in the data folder
- * @returns the copy
- * @throws DataFolderError when there is nothing to copy, or it cannot be copied
+ * @returns the path of the copy
+ * @throws DataFolderError when there is no database, or it cannot be copied
  */
 export async function backup(dataDir: string, folder = backupsIn(dataDir)): Promise<string> {
   const source = databaseIn(dataDir);
@@ -61,7 +62,7 @@ export async function backup(dataDir: string, folder = backupsIn(dataDir)): Prom
   const draft = draftIn(folder);
   const target = join(folder, `patchbay-${stamp()}.db`);
   try {
-    // On a connection of its own: it reads one state of the database, and holds up no write.
+    // A separate connection reads one state of the database and blocks no write.
     const database = connect(source);
     try {
       await rows(database, 'PRAGMA busy_timeout = 2000');
@@ -96,14 +97,14 @@ export async function backups(folder: string): Promise<readonly string[]> {
     .map((name) => join(folder, name));
 }
 
-/** The newest copy that is whole; absent when none is. */
+/** The newest undamaged copy; undefined if there is none. */
 export async function newestGood(dataDir: string): Promise<string | undefined> {
   for (const copy of await backups(backupsIn(dataDir))) {
     try {
       await checkDatabase(copy);
       return copy;
     } catch {
-      // The next one is asked for.
+      // Try the next one.
     }
   }
   return undefined;
@@ -115,9 +116,9 @@ export async function prune(dataDir: string, kept: number): Promise<void> {
 }
 
 /**
- * Moves a database out of the way, under a name with a time.
+ * Moves a database away, to a name with the time.
  * @param why part of the name
- * @returns the new name; absent when there was none
+ * @returns the new path; undefined if there was no database
  */
 export async function setAside(dataDir: string, why: 'damaged' | 'replaced'): Promise<string | undefined> {
   const path = databaseIn(dataDir);
@@ -135,25 +136,24 @@ export async function setAside(dataDir: string, why: 'damaged' | 'replaced'): Pr
   return found;
 }
 
-/** Databases that were found damaged and moved out of the way, oldest first. */
+/** Damaged databases that were moved away, oldest first. */
 export async function damagedIn(dataDir: string): Promise<readonly string[]> {
   const start = `${basename(databaseIn(dataDir))}.damaged-`;
   const names = await readdir(dataDir);
   return names.filter((name) => name.startsWith(start) && /Z$/.test(name)).sort();
 }
 
-/** What a restore did. */
 interface Restored {
-  /** The copy that is in use now; absent when the folder begins anew. */
+  /** The copy that is in use now; absent if the database is a new, empty one. */
   readonly from: string | undefined;
-  /** The database that was there before. */
+  /** Where the database from before is now. */
   readonly aside: string | undefined;
 }
 
 /**
- * Puts a copy in the place of the database, and keeps what was there. No gateway may have the folder.
- * @param from the copy; default: the newest whole one; `empty`: none, the folder begins anew
- * @throws DataFolderError when a gateway has the folder or the copy is not whole; nothing is changed then
+ * Replaces the database by a copy, and keeps the old one. No gateway may be using the folder.
+ * @param from the copy; default: the newest undamaged one; `empty`: no copy, an empty database
+ * @throws DataFolderError when a gateway uses the folder or the copy is damaged; nothing is changed then
  */
 export async function restore(dataDir: string, from?: string): Promise<Restored> {
   const lock = await lockFolder(dataDir);
@@ -161,7 +161,7 @@ export async function restore(dataDir: string, from?: string): Promise<Restored>
     const copy = from ?? (await newestGood(dataDir));
     if (copy === undefined) {
       throw new DataFolderError(
-        `${backupsIn(dataDir)} holds no whole copy: name another file, or begin with nothing: npm run restore -- empty`,
+        `${backupsIn(dataDir)} holds no usable copy: name another file, or begin with nothing: npm run restore -- empty`,
       );
     }
     const draft = draftIn(dataDir);
@@ -186,11 +186,11 @@ async function check(copy: string): Promise<void> {
     await stat(copy);
     await checkDatabase(copy);
   } catch (error) {
-    throw new DataFolderError(`${copy} is no whole copy: ${messageOf(error)}`, { cause: error });
+    throw new DataFolderError(`${copy} is not a usable copy: ${messageOf(error)}`, { cause: error });
   }
 }
 
-/** A database with nothing in it: that it is there tells the next start that this is meant. */
+/** Makes an empty database: the next start sees by it that the operator wants to begin with nothing. */
 async function markEmpty(dataDir: string): Promise<void> {
   const database = connect(databaseIn(dataDir));
   try {
@@ -200,7 +200,7 @@ async function markEmpty(dataDir: string): Promise<void> {
   }
 }
 
-/** Copies the database every hour, and keeps so many copies. */
+/** Copies the database every hour, and keeps the newest copies. */
 export class HourlyBackups {
   readonly #parts: HourlyBackupParts;
   #timer: NodeJS.Timeout | undefined;
@@ -218,14 +218,14 @@ export class HourlyBackups {
     return this.#lastAt;
   }
 
-  /** Resolves when a copy under way is made. */
+  /** Resolves when a copy under way is finished. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#running;
   }
 
-  /** An hour after the last copy, also when a gateway before this one made it. */
+  /** Begins an hour after the last copy, even if that was before a restart. */
   async #begin(): Promise<void> {
     const [newest] = await backups(backupsIn(this.#parts.dataDir));
     if (newest !== undefined) this.#lastAt = (await stat(newest)).mtimeMs;
@@ -259,7 +259,7 @@ export class HourlyBackups {
 interface HourlyBackupParts {
   readonly dataDir: string;
   readonly kept: number;
-  /** Has what was changed so far in the database. */
+  /** Resolves when all changes made so far are in the database. */
   readonly flush: () => Promise<void>;
   readonly log: Log;
 }

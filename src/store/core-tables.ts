@@ -24,7 +24,7 @@ const DELETE_RESUME_POINT = `DELETE FROM resume_points WHERE (participant_id, ex
 const DELETE_RESUME_POINTS = `DELETE FROM resume_points WHERE participant_id IN
   (SELECT value->>'participantId' FROM rows)`;
 
-/** About so many bytes are read at a time: as bytes, text and objects they take several times their room. */
+/** About so many bytes are read at a time, since being parsed they exist several times: as bytes, text and objects. */
 const SLICE_BYTES = 1_000_000;
 const FIRST_SLICE = 16;
 const LONGEST_SLICE = 1_000;
@@ -35,9 +35,9 @@ export class StateTooLargeError extends Error {
 }
 
 /**
- * Reads what {@link CoreTables} is to give the core at its start.
- * @param room bytes that it may take
- * @throws StateTooLargeError that says whose it is, and how to go on
+ * Reads the state that {@link CoreTables} gives to the core at the start.
+ * @param room bytes of memory that the state may take
+ * @throws StateTooLargeError that names the accounts with the most, and says what to do
  */
 export async function loadCoreState(database: Database, room: number, log: Log): Promise<StoredState> {
   let bytes = 0;
@@ -49,7 +49,7 @@ export async function loadCoreState(database: Database, room: number, log: Log):
   ) => {
     const items: T[] = [];
     let slice = FIRST_SLICE;
-    // Keys go to and fro in hexadecimal: they may hold bytes that are no text.
+    // Keys are read and compared in hexadecimal, since they may hold bytes that are no UTF-8.
     const columns = [...keys.map((key) => `hex(${key}) AS hex_${key}`), ...keys.map((key) => bytesOf(key))];
     if (table === 'resume_points') columns.push('saved');
     for (let last: Row | undefined; ;) {
@@ -107,14 +107,14 @@ const WHOSE = `SELECT CAST(document->>'accountId' AS BLOB) AS account, count(*) 
 async function tooLarge(database: Database, room: number): Promise<StateTooLargeError> {
   const owners = (await rows(database, WHOSE)).map(
     (row) =>
-      `account ${String(row['account'])}: ${Number(row['items'])} things, ${megabytes(Number(row['bytes']))} MB`,
+      `account ${String(row['account'])}: ${Number(row['items'])} items, ${megabytes(Number(row['bytes']))} MB`,
   );
   return new StateTooLargeError(
     `The sessions and participants in the data folder need more memory than this process has (${megabytes(room)} MB ` +
-      `can be used; ${owners.join('; ')}). Nothing was changed. Start with a larger heap, for example ` +
+      `can be used; ${owners.join('; ')}). Nothing was changed. Start with more memory, for example ` +
       'NODE_OPTIONS=--max-old-space-size=8192; or delete what an account has, while the gateway is down, with ' +
       `sqlite3 patchbay.db "DELETE FROM participants WHERE document->>'accountId' = '<account>'". ` +
-      'PATCHBAY_ACCOUNT_MEMORY_MB bounds what one account may keep.',
+      'PATCHBAY_ACCOUNT_MEMORY_MB limits what one account may keep.',
   );
 }
 
@@ -124,7 +124,7 @@ function megabytes(bytes: number): number {
 
 const NOTHING: StoredState = { sessions: [], participants: [], resumePoints: [] };
 
-/** The core's state: read whole at a start, so each thing is one document. */
+/** The core's state. It is only ever read as a whole, at the start, so each item is one JSON document. */
 export class CoreTables implements CoreStore {
   #found: StoredState;
   readonly #queue: WriteQueue;
@@ -137,7 +137,7 @@ export class CoreTables implements CoreStore {
 
   load(): StoredState {
     const found = this.#found;
-    // From here on the core has it; two copies would be one too many.
+    // The core has it now: keep no second copy.
     this.#found = NOTHING;
     return found;
   }
@@ -160,7 +160,7 @@ export class CoreTables implements CoreStore {
   }
 
   saveResumePoint({ participantId, externalId, point }: StoredResumePoint): void {
-    // In the order of their saving, also when the machine's clock is set back.
+    // Grows with each save, also when the machine's clock is set back.
     this.#saved = Math.max(this.#saved + 1, Date.now());
     const row = { participantId, externalId, saved: this.#saved, point };
     this.#queue.put(`resume ${participantId} ${externalId}`, SAVE_RESUME_POINT, row);

@@ -95,7 +95,7 @@ describe('a data folder that cannot be used', () => {
 });
 
 describe('lock.db', () => {
-  it('is made anew when it is damaged', async () => {
+  it('is made again when it is damaged', async () => {
     await folderWith(1);
     writeFileSync(
       file('lock.db'),
@@ -105,7 +105,7 @@ describe('lock.db', () => {
     await expect(open()).rejects.toThrow('Another gateway uses the data folder');
   });
 
-  it('that is damaged while a gateway has it is still that gateway’s', async () => {
+  it('still locks the folder when it is damaged while a gateway holds it', async () => {
     await open();
     writeFileSync(
       file('lock.db'),
@@ -118,9 +118,9 @@ describe('lock.db', () => {
 describe('the token secret', () => {
   const secretFile = (): string => file('token-secret');
 
-  it('that is empty, no text or no file is named, and what to do', async () => {
+  it('that is empty, not text or not a file is reported, with what to do', async () => {
     writeFileSync(secretFile(), '\n', { mode: 0o600 });
-    await expect(open()).rejects.toThrow(`${secretFile()} is empty: put the right one back`);
+    await expect(open()).rejects.toThrow(`${secretFile()} is empty: restore the right one`);
     writeFileSync(secretFile(), Buffer.from([0xff, 0xfe, 0x00, 0x41]));
     await expect(open()).rejects.toThrow(`${secretFile()} is damaged`);
     rmSync(secretFile());
@@ -131,7 +131,7 @@ describe('the token secret', () => {
     );
   });
 
-  it('that others could read is closed to them, with a warning', async () => {
+  it('that others can read is made private, with a warning', async () => {
     await folderWith(1);
     chmodSync(secretFile(), 0o644);
     await open();
@@ -149,7 +149,7 @@ describe('a damaged database', () => {
     damage('patchbay.db', at);
     const before = readFileSync(file('patchbay.db'));
     const refused =
-      /patchbay\.db is damaged .* kept as .*patchbay\.db\.damaged-\d+T\d+Z\. There is no whole copy/;
+      /patchbay\.db is damaged .* kept as .*patchbay\.db\.damaged-\d+T\d+Z\. There is no usable copy/;
     await expect(open()).rejects.toThrow(refused);
     const [aside] = inFolder('patchbay.db.damaged-').filter((name) => name.endsWith('Z'));
     expect(readFileSync(file(aside!)).equals(before)).toBe(true);
@@ -158,7 +158,7 @@ describe('a damaged database', () => {
     expect(sessionsIn(await open())).toBe(0);
   });
 
-  it('is followed by the newest copy that is whole, when the operator says so', async () => {
+  it('is replaced by the newest usable copy when the operator says so', async () => {
     await folderWith(100);
     const copy = await backup(dataDir);
     renameSync(copy, join(dataDir, 'backups', 'patchbay-20200101T000000Z.db'));
@@ -166,14 +166,14 @@ describe('a damaged database', () => {
     const newest = await backup(dataDir);
     writeFileSync(newest, 'not whole');
     damage('patchbay.db');
-    await expect(open()).rejects.toThrow(/patchbay-20200101T000000Z\.db\. To go on from it: npm run restore/);
+    await expect(open()).rejects.toThrow(/patchbay-20200101T000000Z\.db\. To use it: npm run restore/);
     expect(await restore(dataDir)).toMatchObject({ from: expect.stringContaining('20200101') as string });
     expect(sessionsIn(await open())).toBe(100);
   });
 });
 
 describe('copies', () => {
-  it('are made beside a gateway that writes, and hold what it answered for', async () => {
+  it('are made while a gateway writes, and hold all that it has answered', async () => {
     const core = coreOn(await open());
     for (let i = 0; i < 50; i += 1) core.createSession(ACCOUNT, {});
     await core.flush();
@@ -190,20 +190,20 @@ describe('copies', () => {
     expect(sessionsIn(await open())).toBe(51);
   });
 
-  it('are not restored while a gateway has the folder, nor when they are not whole', async () => {
+  it('are not restored while a gateway uses the folder, nor when they are damaged', async () => {
     await folderWith(1);
     const copy = await backup(dataDir);
     await open();
     await expect(restore(dataDir, copy)).rejects.toThrow('Another gateway uses the data folder');
     await close();
     truncateSync(copy, 5_000);
-    await expect(restore(dataDir, copy)).rejects.toThrow(`${copy} is no whole copy`);
-    await expect(restore(dataDir)).rejects.toThrow('holds no whole copy');
-    await expect(restore(dataDir, file('nowhere'))).rejects.toThrow(/nowhere is no whole copy/);
+    await expect(restore(dataDir, copy)).rejects.toThrow(`${copy} is not a usable copy`);
+    await expect(restore(dataDir)).rejects.toThrow('holds no usable copy');
+    await expect(restore(dataDir, file('nowhere'))).rejects.toThrow(/nowhere is not a usable copy/);
     expect(sessionsIn(await open())).toBe(1);
   });
 
-  it('are made every hour, and as many kept as configured', async () => {
+  it('are made every hour, and the configured number is kept', async () => {
     await folderWith(1);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
     const store = await open({ backups: 2 });
@@ -233,7 +233,7 @@ describe('a clean stop', () => {
 });
 
 describe('an empty database', () => {
-  it('beside a token secret is warned of', async () => {
+  it('causes a warning if there is a token secret', async () => {
     await folderWith(1);
     expect(logged).toEqual([]);
     for (const name of inFolder('patchbay.db')) rmSync(file(name));
@@ -260,7 +260,7 @@ describe('a folder that is gone', () => {
 });
 
 describe('bytes that are no UTF-8', () => {
-  /** Written by others: SQLite itself takes any bytes for text. */
+  /** As another program may have written it: SQLite accepts any bytes as text. */
   const sql = (statements: string): void => {
     const script =
       'import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2]); c.commit()';
@@ -268,7 +268,7 @@ describe('bytes that are no UTF-8', () => {
   };
   const bad = "CAST(x'fffe41' AS TEXT)";
 
-  it('in any column of text are read as something, by start and reports', async () => {
+  it('in any column of text do not end the process, at the start and in reports', async () => {
     const ids = await folderWith(600);
     sql(`
       UPDATE sessions SET document = replace(document, 'tag 1', ${bad}) WHERE id = '${ids[1]!}';
@@ -281,7 +281,7 @@ describe('bytes that are no UTF-8', () => {
       INSERT INTO usage_records VALUES ('r', ${bad}, '${ACCOUNT}', ${Array(10).fill(bad).join(', ')}, 1, 2, 3, ${bad}, ${bad});
     `);
     const store = await open();
-    // Each but the one whose document is no JSON; one has another name inside than outside.
+    // All but the one whose document is no JSON. One has another id in its document than in its column.
     expect(sessionsIn(store)).toBe(599);
     expect(store.usage.openRecords()).toMatchObject([{ caller: '\ufffd\ufffdA' }]);
     expect(store.usage.webhooks()).toEqual([]);

@@ -3,10 +3,9 @@ import { mkdir, open, readdir, truncate, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from './database.js';
 
-/** Where what is in a data folder. */
 export const databaseIn = (dataDir: string): string => join(dataDir, 'patchbay.db');
 export const backupsIn = (dataDir: string): string => join(dataDir, 'backups');
-/** What the database consists of: the file, and what SQLite keeps beside it while it is open. */
+/** Suffixes of the database's files: its own, and those that SQLite keeps beside it while it is open. */
 export const DATABASE_PARTS = ['', '-wal', '-shm'];
 
 /** The data folder cannot be used; the message names the file, what is wrong, and what to do. */
@@ -14,12 +13,12 @@ export class DataFolderError extends Error {
   override readonly name = 'DataFolderError';
 }
 
-/** The code of an error of the system or of SQLite. */
+/** The code of an error of the system or of SQLite; empty if it has none. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** An error in words, for what was to be done with a file. */
+/** Says what is wrong with a file, and what to do. */
 export function inWords(error: unknown, path: string): DataFolderError {
   if (error instanceof DataFolderError) return error;
   return new DataFolderError(`${path} ${trouble(error)}`, { cause: error });
@@ -33,29 +32,29 @@ function trouble(error: unknown): string {
       return `cannot be used by the gateway's user (${whoami()}): give it to that user (chown), mode 700 for the folder and 600 for files.`;
     case 'EEXIST':
     case 'ENOTDIR':
-      return 'is not a folder, or lies below a file: move that away, or choose another PATCHBAY_DATA_DIR.';
+      return 'is not a folder, or its path leads through a file: move that file away, or choose another PATCHBAY_DATA_DIR.';
     case 'EISDIR':
       return 'is a folder, but should be a file: move it away.';
     case 'EROFS':
       return 'is on a disk that is mounted read-only: mount it writable, or choose another PATCHBAY_DATA_DIR.';
     case 'ENOSPC':
     case 'EDQUOT':
-      return 'cannot be written, the disk is full (or has no inodes left): make room, or choose another PATCHBAY_DATA_DIR.';
+      return 'cannot be written, the disk is full or out of inodes: free some space, or choose another PATCHBAY_DATA_DIR.';
     case 'EMFILE':
     case 'ENFILE':
       return 'cannot be opened, too many files are open: raise the limit (ulimit -n).';
     case 'ENOENT':
       return 'is missing.';
     default:
-      if (code.startsWith('SQLITE_FULL')) return 'cannot be written, the disk is full: make room.';
+      if (code.startsWith('SQLITE_FULL')) return 'cannot be written, the disk is full: free some space.';
       if (code.startsWith('SQLITE_READONLY'))
-        return 'cannot be written: look at its owner, its mode and its disk.';
-      // The library tells of a file that cannot be opened by SQLite's number alone.
+        return 'cannot be written: check its owner, its mode and its disk.';
+      // For a file that cannot be opened the library gives only SQLite's number.
       if (code.startsWith('SQLITE_CANTOPEN') || isCannotOpen(messageOf(error))) {
-        return `cannot be opened by the gateway's user (${whoami()}): look at owner, mode and disk of it and of its folder.`;
+        return `cannot be opened by the gateway's user (${whoami()}): check owner, mode and disk of it and of its folder.`;
       }
       if (code.startsWith('SQLITE_IOERR'))
-        return `cannot be read or written (${messageOf(error)}): the disk is full, or fails. Make room, and look at the system's log.`;
+        return `cannot be read or written (${messageOf(error)}): the disk is full or failing. Free some space, and check the system's log.`;
       return `cannot be used: ${messageOf(error)}`;
   }
 }
@@ -64,7 +63,7 @@ function isCannotOpen(message: string): boolean {
   return message.includes('ConnectionFailed') && /: 14\b/.test(message);
 }
 
-/** In one line. */
+/** The error's message in one line. */
 export function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ');
 }
@@ -75,20 +74,20 @@ function whoami(): string {
 
 const DRAFT = '.draft-';
 
-/** The name of a file that is being made; what a gateway that died left is found by {@link removeDrafts}. */
+/** The name of a file while it is being written. If the gateway dies meanwhile, {@link removeDrafts} deletes it. */
 export function draftIn(folder: string): string {
   return join(folder, `${DRAFT}${randomBytes(6).toString('hex')}`);
 }
 
-/** Removes what was never finished. */
+/** Removes files that were never finished. */
 export async function removeDrafts(folder: string): Promise<void> {
   const names = await readdir(folder);
   for (const name of names.filter((found) => found.startsWith(DRAFT))) await unlink(join(folder, name));
 }
 
 /**
- * Makes the data folder when it is not there, and writes a page into it.
- * @throws DataFolderError when that cannot be done
+ * Makes the data folder if there is none, and checks that it can be written.
+ * @throws DataFolderError
  */
 export async function prepareFolder(dataDir: string): Promise<void> {
   try {
@@ -107,7 +106,7 @@ export async function prepareFolder(dataDir: string): Promise<void> {
   }
 }
 
-/** Has what was written to a file or folder on disk. */
+/** Syncs a file or folder to disk. */
 export async function sync(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {
@@ -117,7 +116,7 @@ export async function sync(path: string): Promise<void> {
   }
 }
 
-/** Now, as names of files may hold it: `20261129T031500Z`. */
+/** A time for names of files: `20261129T031500Z`. */
 export function stamp(now = new Date()): string {
   return now.toISOString().replace(/[-:]|\.\d+/g, '');
 }
@@ -128,8 +127,8 @@ export interface FolderLock {
 }
 
 /**
- * Takes a data folder for this process. The lock is a transaction never committed, on a database of its own: the
- * system ends it with the process, however that ends.
+ * Locks a data folder for this process. The lock is a transaction that is never committed, on a database of its own:
+ * the system releases it when the process ends, however it ends.
  * @throws DataFolderError when another process has it
  */
 export async function lockFolder(dataDir: string): Promise<FolderLock> {
@@ -139,8 +138,8 @@ export async function lockFolder(dataDir: string): Promise<FolderLock> {
   } catch (error) {
     if (!isDamaged(error)) throw inWords(error, path);
   }
-  // SQLite takes its lock before it reads: nobody has a lock file that it found damaged. Emptied, not removed, so that
-  // two gateways that find it so at once still want the same file.
+  // SQLite locks a file before it reads it, so nobody holds a lock file that is found damaged. Truncate it, do not remove
+  // it: two gateways that find it damaged at once must still compete for the same file.
   try {
     await truncate(path);
     return await lockFile(path, dataDir);
@@ -169,7 +168,7 @@ async function lockFile(path: string, dataDir: string): Promise<FolderLock> {
   };
 }
 
-/** Whether SQLite found a file not to be what it should be. */
+/** Whether SQLite found a file damaged. */
 export function isDamaged(error: unknown): boolean {
   return codeOf(error).startsWith('SQLITE_NOTADB') || codeOf(error).startsWith('SQLITE_CORRUPT');
 }

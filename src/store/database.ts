@@ -4,45 +4,43 @@ import type { Log } from '../shared/index.js';
 /** `JSON.stringify` writes lone surrogates and NUL as escapes; an escaped backslash is not part of one. */
 const UNSTORABLE = /\\\\|\\u(?:d[89a-f][0-9a-f]{2}|0000)/g;
 
-/** What a column of a row may hold here. */
 export type SqlValue = string | number | null;
 export type Row = Readonly<Record<string, SqlValue>>;
 
-/** A prepared statement. */
 export interface Statement {
   all(parameters: readonly SqlValue[]): Promise<readonly Readonly<Record<string, SqlValue | ArrayBuffer>>[]>;
 }
 
-/** The embedded database, as far as the store uses it; the library's own types say `any` all over. */
+/** The part of the database library that the store uses. The library's own types use `any` everywhere. */
 export interface Database {
-  /** Runs SQL, several statements too, off this thread. */
+  /** Runs one or more SQL statements, off this thread. */
   exec(sql: string): Promise<unknown>;
   prepare(sql: string): Promise<Statement>;
   close(): void;
 }
 
 /**
- * Opens a database file whose commits are durable: each waits for a sync of the disk.
- * @param opened gets the connection, also when this fails later on
+ * Opens a database file. Its commits are durable: each waits for a sync of the disk.
+ * @param opened gets the connection, so that the caller can close it even if this fails afterwards
  */
 export async function openDatabase(path: string, opened: Database[] = []): Promise<Database> {
   const database = connect(path);
   opened.push(database);
   await rows(database, 'PRAGMA journal_mode = WAL');
   await rows(database, 'PRAGMA synchronous = FULL');
-  // Others may look into it, and hold a lock for a moment.
+  // Operators may look into the database, which locks it for a moment.
   await rows(database, 'PRAGMA busy_timeout = 2000');
   return database;
 }
 
-/** A connection as it comes. */
+/** A connection without any settings. */
 export function connect(path: string): Database {
   return new Libsql(path, {});
 }
 
 /**
- * A column of text in a query. The library ends the process at text that is no UTF-8, which others can have written
- * and a disk can have made: all text is read as bytes, and {@link rows} makes text of them, whatever they are.
+ * How to select a column of text: as bytes, of which {@link rows} makes text. The library aborts the process when text
+ * is not UTF-8, and other programs or a failing disk may have written such text.
  */
 export function bytesOf(column: string, expression = column): string {
   return `CAST(${expression} AS BLOB) AS ${column}`;
@@ -50,7 +48,6 @@ export function bytesOf(column: string, expression = column): string {
 
 const utf8 = new TextDecoder();
 
-/** All rows of a query. */
 export async function rows(
   database: Database,
   sql: string,
@@ -69,14 +66,14 @@ export async function rows(
   );
 }
 
-/** What a column holds as JSON. @throws Error when it is no JSON object */
+/** Parses a column of JSON. @throws Error when it is no JSON object */
 export function parsed(json: SqlValue | undefined): object {
   const value: unknown = JSON.parse(String(json));
   if (typeof value !== 'object' || value === null) throw new TypeError('It is no JSON object.');
   return value;
 }
 
-/** Those of the rows of a table that can be converted: one that is damaged keeps no gateway from starting. */
+/** Converts the rows of a table. Logs and leaves out damaged ones, so that they do not keep the gateway from starting. */
 export function readable<T>(
   table: string,
   found: readonly Row[],
@@ -88,26 +85,25 @@ export function readable<T>(
       return [convert(row)];
     } catch (error) {
       const { id, participant_id: participantId } = row;
-      log.error({ err: error, table, id, participantId }, 'a row of patchbay.db is damaged, and left out');
+      log.error({ err: error, table, id, participantId }, 'a row of patchbay.db is damaged, and is ignored');
       return [];
     }
   });
 }
 
-/** Something to be written. */
 export interface Write {
   /**
-   * Writes what the table `rows` holds: a JSON object in the column `value` of each row, for example
+   * A statement that writes the rows of the table `rows`, each with a JSON object in its column `value`, for example
    * `INSERT INTO things SELECT value->>'id', value FROM rows`.
    */
   readonly sql: string;
-  /** One row, in JSON. */
+  /** One row, as JSON. */
   readonly row: string;
 }
 
 /**
- * One transaction of many writes, as text: the database takes it off this thread in one piece, where values
- * bound to a statement would be handed over, and written, one after the other on it.
+ * One transaction of many writes, as SQL text. The library runs text as a whole off this thread; bound values it would
+ * pass and write one by one on this thread.
  */
 export function transaction(writes: Iterable<Write>): string {
   const statements: string[] = [];
@@ -117,7 +113,7 @@ export function transaction(writes: Iterable<Write>): string {
     if (sql !== undefined) statements.push(`WITH rows(value) AS (VALUES ${rows.join(', ')}) ${sql}`);
     rows = [];
   };
-  // What follows one another and is alike is one statement; the order of the writes stays.
+  // Successive writes with the same SQL become one statement; the order of the writes stays.
   for (const write of writes) {
     if (write.sql !== sql) close();
     sql = write.sql;
@@ -127,7 +123,7 @@ export function transaction(writes: Iterable<Write>): string {
   return `BEGIN; ${statements.join('; ')}; COMMIT`;
 }
 
-/** A row as JSON that holds nothing but what the database can give back as text: no NUL, no half of a pair. */
+/** A row as JSON, without what the database cannot return as text: NUL and lone surrogates become U+FFFD. */
 export function toRow(value: object): string {
   const json = JSON.stringify(value);
   return json.includes('\\u')

@@ -2,8 +2,8 @@ import { DataFolderError } from './data-folder.js';
 import { type Database, rows } from './database.js';
 
 /**
- * The steps from an empty file to the present schema, each run once and never changed afterwards.
- * `PRAGMA user_version` counts those that a file has behind it.
+ * The steps from an empty file to the present schema. Released ones are never changed. `PRAGMA user_version` is the
+ * number of steps that a file has had.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -41,25 +41,24 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE webhooks (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID;
   `,
   'CREATE INDEX usage_records_by_end ON usage_records (ended_at) WHERE ended_at IS NOT NULL',
-  // Participants say which events besides their applications asked for. A damaged document is left to its reader.
+  // Participants have a list of optional events. A damaged document is skipped here; the reader reports it.
   `UPDATE participants SET document = json_set(document, '$.events', json('[]')) WHERE json_valid(document)`,
 ];
 
-/** Of the present schema. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
-/** Writes to the disk, and changes nothing. */
+/** A statement that writes to the disk, but changes nothing. */
 export const PROBE = `PRAGMA user_version = ${SCHEMA_VERSION}`;
 
-/** 0 for a file in which there is nothing yet. */
+/** 0 for an empty file. */
 export async function schemaVersion(database: Database): Promise<number> {
   const [row] = await rows(database, 'PRAGMA user_version');
   return Number(row?.['user_version'] ?? 0);
 }
 
 /**
- * Brings a database to the present schema, whole steps or nothing.
- * @param path of its file
+ * Brings a database to the present schema. Each step is one transaction.
+ * @param path the database's file, for the message
  * @throws DataFolderError when it was written by a newer version
  */
 export async function migrate(database: Database, path: string): Promise<void> {

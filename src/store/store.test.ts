@@ -83,7 +83,7 @@ describe('a data folder', () => {
     await expect(openStore({ dataDir, log: silentLog })).rejects.toThrow('Another gateway');
   });
 
-  it('with more than there is memory for is refused, and says whose it is and how to go on', async () => {
+  it('with more than fits into memory is refused, with the largest accounts and what to do', async () => {
     const store = await open();
     const { participant } = coreOn(store).createParticipant(ACCOUNT, {});
     for (let n = 0; n < 600; n += 1) {
@@ -94,7 +94,7 @@ describe('a data folder', () => {
     await opened.pop()!.close();
     const database = await openDatabase(join(dataDir, 'patchbay.db'));
     const loading = loadCoreState(database, 2_000_000, silentLog);
-    await expect(loading).rejects.toThrow(`account ${ACCOUNT}: 601 things`);
+    await expect(loading).rejects.toThrow(`account ${ACCOUNT}: 601 items`);
     await expect(loading).rejects.toThrow('--max-old-space-size');
     const { participants } = await loadCoreState(database, 20_000_000, silentLog);
     database.close();
@@ -102,7 +102,7 @@ describe('a data folder', () => {
     expect(participants.map(({ id }) => id)).toEqual(participants.map(({ id }) => id).sort());
   });
 
-  it('of the version before is read: its participants asked for no events', async () => {
+  it('of the previous version is read: its participants asked for no events', async () => {
     const before = coreOn(await open());
     const old = before.createParticipant(ACCOUNT, { tag: 'old', callbackUrl: 'http://127.0.0.1:9/' });
     before.addToSession(ACCOUNT, before.createSession(ACCOUNT, {}).id, old.participant.id);
@@ -124,7 +124,7 @@ describe('a data folder', () => {
     expect(coreOn(await reopen()).participant(ACCOUNT, participant.id).events).toEqual(['hold']);
   });
 
-  it('of a newer version is refused, and left as it is', async () => {
+  it('of a newer version is refused, and not changed', async () => {
     await open();
     await opened.pop()?.close();
     const database = await openDatabase(join(dataDir, 'patchbay.db'));

@@ -32,11 +32,11 @@ export interface Store {
   readonly tokenSecret: string;
   readonly core: CoreStore;
   readonly usage: UsageStore;
-  /** How the writing goes, and when the last copy was made (epoch ms), if one was. */
+  /** Whether it can write, and when the last copy was made (epoch ms), if one was. */
   health(): StoreHealth & { readonly backedUpAt: number | undefined };
   /** Resolves when everything saved so far is on disk. @throws Error when it could not be written */
   flush(): Promise<void>;
-  /** Writes what is left and lets the data folder go. */
+  /** Writes what is left and unlocks the data folder. */
   close(): Promise<void>;
 }
 
@@ -44,17 +44,17 @@ interface StoreOptions {
   readonly dataDir: string;
   /** How many hourly copies of the database are kept in the data folder. Default: none are made. */
   readonly backups?: number;
-  /** Given: the data folder's own is neither made nor read. */
+  /** Used in place of the data folder's, which is then neither made nor read. */
   readonly tokenSecret?: string | undefined;
-  /** What reads usage from the database file. Default: a process of its own. */
+  /** Makes the reader of usage for a database file. Default: a separate process. */
   readonly usageReader?: (path: string) => UsageReader;
   readonly log: Log;
 }
 
 /**
- * Opens the store of a data folder, making the folder when it is not there. One process at a time has it. A database
- * that is damaged is moved aside, and none is begun in its place.
- * @throws DataFolderError that says which file is not as it should be, and what to do
+ * Opens the store of a data folder, and makes the folder if there is none. One process at a time can have it open. A
+ * damaged database is moved aside, and no new one is begun in its place.
+ * @throws DataFolderError that says what is wrong with which file, and what to do
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   await prepareFolder(options.dataDir);
@@ -108,9 +108,12 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
       await reader.close();
       await copies.stop();
       await queue.stop();
-      // Whoever copies the one file of a gateway that was stopped has all of it.
+      // After a clean stop the database is one file, and copying that is enough.
       await rows(writer, 'PRAGMA wal_checkpoint(TRUNCATE)').catch((error: unknown) => {
-        log.warn({ err: error, file: `${path}-wal` }, 'the write-ahead log stays: copy it with the database');
+        log.warn(
+          { err: error, file: `${path}-wal` },
+          'the write-ahead log could not be emptied: copy it together with the database',
+        );
       });
       writer.close();
       await lock.release();
@@ -118,16 +121,16 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
   };
 }
 
-/** Of the heap's limit, Node counts so much for what is young: nothing that stays can be there. */
+/** Part of the heap's limit that Node reserves for the young generation, where nothing can stay. */
 const YOUNG_BYTES = 48 * 1_048_576;
 
-/** Bytes that the state may take at the start: half of what the heap has left. */
+/** Bytes that the stored state may take: half of the heap that is still free. */
 function roomForState(): number {
   const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
   return Math.max(0, limit - YOUNG_BYTES - used) / 2;
 }
 
-/** @throws DataFolderError when the database is gone since it was damaged: an empty one is no answer to that */
+/** @throws DataFolderError when a damaged database was moved aside: do not silently begin with an empty one */
 async function refuseToBeginAnew(dataDir: string): Promise<void> {
   const damaged = (await damagedIn(dataDir)).at(-1);
   if (damaged === undefined || (await isThere(databaseIn(dataDir)))) return;
@@ -161,8 +164,8 @@ async function damage(dataDir: string, what: string, aside: string): Promise<Dat
   const copy = await newestGood(dataDir);
   const goOn =
     copy === undefined
-      ? `There is no whole copy in ${backupsIn(dataDir)}. To go on from a copy elsewhere: npm run restore -- FILE; to begin with nothing: npm run restore -- empty`
-      : `The newest whole copy is ${copy}. To go on from it: npm run restore`;
+      ? `There is no usable copy in ${backupsIn(dataDir)}. To use a copy from elsewhere: npm run restore -- FILE; to begin with nothing: npm run restore -- empty`
+      : `The newest usable copy is ${copy}. To use it: npm run restore`;
   return new DataFolderError(`${databaseIn(dataDir)} ${what}. It is kept as ${aside}. ${goOn}`);
 }
 
@@ -178,14 +181,14 @@ async function isThere(path: string): Promise<boolean> {
 
 /**
  * Remembers which file is the database.
- * @returns what throws when another file has its name, or none: what were written then would be found by nobody
+ * @returns a check that throws when the file was removed or replaced: nobody would find what is written to it then
  */
 async function presenceOf(path: string): Promise<() => Promise<void>> {
   const { dev, ino } = await stat(path);
   return async () => {
     const found = await stat(path);
     if (found.dev !== dev || found.ino !== ino) {
-      throw new Error(`${path} is not the file any more that the gateway opened: restart the gateway.`);
+      throw new Error(`${path} was removed or replaced since the gateway opened it: restart the gateway.`);
     }
   };
 }

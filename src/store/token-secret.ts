@@ -7,17 +7,17 @@ import { codeOf, DataFolderError, draftIn, inWords } from './data-folder.js';
 const FILE = 'token-secret';
 const SECRET_BYTES = 48;
 const GO_ON =
-  'put the right one back, or delete the file, which makes all tokens given out so far invalid; or set PATCHBAY_TOKEN_SECRET.';
+  'restore the right one, or delete the file, which makes all tokens issued so far invalid; or set PATCHBAY_TOKEN_SECRET.';
 
-/** The secret that signs participant tokens, and whether it was there before this start. */
+/** The secret that signs participant tokens, and whether it existed before this start. */
 interface TokenSecret {
   readonly secret: string;
   readonly found: boolean;
 }
 
 /**
- * Reads the secret: made at the first start, readable by the gateway's user alone.
- * @throws DataFolderError when there is one that cannot be used
+ * Reads the secret. The first start makes it, readable only by the gateway's user.
+ * @throws DataFolderError when the file is there but cannot be used
  */
 export async function tokenSecret(dataDir: string, log: Log): Promise<TokenSecret> {
   const path = join(dataDir, FILE);
@@ -38,17 +38,18 @@ export async function tokenSecret(dataDir: string, log: Log): Promise<TokenSecre
 
 function checkSecret(path: string, secret: string): void {
   if (secret === '') throw new DataFolderError(`${path} is empty: ${GO_ON}`);
-  if (/[\0\ufffd]/.test(secret)) throw new DataFolderError(`${path} is damaged, it holds no text: ${GO_ON}`);
+  if (/[\0\ufffd]/.test(secret))
+    throw new DataFolderError(`${path} is damaged, it does not hold text: ${GO_ON}`);
 }
 
-/** Whoever can read the secret can make tokens for everybody. */
+/** Makes the file private: whoever can read the secret can make tokens for everybody. */
 async function closeToOthers(path: string, log: Log): Promise<void> {
   const { mode } = await stat(path);
   if ((mode & 0o077) === 0) return;
   const fields = { file: path, mode: (mode & 0o777).toString(8) };
   log.warn(
     fields,
-    'the token secret could be read by other users: whoever did can make tokens; now it cannot',
+    'the token secret was readable by other users: whoever read it can make tokens; it is private now',
   );
   try {
     await chmod(path, 0o600);
@@ -66,7 +67,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Whole or not at all, also when the power goes. */
+/** Writes the whole file or, even if the power fails, none of it. */
 async function writeOnce(dataDir: string, path: string, text: string): Promise<void> {
   const draft = draftIn(dataDir);
   const file = await open(draft, 'wx', 0o600);

@@ -30,7 +30,7 @@ describe('a transaction', () => {
     expect(await texts()).toEqual(written);
   });
 
-  it('has a mark in the place of what the database could not give back', async () => {
+  it('has U+FFFD in the place of what the database could not return', async () => {
     await database.exec(transaction([save(1, 'a\0b'), save(2, '\ud800x\udc00'), save(3, '\\\ud800')]));
     expect(await texts()).toEqual(['a\ufffdb', '\ufffdx\ufffd', '\\\ufffd']);
   });
@@ -41,7 +41,7 @@ describe('a transaction', () => {
     expect(await texts()).toEqual(['new']);
   });
 
-  it('is done whole or not at all', async () => {
+  it('is done as a whole or not at all', async () => {
     const wrong = { sql: 'INSERT INTO nowhere SELECT value FROM rows', row: toRow({}) };
     await expect(database.exec(transaction([save(1, 'one'), wrong]))).rejects.toThrow('nowhere');
     await database.exec('ROLLBACK');

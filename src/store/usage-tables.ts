@@ -12,17 +12,17 @@ const SAVE_RECORD = `INSERT OR REPLACE INTO usage_records (${KEPT_COLUMNS.join('
   SELECT ${KEPT_COLUMNS.map((column) => `value->>'${column}'`).join(', ')} FROM rows`;
 const HEARTBEAT = `UPDATE usage_records SET seen_at = max(seen_at, (SELECT value->>'at' FROM rows))
   WHERE ended_at IS NULL`;
-/** So many at a time: whoever waits for a write waits for a slice, not for a year's records. */
+/** Records in one deletion, so that other writes wait for a slice and not for a year's records. */
 const DELETED_AT_ONCE = 500;
 const DELETE_RECORDS = `DELETE FROM usage_records WHERE id IN (SELECT id FROM usage_records
   WHERE ended_at < (SELECT value->>'before' FROM rows) ORDER BY ended_at LIMIT ${DELETED_AT_ONCE})`;
-/** After the first slice, it is counted how much more there is; not in the first moments of a gateway. */
+/** Time from the first slice until the remaining ones are counted: the gateway's start has more urgent work. */
 const COUNT_AFTER_MS = 60_000;
 const BETWEEN_SLICES_MS = 50;
 const SAVE_WEBHOOK = "INSERT OR REPLACE INTO webhooks SELECT value->>'id', value FROM rows";
 const DELETE_WEBHOOK = "DELETE FROM webhooks WHERE id IN (SELECT value->>'id' FROM rows)";
 
-/** What {@link UsageTables} is to give at the start. */
+/** What {@link UsageTables} returns at the start. */
 interface UsageLeftovers {
   readonly openRecords: readonly KeptRecord[];
   readonly webhooks: readonly Webhook[];
@@ -43,7 +43,7 @@ export async function loadUsage(database: Database, log: Log): Promise<UsageLeft
   };
 }
 
-/** Usage records, queried in the database, and webhooks on their way. */
+/** Usage records, in columns for queries, and undelivered webhooks. */
 export class UsageTables implements UsageStore {
   readonly #leftovers: UsageLeftovers;
   readonly #reader: UsageReader;
@@ -51,7 +51,7 @@ export class UsageTables implements UsageStore {
   readonly #countAfterMs: number;
   #deleting: NodeJS.Timeout | undefined;
 
-  /** @param countAfterMs how long after its first slice a deletion goes on; default a minute */
+  /** @param countAfterMs time from a deletion's first slice to the next ones; default a minute */
   constructor(
     leftovers: UsageLeftovers,
     reader: UsageReader,
@@ -80,7 +80,7 @@ export class UsageTables implements UsageStore {
     this.#queue.put('usage retention', DELETE_RECORDS, { before });
     clearTimeout(this.#deleting);
     this.#deleting = setTimeout(() => {
-      // Whatever fails here is tried again with the next deletion, and has been logged where it failed.
+      // Already logged where it failed; the next deletion tries again.
       this.#deleteRest(before).catch(() => undefined);
     }, this.#countAfterMs).unref();
   }
@@ -108,7 +108,7 @@ export class UsageTables implements UsageStore {
     };
   }
 
-  /** Starts no further slice of a deletion. */
+  /** Ends a deletion after its present slice. */
   stop(): void {
     clearTimeout(this.#deleting);
   }
@@ -130,7 +130,7 @@ export class UsageTables implements UsageStore {
   }
 }
 
-/** What a record lacks becomes NULL. */
+/** Absent properties become NULL. */
 function toColumns(record: KeptRecord): Record<string, SqlValue | undefined> {
   return {
     id: record.id,
@@ -150,7 +150,7 @@ function toColumns(record: KeptRecord): Record<string, SqlValue | undefined> {
     ended_at: record.endedAt,
     end_reason: record.endReason,
     seen_at: record.seenAt,
-    // Needed to tell of a crash only, and may hold secrets: not kept past the end.
+    // Needed only for the events after a crash, and may hold secrets: not kept past the end.
     callback_url: record.endedAt === undefined ? record.callbackUrl : undefined,
   };
 }

@@ -2,13 +2,13 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Database } from './database.js';
 import { WriteQueue } from './write-queue.js';
 
-/** A database that writes down its transactions, and fails when told to. */
+/** A database that records its transactions, and fails when told to. */
 class FakeDatabase implements Database {
   readonly committed: { row: unknown }[][] = [];
   failures = 0;
-  /** All but what undoes. */
+  /** All but rollbacks. */
   readonly statements: string[] = [];
-  /** Called at each transaction, before it is done. */
+  /** Called before each transaction. */
   atCommit = (): void => undefined;
 
   exec(sql: string): Promise<void> {
@@ -57,7 +57,7 @@ describe('writes', () => {
     expect(committed()).toEqual([['1', '2', '3']]);
   });
 
-  it('that nobody waits for are gathered for a moment', async () => {
+  it('that nobody waits for are gathered for 10 ms', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { database, put, committed } = queueForTests();
     const written = new Promise<void>((resolve) => {
@@ -113,7 +113,7 @@ describe('writes', () => {
     expect(await late).toContain('1');
   });
 
-  it('of the same thing are one, in the place of the last', async () => {
+  it('with the same key become one, in the place of the last', async () => {
     const { queue, put, committed } = queueForTests();
     put('a', 'old');
     put('b');
@@ -146,7 +146,7 @@ describe('when the disk fails', () => {
     return made;
   }
 
-  it('whoever waits is told, also for the commit after it, and nothing is lost or overtaken', async () => {
+  it('callers are told, also those of the next commit, and no write is lost or overtaken', async () => {
     const { database, queue, put, committed } = queueForTests();
     let second: Promise<unknown> | undefined;
     database.failures = 1;
@@ -178,7 +178,7 @@ describe('when the disk fails', () => {
     expect(committed()).toEqual([['a', 'b']]);
   });
 
-  it('it is probed each second, and what waits is not put together for that', async () => {
+  it('it is probed each second with a small statement, not with all writes that wait', async () => {
     const { database } = await failingQueue(10);
     await vi.advanceTimersByTimeAsync(9_000);
     expect(database.statements).toHaveLength(10);
@@ -215,7 +215,7 @@ describe('when the disk fails', () => {
     expect(committed()).toEqual([['a']]);
   });
 
-  it('stopping gives up what cannot be written, and says so', async () => {
+  it('stopping gives up what cannot be written, and logs that', async () => {
     const { queue, committed, logged } = await failingQueue(100);
     await queue.stop();
     expect(committed()).toEqual([]);

@@ -4,7 +4,7 @@ import type { Log } from '../shared/index.js';
 import { type Database, toRow, transaction, type Write } from './database.js';
 import { PROBE } from './schema.js';
 
-/** All who wait for the same commit. */
+/** Shared by all callers that wait for the same commit. */
 class Waiting {
   resolve!: () => void;
   reject!: (error: Error) => void;
@@ -15,18 +15,17 @@ class Waiting {
 }
 
 const CANNOT_WRITE =
-  'the store cannot write: changes are refused with 503 until it can; it tries again each second. Look after the disk ' +
+  'the store cannot write: changes are refused with 503 until it can; it tries again each second. Check the disk ' +
   'of PATCHBAY_DATA_DIR';
 const RETRY_MS = 1_000;
 /**
- * How long a write that nobody waits for may lie before its commit begins. A busy gateway puts hundreds of them each
- * second, and a transaction for each, with its sync of the disk, would take a tenth of a core from the calls.
+ * How long writes that nobody waits for are gathered before a commit. A busy gateway makes hundreds of them each second;
+ * a transaction for each, with its sync of the disk, would take a tenth of a core from the calls.
  */
 const GATHER_MS = 10;
-/** How much may wait for a disk that takes no writes before new devices are refused. */
+/** While the disk takes no writes: new devices are refused once so much waits. */
 const MAX_KEPT = { writes: 20_000, characters: 32 * 1024 * 1024 };
 
-/** How the writing goes. */
 export interface StoreHealth {
   /** False from a commit that failed until one succeeds. */
   readonly writable: boolean;
@@ -42,7 +41,7 @@ export interface StoreHealth {
 export class WriteQueue {
   readonly #database: Pick<Database, 'exec'>;
   readonly #log: Log;
-  /** By key: a later write of a key takes the place of an earlier one, which bounds the queue. */
+  /** By key: a later write of a key replaces the earlier one, which bounds the queue. */
   #pending = new Map<string, Write>();
   /** Of all rows in `#pending`, in characters. */
   #size = 0;
@@ -71,11 +70,11 @@ export class WriteQueue {
   admitConnection(): void {
     if (!this.#failing) return;
     if (this.#pending.size < MAX_KEPT.writes && this.#size < MAX_KEPT.characters) return;
-    throw this.#unavailable('Too much waits for the disk.');
+    throw this.#unavailable('Too many writes wait for it.');
   }
 
   /**
-   * @param key names what the write is about; it must carry the whole new state of that
+   * @param key names the item that is written; `row` holds its whole new state
    * @param sql see {@link Write.sql}
    */
   put(key: string, sql: string, row: object): void {
@@ -89,19 +88,22 @@ export class WriteQueue {
    */
   async flush(): Promise<void> {
     if (this.#pending.size === 0 && !this.#running) return;
-    if (this.#failing) throw this.#unavailable('What was changed before is kept, and written first.');
+    if (this.#failing) throw this.#unavailable('Earlier changes are kept, and will be written first.');
     this.#start();
     await (this.#waiting ??= new Waiting()).committed;
   }
 
-  /** Waits for the writes under way, tries once more those that fail, and then no longer. */
+  /** Waits for the commit under way, and tries the remaining writes once more. What fails then is lost. */
   async stop(): Promise<void> {
     await this.#running;
     if (this.#pending.size > 0) this.#start();
     await this.#running;
     clearTimeout(this.#timer);
     if (this.#pending.size === 0) return;
-    this.#log.error({ lost: this.#pending.size }, 'the store closes with writes undone: they are lost');
+    this.#log.error(
+      { lost: this.#pending.size },
+      'the store closes before all writes are done: they are lost',
+    );
   }
 
   #unavailable(consequence: string): PatchbayError {
@@ -133,10 +135,10 @@ export class WriteQueue {
     });
   }
 
-  /** Commits batch after batch for as long as somebody waits. @returns false when one failed */
+  /** Commits batch after batch as long as somebody waits. @returns false when a commit failed */
   async #run(): Promise<boolean> {
     do {
-      // What is put in this turn belongs together. After a commit, too: whoever is answered now asks for more.
+      // Commit all writes of one turn together. So too after a commit: callers that it answered may write more at once.
       await setImmediate();
       const { batch, waiting } = this.#take();
       try {
@@ -150,7 +152,7 @@ export class WriteQueue {
     return true;
   }
 
-  /** What is put from now on belongs to the next commit. */
+  /** Takes all pending writes. Later ones belong to the next commit. */
   #take(): { readonly batch: Map<string, Write>; readonly waiting: Waiting | undefined } {
     const taken = { batch: this.#pending, waiting: this.#waiting };
     this.#pending = new Map();
@@ -160,12 +162,12 @@ export class WriteQueue {
   }
 
   async #commit(batch: Iterable<Write>): Promise<void> {
-    // What waits may be much: not even put together for a disk that takes nothing.
+    // Many writes may wait: do not build a large transaction before the disk is known to take writes.
     if (this.#failing) await this.#database.exec(PROBE);
     try {
       await this.#database.exec(transaction(batch));
     } catch (error) {
-      // Nothing to roll back when it could not even begin.
+      // Fails if the transaction did not even begin.
       await this.#database.exec('ROLLBACK').catch(() => undefined);
       throw error;
     }
@@ -176,7 +178,7 @@ export class WriteQueue {
     if (!this.#failing) return;
     const seconds = Math.round((performance.now() - this.#failing.since) / 1_000);
     this.#failing = undefined;
-    this.#log.warn({ seconds }, 'the store can write again: changes are admitted again');
+    this.#log.warn({ seconds }, 'the store can write again: changes are accepted again');
   }
 
   #keepForLater(batch: Map<string, Write>, error: Error, waiting: Waiting | undefined): void {
@@ -190,11 +192,11 @@ export class WriteQueue {
     }
     const failed = new PatchbayError(
       'PATCHBAY_STORE_FAILED',
-      'It was done, but could not be written to disk; it is kept, and written first once the disk takes writes.',
+      'The change was made, but could not be written to disk; it is kept, and will be written once the disk takes writes.',
       { cause: error },
     );
     waiting?.reject(failed);
-    // They wait for the next commit, which fails as this one did.
+    // Those who wait for the next commit need not wait: it would fail as this one did.
     this.#waiting?.reject(failed);
     this.#waiting = undefined;
   }

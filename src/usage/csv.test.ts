@@ -27,11 +27,11 @@ it('has a header line and one line for each record, with empty cells for what is
   expect(lines[2]).toMatch(/,2023-11-14T22:13:21.500Z,1.5,left$/);
 });
 
-it('quotes what has to be', () => {
+it('quotes cells with quotes, commas and line ends', () => {
   expect(usageCsv([{ ...RECORD, callerName: 'Doe, "Jo"\nX' }])).toContain(',"Doe, ""Jo""\nX",');
 });
 
-it('takes from text what a spreadsheet would compute, and leaves phone numbers alone', () => {
+it('keeps spreadsheets from computing text as formulas, and leaves phone numbers alone', () => {
   const named = (callerName: string) => cells(usageCsv([{ ...RECORD, callerName }]))[11];
   expect(named('=1+1')).toBe("'=1+1");
   expect(named('@SUM(A1)')).toBe("'@SUM(A1)");
@@ -41,7 +41,7 @@ it('takes from text what a spreadsheet would compute, and leaves phone numbers a
   expect(named('+15555550100')).toBe('+15555550100');
 });
 
-it('lets no name begin a formula', () => {
+it('keeps every name from being a formula', () => {
   fc.assert(
     fc.property(
       fc.string({ minLength: 1 }),

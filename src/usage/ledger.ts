@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../shared/index.js';
 import type { RecordEnd } from './records.js';
 import type { KeptRecord, UsageStore } from './usage-store.js';
 
-/** How exactly the end of a connection is known after a crash. */
+/** After a crash, the end of a connection is known to within this time. */
 const HEARTBEAT_MS = 15_000;
 const DAY_MS = 86_400_000;
 
@@ -13,7 +13,7 @@ export class Ledger {
   readonly #store: UsageStore;
   readonly #clock: Clock;
   readonly #retentionMs: number;
-  /** The record under way of each connection, by the device's id, and when it began on the monotonic clock. */
+  /** The open record of each connection, by the device's id, and its start on the monotonic clock. */
   readonly #open = new Map<string, { readonly record: KeptRecord; readonly since: number }>();
   #heartbeat: Timer;
   #clearing: Timer;
@@ -30,8 +30,8 @@ export class Ledger {
   }
 
   /**
-   * Closes the records that a gateway which died left open, at the last moment that it was seen alive.
-   * @returns them as they are now, one for each connection that ended so
+   * Closes the records that a gateway left open when it died, at its last heartbeat.
+   * @returns the closed records, one for each connection
    */
   static closeCrashed(store: UsageStore): readonly KeptRecord[] {
     return store.openRecords().map((record) => {
@@ -69,7 +69,7 @@ export class Ledger {
     this.#keep(record, this.#clock.monotonic());
   }
 
-  /** A connection that is in no session yet belongs, from its start, to the first that it comes into. */
+  /** The first session that a connection enters gets its record from the start; each further one a new record. */
   #move(event: DeviceEvent): void {
     const open = this.#open.get(event.device.id);
     if (!open || open.record.sessionId === event.session?.id) return;
@@ -83,7 +83,7 @@ export class Ledger {
     this.#begin(event);
   }
 
-  /** Its end is its start and its length, which is not what the machine's clock says if that was set meanwhile. */
+  /** The end is start plus length on the monotonic clock, since the machine's clock may have been set meanwhile. */
   #end(connectionId: string, endReason: RecordEnd): void {
     const open = this.#open.get(connectionId);
     if (!open) return;
@@ -97,7 +97,7 @@ export class Ledger {
     this.#store.saveRecord(record);
   }
 
-  /** How long a record has been going on, in ms; undefined when it is over. */
+  /** Length of an open record so far, in ms; undefined when it is closed. */
   lengthOf({ id, connectionId }: Pick<KeptRecord, 'id' | 'connectionId'>): number | undefined {
     const open = this.#open.get(connectionId);
     return open?.record.id === id ? this.#clock.monotonic() - open.since : undefined;

@@ -21,19 +21,19 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /**
- * A spreadsheet takes text that begins so for a formula, and callers choose their names: an apostrophe before it
- * makes it text again. A phone number with its plus is left as it is, since it can do nothing.
+ * Spreadsheets read text that begins like this as a formula, and callers choose their names: an apostrophe in front
+ * makes it text again. A phone number with its plus stays as it is, since it is harmless.
  */
 const FORMULA = /^[=+\-@\t\r]/;
 
 const PHONE_NUMBER = /^\+[0-9]+$/;
 
-/** Why a record ended: as its connection did, or because the participant went on in another session. */
+/** Why a record ended: the connection's reason, or `moved` if the participant went on in another session. */
 export type RecordEnd = EndReason | 'moved';
 
 /**
- * One connection of a device, as far as it was in one session. A connection has one record, unless its
- * participant moves from a session to another: each session has its own then, with the same `connectionId`.
+ * One connection of a device in one session. A connection has one record, unless its participant moves to another
+ * session: then each session has a record, with the same `connectionId`.
  */
 export interface UsageRecord {
   readonly id: string;
@@ -45,16 +45,16 @@ export interface UsageRecord {
   readonly participantTag?: string;
   readonly kind: DeviceInfo['kind'];
   readonly direction: DeviceInfo['direction'];
-  /** The id that the device names itself by. */
+  /** The device's `externalId`. */
   readonly deviceId: string;
   readonly caller?: string;
   readonly callerName?: string;
   readonly called?: string;
   /** Epoch milliseconds. */
   readonly startedAt: number;
-  /** Epoch milliseconds; absent while it goes on. */
+  /** Epoch milliseconds; absent while it is open. */
   readonly endedAt?: number;
-  /** From start to end, or to now; in milliseconds' precision. */
+  /** From start to end, or until now, with three decimals. */
   readonly seconds: number;
   readonly endReason?: RecordEnd;
 }
@@ -63,7 +63,7 @@ export interface UsageRecord {
 export interface UsageFilter {
   /** Epoch milliseconds: records that started then or later. */
   readonly from?: number;
-  /** Epoch milliseconds: records that started before then. A record is so in one period alone. */
+  /** Epoch milliseconds: records that started before then. So adjoining periods never share a record. */
   readonly to?: number;
   /** Records whose session or participant has this tag. */
   readonly tag?: string;
@@ -71,11 +71,11 @@ export interface UsageFilter {
   readonly limit?: number;
   /** The `next` of the page before. */
   readonly cursor?: string;
-  /** Whether totals are wanted, which take longer than a page; default: yes. */
+  /** Whether to compute totals, which takes longer than a page; default: yes. */
   readonly totals?: boolean;
 }
 
-/** The sum over all records with a tag: their session's, else their participant's. */
+/** The sum over all records with one tag: the session's or, if it has none, the participant's. */
 export interface UsageTotal {
   /** Absent for records without a tag. */
   readonly tag?: string;
@@ -83,7 +83,7 @@ export interface UsageTotal {
   readonly seconds: number;
 }
 
-/** One page of records in the order of their start, with totals over all pages as they were at the first. */
+/** One page of records in the order of their start, with totals over all pages, computed with the first page. */
 export interface UsageReport {
   readonly items: readonly UsageRecord[];
   readonly next?: string;
@@ -93,7 +93,7 @@ export interface UsageReport {
 
 type Column = readonly [name: string, value: (record: UsageRecord) => string | number | undefined];
 
-/** The records as CSV (RFC 4180), times in ISO 8601, with a header line unless they continue others. */
+/** The records as CSV (RFC 4180), times in ISO 8601. @param header false if the records continue others */
 export function usageCsv(records: readonly UsageRecord[], { header = true } = {}): string {
   const lines = records.map((record) => COLUMNS.map(([, value]) => field(value(record))));
   return [...(header ? [COLUMNS.map(([name]) => name)] : []), ...lines]

@@ -1,13 +1,10 @@
 import { validate as isUuid } from 'uuid';
-import { PatchbayError } from '../core/index.js';
+import { pageLimit, PatchbayError } from '../core/index.js';
 import type { Clock } from '../shared/index.js';
 import type { UsageFilter, UsageRecord, UsageReport, UsageTotal } from './records.js';
 import type { FoundRecords, UsageStore, WrittenRecord } from './usage-store.js';
 
-const DEFAULT_PAGE = 100;
-const MAX_PAGE = 1_000;
-
-/** How long the totals of a report are known for its further pages, and how many of each account. */
+/** How long the totals of a report are kept for its further pages, and of how many reports of each account. */
 const KNOWN_MS = 600_000;
 const KNOWN_PER_ACCOUNT = 4;
 
@@ -19,12 +16,12 @@ interface KnownTotals {
 
 const NO_TOTALS: Promise<readonly UsageTotal[]> = Promise.resolve([]);
 
-/** Reports accounts' usage. Totals are made once for a report: its further pages show those of the first. */
+/** Reports accounts' usage. Totals are computed with the first page of a report and kept for its further pages. */
 export class Reports {
   readonly #store: UsageStore;
   readonly #clock: Clock;
   readonly #lengthOf: (open: WrittenRecord) => number | undefined;
-  /** By account, and by what the report is of. */
+  /** By account, then by the report's filter. */
   readonly #known = new Map<string, Map<string, KnownTotals>>();
 
   constructor(parts: {
@@ -38,16 +35,14 @@ export class Reports {
   }
 
   /**
-   * One page, with connections still open counted to now.
-   * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not acceptable, TOO_MANY_REQUESTS, OVERLOADED
+   * One page; open connections are counted until now.
+   * @throws PatchbayError BAD_REQUEST when the limit or the cursor is not valid, TOO_MANY_REQUESTS, OVERLOADED
    */
   async query(accountId: string, filter: UsageFilter): Promise<UsageReport> {
-    const { limit = DEFAULT_PAGE, cursor, totals: wanted = true } = filter;
-    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
-      throw new PatchbayError('PATCHBAY_BAD_REQUEST', `limit must be a whole number from 1 to ${MAX_PAGE}.`);
-    }
+    const { cursor, totals: wanted = true } = filter;
+    const limit = pageLimit(filter.limit);
     if (cursor !== undefined && !isUuid(cursor)) {
-      throw new PatchbayError('PATCHBAY_BAD_REQUEST', 'cursor must be the next of the page before.');
+      throw new PatchbayError('PATCHBAY_BAD_REQUEST', 'cursor must be the next of the previous page.');
     }
     const now = this.#clock.now();
     const query = { ...filter, limit };
@@ -77,7 +72,7 @@ export class Reports {
     return { ...record, seconds: Math.round(ms) / 1_000 };
   }
 
-  /** The totals of a report whose first page was asked for before, or just now. */
+  /** Totals that are kept for a further page, or being computed for the same first page. */
   #get(accountId: string, filter: UsageFilter): Promise<readonly UsageTotal[]> | undefined {
     const known = this.#known.get(accountId)?.get(keyOf(filter));
     if (!known || known.until <= this.#clock.monotonic()) return undefined;

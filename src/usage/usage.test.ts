@@ -32,7 +32,7 @@ async function start(clock: FakeClock): Promise<typeof gateway> {
   return { store, core, usage, clock };
 }
 
-/** Starts again on what is on disk, as after the process was killed. */
+/** Starts again with what is on disk, as after `kill -9`. */
 async function crashAndStart(): Promise<void> {
   await gateway.store.close();
   gateway = await start(gateway.clock);
@@ -226,7 +226,7 @@ describe('a usage report', () => {
     ]);
   });
 
-  it('has its totals made once, and not at all where nobody wants them', async () => {
+  it('has its totals computed once, and not at all if they are not wanted', async () => {
     for (let call = 1; call <= 5; call += 1) connection(participant('ann'), call);
     const find = vi.spyOn(gateway.store.usage, 'find');
     const first = await gateway.usage.query(ACCOUNT, { limit: 2 });
@@ -234,14 +234,14 @@ describe('a usage report', () => {
     await gateway.usage.query(ACCOUNT, { limit: 2, totals: false });
     expect(second.totals).toEqual(first.totals);
     expect(find.mock.calls.map(([, { totals }]) => totals)).toEqual([true, false, false]);
-    // Of something else, or long after, they are made anew.
+    // For another filter, or long after, they are computed again.
     await gateway.usage.query(ACCOUNT, { limit: 2, cursor: first.next!, tag: 'ann' });
     gateway.clock.advance(3_600_000);
     await gateway.usage.query(ACCOUNT, { limit: 2, cursor: first.next! });
     expect(find.mock.calls.slice(3).map(([, { totals }]) => totals)).toEqual([true, true]);
   });
 
-  it('refuses a limit and a cursor that are none', async () => {
+  it('refuses an invalid limit and an invalid cursor', async () => {
     for (const filter of [{ limit: 0 }, { limit: 1_001 }, { cursor: "' OR 1=1" }]) {
       await expect(gateway.usage.query(ACCOUNT, filter)).rejects.toMatchObject({
         code: 'PATCHBAY_BAD_REQUEST',

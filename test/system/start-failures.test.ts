@@ -37,9 +37,13 @@ describe('a folder, disk or limit that no gateway can start with', () => {
   disks(`of a disk${noMounts === undefined ? '' : ` (skipped: ${noMounts})`}`, () => {
     it.each([
       ['read-only', 'ro', /is on a disk that is mounted read-only: mount it writable/],
-      ['full before anything', 'size=4k', /token-secret cannot be written, the disk is full .*make room/],
+      [
+        'full before anything',
+        'size=4k',
+        /token-secret cannot be written, the disk is full .*free some space/,
+      ],
       ['full soon after', 'size=16k', /patchbay\.db cannot be .*the disk is full.* [mM]ake room/],
-      ['without inodes', 'nr_inodes=1', /the disk is full \(or has no inodes left\): make room/],
+      ['without inodes', 'nr_inodes=1', /the disk is full or out of inodes: free some space/],
     ])('that is %s is named, and what to do', { concurrent: true }, async (_what, options, words) => {
       const failed = await failedStart({ dataDir: folder, runBy: onDisk(folder, options) });
       expect(failed.code).toBe(1);
@@ -114,7 +118,7 @@ describe('a data folder with what it should not have', () => {
     const failed = await failedStart({ dataDir });
     expect(failed.code).toBe(1);
     expect(failed.words).toMatch(/patchbay\.db is damaged .*It is kept as .*patchbay\.db\.damaged-\d+T\d+Z/);
-    expect(failed.words).toMatch(/The newest whole copy is .*To go on from it: npm run restore/);
+    expect(failed.words).toMatch(/The newest usable copy is .*To use it: npm run restore/);
     expect(npmRun(dataDir, 'restore')).toMatchObject({ status: 0 });
     const successor = await startGateway({ dataDir });
     expect(await participantsAt(successor)).toEqual(expect.arrayContaining(kept));
@@ -130,11 +134,11 @@ describe('a data folder with what it should not have', () => {
   });
 
   it.each([
-    ['a secret that is empty', 'token-secret', /token-secret is empty: put the right one back/],
+    ['a secret that is empty', 'token-secret', /token-secret is empty: restore the right one/],
     [
       'a folder in the place of the database',
       'patchbay.db',
-      /patchbay\.db cannot be opened .*: look at owner, mode/,
+      /patchbay\.db cannot be opened .*: check owner, mode/,
     ],
     [
       'a database of a newer version',

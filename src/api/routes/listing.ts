@@ -1,8 +1,7 @@
 import type { FastifyReply } from 'fastify';
-import type { ListOptions, Page } from '../../core/index.js';
+import { type ListOptions, type Page, pageLimit } from '../../core/index.js';
 import type { Slices } from '../slices.js';
 
-const DEFAULT_PAGE = 100;
 /** A page ends before it is larger, unless it has but one item. */
 const MAX_PAGE_BYTES = 1_048_576;
 /** A slice of the work ends with so many characters made, or so many items looked at. */
@@ -18,10 +17,11 @@ export async function listingJson<T extends { readonly id: string }>(
   slices: Slices,
   reply: FastifyReply,
   accountId: string,
-  { limit = DEFAULT_PAGE, ...query }: ListOptions,
+  { limit: wanted, ...query }: ListOptions,
   list: (options: ListOptions) => Page<T>,
   view: (item: T) => object,
 ): Promise<never> {
+  const limit = pageLimit(wanted);
   const page = await slices.work(accountId, async (turn) => {
     const made: string[] = [];
     let bytes = 0;

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
-import { PatchbayError } from '../../core/index.js';
+import { MAX_PAGE, PatchbayError } from '../../core/index.js';
 import { type UsageFilter, type UsageReport, usageCsv } from '../../usage/index.js';
 import { AccountPath, type Api } from '../instance.js';
 import { readErrors, ref, UsageQuerySchema, UsageReportSchema } from '../schemas/index.js';
@@ -68,9 +68,8 @@ export function usageRoutes(api: Api, usage: UsageReports, slices: Slices): void
   );
 }
 
-/** Records that become text at a time, and that are read at a time. */
+/** Records that become text at a time. */
 const SLICE = 100;
-const READ_AT_ONCE = 1_000;
 
 /** All records of a report, read page by page as the client takes them. */
 async function* wholeCsv(
@@ -80,7 +79,7 @@ async function* wholeCsv(
 ): AsyncGenerator<string, void> {
   let header = true;
   for (let cursor: string | undefined, more = true; more;) {
-    const page = { ...filter, limit: READ_AT_ONCE, ...(cursor === undefined ? {} : { cursor }) };
+    const page = { ...filter, limit: MAX_PAGE, ...(cursor === undefined ? {} : { cursor }) };
     const { items, next } = await usage.query(accountId, page);
     for (let at = 0; header || at < items.length; at += SLICE) {
       yield usageCsv(items.slice(at, at + SLICE), { header });

@@ -1,4 +1,5 @@
 import { type Static, type TSchema, type TUnsafe, Type } from '@sinclair/typebox';
+import { DEFAULT_PAGE, MAX_PAGE } from '../../core/index.js';
 
 /** The body of every error: a superset of what the published clients, old and new, look for. */
 export const ErrorSchema = component(
@@ -39,8 +40,8 @@ export const pageQuery = {
   limit: Type.Optional(
     Type.Integer({
       minimum: 1,
-      maximum: 1000,
-      default: 100,
+      maximum: MAX_PAGE,
+      default: DEFAULT_PAGE,
       description: 'Items on a page, at most: a page also ends at 1 MB.',
     }),
   ),

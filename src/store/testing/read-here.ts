@@ -2,7 +2,7 @@ import { openDatabase } from '../database.js';
 import { type ReaderJob, runJob } from '../usage-reader/queries.js';
 import type { UsageReader } from '../usage-reader/usage-reader.js';
 
-/** Reads usage in this process, which costs a test of something else less than one of its own. */
+/** Reads usage in this process: faster than the reader's process, for tests of other things. */
 export function readHere(path: string): UsageReader {
   const opening = openDatabase(path);
   return {

@@ -4,14 +4,14 @@ import { Worker } from 'node:worker_threads';
 import { connect, type Database, rows } from '../database.js';
 import { type ReaderJob, runJob } from './queries.js';
 
-/** The whole process in which usage is read. What it says goes by the channel to the gateway, and nowhere else. */
+/** The process that reads usage. It talks to the gateway by the IPC channel only, and writes no log. */
 
-/** So many of what was found go into a message: the gateway has other things to do between two of them. */
+/** Rows in one message: the gateway can do other work between two messages. */
 const SLICE = 100;
 const LOWEST_PRIORITY = 19;
-/** Of the channel to the gateway, as `fork` lays it. */
+/** The IPC channel's, as `fork` sets it up. */
 const CHANNEL_FD = 3;
-/** How often it is looked whether the gateway is still there, while a query occupies the main thread. */
+/** How often to check that the gateway is still alive, while a query blocks the main thread. */
 const LOOK_MS = 250;
 
 closeInherited();
@@ -32,7 +32,7 @@ async function serve(job: ReaderJob): Promise<void> {
   }
 }
 
-/** Resolves when the channel has taken it. */
+/** Resolves when the channel has accepted the message. */
 function send(message: object): Promise<void> {
   return new Promise((resolve, reject) => {
     process.send!(message, undefined, undefined, (error) => {
@@ -45,14 +45,14 @@ function send(message: object): Promise<void> {
 async function openToRead(path: string): Promise<Database> {
   const opened = connect(path);
   await rows(opened, 'PRAGMA query_only = ON');
-  // What is sorted must not go to a file.
+  // Sorting must not write temporary files.
   await rows(opened, 'PRAGMA temp_store = MEMORY');
   return opened;
 }
 
 /**
- * Closes what libraries opened in the gateway without O_CLOEXEC, as the one of WebRTC does with its port: it would
- * stay taken after the gateway's death. A pipe of this process's own is here with both its ends.
+ * Closes inherited descriptors that libraries opened in the gateway without O_CLOEXEC, as libdatachannel does with its
+ * port, which would otherwise stay in use after the gateway's death. Pipes with both ends here are this process's own.
  */
 function closeInherited(): void {
   if (process.platform !== 'linux' || import.meta.url.endsWith('.ts')) return;
@@ -67,12 +67,12 @@ function kindOf(fd: string): string {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    // That of the listing itself, which is closed again.
+    // The descriptor of the listing itself, which is closed by now.
     return '';
   }
 }
 
-/** Also when the gateway is killed in the midst of a long query, which keeps the end of the channel from being seen. */
+/** Ends this process when the gateway is killed, even during a long query, in which no `disconnect` event arrives. */
 function dieWithParent(): void {
   const watch = `const { parent } = require('node:worker_threads').workerData;
     setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, ${LOOK_MS});`;

@@ -1,7 +1,7 @@
 import type { UsageFilter, UsageTotal, WrittenRecord } from '../../usage/index.js';
 import { bytesOf, type Database, type Row, rows, type SqlValue } from '../database.js';
 
-/** Work for the reader, as plain data. */
+/** A job for the reader, as plain data. */
 export type ReaderJob =
   | {
       readonly kind: 'records';
@@ -12,10 +12,10 @@ export type ReaderJob =
       readonly kind: 'totals';
       readonly accountId: string;
       readonly filter: UsageFilter;
-      /** The end that records still open are counted to. */
+      /** Until when open records are counted. */
       readonly now: number;
     }
-  /** How many records ended before a moment. */
+  /** Counts the records that ended before a time. */
   | { readonly kind: 'expired'; readonly before: number };
 
 /** What one {@link ReaderJob} found. */
@@ -46,12 +46,12 @@ export const RECORD_COLUMNS = [
 const NUMBERS = ['started_at', 'ended_at', 'seen_at'];
 const MAX_TOTALS = 1_000;
 
-/** Whole numbers as they are, text as bytes. */
+/** How to select a column: numbers as they are, text as bytes (see {@link bytesOf}). */
 export function asRead(column: string): string {
   return NUMBERS.includes(column) ? column : bytesOf(column);
 }
 
-/** Does one job on a connection. It takes as long as it takes: not for a thread that has anything else to do. */
+/** Does one job on a connection. Blocks the thread for as long as that takes, maybe seconds. */
 export async function runJob<K extends ReaderJob['kind']>(
   database: Database,
   job: ReaderJob & { readonly kind: K },
@@ -71,7 +71,7 @@ export async function runJob(database: Database, job: ReaderJob): Promise<readon
   }
 }
 
-/** In the order of their start, and of their ids where that is the same: the order of the index. */
+/** Ordered by start and then by id, as the index is. */
 async function records(
   database: Database,
   accountId: string,
@@ -89,7 +89,7 @@ async function records(
   return found.map(toRecord);
 }
 
-/** Start and id of a record; of one that has been deleted since, the time in its id (RFC 9562 section 5.7). */
+/** Start and id of a record. For one that was deleted meanwhile, the time in its id (RFC 9562 section 5.7). */
 async function placeOf(database: Database, id: string): Promise<readonly [number, string]> {
   const [row] = await rows(database, 'SELECT started_at FROM usage_records WHERE id = ?', [id]);
   return [row ? Number(row['started_at']) : Number.parseInt(id.replace('-', '').slice(0, 12), 16), id];
@@ -126,7 +126,7 @@ function condition(
   };
 }
 
-/** The gateway alone writes these rows, so what is in them is what `UsageTables` was given. */
+/** Trusts the row: only the gateway writes this table, by `UsageTables`. */
 export function toRecord(row: Row): WrittenRecord {
   const entries = Object.entries(row)
     .filter(([column, value]) => column !== '_metadata' && value !== null)

@@ -55,14 +55,14 @@ describe('the reader of usage', () => {
     expect(processes()).toHaveLength(1);
   });
 
-  it('goes on behind a record that has been deleted', async () => {
+  it('continues after a record that was deleted meanwhile', async () => {
     const cursor = '00000000-01f4-7000-8000-00000000ffff';
     const filter = { limit: 1, cursor };
     const [record] = await reader.read(ACCOUNT, { kind: 'records', accountId: ACCOUNT, filter });
     expect(record!.startedAt).toBe(501);
   });
 
-  it('refuses what is too much of one account, and does the others in turn', async () => {
+  it('refuses more than 8 waiting reads of one account, and serves accounts in turn', async () => {
     const order: string[] = [];
     const ask = (owner: string) =>
       page(1, owner).then(
@@ -98,7 +98,7 @@ describe('the reader of usage', () => {
     expect(await reader.read('', { kind: 'expired', before: 2_100 })).toEqual([600]);
   });
 
-  it('is gone once it is closed, and says so', async () => {
+  it('ends its process when it is closed, and refuses reads after that', async () => {
     const reading = page(1_000);
     const closing = reader.close();
     await expect(reading).rejects.toMatchObject({ code: 'PATCHBAY_SHUTTING_DOWN' });

@@ -5,19 +5,19 @@ import { PatchbayError } from '../../core/index.js';
 import type { Log } from '../../shared/index.js';
 import type { ReaderJob, ReaderResults } from './queries.js';
 
-/** Reads of one account that may wait, the one under way included. */
+/** Reads of one account that may wait, including the one under way. */
 const MAX_WAITING = 8;
-/** Without work for so long, the process ends. */
+/** The process ends after so long without work. */
 const IDLE_MS = 30_000;
-/** One that takes longer is given up, so that the others get their turn. */
+/** A read that takes longer is given up, so that others get their turn. */
 const LIMIT_MS = 120_000;
 const HEAP_MB = 256;
 
-/** Reads usage where that holds nobody up. */
+/** Reads usage without blocking the gateway. */
 export interface UsageReader {
   /**
    * Does one job.
-   * @param owner those of one owner are done in turn with those of others
+   * @param owner whose job it is: owners take turns
    * @throws PatchbayError TOO_MANY_REQUESTS, OVERLOADED, SHUTTING_DOWN
    */
   read<K extends ReaderJob['kind']>(
@@ -37,9 +37,9 @@ interface Waiting {
 type Answer = { readonly found?: readonly unknown[]; readonly done?: true; readonly error?: string };
 
 /**
- * Reads usage in a process of its own, one job at a time: the library fetches rows on the thread that asks for them,
- * and a report of a million records takes seconds. It is started when it is needed, has nothing open for writing,
- * and ends without work, or with the gateway.
+ * Reads usage in a separate process, one job at a time: the library fetches rows on the calling thread, and a report of
+ * a million records takes seconds. The process starts when it is needed, opens nothing for writing, and ends when it
+ * has had no work for a while, or with the gateway.
  */
 export class UsageReaderProcess implements UsageReader {
   readonly #path: string;
@@ -63,7 +63,7 @@ export class UsageReaderProcess implements UsageReader {
     const line = this.#waiting.get(owner) ?? [];
     if (line.length + (this.#current?.owner === owner ? 1 : 0) >= MAX_WAITING) {
       return Promise.reject(
-        new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', 'The account has too many reports in the making.'),
+        new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', 'Too many reports of the account are in progress.'),
       );
     }
     this.#waiting.set(owner, line);
@@ -85,7 +85,7 @@ export class UsageReaderProcess implements UsageReader {
     await ended;
   }
 
-  /** Sends the next job, if the reader is free: of that owner whose turn it is. */
+  /** Sends the next job, of the owner whose turn it is, if the reader is free. */
   #next(): void {
     if (this.#current) return;
     clearTimeout(this.#timer);
@@ -108,9 +108,9 @@ export class UsageReaderProcess implements UsageReader {
     const source = import.meta.url.endsWith('.ts');
     const main = fileURLToPath(new URL(source ? './main.ts' : './main.js', import.meta.url));
     const child = fork(main, [this.#path], {
-      // No pipe of ours that it would keep open.
+      // It must not inherit our pipes: it would keep them open.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      // From the sources, as unit tests run, it needs what translates them.
+      // Unit tests run it from the TypeScript sources.
       execArgv: [...(source ? ['--import', 'tsx'] : []), `--max-old-space-size=${HEAP_MB}`],
       env: {},
     });
@@ -153,5 +153,5 @@ export class UsageReaderProcess implements UsageReader {
 }
 
 function goingDown(): PatchbayError {
-  return new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is going down.');
+  return new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');
 }

@@ -1,24 +1,26 @@
-/** Bounds of the queue. */
 export interface QueueLimits {
   /**
-   * Webhooks not delivered yet, each counted once for every 4 kB begun; beyond it one is dropped of the account that
-   * has the most.
+   * Undelivered webhooks, each counted once for every 4 kB or part of it. When the queue is full, the account that has
+   * the most loses one.
    */
   readonly size: number;
-  /** Webhooks of one participant, so that none fills the queue alone; beyond it new ones are dropped. */
+  /** Webhooks of one participant, so that none fills the queue alone; more are dropped. */
   readonly sizePerParticipant: number;
   /** Attempts under way at a time: in all, of one account, and of one account to one server. */
   readonly concurrency: number;
   readonly concurrencyPerAccount: number;
   readonly concurrencyPerServer: number;
-  /** Attempts that an account may always have under way, whatever the others have. */
+  /** Attempts that an account may have under way even if the others use up `concurrency`. */
   readonly concurrencyOwn: number;
-  /** The mean wait after the first failed attempt; it doubles with each further one. */
+  /** Mean wait after the first failed attempt; it doubles with each further one. */
   readonly firstRetryMs: number;
   readonly longestRetryMs: number;
-  /** A server that timed out so often in a row rests, as long as an event would after as many failures as rests. */
+  /**
+   * After this many timeouts in a row a server is left alone. The n-th such rest is as long as the wait after the n-th
+   * failed attempt of a webhook.
+   */
   readonly timeoutsBeforeRest: number;
-  /** How old an event may become before it is given up. */
+  /** Age at which an undelivered event is given up. */
   readonly giveUpMs: number;
 }
 
@@ -35,17 +37,16 @@ export const DEFAULT_QUEUE_LIMITS: QueueLimits = {
   giveUpMs: 3_600_000,
 };
 
-/** What became of webhooks so far. */
 export interface WebhookCounts {
   readonly waiting: number;
   readonly delivered: number;
-  /** Attempts that failed, whatever became of the webhook. */
+  /** Failed attempts, whether or not the webhook was delivered later. */
   readonly failedAttempts: number;
   readonly givenUp: number;
   readonly dropped: number;
-  /** Of the dropped: because the participant had too many, or the queue was full and the account had the most. */
+  /** Parts of `dropped`: the participant had too many; or the queue was full and the account had the most. */
   readonly droppedOfParticipant: number;
   readonly droppedOfAccount: number;
-  /** How often a server that timed out was left alone for a while. */
+  /** How often a server was left alone for a while, since it timed out repeatedly. */
   readonly rests: number;
 }

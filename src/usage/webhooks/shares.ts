@@ -9,7 +9,7 @@ export interface Waiting {
   readonly weight: number;
 }
 
-/** A participant's webhooks in their order; only the first is ever under way. */
+/** A participant's webhooks in order; only the first is ever under way. */
 export interface Line {
   readonly participantId: string;
   readonly waiting: Waiting[];
@@ -19,17 +19,17 @@ export interface Line {
   retry: Timer | undefined;
 }
 
-/** A server that one account's webhooks go to. Another account's experience with it is that account's own. */
+/** A server that one account's webhooks go to; other accounts have their own `Server` for the same origin. */
 export class Server {
   readonly share: Share;
   readonly origin: string;
-  /** Lines whose first webhook is due, in the order of becoming so. */
+  /** Lines whose first webhook is due, the longest due first. */
   readonly due = new Set<Line>();
   busy = 0;
   lines = 0;
-  /** Attempts that timed out since the last answer. */
+  /** Timeouts since the last answer. */
   timeouts = 0;
-  /** Rests since the last answer; it is asked one thing at a time then. */
+  /** Rests since the last answer; after a rest it gets one attempt at a time. */
   rests = 0;
   resting: Timer | undefined;
 
@@ -39,13 +39,13 @@ export class Server {
   }
 }
 
-/** What one account has of the queue. */
+/** One account's part of the queue. */
 export class Share {
   readonly lines = new Set<Line>();
   readonly servers = new Map<string, Server>();
-  /** Servers with something due that may be asked now, in the order of their turns. */
+  /** Servers with a due webhook and room for an attempt, in the order of their turns. */
   readonly ready = new Set<Server>();
-  /** Weight of what waits. */
+  /** Sum of the weights of waiting webhooks. */
   weight = 0;
   /** Attempts under way. */
   busy = 0;

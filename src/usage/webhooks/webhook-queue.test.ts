@@ -108,7 +108,7 @@ describe('webhooks of one participant', () => {
     expect(store.webhooks().map(({ id }) => id)).toEqual(['2']);
   });
 
-  it('are given up at once when the application wants no more', async () => {
+  it('are given up at once after a 410', async () => {
     const { add, underWay, queue } = queueForTests();
     add('1', 'ann');
     await underWay[0]!.ends(new WebhookRefusedError(410));
@@ -128,7 +128,7 @@ describe('webhooks of many participants', () => {
     expect(ids()).toEqual(['3']);
   });
 
-  it('share the attempts, and a slow server keeps none from the others', async () => {
+  it('share the attempts, and a slow server does not delay the others', async () => {
     const { add, ids, underWay } = queueForTests({ concurrency: 3, concurrencyPerServer: 2 });
     for (const who of ['a', 'b', 'c']) add(`slow-${who}`, who, 'slow.example');
     for (const who of ['d', 'e']) add(`fast-${who}`, who, 'fast.example');
@@ -166,7 +166,7 @@ describe('stopping', () => {
     await first.underWay[0]!.ends(failure);
     await stopped;
     expect(first.ids()).toEqual([]);
-    // The attempt that stopping broke off says nothing of the application.
+    // The attempt that stopping aborted says nothing about the application.
     expect(first.queue.counts()).toMatchObject({ delivered: 1, failedAttempts: 0, givenUp: 0 });
     const kept: readonly Webhook[] = first.store.webhooks();
     expect(kept.map(({ id }) => id)).toEqual(['2', '3']);
@@ -181,7 +181,7 @@ describe('stopping', () => {
 describe('webhooks of several accounts', () => {
   const timeout = new WebhookTimeoutError('late');
 
-  it('share the room: who has the most loses its own, nobody else anything', async () => {
+  it('share the room: only the account that has the most loses events', async () => {
     const { add, queue, underWay, store } = queueForTests({ size: 10, concurrencyPerAccount: 4 });
     for (let n = 0; n < 30; n += 1) add(`a${n}`, `ann${n}`, 'a.example', 'a');
     expect(queue.counts()).toMatchObject({ waiting: 10, dropped: 20, droppedOfAccount: 20 });
@@ -189,7 +189,7 @@ describe('webhooks of several accounts', () => {
     expect(queue.counts()).toMatchObject({ waiting: 10, dropped: 25, droppedOfAccount: 25 });
     const kept = store.webhooks().map(({ id }) => id);
     expect(kept.filter((id) => id.startsWith('b'))).toEqual(['b0', 'b1', 'b2', 'b3', 'b4']);
-    // Not what was under way.
+    // The one under way is not dropped.
     expect(kept).toEqual(expect.arrayContaining(underWay.map(({ id }) => id)));
     add('b5', 'bob5', 'b.example', 'b');
     expect(queue.counts()).toMatchObject({ waiting: 10, dropped: 26 });
@@ -197,7 +197,7 @@ describe('webhooks of several accounts', () => {
     expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 10 });
   });
 
-  it('count large ones for what they are', () => {
+  it('count large ones more than once', () => {
     const { add, queue } = queueForTests({ size: 10 });
     for (let n = 0; n < 10; n += 1) add(`${n}`, `${'x'.repeat(9_000)}${n}`);
     expect(queue.counts()).toMatchObject({ waiting: 3, dropped: 7 });
@@ -215,7 +215,7 @@ describe('webhooks of several accounts', () => {
     expect(ids().length).toBeLessThanOrEqual(
       DEFAULT_QUEUE_LIMITS.concurrency + 5 * DEFAULT_QUEUE_LIMITS.concurrencyOwn,
     );
-    // Whoever answers goes on at once, whatever the others do.
+    // A server that answers gets its next one at once, whatever the others do.
     for (let round = 0; round < 20; round += 1) {
       const mine = underWay.filter(({ id }) => id.startsWith('f'));
       expect(mine.length).toBeGreaterThan(0);
@@ -223,7 +223,7 @@ describe('webhooks of several accounts', () => {
     }
   });
 
-  it('know the same server each by what it did to them', async () => {
+  it('are limited for each account and server: one account does not delay another at the same server', async () => {
     const { add, ids, underWay, queue } = queueForTests();
     for (let n = 0; n < 40; n += 1) add(`a${n}`, `ann${n}`, 'app.example', 'a');
     for (let round = 0; round < 3; round += 1) await underWay[0]!.ends(timeout);
@@ -233,7 +233,7 @@ describe('webhooks of several accounts', () => {
     expect(ofB).toHaveLength(DEFAULT_QUEUE_LIMITS.concurrencyPerServer);
   });
 
-  it('leave a server that times out alone, longer each time, and ask it one thing then', async () => {
+  it('leave a server that times out alone, longer each time, and then try one webhook', async () => {
     const { add, ids, underWay, clock, queue } = queueForTests({ concurrencyPerServer: 3 });
     for (let n = 0; n < 50; n += 1) add(`a${n}`, `ann${n}`);
     add('well', 'eve', 'well.example');
@@ -243,7 +243,7 @@ describe('webhooks of several accounts', () => {
     for (const rest of [1_000, 2_000, 4_000]) {
       clock.advance(rest - 1);
       expect(ids()).toEqual([]);
-      // Meanwhile the others of the account are as ever.
+      // The account's other servers are served as before.
       add('well', 'eve', 'well.example');
       expect(ids()).toEqual(['well']);
       await underWay[0]!.ends();
@@ -257,7 +257,7 @@ describe('webhooks of several accounts', () => {
     expect(ids().length).toBe(3);
   });
 
-  it('give up what is too old though it never had an attempt', async () => {
+  it('give up events that are too old, even without an attempt', async () => {
     const { add, underWay, clock, queue } = queueForTests({ giveUpMs: 10_000, concurrencyPerServer: 3 });
     for (let n = 0; n < 20; n += 1) add(`a${n}`, `ann${n}`);
     while (queue.counts().waiting > 0) {

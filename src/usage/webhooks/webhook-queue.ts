@@ -5,15 +5,15 @@ import { WebhookRefusedError, WebhookTimeoutError } from './webhook-sender.js';
 import type { QueueLimits, WebhookCounts } from './queue-limits.js';
 import { about, accountOf, type Webhook, weightOf } from './webhook.js';
 
-/** `410 Gone`: the application wants no more of it, ever. */
+/** `410 Gone`: the application does not want this webhook again. */
 const GONE = 410;
-/** Every so many drops of an account one is logged: a line for each would flood the log. */
+/** One of so many drops of an account is logged; a line for each would flood the log. */
 const LOGGED_DROPS = 1_000;
 
 /**
- * Delivers webhooks: those of a participant one after the other, those of different participants beside each
- * other. What is not delivered stays in the store. Room and attempts are shared out by account, so that one whose
- * server never answers loses its own events and delays its own alone.
+ * Delivers webhooks: those of one participant in order, those of different participants in parallel. Undelivered ones
+ * stay in the store. Each account has its share of room and attempts, so that one whose server never answers delays and
+ * loses only its own events.
  */
 export class WebhookQueue {
   readonly #store: UsageStore;
@@ -64,7 +64,7 @@ export class WebhookQueue {
     return { ...this.#counts, dropped: droppedOfParticipant + droppedOfAccount };
   }
 
-  /** Takes a webhook to deliver and keeps it in the store until that has happened. */
+  /** Queues a webhook, and keeps it in the store until it is delivered or given up. */
   add(webhook: Webhook): void {
     const waiting = this.#lines.get(webhook.body.participantId)?.waiting.length ?? 0;
     if (waiting >= this.#limits.sizePerParticipant) {
@@ -92,13 +92,13 @@ export class WebhookQueue {
     await Promise.all(this.#underWay);
   }
 
-  /** Drops one webhook of the account that has the most. @returns false when that is the account that asks */
+  /** Drops one webhook of the account that has the most. @returns false when that is the account that needs the room */
   #makeRoom(weightOfAsking: number): boolean {
     let most: Share | undefined;
     for (const share of this.#shares.values()) if (share.weight > (most?.weight ?? 0)) most = share;
     if (!most || most.weight <= weightOfAsking) return false;
     for (const line of most.lines) {
-      // One that is being sent cannot be dropped.
+      // A webhook under way cannot be dropped.
       if (line.waiting.length === (line.underWay ? 1 : 0)) continue;
       const last = line.waiting.at(-1)!;
       this.#counts.droppedOfAccount += 1;
@@ -141,7 +141,7 @@ export class WebhookQueue {
     this.#judge(line.server);
   }
 
-  /** Whether a server's next may be started, as far as the server goes. */
+  /** Updates whether the server is in its account's `ready` set. */
   #judge(server: Server): void {
     const { due, resting, busy, rests, share } = server;
     const room = rests > 0 ? 1 : this.#limits.concurrencyPerServer;
@@ -150,7 +150,7 @@ export class WebhookQueue {
     if (due.size > 0 && !resting && busy < room) share.ready.add(server);
   }
 
-  /** Starts as many attempts as there is room for, one of each account in turn. */
+  /** Starts as many attempts as the limits allow, one of each account in turn. */
   #fill(): void {
     if (this.#stopped) return;
     for (let started = true; started;) {
@@ -241,7 +241,7 @@ export class WebhookQueue {
     server.rests = 0;
   }
 
-  /** A server that does not answer is asked less and less often; each attempt at it takes an account's room. */
+  /** Asks a server that does not answer less and less often, since each attempt takes up a place of its account. */
   #timedOut(server: Server): void {
     server.timeouts += 1;
     if (server.resting || server.timeouts < this.#limits.timeoutsBeforeRest) return;
@@ -249,7 +249,7 @@ export class WebhookQueue {
     this.#counts.rests += 1;
     server.resting = this.#after(this.#pause(server.rests), () => {
       server.resting = undefined;
-      // Events that grew too old while the server rested are given up without an attempt.
+      // Give up, without an attempt, events that became too old during the rest.
       for (const line of server.due) {
         const first = line.waiting[0]!;
         if (this.#isTooOld(first)) this.#giveUp(line, first, undefined);
@@ -259,7 +259,7 @@ export class WebhookQueue {
     });
   }
 
-  /** Jitter of half the wait, so that an application that was down does not get all retries at once. */
+  /** With jitter, so that an application that was down does not get all retries at once. */
   #pause(failures: number): number {
     const { firstRetryMs, longestRetryMs } = this.#limits;
     return Math.min(firstRetryMs * 2 ** (failures - 1), longestRetryMs) * (0.75 + this.#random() / 2);
@@ -275,7 +275,7 @@ export class WebhookQueue {
     return timer;
   }
 
-  /** Is done with the first webhook of a line, one way or the other. */
+  /** Removes the first webhook of a line, delivered or not, and goes on with the next. */
   #next(line: Line, waiting: Waiting): void {
     line.attempts = 0;
     line.underWay = false;
@@ -304,7 +304,7 @@ export class WebhookQueue {
     this.#forgetIdle(server);
   }
 
-  /** A server that rests stays known: an account must not wake it by having nothing for it in between. */
+  /** Keeps a server that rests: if it were forgotten, the account's next webhook would end the rest. */
   #forgetIdle(server: Server): void {
     const { share, origin } = server;
     if (server.lines === 0 && server.busy === 0 && !server.resting) {

@@ -43,7 +43,7 @@ function webhook(url: string): Webhook {
 }
 
 describe('a webhook', () => {
-  it('is posted as JSON, with an id to know it by', async () => {
+  it('is posted as JSON, with an id', async () => {
     const got: { request?: IncomingMessage; body?: unknown } = {};
     const port = await application((request, response) => {
       void text(request).then((body) => {
@@ -85,7 +85,7 @@ describe('a webhook', () => {
     await expect(sending).rejects.toBeInstanceOf(WebhookTimeoutError);
   });
 
-  it('is taken with the status, and the rest of an answer without end is not waited for', async () => {
+  it('is delivered once the status is there, without waiting for the end of an endless answer', async () => {
     let closed = (): void => undefined;
     const brokenOff = new Promise<void>((resolve) => (closed = resolve));
     const port = await application((_request, response) => {

@@ -2,7 +2,7 @@ import { Agent, request } from 'undici';
 import { type Resolve, TargetGuard, type TargetRules } from './target-guard.js';
 import type { Webhook } from './webhook.js';
 
-/** As much of an answer is read as is needed to use the connection again. */
+/** Of an answer's body so much is read, since a connection can only be used again once the body is read. */
 const MAX_ANSWER_BYTES = 16_384;
 
 interface SenderOptions {
@@ -12,7 +12,7 @@ interface SenderOptions {
   readonly resolve?: Resolve;
 }
 
-/** The application answered, but not with a status that means that it took the event. */
+/** The application answered with another status than 2xx. */
 export class WebhookRefusedError extends Error {
   override readonly name = 'WebhookRefusedError';
   readonly status: number;
@@ -42,7 +42,7 @@ export class WebhookSender {
     this.#agent = new Agent({ connect: { lookup: this.#guard.lookup(resolve), timeout: timeoutMs } });
   }
 
-  /** @throws TargetDeniedError, WebhookRefusedError, WebhookTimeoutError, or whatever error the network made */
+  /** @throws TargetDeniedError, WebhookRefusedError, WebhookTimeoutError, or an error of the network */
   async send(webhook: Webhook): Promise<void> {
     try {
       await this.#post(webhook);
@@ -71,14 +71,14 @@ export class WebhookSender {
     if (answer.statusCode < 200 || answer.statusCode > 299) throw new WebhookRefusedError(answer.statusCode);
   }
 
-  /** Breaks off what is under way. */
+  /** Aborts attempts under way. */
   stop(): Promise<void> {
     return this.#agent.destroy();
   }
 }
 
 function isTimedOut(error: Error): boolean {
-  // Of connections, and of name servers.
+  // The codes of connections and of name servers.
   return 'code' in error && (error.code === 'ETIMEDOUT' || error.code === 'ETIMEOUT');
 }
 

@@ -1,17 +1,17 @@
 import type { DeviceEvent, DeviceInfo, Participant } from '../../core/index.js';
 
-/** What is told of a participant's device. `onDtmf`, `onHold` and `onResume` are extensions of this gateway. */
+/** `onDtmf`, `onHold` and `onResume` are extensions of this gateway to Bandwidth's events. */
 export type WebhookEvent = 'onConnect' | 'onLeave' | 'onDisconnect' | 'onDtmf' | 'onHold' | 'onResume';
 
-/** The JSON that the application is sent. */
+/** The JSON body that the application gets. */
 export interface WebhookBody {
   readonly event: WebhookEvent;
   /** Epoch milliseconds, as text. */
   readonly timestamp: string;
   readonly participantId: string;
-  /** The id that the device names itself by. */
+  /** The device's `externalId`. */
   readonly deviceId: string;
-  /** The participant's, when it has one. */
+  /** The participant's tag. */
   readonly tag?: string;
   /** With `onDtmf`. */
   readonly digit?: string;
@@ -21,9 +21,9 @@ export interface WebhookBody {
 
 /** One event on its way to the application. */
 export interface Webhook {
-  /** The same over all attempts. Ids grow with time. */
+  /** The same in all attempts. Ids grow with time. */
   readonly id: string;
-  /** Whose participant it is of; absent in those that a gateway of before kept. */
+  /** Absent in webhooks that an older version stored. */
   readonly accountId?: string;
   readonly url: string;
   /** Epoch milliseconds. */
@@ -31,7 +31,6 @@ export interface Webhook {
   readonly body: WebhookBody;
 }
 
-/** The body that tells of a device's event. */
 export function webhookBody(
   event: WebhookEvent,
   of: {
@@ -49,7 +48,6 @@ export function webhookBody(
   };
 }
 
-/** The body that tells of a digit. */
 export function dtmfBody(
   event: DeviceEvent & { readonly digit: string; readonly durationMs: number },
 ): WebhookBody {
@@ -58,17 +56,17 @@ export function dtmfBody(
 
 const WEIGHT_BYTES = 4_096;
 
-/** The account of a webhook; empty for those stored by versions that did not know it. */
+/** The account of a webhook; empty for those that an older version stored. */
 export function accountOf({ accountId = '' }: Webhook): string {
   return accountId;
 }
 
-/** A webhook's share of the queue: 1 for every 4 kB begun. */
+/** What a webhook counts in the queue: 1 for every 4 kB or part of it. */
 export function weightOf({ url, body }: Webhook): number {
   return Math.ceil((url.length + JSON.stringify(body).length) / WEIGHT_BYTES);
 }
 
-/** What the log says of a webhook: of its URL only the origin, since path and query may hold secrets. */
+/** A webhook's fields for the log. Only the URL's origin, since path and query may hold secrets. */
 export function about({ id, accountId, url, body }: Webhook): object {
   return {
     webhook: id,
