@@ -4,18 +4,17 @@ import type { Api } from './instance.js';
 import type { ClientAddress } from '../shared/index.js';
 import { accountNamed } from './authentication.js';
 
-/** How a request was answered. */
 export interface Answered {
-  /** The pattern of its path; absent when there is none for it. */
+  /** The pattern of its path; undefined if there is no such route. */
   readonly route: string | undefined;
-  /** How long it took, in ms. */
+  /** Time until the response, in ms. */
   readonly ms: number;
 }
 
-/** Called for every request once its answer is on its way. */
+/** Called for every request once its response was sent. */
 export type OnAnswered = (request: FastifyRequest, reply: FastifyReply, answered: Answered) => void;
 
-/** Calls each after every answer. The framework makes a whole object up whenever it is asked for the route. */
+/** Calls all listeners after every response. Reads the route once for all: fastify builds an object at each access. */
 export function whenAnswered(api: Api, listeners: readonly OnAnswered[]): void {
   api.addHook('onResponse', (request, reply, next) => {
     const answered = { route: request.routeOptions.url, ms: reply.elapsedTime };
@@ -25,8 +24,8 @@ export function whenAnswered(api: Api, listeners: readonly OnAnswered[]): void {
 }
 
 /**
- * Logs each request and how it ended; never its query, headers or body, which hold secrets.
- * Health checks and static pages, which are asked for all the time, are logged at debug level.
+ * Logs each request and its status, but never its query, headers or body, which may hold secrets.
+ * Health checks and static pages, which are frequent, are logged at debug level.
  */
 export function logRequests(log: Logger, clientAddress: ClientAddress): OnAnswered {
   return (request, reply, { route, ms }) => {

@@ -17,32 +17,30 @@ import { limitRate, type RateLimit } from './rate-limit.js';
 import { accountRoutes, type IceServers, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
 
-/** What the REST API is made of. */
 export interface ApiOptions {
   readonly core: SessionControl;
   readonly usage: UsageReports;
   readonly accounts: readonly Account[];
   readonly log: Logger;
-  /** What `/metrics` serves. */
+  /** Served at `/metrics`. */
   readonly metrics: Registry;
-  /** Told of every request when it has been answered. Default: nobody. */
   readonly onAnswered?: OnAnswered;
   readonly readiness: () => Readiness;
-  /** Of each account. Default: none. */
+  /** For each account. Default: none. */
   readonly rateLimit?: RateLimit | undefined;
-  /** Default: there are none. */
+  /** Default: no TURN servers. */
   readonly iceServers?: IceServers | undefined;
-  /** Whose a request is, for the log. Default: the peer's. */
+  /** Finds the client's address, for the log. Default: the address of the connection. */
   readonly clientAddress?: ClientAddress;
   /** Largest body of a request, in bytes. Default: 65,536. */
   readonly bodyLimit?: number;
-  /** How long a request may take to come, in ms. Default: 30,000. */
+  /** How long a request may take to arrive, in ms. Default: 30,000. */
   readonly requestTimeoutMs?: number;
   /** How long requests under way may still take once the server closes, in ms. Default: 5,000. */
   readonly closeMs?: number;
 }
 
-/** How often a server that closes looks for connections that say nothing. */
+/** While the server closes: how often to look for connections without a request. */
 const CLOSE_STEP_MS = 50;
 
 /** Makes the HTTP server with the REST API on it. It does not listen yet. */
@@ -90,12 +88,12 @@ function createServer(log: Logger, options: Pick<ApiOptions, 'bodyLimit' | 'requ
   return fastify<RawServerDefault>({
     bodyLimit,
     genReqId: () => randomUUID(),
-    // A connection that was open when the server began to close is served like any other.
+    // Requests on open connections are still served while the server closes.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     requestTimeout: requestTimeoutMs,
-    // Looked at ten times in that time: the answer comes at most a tenth too late.
-    // Node takes the longer of the two times for whole requests, whichever name it has.
+    // Node checks at this interval, so the 408 comes at most a tenth of the time late. Node applies the longer of
+    // requestTimeout and headersTimeout to the whole request, so both get the same value.
     http: { connectionsCheckingInterval: requestTimeoutMs / 10, headersTimeout: requestTimeoutMs },
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 16_384 },
     frameworkErrors: (error, request, reply) => answerError(error, request, reply, log),
@@ -112,9 +110,9 @@ function answerData(api: Api): void {
 }
 
 /**
- * Lets a close come to its end, whoever is connected. Node by itself waits for every connection that is not idle after
- * an answer, and limits no more how long a request takes to come: one that says nothing, as browsers open them ahead,
- * would keep the server closing for good.
+ * Makes sure that closing the server ends. Node waits for every connection that has not been answered yet, and no longer
+ * limits how long a request takes to arrive: a connection without a request, as browsers open them in advance, would
+ * keep the server closing for ever.
  */
 function endConnections(api: Api, limitMs: number): void {
   let closing = false;

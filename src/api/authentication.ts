@@ -8,7 +8,7 @@ const MAX_BYTES = 508;
 /** `Basic` and the credentials in base64, with or without padding (RFC 7617 section 2). */
 const BASIC = /^basic +([\w+/=-]+) *$/i;
 
-/** Admits only the owner of the account in the path. */
+/** Refuses requests without the credentials of the account in the path. */
 export function authentication(credentials: Credentials): onRequestHookHandler {
   return function authenticate(request, reply, next) {
     if (credentials.allow(accountOf(request), request.headers.authorization)) {
@@ -20,21 +20,21 @@ export function authentication(credentials: Credentials): onRequestHookHandler {
   };
 }
 
-/** The account that a request's path names; empty outside of the accounts. */
+/** The account in a request's path; empty if the path has none. */
 export function accountOf(request: { readonly params: unknown }): string {
-  // Null when the request was refused before its path was looked at.
+  // Null when the request was refused before its path was parsed.
   const params = request.params as { readonly accountId?: string } | null;
   return params?.accountId ?? '';
 }
 
-/** As {@link accountOf}; also of a request for which there is no route, or whose path cannot be decoded. */
+/** As {@link accountOf}, but also for a request without a route, or whose path cannot be decoded. */
 export function accountNamed(request: { readonly params: unknown; readonly url: string }): string {
   return accountOf(request) || (ACCOUNT_PATH.exec(request.url)?.[1] ?? '');
 }
 
 const ACCOUNT_PATH = /^\/+v1\/+accounts\/+([^/?#]+)/;
 
-/** One account and the credentials that open it. */
+/** An account and its credentials. */
 export interface Account {
   readonly id: string;
   readonly user: string;
@@ -47,7 +47,7 @@ export interface Account {
  */
 export class Credentials {
   readonly #known = new Map<string, Buffer[]>();
-  /** Compared with when there is no such account. */
+  /** Compared with if there is no such account, so that this takes as long. */
   readonly #nobody = [randomBytes(32)];
 
   /** @throws RangeError when user and password of an account are too long */

@@ -24,7 +24,7 @@ interface ErrorBody {
   requestId: string;
 }
 
-/** The body of a refusal, after checking that it is like all others. */
+/** Checks that an error has the common form. @returns its body */
 async function refusal(response: Response, status: number): Promise<ErrorBody> {
   expect(response.status).toBe(status);
   expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8');
@@ -82,7 +82,7 @@ describe('bodies', () => {
     'https://app,example/',
     `https://${'a'.repeat(64)}.example/`,
     `https://${'a.'.repeat(127)}example/`,
-  ])('are refused with 400 when the host of the callbackUrl cannot be one: %s', async (callbackUrl) => {
+  ])('are refused with 400 when the callbackUrl has an invalid host: %s', async (callbackUrl) => {
     const { error, reason } = await refusal(
       await post('/participants', JSON.stringify({ callbackUrl })),
       400,
@@ -92,7 +92,7 @@ describe('bodies', () => {
     nothingWasMade();
   });
 
-  it('name the words that are allowed', async () => {
+  it('get an error that names the allowed words', async () => {
     const { error } = await refusal(await post('/participants', '{"publishPermissions":["SMELL"]}'), 400);
     expect(error).toContain('AUDIO, VIDEO');
   });
@@ -122,7 +122,7 @@ describe('queries', () => {
     'cursor=%00',
     'cursor=nonsense',
     'tag=a&tag=b',
-  ])('are refused with 400 when they say %s', async (query) => {
+  ])('are refused with 400: %s', async (query) => {
     for (const path of ['/sessions', '/participants']) {
       const { error } = await refusal(await gateway.ask(`${path}?${query}`), 400);
       expect(error).toContain('query');
@@ -146,7 +146,7 @@ describe('paths', () => {
     },
   );
 
-  it('of odd accounts are unauthorized', async () => {
+  it('of unknown accounts are unauthorized', async () => {
     for (const account of ['%00', '__proto__', 'constructor', '9900000%20', 'x'.repeat(5000)]) {
       const response = await fetch(`${gateway.url}/v1/accounts/${account}/sessions`);
       await refusal(response, 401);
@@ -167,11 +167,11 @@ describe('paths', () => {
     await refusal(await gateway.ask('/sessions', { method: 'PATCH' }), 404);
   });
 
-  it('that are not even paths are refused with 400', async () => {
+  it('that are malformed are refused with 400', async () => {
     await refusal(await gateway.ask('/sessions/%zz'), 400);
   });
 
-  it('may have a slash too many', async () => {
+  it('may have superfluous slashes', async () => {
     const { url } = gateway;
     const headers = {
       authorization: `Basic ${Buffer.from(`${ACCOUNT.user}:${ACCOUNT.password}`).toString('base64')}`,
@@ -186,7 +186,7 @@ describe('what is not HTTP', () => {
     ['a path that is too long', `GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431],
     ['headers that are too long', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx', 400],
-  ])('is answered and hung up: %s', async (_what, bytes, status) => {
+  ])('is answered with an error, and the connection closed: %s', async (_what, bytes, status) => {
     const answer = await answerAndReset(Number(new URL(gateway.url).port), bytes);
     const [head, body] = answer.split('\r\n\r\n') as [string, string];
     expect(head).toContain(`HTTP/1.1 ${status} `);

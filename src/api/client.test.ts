@@ -13,7 +13,7 @@ const createSession = async (tag?: string) =>
 const createParticipant = async () =>
   (await gateway.client.createParticipant(ACCOUNT.id, {})).result.participant!.id!;
 
-/** What the client throws. It is not an instance of the `ApiError` that the package exports. */
+/** The client's error. It is not an instance of the `ApiError` that the package exports. */
 async function failure(request: () => Promise<unknown>): Promise<{ statusCode: number; result: unknown }> {
   const error = await request().then(
     () => new Error('It was answered with a success.'),
@@ -43,7 +43,7 @@ describe("Bandwidth's client, unmodified", () => {
     expect(result.token).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+$/);
   });
 
-  it('creates, gets and deletes a participant, whose token it is told once', async () => {
+  it('creates, gets and deletes a participant, and gets its token once', async () => {
     const wanted = {
       callbackUrl: 'https://app.example/events',
       publishPermissions: [PublishPermissionEnum.AUDIO, PublishPermissionEnum.VIDEO],
@@ -122,7 +122,7 @@ describe("Bandwidth's client, unmodified", () => {
     expect((await failure(again)).statusCode).toBe(404);
   });
 
-  it('is told 409 for a second session until the participant has left the first', async () => {
+  it('gets 409 for a second session until the participant has left the first', async () => {
     const first = await createSession();
     const second = await createSession();
     const participant = await createParticipant();
@@ -135,7 +135,7 @@ describe("Bandwidth's client, unmodified", () => {
     expect((await client.listSessionParticipants(ACCOUNT.id, second)).result).toHaveLength(1);
   });
 
-  it('is told the limit when it adds the 21st participant', async () => {
+  it('gets the limit when it adds the 21st participant', async () => {
     const session = await createSession();
     const participants = await Promise.all(Array.from({ length: 21 }, createParticipant));
     for (const participant of participants.slice(0, 20)) {
@@ -151,7 +151,7 @@ describe("Bandwidth's client, unmodified", () => {
     expect((await gateway.client.listSessionParticipants(ACCOUNT.id, session)).result).toHaveLength(20);
   });
 
-  it('is told 400 for a tag of 51 characters, but not for one of 50', async () => {
+  it('gets 400 for a tag of 51 characters, but not for one of 50', async () => {
     const refused = [
       () => gateway.client.createSession(ACCOUNT.id, { tag: 'x'.repeat(51) }),
       () => gateway.client.createParticipant(ACCOUNT.id, { tag: 'x'.repeat(51) }),
@@ -166,7 +166,7 @@ describe("Bandwidth's client, unmodified", () => {
     expect((await gateway.client.createSession(ACCOUNT.id, { tag })).result.tag).toBe(tag);
   });
 
-  it('is told 400 for subscriptions to another session than that of the path', async () => {
+  it('gets 400 for subscriptions to another session than the one in the path', async () => {
     const session = await createSession();
     const participant = await createParticipant();
     const request = () =>
@@ -175,7 +175,7 @@ describe("Bandwidth's client, unmodified", () => {
     expect((await gateway.client.listSessionParticipants(ACCOUNT.id, session)).result).toEqual([]);
   });
 
-  it('is told 401 for a wrong password, a wrong user and an account that is not its own', async () => {
+  it('gets 401 for a wrong password, a wrong user and another account', async () => {
     const strangers = [
       { client: gateway.clientOf({ ...ACCOUNT, password: 'wrong' }), account: ACCOUNT.id },
       { client: gateway.clientOf({ ...ACCOUNT, user: 'wrong' }), account: ACCOUNT.id },

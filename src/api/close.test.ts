@@ -9,7 +9,7 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
 });
 
-/** A client that says this much, and never closes its end by itself. */
+/** A client that sends only this, and never closes its end by itself. */
 async function client(gateway: TestGateway, text: string): Promise<{ socket: Socket; heard: () => string }> {
   const { port } = new URL(gateway.url);
   const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
@@ -27,7 +27,7 @@ const head = (line: string, more: string[] = []): string =>
 const POST = `POST /v1/accounts/${ACCOUNT.id}/sessions HTTP/1.1`;
 const USAGE = head(`GET /v1/accounts/${ACCOUNT.id}/usage HTTP/1.1`);
 
-it('ends without waiting for those who say nothing, and answers what is under way', async () => {
+it('ends without waiting for connections without a request, and answers requests under way', async () => {
   let asked = (): void => undefined;
   let answer = (): void => undefined;
   const isAsked = new Promise<void>((resolve) => (asked = resolve));
@@ -36,7 +36,7 @@ it('ends without waiting for those who say nothing, and answers what is under wa
       answer = () => resolve({ items: [], totals: [] });
       asked();
     });
-  // So late that it plays no part.
+  // Long, so that it plays no part.
   const gateway = await startApi({ usage: { query }, closeMs: 600_000 });
   const silent = await client(gateway, '');
   const busy = await client(gateway, USAGE);
@@ -50,7 +50,7 @@ it('ends without waiting for those who say nothing, and answers what is under wa
   expect(busy.heard()).toContain('"items":[]');
 });
 
-it('does not wait long for half a request, an answer that is never made, or a WebSocket', async () => {
+it('does not wait long for half a request, a request that is never answered, or a WebSocket', async () => {
   let asked = (): void => undefined;
   const isAsked = new Promise<void>((resolve) => (asked = resolve));
   const query = (): Promise<never> => new Promise(() => asked());

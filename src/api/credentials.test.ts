@@ -45,12 +45,12 @@ describe('credentials', () => {
     expect(credentials.allow(account, header)).toBe(false);
   });
 
-  it('must fit in', () => {
+  it('may not be longer than 508 bytes', () => {
     const account = { id: '5', user: 'long', password: 'x'.repeat(504) };
     expect(() => new Credentials([account])).toThrow(RangeError);
   });
 
-  it('do not stay behind for the next request', () => {
+  it('of one request do not count for the next', () => {
     expect(credentials.allow('1', basic('one:p:a:s:s'))).toBe(true);
     expect(credentials.allow('1', undefined)).toBe(false);
     expect(credentials.allow('1', basic('one:p:a:s:'))).toBe(false);

@@ -24,7 +24,7 @@ async function refused(response: Response): Promise<unknown[]> {
 }
 
 describe('DTMF', () => {
-  it('goes to the device, as it is asked for', async () => {
+  it('goes to the device as requested', async () => {
     const id = participant();
     const taken: DtmfDigits[] = [];
     const sendDtmf = (dtmf: DtmfDigits): Promise<void> => Promise.resolve(void taken.push(dtmf));
@@ -57,7 +57,7 @@ describe('DTMF', () => {
     device.connection.end('left');
   });
 
-  it('and headers for the BYE are 409 for a device that can do neither', async () => {
+  it('and headers for the BYE are 409 for a device that cannot send them', async () => {
     const id = participant();
     new TestDevice(gateway.core, id);
     expect(await refused(await send(id, { digits: '1' }))).toEqual([409, 'PATCHBAY_DEVICE_CANNOT']);

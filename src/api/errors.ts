@@ -14,7 +14,7 @@ interface Failure {
   readonly message: string;
 }
 
-/** Answers every error, whether before, in or after a route, with the same kind of body. */
+/** Answers every error, of a route or of the framework, with the same kind of body. */
 export function answerErrors(api: Api, log: Logger): void {
   api.setErrorHandler((error, request, reply) => answerError(error, request, reply, log));
   api.setNotFoundHandler((request, reply) =>
@@ -28,7 +28,7 @@ const PAUSES_S = new Map([
   [503, '1'],
 ]);
 
-/** Answers a request with an error. Unexpected errors are logged, and the client learns nothing of them. */
+/** Answers a request with an error. Unexpected errors are logged, and their details are not sent. */
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const failure = failureOf(error);
   if (failure.status === 500) {

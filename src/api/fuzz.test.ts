@@ -27,7 +27,7 @@ interface Document {
   components: { schemas: Record<string, Schema> };
 }
 
-/** An operation with values for all that it takes. Ids are still names of ids. */
+/** An operation with values for all its parameters and its body. Ids are still names such as `#s1`. */
 interface Call {
   path: string;
   method: string;
@@ -41,7 +41,7 @@ let gateway: TestGateway;
 let document: Document;
 let ajv: Ajv2020;
 const validators = new Map<string, ValidateFunction>();
-/** How often each status was answered. */
+/** How many responses had each status. */
 const seen = new Map<number, number>();
 beforeAll(async () => {
   stored = await startStoredCore();
@@ -65,7 +65,7 @@ function forgetAll(): void {
   }
 }
 
-/** Ids before there are any: the n-th session or participant of the run, or seldom anything at all. */
+/** Names of ids: the n-th session or participant of the run, or rarely any text. */
 const ids = (name: string) =>
   fc.oneof(
     { weight: 9, arbitrary: fc.nat(3).map((index) => (name === 'sessionId' ? `#s${index}` : `#p${index}`)) },
@@ -85,7 +85,7 @@ function calls(): fc.Arbitrary<Call> {
       Object.entries(operations).map(([method, operation]) => ({ path, method, operation })),
     );
   expect(all.length).toBeGreaterThan(15);
-  // What makes sessions and participants, and puts them together, comes more often than the rest.
+  // Operations that create sessions and participants, and add one to the other, come more often than others.
   const often = all.filter(
     ({ method, path }) => method === 'post' || (method === 'put' && /s\/{\w+}$/.test(path)),
   );
@@ -123,12 +123,12 @@ function bodyOf({ requestBody }: Operation, arbitraries: Arbitraries): fc.Arbitr
   );
 }
 
-/** The ids that names like `#s1` stand for in this run. */
+/** The ids that names such as `#s1` mean in this run. */
 class Run {
   readonly #sessions: string[] = [];
   readonly #participants: string[] = [];
 
-  /** So that there is something to meet from the start. */
+  /** Something for the first requests to find. */
   begin(): void {
     this.learn('createSession', stored.core.createSession(ACCOUNT.id, {}));
     this.learn('createParticipant', stored.core.createParticipant(ACCOUNT.id, {}));
@@ -141,7 +141,7 @@ class Run {
     });
   }
 
-  /** Every other participant has a device that publishes something. */
+  /** Every second participant has a device that publishes something. */
   learn(operationId: string, answer: unknown): void {
     if (operationId === 'createSession') this.#sessions.push((answer as { id: string }).id);
     if (operationId !== 'createParticipant') return;
@@ -169,7 +169,7 @@ async function make(call: Call, run: Run): Promise<void> {
   expect(response.status, said).toBeLessThan(500);
   expectDocumented(operation, response, text, said);
   if (response.status >= 400) expect(snapshot(), said).toEqual(before);
-  // What the document allows is refused only for what no schema can say.
+  // A request that fits the document is refused only for a rule that no schema can express.
   if (response.status === 400 && !body.spoilt) expect(text, said).toMatch(/sessionId|cursor|digits/);
   if (response.ok && text !== '' && method === 'POST') run.learn(operation.operationId, JSON.parse(text));
 }
@@ -212,7 +212,7 @@ function snapshot(): unknown {
   };
 }
 
-/** Membership is told the same from both ends, and nobody receives anything from outside of their session. */
+/** Session and participant agree on membership, and nobody receives anything from outside of their session. */
 function expectConsistent(): void {
   const { core } = stored;
   const participants = core.participants(ACCOUNT.id, { limit: 1000 }).items;
@@ -246,7 +246,7 @@ describe('requests made from the OpenAPI document', () => {
         }),
         { numRuns: RUNS, interruptAfterTimeLimit: 45_000 },
       );
-      // A fuzzer that only ever meets refusals proves nothing.
+      // If all requests were refused, the test would prove nothing.
       expect([...seen.keys()]).toEqual(expect.arrayContaining([200, 204, 400, 404]));
     },
   );

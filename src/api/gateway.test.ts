@@ -5,7 +5,7 @@ let gateway: TestGateway | undefined;
 afterEach(() => gateway?.stop());
 
 describe('the gateway', () => {
-  it('is alive, and says when it is ready', async () => {
+  it('answers health checks, and says when it is ready', async () => {
     let readiness: 'starting' | 'ready' | 'draining' = 'starting';
     const { url } = (gateway = await startApi({ readiness: () => readiness }));
     const ask = async (path: string) => {

@@ -25,7 +25,7 @@ describe('GET /participants/{p}/iceServers', () => {
     expect(stranger.status).toBe(401);
   });
 
-  it('answers with none where no TURN server is configured', async () => {
+  it('answers with an empty list if no TURN server is configured', async () => {
     gateway = await startApi();
     const { participant } = (await (await gateway.ask('/participants', { method: 'POST' })).json()) as {
       participant: { id: string };

@@ -15,7 +15,7 @@ const sessionId = Type.String();
 
 const participantId = Type.String();
 
-/** Path parameters. Ids are opaque: one that is not ours is simply not found. */
+/** Path parameters. Ids are opaque: an unknown one is 404, whatever its form. */
 export const AccountPath = Type.Object({ accountId });
 
 export const SessionPath = Type.Object({ accountId, sessionId });
@@ -24,7 +24,7 @@ export const ParticipantPath = Type.Object({ accountId, participantId });
 
 export const MemberPath = Type.Object({ accountId, sessionId, participantId });
 
-/** The response of an operation without a result: it is done, and on disk. */
+/** The response of an operation without a result; the change is on disk. */
 export const DoneSchema = Type.Null({ description: 'Done.' });
 
 /** The server that routes are added to: bodies and responses are typed by their schemas. */

@@ -8,7 +8,7 @@ let gateway: TestGateway;
 afterEach(() => gateway.stop());
 
 describe('the rate limit', () => {
-  it('refuses what is too much of one account with 429, and says when to come back', async () => {
+  it('refuses too many requests of one account with 429 and Retry-After', async () => {
     gateway = await startApi({ rateLimit: { requests: 3, windowMs: 60_000 } });
     for (let count = 0; count < 3; count++) expect((await gateway.ask('/sessions')).status).toBe(200);
     const refused = await gateway.ask('/sessions', { method: 'POST' });
@@ -33,7 +33,7 @@ describe('the rate limit', () => {
   });
 });
 
-describe('a request that does not come to its end', () => {
+describe('a request that does not arrive completely', () => {
   it('is answered with 408 and its connection closed', async () => {
     gateway = await startApi({ requestTimeoutMs: 200 });
     const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
@@ -51,7 +51,7 @@ describe('a request that does not come to its end', () => {
 });
 
 describe('the limits of the core', () => {
-  it('are answered as what they are, with a time to come back', async () => {
+  it('are answered with their status and Retry-After', async () => {
     const core = coreForTests({ limits: { sessionsPerAccount: 1 } }).core;
     gateway = await startApi({ core });
     expect((await gateway.ask('/sessions', { method: 'POST' })).status).toBe(200);
@@ -62,7 +62,7 @@ describe('the limits of the core', () => {
 });
 
 describe('what an account keeps', () => {
-  it('is bounded: 429 beyond it, and 503 when the gateway itself has too much', async () => {
+  it('is limited: 429 beyond it, and 503 when the gateway itself keeps too much', async () => {
     const { core } = coreForTests({ limits: { bytes: 100_000, bytesPerAccount: 60_000 } });
     gateway = await startApi({ core });
     const fill = async (account: typeof ACCOUNT): Promise<Response> => {

@@ -79,7 +79,7 @@ describe('listings', () => {
     }
   });
 
-  it('end a page at 1 MB too, and lose nobody', async () => {
+  it('also end a page at 1 MB, and leave out nobody', async () => {
     const { core } = gateway;
     const session = core.createSession(ACCOUNT.id, {}).id;
     const made = Array.from({ length: 40 }, (_, n) => {
@@ -107,7 +107,7 @@ describe('listings', () => {
     expect(await get(`/sessions/${session}/participants`)).toEqual(participants);
   });
 
-  it('of one tag among thousands are whole', async () => {
+  it('of one tag among thousands are complete', async () => {
     const { core } = gateway;
     const tagged = Array.from({ length: 9_000 }, (_, n) =>
       core.createSession(ACCOUNT.id, { tag: n % 3_000 === 1 ? 'rare' : 'usual' }),
@@ -117,7 +117,7 @@ describe('listings', () => {
     expect(pages.flat().map(({ id }) => id)).toEqual(tagged.map(({ id }) => id));
   });
 
-  it('are made a slice at a time, the accounts in turn, and not more than an account may have waiting', async () => {
+  it('are made in slices, accounts in turn, and limited for each account', async () => {
     const slices = new Slices();
     const order: string[] = [];
     const job = (account: string, count: number): Promise<unknown> =>
@@ -143,7 +143,7 @@ describe('listings', () => {
     expect(refused[0]).toMatchObject({ code: 'PATCHBAY_TOO_MANY_REQUESTS' });
   });
 
-  it('that nobody reads are bounded for each account', async () => {
+  it('that nobody reads are limited for each account', async () => {
     const { core } = gateway;
     const session = core.createSession(ACCOUNT.id, {}).id;
     for (let n = 0; n < 20; n += 1) {
@@ -257,7 +257,7 @@ describe('details', () => {
     expect(listed.items[0]?.device).not.toHaveProperty('delivery');
   });
 
-  it('show which events a participant asked for, and nothing of it when it asked for none', async () => {
+  it('show which events a participant asked for, and leave them out when it asked for none', async () => {
     const { core } = gateway;
     const ids = [['hold'] as const, []].map(
       (events) => core.createParticipant(ACCOUNT.id, { events }).participant.id,
@@ -268,7 +268,7 @@ describe('details', () => {
     expect(items.map(({ events }) => events)).toEqual([['hold'], undefined]);
   });
 
-  it('follow what happens', async () => {
+  it('change with what they show', async () => {
     const { core } = gateway;
     const session = core.createSession(ACCOUNT.id, {});
     const [talker, listener] = [join(session.id, 't'), join(session.id, 'l')];

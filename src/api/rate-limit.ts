@@ -3,7 +3,6 @@ import { TokenBucket } from '../shared/index.js';
 import { accountOf } from './authentication.js';
 import type { Api } from './instance.js';
 
-/** How many requests an account may make in a window of time. */
 export interface RateLimit {
   readonly requests: number;
   /** Default: 1,000. */
@@ -11,8 +10,8 @@ export interface RateLimit {
 }
 
 /**
- * Bounds the requests of each account. It counts after authentication, so that nobody without the password
- * can use up an account's share, and so that there are no more buckets than accounts.
+ * Limits the requests of each account. It counts after authentication, so that nobody without the password can use up
+ * an account's limit, and so that there are no more buckets than accounts.
  */
 export function limitRate(api: Api, { requests, windowMs = 1000 }: RateLimit): void {
   const buckets = new Map<string, TokenBucket>();

@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => gateway.stop());
 
 describe('the log', () => {
-  it('says what was asked, for whom and how it ended', async () => {
+  it('has account, address, method, path and status of each request', async () => {
     const response = await gateway.ask('/sessions', { method: 'POST' });
     const requestId = response.headers.get('x-request-id');
     const entries = gateway.logged.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -18,7 +18,7 @@ describe('the log', () => {
     ]);
   });
 
-  it('is one JSON line for each request, whatever stands in its path', async () => {
+  it('is one JSON line for each request, whatever is in its path', async () => {
     await fetch(`${gateway.url}/v1/accounts/%22%5C%0a/sessions`);
     const entry = gateway.logged.map((line) => JSON.parse(line) as Record<string, unknown>).at(-1);
     expect(entry).toMatchObject({ account: '"\\\n', path: '/v1/accounts/%22%5C%0a/sessions', status: 401 });
@@ -28,7 +28,7 @@ describe('the log', () => {
     expect(lines.find((line) => line['requestId'] === requestId)).not.toHaveProperty('account');
   });
 
-  it('names the account of every request for one, also where there is nothing, or hardly a path', async () => {
+  it('names the account in the path, also if there is no such route or the path is malformed', async () => {
     for (const path of ['/nowhere', '/sessions/x/nowhere', '/%zz', '//participants/%', '', '?x=1']) {
       await gateway.ask(path);
       const entry = gateway.logged.map((line) => JSON.parse(line) as Record<string, unknown>).at(-1);
@@ -36,7 +36,7 @@ describe('the log', () => {
     }
   });
 
-  it('tells of probes at debug level alone, also when the answer is that it is not ready', async () => {
+  it('has health checks only at debug level, also when the gateway is not ready', async () => {
     const draining = await startApi({ readiness: () => 'draining' });
     try {
       for (const path of ['/healthz', '/readyz', '/metrics']) await fetch(draining.url + path);
@@ -67,7 +67,7 @@ describe('the log', () => {
     }
   });
 
-  it('tells of an unexpected failure what the answer does not', async () => {
+  it('has the details of an unexpected error, which the response does not have', async () => {
     const core = {
       sessions: () => {
         throw new Error('disk on fire');
@@ -89,8 +89,8 @@ describe('the log', () => {
   });
 });
 
-describe('an answer', () => {
-  it('comes only when what it tells is on disk', async () => {
+describe('a response', () => {
+  it('comes only once the change is on disk', async () => {
     let written: () => void = () => undefined;
     const disk = new Promise<void>((resolve) => (written = resolve));
     const { core } = gateway;
@@ -109,7 +109,7 @@ describe('an answer', () => {
         answered = true;
         return response.status;
       });
-      // A listing asked later is answered; the creation still waits for the disk.
+      // A later listing is answered while the creation still waits for the disk.
       while (((await (await slow.ask('/sessions')).json()) as { items: unknown[] }).items.length === 0);
       expect(answered).toBe(false);
       written();
@@ -119,7 +119,7 @@ describe('an answer', () => {
     }
   });
 
-  it('carries headers that keep it out of caches and pages', async () => {
+  it('has headers that keep it out of caches and pages', async () => {
     for (const path of ['/healthz', '/openapi.json', '/nowhere', '/v1/accounts/x/sessions']) {
       const { headers } = await fetch(gateway.url + path);
       expect(headers.get('cache-control')).toBe('no-store');
@@ -129,7 +129,7 @@ describe('an answer', () => {
     }
   });
 
-  it('to a write carries them too', async () => {
+  it('to a change has them too', async () => {
     const written = await gateway.ask('/sessions', { method: 'POST' });
     const refused = await gateway.ask('/sessions', { method: 'POST', body: 'tag=a' });
     expect([written.status, refused.status]).toEqual([200, 415]);

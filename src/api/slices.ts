@@ -7,7 +7,7 @@ const MAX_WAITING = 32;
 const MAX_UNREAD = 32 * 1_048_576;
 /** The connection of a client that reads nothing for so long is closed. */
 const UNREAD_MS = 30_000;
-/** A slice ends after so many characters. */
+/** Characters of JSON in a slice. */
 const SLICE = 65_536;
 
 interface Load {
@@ -16,8 +16,8 @@ interface Load {
 }
 
 /**
- * Builds long responses in slices, one per turn of the event loop, accounts in turn, so that calls and short requests
- * are served in between. Bounds what each account may have waiting and unread.
+ * Builds long responses in slices, one per turn of the event loop and accounts in turn, so that calls and short requests
+ * are served in between. Limits how much each account may have waiting and unread.
  */
 export class Slices {
   /** Work that waits for its turn, by account. */
@@ -27,7 +27,7 @@ export class Slices {
 
   /**
    * Runs work that awaits `turn()` after each slice.
-   * @throws PatchbayError TOO_MANY_REQUESTS when the account has too much of it
+   * @throws PatchbayError TOO_MANY_REQUESTS when the account has too much waiting or unread
    */
   async work<T>(accountId: string, work: (turn: () => Promise<void>) => Promise<T>): Promise<T> {
     const load = this.#load(accountId);
@@ -46,7 +46,7 @@ export class Slices {
     }
   }
 
-  /** All items as JSON, each as it is shown. */
+  /** Each item as JSON. @param view what REST shows of an item */
   async json<T>(accountId: string, items: Iterable<T>, view: (item: T) => object): Promise<string[]> {
     return this.work(accountId, async (turn) => {
       const made: string[] = [];
@@ -66,7 +66,7 @@ export class Slices {
 
   /**
    * Sends JSON, which counts as unread until the operating system has accepted all of it.
-   * @returns what the route's handler is to return; to the compiler it is whatever the route's schema says
+   * @returns the handler's result; `never`, so that it fits any response schema
    */
   send(reply: FastifyReply, accountId: string, json: string): never {
     const { raw } = reply;

@@ -28,7 +28,7 @@ afterAll(async () => {
   await stored.stop();
 });
 
-/** A phone that connects and leaves so many seconds later. */
+/** Connects a phone that leaves so many seconds later. */
 function connectFor(
   seconds: number,
   { tag, account = ACCOUNT.id }: { tag?: string; account?: string },
@@ -70,7 +70,7 @@ describe('the usage report', () => {
     ]);
   });
 
-  it('comes in pages, each with the totals of all and a link to the next', async () => {
+  it('comes in pages, each with the totals of all pages and a link to the next', async () => {
     const first = await gateway.ask('/usage?limit=2&tag=support&format=json');
     const { items, next, totals } = (await first.json()) as Report;
     expect(items).toHaveLength(2);
@@ -91,7 +91,7 @@ describe('the usage report', () => {
     expect(seen).toEqual([60, 30, 10]);
   });
 
-  it('can be of a time', async () => {
+  it('can be limited to a period', async () => {
     const { items } = await report('');
     const second = (items[1] as { startedAt: string }).startedAt;
     const at = encodeURIComponent(second);
@@ -100,7 +100,7 @@ describe('the usage report', () => {
     expect((await report('?to=1970-01-01')).items).toEqual([]);
   });
 
-  it('can be CSV, harmless to spreadsheets', async () => {
+  it('can be CSV that is harmless in spreadsheets', async () => {
     const response = await gateway.ask('/usage?format=csv&limit=2');
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8');

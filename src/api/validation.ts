@@ -6,7 +6,7 @@ import { PatchbayError } from '../core/index.js';
 import type { Api } from './instance.js';
 
 /**
- * Makes the validators of requests. Query parameters, which are all text, are coerced to numbers; bodies are not.
+ * Compiles the validators of requests. Query parameters, which are text, are converted to numbers; bodies are not.
  * Errors say what is wrong and where.
  */
 export function requestValidators(components: readonly object[]): FastifySchemaCompiler<object> {
@@ -33,7 +33,7 @@ function compiler(components: readonly object[], options: Options): Ajv {
   return ajv;
 }
 
-/** A date, or a date and a time with its zone. */
+/** A date, or a date and time with a time zone. */
 const ISO_8601 = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
 
 function isTime(time: string): boolean {
@@ -53,9 +53,8 @@ export function describeViolation(errors: readonly FastifySchemaValidationError[
 }
 
 /**
- * Takes JSON, and nothing where a body may be left out: published clients send `Content-Type:
- * application/json` with `Content-Length: 0`. Anything else is refused, so that no page of another site can
- * make a browser send a request without asking first.
+ * Accepts JSON, and an empty body: published clients send `Content-Type: application/json` with `Content-Length: 0`.
+ * Refuses other content types, so that a page of another site cannot make a browser send a request without a preflight.
  */
 export function acceptBodies(api: Api): void {
   const parseJson = api.getDefaultJsonParser('error', 'error');
@@ -74,7 +73,7 @@ export function acceptBodies(api: Api): void {
   });
 }
 
-/** The same JSON without properties that are null: some clients send them for what they leave out. */
+/** The same JSON without properties that are null, which some clients send instead of leaving them out. */
 function withoutNulls(json: unknown): unknown {
   if (Array.isArray(json)) return json.map(withoutNulls);
   if (typeof json !== 'object' || json === null) return json;

@@ -20,7 +20,7 @@ function deviceSummaryView({ info, connectedAt }: ConnectedDevice): DeviceSummar
   return { ...info, connectedAt: moment(connectedAt) };
 }
 
-/** A connected device as REST shows it, with what it sends and receives. */
+/** A connected device as REST shows it, with the streams that it sends and receives. */
 export function deviceView(device: ConnectedDevice): DeviceView {
   return {
     ...deviceSummaryView(device),
@@ -47,12 +47,12 @@ function viewOf<D>(participant: Participant, device: D) {
   };
 }
 
-/** A participant as listings show it: that it is connected, not what it sends and receives. */
+/** A participant as listings show it: with its device, but without the streams of that. */
 export function participantView(participant: Participant, device?: ConnectedDevice): ParticipantView {
   return viewOf(participant, device && deviceSummaryView(device));
 }
 
-/** A participant with what its device sends and receives now. */
+/** A participant, with the streams that its device sends and receives now. */
 export function participantDetailView(
   participant: Participant,
   device?: ConnectedDevice,

@@ -47,7 +47,7 @@ export interface ListOptions {
   readonly tag?: string;
   /** 1 to 1,000; default 100. */
   readonly limit?: number;
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   readonly cursor?: string;
   /** Items to look at, at most (at least one). A page that ends for this reason may be short, and has a `next`. */
   readonly examine?: number;

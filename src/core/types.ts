@@ -106,7 +106,7 @@ export interface DeviceInfo {
   /** Unique across the gateway; made by whoever creates the device. */
   readonly id: string;
   readonly kind: DeviceKind;
-  /** The id that the device names itself by (browser: `uniqueId`, phone: Call-ID); webhooks carry it. */
+  /** The device's own id (browser: `uniqueId`, phone: Call-ID); webhooks carry it. */
   readonly externalId: string;
   readonly direction: 'inbound' | 'outbound';
   /** Phones: number or user part of the caller, as presented. */

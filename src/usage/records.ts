@@ -69,7 +69,7 @@ export interface UsageFilter {
   readonly tag?: string;
   /** 1 to 1,000; default 100. */
   readonly limit?: number;
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   readonly cursor?: string;
   /** Whether to compute totals, which takes longer than a page; default: yes. */
   readonly totals?: boolean;

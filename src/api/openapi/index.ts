@@ -6,15 +6,15 @@ import type { Api } from '../instance.js';
 const properties = {
   timestamp: {
     type: 'string',
-    description: 'When it happened: epoch milliseconds, as text.',
+    description: 'When it happened: epoch milliseconds, as a string.',
     examples: ['1628786234676'],
   },
   participantId: { type: 'string' },
   deviceId: {
     type: 'string',
-    description: "The id that the device names itself by: a browser's `uniqueId`, a phone's Call-ID.",
+    description: "The device's own id: a browser's `uniqueId`, a phone's Call-ID.",
   },
-  tag: { type: 'string', description: "The participant's, when it has one." },
+  tag: { type: 'string', description: "The participant's tag; absent if it has none." },
 };
 
 const digit = {
@@ -23,18 +23,18 @@ const digit = {
 };
 
 const about =
-  'Sent to the `callbackUrl` of the participant. Webhooks of one participant come in order, one at a time. One that ' +
-  'is not answered with a 2xx status is sent again, with growing pauses, for up to an hour.';
+  'Sent to the `callbackUrl` of the participant. Webhooks of one participant come in order, one at a time. A webhook ' +
+  'without a 2xx response is sent again, at growing intervals, for up to an hour.';
 
 const asked = '(an extension of this gateway, for participants created with `events: ["hold"]`)';
 
 /** The requests that the gateway sends to applications. */
 const webhooks = {
   onConnect: webhook('onConnect', 'A device connected'),
-  onLeave: webhook('onLeave', 'A device has left: sent exactly once for each onConnect'),
+  onLeave: webhook('onLeave', 'A device left: sent exactly once for each onConnect'),
   onDisconnect: webhook('onDisconnect', 'The signalling of a device was lost; it may come back'),
   onHold: webhook('onHold', `A phone put the session on hold ${asked}`),
-  onResume: webhook('onResume', `A phone that held the session hears it again ${asked}`),
+  onResume: webhook('onResume', `A phone took the session off hold ${asked}`),
   onDtmf: webhook('onDtmf', 'A device sent a DTMF digit (an extension of this gateway)', digit),
 };
 
@@ -45,18 +45,18 @@ WebRTC API run against it by changing their base URL to \`http(s)://<gateway>/v1
 
 Create a **session**; create a **participant** and give its **token** to a browser page or, in the
 \`User-to-User\` header of a transferred call, to a phone; add the participant to the session with
-**subscriptions** that say whom it receives. Everything takes effect at once, and is on disk before it is
-answered.
+ **subscriptions** that say whom it receives. Every change takes effect at once, and is on disk before the
+response.
 
 ## Requests
-* HTTP Basic, with the credentials of the account in the path. Anything else is answered with 401.
+* Authenticate with HTTP Basic and the credentials of the account in the path; otherwise the response is 401.
 * Bodies are JSON (\`Content-Type: application/json\`) and may be left out. Unknown properties are ignored;
   a property that is \`null\` counts as absent.
 * Properties without a value are left out, never \`null\`.
 
 ## Errors
-Every error has the body \`Error\`: \`error\` and \`message\` say in words what is wrong, \`reason\` is a stable
-name for programs, \`code\` is the HTTP status, \`requestId\` is also in the header \`X-Request-Id\` and in the
+Every error has the body \`Error\`: \`error\` and \`message\` say what is wrong, \`reason\` is a stable
+code for programs, \`code\` is the HTTP status, \`requestId\` is also in the header \`X-Request-Id\` and in the
 gateway's log. An unknown path is 404; a malformed HTTP request is 400, a slow one 408, and one with more than 16 KiB
 of path and headers 431.
 
@@ -68,9 +68,9 @@ of path and headers 431.
 | tag | 50 characters | 400 |
 | life of sessions, participants and tokens | 9 hours | deleted, devices disconnected |
 | body | 64 KiB | 413 |
-| what an account keeps (texts of sessions, participants and subscriptions) | as configured, by default an eighth of the gateway's heap | 429; 503 when all accounts together have too much |
+| memory of an account (sessions, participants and subscriptions with their texts) | as configured, by default an eighth of the gateway's heap | 429; 503 when all accounts together use too much |
 | page of a listing | 1,000 items and 1 MB | continued by \`next\` |
-| phones and pages of an account at once | as configured (\`PATCHBAY_MAX_CALLS_PER_ACCOUNT\`) | phones 480; pages are closed with 1013, and try again |
+| connected phones and pages of an account | as configured (\`PATCHBAY_MAX_CALLS_PER_ACCOUNT\`) | phones get 480; pages are closed with 1013, and try again |
 | requests of an account | 1,000 a second, unless configured otherwise | 429 with \`Retry-After\` |
 
 ## Subscriptions
@@ -78,19 +78,19 @@ of path and headers 431.
 |---|---|
 | \`{"sessionId": "…"}\` | everyone in the session, now and later |
 | \`{"participants": [{"participantId": "…"}]}\` | exactly these participants |
-| \`{"participants": [{"participantId": "…", "streamAliases": ["screen"]}]}\` | just these streams of them |
+| \`{"participants": [{"participantId": "…", "streamAliases": ["screen"]}]}\` | only these streams of them |
 | \`{}\` or none | nobody |
 
 \`participants: []\` is the same as leaving it out: with a \`sessionId\` it means everyone. Nobody receives their
-own streams. Participants and streams that do not exist yet may be subscribed to.
+own streams. You can subscribe to participants and streams that do not exist yet.
 `;
 
 const tags = [
   { name: 'Sessions', description: 'Groups of at most 20 participants.' },
-  { name: 'Participants', description: 'Persons and programs, and their devices: browsers and phones.' },
+  { name: 'Participants', description: 'People and programs, and their devices: browsers and phones.' },
   { name: 'Subscriptions', description: 'Who receives whom.' },
-  { name: 'Usage', description: 'What was connected for how long: the billing report.' },
-  { name: 'Webhooks', description: 'What the gateway tells applications of their participants.' },
+  { name: 'Usage', description: 'Which devices were connected for how long: the billing report.' },
+  { name: 'Webhooks', description: 'Events that the gateway sends to applications.' },
   { name: 'Gateway', description: 'The gateway itself. Needs no credentials.' },
 ];
 
@@ -99,8 +99,8 @@ const DOCS_POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'";
 
 /**
- * Serves the OpenAPI 3.1 document at `/openapi.json` and a page to read it at `/docs`. The document is made
- * from the schemas that the routes validate with. To be called before routes are added.
+ * Serves the OpenAPI 3.1 document at `/openapi.json` and a page to read it at `/docs`. The document is made of the
+ * schemas that the routes validate with. Call it before routes are added.
  */
 export function serveOpenApi(api: Api): void {
   api.register(swagger, {
@@ -139,7 +139,7 @@ export function serveOpenApi(api: Api): void {
   });
 }
 
-/** The document without what only the validator understands. */
+/** Removes keywords that only our validator understands. */
 function published<T>(document: T): T {
   const text = JSON.stringify(document, (name, value: unknown) =>
     name === 'transform' && Array.isArray(value) ? undefined : value,

@@ -29,7 +29,7 @@ afterAll(() => gateway.stop());
 const operations = () => Object.values(document.paths).flatMap((path) => Object.values(path));
 
 describe('the OpenAPI document', () => {
-  it('is one, of version 3.1', async () => {
+  it('is a valid one of version 3.1', async () => {
     const result = await new Validator().validate({ ...structuredClone(document) });
     expect(result).toMatchObject({ valid: true });
     expect(document.openapi).toBe('3.1.0');
@@ -75,7 +75,7 @@ describe('the OpenAPI document', () => {
     ]);
   });
 
-  it('refers only to what is in it, and says nothing of how it validates', () => {
+  it('refers only to its own components, and has no keywords of our validator', () => {
     const text = JSON.stringify(document);
     for (const [, name] of text.matchAll(/"\$ref":"([^"]+)"/g)) {
       const [, schema] = /^#\/components\/schemas\/(\w+)$/.exec(name!) ?? [];
@@ -86,7 +86,7 @@ describe('the OpenAPI document', () => {
 });
 
 describe('the page to read it', () => {
-  it('needs nothing from elsewhere', async () => {
+  it('loads nothing from other servers', async () => {
     const page = await fetch(`${gateway.url}/docs`);
     expect(page.status).toBe(200);
     const policy = page.headers.get('content-security-policy');

@@ -14,7 +14,7 @@ import { deviceView } from '../views.js';
 const tags = ['Participants'];
 const path = '/participants/:participantId/device';
 
-/** The connected end of a participant. */
+/** Routes for the device of a participant. */
 export function deviceRoutes(api: Api, core: SessionControl): void {
   api.get(
     path,
@@ -41,7 +41,7 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
         operationId: 'updateDevice',
         tags,
         summary: 'Change the connected device of a participant',
-        description: '409: the device is of a kind that sends no such headers.',
+        description: '409: this kind of device cannot send such headers.',
         params: ParticipantPath,
         body: optionalBody(DeviceChangeSchema),
         response: { 204: DoneSchema, ...writeErrors(404, 409) },
@@ -63,7 +63,7 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
         summary: 'Send DTMF digits to the device of a participant',
         description:
           'The digits are queued, and sent one after the other; the device does not hear its session meanwhile. ' +
-          '409: the device is of a kind that takes no digits (a browser). 429: too many digits wait; none of these ' +
+          '409: this kind of device (a browser) cannot receive digits. 429: too many digits wait; none of these ' +
           'were queued.',
         params: ParticipantPath,
         body: optionalBody(DtmfSchema),
@@ -71,7 +71,7 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
       },
     },
     async ({ params, body }, reply) => {
-      // Whether a body is there, no schema checks.
+      // The schema does not check whether there is a body.
       if (!body) {
         throw new PatchbayError('PATCHBAY_BAD_REQUEST', "body must have required property 'digits'");
       }

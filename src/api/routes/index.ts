@@ -12,7 +12,7 @@ import { type UsageReports, usageRoutes } from './usage.js';
 export type { IceServers } from './ice-servers.js';
 export type { UsageReports } from './usage.js';
 
-/** Everything that an application can do to its account. */
+/** All routes of an account. */
 export function accountRoutes(
   api: Api,
   { core, usage, iceServers }: { core: SessionControl; usage: UsageReports; iceServers: IceServers },

@@ -2,9 +2,9 @@ import type { FastifyReply } from 'fastify';
 import { type ListOptions, type Page, pageLimit } from '../../core/index.js';
 import type { Slices } from '../slices.js';
 
-/** A page ends before it is larger, unless it has but one item. */
+/** A page with more than one item is no larger than this. */
 const MAX_PAGE_BYTES = 1_048_576;
-/** A slice of the work ends with so many characters made, or so many items looked at. */
+/** A slice of the work ends after so many characters, or after so many examined items. */
 const SLICE = 65_536;
 const EXAMINED = 2_000;
 const ITEMS = 100;

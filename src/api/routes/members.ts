@@ -14,7 +14,7 @@ import { participantDetailView } from '../views.js';
 
 const tags = ['Sessions'];
 
-/** Who is in a session. */
+/** Routes for the members of a session. */
 export function memberRoutes(api: Api, core: SessionControl, slices: Slices): void {
   api.get(
     '/sessions/:sessionId/participants',
@@ -42,7 +42,7 @@ export function memberRoutes(api: Api, core: SessionControl, slices: Slices): vo
         tags,
         summary: 'Add a participant to a session',
         description:
-          'The body sets its subscriptions; if it is in the session already, they are replaced. ' +
+          'The body sets its subscriptions, and replaces them if it is in the session already. ' +
           '409: it is in another session (remove it there first), or the session is full.',
         params: MemberPath,
         body: optionalBody(NewSubscriptionsSchema),
@@ -76,7 +76,7 @@ export function memberRoutes(api: Api, core: SessionControl, slices: Slices): vo
   );
 }
 
-/** Everyone in a session, as JSON made in slices: their subscriptions and what they receive can be megabytes. */
+/** The members of a session as JSON, made in slices: their subscriptions and deliveries can be megabytes. */
 export async function membersJson(
   slices: Slices,
   core: SessionControl,

@@ -17,7 +17,7 @@ import { listingJson } from './listing.js';
 
 const tags = ['Participants'];
 
-/** Create, list, look at and delete participants. */
+/** Routes to create, list, get and delete participants. */
 export function participantRoutes(api: Api, core: SessionControl, slices: Slices): void {
   api.post(
     '/participants',
@@ -67,7 +67,7 @@ export function participantRoutes(api: Api, core: SessionControl, slices: Slices
       schema: {
         operationId: 'getParticipant',
         tags,
-        summary: 'A participant, its device, and what that sends and receives',
+        summary: 'A participant, its device, and the streams of that',
         params: ParticipantPath,
         response: { 200: ref(ParticipantDetailSchema, 'The participant.'), ...readErrors(404) },
       },

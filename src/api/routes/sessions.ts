@@ -18,7 +18,7 @@ import { membersJson } from './members.js';
 
 const tags = ['Sessions'];
 
-/** Create, list, look at and delete sessions. */
+/** Routes to create, list, get and delete sessions. */
 export function sessionRoutes(api: Api, core: SessionControl, slices: Slices): void {
   api.post(
     '/sessions',

@@ -12,7 +12,7 @@ import {
 const tags = ['Subscriptions'];
 const path = '/sessions/:sessionId/participants/:participantId/subscriptions';
 
-/** What participants receive. */
+/** Routes for the subscriptions of participants. */
 export function subscriptionRoutes(api: Api, core: SessionControl): void {
   api.get(
     path,
@@ -34,8 +34,9 @@ export function subscriptionRoutes(api: Api, core: SessionControl): void {
       schema: {
         operationId: 'updateParticipantSubscriptions',
         tags,
-        summary: 'Replace what a participant receives',
-        description: 'It takes effect at once. Without a body, or with an empty one, nothing is received.',
+        summary: 'Replace the subscriptions of a participant',
+        description:
+          'Takes effect at once. Without a body, or with an empty one, the participant receives nothing.',
         params: MemberPath,
         body: optionalBody(NewSubscriptionsSchema),
         response: { 204: DoneSchema, ...writeErrors(404) },

@@ -8,12 +8,11 @@ import { readErrors, ref, UsageQuerySchema, UsageReportSchema } from '../schemas
 import type { Slices } from '../slices.js';
 import { usageRecordView } from '../views.js';
 
-/** Reports what an account has used. */
 export interface UsageReports {
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
 }
 
-/** The billing report. */
+/** Route for the billing report. */
 export function usageRoutes(api: Api, usage: UsageReports, slices: Slices): void {
   const csvStreams = new CsvStreams();
   api.get(
@@ -22,11 +21,11 @@ export function usageRoutes(api: Api, usage: UsageReports, slices: Slices): void
       schema: {
         operationId: 'getUsage',
         tags: ['Usage'],
-        summary: 'Connections of devices, with their seconds, and totals by tag',
+        summary: 'Connections of devices with their lengths, and totals by tag',
         description:
           'A page of records in the order of their start. `Link` with `rel="next"` leads to the next page. ' +
-          'The JSON has the totals too, on each page those of the first. The CSV has the records: without `limit` and ' +
-          '`cursor` all of them, in one stream. 429: the account has too many reports in the making.',
+          'The JSON includes the totals, which stay the same on all pages. The CSV has only the records; without `limit` ' +
+          'and `cursor` all of them, in one stream. 429: too many reports of the account are in progress.',
         params: AccountPath,
         querystring: UsageQuerySchema,
         response: {
@@ -68,10 +67,10 @@ export function usageRoutes(api: Api, usage: UsageReports, slices: Slices): void
   );
 }
 
-/** Records that become text at a time. */
+/** Records that are written as CSV in one turn of the event loop. */
 const SLICE = 100;
 
-/** All records of a report, read page by page as the client takes them. */
+/** All records of a report, read page by page as the client reads. */
 async function* wholeCsv(
   usage: UsageReports,
   accountId: string,
@@ -92,18 +91,21 @@ async function* wholeCsv(
 }
 
 const MAX_STREAMS = 4;
-/** A client that takes nothing for so long is hung up on. */
+/** The connection of a client that reads nothing for so long is closed. */
 const UNREAD_MS = 30_000;
 
-/** CSV on its way to clients, few for each account: they may take as long as they like, but not stop reading. */
+/** The CSV streams under way, a few for each account. A client may read slowly, but must not stop reading. */
 class CsvStreams {
   readonly #open = new Map<string, number>();
 
-  /** @throws PatchbayError TOO_MANY_REQUESTS; or whatever keeps the first part from being made */
+  /** @throws PatchbayError TOO_MANY_REQUESTS, or the error of the first part */
   async open(reply: FastifyReply, accountId: string, parts: AsyncGenerator<string, void>): Promise<Readable> {
     const open = this.#open.get(accountId) ?? 0;
     if (open >= MAX_STREAMS) {
-      throw new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', 'The account has too many reports under way.');
+      throw new PatchbayError(
+        'PATCHBAY_TOO_MANY_REQUESTS',
+        'Too many reports of the account are in progress.',
+      );
     }
     this.#open.set(accountId, open + 1);
     const done = (): void => {
@@ -112,7 +114,7 @@ class CsvStreams {
       else this.#open.set(accountId, left);
     };
     try {
-      // While it can still be answered with an error.
+      // Before the response begins, so that it can still be an error.
       const first = await parts.next();
       const all = async function* (): AsyncGenerator<string, void> {
         if (!first.done) yield first.value;
@@ -129,7 +131,7 @@ class CsvStreams {
   }
 }
 
-/** The path and query of the page after this. */
+/** The path and query of the next page. */
 function continued(url: string, cursor: string): string {
   const next = new URL(url, 'http://gateway');
   next.searchParams.set('cursor', cursor);

@@ -7,12 +7,12 @@ const facts = {
   id: Type.String(),
   kind: Type.String({ description: 'More kinds may be added.', examples: ['browser', 'phone'] }),
   externalId: Type.String({
-    description: "The id that the device names itself by: a browser's `uniqueId`, a phone's Call-ID.",
+    description: "The device's own id: a browser's `uniqueId`, a phone's Call-ID.",
   }),
   direction: Type.Unsafe<'inbound' | 'outbound'>({ type: 'string', enum: ['inbound', 'outbound'] }),
-  caller: absentable(Type.String({ description: 'Phones: number or user of the caller.' })),
+  caller: absentable(Type.String({ description: 'Phones: number or user part of the caller.' })),
   callerName: absentable(Type.String({ description: 'Phones: display name of the caller.' })),
-  called: absentable(Type.String({ description: 'Phones: what was called.' })),
+  called: absentable(Type.String({ description: 'Phones: number or user part that was called.' })),
   headers: absentable(
     Type.Unsafe<Readonly<Record<string, string>>>({
       type: 'object',
@@ -23,7 +23,7 @@ const facts = {
   connectedAt: moment('When it connected.'),
 };
 
-/** That a device is connected, and of which kind. */
+/** A connected device without its streams. */
 export const DeviceSummarySchema = component('DeviceSummary', Type.Object(facts));
 
 const PublishedStreamSchema = component(
@@ -51,28 +51,29 @@ const OmittedTrackSchema = component(
     streamId: Type.String(),
     mediaType: Type.Unsafe<'AUDIO' | 'VIDEO'>({ type: 'string', enum: ['AUDIO', 'VIDEO'] }),
     reason: Type.String({
-      description: 'Why, in words.',
+      description: 'Why, for people.',
       examples: ['the browser does not take codec AV1'],
     }),
   }),
 );
 
-/** A connected device with all that it sends and receives. */
+/** A connected device with the streams that it sends and receives. */
 export const DeviceSchema = component(
   'Device',
   Type.Object({
     ...facts,
     held: absentable(
       Type.Boolean({
-        description: 'Phones: whether the phone has put the session on hold. It does not hear it then.',
+        description:
+          'Phones: whether the phone has put the session on hold; it does not hear the session then.',
       }),
     ),
     streams: listOf(ref(PublishedStreamSchema), { description: 'What it publishes now.' }),
-    delivery: listOf(ref(DeliveredStreamSchema), { description: 'What it is being delivered now.' }),
+    delivery: listOf(ref(DeliveredStreamSchema), { description: 'What it receives now.' }),
     omitted: listOf(ref(OmittedTrackSchema), {
       description:
-        'Tracks of the delivery that it cannot be sent, such as one whose codec it does not take, and tracks that it ' +
-        'tried to publish and may not.',
+        'Tracks of the delivery that it is not sent, for example because it cannot play the codec, and tracks that it ' +
+        'tried to publish without permission.',
     }),
   }),
 );
@@ -89,8 +90,8 @@ export const DeviceChangeSchema = component(
           propertyNames: { type: 'string', pattern: '^[Xx]-[A-Za-z0-9-]{1,60}$' },
           additionalProperties: { type: 'string', maxLength: 512, pattern: '^[^\\x00-\\x1f\\x7f]*$' },
           description:
-            'Phones: the headers that the BYE will carry when the gateway ends the call, for whatever reason. ' +
-            'Replaces those given before.',
+            'Phones: headers for the BYE with which the gateway will end the call, whatever the reason. ' +
+            'They replace those set before.',
           examples: [{ 'X-Result': 'sold' }],
         }),
       ),

@@ -10,7 +10,6 @@ import {
 import { subscriptionComponents } from './subscriptions.js';
 import { usageComponents } from './usage.js';
 
-/** What an application may say of a session that it creates. */
 export const NewSessionSchema = component(
   'NewSession',
   Type.Object({ tag: Type.Optional(text(50, 'Free text of the application.')) }),
@@ -25,7 +24,7 @@ const properties = {
 
 export const SessionSchema = component('Session', Type.Object(properties));
 
-/** A session with everyone in it. */
+/** A session with its members. */
 export const SessionDetailSchema = component(
   'SessionDetail',
   Type.Object({ ...properties, participants: listOf(ref(ParticipantDetailSchema)) }),
@@ -58,7 +57,7 @@ export { UsageQuerySchema, UsageReportSchema, type UsageReportView } from './usa
 export const SessionPageSchema = pageOf('SessionPage', SessionSchema);
 export const ParticipantPageSchema = pageOf('ParticipantPage', ParticipantSchema);
 
-/** Everything that has a name of its own in the OpenAPI document. */
+/** All schemas that the OpenAPI document names. */
 export const components = [
   ErrorSchema,
   ...subscriptionComponents,

@@ -6,12 +6,12 @@ import { SubscriptionsSchema } from './subscriptions.js';
 const IceServerSchema = Type.Object({
   urls: listOf(Type.String()),
   username: Type.String({
-    description: 'Says when the credentials end, in epoch seconds, and whose they are.',
+    description: 'When the credentials expire, in epoch seconds, and the participant that they are for.',
   }),
   credential: Type.String(),
 });
 
-/** What a page gives to its client as `iceServers`. */
+/** The value of the browser client's option `iceServers`. */
 export const IceServersSchema = component(
   'IceServers',
   Type.Object({
@@ -21,7 +21,6 @@ export const IceServersSchema = component(
 
 const askedEvent = Type.Unsafe<'hold'>({ type: 'string', enum: ['hold'] });
 
-/** What an application may say of a participant that it creates. */
 export const NewParticipantSchema = component(
   'NewParticipant',
   Type.Object({
@@ -32,7 +31,7 @@ export const NewParticipantSchema = component(
       }),
     ),
     deviceApiVersion: Type.Optional(
-      word(['V3', 'V2'] as const, 'The protocol that its token asks browsers to speak. Default `V3`.'),
+      word(['V3', 'V2'] as const, 'The protocol version of a browser with its token. Default `V3`.'),
     ),
     tag: Type.Optional(text(50, 'Free text of the application.')),
     callbackUrl: Type.Optional(
@@ -40,7 +39,7 @@ export const NewParticipantSchema = component(
         maxLength: 2048,
         format: 'web-url',
         description:
-          'An http or https URL for the webhooks of this participant; its host must be an address or a possible name.',
+          'An http or https URL for the webhooks of this participant; its host must be an address or a valid name.',
         examples: ['https://app.example/webrtc-events'],
       }),
     ),
@@ -48,7 +47,7 @@ export const NewParticipantSchema = component(
       Type.Array(askedEvent, {
         uniqueItems: true,
         description:
-          'Webhooks that it gets besides: `hold` for `onHold` and `onResume`, when its phone holds and resumes.',
+          'Optional webhooks: `hold` for `onHold` and `onResume`, when its phone puts the session on hold and resumes.',
         examples: [['hold']],
       }),
     ),
@@ -61,20 +60,22 @@ const properties = {
   deviceApiVersion: Type.Unsafe<'V3' | 'V2'>({ type: 'string', enum: ['V3', 'V2'] }),
   tag: absentable(Type.String()),
   callbackUrl: absentable(Type.String()),
-  events: absentable(listOf(askedEvent, { description: 'The webhooks that it gets besides; absent: none.' })),
-  sessions: listOf(Type.String(), { description: 'The session it is in: none or one.' }),
+  events: absentable(
+    listOf(askedEvent, { description: 'Optional webhooks that its application asked for; absent: none.' }),
+  ),
+  sessions: listOf(Type.String(), { description: 'The id of the session that it is in, or empty.' }),
   subscriptions: ref(SubscriptionsSchema),
   createdAt: moment('When it was created.'),
   expiresAt: moment('When it is deleted, and its device disconnected.'),
 };
 
-/** A participant, and whether it is connected. */
+/** A participant, and which device it has connected. */
 export const ParticipantSchema = component(
   'Participant',
   Type.Object({ ...properties, device: absentable(ref(DeviceSummarySchema)) }),
 );
 
-/** A participant with what its device sends and receives. */
+/** A participant, with the streams that its device sends and receives. */
 export const ParticipantDetailSchema = component(
   'ParticipantDetail',
   Type.Object({ ...properties, device: absentable(ref(DeviceSchema)) }),
@@ -85,7 +86,7 @@ export const CreatedParticipantSchema = component(
   'CreatedParticipant',
   Type.Object({
     participant: ref(ParticipantSchema),
-    token: Type.String({ description: 'For its device. It is told only here.' }),
+    token: Type.String({ description: 'For its device. No other response has it.' }),
   }),
 );
 

@@ -1,16 +1,16 @@
 import { type Static, type TSchema, type TUnsafe, Type } from '@sinclair/typebox';
 import { DEFAULT_PAGE, MAX_PAGE } from '../../core/index.js';
 
-/** The body of every error: a superset of what the published clients, old and new, look for. */
+/** The body of every error: it has all properties that any version of the published clients reads. */
 export const ErrorSchema = component(
   'Error',
   Type.Object(
     {
-      error: Type.String({ description: 'What went wrong, in words.' }),
-      message: Type.String({ description: 'The same; of a 401 always `Unauthorized`.' }),
+      error: Type.String({ description: 'What went wrong, for people.' }),
+      message: Type.String({ description: 'The same as `error`; `Unauthorized` for a 401.' }),
       code: Type.Integer({ description: 'The HTTP status.' }),
       reason: Type.String({
-        description: 'What went wrong, as a stable name for programs.',
+        description: 'What went wrong, as a stable code for programs.',
         examples: ['PATCHBAY_SESSION_FULL'],
       }),
       requestId: Type.String({ description: 'Also in the `X-Request-Id` header and in the log.' }),
@@ -21,40 +21,40 @@ export const ErrorSchema = component(
 
 const DESCRIPTIONS = {
   400: 'The request is not as documented.',
-  401: 'The credentials are missing, wrong or of another account than the one in the path.',
-  404: 'Not found in this account, or deleted.',
-  409: 'Not possible in the present state.',
+  401: 'The credentials are missing, wrong, or belong to another account than the one in the path.',
+  404: 'Not in this account, or deleted.',
+  409: 'Not possible now.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   429: 'Too many requests of this account; retry after `Retry-After` seconds.',
   500: 'Internal error; find it in the log of the gateway by the `requestId`.',
   503:
     'The gateway is overloaded, is stopping, or cannot write to its disk. Nothing was done, unless `reason` is ' +
-    '`PATCHBAY_STORE_FAILED`: then the change is in effect, and is written as soon as the disk can be written to.',
+    '`PATCHBAY_STORE_FAILED`: then the change is in effect, and will be written once the disk takes writes.',
 } as const;
 
 const answer = (status: ErrorStatus) => ({ ...ref(ErrorSchema), description: DESCRIPTIONS[status] });
 
-/** How to continue a listing, and how much of it at a time. */
+/** Query parameters for pages. */
 export const pageQuery = {
   limit: Type.Optional(
     Type.Integer({
       minimum: 1,
       maximum: MAX_PAGE,
       default: DEFAULT_PAGE,
-      description: 'Items on a page, at most: a page also ends at 1 MB.',
+      description: 'Most items on a page. A page also ends at 1 MB.',
     }),
   ),
-  cursor: Type.Optional(Type.String({ format: 'uuid', description: 'The `next` of the page before.' })),
+  cursor: Type.Optional(Type.String({ format: 'uuid', description: 'The `next` of the previous page.' })),
 };
 
-/** Query of a listing that can be filtered by tag. */
+/** Query parameters of a listing that can be filtered by tag. */
 export const ListQuerySchema = Type.Object({
   tag: Type.Optional(text(50, 'Only those with exactly this tag.')),
   ...pageQuery,
 });
 
-/** A schema that stands in the OpenAPI document under a name of its own. */
+/** A schema with a name in the OpenAPI document. */
 export function component<T extends TSchema>($id: string, schema: T): T {
   return { ...schema, $id };
 }
@@ -64,32 +64,32 @@ export function ref<T extends TSchema>(to: T, description?: string): TUnsafe<Sta
   return Type.Unsafe<Static<T>>({ $ref: `${to.$id ?? ''}#`, ...(description ? { description } : {}) });
 }
 
-/** A property of an answer that is left out, never null, when there is nothing to say. */
+/** A property of a response that is left out, never null, when it has no value. */
 export function absentable<T extends TSchema>(schema: T) {
   return Type.Optional(Type.Unsafe<Static<T> | undefined>(schema));
 }
 
-/** A list of an answer. */
+/** A list in a response. */
 export function listOf<T extends TSchema>(schema: T, options: { readonly description?: string } = {}) {
   return Type.Unsafe<readonly Static<T>[]>(Type.Array(schema, options));
 }
 
-/** A request body, which may be left out as a whole. */
+/** A request body that may be left out. */
 export function optionalBody<T extends TSchema>(schema: T) {
   return Type.Unsafe<Static<T> | undefined>(ref(schema));
 }
 
-/** One of some words: written in any case in a request, in upper case in an answer. */
+/** An enumeration: a request may use any case, responses use upper case. */
 export function word<T extends string>(words: readonly T[], description: string) {
   return Type.Unsafe<T>({ type: 'string', transform: ['toEnumCase'], enum: [...words], description });
 }
 
-/** Text that survives every store and log: no NUL character, no half of a surrogate pair. */
+/** Text that can be stored and logged unchanged: no NUL character, no lone surrogate. */
 export function text(maxLength: number, description: string) {
   return Type.String({ maxLength, pattern: '^[^\\u0000\\p{Cs}]*$', description });
 }
 
-/** A moment in an answer. */
+/** A time in a response. */
 export const moment = (description: string) =>
   Type.String({ format: 'date-time', description, examples: ['2026-01-31T12:00:00.000Z'] });
 
@@ -106,12 +106,12 @@ export function pageOf<T extends TSchema>($id: string, item: T) {
 
 type ErrorStatus = keyof typeof DESCRIPTIONS;
 
-/** The errors that an operation which only looks may answer with: those of every one, and its own. */
+/** The errors of an operation that changes nothing: the common ones and `own`. */
 export function readErrors(...own: readonly 404[]) {
   return answers([400, 401, 429, 500, 503, ...own]);
 }
 
-/** The errors that an operation which changes something may answer with: those of every one, and its own. */
+/** The errors of an operation that changes something: the common ones and `own`. */
 export function writeErrors(...own: readonly (404 | 409)[]) {
   return answers([400, 401, 413, 415, 429, 500, 503, ...own]);
 }

@@ -4,37 +4,38 @@ import { absentable, component, listOf, ref, text } from './shapes.js';
 const ParticipantSubscriptionSchema = component(
   'ParticipantSubscription',
   Type.Object({
-    participantId: text(128, 'Whom to receive. It may come later.'),
+    participantId: text(128, 'Whom to receive. The participant need not exist yet.'),
     streamAliases: Type.Optional(
       Type.Array(text(256, 'The alias that a device gave to its stream.'), {
         uniqueItems: true,
         maxItems: 100,
-        description: 'Only these streams of it. Absent or empty: all.',
+        description: 'Only these of its streams. Absent or empty: all.',
       }),
     ),
   }),
 );
 
-/** What a participant asks to receive. */
 export const NewSubscriptionsSchema = component(
   'NewSubscriptions',
   Type.Object(
     {
-      sessionId: Type.Optional(text(128, 'The session of the path. Alone: everyone in it, now and later.')),
+      sessionId: Type.Optional(
+        text(128, 'The session in the path. Without `participants`: everyone in it, now and later.'),
+      ),
       participants: Type.Optional(
         Type.Array(ref(ParticipantSubscriptionSchema), {
           maxItems: 200,
-          description: 'Exactly these. Beware: empty is the same as absent.',
+          description: 'Exactly these participants. An empty list is the same as none.',
         }),
       ),
     },
     {
-      description: 'Whom to receive. Neither property: nobody. One-directional; own streams never come back.',
+      description:
+        'Whom to receive; without any property: nobody. A participant never receives its own streams.',
     },
   ),
 );
 
-/** What a participant asked to receive. */
 export const SubscriptionsSchema = component(
   'Subscriptions',
   Type.Object({

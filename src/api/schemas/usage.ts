@@ -8,7 +8,7 @@ const time = (description: string) =>
 
 /** Which records of an account to report, and how. */
 export const UsageQuerySchema = Type.Object({
-  from: time('Connections that started then or later: a date (UTC) or a date and time with its zone.'),
+  from: time('Connections that started then or later: a date (UTC), or a date and time with a time zone.'),
   to: time('Connections that started before then.'),
   tag: Type.Optional(text(50, 'Connections whose session or participant has this tag.')),
   format: Type.Optional(
@@ -30,13 +30,15 @@ const UsageRecordSchema = component(
       participantTag: absentable(Type.String()),
       kind: Type.String({ examples: ['browser', 'phone'] }),
       direction: Type.String({ examples: ['inbound', 'outbound'] }),
-      deviceId: Type.String({ description: 'The id that the device names itself by.' }),
+      deviceId: Type.String({
+        description: "The device's own id: a browser's `uniqueId`, a phone's Call-ID.",
+      }),
       caller: absentable(Type.String()),
       callerName: absentable(Type.String()),
       called: absentable(Type.String()),
-      startedAt: moment('When it began.'),
-      endedAt: absentable(moment('When it ended; absent while it goes on.')),
-      seconds: Type.Number({ description: 'From its start to its end, or to now.' }),
+      startedAt: moment('When it started.'),
+      endedAt: absentable(moment('When it ended; absent while it is open.')),
+      seconds: Type.Number({ description: 'From its start to its end, or until now.' }),
       endReason: absentable(
         Type.String({
           description: 'Why it ended; `moved`: the participant went on in another session.',
@@ -44,7 +46,7 @@ const UsageRecordSchema = component(
         }),
       ),
     },
-    { description: 'One connection of a device, as far as it was in one session.' },
+    { description: 'One connection of a device in one session.' },
   ),
 );
 
@@ -64,7 +66,8 @@ export const UsageReportSchema = component(
     items: listOf(ref(UsageRecordSchema)),
     next: absentable(Type.String({ description: 'Continues the report; absent on the last page.' })),
     totals: listOf(ref(UsageTotalSchema), {
-      description: "Over all pages, by tag: the session's, else the participant's. The longest first.",
+      description:
+        'Over all pages, by the tag of the session or, if it has none, of the participant. Longest first.',
     }),
   }),
 );

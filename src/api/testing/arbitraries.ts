@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** A JSON schema, as far as the OpenAPI document uses it. */
+/** The part of JSON Schema that the OpenAPI document uses. */
 export interface Schema {
   readonly $ref?: string;
   readonly type?: string;
@@ -18,7 +18,7 @@ export interface Schema {
   readonly required?: readonly string[];
 }
 
-/** Makes values that a schema allows; `ids` makes those of a kind that a property is named after. */
+/** Makes values that a schema allows. `ids` makes the values of properties with these names. */
 export class Arbitraries {
   readonly #components: Readonly<Record<string, Schema>>;
   readonly #ids: (name: string) => fc.Arbitrary<string>;
@@ -28,7 +28,7 @@ export class Arbitraries {
     this.#ids = ids;
   }
 
-  /** @param name of the property or parameter that the value is for */
+  /** @param name the property or parameter that the value is for */
   of(schema: Schema, name = ''): fc.Arbitrary<unknown> {
     if (schema.$ref !== undefined) return this.of(this.#components[schema.$ref.split('/').pop()!]!, name);
     if (schema.enum) return fc.constantFrom(...schema.enum);
@@ -73,7 +73,7 @@ function text({ format, minLength = 0, maxLength = 20, pattern }: Schema): fc.Ar
   }
 }
 
-/** The same JSON, with one value somewhere in it exchanged for any other. */
+/** The same JSON with one value in it replaced by any other. */
 export function spoilt(json: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   return fc.tuple(json, fc.jsonValue(), fc.nat(20)).map(([value, other, where]) => {
     const paths = pathsOf(value);

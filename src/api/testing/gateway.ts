@@ -10,18 +10,18 @@ import { type ApiOptions, createApi } from '../index.js';
 export const ACCOUNT = { id: '9900000', user: 'patchbay', password: 'secret: ü' };
 export const OTHER_ACCOUNT = { id: '9900001', user: 'other', password: 'other' };
 
-/** A REST API over a core, listening on a port of its own. */
+/** A REST API over a core, listening on a free port. */
 export interface TestGateway {
   readonly core: Core;
   readonly server: Server;
-  /** Without a path. */
+  /** URL without a path. */
   readonly url: string;
   /** Bandwidth's published client, unmodified. */
   readonly client: ApiController;
-  /** What it has logged, one JSON line each. */
+  /** Its log, one JSON line each. */
   readonly logged: readonly string[];
   clientOf(account: { readonly user: string; readonly password: string }): ApiController;
-  /** Asks for a path under `/v1/accounts/{accountId}` with the account's credentials. */
+  /** Requests a path under `/v1/accounts/{accountId}` with the account's credentials. */
   ask(path: string, init?: RequestInit): Promise<Response>;
   stop(): Promise<void>;
 }

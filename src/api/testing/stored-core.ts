@@ -8,7 +8,7 @@ import { createUsage, type Usage } from '../../usage/index.js';
 import type { Clock } from '../../shared/index.js';
 import { silentLog } from '../../shared/testing/index.js';
 
-/** A core and its usage over a store on a disk, in a folder of their own that goes with them. */
+/** A core and its usage with a store on disk, in a temporary folder. */
 export interface StoredCore {
   readonly core: Core;
   readonly usage: Usage;
