@@ -14,8 +14,8 @@ function fileLimit(): number {
 const limit = fileLimit();
 if (limit < LEAST_FILES) {
   process.stderr.write(
-    `Patchbay cannot start: it may have ${limit} files open, and needs ${LEAST_FILES} to begin with. ` +
-      'Raise the limit (ulimit -n, LimitNOFILE= of systemd); 65536 is a good one.\n',
+    `Patchbay cannot start: it may have only ${limit} files open, and needs at least ${LEAST_FILES}. ` +
+      'Raise the limit (ulimit -n, LimitNOFILE= of systemd), for example to 65536.\n',
   );
   process.exitCode = EXIT_FAILURE;
 } else {

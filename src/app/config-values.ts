@@ -1,6 +1,7 @@
-/** How the values of environment variables are read and checked; errors say what was expected. */
+/** Parsers of the values of environment variables. Their errors say what was expected. */
 import { EnvError, makeValidator } from 'envalid';
 import ipaddr from 'ipaddr.js';
+import type { Account } from '../api/index.js';
 import { AUDIO_CODECS } from '../media/index.js';
 import { inNetworks } from '../shared/index.js';
 
@@ -20,13 +21,6 @@ export const described = <V extends object>(
   example: string,
   wrong?: string,
 ): V & Description => ({ ...validator, meaning, example, ...(wrong === undefined ? {} : { wrong }) });
-
-/** One account: owner of sessions and participants. */
-export interface Account {
-  readonly id: string;
-  readonly user: string;
-  readonly password: string;
-}
 
 /** Where a drachtio-server or FreeSWITCH is, and its secret. */
 export interface ServerAddress {

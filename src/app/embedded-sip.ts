@@ -21,10 +21,10 @@ import { APP_TAG, speaksForParticipant } from '../devices/phone/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
-/** Counters that tell how much there is now, not how much there was. */
+/** Counters of present sizes; the others are totals. */
 const TABLES = ['transactions', 'waiting', 'dialogs', 'proxiedDialogs', 'connections', 'apps'];
 
-/** SIP connections at once, if there are four times as many file descriptors. */
+/** Most SIP connections at once; fewer if the process may not have four times as many file descriptors. */
 const MAX_CONNECTIONS = 4096;
 
 interface Parts {
@@ -34,7 +34,7 @@ interface Parts {
   readonly descriptors: Descriptors;
 }
 
-/** Where the phone application connects to the embedded SIP server, and what that tells it besides. */
+/** Where the phone application connects to the embedded SIP server, and what it needs from that beyond drachtio's protocol. */
 type EmbeddedSip = ServerAddress & Pick<SipServer, 'hasLostConnection'>;
 
 /** Starts the embedded SIP server as configured. */
@@ -51,7 +51,7 @@ export async function startEmbeddedSip(
     listeners: await listenersOf(config.sip),
     tlsPeers: await tlsPeersOf(config.sip),
     admin,
-    // The gateway's calls are its own, whatever else other applications take.
+    // New calls always go to the gateway's own application, never to others.
     homeTag: APP_TAG,
     router: routerOf(router, sipLog, teardown)?.decide,
     allow,
@@ -61,7 +61,7 @@ export async function startEmbeddedSip(
     minSessionSeconds: config.phone.minSessionS,
     capture,
     maskedHeaders: config.phone.tokenHeaders,
-    // A peer may send in one burst what it may send in four seconds.
+    // A burst may be as large as four seconds' worth.
     limits: {
       messagesPerSecond,
       messageBurst: messagesPerSecond * 4,
@@ -83,7 +83,7 @@ export async function startEmbeddedSip(
   return { ...server.adminAddress, secret: admin.secret, hasLostConnection };
 }
 
-/** Undone after the server: its last requests still get their answers. */
+/** Closed after the server, whose last requests may still wait for the router. */
 function routerOf(url: string | undefined, log: Logger, teardown: Teardown): HttpRouter | undefined {
   if (url === undefined) return undefined;
   const router = httpRouter({ url, log });

@@ -21,28 +21,27 @@ import { measureState, measureStore } from './metrics/state.js';
 import { Teardown } from './teardown.js';
 import { createUsage, type Usage } from '../usage/index.js';
 
-/** A running gateway. */
 export interface Gateway {
-  /** Where it can be reached; ports that were configured as 0 are the real ones here. */
+  /** Where it listens; a port configured as 0 is here the one that the system chose. */
   readonly addresses: {
     readonly http: string;
     readonly httpPort: number;
-    /** Absent when a drachtio-server receives the calls that cannot be reached. */
+    /** Absent while no drachtio-server can be reached. */
     readonly sip?: string;
     readonly sipPort?: number;
     readonly webrtcPort: number;
   };
   readonly metrics: Registry;
   /**
-   * Takes no more calls, waits for the present ones as configured, hangs up the rest and frees everything.
-   * @param hurry ends the waiting when it aborts, at whatever point: what is left is hung up at once
+   * Takes no new calls, waits for those in progress as configured, hangs up the rest and frees everything.
+   * @param hurry when it aborts, the waiting ends and the remaining calls are hung up at once
    */
   stop(hurry?: AbortSignal): Promise<void>;
 }
 
 /**
- * Builds the parts and connects them, from the store outward.
- * @throws Error of the part that could not start; whatever had started is stopped again
+ * Starts all parts, beginning with the store, and connects them.
+ * @throws Error of the part that could not start; those that had started are stopped
  */
 export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
   const teardown = new Teardown();
@@ -82,7 +81,7 @@ async function build(
     log: log.child({ part: 'core' }),
   });
   const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });
-  // Stopped after the core, whose last devices it still has to account for.
+  // Stopped after the core: the end of the last devices still goes into their usage records.
   teardown.add('usage', () => usage.stop());
   teardown.add('core', () => core.stop());
   measureState(metrics, core, usage);
@@ -136,7 +135,7 @@ async function build(
         });
       });
       await settledWithin(Promise.race([phones.drain(), hurried]), config.drainMs);
-      // Not in its turn among the parts: a request that comes slowly, by REST, would hold the BYEs up.
+      // Before the teardown: there a slow REST request would delay the BYEs.
       phones.hangUp();
       await undo();
     },
@@ -164,7 +163,7 @@ async function startHttp(
 ) {
   const { accounts, rateLimit, turn } = config;
   const clientAddress = clientAddresses(config.trustedProxies);
-  // For as long as the participant's token works.
+  // Valid as long as the participant's token.
   const { participantLifetimeMs } = config.lifetimes;
   const iceServers =
     turn && ((id: string) => [turnCredentials(turn, id, Date.now() + participantLifetimeMs)]);
@@ -206,7 +205,7 @@ async function startHttp(
   const { port } = api.server.address() as AddressInfo;
   return {
     address: { http: `http://${config.http.host}:${port}`, httpPort: port },
-    /** Those of requests under way too. */
+    /** Also those with requests under way. */
     cutConnections: () => api.server.closeAllConnections(),
   };
 }

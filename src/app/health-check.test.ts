@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, it } from 'vitest';
 
-/** Runs the check beside something that listens there. @returns its exit code, and whether it asked */
+/** Runs the check with a server that listens there. @returns its exit code, and whether the server got a request */
 async function check(listen: string, configured: string, status: number): Promise<[number, boolean]> {
   let asked = false;
   const server = createServer((request, response) => {
@@ -28,7 +28,7 @@ it.each([
   ['::1', '::1'],
   ['0.0.0.0', '0.0.0.0'],
   ['::1', '::'],
-])('on %s asks a gateway with PATCHBAY_HTTP_HOST=%s', async (listen, configured) => {
+])('reaches a gateway on %s with PATCHBAY_HTTP_HOST=%s', async (listen, configured) => {
   expect(await check(listen, configured, 200)).toEqual([0, true]);
 });
 

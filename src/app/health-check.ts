@@ -1,16 +1,16 @@
 /**
- * `node dist/app/health-check.js`: asks the gateway that has the same environment whether it is ready, and exits with 0
- * then. For the image, which has no curl.
+ * `node dist/app/health-check.js`: exits with 0 if the gateway with the same environment is ready. For the container
+ * image, which has no curl.
  */
 import { isIPv6 } from 'node:net';
 
-/** What a gateway listens on that listens on all addresses. */
+/** An address to connect to for each one that means all addresses. */
 const EVERYWHERE = new Map([
   ['0.0.0.0', '127.0.0.1'],
   ['::', '::1'],
 ]);
 
-// Empty is unset, as compose files have it.
+// An empty variable counts as unset, since compose files write it so.
 const configured = process.env['PATCHBAY_HTTP_HOST'] || '127.0.0.1';
 const host = EVERYWHERE.get(configured) ?? configured;
 const port = process.env['PATCHBAY_HTTP_PORT'] || '8080';

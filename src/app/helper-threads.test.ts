@@ -28,7 +28,7 @@ it.runIf(process.platform === 'linux')('lowers the five helpers of V8 and no oth
   expect(lowered).toHaveLength(5);
   expect(low).toEqual(lowered);
   expect(main).toBeLessThan(19);
-  // Node 24 names its threads; Node 20 calls all of them by the program's name.
+  // Node 24 names its threads; under Node 20 all have the program's name.
   const helpers = ['DelayedTaskSche', 'V8Worker', 'V8Worker', 'V8Worker', 'V8Worker'];
   if (names.includes('V8Worker')) expect(names).toEqual(helpers);
 });

@@ -6,14 +6,14 @@ import type { MediaPlane } from '../media/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
-/** Decides on new calls by what the gateway has to do. */
+/** Refuses new calls when the gateway is overloaded. */
 export interface LoadControl {
   readonly admission: Admission;
-  /** Counts phones or pages in, those that are being connected included. */
+  /** Adds a count of phones or pages, including those that are connecting, to the number of calls. */
   countIn(calls: () => number): void;
 }
 
-/** Starts to measure the load, and shows it in the metrics with what was refused for it. */
+/** Starts to measure the load, and adds load and refusals to the metrics. */
 export function startLoadControl(
   config: Config,
   log: Logger,
@@ -56,28 +56,20 @@ function measure(metrics: Registry, admission: Admission, meter: LoadMeter): voi
       },
     });
   };
-  gauge(
-    'patchbay_load_busy',
-    'Share of time that the thread which serves everybody is at work',
-    () => meter.busy,
-  );
+  gauge('patchbay_load_busy', 'Share of time that the main thread is busy', () => meter.busy);
   gauge(
     'patchbay_load_delay_seconds',
-    'How late that thread comes to what is due, in the mean of about half a second',
+    'How late the main thread runs timers, mean of the last half second',
     () => meter.delayMs / 1000,
   );
-  gauge(
-    'patchbay_load_processors',
-    'Processors that all threads of the gateway use together',
-    () => meter.processor,
-  );
-  gauge('patchbay_load_mix', 'Share of time that phones’ mixes take', () => meter.mix);
+  gauge('patchbay_load_processors', 'Processors that all threads of the gateway use', () => meter.processor);
+  gauge('patchbay_load_mix', 'Share of the main thread’s time that phones’ mixes take', () => meter.mix);
   gauge('patchbay_overloaded', 'Whether new calls or pages were refused in the last 5 s: 1 or 0', () =>
     admission.overloaded ? 1 : 0,
   );
   new Counter({
     name: 'patchbay_admission_refusals_total',
-    help: 'New calls and pages that were refused for want of room, by cause',
+    help: 'New calls and pages that were refused, by cause',
     labelNames: ['kind', 'cause'],
     registers,
     collect() {

@@ -8,7 +8,7 @@ const LOG = new URL('log.ts', import.meta.url).href;
 let child: ChildProcessWithoutNullStreams;
 afterEach(() => child.kill('SIGKILL'));
 
-/** A process that has a `log`, runs a program, says so on its stderr, and lives until its stdin ends. */
+/** A process with a `log` that runs a program, reports that on stderr, and lives until its stdin ends. */
 async function run(program: string): Promise<ChildProcessWithoutNullStreams> {
   const code = `const { createLog } = await import('${LOG}'); const log = createLog('info');
     ${program}; process.stderr.write('done'); process.stdin.resume();`;
@@ -23,13 +23,13 @@ function linesOf(output: string): Record<string, unknown>[] {
 }
 
 describe('the log of a process', () => {
-  it('comes within a moment, without waiting for more of it', async () => {
+  it('is written soon, without waiting for more lines', async () => {
     const { stdout } = await run(`log.info({ one: 1 }, 'alone')`);
     const [lines] = (await once(stdout, 'data')) as [Buffer];
     expect(linesOf(lines.toString())).toMatchObject([{ one: 1, msg: 'alone' }]);
   });
 
-  it('has no token in it, however it was spelled', async () => {
+  it('has no token in it, in any encoding', async () => {
     const token = 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoiOTkw.c2lnbmF0dXJl';
     const { stdout } = await run(
       `log.info({ uri: 'sip:${token.replaceAll('.', '%2e')}@h', "a": '"${token}"\\r\\n' }, 'x')`,
@@ -39,7 +39,7 @@ describe('the log of a process', () => {
     expect(lines.toString()).not.toContain('c2lnbmF0dXJl');
   });
 
-  it('is whole when the process ends', async () => {
+  it('is complete when the process ends', async () => {
     const { stdout, stdin } = await run(`process.stdin.once('end', () => {
       for (let n = 0; n < 100; n++) log.info({ n }, 'line');
       process.exit(); })`);
@@ -48,12 +48,12 @@ describe('the log of a process', () => {
     expect(linesOf(await output).map(({ n }) => n)).toEqual(Array.from({ length: 100 }, (_, n) => n));
   });
 
-  it('tells of what ended a process that could not start', async () => {
+  it('has the error that ended a process at its start', async () => {
     const { stdout } = await run(`log.fatal('could not start'); process.exitCode = 1; process.stdin.unref()`);
     expect(linesOf(await text(stdout))).toMatchObject([{ level: 60, msg: 'could not start' }]);
   });
 
-  it('says how many lines were dropped once somebody reads it again', async () => {
+  it('has the number of dropped lines once it is read again', async () => {
     const { stdout, stdin } = await run(
       `for (let n = 0; n < 30_000; n++) log.info({ filler: 'x'.repeat(1_000) }, 'line')`,
     );

@@ -3,7 +3,7 @@ import { maskTokens } from '../shared/index.js';
 
 /** Bytes that may wait for a slow reader. */
 const MAX_WAITING = 16 * 1024 * 1024;
-/** Lines are written once there are so many bytes of them, or so many ms later: a write per line costs more than the line. */
+/** Lines are written once there are so many bytes, or after so many ms: a write for each line costs more than the line. */
 const BATCH = 8_192;
 const BATCH_MS = 50;
 
@@ -12,7 +12,7 @@ const BATCH_MS = 50;
  * lines queue, then are dropped and counted, and the count is logged as soon as lines are written again.
  */
 export function createLog(level: string): Logger {
-  // Masked in the finished line: tokens come in any field, spelled in any way that phones and pages may spell them.
+  // Mask tokens in the finished line: any field may hold one, in any encoding that phones and pages use.
   const options = { level, base: null, hooks: { streamWrite: maskTokens } };
   if (process.stdout.isTTY) {
     const transport = { target: 'pino-pretty', options: { singleLine: true } };
@@ -29,14 +29,14 @@ export function createLog(level: string): Logger {
   let dropped = 0;
   output.on('drop', () => (dropped += 1));
   output.on('drain', () => {
-    if (dropped > 0) log.warn({ dropped }, 'log lines were dropped: nobody read them in time');
+    if (dropped > 0) log.warn({ dropped }, 'log lines were dropped: the reader was too slow');
     dropped = 0;
   });
-  // pino flushes synchronously at exit. On a full disk its flushSync would retry forever.
+  // pino flushes synchronously at exit. On a full disk its flushSync would retry for ever.
   let failed = false;
   output.on('error', () => (failed = true));
   output.on('write', (bytes: number) => {
-    // A periodic flush of nothing succeeds on a full disk too.
+    // A flush without bytes succeeds even on a full disk.
     if (bytes > 0) failed = false;
   });
   const flush = output.flushSync.bind(output);

@@ -1,7 +1,7 @@
 import { readConfig } from './read-config.js';
 import { backup, DataFolderError, restore } from '../store/index.js';
 
-/** `backup [FOLDER]` and `restore [FILE | empty]`, for the data folder of PATCHBAY_DATA_DIR. */
+/** The commands `backup [FOLDER]` and `restore [FILE | empty]`, for the data folder PATCHBAY_DATA_DIR. */
 async function maintain([command, argument]: readonly string[]): Promise<string> {
   const { dataDir } = readConfig(process.env);
   if (command === 'backup') {
@@ -10,10 +10,10 @@ async function maintain([command, argument]: readonly string[]): Promise<string>
   if (command === 'restore') {
     const { from, aside } = await restore(dataDir, argument);
     const now =
-      from === undefined ? 'The next start begins with nothing.' : `The next start goes on from ${from}.`;
-    return aside === undefined ? now : `${now} What was there is kept as ${aside}.`;
+      from === undefined ? 'The next start begins with nothing.' : `The next start uses the copy ${from}.`;
+    return aside === undefined ? now : `${now} The old database is kept as ${aside}.`;
   }
-  throw new DataFolderError('Say backup [FOLDER] or restore [FILE | empty].');
+  throw new DataFolderError('Usage: backup [FOLDER] or restore [FILE | empty].');
 }
 
 try {

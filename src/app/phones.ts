@@ -20,7 +20,7 @@ import type { MediaPlane } from '../media/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
-/** How long the start waits for a drachtio-server that does not answer; it is tried on after that. */
+/** How long the start waits for a drachtio-server. After that, connecting goes on in the background. */
 const FIRST_CONNECT_MS = 5000;
 
 interface Parts {
@@ -31,19 +31,18 @@ interface Parts {
   readonly descriptors: Descriptors;
 }
 
-/** Phones as the gateway sees them. */
 interface Phones {
-  /** Where calls are received; empty when no SIP server can be reached. */
+  /** Where calls are received; empty while no SIP server can be reached. */
   readonly address: { readonly sip?: string; readonly sipPort?: number };
-  /** Takes no more calls; resolves when the present ones are over. */
+  /** Takes no new calls; resolves when those in progress have ended. */
   drain(): Promise<unknown>;
-  /** Says BYE in every call, now; the teardown waits for the answers. */
+  /** Sends BYE in every call at once; the teardown waits for the answers. */
   hangUp(): void;
 }
 
 /**
- * Phones: the SIP application on the embedded SIP server or on the configured drachtio-servers, with media straight
- * to the media plane or by way of FreeSWITCH.
+ * Starts the SIP application, on the embedded SIP server or on the configured drachtio-servers. Media go directly to the
+ * media plane, or through FreeSWITCH.
  */
 export async function startPhones(
   config: Config,
@@ -67,7 +66,7 @@ export async function startPhones(
   const observer = measureCalls(metrics, callsNow);
   load.countIn(callsNow);
   const { admission } = load;
-  // The embedded SIP server has asked already; those that it let in at the same moment may still be too many.
+  // The embedded SIP server has checked admission already. Calls that it admitted at the same time may still be too many.
   const admit = (source: string) => {
     if (config.drachtio.length > 0) return admission.admit('phone', source)?.retryAfterS;
     return admission.full ? admission.refuse('phone', 'max_calls').retryAfterS : undefined;
@@ -79,7 +78,7 @@ export async function startPhones(
         media: phoneMedia,
         observer,
         admit,
-        // With drachtio-server the allow-list is not asked.
+        // drachtio-server does not know PATCHBAY_SIP_ALLOW.
         knowsPeers: embedded !== undefined && config.sip.allow.length > 0,
         ...(embedded && { hasLostConnection: embedded.hasLostConnection }),
       }),
@@ -127,7 +126,7 @@ async function startPhoneMedia(
     plane: media,
     ...config.freeswitch,
     gatewayId: gatewayId(config.dataDir),
-    // FreeSWITCH reaches the plane on the private network.
+    // FreeSWITCH reaches the media plane in the private network.
     ...(config.publicIp !== undefined && { rtpHost: config.rtp.host }),
     log: log.child({ part: 'freeswitch' }),
   });
@@ -136,10 +135,10 @@ async function startPhoneMedia(
   return freeswitch.media;
 }
 
-/** Whether any SIP server can be reached; waits for those that may come back. */
+/** Whether any SIP server can be reached. Waits for those that are still connecting. */
 function anyReachable(clients: readonly SipClient[]): Promise<boolean> {
   const tries = clients.map(async (client) => {
-    if (!(await client.reachable())) throw new Error('The SIP server is lost.');
+    if (!(await client.reachable())) throw new Error('The SIP server cannot be reached.');
   });
   return Promise.any(tries).then(
     () => true,
@@ -147,7 +146,7 @@ function anyReachable(clients: readonly SipClient[]): Promise<boolean> {
   );
 }
 
-/** The same over restarts, and different for each gateway that shares a FreeSWITCH. */
+/** Stays the same over restarts, and differs between gateways that share a FreeSWITCH. */
 function gatewayId(dataDir: string): string {
   const identity = `${hostname()}:${resolve(dataDir)}`;
   return createHash('sha256').update(identity).digest('hex').slice(0, 16);

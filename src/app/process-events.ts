@@ -5,20 +5,20 @@ import { Counter, type Registry } from 'prom-client';
 
 const STANDARD = [0, 1, 2];
 
-/** The part of `process` that tells of signals. */
+/** The part of `process` that emits signals. */
 interface SignalSource {
   on(event: 'SIGTERM' | 'SIGINT' | 'SIGHUP', listener: (signal: NodeJS.Signals) => void): unknown;
 }
 
 /**
  * One request to stop often arrives as several signals: a supervisor or terminal signals the whole process group, and
- * npm forwards to its child what it received. Signals within so many ms count as one.
+ * npm forwards a signal to its child. Signals within this time count as one.
  */
 const ONE_REQUEST_MS = 1_000;
 
 /**
- * Takes one step for each request to stop; the last step is repeated. A closed terminal (SIGHUP) counts as Ctrl-C.
- * @param now a clock that is never set, in ms
+ * Takes the next step for each request to stop; the last step is repeated. A closed terminal (SIGHUP) counts as Ctrl-C.
+ * @param now a monotonic clock, in ms
  */
 export function onStopSignals(
   source: SignalSource,
@@ -41,8 +41,8 @@ export function onStopSignals(
 
 /**
  * Remembers which of the standard streams are a terminal.
- * @returns replaces those whose terminal is gone by /dev/null: logging to them fails, and Node aborts at exit when it
- *   cannot restore a terminal's modes
+ * @returns a function that replaces those whose terminal is gone by /dev/null, since logging to them fails, and Node
+ *   aborts at exit when it cannot restore a terminal's modes
  */
 export function knownTerminal(): () => void {
   const terminals = STANDARD.filter((fd) => isatty(fd));
@@ -55,14 +55,14 @@ export function knownTerminal(): () => void {
   };
 }
 
-/** The part of `process` that tells of errors. */
+/** The part of `process` that emits errors. */
 interface ErrorSource {
   on(event: 'uncaughtException' | 'unhandledRejection', listener: (error: unknown) => void): unknown;
 }
 
 /**
- * Keeps the process running after an uncaught error: the fault of one call must not end all others. Each is logged as a
- * bug of the gateway and counted.
+ * Keeps the process running after an uncaught error, since a bug in one call must not end all others. Each error is
+ * logged and counted.
  */
 export function surviveUncaught(source: ErrorSource, log: Logger, metrics: Registry): void {
   const counter = new Counter({

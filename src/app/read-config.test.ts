@@ -21,11 +21,11 @@ describe('readConfig', () => {
     expect(config.tokenSecret).toBeUndefined();
   });
 
-  it('takes an empty variable as unset', () => {
+  it('treats an empty variable as unset', () => {
     expect(readConfig({ PATCHBAY_HTTP_PORT: '' }).http.port).toBe(8080);
   });
 
-  it('bounds what is kept by the heap, in all and for each account', () => {
+  it('limits memory by the size of the heap, in all and for each account', () => {
     const heap = getHeapStatistics().heap_size_limit;
     expect(readConfig({}).memory.bytes / heap).toBeCloseTo(0.25);
     expect(readConfig({ PATCHBAY_MEMORY_MB: '64', PATCHBAY_ACCOUNT_MEMORY_MB: '8' }).memory).toEqual({
@@ -35,7 +35,7 @@ describe('readConfig', () => {
     expect(() => readConfig({ PATCHBAY_MEMORY_MB: '1e6' })).toThrow('--max-old-space-size');
   });
 
-  it('leaves an account half of the calls, when there are several, unless told otherwise', () => {
+  it('lets each of several accounts have half of the calls by default', () => {
     const two = { PATCHBAY_ACCOUNTS: '1:a:x,2:b:y', PATCHBAY_MAX_CALLS: '9' };
     expect(readConfig({ PATCHBAY_MAX_CALLS: '9' }).devicesPerAccount).toBe(Infinity);
     expect(readConfig(two).devicesPerAccount).toBe(5);
@@ -45,7 +45,7 @@ describe('readConfig', () => {
     expect(readConfig({ PATCHBAY_MAX_CALLS_PER_ACCOUNT: '3' }).devicesPerAccount).toBe(3);
   });
 
-  it('takes one place for SIP applications and one URL for their router', () => {
+  it('reads the address for SIP applications and the URL of their router', () => {
     const env = { PATCHBAY_SIP_APPS: '[::1]:9022:a:b', PATCHBAY_SIP_ROUTER: 'https://r.example/route?k=1' };
     expect(readConfig(env).sip).toMatchObject({
       apps: { host: '::1', port: 9022, secret: 'a:b' },
@@ -55,7 +55,7 @@ describe('readConfig', () => {
     expect(() => readConfig({ PATCHBAY_SIP_ROUTER: 'ftp://r.example' })).toThrow('PATCHBAY_SIP_ROUTER');
   });
 
-  it('takes TURN servers with their secret, and neither alone', () => {
+  it('reads TURN servers with their secret, and refuses one without the other', () => {
     const env = {
       PATCHBAY_TURN_URLS: 'turn:a.example:3478?transport=udp, turns:b.example',
       PATCHBAY_TURN_SECRET: 's',

@@ -1,8 +1,8 @@
 import { getHeapStatistics } from 'node:v8';
 import { cleanEnv } from 'envalid';
+import type { Account } from '../api/index.js';
 import { nearestName } from '../shared/index.js';
 import { VARIABLES } from './config.js';
-import type { Account } from './config-values.js';
 
 /** Used, with a warning, when no account is configured. */
 export const DEVELOPMENT_ACCOUNT: Account = { id: '9900000', user: 'patchbay', password: 'patchbay' };
@@ -40,20 +40,20 @@ function unknownVariables(environment: Environment): string[] {
     });
 }
 
-/** TLS is served when there is a certificate with its key. */
+/** Undefined without certificate and key: then there is no TLS. */
 function tlsFiles(port: number, certFile: string | undefined, keyFile: string | undefined) {
   if (certFile === undefined && keyFile === undefined) return undefined;
   if (certFile === undefined || keyFile === undefined) {
-    throw new ConfigError('PATCHBAY_SIP_TLS_CERT and PATCHBAY_SIP_TLS_KEY: one needs the other');
+    throw new ConfigError('PATCHBAY_SIP_TLS_CERT and PATCHBAY_SIP_TLS_KEY: set both or neither');
   }
   return { port, certFile, keyFile };
 }
 
-/** Pages are told of a TURN server when its secret is known. */
+/** Undefined without URLs and secret: then pages get no TURN server. */
 function turnServer(urls: readonly string[], secret: string | undefined) {
   if (urls.length === 0 && secret === undefined) return undefined;
   if (urls.length === 0 || secret === undefined) {
-    throw new ConfigError('PATCHBAY_TURN_URLS and PATCHBAY_TURN_SECRET: one needs the other');
+    throw new ConfigError('PATCHBAY_TURN_URLS and PATCHBAY_TURN_SECRET: set both or neither');
   }
   return { urls, secret };
 }
@@ -61,8 +61,8 @@ function turnServer(urls: readonly string[], secret: string | undefined) {
 const MEBIBYTE = 1_048_576;
 
 /**
- * Bounds in bytes of what the core keeps. It is half of what there is at the peak of a start, and calls need memory
- * too: a quarter of the heap is left to it by default, and no more than two fifths may be.
+ * Limits of the core's memory. Loading takes twice that during the start, and calls need memory too: the default is a
+ * quarter of the heap, and the maximum two fifths.
  */
 function memoryLimits(allMb: number | undefined, accountMb: number | undefined) {
   const heap = getHeapStatistics().heap_size_limit;
@@ -71,15 +71,15 @@ function memoryLimits(allMb: number | undefined, accountMb: number | undefined) 
     const heapMb = Math.floor(heap / MEBIBYTE);
     throw new ConfigError(
       `PATCHBAY_MEMORY_MB: at most two fifths of the JavaScript heap, which is ${heapMb} MB; ` +
-        'NODE_OPTIONS=--max-old-space-size=<MB> makes that larger',
+        'NODE_OPTIONS=--max-old-space-size=<MB> enlarges it',
     );
   }
   return { bytes, bytesPerAccount: accountMb === undefined ? bytes / 2 : accountMb * MEBIBYTE };
 }
 
 /**
- * How many phones and pages one account may have connected. Unless the operator says: half of all that there may be,
- * when there are several accounts, so that none shuts the others out.
+ * How many phones and pages one account may have connected. With several accounts the default is half of all, so that
+ * no account can shut the others out.
  */
 function devicesPerAccount(given: number | undefined, maxCalls: number, accounts: number): number {
   const calls = given ?? (accounts > 1 ? Math.ceil(maxCalls / 2) : 0);
@@ -105,7 +105,7 @@ export function readConfig(environment: Environment) {
   const accountsGiven = env.PATCHBAY_ACCOUNTS ?? [DEVELOPMENT_ACCOUNT];
   return {
     http: { host: env.PATCHBAY_HTTP_HOST, port: env.PATCHBAY_HTTP_PORT },
-    /** Whose word on where a request comes from is taken. */
+    /** Proxies whose `Forwarded` and `X-Forwarded-For` are believed. */
     trustedProxies: env.PATCHBAY_TRUSTED_PROXIES,
     accounts: accountsGiven,
     devicesPerAccount: devicesPerAccount(
@@ -113,7 +113,7 @@ export function readConfig(environment: Environment) {
       env.PATCHBAY_MAX_CALLS,
       accountsGiven.length,
     ),
-    /** Requests of each account; absent: as many as they like. */
+    /** For each account; undefined: no limit. */
     rateLimit: env.PATCHBAY_API_RATE > 0 ? { requests: env.PATCHBAY_API_RATE } : undefined,
     lifetimes: {
       sessionLifetimeMs: env.PATCHBAY_SESSION_HOURS * 3_600_000,
@@ -126,27 +126,27 @@ export function readConfig(environment: Environment) {
         targets: { allow: env.PATCHBAY_WEBHOOK_ALLOW, deny: env.PATCHBAY_WEBHOOK_DENY },
       },
     },
-    /** Absent: generated once and kept in the data folder. */
+    /** Undefined: generated once and kept in the data folder. */
     tokenSecret: env.PATCHBAY_TOKEN_SECRET,
     sip: {
       hosts: env.PATCHBAY_SIP_HOST,
       port: env.PATCHBAY_SIP_PORT,
       tls: tlsFiles(env.PATCHBAY_SIP_TLS_PORT, env.PATCHBAY_SIP_TLS_CERT, env.PATCHBAY_SIP_TLS_KEY),
-      /** How peers to which the SIP server opens TLS connections are verified. */
+      /** How to verify servers to which the SIP server opens TLS connections. */
       tlsPeers: { verify: env.PATCHBAY_SIP_TLS_VERIFY === 'yes', caFile: env.PATCHBAY_SIP_TLS_CA },
       allow: env.PATCHBAY_SIP_ALLOW,
-      /** That one peer may send. */
+      /** For each peer. */
       messagesPerSecond: env.PATCHBAY_SIP_RATE,
       /** User-Agents that get no answer. */
       scanners: env.PATCHBAY_SIP_SCANNERS,
-      /** Where other applications may connect to the SIP server; absent: nowhere. */
+      /** Where other applications connect to the SIP server; undefined: nowhere. */
       apps: env.PATCHBAY_SIP_APPS,
-      /** URL that is asked what becomes of new requests. */
+      /** URL of the HTTP server that decides which application gets a new request. */
       router: env.PATCHBAY_SIP_ROUTER,
       /** Homer server that gets a copy of every SIP message. */
       capture: env.PATCHBAY_HEP,
     },
-    /** 0: as much as can be done. */
+    /** 0: no fixed limit. */
     admission: {
       maxCalls: env.PATCHBAY_MAX_CALLS,
       maxCallsPerSecond: env.PATCHBAY_MAX_CALLS_PER_SECOND,
@@ -154,18 +154,18 @@ export function readConfig(environment: Environment) {
     rtp: {
       host: env.PATCHBAY_RTP_HOST,
       ports: env.PATCHBAY_RTP_PORTS,
-      /** Networks of phones that are sent to where their SDP says, wherever their packets come from. */
+      /** Networks of phones that receive at the address in their SDP, not where their packets come from. */
       asymmetric: env.PATCHBAY_RTP_ASYMMETRIC,
     },
     webrtc: { host: env.PATCHBAY_WEBRTC_HOST, port: env.PATCHBAY_WEBRTC_PORT },
     publicIp: env.PATCHBAY_PUBLIC_IP,
-    /** Absent: pages are told of no TURN server. */
+    /** Undefined: pages get no TURN server. */
     turn: turnServer(env.PATCHBAY_TURN_URLS, env.PATCHBAY_TURN_SECRET),
     dataDir: env.PATCHBAY_DATA_DIR,
-    /** Hourly copies of the database that are kept. */
+    /** How many hourly copies of the database to keep. */
     backups: env.PATCHBAY_BACKUPS,
     drachtio: env.PATCHBAY_DRACHTIO,
-    /** How long calls are kept while the connection to their SIP server is away. */
+    /** How long calls are kept while the connection to their SIP server is lost. */
     drachtioGraceMs: env.PATCHBAY_DRACHTIO_GRACE * 1000,
     freeswitch: {
       servers: env.PATCHBAY_FREESWITCH,
@@ -174,11 +174,11 @@ export function readConfig(environment: Environment) {
     logLevel: env.PATCHBAY_LOG_LEVEL,
     drainMs: env.PATCHBAY_DRAIN_SECONDS * 1000,
     mediaTimeoutMs: env.PATCHBAY_MEDIA_TIMEOUT * 1000,
-    /** Those that phones may use, in the order in which they are offered. */
+    /** Codecs that phones may use, in the order in which an offer names them. */
     phoneCodecs: env.PATCHBAY_PHONE_CODECS,
-    /** What phones send while they hold goes to the others. */
+    /** Whether others hear what a phone sends while it holds. */
     passHeldAudio: env.PATCHBAY_HELD_AUDIO === 'pass',
-    /** Browsers and phones are asked to stop sending in silence. */
+    /** Whether browsers and phones are asked to send nothing in silence. */
     opusDtx: env.PATCHBAY_OPUS_DTX === 'on',
     phone: {
       tokenHeaders: env.PATCHBAY_TOKEN_HEADERS,

@@ -22,12 +22,12 @@ function configuration(): Config {
   }
 }
 
-/** How long the end may take once it is to be hurried. */
+/** How long the stop may take after the second signal. */
 const HURRY_LIMIT_MS = 10_000;
 
 /**
  * The first stop signal drains and exits with 0, the second hangs up at once and exits with 1, the third just exits.
- * One that comes on the way up counts once that is done: what a start has begun is best undone by a stop.
+ * A signal during the start takes effect after it, since a stop is the safest way to undo a start.
  */
 function stopOnSignals(starting: Promise<Gateway>, log: Logger): void {
   const hurry = new AbortController();
@@ -54,7 +54,7 @@ function stopOnSignals(starting: Promise<Gateway>, log: Logger): void {
   ]);
 }
 
-// A log file at its limit (ulimit -f) fails a write then, instead of ending the process.
+// Without a handler a log file at its limit (ulimit -f) would end the process; now the write fails.
 process.on('SIGXFSZ', () => undefined);
 const forgetLostTerminal = knownTerminal();
 process.on('SIGHUP', forgetLostTerminal);
@@ -70,7 +70,7 @@ try {
   const starting = startGateway(config, log);
   stopOnSignals(starting, log);
   const gateway = await starting;
-  // Not before: an error on the way up ends the start.
+  // Only now: an uncaught error during the start must end it.
   surviveUncaught(process, log, gateway.metrics);
   log.info({ ...gateway.addresses }, 'ready');
 } catch (error) {

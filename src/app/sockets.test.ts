@@ -25,7 +25,7 @@ async function guarded(options: { limit?: number; open?: number; trustedProxies?
   return { metrics, descriptors };
 }
 
-/** @returns whether the server let it be; a socket that it took stays open */
+/** Opens a connection. @returns whether the server kept it; it stays open then */
 async function knock(): Promise<boolean> {
   const accepted = once(server, 'connection') as Promise<[Socket]>;
   const { port } = server.address() as AddressInfo;
@@ -46,12 +46,12 @@ describe('HTTP connections', () => {
     await expect.poll(knock).toBe(true);
   });
 
-  it('of a trusted proxy are those of many', async () => {
+  it('of a trusted proxy are not limited', async () => {
     await guarded({ trustedProxies: ['127.0.0.0/8'] });
     expect([await knock(), await knock(), await knock()]).toEqual([true, true, true]);
   });
 
-  it('are refused while few descriptors are left, WebSockets before others', async () => {
+  it('are refused while few descriptors are left, WebSockets first', async () => {
     const { metrics, descriptors } = await guarded({ limit: 100, open: 60 });
     expect([descriptors.forBrowsers, descriptors.forHttp]).toEqual([true, true]);
     descriptors.counted(70);
@@ -65,7 +65,7 @@ describe('HTTP connections', () => {
   });
 });
 
-it('counts the descriptors of this process and knows their limit', async () => {
+it('counts the descriptors of this process and finds their limit', async () => {
   const metrics = new Registry();
   const { descriptors, stop } = await watchDescriptors(pino({ level: 'silent' }), metrics);
   stop();

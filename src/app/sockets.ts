@@ -6,24 +6,24 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import { inNetworks, networkOf } from '../shared/index.js';
 
 const COUNT_EVERY_MS = 1_000;
-/** Fewer than this are soon gone: a page takes one descriptor, a phone two, and the store and its threads dozens. */
+/** A warning is logged below this limit: a page takes one descriptor, a phone two, the store and its threads dozens. */
 const FEW = 8_192;
-/** Parts of the limit: what is above is kept for REST and SIP, then for SIP and files, and then for files alone. */
+/** Parts of the limit up to which browsers, REST and phones may open descriptors. The rest is for the store's files. */
 const FOR_BROWSERS = 0.7;
 const FOR_HTTP = 0.85;
-/** A call takes two for its media; the rest is for the store and for requests within calls. */
+/** A call takes two descriptors for its media. */
 const FOR_CALLS = 0.93;
-/** HTTP connections of one address, those that became WebSockets included. */
+/** Most HTTP connections of one address, including WebSockets. */
 const PER_ADDRESS = 1_000;
 
-/** Counts the file descriptors of the process, so that new sockets are refused while there are some left. */
+/** Counts the file descriptors of the process, so that new sockets are refused before there are none left. */
 export class Descriptors {
   readonly #limit: number;
   #open: number;
-  /** Opened since the last count. */
+  /** Descriptors opened since the last count. */
   #since = 0;
 
-  /** @param limit Infinity where there is none to be found out */
+  /** @param limit Infinity if it is not known */
   constructor(limit: number, open = 0) {
     this.#limit = limit;
     this.#open = open;
@@ -58,13 +58,13 @@ export class Descriptors {
     this.#since += 1;
   }
 
-  /** One that was opened since the last count is given up. */
+  /** A descriptor that was opened since the last count was closed again. */
   refused(): void {
     this.#since -= 1;
   }
 }
 
-/** Watches those of this process; elsewhere than on Linux there is no bound. */
+/** Counts the descriptors of this process regularly. Without a limit on other systems than Linux. */
 export async function watchDescriptors(log: Logger, metrics: Registry) {
   const limit = await descriptorLimit();
   const descriptors = new Descriptors(limit);
@@ -81,7 +81,7 @@ export async function watchDescriptors(log: Logger, metrics: Registry) {
   }
   new Gauge({
     name: 'patchbay_descriptors',
-    help: 'File descriptors of the process: open, and the most that there may be',
+    help: 'File descriptors of the process: open ones, and their limit',
     labelNames: ['which'],
     registers: [metrics],
     collect() {
@@ -102,26 +102,26 @@ interface GuardOptions {
   readonly server: Server;
   readonly descriptors: Descriptors;
   readonly metrics: Registry;
-  /** Proxies: their connections are those of many. */
+  /** Not limited: their connections are those of many clients. */
   readonly trustedProxies: readonly string[];
   readonly perAddress?: number;
 }
 
-/** Hangs up on HTTP connections that are too many: for one address, or for the process. */
+/** Closes new HTTP connections when an address has too many, or the process too few descriptors left. */
 export function guardConnections(options: GuardOptions): void {
   const { server, descriptors, metrics, trustedProxies, perAddress = PER_ADDRESS } = options;
   const isProxy = inNetworks(trustedProxies);
   const byAddress = new Map<string, number>();
   const refused = new Counter({
     name: 'patchbay_http_connections_refused_total',
-    help: 'HTTP connections hung up on: too many of one address, or too few file descriptors left',
+    help: 'HTTP connections closed at once: too many of one address, or too few file descriptors left',
     labelNames: ['reason'],
     registers: [metrics],
   });
   for (const reason of ['address', 'descriptors']) refused.inc({ reason }, 0);
   const refuse = (socket: Socket, reason: string): void => {
     refused.inc({ reason });
-    // A flood of refused connections must not seem to take what is kept for others.
+    // The socket is closed: a flood of refused connections must not count as open descriptors.
     descriptors.refused();
     socket.destroy();
   };

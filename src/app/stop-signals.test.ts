@@ -18,7 +18,7 @@ function stopping() {
 }
 
 describe('stop signals', () => {
-  it('within a second are one wish, whichever they are and however many', () => {
+  it('within a second count as one request, whichever they are and however many', () => {
     const { at, taken } = stopping();
     at(0, 'SIGTERM');
     at(0, 'SIGTERM');
@@ -27,7 +27,7 @@ describe('stop signals', () => {
     expect(taken).toEqual(['drain SIGTERM']);
   });
 
-  it('a second after the one that counted are another wish', () => {
+  it('a second later count as another request', () => {
     const { at, taken } = stopping();
     at(0, 'SIGHUP');
     at(600, 'SIGHUP');

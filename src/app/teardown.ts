@@ -1,4 +1,4 @@
-/** What has to be undone, in reverse order of its doing. */
+/** Steps that stop what was started, in reverse order. */
 export class Teardown {
   #steps: { readonly name: string; readonly undo: () => unknown }[] = [];
 
@@ -6,7 +6,7 @@ export class Teardown {
     this.#steps.push({ name, undo });
   }
 
-  /** Undoes everything; a step that fails does not keep the others from running. */
+  /** Runs all steps. If one fails, the others still run. */
   async run(onError: (name: string, error: unknown) => void): Promise<void> {
     const steps = this.#steps.reverse();
     this.#steps = [];

@@ -21,7 +21,7 @@ afterEach(() => app.close());
 
 const ask = (headers: Record<string, string>) => app.inject({ url: '/console/iceServers', headers });
 
-it('tells the ICE servers to whoever has a token, for no one to keep', async () => {
+it('sends the ICE servers to a page with a token, uncached', async () => {
   const response = await ask({ authorization: 'Bearer good' });
   expect(response.json()).toEqual({ iceServers: [{ urls: ['turn:turn.example'] }] });
   expect(response.headers['cache-control']).toBe('no-store');

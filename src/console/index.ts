@@ -4,7 +4,7 @@ import type { FastifyPluginAsync } from 'fastify';
 
 const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
 
-/** The page loads and calls what is the gateway's own, and nobody frames it; its address may hold a token. */
+/** The page may load and call only the gateway, and not be framed. Its URL may hold a token, so no referrer. */
 const HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
@@ -15,15 +15,15 @@ const HEADERS = {
 
 interface ConsoleOptions {
   /**
-   * The `iceServers` for whoever holds this participant token.
+   * The `iceServers` for a page with this participant token.
    * @throws PatchbayError when the token is not valid
    */
   readonly iceServers: (token: string) => readonly object[];
 }
 
 /**
- * Serves the web console under `/`: a page that joins a session with a participant token, through the
- * published browser client. A page has a token and no account, so `/console/iceServers` takes the token (RFC 6750).
+ * Serves the web console under `/`: a page that joins a session with a participant token, by the published browser
+ * client. It has no account, so `/console/iceServers` is authorised by the token (RFC 6750).
  */
 export const consolePage: FastifyPluginAsync<ConsoleOptions> = async (app, { iceServers }) => {
   app.addHook('onRequest', (_request, reply, next) => {

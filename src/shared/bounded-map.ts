@@ -1,4 +1,4 @@
-/** A map that forgets its oldest entries rather than grow beyond its bound. */
+/** A map of limited size that forgets its oldest entries. */
 export class BoundedMap<Key, Value> {
   readonly #entries = new Map<Key, Value>();
   readonly #limit: number;
@@ -15,7 +15,7 @@ export class BoundedMap<Key, Value> {
     return this.#entries.get(key);
   }
 
-  /** Sets an entry and makes it the youngest. */
+  /** Sets an entry and makes it the newest. */
   set(key: Key, value: Value): void {
     this.#entries.delete(key);
     this.#entries.set(key, value);

@@ -7,7 +7,7 @@ const address = clientAddresses(['10.0.0.0/8', '2001:db8:1::/48']);
 const from = (remoteAddress: string, headers: Record<string, string>): string =>
   address({ socket: { remoteAddress }, headers });
 
-describe('whose request it is', () => {
+describe('the client’s address', () => {
   it.each([
     ['nobody else says', PROXY, {}, PROXY],
     ['a stranger says', '198.51.100.1', { 'x-forwarded-for': '192.0.2.1' }, '198.51.100.1'],
@@ -42,19 +42,19 @@ describe('whose request it is', () => {
     ['a proxy says in no address', PROXY, { 'x-forwarded-for': '192.0.2.1, 3221225985' }, PROXY],
     ['the last of it is empty', PROXY, { 'x-forwarded-for': '192.0.2.1,' }, PROXY],
     ['both agree', PROXY, { forwarded: 'for=192.0.2.1', 'x-forwarded-for': '192.0.2.1' }, '192.0.2.1'],
-    // What the proxy did not write is the client's.
+    // The client wrote the header that the proxy did not write.
     ['both disagree', PROXY, { forwarded: 'for=6.6.6.6', 'x-forwarded-for': '192.0.2.1' }, PROXY],
     ['it is too long', PROXY, { 'x-forwarded-for': `${' '.repeat(5_000)}192.0.2.1` }, PROXY],
   ])('is found when %s', (_what, peer, headers, expected) => {
     expect(from(peer, headers)).toBe(expected);
   });
 
-  it('is the peer when no proxy is trusted', () => {
+  it('is the peer’s when no proxy is trusted', () => {
     const headers = { 'x-forwarded-for': '192.0.2.1' };
     expect(clientAddresses([])({ socket: { remoteAddress: PROXY }, headers })).toBe(PROXY);
   });
 
-  it('is the peer or an address, whatever is said', () => {
+  it('is the peer’s or a valid address, whatever the headers hold', () => {
     const piece = fc.constantFrom(
       'for=',
       '"',

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { asAddress, inNetworks } from './networks.js';
 
-/** The part of an HTTP request that says who sent it. */
+/** The parts of an HTTP request that tell its client's address. */
 export interface AddressedRequest {
   readonly socket: { readonly remoteAddress?: string | undefined };
   readonly headers: IncomingHttpHeaders;
@@ -9,15 +9,14 @@ export interface AddressedRequest {
 
 export type ClientAddress = (request: AddressedRequest) => string;
 
-/** A longer header, or one with more proxies in it, is of no use to anybody honest. */
+/** No honest client sends a longer header. */
 const MAX_HEADER_LENGTH = 4_096;
 const MAX_HOPS = 32;
 
 /**
- * Whose request it is: the peer, or, when that is a proxy that the operator trusts, whom it names in `Forwarded`
- * (RFC 7239) or `X-Forwarded-For`; the chain is walked from the right, as long as who said it is trusted. What anybody
- * else says there is ignored. A proxy writes one of the two and lets the other through: when both are there and
- * disagree, neither counts.
+ * Finds a request's client: the peer or, if that is a trusted proxy, the address that it gives in `Forwarded` (RFC 7239)
+ * or `X-Forwarded-For`. The list is read from the right, as long as the proxy that added the entry is trusted. A proxy
+ * writes one of the two headers and lets the other through, so if both are there and differ, neither counts.
  * @param trusted addresses and CIDRs
  */
 export function clientAddresses(trusted: readonly string[]): ClientAddress {
@@ -27,7 +26,7 @@ export function clientAddresses(trusted: readonly string[]): ClientAddress {
     for (const said of chain.slice(-MAX_HOPS).reverse()) {
       if (!isTrusted(believed)) break;
       const address = addressIn(said);
-      // Obfuscated or not known (RFC 7239 section 6): the proxy that says so is the last that we know.
+      // Obfuscated or unknown (RFC 7239 section 6): the proxy that wrote it is the last known address.
       if (address === undefined) break;
       believed = address;
     }
@@ -48,7 +47,7 @@ export function clientAddresses(trusted: readonly string[]): ClientAddress {
 const commaSeparated = (header: string): string[] =>
   header.length > MAX_HEADER_LENGTH || header === '' ? [] : header.split(',').map((part) => part.trim());
 
-/** The `for` of each element, empty where there is none. */
+/** The `for` parameter of each element; empty if it has none. */
 function forwardedFor(header: string): string[] {
   if (header === '' || header.length > MAX_HEADER_LENGTH) return [];
   return splitOutsideQuotes(header, ',').map((element) => {
@@ -76,7 +75,7 @@ function splitOutsideQuotes(text: string, separator: string): string[] {
 const unquoted = (text: string): string =>
   text.length > 1 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text;
 
-/** Of `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` and `[2001:db8::1]:80`. */
+/** The address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`. */
 function addressIn(node: string): string | undefined {
   if (node.length > 64) return undefined;
   const bracketed = /^\[([^\]]*)\](?::\w+)?$/.exec(node);

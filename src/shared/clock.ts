@@ -1,8 +1,8 @@
-/** Time as the parts with a life see it, so that tests can turn it. */
+/** Time and timers, so that tests can use a clock of their own. */
 export interface Clock {
-  /** Epoch milliseconds: what the machine's clock shows, which may be set forward and back. */
+  /** Epoch milliseconds by the machine's clock, which may be set forward and back. */
   now(): number;
-  /** Milliseconds since some moment, for lengths of time: nobody can set it. */
+  /** Milliseconds since an arbitrary start, for measuring time: it is never set. */
   monotonic(): number;
   /** Calls back once after `ms` (at most 2^31-1) unless the timer is cancelled. */
   setTimeout(callback: () => void, ms: number): Timer;

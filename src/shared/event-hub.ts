@@ -2,7 +2,7 @@ import type { Log } from './log.js';
 
 type Listener<Arguments extends unknown[]> = (...args: Arguments) => void;
 
-/** Typed events. A listener that throws is logged and keeps nobody else from hearing. */
+/** A typed event emitter. If a listener throws, the error is logged and the others are still called. */
 export class EventHub<Events extends { [E in keyof Events]: unknown[] }> {
   readonly #listeners: { [E in keyof Events]?: Set<Listener<Events[E]>> } = {};
   readonly #log: Log;

@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream';
 
-/** A peer that does not read its answer in this time goes without. */
+/** How long the peer may take to read the last words. */
 const LINGER_MS = 1_000;
 
 /**
- * Sends a last word and frees the socket. Node's HTTP sockets stay half open: `end` alone would leave one, and its
- * descriptor, to a peer that never hangs up itself.
+ * Sends `lastWord` and frees the socket. Node's HTTP sockets allow half-open connections: with `end` alone, a peer that
+ * never closes its side would keep the socket and its descriptor.
  */
 export function hangUp(stream: Duplex, lastWord: string): void {
   const free = (): void => void stream.destroy();

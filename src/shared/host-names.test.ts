@@ -37,11 +37,11 @@ describe('host names', () => {
     expect(found.find(({ address }) => address === '2001:db8::1')?.family).toBe(6);
   });
 
-  it('that nobody knows are said to be so', async () => {
+  it('that do not exist are reported as such', async () => {
     await expect(namesWith().find('nobody.example')).rejects.toMatchObject({ code: 'ENOTFOUND' });
   });
 
-  it('in the hosts file are what it says, whatever the name server says', async () => {
+  it('in the hosts file have the addresses in it, whatever the name server says', async () => {
     server.knows('app.example', ['192.0.2.1']);
     const names = namesWith({ hosts: '# a comment\n10.0.0.7\tapp.example app # another\nfd00::7 app\n' });
     expect(await names.find('APP.example')).toEqual(v4('10.0.0.7'));
@@ -49,12 +49,12 @@ describe('host names', () => {
     expect(server.asked).toEqual([]);
   });
 
-  it('of this machine are those of loopback', async () => {
+  it('below localhost are loopback addresses', async () => {
     const addresses = await namesWith().find('a.localhost');
     expect(addresses.map(({ address }) => address)).toEqual(['127.0.0.1', '::1']);
   });
 
-  it('are looked for in the domains of resolv.conf, in the order that it asks for', async () => {
+  it('are tried in the domains of resolv.conf, in its order', async () => {
     server.knows('app.one.example', ['192.0.2.1']);
     server.knows('b.app.two.example', ['192.0.2.2']);
     const names = namesWith({ resolver: 'search one.example two.example.\noptions ndots:2 rotate\n' });
@@ -64,7 +64,7 @@ describe('host names', () => {
     await expect(names.find('app.')).rejects.toMatchObject({ code: 'ENOTFOUND' });
   });
 
-  it('whose name server never answers keep nobody else’s from being found', async () => {
+  it('whose name server never answers do not delay others', async () => {
     server.knows('app.example', ['192.0.2.1']);
     const names = namesWith();
     const hanging = Array.from({ length: 100 }, (_, i) => names.find(`${i}.hanging.example`));
@@ -78,15 +78,15 @@ describe('host names', () => {
     expect(names.underWay).toBe(0);
   }, 30_000);
 
-  it('are asked for once when many want one at a time', async () => {
+  it('are queried once for many callers at a time', async () => {
     server.knows('app.example', ['192.0.2.1']);
     const names = namesWith();
     await Promise.all(Array.from({ length: 50 }, () => names.find('app.example')));
-    // An address of each kind.
+    // One query for each kind of address.
     expect(server.asked).toHaveLength(2);
   });
 
-  it('fail when nobody is at the name server’s place', async () => {
+  it('fail when no name server can be reached', async () => {
     const socket = createSocket('udp4');
     socket.bind(0, '127.0.0.1');
     await once(socket, 'listening');

@@ -4,18 +4,18 @@ import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { asAddress } from './networks.js';
 
-/** The system's files are read again after so long. */
+/** How long the contents of the system's files are kept. */
 const FILES_AGE_MS = 5_000;
-/** Of the first query to a name server; the second waits twice as long, and is the last. */
+/** Timeout of the first query to a name server. The second waits twice as long, and is the last. */
 const QUERY_MS = 1_500;
 const QUERIES = 2;
-/** The name is not there, as opposed to: nobody said whether it is. */
+/** Errors that say that a name does not exist; after other errors it may. */
 const NOT_THERE = ['ENOTFOUND', 'ENODATA'];
 
 interface HostNamesOptions {
   readonly hostsFile?: string;
   readonly resolverFile?: string;
-  /** `address:port` of name servers. Default: those of the system. */
+  /** Name servers, as `address:port`. Default: the system's. */
   readonly servers?: readonly string[];
 }
 
@@ -23,15 +23,15 @@ interface Files {
   readonly hosts: ReadonlyMap<string, readonly LookupAddress[]>;
   /** Domains in which a name is looked for. */
   readonly search: readonly string[];
-  /** A name with so many dots is tried as it is first. */
+  /** A name with so many dots is first tried as it is. */
   readonly dots: number;
 }
 
 /**
- * Finds the addresses of host names that strangers and tenants name. The system's own way (`getaddrinfo`) holds a
- * thread for as long as a name server does not answer, and there are two of them for the whole process: two names of
- * one tenant would keep everybody's from being found. Here a name that hangs costs a timer. /etc/hosts counts, and so do
- * `search` and `ndots` of /etc/resolv.conf; other sources of nsswitch.conf do not.
+ * Finds the addresses of host names that strangers and tenants supply. The system's `getaddrinfo` blocks a thread until
+ * a name server answers, and the process has only two threads for it: two slow names of one tenant would delay everybody
+ * else's. Here a slow name costs only a timer. Uses /etc/hosts, and `search` and `ndots` of /etc/resolv.conf, but no
+ * other sources of nsswitch.conf.
  */
 export class HostNames {
   readonly #options: HostNamesOptions;
@@ -45,13 +45,13 @@ export class HostNames {
     this.#options = options;
   }
 
-  /** How many names are being looked up. */
+  /** Number of names that are being looked up. */
   get underWay(): number {
     return this.#underWay.size;
   }
 
   /**
-   * All addresses of a name, never none.
+   * All addresses of a name; at least one.
    * @throws Error with a code of `node:dns`
    */
   find(name: string): Promise<readonly LookupAddress[]> {
@@ -122,7 +122,7 @@ export class HostNames {
   }
 }
 
-/** The one that everybody uses. */
+/** The instance for the whole process. */
 export const hostNames = new HostNames();
 
 const LOOPBACK: readonly LookupAddress[] = [
@@ -130,7 +130,7 @@ const LOOPBACK: readonly LookupAddress[] = [
   { address: '::1', family: 6 },
 ];
 
-/** Systems that have no such file have nothing to say. */
+/** A file's text; empty if there is no such file. */
 async function textOf(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');

@@ -1,10 +1,10 @@
-/** The part of a pino logger that every folder writes its log with. */
+/** The part of a pino logger that all folders use. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
-  /** Whether lines of a level are written; without it, all are taken to be. */
+  /** Whether lines of a level are written. Without this method, callers take it that all are. */
   isLevelEnabled?(level: string): boolean;
 }
 

@@ -1,11 +1,10 @@
-/** Something took longer than it may. */
 class LimitPassed extends Error {
   override readonly name = 'LimitPassed';
 }
 
 /**
- * The result of `work`, which itself goes on when it takes longer than `limitMs`.
- * @param late what the work is, for the message of a {@link LimitPassed}; or makes the error that is thrown instead
+ * The result of `work`. After `limitMs` it throws, while `work` itself goes on.
+ * @param late what the work is, for the message of the error; or a function that makes the error
  */
 export async function withinLimit<T>(
   work: Promise<T>,
@@ -25,7 +24,7 @@ export async function withinLimit<T>(
   }
 }
 
-/** Waits until `work` is settled, but no longer than `limitMs`; `work` itself goes on. */
+/** Waits until `work` is settled, but no longer than `limitMs`. */
 export async function settledWithin(work: Promise<unknown>, limitMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise((resolve) => (timer = setTimeout(resolve, limitMs)));

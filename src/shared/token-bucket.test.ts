@@ -4,7 +4,7 @@ import { DEFAULT_BROWSER_LIMITS } from '../devices/browser/limits.js';
 import { KeyedBuckets, TokenBucket } from './token-bucket.js';
 
 describe('a token bucket', () => {
-  it('lets a burst through, then what its rate gives', () => {
+  it('gives a burst, then its rate', () => {
     const bucket = new TokenBucket({ burst: 3, perSecond: 2 }, 0);
     expect([0, 0, 0, 0].map((now) => bucket.take(now))).toEqual([true, true, true, false]);
     expect(bucket.take(499)).toBe(false);
@@ -24,7 +24,7 @@ describe('a token bucket', () => {
     expect(bucket.take(0, 1)).toBe(false);
   });
 
-  it('stays within bounds when there is one for each of very many keys', () => {
+  it('is limited in number when there are very many keys', () => {
     const buckets = new KeyedBuckets({ burst: 1, perSecond: 1 });
     for (let i = 0; i < 25_000; i += 1) buckets.take(`key ${String(i)}`, 0);
     expect(buckets.size).toBe(20_000);
@@ -40,7 +40,7 @@ describe('admission', () => {
   it.each([
     ['192.0.2.1', '::ffff:192.0.2.1'],
     ['2001:db8:0:1::1', '2001:db8:0:1:ffff::2'],
-  ])('takes %s and %s for one place', (one, other) => {
+  ])('counts %s and %s as one address', (one, other) => {
     const release = admission.admit(one, 0);
     expect(release).toBeDefined();
     expect(admission.admit(other, 0)).toBeUndefined();

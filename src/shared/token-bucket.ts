@@ -1,10 +1,10 @@
-/** `burst` tokens at once, `perSecond` for ever. */
+/** `burst` tokens at once, and `perSecond` in the long run. */
 export interface Rate {
   readonly burst: number;
   readonly perSecond: number;
 }
 
-/** Lets `burst` through at once and `perSecond` for ever. Time comes from the caller, in ms. */
+/** A token bucket. Its methods get the time, in ms. */
 export class TokenBucket {
   readonly #rate: Rate;
   #tokens: number;
@@ -16,7 +16,7 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** @returns whether there was enough; nothing is taken otherwise */
+  /** @returns whether there were enough tokens; otherwise none is taken */
   take(now: number, amount = 1): boolean {
     this.#refill(now);
     if (this.#tokens < amount) return false;
@@ -24,7 +24,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** @returns ms until so many can be taken, if nobody else takes any */
+  /** @returns ms until so many tokens are there, if nobody else takes any */
   waitMs(now: number, amount = 1): number {
     this.#refill(now);
     return Math.max(0, ((amount - this.#tokens) / this.#rate.perSecond) * 1000);
@@ -42,20 +42,20 @@ export class TokenBucket {
   }
 }
 
-/** Looking through a full table costs time, so it is not done for each new key. */
+/** Searching a full table for idle keys takes time, so it is not done for each new key. */
 const SWEEP_EVERY_MS = 1_000;
 
 interface KeyedBucketsOptions {
   /** Default: 20,000. */
   readonly maxKeys?: number;
   /**
-   * What becomes of an unknown key when the table is full of busy ones: it is refused, or takes the place of the key
-   * that has been known for the longest time. Default: `refuse`.
+   * What happens to a new key when the table is full of busy ones: it is refused, or it replaces the oldest key.
+   * Default: `refuse`.
    */
   readonly whenFull?: 'refuse' | 'forget-oldest';
 }
 
-/** A bucket for each key, in a table of bounded size. */
+/** A bucket for each key, in a table of limited size. */
 export class KeyedBuckets {
   readonly #rate: Rate;
   readonly #maxKeys: number;

@@ -7,7 +7,7 @@ const percent = Array.from(token)
   .join('');
 const hex = Buffer.from(token).toString('hex');
 
-/** Ways in which a token may be written in network text. */
+/** Encodings of a token in SIP and HTTP text. */
 const SPELLINGS = [
   ['as it is', token],
   ['with its dots percent-encoded', token.replaceAll('.', '%2E')],
@@ -61,7 +61,7 @@ describe('sipTokenMask', () => {
     ['Refer-To: <sip:a@b?User-to-User=abc&X=1>', 'Refer-To: <sip:a@b?User-to-User=***&X=1>'],
     ['Refer-To: <sip:a@b?X=1&user%2Dto%2Duser=abc>', 'Refer-To: <sip:a@b?X=1&user%2Dto%2Duser=***>'],
     [`To: <sip:${token}@b>`, 'To: <sip:***@b>'],
-  ])('hides what stands where a token is given: %s', (line, masked) => {
+  ])('masks whatever is in a place for tokens: %s', (line, masked) => {
     const text = `INVITE sip:x@y SIP/2.0\r\n${line}\r\nCall-ID: c\r\n\r\nbody`;
     expect(mask(text)).toBe(`INVITE sip:x@y SIP/2.0\r\n${masked}\r\nCall-ID: c\r\n\r\nbody`);
   });
@@ -69,7 +69,7 @@ describe('sipTokenMask', () => {
   it.each([
     'INVITE sip:a%20b@host;transport=tcp SIP/2.0\r\nX-Tokyo: 1\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK\\"\r\n\r\nv=0',
     'From: "a \\"b\\" eyJ" <sip:100%25@host>;tag=65794a',
-  ])('leaves the rest as it is', (text) => {
+  ])('leaves other text as it is', (text) => {
     expect(mask(text)).toBe(text);
   });
 });

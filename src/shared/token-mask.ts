@@ -1,23 +1,23 @@
-/** Where something stands in a text. */
+/** Indexes in a text. */
 type Range = readonly [start: number, end: number];
 
 const MASK = '***';
 const PERCENT = 0x25;
 const BACKSLASH = 0x5c;
-/** Escapes within escapes, as of a URI in a URI header, are undone so often. */
+/** How often escapes within escapes, as in a URI within a URI header, are decoded. */
 const MAX_ESCAPES = 3;
-/** What a token in hexadecimal digits holds: `eyJ`, with which the JSON object of a JWT begins in base64url. */
+/** `eyJ` in hexadecimal digits: a JWT begins with it, since its header is a JSON object in base64url. */
 const HEX_START = /65794a/i;
 
 /**
  * Everything in a text that looks like a token: three base64url segments, the first of which is a JSON object.
- * Each character is looked at a few times at most, whatever the text.
+ * Takes linear time for any text.
  */
 export function tokensIn(text: string): string[] {
   return plainTokens(text).map(([start, end]) => text.slice(start, end));
 }
 
-/** Hides the participant tokens in a text, also percent-encoded, escaped in a quoted string or in hex. */
+/** Masks the participant tokens in a text, also those in percent-encoding, escaped in a quoted string, or in hex. */
 export function maskTokens(text: string): string {
   return mayHoldToken(text) ? cover(text, tokenRanges(text)) : text;
 }
@@ -28,8 +28,8 @@ export function holdsToken(text: string): boolean {
 }
 
 /**
- * Makes a function that hides participant tokens in the text of a SIP message, or in a part of one: besides what
- * looks like a token, whatever stands where one is given. `headers` names more headers that carry one.
+ * Makes a function that masks participant tokens in the text of a SIP message, or in a part of one: all that looks like
+ * a token, and whatever is in a place for tokens. @param headers further headers that carry a token
  */
 export function sipTokenMask(headers: readonly string[]): (text: string) => string {
   const secret = new Set(['user-to-user', ...headers.map((name) => name.toLowerCase())]);
@@ -37,7 +37,7 @@ export function sipTokenMask(headers: readonly string[]): (text: string) => stri
     secret.has(name) || (name.startsWith('x-') && name.includes('token'));
   return (text) => {
     const end = text.indexOf('\r\n\r\n');
-    // A folded header would hide its second line.
+    // Unfold headers, since only their first line has the name.
     const head = (end < 0 ? text : text.slice(0, end)).replace(/\r\n[ \t]+/g, ' ');
     const lines = head.split('\r\n').map((line) => {
       const colon = line.indexOf(':');
@@ -51,7 +51,7 @@ export function sipTokenMask(headers: readonly string[]): (text: string) => stri
 const DELIMITER = /[;?&]/;
 const SECRET_PARAMETER = /^(?:token|user-to-user)$/i;
 
-/** Hides the values of URI parameters and URI headers that carry a token, whatever they look like. */
+/** Masks the values of URI parameters and URI headers that carry a token, whatever they look like. */
 function maskParameters(line: string): string {
   if (!DELIMITER.test(line)) return line;
   return line
@@ -67,7 +67,7 @@ function maskParameters(line: string): string {
     .join('');
 }
 
-/** For text that cannot hold a token, as nearly all: nothing is decoded. */
+/** A quick test that is false for nearly all text without a token, which then need not be decoded. */
 function mayHoldToken(text: string): boolean {
   return text.includes('eyJ') || text.includes('%') || text.includes('\\') || HEX_START.test(text);
 }
@@ -85,13 +85,13 @@ function tokenRanges(text: string): Range[] {
   return found;
 }
 
-/** A text with escapes undone, and where each of its characters stands in the original: one entry more, for its end. */
+/** A decoded text, and the index of each of its characters in the original, with one more entry for its end. */
 interface Layer {
   readonly text: string;
   readonly starts: Uint32Array | undefined;
 }
 
-/** Undoes `%41` and `\A` once; undefined when there is nothing to be undone. */
+/** Decodes `%41` and `\A` once; undefined if there is no escape. */
 function decoded({ text, starts }: Layer): Layer | undefined {
   const codes = new Uint16Array(text.length);
   const places = new Uint32Array(text.length + 1);
@@ -130,13 +130,13 @@ function plainTokens(text: string): Range[] {
     const third = second > first + 1 && text[second] === '.' ? endOfSegment(text, second + 1) : second;
     const whole = third > second + 1;
     if (whole) ranges.push([at, third]);
-    // Another start in the same segment has the same segments after it: it fails as this one did.
+    // Another start in the same segment would fail like this one, since the same segments follow.
     at = text.indexOf('eyJ', whole ? third : first);
   }
   return ranges;
 }
 
-/** Tokens in hex: in a run of digits, a byte may begin at every second one, from the first or from the next. */
+/** Tokens in hex. In a run of digits, bytes may begin at the even or at the odd ones. */
 function hexTokens(text: string): Range[] {
   if (!HEX_START.test(text)) return [];
   const ranges: Range[] = [];
@@ -168,7 +168,7 @@ function cover(text: string, ranges: readonly Range[]): string {
   let from = 0;
   for (const [start, end] of ranges.toSorted((one, other) => one[0] - other[0])) {
     if (end <= from) continue;
-    // Two that overlap are one.
+    // Join ranges that overlap.
     if (start >= from) covered += text.slice(from, start) + MASK;
     from = end;
   }

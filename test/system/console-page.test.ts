@@ -74,7 +74,7 @@ describe('the console page', () => {
       for (const digit of '4#') await press(digit);
       await until('the digits', () => webhooks.digits(person.id).endsWith('4#'), { withinMs: 20_000 });
       await rest.disconnectDevice(person.id);
-      expect(await problem()).toBe('The gateway has ended the connection: disconnected');
+      expect(await problem()).toBe('The gateway ended the connection: disconnected');
     } finally {
       webhooks.close();
     }

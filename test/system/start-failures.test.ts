@@ -55,7 +55,7 @@ describe('a folder, disk or limit that no gateway can start with', () => {
   it('names the limit of open files when that is too low', async () => {
     const failed = await failedStart({ dataDir: join(folder, 'few'), runBy: ['prlimit', '--nofile=128'] });
     expect(failed).toMatchObject({ code: 1 });
-    expect(failed.words).toContain('it may have 128 files open, and needs 256');
+    expect(failed.words).toContain('it may have only 128 files open, and needs at least 256');
     expect(failed.words).toContain('ulimit -n');
   });
 });
@@ -110,7 +110,7 @@ describe('a data folder with what it should not have', () => {
     await bystander.stillHears();
   });
 
-  it('goes on from a copy by npm run restore, when its database is damaged', async () => {
+  it('uses a copy after npm run restore, when its database is damaged', async () => {
     const dataDir = another('damaged', (at) => {
       const bytes = readFileSync(copy);
       writeFileSync(join(at, 'patchbay.db'), bytes.fill('no database', 0, 4_096));

@@ -40,14 +40,14 @@ describe('admission', () => {
     vi.useRealTimers();
   });
 
-  it('lets everybody in without limits and load', () => {
+  it('admits everybody without limits and load', () => {
     open();
     calls = 100_000;
     expect(Array.from({ length: 1000 }, () => cause()).every((each) => each === undefined)).toBe(true);
     expect(admission.overloaded).toBe(false);
   });
 
-  it('lets in as many as there are places, and the next when one is free', () => {
+  it('admits as many as there are places, and the next when one is free', () => {
     open({ maxCalls: 2 });
     calls = 2;
     expect(cause()).toBe('max_calls');
@@ -58,7 +58,7 @@ describe('admission', () => {
     expect(admission.refusals('page', 'max_calls')).toBe(1);
   });
 
-  it('lets no phone in while the process may hardly open another socket', () => {
+  it('refuses phones while few file descriptors are left', () => {
     open();
     hasSockets = false;
     expect(cause()).toBe('descriptors');
@@ -67,18 +67,18 @@ describe('admission', () => {
     expect(cause()).toBeUndefined();
   });
 
-  it('lets so many in each second', () => {
+  it('admits the configured number each second', () => {
     open({ maxCallsPerSecond: 3 });
     const causes = Array.from({ length: 5 }, () => cause());
     expect(causes.filter((each) => each === undefined)).toHaveLength(3);
     expect(causes.at(-1)).toBe('max_calls_per_second');
-    // Pages have as many of their own.
+    // Pages have the same limit of their own.
     expect(admission.admit('page', '192.0.2.1')).toBeUndefined();
     vi.advanceTimersByTime(1000);
     expect(cause()).toBeUndefined();
   });
 
-  it('says when to come back, not always the same', () => {
+  it('says when to try again, with a random part', () => {
     open({ maxCalls: 1 });
     calls = 1;
     const waits = Array.from({ length: 100 }, () => admission.admit('phone', 'a')!.retryAfterS);
@@ -87,7 +87,7 @@ describe('admission', () => {
     expect(Math.max(...waits)).toBeLessThanOrEqual(10);
   });
 
-  it('takes no more when mixing takes its share of the time', () => {
+  it('refuses calls when mixing takes its share of the time', () => {
     open();
     load = { ...idle, mix: 0.5 };
     expect(cause()).toBe('load');
@@ -95,22 +95,22 @@ describe('admission', () => {
     expect(cause()).toBeUndefined();
   });
 
-  it('takes no more when mixes and what else cannot wait leave too little, whatever calls come', () => {
+  it('refuses calls when mixes and other work that cannot wait leave too little time', () => {
     open();
     load = { ...idle, mix: 0.2, busy: 0.85 };
     expect(cause()).toBe('load');
-    // Without many mixes a busy thread is busy with what can wait.
+    // Without many mixes the thread is busy with work that can wait.
     load = { ...idle, mix: 0.1, busy: 0.98 };
     const atOnce = Array.from({ length: 200 }, () => cause());
     expect(atOnce.every((each) => each === undefined)).toBe(true);
-    // Two hundred calls in half a second are what it is busy with.
+    // It is busy with setting up 200 calls in half a second.
     load = { ...idle, mix: 0.2, busy: 0.98 };
     expect(cause()).toBeUndefined();
     vi.advanceTimersByTime(3000);
     expect(cause()).toBe('load');
   });
 
-  it('takes hardly any when phones miss frames, and again half a second later', () => {
+  it('refuses most calls when phones miss frames, until half a second later', () => {
     open();
     load = { ...idle, busy: 0.95, framesSkipped: 3 };
     const causes = Array.from({ length: 100 }, () => cause());
@@ -120,7 +120,7 @@ describe('admission', () => {
     expect(Array.from({ length: 100 }, () => cause()).every((each) => each === undefined)).toBe(true);
   });
 
-  it('takes hardly any while what is due comes much too late, and keeps a share of those for others', () => {
+  it('admits few calls while timers are much too late, and those from all sources', () => {
     open();
     load = { ...idle, busy: 0.99, delayMs: 60 };
     const flood = Array.from({ length: 100 }, () => cause('flood'));
@@ -141,14 +141,14 @@ describe('admission', () => {
     expect(cause()).toBeUndefined();
   });
 
-  it('does not mind that an idle process was held up for a moment', () => {
+  it('admits calls after an idle process was held up for a moment', () => {
     open();
     load = { ...idle, busy: 0.3, delayMs: 60, framesSkipped: 2 };
     expect(cause()).toBeUndefined();
     expect(lines).toEqual([]);
   });
 
-  it('says once that overload begins and once that it ends, whatever is refused in between', () => {
+  it('logs once that overload begins and once that it ends, whatever is refused in between', () => {
     open({ maxCalls: 1 });
     calls = 1;
     for (let i = 0; i < 500; i += 1) {
@@ -162,7 +162,7 @@ describe('admission', () => {
     expect(admission.overloaded).toBe(false);
   });
 
-  it('calls no burst a lasting overload', () => {
+  it('does not call a burst a lasting overload', () => {
     open({ maxCalls: 1 });
     calls = 1;
     for (let i = 0; i < 10; i += 1) {
@@ -176,7 +176,7 @@ describe('admission', () => {
     }
   });
 
-  it('says so when overload lasts, and stays so over a short rest', () => {
+  it('reports lasting overload, also over a short rest', () => {
     open({ maxCalls: 1 });
     calls = 1;
     const refuseFor = (seconds: number): void => {

@@ -2,45 +2,44 @@ import type { Log } from '../../shared/index.js';
 import { FairRate } from './fair-rate.js';
 import { OverloadWatch } from './overload-watch.js';
 
-/** The main thread is at work for so much of the time that what comes next makes those wait who are there. */
+/** Above this share of busy time on the main thread, a new call delays those in progress, ... */
 const FULL = 0.9;
-/** ... late by so much, whoever's fault it is, phones begin to miss frames. */
+/** ... and when the event loop is so late, phones begin to miss frames. */
 const LATE_MS = 40;
 /**
- * Share of time that mixes may take. Receiving takes about as much as mixing, and the rest is for signalling: unlike
- * that, calls that are up cannot wait.
+ * Share of time that mixes may take. Receiving takes about as much as mixing, and the rest is for signalling, which can
+ * wait, unlike the media of established calls.
  */
 const FULL_OF_MIXES = 0.35;
-/** With so much of the time for mixes, ... */
+/** If mixes take more than this share of time, ... */
 const MANY_MIXES = 0.15;
-/** ... so much of it may go into what cannot wait: everything but setting up calls. */
+/** ... this is the most for all work that cannot wait: everything but setting up calls. */
 const FULL_OF_STANDING = 0.75;
-/** What a call takes of the main thread, in seconds, from INVITE to BYE: a core sets up 400 to 600 each second. */
+/** Seconds of the main thread that signalling of one call takes, from INVITE to BYE: a core sets up 400 to 600 each second. */
 const CALL_S = 0.002;
-/** Over how long the rate of calls is a mean. */
+/** Time constant of the mean rate of calls, in seconds. */
 const RATE_S = 0.5;
-/** While everything is late so many are let in each second all the same: lateness may be one source's doing. */
+/** Even while the event loop is late, so many are admitted each second: one source may have caused the lateness. */
 const LATE_PER_SECOND = 10;
-/** For so long skipped frames are a reason to take no more. */
+/** How long skipped frames are a reason to refuse calls. */
 const SKIPPED_MS = 500;
 
-/** How much there is to do, and how much of it is managed. */
 interface Load {
-  /** How late the event loop is, in ms, in the mean. */
+  /** Mean lateness of the event loop, in ms. */
   readonly delayMs: number;
-  /** Share of time that the main thread is at work. */
+  /** Share of time that the main thread is busy. */
   readonly busy: number;
   /** Share of time that phones' mixes take. */
   readonly mix: number;
-  /** 20 ms frames of phones' mixes that were not made since the start. */
+  /** 20 ms frames of phones' mixes that were skipped since the start. */
   readonly framesSkipped: number;
 }
 
-/** What an operator allows; 0: as much as can be done. */
+/** Limits set by the operator; 0: none. */
 export interface AdmissionLimits {
   /** Phones and pages that are connected at once. */
   readonly maxCalls: number;
-  /** Phones that may call each second, and as many pages that may connect. */
+  /** Phones that may call each second; as many pages may connect. */
   readonly maxCallsPerSecond: number;
 }
 
@@ -49,8 +48,8 @@ type Kind = 'phone' | 'page';
 export const CAUSES = ['max_calls', 'max_calls_per_second', 'load', 'crowded', 'descriptors'] as const;
 
 /**
- * Why a new call is refused. `crowded`: too many INVITEs were waiting for their turn; `descriptors`: the process may
- * hardly open another socket.
+ * Why a new call is refused. `crowded`: too many INVITEs were waiting; `descriptors`: the process has too few file
+ * descriptors left.
  */
 type Cause = (typeof CAUSES)[number];
 
@@ -62,16 +61,16 @@ interface Refusal {
 interface AdmissionOptions {
   readonly limits: AdmissionLimits;
   readonly load: () => Load;
-  /** Phones and pages that are connected or being so. */
+  /** Phones and pages that are connected or connecting. */
   readonly calls: () => number;
-  /** Whether there are sockets left for a call. */
+  /** Whether the process may open more sockets for calls. */
   readonly hasSockets: () => boolean;
   readonly log: Log;
   /** Monotonic time in ms. */
   readonly now?: () => number;
 }
 
-/** Decides whether there is room for new calls. What is under way is none of its business. */
+/** Decides whether there is room for new calls. Calls in progress are not affected. */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #now: () => number;
@@ -79,7 +78,7 @@ export class Admission {
   readonly #rates: Readonly<Record<Kind, FairRate>> | undefined;
   readonly #whileLate: FairRate;
   readonly #refusals = new Map<`${Kind}/${Cause}`, number>();
-  /** Phones let in each second. */
+  /** Admitted phones per second, mean. */
   #rate = 0;
   #rateAt = 0;
   #framesSkipped = 0;
@@ -108,17 +107,17 @@ export class Admission {
     return this.#watch.overloaded;
   }
 
-  /** Whether that has lasted for longer than a burst does. */
+  /** Whether that has lasted longer than a burst. */
   get lasting(): boolean {
     return this.#watch.lasting;
   }
 
-  /** How many were refused since the start. */
+  /** How many calls were refused since the start. */
   refusals(kind: Kind, cause: Cause): number {
     return this.#refusals.get(`${kind}/${cause}`) ?? 0;
   }
 
-  /** @returns why a new call or page of that address is not let in */
+  /** @returns why a new call or page of this address is refused, or undefined */
   admit(kind: Kind, source: string): Refusal | undefined {
     const cause = this.#cause(kind, source);
     if (cause !== undefined) return this.refuse(kind, cause);
@@ -126,7 +125,7 @@ export class Admission {
     return undefined;
   }
 
-  /** Somebody is refused for this cause. */
+  /** Counts a refusal for this cause, and says when to try again. */
   refuse(kind: Kind, cause: Cause): Refusal {
     const key = `${kind}/${cause}` as const;
     this.#refusals.set(key, (this.#refusals.get(key) ?? 0) + 1);
@@ -149,7 +148,7 @@ export class Admission {
     if (kind === 'phone' && !this.#options.hasSockets()) return 'descriptors';
     if (this.#hasFullMixes()) return 'load';
     if (this.#isLate() && !this.#whileLate.take(source, this.#now())) return 'load';
-    // Last: whoever is refused for another reason takes nobody's place.
+    // Checked last, since it counts the call as admitted.
     if (this.#rates?.[kind].take(source, this.#now()) === false) return 'max_calls_per_second';
     return undefined;
   }
@@ -171,12 +170,12 @@ export class Admission {
     const now = this.#now();
     if (framesSkipped > this.#framesSkipped) this.#skippedAt = now;
     this.#framesSkipped = framesSkipped;
-    // An idle process that was held up for a moment has room all the same.
+    // Lateness alone is not overload: an idle process may be held up for a moment.
     return busy >= FULL && (delayMs >= LATE_MS || now - this.#skippedAt < SKIPPED_MS);
   }
 }
 
-/** Spread, so that those who were refused together do not come back together. */
+/** Random, so that callers who were refused together do not come back together. */
 function retryAfterS(cause: Cause): number {
   const least = cause === 'max_calls' ? 5 : 2;
   return least + Math.floor(Math.random() * (least + 1));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FairRate } from './fair-rate.js';
 
-/** Asks so often each second for each source, evenly, and counts who is let through in the last second. */
+/** Asks at an even rate for each source. @returns how many of each were admitted in the last second */
 function ask(rate: FairRate, perSecond: Record<string, number>, seconds: number): Record<string, number> {
   const taken: Record<string, number> = {};
   for (let ms = 0; ms < seconds * 1000; ms += 1) {
@@ -17,25 +17,25 @@ function ask(rate: FairRate, perSecond: Record<string, number>, seconds: number)
 }
 
 describe('fair rate', () => {
-  it('lets a second’s worth through at once, and no more in the long run', () => {
+  it('admits a second’s worth at once, and its rate in the long run', () => {
     const rate = new FairRate(10, 0);
     const atOnce = Array.from({ length: 30 }, () => rate.take('a', 0)).filter(Boolean);
     expect(atOnce).toHaveLength(10);
     expect(ask(new FairRate(10, 0), { a: 500 }, 10)['a']).toBe(10);
   });
 
-  it('lets a source that asks alone have all', () => {
+  it('gives a single source everything', () => {
     expect(ask(new FairRate(100, 0), { a: 100 }, 5)['a']).toBeGreaterThan(95);
   });
 
-  it('keeps one source from taking what others ask for', () => {
+  it('keeps one source from taking the shares of others', () => {
     const taken = ask(new FairRate(100, 0), { flood: 5000, carrier: 60, other: 20 }, 5);
     expect(taken['carrier']).toBeGreaterThan(25);
     expect(taken['other']).toBeGreaterThan(15);
     expect(taken['flood']).toBeLessThan(55);
   });
 
-  it('gives one who asks for little its share at once, though a flood has taken everything', () => {
+  it('gives a source that asks for little its share at once, though a flood has taken everything', () => {
     for (const at of [1, 400, 999, 1_000, 1_500, 2_001]) {
       const rate = new FairRate(10, 0);
       for (let ms = 0; ms <= at; ms += 1) rate.take('flood', ms);
@@ -45,7 +45,7 @@ describe('fair rate', () => {
     }
   });
 
-  it('takes what it lent from the next second, and lends no flood anything', () => {
+  it('takes what it lent from the next second, and lends nothing to a flood', () => {
     const rate = new FairRate(10, 0);
     const taken = { flood: 0, polite: 0 };
     for (let ms = 0; ms < 60_000; ms += 1) {
@@ -64,16 +64,16 @@ describe('fair rate', () => {
     expect(taken).toBeLessThanOrEqual(20);
   });
 
-  it('gives everyone some when there are more sources than places', () => {
+  it('admits some of many when there are more sources than places', () => {
     const rate = new FairRate(2, 0);
     const taken = ['a', 'b', 'c', 'd', 'e', 'f'].map((source) => rate.take(source, 0));
-    // Half of them from the next second.
+    // Half of them are lent by the next second.
     expect(taken).toEqual([true, true, true, true, false, false]);
     expect(rate.take('e', 1100)).toBe(true);
     expect(rate.take('c', 2100)).toBe(true);
   });
 
-  it('tells no more than a thousand sources apart', () => {
+  it('counts at most a thousand sources separately', () => {
     const rate = new FairRate(5000, 0);
     for (let i = 0; i < 3000; i += 1) rate.take(`source ${i}`, 0);
     expect(rate.size).toBeLessThanOrEqual(1001);

@@ -1,12 +1,12 @@
 const WINDOW_MS = 1000;
-/** Sources that are told apart in one window; what is more shares one place. */
+/** Most sources that are counted separately in one window; further ones share one count. */
 const MAX_SOURCES = 1000;
 const OTHERS = 'others';
 
 /**
- * Lets so many through each second, all of them at once if none came before. When several sources ask, none gets more than
- * its share of a second; one that asks alone gets all. A source that asked for little gets its share also when another
- * has taken everything: that is lent, up to a second's worth, and the next second has so much less.
+ * Admits a number of requests each second, all at once if none came before. A single source gets all of them; if several
+ * ask, none gets more than its share. A source that asked for little gets its share even if another has taken
+ * everything: up to one second's worth is lent, and taken from the next second.
  */
 export class FairRate {
   readonly #perSecond: number;
@@ -14,7 +14,7 @@ export class FairRate {
   #tokens: number;
   #at: number;
   #windowBegan: number;
-  /** How many each source has been let through. */
+  /** How many requests of each source were admitted. */
   #present = new Map<string, number>();
   #past = new Map<string, number>();
 
@@ -26,7 +26,7 @@ export class FairRate {
     this.#windowBegan = now;
   }
 
-  /** Sources that are told apart now. */
+  /** Sources that are counted separately now. */
   get size(): number {
     return this.#present.size;
   }
@@ -38,7 +38,7 @@ export class FairRate {
     const full = this.#present.size >= MAX_SOURCES && !this.#present.has(source);
     const key = full ? OTHERS : source;
     const taken = this.#present.get(key) ?? 0;
-    // Those that only ask count too: they are who the rest is kept for.
+    // Refused sources are counted too: their shares are kept for them.
     this.#present.set(key, taken);
     if (taken >= this.#share(key)) return false;
     if (this.#tokens < 1 && !this.#lends(key, taken)) return false;
@@ -47,14 +47,14 @@ export class FairRate {
     return true;
   }
 
-  /** Of one source, in this window. */
+  /** The share of a source in this window. */
   #share(key: string): number {
-    // Those of the last second, and those who are new in this one.
+    // The sources of the last second, and those that are new in this one.
     const sources = Math.max(this.#past.size + (this.#past.has(key) ? 0 : 1), this.#present.size);
     return sources === 1 ? Number.POSITIVE_INFINITY : Math.max(1, this.#perSecond / sources);
   }
 
-  /** To those only who had less than their share in this window and the last: a flood that asks on gets no loan. */
+  /** Lends only to a source that got less than its share in this window and the last; not to a flood that keeps asking. */
   #lends(key: string, taken: number): boolean {
     const share = this.#share(key);
     return (

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LoadMeter } from './load-meter.js';
 
-/** A process whose every 20 ms are told in advance. */
+/** A fake process: the test says what happens in each 20 ms. */
 class FakeProcess {
   at = 0;
   busy = 0;
@@ -28,7 +28,7 @@ class FakeProcess {
 }
 
 describe('load meter', () => {
-  it('tells the shares of time, and how late the loop is', () => {
+  it('measures shares of time, and how late the loop is', () => {
     const process = new FakeProcess();
     process.run(5000, { late: 30, busy: 0.8, mix: 0.3 });
     expect(process.meter.delayMs).toBeCloseTo(30, 0);
@@ -46,7 +46,7 @@ describe('load meter', () => {
     expect(process.meter.mix).toBeLessThan(0.05);
   });
 
-  it('takes one long pause for no load', () => {
+  it('does not count one long pause as load', () => {
     const process = new FakeProcess();
     process.run(5000, {});
     process.run(1, { late: 10_000 });
@@ -54,7 +54,7 @@ describe('load meter', () => {
     expect(process.meter.delayMs).toBeLessThan(20);
   });
 
-  it('stands a clock that does not move', () => {
+  it('works with a clock that does not move', () => {
     const process = new FakeProcess();
     process.meter.tick();
     expect(process.meter.busy).toBe(0);

@@ -1,21 +1,20 @@
 import { performance } from 'node:perf_hooks';
 
-/** How often the loop is asked to be on time. */
+/** How often the lateness of the event loop is measured. */
 const TICK_MS = 20;
-/** Over how long means are taken: long enough that one pause is not a load, short enough to end soon after it. */
+/** Time constant of the means: long enough that one pause does not count as load, short enough to forget load soon. */
 const MEAN_MS = 500;
-/** A single pause counts for no more than this: it says little about how much there is to do. */
+/** A single pause counts for no more than this, since it says little about the load. */
 const LATENESS_CAP_MS = 100;
 
-/** What a meter needs from outside. */
 interface MeterClock {
   /** Monotonic time in ms. */
   now(): number;
-  /** Time in ms that the main thread has been at work since some moment, of all time since then. */
+  /** Time in ms that the main thread was busy, since an arbitrary start. */
   busyMs(): number;
-  /** Processor time in ms of all threads. */
+  /** Processor time of all threads, in ms. */
   processorMs(): number;
-  /** Time in ms that the phones' mixes have taken. */
+  /** Time that phones' mixes have taken, in ms. */
   mixMs(): number;
 }
 
@@ -30,7 +29,7 @@ export const systemMeterClock = (mixMs: () => number): MeterClock => ({
   },
 });
 
-/** How much the one thread has to do that serves everybody. */
+/** Measures the load of the main thread, which serves all calls. */
 export class LoadMeter {
   readonly #clock: MeterClock;
   #timer: NodeJS.Timeout | undefined;
@@ -60,27 +59,27 @@ export class LoadMeter {
     this.#timer = undefined;
   }
 
-  /** How late the event loop comes to what is due, in ms: the mean of about the last half second. */
+  /** How late the event loop runs timers, in ms: the mean of about the last half second. */
   get delayMs(): number {
     return this.#delayMs;
   }
 
-  /** The share of time that the main thread is at work; 1: it never waits. */
+  /** Share of time that the main thread is busy; 1: it never waits. */
   get busy(): number {
     return this.#busy;
   }
 
-  /** Processors that all threads of the process use together. */
+  /** Number of processors that all threads of the process use. */
   get processor(): number {
     return this.#processor;
   }
 
-  /** The share of time that the phones' mixes take. */
+  /** Share of time that phones' mixes take. */
   get mix(): number {
     return this.#mix;
   }
 
-  /** Called every 20 ms; how late that is, is the measure. */
+  /** Called every 20 ms. Measures how late it is called. */
   tick(): void {
     const now = this.#clock.now();
     const elapsed = now - this.#tickedAt;

@@ -1,20 +1,19 @@
 import type { Log } from '../../shared/index.js';
-/** Overload is over when nothing was refused for so long. */
+/** Overload ends when nothing was refused for so long. */
 const QUIET_MS = 5000;
-/** Overload that lasts so long is more than a burst. */
+/** Overload that lasts longer is not a burst. */
 const LASTING_MS = 10_000;
 const LOOK_EVERY_MS = 1000;
 
-/** What a watch needs from outside. */
 interface OverloadWatchOptions {
   /** Monotonic time in ms. */
   readonly now: () => number;
-  /** Goes into the log line at the beginning. */
+  /** Fields for the log line at the beginning. */
   readonly describe: () => object;
   readonly log: Log;
 }
 
-/** Tells when overload begins and ends: one log line each, however much is refused in between. */
+/** Logs when overload begins and ends: one line each, however much is refused in between. */
 export class OverloadWatch {
   readonly #options: OverloadWatchOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -31,7 +30,7 @@ export class OverloadWatch {
     return this.#timer !== undefined;
   }
 
-  /** Whether it has been so for longer than a burst takes. */
+  /** Whether the overload has lasted longer than a burst. */
   get lasting(): boolean {
     return this.overloaded && this.#options.now() - this.#began >= LASTING_MS;
   }

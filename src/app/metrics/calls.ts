@@ -2,18 +2,18 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { CallObserver, FreeswitchStatus } from '../../devices/phone/index.js';
 import type { BrowserCounters } from '../../devices/browser/index.js';
 
-/** Seconds: a call is answered within some milliseconds; what takes longer is a server that is full. */
+/** In seconds. A call is normally answered within some milliseconds; it takes longer when a server is full. */
 const SETUP_BUCKETS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
 /**
- * Shows in the metrics how phone calls go.
- * @param callsNow calls that are there, those being set up included; asked when the metrics are read
+ * Adds phone calls to the metrics.
+ * @param callsNow present calls, including those being set up; called when the metrics are read
  */
 export function measureCalls(metrics: Registry, callsNow: () => number): CallObserver {
   const registers = [metrics];
   new Gauge({
     name: 'patchbay_calls',
-    help: 'Phone calls, those being set up included',
+    help: 'Phone calls, including those being set up',
     registers,
     collect() {
       this.set(callsNow());
@@ -21,13 +21,13 @@ export function measureCalls(metrics: Registry, callsNow: () => number): CallObs
   });
   const total = new Counter({
     name: 'patchbay_calls_total',
-    help: 'Phone calls that are over, by whose doing it was and why: a SIP status, or how the answered call ended',
+    help: 'Phone calls that ended, by outcome and reason: a SIP status, or how an answered call ended',
     labelNames: ['outcome', 'reason'],
     registers,
   });
   const setup = new Histogram({
     name: 'patchbay_call_setup_seconds',
-    help: 'From a call’s INVITE to its 200',
+    help: 'Time from a call’s INVITE to its 200',
     buckets: SETUP_BUCKETS,
     registers,
   });
@@ -37,7 +37,7 @@ export function measureCalls(metrics: Registry, callsNow: () => number): CallObs
   };
 }
 
-/** Shows the sockets of browsers, and those that were turned away, in the metrics. Read when they are asked for. */
+/** Adds the WebSockets of browsers, and refused ones, to the metrics. */
 export function measureBrowsers(metrics: Registry, counters: () => BrowserCounters): void {
   const registers = [metrics];
   new Gauge({
@@ -50,7 +50,7 @@ export function measureBrowsers(metrics: Registry, counters: () => BrowserCounte
   });
   new Counter({
     name: 'patchbay_browser_refusals_total',
-    help: 'WebSockets turned away, by reason',
+    help: 'WebSockets of browsers that were refused, by reason',
     labelNames: ['reason'],
     registers,
     collect() {
@@ -63,7 +63,7 @@ export function measureBrowsers(metrics: Registry, counters: () => BrowserCounte
   });
 }
 
-/** Shows the pool of FreeSWITCHes in the metrics, each by the address of its event socket. Read when asked for. */
+/** Adds each FreeSWITCH to the metrics, by the address of its event socket. */
 export function measureFreeswitch(metrics: Registry, status: () => readonly FreeswitchStatus[]): void {
   const common = { labelNames: ['server' as const], registers: [metrics] };
   new Gauge({
@@ -77,7 +77,7 @@ export function measureFreeswitch(metrics: Registry, status: () => readonly Free
   new Gauge({
     ...common,
     name: 'patchbay_freeswitch_available',
-    help: 'Whether new calls go to this FreeSWITCH: it is healthy, has room, and is not passed over; 1 or 0',
+    help: 'Whether this FreeSWITCH gets new calls: it is healthy, has room, and refused none lately; 1 or 0',
     collect() {
       for (const { address, available } of status()) this.set({ server: address }, available ? 1 : 0);
     },
@@ -93,7 +93,7 @@ export function measureFreeswitch(metrics: Registry, status: () => readonly Free
   new Gauge({
     ...common,
     name: 'patchbay_freeswitch_load',
-    help: 'Channels in use on this FreeSWITCH, by whomever, as a share of what it allows',
+    help: 'Channels in use on this FreeSWITCH, also by others, as a share of its limit',
     collect() {
       for (const { address, load } of status()) this.set({ server: address }, load);
     },
@@ -101,7 +101,7 @@ export function measureFreeswitch(metrics: Registry, status: () => readonly Free
   new Counter({
     ...common,
     name: 'patchbay_freeswitch_losses_total',
-    help: 'Times that this FreeSWITCH was lost',
+    help: 'How often the connection to this FreeSWITCH was lost',
     collect() {
       this.reset();
       for (const { address, losses } of status()) this.inc({ server: address }, losses);
@@ -110,7 +110,7 @@ export function measureFreeswitch(metrics: Registry, status: () => readonly Free
   new Counter({
     ...common,
     name: 'patchbay_freeswitch_refusals_total',
-    help: 'Calls that this FreeSWITCH would not take or could not carry',
+    help: 'Calls that this FreeSWITCH refused or failed to carry',
     collect() {
       this.reset();
       for (const { address, refusals } of status()) this.inc({ server: address }, refusals);

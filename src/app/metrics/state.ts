@@ -3,7 +3,7 @@ import type { Core } from '../../core/index.js';
 import type { Store } from '../../store/index.js';
 import type { Usage } from '../../usage/index.js';
 
-/** Shows how much there is, and what became of webhooks, in the metrics. Both are read when they are asked for. */
+/** Adds the contents of the core, and the webhooks, to the metrics. */
 export function measureState(metrics: Registry, core: Core, usage: Usage): void {
   const registers = [metrics];
   new Gauge({
@@ -24,7 +24,7 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
   new Gauge({
     name: 'patchbay_state_bytes',
-    help: 'What sessions, participants and their subscriptions take, estimated',
+    help: 'Memory of sessions, participants and their subscriptions, estimated',
     registers,
     collect() {
       this.set(core.memory().bytes);
@@ -32,7 +32,7 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
   new Counter({
     name: 'patchbay_state_refused_total',
-    help: 'Changes refused because the account or the gateway keeps too much',
+    help: 'Changes refused because the account or the gateway uses too much memory',
     registers,
     collect() {
       this.reset();
@@ -50,7 +50,7 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
   new Counter({
     name: 'patchbay_devices_refused_total',
-    help: 'Phones and pages refused because their account had as many connected as it may',
+    help: 'Phones and pages refused because their account had reached its limit of connected devices',
     registers,
     collect() {
       this.reset();
@@ -59,7 +59,7 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
   new Gauge({
     name: 'patchbay_webhooks_waiting',
-    help: 'Webhooks not delivered yet',
+    help: 'Webhooks that are not delivered yet',
     registers,
     collect() {
       this.set(usage.webhookCounts().waiting);
@@ -67,7 +67,7 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
   new Counter({
     name: 'patchbay_webhooks_total',
-    help: 'What became of webhooks, and attempts at them that failed',
+    help: 'Webhooks by result, and failed attempts',
     labelNames: ['outcome'],
     registers,
     collect() {
@@ -81,7 +81,7 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
   new Counter({
     name: 'patchbay_webhooks_dropped_total',
-    help: 'Webhooks dropped because too many of their participant, or of their account, were waiting',
+    help: 'Webhooks dropped because too many of the participant, or of the account, were waiting',
     labelNames: ['cause'],
     registers,
     collect() {
@@ -93,7 +93,7 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
   new Counter({
     name: 'patchbay_webhook_rests_total',
-    help: 'How often a server that timed out was left alone for a while',
+    help: 'How often a server was left alone for a while, since it timed out repeatedly',
     registers,
     collect() {
       this.reset();
@@ -102,12 +102,12 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
 }
 
-/** Shows whether what changes reaches the disk. */
+/** Adds the health of the store to the metrics. */
 export function measureStore(metrics: Registry, health: Store['health']): void {
   const registers = [metrics];
   new Gauge({
     name: 'patchbay_store_writable',
-    help: '1, or 0 while the disk takes no writes and changes are refused',
+    help: 'Whether the disk takes writes; while it does not, changes are refused; 1 or 0',
     registers,
     collect() {
       this.set(health().writable ? 1 : 0);
@@ -115,7 +115,7 @@ export function measureStore(metrics: Registry, health: Store['health']): void {
   });
   new Gauge({
     name: 'patchbay_backup_timestamp_seconds',
-    help: 'When the database was copied last; 0 when it never was',
+    help: 'When the database was copied last; 0: never',
     registers,
     collect() {
       this.set((health().backedUpAt ?? 0) / 1_000);

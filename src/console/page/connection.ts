@@ -1,6 +1,6 @@
 import { BandwidthRtcV3 as BandwidthRtc, type RtcStream } from '@bandwidth/webrtc-browser';
 
-/** With this close code the client stays away; with all others it reconnects. */
+/** After this close code the client does not reconnect; after all others it does. */
 const NORMAL_CLOSURE = 1000;
 
 interface ConnectionHandlers {
@@ -8,18 +8,18 @@ interface ConnectionHandlers {
   streamUnavailable(streamId: string): void;
 }
 
-interface Wishes {
+interface PublishOptions {
   readonly audio: boolean;
   readonly video: boolean;
 }
 
 const websocketUrl = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}`;
 
-/** A tone of 100 ms and the pause of 70 ms after it, as browsers send them, and some room. */
+/** Browsers send a tone of 100 ms and a pause of 70 ms; a little more for safety. */
 const KEY_MS = 250;
 
-/** This page's place in a session, from joining to leaving, through the published client. */
-export class Connection {
+/** This page's connection to the gateway, by the published client, from joining to leaving. */
+export class GatewayConnection {
   readonly #client = new BandwidthRtc();
   readonly #token: string;
   #pressed: Promise<unknown> = Promise.resolve();
@@ -36,10 +36,10 @@ export class Connection {
     await this.#client.connect({ deviceToken: this.#token }, { websocketUrl, iceServers });
   }
 
-  /** @returns the media types that the participant may really publish */
-  async publish(wishes: Wishes): Promise<readonly string[]> {
-    if (!wishes.audio && !wishes.video) return [];
-    return (await this.#client.publish({ ...wishes })).mediaTypes;
+  /** @returns the media types that are published: those that the participant has permission for */
+  async publish(wanted: PublishOptions): Promise<readonly string[]> {
+    if (!wanted.audio && !wanted.video) return [];
+    return (await this.#client.publish({ ...wanted })).mediaTypes;
   }
 
   mute(muted: boolean): void {
@@ -51,7 +51,7 @@ export class Connection {
   }
 
   /**
-   * Presses a key, after those before it: the browser would drop a digit for the next one.
+   * Sends a digit once those before it are sent: the browser would drop a digit when the next one comes.
    * @throws Error by rejection while the browser cannot send tones
    */
   press(digit: string): Promise<void> {
@@ -67,7 +67,7 @@ export class Connection {
     this.#client.disconnect();
   }
 
-  /** Asked first also because the client itself never says that a token is refused. */
+  /** This also checks the token, since the client itself does not report that a token is refused. */
   async #iceServers(): Promise<RTCIceServer[]> {
     const headers = { authorization: `Bearer ${this.#token}` };
     const response = await fetch('/console/iceServers', { headers });
@@ -77,14 +77,13 @@ export class Connection {
   }
 }
 
-/** What has become of the client's socket. */
 interface SocketWatcher {
   opened(): void;
-  /** @param final the client will not connect again; `reason` is the gateway's word on it */
+  /** @param final the client will not reconnect; `reason` is from the gateway */
   closed(final: boolean, reason: string): void;
 }
 
-/** The client tells its page nothing of its socket, so the page looks on itself. */
+/** Watches all WebSockets of the page, since the client has no events for its socket. */
 export function watchSockets(watcher: SocketWatcher): void {
   globalThis.WebSocket = class extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {

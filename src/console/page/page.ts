@@ -1,4 +1,4 @@
-import { Connection, watchSockets } from './connection.js';
+import { GatewayConnection, watchSockets } from './connection.js';
 import { ReceivedStreams } from './received-streams.js';
 
 function element<T extends HTMLElement>(id: string, type: new () => T): T {
@@ -20,8 +20,8 @@ const keypad = element('keypad', HTMLFieldSetElement);
 // The fragment never reaches a server or its logs, unlike a query.
 token.value = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
 
-let connection: Connection | undefined;
-/** What the status says while the socket is there. */
+let connection: GatewayConnection | undefined;
+/** Text of the status line while the socket is open. */
 let state = '';
 
 function say(text: string): void {
@@ -35,25 +35,25 @@ watchSockets({
   },
   closed(final, reason) {
     if (!connection) return;
-    if (final) end(`The gateway has ended the connection: ${reason || 'no reason given'}`);
-    else status.textContent = 'The connection is lost. Trying again ...';
+    if (final) end(`The gateway ended the connection: ${reason || 'no reason given'}`);
+    else status.textContent = 'The connection is lost. Reconnecting ...';
   },
 });
 
-async function join(current: Connection): Promise<void> {
+async function join(current: GatewayConnection): Promise<void> {
   say('Connecting ...');
   await current.open();
   say('Connected.');
-  const wishes = {
+  const wanted = {
     audio: element('microphone', HTMLInputElement).checked,
     video: element('camera', HTMLInputElement).checked,
   };
-  const granted = await current.publish(wishes);
+  const granted = await current.publish(wanted);
   const published = granted.map((type) => type.toLowerCase()).join(' and ');
   if (published !== '') say(`Connected and publishing ${published}.`);
   else
     say(
-      wishes.audio || wishes.video
+      wanted.audio || wanted.video
         ? 'Connected; not permitted to publish that.'
         : 'Connected, listening only.',
     );
@@ -70,7 +70,7 @@ form.addEventListener('submit', (event) => {
   for (const box of [mute, hide]) box.checked = false;
   for (const control of [mute, hide, keypad]) control.disabled = true;
   const streams = new ReceivedStreams(streamList);
-  const current = new Connection(token.value.trim(), {
+  const current = new GatewayConnection(token.value.trim(), {
     streamAvailable: (stream) => streams.add(stream),
     streamUnavailable: (streamId) => streams.remove(streamId),
   });

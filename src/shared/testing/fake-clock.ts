@@ -24,7 +24,7 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
-  /** Sets the machine's clock forward or, with a negative number, back. Timers go on as they did. */
+  /** Sets the machine's clock forward or, with a negative number, back. Timers are not affected. */
   set(ms: number): void {
     this.#set += ms;
   }
@@ -40,7 +40,7 @@ export class FakeClock implements Clock {
     return this.#alarms.size;
   }
 
-  /** Moves time forward, calling back whatever is due on the way, in order. */
+  /** Moves time forward, and runs the timers that are due, in order. */
   advance(ms: number): void {
     const end = this.#now + ms;
     for (let alarm = this.#next(end); alarm; alarm = this.#next(end)) {

@@ -7,9 +7,9 @@ const TYPE_AAAA = 28;
 const NAME_ERROR = 3;
 const HEADER_BYTES = 12;
 
-/** A name server over UDP (RFC 1035 section 4). It answers no question about names below `hanging.example`. */
+/** A name server over UDP (RFC 1035 section 4). It does not answer for names below `hanging.example`. */
 export class NameServer {
-  /** Names that were asked for, in their order. */
+  /** The names of all queries, in order. */
   readonly asked: string[] = [];
   readonly #socket: Socket;
   readonly #known = new Map<string, readonly string[]>();
@@ -58,7 +58,7 @@ export class NameServer {
     const wanted = (known ?? []).filter((address) => type === (isIPv6(address) ? TYPE_AAAA : TYPE_A));
     const head = Buffer.alloc(HEADER_BYTES);
     query.copy(head, 0, 0, 2);
-    // A response, recursion desired and available.
+    // Flags: response, recursion desired, recursion available.
     head.writeUInt16BE(0x8180 | (known ? 0 : NAME_ERROR), 2);
     head.writeUInt16BE(1, 4);
     head.writeUInt16BE(wanted.length, 6);
@@ -66,7 +66,7 @@ export class NameServer {
   }
 }
 
-/** For the name of the question; nobody is to keep it. */
+/** An answer to the question's name, with a TTL of 0. */
 function record(type: number, address: string): Buffer {
   const data = isIPv6(address) ? bytesOfIpv6(address) : Buffer.from(address.split('.').map(Number));
   const head = Buffer.alloc(HEADER_BYTES);
