@@ -111,9 +111,9 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
 
   /** The phone's answer to an offer of ours. */
   async answer(sdpAnswer: string): Promise<PhoneDescription> {
-    this.#phoneSdp = sdpAnswer;
     const phoneLeg = await this.#present(this.#phoneLeg);
-    await phoneLeg.modify(sdpAnswer);
+    await this.#modify(phoneLeg, sdpAnswer);
+    this.#phoneSdp = sdpAnswer;
     if (this.#planeOffer === undefined) {
       await this.#passOn();
     } else {
@@ -189,10 +189,10 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     this.#bridge();
   }
 
-  /** An offer that it refuses leaves FreeSWITCH deaf to the phone: it is given the last good one again. */
-  async #modify(phoneLeg: Leg, sdpOffer: string): Promise<string> {
+  /** A description that it refuses leaves FreeSWITCH deaf to the phone: it is given the last good one again. */
+  async #modify(phoneLeg: Leg, sdp: string): Promise<string> {
     try {
-      return await phoneLeg.modify(sdpOffer);
+      return await phoneLeg.modify(sdp);
     } catch (error) {
       if (error instanceof ModifyRefused && this.#phoneSdp !== undefined)
         await phoneLeg.modify(this.#phoneSdp);

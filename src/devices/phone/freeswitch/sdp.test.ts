@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { AUDIO_CODECS } from '../../../media/index.js';
 import {
   directionOf,
   firstCodec,
@@ -117,6 +119,12 @@ describe('what else is read and written', () => {
     expect(hasUsableAudio(PHONE)).toBe(true);
     expect(hasUsableAudio(DOUBLE.replace('RTP/AVP 0 8', 'RTP/AVP 18'))).toBe(false);
     expect(hasUsableAudio('v=0\r\n')).toBe(false);
+  });
+
+  it('takes the codecs that FreeSWITCH’s configuration has for those that there are', () => {
+    const vars = readFileSync(new URL('../../../../sip-config/freeswitch/vars.xml', import.meta.url), 'utf8');
+    const configured = /data="codecs=([^"]*)"/.exec(vars)?.[1]?.split(',');
+    expect(configured?.sort()).toEqual(AUDIO_CODECS.map(({ name }) => name.toUpperCase()).sort());
   });
 
   it('keeps one origin with a rising version over descriptions of different servers', () => {

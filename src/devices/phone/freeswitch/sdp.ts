@@ -1,16 +1,13 @@
 import { type MediaDescription, parse, write } from 'sdp-transform';
-import type { Direction } from '../../../media/index.js';
+import { AUDIO_CODECS, type Direction } from '../../../media/index.js';
 
 type Section = MediaDescription & { type: string };
 
-/** Payload types that need no rtpmap (RFC 3551 section 6), as far as a gateway meets them. */
-const STATIC_CODECS = new Map([
-  [0, 'PCMU'],
-  [8, 'PCMA'],
-  [9, 'G722'],
-]);
+/** Names by payload types that need no rtpmap (RFC 3551 section 6). */
+const STATIC_CODECS = new Map(AUDIO_CODECS.map(({ payloadType, name }) => [payloadType, name]));
 
-const USABLE_CODECS: ReadonlySet<string> = new Set(['PCMU', 'PCMA', 'G722', 'OPUS']);
+/** In upper case. `sip-config/freeswitch/vars.xml` lists them, too. */
+const USABLE_CODECS: ReadonlySet<string> = new Set(AUDIO_CODECS.map(({ name }) => name.toUpperCase()));
 
 /** `c=0.0.0.0` is how phones before RFC 3264 said hold. */
 const NOWHERE = '0.0.0.0';
