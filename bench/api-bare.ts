@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
 
-/** Answers as the API would, and does nothing else: what the framework can do at best. */
+/** A server that answers as the API does, but does nothing else: the best that the framework can do. */
 const server = fastify();
 const path = '/v1/accounts/:accountId';
 const participant = {

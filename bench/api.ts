@@ -1,7 +1,7 @@
 /**
  * A guard: at least 5,000 creations and joins per second, on disk before each answer, at a gateway as users run it.
- * Beside it, by turns, a bare server of the same framework that answers the same and does nothing, so that a slow
- * machine can be told from a slow gateway. Connections stay open.
+ * In turns with it runs a bare server of the same framework that gives the same answers and does nothing, to tell a slow
+ * machine from a slow gateway. Connections stay open.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { processorSeconds } from './process-time.js';
 const LEAST = 5_000;
 const CONNECTIONS = 128;
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 1);
-/** Short turns and many: a shared machine is now fast, now slow. */
+/** Many short turns, since the speed of a shared machine varies. */
 const TURNS = 12;
 const MEMBERS = 20;
 const ACCOUNT = '/v1/accounts/9900000';
@@ -34,7 +34,7 @@ interface Contestant {
 interface Turn {
   readonly perSecond: number;
   readonly p99Ms: number;
-  /** Processor time of the server for each request. */
+  /** The server's processor time for each request. */
   readonly costUs: number;
 }
 
@@ -61,7 +61,7 @@ async function startPatchbay(): Promise<Contestant> {
   return { name: 'patchbay', pid: gateway.pid, pool: poolOf(gateway.httpUrl), turns: [], stop };
 }
 
-/** Sessions, one after the other, each filled with participants, until the time is over. */
+/** Creates sessions one after the other and fills each with participants, until the time is over. */
 async function fillSessions(request: Requester, until: number): Promise<void> {
   while (performance.now() < until) {
     const session = JSON.parse(await request('POST', '/sessions', '{"tag":"bench"}')) as { id: string };

@@ -5,7 +5,7 @@ import { startSipServer } from '../src/sip-server/index.js';
 
 const SECRET = 'of-the-bench';
 
-/** An embedded SIP server and a drachtio-srf on it, to place calls to FreeSWITCH with. */
+/** An embedded SIP server with a drachtio-srf application, to place calls to FreeSWITCH. */
 export interface Signalling {
   readonly srf: () => Srf;
   stop(): Promise<void>;

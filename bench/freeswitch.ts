@@ -1,6 +1,6 @@
 /**
- * What the way by FreeSWITCH adds to answering a phone: from INVITE to 200 with FreeSWITCH alone, answering one call
- * as it would any, and with the gateway, which has it answer the phone and bridges it to the media plane.
+ * How much FreeSWITCH adds to the time in which a phone is answered: from INVITE to 200 with FreeSWITCH alone, and with
+ * the gateway, which has it answer the phone and bridges it to the media plane.
  * Needs `PATCHBAY_TEST_FREESWITCH=host:port:secret` on this machine.
  */
 import { createSocket } from 'node:dgram';

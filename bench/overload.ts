@@ -1,11 +1,11 @@
 /**
  * More work than the gateway can do, the gateway held to one core and its callers to another.
  *
- * Calls of one second by SIPp at BENCH_EDGE a second (0: looked for first), at twice and four times that, for
- * BENCH_SECONDS (15) each, beside BENCH_UP (10) calls that are up all the time: how many succeed, how soon the others
- * have their 503, how many packets the calls that are up lose, and how soon a call is answered when the load is gone.
- * Then BENCH_TALKERS (1000) phones that call one after the other, 50 each second, talk in pairs and stay: how many
- * are let in, and how much those hear.
+ * Calls of one second by SIPp at BENCH_EDGE a second (0: find that rate first), at twice and four times that, for
+ * BENCH_SECONDS (15) each, beside BENCH_UP (10) established calls: how many succeed, how soon the others get their 503,
+ * how many packets the established calls lose, and how soon a call is answered after the load. Then BENCH_TALKERS (1000)
+ * phones that call one after the other, 50 per second, talk in pairs and stay: how many are admitted, and how much they
+ * hear.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startGateway, type TestGateway } from '../test/support/gateway.js';
@@ -23,7 +23,7 @@ const TALKERS = Number(process.env['BENCH_TALKERS'] ?? 1000);
 const TALKERS_A_SECOND = Number(process.env['BENCH_TALKERS_RATE'] ?? 50);
 const AFTER_MS = 300;
 const LISTEN_MS = 10_000;
-/** A rate is within the edge when so many of its calls succeed. */
+/** A rate is within the edge if this share of its calls succeeds. */
 const WITHIN = 0.995;
 const FIRST_RATE = 150;
 const STEP = 1.15;
@@ -100,7 +100,7 @@ async function offerShortCalls(): Promise<void> {
       let first: Promise<string> | undefined;
       const lost = phones.hear(SECONDS * 1000);
       const calls = await shortCalls(gateway.sipPort, tokens, { rate, seconds: SECONDS }, () => {
-        // Those who wait at the end of the load have their answers by then.
+        // Calls that waited at the end of the load are answered by then.
         first = sleep(AFTER_MS)
           .then(() => phones.call(spare!))
           .then(({ status, ms }) => `${status} after ${ms.toFixed(0)} ms`);

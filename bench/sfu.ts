@@ -1,7 +1,7 @@
 /**
  * A full session through the gateway: 20 publishers and 380 audio deliveries, then 6 with video. Reports the
- * gateway's processor time, the delay of packets through it and their loss. A direct connection between two ends
- * in the load process, at the same time and rate, shows what of the delay is the load's own.
+ * gateway's processor time, and delay and loss of packets through it. A direct connection within the load process, at
+ * the same time and rate, shows which part of the delay comes from the load itself.
  */
 import { createHistogram } from 'node:perf_hooks';
 import type { RecordableHistogram } from 'node:perf_hooks';
@@ -18,11 +18,11 @@ import { processorSeconds } from './process-time.js';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 10);
 const FRAME_MS = 20;
-/** Participants whose packets are looked at; the others only receive. */
+/** Participants whose packets are measured; the others only receive. */
 const SAMPLED = 3;
 const CONNECT_LIMIT_MS = 30_000;
 const AUDIO = { payloadType: 111, size: 80, step: 960 };
-/** Each frame of 40 ms: about 1 Mbit/s. */
+/** For each frame of 40 ms: about 1 Mbit/s. */
 const VIDEO = { payloadType: 96, size: 1100, step: 3600 };
 const VIDEO_PACKETS = 5;
 
@@ -38,7 +38,7 @@ interface Member {
   readonly video: Flow | undefined;
 }
 
-/** Delays in µs and how many packets came, of those that were counted. */
+/** Delays in µs, and the number of received packets. */
 class Meter {
   readonly delays: RecordableHistogram = createHistogram();
   on = false;
@@ -95,7 +95,7 @@ async function direct(meter: Meter): Promise<{ send: (packet: Buffer) => void; c
   };
 }
 
-/** Sends a frame of everybody each 20 ms, evenly spread, as clocks of their own would. */
+/** Sends a frame of every publisher each 20 ms, spread evenly, as independent clocks would. */
 async function play(
   members: readonly Member[],
   sendDirect: (packet: Buffer) => void,

@@ -1,9 +1,8 @@
 /**
- * Calls set up each second and the time from INVITE to 200, with SIPp as the caller, each answerer held to one core
- * and SIPp's calling side to another: the whole gateway (token verified, media negotiated, participant counted in),
- * the embedded SIP server alone under a small drachtio-srf application that answers with a fixed description, and
- * SIPp's own answering side, which does nothing but answer. What waiting is the machine's is measured beside the
- * gateway: a bare echo on the same core.
+ * Calls set up per second, and the time from INVITE to 200. SIPp is the caller; it and the answerer are each held to one
+ * core. The answerers are the whole gateway (which verifies the token, negotiates media and connects the participant),
+ * the embedded SIP server with a small drachtio-srf application that answers with a fixed SDP, and SIPp, which only
+ * answers. A bare echo on the gateway's core measures how much of the waiting is due to the machine.
  *
  * BENCH_CALLS (20000) calls at BENCH_RATE (200) each second over BENCH_TRANSPORT (udp), each held for half a
  * second, to the gateway; a fifth of them to the others.
@@ -22,7 +21,7 @@ const CALLS = Number(process.env['BENCH_CALLS'] ?? 20_000);
 const FEWER = Math.ceil(CALLS / 5);
 const RATE = Number(process.env['BENCH_RATE'] ?? 200);
 const TRANSPORT = process.env['BENCH_TRANSPORT'] === 'tcp' ? 't1' : 'u1';
-/** A participant is in one call at a time: enough of them that nobody is called while still busy. */
+/** A participant can be in one call at a time: enough of them that none is still in a call. */
 const PARTICIPANTS = RATE * 5;
 const NO_TOKENS = ['none'];
 

@@ -1,11 +1,10 @@
 /**
- * A long run: phones call, talk in sessions and hang up; a browser comes and goes; some phones stay on and have their
- * sessions refreshed; webhooks are received. Beside them a hostile crowd attacks all the time, from addresses and an
- * account of its own (`soak/hostile/`), and phones and pages that are none by the letter do what is known of real ones
- * (`soak/ill-behaved/`). It fails when a call failed, when two phones that talk
- * all the time lost more than 1 % of their packets, when an attack got what it must not, when the ill-behaved were not
- * heard, kept others from hearing or had digits told otherwise than once, when something was left
- * behind at the end, or when memory, files or sockets grew.
+ * A long run: phones call, talk in sessions and hang up; a browser comes and goes; some phones stay and have their
+ * sessions refreshed; webhooks are received. Beside them a hostile crowd attacks all the time, from its own addresses and
+ * account (`soak/hostile/`), and phones and pages behave badly, as real ones do (`soak/ill-behaved/`). The run fails if a
+ * call fails, if two phones that talk all the time lose more than 1 % of their packets, if an attack succeeds, if the
+ * ill-behaved are not heard, disturb others or have digits reported more or less than once, if something is left at the
+ * end, or if memory, files or sockets grow.
  *
  * SOAK_SECONDS (600) seconds of SOAK_RATE (10) calls each second.
  */
@@ -26,32 +25,32 @@ import { type ProcessState, processState, StateLog } from './soak/process-state.
 const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 600);
 const RATE = Number(process.env['SOAK_RATE'] ?? 10);
 const HOLD_MS = 4000;
-/** A participant is in one call at a time: enough of them that nobody is called while still busy. */
+/** A participant can be in one call at a time: enough of them that none is still in a call. */
 const PHONES = Math.ceil(RATE * (HOLD_MS / 1000) * 1.5);
 const SESSION_SIZE = 10;
 const SAMPLE_EVERY_MS = 2000;
 const BROWSER_STAYS_MS = 8000;
-/** Of the session that is refreshed: the shortest interval of RFC 4028; we refresh at half of it. */
+/** Interval of the refreshed session: the shortest of RFC 4028; we refresh at half of it. */
 const INTERVAL_S = 90;
 /** Transactions are remembered for 32 s (RFC 3261 timers H and J). */
 const FORGOTTEN_MS = 60_000;
 
-/** What may have grown after a run, in parts of what it was. */
+/** How much memory may grow during a run, as a factor. */
 const MEMORY_LIMIT = 1.15;
-/** Of their packets, two phones that talk for the whole run may lose so much more than two at an idle gateway. */
+/** How many more of their packets two phones may lose during the run than two at an idle gateway. */
 const LOSS_LIMIT = 0.01;
-/** How long after its time the load may go on before that counts as hanging. */
+/** How long after its end the load may go on before it counts as hanging. */
 const LATE_MS = 180_000;
-/** A machine on which two phones at an idle gateway have longer gaps gives the gateway too little time. */
+/** If two phones at an idle gateway have longer gaps, the machine is too busy to judge by. */
 const QUIET_MS = 150;
-/** What two phones may lose there: that it is not everything is all that can be asked. */
+/** Loss limit on such a busy machine. */
 const LOSS_LIMIT_BUSY = 0.15;
-/** Files and sockets that may be more than before the first call: those of the store and of idle HTTP. */
+/** How many more files and sockets there may be than before the first call: for the store and idle HTTP. */
 const FILES_LIMIT = 8;
 
-/** Few enough that attackers can try them all, and twice as many pairs as there are phones. */
+/** Few enough for attackers to try them all, but twice as many pairs as phones. */
 const RTP_PORTS = [20_000, 20_000 + 4 * PHONES + 199] as const;
-/** That nobody attacks. */
+/** For the gateway that nobody attacks. */
 const IDLE_RTP_PORTS = '29000-29099';
 
 interface Crowd {
@@ -59,7 +58,7 @@ interface Crowd {
   readonly tokens: readonly string[];
 }
 
-/** Participants for phones, some in each session, everyone hearing everyone in theirs. */
+/** Creates participants for phones, several in each session, who all hear each other. */
 async function gather(rest: Rest, callbackUrl: string): Promise<Crowd> {
   const tokens: string[] = [];
   let session = '';
@@ -70,7 +69,7 @@ async function gather(rest: Rest, callbackUrl: string): Promise<Crowd> {
   return { session, tokens };
 }
 
-/** A browser that comes, talks and goes, again and again. @returns how often it came */
+/** A browser that repeatedly comes, talks and goes. @returns how often it came */
 async function browse(gateway: TestGateway, rest: Rest, session: string, ends: number): Promise<number> {
   const chromium = await launchChromium();
   let visits = 0;
@@ -89,7 +88,7 @@ async function browse(gateway: TestGateway, rest: Rest, session: string, ends: n
   return visits;
 }
 
-/** A phone that stays on; our refresh of its session crosses one of its own first, so that it answers 491. */
+/** A phone that stays. It answers our first session refresh with 491, as if one of its own crossed it. */
 async function stayOn(gateway: TestGateway, token: string): Promise<SippCall> {
   const then: Steps = (scenario, port) =>
     scenario
@@ -113,7 +112,7 @@ async function hasBeenRefreshed(call: SippCall): Promise<void> {
   await until('the refresh of a session after a 491', refreshed, { withinMs: INTERVAL_S * 1000 });
 }
 
-/** @throws when a run is not over though it should long have been */
+/** @throws if the run is not over long after its end */
 async function hanging(ends: number): Promise<never> {
   await sleep(ends - performance.now() + LATE_MS, undefined, { ref: false });
   throw new Error(`The run hangs: it is not over ${LATE_MS / 1000} s after its time.`);
@@ -136,7 +135,7 @@ function tell(who: string, { packetsLost, longestGapMs, longestBusyMs }: Disturb
   );
 }
 
-/** @returns what is wrong, in words */
+/** @returns what went wrong, for people */
 function judge(
   outcome: LoadOutcome,
   answered: number,
@@ -146,7 +145,7 @@ function judge(
   hostile: HostileOutcome,
   { loss, refused, quiet }: { loss: number; refused: number; quiet: boolean },
 ) {
-  // What is refused for want of time, as documented, fails nothing where others take the time.
+  // On a busy machine the gateway may refuse calls for overload, as documented.
   const failed = quiet ? outcome.failed : Math.max(0, outcome.failed - refused);
   return [
     hostile.wrong,
@@ -168,7 +167,7 @@ const GLUTTON_ACCOUNT = { id: '7777777', user: 'glutton', password: 'glutton' };
 
 const env = {
   PATCHBAY_LOG_LEVEL: 'info',
-  // So that an account that fills it has done so long before memory is looked at.
+  // Small, so that the account that fills it has done so before memory is measured.
   PATCHBAY_ACCOUNT_MEMORY_MB: '8',
   PATCHBAY_WEBHOOK_ALLOW: '127.0.0.1',
   PATCHBAY_ACCOUNTS: [DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT, HOSTILE_ACCOUNT, GLUTTON_ACCOUNT]
@@ -176,7 +175,7 @@ const env = {
     .join(','),
 };
 const gateway = await startGateway({ env: { ...env, PATCHBAY_RTP_PORTS: RTP_PORTS.join('-') } });
-/** For comparison: what this machine does to a gateway that is left alone. */
+/** For comparison: how this machine affects an idle gateway. */
 const idle = await startGateway({ env: { ...env, PATCHBAY_RTP_PORTS: IDLE_RTP_PORTS } });
 const webhooks = await WebhookReceiver.start();
 try {
@@ -227,7 +226,7 @@ try {
     Object.keys(leftOvers(await readMetrics(gateway))).length === 0;
   const seen = async (): Promise<object> => leftOvers(await readMetrics(gateway));
   await until('empty tables', nothingLeft, { withinMs: FORGOTTEN_MS, everyMs: 1000, seen });
-  // HTTP connections and the reader of usage records end when they were idle for a while.
+  // HTTP connections and the reader of usage records end after a while without use.
   const fewFiles = (): boolean => processState(gateway.pid).files <= before.files + FILES_LIMIT;
   await until('few files', fewFiles, { withinMs: FORGOTTEN_MS, everyMs: 1000 }).catch(() => undefined);
   const after = log.sample();
@@ -247,8 +246,7 @@ try {
       console.log(`${metric} ${count}`);
   }
   const quiet = control.longestGapMs < QUIET_MS;
-  if (!quiet)
-    console.log('This machine is not quiet: packets that are lost and calls refused for load say little.');
+  if (!quiet) console.log('This machine is busy: lost packets and calls refused for overload prove little.');
   const judged = judge(outcome, answered, before, after, log, hostile, {
     loss: lossOf(disturbance) - lossOf(control),
     refused: sumOf(await readMetrics(gateway), 'patchbay_admission_refusals_total{kind="phone"'),
@@ -261,5 +259,5 @@ try {
   webhooks.close();
   await Promise.all([gateway.stop(), idle.stop()]);
 }
-// What a phone, browser or attacker that was given up still holds open keeps no run from ending.
+// Phones, browsers and attackers that were given up may still hold something open.
 process.exit();

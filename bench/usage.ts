@@ -1,6 +1,6 @@
 /**
- * What a report over a month of a million records does to others: the sound of a phone of another account, and the
- * time of other accounts' writes, beside the same at the idle gateway in the same run.
+ * How a report over a month of a million records affects other accounts: the sound of a phone, and the time of writes,
+ * compared with an idle gateway in the same run.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

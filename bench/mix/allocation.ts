@@ -1,6 +1,6 @@
 /**
- * Bytes of heap that one packet of one phone costs, in and out, without sockets. Run with a young generation so large
- * that nothing is collected meanwhile.
+ * Bytes of heap that one packet of one phone costs, in and out, without sockets. Must run with so large a young
+ * generation that nothing is collected meanwhile.
  */
 import { DecoderPool } from '../../src/media/audio/index.js';
 import { PhoneCrypto } from '../../src/media/phone/phone-crypto.js';

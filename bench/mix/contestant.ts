@@ -1,4 +1,4 @@
-/** A conversation that a contestant of bench/mix.ts is to carry: phones of one codec, all hear the first few. */
+/** A conversation that a contestant of bench/mix.ts carries: phones of one codec that all hear the first few. */
 export interface Conversation {
   /** Where each phone receives. */
   readonly peerPorts: readonly number[];
@@ -6,7 +6,7 @@ export interface Conversation {
   readonly codec: BenchCodec;
 }
 
-/** The narrow and the wide codec of carriers, both with a static payload type (RFC 3551 section 6). */
+/** A narrowband and a wideband codec of carriers, both with a static payload type (RFC 3551 section 6). */
 export type BenchCodec = 'PCMU' | 'G722';
 
 /** A process that carries one conversation. */
@@ -17,11 +17,11 @@ export interface Carrier {
   stop(): Promise<void>;
 }
 
-/** A program that does the job which is measured. */
+/** A program that is measured. */
 export interface Contestant {
   readonly name: string;
   readonly codecs: readonly BenchCodec[];
-  /** Why it cannot be measured here, if so. */
+  /** Why it cannot be measured here; absent if it can. */
   readonly missing?: string | undefined;
   carry(conversation: Conversation): Promise<Carrier>;
 }

@@ -12,7 +12,7 @@ import { phoneOffer } from '../../test/support/sipp.js';
 import { startSignalling } from '../freeswitch-signalling.js';
 import type { Contestant, Conversation } from './contestant.js';
 
-/** At the rate of PCMU, with nothing on top: no comfort noise, no gate that takes quiet phones for silent. */
+/** At the rate of PCMU, without extras: no comfort noise, no threshold under which phones count as silent. */
 const CONFERENCE = `<configuration name="conference.conf" description="Conference">
   <profiles>
     <profile name="bench">
@@ -25,8 +25,8 @@ const CONFERENCE = `<configuration name="conference.conf" description="Conferenc
 </configuration>`;
 
 /**
- * FreeSWITCH's own conference: it answers the phones and mixes them itself. That all hear the same few is done by
- * muting the others.
+ * FreeSWITCH's own conference: it answers the phones and mixes them itself. The others are muted to let all hear the
+ * same few.
  */
 export const freeswitchConference: Contestant = {
   name: 'mod_conference',
@@ -79,7 +79,7 @@ async function fillConference(
   return ports;
 }
 
-/** `sip-config/` with the conference besides. */
+/** `sip-config/` with mod_conference added. */
 async function configurationWithConference(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-bench-'));
   await cp('sip-config/freeswitch', folder, { recursive: true });

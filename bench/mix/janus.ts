@@ -11,15 +11,15 @@ import type { Contestant, Conversation } from './contestant.js';
 
 const PROGRAM = '/usr/bin/janus';
 const ROOM = 1;
-/** Plugins and transports that Debian's package brings and the conversation does not need. */
+/** Plugins and transports of Debian's package that are not needed here. */
 const UNUSED = {
   plugins: 'duktape echotest lua nosip recordplay sip streaming textroom videocall videoroom voicemail',
   transports: 'mqtt nanomsg pfunix rabbitmq websockets',
 };
 
 /**
- * Janus's AudioBridge with plain RTP participants, a room at the rate of the codec. It knows no subscriptions: that
- * all hear the same few is done by muting the others.
+ * Janus's AudioBridge with plain RTP participants, in a room at the rate of the codec. It has no subscriptions, so the
+ * others are muted to let all hear the same few.
  */
 export const janus: Contestant = {
   name: 'Janus AudioBridge',

@@ -1,4 +1,4 @@
-/** The phones of bench/mix.ts: sockets that send a packet every 20 ms and time what comes back. */
+/** The phones of bench/mix.ts: sockets that send a packet every 20 ms and measure when the mix comes back. */
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ const FRAME_MS = 20;
 /** Frames between two loud ones. */
 const MARK_EVERY = 25;
 
-/** Root mean square of a mix that has the loud packet in it. */
+/** A mix with a higher root mean square contains the loud packet. */
 const LOUD = 2500;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -21,7 +21,7 @@ export class Load {
   readonly #silence: Buffer;
   readonly #payloadType: number;
   readonly #speak: (amplitude: number) => Buffer;
-  /** When the first phone said something loud. */
+  /** When the first phone sent a loud packet. */
   #markedAt = 0;
   sent = 0;
   received = 0;
@@ -63,7 +63,7 @@ export class Load {
     return this.#sockets.map((socket) => socket.address().port);
   }
 
-  /** Sends for a time; the first phone speaks up now and then. */
+  /** Sends for a time; the first phone sends a loud packet now and then. */
   async run(ports: readonly number[], seconds: number): Promise<void> {
     const origin = performance.now();
     const packets: Buffer[] = this.#sockets.map(() => Buffer.from(this.#silence));

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Contestant } from './contestant.js';
 
-/** A process of bench/mix/server.ts, which says its ports when it is ready. */
+/** A process of bench/mix/server.ts, which reports its ports when it is ready. */
 function forked(name: string, role: 'echo' | 'phones' | 'found'): Contestant {
   return {
     name,
@@ -23,11 +23,11 @@ function forked(name: string, role: 'echo' | 'phones' | 'found'): Contestant {
   };
 }
 
-/** The least that as many sockets cost in this language. */
+/** The least that as many sockets cost in Node. */
 export const echo = forked('bare echo', 'echo');
 
 /** The media plane of the gateway. */
 export const mediaPlane = forked('media plane', 'phones');
 
-/** The same with phones whose packets come from where nobody said: their sockets cannot be connected. */
+/** The same with phones whose packets come from another address than announced: their sockets cannot be connected. */
 export const foundPhones = forked('... not connected', 'found');

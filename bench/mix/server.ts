@@ -1,7 +1,7 @@
 /**
  * A process that carries a conversation of bench/mix.ts: phones of a media plane, or a bare echo of as many sockets.
- * Started with `echo`, `phones` or `found` (phones that are announced elsewhere); told the conversation, it says where
- * it receives each phone.
+ * Started with `echo`, `phones` or `found` (phones with another announced address). It gets the conversation as a
+ * message, and answers with the port for each phone.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ async function openEcho({ peerPorts }: Conversation): Promise<number[]> {
   );
 }
 
-/** Phones that all hear the first few of them. @param host where their media are announced to be */
+/** Phones that all hear the first few of them. @param host the address announced for their media */
 async function openPhones({ peerPorts, talkers, codec }: Conversation, host: string): Promise<number[]> {
   const plane = openPhonePlane({ rtpPorts: [20000, 29999], mediaTimeoutMs: 60_000 });
   const descriptions = await Promise.all(

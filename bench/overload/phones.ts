@@ -1,4 +1,4 @@
-/** Phones that call, talk and stay: one socket for SIP, one for the RTP of each. */
+/** Phones that call, talk and stay: one socket for SIP, and one for the RTP of each. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { RTP_FIXED_HEADER, writeRtpHeader } from '../../src/media/rtp/index.js';
@@ -26,14 +26,14 @@ interface Phone {
   sequence: number;
 }
 
-/** What became of an INVITE. */
+/** The final answer to an INVITE. */
 interface PhoneAnswer {
   readonly status: number;
   /** From the INVITE to its final answer. */
   readonly ms: number;
 }
 
-/** A crowd of phones on this process's core. */
+/** Many phones in this process. */
 export class Phones {
   readonly #sip: Socket;
   readonly #sipPort: number;
@@ -57,12 +57,12 @@ export class Phones {
     return new Phones(sip, sipPort);
   }
 
-  /** Those whose calls are up. */
+  /** Number of established calls. */
   get up(): number {
     return [...this.#all.values()].filter(({ to }) => to !== undefined).length;
   }
 
-  /** Calls with a token; the call stays up when it is answered with 200. */
+  /** Calls with a token. If the answer is 200, the call stays up. */
   async call(token: string): Promise<PhoneAnswer> {
     const rtp = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER });
     rtp.bind(0, '127.0.0.1');
@@ -92,7 +92,7 @@ export class Phones {
     return answer;
   }
 
-  /** @returns for each call that is up now, the share of packets that it got over a time */
+  /** @returns for each established call, the share of packets that it received over a time */
   async hear(ms: number): Promise<number[]> {
     const phones = [...this.#all.values()].filter(({ to }) => to !== undefined);
     const before = phones.map(({ received }) => received);

@@ -1,4 +1,4 @@
-/** Calls of one second by SIPp, at a rate: how many went as they should, and how long the others waited for their 503. */
+/** Calls of one second by SIPp, at a given rate: how many succeed, and how long the others wait for their 503. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ export interface ShortCalls {
   readonly succeeded: number;
   /** Refused with 503. */
   readonly refused: number;
-  /** Neither: no answer, or one that was lost. */
+  /** Neither: no answer came. */
   readonly failed: number;
   /** From INVITE to 503, in ms. */
   readonly refusal: { readonly p50: number; readonly p99: number; readonly max: number };
@@ -23,7 +23,7 @@ export interface ShortCalls {
   readonly answer: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 
-/** As a carrier's: a phone that takes a 503, and does not come again. */
+/** A phone that accepts a 503 and does not call again, as behind a carrier. */
 function scenario(): string {
   const xml = new Scenario()
     .invite({ headers: ['User-to-User: [field0];encoding=jwt'], sdp: phoneOffer(9) })
@@ -45,7 +45,7 @@ function scenario(): string {
   );
 }
 
-/** Offers `rate` calls a second for `seconds`; `over` is called when the last was begun. */
+/** Makes `rate` calls a second for `seconds`; `over` is called when the last has begun. */
 export async function shortCalls(
   port: number,
   tokens: readonly string[],
@@ -95,7 +95,7 @@ function linesOf(folder: string, suffix: string): string[] {
   return file === undefined ? [] : readFileSync(join(folder, file), 'utf8').trim().split('\n');
 }
 
-/** SIPp writes `date;milliseconds;name` for each time that it took. */
+/** SIPp writes `date;milliseconds;name` for each measured time. */
 function timesOf(folder: string, name: string): number[] {
   return linesOf(folder, '_rtt.csv')
     .slice(1)

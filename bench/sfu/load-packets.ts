@@ -12,7 +12,7 @@ interface FlowOptions {
   readonly step: number;
 }
 
-/** Makes a flow's packets; each carries the time at which it was made. */
+/** Makes the packets of a flow. Each holds the time at which it was made. */
 export class Flow {
   readonly #options: FlowOptions;
   readonly #packet: Buffer;
@@ -38,7 +38,7 @@ export class Flow {
 /** Ms since a packet of a {@link Flow} was made, in this process; undefined for other packets. */
 export function ageOf(packet: Buffer): number | undefined {
   if (isRtcp(packet)) return undefined;
-  // The gateway puts header extensions of its own before the payload.
+  // The gateway adds header extensions before the payload.
   const offset = rtpPayloadOffset(packet);
   if (offset < 0 || packet.length < offset + TIME_LENGTH) return undefined;
   return performance.now() - packet.readDoubleBE(offset);

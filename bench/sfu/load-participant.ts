@@ -25,7 +25,7 @@ export class LoadParticipant {
   readonly #calls = new Map<number, (message: RpcMessage) => void>();
   #lastCall = 0;
   #local: Promise<Transport> | undefined;
-  /** M-lines that send, by the last offer. */
+  /** Sending m-lines of the last offer. */
   receiving = 0;
   /** Subscribe paths that the gateway replaced. */
   restarts = 0;
@@ -88,7 +88,7 @@ export class LoadParticipant {
     this.receiving = sdpOffer.match(/^a=sendonly/gm)?.length ?? 0;
   }
 
-  /** Our end of the offer's path: a fresh one when the gateway's is. */
+  /** Our end of the offer's path; a new one if the gateway's is new. */
   #localFor(sdpOffer: string): Promise<Transport> {
     const ufrag = /^a=ice-ufrag:(\S+)/m.exec(sdpOffer)?.[1];
     if (this.#local && ufrag === this.#remoteUfrag) return this.#local;

@@ -9,8 +9,8 @@ const REPORT_INTERVAL_MS = 2_000;
 const EMPTY_REPORT = writeRtcpReport({ ssrc: 1, blocks: [], cname: 'load' });
 
 /**
- * A browser's end of a connection. Without a listener, packets are decrypted and dropped inside of the library:
- * most subscribers of a load do that, or the load would cost several times the gateway.
+ * A browser's end of a connection. Without a listener the library decrypts packets and drops them: most subscribers of a
+ * load do that, since the load would otherwise need several times the gateway's processor time.
  */
 export class LoadPipe {
   readonly #connection: PeerConnection;
@@ -62,7 +62,7 @@ export class LoadPipe {
     if (this.#track?.isOpen() === true) this.#track.sendMessageBinary(packet);
   }
 
-  /** Reports each few seconds, as every browser does that receives: silence would mean that it is dead. */
+  /** Sends a receiver report, as browsers do every few seconds: the gateway takes a silent one for dead. */
   report(): void {
     this.#reports = setInterval(() => this.send(EMPTY_REPORT), REPORT_INTERVAL_MS);
   }

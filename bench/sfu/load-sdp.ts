@@ -1,4 +1,4 @@
-/** SDP as a browser would write it, as far as the gateway reads it. */
+/** SDP as browsers write it, with the parts that the gateway reads. */
 import { joinLines, sessionLines, transportLines } from '../../src/media/browser/sdp/writer.js';
 import type { DtlsSetup, TransportDescription } from '../../src/media/browser/transport/pipe.js';
 
@@ -27,7 +27,7 @@ export function publishOffer(transport: TransportDescription, sources: LoadSourc
   ]);
 }
 
-/** Takes everything that an offer sends. */
+/** Accepts all media of an offer. */
 export function subscribeAnswer(offer: string, transport: TransportDescription): string {
   const [session, ...sections] = offer.split(/(?=^m=)/m);
   const answered = sections.map((section) => {

@@ -8,7 +8,7 @@ import { onCore } from './cores.js';
 
 const HOLD_MS = 500;
 
-/** What SIPp's calls came to; times from INVITE to 200 in milliseconds. */
+/** Results of SIPp's calls; times from INVITE to 200 in milliseconds. */
 export interface Outcome {
   readonly failed: number;
   readonly perSecond: number;
@@ -17,7 +17,7 @@ export interface Outcome {
   readonly max: number;
 }
 
-/** One call of a plain phone, which carries one of the tokens; the time from INVITE to 200 is measured. */
+/** One call of a plain phone with one of the tokens. SIPp measures the time from INVITE to 200. */
 function scenario(): string {
   return new Scenario()
     .invite({ headers: ['User-to-User: [field0];encoding=jwt'], sdp: phoneOffer(9) })
@@ -30,7 +30,7 @@ function scenario(): string {
     .replace('<recv response="200"', '<recv response="200" rtd="1"');
 }
 
-/** Has SIPp, on a core of its own, make `calls` calls at `rate` each second to a port of this machine. */
+/** Has SIPp, on its own core, make `calls` calls at `rate` per second to a port of this machine. */
 export async function callAll(
   port: number,
   tokens: readonly string[],

@@ -8,19 +8,19 @@ const EVERY_MS = 10;
 /** A tick of the kernel's statistics. */
 const TICK_MS = 10;
 
-/** What the machine alone came to, in ms. */
+/** Delays that the machine itself caused, in ms. */
 export interface MachineNoise {
   /** Round trips to a bare echo on the answerer's core. */
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
-  /** What a hypervisor took from that core. */
+  /** Time that a hypervisor took from that core. */
   readonly stolen: number;
 }
 
 /**
- * What waiting is the machine's, measured while something else is: a process that only sends datagrams back shares
- * the answerer's core, and is asked a hundred times each second.
+ * Measures how much of the waiting is due to the machine: a process that echoes datagrams shares the answerer's core, and
+ * gets a hundred of them each second.
  */
 export class Control {
   readonly #echo: ChildProcess;
@@ -57,7 +57,7 @@ export class Control {
   }
 }
 
-/** What was stolen from a core since the start of the machine, in ms; 0 where that is not told. */
+/** Time stolen from a core since the machine started, in ms; 0 if it is not known. */
 function stolenFrom(core: number): number {
   try {
     const line = new RegExp(`^cpu${Math.min(core, LAST)} (.*)$`, 'm').exec(

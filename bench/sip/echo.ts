@@ -1,4 +1,4 @@
-/** A process of its own for `control.ts`: sends every datagram back, and does nothing else. */
+/** A process for `control.ts` that sends every datagram back. */
 import { createSocket } from 'node:dgram';
 
 const socket = createSocket('udp4');

@@ -1,4 +1,4 @@
-/** A process of its own for `../sip.ts`: the SIP server with the smallest drachtio-srf application that answers calls. */
+/** A process for `../sip.ts`: the SIP server with the smallest drachtio-srf application that answers calls. */
 import Srf from 'drachtio-srf';
 import { startSipServer } from '../../src/sip-server/index.js';
 import { SDP } from '../../test/support/sip-peer.js';

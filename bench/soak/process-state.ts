@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { residentMiB } from '../../test/support/resident-memory.js';
 
-/** What a process holds, from Linux's /proc. */
+/** Resources of a process, from Linux's /proc. */
 export interface ProcessState {
   readonly residentMiB: number;
   readonly files: number;
@@ -27,8 +27,8 @@ function isSocket(path: string): boolean {
 const ESTABLISHED = '01';
 
 /**
- * The other ends, `address:port`, of the established IPv4 connections that this machine has at a port of its own. What
- * the one who connected believes says less: the system's SYN cookies let it believe in connections that nobody keeps.
+ * The peers, `address:port`, of the established IPv4 connections at a port of this machine. Sockets of the connecting
+ * side prove less: with SYN cookies, they may be connected while the listening side keeps no connection.
  */
 export function connectionsAt(port: number): string[] {
   return readFileSync('/proc/net/tcp', 'utf8')
@@ -43,7 +43,7 @@ function portOf(end: string): number {
   return Number.parseInt(end.slice(9), 16);
 }
 
-/** Of the address as the processor has it in memory; those that Node runs on have the last byte first. */
+/** The address, of which /proc shows the bytes in the processor's order: last byte first. */
 function hostOf(end: string): string {
   return [...Buffer.from(end.slice(0, 8), 'hex')].reverse().join('.');
 }
@@ -63,7 +63,7 @@ export class StateLog {
     return state;
   }
 
-  /** Median resident memory of the last quarter to that of the second: the first one warms up. */
+  /** Median resident memory of the last quarter, divided by that of the second; the first is warm-up. */
   get memoryGrowth(): number {
     const quarter = Math.max(1, Math.floor(this.#samples.length / 4));
     return median(this.#samples.slice(-quarter)) / median(this.#samples.slice(quarter, 2 * quarter));

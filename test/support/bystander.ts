@@ -18,10 +18,10 @@ const PACKET_MS = 20;
 const HEARS = 440;
 const SAYS = 700;
 
-/** What a bystander and the gateway's process met with while something else was done. */
+/** How a bystander and the gateway's process were disturbed while something else was done. */
 export interface Disturbance {
   readonly elapsedMs: number;
-  /** Packets that the bystander should have got in that time, by the clock, but did not. */
+  /** Packets that the bystander did not get but, by the clock, should have. */
   readonly packetsLost: number;
   /** Longest time between two packets. */
   readonly longestGapMs: number;
@@ -79,7 +79,7 @@ export class Bystander {
       elapsedMs,
       packetsLost: Math.max(0, Math.floor(elapsedMs / PACKET_MS) - got),
       longestGapMs,
-      // The gauge starts anew with each reading of the metrics.
+      // The gauge is reset at each reading of the metrics.
       longestBusyMs: (after.get('nodejs_eventloop_lag_max_seconds') ?? Number.NaN) * 1000,
       cpuMs: (cpuSeconds(after) - cpuSeconds(before)) * 1000,
     };
@@ -90,13 +90,13 @@ export class Bystander {
     await Promise.all([this.#calls[0].tones.hears(HEARS), this.#calls[1].tones.hears(SAYS)]);
   }
 
-  /** Both hang up, so that the gateway keeps nothing of their calls. */
+  /** Both hang up. */
   async hangUp(): Promise<void> {
     await Promise.all(this.#calls.map((call) => call.hangUp()));
     await this.end();
   }
 
-  /** Ends them without a word. */
+  /** Ends both phones without a BYE. */
   async end(): Promise<void> {
     await Promise.all(this.#calls.map((call) => call.end()));
   }

@@ -72,7 +72,7 @@ export class TestBrowser {
     await Promise.all(pages.map((page) => page.close()));
   }
 
-  /** Stops all of the browser's processes dead; a network that is gone looks the same to the gateway. */
+  /** Stops all of the browser's processes; to the gateway this looks like a lost network. */
   freeze(): void {
     this.#frozen = true;
     this.#signal('SIGSTOP');
@@ -96,7 +96,7 @@ export class TestBrowser {
   }
 
   async close(): Promise<void> {
-    // One that is frozen would not answer.
+    // A frozen browser would not answer.
     if (this.#frozen) this.kill();
     await Promise.allSettled([this.#browser.close(), this.#pages.close()]);
     this.#browser.process()?.kill('SIGKILL');
@@ -116,7 +116,7 @@ export async function launchChromium(options: LaunchOptions = {}): Promise<TestB
   const browser = await puppeteer.launch({
     executablePath: options.executablePath ?? chromiumPath(),
     headless: true,
-    // Not by a port, which one in a network of its own would not have here.
+    // Not by a port: a browser in a network namespace could not be reached there.
     pipe: true,
     args: FLAGS,
   });

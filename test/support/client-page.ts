@@ -14,7 +14,7 @@ import type {
 } from './page/api.js';
 import { until } from './until.js';
 
-/** A tone counts as heard when it stands so far (dB) out of the rest of the spectrum, and is so loud (dBFS). */
+/** A tone counts as heard if it is so far (dB) above the rest of the spectrum, and so loud (dBFS). */
 const HEARD_PROMINENCE_DB = 25;
 const HEARD_LEVEL_DB = -65;
 
@@ -43,7 +43,7 @@ const chosen =
 /** What each method of the page answers. */
 type Results = { [M in keyof TestPageApi]: Awaited<ReturnType<TestPageApi[M]>> };
 
-/** A page in a real browser that runs an unmodified client. Waiting methods throw with what was seen instead. */
+/** A page in a real browser that runs an unmodified client. If a wait fails, the error says what was seen instead. */
 export class ClientPage {
   readonly #page: Page;
   readonly #console: string[] = [];
@@ -59,7 +59,7 @@ export class ClientPage {
     return this.#console;
   }
 
-  /** Connects. The client's `connect` never rejects, so a refusal shows as the limit passed. */
+  /** Connects. The client's `connect` never rejects, so a refusal shows as a timeout. */
   async connect(request: ConnectRequest, withinMs = DEFAULT_LIMIT_MS): Promise<void> {
     let connected = false;
     const connecting = this.#call('connect', request).then(() => (connected = true));
@@ -118,12 +118,12 @@ export class ClientPage {
     return this.#call('encodableVideo');
   }
 
-  /** Of the layers of published video, those that have been sent. */
+  /** The layers of published video that have been sent. */
   sentLayers(): Promise<readonly string[]> {
     return this.#call('sentLayers');
   }
 
-  /** Draws frames on the published canvas that stands still otherwise. */
+  /** Draws frames on the published canvas, which is still otherwise. */
   paint(colour: Colour, frames: number): Promise<void> {
     return this.#call('paint', colour, frames);
   }
@@ -145,7 +145,7 @@ export class ClientPage {
     return this.#call('restartIce');
   }
 
-  /** Has the client do what it does when its connection to publish has failed: it restarts ICE. */
+  /** Makes the client restart ICE, as it does when its connection to publish has failed. */
   reportPublishFailed(): Promise<void> {
     return this.#call('reportPublishFailed');
   }
@@ -160,7 +160,7 @@ export class ClientPage {
     return this.#call('refuseVideo', codec);
   }
 
-  /** Sends messages by a data channel. @returns how many, before the channel was closed */
+  /** Sends messages over a data channel. @returns how many were sent before it was closed */
   floodChannel(flood: ChannelFlood): Promise<number> {
     return this.#call('floodChannel', flood);
   }
@@ -227,7 +227,7 @@ export class ClientPage {
 
   /** The page's process dies, and no handler of it runs. */
   async crash(): Promise<void> {
-    // It never arrives.
+    // The navigation never ends.
     await this.#page.goto('chrome://crash').catch(() => undefined);
   }
 

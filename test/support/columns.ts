@@ -2,15 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 /**
- * The ways to run a gateway for phones: on which SIP server, with media by which way. The test files of phones are
- * the same for all; the servers of the last three are the environment's, as `host:port:secret`:
+ * The ways to run a gateway for phones: on which SIP server, and with media directly or through FreeSWITCH. The tests of
+ * phones are the same for all. The servers of the last three come from the environment, as `host:port:secret`:
  * `PATCHBAY_TEST_DRACHTIO` and `PATCHBAY_TEST_FREESWITCH` (several: comma-separated).
  */
 interface Column {
   readonly name: string;
-  /** What gateways of this column are started with besides. */
+  /** Further environment variables for gateways of this column. */
   readonly env: Record<string, string>;
-  /** Variables that are not set, so that this column cannot run. */
+  /** Variables that this column needs and that are not set. */
   readonly missing: readonly string[];
 }
 
@@ -51,8 +51,8 @@ export function systemTests(which: 'together' | 'alone'): string[] {
 const CALLING = ['support/sipp.js', 'support/phone-room.js'];
 
 /**
- * The whole-system tests that place calls, but for those that bring their own servers, and those of what only the
- * embedded SIP server and direct RTP do.
+ * The whole-system tests that place calls, except for those that start their own servers, and those that only concern
+ * the embedded SIP server and direct RTP.
  */
 export function phoneTests(): string[] {
   return systemFiles()

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** How a proxy says whom it speaks for. */
+/** The header in which a proxy names its client. */
 type Forwarding = 'X-Forwarded-For' | 'Forwarded';
 
 /**
- * A small reverse proxy: writes who its client is into the head of the first request of each connection, in place of
- * what the client says there, and passes on the rest as it comes.
+ * A small reverse proxy: writes its client's address into the first request of each connection, in place of what the
+ * client wrote there, and passes on the rest unchanged.
  */
 export class ForwardingProxy {
   readonly #server: Server;

@@ -13,11 +13,11 @@ interface FreeswitchPoolScene {
   ): Promise<TestGateway>;
   /** The same call, which ends after the test. */
   ended(call: SippCall): SippCall;
-  /** What is to be done after the test, before what was named earlier. */
+  /** Adds a step to do after the test; the last added is done first. */
   afterwards(step: () => Promise<unknown>): void;
 }
 
-/** To be called where tests are declared. */
+/** Call it where tests are declared. */
 export function useFreeswitchPool(): FreeswitchPoolScene {
   const undo: (() => Promise<unknown>)[] = [];
   afterEach(async () => {

@@ -15,9 +15,9 @@ export interface GatewayOptions {
   env?: Record<string, string>;
   /** Keeps the data of an earlier gateway (see {@link TestGateway.dataDir}); the caller removes it then. */
   dataDir?: string;
-  /** A command that runs the rest of its arguments, in its own place. */
+  /** A command that runs the rest of its arguments, such as `ip netns exec`. */
   runBy?: readonly string[];
-  /** Whether the log is kept once the gateway is ready; under load that would cost more than it tells. Default: true. */
+  /** Whether to keep the log once the gateway is ready, which costs much time under load. Default: true. */
   keepLog?: boolean;
 }
 
@@ -34,7 +34,7 @@ export interface TestGateway {
   readonly pid: number;
   /** Everything it has logged so far. */
   readonly log: readonly LogLine[];
-  /** Waits for a log line, one already there included. */
+  /** Waits for a log line; it may be there already. */
   waitForLog(matches: (line: LogLine) => boolean, withinMs?: number): Promise<LogLine>;
   /** SIGTERM, then waits for the end; the data folder is removed if it was ours. @returns exit code */
   stop(): Promise<number | null>;
@@ -95,7 +95,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
   };
 }
 
-/** Starts a gateway that is to end by itself. @returns all that it said, and its exit code */
+/** Starts a gateway that must fail to start. @returns its output and its exit code */
 export async function failedStart({
   dataDir,
   env = {},
@@ -107,7 +107,7 @@ export async function failedStart({
     env: { ...process.env, ...ports, PATCHBAY_DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  // One that starts after all is no hanging test.
+  // If it starts after all, the test must not hang.
   const limit = setTimeout(() => child.kill('SIGKILL'), START_LIMIT_MS);
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
   clearTimeout(limit);
@@ -143,7 +143,7 @@ class Output {
     });
   }
 
-  /** Reads on, so that the gateway is not held up, and forgets. */
+  /** Goes on reading, so that the gateway is not blocked, but keeps nothing. */
   ignore(): void {
     for (const reader of this.#readers) reader.close();
     for (const stream of this.#streams) stream.resume();

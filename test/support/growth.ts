@@ -1,15 +1,15 @@
 import { expect } from 'vitest';
 
-/** Each length is four times the one before: work in time by the square of it would take sixteen times as long. */
+/** Each length is four times the previous one: quadratic work takes sixteen times as long. */
 const LENGTHS = [512, 2048, 8192, 32_768];
 const MOST_GROWTH = 10;
-/** In ms: below this, a length took no time worth comparing. */
+/** In ms: shorter times are not compared. */
 const FLOOR_MS = 2;
 const RUNS = 7;
-/** How often work is timed at least, if it takes longer than the floor. */
+/** Fewest runs of work that takes longer than the floor. */
 const LEAST_RUNS = 3;
 
-/** Seeds that hostile text is made of by repeating them, for whatever reads addresses, parameters, lists and tokens. */
+/** Seeds that are repeated to make hostile text for readers of addresses, parameters, lists and tokens. */
 const SEEDS = [
   ...[
     ' ',
@@ -73,8 +73,8 @@ const BEFORE = ['', '<', '"', 'sip:'];
 const AFTER = ['', 'x'];
 
 /**
- * Fails unless the processor time that `work` takes grows as its input does, for hostile text of every kind put in by `place`.
- * Only lengths in the same run are compared, each by its best of some runs.
+ * Fails unless the processor time of `work` grows linearly with its input, for every kind of hostile text that `place`
+ * puts into it. Only lengths in the same run are compared, each by the best of some runs.
  */
 export function expectLinear(
   work: (text: string) => unknown,
@@ -94,8 +94,8 @@ export function expectLinear(
 }
 
 /**
- * What grows faster than its length; undefined: nothing. The time of a length is the best of several runs: it is the
- * measure for the next length, so a run that was disturbed would let quadratic work pass.
+ * Describes growth that is faster than linear; undefined if there is none. The time of a length is the best of several
+ * runs, since the next length is compared with it: after a disturbed run quadratic work would pass.
  */
 export function growthOf(
   work: (text: string) => unknown,
@@ -116,12 +116,12 @@ export function growthOf(
 }
 
 function timeOf(work: (text: string) => unknown, text: string): number {
-  // Processor time: what else the machine does takes none of it.
+  // Processor time does not count what else the machine does.
   const startedAt = process.cpuUsage();
   try {
     work(text);
   } catch {
-    // Refusing is an answer too.
+    // A refusal also counts as done.
   }
   const { user, system } = process.cpuUsage(startedAt);
   return (user + system) / 1000;

@@ -15,7 +15,7 @@ interface PageOptions {
 interface HopStage {
   readonly gateway: TestGateway;
   readonly rest: Rest;
-  /** Opens a page of a new participant of the session, whose media go by a network of its own. */
+  /** Opens a page of a new participant of the session, whose media go through a network of its own. */
   open(session: string, network: HopNetwork, options?: PageOptions): Promise<ClientPage>;
 }
 

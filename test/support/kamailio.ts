@@ -55,7 +55,7 @@ export class Kamailio {
   }
 }
 
-/** Until the proxy is up its port swallows what is sent. */
+/** Whether the proxy answers; until it is ready its port drops requests. */
 async function answersPing(port: number): Promise<boolean> {
   const socket = createSocket('udp4');
   try {

@@ -6,7 +6,7 @@ const GATEWAY_ADDRESS = '127.0.0.1';
 
 /** The network of some browsers, as far as the hop. */
 export interface HopNetwork {
-  /** The part of its media packets that gets lost, 0 to 1, each way. Handshakes and ICE checks pass. */
+  /** Share of media packets that is lost in each direction, 0 to 1. Handshakes and ICE checks pass. */
   loss: number;
   /** Nothing passes, each way. */
   down?: boolean;
@@ -23,7 +23,7 @@ export class LossyHop {
   readonly address = HOP_ADDRESS;
   /** The media port, here and at the gateway. */
   readonly port: number;
-  /** Where browsers' sockets are that are seen for the first time from now on. */
+  /** The network of browsers' sockets that are seen for the first time from now on. */
   network: HopNetwork = { loss: 0 };
   readonly #front: Socket;
   /** The hop's own socket toward the gateway for each browser's socket. */
@@ -70,7 +70,7 @@ export class LossyHop {
     return isMedia && this.#next() < loss;
   }
 
-  /** The same losses in each run, as far as the traffic is the same (xorshift). */
+  /** The same losses in each run with the same traffic (xorshift). */
   #next(): number {
     this.#random ^= this.#random << 13;
     this.#random ^= this.#random >>> 17;

@@ -3,12 +3,12 @@ import { openStore } from '../../src/store/index.js';
 import { join } from 'node:path';
 import { silentLog } from '../../src/shared/testing/index.js';
 
-/** Fills a data folder, whose gateway is down, with usage records of an account: one for each of so many moments. */
+/** Fills the data folder of a stopped gateway with usage records of an account. */
 export async function fillUsage(
   dataDir: string,
   { account, count, from, to }: { account: string; count: number; from: number; to: number },
 ): Promise<void> {
-  // So that there is a database with its tables.
+  // Makes the database with its tables.
   await (await openStore({ dataDir, log: silentLog })).close();
   const database = await openDatabase(join(dataDir, 'patchbay.db'));
   const id = `printf('%08x-%04x-7000-8000-%012x', at >> 16, at & 65535, n)`;

@@ -12,7 +12,7 @@ export interface Member {
 interface MemberScene {
   readonly gateway: TestGateway;
   readonly chrome: TestBrowser;
-  /** Where the page's socket goes, as of a proxy; default the gateway itself. */
+  /** URL for the page's WebSocket, for example of a proxy; default: the gateway's. */
   readonly gatewayUrl?: string;
 }
 

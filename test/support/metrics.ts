@@ -20,8 +20,8 @@ export function sumOf(metrics: Metrics, prefix: string): number {
 }
 
 /**
- * Tables that are to be empty when nobody is connected, with what is in them. Not the queue of webhooks: those for a
- * server that never answers wait for an hour.
+ * The tables that should be empty when nobody is connected but are not, with their sizes. The queue of webhooks does not
+ * count: those for a server that never answers wait for an hour.
  */
 export function leftOvers(metrics: Metrics): Record<string, number> {
   const tables = [

@@ -8,7 +8,7 @@ import { chromiumPath } from './chromium.js';
 import { until } from './until.js';
 
 const TURN_PORT = 3478;
-/** The address that the router has in the gateway's stead (RFC 5737). */
+/** The address that the router forwards to the gateway (RFC 5737). */
 const ANNOUNCED = '203.0.113.7';
 const INSIDE = '10.77.0';
 
@@ -40,7 +40,7 @@ async function answersStun(host: string): Promise<void> {
   await until('the TURN server', ask, { withinMs: 20_000, everyMs: 100 }).finally(() => socket.close());
 }
 
-/** Why there can be no networks of our own here; undefined when there can. */
+/** Why network namespaces cannot be made here; undefined if they can. */
 export function natMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
   const programs = [
@@ -62,7 +62,7 @@ export function natMissing(): string | undefined {
  *     page 10.77.0.2 -- router -- gateway 198.18.n.1, announced as 203.0.113.7
  *                         `------ turn 198.19.n.2
  *
- * The home has a new port at the router for each flow, so nobody can tell it where it can be reached.
+ * The router maps each flow of the home to another port, so STUN cannot tell the home's public address.
  */
 export class NatNetwork {
   readonly announced = ANNOUNCED;
@@ -110,7 +110,7 @@ export class NatNetwork {
     await answersStun(host);
   }
 
-  /** What the home sends straight to the gateway's media is dropped from now on, or let through again. */
+  /** Drops packets from the home to the gateway's media port from now on, or lets them through again. */
   blockMedia(port: number, blocked: boolean): void {
     const rule = `add rule ip home forward ip saddr ${INSIDE}.0/24 udp dport ${String(port)} drop`;
     run('ip', 'netns', 'exec', this.#router, 'nft', blocked ? rule : 'flush chain ip home forward');

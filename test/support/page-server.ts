@@ -2,10 +2,10 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
-/** Serves test pages, by default from 127.0.0.1, which browsers take for a secure place. */
+/** Serves test pages, by default from 127.0.0.1, which is a secure context for browsers. */
 export interface PageServer {
   readonly url: string;
-  /** Puts a script where a page `/?name` loads it as `/name.js`. */
+  /** Serves a script as `/name.js`, which the page `/?name` loads. */
   put(path: string, script: string): void;
   close(): Promise<void>;
 }
@@ -13,7 +13,7 @@ export interface PageServer {
 const html = (query: string): string =>
   `<!doctype html><meta charset="utf-8"><title>test</title><body><script src="/${query}.js"></script>`;
 
-/** @param host whence; other than on 127.0.0.1, pages have no capture devices */
+/** @param host the address to serve from; pages have capture devices only on 127.0.0.1 */
 export async function servePages(host = '127.0.0.1'): Promise<PageServer> {
   const scripts = new Map<string, string>();
   const server = createServer((request, response) => {

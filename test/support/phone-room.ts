@@ -3,7 +3,7 @@ import { startGateway, type TestGateway } from './gateway.js';
 import { type NewTestParticipant, Rest, type TestParticipant } from './rest.js';
 import { type CallOptions, placeCall, type SippCall } from './sipp.js';
 
-/** What the phone under test says, and what the other phone of its session says, in Hz. */
+/** Tones of the phone under test and of the other phone in its session, in Hz. */
 export const MINE = 440;
 export const OTHERS = 700;
 
@@ -25,10 +25,10 @@ interface PhoneRoom {
   readonly gateway: TestGateway;
   readonly rest: Rest;
   readonly session: string;
-  /** The other phone, which says {@link OTHERS}. */
+  /** The other phone, with the tone {@link OTHERS}. */
   readonly other: TestParticipant;
   readonly otherCall: SippCall;
-  /** A call of a new participant of the session, which says {@link MINE}; ended whatever happens. */
+  /** Makes a call of a new participant of the session, with the tone {@link MINE}, and ends it whatever happens. */
   withCall(
     options: Partial<CallOptions> & { readonly participant?: NewTestParticipant },
     test: (call: SippCall, participant: TestParticipant) => Promise<void>,

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, isIPv6 } from 'node:net';
 
-/** A UDP port, by default of 127.0.0.1, that was free a moment ago, for what must be restarted on the same one. */
+/** A UDP port, by default of 127.0.0.1, that is free now, for servers that must restart on the same port. */
 export async function freeUdpPort(host = '127.0.0.1'): Promise<number> {
   const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
   socket.bind(0, host);
@@ -21,7 +21,7 @@ export async function freeTcpPort(): Promise<number> {
   return port;
 }
 
-/** The same for what listens on one number with both UDP and TCP, as SIP servers do. */
+/** The same for servers that listen on one port with UDP and TCP, as SIP servers do. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (;;) {
     const server = createServer().listen(0, host);

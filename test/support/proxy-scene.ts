@@ -3,7 +3,7 @@ import type { SipServer } from '../../src/sip-server/index.js';
 import { Caller, type HeardMessage, SipPeer } from './sip-peer.js';
 import { addressOf, connectApp, deferred, testServer } from './sip-server.js';
 
-/** What drachtio-srf resolves with. */
+/** The result of drachtio-srf's `proxyRequest`. */
 interface ProxyResults {
   connected: boolean;
   finalStatus: number;
@@ -39,8 +39,8 @@ export class ProxyScene {
   }
 
   /**
-   * Connects an application, in the place of the one before, that proxies every request as told; `outcome` is what
-   * the first came to.
+   * Connects an application, in place of the previous one, that proxies every request with these options. `outcome`
+   * resolves with the result of the first.
    */
   async proxying(
     opts: object,
@@ -49,7 +49,7 @@ export class ProxyScene {
     const outcome = deferred<ProxyResults>();
     const pass = (req: Srf.SrfRequest): void => {
       const srf = this.#app as unknown as ProxyingSrf;
-      // A request that cannot be proxied at all is refused: the caller hears it.
+      // A request that cannot be proxied is refused, which the caller sees.
       srf.proxyRequest(req, [...to], { ...opts }).then(outcome.resolve, () => undefined);
     };
     this.#app?.disconnect();

@@ -11,7 +11,7 @@ import { until } from './until.js';
 
 const PACKAGE = join(dirname(createRequire(import.meta.url).resolve('drachtio-srf')), '..');
 
-/** Constructs an application and calls the method that sets it up; one that is ready-made is only waited for. */
+/** Constructs an application and calls the method that sets it up; a ready-made one sets itself up. */
 const RUN = `
   const [script, method, ...args] = JSON.parse(process.argv[2]);
   const published = require(script);
@@ -38,7 +38,7 @@ interface PlayedPhone {
   readonly done: Promise<number | null>;
 }
 
-/** drachtio-srf's own example applications and SIPp scenarios, which its package brings with it. */
+/** The example applications and SIPp scenarios in drachtio-srf's package. */
 export class PublishedSrf {
   readonly #folder = mkdtempSync(join(tmpdir(), 'srf-published-'));
   readonly #children: ChildProcess[] = [];
@@ -52,8 +52,8 @@ export class PublishedSrf {
   }
 
   /**
-   * Runs an application as it was published, connected to a server, and calls the method that sets it up. One without
-   * such a method is a ready-made one; `changes` replaces what it takes for granted about its network.
+   * Runs a published application, connected to a server, and calls the method that sets it up, if it has one. `changes`
+   * replaces text in it that is specific to its author's network.
    */
   async run(
     server: SipServer,
@@ -135,7 +135,7 @@ export class PublishedSrf {
   }
 }
 
-/** Whether somebody has a UDP port: asked of Linux, as a try to bind it could get in the way. */
+/** Whether a UDP port is in use. Reads /proc, since binding the port could disturb its owner. */
 function isTaken(port: number): boolean {
   const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const sockets = readFileSync('/proc/net/udp', 'utf8').split('\n').slice(1);

@@ -7,7 +7,7 @@ import { until } from './until.js';
 
 const PACKET_MS = 20;
 const SAMPLES = (PHONE_RATE / 1000) * PACKET_MS;
-/** Its payload type of Opus. */
+/** The phone's payload type for Opus. */
 export const OPUS = 96;
 
 interface EventFields {
@@ -22,7 +22,7 @@ interface EventFields {
   readonly sequence?: number;
 }
 
-/** A phone whose every header field is the test's: numbers go on by themselves between two changes of them. */
+/** A phone whose RTP header fields the test can set; between changes they continue as usual. */
 export class RawPhone {
   sequence = 20_000;
   timestamp = 0x60000000;
@@ -74,13 +74,13 @@ export class RawPhone {
     this.#socket.close();
   }
 
-  /** So many audio packets later. */
+  /** Waits until so many more audio packets are sent. */
   async later(packets: number): Promise<void> {
     const goal = this.packets + packets;
     await until(`${packets} packets said`, () => this.packets >= goal, { withinMs: 20_000, everyMs: 10 });
   }
 
-  /** One packet of audio that is none of the stream's. */
+  /** Sends one audio packet that does not belong to the stream. */
   stray(sequence: number): void {
     this.#send(Buffer.alloc(SAMPLES, 0xff), this.payloadType, false, sequence, this.timestamp, this.ssrc);
   }
@@ -91,7 +91,7 @@ export class RawPhone {
     this.#send(payload, payloadType, marker, fields.sequence ?? this.sequence++, timestamp, ssrc);
   }
 
-  /** One press by the letter: its end sent three times. */
+  /** Sends one press as RFC 4733 describes, its end three times. */
   press(digit: string, timestamp = this.timestamp, payloadType = 101): void {
     [160, 320, 480, 640, 800, 800, 800].forEach((duration, i) =>
       this.event({ digit, duration, end: i >= 4, marker: i === 0, timestamp, payloadType }),

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 
-/** What a request handler answers: JSON with status 200, a text as it is, or nothing at all. */
+/** The answer of a request handler: JSON with status 200, a text as it is, or no answer. */
 export type Verdict = object | string | undefined;
 
 /** An operator's HTTP server that decides on SIP requests, on a free port of 127.0.0.1. */
 export class RequestHandler {
-  /** The questions that came, as the parameters of their query. */
+  /** The parameters of all queries so far. */
   readonly asked: Record<string, string>[] = [];
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
@@ -20,7 +20,7 @@ export class RequestHandler {
       if (verdict === undefined) return;
       response.end(typeof verdict === 'string' ? verdict : JSON.stringify(verdict));
     });
-    // Who asks may keep its connection far longer than a test lasts.
+    // Clients may keep their connections much longer than a test lasts.
     this.#server.keepAliveTimeout = 60_000;
     this.#server.on('connection', (socket) => {
       this.#connections.add(socket);

@@ -1,6 +1,5 @@
 import type { TestGateway } from './gateway.js';
 
-/** A participant as the test needs it. */
 export interface TestParticipant {
   readonly id: string;
   readonly token: string;
@@ -33,7 +32,7 @@ interface TestStream {
 interface TestDevice {
   readonly id: string;
   readonly kind: 'browser' | 'phone';
-  /** Phones. */
+  /** Of phones. */
   readonly held?: boolean;
   readonly externalId: string;
   readonly streams: readonly TestStream[];
@@ -48,7 +47,7 @@ interface TestDevice {
 /** The development account that a gateway has when none is configured. */
 export const DEVELOPMENT_ACCOUNT = { id: '9900000', user: 'patchbay', password: 'patchbay' };
 
-/** Short words for the REST calls that tests make over and over. A status of 400 or more throws. */
+/** Methods for the REST calls that tests often make. They throw for a status of 400 or more. */
 export class Rest {
   readonly #base: string;
   readonly #authorization: string;

@@ -21,7 +21,7 @@ export function tortureMessages(): TortureMessage[] {
     });
 }
 
-/** One of them. */
+/** One message by its name. */
 export function torture(name: string): Buffer {
   const found = tortureMessages().find((message) => message.name === name);
   if (!found) throw new Error(`no message ${name}`);
@@ -35,7 +35,7 @@ function resolve(notation: string): Buffer {
       what.repeat(Number(count)),
     )
     .replaceAll('\n', '\r\n')
-    // Last, as the bytes may look like anything else.
+    // Done last, since the bytes may look like other notation.
     .replace(/<hex>([0-9A-F]*)<\/hex>/g, (_all, hex: string) => Buffer.from(hex, 'hex').toString('latin1'));
   return Buffer.from(text, 'latin1');
 }

@@ -16,7 +16,7 @@ export const DRACHTIO_PROGRAM = process.env['PATCHBAY_TEST_DRACHTIO_PROGRAM'];
 const START_LIMIT_MS = 60_000;
 const SECRET = 'of-the-tests';
 
-/** A server of another make in a process of its own, with the configuration of `sip-config/`. */
+/** A process of drachtio-server or FreeSWITCH, with the configuration in `sip-config/`. */
 class ServerProcess {
   readonly #folder = mkdtempSync(join(tmpdir(), 'patchbay-server-'));
   readonly #start: (folder: string) => ChildProcess;
@@ -28,13 +28,13 @@ class ServerProcess {
     this.#start = start;
   }
 
-  /** Starts it (again); resolves when it can be steered. */
+  /** Starts it, also again; resolves when it takes commands. */
   async start(): Promise<void> {
     this.#child = this.#start(this.#folder);
     await until('the server', () => accepts(this.#port), { withinMs: START_LIMIT_MS });
   }
 
-  /** Stops it in its tracks, connections and all, until {@link thaw}. */
+  /** Stops the process, with its connections open, until {@link thaw}. */
   freeze(): void {
     this.#child?.kill('SIGSTOP');
   }
@@ -47,12 +47,12 @@ class ServerProcess {
     return this.#child?.pid;
   }
 
-  /** As a crash would end it. */
+  /** Ends it as a crash would. */
   kill(): Promise<void> {
     return this.#end('SIGKILL');
   }
 
-  /** As its operator would end it. */
+  /** Ends it as its operator would. */
   terminate(): Promise<void> {
     return this.#end('SIGTERM');
   }
@@ -72,7 +72,7 @@ class ServerProcess {
   }
 }
 
-/** A FreeSWITCH of the test's own. */
+/** A FreeSWITCH that the test starts and stops. */
 export class TestFreeswitch {
   readonly #process: ServerProcess;
   readonly #port: number;
@@ -86,8 +86,8 @@ export class TestFreeswitch {
 
   /**
    * @param index 0 to 3, different for each one that runs at a time
-   * @param env what it takes from the environment besides
-   * @param configuration folder of it
+   * @param env further environment variables
+   * @param configuration its folder
    */
   static async start(
     index: number,
@@ -95,7 +95,7 @@ export class TestFreeswitch {
     configuration = 'sip-config/freeswitch',
   ): Promise<TestFreeswitch> {
     const [eventPort, sipPort] = [await freeTcpPort(), await freePort()];
-    // Above those that the kernel gives to others.
+    // Above the ports that the kernel gives to other sockets.
     const firstRtpPort = 61_000 + index * 1000;
     const process = new ServerProcess(eventPort, (folder) =>
       spawn(FREESWITCH_PROGRAM!, freeswitchArguments(folder, configuration), {
@@ -120,7 +120,7 @@ export class TestFreeswitch {
     return `127.0.0.1:${this.#port}:${SECRET}`;
   }
 
-  /** Of its process; absent while it is down. */
+  /** Process id; undefined while it is not running. */
   get pid(): number | undefined {
     return this.#process.pid;
   }
@@ -174,7 +174,7 @@ export class TestFreeswitch {
   }
 }
 
-/** A drachtio-server of the test's own. */
+/** A drachtio-server that the test starts and stops. */
 export class TestDrachtio {
   readonly #process: ServerProcess;
   readonly adminPort: number;
@@ -209,7 +209,7 @@ export class TestDrachtio {
     return this.addressBy(this.adminPort);
   }
 
-  /** The same by way of a relay. */
+  /** The same through a relay. */
   addressBy(relayPort: number): string {
     return `127.0.0.1:${relayPort}:${SECRET}`;
   }

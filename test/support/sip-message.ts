@@ -2,9 +2,9 @@
 export interface TracedMessage {
   readonly direction: 'sent' | 'received';
   readonly startLine: string;
-  /** Responses. */
+  /** Of responses. */
   readonly status?: number;
-  /** Requests. */
+  /** Of requests. */
   readonly method?: string;
   readonly body: string;
   /** The values of a header, one for each line. */
@@ -34,7 +34,7 @@ export function parseTraced(direction: TracedMessage['direction'], text: string)
   };
 }
 
-/** Where an SDP wants its audio: the first audio line that is not refused. */
+/** The address for audio in an SDP: of the first audio m-line that is not rejected. */
 export function audioAddressOf(sdp: string): { host: string; port: number } {
   const host = /^c=IN IP[46] (\S+)/m.exec(sdp)?.[1];
   const port = /^m=audio ([1-9]\d*)/m.exec(sdp)?.[1];

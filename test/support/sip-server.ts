@@ -9,7 +9,7 @@ const quiet = {
   error: () => undefined,
 };
 
-/** A SIP server on free ports of 127.0.0.1, with what a test changes. */
+/** A SIP server on free ports of 127.0.0.1, with the options of a test. */
 export async function testServer(options: Partial<SipServerOptions> = {}): Promise<SipServer> {
   const listeners = [
     { transport: 'udp' as const, host: '127.0.0.1', port: 0 },
@@ -44,7 +44,7 @@ export async function connectApp(
   return srf;
 }
 
-/** A promise with its resolve outside. */
+/** A promise, and the function that resolves it. */
 export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => undefined;
   const promise = new Promise<T>((done) => {

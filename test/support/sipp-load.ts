@@ -9,14 +9,14 @@ import { phoneOffer } from './sipp.js';
 
 interface LoadOptions {
   readonly sipPort: number;
-  /** One after the other, again from the first: each is in one call at a time. */
+  /** Used one after the other and again from the first, so that each is in one call at a time. */
   readonly tokens: readonly string[];
   readonly calls: number;
   /** Calls begun each second. */
   readonly rate: number;
   /** How long each call lasts. */
   readonly holdMs: number;
-  /** The phones say what they hear; default: they neither say nor hear anything. */
+  /** Whether the phones echo what they hear; default: they send and receive no media. */
   readonly echo?: boolean;
 }
 

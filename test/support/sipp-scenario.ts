@@ -20,8 +20,8 @@ interface RequestOptions {
 
 /**
  * Writes a SIPp scenario for a calling phone, step by step; see SIPp's own documentation of its XML. Between steps
- * the phone waits for a cue of the test: a request of the made-up method CUE that the test sends it.
- * A BYE of the gateway is answered at any wait and ends the scenario.
+ * the phone waits for a cue: a request with the invented method CUE, which the test sends.
+ * A BYE of the gateway is answered at any time and ends the scenario.
  */
 export class Scenario {
   readonly #steps: string[] = [];

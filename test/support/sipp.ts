@@ -24,19 +24,19 @@ interface SippOptions {
   readonly limitS?: number;
 }
 
-/** Goes on with a scenario; the RTP port is that of the phone's tone socket. */
+/** Adds steps to a scenario; the RTP port is that of the phone's tone socket. */
 export type Steps = (scenario: Scenario, rtpPort: number) => Scenario;
 
 export interface CallOptions extends SippOptions {
   /** Goes into `User-to-User: <token>;encoding=jwt`. */
   readonly token?: string;
-  /** Frequency in Hz of the tone that the phone says; default 440. */
+  /** Frequency in Hz of the phone's tone; default 440. */
   readonly tone?: number;
   /** Header lines, Request-URI and so on; `sdp` replaces the usual offer. */
   readonly invite?: Omit<InviteOptions, 'sdp'> & { readonly sdp?: (rtpPort: number) => string | undefined };
   /**
-   * What happens after the INVITE is sent. Default: 200, ACK, wait for {@link SippCall.hangUp}, BYE. Given: the
-   * whole rest of the call, expected responses included.
+   * What happens after the INVITE is sent. Default: 200, ACK, wait for {@link SippCall.hangUp}, BYE. Otherwise the whole
+   * rest of the call, including expected responses.
    */
   readonly then?: Steps;
 }
@@ -71,8 +71,8 @@ export function phoneOffer(
 }
 
 /**
- * Places a call with SIPp and resolves with its final answer at hand. The phone's RTP goes to and comes from a tone
- * socket of the test, which starts to say its tone when the call is answered.
+ * Places a call with SIPp and resolves when its final answer is there. The phone's RTP goes to and comes from a tone
+ * socket of the test, which starts to send its tone when the call is answered.
  * @throws LimitPassed when there is no final answer within 10 s
  */
 export async function placeCall(options: CallOptions): Promise<SippCall> {
@@ -124,7 +124,7 @@ export class SippCall {
   readonly #child: ChildProcess;
   readonly #folder: string;
   readonly #host: string;
-  /** Where it takes SIP. */
+  /** Its SIP port. */
   readonly port: number;
 
   private constructor(child: ChildProcess, folder: string, at: RtpAddress, tones: ToneSocket) {
@@ -157,7 +157,7 @@ export class SippCall {
         ],
         ...['-i', host, '-p', String(port), '-t', options.transport === 'tcp' ? 't1' : 'u1'],
         ...['-trace_msg', '-message_file', 'messages.log', '-trace_err', '-error_file', 'errors.log'],
-        // Requests that a scenario does not mention are none of its business.
+        // Requests that a scenario does not mention do not end it.
         ...['-default_behaviors', 'all,-abortunexp'],
         isIPv6(callee) ? `[${callee}]:${options.sipPort}` : `${callee}:${options.sipPort}`,
       ],
@@ -181,7 +181,7 @@ export class SippCall {
     return final;
   }
 
-  /** Waits for a message that the gateway sent, one already there included. */
+  /** Waits for a message from the gateway; it may have come already. */
   async waitFor(
     what: string,
     matches: (message: TracedMessage) => boolean,
@@ -234,7 +234,7 @@ export class SippCall {
     socket.close();
   }
 
-  /** The phone hangs up; resolves when SIPp is done and saw all that it expected. */
+  /** The phone hangs up; resolves when SIPp has ended and saw all that it expected. */
   async hangUp(): Promise<void> {
     await this.cue();
     await this.ended();
@@ -247,7 +247,7 @@ export class SippCall {
     return bye;
   }
 
-  /** Waits for SIPp's end. @throws when the call did not go as its scenario says */
+  /** Waits for SIPp's end. @throws when the call did not follow its scenario */
   async ended(withinMs = 20_000): Promise<void> {
     await until('SIPp’s end', () => this.#over, { withinMs, everyMs: 10 });
     if (this.#child.exitCode !== 0) throw new Error(`SIPp failed:\n${this.#trouble()}`);

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 
-/** One message that went through, parsed. */
+/** A relayed message, parsed. */
 interface RelayedFrame {
   readonly from: 'client' | 'gateway';
   readonly message: Readonly<Record<string, unknown>>;
 }
 
-/** A WebSocket relay between clients and a gateway, to cut connections in ways that networks and servers do. */
+/** A WebSocket relay between clients and a gateway that cuts connections as networks and servers do. */
 export class SocketProxy {
   readonly frames: RelayedFrame[] = [];
   readonly #server: WebSocketServer;
@@ -42,12 +42,12 @@ export class SocketProxy {
     return this.#connections;
   }
 
-  /** Where sockets go from now on. */
+  /** Sets the gateway for new sockets. */
   retarget(target: string): void {
     this.#target = target;
   }
 
-  /** Cuts all sockets without a word: 1006 on both sides. */
+  /** Cuts all sockets without a close frame: 1006 on both sides. */
   cut(): void {
     for (const { client, gateway } of this.#pairs) {
       client.terminate();
@@ -73,7 +73,7 @@ export class SocketProxy {
     return this.#pairs.size;
   }
 
-  /** While true, new sockets are cut at once: the way to the gateway is down. */
+  /** While true, new sockets are cut at once, as if the gateway could not be reached. */
   refuse(refusing: boolean): void {
     this.#refusing = refusing;
   }

@@ -3,7 +3,7 @@ import { launchChromium, type TestBrowser } from './chromium.js';
 import { type GatewayOptions, startGateway, type TestGateway } from './gateway.js';
 import { Rest } from './rest.js';
 
-/** A gateway, REST words for it, and a browser, for the tests of one file. */
+/** A gateway, its REST client and a browser, for the tests of one file. */
 interface Stage {
   readonly gateway: TestGateway;
   readonly chrome: TestBrowser;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Transform } from 'node:stream';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A TCP relay to a port of 127.0.0.1, to cut connections and hold data back as networks and proxies do. */
+/** A TCP relay to a port of 127.0.0.1 that cuts connections and holds back data, as networks and proxies do. */
 export class TcpRelay {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
@@ -28,7 +28,7 @@ export class TcpRelay {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Cuts what is connected, and everything that connects until {@link up}. */
+  /** Cuts all connections, also new ones, until {@link up}. */
   down(): void {
     this.#down = true;
     for (const sockets of this.#pairs) for (const socket of sockets) socket.resetAndDestroy();
@@ -38,7 +38,7 @@ export class TcpRelay {
     this.#down = false;
   }
 
-  /** Nothing passes, not even that an end is gone, until {@link release}. */
+  /** Passes nothing on, not even the end of a connection, until {@link release}. */
   stall(): void {
     this.#stalled = true;
   }
@@ -49,12 +49,12 @@ export class TcpRelay {
     this.#held.clear();
   }
 
-  /** How often data has been handed on since {@link burst}. */
+  /** How often data was passed on since {@link burst}. */
   get bursts(): number {
     return this.#count;
   }
 
-  /** Hands data on only so often from now on, all that has come until then. */
+  /** Passes data on only at this interval from now on, then all that has come. */
   burst(everyMs: number): void {
     this.#bursts ??= setInterval(() => {
       for (const release of [...this.#held]) release();

@@ -11,7 +11,7 @@ export const PCMA = 8;
 const DEFAULT_PACKET_MS = 20;
 const SAMPLES_MS = PHONE_RATE / 1000;
 
-/** How much of the latest audio is looked at for a tone. */
+/** Length of the latest audio in which a tone is searched. */
 const WINDOW_MS = 200;
 
 /** Two seconds of audio are kept. */
@@ -46,8 +46,8 @@ interface Heard {
 }
 
 /**
- * The media of a test phone: one UDP socket that sends a tone as G.711 every 20 ms and tells which tones and DTMF
- * digits come back.
+ * The media of a test phone: one UDP socket that sends a tone as G.711 every 20 ms and recognises the tones and DTMF
+ * digits that it receives.
  */
 export class ToneSocket {
   /** Packets that came, by payload type. */
@@ -105,7 +105,7 @@ export class ToneSocket {
     return [...this.received.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  /** Longest time without an RTP packet since {@link resetLongestGap}, the one that lasts now included. */
+  /** Longest time without an RTP packet since {@link resetLongestGap}, including a present gap. */
   get longestGapMs(): number {
     const present = this.#lastPacketAt === undefined ? 0 : performance.now() - this.#lastPacketAt;
     return Math.max(this.#longestGapMs, present);
@@ -126,7 +126,7 @@ export class ToneSocket {
     if (this.#timer) return;
     let due = performance.now();
     this.#timer = setInterval(() => {
-      // Timers come late; what is due by the clock goes out all the same.
+      // Timers are late, so send all packets that are due by the clock.
       for (; due <= performance.now(); due += this.packetMs) this.#sendTone();
     }, DEFAULT_PACKET_MS / 2);
   }
@@ -152,7 +152,7 @@ export class ToneSocket {
       : toneLevel(samples, frequency, PHONE_RATE);
   }
 
-  /** Of the packets that came since a time (`performance.now()`), how many have the tone and how many do not. */
+  /** How many packets since a time (`performance.now()`) have the tone, and how many do not. */
   packetsSince(since: number, frequency: number): { with: number; without: number } {
     const levels = this.#heard
       .filter(({ at }) => at >= since)

@@ -4,8 +4,8 @@ class LimitPassed extends Error {
 }
 
 /**
- * Looks again and again, `everyMs` apart, until `look` gives something truthy, and returns that.
- * For things that send no event of their own, such as a spectrum; `seen` describes the state on failure.
+ * Calls `look` every `everyMs` until its result is truthy, and returns that. For states without an event, such as a
+ * spectrum. `seen` describes the state on failure.
  */
 export async function until<T>(
   what: string,

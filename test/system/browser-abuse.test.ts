@@ -8,12 +8,12 @@ import type { TestParticipant } from '../support/rest.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
 
-/** What an attack may leave behind in the gateway's memory (MiB): the garbage of a busy moment, but no more. */
+/** How much memory (MiB) an attack may leave occupied: garbage that is not collected yet, but no more. */
 const MAX_GROWTH_MIB = 200;
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Near 1 MiB as JSON, each with much of something else to parse. */
+/** SDPs of nearly 1 MiB as JSON, each with very many parts of one kind. */
 const HUGE_SDPS = {
   'one line': 'a'.repeat(MEBIBYTE - 300),
   'm-lines': 'm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n'.repeat(27_000),
@@ -43,7 +43,7 @@ beforeEach(async () => {
   memoryBefore = residentMiB(stage.gateway.pid);
 });
 
-/** They still talk by the same stream, without a gap of seconds; the gateway lives, and has not grown. */
+/** They still talk by the same stream, without a gap of seconds; the gateway still runs and uses no more memory. */
 afterEach(async () => {
   const packets = async (): Promise<number> => (await listener.counters(heard)).audio!.packetsReceived;
   const before = await packets();
@@ -67,7 +67,7 @@ async function attacker(uniqueId = 'attacker'): Promise<RawClient> {
   return client;
 }
 
-/** The sockets turned away so far for a reason, as the metrics say. */
+/** Sockets refused so far for a reason, by the metrics. */
 async function refusals(reason: string): Promise<number> {
   const metrics = await (await fetch(`${stage.gateway.httpUrl}/metrics`)).text();
   return Number(new RegExp(`browser_refusals_total{reason="${reason}"} (\\d+)`).exec(metrics)![1]);
@@ -109,7 +109,7 @@ describe('a gateway under attack goes on for everyone else', () => {
     expect((await client.closed).code).toBe(1009);
   });
 
-  it('by RTP and RTCP that lie, from peers that claim the same sources', async () => {
+  it('by false RTP and RTCP, from peers that claim the same sources', async () => {
     const { wsUrl } = stage.gateway;
     const attack = async (kind: string, count: number, seed: number): Promise<number> => {
       const { token } = await stage.rest.member(session);
@@ -143,7 +143,7 @@ describe('a gateway under attack goes on for everyone else', () => {
     for (const client of clients) client.close();
     const { token } = await stage.rest.member(session);
     const page = await stage.chrome.openPage();
-    // The client tries again each second, until the flood is over for it.
+    // The client tries again each second, until the flood has ended.
     await page.connect({ token, gatewayUrl: stage.gateway.wsUrl }, 15_000);
   });
 });

@@ -15,7 +15,7 @@ import { WebhookReceiver } from '../support/webhook-receiver.js';
 /** From the death of a browser until the gateway has removed it. */
 const NOTICED_WITHIN_MS = 15_000;
 
-/** Of the pages in the browser that dies. */
+/** Tones of the pages in the browser that dies. */
 const TONES = [440, 1_320];
 
 let gateway: TestGateway;
@@ -61,7 +61,7 @@ async function openDoomed(doomed: TestBrowser, session: string, steady: ClientPa
   return members;
 }
 
-// Most of their time they wait for the gateway to take notice: they wait together.
+// They mostly wait for the gateway to notice, so they run at the same time.
 describe.concurrent('a browser that dies, with a page of each client,', () => {
   it.each([
     ['is killed', (browser: TestBrowser) => browser.kill()],
@@ -94,7 +94,7 @@ describe.concurrent('a browser that dies, with a page of each client,', () => {
       const idle = await Promise.all(CLIENT_VERSIONS.map((client) => openPage(doomed, session, client)));
       const bare = await Promise.all(CLIENT_VERSIONS.map((client) => openPage(doomed, empty, client)));
       await Promise.all(idle.map(({ page }) => page.hears(440)));
-      // From here on they have nothing to report.
+      // From here on they receive nothing, and so send no reports.
       await steady.page.unpublish();
       await Promise.all(idle.map(({ page }) => page.loses()));
 

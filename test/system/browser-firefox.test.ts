@@ -50,7 +50,7 @@ describe.skipIf(firefoxPath() === undefined)('Firefox', () => {
     await foxPage.hears(880, { participantId: chromium.id });
   });
 
-  it('goes on publishing by the path that it has when it asks for another, and is told', async () => {
+  it('goes on publishing by its present path when it asks for another, and is told', async () => {
     const session = await stage.rest.session();
     const [fox, chromium] = [await stage.rest.member(session), await stage.rest.member(session)];
     const { wsUrl: gatewayUrl, log } = stage.gateway;
@@ -59,7 +59,7 @@ describe.skipIf(firefoxPath() === undefined)('Firefox', () => {
     await foxPage.publishTone(440, { video: true });
     await page.hears(440, { participantId: fox.id });
 
-    // What the client does by itself when its connection has failed, and what a page may do.
+    // The client does this itself when its connection has failed; a page may do it too.
     await foxPage.reportPublishFailed();
     await foxPage.restartIce();
     await expect(foxPage.publishTone(660, { alias: 'more' })).rejects.toThrow('connect and publish again');

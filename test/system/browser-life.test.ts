@@ -18,7 +18,7 @@ function openPage(session: string, client: ClientVersion): Promise<Member> {
 }
 
 describe('a browser that leaves', () => {
-  it.each(CLIENT_VERSIONS)('is told to the webhook once, and billed, client %s', async (client) => {
+  it.each(CLIENT_VERSIONS)('causes one webhook and a usage record, client %s', async (client) => {
     const session = await stage.rest.session();
     const { who, page } = await openPage(session, client);
     await page.publishTone(440);
@@ -29,7 +29,7 @@ describe('a browser that leaves', () => {
   });
 });
 
-// Client 0.9 has no keypad in its third protocol version.
+// Client 0.9 cannot send digits in version 3 of the protocol.
 describe('the keypad of a browser', () => {
   it('reaches the webhook of its participant, each digit once and in order', async () => {
     const session = await stage.rest.session();

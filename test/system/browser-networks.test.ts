@@ -74,14 +74,14 @@ describe.skipIf(missing !== undefined)(
       return [one, two];
     }
 
-    /** How the connections go that are in use. */
+    /** The candidate pairs in use. */
     async function ways(pages: readonly ClientPage[]): Promise<(string | undefined)[]> {
       const peers = (await Promise.all(pages.map((page) => page.peers()))).flat();
       expect(new Set(peers.map(({ remoteAddress }) => remoteAddress))).toEqual(new Set([network.announced]));
       return peers.map(({ candidatePair }) => candidatePair);
     }
 
-    it('have another port for each destination', async () => {
+    it('map each destination to another port', async () => {
       const ears = [createSocket('udp4'), createSocket('udp4')];
       const ports = await Promise.all(
         ears.map(async (ear) => {
@@ -108,12 +108,12 @@ describe.skipIf(missing !== undefined)(
       },
     );
 
-    it('go by TURN when they are told to', async () => {
+    it('use TURN when told to', async () => {
       const pages = await meet({ turn: true, iceTransportPolicy: 'relay' });
       expect(new Set(await ways(pages))).toEqual(new Set(['relay-host']));
     });
 
-    it('go by TURN when there is no other way', async () => {
+    it('use TURN when there is no other way', async () => {
       network.blockMedia(gateway.webrtcPort, true);
       try {
         const pages = await meet({ turn: true });

@@ -34,7 +34,7 @@ it(
       page.console.filter((line) => line.includes('Calling "offerSdp"')).length;
     const before = pages.map(asked);
     const failed = async (): Promise<boolean> => {
-      // Each has asked for another path, which is lost.
+      // Each has asked for a new path; the request was lost.
       if (!pages.every((page, i) => asked(page) > before[i]!)) return false;
       const peers = await Promise.all(pages.map((page) => page.peers()));
       return peers.every((list) =>

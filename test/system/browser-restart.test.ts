@@ -47,7 +47,7 @@ async function startAgain(): Promise<void> {
   gateway = await startGateway({ dataDir, env });
 }
 
-/** What tells why a member did not come back, should the test fail. */
+/** State of a member, to see why it did not come back if the test fails. */
 function explainFailure(members: readonly Member[]): void {
   onTestFailed(() => {
     console.error(gateway.log.map((line) => JSON.stringify(line)).join('\n'));
@@ -86,7 +86,7 @@ describe('browsers, both clients in one session', { timeout: 90_000 }, () => {
     await Promise.all(heard);
     const { streamId } = await newer!.page.receives({ participantId: older!.who.id });
     await newer!.page.seesFrames(streamId, 10);
-    // The session goes on as if nothing had been: changes are followed.
+    // The session works as before: changes are followed.
     await newer!.page.publishTone(1_500, { alias: 'later' });
     await Promise.all([listener, older!].map(({ page }) => page.hears(1_500, { alias: 'later' })));
   });

@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => proxy.stop());
 
 describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: ClientVersion) => {
-  /** A page of a new member; through the proxy when its socket is to be cut. */
+  /** A page of a new member; through the proxy if its socket will be cut. */
   function join(session: string, gatewayUrl = stage.gateway.wsUrl): Promise<Member> {
     const { gateway, chrome } = stage;
     return openMember({ gateway, chrome, gatewayUrl }, session, client);
@@ -31,7 +31,7 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
     until('a new socket', () => proxy.connections > connections, { withinMs: 20_000 });
 
   it.each([1006, 1011])(
-    'loses no media when the socket goes with %i, and follows later changes',
+    'loses no media when the socket closes with %i, and follows later changes',
     async (code) => {
       const session = await stage.rest.session();
       const dropped = await join(session, proxy.url);
@@ -60,14 +60,14 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
       expect((await steady.page.streams()).map(({ streamId }) => streamId)).toContain(own!.streamId);
       const after = await audio(dropped.page, other!.streamId);
       expect(after.packets).toBeGreaterThan(before.packets);
-      // The socket was away for a second (48,000 samples): media that went with it would show as such a gap.
+      // The socket was lost for a second (48,000 samples): if media had been lost too, the gap would show.
       expect(after.concealed - before.concealed).toBeLessThan(24_000);
       const lost = (await dropped.page.events()).filter(({ type }) => type === 'unavailable');
       expect(lost).toEqual([]);
     },
   );
 
-  it('lets the page make an offer again that was on its way when the socket went', async () => {
+  it('lets the page repeat an offer that was lost with the socket', async () => {
     const session = await stage.rest.session();
     const dropped = await join(session, proxy.url);
     const steady = await join(session);
@@ -80,7 +80,7 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
     await dropped.page.hears(500);
   });
 
-  it('takes offers again after an answer of it was lost with the socket', async () => {
+  it('accepts offers after one of its answers was lost with the socket', async () => {
     const session = await stage.rest.session();
     const dropped = await join(session, proxy.url);
     const steady = await join(session);
@@ -153,7 +153,7 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
   });
 });
 
-it('keeps sockets whose proxy hands data on every 3 s', { timeout: 60_000 }, async () => {
+it('keeps sockets whose proxy passes data on only every 3 s', { timeout: 60_000 }, async () => {
   const relay = await TcpRelay.start(stage.gateway.httpPort);
   onTestFinished(() => relay.stop());
   const { gateway, chrome, rest } = stage;
@@ -169,7 +169,7 @@ it('keeps sockets whose proxy hands data on every 3 s', { timeout: 60_000 }, asy
   const before = await devices();
   const { length } = gateway.log;
   relay.burst(3_000);
-  // Twice as long as it takes to give a socket up.
+  // Twice the time after which a silent socket is closed.
   await until('six bursts', () => relay.bursts >= 6, { withinMs: 30_000 });
   await steady.page.publishTone(440);
   await Promise.all([newer!, older!].map(({ page }) => page.hears(440, { withinMs: 20_000 })));

@@ -13,7 +13,7 @@ const CODECS = ['VP8', 'VP9', 'H264', 'AV1'];
 const stage = useHopStage();
 
 it(
-  'shows a picture that stands still to who subscribes later, whatever its codec, and what comes after it',
+  'shows a still picture to a later subscriber, with any codec, and the pictures after it',
   { timeout: 90_000 },
   async () => {
     const session = await stage.rest.session();
@@ -54,7 +54,7 @@ it(
     for (const [i, frames] of (await decoded()).entries())
       expect(frames).toBeGreaterThan(before[i]! + FRAMES / 2);
 
-    // One whose network was away while it changed sees the change, and what comes after.
+    // A page whose network was lost during a change sees the change, and the pictures after it.
     away.loss = 1;
     await paint(BLUE, FRAMES);
     await see(BLUE, viewers[1]);

@@ -24,7 +24,7 @@ describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: Cl
     await two.page.hears(440, { participantId: one.who.id });
     await two.page.seesFrames(received.streamId, 10);
     await one.page.hears(880, { participantId: two.who.id });
-    // Nobody is sent what is their own.
+    // Nobody receives their own streams.
     expect(await one.page.streams()).toHaveLength(1);
   });
 
@@ -54,7 +54,7 @@ describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: Cl
     await one.page.unpublish(camera.streamId);
     await two.page.loses({ alias: 'camera' });
     await two.page.hears(1_500, { alias: 'screen' });
-    // On the m-line that has become free.
+    // It reuses the m-line that became free.
     await one.page.publishTone(700, { alias: 'camera' });
     await two.page.hears(700, { alias: 'camera' });
     await two.page.hears(1_500, { alias: 'screen' });
@@ -85,7 +85,7 @@ describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: Cl
       { streamId: expect.any(String) as unknown, ...refused },
     ]);
     await until(
-      'word in the client’s log',
+      'the line in the client’s log',
       () => one.page.console.some((line) => line.includes('tracksOmitted') && line.includes('not permitted')),
       { withinMs: 20_000 },
     );
@@ -113,7 +113,7 @@ describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: Cl
     await three.page.loses({ alias: 'a' });
     await three.page.hears(900, { alias: 'b' });
 
-    // An alias that is not there yet.
+    // No stream has this alias yet.
     const later = [{ participantId: two.who.id, streamAliases: ['later'] }];
     await subscribe({ participants: later });
     await three.page.loses();

@@ -34,13 +34,13 @@ describe('the console page', () => {
     await page.waitForFunction("document.querySelector('#status').textContent.includes('publishing audio')");
   }
 
-  /** What the page complains of, as soon as it does. */
+  /** Waits for an error on the page. @returns its text */
   async function problem(): Promise<string> {
     await page.waitForFunction("document.querySelector('#problem').textContent !== ''");
     return String(await page.evaluate("document.querySelector('#problem').textContent"));
   }
 
-  it('joins with the token of its address and shows who is heard', async () => {
+  it('joins with the token in its URL and shows the received streams', async () => {
     const rest = new Rest(gateway);
     const session = await rest.session();
     const [person, phone] = [await rest.member(session), await rest.member(session)];
@@ -58,14 +58,14 @@ describe('the console page', () => {
     expect(await page.evaluate("document.querySelector('#problem').textContent")).toBe('');
   });
 
-  it('presses keys, and says why it was sent away', async () => {
+  it('sends digits, and says why it was disconnected', async () => {
     const rest = new Rest(gateway);
     const webhooks = await WebhookReceiver.start();
     try {
       const person = await rest.member(await rest.session(), { callbackUrl: webhooks.url });
       await join(person.token);
       const press = (digit: string): Promise<void> => page.click(`#keypad ::-p-text(${digit})`);
-      // Keys make sound, which is lost until the media have found their way.
+      // Digits go in the audio, which is lost until the connection is up.
       const arrived = async (): Promise<boolean> => {
         await press('0');
         return webhooks.digits(person.id) !== '';

@@ -20,7 +20,7 @@ afterAll(async () => {
   expect(await gateway.stop()).toBe(0);
 });
 
-it('keeps file descriptors for phones when strangers take all HTTP connections that they can get', async () => {
+it('keeps file descriptors for phones when strangers open as many HTTP connections as they can', async () => {
   expect(gateway.log.some(({ msg }) => msg?.startsWith('few file descriptors'))).toBe(true);
   const rest = new Rest(gateway);
   const { token } = await rest.member(await rest.session());

@@ -8,7 +8,7 @@ import { TcpRelay } from '../support/tcp-relay.js';
 import { until } from '../support/until.js';
 
 const TITLE = 'the connection to drachtio-server (needs PATCHBAY_TEST_DRACHTIO_PROGRAM)';
-/** A call from before a loss is asked for every 10 s. */
+/** After a loss, the phone of a call is queried every 10 s. */
 const NOTICED_MS = 20_000;
 /** Short of the default 30 s, and long enough for the absences that calls are to outlive. */
 const GRACE_S = 8;
@@ -59,7 +59,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
     await logged('Connected to the SIP server.', 2);
   }
 
-  it('may be away for a while: calls go on, and end by BYE when they are to', async () => {
+  it('may be lost for a while: calls go on, and can be ended by BYE', async () => {
     const devices = [await rest.device(one.id), await rest.device(other.id)];
     await absence();
     await calls[0]!.tones.hears(700);
@@ -72,7 +72,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
     expect((await next.final()).status).toBe(200);
   });
 
-  it('may be away while a phone calls: drachtio-server refuses it by itself, so that the carrier looks elsewhere', async () => {
+  it('may be lost while a phone calls: drachtio-server refuses the call, so that the carrier tries elsewhere', async () => {
     const { token } = await rest.participant();
     await absence(async () => {
       const refused = await placeCall({ sipPort: gateway.sipPort, token });
@@ -84,22 +84,22 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
     expect((await again.final()).status).toBe(200);
   });
 
-  it('may be away while the application hangs up: the phone gets its BYE afterwards', async () => {
+  it('may be lost while the application hangs up: the phone gets its BYE afterwards', async () => {
     await absence(() => rest.disconnectDevice(one.id));
     await calls[0]!.hungUp(NOTICED_MS);
   });
 
-  it('may be away while a phone hangs up: the participant is not left connected', async () => {
+  it('may be lost while a phone hangs up: the participant does not stay connected', async () => {
     await absence(async () => {
       await calls[0]!.cue();
-      // drachtio-server answers for us: it has nobody to ask.
+      // drachtio-server answers by itself, since no application is connected.
       await calls[0]!.waitFor('481', ({ status }) => status === 481);
     });
     await until('the device gone', () => gone(rest, one.id), { withinMs: NOTICED_MS });
     expect(await rest.device(other.id)).toBeDefined();
   });
 
-  it('may be away for too long: the calls end on this side at once, and the phones get their BYE later', async () => {
+  it('may be lost for too long: the calls end on this side, and the phones get their BYE later', async () => {
     relay.down();
     await logged('The connection to the SIP server did not come back in time: its calls end.', 1);
     for (const { id } of [one, other]) {

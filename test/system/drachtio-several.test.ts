@@ -61,7 +61,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
     return placed;
   }
 
-  it('serve calls of one session; one that is lost loses only its own, and is used again', async () => {
+  it('serve calls of one session; a lost server loses only its own calls, and is used again', async () => {
     const lost = participants[0]!;
     const kept = participants.slice(1);
     const devices = await Promise.all(kept.map(({ id }) => rest.device(id)));
@@ -78,7 +78,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
     await another.tones.hears(700);
 
     await servers[0].restart();
-    // The server forgot the call with its death, the phone did not.
+    // The server forgot the call when it died, but the phone did not.
     await calls[0]!.hungUp(NOTICED_MS);
     const again = await call(servers[0], 440);
     await again.tones.hears(700);
@@ -102,7 +102,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
 });
 
 describe.skipIf(!DRACHTIO_PROGRAM)('two connections to one drachtio-server', () => {
-  it('let calls come in while one of them is away, and calls on the other go on', async () => {
+  it('accept calls while one of them is lost, and calls on the other go on', async () => {
     const drachtio = await TestDrachtio.start();
     const relay = await TcpRelay.start(drachtio.adminPort);
     const PATCHBAY_DRACHTIO = [drachtio.addressBy(relay.port), drachtio.address].join(',');
@@ -118,7 +118,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)('two connections to one drachtio-server', () 
         expect((await call.final()).status).toBe(200);
         return call;
       };
-      // The server gives its connections calls in turn: one for each.
+      // The server passes calls to its connections in turn: one for each.
       const before = [await place(440), await place(700)] as const;
       relay.down();
       await logged(gateway, 'The connection to the SIP server is away; calls go on for the time being.');

@@ -8,7 +8,7 @@ import { placeCall, placeRefusedCall } from '../support/sipp.js';
 const readiness = async (url: string): Promise<number> => (await fetch(`${url}/readyz`)).status;
 
 describe('SIGTERM', () => {
-  it('takes no new calls, lets the present ones end by themselves, and exits with 0', async () => {
+  it('refuses new calls, lets calls in progress end by themselves, and exits with 0', async () => {
     const gateway = await startGateway({ env: { PATCHBAY_DRAIN_SECONDS: '30' } });
     const rest = new Rest(gateway);
     const session = await rest.session();
@@ -30,7 +30,7 @@ describe('SIGTERM', () => {
     }
   });
 
-  it('hangs up with BYE what is left when the time is over, and waits for no HTTP client that says too little', async () => {
+  it('hangs up remaining calls by BYE when the time is over, and does not wait for HTTP clients that send nothing', async () => {
     const gateway = await startGateway({ env: { PATCHBAY_DRAIN_SECONDS: '0' } });
     const clients = ['', 'GET /healthz HTTP/1.1\r\nHost:'].map((text) => {
       const socket = connect({ port: gateway.httpPort, host: '127.0.0.1', allowHalfOpen: true });

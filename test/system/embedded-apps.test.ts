@@ -11,7 +11,7 @@ const SECRET = 'open:sesame';
 const APPS_PORT = await freeTcpPort();
 
 describe('other drachtio-srf applications on the embedded SIP server', async () => {
-  // Who is called decides: an application has its tag for a name there.
+  // The called user decides: it is the tag of the application that gets the call.
   const handler = await RequestHandler.start(({ uriUser, toUser }) => {
     if (uriUser === 'busy') return { action: 'reject', data: { status: 603, reason: 'Not Today' } };
     return {
@@ -24,7 +24,7 @@ describe('other drachtio-srf applications on the embedded SIP server', async () 
     env: { PATCHBAY_SIP_APPS: `127.0.0.1:${APPS_PORT}:${SECRET}`, PATCHBAY_SIP_ROUTER: handler.url },
   });
   const apps: Srf[] = [];
-  /** What the first of them was told of calls. */
+  /** Call records that the first application got. */
   const records: string[] = [];
 
   beforeAll(async () => {
@@ -49,7 +49,7 @@ describe('other drachtio-srf applications on the embedded SIP server', async () 
     handler.close();
   });
 
-  it('get the calls that the operator’s request handler gives to their tags, and the gateway the rest', async () => {
+  it('get the calls that the operator’s request handler routes to their tags, and the gateway the others', async () => {
     const at = `127.0.0.1:${room.gateway.sipPort}`;
     for (const tag of ['ivr', 'registrar']) {
       const refusal = await placeRefusedCall({
@@ -75,7 +75,7 @@ describe('other drachtio-srf applications on the embedded SIP server', async () 
     ]);
   });
 
-  it('are told of the gateway’s calls, when they ask for call records', async () => {
+  it('get records of the gateway’s calls if they ask for them', async () => {
     records.length = 0;
     await room.withCall({}, async (call) => {
       await call.final();

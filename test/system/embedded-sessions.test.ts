@@ -25,7 +25,7 @@ function received(call: SippCall, method: string): TracedMessage[] {
   return all.filter((message, i) => message.header('CSeq') !== all[i - 1]?.header('CSeq'));
 }
 
-// Where the shortest interval is RFC 4028's 90 s, a refresh comes after 45 s: that is for the soak run.
+// With RFC 4028's shortest interval of 90 s a refresh comes only after 45 s; the soak run tests that.
 describe('sessions that are short', () => {
   const room = usePhoneRoom({ alone: true, env: { PATCHBAY_MIN_SE: String(LEAST_S) } });
 
@@ -66,7 +66,7 @@ describe('sessions that are short', () => {
       expect(Number.parseInt(taken!.header('CSeq')!, 10)).toBeGreaterThan(
         Number.parseInt(refused!.header('CSeq')!, 10),
       );
-      // The refresh changes nothing: the same version of the same description.
+      // The refresh changes nothing: it has the same description with the same version.
       expect(taken!.body).toBe((await call.final()).body);
     });
   });

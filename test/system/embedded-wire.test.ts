@@ -9,7 +9,7 @@ const FRIEND = '127.0.0.1';
 const STRANGER = '127.0.0.2';
 const FLOODER = '127.0.0.3';
 const PER_SECOND = 50;
-/** What one address may send in one burst. */
+/** Messages that one address may send in one burst. */
 const BURST = 4 * PER_SECOND;
 
 const SHORT: Record<string, string> = {
@@ -22,7 +22,7 @@ const SHORT: Record<string, string> = {
   'Content-Length': 'l',
 };
 
-/** The same message as terse and odd as RFC 3261 allows: compact names, blanks before colons, folded lines. */
+/** The same message in a form that RFC 3261 also allows: compact names, blanks before colons, folded lines. */
 function terse(text: string): string {
   return Object.entries(SHORT)
     .reduce((message, [long, short]) => message.replace(`\r\n${long}: `, `\r\n${short} :\r\n\t `), text)
@@ -207,7 +207,7 @@ describe('a running gateway’s SIP port', async () => {
     expect(await counted('droppedNotAllowed')).toBe(1);
     expect(await counted('droppedScanner')).toBe(1);
     expect(await counted('droppedUnreadable')).toBe(1);
-    // Whoever is no flood is served all the while.
+    // Other addresses are served meanwhile.
     const other = await udp();
     other.peer.send(other.request('OPTIONS', 1));
     expect((await other.peer.final()).status).toBe(200);

@@ -8,7 +8,7 @@ import { placeCall, placeRefusedCall, type SippCall } from '../support/sipp.js';
 import { Softphone } from '../support/softphones.js';
 import { until } from '../support/until.js';
 
-/** A hang shows in a ping that is not answered. */
+/** A hang is noticed when a ping is not answered. */
 const HANG_MS = 20_000;
 
 const TITLE = 'a FreeSWITCH of the pool (needs PATCHBAY_TEST_FREESWITCH_PROGRAM)';
@@ -16,7 +16,7 @@ const TITLE = 'a FreeSWITCH of the pool (needs PATCHBAY_TEST_FREESWITCH_PROGRAM)
 describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
   const { freeswitch, gatewayWith, ended, afterwards } = useFreeswitchPool();
 
-  it('that is killed costs its calls a re-INVITE, the others nothing, and is used again', async () => {
+  it('that is killed causes a re-INVITE of its calls, does not affect others, and is used again', async () => {
     const servers = [await freeswitch(1), await freeswitch(2)];
     const gateway = await gatewayWith(servers);
     const rest = new Rest(gateway);
@@ -60,7 +60,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     expect(dying.owns(await rtpPortOf(next))).toBe(true);
   });
 
-  it('that hangs costs its calls a re-INVITE, and is rid of their legs when it goes on', async () => {
+  it('that hangs causes a re-INVITE of its calls, and has none of their legs left when it continues', async () => {
     const hanging = await freeswitch(1);
     const gateway = await gatewayWith([hanging, await freeswitch(2)]);
     const rest = new Rest(gateway);
@@ -168,7 +168,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     expect(again).toBe(true);
   });
 
-  it('that was the only one leaves its calls to direct RTP, when that is configured', async () => {
+  it('that was the only one has its calls moved to direct RTP, if so configured', async () => {
     const server = await freeswitch(1);
     const gateway = await gatewayWith([server], { env: { PATCHBAY_FREESWITCH_FALLBACK: 'direct' } });
     const rest = new Rest(gateway);
@@ -191,7 +191,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     expect(server.owns(await rtpPortOf(direct))).toBe(false);
   });
 
-  it('is rid of the legs that a killed gateway left behind when that starts again', async () => {
+  it('hangs up the legs of a killed gateway when that starts again', async () => {
     const server = await freeswitch(1);
     const gateway = await gatewayWith([server]);
     const rest = new Rest(gateway);
@@ -205,7 +205,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     await until('no legs', async () => (await server.channels()) === 0, { withinMs: 20_000 });
   });
 
-  it('ends a call by BYE when it hangs up a leg itself', async () => {
+  it('ends the call by BYE when it hangs up a leg itself', async () => {
     const server = await freeswitch(1);
     const gateway = await gatewayWith([server]);
     const rest = new Rest(gateway);

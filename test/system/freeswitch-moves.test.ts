@@ -14,9 +14,9 @@ import { Softphone } from '../support/softphones.js';
 import { TcpRelay } from '../support/tcp-relay.js';
 import { until } from '../support/until.js';
 
-/** A move by re-INVITE, with the server's own orderly stop before it. */
+/** Time of a move by re-INVITE, including the server's orderly stop before it. */
 const MOVED_MS = 20_000;
-/** Enough that a stop which costs each third call never looks as if it cost none. */
+/** Enough calls that a stop which loses one in three cannot pass by chance. */
 const CALLS = 12;
 
 const BOTH_TITLE =
@@ -33,7 +33,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
   ];
 
   it.each(stops)(
-    'that is stopped in order (%s) costs no call: each moves to the other',
+    'that is stopped in order (%s) loses no call: each moves to the other',
     async (_by, stop) => {
       const servers = [await freeswitch(1), await freeswitch(2)] as const;
       const gateway = await gatewayWith(servers);
@@ -47,7 +47,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
         calls.push(ended(await placeCall({ sipPort, token, limitS: 60, ...phone })));
       }
       const ports = await Promise.all(calls.map(rtpPortOf));
-      // The listener stays where it is.
+      // The call of the listener does not move.
       const staying = servers.find((server) => server.owns(ports[0]!))!;
       const stopping = servers.find((server) => server !== staying)!;
       const moving = [...members.keys()].filter((index) => stopping.owns(ports[index]!));

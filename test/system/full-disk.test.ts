@@ -46,14 +46,14 @@ describe.skipIf(missing !== undefined)(
       return items.map(({ id }) => id);
     };
 
-    it('has changes refused before they are made, calls going on, and nothing lost', async () => {
+    it('causes refused changes, but no half ones, calls that go on, and no lost data', async () => {
       const session = await rest.session();
       const [old, caller] = [await rest.member(session), await rest.member(session)];
       const before = await listed();
       const created: string[] = [];
 
       disk.fill();
-      // What was in flight when it became full: done, shown, and answered so.
+      // Changes in flight when the disk became full: they were made, are shown, and the answer says so.
       const lastOne = async (): Promise<string | undefined> => {
         try {
           created.push((await rest.participant({ tag: 'x'.repeat(50) })).id);
@@ -69,7 +69,7 @@ describe.skipIf(missing !== undefined)(
       const shown = await listed();
       expect(shown).toHaveLength(before.length + created.length + 1);
 
-      // From here on nothing is done by halves.
+      // From here on changes are refused before they are made.
       const refused = /: 503 .*"PATCHBAY_STORE_UNAVAILABLE"/;
       await expect(rest.participant()).rejects.toThrow(refused);
       await expect(rest.session()).rejects.toThrow(refused);
@@ -84,7 +84,7 @@ describe.skipIf(missing !== undefined)(
       });
       expect((await readMetrics(gateway)).get('patchbay_store_writable')).toBe(0);
 
-      // Phones do not notice, new ones neither.
+      // Phones are not affected, nor are new ones.
       const call = await placeCall({ sipPort: gateway.sipPort, token: caller.token });
       expect((await call.final()).status).toBe(200);
       await bystander.stillHears();
@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined)(
       ]);
       await bystander.stillHears();
 
-      // On disk is what was shown.
+      // The disk has what was shown.
       const shownAfter = await listed();
       expect(shownAfter).toEqual(shown.filter((id) => id !== old.id));
       cpSync(disk.folder, copy, { recursive: true });

@@ -36,7 +36,7 @@ beforeAll(async () => {
     env: {
       ...TWO_ACCOUNTS,
       PATCHBAY_TRUSTED_PROXIES: '127.0.0.64/31',
-      // Of which each account may have four.
+      // Each account may have four of them.
       PATCHBAY_MAX_CALLS: '8',
       PATCHBAY_API_RATE: '0',
       NODE_OPTIONS: `--import=${pathToFileURL(resolve('test/support/set-clock.mjs')).href}`,
@@ -56,7 +56,7 @@ afterAll(async () => {
 });
 
 interface Way {
-  /** Where the page is. */
+  /** The page's address. */
   readonly from?: string;
   /** Default: the gateway's. */
   readonly port?: number;
@@ -73,7 +73,7 @@ function pageSocket(token: string, { from = '127.0.0.1', port, headers = {}, uni
   return socket;
 }
 
-/** What becomes of an upgrade: 101, or the status with which it is refused. */
+/** The status that an upgrade gets: 101 or a refusal. */
 function upgraded(socket: WebSocket): Promise<number> {
   return new Promise((done) => {
     socket.once('open', () => done(101));
@@ -84,7 +84,7 @@ function upgraded(socket: WebSocket): Promise<number> {
   });
 }
 
-/** A device of a page; it is there when the socket is. */
+/** Connects a page's device; resolves when its socket is open. */
 async function openPage(who: TestParticipant, way: Way = {}): Promise<WebSocket> {
   const socket = pageSocket(who.token, way);
   expect(await upgraded(socket)).toBe(101);
@@ -99,7 +99,7 @@ async function leave(socket: WebSocket): Promise<void> {
 
 describe('pages behind a proxy', () => {
   it.each(['X-Forwarded-For', 'Forwarded'] as const)(
-    'have by %s limits and log lines of their own',
+    'have limits and log lines of their own by %s',
     async (way) => {
       const proxy = await ForwardingProxy.start(gateway.httpPort, PROXIES[way], way);
       closers.push(() => proxy.stop());
@@ -111,7 +111,7 @@ describe('pages behind a proxy', () => {
       );
       expect(statuses).toContain(101);
       expect(statuses).toContain(429);
-      // What it says of itself, the proxy does not pass on.
+      // The proxy does not pass on the header of the page.
       const headers = { [way]: way === 'Forwarded' ? `for=${greedy}` : greedy };
       const who = await rest.participant();
       const page = await openPage(who, { ...through, from: polite, headers });
@@ -131,7 +131,7 @@ describe('pages behind a proxy', () => {
     },
   );
 
-  it('are whoever connects, whatever they say, when that is no proxy of ours', async () => {
+  it('are known by the address of the connection if that is no trusted proxy', async () => {
     const headers = { 'X-Forwarded-For': '127.0.3.9', Forwarded: 'for=127.0.3.9' };
     const who = await rest.participant();
     const page = await openPage(who, { from: '127.0.3.8', headers });
@@ -139,7 +139,7 @@ describe('pages behind a proxy', () => {
       ({ msg, participantId }) => msg === 'browser connected' && participantId === who.id,
     );
     expect(line['address']).toBe('127.0.3.8');
-    // Nor do other names for itself get it around the limits of its address.
+    // Claims of other addresses do not get around the limit either.
     const statuses = await Promise.all(
       Array.from({ length: 400 }, (_, i) => {
         const said = { 'X-Forwarded-For': `198.51.100.${i % 250}` };
@@ -153,7 +153,7 @@ describe('pages behind a proxy', () => {
 });
 
 describe('an upgrade that is refused', () => {
-  it('leaves nothing open at the gateway, though its client never hangs up', async () => {
+  it('leaves nothing open at the gateway, though its client never closes its side', async () => {
     const upgrade = (path: string): string =>
       [
         `GET ${path} HTTP/1.1`,
@@ -167,7 +167,7 @@ describe('an upgrade that is refused', () => {
     const descriptors = async (): Promise<number> =>
       (await readMetrics(gateway)).get('patchbay_descriptors{which="open"}')!;
     const before = await descriptors();
-    // More than one address may have of the second kind: some are refused with 429, some for their token.
+    // More than one address may have: some are refused with 429, others for their token.
     const paths = ['/nothing', '/v3/?token=none&client=browser&sdkVersion=0.12.0&uniqueId=x'];
     const answers = await Promise.all(
       Array.from({ length: 500 }, (_, i) => answerAndReset(gateway.httpPort, upgrade(paths[i % 2]!))),
@@ -204,7 +204,7 @@ describe('an offer whose parts multiply', () => {
         seen: () => Promise.resolve(answers.map((text) => text.slice(0, 200))),
       });
     });
-    // It was 9 s for 108 kB alone.
+    // It once took 9 s for 108 kB.
     expect(cpuMs, `in ${elapsedMs} ms`).toBeLessThan(4_000);
     await leave(page);
     await bystander.stillHears();
@@ -212,7 +212,7 @@ describe('an offer whose parts multiply', () => {
 });
 
 describe('an account with half of all calls', () => {
-  it('gets no more, phone or page, and another has its own', async () => {
+  it('gets no more, phone or page, and another account is not affected', async () => {
     const people = await Promise.all(Array.from({ length: 6 }, () => rest.participant()));
     const pages = await Promise.all(people.slice(0, 4).map((who) => openPage(who)));
     const refused = await placeRefusedCall({ sipPort: gateway.sipPort, token: people[4]!.token });
@@ -286,7 +286,7 @@ describe('a clock that is set back', () => {
     return items;
   }
 
-  it('takes no member from a list, no call its length, and no token its use', async () => {
+  it('does not change lists, lengths of calls, or the validity of tokens', async () => {
     const made: TestParticipant[] = [];
     const sessions: string[] = [];
     const member = async (): Promise<void> => {
@@ -322,7 +322,7 @@ describe('a clock that is set back', () => {
     await call.hangUp();
     await call.end();
     await leave(open);
-    // Given out in what is the future now.
+    // It was issued at a time that is now in the future.
     await leave(await openPage(early));
     const records = (await all('/usage')).filter(({ participantTag }) => participantTag === 'clock');
     const ofMine = records.map(({ participantId }) => participantId);

@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true });
 });
 
-/** What the gateway has answered for: what must be there, and what must not. */
+/** What the gateway's answers promise: what must be there after a restart, and what must not. */
 class Answered {
   readonly memberships = new Map<string, string>();
   readonly deleted = new Set<string>();
@@ -71,7 +71,7 @@ async function participants(rest: Rest): Promise<ReadonlyMap<string, Listed>> {
   return all;
 }
 
-it('a gateway killed in the midst of writing has kept all that it answered for', async () => {
+it('a gateway that is killed while it writes keeps everything that it has answered', async () => {
   const answered = new Answered();
   for (let round = 0; round < ROUNDS; round += 1) {
     const rest = new Rest(gateway);
@@ -94,7 +94,7 @@ it('a gateway killed in the midst of writing has kept all that it answered for',
   expect(answered.memberships.size).toBeGreaterThan(ROUNDS * (ANSWERS_BEFORE_THE_KILL / 10));
 });
 
-it('a second gateway keeps its hands off the data folder of the first', async () => {
+it('a second gateway does not touch the data folder of the first', async () => {
   const second = spawn(process.execPath, ['dist/main.js'], {
     env: {
       ...process.env,

@@ -36,7 +36,7 @@ it('asks for the largest of several layers', async () => {
 });
 
 it.each(CLIENT_VERSIONS)(
-  'leaves a track out for the one subscriber that does not take its codec, and says so, client %s',
+  'leaves a track out for the one subscriber that cannot play its codec, and says so, client %s',
   async (client: ClientVersion) => {
     const session = await stage.rest.session();
     const [one, two, other] = [
@@ -65,7 +65,7 @@ it.each(CLIENT_VERSIONS)(
     });
     expect((await stage.rest.device(other.who.id)).omitted).toEqual([]);
     await until(
-      'the word on the diagnostics channel',
+      'the message on the diagnostics channel',
       () => two.page.console.some((line) => line.includes('tracksOmitted')),
       {
         withinMs: 20_000,

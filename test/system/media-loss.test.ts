@@ -5,15 +5,15 @@ import { useHopStage } from '../support/hop-stage.js';
 /** About eight seconds of pictures. */
 const FRAMES = 160;
 const WITHIN_MS = 25_000;
-/** Of the packets on a bad network, and of their feedback. */
+/** Part of the packets that a bad network loses, and of the feedback. */
 const LOSS = 0.05;
-/** Part of the time that pictures may stand still at that loss. */
+/** Part of the time that pictures may freeze at that loss. */
 const MOST_FROZEN = 0.02;
 
 const stage = useHopStage();
 
 interface Seen {
-  /** Parts of the time, and of the sound. */
+  /** As parts of the time, and of the sound. */
   readonly frozen: number;
   readonly concealed: number;
   readonly framesPerSecond: number;
@@ -38,7 +38,7 @@ async function watch(page: ClientPage, streamId: string): Promise<Seen> {
   };
 }
 
-it('keeps pictures moving and sound whole on networks that lose 5 % of the packets, and the others’ as they were', async () => {
+it('keeps pictures moving and sound complete on networks that lose 5 % of packets, and does not affect others', async () => {
   const session = await stage.rest.session();
   const [speakers, badOnes, goodOnes] = [{ loss: 0 }, { loss: 0 }, { loss: 0 }];
   const speaker = await stage.open(session, speakers);
@@ -49,7 +49,7 @@ it('keeps pictures moving and sound whole on networks that lose 5 % of the packe
   const good = await stage.open(session, goodOnes);
   await good.hears(440);
   const both = (): Promise<[Seen, Seen]> => Promise.all([watch(bad, streamId), watch(good, streamId)]);
-  /** Looks again where pictures stopped: a busy moment of the machine passes, what the network does stays. */
+  /** Measures again if pictures froze: the cause may have been the busy machine, and not the network. */
   const calmly = async (frozenOf: (seen: [Seen, Seen]) => number): Promise<[Seen, Seen]> => {
     let seen = await both();
     for (let again = 0; again < 2 && frozenOf(seen) >= MOST_FROZEN; again += 1) seen = await both();
@@ -58,7 +58,7 @@ it('keeps pictures moving and sound whole on networks that lose 5 % of the packe
   const [cleanBad, cleanGood] = await both();
 
   badOnes.loss = LOSS;
-  // What a busy machine does to the pages is no loss: it shows in the clean run and on the good network too.
+  // Compare with the clean run and the good network, on which a busy machine has the same effect.
   const frozenByLoss = ([onBad, onGood]: [Seen, Seen]): number =>
     onBad.frozen - Math.max(cleanBad.frozen, onGood.frozen);
   const [lossy, unharmed] = await calmly(frozenByLoss);

@@ -4,7 +4,7 @@ import { openMember } from '../support/member.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
 
-/** People notice sound that is so much before or behind its picture (ITU-R BT.1359). */
+/** People notice it when sound is so much before or behind its picture (ITU-R BT.1359). */
 const IN_STEP_MS = 150;
 /** Sender reports of sound come every five seconds or so. */
 const REPORTED_WITHIN_MS = 15_000;
@@ -30,7 +30,7 @@ describe.each(CLIENT_VERSIONS)('the media of a stream, client %s', (client: Clie
     const [one, two] = [await openMember(stage, session, client), await openMember(stage, session, client)];
     await one.page.publish({ alias: 'one', video: true });
     await two.page.publish({ alias: 'two', video: true });
-    // Chromium sends key frames when it is asked for them only.
+    // Chromium sends key frames only on request.
     const viewer = await openMember(stage, session, client, { subscriptions: {} });
     for (const { who } of [one, two, one]) {
       await stage.rest.subscribe(session, viewer.who.id, { participants: [{ participantId: who.id }] });

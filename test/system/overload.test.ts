@@ -103,7 +103,7 @@ describe('a gateway with all its places taken', () => {
     caller.learn(refusal);
     peer.send(caller.request('ACK', 1, { branch: /branch=([^;\r]+)/.exec(text)![1]! }));
     expect(answersTo(peer, caller).map(({ status }) => status)).toEqual([503, 503]);
-    // It is kept in no transaction, and the ACK is known for what it is.
+    // There is no transaction for it; the ACK is recognised all the same.
     const metrics = await readMetrics(gateway);
     expect(metrics.get('patchbay_sip_messages_total{kind="droppedStray"}')).toBe(0);
   });
@@ -123,7 +123,7 @@ describe('a gateway with all its places taken', () => {
     expect((await rest.device(inside.who.id)).id).toBe(device.id);
   });
 
-  it('tells so by /readyz when it lasts, and once in its log', async () => {
+  it('reports lasting overload by /readyz, and once in its log', async () => {
     await until(
       '/readyz to say so',
       async () => {
@@ -138,7 +138,7 @@ describe('a gateway with all its places taken', () => {
     expect(logged(gateway, BEGINS)).toBe(1);
   });
 
-  it('lets another page in when there is room, and is ready again', async () => {
+  it('admits another page when there is room, and is ready again', async () => {
     const who = await rest.member(await rest.session());
     const opening = chrome.openClient({ gatewayUrl: gateway.wsUrl, token: who.token });
     await until(
@@ -168,8 +168,8 @@ describe('a gateway that may take three calls a second', () => {
     peer = await peerOf(gateway);
   });
 
-  it('refuses more with 503, and takes the next when the second is over', async () => {
-    // Without a token: whoever is let in is told so.
+  it('refuses more with 503, and accepts calls again in the next second', async () => {
+    // Without a token: an admitted call gets 403.
     const sent = Array.from({ length: 60 }, () => invite(peer));
     for (const { text } of sent) peer.send(text);
     const answers = await until(
@@ -203,7 +203,7 @@ describe('a gateway that may take three calls a second', () => {
 });
 
 describe('a gateway with more INVITEs than it can serve', () => {
-  it('answers every one of them, and serves calls of another address between', async () => {
+  it('answers all of them, and serves calls of another address in between', async () => {
     const gateway = await gatewayWith(TWO_ACCOUNTS);
     const bystander = await Bystander.start(gateway);
     openers.push(() => bystander.end());
@@ -222,7 +222,7 @@ describe('a gateway with more INVITEs than it can serve', () => {
     await until('the answers', () => calls.every(({ caller }) => statusOf(other, caller) !== undefined), {
       withinMs: 20_000,
     });
-    // 403: let in, though without a token.
+    // 403: admitted, but without a token.
     expect(calls.map(({ caller }) => statusOf(other, caller))).toEqual(calls.map(() => 403));
     const counted = new Set(waves.map(({ caller }) => caller.callId));
     const finals = (): HeardMessage[] => flood.heard.filter(({ status }) => status >= 200);

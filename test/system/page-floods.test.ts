@@ -43,11 +43,11 @@ const noBrowsers = (): Promise<unknown> =>
   until('no browser left', async () => (await browsers()) === 0, { withinMs: 30_000 });
 
 describe('a page that floods a data channel with a phone of another account beside it', () => {
-  it('is closed for more messages than it may send on a channel of its client', async () => {
+  it('is closed when it sends too many messages on a channel of its client', async () => {
     const abuse = 'patchbay_browser_refusals_total{reason="abuse"}';
     const before = (await readMetrics(stage.gateway)).get(abuse)!;
     const { packetsLost } = await bystander.during(async () => {
-      // As many as cores of a small machine: each took a thread of the library.
+      // As many as a small machine has cores: each used to block a thread of the library.
       const guests = await Promise.all([publisher(), publisher()]);
       const flood = { channel: 'diagnostics', messages: MANY } as const;
       await Promise.all(guests.map(({ page }) => page.floodChannel(flood)));
@@ -59,12 +59,12 @@ describe('a page that floods a data channel with a phone of another account besi
       await stage.chrome.closePages();
       await noBrowsers();
     });
-    // With a thread of the library, all sound would stand still for good.
+    // If the threads of the library were blocked, all sound would stop for good.
     expect(packetsLost).toBeLessThan(100);
     await bystander.stillHears();
   }, 60_000);
 
-  it('has channels of its own closed at once, and is deleted as others are', async () => {
+  it('has its own channels closed at once, and can be deleted like others', async () => {
     const { packetsLost } = await bystander.during(async () => {
       const guests = await Promise.all([publisher(), publisher()]);
       await Promise.all(guests.map(({ page }) => page.floodChannel({ channel: 'own', messages: MANY })));
@@ -80,7 +80,7 @@ describe('a page that floods a data channel with a phone of another account besi
     await bystander.stillHears();
   }, 60_000);
 
-  it('goes as others do, when it sends as many in its time and is deleted, leaves, loses its socket, or the gateway stops', async () => {
+  it('can flood at the permitted rate, and still be deleted, leave, lose its socket, or be closed by a stop', async () => {
     const { packetsLost } = await bystander.during(async () => {
       const [deleted, leaving, lost, staying] = [
         await publisher(),
@@ -96,7 +96,7 @@ describe('a page that floods a data channel with a phone of another account besi
       expect(await browsers()).toBe(4);
       await stage.rest.deleteParticipant(deleted.id);
       await leaving.page.disconnect();
-      // As a tab is closed: its socket and its paths are gone without a word.
+      // As when a tab is closed: its socket and paths end without a message.
       await lost.page.close();
       await until('one browser left', async () => (await browsers()) === 1, { withinMs: 30_000 });
     });

@@ -122,7 +122,7 @@ describe('a phone that changes its call', () => {
     );
   });
 
-  it('that fits nothing is refused with 488, and goes on as before', async () => {
+  it('is refused with 488 if its offer is not acceptable, and goes on as before', async () => {
     await room.withCall(
       {
         then: (scenario, port) =>

@@ -32,7 +32,7 @@ describe('the digits of a phone', () => {
     participant: { callbackUrl: webhooks.url },
   });
 
-  it('are told once each: by INFO, by RFC 4733 with any packets lost, or by both (livekit/sip #740)', async () => {
+  it('are reported once each: by INFO, by RFC 4733 with any packets lost, or by both (livekit/sip #740)', async () => {
     const info = { body: 'Signal=9\nDuration=100', contentType: 'application/dtmf-relay' };
     const then: Steps = (scenario) =>
       scenario.expect(200).ack().waitForCue().request('INFO', info).expect(200).waitForCue().bye();
@@ -43,7 +43,7 @@ describe('the digits of a phone', () => {
         await webhooks.digitsOf(id, i + 1);
       }
       expect(webhooks.digits(id)).toBe(DIGITS);
-      // The press that comes both ways: an event in the audio, and INFO when the key is let go.
+      // A press that comes both ways: an event in the RTP, and INFO when the key is released.
       call.tones.sendDigit('9');
       await webhooks.digitsOf(id, DIGITS.length + 1);
       await call.cue();
@@ -55,7 +55,7 @@ describe('the digits of a phone', () => {
     });
   });
 
-  it('are told when they come by INFO alone, in either body (livekit/sip #740, #331, Janus PR 453)', async () => {
+  it('are reported when they come by INFO only, in either body (livekit/sip #740, #331, Janus PR 453)', async () => {
     const then: Steps = (scenario) =>
       scenario
         .expect(200)
@@ -184,7 +184,7 @@ describe('the digits of a phone', () => {
   });
 });
 
-/** FreeSWITCH bridges a phone behind its answer; what is pressed before that is nobody's. */
+/** FreeSWITCH bridges a phone after its answer; digits before that are lost. */
 async function mediaUp({ tones }: SippCall): Promise<void> {
   await until('sound at the phone', () => tones.packets > 0, limit);
 }

@@ -9,12 +9,12 @@ import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 type Description = Parameters<typeof phoneOffer>[1];
 
-/** How a phone may hold: the request, its description, and whether that is the answer to an offer of ours. */
+/** How a phone may hold: the request, its SDP, and whether that answers an offer of ours. */
 const HOLDS: readonly { method: 'INVITE' | 'UPDATE'; description: Description; late?: boolean }[] = [
   { method: 'INVITE', description: { direction: 'sendonly' } },
   { method: 'UPDATE', description: { direction: 'inactive' } },
   { method: 'INVITE', description: { host: '0.0.0.0' } },
-  // As phones do whose music comes from a server (RFC 7088).
+  // As phones do whose music on hold comes from a server (RFC 7088).
   { method: 'INVITE', description: { direction: 'sendonly' }, late: true },
 ];
 
@@ -35,7 +35,7 @@ describe('a phone that holds', () => {
   });
 
   const events = (id: string): string[] => webhooks.events(id).filter((name) => name !== 'onConnect');
-  /** Before its ACK, SIPp takes a cue for nothing that it waits for, and loses it. */
+  /** Waits for the ACK, since SIPp loses a cue that comes before it. */
   const acknowledges = async (call: SippCall, count: number): Promise<void> => {
     const acks = (): number =>
       call.messages.filter(({ direction, method }) => direction === 'sent' && method === 'ACK').length;
@@ -45,14 +45,14 @@ describe('a phone that holds', () => {
     const shown = async (): Promise<boolean> => (await room.rest.device(id)).held === held;
     await until(`held: ${held}`, shown, { ...limit, seen: () => room.rest.device(id) });
   };
-  /** What others get of a stream stands still for half a second by another phone's clock. */
+  /** Others get nothing of a stream for half a second by another phone's clock. */
   const nobodyGets = async (streamId: string, hertz: number): Promise<void> => {
     const { tones } = room.otherCall;
     await Promise.all([tones.stopsHearing(hertz), page.stopsHearing(hertz)]);
     const received = async (): Promise<number> => (await page.counters(streamId)).audio?.packetsReceived ?? 0;
     const [before, since, goal] = [await received(), performance.now(), tones.packets + 25];
     await until('half a second', () => tones.packets >= goal, limit);
-    // Of each key press that the browser is passed there are seven.
+    // Each key press that is forwarded to the browser has seven packets.
     expect(await received()).toBeLessThanOrEqual(before + 7);
     expect(tones.packetsSince(since, hertz).with).toBe(0);
   };
@@ -60,7 +60,7 @@ describe('a phone that holds', () => {
     await Promise.all([room.otherCall.tones.hears(hertz), page.hears(hertz)]);
   };
 
-  it('sends its music to nobody, and its application is told, in every spelling (jigasi #248, Janus #1098)', async () => {
+  it('is heard by nobody, and its application is told, for every way to hold (jigasi #248, Janus #1098)', async () => {
     let version = 1;
     const change = (steps: Scenario, method: string, body: string, late: boolean): Scenario => {
       if (late) return steps.waitForCue().request(method).expect(200).ack({ body });
@@ -114,7 +114,7 @@ describe('a phone that holds', () => {
       .waitForCue()
       .bye();
 
-  it('is nothing new to applications that did not ask', async () => {
+  it('causes no webhook for applications that did not ask for it', async () => {
     await room.withCall(
       { then: holdsOnce, participant: { callbackUrl: webhooks.url } },
       async (call, { id }) => {
@@ -147,7 +147,7 @@ describe('a phone that holds', () => {
         const phoneIs = { ssrc: phone.ssrc, sequence: phone.sequence, timestamp: phone.timestamp };
         Object.assign(phone, { ssrc: 0x55555555, sequence: 9, timestamp: 99 });
         await phone.later(60);
-        // The phone goes on where it was, or where a gateway before it thinks that it was.
+        // The phone continues its stream, or as a gateway in front of it would.
         Object.assign(phone, { ...phoneIs, sequence: phoneIs.sequence - 3000 });
         await call.cue();
         await isHeld(id, false);
@@ -164,7 +164,7 @@ describe('a phone that holds', () => {
 describe('a phone that holds where PATCHBAY_HELD_AUDIO=pass', () => {
   const room = usePhoneRoom({ env: { PATCHBAY_HELD_AUDIO: 'pass' } });
 
-  it('is heard by the others, and said to hold', async () => {
+  it('is heard by the others, and reported to hold', async () => {
     const held: Steps = (scenario, port) =>
       scenario
         .expect(200)

@@ -8,8 +8,8 @@ import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 const BROWSER_RATE = 48_000;
 
-// FreeSWITCH receives by itself, and sends on what it makes of it.
-describe('a phone whose RTP is not by the letter', () => {
+// With FreeSWITCH the gateway gets RTP that FreeSWITCH has made anew.
+describe('a phone whose RTP deviates from the RFCs', () => {
   vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
   const room = usePhoneRoom({ alone: true });
   let webhooks: WebhookReceiver;
@@ -51,7 +51,7 @@ describe('a phone whose RTP is not by the letter', () => {
     const { audio } = await page.counters(stream!.streamId);
     return { received: audio!.packetsReceived, concealed: audio!.concealedSamples, said: phone.packets };
   };
-  /** What a browser got of 2 s of audio after a change: nearly all of it, and hardly anything made up. */
+  /** A browser got nearly all of 2 s of audio after a change, and concealed hardly anything. */
   const isHeardOver = async (change: () => void): Promise<void> => {
     const before = await counters();
     change();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { usePhoneRoom } from '../support/phone-room.js';
 import { Caller, hear, type HeardMessage, SDP, SipPeer } from '../support/sip-peer.js';
 
-/** Tests of what drachtio-server answers by itself, in its own way. */
+/** Skips a test with drachtio-server, which answers these requests itself, in another way. */
 const isEmbedded = (process.env['PATCHBAY_DRACHTIO'] ?? '') === '';
 const embedded = it.skipIf(!isEmbedded);
 
@@ -39,7 +39,7 @@ describe('what a phone sends', () => {
       headers: [`User-to-User: ${participant.token};encoding=jwt`, ...headers],
       body,
     });
-  /** Calls, with a token if there is none in it. @returns the answer, acknowledged */
+  /** Calls, with a token unless the INVITE has one, and acknowledges the answer. @returns the answer */
   const call = async (text = invite(caller), of = caller): Promise<HeardMessage> => {
     of.peer.send(text);
     const answer = await of.peer.next(mine(of, '1 INVITE'));
@@ -64,7 +64,7 @@ describe('what a phone sends', () => {
       return level === 40 && callId === caller.callId && line['status'] === status && !('err' in line);
     });
 
-  // With drachtio-server 0.9.10 the others end its process.
+  // The others crash drachtio-server 0.9.10.
   it.each(['<http://example.org>', ...(isEmbedded ? ['<tel:+15555550100>', '*'] : [])])(
     'is refused with 400 before it is answered when its Contact is %s, and is a warning',
     async (contact) => {
@@ -73,7 +73,7 @@ describe('what a phone sends', () => {
     },
   );
 
-  it('is 501 for a method that nobody knows, 481 for a PRACK and 405 for REGISTER within a call', async () => {
+  it('is answered with 501 for an unknown method, 481 for a PRACK and 405 for REGISTER within a call', async () => {
     await call();
     expect((await ask('TELEPORT', 2)).status).toBe(501);
     await refusalInLog(501);
@@ -86,7 +86,7 @@ describe('what a phone sends', () => {
     expect((await ask('PRACK', 1, ['RAck: 1 1 INVITE'])).status).toBe(481);
   });
 
-  it('is 420 when an OPTIONS requires what is not known, outside of a call and within (RFC 4475 3.3.5)', async () => {
+  it('is answered with 420 if an OPTIONS requires an unknown extension, outside of a call and within (RFC 4475 3.3.5)', async () => {
     const outside = await ask('OPTIONS', 1, ['Require: nothingSupportsThis, timer']);
     expect([outside.status, ...outside.header('unsupported')]).toEqual([420, 'nothingsupportsthis']);
     caller = new Caller(peer);
@@ -144,7 +144,7 @@ describe('what a phone sends', () => {
     ['<sip:Meeting Room@127.0.0.1:PORT>', 'sip:Meeting%20Room@127.0.0.1:PORT'],
     ['Bell, Alexander <sip:ann@127.0.0.1:PORT>', 'sip:ann@127.0.0.1:PORT'],
     ['<sip:ann@corp@127.0.0.1:PORT>', 'sip:ann%40corp@127.0.0.1:PORT'],
-    // No way leads there: the BYE goes to where the INVITE came from.
+    // This host cannot be reached: the BYE goes to where the INVITE came from.
     ['<sips:ann@127.0.0.1:PORT>', 'sips:ann@127.0.0.1:PORT'],
   ])('is hung up on though its Contact is %s (jssip/sip.js #100)', async (contact, target) => {
     const at = (text: string): string => text.replace('PORT', String(peer.port));
@@ -211,7 +211,7 @@ describe('what a phone sends', () => {
       expect((await call(text, second)).status).toBe(200);
       expect((await bye()).header('reason')[0]).toContain('took the place');
       expect(await room.rest.device(participant.id)).toMatchObject({ externalId: second.callId });
-      // The first call is over, so there is nothing to replace any more.
+      // The first call has ended, so there is nothing left to replace.
       const third = new Caller(peer);
       expect((await call(without(third, [replaces(caller)]), third)).status).toBe(603);
       await room.rest.disconnectDevice(participant.id);
@@ -238,7 +238,7 @@ describe('what a phone sends', () => {
   });
 
   describe('by a connection that is lost before its answer (OpenSIPS #3415)', () => {
-    /** Calls by a connection, and has it gone when the call has the participant's place. */
+    /** Calls over a connection, and closes it when the participant is connected. */
     const lose = async (headers: string[] = [], isReset = true): Promise<string> => {
       const socket = connect(address());
       await once(socket, 'connect');

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { direct, usePhoneRoom } from '../support/phone-room.js';
 import { Caller, type HeardMessage, SDP, SipPeer } from '../support/sip-peer.js';
 
-// What real phones and carriers send that is odd, and no reason to lose a call. Said byte for byte, over UDP.
+// Real phones and carriers send these deviations, and calls must not fail for them. Sent byte for byte, over UDP.
 describe('a call is answered though', () => {
   const room = usePhoneRoom({ alone: true });
   let peer: SipPeer;
@@ -16,7 +16,7 @@ describe('a call is answered though', () => {
     readonly body?: string;
     readonly userToUser?: (token: string) => string;
     readonly edit?: (invite: string) => string;
-    /** Of every request of the call. */
+    /** Headers of every request of the call. */
     readonly always?: string[];
   }): Promise<HeardMessage> {
     const { token } = await room.rest.member(room.session);
@@ -88,16 +88,16 @@ describe('a call is answered though', () => {
       'of Avaya',
       (token: string) => `00C8${hex(String.fromCharCode(Math.min(token.length, 127)))}${hex(token)}`,
     ],
-  ])('its token stands in hexadecimal digits %s, and is in no line of the log', async (_what, userToUser) => {
+  ])('its token is in hexadecimal digits %s, and is in no line of the log', async (_what, userToUser) => {
     let sent = '';
     const answer = await callWith({ userToUser: (token) => (sent = userToUser(token)) });
     expect(answer.status).toBe(200);
     expect(JSON.stringify(room.gateway.log)).not.toContain(sent.slice(0, 60));
   });
 
-  // drachtio-server turns them away by its own list, and asks nobody.
+  // drachtio-server refuses them by its own list.
   it.skipIf(process.env['PATCHBAY_DRACHTIO'])(
-    'it comes of a User-Agent that scanners have, for its token verifies',
+    'it has the User-Agent of a scanner, since its token is valid',
     async () => {
       expect((await callWith({ always: ['User-Agent: sipcli/1.0'] })).status).toBe(200);
     },
@@ -116,7 +116,7 @@ describe('a call is answered though', () => {
     peer.send(caller.request('INVITE', 2));
     expect((await peer.next(mine('2 INVITE'))).body).toContain('m=audio');
     peer.send(caller.request('ACK', 2));
-    // An offer would be 491 as long as one of the gateway's is open.
+    // An offer would get 491 while one of the gateway's is open.
     peer.send(caller.request('INVITE', 3, { body: SDP }));
     expect((await peer.next(mine('3 INVITE'))).status).toBe(200);
     peer.send(caller.request('ACK', 3));

@@ -5,7 +5,7 @@ import { GcmReceiver, GcmSender } from '../support/srtp-gcm.js';
 import { until } from '../support/until.js';
 
 const AES = 'AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj';
-/** The phone hears the other one, and hangs up. */
+/** Waits until the phone hears the other one, then hangs up. */
 const talksAndHangsUp = async (call: SippCall): Promise<void> => {
   await call.tones.hears(OTHERS);
   await call.hangUp();
@@ -39,7 +39,7 @@ describe('the offer of a phone', () => {
     );
   });
 
-  it('has its audio taken and its video rejected by port 0 (livekit/sip #24)', async () => {
+  it('has its audio accepted and its video rejected by port 0 (livekit/sip #24)', async () => {
     const sdp = (port: number): string =>
       `${phoneOffer(port)}m=video ${port + 2} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n`;
     await room.withCall({ invite: { sdp } }, async (call) => {
@@ -77,7 +77,7 @@ describe('the offer of a phone', () => {
     });
   });
 
-  it('that insists on SDES has the crypto line that is known here taken, with its tag (Janus #2726, #1770)', async () => {
+  it('that insists on SDES has its supported crypto line accepted, with its tag (Janus #2726, #1770)', async () => {
     const lines = ['a=crypto:1 F8_128_HMAC_SHA1_80 inline:d0Rm', `a=crypto:7 ${AES}`];
     const sdp = (port: number): string => phoneOffer(port, { lines }).replace('RTP/AVP', 'RTP/SAVP');
     await room.withCall({ invite: { sdp } }, async (call) => {
@@ -88,7 +88,7 @@ describe('the offer of a phone', () => {
     });
   });
 
-  it('of AEAD_AES_128_GCM is talked in, both ways', async () => {
+  it('of AEAD_AES_128_GCM gives a call that carries both ways', async () => {
     const sender = new GcmSender();
     const sdp = (port: number): string =>
       phoneOffer(port, { lines: [`a=crypto:1 ${sender.line}`] }).replace('RTP/AVP', 'RTP/SAVP');
@@ -129,7 +129,7 @@ describe('the offer of a phone', () => {
     ['G722/8000', 'a=rtpmap:96 G722/8000'],
     ['PCMA/8000', 'a=rtpmap:96 PCMA/8000'],
   ])(
-    'of %s alone is answered with it and nothing else (livekit/sip #281, livekit #4106)',
+    'of only %s is answered with it and nothing else (livekit/sip #281, livekit #4106)',
     async (map, line) => {
       const sdp = (port: number): string =>
         phoneOffer(port)
@@ -175,7 +175,7 @@ describe('the offer of a phone', () => {
     ['no codec of ours', /^305 /, (port) => phoneOffer(port).replace('RTP/AVP 0 8 101', 'RTP/AVP 18')],
     ['video alone', /^305 /, (port) => phoneOffer(port).replace('m=audio', 'm=video')],
     [
-      'SAVP without a crypto suite of ours',
+      'SAVP without a supported crypto suite',
       /^305 /,
       (port) => phoneOffer(port).replace('RTP/AVP', 'RTP/SAVP'),
     ],
@@ -192,7 +192,7 @@ describe('the offer of a phone', () => {
   });
 });
 
-describe('the offer of a phone, where just G.711 is allowed', () => {
+describe('the offer of a phone, if only G.711 is allowed', () => {
   const room = usePhoneRoom({ env: { PATCHBAY_PHONE_CODECS: 'PCMA,PCMU' } });
 
   direct('is answered with what is allowed of it (livekit #4106)', async () => {

@@ -41,9 +41,9 @@ describe.skipIf(!HAS_KAMAILIO)('a phone behind Kamailio, which records its route
     });
   });
 
-  // docs/production.md says why drachtio-server goes past it.
+  // docs/production.md says why drachtio-server bypasses the proxy.
   it.skipIf(process.env['PATCHBAY_DRACHTIO'])(
-    'is hung up on by way of it (not by drachtio-server)',
+    'gets the BYE through the proxy (not with drachtio-server)',
     async () => {
       const then: Steps = (scenario) => scenario.expect(200).ack().waitForBye();
       await room.withCall({ sipPort: proxy.port, then }, async (call, { id }) => {

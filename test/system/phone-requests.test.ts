@@ -47,7 +47,7 @@ describe('the requests of a phone', () => {
     });
   });
 
-  it('are answered at once: a 200 and no ringing (livekit/sip #813, #102)', async () => {
+  it('are answered at once: a 200 without a 180 (livekit/sip #813, #102)', async () => {
     await room.withCall({}, async (call) => {
       const statuses = call.messages.flatMap(({ status }) => status ?? []);
       expect(statuses.filter((status) => status !== 100)).toEqual([200]);
@@ -143,7 +143,7 @@ describe('the requests of a phone', () => {
 describe('a phone of a peer that is not trusted', () => {
   const room = usePhoneRoom({ alone: true });
 
-  it('is shown as its From says', async () => {
+  it('is shown by its From', async () => {
     const headers = ['P-Asserted-Identity: <sip:+19005550000@carrier.example>'];
     await room.withCall({ invite: { from: FROM, headers } }, async (call, { id }) => {
       expect(await room.rest.device(id)).toMatchObject({ caller: '+15555550123', callerName: 'Ann Lee' });
@@ -222,7 +222,7 @@ describe('a phone that requires 100rel', () => {
   });
 
   it('and cancels before the answer leaves nothing behind (livekit/sip #106, jigasi #37)', async () => {
-    // An answer that waits for a PRACK gives the CANCEL its time.
+    // The answer waits for a PRACK, which leaves time for the CANCEL.
     const then: Steps = (scenario) =>
       scenario.expect(183).cancel().expect(200).expect(487, 'INVITE').ackRefusal();
     await room.withCall({ then, invite }, async (call, { id, token }) => {

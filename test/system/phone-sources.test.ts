@@ -10,14 +10,14 @@ import { until } from '../support/until.js';
 
 const STRANGER = '127.0.0.2';
 const VICTIM = '127.0.0.3';
-/** In the networks of PATCHBAY_RTP_ASYMMETRIC, and not. */
+/** One address in the networks of PATCHBAY_RTP_ASYMMETRIC, and one that is not. */
 const ASYMMETRIC = '127.0.0.4';
 const SYMMETRIC = '127.0.0.5';
 const SHOUTED = 1300;
-/** Packets of the ten seconds that an address has to give a sign, and one more for each end. */
+/** Packets that an unproven address gets in ten seconds, and one more for each end. */
 const TRIAL_PACKETS = 502;
 
-// FreeSWITCH decides by itself what it believes of phones, and where it sends.
+// FreeSWITCH has its own rules for the addresses of phones.
 describe('where the media of a phone come from and go to', { timeout: 60_000 }, () => {
   const room = usePhoneRoom({ env: { ...TWO_ACCOUNTS, PATCHBAY_RTP_ASYMMETRIC: `${ASYMMETRIC}/32` } });
   let bystander: Bystander;
@@ -37,7 +37,7 @@ describe('where the media of a phone come from and go to', { timeout: 60_000 }, 
     sockets.push(socket);
     return socket;
   };
-  /** A call whose phone does not send before the test has it do so. */
+  /** A call whose phone sends only once the test starts it. */
   const silentCall = async (
     options: { sdp?: (port: number) => string; then?: Steps },
     test: (call: SippCall, gateway: RtpAddress, participantId: string) => Promise<void>,
@@ -54,7 +54,7 @@ describe('where the media of a phone come from and go to', { timeout: 60_000 }, 
       await room.rest.deleteParticipant(id);
     }
   };
-  /** So many packets later by the clock of another phone. */
+  /** Waits for so many packets by the clock of another phone. */
   const later = async (packets: number): Promise<void> => {
     const { tones } = room.otherCall;
     const goal = tones.packets + packets;
@@ -158,7 +158,7 @@ describe('where the media of a phone come from and go to', { timeout: 60_000 }, 
   });
 
   direct(
-    'who does not ask for media is sent them for ten seconds, and who cannot be there never',
+    'an address that sends nothing gets media for ten seconds, and an impossible one never',
     async () => {
       const listensOnly = (host: string) => (port: number) =>
         phoneOffer(port, { host, direction: 'recvonly' });

@@ -29,7 +29,7 @@ describe('a phone that talks', () => {
     });
   });
 
-  it('stays up in silence without a session, and moves between sessions live', async () => {
+  it('stays up in silence without a session, and moves between sessions during the call', async () => {
     const { rest, session, otherCall } = room;
     const elsewhere = await rest.session();
     await room.withCall({}, async (call, { id }) => {
@@ -48,7 +48,7 @@ describe('a phone that talks', () => {
     });
   });
 
-  it('is heard though its SDP says a private address (livekit/sip #611, #424)', async () => {
+  it('is heard though its SDP has a private address (livekit/sip #611, #424)', async () => {
     const sdp = (port: number): string => phoneOffer(port, { host: '192.168.55.5' });
     await room.withCall({ invite: { sdp } }, async (call) => {
       await room.otherCall.tones.hears(MINE);
@@ -80,7 +80,7 @@ describe('a phone that talks', () => {
     });
   });
 
-  it('sends reports, on the RTP port where it may (RFC 5761)', async () => {
+  it('gets reports, on the RTP port if so agreed (RFC 5761)', async () => {
     const sdp = (port: number): string => phoneOffer(port, { lines: ['a=rtcp-mux'] });
     await room.withCall({ invite: { sdp } }, async (call) => {
       expect((await call.final()).body).toContain('a=rtcp-mux');
@@ -91,7 +91,7 @@ describe('a phone that talks', () => {
     });
   });
 
-  it(`is answered in a ramp of ${RAMP} calls as at any time (livekit #4374, livekit/sip #663)`, async () => {
+  it(`is answered normally during a ramp of ${RAMP} calls (livekit #4374, livekit/sip #663)`, async () => {
     const tokens: string[] = [];
     while (tokens.length < RAMP) tokens.push((await room.rest.participant()).token);
     const { sipPort } = room.gateway;

@@ -96,7 +96,7 @@ describe('a participant token in an INVITE', () => {
     ],
   ];
 
-  it.each(refused)('is refused in words: %s', async (_what, status, words, options) => {
+  it.each(refused)('is refused with a reason: %s', async (_what, status, words, options) => {
     const refusal = await placeRefusedCall({ sipPort: gateway.sipPort, ...(await options()) });
     expect(refusal.status).toBe(status);
     expect(refusal.header('Reason')).toMatch(new RegExp(`^SIP;cause=${status};text=".+"$`));
@@ -120,7 +120,7 @@ describe('a participant token in an INVITE', () => {
 
   const unacceptable: readonly [string, number, string, RegExp, Partial<CallOptions>][] = [
     [
-      'an offer without a codec of ours',
+      'an offer without a supported codec',
       488,
       'Warning',
       /^305 /,

@@ -7,7 +7,7 @@ import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 const TARGETS = 1000;
 
-/** A call, up to the REFER that sends its other end to a target, and the first NOTIFY. */
+/** A call, up to its REFER to a target and the first NOTIFY. */
 const refer = (scenario: Scenario, target: SippCall, more = ''): Scenario =>
   scenario
     .request('REFER', { headers: [`Refer-To: <sip:phone@127.0.0.1:${target.port}${more}>`] })
@@ -17,7 +17,7 @@ const refer = (scenario: Scenario, target: SippCall, more = ''): Scenario =>
 describe('a transfer by REFER', () => {
   const room = usePhoneRoom({ env: { PATCHBAY_SIP_TRANSFERS: 'accept' } });
 
-  /** Someone to transfer to, who says {@link TARGETS}. */
+  /** The target of the transfer, which sends the tone {@link TARGETS}. */
   async function withTarget(then: Steps, test: (target: SippCall) => Promise<void>): Promise<void> {
     const target = await awaitCall({ sipPort: room.gateway.sipPort, tone: TARGETS, then });
     try {
@@ -27,7 +27,7 @@ describe('a transfer by REFER', () => {
     }
   }
 
-  it('moves the call to the target, with the NOTIFYs that are owed (livekit/sip #91, #234, #626)', async () => {
+  it('moves the call to the target, with all NOTIFYs (livekit/sip #91, #234, #626)', async () => {
     const answers: Steps = (scenario, port) => scenario.answerInvite('200 OK', phoneOffer(port)).waitForBye();
     await withTarget(answers, async (target) => {
       const then: Steps = (scenario) =>
@@ -121,7 +121,7 @@ describe('a transfer by REFER', () => {
     );
   });
 
-  it('has the phone’s re-INVITE refused with 491 while the target rings: our offer is with it', async () => {
+  it('has the phone’s re-INVITE refused with 491 while the target rings, since our offer is open', async () => {
     const ringsUntilCue: Steps = (scenario) => scenario.ringUntilCue('486 Busy Here');
     await withTarget(ringsUntilCue, async (target) => {
       const again = (port: number) => ({ body: phoneOffer(port, { version: 2 }) });

@@ -17,7 +17,7 @@ const START_LIMIT_MS = 50_000;
 const HTTP_PORT = 8080;
 const SIP_PORT = 5060;
 
-/** Policies of sched(7): 0 is the one of everybody, 1 and 2 are real-time. */
+/** Policies of sched(7): 0 is the normal one, 1 and 2 are real-time. */
 const NORMAL = 0;
 
 const inSpace = ['netns', 'exec', SPACE] as const;
@@ -79,7 +79,7 @@ describe.skipIf(missing)(`scripts/production.sh${missing}`, () => {
       .map(Number);
   }
 
-  it('starts all three, which carry a call by way of FreeSWITCH, and leaves none behind', async () => {
+  it('starts all three, which carry a call through FreeSWITCH, and leaves none running', async () => {
     const gateway = { httpUrl: `http://${MACHINE}:${HTTP_PORT}` };
     const seen = (): Promise<string> => Promise.resolve(output);
     const healthy = async (): Promise<boolean> => {

@@ -47,7 +47,7 @@ async function ask(path: string, method = 'GET'): Promise<Response> {
   return fetch(`${gateway.httpUrl}/v1/accounts/${ACCOUNT.id}${path}`, { method, headers: { authorization } });
 }
 
-/** A browser's socket without a browser: enough to be a connected device. */
+/** A browser's WebSocket without a browser: enough for a connected device. */
 async function connectDevice(participantId: string, token: string): Promise<WebSocket> {
   const socket = new WebSocket(
     `${gateway.wsUrl}/v3/?token=${token}&client=browser&sdkVersion=0.12.0&uniqueId=page-1`,
@@ -69,7 +69,7 @@ const status = (request: Promise<unknown>): Promise<number> =>
   );
 
 describe("Bandwidth's client", () => {
-  it('drives every endpoint of a gateway as it drove the original', async () => {
+  it('can call every endpoint of a gateway as it does the original', async () => {
     const client = clientOf();
     const session = (await client.createSession(ACCOUNT.id, { tag: 'all' })).result.id!;
     const { participant, token } = (
@@ -100,7 +100,7 @@ describe("Bandwidth's client", () => {
     expect(await status(client.getParticipant(ACCOUNT.id, id))).toBe(404);
   });
 
-  it('is kept to its own account', async () => {
+  it('cannot reach other accounts', async () => {
     const session = (await clientOf().createSession(ACCOUNT.id)).result.id!;
     expect(await status(clientOf(OTHER).getSession(ACCOUNT.id, session))).toBe(401);
     expect(await status(clientOf(OTHER).getSession(OTHER.id, session))).toBe(404);
@@ -109,7 +109,7 @@ describe("Bandwidth's client", () => {
 });
 
 describe('a connected device', () => {
-  it('is shown, accounted for, and disconnected without deleting its participant', async () => {
+  it('is shown, has a usage record, and can be disconnected without deleting its participant', async () => {
     const client = clientOf();
     const { participant, token } = (await client.createParticipant(ACCOUNT.id, { tag: 'shown' })).result;
     const id = participant!.id!;
@@ -131,7 +131,7 @@ describe('a connected device', () => {
 });
 
 describe('after kill -9 and a restart', () => {
-  it('nothing that was answered is lost', async () => {
+  it('everything that was answered is still there', async () => {
     const received: { event: string; participantId: string }[] = [];
     const application = createServer((request, response) => {
       let body = '';
@@ -141,7 +141,7 @@ describe('after kill -9 and a restart', () => {
         response.writeHead(204).end();
       });
     });
-    // The application's port is known, but nobody answers there yet.
+    // The application does not answer yet.
     application.listen(0, '127.0.0.1');
     await once(application, 'listening');
     const { port } = application.address() as AddressInfo;

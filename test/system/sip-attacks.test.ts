@@ -27,7 +27,7 @@ async function stranger(transport: 'udp' | 'tcp' = 'udp'): Promise<Caller> {
   return new Caller(peer, transport.toUpperCase());
 }
 
-/** Hostile messages, each of which took the process from a tenth of a second to half a minute. */
+/** Hostile messages, each of which once blocked the process for 0.1 to 30 s. */
 const HOSTILE: Record<string, (caller: Caller) => string> = {
   'a start line of spaces': () => `A${' '.repeat(5600)}\r\n\r\n`,
   'a start line of 31 kB of spaces': () => `A${' '.repeat(31_000)}\r\n\r\n`,
@@ -49,7 +49,7 @@ const HOSTILE: Record<string, (caller: Caller) => string> = {
     caller.request('INVITE', 1, { body: SDP, headers: [`User-to-User: ${'eyJ'.repeat(10_000)}`] }),
 };
 
-it.each(Object.entries(HOSTILE))('%s disturb nobody', async (_name, text) => {
+it.each(Object.entries(HOSTILE))('%s do not disturb others', async (_name, text) => {
   const probe = await stranger();
   let sequence = 0;
   const probed = async (): Promise<void> => {
@@ -72,7 +72,7 @@ it.each(Object.entries(HOSTILE))('%s disturb nobody', async (_name, text) => {
   await bystander.stillHears();
 });
 
-it('are shown no token, and the log shows none, however it is spelled', async () => {
+it('are sent no token, and the log has none, in any encoding', async () => {
   const rest = new Rest(gateway);
   const session = await rest.session();
   const { token } = await rest.member(session);
@@ -96,13 +96,13 @@ it('are shown no token, and the log shows none, however it is spelled', async ()
   expect(lines).not.toContain(signature);
 });
 
-it('are closed when they connect and say nothing', async () => {
+it('are closed when they connect and send nothing', async () => {
   const sockets = Array.from({ length: 300 }, () => connect(gateway.sipPort, '127.0.0.1'));
   const closed = sockets.map(async (socket) => {
     socket.on('error', () => undefined).resume();
     await once(socket, 'close');
   });
-  // Beyond an address's share, the oldest gives way to who says something.
+  // Beyond the limit of an address, the oldest is closed for a connection that sends something.
   const caller = await stranger('tcp');
   caller.peer.send(caller.request('OPTIONS', 1));
   expect((await caller.peer.final()).status).toBe(200);

@@ -60,7 +60,7 @@ describe('a folder, disk or limit that no gateway can start with', () => {
   });
 });
 
-describe('a data folder with what it should not have', () => {
+describe('a data folder with damaged files', () => {
   const whole = join(folder, 'whole');
   let bystander: Bystander;
   let running: TestGateway;
@@ -85,7 +85,7 @@ describe('a data folder with what it should not have', () => {
     await running.stop();
   });
 
-  /** Another folder with the copy in the place of its database, to be spoiled. */
+  /** Another folder with the copy as its database, for the test to damage. */
   function another(name: string, spoil: (dataDir: string) => void): string {
     const dataDir = join(folder, name);
     cpSync(whole, dataDir, { recursive: true, filter: (path) => !path.includes('patchbay.db') });
@@ -94,7 +94,7 @@ describe('a data folder with what it should not have', () => {
     return dataDir;
   }
 
-  it('is copied beside a phone that talks, and nobody restores under a gateway that runs', async () => {
+  it('can be copied while a phone talks, but not restored while a gateway runs', async () => {
     await bystander.during(() => {
       const { status, said } = npmRun(whole, 'backup');
       expect(said).toMatch(/^Copied to .*backups\/patchbay-\d+T\d+Z\.db\. Keep .*token-secret with it\.$/m);
@@ -159,7 +159,7 @@ describe('a data folder with what it should not have', () => {
     expect(failed.words).toMatch(words);
   });
 
-  it('starts for all that with a damaged lock, and with bytes that are no UTF-8 in its rows', async () => {
+  it('does not keep the gateway from starting: a damaged lock, and rows that are not UTF-8', async () => {
     const dataDir = another('odd', (at) => {
       writeFileSync(
         join(at, 'lock.db'),

@@ -50,7 +50,7 @@ describe('npm start', () => {
     expect(Buffer.concat(output).toString()).toContain('PATCHBAY_RTP_PORTS');
   });
 
-  it('serves on when its log cannot be written', async () => {
+  it('goes on when its log cannot be written', async () => {
     const port = await freeUdpPort();
     const full = openSync('/dev/full', 'w');
     const gateway = spawn(process.execPath, ['dist/main.js'], {

@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** `npm start` as a terminal or a supervisor has it: with a process group of its own. */
+/** `npm start` as a terminal or supervisor runs it: in its own process group. */
 class NpmStart {
   readonly lines: string[] = [];
   readonly #npm: ChildProcess;
@@ -78,7 +78,7 @@ class NpmStart {
     this.#npm.kill(signal);
   }
 
-  /** Whatever a failed test left. */
+  /** Ends what a failed test left. */
   destroy(): void {
     try {
       this.signalGroup('SIGKILL');
@@ -107,7 +107,7 @@ describe('npm start', () => {
     const { id, token } = await rest.member(await rest.session());
     const call = await answeredCall(gateway, token, false);
     const answeredAt = Date.now();
-    // A request that comes slowly must not hold up the BYE.
+    // A slow request must not delay the BYE.
     const slow = connect(gateway.httpPort, '127.0.0.1');
     slow.write('POST /v1/accounts/9900000/sessions HTTP/1.1\r\nHost: slow\r\nContent-Length: 9\r\n');
 
@@ -130,7 +130,7 @@ describe('npm start', () => {
       const [record] = (usage as { items: { participantId: string; endReason: string; seconds: number }[] })
         .items;
       expect(record).toMatchObject({ participantId: id, endReason: 'shutdown' });
-      // From the answer at the latest to the BYE at the earliest, which came after the pause.
+      // At least the time from the answer to the BYE, which came after the pause.
       expect(record!.seconds).toBeGreaterThanOrEqual(1.1);
       expect(record!.seconds).toBeLessThanOrEqual(lastedMs / 1_000 + 1);
     } finally {
@@ -138,7 +138,7 @@ describe('npm start', () => {
     }
   });
 
-  it('drains when its terminal is closed: SIGHUP is as SIGTERM', async () => {
+  it('drains when its terminal is closed: SIGHUP counts as SIGTERM', async () => {
     const npm = new NpmStart({ PATCHBAY_DATA_DIR: join(folder, 'closed-terminal') });
     const gateway = await npm.ready();
     const rest = new Rest(gateway);
@@ -153,7 +153,7 @@ describe('npm start', () => {
 
   it('exits with 0 when its terminal is gone', async () => {
     const file = (name: string): string => join(folder, name);
-    // `script` is the terminal; the shell passes its end on, as shells do, and lives on to tell of the gateway's.
+    // `script` is the terminal; the shell passes SIGHUP on, as shells do, and waits for the gateway's exit code.
     const command = [
       `node dist/main.js 2> ${file('stderr')} & gateway=$!`,
       'trap "kill -HUP $gateway" HUP',

@@ -17,7 +17,7 @@ import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 const RECORDS = 60_000;
 const MONTH = { from: Date.parse('2026-01-01'), to: Date.parse('2026-02-01') };
-/** Read on the gateway's main thread, all of them at once would stop it for longer. */
+/** Reading all of them at once would block the gateway's main thread for longer. */
 const BUSY_MS = 400;
 
 let dataDir: string;
@@ -51,7 +51,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true });
 });
 
-/** What others hear of it: no more than at the idle gateway, beside what the machine itself does. */
+/** Others are disturbed no more than at the idle gateway, apart from what the machine does. */
 function expectUndisturbed(disturbance: Disturbance): void {
   const { elapsedMs, longestBusyMs, longestGapMs, packetsLost } = disturbance;
   const tolerated = idle.packetsLost + BUSY_MS / 20 + (0.02 * elapsedMs) / 20;
@@ -72,7 +72,7 @@ function readers(): number[] {
     .map((line) => Number.parseInt(line, 10));
 }
 
-it('reports of a long month hold up nobody, however many are asked for', async () => {
+it('reports of a month of many records delay nobody, however many are requested', async () => {
   const month = '/usage?from=2026-01-01&to=2026-02-01';
   const csv = { lines: 0 };
   const disturbance = await bystander.during(async () => {
@@ -99,7 +99,7 @@ it('reports of a long month hold up nobody, however many are asked for', async (
   await bystander.stillHears();
 });
 
-it('a download that nobody reads keeps no report of others waiting', async () => {
+it('a download that nobody reads does not delay the reports of others', async () => {
   const socket = connect(gateway.httpPort, '127.0.0.1');
   socket.write(
     `GET /v1/accounts/${DEVELOPMENT_ACCOUNT.id}/usage?format=csv HTTP/1.1\r\nHost: x\r\n` +
@@ -112,7 +112,7 @@ it('a download that nobody reads keeps no report of others waiting', async () =>
   socket.destroy();
 });
 
-it('the reader has none of the sockets of the gateway, and nothing but the database', () => {
+it('the reader has none of the gateway’s sockets, and only the database open', () => {
   const links = (pid: number): string[] =>
     readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
       const path = `/proc/${pid}/fd/${fd}`;
@@ -126,7 +126,7 @@ it('the reader has none of the sockets of the gateway, and nothing but the datab
   expect(files.filter((file) => !file.startsWith(join(dataDir, 'patchbay.db')))).toEqual([]);
 });
 
-it('an account may fill its memory, and list it, and others go on', async () => {
+it('an account may fill its memory, and list it, without disturbing others', async () => {
   const aliases = Array.from({ length: 240 }, (_, n) => `${n}`.padEnd(240, '.'));
   const participants = [0, 80, 160].map((at) => ({
     participantId: `${at}`,
@@ -186,7 +186,7 @@ it("an account's webhooks to servers that never answer delay nobody else's", asy
   for (let n = 0; n < 64; n += 1) pages.push((await page(rest, urls[n % urls.length]!)).socket);
   const { socket, id } = await page(new Rest(gateway, OTHER_ACCOUNT), receiver.url);
   await receiver.event('onConnect', id);
-  // The first attempts at the others have not even timed out.
+  // The first attempts at the other servers have not timed out yet.
   const metrics = await readMetrics(gateway);
   expect(metrics.get('patchbay_webhooks_total{outcome="failed_attempt"}')).toBe(0);
   expect(metrics.get('patchbay_webhooks_waiting')).toBeGreaterThanOrEqual(32);
@@ -198,7 +198,7 @@ it("an account's webhooks to servers that never answer delay nobody else's", asy
   receiver.close();
 });
 
-it('the reader dies with the gateway: killed in the midst of a report, or told to stop', async () => {
+it('the reader ends with the gateway: when that is killed during a report, and when it stops', async () => {
   await bystander.end();
   expect((await ask('/usage?limit=1')).status).toBe(200);
   const [reader] = readers();

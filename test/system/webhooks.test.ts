@@ -43,7 +43,7 @@ class Application {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Waits for a participant's event. @returns all its events so far, attempts beyond the first left out */
+  /** Waits for a participant's event. @returns all its events so far, without repeated attempts */
   async heard(event: string, { id }: TestParticipant): Promise<readonly Attempt['body'][]> {
     const events = () => [
       ...new Map(
@@ -114,7 +114,7 @@ it('tell of a page that connects, loses its socket, comes back and leaves', asyn
   );
 });
 
-it('hold up no call when the application hangs, and come in order when it is well again', async () => {
+it('delay no call when the application hangs, and come in order when it works again', async () => {
   const hanging: ServerResponse[] = [];
   application.answer = (response) => hanging.push(response);
   const phone = await rest.participant({ callbackUrl: `${application.url}/phone` });

@@ -9,7 +9,7 @@ const CALLER_TONE = 440;
 const AGENT_TONE = 700;
 const SUPERVISOR_TONE = 1100;
 
-/** A second of audio: enough for a tone to show that is on its way by mistake. */
+/** A second of audio: enough to notice a tone that should not be there. */
 const ENOUGH_PACKETS = 50;
 
 describe('a supervisor', () => {

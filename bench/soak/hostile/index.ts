@@ -5,20 +5,19 @@ import { PAGE_ATTACKS } from './page.js';
 import { SIP_ATTACKS } from './sip.js';
 import { TENANT_ATTACKS } from './tenant.js';
 
-/** A turn that takes longer hangs: the run goes on without it, and says so. */
+/** A turn that takes longer is given up and reported. */
 const TURN_LIMIT_MS = 90_000;
 
-/** How a run of all attacks went. */
 export interface HostileOutcome {
-  /** Turns done of each attack. */
+  /** Number of turns of each attack. */
   readonly turns: ReadonlyMap<string, number>;
-  /** What the gateway let happen, and attacks that could not be made, in words. */
+  /** What the gateway failed to prevent, and attacks that could not be made, for people. */
   readonly wrong: readonly string[];
 }
 
 const ATTACKS = [...SIP_ATTACKS, ...MEDIA_ATTACKS, ...PAGE_ATTACKS, ...TENANT_ATTACKS];
 
-/** Makes every attack at once, again and again, until `ends` (`performance.now()`). */
+/** Makes all attacks at the same time, repeatedly, until `ends` (`performance.now()`). */
 export async function runHostileCrowd(known: Omit<Target, 'chrome'>, ends: number): Promise<HostileOutcome> {
   const chrome = await launchChromium();
   const target = { ...known, chrome };
@@ -31,7 +30,7 @@ export async function runHostileCrowd(known: Omit<Target, 'chrome'>, ends: numbe
         if (seen !== undefined) wrong.add(seen);
         turns.set(attack.name, (turns.get(attack.name) ?? 0) + 1);
       } catch (error) {
-        // Each is told once, whichever request it was.
+        // Without the request's id, so that the same error is reported once.
         wrong.add(`${attack.name}: ${String(error).replace(/"requestId":"[^"]*"/, '')}`);
       }
       await pause(attack.everyMs);

@@ -10,14 +10,14 @@ import { type Attack, address, pause, type Target } from './attack.js';
 const STRANGER = address(4);
 const RECEIVER = address(5);
 const LATE_PHONE = address(7);
-/** Sending to an address that never answers stops after 10 s. */
+/** Longer than the 10 s after which the gateway stops sending to an address that never answers. */
 const WATCHED_MS = 15_000;
 const LAST_MS = 2000;
-/** How long what the gateway sends to a stranger or a phone may take to show. */
+/** Time limit for sound to arrive at a stranger or a phone. */
 const shows = { withinMs: 15_000 };
 const THEN_MS = 2000;
 
-/** Of calls that are aimed at others: what a stranger takes over does not go there any more. */
+/** Ports of calls that are aimed at others. They are not taken over, since their media would no longer go there. */
 const aimedPorts = new Set<number>();
 
 async function bound(host: string): Promise<Socket> {
@@ -36,14 +36,14 @@ function rtp(sequence: number): Buffer {
   return packet;
 }
 
-/** A call of which nobody has sent RTP yet. */
+/** A call whose phone has not sent RTP. */
 interface SilentCall {
-  /** Where the gateway takes RTP of it. */
+  /** Where the gateway receives its RTP. */
   readonly port: number;
   end(): Promise<void>;
 }
 
-/** Places a call with an SDP, from an address. @returns undefined when the gateway has no room for it just now */
+/** Places a call with an SDP, from an address. @returns undefined if the gateway is full */
 async function placeSilentCall(
   { gateway, rest }: Target,
   from: string,
@@ -75,9 +75,9 @@ async function placeSilentCall(
 }
 
 /**
- * Four packets in order to each port that may be a phone's; whoever is believed gets that phone's sound. Of phones that
- * have sent a stranger gets nothing. One that has not (it only listens, or says what it hears) may lose its sound to us
- * until it sends: so does a phone of our own.
+ * Sends four packets in order to each port that may belong to a phone: if the gateway believes them, they get that
+ * phone's sound. Phones that have sent must not lose it. A phone that has not sent (it only listens, or echoes) may lose
+ * its sound until it sends; we try that with a phone of our own.
  */
 async function takeOver(target: Target): Promise<string | undefined> {
   const phone = await ToneSocket.open({ frequency: 500, host: LATE_PHONE });
@@ -99,7 +99,7 @@ async function takeOver(target: Target): Promise<string | undefined> {
     if (stolen > 0) return `a stranger got ${stolen} RTP packets of phones that talk`;
     if (!call) return undefined;
     const { port } = call;
-    // Else this would try nothing.
+    // Otherwise the following would test nothing.
     await until('the sound of a phone that has not sent, at a stranger', () => caughtOf(port) > 0, shows);
     phone.start({ host: '127.0.0.1', port });
     const goal = phone.packets + 5;
@@ -115,7 +115,7 @@ async function takeOver(target: Target): Promise<string | undefined> {
   }
 }
 
-/** A call whose SDP names somebody else's address, which only listens. */
+/** Places a call whose SDP names the address of somebody else, who only listens. */
 async function aimAtOthers(target: Target): Promise<string | undefined> {
   const victim = await bound(RECEIVER);
   let packets = 0;
@@ -136,7 +136,7 @@ async function aimAtOthers(target: Target): Promise<string | undefined> {
   }
 }
 
-/** With RTP, without being in the call. */
+/** Attacks by RTP from outside of calls. */
 export const MEDIA_ATTACKS: readonly Attack[] = [
   { name: 'RTP to the ports of others', everyMs: 2000, turn: takeOver },
   { name: 'RTP aimed at others', everyMs: 1000, turn: aimAtOthers },

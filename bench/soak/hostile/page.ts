@@ -2,10 +2,10 @@ import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { type Attack, address, pause, type Target } from './attack.js';
 
-/** Refused requests are destroyed within a second, sockets whose token was refused 5 s after that was said. */
+/** Refused requests are destroyed within a second, sockets with a refused token 5 s after the refusal. */
 const REFUSAL_MS = 8000;
 const RESET_MS = 500;
-/** The first is answered with a reset, which shows when the next is to be written. */
+/** The first write causes a reset, which the second write notices. */
 const KNOCKS = 2;
 const FLOOD = 1100;
 const REFUSED_AT_ONCE = 200;
@@ -20,7 +20,7 @@ function socketUrl({ gateway }: Target, token: string): string {
   return `${gateway.wsUrl}/v3/?${query.toString()}`;
 }
 
-/** Payload types and feedback lines that multiply, as large as a message may be. */
+/** An offer of the largest size, whose payload types and feedback lines multiply when parsed. */
 function largeOffer(bytes: number): string {
   const head = `v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF${' 96'.repeat(bytes / 8)}\r\n`;
   const line = 'a=rtcp-fb:* nack pli\r\n';
@@ -43,7 +43,7 @@ async function offerTooMuch(target: Target): Promise<undefined> {
   return undefined;
 }
 
-/** Upgrades that are refused, by a client that never closes its end; each says that it comes from somewhere else. */
+/** Upgrades that are refused, by a client that never closes its side. Each claims another source address. */
 async function holdRefused({ gateway }: Target): Promise<string | undefined> {
   const sockets = Array.from({ length: REFUSED_AT_ONCE }, (_, i) => {
     const socket = connect({
@@ -68,10 +68,10 @@ async function holdRefused({ gateway }: Target): Promise<string | undefined> {
     );
     return socket;
   });
-  // Reading to the end of what comes lets the kernel tell of the close.
+  // Read everything, so that Node notices the close.
   for (const socket of sockets) socket.resume();
   await pause(REFUSAL_MS);
-  // Where the gateway has let the socket go, what comes there is answered with a reset.
+  // If the gateway has freed the socket, a write causes a reset.
   for (let knock = 0; knock < KNOCKS; knock += 1) {
     for (const socket of sockets) socket.write('x');
     await pause(RESET_MS);
@@ -81,7 +81,7 @@ async function holdRefused({ gateway }: Target): Promise<string | undefined> {
   return held > 0 ? `${held} refused upgrades were still open after ${REFUSAL_MS / 1000} s` : undefined;
 }
 
-/** More messages than the WebRTC library keeps of a channel that nobody reads, on both kinds of channel. */
+/** Sends more messages than the WebRTC library queues for an unread channel, on both kinds of channel. */
 async function floodChannels({ gateway, rest, chrome }: Target): Promise<undefined> {
   const session = await rest.session();
   const { id, token } = await rest.member(session);
@@ -96,7 +96,7 @@ async function floodChannels({ gateway, rest, chrome }: Target): Promise<undefin
   return undefined;
 }
 
-/** From a page that has a valid token. */
+/** Attacks of a page with a valid token. */
 export const PAGE_ATTACKS: readonly Attack[] = [
   { name: 'offers that multiply', everyMs: 1000, turn: offerTooMuch },
   { name: 'data channels that are flooded', everyMs: 2000, turn: floodChannels },

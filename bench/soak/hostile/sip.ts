@@ -6,7 +6,7 @@ import { type Attack, address, pause, type Target } from './attack.js';
 
 const ADDRESSES = Array.from({ length: 16 }, (_, i) => address(10 + i));
 const CONNECTIONS_EACH = 256;
-/** Longer than a connection without a message may stay: 10 s, and what a process that is busy with all this is late. */
+/** Longer than the 10 s after which a silent connection is closed, since the process is busy and may be late. */
 const SILENCE_MS = 30_000;
 
 function invite(from: string, headers: readonly string[], uri = 'sip:gateway@127.0.0.1'): string {
@@ -29,7 +29,7 @@ function invite(from: string, headers: readonly string[], uri = 'sip:gateway@127
 
 const STRANGER = '<sip:stranger@127.0.0.1>';
 
-/** Datagrams that cost a parser which looks back more than they cost the sender. */
+/** Datagrams that cost a backtracking parser more than the sender. */
 const DATAGRAMS: readonly string[] = [
   `A${' '.repeat(5600)}\r\n\r\n`,
   `INVITE ${' '.repeat(1390)}x SIP/2.\r\n\r\n`,
@@ -65,7 +65,7 @@ async function holdConnections({ gateway }: Target): Promise<string | undefined>
     const localAddress = ADDRESSES[i % ADDRESSES.length]!;
     const socket = connect({ port: gateway.sipPort, host: '127.0.0.1', localAddress });
     socket.on('error', () => undefined);
-    // Reading lets the kernel tell of the close.
+    // Read, so that Node notices the close.
     socket.resume();
     sockets.push(socket);
     if (i % 64 === 0) await pause(5);
@@ -79,7 +79,7 @@ async function holdConnections({ gateway }: Target): Promise<string | undefined>
     held = connectionsAt(gateway.sipPort).filter((peer) => ADDRESSES.includes(peer.split(':')[0]!));
     for (const peer of held) if (!since.has(peer)) since.set(peer, now);
     old = held.filter((peer) => now - since.get(peer)! > SILENCE_MS);
-    // The gateway has not even seen those that still connect: the system's queue was full.
+    // The gateway has not seen those that are still connecting: the system's accept queue was full.
   } while (old.length === 0 && (held.length > 0 || sockets.some(({ connecting }) => connecting)));
   const open = sockets.filter(({ closed }) => !closed);
   await Promise.all(open.map((socket) => once(socket.destroy(), 'close')));
@@ -100,7 +100,7 @@ async function sendEncodedToken({ gateway, rest }: Target): Promise<string | und
   return shown ? 'the log shows a percent-encoded token' : undefined;
 }
 
-/** From the SIP port, without a token. */
+/** Attacks at the SIP port, without a token. */
 export const SIP_ATTACKS: readonly Attack[] = [
   { name: 'costly datagrams', everyMs: 300, turn: sendOverUdp },
   { name: 'costly messages over TCP', everyMs: 500, turn: sendOverTcp },

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { WebSocket } from 'ws';
 import { type Attack, pause, type Target } from './attack.js';
 
-/** Near the size limit of a request's body. */
+/** Nearly the size limit of a request's body. */
 const FAT_BYTES = 60_000;
 const FAT_TURN = 50;
 
@@ -44,7 +44,7 @@ async function report({ rest }: Target): Promise<undefined> {
   return undefined;
 }
 
-/** Participants whose events go to a server that takes connections and never answers. */
+/** Participants whose webhooks go to a server that accepts connections and never answers. */
 async function neverAnswer({ rest, gateway }: Target): Promise<undefined> {
   const server = createServer((socket) => socket.on('error', () => undefined));
   server.listen(0, '127.0.0.1');
@@ -76,7 +76,7 @@ async function neverAnswer({ rest, gateway }: Target): Promise<undefined> {
   return undefined;
 }
 
-/** With the credentials of an account, against the others. */
+/** Attacks with the credentials of an account, against other accounts. */
 export const TENANT_ATTACKS: readonly Attack[] = [
   { name: 'memory by REST', everyMs: 500, turn: fillMemory },
   { name: 'long lists', everyMs: 1000, turn: list },

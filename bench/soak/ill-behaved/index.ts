@@ -2,17 +2,17 @@ import { leaveBadly, LEAVE_NAMES } from './pages.js';
 import { callBadly, HABIT_NAMES } from './phones.js';
 import { type Application, Room } from './room.js';
 
-/** How the ill-behaved fared. */
 interface IllBehavedOutcome {
-  /** How often each thing was done. */
+  /** How often each was done. */
   readonly turns: ReadonlyMap<string, number>;
-  /** What did not come out as it must, in words. */
+  /** What went wrong, for people. */
   readonly wrong: readonly string[];
 }
 
 /**
- * Phones with numbers as real ones have them, and pages that leave in the worst ways, again and again until `ends`
- * (`performance.now()`), each once at least. A page and a phone beside them hear all the time; digits are told once.
+ * Phones whose RTP numbers deviate as those of real ones do, and pages that leave without a message: repeated until
+ * `ends` (`performance.now()`), each at least once. Checks that a page and a phone beside them hear all the time, and
+ * that digits are reported once.
  */
 export async function runIllBehavedCrowd(
   application: Application,
@@ -26,7 +26,7 @@ export async function runIllBehavedCrowd(
     did: (name: string) => void turns.set(name, turns.get(name)! + 1),
   };
   const disturbed = (error: unknown): void =>
-    void wrong.add(`those beside the ill-behaved: ${String(error).slice(0, 500)}`);
+    void wrong.add(`others beside the ill-behaved: ${String(error).slice(0, 500)}`);
   const room = await Room.open(application, limitS);
   const repeat = async (turn: typeof callBadly): Promise<void> => {
     do {

@@ -3,28 +3,28 @@ import { SocketProxy } from '../../../test/support/socket-proxy.js';
 import { until } from '../../../test/support/until.js';
 import type { Room, Turns } from './room.js';
 
-/** A page removed for its silence is so within 15 s; the machine is full. */
+/** A silent page is removed within 15 s, but this machine is busy. */
 const REMOVED_WITHIN_MS = 40_000;
 const SAYS = 1100;
-/** So much of an error is told. */
+/** Characters of an error that are reported. */
 const TOLD = 500;
 
-/** A page that has connected, and what it can leave by. */
+/** A connected page, and the means to make it leave. */
 interface Leaver {
   readonly page: ClientPage;
   /** Between it and the gateway. */
   readonly sockets: SocketProxy;
 }
 
-/** A way to leave without a word. */
+/** A way to leave without a message. */
 interface Leave {
   readonly name: string;
-  /** In a browser of its own, which it takes with it. */
+  /** The page has its own browser, to which this happens. */
   readonly browser?: 'kill' | 'freeze';
   readonly go: (leaver: Leaver) => Promise<void>;
 }
 
-/** Cuts the sockets at a call of the page's, which then dies. */
+/** Cuts the sockets when the page calls a method, then crashes the page. */
 const during =
   (method: string, act: (page: ClientPage) => Promise<unknown>) =>
   async ({ page, sockets }: Leaver): Promise<void> => {
@@ -58,8 +58,9 @@ const WAYS: readonly Leave[] = [
 export const LEAVE_NAMES = WAYS.map(({ name }) => name);
 
 /**
- * One page for each way to leave: afterwards it is gone, its application is told once, and the others hear each other.
- * @returns what was wrong, in words
+ * Tries each way to leave with one page. Checks that it is removed, that its application is told once, and that the
+ * others hear each other.
+ * @returns what went wrong, for people
  */
 export async function leaveBadly(room: Room, { isDue, did }: Turns): Promise<string[]> {
   const wrong: string[] = [];
@@ -79,7 +80,7 @@ async function leave(room: Room, way: Leave): Promise<string | undefined> {
   const sockets = await SocketProxy.start(gateway.wsUrl);
   const own = way.browser && (await launchChromium());
   try {
-    // A relay answers pings for a browser that does not.
+    // Not by the relay, which would answer pings for a frozen browser.
     const gatewayUrl = own ? gateway.wsUrl : sockets.url;
     const page = await (own ?? room.chrome).openClient({ gatewayUrl, token });
     await page.publishTone(SAYS);

@@ -3,10 +3,10 @@ import { audioAddressOf } from '../../../test/support/sip-message.js';
 import { phoneOffer } from '../../../test/support/sipp.js';
 import { callIn, type Room, type Turns } from './room.js';
 
-/** Something that real phones do to their numbers, between two tones of theirs. */
+/** A deviation in RTP numbers that real phones show, between two tones. */
 interface Habit {
   readonly name: string;
-  /** @returns the digits that are to be told of it */
+  /** @returns the digits that must be reported */
   readonly act: (phone: RawPhone) => Promise<string> | string;
 }
 
@@ -72,17 +72,17 @@ const HABITS: readonly Habit[] = [
 
 const WATCHED_PACKETS = 150;
 const SAMPLE_RATE = 48_000;
-/** How much more of three seconds a page may have made up than of a phone that behaves; the faults were 0.9 s and more. */
+/** How much more of three seconds a page may conceal than of a well-behaved phone; with bugs it was 0.9 s and more. */
 const MADE_UP_S = 0.6;
 const DIGITS_WITHIN_MS = 20_000;
 const TONES = [500, 900];
 
-/** Names of what phones do, each of which a turn does once. */
+/** Names of the habits; a turn does each once. */
 export const HABIT_NAMES = HABITS.map(({ name }) => name);
 
 /**
- * One call of a phone that does it all: after each, those beside it hear it, and its digits are told once each.
- * @returns what was wrong, in words
+ * One call of a phone with all habits. Checks after each that the others hear it and that its digits are reported once.
+ * @returns what went wrong, for people
  */
 export async function callBadly(room: Room, { isDue, did }: Turns): Promise<string[]> {
   const { webhooks } = room;
@@ -96,7 +96,7 @@ export async function callBadly(room: Room, { isDue, did }: Turns): Promise<stri
     const { body } = await call.final();
     call.tones.pause();
     phone.start(audioAddressOf(body));
-    // The first packet that the gateway ever gets may be none of the stream's.
+    // Even the first packet of a call may have a wrong number.
     phone.stray(phone.sequence + 5000);
     phone.frequency = TONES[0]!;
     await room.bothHear(TONES[0]!, id);
@@ -110,7 +110,7 @@ export async function callBadly(room: Room, { isDue, did }: Turns): Promise<stri
         .digitsOf(id, digits.length, DIGITS_WITHIN_MS)
         .catch(() => webhooks.digits(id));
       if (told !== digits) wrong.push(`${name}: digits ${digits} were told as ${told}`);
-      // What was told is the start of the next comparison.
+      // Compare the next digits with these.
       digits = told;
       const tone = TONES[(n + 1) % TONES.length]!;
       phone.frequency = tone;
@@ -131,7 +131,7 @@ export async function callBadly(room: Room, { isDue, did }: Turns): Promise<stri
   return wrong;
 }
 
-/** Seconds of sound that a page made up of a phone over a change, less those of a phone that behaves. */
+/** Seconds of sound that a page concealed of this phone over a change, minus those of a well-behaved phone. */
 async function madeUpOver(
   room: Room,
   participantId: string,

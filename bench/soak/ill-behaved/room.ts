@@ -6,9 +6,9 @@ import type { Rest, TestParticipant } from '../../../test/support/rest.js';
 import { type CallOptions, placeCall, type SippCall } from '../../../test/support/sipp.js';
 import { WebhookReceiver } from '../../../test/support/webhook-receiver.js';
 
-/** What a run of turns knows of them. */
+/** Keeps count of the turns of a run. */
 export interface Turns {
-  /** Whether something is to be done, once more or at last. */
+  /** Whether this must be done now, again or for the first time. */
   readonly isDue: (name: string) => boolean;
   readonly did: (name: string) => void;
 }
@@ -27,7 +27,7 @@ const RETRY_AFTER_MS = 3000;
 /** On a machine full of attackers everything takes longer. */
 const limit = { withinMs: 20_000 };
 
-/** A call that comes again when the gateway has no room for it just now. @throws Error when it has none for long */
+/** Calls, and calls again while the gateway is full. @throws Error when it stays full */
 export async function callIn(options: CallOptions): Promise<SippCall> {
   for (let tries = 1; ; tries += 1) {
     const call = await placeCall(options);
@@ -39,7 +39,7 @@ export async function callIn(options: CallOptions): Promise<SippCall> {
   }
 }
 
-/** A session with a page and a phone that behave: what comes to them of the others is looked at. */
+/** A session with a well-behaved page and phone, at which the effects of the others are measured. */
 export class Room {
   readonly chrome: TestBrowser;
   readonly session: string;
@@ -47,7 +47,7 @@ export class Room {
   readonly phone: SippCall;
   readonly application: Application;
   readonly webhooks: WebhookReceiver;
-  /** Who behaves, the page first. */
+  /** The well-behaved, the page first. */
   readonly #members: readonly TestParticipant[];
 
   private constructor(parts: {
@@ -81,12 +81,12 @@ export class Room {
     return new Room({ application, webhooks, chrome, session, members, page, phone });
   }
 
-  /** A new participant whose events are told. */
+  /** A new participant with webhooks. */
   member(): Promise<TestParticipant> {
     return this.application.rest.member(this.session, { callbackUrl: this.webhooks.url });
   }
 
-  /** The stream of one who is in the room. */
+  /** The stream id of a participant in the room. */
   async streamOf(participantId: string): Promise<string> {
     return (await this.page.receives({ participantId, ...limit })).streamId;
   }
@@ -95,7 +95,7 @@ export class Room {
     return this.#members[1]!.id;
   }
 
-  /** Both who behave hear a tone. @throws when one does not */
+  /** Waits until both well-behaved members hear a tone. @throws when one does not */
   async bothHear(hertz: number, participantId: string): Promise<void> {
     await Promise.all([
       this.page.hears(hertz, { participantId, ...limit }),
@@ -103,7 +103,7 @@ export class Room {
     ]);
   }
 
-  /** Both who behave hear each other. */
+  /** Waits until both well-behaved members hear each other. */
   async isUndisturbed(): Promise<void> {
     await Promise.all([
       this.page.hears(PHONE_SAYS, { participantId: this.phoneId, ...limit }),

@@ -8,7 +8,7 @@ interface Entry {
   users: number;
 }
 
-/** The decoders in use: one for each track and sample rate, attached to its track while somebody uses it. */
+/** The decoders in use: one for each track and sample rate, attached to its track while a mix uses it. */
 export class DecoderPool {
   readonly #entries = new Map<PublishedTrack, Map<SampleRate, Entry>>();
 

@@ -29,7 +29,7 @@ describe('jitter buffer', () => {
     expect(buffer.counters.lost).toBe(0);
   });
 
-  it('lets an earlier packet in front of the first until one was played', () => {
+  it('takes a packet before the first until one was played', () => {
     insert(11);
     insert(10);
     expect(take()).toBe(10);
@@ -42,7 +42,7 @@ describe('jitter buffer', () => {
     expect(drain()).toEqual([65534 & 0xff, 65535 & 0xff, 0, 1]);
   });
 
-  it('drops duplicates, also of what was played', () => {
+  it('drops duplicates, also of played packets', () => {
     insert(1);
     expect(insert(1)).toBe('dropped');
     take();

@@ -2,26 +2,25 @@ import { rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, SequenceUnwrapper } 
 
 /** Slots of the ring, a power of two: 640 ms of 10 ms packets. */
 const SLOTS = 64;
-/** Payloads beyond this are no audio of a phone or browser. */
+/** No audio payload of a phone or browser is larger. */
 const MAX_PAYLOAD = 1500;
 
-/** What became of the packets that a {@link JitterBuffer} was given. */
 export interface JitterCounters {
   received: number;
-  /** Came after their place had been played. */
+  /** Came after their turn had been played. */
   late: number;
   duplicate: number;
-  /** Never came, found out when their place was played. */
+  /** Had not come when their turn was played. */
   lost: number;
-  /** Thrown away to bound the delay, or because they did not fit. */
+  /** Dropped to limit the delay, or because they did not fit. */
   overflow: number;
-  /** The publisher started over: other SSRC, or sequence numbers far from the last. */
+  /** How often the publisher started over: other SSRC, or sequence numbers far from the last. */
   restarts: number;
 }
 
 /**
- * What `insert` did with a packet. `restarted`: it was stored, and all that was stored before it is gone. `late`: its
- * place has been played without it.
+ * What `insert` did with a packet. `restarted`: it was stored, and everything before it was dropped. `late`: its turn
+ * has been played without it.
  */
 export type Inserted = 'stored' | 'restarted' | 'late' | 'dropped';
 
@@ -36,15 +35,15 @@ interface Slot {
   payload: Buffer;
   length: number;
   timestamp: number;
-  /** Extended sequence number of what is stored; -1: free. */
+  /** Extended sequence number of the stored packet; -1: free. */
   sequence: number;
-  /** The one that was taken out last, to tell its duplicate from a late packet. */
+  /** Sequence number of the packet that was played last from here, to tell its duplicate from a late packet. */
   played: number;
 }
 
 /**
- * Puts packets of one stream into order: a bounded ring by sequence number that copies what it keeps. Knows nothing
- * of time: `Playout` decides when a packet is due.
+ * Puts the packets of one stream into order: a ring by sequence number, into which payloads are copied. It knows no time:
+ * `Playout` decides when a packet is due.
  */
 export class JitterBuffer {
   readonly counters: JitterCounters = {
@@ -64,12 +63,12 @@ export class JitterBuffer {
   }));
   readonly #unwrapper = new SequenceUnwrapper();
   #ssrc = -1;
-  /** Lowest sequence number that may still be played; -1: nothing came since the start. */
+  /** Lowest sequence number that may still be played; -1: no packet yet. */
   #next = -1;
   #highest = -1;
   #stored = 0;
   #played = false;
-  /** Follows the last packet that was too far away: two in a row mean that the stream moved there. */
+  /** The number after the last packet that was too far away: if that comes next, the stream moved there. */
   #strayNext = -1;
 
   get size(): number {
@@ -89,7 +88,7 @@ export class JitterBuffer {
     return stored === 'stored' ? followed : stored;
   }
 
-  /** The earliest packet stored, left in its place; undefined when there is none. */
+  /** The earliest stored packet, without removing it; undefined if there is none. */
   peek(): StoredPacket | undefined {
     if (this.#stored === 0) return undefined;
     for (let sequence = this.#next; sequence <= this.#highest; sequence += 1) {
@@ -99,7 +98,7 @@ export class JitterBuffer {
     return undefined;
   }
 
-  /** Removes what `peek` gives, counting what is missing before it as lost. */
+  /** Removes the packet that `peek` returns, and counts missing ones before it as lost. */
   shift(): void {
     if (this.#stored === 0) return;
     this.#played = true;
@@ -116,7 +115,7 @@ export class JitterBuffer {
     }
   }
 
-  /** Throws away the earliest packet to bound the delay. */
+  /** Drops the earliest packet to limit the delay. */
   discard(): void {
     if (this.#stored === 0) return;
     this.shift();
@@ -138,7 +137,7 @@ export class JitterBuffer {
       this.#strayNext = -1;
       return 'stored';
     }
-    // One packet far away is a fault of the network; two in a row are a publisher that jumped (RFC 3550 A.1).
+    // One packet far away is an error of the network; two in a row mean that the publisher jumped (RFC 3550 A.1).
     if (sequence === this.#strayNext) {
       this.#restart(ssrc);
       return 'restarted';
@@ -165,7 +164,7 @@ export class JitterBuffer {
 
   #store(packet: Buffer, payloadOffset: number, payloadEnd: number): Inserted {
     const sequence = this.#unwrapper.unwrap(rtpSequence(packet));
-    // Until something is played, an earlier packet may still come in front of the first.
+    // Until something is played, a packet may still come before the first.
     const inFront = !this.#played && sequence < this.#next && this.#highest - sequence < SLOTS;
     if (this.#highest < 0 || inFront) this.#next = sequence;
     if (sequence < this.#next) return this.#refuse(sequence);
@@ -192,7 +191,7 @@ export class JitterBuffer {
     return isDuplicate ? 'dropped' : 'late';
   }
 
-  /** Gives up the earliest place in the ring. */
+  /** Drops the earliest slot of the ring. */
   #makeRoom(): void {
     const slot = this.#slots[this.#next % SLOTS]!;
     if (slot.sequence === this.#next) {

@@ -48,7 +48,7 @@ describe('mix clock', () => {
     afterEach(() => stalled.remove(listener));
     const made = (): number[] => frames.map(({ frame }) => frame);
 
-    it('makes up for a short time, one frame in each turn of the event loop', () => {
+    it('catches up after a short time, with one frame in each turn of the event loop', () => {
       now = 90;
       vi.advanceTimersByTime(20);
       expect(made()).toEqual([1]);
@@ -68,7 +68,7 @@ describe('mix clock', () => {
       expect(stalled.load()).toMatchObject({ mixLatenessMs: 10_050, framesSkipped: 499 });
     });
 
-    it('with more to do than there is time for leaves out what is too much, and is never far behind', () => {
+    it('skips frames when there is too much to do, and is never far behind', () => {
       let behind = 0;
       const slow = {
         onFrame: (frame: number) => {
@@ -89,7 +89,7 @@ describe('mix clock', () => {
       expect(stalled.load().mixLatenessMs).toBeGreaterThanOrEqual(60);
     });
 
-    it('tells its lateness before it has noticed, forgets it in two seconds, and has none without listeners', () => {
+    it('reports its present lateness, forgets it in two seconds, and has none without listeners', () => {
       now = 120;
       expect(stalled.load().mixLatenessMs).toBe(100);
       vi.advanceTimersByTime(30);

@@ -2,29 +2,27 @@ import type { MediaLoad } from '../types.js';
 
 /** Length of one mix frame. */
 export const FRAME_MS = 20;
-/** Frames that may be made late: an untouched process is held up for 36 to 76 ms now and then. Older ones are skipped. */
+/** Frames that may be made late, since even an idle process is held up for 36 to 76 ms at times. Older ones are skipped. */
 const MAX_BEHIND = 4;
-/** The worst lateness is remembered for one to two of these. */
+/** The maximum lateness is remembered for one to two of these windows. */
 const LATENESS_WINDOW_MS = 1000;
 
-/** Does something for every mix frame. */
 export interface FrameListener {
   /** @param frame counts frames since the clock's origin; after a stall it may jump */
   onFrame(frame: number): void;
 }
 
-/** What a mix clock needs from outside. */
 interface MixClockOptions {
   /** Monotonic time in ms. */
   readonly now?: () => number;
-  /** A listener failed; the others were served all the same. */
+  /** A listener threw; the others were still called. */
   readonly onError: (error: unknown) => void;
 }
 
 /**
  * Calls its listeners every 20 ms, counted from a fixed origin so that lateness never adds up. Runs only while it has
- * listeners. After a delay it makes one frame in each turn of the event loop, so that signalling gets its turns, and
- * skips what is too old: frames made in a row would make everything else late, and those after them.
+ * listeners. After a delay it makes one frame in each turn of the event loop, so that signalling is served in between,
+ * and skips frames that are too old: making all of them in a row would delay everything else.
  */
 export class MixClock {
   readonly #now: () => number;
@@ -64,13 +62,13 @@ export class MixClock {
   load(): MediaLoad {
     const now = this.#now();
     this.#turnWindow(now);
-    // Asked while it is held up, it has yet to notice.
+    // If the timer is overdue just now, count that too.
     const present = this.#timer ? this.#lateness(now) : 0;
     const mixLatenessMs = Math.max(this.#worstInWindow, this.#worstBefore, present);
     return { mixLatenessMs, framesSkipped: this.#framesSkipped, mixBusyMs: this.#busyMs };
   }
 
-  /** Of the next frame; below 0: there is time. */
+  /** Lateness of the next frame in ms; negative: it is not due yet. */
   #lateness(now: number): number {
     return now - (this.#origin + (this.#frame + 1) * FRAME_MS);
   }

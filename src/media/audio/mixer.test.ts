@@ -82,7 +82,7 @@ describe('phone mix', () => {
     expect(Math.max(...steps)).toBeLessThan(32767);
   });
 
-  it('decodes each track once for each rate, and gives decoders back', () => {
+  it('decodes each track once for each rate, and releases decoders', () => {
     talkers = [new Talker(400)];
     const track = talkers[0]!.track;
     const mixes = [
@@ -102,7 +102,7 @@ describe('phone mix', () => {
     expect(track.sinkCount).toBe(0);
   });
 
-  /** Four seconds of a 400 Hz tone through Opus and a mix: its level in the second second, and in the last. */
+  /** Sends four seconds of a 400 Hz tone through Opus and a mix. @returns its level in the second and in the last second */
   function overOpus(amplitudes: readonly number[], fmtp?: string): [early: number, late: number] {
     const opus = findAudioCodec('opus', 48000)!;
     const encoder = opus.createEncoder(48000, fmtp);
@@ -115,7 +115,7 @@ describe('phone mix', () => {
       const pcm = sine(400, 48000, 960, n * 960, amplitudes[Math.floor(n / 50)]);
       const bytes = encoder.encode(pcm, 960, payload, 0);
       const packet = rtpPacket({ sequence: n, timestamp: n * 960, payload: payload.subarray(0, bytes) });
-      // What DTX leaves of silence is not sent by browsers, but for a packet now and then.
+      // With DTX browsers send only a packet now and then in silence.
       if (bytes > 2) track.push(packet, 12, packet.length, false);
       mix.mix(n, out, n * 160);
     }
@@ -123,13 +123,13 @@ describe('phone mix', () => {
     return [toneLevel(out.subarray(8_000, 16_000), 8000, 400), toneLevel(out.subarray(26_000), 8000, 400)];
   }
 
-  it('has a quiet steady sound for as long as it lasts', () => {
+  it('plays a quiet steady sound as long as it lasts', () => {
     // 46 dB under full scale.
     const levels = overOpus([164, 164, 164, 164]);
     for (const level of levels) expect(20 * Math.log10(level)).toBeCloseTo(-46, 0);
   });
 
-  it('has what is said after a pause without packets as loud as before', () => {
+  it('plays sound after a pause without packets as loud as before', () => {
     const [before, after] = overOpus([8000, 8000, 0, 8000], 'usedtx=1');
     expect(after).toBeGreaterThan(0.8 * before);
   });

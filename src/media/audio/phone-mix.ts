@@ -8,7 +8,7 @@ export class PhoneMix {
   readonly rate: SampleRate;
   readonly #pool: DecoderPool;
   #sources = new Map<PublishedTrack, StreamDecoder>();
-  /** The same decoders, to be walked without an iterator in every frame. */
+  /** The same decoders as an array: iterating it allocates nothing in a frame. */
   #decoders: readonly StreamDecoder[] = [];
   readonly #sum: Int32Array;
 
@@ -18,7 +18,7 @@ export class PhoneMix {
     this.#sum = new Int32Array((rate / 1000) * FRAME_MS);
   }
 
-  /** Replaces the tracks; tracks of other kinds, and of codecs that cannot be mixed, are left out. */
+  /** Replaces the tracks. Video, and codecs that cannot be mixed, are left out. */
   setTracks(tracks: readonly PublishedTrack[]): void {
     const sources = new Map<PublishedTrack, StreamDecoder>();
     for (const track of tracks) {
@@ -55,7 +55,7 @@ export class PhoneMix {
     else saturate(sum, out, offset);
   }
 
-  /** Gives all decoders back. */
+  /** Releases all decoders. */
   close(): void {
     this.setTracks([]);
   }

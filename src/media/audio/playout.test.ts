@@ -70,7 +70,7 @@ describe('playout', () => {
     expect(bench.playout.delayMs).toBe(20);
   });
 
-  it('plays packets that come late, and takes the delay back afterwards', () => {
+  it('plays packets that come late, and reduces the delay afterwards', () => {
     bench.run(0, 20);
     for (let i = 0; i < 4; i += 1) bench.read();
     for (let n = 20; n < 24; n += 1) bench.packet(n);
@@ -100,7 +100,7 @@ describe('playout', () => {
     expect(bench.level(100)).toBeGreaterThan(0.9 * FULL);
   });
 
-  it('gives silence in a pause without packets, and goes on where the timestamps say', () => {
+  it('plays silence in a pause without packets, and continues by the timestamps', () => {
     bench.run(0, 20);
     for (let i = 0; i < 50; i += 1) bench.read();
     expect(bench.read()).toBe(false);
@@ -155,7 +155,7 @@ describe('playout', () => {
     expect(bench.level(15)).toBeCloseTo(FULL, 1);
   });
 
-  it('throws away what a stall delivered all at once', () => {
+  it('drops audio that comes all at once after a stall', () => {
     bench.run(0, 20);
     for (let n = 20; n < 60; n += 1) bench.packet(n);
     bench.run(60, 5);

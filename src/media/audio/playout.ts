@@ -13,32 +13,31 @@ const MIN_CUT_MS = 2.5;
 
 const MAX_CUT_MS = 10;
 
-/** Audio kept in reserve when a stream starts, and left in reserve when delay is taken back. */
+/** Audio kept in reserve when a stream starts, and when the delay is reduced. */
 const RESERVE_MS = 20;
-/** A packet later than this is not a late one but a new start: the reserve is built up again. */
+/** A packet later than this counts as a new start of the stream: the reserve is built up again. */
 const RESTART_LATE_MS = 100;
-/** A gap in the timestamps beyond this is a publisher that jumped, not silence to be filled. */
+/** A larger gap in the timestamps means that the publisher jumped; it is not filled with silence. */
 const MAX_GAP_MS = 250;
-/** Timestamps of sloppy devices may be off by this much without meaning a gap. */
+/** Timestamps of some devices are this inexact; it does not mean a gap. */
 const GAP_TOLERANCE_MS = 2;
-/** Buffered audio beyond this is thrown away at once. */
+/** Buffered audio beyond this is dropped at once. */
 const MAX_DELAY_MS = 300;
-/** Without packets for so long, silence is given instead of concealment. */
+/** After so long without packets, silence replaces concealment. */
 const CONCEAL_MS = 100;
-/** Delay that no packet needed for so many reads (1 s at 20 ms) is taken back... */
+/** Delay that no packet needed in so many reads (1 s at 20 ms) is removed... */
 const WINDOW_READS = 50;
-/** ...when it is worth a cut. */
+/** ...if it is at least this long. */
 const MIN_EXCESS_MS = 10;
-/** So many packets too late in a window are jitter to be waited for; fewer are counted and forgotten. */
+/** So many late packets in a window count as jitter, and the delay grows; fewer are ignored. */
 const LATE_LIMIT = 2;
 const MAX_GROWTH_MS = 100;
 
 /**
- * Plays one stream at the pace of its reader: packets in as the network brings them, samples out as many as asked for.
+ * Plays one stream at the pace of its reader: packets go in as they arrive, samples come out as requested.
  *
- * The delay adapts by itself. When packets are late, the delay grows by their lateness; what no packet needed for a
- * second is cut out again, pitch period by pitch period. That also takes up the drift between the publisher's clock
- * and the reader's.
+ * The delay adapts. When packets are late, it grows by their lateness; delay that no packet needed for a second is cut
+ * out, pitch period by pitch period. That also compensates the drift between the clocks of publisher and reader.
  */
 export class Playout {
   readonly #codec: AudioCodec;
@@ -60,12 +59,12 @@ export class Playout {
   /** ms since the last packet was decoded. */
   #idleMs = 0;
   #windowReads = 0;
-  /** The shortest time, in samples, by which a packet of this window came before it was needed. */
+  /** How long before its turn the latest packet of this window came, in samples. */
   #windowMargin = Infinity;
   #windowLate = 0;
-  /** Samples to be cut out. */
+  /** Samples still to be cut out. */
   #excess = 0;
-  /** Samples to be put in. */
+  /** Samples still to be inserted. */
   #missing = 0;
 
   constructor(codec: AudioCodec, rate: SampleRate) {
@@ -81,7 +80,7 @@ export class Playout {
     return this.#buffer.counters;
   }
 
-  /** Audio buffered and not read yet, in ms; negative while packets are overdue. */
+  /** Buffered audio that is not read yet, in ms; negative while packets are overdue. */
   get delayMs(): number {
     return (this.#levelSamples() * 1000) / this.#rate;
   }
@@ -100,7 +99,7 @@ export class Playout {
 
   /**
    * Takes the next `samples` samples (at most 60 ms) into `out`.
-   * @returns whether they are anything but silence for want of packets
+   * @returns false if they are silence because no packets came
    */
   read(out: Int16Array, samples: number): boolean {
     if (!this.#anchored && !this.#anchor()) {
@@ -110,7 +109,7 @@ export class Playout {
     this.#bound();
     this.#adapt();
     while (this.#end - this.#start < samples) this.#produce(samples - (this.#end - this.#start));
-    // Element by element: a view to copy from would be garbage in every frame.
+    // Element by element: a view to copy from would have to be allocated in every frame.
     for (let i = 0; i < samples; i += 1) out[i] = this.#pcm[this.#start + i]!;
     this.#start += samples;
     if (this.#start === this.#end) {
@@ -125,7 +124,7 @@ export class Playout {
     return this.#end - this.#start + timestampDelta(this.#newestEnd, this.#expected) / this.#unitsPerSample;
   }
 
-  /** Starts playing the reserve's length before the first packet. */
+  /** Starts the stream: the reserve's length is played before the first packet. */
   #anchor(): boolean {
     const packet = this.#buffer.peek();
     if (!packet) return false;
@@ -137,7 +136,7 @@ export class Playout {
     return true;
   }
 
-  /** Throws away what a stalled network or process delivered all at once. */
+  /** Drops what is too much after a stall of the network or the process. */
   #bound(): void {
     if (this.delayMs <= MAX_DELAY_MS) return;
     let packet = this.#buffer.peek();
@@ -150,14 +149,14 @@ export class Playout {
     else this.#anchored = false;
   }
 
-  /** Notes how long before its turn a packet came. */
+  /** Records how long before its turn a packet came. */
   #observe(timestamp: number, late: boolean): void {
     const ahead = timestampDelta(timestamp, this.#expected) / this.#unitsPerSample;
     this.#windowMargin = Math.min(this.#windowMargin, this.#end - this.#start + ahead);
     if (late) this.#windowLate += 1;
   }
 
-  /** Decides what to do about the delay: wait longer at once, shorter once in a window. */
+  /** Adapts the delay: lengthens it at once, shortens it once in a window. */
   #adapt(): void {
     const perMs = this.#rate / 1000;
     if (this.#windowLate >= LATE_LIMIT) {
@@ -179,7 +178,7 @@ export class Playout {
     this.#windowLate = 0;
   }
 
-  /** Appends some samples: a decoded packet, or at most `wanted` made up ones. */
+  /** Appends samples: a decoded packet, or at most `wanted` concealed or silent ones. */
   #produce(wanted: number): void {
     this.#makeRoom();
     if (this.#missing > 0) {
@@ -199,7 +198,7 @@ export class Playout {
     let samples = this.#decoder.decode(payload, 0, length, this.#pcm, this.#end);
     this.#buffer.shift();
     if (samples === 0) {
-      // Not this codec's, whatever its payload type says: as good as lost.
+      // The payload cannot be decoded, so it counts as lost.
       samples = (this.#rate / 1000) * RESERVE_MS;
       this.#decoder.conceal(samples, this.#pcm, this.#end);
     }
@@ -212,7 +211,7 @@ export class Playout {
     this.#excess -= cut;
   }
 
-  /** Makes the delay longer: the listener gets samples, the stream stays where it is. */
+  /** Lengthens the delay: plays inserted samples while the stream waits. */
   #wait(samples: number): void {
     this.#decoder.conceal(samples, this.#pcm, this.#end);
     this.#end += samples;
@@ -236,9 +235,9 @@ export class Playout {
 }
 
 /**
- * Takes one pitch period out of the end of `pcm[start, end)`, cross-fading over the seam, so that buffered speech
- * becomes shorter without a click.
- * @returns samples removed, 0 when there is too little to find a period in
+ * Removes one pitch period from the end of `pcm[start, end)` with a cross-fade, which shortens buffered speech without a
+ * click.
+ * @returns samples removed; 0 if there are too few to find a period
  */
 function shorten(pcm: Int16Array, start: number, end: number, sampleRate: number): number {
   const maxLag = (sampleRate / 1000) * MAX_CUT_MS;

@@ -1,4 +1,4 @@
-/** Shortest and longest pitch period looked for, in ms (400 Hz to 66 Hz, as in G.711 Appendix I). */
+/** Shortest and longest pitch period that is searched, in ms (400 Hz to 66 Hz, as in G.711 Appendix I). */
 const MIN_PERIOD_MS = 2.5;
 const MAX_PERIOD_MS = 15;
 /** Concealment keeps its level for so long, then fades to silence (G.711 Appendix I: 10 ms, then 20 % each 10 ms). */
@@ -6,14 +6,14 @@ const HOLD_MS = 10;
 const FADE_MS = 50;
 
 /**
- * Packet loss concealment by repeating the last pitch period (after ITU-T G.711 Appendix I). Follows the good audio
- * through `remember`, and smooths the step when it comes back.
+ * Packet loss concealment by repeating the last pitch period (after ITU-T G.711 Appendix I). It gets the received audio
+ * by `remember`, and cross-fades when audio comes again after a loss.
  */
 export class Concealer {
   readonly #perMs: number;
   readonly #history: Int16Array;
   #period = 0;
-  /** Samples concealed since the last good audio. */
+  /** Samples concealed since the last received audio. */
   #concealed = 0;
 
   constructor(sampleRate: number) {
@@ -21,7 +21,7 @@ export class Concealer {
     this.#history = new Int16Array(Math.ceil(this.#perMs * 3 * MAX_PERIOD_MS));
   }
 
-  /** Remembers good audio, `pcm[at, at + samples)`; cross-fades its start when it follows concealed audio. */
+  /** Remembers received audio, `pcm[at, at + samples)`. Cross-fades its start if it follows concealed audio. */
   remember(pcm: Int16Array, at: number, samples: number): void {
     if (this.#concealed > 0) this.#blend(pcm, at, samples);
     const history = this.#history;
@@ -62,13 +62,13 @@ export class Concealer {
 }
 
 /**
- * Finds the lag at which the end of `pcm` repeats itself best (normalised correlation over the longest lag).
+ * Finds the lag at which the end of `pcm` is most similar to itself (normalised correlation over the longest lag).
  * @param pcm must be at least `2 * maxLag` long
  * @returns a lag in samples, `minLag` to `maxLag`
  */
 export function bestLag(pcm: Int16Array, minLag: number, maxLag: number, end = pcm.length): number {
   const start = end - maxLag;
-  // At 8 kHz every sample and lag counts; above, coarser steps find the same period for a fraction of the work.
+  // At 8 kHz every sample and lag is tried. At higher rates coarser steps find the same period with less work.
   const step = Math.max(1, Math.floor(maxLag / 120));
   let best = maxLag;
   let bestScore = -1;

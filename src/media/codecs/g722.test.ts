@@ -28,7 +28,7 @@ describe('G.722', () => {
     expect(out).toEqual(samples('decoded'));
   });
 
-  it('decodes straight to 8 kHz by the lower band alone', () => {
+  it('decodes to 8 kHz from the lower band only', () => {
     const out = new Int16Array(code.length);
     expect(G722.createDecoder(8000).decode(code, 0, code.length, out, 0)).toBe(800);
     expect(out).toEqual(samples('decoded8k'));

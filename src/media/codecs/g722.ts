@@ -22,10 +22,10 @@ const TAPS = 24;
 const clip = (value: number): number => (value > 32767 ? 32767 : value < -32768 ? -32768 : value);
 const clipBand = (value: number): number => (value > 16383 ? 16383 : value < -16384 ? -16384 : value);
 
-/** The last 24 values of a quadrature mirror filter, without moving them: twice over, in a ring. */
+/** The last 24 values of a quadrature mirror filter. Each is stored twice in a ring, so that none has to be moved. */
 class FilterMemory {
   readonly values = new Int32Array(2 * TAPS);
-  /** Index of the oldest value; 24 values follow in one piece. */
+  /** Index of the oldest value; the 24 values follow one another from here. */
   oldest = 0;
 
   push(first: number, second: number): void {
@@ -143,13 +143,13 @@ class G722Encoder implements AudioEncoder {
   }
 }
 
-/** G.722 at 64 kbit/s, the only rate that RTP carries it at. */
+/** G.722 at 64 kbit/s, the only rate in RTP. */
 export const G722: AudioCodec = {
   name: 'G722',
   payloadType: 9,
   browserPayloadType: 9,
   ptimes: [10, 20, 30, 40, 60],
-  // Not its sample rate: RFC 3551 section 4.5.2 keeps an old error for compatibility.
+  // Not the sample rate: RFC 3551 section 4.5.2 keeps an old error for compatibility.
   clockRate: 8000,
   channels: 1,
   duration: (_packet, start, end) => end - start,

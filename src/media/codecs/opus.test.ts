@@ -55,7 +55,7 @@ describe('Opus', () => {
     expect(OPUS.mixRate('maxplaybackrate=8000;stereo=0')).toBe(8000);
   });
 
-  it('encodes silence as small as any sound unless the receiver asks for DTX', () => {
+  it('encodes silence like any sound unless the receiver asks for DTX', () => {
     const sizes = (fmtp?: string): number[] => {
       const encoder = OPUS.createEncoder(48000, fmtp);
       const out = Buffer.alloc(1500);
@@ -66,7 +66,7 @@ describe('Opus', () => {
     for (const fmtp of [undefined, 'usedtx=0', 'x-usedtx=1']) expect(stopped(sizes(fmtp))).toBe(0);
   });
 
-  it('never fails, and goes on, whatever a payload holds', () => {
+  it('never throws, and continues, whatever a payload holds', () => {
     const decoder = OPUS.createDecoder(16000);
     const pcm = new Int16Array(16 * 120);
     fc.assert(

@@ -1,4 +1,4 @@
-/** Opus (RFC 6716, RTP payload RFC 7587) by libopus, decoded straight to the rate that a mix needs. */
+/** Opus (RFC 6716, RTP payload RFC 7587) by libopus, decoded directly to the sample rate of the mix. */
 import { Decoder, Encoder } from '@evan/opus';
 import { fmtpParameter } from '../sdp/index.js';
 import type { AudioCodec, AudioDecoder, AudioEncoder, SampleRate } from './codec.js';
@@ -11,7 +11,7 @@ const FRAME_SAMPLES = [
 ];
 const MAX_SAMPLES = 5760;
 
-/** Duration of an Opus packet in 48 kHz samples from its TOC byte, 0 when it is not well formed. */
+/** Duration of an Opus packet in 48 kHz samples, by its TOC byte; 0 if it is malformed. */
 export function opusDuration(packet: Uint8Array, start: number, end: number): number {
   if (end <= start) return 0;
   const toc = packet[start]!;
@@ -54,7 +54,7 @@ class OpusDecoder implements AudioDecoder {
     if (done < end) out.fill(0, done, end);
   }
 
-  /** libopus refuses what is not Opus by an exception: that packet is lost, the stream goes on. */
+  /** libopus throws for a payload that is not Opus: only that packet is lost. */
   #run(payload: Uint8Array, out: Int16Array, offset: number): number {
     try {
       const bytes = this.#decoder.decode(payload);
@@ -94,7 +94,7 @@ export const OPUS: AudioCodec = {
   browserPayloadType: 111,
   // Opus has no frames of 30 ms (RFC 6716 section 2.1.4).
   ptimes: [10, 20, 40, 60],
-  // RFC 7587 section 6.1. DTX only where somebody asks for it: encoders take quiet steady sounds for silence.
+  // RFC 7587 section 6.1. DTX only on request, since encoders take quiet steady sounds for silence.
   receiveFmtp: (peer, dtx, offered) => {
     const asked = dtx || fmtpParameter(offered, 'usedtx') === '1';
     return `${peer === 'browser' ? 'minptime=10;' : ''}useinbandfec=1${asked ? ';usedtx=1' : ''}`;

@@ -4,16 +4,16 @@ import { Concealer } from './concealer.js';
 /** Taps for each output phase: enough for 60 dB against images at telephone bandwidth. */
 const TAPS = 16;
 
-/** Turns a payload into samples at the codec's own rate, written from `at`; returns how many. */
+/** Expands a payload to samples at the codec's own rate, written from `at`. Returns their number. */
 export type Expand = (packet: Buffer, start: number, end: number, out: Int16Array, at: number) => number;
 
-/** Decoder for codecs without loss concealment and with one rate of their own: adds both. */
+/** A decoder for codecs with a fixed sample rate and no loss concealment: resamples and conceals. */
 export class PcmDecoder implements AudioDecoder {
   readonly #expand: Expand;
   readonly #concealer: Concealer;
   readonly #factor: number;
   readonly #upsampler: Upsampler | undefined;
-  /** At the codec's own rate; unused when that is the rate asked for. */
+  /** Samples at the codec's own rate; unused if that is the wanted rate. */
   readonly #native: Int16Array;
 
   constructor(expand: Expand, nativeRate: SampleRate, rate: SampleRate) {
@@ -48,7 +48,7 @@ export class PcmDecoder implements AudioDecoder {
 class Upsampler {
   /** Coefficients by phase, newest sample first. */
   readonly #phases: Float32Array;
-  /** The last TAPS samples, twice over, so that a window of them is always in one piece. */
+  /** The last TAPS samples, each stored twice, so that a window of them is always contiguous. */
   readonly #history = new Float32Array(2 * TAPS);
   #at = 0;
 
@@ -88,7 +88,7 @@ function designPhases(factor: number): Float32Array {
       phases[phase * TAPS + tap] = sinc * window;
       sum += sinc * window;
     }
-    // Each phase passes a constant unchanged, or the output would ripple at the input's rate.
+    // Normalise each phase to a gain of one for constants; otherwise the output would ripple at the input's rate.
     for (let tap = 0; tap < TAPS; tap += 1) phases[phase * TAPS + tap]! /= sum;
   }
   return phases;

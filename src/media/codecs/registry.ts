@@ -4,8 +4,8 @@ import { G722 } from './g722.js';
 import { OPUS } from './opus.js';
 
 /**
- * All audio codecs, in the order in which phones are offered them: what is here can be decoded into a mix, encoded for a
- * phone and, with a payload type for them, forwarded to browsers.
+ * All audio codecs, in the order in which we offer them to phones. Each can be decoded into a mix, encoded for a phone
+ * and, if it has a payload type for them, forwarded to browsers.
  */
 export const AUDIO_CODECS: readonly AudioCodec[] = [OPUS, G722, PCMU, PCMA];
 
@@ -27,7 +27,7 @@ export function findStaticAudioCodec(
   return among.find((codec) => codec.payloadType === payloadType);
 }
 
-/** The codecs of these names, in their order; all when there are no names. Unknown names are left out. */
+/** The codecs with these names, in this order; all if undefined. Unknown names are ignored. */
 export function audioCodecsNamed(names: readonly string[] | undefined): readonly AudioCodec[] {
   if (names === undefined) return AUDIO_CODECS;
   return names.flatMap((name) => AUDIO_CODECS.filter((codec) => codec.name === name));

@@ -73,7 +73,7 @@ function press({ digit, at, sequence, timestamp, ssrc = 1 }: Press): Sent[] {
   }));
 }
 
-/** The digits told of what is sent, with a poll every 20 ms as the owner of a receiver does. */
+/** The digits reported for these packets, with a poll every 20 ms. */
 function read(sent: readonly Sent[]): string {
   let digits = '';
   const receiver = new DtmfReceiver((digit) => (digits += digit));
@@ -87,14 +87,14 @@ function read(sent: readonly Sent[]): string {
   return digits;
 }
 
-describe('key presses of senders that are not by the letter', () => {
+describe('key presses of senders that deviate from RFC 4733', () => {
   const T = 0x60000000;
 
   it.each([
     ['on a new SSRC', 2, T - 0x30000000],
     ['an hour before', 1, T - 28_800_000],
     ['a moment before', 1, T - 4000],
-  ])('are told when timestamps start lower: %s', (_how, ssrc, timestamp) => {
+  ])('are reported when timestamps start lower: %s', (_how, ssrc, timestamp) => {
     const sent = [
       ...press({ digit: '1', at: 0, sequence: 100, timestamp: T }),
       ...press({ digit: '2', at: 400, sequence: 150, timestamp, ssrc }),

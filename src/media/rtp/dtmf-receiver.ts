@@ -3,27 +3,27 @@ import { rtpMarker, rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, timestamp
 const DIGITS = '0123456789*#ABCD';
 const EVENT_LENGTH = 4;
 const END = 0x80;
-/** A key press whose end never came is over after so much silence (RFC 4733 section 2.6.2 leaves the choice). */
+/** A key press whose end packets are lost ends after so much silence (RFC 4733 section 2.6.2 leaves the choice). */
 const LOST_END_MS = 120;
-/** Further behind, a packet does not come late: its sender started over (RFC 3550 A.1). */
+/** A packet further behind is not late: its sender started over (RFC 3550 A.1). */
 const MAX_MISORDER = 100;
-/** Two ends with so little time and so few numbers between them are of one key press. */
+/** Two ends within this time and so few sequence numbers belong to one key press. */
 const END_REPEAT_MS = 60;
 const END_REPEAT_NUMBERS = 3;
-/** Longest duration that a segment can have, or nearly: a smaller one then begins the next (RFC 4733 section 2.5.1.3). */
+/** Nearly the longest duration of a segment: a smaller one after it begins the next segment (RFC 4733 section 2.5.1.3). */
 const NEARLY_FULL = 0xf000;
 
-/** What a packet has to do with the key press before it. */
+/** How a packet relates to the key press before it. */
 type Relation = 'same' | 'segment' | 'new';
 
-/** Told of each key press when it has ended: digit `0-9*#A-D`, duration in ms. */
+/** Called once for each key press, when it has ended: digit `0-9*#A-D`, duration in ms. */
 export type DigitListener = (digit: string, durationMs: number) => void;
 
 /**
- * Reads the telephone events (RFC 4733) of one stream and reports each key press once, when it has ended. By the RFC
- * the packets of a press share a timestamp that no other press has. Many senders move it on within a press, or keep
- * it for several, or start over with a lower one: what is late is told by the sequence number, and what is new by the
- * marker, the duration and the end bit as well.
+ * Reads the telephone events (RFC 4733) of one stream and reports each key press once, when it has ended. By the RFC all
+ * packets of a press have one timestamp that no other press has. Many senders advance it within a press, keep it for
+ * several, or start over with a lower one. So late packets are recognised by their sequence numbers, and new presses also
+ * by marker, duration and end bit.
  */
 export class DtmfReceiver {
   readonly #onDigit: DigitListener;
@@ -31,11 +31,11 @@ export class DtmfReceiver {
   #ssrc = -1;
   #sequence = 0;
   #timestamp = 0;
-  /** Of the present segment, in timestamp units, and of the segments before it. */
+  /** Duration of the present segment, in timestamp units, and of the segments before it. */
   #duration = 0;
   #segments = 0;
   #clockRate = 8000;
-  /** An end of the press came. */
+  /** Whether an end packet of the press has come. */
   #ended = false;
   #reported = true;
   #lastAt = 0;
@@ -81,12 +81,12 @@ export class DtmfReceiver {
     this.#report();
   }
 
-  /** To be called now and then: ends a key press whose last packets were lost. */
+  /** Ends a key press whose last packets were lost; call it regularly. */
   poll(nowMs: number): void {
     if (!this.#reported && nowMs - this.#lastAt > LOST_END_MS) this.#report();
   }
 
-  /** A packet from before the newest one: of the present press, or of one that is told or given up. */
+  /** A late packet: of the present press, or of one that was reported or given up. */
   #takeLate(event: number, timestamp: number, duration: number, isEnd: boolean): void {
     if (event !== this.#event || timestamp !== this.#timestamp || this.#reported) return;
     if (duration > this.#duration) this.#duration = duration;
@@ -113,14 +113,14 @@ export class DtmfReceiver {
       return isShorter || (marker && this.#ended) ? 'new' : 'same';
     }
     if (this.#ended) {
-      // No press begins before the one before it has ended: an end that is nearer is the same one again.
+      // A press cannot begin before the last has ended, so a nearer end is a repetition of that one.
       const isNear = (step > 0 && step <= this.#duration) || nowMs - this.#lastAt <= END_REPEAT_MS;
       const isRepeat = isEnd && !marker && !isShorter && isNear && distance <= END_REPEAT_NUMBERS;
       return isRepeat && distance > 0 ? 'same' : 'new';
     }
     if (this.#reported || (marker && duration <= this.#duration)) return 'new';
     if (step === 0xffff || step === this.#duration) return 'segment';
-    // A sender that moves the timestamp on with each packet does so by the time that passes.
+    // A sender that advances the timestamp with each packet advances it by the time that has passed.
     const passed = ((nowMs - this.#lastAt + END_REPEAT_MS) * this.#clockRate) / 1000;
     return !isShorter && step > 0 && step <= passed ? 'same' : 'new';
   }

@@ -1,6 +1,6 @@
 /**
  * RTP header extensions (RFC 8285), one-byte and two-byte form, in place. All functions expect a packet that
- * `rtpPayloadOffset` accepted and its result.
+ * `rtpPayloadOffset` has accepted, and its result.
  */
 import { RTP_FIXED_HEADER } from './header.js';
 
@@ -10,7 +10,7 @@ const TWO_BYTE_PROFILE = 0x100;
 /** Id that ends a one-byte block (RFC 8285 section 4.2). */
 const STOP = 15;
 
-/** Where an extension element's data lies; made once by the caller and filled again for each packet. */
+/** The place of an extension element's data. The caller makes one and reuses it for all packets. */
 interface ExtensionSpan {
   offset: number;
   length: number;
@@ -18,7 +18,7 @@ interface ExtensionSpan {
 
 /**
  * Finds the element with the given id.
- * @returns whether it is there and whole; `span` is filled only then
+ * @returns whether it is there and complete; otherwise `span` is unchanged
  */
 export function findRtpExtension(
   packet: Uint8Array,
@@ -62,7 +62,7 @@ export function blankRtpExtension(packet: Uint8Array, payloadOffset: number, id:
   return true;
 }
 
-/** Index of the first element, 0 when the packet has no block of a known profile. */
+/** Index of the first element; 0 if the packet has no extension block of a known profile. */
 function elementsStart(packet: Uint8Array): number {
   if ((packet[0]! & 0x10) === 0) return 0;
   const start = RTP_FIXED_HEADER + 4 * (packet[0]! & 0x0f) + 4;

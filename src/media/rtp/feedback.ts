@@ -1,4 +1,4 @@
-/** RTCP feedback (RFC 4585, RFC 5104, draft-alvestrand-rmcat-remb): what receivers of media ask of its sender. */
+/** RTCP feedback (RFC 4585, RFC 5104, draft-alvestrand-rmcat-remb): requests of receivers of media to its sender. */
 import { readUint32, writeUint32 } from './header.js';
 import { RTCP_PAYLOAD_FEEDBACK, RTCP_TRANSPORT_FEEDBACK, type RtcpCursor, writeRtcpHeader } from './rtcp.js';
 
@@ -18,12 +18,12 @@ const MAX_REMB_SOURCES = 255;
 /** Sequence numbers that one NACK item can name: the first, and 16 by bit mask. */
 const NACK_SPAN = 16;
 
-/** @returns SSRC of the media source that the feedback under the cursor is about; -1 when it is cut short */
+/** @returns SSRC of the media source in the feedback at the cursor; -1 if the packet is too short */
 export function feedbackSource(packet: Uint8Array, cursor: RtcpCursor): number {
   return cursor.start + 8 > cursor.end ? -1 : readUint32(packet, cursor.start + 4);
 }
 
-/** Calls back with each sequence number that the generic NACK under the cursor asks for (RFC 4585 section 6.2.1). */
+/** Calls back with each sequence number in the generic NACK at the cursor (RFC 4585 section 6.2.1). */
 export function readNack(
   packet: Uint8Array,
   cursor: RtcpCursor,
@@ -39,14 +39,14 @@ export function readNack(
   }
 }
 
-/** @returns the sources that the FIR under the cursor wants a key frame of (RFC 5104 section 4.3.1) */
+/** @returns the sources of which the FIR at the cursor requests a key frame (RFC 5104 section 4.3.1) */
 export function readFirSources(packet: Uint8Array, cursor: RtcpCursor): number[] {
   const sources: number[] = [];
   for (let at = cursor.start + 8; at + 8 <= cursor.end; at += 8) sources.push(readUint32(packet, at));
   return sources;
 }
 
-/** @returns bit rate (bits per second) of the REMB under the cursor; undefined when it is something else */
+/** @returns bit rate (bits per second) of the REMB at the cursor; undefined if it is no REMB */
 export function readRemb(packet: Uint8Array, cursor: RtcpCursor): number | undefined {
   const at = cursor.start + 8;
   if (at + 8 > cursor.end || readUint32(packet, at) !== REMB_IDENTIFIER) return undefined;

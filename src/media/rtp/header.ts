@@ -1,9 +1,9 @@
-/** The sequence number that follows, over the wrap. */
+/** The next sequence number, modulo 2^16. */
 export const nextSequence = (sequence: number): number => (sequence + 1) & 0xffff;
 
 /**
- * RTP headers (RFC 3550 section 5.1) read and written in place. Field readers trust that the packet was checked
- * once by {@link rtpPayloadOffset}; nothing here allocates.
+ * RTP headers (RFC 3550 section 5.1), read and written in place. The readers of fields expect a packet that
+ * {@link rtpPayloadOffset} has checked. Nothing here allocates.
  */
 
 /** The only version in use. */
@@ -16,8 +16,8 @@ const HAS_EXTENSION = 0x10;
 const MARKER = 0x80;
 
 /**
- * Whether a datagram on a port shared by RTP and RTCP is RTCP (RFC 5761 section 4: second byte 192 to 223).
- * Says nothing about whether it is well formed.
+ * Whether a datagram on a port shared by RTP and RTCP is RTCP (RFC 5761 section 4: second byte 192 to 223). It may still
+ * be malformed.
  */
 export function isRtcp(packet: Uint8Array): boolean {
   const type = packet[1];
@@ -25,8 +25,8 @@ export function isRtcp(packet: Uint8Array): boolean {
 }
 
 /**
- * Checks a datagram from the network to be an RTP packet: version, and lengths of CSRC list and extension block.
- * @returns index of the first payload byte, or -1 when it is no RTP packet
+ * Checks that a datagram is an RTP packet: version, and lengths of CSRC list and extension block.
+ * @returns index of the first payload byte, or -1 if it is no RTP packet
  */
 export function rtpPayloadOffset(packet: Uint8Array): number {
   if (packet.length < RTP_FIXED_HEADER) return -1;
@@ -41,8 +41,8 @@ export function rtpPayloadOffset(packet: Uint8Array): number {
 }
 
 /**
- * @param payloadOffset what {@link rtpPayloadOffset} returned
- * @returns index after the last payload byte (padding excluded), or -1 when the padding count lies
+ * @param payloadOffset the result of {@link rtpPayloadOffset}
+ * @returns index after the last payload byte (without padding), or -1 if the padding count is wrong
  */
 export function rtpPayloadEnd(packet: Uint8Array, payloadOffset: number): number {
   if ((packet[0]! & HAS_PADDING) === 0) return packet.length;
@@ -78,7 +78,7 @@ export function setRtpSequence(packet: Uint8Array, sequence: number): void {
   packet[3] = sequence;
 }
 
-/** Takes any integer and writes its low 32 bits, so that callers may add without caring for the wrap. */
+/** Takes any integer and writes its low 32 bits, so that callers may add without a modulo. */
 export function setRtpTimestamp(packet: Uint8Array, timestamp: number): void {
   writeUint32(packet, 4, timestamp);
 }
@@ -132,14 +132,14 @@ export function timestampDelta(a: number, b: number): number {
   return (a - b) | 0;
 }
 
-/** Turns 16-bit sequence numbers into ones that count on over the wrap, by nearness to the last one. */
+/** Extends 16-bit sequence numbers beyond the wrap: each becomes the number nearest to the last one. */
 export class SequenceUnwrapper {
   #last = -1;
 
   /** The extended sequence number; late packets get numbers before the last one's (never below 0). */
   unwrap(sequence: number): number {
     if (this.#last < 0) {
-      // One cycle of head room keeps packets from before the first one positive.
+      // Begin one cycle up, so that packets before the first one have positive numbers too.
       this.#last = 0x10000 + sequence;
       return this.#last;
     }

@@ -1,7 +1,7 @@
 import { ntpMiddle, type ReportBlock, type SenderInfo } from './rtcp.js';
 import { SequenceUnwrapper } from './header.js';
 
-/** What one SSRC's packets tell for receiver reports: loss and jitter (RFC 3550 appendices A.3 and A.8). */
+/** Loss and jitter of one SSRC, for receiver reports (RFC 3550 appendices A.3 and A.8). */
 export class ReceptionStatistics {
   readonly #ssrc: number;
   readonly #clockRate: number;
@@ -38,7 +38,7 @@ export class ReceptionStatistics {
     const transit = (arrivalMs * this.#clockRate) / 1000 - timestamp;
     const change = Math.abs(transit - this.#lastTransit);
     this.#lastTransit = transit;
-    // The first packet has nothing to be compared with; a timestamp wrap or jump says nothing about the network.
+    // The first packet has nothing to be compared with; a wrap or jump of timestamps is no jitter.
     if (change < this.#clockRate * 10) this.#jitter += (change - this.#jitter) / 16;
   }
 
@@ -47,7 +47,7 @@ export class ReceptionStatistics {
     this.#lastReportAt = arrivalMs;
   }
 
-  /** The block for the next report; counts the interval for the fraction lost from here. */
+  /** The block for the next report. Begins a new interval for the fraction lost. */
   report(nowMs: number): ReportBlock {
     const expected = this.#expected();
     const expectedInterval = expected - this.#expectedBefore;

@@ -17,7 +17,7 @@ interface Out {
   readonly source: Sent;
 }
 
-/** What goes out of packets that come every 20 ms. */
+/** Numbers and timestamps that are sent for packets that come every 20 ms. */
 function renumber(sent: readonly Sent[], kind: 'audio' | 'video' = 'audio', clockRate = 8000): Out[] {
   const numbers = new Renumbering(clockRate, kind);
   return sent.flatMap((source, index) => {
@@ -38,7 +38,7 @@ const timeSteps = (out: readonly Out[]): number[] =>
   out.slice(1).map(({ timestamp }, i) => timestampDelta(timestamp, out[i]!.timestamp));
 
 describe('the numbers of a track', () => {
-  it('are the source’s as long as it behaves: with losses, over both wraps', () => {
+  it('are the source’s while those are continuous, with losses and over both wraps', () => {
     const sent = stream(65500, 100, 2 ** 32 - 3200).filter((_, index) => index % 7 !== 3);
     expect(renumber(sent)).toEqual(sent.map((source) => ({ ...source, source })));
   });
@@ -64,13 +64,13 @@ describe('the numbers of a track', () => {
       const last = rising.at(-1);
       if (!last || sequenceDelta(packet.sequence, last.sequence) > 0) rising.push(packet);
     }
-    // Those that come late, or are left out until it is sure, are few.
+    // Few packets are late, or dropped until the restart is certain.
     expect(rising.length).toBeGreaterThanOrEqual(before.length + after.length - 10);
     expect(numberSteps(rising).every((step) => step === 1)).toBe(true);
     expect(timeSteps(rising).every((step) => step >= 160 && step <= 1800)).toBe(true);
   });
 
-  it('are not those of two sources that take turns', () => {
+  it('do not follow two sources that take turns', () => {
     const out = renumber(
       stream(7000, 50, 0).flatMap((packet) => [packet, { ...packet, sequence: packet.sequence + 20_000 }]),
     );
@@ -110,13 +110,13 @@ describe('the timestamps of a track', () => {
     );
   });
 
-  it('stay the source’s in video, whose pictures may be sent in another order', () => {
+  it('stay the source’s for video, whose pictures may be sent in another order', () => {
     const sent = [0, 9000, 3000, 6000].map((timestamp, i) => ({ sequence: i, timestamp }));
     expect(renumber(sent, 'video', 90_000)).toEqual(sent.map((source) => ({ ...source, source })));
   });
 });
 
-it('nothing goes out twice, or further behind than SRTP takes, whatever comes', () => {
+it('no number is sent twice, or further behind than SRTP accepts, whatever comes', () => {
   const sent = fc.record({
     sequence: fc.oneof(
       fc.nat({ max: 40 }),

@@ -1,46 +1,46 @@
 import { nextSequence, rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, timestampDelta } from './header.js';
 
-/** Beyond so many numbers ahead of the newest packet, or behind it, the source started over (RFC 3550 A.1). */
+/** If a number is further ahead of the newest packet, or further behind, the source started over (RFC 3550 A.1). */
 const MAX_DROPOUT = 3000;
 const MAX_MISORDER = 100;
-/** Repeated video packets (RFC 4588) come later; SRTP takes up to 1024 behind. */
+/** Retransmitted video packets (RFC 4588) come later; SRTP accepts up to 1024 behind. */
 const MAX_MISORDER_VIDEO = 1000;
-/** So many packets in a row, each the next of the other, do not come late: the source went back a little. */
+/** So many old packets in a row, with successive numbers, are not late: the source went back a little. */
 const LATE_RUN = 10;
-/** No packet that the network put out of order is older than so many seconds. */
+/** The network delays no packet by more than so many seconds. */
 const MAX_LATE_SECONDS = 6;
-/** Timestamps that are further ahead than the time that passed, and so many seconds more, have jumped. */
+/** A timestamp has jumped if it is further ahead than the time that has passed and so many seconds. */
 const MAX_LEAP_SECONDS = 0.25;
 
 /**
- * Gives the packets of one track numbers and timestamps that go on, whatever their source does: a new SSRC, sequence
- * numbers that start elsewhere (RFC 3550 A.1: two in a row), audio timestamps that fall back or leap. SRTP refuses
- * numbers far behind the newest, and browsers play no audio from before what they have played.
+ * Gives the packets of one track continuous sequence numbers and timestamps, whatever their source does: a new SSRC,
+ * sequence numbers that start elsewhere (RFC 3550 A.1: two in a row), audio timestamps that jump. This is needed since
+ * SRTP refuses numbers far behind the newest, and browsers play no audio that is older than what they have played.
  */
 export class Renumbering {
-  /** What the packet that was taken last is to go out with. */
+  /** Sequence number and timestamp for the packet that was taken last. */
   sequence = 0;
   timestamp = 0;
-  /** Starts of the source after the first. */
+  /** How often the source started over. */
   restarts = 0;
   readonly #clockRate: number;
   readonly #isVideo: boolean;
   #ssrc = -1;
-  /** Newest sequence number of the source, and the same as it went out. */
+  /** Newest sequence number of the source, and what it was sent as. */
   #highest = 0;
   #lastSequence = -1;
   #sequenceShift = 0;
-  /** As it went out, of the newest packet that is no event. */
+  /** Timestamp sent with the newest packet that is no event. */
   #lastTimestamp = -1;
   #lastAt = 0;
   #timestampShift = 0;
-  /** Between two packets in a row. */
+  /** Timestamp units between two successive packets. */
   #step: number;
-  /** Follows a packet that did not fit. */
+  /** The number after a packet that did not fit. */
   #strayNext = -1;
   #lateNext = -1;
   #lateRun = 0;
-  /** Numbers since the last start: what is older would get one that is taken. */
+  /** Numbers since the last start. An older packet would get a number that is used already. */
   #sinceStart = MAX_MISORDER_VIDEO;
 
   constructor(clockRate: number, kind: 'audio' | 'video') {
@@ -49,24 +49,24 @@ export class Renumbering {
     this.#step = this.#isVideo ? 1 : clockRate / 50;
   }
 
-  /** Newest number that went out; -1: none. */
+  /** Newest number that was sent; -1: none. */
   get lastSequence(): number {
     return this.#lastSequence;
   }
 
-  /** Newest timestamp that went out, but for events; -1: none. */
+  /** Newest timestamp that was sent, except for events; -1: none. */
   get lastTimestamp(): number {
     return this.#lastTimestamp;
   }
 
-  /** From the source's timestamps to those that go out. */
+  /** What is added to the source's timestamps. */
   get timestampShift(): number {
     return this.#timestampShift;
   }
 
   /**
    * Takes a packet. @param isEvent a telephone event, whose timestamp is that of its beginning
-   * @returns false when it does not fit and is to be left out
+   * @returns false if it does not fit and must be dropped
    */
   take(packet: Uint8Array, isEvent: boolean, nowMs: number): boolean {
     const source = rtpSequence(packet);
@@ -95,7 +95,7 @@ export class Renumbering {
     return this.#takeNewest(source, timestamp, isEvent, nowMs);
   }
 
-  /** The packet taken last is left out, so that no gap is to be seen where it was. */
+  /** Drops the packet taken last without a gap in the numbers. */
   leaveOut(): void {
     if (this.sequence !== this.#lastSequence) return;
     this.#lastSequence = (this.#lastSequence - 1) & 0xffff;
@@ -103,7 +103,7 @@ export class Renumbering {
     this.#sinceStart = 0;
   }
 
-  /** Makes room for a packet that is not the source's: `sequence` is its number, the timestamp is the caller's. */
+  /** Makes room for a packet that is not from the source. Its number is `sequence`; the caller chooses the timestamp. */
   insert(): void {
     this.#lastSequence = nextSequence(Math.max(0, this.#lastSequence));
     this.#sequenceShift += 1;
@@ -111,7 +111,7 @@ export class Renumbering {
     this.sequence = this.#lastSequence;
   }
 
-  /** The timestamp of this moment, as it would go out. */
+  /** The timestamp for a packet sent now. */
   timestampAt(nowMs: number): number {
     if (this.#lastTimestamp < 0) return 0;
     return (this.#lastTimestamp + this.#elapsed(nowMs)) >>> 0;
@@ -121,7 +121,7 @@ export class Renumbering {
     return distance <= 0 && distance > -(this.#isVideo ? MAX_MISORDER_VIDEO : MAX_MISORDER);
   }
 
-  /** Whether a packet that is not newer than the others shows that the source started over. */
+  /** Whether a packet with an old number shows that the source started over. */
   #isRestart(source: number, distance: number, timestamp: number, isEvent: boolean): boolean {
     if (this.#isLate(distance)) {
       this.#lateRun = source === this.#lateNext ? this.#lateRun + 1 : 1;
@@ -146,7 +146,7 @@ export class Renumbering {
     this.#sinceStart = -1;
   }
 
-  /** Sees to it that the timestamp of the next packet of the source goes on; an event's may be from before. */
+  /** Keeps timestamps continuous with the source's next packet. An event's timestamp may be older. */
   #follow(distance: number, timestamp: number, isEvent: boolean, nowMs: number): void {
     if (this.#isVideo || isEvent || this.#lastTimestamp < 0) return;
     const step = timestampDelta(timestamp + this.#timestampShift, this.#lastTimestamp);
@@ -158,7 +158,7 @@ export class Renumbering {
     }
   }
 
-  /** A source that stands still is moved on evenly, whatever the network does to its packets. */
+  /** If the source's timestamps stand still, they are advanced evenly. */
   #shiftTimestamp(timestamp: number, nowMs: number, distance = 1): void {
     const elapsed = this.#elapsed(nowMs);
     const even = this.#step * distance;

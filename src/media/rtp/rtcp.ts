@@ -21,8 +21,8 @@ const MAX_REPORT_BLOCKS = 31;
 const SDES_CNAME = 1;
 
 /**
- * Walks the packets of a compound RTCP packet, reduced-size ones included (RFC 5506). Made once and opened for each
- * datagram; stops at the first packet whose lengths are false.
+ * Iterates over the packets of a compound RTCP packet, also a reduced-size one (RFC 5506). It is made once and opened for
+ * each datagram. It stops at the first packet with a wrong length.
  */
 export class RtcpCursor {
   /** RTCP packet type, 192 to 223. */
@@ -84,7 +84,7 @@ export interface ReportBlock {
   readonly delaySinceLastSenderReport: number;
 }
 
-/** @returns the sender info of the SR that the cursor stands on; undefined when it is too short */
+/** @returns the sender info of the SR at the cursor; undefined if it is too short */
 export function readSenderInfo(packet: Uint8Array, cursor: RtcpCursor): SenderInfo | undefined {
   const at = cursor.start + 4;
   if (at + SENDER_INFO > cursor.end) return undefined;
@@ -97,7 +97,7 @@ export function readSenderInfo(packet: Uint8Array, cursor: RtcpCursor): SenderIn
   };
 }
 
-/** @returns the report blocks of the SR or RR that the cursor stands on, as many as are really there */
+/** @returns the report blocks of the SR or RR at the cursor, as many as are really there */
 export function readReportBlocks(packet: Uint8Array, cursor: RtcpCursor): ReportBlock[] {
   const blocks: ReportBlock[] = [];
   let at = cursor.start + 4 + (cursor.type === RTCP_SENDER_REPORT ? SENDER_INFO : 0);
@@ -115,7 +115,7 @@ export function readReportBlocks(packet: Uint8Array, cursor: RtcpCursor): Report
   return blocks;
 }
 
-/** @returns the SSRCs that the BYE under the cursor takes leave of */
+/** @returns the SSRCs of the BYE at the cursor */
 export function readByeSources(packet: Uint8Array, cursor: RtcpCursor): number[] {
   const sources: number[] = [];
   for (let i = 0, at = cursor.start; i < cursor.count && at + 4 <= cursor.end; i += 1, at += 4) {
@@ -127,17 +127,17 @@ export function readByeSources(packet: Uint8Array, cursor: RtcpCursor): number[]
 /** What `writeRtcpReport` puts into one compound packet. */
 interface RtcpReport {
   readonly ssrc: number;
-  /** Present: an SR is written; absent: an RR. */
+  /** If present, an SR is written, otherwise an RR. */
   readonly sender?: SenderInfo;
   /** At most 31 are written. */
   readonly blocks: readonly ReportBlock[];
   /** Canonical name, at most 255 bytes of UTF-8. */
   readonly cname: string;
-  /** Ends with a BYE. */
+  /** Whether a BYE follows. */
   readonly bye?: boolean;
 }
 
-/** Writes a compound packet: SR or RR, SDES with the CNAME, and BYE when asked for (RFC 3550 section 6.1). */
+/** Writes a compound packet: SR or RR, SDES with the CNAME, and BYE if requested (RFC 3550 section 6.1). */
 export function writeRtcpReport(report: RtcpReport): Buffer {
   const blocks = report.blocks.slice(0, MAX_REPORT_BLOCKS);
   const cname = Buffer.from(report.cname).subarray(0, 255);
@@ -203,7 +203,7 @@ function writeReportBlock(packet: Uint8Array, at: number, block: ReportBlock): n
   return at + REPORT_BLOCK;
 }
 
-/** A moment as NTP counts it. */
+/** An NTP timestamp. */
 interface NtpTime {
   readonly seconds: number;
   /** In 2^-32 s. */

@@ -33,7 +33,7 @@ const write = (arrivals: readonly number[], baseSequence = 7): Buffer =>
   writeTransportFeedback({ sender: 1, source: 2, baseSequence, arrivals, feedbackCount: 3 });
 
 describe('transport-wide feedback', () => {
-  it('tells arrivals and losses', () => {
+  it('reports arrivals and losses', () => {
     const arrivals = [6400, 6400.25, Number.NaN, 6410, 6409.5, Number.NaN, 6490, 6500];
     expect(read(write(arrivals))).toEqual({ base: 7, arrivals });
   });
@@ -42,7 +42,7 @@ describe('transport-wide feedback', () => {
     expect(write(Array.from({ length: 40 }, (_, i) => 1000 + i * 5)).length).toBe(20 + 4 + 40);
   });
 
-  it('tells any history within a tick', () => {
+  it('reports any history within a tick', () => {
     const arrival = fc.option(fc.double({ min: 10_000, max: 12_000, noNaN: true }), { nil: Number.NaN });
     fc.assert(
       fc.property(fc.double({ min: 10_000, max: 12_000, noNaN: true }), fc.array(arrival), (first, rest) => {

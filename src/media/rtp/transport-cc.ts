@@ -23,7 +23,7 @@ interface TransportFeedback {
   readonly source: number;
   /** Transport-wide sequence number of the first packet. */
   readonly baseSequence: number;
-  /** Arrival times in ms of the packets from the first on, NaN for those that did not come; the first one came. */
+  /** Arrival times in ms of the packets from the first on, which has arrived; NaN for those that did not arrive. */
   readonly arrivals: readonly number[];
   /** Counts feedback packets. */
   readonly feedbackCount: number;
@@ -56,7 +56,7 @@ export function writeTransportFeedback(feedback: TransportFeedback): Buffer {
   return packet;
 }
 
-/** Status symbols of all packets, and deltas in ticks of those that came. A symbol is its delta's length in bytes. */
+/** Status symbols of all packets, and deltas in ticks of those that arrived. A symbol is its delta's length in bytes. */
 function measure(arrivals: readonly number[], reference: number): { symbols: number[]; deltas: number[] } {
   const deltas: number[] = [];
   let last = Math.round(reference / TICK_MS);
@@ -72,7 +72,7 @@ function measure(arrivals: readonly number[], reference: number): { symbols: num
   return { symbols, deltas };
 }
 
-/** Run lengths where a symbol repeats for longer than a vector holds, two-bit status vectors elsewhere. */
+/** Run lengths where a symbol repeats longer than fits into a vector, otherwise two-bit status vectors. */
 function encodeChunks(symbols: readonly number[]): number[] {
   const chunks: number[] = [];
   for (let at = 0; at < symbols.length;) {

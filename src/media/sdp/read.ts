@@ -1,8 +1,8 @@
-/** What reading any peer's SDP takes: limits for hostile input, and values that are what their types say. */
+/** Reads SDP of any peer: with limits for hostile input, and checks of the parser's values. */
 import { parse, type SessionDescription } from 'sdp-transform';
 import { MediaError } from '../types.js';
 
-/** The size of descriptions that are read; larger ones are refused before they are parsed. */
+/** Largest descriptions that are read; larger ones are refused before they are parsed. */
 export interface SdpLimits {
   /** Characters. */
   readonly length: number;
@@ -34,17 +34,17 @@ export function parseLines(lines: readonly string[], { sections }: SdpLimits): S
   }
 }
 
-/** A value as text. The parser makes a number of whatever looks like one, and leaves fields out, despite its types. */
+/** A value as text. Despite its types, the parser turns all that looks like a number into one, and leaves fields out. */
 export function text(value: unknown): string {
   return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
 }
 
-/** A value as an integer; 0 when it is none. */
+/** A value as an integer; 0 if it is none. */
 export function integer(value: unknown): number {
   return Number.isInteger(Number(value)) ? Number(value) : 0;
 }
 
-/** The value of one `a=fmtp` parameter, names compared without case. */
+/** The value of an `a=fmtp` parameter. Names are compared without case. */
 export function fmtpParameter(fmtp: string | undefined, name: string): string | undefined {
   for (const pair of fmtp?.split(';') ?? []) {
     const equals = pair.indexOf('=');

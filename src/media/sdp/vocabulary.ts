@@ -1,6 +1,6 @@
-/** Words of SDP that its readers and writers share. */
+/** Terms of SDP that readers and writers share. */
 
-/** Media directions (RFC 8866 section 6.7), from the view of the side that says it. */
+/** Media directions (RFC 8866 section 6.7), as seen by the side that wrote the SDP. */
 export type Direction = 'sendrecv' | 'sendonly' | 'recvonly' | 'inactive';
 
 /** Whether a side with this direction sends. */
@@ -10,7 +10,7 @@ export const sends = (direction: Direction): boolean => direction === 'sendrecv'
 export const receives = (direction: Direction): boolean =>
   direction === 'sendrecv' || direction === 'recvonly';
 
-/** The same from the other side's view; what one who wants everything answers (RFC 3264 section 6.1). */
+/** The direction as seen by the other side: the answer of one that wants everything (RFC 3264 section 6.1). */
 export function reverse(direction: Direction): Direction {
   switch (direction) {
     case 'sendonly':

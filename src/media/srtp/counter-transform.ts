@@ -13,7 +13,7 @@ const ENCRYPTED = 0x80000000;
 export class CounterTransform implements SrtpTransform {
   readonly #suite: SrtpSuite;
   readonly #mkiLength: number;
-  /** One ECB cipher for life makes the key stream: a cipher for each packet would cost more than its work. */
+  /** One ECB cipher makes the key streams of all packets: creating a cipher costs more than encrypting a packet. */
   readonly #cipher: Cipher;
   readonly #salt: Buffer;
   readonly #authKey: KeyObject;
@@ -66,13 +66,13 @@ export class CounterTransform implements SrtpTransform {
 
   /**
    * Adds the key stream to `packet[start, end)`.
-   * @param ssrcAt where the packet's SSRC stands
+   * @param ssrcAt index of the packet's SSRC
    * @param high upper 32 bits of the 48-bit packet index, `low` its lower 16
    */
   #crypt(packet: Buffer, start: number, end: number, ssrcAt: number, high: number, low: number): void {
     const counters = this.#counters;
     const blocks = Math.ceil((end - start) / BLOCK);
-    if (blocks > MAX_BLOCKS) throw new RangeError('The packet is longer than a datagram can be.');
+    if (blocks > MAX_BLOCKS) throw new RangeError('The packet is longer than a datagram.');
     this.#salt.copy(counters);
     for (let i = 0; i < 4; i += 1) counters[4 + i]! ^= packet[ssrcAt + i]!;
     counters[8]! ^= high >>> 24;

@@ -1,7 +1,7 @@
 import { createCipheriv, randomBytes } from 'node:crypto';
 import type { SrtpSuite } from './suites.js';
 
-/** What SDES carries: key and salt in one (RFC 4568 section 6.1), and the length of the MKI in packets. */
+/** Master key and salt, as SDES carries them (RFC 4568 section 6.1), and the length of the MKI in packets. */
 export interface MasterKey {
   readonly key: Buffer;
   readonly salt: Buffer;
@@ -35,7 +35,7 @@ export function writeInlineKey({ key, salt }: MasterKey): string {
 
 /**
  * Reads `inline:<key||salt>["|" lifetime]["|" MKI ":" length]`; of several keys the first.
- * @returns undefined when it is no key for the suite
+ * @returns undefined if it is not a key for the suite
  */
 export function readInlineKey(suite: SrtpSuite, keyParams: string): MasterKey | undefined {
   const match = /^inline:([A-Za-z0-9+/]+={0,2})((?:\|[^|;]+)*)(?:;|$)/.exec(keyParams);

@@ -10,26 +10,26 @@ const SRTP_OVERHEAD = 20;
 
 const WINDOW = 128;
 
-/** SSRCs of one phone that are remembered; more are an attack with the right key, or a broken phone. */
+/** Remembered SSRCs of one phone; more come only from a broken phone or an attacker who has the key. */
 const MAX_SOURCES = 8;
 /** Fixed header of RTP; SRTCP has less in the clear but more behind. */
 const MIN_PACKET = 12;
 
-/** What was refused. */
+/** Refused packets. */
 export interface SrtpCounters {
   /** Wrong tag, or too short for one. */
   unauthentic: number;
   replayed: number;
 }
 
-/** Opens what one phone sends. */
+/** Decrypts and authenticates the packets of one phone. */
 export class SrtpReceiver {
   readonly counters: SrtpCounters = { unauthentic: 0, replayed: 0 };
   readonly #suite: SrtpSuite;
   readonly #mkiLength: number;
   readonly #rtp: SrtpTransform;
   readonly #rtcp: SrtpTransform;
-  /** What was received with the key before this one. */
+  /** The replay windows of the previous key. */
   readonly #before: ReadonlyMap<number, ReplayWindow>;
   readonly #rtpWindows = new Map<number, ReplayWindow>();
   readonly #rtcpWindows = new Map<number, ReplayWindow>();

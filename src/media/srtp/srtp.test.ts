@@ -158,7 +158,7 @@ describe.each(SRTP_SUITES.map(({ name }) => name))('SRTP with %s', (name) => {
   it.each([
     ['goes on', true],
     ['starts over', false],
-  ])('takes new keys when the roll-over counter %s', (_which, goesOn) => {
+  ])('accepts new keys when the roll-over counter %s', (_which, goesOn) => {
     const receiver = new SrtpReceiver(suite(name), master);
     const sender = new SrtpSender(suite(name), master);
     for (const sequence of [65535, 0, 1]) receiver.unprotectRtp(seal(sender, sequence));
@@ -178,7 +178,7 @@ describe.each(SRTP_SUITES.map(({ name }) => name))('SRTP with %s', (name) => {
     expect(receiver.counters.replayed).toBe(1);
   });
 
-  it('refuses a changed packet wherever it is changed, and takes the good one after it', () => {
+  it('refuses a packet that is changed anywhere, and accepts the good one after it', () => {
     const packet = seal(new SrtpSender(suite(name), master), 5);
     const receiver = new SrtpReceiver(suite(name), master);
     for (const at of [1, 2, 8, 12, 100, packet.length - 1]) {
@@ -189,7 +189,7 @@ describe.each(SRTP_SUITES.map(({ name }) => name))('SRTP with %s', (name) => {
     expect(receiver.unprotectRtp(Buffer.from(packet))).toBe(172);
   });
 
-  it('carries RTCP, and refuses it changed or again', () => {
+  it('carries RTCP, and refuses changed and repeated packets', () => {
     const sender = new SrtpSender(suite(name), master);
     const receiver = new SrtpReceiver(suite(name), master);
     const report = writeRtcpReport({ ssrc: 77, blocks: [], cname: 'patchbay', bye: true });

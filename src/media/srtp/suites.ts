@@ -9,7 +9,7 @@ export interface SrtpSuite {
   readonly rtcpTagLength: number;
 }
 
-/** Those that are spoken here. */
+/** The supported suites. */
 export const SRTP_SUITES: readonly SrtpSuite[] = [
   gcm('AEAD_AES_256_GCM', 32),
   gcm('AEAD_AES_128_GCM', 16),
@@ -18,7 +18,7 @@ export const SRTP_SUITES: readonly SrtpSuite[] = [
   counter('AES_CM_128_HMAC_SHA1_32', 16, 4),
 ];
 
-/** @returns undefined for a suite that is not spoken here; names are compared with case (RFC 4568 section 9.2) */
+/** @returns undefined for an unsupported suite. Names are case-sensitive (RFC 4568 section 9.2). */
 export function findSrtpSuite(name: string): SrtpSuite | undefined {
   return SRTP_SUITES.find((suite) => suite.name === name);
 }

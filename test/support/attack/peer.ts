@@ -1,6 +1,6 @@
 /**
- * A participant that means harm, in a process of its own: `peer.ts WS_URL TOKEN KIND COUNT SEED`. It connects like any
- * client, with SRTP, and sends packets of a kind; prints how many its own library let out.
+ * A hostile participant in its own process: `peer.ts WS_URL TOKEN KIND COUNT SEED`. It connects like any client, with
+ * SRTP, and sends packets of one kind. Prints how many its library has sent.
  */
 import { LoadParticipant } from '../../../bench/sfu/load-participant.js';
 import { Dice, wildRtcp, wildRtp } from './wild-packets.js';
@@ -8,13 +8,13 @@ import { Dice, wildRtcp, wildRtp } from './wild-packets.js';
 /** Audio and video claim one source, and all attackers the same. */
 const SOURCE = 0x5eed_5eed;
 const FIRST_OFFER_SOURCES = { audio: SOURCE, video: SOURCE };
-/** Packets between breaths, so that the path takes them. */
+/** Packets between two pauses, so that they are not lost on the way. */
 const BURST = 200;
 
 const KINDS = {
   wild: (dice: Dice) =>
     dice.below(3) === 0 ? wildRtcp(dice, [SOURCE, 0, 1, 2]) : wildRtp(dice, [SOURCE, SOURCE + 1]),
-  /** Each packet is of a source of its own. */
+  /** Each packet has another SSRC. */
   sources: (dice: Dice) => {
     const packet = Buffer.concat([Buffer.from([0x80, 111, 0, 1]), dice.bytes(28)]);
     return packet;
@@ -32,7 +32,7 @@ for (let left = Number(count); left > 0; left -= 1) {
     participant.send(make(dice));
     sent += 1;
   } catch {
-    // What libsrtp refuses to seal, no attacker with it could send.
+    // An attacker could not send either what libsrtp refuses to encrypt.
   }
   if (left % BURST === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 }

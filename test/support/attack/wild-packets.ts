@@ -1,8 +1,8 @@
-/** RTP and RTCP that no sane sender makes, as far as SRTP libraries let it out. */
+/** RTP and RTCP that no correct sender makes, but that SRTP libraries send. */
 
 const RTP_HEADER = 12;
 
-/** Numbers that look random and are the same in each run (xorshift). */
+/** Pseudo-random numbers that are the same in each run (xorshift). */
 export class Dice {
   #state: number;
 
@@ -42,7 +42,7 @@ export function wildRtp(dice: Dice, sources: readonly number[]): Buffer {
   return Buffer.concat([header, dice.bytes(4 * csrcs), extension, dice.bytes(dice.below(60))]);
 }
 
-/** A block whose outer length is true and whose elements lie (RFC 8285 section 4). */
+/** An extension block with the right length whose elements have wrong lengths (RFC 8285 section 4). */
 function wildExtension(dice: Dice): Buffer {
   const words = dice.below(5);
   const head = Buffer.alloc(4);
@@ -51,7 +51,7 @@ function wildExtension(dice: Dice): Buffer {
   return Buffer.concat([head, dice.bytes(4 * words)]);
 }
 
-/** Feedback and reports whose counts and lengths promise more, or less, than there is. */
+/** Feedback and reports with wrong counts and lengths. */
 export function wildRtcp(dice: Dice, sources: readonly number[]): Buffer {
   const head = Buffer.alloc(8);
   head[0] = 0x80 | dice.below(64);

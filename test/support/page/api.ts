@@ -1,4 +1,4 @@
-/** What the test page does when the test asks, and what it answers: plain data, for both sides of the browser. */
+/** The interface of the test page, shared by test and page: plain data only. */
 
 export interface ConnectRequest {
   readonly token: string;
@@ -18,9 +18,9 @@ export interface PublishRequest {
   readonly toneHz?: number;
   /** Adds a video track with moving pictures. */
   readonly video?: boolean;
-  /** Of 1280 by 720, where others have 320 by 240. */
+  /** Pictures of 1280 by 720 instead of 320 by 240. */
   readonly large?: boolean;
-  /** Sends the video in so many layers, each of half the width of the next; the last is whole. */
+  /** Rids of layers in which the video is sent, each of half the width of the next; the last has the full size. */
   readonly layers?: readonly string[];
   /** Adds a video track of a canvas that changes only by {@link TestPageApi.paint}. */
   readonly still?: boolean;
@@ -39,7 +39,7 @@ export interface ReceivedStream {
   readonly participantId?: string;
   readonly alias?: string;
   readonly mediaTypes: readonly string[];
-  /** Kinds of the tracks that are really in the MediaStream. */
+  /** Kinds of the tracks in the MediaStream. */
   readonly kinds: readonly string[];
 }
 
@@ -53,7 +53,7 @@ export interface ToneLevel {
   readonly streamId: string;
   readonly participantId?: string;
   readonly alias?: string;
-  /** How far (dB) the tone stands out of the median of the spectrum. */
+  /** How far (dB) the tone is above the median of the spectrum. */
   readonly prominenceDb: number;
   /** Level of the tone's bin in dBFS. */
   readonly levelDb: number;
@@ -65,7 +65,7 @@ export interface VideoCounters {
   readonly framesDropped: number;
   readonly freezeCount: number;
   readonly totalFreezesSeconds: number;
-  /** By the publisher's clock, the time (ms) of what is shown now; absent before its first sender report. */
+  /** Time of the picture shown now, in ms by the publisher's clock; absent before its first sender report. */
   readonly playingAt?: number;
   readonly codec?: string;
   readonly width?: number;
@@ -79,7 +79,7 @@ export interface AudioCounters {
   readonly totalSamples: number;
   readonly concealedSamples: number;
   readonly totalAudioEnergy: number;
-  /** By the publisher's clock, the time (ms) of what is heard now; absent before its first sender report. */
+  /** Time of the sound played now, in ms by the publisher's clock; absent before its first sender report. */
   readonly playingAt?: number;
   readonly codec?: string;
 }
@@ -89,23 +89,23 @@ export interface ReceivedCounters {
   readonly video?: VideoCounters;
 }
 
-/** One line of the page's own record of peer connections. */
+/** A peer connection, as the page recorded it. */
 export interface PeerState {
   readonly connectionState: string;
   readonly signalingState: string;
   readonly role: 'publish' | 'subscribe' | 'unused';
   /** Candidate types of the pair in use, local and remote. */
   readonly candidatePair?: string;
-  /** Where the pair in use leads. */
+  /** The remote address of the pair in use. */
   readonly remoteAddress?: string;
 }
 
-/** Messages of one byte for the gateway, by a data channel of the page's path to publish. */
+/** A flood of one-byte messages for the gateway, over a data channel of the page's path to publish. */
 export interface ChannelFlood {
   /** The client's own diagnostics channel, or one that the page opens. */
   readonly channel: 'diagnostics' | 'own';
   readonly messages: number;
-  /** Absent: all at once. */
+  /** Default: all at once. */
   readonly perSecond?: number;
 }
 
@@ -125,21 +125,21 @@ export interface TestPageApi {
   tone(hz: number): Promise<readonly ToneLevel[]>;
   counters(streamId: string): Promise<ReceivedCounters>;
   peers(): Promise<readonly PeerState[]>;
-  /** Of the layers of published video, those of which pictures have been sent. */
+  /** Rids of the layers of published video that have been sent. */
   sentLayers(): Promise<readonly string[]>;
-  /** Draws so many frames on the published canvas that stands still otherwise; in the end it has this colour. */
+  /** Draws so many frames on the published canvas, which is still otherwise. At the end it has this colour. */
   paint(colour: Colour, frames: number): Promise<void>;
-  /** What a received video shows in its middle; absent while it shows nothing. */
+  /** The colour in the middle of a received video; absent while it shows nothing. */
   shown(streamId: string): Promise<Colour | undefined>;
   /** The client's next offer to publish carries new ICE credentials. */
   restartIce(): Promise<void>;
-  /** Tells the client that its connection to publish has failed, which it has not. */
+  /** Makes the client believe that its connection to publish has failed. */
   reportPublishFailed(): Promise<void>;
   /** SDP names of the video codecs that this browser can encode. */
   encodableVideo(): Promise<readonly string[]>;
   /** Publishes video with this codec from now on. */
   preferVideo(codec: string): Promise<void>;
-  /** Takes no video of this codec from now on. */
+  /** Accepts no video with this codec from now on. */
   refuseVideo(codec: string): Promise<void>;
   /** @returns how many were sent before the channel was closed */
   floodChannel(flood: ChannelFlood): Promise<number>;

@@ -50,7 +50,7 @@ function chooseForAnswer(connection: RTCPeerConnection): void {
   for (const transceiver of videoTransceivers(connection)) transceiver.setCodecPreferences(taken);
 }
 
-/** Has every connection of the page follow the choice. */
+/** Makes every connection of the page follow the choice. */
 export function chooseCodecs(): void {
   const { prototype } = RTCPeerConnection;
   prototype.addTransceiver = new Proxy(prototype.addTransceiver, {

@@ -44,7 +44,7 @@ const LARGE = { width: 1280, height: 720 };
 watchPeers();
 chooseCodecs();
 
-/** A stream that is there, with what plays and measures it. */
+/** A received stream, with its player and its tone meter. */
 interface Received {
   readonly stream: ClientStream;
   readonly player: HTMLVideoElement;
@@ -71,7 +71,7 @@ client.onStreamUnavailable((streamId) => {
   forget(streamId);
 });
 
-/** Plays a stream unheard: without a player, frames are not shown and remote audio does not reach Web Audio. */
+/** Plays a stream silently. Without a player, frames are not decoded and remote audio does not reach Web Audio. */
 function play(stream: MediaStream): HTMLVideoElement {
   const player = document.createElement('video');
   player.muted = true;

@@ -20,7 +20,7 @@ export function watchPeers(): void {
   });
 }
 
-/** Has the connections by which the page publishes take new ICE credentials with their next offer. */
+/** Makes the page's publishing connections use new ICE credentials in their next offer. */
 export function restartIce(): void {
   for (const connection of connections) {
     if (connection.getSenders().some(({ track }) => track !== null)) connection.restartIce();
@@ -55,7 +55,7 @@ export function openChannels(): number {
   return channels.filter(({ readyState }) => readyState === 'open').length;
 }
 
-/** Tells the client once that the connections by which the page publishes have failed. */
+/** Makes the client believe once that the page's publishing connections have failed. */
 export function reportPublishFailed(): void {
   for (const connection of connections) {
     if (!connection.getSenders().some(({ track }) => track !== null)) continue;
@@ -83,7 +83,7 @@ async function reports(connection: RTCPeerConnection): Promise<Report[]> {
 const count = (value: unknown): number => (typeof value === 'number' ? value : 0);
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
-/** Decoder-side counters of a received stream, by the tracks it holds. */
+/** Decoder counters of a received stream, by its tracks. */
 export async function receivedCounters(stream: MediaStream): Promise<ReceivedCounters> {
   const trackIds = new Set(stream.getTracks().map((track) => track.id));
   const all = (await Promise.all(connections.map(reports))).flat();
