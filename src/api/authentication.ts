@@ -11,12 +11,13 @@ const BASIC = /^basic +([\w+/=-]+) *$/i;
 /** Refuses requests without the credentials of the account in the path. */
 export function authentication(credentials: Credentials): onRequestHookHandler {
   return function authenticate(request, reply, next) {
-    if (credentials.allow(accountOf(request), request.headers.authorization)) {
+    const fault = credentials.faultOf(accountOf(request), request.headers.authorization);
+    if (fault === undefined) {
       next();
       return;
     }
     reply.header('www-authenticate', 'Basic realm="Patchbay", charset="UTF-8"');
-    next(new PatchbayError('PATCHBAY_UNAUTHORIZED', 'Unauthorized'));
+    next(new PatchbayError('PATCHBAY_UNAUTHORIZED', fault));
   };
 }
 
@@ -61,16 +62,24 @@ export class Credentials {
     }
   }
 
-  /** Whether an `Authorization` header opens an account. */
-  allow(accountId: string, authorization = ''): boolean {
-    const encoded = BASIC.exec(authorization)?.[1] ?? '';
+  /** Why an `Authorization` header does not open an account, in words; undefined: it does. */
+  faultOf(accountId: string, authorization?: string): string | undefined {
+    const encoded = BASIC.exec(authorization ?? '')?.[1] ?? '';
     const presented = digest(Buffer.from(encoded, 'base64'));
-    let allowed = false;
-    for (const known of this.#known.get(accountId) ?? this.#nobody) {
-      allowed = timingSafeEqual(known, presented) || allowed;
+    if (isAmong(this.#known.get(accountId) ?? this.#nobody, presented)) return undefined;
+    if (authorization === undefined) return 'Credentials are missing: send user and password by HTTP Basic.';
+    if (encoded === '') return 'The Authorization header is not HTTP Basic with user and password in base64.';
+    // Whoever has the credentials of an account may know that they are right.
+    if (isAmong([...this.#known.values()].flat(), presented)) {
+      return 'These are the credentials of another account than the one in the path.';
     }
-    return allowed;
+    return 'User or password is wrong.';
   }
+}
+
+/** Compares with all of them, whichever is right. */
+function isAmong(known: readonly Buffer[], presented: Buffer): boolean {
+  return known.reduce((found, one) => timingSafeEqual(one, presented) || found, false);
 }
 
 function digest(credentials: Buffer): Buffer {

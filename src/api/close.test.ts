@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { ACCOUNT, basic, startApi, type TestGateway } from './testing/gateway.js';
+import { NO_USAGE, ACCOUNT, basic, startApi, type TestGateway } from './testing/gateway.js';
 
 const sockets: Socket[] = [];
 afterEach(() => {
@@ -37,7 +37,7 @@ it('ends without waiting for connections without a request, and answers requests
       asked();
     });
   // Long, so that it plays no part.
-  const gateway = await startApi({ usage: { query }, closeMs: 600_000 });
+  const gateway = await startApi({ usage: { ...NO_USAGE, query }, closeMs: 600_000 });
   const silent = await client(gateway, '');
   const busy = await client(gateway, USAGE);
   await isAsked;
@@ -54,7 +54,7 @@ it('does not wait long for half a request, a request that is never answered, or 
   let asked = (): void => undefined;
   const isAsked = new Promise<void>((resolve) => (asked = resolve));
   const query = (): Promise<never> => new Promise(() => asked());
-  const gateway = await startApi({ usage: { query }, closeMs: 200 });
+  const gateway = await startApi({ usage: { ...NO_USAGE, query }, closeMs: 200 });
   new WebSocketServer({ server: gateway.server });
   const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
   const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';

@@ -18,7 +18,7 @@ describe('credentials', () => {
     ['4', basic(`long:${'x'.repeat(503)}`)],
     ['2', basic('deputy:second').replaceAll('=', '')],
   ])('open account %s with %s', (account, header) => {
-    expect(credentials.allow(account, header)).toBe(true);
+    expect(credentials.faultOf(account, header)).toBeUndefined();
   });
 
   it.each([
@@ -42,7 +42,16 @@ describe('credentials', () => {
     ['__proto__', basic('one:p:a:s:s')],
     ['3', undefined],
   ])('do not open account %s with %s', (account, header) => {
-    expect(credentials.allow(account, header)).toBe(false);
+    expect(credentials.faultOf(account, header)).toMatch(/Credentials|credentials|Authorization|wrong/);
+  });
+
+  it('are said to be missing, no credentials, wrong, or of another account', () => {
+    expect(credentials.faultOf('1')).toMatch('are missing');
+    expect(credentials.faultOf('1', 'Bearer abc')).toMatch('is not HTTP Basic');
+    expect(credentials.faultOf('1', basic('one:p'))).toMatch('is wrong');
+    expect(credentials.faultOf('1', basic('deputy:second'))).toMatch('of another account');
+    // Nobody learns which accounts there are.
+    expect(credentials.faultOf('3', basic('no:one'))).toBe(credentials.faultOf('1', basic('no:one')));
   });
 
   it('may not be longer than 508 bytes', () => {
@@ -51,8 +60,8 @@ describe('credentials', () => {
   });
 
   it('of one request do not count for the next', () => {
-    expect(credentials.allow('1', basic('one:p:a:s:s'))).toBe(true);
-    expect(credentials.allow('1', undefined)).toBe(false);
-    expect(credentials.allow('1', basic('one:p:a:s:'))).toBe(false);
+    expect(credentials.faultOf('1', basic('one:p:a:s:s'))).toBeUndefined();
+    expect(credentials.faultOf('1', undefined)).toMatch('missing');
+    expect(credentials.faultOf('1', basic('one:p:a:s:'))).toMatch('wrong');
   });
 });

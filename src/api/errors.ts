@@ -17,8 +17,39 @@ interface Failure {
 /** Answers every error, of a route or of the framework, with the same kind of body. */
 export function answerErrors(api: Api, log: Logger): void {
   api.setErrorHandler((error, request, reply) => answerError(error, request, reply, log));
-  api.setNotFoundHandler((request, reply) =>
-    answerError(new PatchbayError('PATCHBAY_NOT_FOUND', 'There is no such resource.'), request, reply, log),
+  const routes: Route[] = [];
+  api.addHook('onRoute', ({ method, url }) => {
+    for (const name of [method].flat()) routes.push({ method: name, segments: segmentsOf(url) });
+  });
+  api.setNotFoundHandler((request, reply) => {
+    const path = segmentsOf(request.url.split('?', 1)[0]!);
+    const allowed = [
+      ...new Set(routes.filter(({ segments }) => fits(segments, path)).map(({ method }) => method)),
+    ];
+    if (allowed.length === 0) {
+      const missing = new PatchbayError('PATCHBAY_NOT_FOUND', 'There is no such resource.');
+      answerError(missing, request, reply, log);
+      return;
+    }
+    const allow = allowed.join(', ');
+    reply.header('allow', allow);
+    const words = `${request.method} is not possible here; possible are ${allow}.`;
+    answerError(new PatchbayError('PATCHBAY_METHOD_NOT_ALLOWED', words), request, reply, log);
+  });
+}
+
+interface Route {
+  readonly method: string;
+  readonly segments: readonly string[];
+}
+
+/** As the router sees a path: doubled and trailing slashes do not count. */
+const segmentsOf = (path: string): readonly string[] => path.split('/').filter((segment) => segment !== '');
+
+function fits(pattern: readonly string[], path: readonly string[]): boolean {
+  return (
+    pattern.length === path.length &&
+    pattern.every((segment, at) => segment.startsWith(':') || segment === path[at])
   );
 }
 
@@ -103,5 +134,7 @@ function reasonOf(status: number): ErrorCode {
 }
 
 function bodyOf({ status, reason, message }: Failure, requestId: string) {
-  return { error: message, message, code: status, reason, requestId };
+  // Published clients look for this one word.
+  const known = status === 401 ? 'Unauthorized' : message;
+  return { error: message, message: known, code: status, reason, requestId };
 }

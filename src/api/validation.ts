@@ -3,28 +3,35 @@ import addKeywords from 'ajv-keywords';
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
 import { validate as isUuid } from 'uuid';
 import { PatchbayError } from '../core/index.js';
+import { nearestName } from '../shared/index.js';
 import type { Api } from './instance.js';
 
 /**
  * Compiles the validators of requests. Query parameters, which are text, are converted to numbers; bodies are not.
  * Errors say what is wrong and where.
  */
-export function requestValidators(components: readonly object[]): FastifySchemaCompiler<object> {
+export function requestValidators(
+  components: readonly { readonly $id?: string }[],
+): FastifySchemaCompiler<object> {
   const bodies = compiler(components, {});
+  const names = new KnownNames(components);
   const texts = compiler(components, { coerceTypes: true });
   return ({ schema, httpPart }) => {
-    if (httpPart !== 'body') return texts.compile(schema);
-    const validate = bodies.compile(schema);
-    return (body: unknown) => {
-      if (body === undefined || body === null) return { value: undefined };
-      if (validate(body)) return { value: body };
+    const validate = (httpPart === 'body' ? bodies : texts).compile(schema);
+    return (value: unknown) => {
+      if (value === undefined || value === null) return { value: undefined };
+      const mistyped = names.mistyped(schema, value);
+      if (mistyped !== undefined)
+        return { error: new PatchbayError('PATCHBAY_BAD_REQUEST', `${httpPart ?? ''}${mistyped}`) };
+      if (validate(value)) return { value };
       return { error: (validate.errors ?? []) as FastifySchemaValidationError[] };
     };
   };
 }
 
 function compiler(components: readonly object[], options: Options): Ajv {
-  const ajv = new Ajv({ strict: true, ...options });
+  // Verbose: errors carry the part of the schema that has the examples.
+  const ajv = new Ajv({ strict: true, verbose: true, ...options });
   addKeywords.default(ajv, 'transform');
   ajv.addFormat('web-url', isWebUrl);
   ajv.addFormat('iso-8601', isTime);
@@ -44,11 +51,64 @@ function isWebUrl(url: string): boolean {
   return URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol);
 }
 
+/** Patterns and formats are riddles; an example is none. */
+function exampleFor(error: ErrorObject | undefined): string {
+  if (error?.keyword !== 'format' && error?.keyword !== 'pattern') return '';
+  const [example] = (error.parentSchema?.['examples'] ?? []) as readonly unknown[];
+  return example === undefined ? '' : `, for example ${JSON.stringify(example)}`;
+}
+
+/** How many letters of a name may be wrong for it to be taken for a mistake: short names are near to one another. */
+const mistakesIn = (name: string): number => (name.length < 8 ? 1 : 2);
+
+interface ObjectSchema {
+  readonly $ref?: string;
+  readonly properties?: Readonly<Record<string, ObjectSchema>>;
+  readonly items?: ObjectSchema;
+}
+
+/**
+ * The names of properties. Unknown ones are ignored, so that an application can be newer than its gateway; one that is
+ * nearly a known one is a mistake, and ignoring it would do something else than was meant.
+ */
+class KnownNames {
+  readonly #components: ReadonlyMap<string, ObjectSchema>;
+
+  constructor(components: readonly { readonly $id?: string }[]) {
+    this.#components = new Map(components.map((schema) => [`${schema.$id ?? ''}#`, schema as ObjectSchema]));
+  }
+
+  /** Where a name is mistyped and what was meant; undefined when none is. */
+  mistyped(schema: ObjectSchema, value: unknown, path = ''): string | undefined {
+    if (schema.$ref !== undefined) return this.mistyped(this.#components.get(schema.$ref) ?? {}, value, path);
+    if (typeof value !== 'object' || value === null) return undefined;
+    if (Array.isArray(value)) {
+      if (!schema.items) return undefined;
+      return firstOf(value.entries(), ([at, item]) => this.mistyped(schema.items!, item, `${path}/${at}`));
+    }
+    if (!schema.properties) return undefined;
+    const known = schema.properties;
+    return firstOf(Object.entries(value), ([name, inner]) => {
+      if (Object.hasOwn(known, name)) return this.mistyped(known[name]!, inner, `${path}/${name}`);
+      const meant = nearestName(name, Object.keys(known), mistakesIn(name));
+      return meant === undefined ? undefined : `${path}/${name} is not a property; did you mean ${meant}?`;
+    });
+  }
+}
+
+function firstOf<T>(items: Iterable<T>, find: (item: T) => string | undefined): string | undefined {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** Says what is wrong with a request: `body/tag must NOT have more than 50 characters`. */
 export function describeViolation(errors: readonly FastifySchemaValidationError[], part: string): Error {
   const [first] = errors as readonly ErrorObject[];
   const allowed: unknown = first?.keyword === 'enum' ? first.params['allowedValues'] : undefined;
-  const choices = Array.isArray(allowed) ? `: ${allowed.join(', ')}` : '';
+  const choices = Array.isArray(allowed) ? `: ${allowed.join(', ')}` : exampleFor(first);
   return new Error(`${part}${first?.instancePath ?? ''} ${first?.message ?? 'is not valid'}${choices}`);
 }
 

@@ -7,6 +7,7 @@ const STATUS = {
   PATCHBAY_TOKEN_EXPIRED: { http: 401, sip: 403 },
   PATCHBAY_TOKENS_DISAGREE: { http: 400, sip: 400 },
   PATCHBAY_NOT_FOUND: { http: 404, sip: 404 },
+  PATCHBAY_METHOD_NOT_ALLOWED: { http: 405, sip: 405 },
   PATCHBAY_SESSION_NOT_FOUND: { http: 404, sip: 404 },
   PATCHBAY_PARTICIPANT_NOT_FOUND: { http: 404, sip: 404 },
   PATCHBAY_DEVICE_NOT_FOUND: { http: 404, sip: 404 },

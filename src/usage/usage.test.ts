@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -247,5 +247,48 @@ describe('a usage report', () => {
         code: 'PATCHBAY_BAD_REQUEST',
       });
     }
+  });
+});
+
+describe('the id of a webhook', () => {
+  /** What waits for an application that is not there, by event. */
+  const waiting = (): string[] =>
+    gateway.store.usage.webhooks().map(({ eventId, body }) => `${body.event} ${eventId ?? ''}`);
+  const ann = () =>
+    gateway.core.createParticipant(ACCOUNT, { callbackUrl: 'http://127.0.0.1:9/', events: ['hold'] })
+      .participant.id;
+
+  it('is the same in every gateway that goes on from one copy of the data', async () => {
+    connectTalking(gateway.core, ann());
+    await gateway.core.flush();
+    await gateway.store.close();
+    const copy = `${dataDir}-copy`;
+    await cp(dataDir, copy, { recursive: true });
+    const told: string[][] = [];
+    for (let i = 0; i < 2; i += 1) {
+      gateway = await start(gateway.clock);
+      await crashAndStart();
+      told.push(waiting());
+      await gateway.store.close();
+      await rm(dataDir, { recursive: true });
+      await cp(copy, dataDir, { recursive: true });
+    }
+    gateway = await start(gateway.clock);
+    await rm(copy, { recursive: true });
+    expect(told[0]).toHaveLength(3);
+    expect(told[0]!.map((event) => event.split(' ')[0])).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
+    expect(told[1]).toEqual(told[0]);
+  });
+
+  it('is another for each event of one kind, and of another connection', async () => {
+    const device = connectTalking(gateway.core, ann());
+    for (const digit of ['1', '1', '2']) device.connection.dtmf(digit, 100);
+    connectTalking(gateway.core, ann()).connection.end('left');
+    await crashAndStart();
+    // The second has what the first told of the end of the one that was up.
+    await crashAndStart();
+    const ids = waiting();
+    expect(ids).toHaveLength(8);
+    expect(new Set(ids).size).toBe(8);
   });
 });

@@ -9,7 +9,7 @@ import type { TargetRules } from './webhooks/target-guard.js';
 import { DEFAULT_QUEUE_LIMITS, type QueueLimits, type WebhookCounts } from './webhooks/queue-limits.js';
 import { WebhookQueue } from './webhooks/webhook-queue.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
-import { dtmfBody, webhookBody, type WebhookBody, type WebhookEvent } from './webhooks/webhook.js';
+import { dtmfBody, eventId, webhookBody, type WebhookBody, type WebhookEvent } from './webhooks/webhook.js';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_RETENTION_MS = 400 * 86_400_000;
@@ -43,6 +43,8 @@ export interface Usage {
    * of the account are being made
    */
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
+  /** Why the operator's rules refuse a callback URL, in words; undefined when they do not. */
+  callbackRefusal(url: string): Promise<string | undefined>;
   webhookCounts(): WebhookCounts;
   /** Waits a short while for webhooks under way, and resolves when everything is on disk. */
   stop(): Promise<void>;
@@ -63,8 +65,8 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     limits: { ...DEFAULT_QUEUE_LIMITS, ...limits },
     log,
   });
-  const notify: Tell = ({ accountId, callbackUrl: url }, body) => {
-    if (url !== undefined) queue.add({ id: uuid(), accountId, url, createdAt: clock.now(), body });
+  const notify: Tell = ({ accountId, callbackUrl: url }, eventId, body) => {
+    if (url !== undefined) queue.add({ id: uuid(), eventId, accountId, url, createdAt: clock.now(), body });
   };
   for (const record of Ledger.closeCrashed(store)) tellOfCrash(record, notify);
   const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
@@ -72,6 +74,7 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
   const reports = new Reports({ store, clock, lengthOf: (open) => ledger.lengthOf(open) });
   return {
     query: (accountId, filter) => reports.query(accountId, filter),
+    callbackRefusal: (url) => sender.refusal(url),
     webhookCounts: () => queue.counts(),
     stop: async () => {
       ledger.stop();
@@ -84,15 +87,31 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
   };
 }
 
-type Tell = (whom: Pick<Participant, 'accountId' | 'callbackUrl'>, body: WebhookBody) => void;
+type Tell = (
+  whom: Pick<Participant, 'accountId' | 'callbackUrl'>,
+  eventId: string,
+  body: WebhookBody,
+) => void;
 
 function tellOfDevices(core: Core, tell: Tell): void {
-  core.on('connected', (event) => tell(event.participant, webhookBody('onConnect', event)));
-  core.on('signallingLost', (event) => tell(event.participant, webhookBody('onDisconnect', event)));
-  core.on('left', (event) => tell(event.participant, webhookBody('onLeave', event)));
-  core.on('dtmf', (event) => tell(event.participant, dtmfBody(event)));
+  /** How many of each event were told of a connection, by the device's id. */
+  const counts = new Map<string, Map<WebhookEvent, number>>();
+  const tellNext = (event: DeviceEvent, body: WebhookBody): void => {
+    const told = counts.get(event.device.id) ?? new Map<WebhookEvent, number>();
+    counts.set(event.device.id, told);
+    const which = (told.get(body.event) ?? 0) + 1;
+    told.set(body.event, which);
+    tell(event.participant, eventId(event.device.id, body.event, which), body);
+  };
+  core.on('connected', (event) => tellNext(event, webhookBody('onConnect', event)));
+  core.on('signallingLost', (event) => tellNext(event, webhookBody('onDisconnect', event)));
+  core.on('left', (event) => {
+    tellNext(event, webhookBody('onLeave', event));
+    counts.delete(event.device.id);
+  });
+  core.on('dtmf', (event) => tellNext(event, dtmfBody(event)));
   const tellIfAsked = (asked: AskedEvent, name: WebhookEvent, event: DeviceEvent): void => {
-    if (event.participant.events.includes(asked)) tell(event.participant, webhookBody(name, event));
+    if (event.participant.events.includes(asked)) tellNext(event, webhookBody(name, event));
   };
   core.on('held', (event) => tellIfAsked('hold', 'onHold', event));
   core.on('resumed', (event) => tellIfAsked('hold', 'onResume', event));
@@ -106,6 +125,7 @@ function tellOfCrash(record: KeptRecord, tell: Tell): void {
     device: { externalId: deviceId },
     participant: { id: participantId, ...(participantTag === undefined ? {} : { tag: participantTag }) },
   };
-  tell(record, webhookBody('onDisconnect', gone));
-  tell(record, webhookBody('onLeave', gone));
+  tell(record, eventId(record.connectionId, 'onDisconnect', 'crash'), webhookBody('onDisconnect', gone));
+  // A connection ends once, however the gateway comes to know.
+  tell(record, eventId(record.connectionId, 'onLeave', 1), webhookBody('onLeave', gone));
 }

@@ -21,7 +21,7 @@ export function accountRoutes(
   sessionRoutes(api, core, slices);
   memberRoutes(api, core, slices);
   subscriptionRoutes(api, core);
-  participantRoutes(api, core, slices);
+  participantRoutes(api, core, slices, (url) => usage.callbackRefusal(url));
   deviceRoutes(api, core);
   usageRoutes(api, usage, slices);
   iceServerRoutes(api, core, iceServers);

@@ -1,4 +1,4 @@
-import type { SessionControl } from '../../core/index.js';
+import { PatchbayError, type SessionControl } from '../../core/index.js';
 import { AccountPath, type Api, done, DoneSchema, ParticipantPath } from '../instance.js';
 import {
   CreatedParticipantSchema,
@@ -17,8 +17,19 @@ import { listingJson } from './listing.js';
 
 const tags = ['Participants'];
 
+/** Why the operator's rules refuse a callback URL, in words; undefined when they do not. */
+export type CallbackRefusal = (url: string) => Promise<string | undefined>;
+
+const MAY_PUBLISH_NOTHING =
+  'The participant may publish nothing, so nobody will hear or see it: publishPermissions is empty or missing.';
+
 /** Routes to create, list, get and delete participants. */
-export function participantRoutes(api: Api, core: SessionControl, slices: Slices): void {
+export function participantRoutes(
+  api: Api,
+  core: SessionControl,
+  slices: Slices,
+  callbackRefusal: CallbackRefusal,
+): void {
   api.post(
     '/participants',
     {
@@ -32,9 +43,13 @@ export function participantRoutes(api: Api, core: SessionControl, slices: Slices
       },
     },
     async ({ params, body }) => {
+      const refusal = body?.callbackUrl === undefined ? undefined : await callbackRefusal(body.callbackUrl);
+      if (refusal !== undefined)
+        throw new PatchbayError('PATCHBAY_BAD_REQUEST', `body/callbackUrl: ${refusal}`);
       const { participant, token } = core.createParticipant(params.accountId, body ?? {});
       await core.flush();
-      return { participant: participantView(participant), token };
+      const warnings = participant.publishPermissions.length === 0 ? [MAY_PUBLISH_NOTHING] : undefined;
+      return { participant: participantView(participant), token, warnings };
     },
   );
 

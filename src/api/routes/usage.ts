@@ -10,6 +10,8 @@ import { usageRecordView } from '../views.js';
 
 export interface UsageReports {
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
+  /** Why the operator's rules refuse a callback URL, in words; undefined when they do not. */
+  callbackRefusal(url: string): Promise<string | undefined>;
 }
 
 /** Route for the billing report. */

@@ -87,6 +87,11 @@ export const CreatedParticipantSchema = component(
   Type.Object({
     participant: ref(ParticipantSchema),
     token: Type.String({ description: 'For its device. No other response has it.' }),
+    warnings: absentable(
+      listOf(Type.String(), {
+        description: 'What is allowed but often a mistake, such as a participant that may publish nothing.',
+      }),
+    ),
   }),
 );
 

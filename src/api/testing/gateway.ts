@@ -26,6 +26,12 @@ export interface TestGateway {
   stop(): Promise<void>;
 }
 
+/** Reports nothing, and refuses no callback URL. */
+export const NO_USAGE = {
+  query: () => Promise.resolve({ items: [], totals: [] }),
+  callbackRefusal: () => Promise.resolve(undefined),
+};
+
 export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestGateway> {
   const logged: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) });
@@ -33,7 +39,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
   const metrics = new Registry();
   const api = createApi({
     core,
-    usage: { query: () => Promise.resolve({ items: [], totals: [] }) },
+    usage: NO_USAGE,
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     log,
     metrics,

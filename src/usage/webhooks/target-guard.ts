@@ -74,6 +74,9 @@ type LookupCallback = (
   family?: number,
 ) => void;
 
+/** How long the creation of a participant waits for a name server. */
+const REFUSAL_LIMIT_MS = 1_000;
+
 /** The address must not be called. */
 class TargetDeniedError extends Error {
   override readonly name = 'TargetDeniedError';
@@ -105,6 +108,27 @@ export class TargetGuard {
   checkLiteral(url: URL): void {
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
     if (ipaddr.isValid(host) && !this.allows(host)) throw denied(host);
+  }
+
+  /**
+   * Why a URL would not be called, in words. A name that is not found within a moment is no reason: it is looked up
+   * again for each webhook.
+   */
+  async refusal(url: URL, resolve: Resolve = findAll): Promise<string | undefined> {
+    try {
+      this.checkLiteral(url);
+      await new Promise<void>((done, fail) => {
+        setTimeout(done, REFUSAL_LIMIT_MS).unref();
+        this.lookup(resolve)(url.hostname, { all: true }, (error) => {
+          if (error instanceof TargetDeniedError) fail(error);
+          else done();
+        });
+      });
+      return undefined;
+    } catch (error) {
+      if (error instanceof TargetDeniedError) return error.message;
+      throw error;
+    }
   }
 
   /**

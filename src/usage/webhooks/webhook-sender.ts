@@ -42,6 +42,11 @@ export class WebhookSender {
     this.#agent = new Agent({ connect: { lookup: this.#guard.lookup(resolve), timeout: timeoutMs } });
   }
 
+  /** Why webhooks to a URL would not be sent, in words; undefined: they would, as far as is known now. */
+  async refusal(url: string): Promise<string | undefined> {
+    return this.#guard.refusal(new URL(url));
+  }
+
   /** @throws TargetDeniedError, WebhookRefusedError, WebhookTimeoutError, or an error of the network */
   async send(webhook: Webhook): Promise<void> {
     try {
@@ -52,7 +57,7 @@ export class WebhookSender {
     }
   }
 
-  async #post({ id, url, body }: Webhook): Promise<void> {
+  async #post({ id, eventId = id, url, body }: Webhook): Promise<void> {
     const target = new URL(url);
     this.#guard.checkLiteral(target);
     const answer = await request(withoutCredentials(target), {
@@ -60,7 +65,7 @@ export class WebhookSender {
       headers: {
         'content-type': 'application/json',
         'user-agent': 'patchbay',
-        'x-patchbay-event-id': id,
+        'x-patchbay-event-id': eventId,
         ...authorization(target),
       },
       body: JSON.stringify(body),

@@ -1,3 +1,4 @@
+import { v5 as hashed } from 'uuid';
 import type { DeviceEvent, DeviceInfo, Participant } from '../../core/index.js';
 
 /** `onDtmf`, `onHold` and `onResume` are extensions of this gateway to Bandwidth's events. */
@@ -21,8 +22,10 @@ export interface WebhookBody {
 
 /** One event on its way to the application. */
 export interface Webhook {
-  /** The same in all attempts. Ids grow with time. */
+  /** Its place in the store: ids grow with time. */
   readonly id: string;
+  /** The event's id for the application, the same in all attempts. Absent, as it is `id`, in webhooks that an older version stored. */
+  readonly eventId?: string;
   /** Absent in webhooks that an older version stored. */
   readonly accountId?: string;
   readonly url: string;
@@ -54,6 +57,18 @@ export function dtmfBody(
   return { ...webhookBody('onDtmf', event), digit: event.digit, durationMs: event.durationMs };
 }
 
+/** A random namespace. Changing it would change all ids. */
+const EVENT_IDS = 'c0a7e0d1-6e0f-4b57-9d3c-2f6f1f2f8a11';
+
+/**
+ * The id of an event (UUID version 5, RFC 9562 section 5.5): the same whenever it is told again, also by a gateway that
+ * goes on from a copy of its data.
+ * @param which its number among the connection's events of this kind, or `crash` when the gateway died
+ */
+export function eventId(connectionId: string, event: WebhookEvent, which: number | 'crash'): string {
+  return hashed(`${connectionId} ${event} ${which}`, EVENT_IDS);
+}
+
 const WEIGHT_BYTES = 4_096;
 
 /** The account of a webhook; empty for those that an older version stored. */
@@ -67,9 +82,9 @@ export function weightOf({ url, body }: Webhook): number {
 }
 
 /** A webhook's fields for the log. Only the URL's origin, since path and query may hold secrets. */
-export function about({ id, accountId, url, body }: Webhook): object {
+export function about({ id, eventId = id, accountId, url, body }: Webhook): object {
   return {
-    webhook: id,
+    webhook: eventId,
     ...(accountId === undefined ? {} : { account: accountId }),
     event: body.event,
     participantId: body.participantId,
