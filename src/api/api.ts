@@ -12,7 +12,7 @@ import { answerClientError, answerError, answerErrors } from './errors.js';
 import { putHeaders } from './headers.js';
 import { type Readiness, serveHealth } from './health.js';
 import type { Api } from './instance.js';
-import { serveOpenApi } from './openapi/index.js';
+import { type GatewayFacts, serveOpenApi } from './openapi/index.js';
 import { limitRate, type RateLimit } from './rate-limit.js';
 import { accountRoutes, type IceServers, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
@@ -26,6 +26,8 @@ export interface ApiOptions {
   readonly metrics: Registry;
   readonly onAnswered?: OnAnswered;
   readonly readiness: () => Readiness;
+  /** What the documents say of this gateway. */
+  readonly about: GatewayFacts;
   /** For each account. Default: none. */
   readonly rateLimit?: RateLimit | undefined;
   /** Default: no TURN servers. */
@@ -54,10 +56,10 @@ export function createApi(options: ApiOptions): FastifyInstance {
   whenAnswered(api, [logRequests(log, clientAddress), onAnswered]);
   for (const schema of components) api.addSchema(schema);
   api.setValidatorCompiler(requestValidators(components));
-  serveOpenApi(api);
+  serveOpenApi(api, options.about);
   api.register((gateway: Api, _options, done) => {
     answerData(gateway);
-    serveHealth(gateway, options.readiness);
+    serveHealth(gateway, options.readiness, options.about.version);
     serveMetrics(gateway, options.metrics);
     done();
   });

@@ -12,13 +12,13 @@ describe('the gateway', () => {
       const response = await fetch(url + path);
       return [response.status, await response.json()];
     };
-    expect(await ask('/healthz')).toEqual([200, { status: 'alive' }]);
+    expect(await ask('/healthz')).toEqual([200, { status: 'alive', version: '1.2.3' }]);
     expect(await ask('/readyz')).toEqual([503, { status: 'starting' }]);
     readiness = 'ready';
     expect(await ask('/readyz')).toEqual([200, { status: 'ready' }]);
     readiness = 'draining';
     expect(await ask('/readyz')).toEqual([503, { status: 'draining' }]);
-    expect(await ask('/healthz')).toEqual([200, { status: 'alive' }]);
+    expect(await ask('/healthz')).toEqual([200, { status: 'alive', version: '1.2.3' }]);
   });
 
   it('measures requests by route, not by path', async () => {

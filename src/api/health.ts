@@ -5,9 +5,10 @@ import type { Api } from './instance.js';
 export type Readiness = 'starting' | 'ready' | 'overloaded' | 'draining' | 'store-unavailable';
 
 const StatusSchema = Type.Object({ status: Type.String() });
+const AliveSchema = Type.Object({ status: Type.String(), version: Type.String({ examples: ['0.1.0'] }) });
 
 /** `/healthz`: the process is running. `/readyz`: it takes new calls. */
-export function serveHealth(api: Api, readiness: () => Readiness): void {
+export function serveHealth(api: Api, readiness: () => Readiness, version: string): void {
   api.get(
     '/healthz',
     {
@@ -16,10 +17,10 @@ export function serveHealth(api: Api, readiness: () => Readiness): void {
         tags: ['Gateway'],
         summary: 'Whether the gateway is running',
         security: [],
-        response: { 200: { ...StatusSchema, description: 'The gateway is running.' } },
+        response: { 200: { ...AliveSchema, description: 'The gateway is running.' } },
       },
     },
-    () => ({ status: 'alive' }),
+    () => ({ status: 'alive', version }),
   );
   api.get(
     '/readyz',

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { createApi, type Readiness } from '../api/index.js';
+import { createApi, type GatewayFacts, type Readiness } from '../api/index.js';
 import { createBrowserGateway, turnCredentials } from '../devices/browser/index.js';
 import { measureBrowsers } from './metrics/calls.js';
 import type { Config } from './read-config.js';
@@ -17,8 +17,9 @@ import { explainListenError } from './start-error.js';
 import { clientAddresses, settledWithin } from '../shared/index.js';
 import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
 import { openStore } from '../store/index.js';
-import { measureState, measureStore } from './metrics/state.js';
+import { measureBuild, measureState, measureStore } from './metrics/state.js';
 import { Teardown } from './teardown.js';
+import { VERSION } from './version.js';
 import { createUsage, type Usage } from '../usage/index.js';
 
 export interface Gateway {
@@ -64,6 +65,7 @@ async function build(
   let readiness: Readiness = 'starting';
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
+  measureBuild(metrics, VERSION);
 
   const store = await openStore({
     dataDir: given.dataDir,
@@ -113,6 +115,13 @@ async function build(
     metrics,
     load,
     descriptors,
+    about: {
+      version: VERSION,
+      sessionHours: config.lifetimes.sessionLifetimeMs / 3_600_000,
+      requestsPerSecond: config.rateLimit?.requests,
+      ...config.memory,
+      devicesPerAccount: config.devicesPerAccount,
+    },
     readiness: () => {
       if (readiness !== 'ready') return readiness;
       if (!store.health().writable) return 'store-unavailable';
@@ -159,7 +168,7 @@ async function startHttp(
     load,
     descriptors,
     ...options
-  }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness },
+  }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness; about: GatewayFacts },
 ) {
   const { accounts, rateLimit, turn } = config;
   const clientAddress = clientAddresses(config.trustedProxies);

@@ -3,6 +3,7 @@ import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './rea
 import { type Gateway, startGateway } from './gateway.js';
 import { yieldToCalls } from './helper-threads.js';
 import { createLog } from './log.js';
+import { VERSION } from './version.js';
 import { StartError } from './start-error.js';
 import { DataFolderError } from '../store/index.js';
 import { knownTerminal, onStopSignals, surviveUncaught } from './process-events.js';
@@ -72,7 +73,7 @@ try {
   const gateway = await starting;
   // Only now: an uncaught error during the start must end it.
   surviveUncaught(process, log, gateway.metrics);
-  log.info({ ...gateway.addresses }, 'ready');
+  log.info({ ...gateway.addresses, version: VERSION }, 'ready');
 } catch (error) {
   if (error instanceof StartError || error instanceof DataFolderError) {
     log.fatal(`could not start: ${error.message}`);

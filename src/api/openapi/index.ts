@@ -38,8 +38,25 @@ const webhooks = {
   onDtmf: webhook('onDtmf', 'A device sent a DTMF digit (an extension of this gateway)', digit),
 };
 
+/** What is true of this gateway: its version and its limits as configured. */
+export interface GatewayFacts {
+  readonly version: string;
+  readonly sessionHours: number;
+  /** Absent: an account may make as many requests as it likes. */
+  readonly requestsPerSecond?: number | undefined;
+  readonly bytes: number;
+  readonly bytesPerAccount: number;
+  /** Infinity: no limit. */
+  readonly devicesPerAccount: number;
+}
+
+const limitOf = (limit = Number.POSITIVE_INFINITY, unit = ''): string =>
+  limit === Number.POSITIVE_INFINITY ? 'no limit' : `${limit.toLocaleString('en')}${unit}`;
+
+const megabytes = (bytes: number): string => `${Math.floor(bytes / 1_048_576)} MB`;
+
 /** The introduction of the document (Markdown). */
-const description = `
+const describe = (about: GatewayFacts): string => `
 Patchbay connects browsers (WebRTC) and phones (SIP) in **sessions**. Applications written for Bandwidth's
 WebRTC API run against it by changing their base URL to \`http(s)://<gateway>/v1\`.
 
@@ -50,14 +67,15 @@ response.
 
 ## Requests
 * Authenticate with HTTP Basic and the credentials of the account in the path; otherwise the response is 401.
-* Bodies are JSON (\`Content-Type: application/json\`) and may be left out. Unknown properties are ignored;
-  a property that is \`null\` counts as absent.
+* Bodies are JSON (\`Content-Type: application/json\`) and may be left out. Unknown properties are ignored, except
+  those that are nearly a known one (\`callbackURL\`), which are answered with 400. A property that is \`null\` counts
+  as absent.
 * Properties without a value are left out, never \`null\`.
 
 ## Errors
 Every error has the body \`Error\`: \`error\` and \`message\` say what is wrong, \`reason\` is a stable
 code for programs, \`code\` is the HTTP status, \`requestId\` is also in the header \`X-Request-Id\` and in the
-gateway's log. An unknown path is 404; a malformed HTTP request is 400, a slow one 408, and one with more than 16 KiB
+gateway's log. An unknown path is 404; a method that a path lacks is 405 with \`Allow\`; a malformed HTTP request is 400, a slow one 408, and one with more than 16 KiB
 of path and headers 431.
 
 ## Limits
@@ -66,12 +84,12 @@ of path and headers 431.
 | participants in a session, phones included | 20 | 409 \`PATCHBAY_SESSION_FULL\` |
 | sessions of a participant | 1 | 409 \`PATCHBAY_IN_OTHER_SESSION\` |
 | tag | 50 characters | 400 |
-| life of sessions, participants and tokens | 9 hours | deleted, devices disconnected |
+| life of sessions, participants and tokens | ${about.sessionHours} hours | deleted, devices disconnected |
 | body | 64 KiB | 413 |
-| memory of an account (sessions, participants and subscriptions with their texts) | as configured, by default an eighth of the gateway's heap | 429; 503 when all accounts together use too much |
+| memory of an account (sessions, participants and subscriptions with their texts) | ${megabytes(about.bytesPerAccount)} | 429; 503 when all accounts together use ${megabytes(about.bytes)} |
 | page of a listing | 1,000 items and 1 MB | continued by \`next\` |
-| connected phones and pages of an account | as configured (\`PATCHBAY_MAX_CALLS_PER_ACCOUNT\`) | phones get 480; pages are closed with 1013, and try again |
-| requests of an account | 1,000 a second, unless configured otherwise | 429 with \`Retry-After\` |
+| connected phones and pages of an account | ${limitOf(about.devicesPerAccount)} | phones get 480; pages are closed with 1013, and try again |
+| requests of an account | ${limitOf(about.requestsPerSecond, ' a second')} | 429 with \`Retry-After\` |
 
 ## Subscriptions
 | body | receives |
@@ -102,11 +120,11 @@ const DOCS_POLICY =
  * Serves the OpenAPI 3.1 document at `/openapi.json` and a page to read it at `/docs`. The document is made of the
  * schemas that the routes validate with. Call it before routes are added.
  */
-export function serveOpenApi(api: Api): void {
+export function serveOpenApi(api: Api, about: GatewayFacts): void {
   api.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Patchbay', version: '1', description },
+      info: { title: 'Patchbay', version: about.version, description: describe(about) },
       servers: [{ url: '/', description: 'This gateway' }],
       tags,
       security: [{ basic: [] }],

@@ -11,6 +11,7 @@ interface Operation {
 
 interface Document {
   openapi: string;
+  info: { version: string; description: string };
   paths: Record<string, Record<string, Operation>>;
   webhooks: Record<string, { post: unknown }>;
   components: { schemas: Record<string, object> };
@@ -61,6 +62,18 @@ describe('the OpenAPI document', () => {
     for (const { operationId, security, responses } of operations()) {
       const expected = security ? ['200'] : ['400', '401', '429', '500', '503'];
       expect(Object.keys(responses), operationId).toEqual(expect.arrayContaining(expected));
+    }
+  });
+
+  it('has the version and the limits of this gateway', () => {
+    expect(document.info.version).toBe('1.2.3');
+    for (const words of [
+      '7 hours',
+      '1,234 a second',
+      '| 8 MB | 429; 503 when all accounts together use 64 MB',
+      '| 55 |',
+    ]) {
+      expect(document.info.description).toContain(words);
     }
   });
 

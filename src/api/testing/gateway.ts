@@ -32,6 +32,16 @@ export const NO_USAGE = {
   callbackRefusal: () => Promise.resolve(undefined),
 };
 
+/** What the documents say of the gateway. */
+const ABOUT = {
+  version: '1.2.3',
+  sessionHours: 7,
+  requestsPerSecond: 1_234,
+  bytes: 64 * 1_048_576,
+  bytesPerAccount: 8 * 1_048_576,
+  devicesPerAccount: 55,
+};
+
 export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestGateway> {
   const logged: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) });
@@ -45,6 +55,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
     metrics,
     onAnswered: measureRequests(metrics),
     readiness: () => 'ready',
+    about: ABOUT,
     ...options,
   });
   await api.listen({ host: '127.0.0.1', port: 0 });

@@ -3,6 +3,16 @@ import type { Core } from '../../core/index.js';
 import type { Store } from '../../store/index.js';
 import type { Usage } from '../../usage/index.js';
 
+/** Says which version runs, the usual way: the labels of a gauge that is always 1. */
+export function measureBuild(metrics: Registry, version: string): void {
+  new Gauge({
+    name: 'patchbay_build_info',
+    help: 'Versions of the gateway and of Node.js',
+    labelNames: ['version', 'node'],
+    registers: [metrics],
+  }).set({ version, node: process.version }, 1);
+}
+
 /** Adds the contents of the core, and the webhooks, to the metrics. */
 export function measureState(metrics: Registry, core: Core, usage: Usage): void {
   const registers = [metrics];
