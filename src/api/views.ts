@@ -1,8 +1,9 @@
 import type { ConnectedDevice, Participant, Session } from '../core/index.js';
-import type { UsageRecord } from '../usage/index.js';
+import type { ListedFailure, UsageRecord } from '../usage/index.js';
 import type {
   DeviceSummaryView,
   DeviceView,
+  FailedCallsView,
   ParticipantDetailView,
   ParticipantView,
   SessionView,
@@ -58,6 +59,25 @@ export function participantDetailView(
   device?: ConnectedDevice,
 ): ParticipantDetailView {
   return viewOf(participant, device && deviceView(device));
+}
+
+/** A refused call as REST shows it. */
+export function failedCallView(call: ListedFailure): FailedCallsView['items'][number] {
+  const { at, participantId, externalId: deviceId, kind, direction, caller, callerName, called } = call;
+  const { status, reason, codecs } = call;
+  return {
+    at: moment(at),
+    participantId,
+    deviceId,
+    kind,
+    direction,
+    caller,
+    callerName,
+    called,
+    status,
+    reason,
+    codecs,
+  };
 }
 
 /** A usage record as REST shows it. */

@@ -8,6 +8,7 @@ import type {
   DeviceKind,
   DtmfDigits,
   EndReason,
+  FailedCall,
   MediaType,
   OmittedTrack,
   Participant,
@@ -127,6 +128,8 @@ export interface DeviceGate {
    * @throws PatchbayError TOO_MANY_CALLS
    */
   admitDevice(participant: Pick<Participant, 'id' | 'accountId'>): void;
+  /** Reports a call that was refused, for the account to see. Nothing happens when the participant is gone. */
+  callFailed(participantId: string, call: FailedCall): void;
   /** The device that a participant has connected now. */
   connectedDevice(participantId: string): DeviceInfo | undefined;
   /**
@@ -150,6 +153,8 @@ export interface CoreEvents {
   /** The device put the session on hold. */
   held: [event: DeviceEvent];
   resumed: [event: DeviceEvent];
+  /** A call was refused; its device never connected. */
+  callFailed: [event: { readonly at: number; readonly participant: Participant; readonly call: FailedCall }];
   dtmf: [event: DeviceEvent & { readonly digit: string; readonly durationMs: number }];
 }
 

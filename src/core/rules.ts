@@ -89,11 +89,11 @@ export function orderedMediaTypes(types: readonly MediaType[]): readonly MediaTy
 }
 
 /** All possible lists, shared as {@link ORDERED}. */
-const ASKED: readonly (readonly AskedEvent[])[] = [[], ['hold']];
+const ASKED: readonly (readonly AskedEvent[])[] = [[], ['hold'], ['callFailed'], ['hold', 'callFailed']];
 
 /** Each event once, in a fixed order. */
 export function orderedEvents(events: readonly AskedEvent[]): readonly AskedEvent[] {
-  return ASKED[events.includes('hold') ? 1 : 0]!;
+  return ASKED[(events.includes('hold') ? 1 : 0) + (events.includes('callFailed') ? 2 : 0)]!;
 }
 
 /** Shared by all participants without subscriptions. */

@@ -27,6 +27,7 @@ import type {
   DeviceKind,
   DtmfDigits,
   EndReason,
+  FailedCall,
   Participant,
   ResumePoint,
   Session,
@@ -55,6 +56,7 @@ export function createCore(options: CoreOptions): Core {
 class SessionCore implements Core {
   readonly #store: CoreStore;
   readonly #limits: Limits;
+  readonly #clock: Clock;
   readonly #tokens: Tokens;
   readonly #events: EventHub<CoreEvents>;
   readonly #directory: Directory;
@@ -70,6 +72,7 @@ class SessionCore implements Core {
     const limits = { ...DEFAULT_CORE_LIMITS, ...changed };
     this.#store = store;
     this.#limits = limits;
+    this.#clock = clock;
     this.#tokens = new Tokens(tokenSecret, clock);
     if (Buffer.byteLength(tokenSecret) < SAFE_SECRET_BYTES) {
       log.warn({ bytes: Buffer.byteLength(tokenSecret), advised: SAFE_SECRET_BYTES }, 'short token secret');
@@ -228,6 +231,11 @@ class SessionCore implements Core {
     const ignoreExpiry = options?.ignoreExpiry ?? false;
     const { accountId, participantId } = this.#tokens.verify(token, { ignoreExpiry });
     return this.#directory.participant(accountId, participantId);
+  }
+
+  callFailed(participantId: string, call: FailedCall): void {
+    const participant = this.#directory.participants.get(participantId);
+    if (participant) this.#events.emit('callFailed', { at: this.#clock.now(), participant, call });
   }
 
   registerKind(kind: DeviceKind): void {

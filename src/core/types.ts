@@ -2,7 +2,7 @@
 export type MediaType = 'AUDIO' | 'VIDEO';
 
 /** Events that an application gets only if it asks for them. */
-export type AskedEvent = 'hold';
+export type AskedEvent = 'hold' | 'callFailed';
 
 /** The browser protocol that a participant's token asks for. */
 export type DeviceApiVersion = 'V3' | 'V2';
@@ -117,6 +117,19 @@ export interface DeviceInfo {
   readonly called?: string;
   /** Phones: the headers of the INVITE that the operator wants shown, by their configured names. */
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A call that was refused, though it is known for which participant it came. */
+export interface FailedCall extends Pick<
+  DeviceInfo,
+  'id' | 'kind' | 'externalId' | 'direction' | 'caller' | 'callerName' | 'called'
+> {
+  /** The SIP status of the refusal. */
+  readonly status: number;
+  /** Why, in words. */
+  readonly reason: string;
+  /** Names of the audio codecs that the phone offered; empty when it offered none that could be read. */
+  readonly codecs: readonly string[];
 }
 
 /** DTMF digits for a device. */

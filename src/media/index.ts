@@ -24,7 +24,7 @@ export type { MediaEvents, MediaPlane, MediaStreamInfo, OmittedTrack, SubscribeO
 export { MediaError, type PublishAnswer, type RefusedTrack } from './types.js';
 export type { MediaDelivery, MediaKind } from './types.js';
 export type { PhoneDescription, SipSource } from './types.js';
-export { type Direction, MAX_SDP, reverse } from './phone/index.js';
+export { type Direction, MAX_SDP, offeredAudioCodecs, reverse } from './phone/index.js';
 export type { PhoneSource } from './types.js';
 export type { DeviceStatistics, OpenPhoneOptions } from './types.js';
 export type { MediaErrorCode } from './types.js';

@@ -67,6 +67,9 @@ export interface UsageFilter {
   readonly to?: number;
   /** Records whose session or participant has this tag. */
   readonly tag?: string;
+  readonly participantId?: string;
+  /** The device's own id: a phone's Call-ID, a browser's `uniqueId`. */
+  readonly deviceId?: string;
   /** 1 to 1,000; default 100. */
   readonly limit?: number;
   /** The `next` of the previous page. */

@@ -1,6 +1,7 @@
 import { v7 as uuid } from 'uuid';
 import { type AskedEvent, type Core, type DeviceEvent, type Participant } from '../core/index.js';
 import { type Clock, type Log, systemClock } from '../shared/index.js';
+import { FailedCalls, type ListedFailure } from './failed-calls.js';
 import { Ledger } from './ledger.js';
 import type { UsageFilter, UsageReport } from './records.js';
 import { Reports } from './report.js';
@@ -9,7 +10,14 @@ import type { TargetRules } from './webhooks/target-guard.js';
 import { DEFAULT_QUEUE_LIMITS, type QueueLimits, type WebhookCounts } from './webhooks/queue-limits.js';
 import { WebhookQueue } from './webhooks/webhook-queue.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
-import { dtmfBody, eventId, webhookBody, type WebhookBody, type WebhookEvent } from './webhooks/webhook.js';
+import {
+  callFailedBody,
+  dtmfBody,
+  eventId,
+  webhookBody,
+  type WebhookBody,
+  type WebhookEvent,
+} from './webhooks/webhook.js';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_RETENTION_MS = 400 * 86_400_000;
@@ -45,6 +53,8 @@ export interface Usage {
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
   /** Why the operator's rules refuse a callback URL, in words; undefined when they do not. */
   callbackRefusal(url: string): Promise<string | undefined>;
+  /** The last refused calls of an account, the newest first, since the gateway's start. */
+  failedCalls(accountId: string): readonly ListedFailure[];
   webhookCounts(): WebhookCounts;
   /** Waits a short while for webhooks under way, and resolves when everything is on disk. */
   stop(): Promise<void>;
@@ -71,10 +81,12 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
   for (const record of Ledger.closeCrashed(store)) tellOfCrash(record, notify);
   const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
   tellOfDevices(core, notify);
+  const failedCalls = new FailedCalls(core);
   const reports = new Reports({ store, clock, lengthOf: (open) => ledger.lengthOf(open) });
   return {
     query: (accountId, filter) => reports.query(accountId, filter),
     callbackRefusal: (url) => sender.refusal(url),
+    failedCalls: (accountId) => failedCalls.of(accountId),
     webhookCounts: () => queue.counts(),
     stop: async () => {
       ledger.stop();
@@ -113,6 +125,10 @@ function tellOfDevices(core: Core, tell: Tell): void {
   const tellIfAsked = (asked: AskedEvent, name: WebhookEvent, event: DeviceEvent): void => {
     if (event.participant.events.includes(asked)) tellNext(event, webhookBody(name, event));
   };
+  core.on('callFailed', ({ at, participant, call }) => {
+    if (!participant.events.includes('callFailed')) return;
+    tell(participant, eventId(call.id, 'onCallFailed', 1), callFailedBody(at, participant, call));
+  });
   core.on('held', (event) => tellIfAsked('hold', 'onHold', event));
   core.on('resumed', (event) => tellIfAsked('hold', 'onResume', event));
 }

@@ -22,19 +22,35 @@ const digit = {
   durationMs: { type: 'number', description: 'How long the key was pressed.' },
 };
 
+const failure = {
+  status: { type: 'integer', description: 'The SIP status of the refusal.', examples: [488] },
+  reason: { type: 'string', description: 'Why, in words.' },
+  codecs: {
+    type: 'array',
+    items: { type: 'string' },
+    description: 'The audio codecs that the phone offered.',
+  },
+};
+
 const about =
   'Sent to the `callbackUrl` of the participant. Webhooks of one participant come in order, one at a time. A webhook ' +
   'without a 2xx response is sent again, at growing intervals, for up to an hour.';
 
-const asked = '(an extension of this gateway, for participants created with `events: ["hold"]`)';
+const asked = (event: string): string =>
+  `(an extension of this gateway, for participants created with \`events: ["${event}"]\`)`;
 
 /** The requests that the gateway sends to applications. */
 const webhooks = {
   onConnect: webhook('onConnect', 'A device connected'),
   onLeave: webhook('onLeave', 'A device left: sent exactly once for each onConnect'),
   onDisconnect: webhook('onDisconnect', 'The signalling of a device was lost; it may come back'),
-  onHold: webhook('onHold', `A phone put the session on hold ${asked}`),
-  onResume: webhook('onResume', `A phone took the session off hold ${asked}`),
+  onHold: webhook('onHold', `A phone put the session on hold ${asked('hold')}`),
+  onResume: webhook('onResume', `A phone took the session off hold ${asked('hold')}`),
+  onCallFailed: webhook(
+    'onCallFailed',
+    `A call with the participant's token was refused ${asked('callFailed')}`,
+    failure,
+  ),
   onDtmf: webhook('onDtmf', 'A device sent a DTMF digit (an extension of this gateway)', digit),
 };
 

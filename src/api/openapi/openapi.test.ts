@@ -51,6 +51,7 @@ describe('the OpenAPI document', () => {
           'disconnectDevice',
           'sendDtmf',
           'getUsage',
+          'listFailedCalls',
           'getIceServers',
         ],
         ...['isAlive', 'isReady'],
@@ -78,7 +79,7 @@ describe('the OpenAPI document', () => {
   });
 
   it('documents the webhooks', () => {
-    const asked = ['onHold', 'onResume'];
+    const asked = ['onHold', 'onResume', 'onCallFailed'];
     expect(Object.keys(document.webhooks)).toEqual([
       'onConnect',
       'onLeave',

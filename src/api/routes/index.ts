@@ -7,7 +7,7 @@ import { memberRoutes } from './members.js';
 import { participantRoutes } from './participants.js';
 import { sessionRoutes } from './sessions.js';
 import { subscriptionRoutes } from './subscriptions.js';
-import { type UsageReports, usageRoutes } from './usage.js';
+import { failedCallRoutes, type UsageReports, usageRoutes } from './usage.js';
 
 export type { IceServers } from './ice-servers.js';
 export type { UsageReports } from './usage.js';
@@ -24,5 +24,6 @@ export function accountRoutes(
   participantRoutes(api, core, slices, (url) => usage.callbackRefusal(url));
   deviceRoutes(api, core);
   usageRoutes(api, usage, slices);
+  failedCallRoutes(api, usage, slices);
   iceServerRoutes(api, core, iceServers);
 }

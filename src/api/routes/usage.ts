@@ -2,16 +2,18 @@ import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import { MAX_PAGE, PatchbayError } from '../../core/index.js';
-import { type UsageFilter, type UsageReport, usageCsv } from '../../usage/index.js';
+import { type ListedFailure, type UsageFilter, type UsageReport, usageCsv } from '../../usage/index.js';
 import { AccountPath, type Api } from '../instance.js';
-import { readErrors, ref, UsageQuerySchema, UsageReportSchema } from '../schemas/index.js';
+import { FailedCallsSchema, readErrors, ref, UsageQuerySchema, UsageReportSchema } from '../schemas/index.js';
 import type { Slices } from '../slices.js';
-import { usageRecordView } from '../views.js';
+import { failedCallView, usageRecordView } from '../views.js';
 
 export interface UsageReports {
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
   /** Why the operator's rules refuse a callback URL, in words; undefined when they do not. */
   callbackRefusal(url: string): Promise<string | undefined>;
+  /** The last refused calls of an account, the newest first. */
+  failedCalls(accountId: string): readonly ListedFailure[];
 }
 
 /** Route for the billing report. */
@@ -70,6 +72,30 @@ export function usageRoutes(api: Api, usage: UsageReports, slices: Slices): void
 }
 
 /** Records that are written as CSV in one turn of the event loop. */
+/** Calls that were refused. */
+export function failedCallRoutes(api: Api, usage: UsageReports, slices: Slices): void {
+  api.get(
+    '/calls/failed',
+    {
+      schema: {
+        operationId: 'listFailedCalls',
+        tags: ['Usage'],
+        summary: 'The last calls that were refused',
+        description:
+          'Calls that came with the token of a participant of the account, also with an expired one, and were not ' +
+          'answered: the newest first, since the start of the gateway. Calls refused because the gateway was full are ' +
+          'not among them.',
+        params: AccountPath,
+        response: { 200: ref(FailedCallsSchema, 'The calls.'), ...readErrors() },
+      },
+    },
+    async ({ params: { accountId } }, reply) => {
+      const items = await slices.json(accountId, usage.failedCalls(accountId), failedCallView);
+      return slices.send(reply, accountId, `{"items":[${items.join(',')}]}`);
+    },
+  );
+}
+
 const SLICE = 100;
 
 /** All records of a report, read page by page as the client reads. */

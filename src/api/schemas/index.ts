@@ -52,7 +52,13 @@ export {
 
 export { listOf, optionalBody, ref } from './shapes.js';
 export { NewSubscriptionsSchema, SubscriptionsSchema } from './subscriptions.js';
-export { UsageQuerySchema, UsageReportSchema, type UsageReportView } from './usage.js';
+export {
+  FailedCallsSchema,
+  type FailedCallsView,
+  UsageQuerySchema,
+  UsageReportSchema,
+  type UsageReportView,
+} from './usage.js';
 
 export const SessionPageSchema = pageOf('SessionPage', SessionSchema);
 export const ParticipantPageSchema = pageOf('ParticipantPage', ParticipantSchema);

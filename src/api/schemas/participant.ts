@@ -19,7 +19,7 @@ export const IceServersSchema = component(
   }),
 );
 
-const askedEvent = Type.Unsafe<'hold'>({ type: 'string', enum: ['hold'] });
+const askedEvent = Type.Unsafe<'hold' | 'callFailed'>({ type: 'string', enum: ['hold', 'callFailed'] });
 
 export const NewParticipantSchema = component(
   'NewParticipant',
@@ -47,7 +47,8 @@ export const NewParticipantSchema = component(
       Type.Array(askedEvent, {
         uniqueItems: true,
         description:
-          'Optional webhooks: `hold` for `onHold` and `onResume`, when its phone puts the session on hold and resumes.',
+          'Optional webhooks: `hold` for `onHold` and `onResume`, when its phone puts the session on hold and resumes; ' +
+          '`callFailed` for `onCallFailed`, when a call with its token is refused.',
         examples: [['hold']],
       }),
     ),

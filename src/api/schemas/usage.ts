@@ -11,6 +11,10 @@ export const UsageQuerySchema = Type.Object({
   from: time('Connections that started then or later: a date (UTC), or a date and time with a time zone.'),
   to: time('Connections that started before then.'),
   tag: Type.Optional(text(50, 'Connections whose session or participant has this tag.')),
+  participantId: Type.Optional(text(128, 'Connections of this participant.')),
+  deviceId: Type.Optional(
+    text(512, "Connections of the device with this id: a phone's Call-ID, a browser's `uniqueId`."),
+  ),
   format: Type.Optional(
     Type.Unsafe<'json' | 'csv'>({ type: 'string', enum: ['json', 'csv'], description: 'Default: `json`.' }),
   ),
@@ -72,6 +76,39 @@ export const UsageReportSchema = component(
   }),
 );
 
+const FailedCallSchema = component(
+  'FailedCall',
+  Type.Object(
+    {
+      at: moment('When it was refused.'),
+      participantId: Type.String(),
+      deviceId: Type.String({ description: "The id that the device names itself by: the phone's Call-ID." }),
+      kind: Type.String({ examples: ['phone'] }),
+      direction: Type.String({ examples: ['inbound'] }),
+      caller: absentable(Type.String()),
+      callerName: absentable(Type.String()),
+      called: absentable(Type.String()),
+      status: Type.Integer({ description: 'The SIP status of the refusal.', examples: [488] }),
+      reason: Type.String({ description: 'Why, in words.' }),
+      codecs: listOf(Type.String(), { description: 'Names of the audio codecs that the phone offered.' }),
+    },
+    { description: 'A call that came for a participant of the account and was refused.' },
+  ),
+);
+
+/** The last refused calls of an account. */
+export const FailedCallsSchema = component(
+  'FailedCalls',
+  Type.Object({ items: listOf(ref(FailedCallSchema), { description: 'The newest first, at most 500.' }) }),
+);
+
+export type FailedCallsView = Static<typeof FailedCallsSchema>;
 export type UsageReportView = Static<typeof UsageReportSchema>;
 
-export const usageComponents = [UsageRecordSchema, UsageTotalSchema, UsageReportSchema];
+export const usageComponents = [
+  UsageRecordSchema,
+  UsageTotalSchema,
+  UsageReportSchema,
+  FailedCallSchema,
+  FailedCallsSchema,
+];

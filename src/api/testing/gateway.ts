@@ -30,6 +30,7 @@ export interface TestGateway {
 export const NO_USAGE = {
   query: () => Promise.resolve({ items: [], totals: [] }),
   callbackRefusal: () => Promise.resolve(undefined),
+  failedCalls: () => [],
 };
 
 /** What the documents say of the gateway. */

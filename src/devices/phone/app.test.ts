@@ -267,7 +267,12 @@ describe('a refusal', () => {
   it.each([
     ['an unknown token', invite('eyJhIjoxfQ.eyJhIjoxfQ.x'), 403, 'The token is not valid.'],
     ['an expired token', invite(EXPIRED_TOKEN), 403, 'The token has expired.'],
-    ['no token', invite(undefined), 403, 'The INVITE carries no participant token.'],
+    [
+      'no token',
+      invite(undefined),
+      403,
+      'The INVITE carries no participant token (looked for in User-to-User, the Request-URI, X-Participant-Token).',
+    ],
     ['a deleted participant', invite(DELETED_TOKEN), 404, 'There is no such participant.'],
     [
       'tokens that disagree',

@@ -9,11 +9,13 @@ import {
   Refusal,
   refusalHeaders,
   refuse,
+  refusalOf,
   refusedOutcome,
   refusing,
 } from './refusal.js';
 import { isRefused, sendBye, sendForgottenBye } from './dialog/bye.js';
 import { calledAndCaller, shownHeaders } from './caller.js';
+import { reportFailedCall } from './failed-call.js';
 import type { PhoneAppOptions } from './options.js';
 import { allow, REFUSED_OUTSIDE, requireOnlySupported, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
@@ -185,6 +187,12 @@ export class PhoneApp {
     } catch (error) {
       const status = refuse(error, invite, responder, log);
       if (!call?.wasAnswered) observer?.over(refusedOutcome(status));
+      // Whoever cancelled knows.
+      if (call && !call.wasAnswered && status !== 487) {
+        const participant = reportFailedCall(invite, call.info, refusalOf(error), this.#setup);
+        if (participant)
+          log.warn({ participantId: participant.id, account: participant.accountId, status }, 'Call failed.');
+      }
       call?.failed();
     }
   }

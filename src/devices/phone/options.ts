@@ -22,7 +22,7 @@ export type PhoneMedia = Pick<
 /** The part of the core's gate that phones need. */
 export type PhoneGate = Pick<
   DeviceGate,
-  'admitDevice' | 'authenticate' | 'connect' | 'connectedDevice' | 'registerKind'
+  'admitDevice' | 'authenticate' | 'callFailed' | 'connect' | 'connectedDevice' | 'registerKind'
 >;
 
 export interface PhoneAppOptions {

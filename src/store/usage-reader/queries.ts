@@ -114,12 +114,14 @@ async function totals(
 
 function condition(
   accountId: string,
-  { from, to, tag }: UsageFilter,
+  { from, to, tag, participantId, deviceId }: UsageFilter,
 ): { readonly where: string; readonly parameters: readonly SqlValue[] } {
   const terms: [string, ...SqlValue[]][] = [['account_id = ?', accountId]];
   if (from !== undefined) terms.push(['started_at >= ?', from]);
   if (to !== undefined) terms.push(['started_at < ?', to]);
   if (tag !== undefined) terms.push(['(session_tag = ? OR participant_tag = ?)', tag, tag]);
+  if (participantId !== undefined) terms.push(['participant_id = ?', participantId]);
+  if (deviceId !== undefined) terms.push(['device_id = ?', deviceId]);
   return {
     where: terms.map(([sql]) => sql).join(' AND '),
     parameters: terms.flatMap(([, ...values]) => values),

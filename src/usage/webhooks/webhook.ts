@@ -1,8 +1,9 @@
 import { v5 as hashed } from 'uuid';
-import type { DeviceEvent, DeviceInfo, Participant } from '../../core/index.js';
+import type { DeviceEvent, DeviceInfo, FailedCall, Participant } from '../../core/index.js';
 
-/** `onDtmf`, `onHold` and `onResume` are extensions of this gateway to Bandwidth's events. */
-export type WebhookEvent = 'onConnect' | 'onLeave' | 'onDisconnect' | 'onDtmf' | 'onHold' | 'onResume';
+/** `onDtmf`, `onHold`, `onResume` and `onCallFailed` are extensions of this gateway to Bandwidth's events. */
+export type WebhookEvent =
+  'onConnect' | 'onLeave' | 'onDisconnect' | 'onDtmf' | 'onHold' | 'onResume' | 'onCallFailed';
 
 /** The JSON body that the application gets. */
 export interface WebhookBody {
@@ -18,6 +19,14 @@ export interface WebhookBody {
   readonly digit?: string;
   /** With `onDtmf`. */
   readonly durationMs?: number;
+  /** With `onCallFailed`: the SIP status of the refusal. */
+  readonly status?: number;
+  /** With `onCallFailed`: why, in words. */
+  readonly reason?: string;
+  /** With `onCallFailed`. */
+  readonly caller?: string;
+  /** With `onCallFailed`: names of the audio codecs that the phone offered. */
+  readonly codecs?: readonly string[];
 }
 
 /** One event on its way to the application. */
@@ -55,6 +64,22 @@ export function dtmfBody(
   event: DeviceEvent & { readonly digit: string; readonly durationMs: number },
 ): WebhookBody {
   return { ...webhookBody('onDtmf', event), digit: event.digit, durationMs: event.durationMs };
+}
+
+/** The body that tells of a refused call. */
+export function callFailedBody(
+  at: number,
+  participant: Pick<Participant, 'id' | 'tag'>,
+  call: FailedCall,
+): WebhookBody {
+  const { status, reason, caller, codecs } = call;
+  return {
+    ...webhookBody('onCallFailed', { at, device: call, participant }),
+    status,
+    reason,
+    ...(caller === undefined ? {} : { caller }),
+    codecs,
+  };
 }
 
 /** A random namespace. Changing it would change all ids. */

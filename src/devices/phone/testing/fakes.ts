@@ -3,7 +3,14 @@ import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
 import { PatchbayError } from '../../../core/errors.js';
-import type { Connection, Device, EndReason, Participant, PublishedStream } from '../../../core/types.js';
+import type {
+  Connection,
+  Device,
+  EndReason,
+  FailedCall,
+  Participant,
+  PublishedStream,
+} from '../../../core/types.js';
 import type {
   DeviceStatistics,
   MediaDelivery,
@@ -276,13 +283,20 @@ export class FakeGate implements PhoneGate {
   /** Runs inside {@link connect}, after the device is connected. */
   onConnect: ((device: Device) => void) | undefined;
 
-  authenticate(token: string): Participant {
+  readonly failed: { readonly participantId: string; readonly call: FailedCall }[] = [];
+
+  callFailed(participantId: string, call: FailedCall): void {
+    this.failed.push({ participantId, call });
+  }
+
+  authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant {
     switch (token) {
       case VALID_TOKEN:
         return participant('alice');
       case BOBS_TOKEN:
         return participant('bob');
       case EXPIRED_TOKEN:
+        if (options?.ignoreExpiry) return participant('alice');
         throw new PatchbayError('PATCHBAY_TOKEN_EXPIRED', 'The token has expired.');
       case DELETED_TOKEN:
         throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');

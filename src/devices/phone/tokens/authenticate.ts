@@ -1,4 +1,4 @@
-import { tokensIn } from '../../../shared/index.js';
+import { holdsToken, tokensIn } from '../../../shared/index.js';
 import { type DeviceGate, type Participant, PatchbayError } from '../../../core/index.js';
 import { header, type SipRequest } from '../sip.js';
 import { looksLikeToken, tokensInUserToUser } from './user-to-user.js';
@@ -44,7 +44,29 @@ export function authenticate(
     }
   }
   if (first) return first;
-  throw failure ?? new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The INVITE carries no participant token.');
+  throw failure ?? new PatchbayError('PATCHBAY_TOKEN_INVALID', whereIsTheToken(invite, tokenHeaders));
+}
+
+/** Headers in which applications and carriers are known to put a token by mistake. */
+const OFTEN_MISTAKEN = [
+  'X-Token',
+  'X-Participant-Token',
+  'Authorization',
+  'X-User-to-User',
+  'User-to-User-Data',
+  'To',
+];
+
+/** Why there is no token, as far as the INVITE tells. */
+function whereIsTheToken(invite: TokenCarrier, tokenHeaders: readonly string[]): string {
+  const looked = ['User-to-User', 'the Request-URI', ...tokenHeaders].join(', ');
+  const misplaced = OFTEN_MISTAKEN.find((name) => holdsToken(header(invite, name) ?? ''));
+  if (misplaced !== undefined) {
+    return `The INVITE carries a token in ${misplaced}, where none is looked for, but only in ${looked}.`;
+  }
+  if (header(invite, 'user-to-user') !== undefined)
+    return 'What User-to-User carries is no participant token.';
+  return `The INVITE carries no participant token (looked for in ${looked}).`;
 }
 
 /** Whether an INVITE speaks for a participant. */

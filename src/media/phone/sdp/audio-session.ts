@@ -87,10 +87,14 @@ function isSpoken(section: RemoteSection): boolean {
   );
 }
 
+function noCommonCodec(codecs: readonly AudioCodec[]): MediaError {
+  const known = codecs.map(({ name }) => name).join(', ');
+  return new MediaError('NO_COMMON_CODEC', `No audio codec of the phone is known here; known are ${known}.`);
+}
+
 function whyNothingFits(audio: readonly RemoteSection[], codecs: readonly AudioCodec[]): MediaError {
   if (audio.length === 0) return new MediaError('NO_COMMON_CODEC', 'The phone offers no audio.');
-  if (!audio.some((section) => chooseCodec(section, codecs)))
-    return new MediaError('NO_COMMON_CODEC', 'No audio codec of the phone is known here.');
+  if (!audio.some((section) => chooseCodec(section, codecs))) return noCommonCodec(codecs);
   if (audio.some(isSecure))
     return new MediaError('NO_COMMON_CODEC', 'No crypto suite of the phone is known here.');
   const profiles = [...new Set(audio.map(({ protocol }) => protocol))].join(', ');
@@ -107,7 +111,7 @@ export function agreeOn(
   offered?: OfferedFormats,
 ): AudioSession {
   const chosen = chooseCodec(section, codecs);
-  if (!chosen) throw new MediaError('NO_COMMON_CODEC', 'No audio codec of the phone is known here.');
+  if (!chosen) throw noCommonCodec(codecs);
   const direction = section.nullAddress ? withoutReceiving(section.direction) : section.direction;
   const crypto = isSecure(section) ? chooseCrypto(section) : undefined;
   const telephoneEvents = new Map(

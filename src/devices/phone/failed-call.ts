@@ -1,0 +1,48 @@
+import type { DeviceInfo, Participant } from '../../core/index.js';
+import { offeredAudioCodecs } from '../../media/index.js';
+import type { PhoneGate } from './options.js';
+import type { Refusal } from './refusal.js';
+import { sdpOf, type SipRequest } from './sip.js';
+import { authenticate } from './tokens/authenticate.js';
+
+/**
+ * Reports a refused INVITE to the core, when it carries the token of a participant: an expired one too, since it was ours.
+ * Calls that nobody's token came with are the operator's to look for, in the log.
+ * @returns the participant that it came for
+ */
+export function reportFailedCall(
+  invite: SipRequest,
+  { id, kind, externalId, direction, caller, callerName, called }: DeviceInfo,
+  { status, message: reason }: Refusal,
+  { gate, tokenHeaders }: { readonly gate: PhoneGate; readonly tokenHeaders: readonly string[] },
+): Participant | undefined {
+  const participant = participantOf(invite, gate, tokenHeaders);
+  if (!participant) return undefined;
+  gate.callFailed(participant.id, {
+    id,
+    kind,
+    externalId,
+    direction,
+    ...(caller !== undefined && { caller }),
+    ...(callerName !== undefined && { callerName }),
+    ...(called !== undefined && { called }),
+    status,
+    reason,
+    codecs: offeredAudioCodecs(sdpOf(invite) ?? ''),
+  });
+  return participant;
+}
+
+function participantOf(
+  invite: SipRequest,
+  gate: PhoneGate,
+  tokenHeaders: readonly string[],
+): Participant | undefined {
+  try {
+    const ignoringExpiry = (token: string) => gate.authenticate(token, { ignoreExpiry: true });
+    return authenticate(invite, tokenHeaders, { authenticate: ignoringExpiry });
+  } catch {
+    // No token of a participant; the refusal says so.
+    return undefined;
+  }
+}

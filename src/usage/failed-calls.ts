@@ -1,0 +1,31 @@
+import type { Core, FailedCall } from '../core/index.js';
+
+/** Kept for each account; the oldest goes first. */
+const KEPT = 500;
+
+/** A refused call as an account sees it. */
+export interface ListedFailure extends FailedCall {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly participantId: string;
+}
+
+/** The last refused calls of each account, in memory: they help to find a fault, and nothing is billed by them. */
+export class FailedCalls {
+  readonly #byAccount = new Map<string, ListedFailure[]>();
+
+  constructor(core: Pick<Core, 'on'>) {
+    core.on('callFailed', ({ at, participant, call }) => {
+      const { accountId, id: participantId } = participant;
+      const list = this.#byAccount.get(accountId) ?? [];
+      this.#byAccount.set(accountId, list);
+      list.push({ ...call, at, participantId });
+      if (list.length > KEPT) list.shift();
+    });
+  }
+
+  /** The newest first. */
+  of(accountId: string): readonly ListedFailure[] {
+    return this.#byAccount.get(accountId)?.toReversed() ?? [];
+  }
+}
