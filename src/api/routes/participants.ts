@@ -18,7 +18,7 @@ import { listingJson } from './listing.js';
 const tags = ['Participants'];
 
 /** Why the operator's rules refuse a callback URL, in words; undefined when they do not. */
-export type CallbackRefusal = (url: string) => Promise<string | undefined>;
+type CallbackRefusal = (url: string) => Promise<string | undefined>;
 
 const MAY_PUBLISH_NOTHING =
   'The participant may publish nothing, so nobody will hear or see it: publishPermissions is empty or missing.';
