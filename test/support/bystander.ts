@@ -1,18 +1,10 @@
 import type { TestGateway } from './gateway.js';
 import { type Metrics, readMetrics, sumOf } from './metrics.js';
-import { DEVELOPMENT_ACCOUNT, Rest } from './rest.js';
+import { OTHER_ACCOUNT, Rest } from './rest.js';
 import { placeCall, type SippCall } from './sipp.js';
 import type { ToneSocket } from './tone-socket.js';
 
-/** The account of the bystanders, beside that of the tests. */
-export const OTHER_ACCOUNT = { id: '9900001', user: 'bystander', password: 'bystander' };
-
-/** Environment of a gateway with both accounts. */
-export const TWO_ACCOUNTS = {
-  PATCHBAY_ACCOUNTS: [DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT]
-    .map(({ id, user, password }) => `${id}:${user}:${password}`)
-    .join(','),
-};
+export { OTHER_ACCOUNT, TWO_ACCOUNTS } from './rest.js';
 
 const PACKET_MS = 20;
 const HEARS = 440;

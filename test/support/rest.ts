@@ -47,6 +47,16 @@ interface TestDevice {
 /** The development account that a gateway has when none is configured. */
 export const DEVELOPMENT_ACCOUNT = { id: '9900000', user: 'patchbay', password: 'patchbay' };
 
+/** The account of bystanders, beside that of the tests. */
+export const OTHER_ACCOUNT = { id: '9900001', user: 'bystander', password: 'bystander' };
+
+/** Environment of a gateway with both accounts. */
+export const TWO_ACCOUNTS = {
+  PATCHBAY_ACCOUNTS: [DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT]
+    .map(({ id, user, password }) => `${id}:${user}:${password}`)
+    .join(','),
+};
+
 /** Methods for the REST calls that tests often make. They throw for a status of 400 or more. */
 export class Rest {
   readonly #base: string;

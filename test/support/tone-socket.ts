@@ -60,6 +60,8 @@ export class ToneSocket {
   eventType = 101;
   /** Length of the packets that go out, in ms. */
   packetMs = DEFAULT_PACKET_MS;
+  /** RTP packets that did not follow upon the one before: another source, or numbers in between that never came. */
+  breaks = 0;
   /** RTCP packets that came on the RTP port (RFC 5761). */
   rtcp = 0;
   /** Absent: plain RTP. */
@@ -73,6 +75,7 @@ export class ToneSocket {
   #timestamp = Math.floor(Math.random() * 2 ** 32);
   #heard: Heard[] = [];
   #lastPacketAt: number | undefined;
+  #lastNumbers: { readonly ssrc: number; readonly sequence: number } | undefined;
   #longestGapMs = 0;
   #lastEvent = -1;
 
@@ -225,6 +228,7 @@ export class ToneSocket {
       this.rtcp += 1;
       return;
     }
+    this.#follow(datagram.readUInt32BE(8), datagram.readUInt16BE(2));
     const now = performance.now();
     this.#longestGapMs = Math.max(this.#longestGapMs, now - (this.#lastPacketAt ?? now));
     this.#lastPacketAt = now;
@@ -237,6 +241,12 @@ export class ToneSocket {
       this.#heard.push({ at: performance.now(), samples: Int16Array.from(payload, decode) });
       if (this.#heard.length > KEPT_PACKETS) this.#heard.shift();
     }
+  }
+
+  #follow(ssrc: number, sequence: number): void {
+    const last = this.#lastNumbers;
+    if (last && (ssrc !== last.ssrc || sequence !== ((last.sequence + 1) & 0xffff))) this.breaks += 1;
+    this.#lastNumbers = { ssrc, sequence };
   }
 
   #receiveEvent(timestamp: number, payload: Buffer): void {
