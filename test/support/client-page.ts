@@ -8,6 +8,7 @@ import type {
   PublishRequest,
   ReceivedCounters,
   ReceivedStream,
+  SentVideo,
   StreamEvent,
   TestPageApi,
   ToneLevel,
@@ -84,6 +85,14 @@ export class ClientPage {
     return this.#call('publish', request);
   }
 
+  /**
+   * Runs code of docs/browsers.md, which makes `connectAnew`: see the page's own description.
+   * @param options.now calls that too
+   */
+  runDocumented(code: string, options: { now: boolean }): Promise<void> {
+    return this.#call('runDocumented', code, options.now);
+  }
+
   /** Unpublishes one stream, or all. */
   unpublish(streamId?: string): Promise<void> {
     return this.#call('unpublish', streamId);
@@ -121,6 +130,11 @@ export class ClientPage {
   /** The layers of published video that have been sent. */
   sentLayers(): Promise<readonly string[]> {
     return this.#call('sentLayers');
+  }
+
+  /** What has been sent of published video. */
+  sentVideo(): Promise<SentVideo> {
+    return this.#call('sentVideo');
   }
 
   /** Draws frames on the published canvas, which is still otherwise. */

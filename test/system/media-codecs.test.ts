@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { CLIENT_VERSIONS, type ClientVersion } from '../support/chromium.js';
 import { type Member, openMember } from '../support/member.js';
+import type { VideoCounters } from '../support/page/api.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
 
@@ -33,6 +34,30 @@ it('asks for the largest of several layers', async () => {
   const { streamId } = await two.page.receives();
   await two.page.seesFrames(streamId, 10);
   expect(await one.page.sentLayers()).toEqual(['f']);
+});
+
+it('forwards the largest of several layers alone that a page sends side by side', async () => {
+  const session = await stage.rest.session();
+  const one = await join(session, '0.12');
+  await one.page.publish({ video: true, large: true, sources: 3 });
+  // Chromium sends the larger ones when it has found that its network carries them.
+  await until('all layers', async () => (await one.page.sentVideo()).layers === 3, {
+    withinMs: 40_000,
+    seen: () => one.page.sentVideo(),
+  });
+  const two = await join(session, '0.12');
+  const { streamId } = await two.page.receives();
+  const seen = async (): Promise<VideoCounters> => (await two.page.counters(streamId)).video!;
+  await two.page.seesFrames(streamId, 1);
+  await until('the largest', async () => (await seen()).width === 1280, { withinMs: 30_000, seen });
+  const before = await seen();
+  await two.page.seesFrames(streamId, 60);
+  const after = await seen();
+  // Pictures of the other layers among them would not be shown, each in place of one that is.
+  expect(after.framesDropped - before.framesDropped).toBeLessThan(
+    (after.framesDecoded - before.framesDecoded) / 2,
+  );
+  expect((await stage.rest.device(two.who.id)).omitted).toEqual([]);
 });
 
 it.each(CLIENT_VERSIONS)(

@@ -20,8 +20,12 @@ export interface PublishRequest {
   readonly video?: boolean;
   /** Pictures of 1280 by 720 instead of 320 by 240. */
   readonly large?: boolean;
+  /** Adds a video track of 640 by 360 with much motion in it. */
+  readonly busy?: boolean;
   /** Rids of layers in which the video is sent, each of half the width of the next; the last has the full size. */
   readonly layers?: readonly string[];
+  /** Sends the video in so many layers, as old pages had it: by `a=ssrc-group:SIM`, written into the offer. */
+  readonly sources?: number;
   /** Adds a video track of a canvas that changes only by {@link TestPageApi.paint}. */
   readonly still?: boolean;
 }
@@ -100,6 +104,18 @@ export interface PeerState {
   readonly remoteAddress?: string;
 }
 
+/** Counters of a published video track, all layers together. */
+export interface SentVideo {
+  readonly bytes: number;
+  readonly frames: number;
+  /** Of the largest layer. */
+  readonly width: number;
+  /** Bits per second that the encoder is to make. */
+  readonly targetBitrate: number;
+  /** Of how many layers pictures have been sent. */
+  readonly layers: number;
+}
+
 /** A flood of one-byte messages for the gateway, over a data channel of the page's path to publish. */
 export interface ChannelFlood {
   /** The client's own diagnostics channel, or one that the page opens. */
@@ -117,6 +133,11 @@ export interface TestPageApi {
   /** Starts connecting; resolves when the client's own `connect` does. */
   connect(request: ConnectRequest): Promise<void>;
   publish(request: PublishRequest): Promise<Published>;
+  /**
+   * Runs what docs/browsers.md has pages run, which makes `connectAnew`, with `client`, `token`, `websocketUrl` and the
+   * `mediaStream` that was published last. @param now calls that, too, and waits for it
+   */
+  runDocumented(code: string, now: boolean): Promise<void>;
   unpublish(streamId?: string): Promise<void>;
   disconnect(): Promise<void>;
   sendDtmf(digits: string, streamId?: string): Promise<void>;
@@ -127,6 +148,8 @@ export interface TestPageApi {
   peers(): Promise<readonly PeerState[]>;
   /** Rids of the layers of published video that have been sent. */
   sentLayers(): Promise<readonly string[]>;
+  /** What has been sent of published video. */
+  sentVideo(): Promise<SentVideo>;
   /** Draws so many frames on the published canvas, which is still otherwise. At the end it has this colour. */
   paint(colour: Colour, frames: number): Promise<void>;
   /** The colour in the middle of a received video; absent while it shows nothing. */

@@ -1,5 +1,5 @@
 /** The page's choice of video codecs, made before the client offers or answers; the client itself stays as it is. */
-const publishing: { codec?: string; layers?: readonly string[] } = {};
+const publishing: { codec?: string; layers?: readonly string[]; sources?: number } = {};
 const refused = new Set<string>();
 
 const mime = (codec: string): string => `video/${codec}`.toLowerCase();
@@ -19,6 +19,12 @@ export function preferVideo(codec: string): void {
 export function sendLayers(layers: readonly string[] | undefined): void {
   if (layers === undefined) delete publishing.layers;
   else publishing.layers = layers;
+}
+
+/** Publishes video by so many SSRCs from now on, which the offer declares as layers; undefined: by one. */
+export function sendSources(count: number | undefined): void {
+  if (count === undefined) delete publishing.sources;
+  else publishing.sources = count;
 }
 
 /** Takes no video of a codec from now on. */
@@ -50,6 +56,31 @@ function chooseForAnswer(connection: RTCPeerConnection): void {
   for (const transceiver of videoTransceivers(connection)) transceiver.setCodecPreferences(taken);
 }
 
+/** Declares more SSRCs for each video, as copies of its own, and all of them as layers of one. */
+function withSources(sdp: string, count: number): string {
+  return sdp
+    .split(/(?=^m=)/m)
+    .map((section) => {
+      const [, first, repair] = /^a=ssrc-group:FID (\d+) (\d+)/m.exec(section) ?? [];
+      if (first === undefined || repair === undefined || section.includes('ssrc-group:SIM')) return section;
+      const lines = section.trimEnd().split('\r\n');
+      const about = lines.filter((line) => line.startsWith('a=ssrc'));
+      const copies = Array.from({ length: count }, (_, i) =>
+        about.map((line) =>
+          line.replace(first, String(Number(first) + i)).replace(repair, String(Number(repair) + i)),
+        ),
+      );
+      const sources = copies.map((_, i) => Number(first) + i).join(' ');
+      return [
+        ...lines.filter((line) => !line.startsWith('a=ssrc')),
+        `a=ssrc-group:SIM ${sources}`,
+        ...copies.flat(),
+        '',
+      ].join('\r\n');
+    })
+    .join('');
+}
+
 /** Makes every connection of the page follow the choice. */
 export function chooseCodecs(): void {
   const { prototype } = RTCPeerConnection;
@@ -76,7 +107,10 @@ export function chooseCodecs(): void {
     prototype[method] = new Proxy(prototype[method], {
       apply(target, connection: RTCPeerConnection, args: []) {
         choose(connection);
-        return Reflect.apply(target, connection, args) as unknown;
+        const made = Reflect.apply(target, connection, args) as Promise<RTCSessionDescriptionInit>;
+        const { sources } = publishing;
+        if (method !== 'createOffer' || sources === undefined) return made;
+        return made.then(({ type, sdp }) => ({ type, sdp: withSources(sdp!, sources) }));
       },
     });
   }

@@ -1,6 +1,6 @@
 /** Drives an unmodified client in the page. The client's bundle has put its class on `window` before. */
 import type { PublishRequest, ReceivedStream, StreamEvent, TestPageApi } from './api.js';
-import { chooseCodecs, encodableVideo, preferVideo, refuseVideo, sendLayers } from './codecs.js';
+import { chooseCodecs, encodableVideo, preferVideo, refuseVideo, sendLayers, sendSources } from './codecs.js';
 import {
   floodChannel,
   openChannels,
@@ -9,9 +9,10 @@ import {
   reportPublishFailed,
   restartIce,
   sentLayers,
+  sentVideo,
   watchPeers,
 } from './peers.js';
-import { paint, pictureTrack, shown, stillTrack } from './pictures.js';
+import { busyTrack, paint, pictureTrack, shown, stillTrack } from './pictures.js';
 import { ToneMeter, toneTrack } from './tones.js';
 
 /** The part of the client's `RtcStream` that the page reads. */
@@ -94,6 +95,7 @@ function media(request: PublishRequest): MediaStream {
   const tracks: MediaStreamTrack[] = [];
   if (request.toneHz !== undefined) tracks.push(toneTrack(request.toneHz));
   if (request.video === true) tracks.push(pictureTrack(request.large === true ? LARGE : undefined));
+  if (request.busy === true) tracks.push(busyTrack());
   if (request.still === true) tracks.push(stillTrack());
   return new MediaStream(tracks);
 }
@@ -112,17 +114,36 @@ function describe({ stream }: { stream: ClientStream }): ReceivedStream {
   };
 }
 
+const used: { token?: string; websocketUrl?: string; mediaStream?: MediaStream } = {};
+
 globalThis.patchbayTest = {
-  connect: ({ token, gatewayUrl, ...ice }) =>
-    client.connect({ deviceToken: token }, { websocketUrl: gatewayUrl, ...ice }),
+  connect({ token, gatewayUrl, ...ice }) {
+    Object.assign(used, { token, websocketUrl: gatewayUrl });
+    return client.connect({ deviceToken: token }, { websocketUrl: gatewayUrl, ...ice });
+  },
   async publish(request) {
     sendLayers(request.layers);
-    const stream = await client.publish(media(request), undefined, request.alias);
+    sendSources(request.sources);
+    used.mediaStream = media(request);
+    const stream = await client.publish(used.mediaStream, undefined, request.alias);
     return {
       streamId: stream.endpointId,
       mediaTypes: stream.mediaTypes,
       ...(stream.alias === undefined ? {} : { alias: stream.alias }),
     };
+  },
+  async runDocumented(code, now) {
+    // The page is a user's page here, whose script this is.
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval
+    const make = new Function(
+      'client',
+      'token',
+      'websocketUrl',
+      'mediaStream',
+      `${code}; return connectAnew;`,
+    ) as (...args: unknown[]) => () => Promise<void>;
+    const connectAnew = make(client, used.token, used.websocketUrl, used.mediaStream);
+    if (now) await connectAnew();
   },
   unpublish: (streamId) => client.unpublish(...(streamId === undefined ? [] : [streamId])),
   disconnect() {
@@ -147,6 +168,7 @@ globalThis.patchbayTest = {
   },
   peers: peerStates,
   sentLayers,
+  sentVideo,
   paint,
   shown(streamId) {
     const entry = received.get(streamId);

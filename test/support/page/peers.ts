@@ -1,4 +1,4 @@
-import type { ChannelFlood, PeerState, ReceivedCounters } from './api.js';
+import type { ChannelFlood, PeerState, ReceivedCounters, SentVideo } from './api.js';
 
 const connections: RTCPeerConnection[] = [];
 const channels: RTCDataChannel[] = [];
@@ -134,6 +134,20 @@ export async function sentLayers(): Promise<string[]> {
   return all.flatMap((report) =>
     report.type === 'outbound-rtp' && count(report['framesSent']) > 0 ? (text(report['rid']) ?? []) : [],
   );
+}
+
+/** Of all published video. */
+export async function sentVideo(): Promise<SentVideo> {
+  const all = (await Promise.all(connections.map(reports))).flat();
+  const sent = all.filter((report) => report.type === 'outbound-rtp' && report['kind'] === 'video');
+  const sum = (name: string): number => sent.reduce((total, report) => total + count(report[name]), 0);
+  return {
+    bytes: sum('bytesSent'),
+    frames: sum('framesSent'),
+    width: Math.max(0, ...sent.map((report) => count(report['frameWidth']))),
+    targetBitrate: sum('targetBitrate'),
+    layers: sent.filter((report) => count(report['framesSent']) > 0).length,
+  };
 }
 
 /** State of every peer connection made so far, oldest first. */

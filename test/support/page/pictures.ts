@@ -27,6 +27,38 @@ export function pictureTrack({ width, height } = { width: WIDTH, height: HEIGHT 
   return track;
 }
 
+/** As cameras have it. */
+const BUSY = { width: 640, height: 360 };
+const BALLS = 60;
+
+/** A video track with so much motion that it takes some 800 kbit/s. */
+export function busyTrack(): MediaStreamTrack {
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [BUSY.width, BUSY.height];
+  const pen = canvas.getContext('2d')!;
+  let frame = 0;
+  const timer = setInterval(() => {
+    frame += 1;
+    pen.fillStyle = 'grey';
+    pen.fillRect(0, 0, BUSY.width, BUSY.height);
+    for (let ball = 0; ball < BALLS; ball += 1) {
+      pen.fillStyle = `hsl(${String((ball * 360) / BALLS)} 80% 50%)`;
+      pen.beginPath();
+      const x = (ball * 97 + frame * (3 + (ball % 5))) % BUSY.width;
+      const y = (ball * 53 + frame * (2 + (ball % 7))) % BUSY.height;
+      pen.arc(x, y, 6 + (ball % 9) * 3, 0, 2 * Math.PI);
+      pen.fill();
+    }
+  }, 1000 / FRAMES_PER_SECOND);
+  const track = canvas.captureStream(FRAMES_PER_SECOND).getVideoTracks()[0]!;
+  const stop = track.stop.bind(track);
+  track.stop = () => {
+    clearInterval(timer);
+    stop();
+  };
+  return track;
+}
+
 const still = document.createElement('canvas');
 still.width = WIDTH;
 still.height = HEIGHT;

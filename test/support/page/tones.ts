@@ -1,19 +1,13 @@
 const context = new AudioContext({ sampleRate: 48_000 });
 
-/** An audio track with a steady sine tone; ends the oscillator with the track. */
+/** An audio track with a steady sine tone, which goes on for the track's clones when the track is stopped. */
 export function toneTrack(hz: number): MediaStreamTrack {
   const oscillator = new OscillatorNode(context, { frequency: hz });
   const gain = new GainNode(context, { gain: 0.4 });
   const destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
   oscillator.connect(gain).connect(destination);
   oscillator.start();
-  const track = destination.stream.getAudioTracks()[0]!;
-  const stop = track.stop.bind(track);
-  track.stop = () => {
-    oscillator.stop();
-    stop();
-  };
-  return track;
+  return destination.stream.getAudioTracks()[0]!;
 }
 
 /** Listens by spectrum to the audio of a stream that a media element is playing. */

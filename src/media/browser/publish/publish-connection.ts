@@ -232,7 +232,8 @@ export class PublishConnection {
       if (cursor.type !== RTCP_SENDER_REPORT) continue;
       const info = readSenderInfo(packet, cursor);
       if (!info) continue;
-      this.#demultiplexer.bySsrc(readUint32(packet, cursor.start))?.onSenderReport(info, performance.now());
+      const ssrc = readUint32(packet, cursor.start);
+      this.#demultiplexer.bySsrc(ssrc)?.onSenderReport(ssrc, info, performance.now());
     }
   }
 

@@ -17,6 +17,8 @@ import {
 import { PublishedTrack } from '../../track.js';
 import { LastPicture } from '../forward/last-picture.js';
 import type { AcceptedMedia } from '../sdp/publish-answer.js';
+import { beginsKeyFrame } from '../forward/key-frames.js';
+import { LayerChoice } from './layer-choice.js';
 import { LossRepair } from './lost-packets.js';
 
 const OSN_LENGTH = 2;
@@ -42,6 +44,10 @@ export class Uplink {
   readonly #digits: DtmfReceiver;
   readonly #picture: LastPicture | undefined;
   #media: AcceptedMedia;
+  #layers: LayerChoice | undefined;
+  /** Of a layer that is to be forwarded from its next key frame on. */
+  #nextSsrc: number | undefined;
+  /** Of the packets that are forwarded. */
   #ssrc = -1;
   #bitrateLimit = Infinity;
   #bytes = 0;
@@ -54,6 +60,7 @@ export class Uplink {
     this.#keyFrames = new KeyFrameRequests(() => this.#requestKeyFrame());
     this.#digits = new DtmfReceiver(options.onDigit);
     const { section, codec } = options.media;
+    this.#layers = layersOf(options.media);
     const isVideo = section.kind === 'video';
     this.#picture = isVideo ? new LastPicture(codec.name, () => this.#keyFrames.ask()) : undefined;
     this.track = new PublishedTrack({
@@ -104,7 +111,9 @@ export class Uplink {
 
   /** The same m-line in a later offer. */
   update(media: AcceptedMedia): void {
+    const sameLayers = media.section.layerSsrcs?.join() === this.#media.section.layerSsrcs?.join();
     this.#media = media;
+    if (!sameLayers) this.#layers = layersOf(media);
   }
 
   /** Takes an RTP packet that belongs to this m-line. */
@@ -125,7 +134,9 @@ export class Uplink {
     }
   }
 
-  onSenderReport(info: SenderInfo, nowMs: number): void {
+  onSenderReport(ssrc: number, info: SenderInfo, nowMs: number): void {
+    // Another layer's timestamps are its own.
+    if (this.#layers && ssrc !== this.#ssrc) return;
     this.#reception?.onSenderReport(info, nowMs);
     this.track.setClock({
       ntpSeconds: info.ntpSeconds,
@@ -154,6 +165,7 @@ export class Uplink {
   #receive(packet: Buffer, payloadOffset: number, nowMs: number, telephoneEvent: boolean): void {
     const payloadEnd = rtpPayloadEnd(packet, payloadOffset);
     if (payloadEnd < 0) return;
+    if (this.#layers && !this.#mayPass(this.#layers, packet, payloadOffset, payloadEnd, nowMs)) return;
     const sequence = rtpSequence(packet);
     this.#follow(rtpSsrc(packet)).onPacket(sequence, rtpTimestamp(packet), nowMs);
     this.#repair?.onPacket(sequence, nowMs);
@@ -162,8 +174,19 @@ export class Uplink {
     this.#push(packet, payloadOffset, payloadEnd, telephoneEvent, nowMs);
   }
 
+  #mayPass(layers: LayerChoice, packet: Buffer, from: number, to: number, nowMs: number): boolean {
+    const ssrc = rtpSsrc(packet);
+    const verdict = layers.take(ssrc, beginsKeyFrame(this.track.codec.name, packet, from, to), nowMs);
+    if (verdict === 'key') {
+      this.#nextSsrc = ssrc;
+      this.#keyFrames.ask();
+    }
+    return verdict === 'forward';
+  }
+
   #receiveRepeated(packet: Buffer, payloadOffset: number, nowMs: number): void {
     if (this.#ssrc < 0) return;
+    if (this.#layers && this.#media.section.rtxSsrcs.get(this.#ssrc) !== rtpSsrc(packet)) return;
     const { payloadType } = this.#media.codec;
     const restored = restoreRetransmission(packet, payloadOffset, this.#ssrc, payloadType);
     if (!restored) return;
@@ -195,8 +218,14 @@ export class Uplink {
   #requestKeyFrame(): void {
     if (this.track.kind !== 'video') return;
     const source = this.#ssrc >= 0 ? this.#ssrc : this.#media.section.ssrcs[0];
-    if (source !== undefined) this.#options.send(writePli(this.#options.localSsrc, source));
+    for (const ssrc of new Set([source, this.#nextSsrc]))
+      if (ssrc !== undefined) this.#options.send(writePli(this.#options.localSsrc, ssrc));
+    this.#nextSsrc = undefined;
   }
+}
+
+function layersOf({ section: { layerSsrcs = [] } }: AcceptedMedia): LayerChoice | undefined {
+  return layerSsrcs.length > 1 ? new LayerChoice(layerSsrcs) : undefined;
 }
 
 /**

@@ -47,6 +47,8 @@ export interface MediaSection extends AnySection {
   readonly ssrcs: readonly number[];
   /** SSRC of retransmissions by SSRC of what they repeat (`a=ssrc-group:FID`). */
   readonly rtxSsrcs: ReadonlyMap<number, number>;
+  /** SSRCs of layers that it sends side by side, from the smallest picture to the largest (`a=ssrc-group:SIM`). */
+  readonly layerSsrcs?: readonly number[];
   /** Of the layers that it offers to send (RFC 8853), the one for the largest picture. */
   readonly bestLayer?: string;
 }
@@ -181,6 +183,7 @@ function readMedia(media: MediaDescription, kind: MediaKind, place: AnySection):
   );
   const rtxSsrcs = readRtxSsrcs(media);
   for (const ssrc of rtxSsrcs.values()) ssrcs.delete(ssrc);
+  const layerSsrcs = readGroups(media, 'SIM')[0];
   const bestLayer = readBestLayer(media);
   return {
     ...place,
@@ -193,6 +196,7 @@ function readMedia(media: MediaDescription, kind: MediaKind, place: AnySection):
     ),
     ssrcs: [...ssrcs],
     rtxSsrcs,
+    ...(layerSsrcs === undefined ? {} : { layerSsrcs }),
     ...(bestLayer === undefined ? {} : { bestLayer }),
   };
 }
@@ -234,16 +238,20 @@ function readMsid(media: MediaDescription): MediaSection['msid'] {
 }
 
 function readRtxSsrcs(media: MediaDescription): Map<number, number> {
-  const pairs = (media.ssrcGroups ?? [])
-    .filter(({ semantics }) => semantics === 'FID')
+  const pairs = readGroups(media, 'FID').filter((ssrcs) => ssrcs.length === 2);
+  return new Map(pairs.map(([primary, rtx]) => [primary!, rtx!]));
+}
+
+/** SSRCs of the m-line's groups of that meaning (RFC 5576 section 4.2). */
+function readGroups(media: MediaDescription, semantics: string): number[][] {
+  return (media.ssrcGroups ?? [])
+    .filter((group) => group.semantics === semantics)
     .slice(0, MAX_SOURCES)
     .map(({ ssrcs }) =>
       text(ssrcs)
-        .split(' ')
+        .split(' ', MAX_SOURCES)
         .map((ssrc) => Number(ssrc) >>> 0),
-    )
-    .filter((ssrcs) => ssrcs.length === 2);
-  return new Map(pairs.map(([primary, rtx]) => [primary!, rtx!]));
+    );
 }
 
 function readFormats(media: MediaDescription): Format[] {

@@ -8,6 +8,8 @@ export interface OfferedMediaLine {
   readonly stopped?: boolean;
   readonly ssrc?: number;
   readonly rtxSsrc?: number;
+  /** More layers, larger ones, each by its SSRC and that of its retransmissions. */
+  readonly layers?: readonly (readonly [number, number])[];
   /** Replaces the m-line's formats. */
   readonly formats?: readonly string[];
 }
@@ -133,8 +135,16 @@ function formatLines(
   ];
 }
 
-function sourceLines({ ssrc, rtxSsrc }: OfferedMediaLine): string[] {
+function sourceLines({ ssrc, rtxSsrc, layers = [] }: OfferedMediaLine): string[] {
   if (ssrc === undefined) return [];
   if (rtxSsrc === undefined) return [`a=ssrc:${ssrc} cname:c`];
-  return [`a=ssrc-group:FID ${ssrc} ${rtxSsrc}`, `a=ssrc:${ssrc} cname:c`, `a=ssrc:${rtxSsrc} cname:c`];
+  const all = [[ssrc, rtxSsrc] as const, ...layers];
+  return [
+    ...(layers.length > 0 ? [`a=ssrc-group:SIM ${all.map(([primary]) => primary).join(' ')}`] : []),
+    ...all.flatMap(([primary, rtx]) => [
+      `a=ssrc-group:FID ${primary} ${rtx}`,
+      `a=ssrc:${primary} cname:c`,
+      `a=ssrc:${rtx} cname:c`,
+    ]),
+  ];
 }
