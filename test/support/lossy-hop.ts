@@ -10,11 +10,49 @@ export interface HopNetwork {
   loss: number;
   /** Nothing passes, each way. */
   down?: boolean;
+  /** So much passes toward the browsers, with a queue before it; default: all. */
+  bitsPerSecond?: number;
 }
 
 interface Back {
   readonly socket: Socket;
   readonly network: HopNetwork;
+}
+
+/** What does not get through a slow network within this time is dropped, as routers do. */
+const QUEUE_MS = 300;
+/** Of IP and UDP. */
+const HEADER_BYTES = 28;
+
+/** The packets that wait for a slow network. */
+class SlowLine {
+  readonly #waiting: { readonly at: number; readonly pass: () => void }[] = [];
+  #freeAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  add(bytes: number, bitsPerSecond: number, pass: () => void): void {
+    const now = performance.now();
+    const at = Math.max(now, this.#freeAt) + ((bytes + HEADER_BYTES) * 8 * 1000) / bitsPerSecond;
+    if (at - now > QUEUE_MS) return;
+    this.#freeAt = at;
+    this.#waiting.push({ at, pass });
+    this.#wait();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #wait(): void {
+    const next = this.#waiting[0];
+    if (this.#timer || !next) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const now = performance.now();
+      while (this.#waiting.length > 0 && this.#waiting[0]!.at <= now) this.#waiting.shift()!.pass();
+      this.#wait();
+    }, next.at - performance.now());
+  }
 }
 
 /** A hop of the network between browsers and a gateway's media port that loses media packets, both ways. */
@@ -28,6 +66,8 @@ export class LossyHop {
   readonly #front: Socket;
   /** The hop's own socket toward the gateway for each browser's socket. */
   readonly #back = new Map<string, Back>();
+  /** One for each network, whatever the sockets in it. */
+  readonly #lines = new Map<HopNetwork, SlowLine>();
   #random = 0x2545f491;
 
   private constructor(front: Socket, port: number) {
@@ -47,6 +87,7 @@ export class LossyHop {
   stop(): void {
     this.#front.close();
     for (const { socket } of this.#back.values()) socket.close();
+    for (const line of this.#lines.values()) line.stop();
   }
 
   #toGateway(packet: Buffer, from: RemoteInfo): void {
@@ -55,12 +96,23 @@ export class LossyHop {
     if (!back) {
       const [socket, network] = [createSocket('udp4'), this.network];
       socket.on('message', (reply) => {
-        if (!this.#loses(network, reply)) this.#front.send(reply, from.port, from.address);
+        if (!this.#loses(network, reply)) this.#toBrowser(network, reply, from);
       });
       back = { socket, network };
       this.#back.set(key, back);
     }
     if (!this.#loses(back.network, packet)) back.socket.send(packet, this.port, GATEWAY_ADDRESS);
+  }
+
+  #toBrowser(network: HopNetwork, packet: Buffer, { port, address }: RemoteInfo): void {
+    const pass = (): void => this.#front.send(packet, port, address);
+    if (network.bitsPerSecond === undefined) {
+      pass();
+      return;
+    }
+    let line = this.#lines.get(network);
+    if (!line) this.#lines.set(network, (line = new SlowLine()));
+    line.add(packet.length, network.bitsPerSecond, pass);
   }
 
   #loses({ loss, down }: HopNetwork, packet: Buffer): boolean {

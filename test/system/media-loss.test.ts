@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import type { ClientPage } from '../support/chromium.js';
 import { useHopStage } from '../support/hop-stage.js';
+import type { HopNetwork } from '../support/lossy-hop.js';
+import { until } from '../support/until.js';
 
 /** About eight seconds of pictures. */
 const FRAMES = 160;
@@ -80,3 +82,40 @@ it('keeps pictures moving and sound complete on networks that lose 5 % of packet
   expect(twice.concealed - cleanBad.concealed).toBeLessThan(5 * LOSS);
   await bad.hears(440);
 }, 120_000);
+
+/** Of a busy picture, far more than a narrow network carries. */
+const WHOLE_BITRATE = 400_000;
+
+it('shows a picture that is small and moves, with whole sound, by a network of 250 kbit/s', async () => {
+  const session = await stage.rest.session();
+  const speaker = await stage.open(session, { loss: 0 });
+  await speaker.publish({ toneHz: 440, busy: true });
+  const narrow: HopNetwork = { loss: 0 };
+  const page = await stage.open(session, narrow);
+  const { streamId } = await page.receives();
+  await until(
+    'a picture that a narrow network would not carry',
+    async () => (await speaker.sentVideo()).targetBitrate > WHOLE_BITRATE,
+    { withinMs: 90_000, seen: () => speaker.sentVideo() },
+  );
+
+  narrow.bitsPerSecond = 250_000;
+  const isSmall = async (): Promise<boolean> => {
+    const { width = 640 } = (await page.counters(streamId)).video!;
+    return width < 640 && (await speaker.sentVideo()).targetBitrate < 250_000;
+  };
+  await until('a smaller one', isSmall, {
+    withinMs: 60_000,
+    seen: async () => [await speaker.sentVideo(), await page.counters(streamId)],
+  });
+  const before = [await speaker.sentVideo(), performance.now()] as const;
+  const seen = await watch(page, streamId);
+  const after = [await speaker.sentVideo(), performance.now()] as const;
+  expect(seen.frozen).toBeLessThan(0.1);
+  expect(seen.concealed).toBeLessThan(0.05);
+  // Near to what the network carries beside the sound, not the least that is asked of a publisher.
+  const bitrate = ((after[0].bytes - before[0].bytes) * 8_000) / (after[1] - before[1]);
+  expect(bitrate).toBeGreaterThan(125_000);
+  expect(bitrate).toBeLessThan(250_000);
+  await page.hears(440);
+}, 240_000);

@@ -64,13 +64,16 @@ const RETRANSMISSION_PAUSE_MS = 20;
 const MAX_RETRANSMISSIONS_PER_SECOND = 500;
 const OSN_LENGTH = 2;
 
-/** What the subscriber's network takes, for video. */
+/** What the subscriber's network takes of a video. */
 interface DownlinkBandwidth {
-  readonly share: number;
+  /** Bits per second. */
+  readonly limit: number;
   readonly thinned: boolean;
   /** It loses packets, though not so many that it were full. */
   readonly lossy: boolean;
   onSent(bytes: number): void;
+  /** Whether there is room to repeat so much, which is taken. */
+  mayRepeat(bytes: number): boolean;
 }
 
 const scratch = new PacketScratch();
@@ -115,14 +118,14 @@ export class Downlink {
     return this.#formats !== undefined;
   }
 
-  /** Whether the subscriber is to get every packet: it counts for what the publisher may send. */
+  /** Whether the subscriber is to get every packet. */
   get full(): boolean {
     return this.open && this.#bandwidth?.thinned !== true;
   }
 
-  /** The part of what it is sent that its network takes; Infinity when that is all. */
-  get share(): number {
-    return this.#bandwidth?.share ?? Infinity;
+  /** Bits per second that its network takes; Infinity: more than it is sent. */
+  get limit(): number {
+    return this.#bandwidth?.limit ?? Infinity;
   }
 
   /** The subscriber has the m-line: packets may go. */
@@ -200,7 +203,7 @@ export class Downlink {
   }
 
   #repeat(formats: DownlinkFormats, packet: Buffer, sequence: number): void {
-    this.#bandwidth?.onSent(packet.length);
+    if (this.#bandwidth?.mayRepeat(packet.length) === false) return;
     if (formats.retransmissions) {
       this.#send(this.#asRetransmission(packet, sequence));
       return;

@@ -48,7 +48,7 @@ export class FanoutTable {
   #tick(): void {
     this.#ticks += 1;
     for (const { fanout } of this.#fanouts.values()) {
-      if (fanout.track.kind === 'video') fanout.adaptBitrate(TICK_MS);
+      if (fanout.track.kind === 'video') fanout.adaptBitrate();
       if (this.#ticks % REPORT_TICKS === 0) fanout.reportOwnClock();
     }
   }

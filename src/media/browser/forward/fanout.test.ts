@@ -24,7 +24,13 @@ function setUp(codec: TrackCodec = OPUS, kind: 'audio' | 'video' = 'audio') {
   const table = new FanoutTable();
   const fanout = table.acquire(track)!;
   const subscriber = () => {
-    const bandwidth = { share: Infinity, thinned: false, lossy: false, onSent: vi.fn() };
+    const bandwidth = {
+      limit: Infinity,
+      thinned: false,
+      lossy: false,
+      onSent: vi.fn(),
+      mayRepeat: () => true,
+    };
     const sent: Buffer[] = [];
     const downlink = new Downlink(fanout, {
       cname: 'stream',
@@ -205,6 +211,16 @@ describe('a track on its way to subscribers', () => {
     for (let sequence = 0; sequence < 1000; sequence += 1) push({ sequence });
     for (let sequence = 0; sequence < 1000; sequence += 1) downlink.retransmit(sequence, 1);
     expect(sent).toHaveLength(1500);
+  });
+
+  it('repeats nothing that a subscriber’s network has no room for', () => {
+    const { subscriber, push } = setUp(VP8, 'video');
+    const { sent, downlink, bandwidth } = subscriber();
+    downlink.start(ALL);
+    push({ sequence: 7 });
+    bandwidth.mayRepeat = () => false;
+    downlink.retransmit(7, 1000);
+    expect(sent).toHaveLength(1);
   });
 
   it('does not repeat what is long gone', () => {

@@ -44,7 +44,6 @@ export class TrackFanout implements TrackSink {
   readonly #numbers: Renumbering;
   #restarts = 0;
   #keyFrameTimestamp = -1;
-  #bytes = 0;
 
   constructor(track: PublishedTrack, codec: ForwardedCodec, sources: FanoutSources) {
     this.track = track;
@@ -89,11 +88,11 @@ export class TrackFanout implements TrackSink {
   }
 
   /** Once a second: asks the publisher for what its subscribers can take. */
-  adaptBitrate(intervalMs: number): void {
-    const rate = (this.#bytes * 8 * 1000) / intervalMs;
-    this.#bytes = 0;
-    const shares = this.#downlinks.filter(({ full }) => full).map(({ share }) => share);
-    this.track.limitBitrate(bitrateCap(shares, rate));
+  adaptBitrate(): void {
+    const open = this.#downlinks.filter((downlink) => downlink.open);
+    const full = open.filter((downlink) => downlink.full);
+    // Those that get key frames only count where nobody gets more: with less from the publisher, they could.
+    this.track.limitBitrate(bitrateCap((full.length > 0 ? full : open).map(({ limit }) => limit)));
   }
 
   onClock(reading: ClockReading): void {
@@ -158,7 +157,6 @@ export class TrackFanout implements TrackSink {
   }
 
   #prepareVideo(history: RetransmissionBuffer, packet: Buffer, sequence: number, timestamp: number): void {
-    this.#bytes += packet.length;
     if (beginsKeyFrame(this.codec.name, packet, this.headerLength, packet.length)) {
       this.#keyFrameTimestamp = timestamp;
     }
@@ -200,13 +198,11 @@ class RetransmissionBuffer {
 /**
  * The bit rate to ask of a publisher, the median of what its subscribers can take, so that
  * one bad network does not degrade the picture for everyone.
- * @param shares for each subscriber the part of the present rate that it takes; Infinity: more than all
- * @param rate present bits per second
+ * @param limits bits per second for each subscriber; Infinity: more than it is sent
  * @returns Infinity for no cap
  */
-export function bitrateCap(shares: readonly number[], rate: number): number {
-  if (shares.length === 0) return Infinity;
-  const descending = [...shares].sort((a, b) => b - a);
-  const share = descending[Math.floor((descending.length - 1) / 2)]!;
-  return share === Infinity ? Infinity : Math.max(MIN_CAP, share * rate);
+export function bitrateCap(limits: readonly number[]): number {
+  if (limits.length === 0) return Infinity;
+  const descending = [...limits].sort((a, b) => b - a);
+  return Math.max(MIN_CAP, descending[Math.floor((descending.length - 1) / 2)]!);
 }

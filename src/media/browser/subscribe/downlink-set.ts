@@ -31,6 +31,7 @@ export class DownlinkSet {
     for (const [track, downlink] of this.#byTrack) {
       if (wanted.has(track)) continue;
       downlink.close();
+      this.bandwidth.remove(track);
       this.#fanouts.release(downlink.fanout);
       this.#byTrack.delete(track);
       this.#bySsrc.delete(downlink.fanout.ssrc);
@@ -61,7 +62,7 @@ export class DownlinkSet {
       // Both tracks of a stream share it, so that the browser keeps them in step.
       cname: track.streamId,
       send: this.#send,
-      bandwidth: this.bandwidth,
+      ...(track.kind === 'video' ? { bandwidth: this.bandwidth.add(track) } : {}),
     });
     this.#byTrack.set(track, downlink);
     this.#bySsrc.set(fanout.ssrc, downlink);

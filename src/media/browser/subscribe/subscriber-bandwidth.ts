@@ -13,6 +13,15 @@ const CALM_TICKS = 3;
 /** A limit that is so much more than what is sent limits nothing. */
 const LIFT = 3;
 
+/**
+ * Repeated packets may come to this part of what is sent, and of a limit. More would choke a narrow network: what is
+ * lost there is asked for again and again, and nothing else gets through.
+ */
+const REPEATED = 0.5;
+const REPEATED_OF_LIMIT = 0.15;
+/** Bytes that may be repeated in any second: a few packets, also when little else is sent. */
+const LEAST_REPEATED = 6_000;
+
 /** Below this share for so long, only key frames are sent: the publisher has had the time to come down. */
 const THIN_SHARE = 0.7;
 const THIN_AFTER_TICKS = 4;
@@ -22,19 +31,70 @@ const MAX_PROBE_TICKS = 80;
 /** All went well for so long after a probe. */
 const RELIEVED_TICKS = 20;
 
+/** One video's part of what a subscriber's network takes. */
+class VideoBandwidth {
+  readonly #owner: SubscriberBandwidth;
+  readonly #onSent: () => void;
+  #bytes = 0;
+  #rate = 0;
+
+  constructor(owner: SubscriberBandwidth, onSent: () => void) {
+    this.#owner = owner;
+    this.#onSent = onSent;
+  }
+
+  /** Bits per second that may go; Infinity: any number. */
+  get limit(): number {
+    return this.#owner.limitOf(this.#rate);
+  }
+
+  /** Only key frames are to be sent. */
+  get thinned(): boolean {
+    return this.#owner.thinned;
+  }
+
+  /** Packets get lost, though not for want of bandwidth: what is repeated may go twice. */
+  get lossy(): boolean {
+    return this.#owner.lossy;
+  }
+
+  onSent(bytes: number): void {
+    this.#bytes += bytes;
+    this.#onSent();
+  }
+
+  mayRepeat(bytes: number): boolean {
+    return this.#owner.mayRepeat(bytes);
+  }
+
+  /** Since the last call of {@link takeRate}. */
+  get sentBytes(): number {
+    return this.#bytes;
+  }
+
+  /** Bits per second that have been sent since the last call. */
+  takeRate(intervalMs: number): number {
+    this.#rate = (this.#bytes * 8 * 1000) / intervalMs;
+    this.#bytes = 0;
+    return this.#rate;
+  }
+}
+
 /**
  * What one subscriber's network takes of video, by its REMB and losses. While it takes far less than the others
  * want, it gets key frames only: a picture every few seconds and sound throughout, and nobody else comes down.
  */
 export class SubscriberBandwidth {
   readonly #onKeyFrameDue: () => void;
+  readonly #videos = new Map<object, VideoBandwidth>();
   #timer: NodeJS.Timeout | undefined;
   /** Bits per second. */
   #limit = Infinity;
   #sentRate = 0;
+  /** In this second. */
+  #repeatedBytes = 0;
   /** Bits per second over a few seconds: what a part of the packets is a part of. */
   #usualRate = 0;
-  #sentBytes = 0;
   #calmTicks = 0;
   #tightTicks = 0;
   #thinTicks = -1;
@@ -47,9 +107,23 @@ export class SubscriberBandwidth {
     this.#onKeyFrameDue = onKeyFrameDue;
   }
 
-  /** The part of what it is sent that it takes; Infinity when it takes it all. */
-  get share(): number {
-    return this.#sentRate === 0 ? Infinity : this.#limit / this.#sentRate;
+  /** Counts one video more. @param key by which it is removed */
+  add(key: object): VideoBandwidth {
+    const video = new VideoBandwidth(this, () => {
+      this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    });
+    this.#videos.set(key, video);
+    return video;
+  }
+
+  remove(key: object): void {
+    this.#videos.delete(key);
+  }
+
+  /** Of the limit for all videos, the part of one that is sent so many bits per second. */
+  limitOf(rate: number): number {
+    if (this.#limit === Infinity || this.#sentRate === 0) return this.#limit;
+    return (this.#limit * rate) / this.#sentRate;
   }
 
   /** Only key frames are to be sent. */
@@ -62,10 +136,15 @@ export class SubscriberBandwidth {
     return this.#loss > FELT_LOSS && this.#loss <= CONGESTION_LOSS;
   }
 
-  /** Video bytes have gone out. */
-  onSent(bytes: number): void {
-    this.#sentBytes += bytes;
-    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+  /** Whether there is room to repeat so much, which is taken. */
+  mayRepeat(bytes: number): boolean {
+    let sent = 0;
+    for (const video of this.#videos.values()) sent += video.sentBytes;
+    const usual = Math.max(sent, this.#sentRate / 8);
+    const room = Math.max(LEAST_REPEATED, Math.min(usual * REPEATED, (this.#limit / 8) * REPEATED_OF_LIMIT));
+    if (this.#repeatedBytes + bytes > room) return false;
+    this.#repeatedBytes += bytes;
+    return true;
   }
 
   /** @param bitrate bits per second that the browser thinks it can receive */
@@ -89,8 +168,9 @@ export class SubscriberBandwidth {
   }
 
   #tick(): void {
-    this.#sentRate = (this.#sentBytes * 8 * 1000) / TICK_MS;
-    this.#sentBytes = 0;
+    this.#sentRate = 0;
+    this.#repeatedBytes = 0;
+    for (const video of this.#videos.values()) this.#sentRate += video.takeRate(TICK_MS);
     this.#usualRate += (this.#usualRate === 0 ? 1 : NEWEST) * (this.#sentRate - this.#usualRate);
     if (this.thinned) this.#thinTick();
     else this.#fullTick();
@@ -99,11 +179,13 @@ export class SubscriberBandwidth {
   #fullTick(): void {
     this.#calmTicks += 1;
     this.#fullTicks += 1;
-    if (this.#calmTicks > CALM_TICKS) this.#limit *= GROWTH;
-    if (this.#limit > this.#sentRate * LIFT) this.#limit = Infinity;
+    if (this.#calmTicks > CALM_TICKS) {
+      this.#limit *= GROWTH;
+      if (this.#limit > this.#sentRate * LIFT) this.#limit = Infinity;
+    }
     if (this.#fullTicks > RELIEVED_TICKS) this.#probeTicks = FIRST_PROBE_TICKS;
     // A REMB alone may be low because little was sent before; where less fits than is sent, packets get lost.
-    const tight = this.share < THIN_SHARE && this.#loss > CONGESTION_LOSS;
+    const tight = this.#limit < this.#sentRate * THIN_SHARE && this.#loss > CONGESTION_LOSS;
     this.#tightTicks = tight ? this.#tightTicks + 1 : 0;
     if (this.#tightTicks >= THIN_AFTER_TICKS) this.#thinTicks = 0;
   }
@@ -112,12 +194,13 @@ export class SubscriberBandwidth {
     if (this.#thinTicks % KEY_FRAME_TICKS === 0) this.#onKeyFrameDue();
     this.#thinTicks += 1;
     if (this.#thinTicks < this.#probeTicks) return;
-    // Try it all again: after another failure, wait longer for the next try.
+    // Try it all again, while its publisher goes on by the limit if it has no other subscriber: after another
+    // failure, wait longer for the next try.
     this.#probeTicks = Math.min(MAX_PROBE_TICKS, this.#probeTicks * 2);
     this.#thinTicks = -1;
     this.#tightTicks = 0;
     this.#fullTicks = 0;
-    this.#limit = Infinity;
+    this.#calmTicks = 0;
     this.#loss = 0;
   }
 }
