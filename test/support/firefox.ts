@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import puppeteer from 'puppeteer-core';
 import { TestBrowser } from './chromium.js';
+import type { FarNetwork } from './far-network.js';
 import { servePages } from './page-server.js';
 
 const PATHS = ['/usr/bin/firefox-esr', '/usr/bin/firefox'];
@@ -31,16 +32,17 @@ export function firefoxReachableHost(): string {
   return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
 }
 
-/** Starts a headless Firefox with fake media devices. */
-export async function launchFirefox(): Promise<TestBrowser> {
-  const executablePath = firefoxPath();
-  if (executablePath === undefined) throw new Error('Firefox not found: install it or set PATCHBAY_FIREFOX.');
-  const pages = await servePages();
+/** Starts a headless Firefox with fake media devices. @param network where it is, if not here */
+export async function launchFirefox(network?: FarNetwork): Promise<TestBrowser> {
+  const program = firefoxPath();
+  if (program === undefined) throw new Error('Firefox not found: install it or set PATCHBAY_FIREFOX.');
+  const pages = await servePages(network?.gatewayHost);
   const browser = await puppeteer.launch({
     browser: 'firefox',
-    executablePath,
+    executablePath: network?.inside(program) ?? program,
     headless: true,
     extraPrefsFirefox: PREFERENCES,
+    ...(network ? { debuggingPort: await network.passOnPort() } : {}),
   });
   return new TestBrowser(browser, pages);
 }

@@ -17,7 +17,8 @@ export class ToneMeter {
   readonly #bins: Float32Array<ArrayBuffer>;
 
   constructor(stream: MediaStream) {
-    this.#source = context.createMediaStreamSource(stream);
+    // Firefox leaves ended tracks in a stream whose m-line has changed, and Web Audio would take any of them.
+    this.#source = context.createMediaStreamSource(new MediaStream(stream.getAudioTracks().slice(-1)));
     this.#source.connect(this.#analyser);
     this.#bins = new Float32Array(this.#analyser.frequencyBinCount);
   }
