@@ -45,9 +45,11 @@ export class ReceivedStreams {
 
 function showLevel(stream: MediaStream, meter: HTMLMeterElement): AudioContext {
   const context = new AudioContext();
-  if (stream.getAudioTracks().length === 0) return context;
+  // In Firefox, tracks from before a lost connection stay in the stream, ended, and Web Audio might take one of them.
+  const newest = stream.getAudioTracks().slice(-1);
+  if (newest.length === 0) return context;
   const analyser = context.createAnalyser();
-  context.createMediaStreamSource(stream).connect(analyser);
+  context.createMediaStreamSource(new MediaStream(newest)).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
   const draw = (): void => {
     if (context.state === 'closed') return;
