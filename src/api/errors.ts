@@ -5,8 +5,7 @@ import type { Logger } from 'pino';
 import { type ErrorCode, PatchbayError } from '../core/index.js';
 import { hangUp } from '../shared/index.js';
 import { accountNamed } from './authentication.js';
-import { putHeaders } from './headers.js';
-import type { Api } from './instance.js';
+import { type Api, putHeaders } from './instance.js';
 
 interface Failure {
   readonly status: number;

@@ -2,4 +2,4 @@ export type { Account } from './authentication.js';
 export type { OnAnswered } from './answered.js';
 export { type ApiOptions, createApi } from './api.js';
 export type { Readiness } from './health.js';
-export type { GatewayFacts } from './openapi/index.js';
+export type { GatewayFacts } from './openapi.js';

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { measureCalls, measureFreeswitch } from './metrics/calls.js';
+import { measureCalls, measureFreeswitch } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
 import type { Core } from '../core/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';

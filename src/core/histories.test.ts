@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Core } from './core.js';
 import { deliveries } from './deliveries.js';
 import { PatchbayError } from './errors.js';
-import { MemoryStore } from './memory-store.js';
+import { MemoryStore } from './core-store.js';
 import { ACCOUNT, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
 import type { Connection, Delivery, PublishedStream, Subscriptions } from './types.js';
 

@@ -10,7 +10,7 @@ export type {
 } from './core.js';
 export { type ErrorCode, PatchbayError } from './errors.js';
 export { participantBytes, resumePointBytes, sessionBytes } from './memory.js';
-export { MemoryStore } from './memory-store.js';
+export { MemoryStore } from './core-store.js';
 export { mayResume } from './resume-points.js';
 export { DEFAULT_PAGE, MAX_PAGE, pageLimit } from './rules.js';
 export { createCore } from './session-core.js';

@@ -1,20 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { PatchbayError } from './errors.js';
-import { MemoryStore } from './memory-store.js';
-import { ACCOUNT, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
+import { MemoryStore } from './core-store.js';
+import { ACCOUNT, codeOf, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
 import type { Subscriptions } from './types.js';
 
 const OTHER = '9900001';
-
-function codeOf(act: () => unknown): string | undefined {
-  try {
-    act();
-    return undefined;
-  } catch (error) {
-    if (error instanceof PatchbayError) return error.code;
-    throw error;
-  }
-}
 
 /** Subscriptions of about so many bytes. */
 const wide = (bytes: number): Subscriptions => ({

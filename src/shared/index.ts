@@ -1,5 +1,5 @@
-export { type ClientAddress, clientAddresses } from './client-address.js';
-export { hangUp } from './hang-up.js';
+export { type ClientAddress, clientAddresses } from './http.js';
+export { hangUp } from './http.js';
 export { hostNames } from './host-names.js';
 export { holdsToken, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
 export { nearestName } from './nearest-name.js';
@@ -8,5 +8,5 @@ export { BoundedMap } from './bounded-map.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export { EventHub } from './event-hub.js';
 export { describeError, type Log } from './log.js';
-export { settledWithin, withinLimit } from './time-limit.js';
+export { settledWithin, withinLimit } from './clock.js';
 export { KeyedBuckets, type Rate, TokenBucket } from './token-bucket.js';

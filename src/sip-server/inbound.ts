@@ -13,7 +13,7 @@ import { cancelledKey, serverKey } from './transaction/keys.js';
 import { newTag, responseEssentials, type Transactions } from './transaction/transactions.js';
 import type { Flow } from './transport/flow.js';
 import { markedVia, replyFlow, type Sender } from './transport/udp.js';
-import type { MessageTrace } from './trace/message-trace.js';
+import type { MessageTrace } from './trace.js';
 
 const OVER_RATE_LINE_MS = 60_000;
 

@@ -4,7 +4,7 @@ import type { RequestExemption } from './defence/source-filter.js';
 import type { RequestRouter } from './routing/decision.js';
 import type { TlsPeerOptions } from './transport/connection.js';
 import type { ListenerOptions } from './transport/transports.js';
-import type { CaptureOptions } from './trace/message-trace.js';
+import type { CaptureOptions } from './trace.js';
 
 /** Limits of the server's tables. */
 export interface SipLimits {

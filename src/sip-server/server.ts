@@ -6,7 +6,7 @@ import { Dialogs } from './dialog/dialog.js';
 import { MIN_SESSION_SECONDS } from './dialog/session-timer.js';
 import { Inbound } from './inbound.js';
 import { hostPort } from './message/uri.js';
-import { MessageTrace } from './trace/message-trace.js';
+import { MessageTrace } from './trace.js';
 import { DEFAULT_SIP_LIMITS, type SipServerOptions } from './options.js';
 import { Transactions, type TransactionUser } from './transaction/transactions.js';
 import type { Endpoint, Flow, TransportName } from './transport/flow.js';

@@ -2,14 +2,12 @@ import type { SessionControl } from '../../core/index.js';
 import type { Api } from '../instance.js';
 import { Slices } from '../slices.js';
 import { deviceRoutes } from './devices.js';
-import { type IceServers, iceServerRoutes } from './ice-servers.js';
-import { memberRoutes } from './members.js';
-import { participantRoutes } from './participants.js';
+import { iceServerRoutes, type IceServers, participantRoutes } from './participants.js';
+import { memberRoutes, subscriptionRoutes } from './members.js';
 import { sessionRoutes } from './sessions.js';
-import { subscriptionRoutes } from './subscriptions.js';
 import { failedCallRoutes, type UsageReports, usageRoutes } from './usage.js';
 
-export type { IceServers } from './ice-servers.js';
+export type { IceServers } from './participants.js';
 export type { UsageReports } from './usage.js';
 
 /** All routes of an account. */

@@ -7,12 +7,14 @@ import {
   ParticipantDetailSchema,
   readErrors,
   ref,
+  SubscriptionsSchema,
   writeErrors,
 } from '../schemas/index.js';
 import type { Slices } from '../slices.js';
 import { participantDetailView } from '../views.js';
 
 const tags = ['Sessions'];
+const SUBSCRIPTIONS = '/sessions/:sessionId/participants/:participantId/subscriptions';
 
 /** Routes for the members of a session. */
 export function memberRoutes(api: Api, core: SessionControl, slices: Slices): void {
@@ -87,4 +89,42 @@ export async function membersJson(
     participantDetailView(member, core.device(accountId, member.id)),
   );
   return `[${members.join(',')}]`;
+}
+
+/** Routes for the subscriptions of participants. */
+export function subscriptionRoutes(api: Api, core: SessionControl): void {
+  api.get(
+    SUBSCRIPTIONS,
+    {
+      schema: {
+        operationId: 'getParticipantSubscriptions',
+        tags: ['Subscriptions'],
+        summary: 'What a participant asked to receive',
+        params: MemberPath,
+        response: { 200: ref(SubscriptionsSchema, 'Empty when it receives nothing.'), ...readErrors(404) },
+      },
+    },
+    ({ params }) => core.subscriptions(params.accountId, params.sessionId, params.participantId),
+  );
+
+  api.put(
+    SUBSCRIPTIONS,
+    {
+      schema: {
+        operationId: 'updateParticipantSubscriptions',
+        tags: ['Subscriptions'],
+        summary: 'Replace the subscriptions of a participant',
+        description:
+          'Takes effect at once. Without a body, or with an empty one, the participant receives nothing.',
+        params: MemberPath,
+        body: optionalBody(NewSubscriptionsSchema),
+        response: { 204: DoneSchema, ...writeErrors(404) },
+      },
+    },
+    async ({ params: { accountId, sessionId, participantId }, body }, reply) => {
+      core.setSubscriptions(accountId, sessionId, participantId, body ?? {});
+      await core.flush();
+      done(reply);
+    },
+  );
 }

@@ -2,6 +2,7 @@ import { PatchbayError, type SessionControl } from '../../core/index.js';
 import { AccountPath, type Api, done, DoneSchema, ParticipantPath } from '../instance.js';
 import {
   CreatedParticipantSchema,
+  IceServersSchema,
   ListQuerySchema,
   NewParticipantSchema,
   optionalBody,
@@ -12,8 +13,7 @@ import {
   writeErrors,
 } from '../schemas/index.js';
 import { participantDetailView, participantView } from '../views.js';
-import type { Slices } from '../slices.js';
-import { listingJson } from './listing.js';
+import { listingJson, type Slices } from '../slices.js';
 
 const tags = ['Participants'];
 
@@ -109,6 +109,35 @@ export function participantRoutes(
       core.deleteParticipant(params.accountId, params.participantId);
       await core.flush();
       done(reply);
+    },
+  );
+}
+
+/** Makes the `iceServers` for a participant's page. */
+export type IceServers = (participantId: string) => readonly {
+  readonly urls: readonly string[];
+  readonly username: string;
+  readonly credential: string;
+}[];
+
+/** Route for time-limited credentials of the operator's TURN server. */
+export function iceServerRoutes(api: Api, core: SessionControl, iceServers: IceServers): void {
+  api.get(
+    '/participants/:participantId/iceServers',
+    {
+      schema: {
+        operationId: 'getIceServers',
+        tags: ['Participants'],
+        summary: 'TURN servers for the page of a participant',
+        description:
+          'Pass them to the browser client as its option `iceServers`. The credentials are valid as long as tokens are.',
+        params: ParticipantPath,
+        response: { 200: ref(IceServersSchema, 'The servers.'), ...readErrors(404) },
+      },
+    },
+    ({ params }) => {
+      const { id } = core.participant(params.accountId, params.participantId);
+      return { iceServers: iceServers(id) };
     },
   );
 }

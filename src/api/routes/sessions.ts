@@ -11,9 +11,8 @@ import {
   SessionSchema,
   writeErrors,
 } from '../schemas/index.js';
-import type { Slices } from '../slices.js';
+import { listingJson, type Slices } from '../slices.js';
 import { sessionView } from '../views.js';
-import { listingJson } from './listing.js';
 import { membersJson } from './members.js';
 
 const tags = ['Sessions'];

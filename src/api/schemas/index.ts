@@ -6,8 +6,8 @@ import {
   participantComponents,
   ParticipantDetailSchema,
   ParticipantSchema,
+  subscriptionComponents,
 } from './participant.js';
-import { subscriptionComponents } from './subscriptions.js';
 import { usageComponents } from './usage.js';
 
 export const NewSessionSchema = component(
@@ -51,7 +51,7 @@ export {
 } from './participant.js';
 
 export { listOf, optionalBody, ref } from './shapes.js';
-export { NewSubscriptionsSchema, SubscriptionsSchema } from './subscriptions.js';
+export { NewSubscriptionsSchema, SubscriptionsSchema } from './participant.js';
 export {
   FailedCallsSchema,
   type FailedCallsView,

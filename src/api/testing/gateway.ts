@@ -4,7 +4,7 @@ import { ApiController, Client, Environment } from '@bandwidth/webrtc';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { type Core, createCore, MemoryStore } from '../../core/index.js';
-import { measureRequests } from '../../app/metrics/http.js';
+import { measureRequests } from '../../app/metrics/traffic.js';
 import { type ApiOptions, createApi } from '../index.js';
 
 export const ACCOUNT = { id: '9900000', user: 'patchbay', password: 'secret: ü' };

@@ -1,7 +1,8 @@
+import { type ErrorCode, PatchbayError } from '../errors.js';
 import { randomUUID } from 'node:crypto';
 import type { Core, SessionControl } from '../core.js';
 import { createCore, type CoreOptions } from '../session-core.js';
-import { MemoryStore } from '../memory-store.js';
+import { MemoryStore } from '../core-store.js';
 import type {
   Connection,
   Delivery,
@@ -70,4 +71,25 @@ export function connectTalking(
   const connection = core.connect(participantId, device, { replace: true });
   connection.publish([{ streamId: participantId, mediaTypes: ['AUDIO'] }]);
   return { device, connection };
+}
+
+/** The code of the error that a call throws; undefined if it throws none. */
+export function codeOf(act: () => unknown): ErrorCode | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    if (error instanceof PatchbayError) return error.code;
+    throw error;
+  }
+}
+
+/** A session with two members that hear each other. */
+export function conversation(options?: Parameters<typeof coreForTests>[0]) {
+  const { core, clock } = coreForTests(options);
+  const session = core.createSession(ACCOUNT, {}).id;
+  const [ann, bob] = [newParticipant(core), newParticipant(core)];
+  core.addToSession(ACCOUNT, session, ann, { sessionId: session });
+  core.addToSession(ACCOUNT, session, bob, { sessionId: session });
+  return { core, clock, session, ann, bob };
 }

@@ -1,4 +1,4 @@
-export { DecoderPool } from './decoder-pool.js';
+export { DecoderPool } from './mixer.js';
 export { FRAME_MS, MixClock } from './mix-clock.js';
 export type { FrameListener } from './mix-clock.js';
-export { PhoneMix } from './phone-mix.js';
+export { PhoneMix } from './mixer.js';

@@ -3,8 +3,7 @@ import { findAudioCodec } from '../codecs/index.js';
 import { sine, toneLevel } from '../phone/testing/spectrum.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
 import { PublishedTrack } from '../track.js';
-import { DecoderPool } from './decoder-pool.js';
-import { PhoneMix } from './phone-mix.js';
+import { DecoderPool, PhoneMix } from './mixer.js';
 
 class Talker {
   readonly track: PublishedTrack;

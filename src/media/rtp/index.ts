@@ -1,10 +1,10 @@
 export * from './header.js';
-export * from './extensions.js';
+export * from './header.js';
 export * from './header.js';
 export * from './rtcp.js';
 export * from './feedback.js';
 export * from './transport-cc.js';
 export * from './rtcp.js';
 export { type DigitListener, DtmfReceiver } from './dtmf-receiver.js';
-export { ReceptionStatistics } from './reception.js';
+export { ReceptionStatistics } from './rtcp.js';
 export { Renumbering } from './renumbering.js';

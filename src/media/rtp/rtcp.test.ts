@@ -5,6 +5,7 @@ import {
   readByeSources,
   readReportBlocks,
   readSenderInfo,
+  ReceptionStatistics,
   RTCP_BYE,
   RTCP_RECEIVER_REPORT,
   RTCP_SENDER_REPORT,
@@ -13,7 +14,6 @@ import {
   toNtp,
   writeRtcpReport,
 } from './rtcp.js';
-import { ReceptionStatistics } from './reception.js';
 
 const block = {
   ssrc: 0xcafebabe,

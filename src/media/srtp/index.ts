@@ -3,5 +3,5 @@ export type { MasterKey } from './keys.js';
 export { SrtpReceiver } from './srtp-stream.js';
 export type { SrtpCounters } from './srtp-stream.js';
 export { SrtpSender } from './srtp-stream.js';
-export { findSrtpSuite, SRTP_SUITES } from './suites.js';
-export type { SrtpSuite } from './suites.js';
+export { findSrtpSuite, SRTP_SUITES } from './keys.js';
+export type { SrtpSuite } from './keys.js';

@@ -1,9 +1,12 @@
-import { CounterTransform } from './counter-transform.js';
-import { GcmTransform } from './gcm-transform.js';
+import {
+  CounterTransform,
+  GcmTransform,
+  readRtcpIndex,
+  RTCP_INDEX_LENGTH,
+  type SrtpTransform,
+} from './transform.js';
 import { readUint32, rtpPayloadOffset, rtpSequence, rtpSsrc } from '../rtp/index.js';
-import { deriveRtcpKeys, deriveRtpKeys, type MasterKey, type SessionKeys } from './keys.js';
-import type { SrtpSuite } from './suites.js';
-import { readRtcpIndex, RTCP_INDEX_LENGTH, type SrtpTransform } from './transform.js';
+import { deriveRtcpKeys, deriveRtpKeys, type MasterKey, type SessionKeys, type SrtpSuite } from './keys.js';
 
 /** The most that sealing adds to a packet, in bytes: index and tag of SRTCP with GCM. */
 const SRTP_OVERHEAD = 20;

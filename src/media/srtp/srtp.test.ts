@@ -3,11 +3,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { writeRtcpReport } from '../rtp/index.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
-import { CounterTransform } from './counter-transform.js';
-import { GcmTransform } from './gcm-transform.js';
-import { createMasterKey, deriveRtcpKeys, deriveRtpKeys, readInlineKey, writeInlineKey } from './keys.js';
+import { CounterTransform, GcmTransform } from './transform.js';
+import {
+  createMasterKey,
+  deriveRtcpKeys,
+  deriveRtpKeys,
+  findSrtpSuite,
+  readInlineKey,
+  SRTP_SUITES,
+  writeInlineKey,
+} from './keys.js';
 import { SrtpReceiver, SrtpSender } from './srtp-stream.js';
-import { findSrtpSuite, SRTP_SUITES } from './suites.js';
 
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s/g, ''), 'hex');
 const suite = (name: string): (typeof SRTP_SUITES)[number] => findSrtpSuite(name)!;

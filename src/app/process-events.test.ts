@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { onStopSignals } from './process-events.js';
+import { onStopSignals, surviveUncaught } from './process-events.js';
 
 function stopping() {
   const source = new EventEmitter();
@@ -38,4 +40,14 @@ describe('stop signals', () => {
     at(9_000, 'SIGTERM');
     expect(taken).toEqual(['drain SIGHUP', 'hurry SIGINT', 'exit SIGTERM', 'exit SIGTERM']);
   });
+});
+
+it.each(['uncaughtException', 'unhandledRejection'])('logs and counts an %s', async (event) => {
+  const lines: string[] = [];
+  const process = new EventEmitter();
+  const metrics = new Registry();
+  surviveUncaught(process, pino({}, { write: (line: string) => void lines.push(line) }), metrics);
+  expect(process.emit(event, new Error('a fault'))).toBe(true);
+  expect(lines.join()).toContain('a fault');
+  expect(await metrics.metrics()).toContain('patchbay_uncaught_errors_total 1');
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { encodeHep } from './hep.js';
+import { encodeHep } from './trace.js';
 
 describe('encodeHep', () => {
   it('writes the chunks of HEP version 3', () => {

@@ -1,7 +1,6 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import { putHeaders } from '../headers.js';
-import type { Api } from '../instance.js';
+import { type Api, putHeaders } from './instance.js';
 
 const properties = {
   timestamp: {

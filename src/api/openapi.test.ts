@@ -1,6 +1,6 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startApi, type TestGateway } from '../testing/gateway.js';
+import { startApi, type TestGateway } from './testing/gateway.js';
 
 interface Operation {
   operationId: string;

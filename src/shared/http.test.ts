@@ -1,6 +1,7 @@
+import { Duplex } from 'node:stream';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
-import { clientAddresses } from './client-address.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { clientAddresses, hangUp } from './http.js';
 
 const PROXY = '10.0.0.1';
 const address = clientAddresses(['10.0.0.0/8', '2001:db8:1::/48']);
@@ -81,4 +82,15 @@ describe('the client’s address', () => {
       }),
     );
   });
+});
+
+afterEach(() => void vi.useRealTimers());
+
+it('frees the socket of a peer that does not read', () => {
+  vi.useFakeTimers();
+  const stream = new Duplex({ read: () => undefined, write: () => undefined });
+  hangUp(stream, 'no');
+  expect(stream.destroyed).toBe(false);
+  vi.advanceTimersByTime(1_000);
+  expect(stream.destroyed).toBe(true);
 });

@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { CallObserver, FreeswitchStatus } from '../../devices/phone/index.js';
 import type { BrowserCounters } from '../../devices/browser/index.js';
+import type { OnAnswered } from '../../api/index.js';
+import type { MediaPlane } from '../../media/index.js';
 
 /** In seconds. A call is normally answered within some milliseconds; it takes longer when a server is full. */
 const SETUP_BUCKETS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
@@ -114,6 +116,59 @@ export function measureFreeswitch(metrics: Registry, status: () => readonly Free
     collect() {
       this.reset();
       for (const { address, refusals } of status()) this.inc({ server: address }, refusals);
+    },
+  });
+}
+
+/** Measures how long HTTP requests take. */
+export function measureRequests(metrics: Registry): OnAnswered {
+  const histogram = new Histogram({
+    name: 'patchbay_http_request_seconds',
+    help: 'Time to answer HTTP requests',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers: [metrics],
+  });
+  return ({ method }, { statusCode: status }, { route = 'unknown', ms }) =>
+    histogram.observe({ method, route, status }, ms / 1000);
+}
+
+/** Adds the load and the counters of the media plane to the metrics. */
+export function measureMedia(metrics: Registry, media: Pick<MediaPlane, 'load' | 'counters'>): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_mix_lateness_seconds',
+    help: 'How late phones’ mixes were made: the maximum of the last one to two seconds',
+    registers,
+    collect() {
+      this.set(media.load().mixLatenessMs / 1000);
+    },
+  });
+  new Counter({
+    name: 'patchbay_mix_frames_skipped_total',
+    help: '20 ms frames of all phones’ mixes that were skipped because they were too late',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(media.load().framesSkipped);
+    },
+  });
+  new Counter({
+    name: 'patchbay_rtp_strangers_total',
+    help: 'Datagrams to phones’ media ports that were dropped for their source address',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(media.counters().strangers);
+    },
+  });
+  new Counter({
+    name: 'patchbay_rtp_frames_withheld_total',
+    help: '20 ms frames that were not sent because nothing has come from the phone’s announced address',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(media.counters().framesWithheld);
     },
   });
 }
