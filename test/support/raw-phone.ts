@@ -28,7 +28,9 @@ export class RawPhone {
   timestamp = 0x60000000;
   ssrc = 0x11112222;
   payloadType = 0;
+  /** Audio that it said, and what came to it. */
   packets = 0;
+  received = 0;
   /** Of packets of Opus. */
   opusMs = PACKET_MS;
   readonly #opus = new Encoder({ channels: 1, sample_rate: 48_000, application: 'voip' });
@@ -40,6 +42,7 @@ export class RawPhone {
 
   private constructor(socket: Socket) {
     this.#socket = socket;
+    socket.on('message', () => (this.received += 1));
   }
 
   static async open(): Promise<RawPhone> {

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ClientPage, launchChromium, type TestBrowser } from '../support/chromium.js';
-import { direct, usePhoneRoom } from '../support/phone-room.js';
+import { direct, limit, usePhoneRoom } from '../support/phone-room.js';
 import { OPUS, RawPhone } from '../support/raw-phone.js';
 import { audioAddressOf } from '../support/sip-message.js';
 import { phoneOffer, type SippCall, type Steps } from '../support/sipp.js';
+import { until } from '../support/until.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 const BROWSER_RATE = 48_000;
@@ -80,8 +81,10 @@ describe('a phone whose RTP deviates from the RFCs', () => {
     });
   });
 
-  direct('is told each key once, whatever its timestamps and SSRCs do', async () => {
+  it('is told each key once, whatever its timestamps and SSRCs do', async () => {
     await withCall(async (id) => {
+      // FreeSWITCH bridges a phone behind its answer; what is pressed before that is nobody's.
+      await until('sound at the phone', () => phone.received > 0, limit);
       const told = async (digits: string): Promise<void> => {
         await phone.later(15);
         expect(await webhooks.digitsOf(id, digits.length)).toBe(digits);
