@@ -10,6 +10,11 @@ export const OTHERS = 700;
 /** A test of what the media plane agrees on: FreeSWITCH negotiates with phones in its own way. */
 export const direct = it.skipIf((process.env['PATCHBAY_FREESWITCH'] ?? '') !== '');
 
+export const isEmbedded = (process.env['PATCHBAY_DRACHTIO'] ?? '') === '';
+
+/** A test of what drachtio-server does by itself, in another way. */
+export const embedded = it.skipIf(!isEmbedded);
+
 /** How long phones are waited for. */
 export const limit = { withinMs: 20_000, everyMs: 10 };
 

@@ -218,7 +218,7 @@ describe('an account with half of all calls', () => {
     const refused = await placeRefusedCall({ sipPort: gateway.sipPort, token: people[4]!.token });
     expect(refused.status).toBe(480);
     expect(Number(refused.header('Retry-After'))).toBeGreaterThan(0);
-    expect(refused.header('Reason')).toContain('The account has as many');
+    expect(refused.header('Reason')).toContain('limit of connected devices');
     const page = await openPage(people[5]!);
     // Anything but 1000: its client tries again.
     expect((await once(page, 'close'))[0]).toBe(1013);

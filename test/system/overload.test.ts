@@ -4,6 +4,7 @@ import { launchChromium, type TestBrowser } from '../support/chromium.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { type Member, openMember } from '../support/member.js';
 import { readMetrics } from '../support/metrics.js';
+import { embedded, isEmbedded } from '../support/phone-room.js';
 import { Rest } from '../support/rest.js';
 import { Caller, type HeardMessage, SipPeer } from '../support/sip-peer.js';
 import { phoneOffer, placeCall, type SippCall } from '../support/sipp.js';
@@ -102,7 +103,10 @@ describe('a gateway with all its places taken', () => {
     expect(again.header('to')).toEqual(refusal.header('to'));
     caller.learn(refusal);
     peer.send(caller.request('ACK', 1, { branch: /branch=([^;\r]+)/.exec(text)![1]! }));
-    expect(answersTo(peer, caller).map(({ status }) => status)).toEqual([503, 503]);
+    const statuses = answersTo(peer, caller).map(({ status }) => status);
+    // drachtio-server has said 100 before the gateway hears of the call.
+    expect(statuses.filter((status) => isEmbedded || status !== 100)).toEqual([503, 503]);
+    if (!isEmbedded) return;
     // There is no transaction for it; the ACK is recognised all the same.
     const metrics = await readMetrics(gateway);
     expect(metrics.get('patchbay_sip_messages_total{kind="droppedStray"}')).toBe(0);
@@ -185,7 +189,7 @@ describe('a gateway that may take three calls a second', () => {
     expect(60 - refused.length).toBeGreaterThanOrEqual(3);
     expect(60 - refused.length).toBeLessThan(30);
     expect(refused.every((answer) => Number(answer.header('retry-after')[0]) > 0)).toBe(true);
-    for (const { caller } of sent) {
+    for (const { caller } of isEmbedded ? sent : []) {
       const statuses = answersTo(peer, caller).map(({ status }) => status);
       expect(statuses.includes(503) && statuses.includes(100)).toBe(false);
     }
@@ -203,7 +207,7 @@ describe('a gateway that may take three calls a second', () => {
 });
 
 describe('a gateway with more INVITEs than it can serve', () => {
-  it('answers all of them, and serves calls of another address in between', async () => {
+  embedded('answers all of them, and serves calls of another address in between', async () => {
     const gateway = await gatewayWith(TWO_ACCOUNTS);
     const bystander = await Bystander.start(gateway);
     openers.push(() => bystander.end());

@@ -1,12 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { usePhoneRoom } from '../support/phone-room.js';
+import { embedded, isEmbedded, usePhoneRoom } from '../support/phone-room.js';
 import { Caller, hear, type HeardMessage, SDP, SipPeer } from '../support/sip-peer.js';
-
-/** Skips a test with drachtio-server, which answers these requests itself, in another way. */
-const isEmbedded = (process.env['PATCHBAY_DRACHTIO'] ?? '') === '';
-const embedded = it.skipIf(!isEmbedded);
 
 const PINO_ERROR = 50;
 
