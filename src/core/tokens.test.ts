@@ -95,6 +95,14 @@ describe('a participant token', () => {
     expect(codeOf('x'.repeat(1_000_000))).toBe('PATCHBAY_TOKEN_INVALID');
   });
 
+  it('is refused unparsed when it is longer than any that is made here', () => {
+    const claims = { a: ACCOUNT, p: participant.id, exp: participant.expiresAt / 1_000 };
+    const padded = (length: number): string => signed({ ...claims, x: 'x'.repeat(length) });
+    expect(codeOf(padded(500))).toBe('none');
+    expect(padded(800).length).toBeGreaterThan(1_024);
+    expect(codeOf(padded(800))).toBe('PATCHBAY_TOKEN_INVALID');
+  });
+
   it('is refused when any character is changed, and is never repeated in the refusal', () => {
     const token = tokens.issue(participant);
     fc.assert(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Participant, PatchbayError } from '../../../core/index.js';
-import { authenticate, tokensOf } from './authenticate.js';
+import { authenticate, speaksForParticipant, tokensOf } from './authenticate.js';
 
 const HEADER = 'X-Token';
 const token = (number: number): string =>
@@ -57,5 +57,62 @@ describe('an INVITE without a token says', () => {
   ])('%s', (_what, headers, words) => {
     expect(refusalOf(headers)).toMatch(words);
     expect(refusalOf(headers)).not.toContain('eyJ');
+  });
+});
+
+describe('an INVITE with several tokens', () => {
+  const [good, again, other, expired, wrong] = [1, 2, 3, 4, 5].map(token);
+  const owners = new Map([
+    [good, 'ann'],
+    [again, 'ann'],
+    [other, 'bob'],
+  ]);
+  const gate = {
+    authenticate(presented: string): Participant {
+      const id = owners.get(presented);
+      if (id !== undefined) return { id } as Participant;
+      if (presented === expired) throw new PatchbayError('PATCHBAY_TOKEN_EXPIRED', 'expired');
+      throw new PatchbayError('PATCHBAY_TOKEN_INVALID', 'wrong');
+    },
+  };
+  const outcome = (...tokens: (string | undefined)[]): string => {
+    const invite = inviteWith(tokens.map(String));
+    try {
+      return authenticate(invite, [HEADER], gate).id;
+    } catch (error) {
+      if (!(error instanceof PatchbayError)) throw error;
+      expect(speaksForParticipant(invite, [HEADER], gate)).toBe(false);
+      return error.code;
+    }
+  };
+
+  it('speaks for the participant of those that verify', () => {
+    expect(outcome(good)).toBe('ann');
+    expect(outcome(wrong, expired, good)).toBe('ann');
+    expect(outcome(good, wrong)).toBe('ann');
+    expect(outcome(good, again)).toBe('ann');
+    expect(speaksForParticipant(inviteWith([wrong!, good!]), [HEADER], gate)).toBe(true);
+  });
+
+  it('speaks for nobody when those that verify disagree', () => {
+    expect(outcome(good, other)).toBe('PATCHBAY_TOKENS_DISAGREE');
+    expect(outcome(good, wrong, other, again)).toBe('PATCHBAY_TOKENS_DISAGREE');
+  });
+
+  it('fails as the first of them when none verifies, or there is none', () => {
+    expect(outcome(expired, wrong)).toBe('PATCHBAY_TOKEN_EXPIRED');
+    expect(outcome(wrong, expired)).toBe('PATCHBAY_TOKEN_INVALID');
+    expect(outcome()).toBe('PATCHBAY_TOKEN_INVALID');
+  });
+
+  it('is not said to carry bad tokens when it is the gateway that fails', () => {
+    const failing = {
+      authenticate: (): never => {
+        throw new TypeError('a fault of ours');
+      },
+    };
+    const args = [inviteWith([good!]), [HEADER], failing] as const;
+    expect(() => authenticate(...args)).toThrow(TypeError);
+    expect(() => speaksForParticipant(...args)).toThrow(TypeError);
   });
 });
