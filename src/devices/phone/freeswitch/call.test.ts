@@ -20,6 +20,9 @@ const audio = (port: number): string =>
     '',
   ].join('\r\n');
 
+const withEvents = (sdp: string): string =>
+  `${sdp.replace('AVP 0', 'AVP 0 101')}a=rtpmap:101 telephone-event/8000\r\n`;
+
 /** SIP statuses with which FreeSWITCH answers the next re-INVITEs of the phone's leg; then 200. */
 let answers: number[];
 /** The bodies of the re-INVITEs that it got. */
@@ -28,7 +31,7 @@ let invited: string[];
 /** A leg as drachtio-fsmrf gives it. */
 function leg(uuid: string): Leg {
   const dialog: Dialog = {
-    remote: { sdp: audio(30_000) },
+    remote: { sdp: withEvents(audio(30_000)) },
     local: { contact: 'sip:gateway' },
     on: () => undefined,
     request: ({ body }, done) => {
@@ -60,11 +63,20 @@ const server = {
   accepted: () => undefined,
 } as unknown as FreeswitchServer;
 
+/** What the plane is told of the leg to it. */
+let toldPlane: string[];
+
 const described = (): Promise<object> => Promise.resolve({ sdp: audio(20_000), held: false });
 const plane = {
   openPhone: described,
-  answerPhone: described,
-  updatePhone: described,
+  answerPhone: (_id: string, sdp: string) => {
+    toldPlane.push(sdp);
+    return described();
+  },
+  updatePhone: (_id: string, sdp?: string) => {
+    if (sdp !== undefined) toldPlane.push(sdp);
+    return described();
+  },
 } as unknown as PhoneMedia;
 
 const open = (offer?: string): Promise<BridgedCall> =>
@@ -73,6 +85,7 @@ const open = (offer?: string): Promise<BridgedCall> =>
 beforeEach(() => {
   answers = [];
   invited = [];
+  toldPlane = [];
 });
 
 describe('media that FreeSWITCH refuses, and is deaf to the phone afterwards', () => {
@@ -100,5 +113,19 @@ describe('media that FreeSWITCH refuses, and is deaf to the phone afterwards', (
     answers = [488];
     await expect(call.answer(audio(4000))).rejects.toThrow(ModifyRefused);
     expect(invited).toEqual([audio(4000)]);
+  });
+});
+
+describe('the media plane', () => {
+  it('sends telephone events to a phone that has them, and tones to one that has none', async () => {
+    const call = await open(withEvents(audio(4000)));
+    expect(toldPlane.at(-1)).toContain('telephone-event');
+    await call.update(audio(4002));
+    expect(toldPlane.at(-1)).not.toContain('telephone-event');
+    await call.update(withEvents(audio(4004)));
+    expect(toldPlane.at(-1)).toContain('telephone-event');
+    await open(audio(4000));
+    expect(toldPlane.at(-1)).not.toContain('telephone-event');
+    expect(toldPlane).toHaveLength(4);
   });
 });

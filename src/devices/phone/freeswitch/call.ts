@@ -16,6 +16,7 @@ import {
   preferring,
   withAddress,
   withDirection,
+  withoutTelephoneEvent,
 } from './sdp.js';
 import type { FreeswitchServer } from './server.js';
 
@@ -220,14 +221,26 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   /** Tells the plane which way the phone wants media, in the words of the leg that the plane knows. */
   async #passOn(): Promise<void> {
     const leg = await this.#present(this.#mediaLeg);
-    const description = withAddress(leg.sdp, leg.mediaIp);
-    this.#inner = await this.#options.plane.updatePhone(this.deviceId, this.#asPhone(description));
+    const description = this.#asPhone(withAddress(leg.sdp, leg.mediaIp));
+    const { plane } = this.#options;
+    if (hasTelephoneEvent(description)) {
+      this.#inner = await plane.updatePhone(this.deviceId, description);
+    } else {
+      // As the answer to an offer of the plane's, which keeps taking the events that it offers.
+      await plane.updatePhone(this.deviceId);
+      this.#inner = await plane.answerPhone(this.deviceId, description);
+    }
   }
 
+  /**
+   * A phone without telephone events is sent tones, which the plane makes: FreeSWITCH has no sound to put its own into
+   * while events come. Events that FreeSWITCH finds in the phone's sound still reach the plane, which offered them.
+   */
   #asPhone(mediaLegSdp: string): string {
-    return this.#phoneSdp === undefined
-      ? mediaLegSdp
-      : withDirection(mediaLegSdp, directionOf(this.#phoneSdp));
+    const phoneSdp = this.#phoneSdp;
+    if (phoneSdp === undefined) return mediaLegSdp;
+    const sdp = withDirection(mediaLegSdp, directionOf(phoneSdp));
+    return hasTelephoneEvent(phoneSdp) ? sdp : withoutTelephoneEvent(sdp);
   }
 
   /** Goes on behind the answer to the phone: encrypted media are up only after that. */
@@ -238,7 +251,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
       if (!phoneLeg || !mediaLeg) return;
       const events = this.#phoneSdp === undefined || hasTelephoneEvent(this.#phoneSdp);
       if (events) await connection.passOnDtmf(phoneLeg, mediaLeg);
-      else phoneLeg.useInbandDtmf();
+      else phoneLeg.findDtmf();
       await connection.bridge(phoneLeg, mediaLeg);
       server.accepted();
     });

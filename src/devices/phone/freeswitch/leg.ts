@@ -77,11 +77,9 @@ export class Leg extends EventEmitter<{ ended: [hangupCause: string | undefined]
     return withinLimit(answer, MODIFY_LIMIT_MS, 'Re-INVITE to FreeSWITCH');
   }
 
-  /** Lets FreeSWITCH find DTMF in the sound, and make it there, for a phone that has no events. */
-  useInbandDtmf(): void {
-    const ignore = (): void => undefined;
-    this.#endpoint.execute('spandsp_start_dtmf', '', ignore);
-    this.#endpoint.execute('start_dtmf_generate', 'write', ignore);
+  /** Lets FreeSWITCH find DTMF in the sound of a phone that has no events. */
+  findDtmf(): void {
+    this.#endpoint.execute('spandsp_start_dtmf', '', () => undefined);
   }
 
   /** Ends the leg on both sides. Resolves when it is gone, or after 2 s. */

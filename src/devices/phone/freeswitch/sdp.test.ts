@@ -13,6 +13,7 @@ import {
   isEncrypted,
   withAddress,
   withDirection,
+  withoutTelephoneEvent,
 } from './sdp.js';
 
 const sdp = (...lines: string[]): string => [...lines, ''].join('\r\n');
@@ -113,6 +114,14 @@ describe('what else is read and written', () => {
     expect(isEncrypted(DOUBLE)).toBe(true);
     expect(isEncrypted(plainAudioOnly(DOUBLE))).toBe(false);
     expect(isEncrypted(`${PHONE}a=fingerprint:sha-256 AA:BB\r\n`)).toBe(true);
+  });
+
+  it('takes telephone events out, and nothing else', () => {
+    const tones = withoutTelephoneEvent(PHONE.replace('a=sendrecv', 'a=fmtp:101 0-15\r\na=sendrecv'));
+    expect(tones).toContain('m=audio 4000 RTP/AVP 8 0 96\r\n');
+    expect(tones).toContain('a=rtpmap:96 opus/48000/2');
+    expect(tones).not.toContain('101 ');
+    expect(withoutTelephoneEvent(DOUBLE)).toBe(DOUBLE);
   });
 
   it('knows audio that FreeSWITCH can use', () => {

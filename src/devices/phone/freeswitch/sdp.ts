@@ -100,6 +100,22 @@ export function hasTelephoneEvent(sdp: string): boolean {
   return /^a=rtpmap:\d+ telephone-event\//im.test(sdp);
 }
 
+/** The same SDP without events of RFC 4733. */
+export function withoutTelephoneEvent(sdp: string): string {
+  const session = parse(sdp);
+  for (const section of session.media) {
+    const events = section.rtp.filter(({ codec }) => codec.toLowerCase() === 'telephone-event');
+    const isEvent = ({ payload }: { payload: number }): boolean =>
+      events.some((event) => event.payload === payload);
+    section.rtp = section.rtp.filter((format) => !isEvent(format));
+    section.fmtp = section.fmtp.filter((format) => !isEvent(format));
+    section.payloads = payloadTypes(section)
+      .filter((payload) => !isEvent({ payload }))
+      .join(' ');
+  }
+  return write(session);
+}
+
 /** Whether the media are encrypted, with keys in the SDP (RFC 4568) or of a DTLS handshake (RFC 5763). */
 export function isEncrypted(sdp: string): boolean {
   return /^m=audio [1-9]\d* \S*SAVP|^a=(?:crypto|fingerprint):/im.test(sdp);
