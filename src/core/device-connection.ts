@@ -2,7 +2,7 @@ import type { EventHub } from '../shared/index.js';
 import type { CoreEvents } from './core.js';
 import type { Directory } from './directory.js';
 import { mayResume, type ResumePoints } from './resume-points.js';
-import type { LiveConnection, Switchboard } from './switchboard.js';
+import type { DeviceState, Switchboard } from './switchboard.js';
 import type {
   Connection,
   EndReason,
@@ -24,11 +24,11 @@ interface ConnectionParts {
 
 /** Implements `Connection`: takes what a device reports into the core, until the connection ends. */
 export class DeviceConnection implements Connection {
-  readonly #live: LiveConnection;
+  readonly #live: DeviceState;
   readonly #parts: ConnectionParts;
   #participant: Participant;
 
-  constructor(live: LiveConnection, participant: Participant, parts: ConnectionParts) {
+  constructor(live: DeviceState, participant: Participant, parts: ConnectionParts) {
     this.#live = live;
     this.#participant = participant;
     this.#parts = parts;

@@ -17,7 +17,7 @@ import type {
 
 /** The connected devices. Tells each what it receives, whenever that changes. */
 export class Switchboard {
-  readonly #live = new Map<string, LiveConnection>();
+  readonly #live = new Map<string, DeviceState>();
   /** How many devices of each kind are connected; a kind without any stays, with 0. */
   readonly #byKind = new Map<DeviceKind, number>();
   /** How many devices of each account are connected. */
@@ -52,11 +52,11 @@ export class Switchboard {
     return Object.fromEntries(this.#byKind);
   }
 
-  get(participantId: string): LiveConnection | undefined {
+  get(participantId: string): DeviceState | undefined {
     return this.#live.get(participantId);
   }
 
-  isLive(connection: LiveConnection): boolean {
+  isLive(connection: DeviceState): boolean {
     return this.#live.get(connection.participantId) === connection;
   }
 
@@ -68,8 +68,8 @@ export class Switchboard {
     return [...this.#live.keys()];
   }
 
-  connect(participant: Participant, device: Device): LiveConnection {
-    const connection = new LiveConnection(participant.id, device, this.#clock.now());
+  connect(participant: Participant, device: Device): DeviceState {
+    const connection = new DeviceState(participant.id, device, this.#clock.now());
     this.#live.set(participant.id, connection);
     this.#byAccount.set(participant.accountId, this.countOf(participant.accountId) + 1);
     this.#countKind(device.info.kind, 1);
@@ -78,7 +78,7 @@ export class Switchboard {
     return connection;
   }
 
-  publish(connection: LiveConnection, participant: Participant, streams: readonly PublishedStream[]): void {
+  publish(connection: DeviceState, participant: Participant, streams: readonly PublishedStream[]): void {
     const { streamsPerDevice } = this.#limits;
     if (streams.length > streamsPerDevice) {
       this.#log.warn(
@@ -125,7 +125,7 @@ export class Switchboard {
     this.#refreshMember(participant.id);
   }
 
-  event(connection: LiveConnection, participant: Participant): DeviceEvent {
+  event(connection: DeviceState, participant: Participant): DeviceEvent {
     const session =
       participant.sessionId === undefined ? undefined : this.#directory.sessions.get(participant.sessionId);
     return {
@@ -136,7 +136,7 @@ export class Switchboard {
     };
   }
 
-  #take(participant: Participant): { connection: LiveConnection; event: DeviceEvent } | undefined {
+  #take(participant: Participant): { connection: DeviceState; event: DeviceEvent } | undefined {
     const connection = this.#live.get(participant.id);
     if (!connection) return undefined;
     const event = this.event(connection, participant);
@@ -195,7 +195,7 @@ interface LiveStream {
 }
 
 /** A connected device and what it publishes and receives now. */
-export class LiveConnection {
+export class DeviceState {
   readonly participantId: string;
   readonly device: Device;
   /** Epoch milliseconds. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Backlog, Connection, type ConnectionFault } from './connection.js';
+import { type Backlog, StreamConnection, type ConnectionFault } from './connection.js';
 import { StreamFramer } from './stream-framer.js';
 
 const LIMITS = {
@@ -38,7 +38,7 @@ let valid: boolean;
 
 function connect(backlog: Backlog = { bytes: 0 }, limits: Partial<typeof LIMITS> = {}, ours = false) {
   const socket = new DeafSocket();
-  const connection = new Connection(
+  const connection = new StreamConnection(
     'tcp',
     socket as unknown as Socket,
     { local: END, remote: END },

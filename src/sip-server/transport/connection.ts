@@ -50,7 +50,7 @@ interface ConnectionHandlers {
   /** A valid message came. */
   heard: () => void;
   fault: (fault: ConnectionFault) => void;
-  closed: (connection: Connection) => void;
+  closed: (connection: StreamConnection) => void;
 }
 
 /** Bytes queued for writing, on all connections together. */
@@ -59,7 +59,7 @@ export interface Backlog {
 }
 
 /** One TCP or TLS connection, opened by us or by the peer. */
-export class Connection implements Flow {
+export class StreamConnection implements Flow {
   readonly reliable = true;
   readonly transport: 'tcp' | 'tls';
   readonly local: Endpoint;

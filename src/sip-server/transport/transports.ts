@@ -11,7 +11,7 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { describeError, type Log } from '../../shared/index.js';
 import {
   type Backlog,
-  Connection,
+  StreamConnection,
   type ConnectionFault,
   type ConnectionLimits,
   connectToTlsPeer,
@@ -61,7 +61,7 @@ export class Transports {
   readonly #options: TransportsOptions;
   readonly #udp: UdpListener[] = [];
   readonly #streams: StreamListener[] = [];
-  readonly #connections = new Map<string, Connection>();
+  readonly #connections = new Map<string, StreamConnection>();
   readonly #table: ConnectionTable;
   /** Slots of TLS connections during their handshake, by the peer's address and port. */
   readonly #handshakes = new Map<string, ConnectionSlot>();
@@ -224,7 +224,7 @@ export class Transports {
     else this.#adopt(transport, socket, { host: slot.host, port }, bound, '', slot, false);
   }
 
-  #connect(transport: 'tcp' | 'tls', remote: Endpoint, name: string): Connection | undefined {
+  #connect(transport: 'tcp' | 'tls', remote: Endpoint, name: string): StreamConnection | undefined {
     const bound = this.#bound(transport, isIPv6(remote.host));
     const slot = bound && this.#table.take(remote.host, true, () => undefined);
     if (!slot) return undefined;
@@ -257,21 +257,29 @@ export class Transports {
     proven: string,
     slot: ConnectionSlot,
     ours: boolean,
-  ): Connection {
+  ): StreamConnection {
     const { limits, received, broken, ended } = this.#options;
     const local = { host: this.#announce(bound.host), port: bound.port };
     const key = connectionKey(transport, remote, proven);
-    const closed = (connection: Connection): void => {
+    const closed = (connection: StreamConnection): void => {
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
       this.#table.leave(slot);
     };
-    const connection = new Connection(transport, socket, { local, remote }, ours, limits, this.#backlog, {
-      received,
-      broken,
-      heard: () => this.#table.heard(slot),
-      fault: ended,
-      closed,
-    });
+    const connection = new StreamConnection(
+      transport,
+      socket,
+      { local, remote },
+      ours,
+      limits,
+      this.#backlog,
+      {
+        received,
+        broken,
+        heard: () => this.#table.heard(slot),
+        fault: ended,
+        closed,
+      },
+    );
     slot.evict = () => connection.destroy();
     this.#connections.set(key, connection);
     return connection;
