@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { ApiController, Client, Environment } from '@bandwidth/webrtc';
 import { build } from 'esbuild';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 const page = readFileSync('docs/applications.md', 'utf8');
+const blocks = [...page.matchAll(/```js\n([^]*?)```/g)].map(([, code]) => code!);
 
 /** Requests that the SDK makes, without a network. */
 async function requestOf(
@@ -57,9 +58,7 @@ describe('docs/applications.md', () => {
   it('has a page that can be bundled as it says', async () => {
     const [, options] = /npx esbuild page\.js (.*)\n/.exec(page)!;
     expect(options).toBe('--bundle --platform=browser --define:global=window --outfile=page.bundle.js');
-    const [contents] = [...page.matchAll(/```js\n([^]*?)```/g)]
-      .map(([, code]) => code!)
-      .filter((code) => code.includes("from '@bandwidth/webrtc-browser'"));
+    const contents = blocks.find((code) => code.includes("from '@bandwidth/webrtc-browser'"));
     const { errors, outputFiles } = await build({
       stdin: { contents: contents!, resolveDir: '.' },
       bundle: true,
@@ -71,5 +70,52 @@ describe('docs/applications.md', () => {
     });
     expect(errors).toEqual([]);
     expect(outputFiles[0]!.text).toContain('RTCPeerConnection');
+  });
+
+  describe('has a limit for a connect() that never settles', () => {
+    const code = blocks.find((block) => block.includes('Promise.race'))!;
+    type Connect = (token: string, client: object, websocketUrl: string) => Promise<void>;
+    // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the code is our own document's
+    const connect = new Function(
+      'token',
+      'client',
+      'websocketUrl',
+      `return (async () => {${code}})()`,
+    ) as Connect;
+    const tokenUntil = (ms: number): string =>
+      `header.${Buffer.from(JSON.stringify({ p: '??>>', exp: ms / 1000 })).toString('base64url')}.signature`;
+    const client = { connect: vi.fn(), disconnect: vi.fn() };
+
+    afterEach(() => {
+      vi.useRealTimers();
+      vi.resetAllMocks();
+    });
+
+    it('and sees by itself that the token has expired', async () => {
+      await expect(connect(tokenUntil(Date.now() - 1_000), client, '')).rejects.toThrow('expired');
+      expect(client.connect).not.toHaveBeenCalled();
+    });
+
+    it('and gives up', async () => {
+      vi.useFakeTimers();
+      client.connect.mockReturnValue(new Promise(() => undefined));
+      const connecting = expect(connect(tokenUntil(Date.now() + 60_000), client, 'ws://g')).rejects.toThrow(
+        'No answer',
+      );
+      await vi.advanceTimersByTimeAsync(10_000);
+      await connecting;
+      expect(client.disconnect).toHaveBeenCalledOnce();
+    });
+
+    it('and leaves alone what connects', async () => {
+      vi.useFakeTimers();
+      client.connect.mockResolvedValue(undefined);
+      await connect(tokenUntil(Date.now() + 60_000), client, 'ws://g');
+      expect(client.connect.mock.calls).toEqual([
+        [{ deviceToken: expect.any(String) as string }, { websocketUrl: 'ws://g' }],
+      ]);
+      await vi.advanceTimersByTimeAsync(20_000);
+      expect(client.disconnect).not.toHaveBeenCalled();
+    });
   });
 });
