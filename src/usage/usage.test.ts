@@ -101,6 +101,19 @@ describe('a usage record', () => {
     expect(items[0]).toMatchObject({ sessionId: session, seconds: 2 });
   });
 
+  it('that a crash ends has the time until its first session at least', async () => {
+    const ann = participant();
+    gateway.clock.advance(5_000);
+    connectTalking(gateway.core, ann);
+    gateway.clock.advance(1_000);
+    const session = sessionWith(undefined, ann);
+    gateway.clock.advance(1_000);
+    await crashAndStart();
+    const { items } = await gateway.usage.query(ACCOUNT, {});
+    expect(items).toHaveLength(1);
+    expect(items[0]).toMatchObject({ sessionId: session, endReason: 'crashed', seconds: 1 });
+  });
+
   it('is followed by another when the participant goes on in another session', async () => {
     const ann = participant();
     const first = sessionWith('first', ann);
