@@ -62,14 +62,14 @@ export class Credentials {
     }
   }
 
-  /** Why an `Authorization` header does not open an account, in words; undefined: it does. */
+  /** Why an `Authorization` header does not give access to an account, for people; undefined if it does. */
   faultOf(accountId: string, authorization?: string): string | undefined {
     const encoded = BASIC.exec(authorization ?? '')?.[1] ?? '';
     const presented = digest(Buffer.from(encoded, 'base64'));
     if (isAmong(this.#known.get(accountId) ?? this.#nobody, presented)) return undefined;
     if (authorization === undefined) return 'Credentials are missing: send user and password by HTTP Basic.';
     if (encoded === '') return 'The Authorization header is not HTTP Basic with user and password in base64.';
-    // Whoever has the credentials of an account may know that they are right.
+    // A client with valid credentials of some account may learn that they are valid.
     if (isAmong([...this.#known.values()].flat(), presented)) {
       return 'These are the credentials of another account than the one in the path.';
     }
@@ -77,7 +77,7 @@ export class Credentials {
   }
 }
 
-/** Compares with all of them, whichever is right. */
+/** Compares with all of them, so that it takes as long whichever is right. */
 function isAmong(known: readonly Buffer[], presented: Buffer): boolean {
   return known.reduce((found, one) => timingSafeEqual(one, presented) || found, false);
 }

@@ -32,7 +32,7 @@ export function answerErrors(api: Api, log: Logger): void {
     }
     const allow = allowed.join(', ');
     reply.header('allow', allow);
-    const words = `${request.method} is not possible here; possible are ${allow}.`;
+    const words = `${request.method} is not allowed here; allowed: ${allow}.`;
     answerError(new PatchbayError('PATCHBAY_METHOD_NOT_ALLOWED', words), request, reply, log);
   });
 }
@@ -42,7 +42,7 @@ interface Route {
   readonly segments: readonly string[];
 }
 
-/** As the router sees a path: doubled and trailing slashes do not count. */
+/** The segments of a path as the router sees it: it ignores doubled and trailing slashes. */
 const segmentsOf = (path: string): readonly string[] => path.split('/').filter((segment) => segment !== '');
 
 function fits(pattern: readonly string[], path: readonly string[]): boolean {
@@ -133,7 +133,7 @@ function reasonOf(status: number): ErrorCode {
 }
 
 function bodyOf({ status, reason, message }: Failure, requestId: string) {
-  // Published clients look for this one word.
+  // Published clients compare with this word.
   const known = status === 401 ? 'Unauthorized' : message;
   return { error: message, message: known, code: status, reason, requestId };
 }

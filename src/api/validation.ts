@@ -30,7 +30,7 @@ export function requestValidators(
 }
 
 function compiler(components: readonly object[], options: Options): Ajv {
-  // Verbose: errors carry the part of the schema that has the examples.
+  // With `verbose`, errors include the part of the schema with the examples.
   const ajv = new Ajv({ strict: true, verbose: true, ...options });
   addKeywords.default(ajv, 'transform');
   ajv.addFormat('web-url', isWebUrl);
@@ -51,14 +51,14 @@ function isWebUrl(url: string): boolean {
   return URL.canParse(url) && ['http:', 'https:'].includes(new URL(url).protocol);
 }
 
-/** Patterns and formats are riddles; an example is none. */
+/** An example is easier to understand than a pattern or format. */
 function exampleFor(error: ErrorObject | undefined): string {
   if (error?.keyword !== 'format' && error?.keyword !== 'pattern') return '';
   const [example] = (error.parentSchema?.['examples'] ?? []) as readonly unknown[];
   return example === undefined ? '' : `, for example ${JSON.stringify(example)}`;
 }
 
-/** How many letters of a name may be wrong for it to be taken for a mistake: short names are near to one another. */
+/** A name with more wrong letters does not count as mistyped; fewer for short names, since those resemble each other. */
 const mistakesIn = (name: string): number => (name.length < 8 ? 1 : 2);
 
 interface ObjectSchema {
@@ -68,8 +68,8 @@ interface ObjectSchema {
 }
 
 /**
- * The names of properties. Unknown ones are ignored, so that an application can be newer than its gateway; one that is
- * nearly a known one is a mistake, and ignoring it would do something else than was meant.
+ * The names of properties. Unknown ones are ignored, so that an application can be newer than its gateway. One that
+ * resembles a known one is probably mistyped, and ignoring it would do something other than what was meant.
  */
 class KnownNames {
   readonly #components: ReadonlyMap<string, ObjectSchema>;
@@ -78,7 +78,7 @@ class KnownNames {
     this.#components = new Map(components.map((schema) => [`${schema.$id ?? ''}#`, schema as ObjectSchema]));
   }
 
-  /** Where a name is mistyped and what was meant; undefined when none is. */
+  /** Describes a mistyped name and what was meant; undefined if there is none. */
   mistyped(schema: ObjectSchema, value: unknown, path = ''): string | undefined {
     if (schema.$ref !== undefined) return this.mistyped(this.#components.get(schema.$ref) ?? {}, value, path);
     if (typeof value !== 'object' || value === null) return undefined;

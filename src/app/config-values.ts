@@ -5,12 +5,12 @@ import type { Account } from '../api/index.js';
 import { AUDIO_CODECS } from '../media/index.js';
 import { inNetworks } from '../shared/index.js';
 
-/** What the page about the configuration says of a variable. */
+/** Text about a variable for docs/configuration.md. */
 interface Description {
   readonly meaning: string;
-  /** A value that is taken. */
+  /** A value that is accepted. */
   readonly example: string;
-  /** A value that is refused; absent: every text is taken. */
+  /** A value that is refused; absent if every text is accepted. */
   readonly wrong?: string;
 }
 

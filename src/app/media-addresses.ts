@@ -6,8 +6,8 @@ import type { Config } from './read-config.js';
 import { explainListenError } from './start-error.js';
 
 /**
- * Resolves the names among the addresses for media, and tries them. The media plane listens only when the first phone
- * or page comes, and a mistake would show as a call without sound then.
+ * Resolves names among the addresses for media, and tries to bind them. The media plane binds them only when the first
+ * phone or page connects, so a mistake would otherwise show as a call without sound.
  * @throws StartError that names the variable
  */
 export async function readyAddresses(config: Config, log: Logger): Promise<Config> {
@@ -18,7 +18,7 @@ export async function readyAddresses(config: Config, log: Logger): Promise<Confi
     webrtc: { ...webrtc, host: await addressOf('PATCHBAY_WEBRTC_HOST', webrtc.host, log) },
     publicIp: publicIp === undefined ? undefined : await addressOf('PATCHBAY_PUBLIC_IP', publicIp, log),
   };
-  // One port is enough to see whether this machine has the address.
+  // Binding any port shows whether this machine has the address.
   await tryUdp({ host: 'PATCHBAY_RTP_HOST', port: 'PATCHBAY_RTP_PORTS' }, ready.rtp.host, 0);
   await tryUdp(
     { host: 'PATCHBAY_WEBRTC_HOST', port: 'PATCHBAY_WEBRTC_PORT' },

@@ -14,18 +14,18 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** Of the tests and of the files for production; the gateway may be started with these in its environment. */
+/** Variables of tests and of production's files, which may be in the gateway's environment too. */
 const OTHERS = /^PATCHBAY_(?:TEST_\w+|CHROMIUM|FIREFOX|SECRET)$/;
 
-/** Kubernetes describes each Service to all containers so; a Service may be called patchbay. */
+/** Kubernetes sets such variables in all containers for each Service, and a Service may be called patchbay. */
 const isServiceLink = (name: string, value: string | undefined): boolean =>
   /_SERVICE_(?:HOST|PORT)(?:_|$)|_PORT_\d+_(?:TCP|UDP)(?:_|$)/.test(name) ||
   /^(?:tcp|udp):/.test(value ?? '');
 
-/** How many letters of a variable's name may be wrong for us to guess which one was meant. */
+/** A known variable is suggested if no more letters of the name are wrong. */
 const MISTAKES = 4;
 
-/** A line for each variable that looks like one of ours and is none: most often a mistyped name. */
+/** A line for each unknown variable with our prefix, which is most often a mistyped name. */
 function unknownVariables(environment: Environment): string[] {
   const known = Object.keys(VARIABLES);
   return Object.entries(environment)

@@ -1,4 +1,4 @@
-/** The gateway cannot start, for a reason that the operator can end: the message says what is wrong and what to do. */
+/** The gateway cannot start, for a reason that the operator can remove. The message says what is wrong and what to do. */
 export class StartError extends Error {
   override readonly name = 'StartError';
 }
@@ -18,7 +18,7 @@ interface ListenFailure extends NodeJS.ErrnoException {
 /**
  * Explains why a part cannot listen.
  * @param error of Node's `listen` or `bind`
- * @returns what to throw: a StartError where the operator can do something, otherwise the error itself
+ * @returns what to throw: a StartError if the operator can do something about it, otherwise the error itself
  */
 export function explainListenError(error: unknown, variables: ListenVariables): unknown {
   if (!(error instanceof Error)) return error;

@@ -1,6 +1,6 @@
 import type { Core, FailedCall } from '../core/index.js';
 
-/** Kept for each account; the oldest goes first. */
+/** Calls kept for each account; the oldest is dropped first. */
 const KEPT = 500;
 
 /** A refused call as an account sees it. */
@@ -10,7 +10,7 @@ export interface ListedFailure extends FailedCall {
   readonly participantId: string;
 }
 
-/** The last refused calls of each account, in memory: they help to find a fault, and nothing is billed by them. */
+/** The last refused calls of each account. Kept in memory only, since they help to find faults but are not billed. */
 export class FailedCalls {
   readonly #byAccount = new Map<string, ListedFailure[]>();
 
@@ -24,7 +24,7 @@ export class FailedCalls {
     });
   }
 
-  /** The newest first. */
+  /** An account's refused calls, the newest first. */
   of(accountId: string): readonly ListedFailure[] {
     return this.#byAccount.get(accountId)?.toReversed() ?? [];
   }

@@ -6,9 +6,9 @@ import { sdpOf, type SipRequest } from './sip.js';
 import { authenticate } from './tokens/authenticate.js';
 
 /**
- * Reports a refused INVITE to the core, when it carries the token of a participant: an expired one too, since it was ours.
- * Calls that nobody's token came with are the operator's to look for, in the log.
- * @returns the participant that it came for
+ * Reports a refused INVITE to the core if it carries the token of a participant, even an expired one. Calls without a
+ * valid token are only logged, for the operator.
+ * @returns the participant of the token
  */
 export function reportFailedCall(
   invite: SipRequest,
@@ -42,7 +42,7 @@ function participantOf(
     const ignoringExpiry = (token: string) => gate.authenticate(token, { ignoreExpiry: true });
     return authenticate(invite, tokenHeaders, { authenticate: ignoringExpiry });
   } catch {
-    // No token of a participant; the refusal says so.
+    // It has no participant's token; the refusal says so.
     return undefined;
   }
 }

@@ -111,8 +111,8 @@ export class TargetGuard {
   }
 
   /**
-   * Why a URL would not be called, in words. A name that is not found within a moment is no reason: it is looked up
-   * again for each webhook.
+   * Why a URL would not be called, for people; undefined if it would. A name that is not found in time is no reason,
+   * since it is looked up again for each webhook.
    */
   async refusal(url: URL, resolve: Resolve = findAll): Promise<string | undefined> {
     try {

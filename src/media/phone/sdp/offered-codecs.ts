@@ -2,18 +2,18 @@ import { findStaticAudioCodec } from '../../codecs/index.js';
 import { MediaError } from '../../types.js';
 import { readRemoteDescription, type RemoteFormat } from './remote-description.js';
 
-/** For people to read: of what a phone offers, this much tells them enough. */
+/** Most names that are listed, which is enough for people. */
 const MAX_NAMES = 16;
 const MAX_NAME_LENGTH = 32;
 
-/** Of static payload types (RFC 3551 section 6) that the gateway has no codec for, the ones that phones still offer. */
+/** Static payload types (RFC 3551 section 6) that phones still offer, but that the gateway has no codec for. */
 const OTHER_STATIC = new Map([
   [3, 'GSM'],
   [4, 'G723'],
   [18, 'G729'],
 ]);
 
-/** Names of the audio codecs in a phone's offer, DTMF events and comfort noise left out; empty when it cannot be read. */
+/** Names of the audio codecs in a phone's offer, without DTMF events and comfort noise; empty if it cannot be read. */
 export function offeredAudioCodecs(sdp: string): readonly string[] {
   try {
     const formats = readRemoteDescription(sdp)
