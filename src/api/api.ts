@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client';
 import type { SessionControl } from '../core/index.js';
 import { type ClientAddress, clientAddresses } from '../shared/index.js';
 import { logRequests, type OnAnswered, whenAnswered } from './answered.js';
-import { type Account, authentication, Credentials } from './authentication.js';
+import { type Account, type Audience, authentication, Credentials, readableBy } from './authentication.js';
 import { acceptBodies, describeViolation, requestValidators } from './validation.js';
 import { answerClientError, answerError, answerErrors } from './errors.js';
 import { type Api, putHeaders } from './instance.js';
@@ -23,6 +23,10 @@ export interface ApiOptions {
   readonly log: Logger;
   /** Served at `/metrics`. */
   readonly metrics: Registry;
+  /** Who may read the metrics. Default: direct clients. */
+  readonly metricsFor?: Audience;
+  /** Who may read `/docs` and `/openapi.json`. Default: direct clients. */
+  readonly docsFor?: Audience;
   readonly onAnswered?: OnAnswered;
   readonly readiness: () => Readiness;
   /** What the documents say of this gateway. */
@@ -55,11 +59,17 @@ export function createApi(options: ApiOptions): FastifyInstance {
   whenAnswered(api, [logRequests(log, clientAddress), onAnswered]);
   for (const schema of components) api.addSchema(schema);
   api.setValidatorCompiler(requestValidators(components));
-  serveOpenApi(api, options.about);
+  const { metricsFor = 'direct', docsFor = 'direct' } = options;
+  serveOpenApi(api, options.about, readableBy(docsFor, clientAddress));
   api.register((gateway: Api, _options, done) => {
     answerData(gateway);
     serveHealth(gateway, options.readiness, options.about.version);
-    serveMetrics(gateway, options.metrics);
+    done();
+  });
+  api.register((scope: Api, _options, done) => {
+    scope.addHook('onRequest', readableBy(metricsFor, clientAddress));
+    answerData(scope);
+    serveMetrics(scope, options.metrics);
     done();
   });
   api.register(

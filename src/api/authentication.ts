@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { onRequestHookHandler } from 'fastify';
 import { PatchbayError } from '../core/index.js';
+import { type ClientAddress, inNetworks, isForwarded } from '../shared/index.js';
 
 /** Most bytes of `user:password` in UTF-8. */
 const MAX_BYTES = 508;
@@ -84,4 +85,27 @@ function isAmong(known: readonly Buffer[], presented: Buffer): boolean {
 
 function digest(credentials: Buffer): Buffer {
   return createHash('sha256').update(credentials).digest();
+}
+
+/**
+ * Who may read what the gateway tells of itself without credentials. `direct`: clients that connect to it without a
+ * proxy. A list: clients with these addresses, by a trusted proxy too.
+ */
+export type Audience = 'everyone' | 'direct' | 'nobody' | readonly string[];
+
+/** A hook that answers all others as if there were nothing at this path. */
+export function readableBy(audience: Audience, clientAddress: ClientAddress): onRequestHookHandler {
+  const isListed = typeof audience === 'string' ? undefined : inNetworks(audience);
+  return (request, _reply, next) => {
+    const forwarded = isForwarded(request);
+    const may = (): boolean => {
+      if (isListed === undefined) return audience === 'everyone' || (audience === 'direct' && !forwarded);
+      const address = clientAddress(request);
+      // Forwarded, and yet the peer's own address: its proxy is not trusted, or what it says cannot be believed. The
+      // proxy's own address is listed often, since a scraper runs beside it.
+      if (forwarded && address === (request.socket.remoteAddress ?? '')) return false;
+      return isListed(address);
+    };
+    next(may() ? undefined : new PatchbayError('PATCHBAY_NOT_FOUND', 'There is no such resource.'));
+  };
 }

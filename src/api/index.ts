@@ -1,4 +1,4 @@
-export type { Account } from './authentication.js';
+export type { Account, Audience } from './authentication.js';
 export type { OnAnswered } from './answered.js';
 export { type ApiOptions, createApi } from './api.js';
 export type { Readiness } from './health.js';

@@ -1,5 +1,6 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
+import type { onRequestHookHandler } from 'fastify';
 import { type Api, putHeaders } from './instance.js';
 
 const properties = {
@@ -134,8 +135,9 @@ const DOCS_POLICY =
 /**
  * Serves the OpenAPI 3.1 document at `/openapi.json` and a page to read it at `/docs`. The document is made of the
  * schemas that the routes validate with. Call it before routes are added.
+ * @param guard refuses those who may not read them
  */
-export function serveOpenApi(api: Api, about: GatewayFacts): void {
+export function serveOpenApi(api: Api, about: GatewayFacts, guard: onRequestHookHandler): void {
   api.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -150,6 +152,7 @@ export function serveOpenApi(api: Api, about: GatewayFacts): void {
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => localName($id, index) },
   });
   api.register((scope: Api, _options, done) => {
+    scope.addHook('onRequest', guard);
     scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
       putHeaders(reply);
       return reply.type('application/json').send(JSON.stringify(api.swagger()));
@@ -157,6 +160,7 @@ export function serveOpenApi(api: Api, about: GatewayFacts): void {
     done();
   });
   api.register((scope: Api, _options, done) => {
+    scope.addHook('onRequest', guard);
     scope.addHook('onRequest', (_request, reply, next) => {
       reply.headers({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
       next();

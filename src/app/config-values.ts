@@ -1,7 +1,7 @@
 /** Parsers of the values of environment variables. Their errors say what was expected. */
 import { EnvError, makeValidator } from 'envalid';
 import ipaddr from 'ipaddr.js';
-import type { Account } from '../api/index.js';
+import type { Account, Audience } from '../api/index.js';
 import { AUDIO_CODECS } from '../media/index.js';
 import { inNetworks } from '../shared/index.js';
 
@@ -50,7 +50,7 @@ export const accounts = makeValidator<readonly Account[]>((text) => {
   return list;
 });
 
-export const cidrs = makeValidator<readonly string[]>((text) =>
+const parseCidrs = (text: string): readonly string[] =>
   parts(text).map((entry) => {
     try {
       inNetworks([entry]);
@@ -58,8 +58,25 @@ export const cidrs = makeValidator<readonly string[]>((text) =>
       throw new EnvError((error as Error).message);
     }
     return entry;
-  }),
-);
+  });
+
+export const cidrs = makeValidator<readonly string[]>(parseCidrs);
+
+const AUDIENCES = new Map<string, Audience>([
+  ['direct', 'direct'],
+  ['on', 'everyone'],
+  ['off', 'nobody'],
+]);
+
+/** Who may read a page: a word, or addresses and CIDRs. */
+export const audience = makeValidator<Audience>((text) => {
+  const word = AUDIENCES.get(text.trim().toLowerCase());
+  if (word !== undefined) return word;
+  if (/^[a-z]*$/i.test(text.trim())) {
+    throw new EnvError(`expected direct, on, off, or addresses and CIDRs, got ${text}`);
+  }
+  return parseCidrs(text);
+});
 
 export const addresses = makeValidator<readonly string[]>((text) => {
   const hosts = parts(text);

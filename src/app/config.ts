@@ -7,6 +7,7 @@ import { MEDIA, PHONES, SERVERS, SIP } from './config-calls.js';
 import {
   accounts,
   atLeastZero,
+  audience,
   cidrs,
   described,
   host,
@@ -35,6 +36,18 @@ const HTTP = {
     'Addresses and CIDRs of your HTTP proxies. What they say in `Forwarded` or `X-Forwarded-For` is taken for the address of the client, in limits and in the log. Empty: nobody is believed, and all clients behind a proxy are one address.',
     '127.0.0.1,10.0.0.0/8',
     '10.0.0.0/33',
+  ),
+  PATCHBAY_METRICS_ALLOW: described(
+    cidrs({ default: [] }),
+    'Addresses and CIDRs of clients that may read `/metrics`; others get 404. A client behind a proxy of `PATCHBAY_TRUSTED_PROXIES` counts by its own address. Empty: everyone who connects without a proxy.',
+    '127.0.0.1,192.0.2.20',
+    'prometheus.example',
+  ),
+  PATCHBAY_DOCS: described(
+    audience({ default: 'direct' }),
+    'Who may read `/docs` and `/openapi.json`; others get 404. `direct`: everyone who connects without a proxy. `on`: everyone. `off`: nobody. Or addresses and CIDRs of clients, as in `PATCHBAY_METRICS_ALLOW`.',
+    'off',
+    'private',
   ),
 };
 

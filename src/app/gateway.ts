@@ -168,7 +168,7 @@ async function startHttp(
     ...options
   }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness; about: GatewayFacts },
 ) {
-  const { accounts, rateLimit, turn } = config;
+  const { accounts, rateLimit, turn, metricsFor, docsFor } = config;
   const clientAddress = clientAddresses(config.trustedProxies);
   // Valid as long as the participant's token.
   const { participantLifetimeMs } = config.lifetimes;
@@ -182,6 +182,8 @@ async function startHttp(
     iceServers,
     clientAddress,
     onAnswered,
+    metricsFor,
+    docsFor,
     log,
     ...options,
   });

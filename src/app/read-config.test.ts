@@ -25,6 +25,23 @@ describe('readConfig', () => {
     expect(readConfig({ PATCHBAY_HTTP_PORT: '' }).http.port).toBe(8080);
   });
 
+  it.each([
+    ['', 'direct'],
+    ['direct', 'direct'],
+    ['on', 'everyone'],
+    ['Off', 'nobody'],
+    ['192.0.2.1, 10.0.0.0/8', ['192.0.2.1', '10.0.0.0/8']],
+  ])('reads who may read the documents: "%s"', (text, expected) => {
+    expect(readConfig({ PATCHBAY_DOCS: text }).docsFor).toEqual(expected);
+  });
+
+  it('lets direct clients read the metrics unless it names others', () => {
+    expect(readConfig({}).metricsFor).toBe('direct');
+    expect(readConfig({ PATCHBAY_METRICS_ALLOW: '192.0.2.0/24' }).metricsFor).toEqual(['192.0.2.0/24']);
+    expect(() => readConfig({ PATCHBAY_METRICS_ALLOW: 'me' })).toThrow('PATCHBAY_METRICS_ALLOW: not an');
+    expect(() => readConfig({ PATCHBAY_DOCS: 'yes' })).toThrow('PATCHBAY_DOCS: expected direct, on, off, or');
+  });
+
   it('limits memory by the size of the heap, in all and for each account', () => {
     const heap = getHeapStatistics().heap_size_limit;
     expect(readConfig({}).memory.bytes / heap).toBeCloseTo(0.25);

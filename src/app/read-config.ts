@@ -107,6 +107,8 @@ export function readConfig(environment: Environment) {
     http: { host: env.PATCHBAY_HTTP_HOST, port: env.PATCHBAY_HTTP_PORT },
     /** Proxies whose `Forwarded` and `X-Forwarded-For` are believed. */
     trustedProxies: env.PATCHBAY_TRUSTED_PROXIES,
+    metricsFor: env.PATCHBAY_METRICS_ALLOW.length > 0 ? env.PATCHBAY_METRICS_ALLOW : ('direct' as const),
+    docsFor: env.PATCHBAY_DOCS,
     accounts: accountsGiven,
     devicesPerAccount: devicesPerAccount(
       env.PATCHBAY_MAX_CALLS_PER_ACCOUNT,

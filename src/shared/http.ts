@@ -10,6 +10,13 @@ export interface AddressedRequest {
 
 export type ClientAddress = (request: AddressedRequest) => string;
 
+/** What proxies add to a request; a client without one sends none of it. */
+const OF_PROXIES = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-real-ip'];
+
+/** Whether a proxy passed a request on, trusted or not. */
+export const isForwarded = ({ headers }: Pick<AddressedRequest, 'headers'>): boolean =>
+  OF_PROXIES.some((name) => headers[name] !== undefined);
+
 /** No honest client sends a longer header. */
 const MAX_HEADER_LENGTH = 4_096;
 const MAX_HOPS = 32;

@@ -1,4 +1,4 @@
-export { type ClientAddress, clientAddresses } from './http.js';
+export { type ClientAddress, clientAddresses, isForwarded } from './http.js';
 export { hangUp } from './http.js';
 export { hostNames } from './host-names.js';
 export { holdsToken, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
