@@ -40,6 +40,19 @@ describe('the console page', () => {
     return String(await page.evaluate("document.querySelector('#problem').textContent"));
   }
 
+  it('shows the link to the documents to those who may read them', async () => {
+    const hidden = "document.querySelector('#documents').hidden";
+    await page.goto(gateway.httpUrl);
+    await page.waitForFunction(`!${hidden}`);
+    await page.setExtraHTTPHeaders({ 'x-forwarded-for': '192.0.2.1' });
+    const asked = page.waitForResponse((response) => response.url().endsWith('/openapi.json'));
+    await page.goto(gateway.httpUrl);
+    expect((await asked).status()).toBe(404);
+    await page.waitForNetworkIdle();
+    expect(await page.evaluate(hidden)).toBe(true);
+    await page.setExtraHTTPHeaders({});
+  });
+
   it('joins with the token in its URL and shows the received streams', async () => {
     const rest = new Rest(gateway);
     const session = await rest.session();

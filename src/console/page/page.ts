@@ -20,6 +20,14 @@ const keypad = element('keypad', HTMLFieldSetElement);
 // The fragment never reaches a server or its logs, unlike a query.
 token.value = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
 
+/** Shows the link to the documents to those who may read them: often nobody who comes by a proxy may. */
+async function offerDocuments(): Promise<void> {
+  const answer = await fetch('/openapi.json', { method: 'HEAD' }).catch(() => undefined);
+  element('documents', HTMLAnchorElement).hidden = answer?.ok !== true;
+}
+
+void offerDocuments();
+
 let connection: GatewayConnection | undefined;
 /** Text of the status line while the socket is open. */
 let state = '';
