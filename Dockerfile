@@ -18,6 +18,7 @@ WORKDIR /app
 COPY --from=build --chown=root:root /build/package.json ./
 COPY --from=build --chown=root:root /build/node_modules node_modules
 COPY --from=build --chown=root:root /build/dist dist
+COPY LICENSE ./
 RUN install -d -o node -g node -m 0700 /data
 VOLUME /data
 USER node
