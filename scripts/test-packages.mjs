@@ -13,6 +13,10 @@ const PROGRAMS = [
   { program: 'turnserver', debianPackage: 'coturn' },
   { program: 'ip', debianPackage: 'iproute2' },
   { program: 'nft', debianPackage: 'nftables' },
+  { program: 'nginx', debianPackage: 'nginx' },
+  { program: 'haproxy', debianPackage: 'haproxy' },
+  { program: 'promtool', debianPackage: 'prometheus' },
+  { program: 'logrotate', debianPackage: 'logrotate' },
 ];
 
 // Debian keeps servers in sbin, which is not on every user's PATH.
