@@ -71,8 +71,8 @@ export class GatewayConnection {
   async #iceServers(): Promise<RTCIceServer[]> {
     const headers = { authorization: `Bearer ${this.#token}` };
     const response = await fetch('/console/iceServers', { headers });
-    const body = (await response.json()) as { iceServers: RTCIceServer[]; message?: string };
-    if (!response.ok) throw new Error(body.message ?? `The gateway answered ${String(response.status)}.`);
+    const body = (await response.json()) as { iceServers: RTCIceServer[]; error?: string };
+    if (!response.ok) throw new Error(body.error ?? `The gateway answered ${String(response.status)}.`);
     return body.iceServers;
   }
 }
