@@ -23,14 +23,16 @@ const freeswitchServer = { host, port: Number(port), secret };
 
 const log = pino({ level: 'warn' });
 const signalling = await startSignalling(log);
-const plane = createMediaPlane({
-  rtpHost: '127.0.0.1',
-  rtpPorts: [30_000, 30_999],
-  webrtcHost: '127.0.0.1',
-  webrtcPort: 0,
-  mediaTimeoutMs: 60_000,
-  log,
-});
+const plane = createMediaPlane(
+  {
+    rtpHost: '127.0.0.1',
+    rtpPorts: [30_000, 30_999],
+    webrtcHost: '127.0.0.1',
+    webrtcPort: 0,
+    mediaTimeoutMs: 60_000,
+  },
+  ({ level, fields, message }) => log[level](fields, message),
+);
 const { srf } = signalling;
 const gatewayId = `bench-${process.pid}`;
 const alone = await connectFreeswitch({ srf, ...freeswitchServer, gatewayId: `${gatewayId}-alone`, log });
@@ -60,9 +62,10 @@ async function freeswitchAlone(): Promise<number> {
 async function withGateway(index: number): Promise<number> {
   const deviceId = `call-${index}`;
   const startedAt = performance.now();
-  await freeswitch.media.openPhone({ deviceId, sdpOffer: offer });
+  const handle = freeswitch.media.open({ kind: 'phone', deviceId, sdpOffer: offer }, () => undefined);
+  await handle.opened;
   const took = performance.now() - startedAt;
-  await freeswitch.media.close(deviceId);
+  await handle.close();
   return took;
 }
 

@@ -6,7 +6,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { findAudioCodec } from '../../src/media/codecs/index.js';
-import { openPhonePlane } from '../../src/media/phone/testing/test-plane.js';
+import { PhonePlane } from '../../src/media/phone/testing/test-plane.js';
 import type { BenchCodec, Conversation } from './contestant.js';
 
 /** Echoes each datagram from a connected socket: the least that receiving and sending cost here. */
@@ -26,17 +26,15 @@ async function openEcho({ peerPorts }: Conversation): Promise<number[]> {
 
 /** Phones that all hear the first few of them. @param host the address announced for their media */
 async function openPhones({ peerPorts, talkers, codec }: Conversation, host: string): Promise<number[]> {
-  const plane = openPhonePlane({ rtpPorts: [20000, 29999], mediaTimeoutMs: 60_000 });
-  const descriptions = await Promise.all(
-    peerPorts.map((port, i) => plane.openPhone({ deviceId: `${i}`, sdpOffer: offer(host, port, codec) })),
+  const plane = new PhonePlane({ rtpPorts: [20000, 29999], mediaTimeoutMs: 60_000 });
+  const phones = peerPorts.map((port, i) =>
+    plane.open({ kind: 'phone', deviceId: `${i}`, sdpOffer: offer(host, port, codec) }, () => undefined),
   );
+  const descriptions = await Promise.all(phones.map(({ opened }) => opened));
   const streams = descriptions.map(({ stream }) => stream!.streamId);
   for (const [i, own] of streams.entries()) {
     const heard = streams.slice(0, talkers).filter((streamId) => streamId !== own);
-    await plane.setDelivery(
-      `${i}`,
-      heard.map((streamId) => ({ streamId, kinds: ['audio'] })),
-    );
+    await phones[i]!.setDelivery(heard.map((streamId) => ({ streamId, kinds: ['audio'] })));
   }
   return descriptions.map(({ sdp }) => Number(/m=audio (\d+)/.exec(sdp)![1]));
 }

@@ -86,7 +86,7 @@ async function build(
   teardown.add('core', () => core.stop());
   measureState(metrics, core, usage);
   measureStore(metrics, () => store.health());
-  const media = createMediaPlane({
+  const mediaOptions = {
     rtpHost: config.rtp.host,
     rtpPorts: config.rtp.ports,
     webrtcHost: config.webrtc.host,
@@ -97,8 +97,12 @@ async function build(
     asymmetricRtp: config.rtp.asymmetric,
     passHeldAudio: config.passHeldAudio,
     opusDtx: config.opusDtx,
-    log: log.child({ part: 'media' }),
-  });
+  };
+  // The plane's errors come as plain data, as they are to be written.
+  const mediaLog = log.child({ part: 'media' }, { serializers: { err: (error: unknown) => error } });
+  const media = createMediaPlane(mediaOptions, ({ level, fields, message }) =>
+    mediaLog[level](fields, message),
+  );
   teardown.add('media', () => media.stop());
   measureMedia(metrics, media);
   const { descriptors, stop } = await watchDescriptors(log, metrics);

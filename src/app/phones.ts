@@ -11,12 +11,11 @@ import {
   createPhoneApp,
   type PhoneApp,
   type PhoneAppOptions,
-  type PhoneMedia,
   SipClient,
   startFreeswitch,
 } from '../devices/phone/index.js';
 import type { LoadControl } from './load-control.js';
-import type { MediaPlane } from '../media/index.js';
+import type { MediaPlane, PhoneDoor } from '../media/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
@@ -118,7 +117,7 @@ async function startPhoneMedia(
   teardown: Teardown,
   { media, metrics }: Pick<Parts, 'media' | 'metrics'>,
   clients: readonly SipClient[],
-): Promise<PhoneMedia> {
+): Promise<PhoneDoor> {
   if (config.freeswitch.servers.length === 0) return media;
   const freeswitch = await startFreeswitch({
     srf: () => (clients.find(({ connected }) => connected) ?? clients[0]!).srf,

@@ -1,5 +1,6 @@
+import type { Log } from '../shared/index.js';
 import type { PublishedTrack } from './track.js';
-import type { DeviceStatistics, MediaEvents, MediaPlaneOptions } from './types.js';
+import type { DeviceStatistics, MediaPlaneOptions } from './types.js';
 
 /** A stream that is live in this plane, with its tracks (at most one of each kind). */
 export interface LiveStream {
@@ -9,13 +10,14 @@ export interface LiveStream {
 }
 
 /** What the plane gives each of its endpoints. */
-export interface EndpointContext {
+export interface EndpointContext<Event> {
   readonly deviceId: string;
   readonly options: MediaPlaneOptions;
+  readonly log: Log;
   /** Replaces the full set of streams that this device publishes. */
   setStreams(streams: readonly LiveStream[]): void;
-  /** Says something unasked, to whoever drives the plane. */
-  emit<E extends keyof MediaEvents>(event: E, ...args: MediaEvents[E]): void;
+  /** Says something unasked, to whoever opened the device. */
+  emit(event: Event): void;
 }
 
 /** One device's end in the media plane. */

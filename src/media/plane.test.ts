@@ -1,20 +1,34 @@
-import { afterEach, expect, it, vi } from 'vitest';
+import { pino } from 'pino';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { silentLog } from '../shared/testing/index.js';
+import type { EndpointContext } from './endpoint.js';
 import { createPhoneFactory } from './phone/factory.js';
-import { LocalMediaPlane } from './plane.js';
-import type { MediaPlaneOptions } from './types.js';
+import type { PhoneEndpoint } from './phone/index.js';
+import { LocalMediaPlane, logByEvents } from './plane.js';
+import { PublishedTrack } from './track.js';
+import {
+  MediaError,
+  type MediaPlaneEvent,
+  type MediaPlaneOptions,
+  type PhoneHandle,
+  type PhoneMediaEvent,
+  STATISTICS_INTERVAL_MS,
+} from './types.js';
 
-const silent = (): void => undefined;
+const nothing = (): void => undefined;
 const options: MediaPlaneOptions = {
   rtpHost: '127.0.0.1',
   rtpPorts: [30000, 39999],
   webrtcHost: '127.0.0.1',
   webrtcPort: 0,
   mediaTimeoutMs: 30_000,
-  log: { debug: silent, info: silent, warn: silent, error: silent },
 };
 
 let plane: LocalMediaPlane | undefined;
-afterEach(() => plane?.stop());
+afterEach(async () => {
+  vi.useRealTimers();
+  await plane?.stop();
+});
 
 const OFFER = [
   ...['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0'],
@@ -23,7 +37,7 @@ const OFFER = [
 
 /** A plane whose phone `a` opens when the test lets it. */
 function slowPlane() {
-  const phones = createPhoneFactory(options);
+  const phones = createPhoneFactory(options, silentLog);
   let open = (): void => undefined;
   let fail: (error: Error) => void = () => undefined;
   const may = new Promise<void>((resolve, reject) => {
@@ -32,7 +46,7 @@ function slowPlane() {
   });
   const setTracks = vi.fn();
   const closed = vi.fn();
-  plane = new LocalMediaPlane(options, {
+  plane = new LocalMediaPlane(options, silentLog, {
     browser: () => Promise.reject(new Error('no browsers here')),
     phone: async (context) => {
       if (context.deviceId !== 'a') return phones.open(context);
@@ -47,47 +61,196 @@ function slowPlane() {
     counters: () => phones.counters(),
     stop: () => phones.stop(),
   });
-  return { plane, open, fail, closed, setTracks };
+  const opener = plane;
+  const phone = (deviceId: string, sdpOffer?: string): PhoneHandle =>
+    opener.open({ kind: 'phone', deviceId, ...(sdpOffer !== undefined && { sdpOffer }) }, nothing);
+  return { phone, open, fail, closed, setTracks };
 }
 
-it('frees what is closed while it opens, and opens it no more', async () => {
-  const slow = slowPlane();
-  const opening = slow.plane.openPhone({ deviceId: 'a' });
-  const outcome = expect(opening).rejects.toMatchObject({ code: 'INVALID_STATE' });
-  const closing = slow.plane.close('a');
-  slow.open();
-  await Promise.all([closing, outcome]);
-  expect(slow.closed).toHaveBeenCalledTimes(1);
-  await expect(slow.plane.statistics('a')).rejects.toMatchObject({ code: 'UNKNOWN_DEVICE' });
-  // Its id is free again.
-  expect((await slow.plane.openPhone({ deviceId: 'a' })).sdp).toContain('m=audio');
+/** A plane whose phones are no phones: what they say and do is the test's. */
+function scriptedPlane() {
+  const statistics = { packetsReceived: 0, bytesReceived: 0, packetsSent: 0 };
+  const described = vi.fn(() => Promise.resolve({ sdp: 'answer', held: false }));
+  const contexts: EndpointContext<PhoneMediaEvent>[] = [];
+  const setTracks = vi.fn();
+  plane = new LocalMediaPlane(options, silentLog, {
+    browser: () => Promise.reject(new Error('no browsers here')),
+    phone: (context) => {
+      contexts.push(context);
+      const endpoint = {
+        describe: described,
+        setTracks,
+        statistics: () => ({ ...statistics, packetsSent: (statistics.packetsSent += 1) }),
+        close: () => Promise.resolve(),
+      };
+      return Promise.resolve(endpoint as unknown as PhoneEndpoint);
+    },
+    load: () => ({ mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0 }),
+    counters: () => ({ strangers: 0, framesWithheld: 0 }),
+    stop: () => Promise.resolve(),
+  });
+  const opener = plane;
+  const phone = (deviceId: string): { handle: PhoneHandle; events: PhoneMediaEvent[] } => {
+    const events: PhoneMediaEvent[] = [];
+    const handle = opener.open({ kind: 'phone', deviceId }, (event) => void events.push(event));
+    return { handle, events };
+  };
+  return { phone, contexts, described, setTracks };
+}
+
+const stream = (streamId: string) => ({
+  streamId,
+  tracks: [
+    new PublishedTrack({ kind: 'audio', streamId, codec: { name: 'PCMU', clockRate: 8000, channels: 1 } }),
+  ],
 });
 
-it('has nothing of what could not be opened', async () => {
-  const slow = slowPlane();
-  const opening = slow.plane.openPhone({ deviceId: 'a' });
-  const outcome = expect(opening).rejects.toThrow('no port');
-  const closing = slow.plane.close('a');
-  slow.fail(new Error('no port'));
-  await Promise.all([closing, outcome]);
-  expect(slow.closed).not.toHaveBeenCalled();
+describe('opening', () => {
+  it('frees what is closed while it opens, and opens it no more', async () => {
+    const slow = slowPlane();
+    const a = slow.phone('a');
+    const outcome = expect(a.opened).rejects.toMatchObject({ code: 'INVALID_STATE' });
+    const closing = a.close();
+    slow.open();
+    await Promise.all([closing, outcome]);
+    expect(slow.closed).toHaveBeenCalledTimes(1);
+    await expect(a.update()).rejects.toMatchObject({ code: 'UNKNOWN_DEVICE' });
+    // Its id is free again.
+    expect((await slow.phone('a').opened).sdp).toContain('m=audio');
+  });
+
+  it('frees what is closed while it is described', async () => {
+    const { phone, described } = scriptedPlane();
+    let answer = (): void => undefined;
+    described.mockReturnValueOnce(
+      new Promise((resolve) => (answer = () => resolve({ sdp: 'late', held: false }))),
+    );
+    const { handle, events } = phone('a');
+    await vi.waitFor(() => expect(described).toHaveBeenCalled());
+    await handle.close();
+    answer();
+    await expect(handle.opened).rejects.toMatchObject({ code: 'INVALID_STATE' });
+    expect(events).toEqual([]);
+  });
+
+  it('has nothing of what could not be opened', async () => {
+    const slow = slowPlane();
+    const a = slow.phone('a');
+    const outcome = expect(a.opened).rejects.toThrow('no port');
+    const closing = a.close();
+    slow.fail(new Error('no port'));
+    await Promise.all([closing, outcome]);
+    expect(slow.closed).not.toHaveBeenCalled();
+  });
+
+  it('takes a delivery while it opens, and opens a device once', async () => {
+    const slow = slowPlane();
+    const { stream } = await slow.phone('b', OFFER).opened;
+    const a = slow.phone('a');
+    await a.setDelivery([stream!]);
+    const second = slow.phone('a');
+    await expect(second.opened).rejects.toMatchObject({ code: 'INVALID_STATE' });
+    await second.close();
+    slow.open();
+    await a.opened;
+    expect(slow.setTracks.mock.calls).toEqual([[[expect.objectContaining({ streamId: stream!.streamId })]]]);
+  });
+
+  it('lets requests wait for it, and answers none once the device is closed', async () => {
+    const slow = slowPlane();
+    const a = slow.phone('a');
+    const updated = a.update();
+    slow.open();
+    expect((await updated).sdp).toContain('m=audio');
+    await a.close();
+    await expect(a.sendDtmf({ digits: '1' })).rejects.toMatchObject({ code: 'UNKNOWN_DEVICE' });
+    await expect(a.answer('')).rejects.toMatchObject({ code: 'UNKNOWN_DEVICE' });
+    await a.setDelivery([]);
+    await a.confirm('trusted');
+  });
 });
 
-it('takes a delivery while it opens, and opens a device once', async () => {
-  const slow = slowPlane();
-  const { stream } = await slow.plane.openPhone({ deviceId: 'b', sdpOffer: OFFER });
-  const opening = slow.plane.openPhone({ deviceId: 'a' });
-  await slow.plane.setDelivery('a', [stream!]);
-  await expect(slow.plane.openPhone({ deviceId: 'a' })).rejects.toMatchObject({ code: 'INVALID_STATE' });
-  slow.open();
-  await opening;
-  expect(slow.setTracks.mock.calls).toEqual([[[expect.objectContaining({ streamId: stream!.streamId })]]]);
+describe('events', () => {
+  it('are the statistics of each open device every five seconds, and a last time when it is closed', async () => {
+    vi.useFakeTimers();
+    const { phone } = scriptedPlane();
+    const [a, b] = [phone('a'), phone('b')];
+    await Promise.all([a.handle.opened, b.handle.opened]);
+    const sent = ({ events }: typeof a): unknown[] =>
+      events.map((event) => event.type === 'statistics' && event.statistics.packetsSent);
+    vi.advanceTimersByTime(STATISTICS_INTERVAL_MS - 1);
+    expect([sent(a), sent(b)]).toEqual([[], []]);
+    vi.advanceTimersByTime(1);
+    expect([sent(a), sent(b)]).toEqual([[1], [2]]);
+    await a.handle.close();
+    await a.handle.close();
+    vi.advanceTimersByTime(STATISTICS_INTERVAL_MS);
+    expect([sent(a), sent(b)]).toEqual([
+      [1, 3],
+      [2, 4],
+    ]);
+    await b.handle.close();
+    expect(sent(b)).toEqual([2, 4, 5]);
+    // Nothing is open: nothing ticks.
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('are of the device alone, and none after its close', async () => {
+    const { phone, contexts } = scriptedPlane();
+    const [a, b] = [phone('a'), phone('b')];
+    await Promise.all([a.handle.opened, b.handle.opened]);
+    contexts[0]!.emit({ type: 'dtmf', digit: '1', durationMs: 100 });
+    contexts[0]!.setStreams([stream('s')]);
+    expect(a.events).toEqual([
+      { type: 'dtmf', digit: '1', durationMs: 100 },
+      { type: 'streams', streams: [{ streamId: 's', kinds: ['audio'] }] },
+    ]);
+    expect(b.events).toEqual([]);
+    await a.handle.close();
+    contexts[0]!.emit({ type: 'mediaLost', cause: 'timeout' });
+    contexts[0]!.setStreams([stream('s')]);
+    expect(a.events.slice(2).map(({ type }) => type)).toEqual(['statistics']);
+  });
+
+  it('tell no one of a stream that a closed device still wants to publish', async () => {
+    const { phone, contexts, setTracks } = scriptedPlane();
+    const [a, b] = [phone('a'), phone('b')];
+    await Promise.all([a.handle.opened, b.handle.opened]);
+    await b.handle.setDelivery([{ streamId: 's', kinds: ['audio'] }]);
+    contexts[0]!.setStreams([stream('s')]);
+    await a.handle.close();
+    contexts[0]!.setStreams([stream('s')]);
+    expect(setTracks.mock.calls.map(([tracks]: unknown[][]) => tracks!.length)).toEqual([1, 0]);
+  });
+
+  it('leave out a change of streams that the answer to a request tells of', async () => {
+    const { phone, contexts, described } = scriptedPlane();
+    const { handle, events } = phone('a');
+    await handle.opened;
+    described.mockImplementationOnce(() => {
+      contexts[0]!.setStreams([stream('s')]);
+      return Promise.resolve({ sdp: 'answer', held: false });
+    });
+    await handle.update('offer');
+    expect(events).toEqual([]);
+  });
 });
 
-it('answers for a phone only what phones can do', async () => {
-  const slow = slowPlane();
-  slow.open();
-  await slow.plane.openPhone({ deviceId: 'a' });
-  await expect(slow.plane.answerSubscribe('a', '')).rejects.toMatchObject({ code: 'UNKNOWN_DEVICE' });
-  await expect(slow.plane.sendDtmf('b', { digits: '1' })).rejects.toMatchObject({ code: 'UNKNOWN_DEVICE' });
+describe('lines for the log', () => {
+  const written: MediaPlaneEvent[] = [];
+  const log = logByEvents((event) => void written.push(event));
+  const error = new MediaError('NO_PORT', 'No port.', { cause: new Error('EADDRINUSE') });
+
+  it('cross the door as plain data, and are written as if they had not', () => {
+    log.warn({ err: error, port: 7 }, 'A line.');
+    const [event] = written.splice(0);
+    expect(structuredClone(event)).toEqual(event);
+    const lines: string[] = [];
+    const pinoLog = pino({ base: null, timestamp: false }, { write: (line) => void lines.push(line) });
+    const plain = pinoLog.child({}, { serializers: { err: (value: unknown) => value } });
+    pinoLog.warn({ err: error, port: 7 }, 'A line.');
+    plain[event!.level](event!.fields, event!.message);
+    expect(lines[1]).toBe(lines[0]);
+    expect(lines[0]).toContain('caused by');
+  });
 });

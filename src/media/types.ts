@@ -1,7 +1,7 @@
-import type { Log } from '../shared/index.js';
 /**
- * The media plane's one door: everything that crosses it is plain data, so that the plane can run in this
- * process or in another. Ids are the caller's; SDP is text; nothing here knows sessions or participants.
+ * The media plane's one door. Everything that crosses it is plain data: a device is opened by a spec, each request of
+ * its handle could be a message, and so could each event that its listener gets. So the plane can run in this process
+ * or in another. Ids are the caller's; SDP is text; nothing here knows participants.
  */
 
 export type MediaKind = 'audio' | 'video';
@@ -31,8 +31,19 @@ export interface MediaDtmf {
   readonly gapMs?: number;
 }
 
-export interface OpenBrowserOptions {
+/** What the specs of all kinds of device have. */
+interface DeviceSpec {
+  /** Unique among the devices that are open. */
   readonly deviceId: string;
+  /**
+   * The session that the device's participant is in, if any, as an opaque id: devices of one session are best opened
+   * where the others are. A hint at opening only: a device that moves later stays where it is.
+   */
+  readonly sessionId?: string | undefined;
+}
+
+export interface BrowserSpec extends DeviceSpec {
+  readonly kind: 'browser';
   /** First `sdpRevision` of a subscribe offer minus one; default: unix seconds, so that it grows over restarts. */
   readonly revision?: number;
   /** The subscribe m-line kinds, in order, that this browser already has from before a restart. */
@@ -73,11 +84,11 @@ export interface SipSource {
 /** Of FreeSWITCH on a private network: its media come from the announced address and nowhere else, and it wants ours. */
 export type PhoneSource = SipSource | 'trusted';
 
-export interface OpenPhoneOptions {
-  readonly deviceId: string;
+export interface PhoneSpec extends DeviceSpec {
+  readonly kind: 'phone';
   /** Of the message that asks for it; absent: media are sent to the announced address unasked. */
   readonly source?: PhoneSource;
-  /** SDP offer of the phone; absent: the plane makes the offer (late offer), completed by `answerPhone`. */
+  /** SDP offer of the phone; absent: the plane makes the offer (late offer), completed by {@link PhoneHandle.answer}. */
   readonly sdpOffer?: string;
 }
 
@@ -102,12 +113,11 @@ export interface OmittedTrack {
 }
 
 export interface SubscribeOffer {
-  readonly deviceId: string;
   readonly sdpOffer: string;
   readonly revision: number;
   /** All streams in the SDP, with the kinds that are really there. */
   readonly streams: readonly MediaDelivery[];
-  /** M-line kinds in order, to be kept for {@link OpenBrowserOptions.subscribeLayout}. */
+  /** M-line kinds in order, to be kept for {@link BrowserSpec.subscribeLayout}. */
   readonly layout: readonly MediaKind[];
 }
 
@@ -120,30 +130,98 @@ export interface DeviceStatistics {
   readonly packetsLost: number;
   /** Arrival jitter by RFC 3550 section 6.4.1, in ms. */
   readonly jitterMs: number;
-  /** Browsers: ms since RTP, RTCP or a heartbeat answer last came; absent while nothing ever came. */
-  readonly silentMs?: number;
 }
 
-/** What the media plane says unasked. */
-export interface MediaEvents {
-  /** To be sent to the browser; to be answered by `answerSubscribe`. */
-  subscribeOffer: [offer: SubscribeOffer];
-  /** The set of streams of a device changed without an offer of its own. */
-  streams: [event: { deviceId: string; streams: readonly MediaStreamInfo[] }];
-  /** The set of tracks of a device's delivery that it cannot be sent changed. */
-  tracksOmitted: [event: { deviceId: string; tracks: readonly OmittedTrack[] }];
-  /** A DTMF digit (`0-9*#A-D`) came in a device's audio, once for each key press. */
-  dtmf: [event: { deviceId: string; digit: string; durationMs: number }];
+/** How often each open device's statistics are pushed. */
+export const STATISTICS_INTERVAL_MS = 5_000;
+
+/** `abuse`: so much came that the transport was shut. */
+export type MediaLossCause = 'transport' | 'timeout' | 'abuse';
+
+/** What is said unasked about a device of any kind. */
+export type DeviceMediaEvent =
+  /** The set of streams of the device changed without an offer of its own. */
+  | { readonly type: 'streams'; readonly streams: readonly MediaStreamInfo[] }
+  /** A DTMF digit (`0-9*#A-D`) came in the device's audio, once for each key press. */
+  | { readonly type: 'dtmf'; readonly digit: string; readonly durationMs: number }
   /**
    * A transport that was up is silent or gone, or media stopped coming for the configured time. Browsers: again for
-   * each time that it happens, since they may come back. `abuse`: so much came that the transport was shut.
+   * each time that it happens, since they may come back.
    */
-  mediaLost: [event: { deviceId: string; cause: 'transport' | 'timeout' | 'abuse' }];
+  | { readonly type: 'mediaLost'; readonly cause: MediaLossCause }
+  /** The first sign of life in the device's media: RTP and, of browsers, RTCP or a heartbeat too. Browsers: also the
+   * first one after each `silent`. */
+  | { readonly type: 'heard' }
+  /** Every {@link STATISTICS_INTERVAL_MS} while the device is open, and a last time when it is closed. */
+  | { readonly type: 'statistics'; readonly statistics: DeviceStatistics };
+
+export type BrowserMediaEvent =
+  | DeviceMediaEvent
+  /** To be sent to the browser; to be answered by {@link BrowserHandle.answerSubscribe}. */
+  | { readonly type: 'subscribeOffer'; readonly offer: SubscribeOffer }
+  /** The set of tracks of the device's delivery that it cannot be sent changed. */
+  | { readonly type: 'tracksOmitted'; readonly tracks: readonly OmittedTrack[] }
   /**
-   * The way to a phone changed, though nobody asked: it is to be offered what {@link MediaPlane.updatePhone} returns
-   * without an offer, and its answer to be given to {@link MediaPlane.answerPhone}.
+   * It was heard, and has not been for `silentMs`, which is four to five seconds. `mediaLost` is said later, when that
+   * is too long for a browser that lives.
    */
-  renegotiate: [event: { deviceId: string }];
+  | { readonly type: 'silent'; readonly silentMs: number };
+
+export type PhoneMediaEvent =
+  | DeviceMediaEvent
+  /**
+   * The way to the phone changed, though nobody asked: it is to be offered what {@link PhoneHandle.update} returns
+   * without an offer, and its answer to be given to {@link PhoneHandle.answer}.
+   */
+  | { readonly type: 'renegotiate' };
+
+/** Gets the events of one device, and none but the last statistics after {@link DeviceHandle.close} was called. */
+export type MediaListener<Event> = (event: Event) => void;
+
+/** What can be asked of a device of any kind. */
+export interface DeviceHandle {
+  /**
+   * Replaces the full set of streams that the device receives. Unknown streams are ignored until published. Nothing
+   * happens once it is closed.
+   */
+  setDelivery(delivery: readonly MediaDelivery[]): Promise<void>;
+  /** Frees everything of the device, also while it is being opened: `opened` is rejected with INVALID_STATE then. */
+  close(): Promise<void>;
+}
+
+/**
+ * A browser's end in the media plane. Requests made while it is being opened wait for that; once it is closed they are
+ * rejected with UNKNOWN_DEVICE.
+ */
+export interface BrowserHandle extends DeviceHandle {
+  /** @throws MediaError by rejection: NO_PORT, INVALID_STATE */
+  readonly opened: Promise<void>;
+  /** Takes the browser's publish offer: the full description of what it publishes from now on. */
+  publish(options: PublishOfferOptions): Promise<PublishAnswer>;
+  /** Takes the answer to the outstanding subscribe offer. */
+  answerSubscribe(sdpAnswer: string): Promise<void>;
+  /** The browser's socket is back: offers that were lost with the old one are made again. */
+  resume(): Promise<void>;
+}
+
+/** A phone's end in the media plane; its requests are as those of a {@link BrowserHandle}. */
+export interface PhoneHandle extends DeviceHandle {
+  /** @throws MediaError by rejection: BAD_SDP, NO_COMMON_CODEC, NO_COMMON_TRANSPORT, NO_PORT, INVALID_STATE */
+  readonly opened: Promise<PhoneDescription>;
+  /** Answer of the phone to our offer (late offer). */
+  answer(sdpAnswer: string): Promise<PhoneDescription>;
+  /** Re-INVITE or UPDATE: a new offer from the phone, or (absent) our current description as an offer. */
+  update(sdpOffer?: string): Promise<PhoneDescription>;
+  /**
+   * A SIP message of the phone within its call came: media may be sent to it, and without a limit if it is announced
+   * to be where the message came from. Nothing happens once it is closed.
+   */
+  confirm(source: PhoneSource): Promise<void>;
+  /**
+   * Queues DTMF digits for the phone, all of them or (TOO_MANY_DIGITS) none. They are sent as RFC 4733 events, or as
+   * tones to a phone that did not agree to those.
+   */
+  sendDtmf(dtmf: MediaDtmf): Promise<void>;
 }
 
 /** How much of what it has to do the media plane manages. */
@@ -164,46 +242,34 @@ export interface MediaCounters {
   readonly framesWithheld: number;
 }
 
+/** What comes of the plane itself unasked. */
+export type MediaPlaneEvent =
+  /** A line for the log. An error in the fields is plain data as pino has it: `type`, `message`, `stack` and what else. */
+  {
+    readonly type: 'log';
+    readonly level: 'debug' | 'info' | 'warn' | 'error';
+    readonly fields: Readonly<Record<string, unknown>>;
+    readonly message: string;
+  };
+
+/** The browsers' part of the media plane. */
+export interface BrowserDoor {
+  open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
+}
+
+/** The phones' part of the media plane. */
+export interface PhoneDoor {
+  open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
+}
+
 /** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */
 export interface MediaPlane {
-  on<E extends keyof MediaEvents>(event: E, listener: (...args: MediaEvents[E]) => void): void;
-  off<E extends keyof MediaEvents>(event: E, listener: (...args: MediaEvents[E]) => void): void;
-
-  openBrowser(options: OpenBrowserOptions): Promise<void>;
-  /** Takes a browser's publish offer: the full description of what it publishes from now on. */
-  publish(deviceId: string, options: PublishOfferOptions): Promise<PublishAnswer>;
-  /** Takes the answer to the outstanding subscribe offer. */
-  answerSubscribe(deviceId: string, sdpAnswer: string): Promise<void>;
-  /** The browser's socket is back: offers that were lost with the old one are made again. */
-  resumeBrowser(deviceId: string): Promise<void>;
-
-  openPhone(options: OpenPhoneOptions): Promise<PhoneDescription>;
-  /** Answer of a phone to our offer (late offer). */
-  answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription>;
-  /** Re-INVITE or UPDATE: a new offer from the phone, or (absent) our current description as an offer. */
-  updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription>;
-  /**
-   * A SIP message of the phone within its call came: media may be sent to it, and without a limit if it is announced
-   * to be where the message came from. Nothing happens for an unknown device.
-   */
-  confirmPhone(deviceId: string, source: PhoneSource): Promise<void>;
-  /**
-   * Queues DTMF digits for a phone, all of them or (TOO_MANY_DIGITS) none. They are sent as RFC 4733 events, or as
-   * tones to a phone that did not agree to those.
-   */
-  sendDtmf(deviceId: string, dtmf: MediaDtmf): Promise<void>;
-
-  /** Replaces the full set of streams that a device receives. Unknown streams are ignored until published. */
-  setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void>;
-  statistics(deviceId: string): Promise<DeviceStatistics>;
+  /** Opens a device's end. Its handle is there at once, so that it can be closed before it is open. */
+  open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
+  open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
   /** Cheap enough to be asked for every call. */
   load(): MediaLoad;
   counters(): MediaCounters;
-  /**
-   * Frees everything of a device, also while it is being opened: that is rejected with INVALID_STATE then. Nothing
-   * happens for an unknown one.
-   */
-  close(deviceId: string): Promise<void>;
   /** Frees everything. */
   stop(): Promise<void>;
 }
@@ -247,5 +313,4 @@ export interface MediaPlaneOptions {
   readonly passHeldAudio?: boolean;
   /** Browsers and phones are asked for Opus with discontinuous transmission, and phones that ask get it. */
   readonly opusDtx?: boolean;
-  readonly log: Log;
 }

@@ -1,22 +1,21 @@
 import type {
-  Connection,
   Delivery,
-  Device,
   DeviceGate,
-  DeviceInfo,
   EndReason,
   OmittedTrack as CoreOmittedTrack,
   Participant,
   ResumePoint,
 } from '../../core/index.js';
 import type {
-  MediaEvents,
-  MediaPlane,
+  BrowserDoor,
+  BrowserHandle,
+  BrowserMediaEvent,
+  MediaLossCause,
   MediaStreamInfo,
   OmittedTrack,
-  SubscribeOffer,
 } from '../../media/index.js';
 import type { Clock, Log } from '../../shared/index.js';
+import { MediaDevice, mediaType } from '../media-device.js';
 import { type ClientSocket, closeFor, type SocketUser } from './client-socket.js';
 import { ReconnectTimer, type ReconnectTimes } from './reconnect-timer.js';
 import { isObject, RpcError } from './json-rpc.js';
@@ -26,13 +25,12 @@ import { readAnswerSdp } from './messages.js';
 import { type PageCall, PageCalls } from './page-calls.js';
 import { Publishing } from './publishing.js';
 import { Resumption } from './resumption.js';
-import { mediaType } from './stream-metadata.js';
 import { Subscribing } from './subscribing.js';
 
 /** The parts of the gateway that browser devices work with. */
 export interface BrowserParts {
   readonly gate: DeviceGate;
-  readonly media: MediaPlane;
+  readonly media: BrowserDoor;
   readonly clock: Clock;
   readonly limits: BrowserLimits;
   readonly reconnectTimes: ReconnectTimes;
@@ -41,8 +39,7 @@ export interface BrowserParts {
 }
 
 /** One connected browser: outlives its sockets, which come and go, and ends with its connection to the core. */
-export class BrowserDevice implements Device, SocketUser {
-  readonly info: DeviceInfo;
+export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketUser {
   /** Nothing but what every device can do. */
   readonly capabilities = {};
   readonly participantId: string;
@@ -51,13 +48,12 @@ export class BrowserDevice implements Device, SocketUser {
   readonly #subscribing: Subscribing;
   readonly #publishing: Publishing;
   readonly #calls: PageCalls;
-  readonly #connection: Connection;
   readonly #ended: (device: BrowserDevice) => void;
   #socket: ClientSocket | undefined;
   /** Tracks that it cannot be sent, and that it tried to publish and may not. */
   #notSent: readonly CoreOmittedTrack[] = [];
   #refused: readonly CoreOmittedTrack[] = [];
-  #isEnded = false;
+  #offersNoMore = false;
 
   /**
    * Connects to the core, in place of any device that the participant has already, and opens the media.
@@ -70,19 +66,22 @@ export class BrowserDevice implements Device, SocketUser {
     ended: (device: BrowserDevice) => void,
   ) {
     const { id, uniqueId, participant } = identity;
-    this.info = { id, kind: 'browser', externalId: uniqueId, direction: 'inbound' };
+    super({
+      info: { id, kind: 'browser', externalId: uniqueId, direction: 'inbound' },
+      log: parts.log,
+      receivable: ['audio', 'video'],
+    });
     this.participantId = participant.id;
     this.#parts = parts;
     this.#ended = ended;
     this.#reconnectTimer = new ReconnectTimer({
       clock: parts.clock,
       times: parts.reconnectTimes,
-      silence: async () => (await parts.media.statistics(id)).silentMs,
-      givenUp: () => this.#end('lost'),
+      givenUp: () => this.end('lost'),
     });
     const known = parts.gate.resumePoint(participant.id, uniqueId);
     const resumption = new Resumption(known, {
-      save: (point) => this.#connection.saveResumePoint(point),
+      save: (point) => this.connection?.saveResumePoint(point),
       flush: () => parts.gate.flush(),
     });
     this.#calls = new PageCalls({
@@ -95,21 +94,22 @@ export class BrowserDevice implements Device, SocketUser {
     });
     this.#subscribing = new Subscribing({
       deviceId: id,
-      media: parts.media,
+      media: () => this.media,
       log: parts.log,
       notify: (method, params) => {
-        if (!this.#isEnded) this.#socket?.notify(method, params);
+        if (!this.ended) this.#socket?.notify(method, params);
       },
       resumption,
     });
-    this.#connection = parts.gate.connect(participant.id, this, { replace: true });
+    const connection = parts.gate.connect(participant.id, this, { replace: true });
+    this.connectedBy(connection);
+    this.openedAs(this.#open(known, connection.participant.sessionId));
     this.#publishing = new Publishing({
       deviceId: id,
-      media: parts.media,
-      connection: this.#connection,
+      media: this.media,
+      connection,
       clock: parts.clock,
       offers: parts.limits.offers,
-      opened: this.#open(known),
       onRefused: (tracks) => {
         this.#refused = tracks;
         this.#omit();
@@ -127,16 +127,13 @@ export class BrowserDevice implements Device, SocketUser {
   reattach(socket: ClientSocket): void {
     this.#calls.reattach(socket);
     this.#take(socket);
-    this.#connection.signallingResumed();
+    this.connection?.signallingResumed();
     this.#subscribing.resume();
   }
 
-  deliver(delivery: Delivery): void {
+  override deliver(delivery: Delivery): void {
     this.#subscribing.deliver(delivery);
-  }
-
-  close(reason: EndReason): void {
-    this.#finish(reason);
+    super.deliver(delivery);
   }
 
   called(call: PageCall): void {
@@ -146,7 +143,7 @@ export class BrowserDevice implements Device, SocketUser {
   notified(method: string, params: unknown): void {
     switch (method) {
       case 'leave':
-        this.#end('left');
+        this.end('left');
         return;
       case 'deviceDiagnostics': {
         // What pages write is theirs and may be anything: only its size goes into our log.
@@ -163,52 +160,69 @@ export class BrowserDevice implements Device, SocketUser {
   socketClosed(socket: ClientSocket, code: number): void {
     if (socket !== this.#socket) return;
     this.#socket = undefined;
-    if (this.#isEnded) return;
+    if (this.ended) return;
     // After 1000 the clients never reconnect.
     if (code === 1000) {
-      this.#end('left');
+      this.end('left');
       return;
     }
     this.#parts.log.debug({ deviceId: this.info.id, code }, 'browser socket lost');
-    this.#connection.signallingLost();
+    this.connection?.signallingLost();
     this.#reconnectTimer.start(socket.silentMs);
   }
 
-  subscribeOffered(offer: SubscribeOffer): void {
-    this.#subscribing.offer(offer);
-  }
-
-  streamsChanged(streams: readonly MediaStreamInfo[]): void {
-    this.#publishing.streamsChanged(streams);
-  }
-
-  tracksOmitted(tracks: readonly OmittedTrack[]): void {
-    this.#notSent = tracks.map(({ kind, ...track }) => ({ ...track, mediaType: mediaType(kind) }));
-    this.#omit();
-  }
-
-  dtmf(digit: string, durationMs: number): void {
-    this.#connection.dtmf(digit, durationMs);
-  }
-
-  mediaLost(cause: MediaEvents['mediaLost'][0]['cause']): void {
-    if (cause === 'abuse') {
-      this.#parts.log.warn({ deviceId: this.info.id }, 'a browser sent too much media or data');
-      this.#socket?.shutOut({ code: 1008, reason: 'Too much media or data.' });
-      this.#end('error');
-      return;
-    }
-    // With its socket, the page is alive: its client restarts ICE when its network is back.
-    if (!this.#socket) this.#end('lost');
+  /** The gateway is about to go down: what others' going changes is not offered any more. */
+  offerNoMore(): void {
+    this.#offersNoMore = true;
   }
 
   /** The gateway is going down. */
   shutdown(): void {
-    this.#end('shutdown');
+    this.end('shutdown');
+  }
+
+  protected override streamsChanged(streams: readonly MediaStreamInfo[]): void {
+    this.#publishing.streamsChanged(streams);
+  }
+
+  protected override heard(): void {
+    this.#reconnectTimer.heard();
+  }
+
+  protected override mediaLost(cause: MediaLossCause): void {
+    if (cause === 'abuse') {
+      this.#parts.log.warn({ deviceId: this.info.id }, 'a browser sent too much media or data');
+      this.#socket?.shutOut({ code: 1008, reason: 'Too much media or data.' });
+      this.end('error');
+      return;
+    }
+    // With its socket, the page is alive: its client restarts ICE when its network is back.
+    if (!this.#socket) this.end('lost');
+  }
+
+  protected override onEnd(reason: EndReason): void {
+    this.#reconnectTimer.stop();
+    this.#calls.stop();
+    this.#keepAnswer(reason);
+    this.#socket?.close(closeFor(reason));
+    this.#ended(this);
+  }
+
+  #takeMediaEvent(event: BrowserMediaEvent): void {
+    if (event.type === 'subscribeOffer') {
+      if (!this.#offersNoMore) this.#subscribing.offer(event.offer);
+    } else if (event.type === 'tracksOmitted') this.#tracksOmitted(event.tracks);
+    else if (event.type === 'silent') this.#reconnectTimer.silent(event.silentMs);
+    else this.takeEvent(event);
+  }
+
+  #tracksOmitted(tracks: readonly OmittedTrack[]): void {
+    this.#notSent = tracks.map(({ kind, ...track }) => ({ ...track, mediaType: mediaType(kind) }));
+    this.#omit();
   }
 
   #omit(): void {
-    this.#connection.omit([...this.#notSent, ...this.#refused]);
+    this.connection?.omit([...this.#notSent, ...this.#refused]);
   }
 
   #take(socket: ClientSocket): void {
@@ -238,23 +252,23 @@ export class BrowserDevice implements Device, SocketUser {
     }
   }
 
-  async #open(known: ResumePoint | undefined): Promise<void> {
-    const { media, clock, log } = this.#parts;
-    const deviceId = this.info.id;
+  #open(known: ResumePoint | undefined, sessionId: string | undefined): BrowserHandle {
+    const { media, clock } = this.#parts;
     const resumed = known && {
       revision: Math.max(known.revision, Math.floor(clock.now() / 1000)),
       subscribeLayout: known.layout,
     };
-    try {
-      await media.openBrowser({ deviceId, ...resumed });
-    } catch (error) {
+    const handle = media.open(
+      { kind: 'browser', deviceId: this.info.id, sessionId, ...resumed },
+      this.listener((event) => this.#takeMediaEvent(event)),
+    );
+    handle.opened.catch((error: unknown) => {
       // Closed while it opened.
-      if (this.#isEnded) return;
-      log.error({ err: error, deviceId }, 'media of a browser could not be opened');
-      this.#end('error');
-      return;
-    }
-    if (!this.#isEnded) this.#subscribing.opened();
+      if (this.ended) return;
+      this.#parts.log.error({ err: error, deviceId: this.info.id }, 'media of a browser could not be opened');
+      this.end('error');
+    });
+    return handle;
   }
 
   async #takeAnswer(params: unknown): Promise<object> {
@@ -265,26 +279,9 @@ export class BrowserDevice implements Device, SocketUser {
 
   #answerThen(result: object, act: () => void): Promise<object> {
     setImmediate(() => {
-      if (!this.#isEnded) act();
+      if (!this.ended) act();
     });
     return Promise.resolve(result);
-  }
-
-  #end(reason: EndReason): void {
-    if (this.#isEnded) return;
-    this.#connection.end(reason);
-    this.#finish(reason);
-  }
-
-  #finish(reason: EndReason): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
-    this.#reconnectTimer.stop();
-    this.#calls.stop();
-    this.#keepAnswer(reason);
-    this.#socket?.close(closeFor(reason));
-    this.#ended(this);
-    this.#closeMedia();
   }
 
   /** A page that was lost may be back, and not know that it was. */
@@ -292,11 +289,5 @@ export class BrowserDevice implements Device, SocketUser {
     const { lastAnswer } = this.#calls;
     if (reason !== 'lost' || lastAnswer === undefined) return;
     this.#parts.lostAnswers.keep(this.participantId, this.info.externalId, lastAnswer);
-  }
-
-  #closeMedia(): void {
-    this.#parts.media.close(this.info.id).catch((error: unknown) => {
-      this.#parts.log.error({ err: error, deviceId: this.info.id }, 'media of a browser could not be closed');
-    });
   }
 }

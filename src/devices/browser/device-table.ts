@@ -1,22 +1,11 @@
-import type { MediaEvents, MediaPlane } from '../../media/index.js';
 import type { BrowserDevice } from './browser-device.js';
 import { KeyedBuckets, networkOf } from '../../shared/index.js';
 import type { BrowserLimits } from './limits.js';
 
-/** The browser devices of the gateway; hands each what the media plane says about it. */
+/** The browser devices of the gateway. */
 export class DeviceTable {
-  readonly #media: MediaPlane;
   readonly #byId = new Map<string, BrowserDevice>();
   readonly #byParticipant = new Map<string, BrowserDevice>();
-
-  constructor(media: MediaPlane) {
-    this.#media = media;
-    media.on('subscribeOffer', this.#onSubscribeOffer);
-    media.on('streams', this.#onStreams);
-    media.on('tracksOmitted', this.#onTracksOmitted);
-    media.on('dtmf', this.#onDtmf);
-    media.on('mediaLost', this.#onMediaLost);
-  }
 
   get size(): number {
     return this.#byId.size;
@@ -45,33 +34,10 @@ export class DeviceTable {
    * that would be on its way when the socket closes, and its page would wait for ever for the acknowledgement.
    */
   stop(): void {
-    this.#media.off('subscribeOffer', this.#onSubscribeOffer);
-    this.#media.off('streams', this.#onStreams);
-    this.#media.off('tracksOmitted', this.#onTracksOmitted);
-    this.#media.off('dtmf', this.#onDtmf);
-    this.#media.off('mediaLost', this.#onMediaLost);
-    for (const device of [...this.#byId.values()]) device.shutdown();
+    const devices = [...this.#byId.values()];
+    for (const device of devices) device.offerNoMore();
+    for (const device of devices) device.shutdown();
   }
-
-  readonly #onSubscribeOffer = (...[offer]: MediaEvents['subscribeOffer']): void => {
-    this.#byId.get(offer.deviceId)?.subscribeOffered(offer);
-  };
-
-  readonly #onStreams = (...[event]: MediaEvents['streams']): void => {
-    this.#byId.get(event.deviceId)?.streamsChanged(event.streams);
-  };
-
-  readonly #onTracksOmitted = (...[event]: MediaEvents['tracksOmitted']): void => {
-    this.#byId.get(event.deviceId)?.tracksOmitted(event.tracks);
-  };
-
-  readonly #onDtmf = (...[event]: MediaEvents['dtmf']): void => {
-    this.#byId.get(event.deviceId)?.dtmf(event.digit, event.durationMs);
-  };
-
-  readonly #onMediaLost = (...[event]: MediaEvents['mediaLost']): void => {
-    this.#byId.get(event.deviceId)?.mediaLost(event.cause);
-  };
 }
 
 /** Counts the sockets of each address, so that none takes them all. */

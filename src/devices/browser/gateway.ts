@@ -3,7 +3,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type DeviceGate, type Participant, PatchbayError } from '../../core/index.js';
-import type { MediaPlane } from '../../media/index.js';
+import type { BrowserDoor } from '../../media/index.js';
 import {
   type ClientAddress,
   clientAddresses,
@@ -31,7 +31,7 @@ export interface BrowserGatewayOptions {
   /** Its `upgrade` requests are served: `/v3/` behind any prefix; others are answered with 404. */
   readonly server: Server;
   readonly gate: DeviceGate;
-  readonly media: MediaPlane;
+  readonly media: BrowserDoor;
   readonly log: Log;
   readonly clock?: Clock;
   /** Those that differ from `DEFAULT_BROWSER_LIMITS`. */
@@ -72,7 +72,7 @@ class Gateway implements BrowserGateway {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   readonly #parts: BrowserParts;
-  readonly #devices: DeviceTable;
+  readonly #devices = new DeviceTable();
   readonly #admission: Admission;
   readonly #newDevices: KeyedBuckets;
   readonly #clientAddress: ClientAddress;
@@ -96,7 +96,6 @@ class Gateway implements BrowserGateway {
       reconnectTimes: { ...DEFAULT_RECONNECT_TIMES, ...options.reconnectTimes },
       log: options.log,
     };
-    this.#devices = new DeviceTable(options.media);
     this.#admission = new Admission(limits);
     this.#admit = options.admit ?? (() => undefined);
     this.#newDevices = new KeyedBuckets(limits.devices);

@@ -46,12 +46,12 @@ describe('a page whose socket was cut', () => {
     const { media } = stage.fixture;
     const first = await ready();
     let answer = (): void => undefined;
-    media.held = new Promise((resolve) => (answer = resolve));
+    media.browsers.held = new Promise((resolve) => (answer = resolve));
     ask(first, 2, 'offerSdp', OFFER);
-    await vi.waitFor(() => expect(media.offers).toHaveLength(1));
+    await vi.waitFor(() => expect(media.browsers.offers).toHaveLength(1));
     first.socket.terminate();
     const again = await open();
-    await vi.waitFor(() => expect(media.resumed).toHaveLength(1));
+    await vi.waitFor(() => expect(media.browsers.resumed).toHaveLength(1));
     answer();
     expect(await again.waitFor(({ id }) => id === 2)).toMatchObject({
       result: { sdpAnswer: 'answer to offer' },
@@ -83,7 +83,7 @@ describe('a page whose socket was cut', () => {
 
   it('has its next calls failed when it is silent: it may be waiting for them', async () => {
     const client = await cut();
-    await vi.waitFor(() => expect(stage.fixture.media.resumed).toHaveLength(1));
+    await vi.waitFor(() => expect(stage.fixture.media.browsers.resumed).toHaveLength(1));
     stage.fixture.clock.advance(SILENT_PAGE_MS);
     await client.waitFor(({ id }) => id === 3);
     expect(client.frames).toMatchObject([2, 3].map((id) => ({ id, error: LOST })));
@@ -102,7 +102,7 @@ describe('a page whose socket was cut', () => {
 
   it('has its next calls failed when it is silent after a restart: the gateway before may have had them', async () => {
     const client = await restarted();
-    await vi.waitFor(() => expect(stage.fixture.media.opened).toHaveLength(2));
+    await vi.waitFor(() => expect(stage.fixture.media.specs).toHaveLength(2));
     stage.fixture.clock.advance(SILENT_PAGE_MS);
     await client.waitFor(({ id }) => id === 5);
     for (const id of [4, 5]) expect(answersTo(client, id)).toMatchObject([{ error: LOST }]);
@@ -111,9 +111,9 @@ describe('a page whose socket was cut', () => {
   it('has a call failed after a restart that the gateway before was still busy with', async () => {
     const { open, ready } = await page();
     const first = await ready();
-    stage.fixture.media.held = new Promise(() => undefined);
+    stage.fixture.media.browsers.held = new Promise(() => undefined);
     ask(first, 2, 'offerSdp', OFFER);
-    await vi.waitFor(() => expect(stage.fixture.media.offers).toHaveLength(1));
+    await vi.waitFor(() => expect(stage.fixture.media.browsers.offers).toHaveLength(1));
     await stage.fixture.restart();
     const client = await open();
     ask(client, 3, 'ping');

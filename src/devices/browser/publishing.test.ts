@@ -12,7 +12,7 @@ describe('publishing', () => {
     await stage.start();
     const { id, token } = stage.fixture.participant();
     const client = await stage.fixture.ready(token);
-    stage.fixture.media.streams = [
+    stage.fixture.media.browsers.streams = [
       { streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio', 'video'] },
     ];
     const { result } = await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
@@ -36,12 +36,12 @@ describe('publishing', () => {
     await stage.start();
     const { token } = stage.fixture.participant(undefined, ['AUDIO']);
     const client = await stage.fixture.ready(token);
-    stage.fixture.media.refused = [
+    stage.fixture.media.browsers.refused = [
       { publisherMsid: 'msid-1', kind: 'video', reason: 'not permitted' },
       { publisherMsid: 'another', kind: 'audio', reason: 'no codec that is forwarded' },
     ];
     const { result } = await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
-    expect(stage.fixture.media.offers).toEqual([{ sdpOffer: 'offer', allowedKinds: ['audio'] }]);
+    expect(stage.fixture.media.browsers.offers).toEqual([{ sdpOffer: 'offer', allowedKinds: ['audio'] }]);
     expect(result).toMatchObject({
       streamMetadata: {
         'msid-1': { mediaTypes: [], omitted: [{ mediaType: 'VIDEO', reason: 'not permitted' }] },
@@ -56,25 +56,27 @@ describe('publishing', () => {
     const client = await fixture.ready(token);
     const omitted = (): unknown => fixture.core.device(ACCOUNT, id)?.omitted;
     const reason = 'not permitted';
-    fixture.media.refused = [{ publisherMsid: 'msid-1', kind: 'video', reason }];
+    fixture.media.browsers.refused = [{ publisherMsid: 'msid-1', kind: 'video', reason }];
     await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
     expect(omitted()).toEqual([{ streamId: 'msid-1', mediaType: 'VIDEO', reason }]);
 
-    fixture.media.streams = [{ streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio'] }];
-    fixture.media.refused = [];
+    fixture.media.browsers.streams = [{ streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio'] }];
+    fixture.media.browsers.refused = [];
     const { result } = await client.call('offerSdp', { sdpOffer: 'another', mediaMetadata });
     expect(omitted()).toEqual([{ streamId: 'stream-1', mediaType: 'VIDEO', reason }]);
     const granted = { mediaTypes: ['AUDIO'], omitted: [{ mediaType: 'VIDEO', reason }] };
     expect(result).toMatchObject({ streamMetadata: { 'msid-1': granted } });
 
-    fixture.media.streams = [{ streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio', 'video'] }];
+    fixture.media.browsers.streams = [
+      { streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio', 'video'] },
+    ];
     await client.call('offerSdp', { sdpOffer: 'taken', mediaMetadata });
     expect(omitted()).toEqual([]);
-    fixture.media.refused = [{ publisherMsid: 'msid-1', kind: 'audio', reason }];
-    fixture.media.streams = [];
+    fixture.media.browsers.refused = [{ publisherMsid: 'msid-1', kind: 'audio', reason }];
+    fixture.media.browsers.streams = [];
     await client.call('offerSdp', { sdpOffer: 'refused', mediaMetadata });
     expect(omitted()).toHaveLength(1);
-    fixture.media.refused = [];
+    fixture.media.browsers.refused = [];
     await client.call('offerSdp', { sdpOffer: 'gone', mediaMetadata: {} });
     expect(omitted()).toEqual([]);
   });
@@ -82,7 +84,7 @@ describe('publishing', () => {
   it('answers an SDP that cannot be answered with an error that a page can show', async () => {
     await stage.start();
     const client = await stage.fixture.ready(stage.fixture.participant().token);
-    stage.fixture.media.refusal = new MediaError('BAD_SDP', 'There is no m-line.');
+    stage.fixture.media.browsers.refusal = new MediaError('BAD_SDP', 'There is no m-line.');
     const answer = await client.call('offerSdp', { sdpOffer: 'nonsense', mediaMetadata: {} });
     expect(answer).toEqual({
       jsonrpc: '2.0',

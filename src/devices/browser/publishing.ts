@@ -1,7 +1,7 @@
 import type { Connection, OmittedTrack } from '../../core/index.js';
 import {
+  type BrowserHandle,
   MediaError,
-  type MediaPlane,
   type MediaStreamInfo,
   type PublishAnswer,
   type RefusedTrack,
@@ -9,7 +9,8 @@ import {
 import { type Clock, TokenBucket, type Rate } from '../../shared/index.js';
 import { RpcError } from './json-rpc.js';
 import { type OfferedStreams, readOfferSdp, type StreamMetadataMap } from './messages.js';
-import { mediaKinds, mediaType, publishedStreams, publishMetadata } from './stream-metadata.js';
+import { mediaKinds, mediaType } from '../media-device.js';
+import { publishedStreams, publishMetadata } from './stream-metadata.js';
 
 /** Result of `offerSdp`. */
 interface PublishResult {
@@ -24,7 +25,7 @@ const MAX_REFUSED = 128;
 /** What one browser publishes: takes its offers one after the other and tells the core what came of them. */
 export class Publishing {
   readonly #deviceId: string;
-  readonly #media: MediaPlane;
+  readonly #media: BrowserHandle;
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #bucket: TokenBucket;
@@ -32,16 +33,14 @@ export class Publishing {
   #offered: OfferedStreams = new Map();
   #refused: readonly RefusedTrack[] = [];
   /** The offer before this one has been answered. */
-  #turn: Promise<unknown>;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: {
     deviceId: string;
-    media: MediaPlane;
+    media: BrowserHandle;
     connection: Connection;
     clock: Clock;
     offers: Rate;
-    /** The device is open in the media plane. */
-    opened: Promise<void>;
     /** The set of tracks that the page tried to publish, and may not, changed. */
     onRefused: (tracks: readonly OmittedTrack[]) => void;
   }) {
@@ -50,7 +49,6 @@ export class Publishing {
     this.#connection = options.connection;
     this.#clock = options.clock;
     this.#bucket = new TokenBucket(options.offers, options.clock.monotonic());
-    this.#turn = options.opened;
     this.#onRefused = options.onRefused;
   }
 
@@ -73,11 +71,9 @@ export class Publishing {
   async #publish(sdpOffer: string, offered: OfferedStreams): Promise<PublishResult> {
     const { participant } = this.#connection;
     const allowedKinds = mediaKinds(participant.publishPermissions);
-    const answer = await this.#media
-      .publish(this.#deviceId, { sdpOffer, allowedKinds })
-      .catch((error: unknown) => {
-        throw error instanceof MediaError ? new RpcError('rejected', error.message, { cause: error }) : error;
-      });
+    const answer = await this.#media.publish({ sdpOffer, allowedKinds }).catch((error: unknown) => {
+      throw error instanceof MediaError ? new RpcError('rejected', error.message, { cause: error }) : error;
+    });
     this.#offered = offered;
     this.#connection.publish(publishedStreams(answer.streams, offered));
     this.#refuse(answer, offered);

@@ -16,63 +16,69 @@ export const DEFAULT_RECONNECT_TIMES: ReconnectTimes = {
   longestMs: 120_000,
 };
 
-const LOOK_EVERY_MS = 1_000;
-
 /** Waits for a browser whose socket is gone to reconnect, for as long as its media shows that it lives. */
 export class ReconnectTimer {
   readonly #clock: Clock;
   readonly #times: ReconnectTimes;
-  /** @returns ms since the browser's media gave a sign of life; undefined when it never did */
-  readonly #silence: () => Promise<number | undefined>;
-  readonly #given: () => void;
+  readonly #givenUp: () => void;
   #timer: Timer | undefined;
-  #since = 0;
+  /** When its media gave the last sign of life, while it is silent; -Infinity when it never gave one. */
+  #silentSince: number | undefined = -Infinity;
+  /** When the socket was lost; undefined while there is one. */
+  #lostAt: number | undefined;
   #allowedMs = 0;
 
   constructor(options: {
     clock: Clock;
     times: ReconnectTimes;
-    silence: () => Promise<number | undefined>;
     /** The browser is given up. */
     givenUp: () => void;
   }) {
     this.#clock = options.clock;
     this.#times = options.times;
-    this.#silence = options.silence;
-    this.#given = options.givenUp;
+    this.#givenUp = options.givenUp;
   }
 
   /** @param unheardMs how long the socket had been silent when it was lost */
   start(unheardMs: number): void {
-    this.stop();
-    this.#since = this.#clock.monotonic();
+    this.#lostAt = this.#clock.monotonic();
     this.#allowedMs = Math.min(this.#times.silentMs, this.#times.unheardMs - unheardMs);
-    this.#look();
+    this.#wait(this.#lostAt);
   }
 
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#lostAt = undefined;
   }
 
-  #look(): void {
-    const timer = this.#clock.setTimeout(() => {
-      void this.#decide(timer);
-    }, LOOK_EVERY_MS);
-    this.#timer = timer;
+  /** The browser's media gave no sign of life for so many ms. */
+  silent(silentMs: number): void {
+    this.#silentSince = this.#clock.monotonic() - silentMs;
+    if (this.#lostAt !== undefined) this.#wait(this.#lostAt);
   }
 
-  async #decide(timer: Timer): Promise<void> {
-    const silent = await this.#silence().catch(() => undefined);
-    if (this.#timer !== timer) return;
-    const waited = this.#clock.monotonic() - this.#since;
+  /** The browser's media gives signs of life. */
+  heard(): void {
+    this.#silentSince = undefined;
+    if (this.#lostAt !== undefined) this.#wait(this.#lostAt);
+  }
+
+  #wait(lostAt: number): void {
+    this.#timer?.cancel();
+    const { longestMs } = this.#times;
     // A page that only receives, and now nothing, says nothing: its silence from before the loss proves nothing.
-    const quiet = Math.min(silent ?? waited, waited);
-    if (quiet < this.#allowedMs && waited < this.#times.longestMs) {
-      this.#look();
-      return;
-    }
-    this.stop();
-    this.#given();
+    const allowed =
+      this.#silentSince === undefined
+        ? longestMs
+        : Math.max(this.#silentSince, lostAt) + this.#allowedMs - lostAt;
+    const until = lostAt + Math.min(allowed, longestMs);
+    this.#timer = this.#clock.setTimeout(
+      () => {
+        this.stop();
+        this.#givenUp();
+      },
+      Math.max(0, until - this.#clock.monotonic()),
+    );
   }
 }

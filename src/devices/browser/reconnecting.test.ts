@@ -32,7 +32,7 @@ describe('sockets that come and go', () => {
   it('takes a new socket of the same page for the same device, without a word from the page', async () => {
     const { id, token, deviceId } = await lost();
     await stage.fixture.open(token);
-    await vi.waitFor(() => expect(stage.fixture.media.resumed).toEqual([deviceId]));
+    await vi.waitFor(() => expect(stage.fixture.media.browsers.resumed).toEqual([deviceId]));
     expect(stage.fixture.core.connectedDevice(id)?.id).toBe(deviceId);
     expect(stage.fixture.media.closed).toEqual([]);
   });
@@ -44,13 +44,8 @@ describe('sockets that come and go', () => {
     const deviceId = stage.fixture.core.connectedDevice(id)!.id;
     stage.fixture.core.on('left', () => {
       // As when others' streams go.
-      stage.fixture.media.emit('subscribeOffer', {
-        deviceId,
-        sdpOffer: 'o',
-        revision: 1,
-        streams: [],
-        layout: [],
-      });
+      const offer = { sdpOffer: 'o', revision: 1, streams: [], layout: [] };
+      stage.fixture.media.emit(deviceId, { type: 'subscribeOffer', offer });
     });
     await stage.fixture.gateway.stop();
     expect((await client.closed).code).toBe(1012);
@@ -69,14 +64,14 @@ describe('sockets that come and go', () => {
     });
     first.socket.terminate();
     await stage.fixture.open(token);
-    await vi.waitFor(() => expect(stage.fixture.media.resumed).toHaveLength(1));
+    await vi.waitFor(() => expect(stage.fixture.media.browsers.resumed).toHaveLength(1));
     expect((await (await stage.fixture.open(token, { uniqueId: 'another' })).closed).code).toBe(1000);
     expect(stage.fixture.core.connectedDevice(id)?.externalId).toBe('unique-1');
   });
 
   it('keeps a device while its media shows that it lives, but not for ever', async () => {
-    const { left } = await lost();
-    stage.fixture.media.silentMs = 20;
+    const { left, deviceId } = await lost();
+    stage.fixture.media.emit(deviceId, { type: 'heard' });
     await pass(30_000);
     expect(left).toEqual([]);
     await pass(40_000);
@@ -85,7 +80,8 @@ describe('sockets that come and go', () => {
 
   it('gives a device up when its media is silent too, counted from the loss: it may have had nothing to say', async () => {
     const { left, deviceId } = await lost();
-    stage.fixture.media.silentMs = 60_000;
+    stage.fixture.media.emit(deviceId, { type: 'heard' });
+    stage.fixture.media.emit(deviceId, { type: 'silent', silentMs: 60_000 });
     await pass(8_000);
     expect(left).toEqual([]);
     await pass(3_000);

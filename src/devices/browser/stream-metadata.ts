@@ -1,18 +1,9 @@
 import type { Delivery, DeliveredStream, MediaType, PublishedStream } from '../../core/index.js';
 import type { MediaDelivery, MediaKind, MediaStreamInfo, PublishAnswer } from '../../media/index.js';
+import { mediaType } from '../media-device.js';
 import type { OfferedStreams, StreamMetadata, StreamMetadataMap } from './messages.js';
 
-const TYPE_OF: Record<MediaKind, MediaType> = { audio: 'AUDIO', video: 'VIDEO' };
-const KIND_OF: Record<MediaType, MediaKind> = { AUDIO: 'audio', VIDEO: 'video' };
-
-export const mediaType = (kind: MediaKind): MediaType => TYPE_OF[kind];
 const mediaTypes = (kinds: readonly MediaKind[]): MediaType[] => kinds.map(mediaType);
-export const mediaKinds = (types: readonly MediaType[]): MediaKind[] => types.map((type) => KIND_OF[type]);
-
-/** A delivery in the media plane's words. */
-export function mediaDelivery(delivery: Delivery): MediaDelivery[] {
-  return delivery.map((stream) => ({ streamId: stream.streamId, kinds: mediaKinds(stream.mediaTypes) }));
-}
 
 /** What a browser publishes, in the core's words: live streams with the aliases that it offered. */
 export function publishedStreams(

@@ -20,25 +20,35 @@ describe('subscribing', () => {
     );
     const deviceId = stage.fixture.core.connectedDevice(subscriber.id)!.id;
     const other = await stage.fixture.ready(publisher.token, { uniqueId: 'publisher' });
-    stage.fixture.media.streams = [{ streamId: 'stream-1', publisherMsid: 'm', kinds: ['audio'] }];
+    stage.fixture.media.browsers.streams = [{ streamId: 'stream-1', publisherMsid: 'm', kinds: ['audio'] }];
     const mediaMetadata = { mediaStreams: { m: { alias: '~alias' } } };
     await other.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
     return { client, deviceId, publisher: publisher.id };
   }
 
-  const offer = (deviceId: string, revision: number) => ({
-    deviceId,
-    sdpOffer: `offer ${String(revision)}`,
-    revision,
-    streams: [{ streamId: 'stream-1', kinds: ['audio' as const] }],
-    layout: ['audio' as const],
+  const offer = (revision: number) => ({
+    type: 'subscribeOffer' as const,
+    offer: {
+      sdpOffer: `offer ${String(revision)}`,
+      revision,
+      streams: [{ streamId: 'stream-1', kinds: ['audio' as const] }],
+      layout: ['audio' as const],
+    },
+  });
+
+  it('opens the media with its session as a hint where to, if it is in one', async () => {
+    await stage.start();
+    const session = stage.fixture.session();
+    await stage.fixture.ready(stage.fixture.participant(session).token);
+    await stage.fixture.ready(stage.fixture.participant().token, { uniqueId: 'outside' });
+    expect(stage.fixture.media.specs.map(({ sessionId }) => sessionId)).toEqual([session, undefined]);
   });
 
   it('passes deliveries on and tells the page whose stream it is', async () => {
     await stage.start();
     const { client, deviceId, publisher } = await subscribed();
-    expect(stage.fixture.media.deliveries).toEqual([[{ streamId: 'stream-1', kinds: ['audio'] }]]);
-    stage.fixture.media.emit('subscribeOffer', offer(deviceId, 7));
+    expect(stage.fixture.media.deliveries()).toEqual([[{ streamId: 'stream-1', kinds: ['audio'] }]]);
+    stage.fixture.media.emit(deviceId, offer(7));
     const notification = await client.waitFor(method('sdpOffer'));
     expect(notification).toEqual({
       jsonrpc: '2.0',
@@ -62,7 +72,7 @@ describe('subscribing', () => {
   it('writes a leading tilde so that a client with circular-json does not take it for a reference', async () => {
     await stage.start();
     const { client, deviceId } = await subscribed('0.9.2-beta.1');
-    stage.fixture.media.emit('subscribeOffer', offer(deviceId, 7));
+    stage.fixture.media.emit(deviceId, offer(7));
     const notification = await client.waitFor(method('sdpOffer'));
     expect(notification).toMatchObject({
       params: { streamMetadata: { 'stream-1': { alias: '\\x7ealias' } } },
@@ -78,8 +88,8 @@ describe('subscribing', () => {
       expect(device).toBeDefined();
       return device!.id;
     });
-    stage.fixture.media.emit('subscribeOffer', offer(deviceId, 1));
-    stage.fixture.media.emit('subscribeOffer', offer(deviceId, 2));
+    stage.fixture.media.emit(deviceId, offer(1));
+    stage.fixture.media.emit(deviceId, offer(2));
     await client.call('setMediaPreferences', { protocol: 'WEBRTC' });
     await client.waitFor(method('sdpOffer'));
     expect(client.frames.map((frame) => frame['method'] ?? 'answer')).toEqual(['answer', 'sdpOffer']);
@@ -96,7 +106,7 @@ describe('subscribing', () => {
   it('keeps what a restarted gateway must know to serve the page again', async () => {
     await stage.start();
     const { client, deviceId } = await subscribed();
-    stage.fixture.media.emit('subscribeOffer', offer(deviceId, 7));
+    stage.fixture.media.emit(deviceId, offer(7));
     await client.waitFor(method('sdpOffer'));
     expect(stage.fixture.core.resumePoint(participantOf(deviceId), 'unique-1')).toEqual({
       layout: ['audio'],
@@ -112,14 +122,14 @@ describe('subscribing', () => {
     const flush = vi
       .spyOn(core, 'flush')
       .mockImplementationOnce(() => new Promise((resolve) => (written = resolve)));
-    media.emit('subscribeOffer', offer(deviceId, 7));
-    media.emit('subscribeOffer', offer(deviceId, 8));
+    media.emit(deviceId, offer(7));
+    media.emit(deviceId, offer(8));
     await client.call('ping');
     expect(client.frames.filter(method('sdpOffer'))).toEqual([]);
     expect(core.resumePoint(participantOf(deviceId), 'unique-1')?.layout).toEqual(['audio']);
     written();
     await client.waitFor(method('sdpOffer'));
-    media.emit('subscribeOffer', offer(deviceId, 9));
+    media.emit(deviceId, offer(9));
     await client.waitFor((frame) => JSON.stringify(frame).includes('offer 9'));
     const offered = client.frames.filter(method('sdpOffer'));
     expect(offered).toMatchObject([8, 9].map((sdpRevision) => ({ params: { sdpRevision } })));
@@ -130,7 +140,7 @@ describe('subscribing', () => {
     await stage.start();
     const { client, deviceId } = await subscribed();
     vi.spyOn(stage.fixture.core, 'flush').mockRejectedValueOnce(new Error('database or disk is full'));
-    stage.fixture.media.emit('subscribeOffer', offer(deviceId, 7));
+    stage.fixture.media.emit(deviceId, offer(7));
     expect(await client.waitFor(method('sdpOffer'))).toMatchObject({ params: { sdpRevision: 7 } });
   });
 

@@ -1,26 +1,24 @@
 import type { Delivery } from '../../core/index.js';
-import type { MediaPlane, SubscribeOffer } from '../../media/index.js';
+import type { BrowserHandle, SubscribeOffer } from '../../media/index.js';
 import type { Log } from '../../shared/index.js';
 import type { Resumption } from './resumption.js';
-import { mediaDelivery, ReceivedStreams } from './stream-metadata.js';
+import { ReceivedStreams } from './stream-metadata.js';
 
-/** What one browser receives: passes deliveries to the media plane and its offers to the page. */
+/** What one browser receives: passes the media plane's offers to the page, and the page's answers back. */
 export class Subscribing {
   readonly #deviceId: string;
-  readonly #media: MediaPlane;
+  readonly #media: () => BrowserHandle;
   readonly #log: Log;
   readonly #notify: (method: string, params: object) => void;
   readonly #resumption: Resumption;
   readonly #received = new ReceivedStreams();
-  #delivery: Delivery = [];
-  #open = false;
   /** The offer to make next. */
   #held: SubscribeOffer | undefined;
   #offering = false;
 
   constructor(options: {
     deviceId: string;
-    media: MediaPlane;
+    media: () => BrowserHandle;
     log: Log;
     notify: (method: string, params: object) => void;
     resumption: Resumption;
@@ -32,16 +30,9 @@ export class Subscribing {
     this.#resumption = options.resumption;
   }
 
+  /** Offers will have these streams. */
   deliver(delivery: Delivery): void {
-    this.#delivery = delivery;
     this.#received.deliver(delivery);
-    if (this.#open) this.#setDelivery();
-  }
-
-  /** The device is open in the media plane; what was delivered meanwhile takes effect. */
-  opened(): void {
-    this.#open = true;
-    if (this.#delivery.length > 0) this.#setDelivery();
   }
 
   ready(): void {
@@ -57,17 +48,20 @@ export class Subscribing {
   }
 
   answer(sdpAnswer: string): void {
-    this.#media.answerSubscribe(this.#deviceId, sdpAnswer).catch((error: unknown) => {
-      this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a subscribe answer was refused');
-    });
+    this.#media()
+      .answerSubscribe(sdpAnswer)
+      .catch((error: unknown) => {
+        this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a subscribe answer was refused');
+      });
   }
 
   /** A new socket: offers that went down with the old one are made again. */
   resume(): void {
-    if (!this.#open) return;
-    this.#media.resumeBrowser(this.#deviceId).catch((error: unknown) => {
-      this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a browser could not be resumed');
-    });
+    this.#media()
+      .resume()
+      .catch((error: unknown) => {
+        this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a browser could not be resumed');
+      });
   }
 
   /** Makes the newest offer once it is kept; one that comes meanwhile takes its place. */
@@ -98,12 +92,6 @@ export class Subscribing {
       sdpOffer,
       sdpRevision: revision,
       streamMetadata: this.#received.metadata(streams),
-    });
-  }
-
-  #setDelivery(): void {
-    this.#media.setDelivery(this.#deviceId, mediaDelivery(this.#delivery)).catch((error: unknown) => {
-      this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a delivery could not be set');
     });
   }
 }

@@ -9,17 +9,17 @@ import {
   EXPIRED_TOKEN,
   type FakeDialog,
   FakeGate,
-  FakeMedia,
   FakeRequest,
   FakeSrf,
   recordingLog,
   VALID_TOKEN,
 } from './testing/fakes.js';
+import { FakeMediaPlane } from '../../media/testing/fake-plane.js';
 
 function start(options: Partial<PhoneAppOptions> = {}) {
   const srf = new FakeSrf();
   const gate = new FakeGate();
-  const media = new FakeMedia();
+  const media = new FakeMediaPlane();
   const { log, lines } = recordingLog();
   const setupTimes: number[] = [];
   const over: CallOutcome[] = [];
@@ -65,8 +65,8 @@ describe('a call', () => {
     const dialog = await call(started);
     const { info, capabilities } = started.gate.devices.get('alice')!;
     await capabilities.sendDtmf!({ digits: '12', gapMs: 80 });
-    expect(started.media.dtmf).toEqual([[info.id, { digits: '12', gapMs: 80 }]]);
-    started.media.failure = new MediaError('TOO_MANY_DIGITS', 'Too many digits.');
+    expect(started.media.phones.dtmf).toEqual([[info.id, { digits: '12', gapMs: 80 }]]);
+    started.media.phones.failure = new MediaError('TOO_MANY_DIGITS', 'Too many digits.');
     const refused = capabilities.sendDtmf!({ digits: '3' });
     await expect(refused).rejects.toMatchObject({ code: 'PATCHBAY_TOO_MANY_REQUESTS', httpStatus: 429 });
     capabilities.setByeHeaders!({ 'X-Result': 'sold' });
@@ -87,9 +87,9 @@ describe('a call', () => {
     started.app.sipServerAway();
     expect([...started.gate.devices.keys()]).toEqual(['alice']);
     expect(started.gate.ends).toEqual(['lost']);
-    await vi.waitFor(() => expect(started.media.open.size).toBe(1));
+    await vi.waitFor(() => expect(started.media.present.length).toBe(1));
     expect(up.byes).toEqual([]);
-    expect(started.over).toEqual([endedOutcome('lost')]);
+    await vi.waitFor(() => expect(started.over).toEqual([endedOutcome('lost')]));
   });
 
   it('that is ended while the SIP server has its 200 in hand gets its BYE, and counts once', async () => {
@@ -144,7 +144,7 @@ describe('a call', () => {
       { participantId: 'p', streamId: 's', mediaTypes: ['AUDIO', 'VIDEO'] },
       { participantId: 'p', streamId: 'screen', mediaTypes: ['VIDEO'] },
     ]);
-    expect(started.media.deliveries.get(device.info.id)).toEqual([{ streamId: 's', kinds: ['audio'] }]);
+    expect(started.media.deliveries(device.info.id).at(-1)).toEqual([{ streamId: 's', kinds: ['audio'] }]);
   });
 
   it('ends by the phone’s BYE', async () => {
@@ -153,7 +153,7 @@ describe('a call', () => {
     dialog.emit('destroy', new FakeRequest('BYE'));
     await vi.waitFor(() => expect(started.app.callCount).toBe(0));
     expect(started.gate.ends).toEqual(['left']);
-    expect(started.media.open.size).toBe(0);
+    expect(started.media.present.length).toBe(0);
     expect(dialog.byes).toEqual([]);
     expect(started.setupTimes).toHaveLength(1);
     expect(started.over).toEqual([endedOutcome('left')]);
@@ -166,7 +166,7 @@ describe('a call', () => {
     await vi.waitFor(() => expect(started.app.callCount).toBe(0));
     expect(dialog.byes).toEqual(['SIP;cause=404;text="The participant was deleted."']);
     expect(started.gate.ends).toEqual([]);
-    expect(started.media.open.size).toBe(0);
+    expect(started.media.present.length).toBe(0);
   });
 
   it('is hung up only when its 200 is acknowledged (RFC 3261 section 15)', async () => {
@@ -184,7 +184,7 @@ describe('a call', () => {
     const started = start();
     const dialog = await call(started);
     const deviceId = started.gate.devices.get('alice')!.info.id;
-    started.media.emit('mediaLost', { deviceId, cause: 'timeout' });
+    started.media.emit(deviceId, { type: 'mediaLost', cause: 'timeout' });
     expect(dialog.byes).toHaveLength(1);
     expect(started.gate.ends).toEqual(['media-timeout']);
   });
@@ -205,20 +205,20 @@ describe('a call', () => {
     const started = start();
     await call(started);
     const deviceId = started.gate.devices.get('alice')!.info.id;
-    started.media.emit('dtmf', { deviceId, digit: '5', durationMs: 100 });
+    started.media.emit(deviceId, { type: 'dtmf', digit: '5', durationMs: 100 });
     expect(started.gate.digits).toEqual(['5']);
   });
 
   it('cancelled before the answer leaves nothing behind', async () => {
     const started = start();
     let open = (): void => undefined;
-    started.media.gate = new Promise((resolve) => (open = resolve));
+    started.media.phones.gate = new Promise((resolve) => (open = resolve));
     const request = started.srf.receive(invite(VALID_TOKEN));
     request.emit('cancel', new FakeRequest('CANCEL'));
     open();
     await vi.waitFor(() => expect(request.final?.status).toBe(487));
     await vi.waitFor(() => expect(started.app.callCount).toBe(0));
-    expect(started.media.open.size).toBe(0);
+    expect(started.media.present.length).toBe(0);
     expect(started.gate.devices.size).toBe(0);
   });
 
@@ -243,7 +243,7 @@ describe('a call', () => {
     const answer = await answerTo(started, invite(VALID_TOKEN));
     expect(answer.status).toBe(480);
     expect(answer.headers?.['Reason']).toContain('The session was deleted.');
-    expect(started.media.open.size).toBe(0);
+    expect(started.media.present.length).toBe(0);
   });
 
   it('without an offer gets ours, and is published when its answer comes', async () => {
@@ -304,12 +304,12 @@ describe('a refusal', () => {
     const answer = await answerTo(started, invite(VALID_TOKEN));
     expect(answer.status).toBe(486);
     expect(started.gate.devices.size).toBe(1);
-    expect(started.media.open.size).toBe(1);
+    expect(started.media.present.length).toBe(1);
   });
 
   it('is 488 with a Warning when no codec fits', async () => {
     const started = start();
-    started.media.failure = new MediaError('NO_COMMON_CODEC', 'The offer has no codec of ours.');
+    started.media.phones.failure = new MediaError('NO_COMMON_CODEC', 'The offer has no codec of ours.');
     const answer = await answerTo(started, invite(VALID_TOKEN));
     expect(answer.status).toBe(488);
     expect(answer.headers?.['Warning']).toBe('305 patchbay "The offer has no codec of ours."');
@@ -318,7 +318,7 @@ describe('a refusal', () => {
 
   it('is a bare 500 for what went wrong inside', async () => {
     const started = start();
-    started.media.failure = new Error('secret detail');
+    started.media.phones.failure = new Error('secret detail');
     const answer = await answerTo(started, invite(VALID_TOKEN));
     expect(answer).toMatchObject({
       status: 500,
@@ -365,7 +365,7 @@ describe('a change of the session', () => {
   it('is answered from the state it leads to', async () => {
     const started = start();
     const dialog = await call(started);
-    started.media.held = true;
+    started.media.phones.held = true;
     const reinvite = dialog.receive('modify', new FakeRequest('INVITE', { body: 'hold' }));
     await once(reinvite, 'answered');
     expect(reinvite.final).toMatchObject({
@@ -373,14 +373,14 @@ describe('a change of the session', () => {
       body: 'answer-2',
       headers: { Contact: '<sip:gateway.example>' },
     });
-    expect(started.media.offers).toEqual(['offer', 'hold']);
+    expect(started.media.phones.offers).toEqual(['offer', 'hold']);
     expect(started.gate.holds).toEqual([false, true]);
   });
 
   it('that fits nothing is refused and leaves the call as it was', async () => {
     const started = start();
     const dialog = await call(started);
-    started.media.failure = new MediaError('NO_COMMON_CODEC', 'No.');
+    started.media.phones.failure = new MediaError('NO_COMMON_CODEC', 'No.');
     const reinvite = dialog.receive('modify', new FakeRequest('INVITE', { body: 'video only' }));
     await once(reinvite, 'answered');
     expect(reinvite.final?.status).toBe(488);

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AddressFilter, inNetworks, maskTokens, settledWithin } from '../../shared/index.js';
 import { type EndReason, PatchbayError } from '../../core/index.js';
-import type { MediaEvents } from '../../media/index.js';
 import { type UnsentBye, PhoneCall } from './call.js';
 import {
   endedOutcome,
@@ -61,7 +60,6 @@ export class PhoneApp {
     this.#setup = {
       application: this.#application,
       gate: options.gate,
-      media: options.media,
       tokenHeaders: options.tokenHeaders ?? ['X-Participant-Token'],
       sessionIntervals: { wantedS: options.sessionExpiresS ?? 1800, leastS: options.minSessionS ?? MIN_SE_S },
       acceptTransfers: options.acceptTransfers ?? false,
@@ -73,10 +71,6 @@ export class PhoneApp {
     };
     this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
     this.#attendOthers();
-    options.media.on('dtmf', this.#onDtmf);
-    options.media.on('mediaLost', this.#onMediaLost);
-    options.media.on('streams', this.#onStreams);
-    options.media.on('renegotiate', this.#onRenegotiate);
   }
 
   /** Calls now, those being set up included. */
@@ -97,10 +91,6 @@ export class PhoneApp {
     for (const call of this.#calls.values()) call.hangUp(reason);
     await idle;
     await settledWithin(Promise.all(this.#byes), BYE_LIMIT_MS);
-    this.#options.media.off('dtmf', this.#onDtmf);
-    this.#options.media.off('mediaLost', this.#onMediaLost);
-    this.#options.media.off('streams', this.#onStreams);
-    this.#options.media.off('renegotiate', this.#onRenegotiate);
   }
 
   /**
@@ -233,22 +223,6 @@ export class PhoneApp {
   }
 
   readonly #pause = (ms: number): Promise<void> => this.#returns.within(ms);
-
-  readonly #onDtmf = ({ deviceId, digit, durationMs }: MediaEvents['dtmf'][0]): void => {
-    this.#calls.get(deviceId)?.dtmf('rtp', digit, durationMs);
-  };
-
-  readonly #onMediaLost = ({ deviceId, cause }: MediaEvents['mediaLost'][0]): void => {
-    this.#calls.get(deviceId)?.hangUp(cause === 'timeout' ? 'media-timeout' : 'lost');
-  };
-
-  readonly #onStreams = ({ deviceId, streams }: MediaEvents['streams'][0]): void => {
-    this.#calls.get(deviceId)?.publish(streams[0]);
-  };
-
-  readonly #onRenegotiate = ({ deviceId }: MediaEvents['renegotiate'][0]): void => {
-    void this.#calls.get(deviceId)?.renegotiate();
-  };
 }
 
 /** Builds the SIP application and registers it with drachtio-srf. */

@@ -1,8 +1,5 @@
 import type { Logger } from 'pino';
 import {
-  type Connection,
-  type Delivery,
-  type Device,
   type DeviceCapabilities,
   type DeviceInfo,
   type DtmfDigits,
@@ -10,11 +7,20 @@ import {
   type Participant,
   PatchbayError,
 } from '../../core/index.js';
-import type { MediaStreamInfo, PhoneDescription, SipSource } from '../../media/index.js';
+import type {
+  MediaLossCause,
+  MediaStreamInfo,
+  PhoneDescription,
+  PhoneDoor,
+  PhoneHandle,
+  PhoneMediaEvent,
+  SipSource,
+} from '../../media/index.js';
+import { MediaDevice } from '../media-device.js';
 import { DigitMerger, type DigitWay } from './dialog/dtmf-info.js';
 import type { OfferAnswer } from './dialog/offer-answer.js';
 import { asPatchbayError, endingHeader, endingText, logFailure, Refusal } from './refusal.js';
-import type { PhoneGate, PhoneMedia } from './options.js';
+import type { PhoneGate } from './options.js';
 import { type ByeOutcome, sendBye, untilAck } from './dialog/bye.js';
 import { SetupSignal } from './setup.js';
 import type { Headers, SipDialog } from './sip.js';
@@ -26,7 +32,7 @@ interface CallOrigin extends SipSource {
 
 interface PhoneCallOptions {
   readonly info: DeviceInfo;
-  readonly media: PhoneMedia;
+  readonly media: PhoneDoor;
   readonly log: Logger;
   /** 0: unlimited. */
   readonly maxCallMs: number;
@@ -54,8 +60,7 @@ export interface UnsentBye {
  * One phone's call, from the INVITE to the end: the device that the core sees, the media that belong to it and the
  * dialog, once there is one. It ends once, from whichever side is first.
  */
-export class PhoneCall implements Device {
-  readonly info: DeviceInfo;
+export class PhoneCall extends MediaDevice<PhoneHandle> {
   readonly log: Logger;
   readonly capabilities: DeviceCapabilities = {
     hold: true,
@@ -68,37 +73,27 @@ export class PhoneCall implements Device {
   /** Aborts with what the INVITE is to be refused with when the call ends before it is answered. */
   readonly setup = new SetupSignal();
   readonly #digits = new DigitMerger();
-  readonly #endedListeners: (() => void)[] = [];
+  readonly #undoAtEnd: (() => void)[] = [];
   #decidedListeners: (() => void)[] = [];
-  #connection: Connection | undefined;
   #dialog: SipDialog | undefined;
   #exchange: OfferAnswer | undefined;
   #handover = false;
   #answering = false;
-  #opening: Promise<PhoneDescription> | undefined;
-  #endReason: EndReason | undefined;
+  /** Media came from the phone. */
+  #wasHeard = false;
   #byeHeaders: Headers = {};
   /** Absent once our 200 is acknowledged. */
   #acknowledgement: Promise<void> | undefined;
 
   constructor(options: PhoneCallOptions) {
+    super({ info: options.info, log: options.log, receivable: ['audio'] });
     this.#options = options;
-    this.info = options.info;
     this.log = options.log;
-  }
-
-  get ended(): boolean {
-    return this.#endReason !== undefined;
   }
 
   /** Whether its 200 is out, though the SIP server may have yet to confirm that. */
   get wasAnswered(): boolean {
     return this.#answering || this.#exchange !== undefined;
-  }
-
-  /** Absent until it is connected, and after its end. */
-  get participant(): Participant | undefined {
-    return this.#connection?.participant;
   }
 
   get origin(): CallOrigin {
@@ -119,42 +114,52 @@ export class PhoneCall implements Device {
    * Opens the phone's media.
    * @throws MediaError BAD_SDP, NO_COMMON_CODEC, NO_PORT; and what {@link setup} aborts with
    */
-  async openMedia(sdpOffer: string | undefined, source: SipSource): Promise<PhoneDescription> {
-    this.#opening = this.#options.media.openPhone({
-      deviceId: this.info.id,
-      source,
-      ...(sdpOffer !== undefined && { sdpOffer }),
-    });
-    const description = await this.#opening;
-    // Kept for as long as the call, it would hold on to the description.
-    this.#opening = undefined;
+  async openMedia(sdpOffer: string | undefined, sessionId?: string): Promise<PhoneDescription> {
     this.setup.throwIfAborted();
-    return description;
+    const { address, isDirect, isConnection } = this.origin;
+    const spec = {
+      kind: 'phone',
+      deviceId: this.info.id,
+      sessionId,
+      source: { address, isDirect, isConnection },
+      ...(sdpOffer !== undefined && { sdpOffer }),
+    } as const;
+    const handle = this.#options.media.open(
+      spec,
+      this.listener((event) => this.#takeMediaEvent(event)),
+    );
+    this.openedAs(handle);
+    try {
+      return await handle.opened;
+    } finally {
+      // A call that ended meanwhile closed its media, and why it ended is what counts.
+      this.setup.throwIfAborted();
+    }
   }
 
   /** @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, SHUTTING_DOWN; what {@link setup} aborts with */
   connect(gate: PhoneGate, participant: Participant, replace = false): void {
-    this.#connection = gate.connect(participant.id, this, { replace });
+    this.connectedBy(gate.connect(participant.id, this, { replace }));
     this.setup.throwIfAborted();
   }
 
   /** The media are described anew: what the phone publishes, and whether it holds. */
   described({ stream, held }: Pick<PhoneDescription, 'stream' | 'held'>): void {
     this.publish(stream);
-    this.#connection?.hold(held);
+    this.connection?.hold(held);
   }
 
   /** Publishes the phone's one stream, if the participant may. */
   publish(stream: MediaStreamInfo | undefined): void {
-    const mayPublish = this.#connection?.participant.publishPermissions.includes('AUDIO') ?? false;
-    this.#connection?.publish(
+    const mayPublish = this.connection?.participant.publishPermissions.includes('AUDIO') ?? false;
+    this.connection?.publish(
       stream && mayPublish ? [{ streamId: stream.streamId, mediaTypes: ['AUDIO'] }] : [],
     );
   }
 
   /** A key press of the phone; one that comes by both ways counts once. */
   dtmf(way: DigitWay, digit: string, durationMs: number): void {
-    if (this.#digits.isNew(way, digit)) this.#connection?.dtmf(digit, durationMs);
+    if (this.#digits.isNew(way, digit)) this.connection?.dtmf(digit, durationMs);
   }
 
   /** The 200 goes out: from here on the phone may take itself for connected. */
@@ -181,16 +186,16 @@ export class PhoneCall implements Device {
   /** A SIP message of the phone within the call came: somebody is there. */
   confirmed(source: SipSource): void {
     if (this.ended) return;
-    this.#options.media.confirmPhone(this.info.id, source).catch((error: unknown) => {
-      if (!this.ended) this.log.error({ err: error }, 'The media plane could not be told of the phone.');
+    this.media.confirm(source).catch((error: unknown) => {
+      this.log.error({ err: error }, 'The media plane could not be told of the phone.');
     });
   }
 
   /** The call has this dialog, in place of any other: from here on it ends by BYE. */
   answered(dialog: SipDialog, exchange: OfferAnswer): void {
-    if (this.#endReason !== undefined) {
+    if (this.endReason !== undefined) {
       // It was ended while the SIP server had the 200 in hand.
-      this.sayBye(dialog, { ...this.#byeHeaders, Reason: endingHeader(this.#endReason) });
+      this.sayBye(dialog, { ...this.#byeHeaders, Reason: endingHeader(this.endReason) });
       return;
     }
     const first = this.#exchange === undefined;
@@ -203,17 +208,6 @@ export class PhoneCall implements Device {
     this.log.info('Call answered.');
   }
 
-  /** The media changed by themselves: offers the phone what they are now. */
-  async renegotiate(): Promise<void> {
-    try {
-      const offered = await this.#exchange?.offer({});
-      if (offered?.outcome !== 'accepted') this.hangUp('error', 'The phone did not take the new media.');
-    } catch (error) {
-      logFailure(this.log, error, 'The media could not be offered anew.');
-      this.hangUp('error');
-    }
-  }
-
   /** Another phone is being called to take this one's place: the call outlives a BYE of this one. */
   beginHandover(): void {
     this.#handover = true;
@@ -222,45 +216,30 @@ export class PhoneCall implements Device {
   /** The other phone was {@link answered} in this one's place, or will not be. */
   endHandover(): void {
     this.#handover = false;
-    if (!this.#dialog) this.#end('left');
+    if (!this.#dialog) this.end('left');
   }
 
   /** What is to be undone at the call's end. */
-  onEnded(listener: () => void): void {
-    this.#endedListeners.push(listener);
-  }
-
-  deliver(delivery: Delivery): void {
-    const audio = delivery.filter(({ mediaTypes }) => mediaTypes.includes('AUDIO'));
-    const wanted = audio.map(({ streamId }) => ({ streamId, kinds: ['audio'] as const }));
-    this.#options.media.setDelivery(this.info.id, wanted).catch((error: unknown) => {
-      // A delivery that crosses the call's end finds no device any more.
-      if (!this.ended) this.log.error({ err: error }, 'The delivery could not be set.');
-    });
-  }
-
-  /** The core ended the connection. */
-  close(reason: EndReason): void {
-    this.#connection = undefined;
-    this.hangUp(reason);
+  atEnd(undo: () => void): void {
+    this.#undoAtEnd.push(undo);
   }
 
   /** The phone, or the SIP server that we reach it by, does not know the call any more. */
   vanished(reason: 'left' | 'lost'): void {
     this.log.info({ reason }, 'The call is over on the other side.');
     this.#dialog = undefined;
-    this.#end(reason);
+    this.end(reason);
   }
 
   /** The caller gave up before the answer. */
   cancelled(): void {
     this.setup.abort(new Refusal(487, 'The caller cancelled the call.'));
-    this.#end('left');
+    this.end('left');
   }
 
   /** The call could not be set up: frees what it has. */
   failed(): void {
-    this.#end('error');
+    this.end('error');
   }
 
   /** Ends the call from our side, telling the phone why. */
@@ -271,7 +250,7 @@ export class PhoneCall implements Device {
     // BYE goes out before the media are torn down, so that the phone does not sit in silence.
     if (this.#dialog) this.sayBye(this.#dialog, { ...this.#byeHeaders, Reason: endingHeader(reason, text) });
     this.#dialog = undefined;
-    this.#end(reason);
+    this.end(reason);
   }
 
   /** Sends BYE in a dialog of this call. */
@@ -296,22 +275,58 @@ export class PhoneCall implements Device {
     if (dialog !== this.#dialog) return;
     this.log.info({ reason }, 'The phone hung up.');
     this.#dialog = undefined;
-    if (!this.#handover) this.#end('left');
+    if (!this.#handover) this.end('left');
   }
 
-  #end(reason: EndReason): void {
-    if (this.ended) return;
-    this.#endReason = reason;
-    for (const listener of this.#endedListeners) listener();
-    this.#connection?.end(reason);
-    this.#connection = undefined;
+  protected override endByCore(reason: EndReason): void {
+    this.hangUp(reason);
+  }
+
+  protected override onEnd(): void {
+    for (const undo of this.#undoAtEnd) undo();
     this.#tellDecided();
-    void this.#closeMedia().then(() => this.#options.onEnded(this, reason));
+  }
+
+  protected override onFreed(reason: EndReason): void {
+    super.onFreed(reason);
+    this.#options.onEnded(this, reason);
+  }
+
+  protected override streamsChanged([stream]: readonly MediaStreamInfo[]): void {
+    this.publish(stream);
+  }
+
+  protected override digitHeard(digit: string, durationMs: number): void {
+    this.dtmf('rtp', digit, durationMs);
+  }
+
+  protected override mediaLost(cause: MediaLossCause): void {
+    this.hangUp(cause === 'timeout' ? 'media-timeout' : 'lost');
+  }
+
+  protected override heard(): void {
+    this.#wasHeard = true;
+  }
+
+  #takeMediaEvent(event: PhoneMediaEvent): void {
+    if (event.type === 'renegotiate') void this.#renegotiate();
+    else this.takeEvent(event);
+  }
+
+  /** The media changed by themselves: offers the phone what they are now. */
+  async #renegotiate(): Promise<void> {
+    try {
+      const offered = await this.#exchange?.offer({});
+      if (offered?.outcome !== 'accepted') this.hangUp('error', 'The phone did not take the new media.');
+    } catch (error) {
+      logFailure(this.log, error, 'The media could not be offered anew.');
+      this.hangUp('error');
+    }
   }
 
   async #sendDtmf(dtmf: DtmfDigits): Promise<void> {
     try {
-      await this.#options.media.sendDtmf(this.info.id, dtmf);
+      await this.media.sendDtmf(dtmf);
     } catch (error) {
       if (!this.ended) throw asPatchbayError(error);
       throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The call is over.', { cause: error });
@@ -322,32 +337,13 @@ export class PhoneCall implements Device {
     for (const listener of this.#decidedListeners.splice(0)) listener();
   }
 
-  async #closeMedia(): Promise<void> {
-    // What is still being opened cannot be closed yet; a failure to open is the setup's to tell.
-    await this.#opening?.catch(() => undefined);
-    try {
-      await this.#options.media.close(this.info.id);
-    } catch (error) {
-      this.log.error({ err: error }, 'The media could not be closed.');
-    }
-  }
-
   #endIfSilent(): void {
-    if (this.ended) return;
-    this.#options.media.statistics(this.info.id).then(
-      ({ packetsReceived }) => {
-        if (packetsReceived === 0) this.hangUp('media-timeout', 'Neither an ACK nor media came.');
-      },
-      (error: unknown) => {
-        if (!this.ended)
-          this.log.error({ err: error }, 'The media plane could not be asked about the phone.');
-      },
-    );
+    if (!this.#wasHeard) this.hangUp('media-timeout', 'Neither an ACK nor media came.');
   }
 
   #limitDuration(): void {
     if (this.#options.maxCallMs <= 0) return;
     const timer = setTimeout(() => this.hangUp('max-duration'), this.#options.maxCallMs);
-    this.onEnded(() => clearTimeout(timer));
+    this.atEnd(() => clearTimeout(timer));
   }
 }

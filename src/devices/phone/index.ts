@@ -1,6 +1,6 @@
 export { createPhoneApp, PhoneApp } from './app.js';
 export type { CallObserver } from './refusal.js';
-export type { PhoneAppOptions, PhoneMedia } from './options.js';
+export type { PhoneAppOptions } from './options.js';
 export { APP_TAG, SipClient } from './sip-client.js';
 export { speaksForParticipant } from './tokens/authenticate.js';
 export type { FreeswitchStatus } from './freeswitch/index.js';

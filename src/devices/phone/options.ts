@@ -1,23 +1,8 @@
 import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
 import type { DeviceGate } from '../../core/index.js';
-import type { MediaPlane } from '../../media/index.js';
+import type { PhoneDoor } from '../../media/index.js';
 import type { CallObserver } from './refusal.js';
-
-/** The part of the media plane that phones need. */
-export type PhoneMedia = Pick<
-  MediaPlane,
-  | 'on'
-  | 'off'
-  | 'openPhone'
-  | 'answerPhone'
-  | 'updatePhone'
-  | 'confirmPhone'
-  | 'sendDtmf'
-  | 'setDelivery'
-  | 'statistics'
-  | 'close'
->;
 
 /** The part of the core's gate that phones need. */
 export type PhoneGate = Pick<
@@ -29,7 +14,7 @@ export interface PhoneAppOptions {
   /** A drachtio-srf application object; connecting it to a SIP server is the caller's business. */
   readonly srf: Srf;
   readonly gate: PhoneGate;
-  readonly media: PhoneMedia;
+  readonly media: PhoneDoor;
   readonly log: Logger;
   /** Headers that may carry a token beside User-to-User. Default `X-Participant-Token`. */
   readonly tokenHeaders?: readonly string[];

@@ -2,11 +2,12 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MediaError } from '../../media/types.js';
 import { createPhoneApp } from './index.js';
-import { FakeGate, FakeMedia, FakeRequest, FakeSrf, recordingLog, VALID_TOKEN } from './testing/fakes.js';
+import { FakeGate, FakeRequest, FakeSrf, recordingLog, VALID_TOKEN } from './testing/fakes.js';
+import { FakeMediaPlane } from '../../media/testing/fake-plane.js';
 
 function start() {
   const srf = new FakeSrf();
-  const media = new FakeMedia();
+  const media = new FakeMediaPlane();
   const app = createPhoneApp({ srf: srf.srf, gate: new FakeGate(), media, log: recordingLog().log });
   return { srf, media, app };
 }
@@ -51,13 +52,13 @@ describe('a call of a phone that requires 100rel', () => {
     const prack = srf.receive(prackOf('another offer'));
     expect(await answered(prack)).toMatchObject({ status: 200, body: 'answer-2' });
     expect((await answered(request)).body).toBeUndefined();
-    expect(media.offers).toEqual(['offer', 'another offer']);
+    expect(media.phones.offers).toEqual(['offer', 'another offer']);
   });
 
   it('goes on as agreed when the offer in the PRACK fits nothing', async () => {
     const { srf, media } = start();
     const request = await progressed(srf, 'offer');
-    media.failure = new MediaError('NO_COMMON_CODEC', 'No.');
+    media.phones.failure = new MediaError('NO_COMMON_CODEC', 'No.');
     expect((await answered(srf.receive(prackOf('video only')))).status).toBe(488);
     expect(await answered(request)).toMatchObject({ status: 200, body: 'answer-1' });
   });

@@ -47,7 +47,7 @@ export class ReplaceableCalls {
       }
     };
     dialog.on('destroy', over);
-    call.onEnded(over);
+    call.atEnd(over);
   }
 
   /**

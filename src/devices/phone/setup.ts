@@ -10,7 +10,7 @@ import {
   SUPPORTED,
 } from './capabilities.js';
 import { attend, type AttendOptions } from './dialog/attend.js';
-import type { PhoneGate, PhoneMedia } from './options.js';
+import type { PhoneGate } from './options.js';
 import { Refusal, refuse } from './refusal.js';
 import type { AwaitedPracks, ReceivedPrack } from './reliable.js';
 import { requirePlace } from './replaces.js';
@@ -60,7 +60,7 @@ export async function setUpCall(
   // Before the media are opened: a busy participant, or account, is the cheap case.
   requirePlace(options.gate, participant, replaced);
   options.gate.admitDevice(participant);
-  const description = await call.openMedia(sdpOf(invite), call.origin);
+  const description = await call.openMedia(sdpOf(invite), participant.sessionId);
   // A call that is to be replaced stays as it is when the new one comes to nothing.
   if (!replaced) call.connect(options.gate, participant);
   call.described(description);
@@ -126,14 +126,12 @@ async function describeToPhone(
   invite: SipRequest,
   responder: SipResponder,
   { sdp }: PhoneDescription,
-  { pracks, media }: SetupOptions,
+  { pracks }: SetupOptions,
 ): Promise<OwedDescription> {
   const offer = sdpOf(invite) === undefined;
   if (!lists(invite, 'require', '100rel')) return { localSdp: sdp, offer };
   const received = await pracks.progress(call, invite, responder, sdp);
-  const settled = offer
-    ? await takeAnswer(call, received, media)
-    : await answerOffer(call, received, media, sdp);
+  const settled = offer ? await takeAnswer(call, received) : await answerOffer(call, received, sdp);
   call.setup.throwIfAborted();
   return { ...settled, offer: false };
 }
@@ -141,15 +139,11 @@ async function describeToPhone(
 type Settled = Omit<OwedDescription, 'offer'>;
 
 /** Our 183 carried an offer, as the INVITE had none: the PRACK owes the answer. */
-async function takeAnswer(
-  call: PhoneCall,
-  { prack, responder }: ReceivedPrack,
-  media: PhoneMedia,
-): Promise<Settled> {
+async function takeAnswer(call: PhoneCall, { prack, responder }: ReceivedPrack): Promise<Settled> {
   responder.send(200, {});
   const sdpAnswer = sdpOf(prack);
   if (sdpAnswer === undefined) throw new Refusal(488, 'The PRACK carries no answer to our offer.');
-  const description = await media.answerPhone(call.info.id, sdpAnswer);
+  const description = await call.media.answer(sdpAnswer);
   call.described(description);
   return { localSdp: undefined, description };
 }
@@ -161,7 +155,6 @@ async function takeAnswer(
 async function answerOffer(
   call: PhoneCall,
   { prack, responder }: ReceivedPrack,
-  media: PhoneMedia,
   answered: string,
 ): Promise<Settled> {
   const sdpOffer = sdpOf(prack);
@@ -170,7 +163,7 @@ async function answerOffer(
     return { localSdp: answered };
   }
   try {
-    const description = await media.updatePhone(call.info.id, sdpOffer);
+    const description = await call.media.update(sdpOffer);
     responder.send(200, { headers: { 'Content-Type': SDP_TYPE }, body: description.sdp });
     call.described(description);
     return { localSdp: undefined, description };

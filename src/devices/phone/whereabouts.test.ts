@@ -1,15 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createPhoneApp } from './index.js';
 import { sourceOf } from './sip.js';
-import {
-  FakeDialog,
-  FakeGate,
-  FakeMedia,
-  FakeRequest,
-  FakeSrf,
-  recordingLog,
-  VALID_TOKEN,
-} from './testing/fakes.js';
+import { FakeDialog, FakeGate, FakeRequest, FakeSrf, recordingLog, VALID_TOKEN } from './testing/fakes.js';
+import { FakeMediaPlane } from '../../media/testing/fake-plane.js';
 
 const PHONE = 'SIP/2.0/UDP 192.168.1.5:5060;branch=z9hG4bK1;rport=4711;received=203.0.113.5';
 const PROXY = 'SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK2';
@@ -48,7 +41,7 @@ describe('the media plane', () => {
     const srf = new FakeSrf();
     srf.acknowledges = false;
     const gate = new FakeGate();
-    const media = new FakeMedia();
+    const media = new FakeMediaPlane();
     createPhoneApp({ srf: srf.srf, gate, media, log: recordingLog().log, acceptTransfers: true });
     srf.receive(from('203.0.113.5', { 'user-to-user': `${VALID_TOKEN};encoding=jwt` }));
     await vi.waitFor(() => expect(srf.dialogs).toHaveLength(1));
@@ -58,14 +51,15 @@ describe('the media plane', () => {
   it('is told where the INVITE came from, and then each request within the call', async () => {
     const { media, dialog } = await unacknowledged();
     const source = { address: '203.0.113.5', isDirect: true, isConnection: false };
-    expect(media.sources).toEqual([source]);
-    expect(media.confirmed).toEqual([]);
+    expect(media.specs.map((spec) => spec.kind === 'phone' && spec.source)).toEqual([source]);
+    expect(media.specs[0]).toMatchObject({ sessionId: 'session-of-alice' });
+    expect(media.phones.confirmed).toEqual([]);
     dialog.emit('ack', from('203.0.113.5', {}, 'ACK'));
     dialog.receive('modify', from('203.0.113.6', {}, 'INVITE'));
     dialog.receive('options', from('203.0.113.7', {}, 'OPTIONS'));
     const proxied = { via: `${PROXY}, ${PHONE}` };
     dialog.receive('info', from('198.51.100.1', proxied, 'INFO'));
-    expect(media.confirmed).toEqual([
+    expect(media.phones.confirmed).toEqual([
       source,
       { ...source, address: '203.0.113.6' },
       { ...source, address: '203.0.113.7' },
@@ -80,9 +74,9 @@ describe('the media plane', () => {
     srf.receive(new FakeRequest('INVITE', { headers }));
     await vi.waitFor(() => expect(srf.dialogs).toHaveLength(2));
     const known: number[] = [];
-    const answerPhone = media.answerPhone.bind(media);
-    media.answerPhone = (...args) => {
-      known.push(media.confirmed.length);
+    const answerPhone = media.phones.answer.bind(media.phones);
+    media.phones.answer = (...args) => {
+      known.push(media.phones.confirmed.length);
       return answerPhone(...args);
     };
     srf.dialogs[1]!.emit('ack', new FakeRequest('ACK', { body: 'the answer' }));
@@ -96,30 +90,31 @@ describe('the media plane', () => {
     srf.target = target;
     dialog.receive('refer', new FakeRequest('REFER', { headers: { 'refer-to': '<sip:bob@host>' } }));
     await vi.waitFor(() => expect(media.answers).toEqual(['answer of the target']));
-    expect(media.confirmed.at(-1)).toEqual({
+    expect(media.phones.confirmed.at(-1)).toEqual({
       address: '203.0.113.9',
       isDirect: false,
       isConnection: false,
     });
-    const known = media.confirmed.length;
+    const known = media.phones.confirmed.length;
     dialog.receive('options', from('203.0.113.5', {}, 'OPTIONS'));
-    expect(media.confirmed).toHaveLength(known);
+    expect(media.phones.confirmed).toHaveLength(known);
   });
 
   describe('frees a call without ACK', () => {
     async function tenSecondsLater(packetsReceived: number) {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       const started = await unacknowledged();
-      started.media.packetsReceived = packetsReceived;
+      const [deviceId] = started.media.present;
+      if (packetsReceived > 0) started.media.emit(deviceId!, { type: 'heard' });
       await vi.advanceTimersByTimeAsync(9_000);
-      expect(started.media.open.size).toBe(1);
+      expect(started.media.present.length).toBe(1);
       await vi.advanceTimersByTimeAsync(1_000);
       return started;
     }
 
     it('after ten seconds, and the BYE waits for the ACK', async () => {
       const { gate, media, dialog } = await tenSecondsLater(0);
-      expect(media.open.size).toBe(0);
+      expect(media.present.length).toBe(0);
       expect(gate.ends).toEqual(['media-timeout']);
       expect(dialog.byes).toEqual([]);
       dialog.emit('ack', from('203.0.113.5', {}, 'ACK'));
@@ -130,7 +125,7 @@ describe('the media plane', () => {
     it('but not one whose phone sends', async () => {
       const { media } = await tenSecondsLater(1);
       await vi.advanceTimersByTimeAsync(10_000);
-      expect(media.open.size).toBe(1);
+      expect(media.present.length).toBe(1);
     });
 
     it('but not one whose ACK comes', async () => {
@@ -139,7 +134,7 @@ describe('the media plane', () => {
       await vi.advanceTimersByTimeAsync(9_000);
       dialog.emit('ack', from('203.0.113.5', {}, 'ACK'));
       await vi.advanceTimersByTimeAsync(60_000);
-      expect(media.open.size).toBe(1);
+      expect(media.present.length).toBe(1);
     });
   });
 });

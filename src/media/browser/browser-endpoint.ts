@@ -1,9 +1,10 @@
 import type { Endpoint, EndpointContext, LiveStream } from '../endpoint.js';
 import type { PublishedTrack } from '../track.js';
 import type {
+  BrowserMediaEvent,
+  BrowserSpec,
   DeviceStatistics,
   OmittedTrack,
-  OpenBrowserOptions,
   PublishAnswer,
   PublishOfferOptions,
   RefusedTrack,
@@ -22,7 +23,7 @@ interface BrowserEndpointResources {
 
 /** A browser's end in the media plane: one peer connection to publish, one to subscribe. */
 export class BrowserEndpoint implements Endpoint {
-  readonly #context: EndpointContext;
+  readonly #context: EndpointContext<BrowserMediaEvent>;
   readonly #publishing: PublishConnection;
   readonly #subscribing: SubscribeConnection;
   readonly #liveness: Liveness;
@@ -30,17 +31,19 @@ export class BrowserEndpoint implements Endpoint {
   #notTaken: readonly OmittedTrack[] = [];
 
   constructor(
-    context: EndpointContext,
-    options: OpenBrowserOptions,
+    context: EndpointContext<BrowserMediaEvent>,
+    spec: BrowserSpec,
     { pipes, fanouts }: BrowserEndpointResources,
   ) {
     this.#context = context;
-    const { deviceId } = context;
+    const { deviceId, log } = context;
     const onHeard = (): void => this.#liveness.heard();
-    const onAbuse = (): void => context.emit('mediaLost', { deviceId, cause: 'abuse' });
+    const onAbuse = (): void => context.emit({ type: 'mediaLost', cause: 'abuse' });
     this.#liveness = new Liveness({
       expected: () => this.#publishing.open,
-      onSilent: () => context.emit('mediaLost', { deviceId, cause: 'transport' }),
+      onSilent: () => context.emit({ type: 'mediaLost', cause: 'transport' }),
+      onQuiet: (silentMs) => context.emit({ type: 'silent', silentMs }),
+      onHeardAgain: () => context.emit({ type: 'heard' }),
     });
     this.#publishing = new PublishConnection({
       pipes,
@@ -48,10 +51,10 @@ export class BrowserEndpoint implements Endpoint {
       cname: deviceId,
       onHeard,
       onAbuse,
-      onDigit: (digit, durationMs) => context.emit('dtmf', { deviceId, digit, durationMs }),
-      inherited: options.revision !== undefined,
+      onDigit: (digit, durationMs) => context.emit({ type: 'dtmf', digit, durationMs }),
+      inherited: spec.revision !== undefined,
       onStuck: () =>
-        context.options.log.warn(
+        log.warn(
           { deviceId },
           'Firefox asked for another path to publish on, which it could not use: its page must connect anew',
         ),
@@ -60,19 +63,19 @@ export class BrowserEndpoint implements Endpoint {
     this.#subscribing = new SubscribeConnection({
       pipes,
       fanouts,
-      revision: options.revision ?? Math.floor(Date.now() / 1000),
-      layout: options.subscribeLayout ?? [],
+      revision: spec.revision ?? Math.floor(Date.now() / 1000),
+      layout: spec.subscribeLayout ?? [],
       onOmitted: (tracks) => {
-        context.options.log.info({ deviceId, tracks }, 'Tracks left out of an offer');
-        context.emit('tracksOmitted', { deviceId, tracks });
+        log.info({ deviceId, tracks }, 'Tracks left out of an offer');
+        context.emit({ type: 'tracksOmitted', tracks });
         this.#notSent = tracks;
         this.#tellOmitted();
       },
-      onOffer: (offer) => context.emit('subscribeOffer', { deviceId, ...offer }),
+      onOffer: (offer) => context.emit({ type: 'subscribeOffer', offer }),
       onHeard,
       onGone: () => this.#liveness.suspect(),
       onAbuse,
-      log: context.options.log,
+      log,
     });
   }
 
@@ -81,10 +84,7 @@ export class BrowserEndpoint implements Endpoint {
     const sdpAnswer = await this.#publishing.negotiate(offer);
     const { refused, streams } = this.#publishing;
     this.#context.setStreams(streams);
-    const {
-      deviceId,
-      options: { log },
-    } = this.#context;
+    const { deviceId, log } = this.#context;
     if (refused.length > 0)
       log.info({ deviceId, tracks: refused }, 'Tracks of a publish offer were not taken');
     if (refused.length > 0 || this.#notTaken.length > 0) {
@@ -110,7 +110,6 @@ export class BrowserEndpoint implements Endpoint {
 
   statistics(): DeviceStatistics {
     const { received, packetsLost, jitterMs } = this.#publishing;
-    const { silentMs } = this.#liveness;
     const { sent } = this.#subscribing;
     return {
       packetsReceived: received.packets,
@@ -119,7 +118,6 @@ export class BrowserEndpoint implements Endpoint {
       bytesSent: sent.bytes,
       packetsLost,
       jitterMs,
-      ...(silentMs === undefined ? {} : { silentMs }),
     };
   }
 

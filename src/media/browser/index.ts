@@ -1,5 +1,6 @@
 import type { EndpointContext } from '../endpoint.js';
-import type { MediaPlaneOptions, OpenBrowserOptions } from '../types.js';
+import type { Log } from '../../shared/index.js';
+import type { BrowserMediaEvent, BrowserSpec, MediaPlaneOptions } from '../types.js';
 import { BrowserEndpoint } from './browser-endpoint.js';
 import { FanoutTable } from './forward/fanout-table.js';
 import { DataChannelPipes, freeUdpPort } from './transport/datachannel-pipes.js';
@@ -9,7 +10,7 @@ export { BrowserEndpoint } from './browser-endpoint.js';
 
 /** Makes the plane's browser endpoints, all on one UDP port. */
 interface BrowserFactory {
-  open(context: EndpointContext, options: OpenBrowserOptions): Promise<BrowserEndpoint>;
+  open(context: EndpointContext<BrowserMediaEvent>, spec: BrowserSpec): Promise<BrowserEndpoint>;
   /**
    * The UDP port that browsers' media comes to.
    * @throws MediaError NO_PORT when another program has it
@@ -23,18 +24,18 @@ interface BrowserFactory {
  * Browser endpoints over node-datachannel. The library works in one thread of a process only: make the factory in
  * the main thread.
  */
-export function createBrowserFactory(options: MediaPlaneOptions): BrowserFactory {
+export function createBrowserFactory(options: MediaPlaneOptions, log: Log): BrowserFactory {
   const fanouts = new FanoutTable();
-  const { webrtcHost: host, webrtcPort, publicIp, log } = options;
+  const { webrtcHost: host, webrtcPort, publicIp } = options;
   const port = freeUdpPort(host, webrtcPort);
   // Whoever opens the first endpoint learns of a failure; until then nobody may be waiting.
   port.catch(() => undefined);
   let pipes: PipeFactory | undefined;
   return {
-    async open(context, openOptions) {
+    async open(context, spec) {
       const udp = { host, port: await port, log };
       pipes ??= new DataChannelPipes({ ...udp, ...(publicIp === undefined ? {} : { publicIp }) });
-      return new BrowserEndpoint(context, openOptions, { pipes, fanouts });
+      return new BrowserEndpoint(context, spec, { pipes, fanouts });
     },
     port: () => port,
     async stop() {

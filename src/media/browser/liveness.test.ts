@@ -6,9 +6,11 @@ afterEach(() => void vi.useRealTimers());
 
 function setUp(expected = true) {
   const onSilent = vi.fn();
+  const onQuiet = vi.fn();
+  const onHeardAgain = vi.fn();
   const state = { expected };
-  const liveness = new Liveness({ expected: () => state.expected, onSilent });
-  return { liveness, onSilent, state };
+  const liveness = new Liveness({ expected: () => state.expected, onSilent, onQuiet, onHeardAgain });
+  return { liveness, onSilent, onQuiet, onHeardAgain, state };
 }
 
 it('does not wait for a browser that was never heard', () => {
@@ -43,5 +45,24 @@ it('bears the silence of a browser that has nothing to say, until there is anoth
   expect(onSilent).not.toHaveBeenCalled();
   liveness.suspect();
   expect(onSilent).toHaveBeenCalledTimes(1);
+  liveness.stop();
+});
+
+it('tells each four seconds without a sign, expected or not, and each first sign', () => {
+  const { liveness, onQuiet, onHeardAgain } = setUp(false);
+  vi.advanceTimersByTime(60_000);
+  expect(onQuiet).not.toHaveBeenCalled();
+  liveness.heard();
+  vi.advanceTimersByTime(3_000);
+  liveness.heard();
+  expect(onHeardAgain).toHaveBeenCalledTimes(1);
+  vi.advanceTimersByTime(3_999);
+  expect(onQuiet).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(60_000);
+  expect(onQuiet.mock.calls).toEqual([[4_000]]);
+  liveness.heard();
+  expect(onHeardAgain).toHaveBeenCalledTimes(2);
+  vi.advanceTimersByTime(5_000);
+  expect(onQuiet).toHaveBeenCalledTimes(2);
   liveness.stop();
 });

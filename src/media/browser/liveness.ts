@@ -1,5 +1,7 @@
 /** A living browser is heard of more often: heartbeats every 3 s, receiver reports within 7.5 s. */
 export const SILENCE_MS = 10_000;
+/** One that has a data channel is heard of more often than this; whoever waits for a lost page counts from its last sign. */
+const QUIET_MS = 4_000;
 const CHECK_INTERVAL_MS = 1_000;
 
 interface LivenessOptions {
@@ -7,6 +9,10 @@ interface LivenessOptions {
   readonly expected: () => boolean;
   /** Nothing came for too long; called again only after something came. */
   readonly onSilent: () => void;
+  /** Nothing came for {@link QUIET_MS}, whether anything was to be expected or not; again only after something came. */
+  readonly onQuiet: (silentMs: number) => void;
+  /** Something came for the first time, or the first time since {@link onQuiet}. */
+  readonly onHeardAgain: () => void;
 }
 
 /** Notices browsers that are gone without a word, sooner than ICE consent does (RFC 7675: up to 30 s). */
@@ -15,12 +21,11 @@ export class Liveness {
   readonly #timer: NodeJS.Timeout;
   #heardAt: number | undefined;
   #silent = false;
+  #quiet = true;
 
   constructor(options: LivenessOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => {
-      if (options.expected()) this.suspect();
-    }, CHECK_INTERVAL_MS).unref();
+    this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS).unref();
   }
 
   /** Since something came; undefined before the first. */
@@ -32,6 +37,9 @@ export class Liveness {
   heard(): void {
     this.#heardAt = performance.now();
     this.#silent = false;
+    if (!this.#quiet) return;
+    this.#quiet = false;
+    this.#options.onHeardAgain();
   }
 
   /** There is a sign that it is gone: silence counts even when nothing was expected. */
@@ -43,5 +51,14 @@ export class Liveness {
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  #check(): void {
+    const silentMs = this.silentMs ?? 0;
+    if (!this.#quiet && silentMs >= QUIET_MS) {
+      this.#quiet = true;
+      this.#options.onQuiet(silentMs);
+    }
+    if (this.#options.expected()) this.suspect();
   }
 }

@@ -1,14 +1,14 @@
-import { inNetworks } from '../../shared/index.js';
+import { inNetworks, type Log } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { EndpointContext } from '../endpoint.js';
 import { DecoderPool, MixClock } from '../audio/index.js';
-import type { MediaCounters, MediaLoad, MediaPlaneOptions } from '../types.js';
+import type { MediaCounters, MediaLoad, MediaPlaneOptions, PhoneMediaEvent } from '../types.js';
 import { PhoneEndpoint } from './phone-endpoint.js';
 import { PortRange } from './ports.js';
 
 /** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
 interface PhoneFactory {
-  open(context: EndpointContext): Promise<PhoneEndpoint>;
+  open(context: EndpointContext<PhoneMediaEvent>): Promise<PhoneEndpoint>;
   load(): MediaLoad;
   counters(): MediaCounters;
   /** Closes the phones that are still open. */
@@ -16,13 +16,13 @@ interface PhoneFactory {
 }
 
 /** Makes the phone part of a media plane; binds nothing until a phone is described. */
-export function createPhoneFactory(options: MediaPlaneOptions): PhoneFactory {
+export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneFactory {
   const ports = new PortRange(options.rtpPorts);
   const pool = new DecoderPool();
   const codecs = audioCodecsNamed(options.phoneCodecs);
   const isAsymmetric = inNetworks(options.asymmetricRtp ?? []);
   const clock = new MixClock({
-    onError: (error) => options.log.error({ err: error }, 'failed to handle media of a phone'),
+    onError: (error) => log.error({ err: error }, 'failed to handle media of a phone'),
   });
   const endpoints = new Set<PhoneEndpoint>();
   /** Of endpoints that are closed. */

@@ -50,8 +50,8 @@ describe('a phone call', () => {
 
   it('stays where it is when an IPv6 phone holds with an IPv4 null address', async () => {
     const alice = await stage.phone({ host: '::1' });
-    const { sdp } = await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer() });
-    const held = await stage.plane.updatePhone('alice', alice.offer(['c=IN IP4 0.0.0.0']));
+    const { sdp } = await stage.open('alice', alice.offer());
+    const held = await stage.handle('alice').update(alice.offer(['c=IN IP4 0.0.0.0']));
     expect(held.held).toBe(true);
     expect(held.sdp).toContain(/m=audio \d+/.exec(sdp)![0]);
     expect(held.sdp).toContain('c=IN IP6 ::1');
@@ -59,10 +59,10 @@ describe('a phone call', () => {
 
   it('starts with our offer when the phone makes none', async () => {
     const alice = await stage.phone();
-    const offered = await stage.plane.openPhone({ deviceId: 'alice' });
+    const offered = await stage.open('alice');
     expect(offered.stream).toBeUndefined();
     alice.callTo(offered.sdp);
-    const agreed = await stage.plane.answerPhone('alice', alice.offer());
+    const agreed = await stage.handle('alice').answer(alice.offer());
     expect(agreed.stream?.kinds).toEqual(['audio']);
     await alice.until(() => alice.received.length > 5);
   });
@@ -73,7 +73,7 @@ describe('a phone call', () => {
     await stage.hears(bob, 700);
     alice.ssrc = 0x99999999;
     await stage.hears(bob, 700, performance.now() + 200);
-    expect((await stage.plane.statistics('alice')).packetsLost).toBeLessThanOrEqual(1);
+    expect(stage.plane.statistics('alice').packetsLost).toBeLessThanOrEqual(1);
   });
 
   it('is heard on after frames that are odd Opus, or none (livekit/sip #465)', async () => {
@@ -103,16 +103,27 @@ describe('a phone call', () => {
     expect([RTCP_SENDER_REPORT, RTCP_RECEIVER_REPORT]).toContain(cursor.type);
   });
 
+  it('says once that the phone was heard, when its first packet came', async () => {
+    const { alice, bob } = await stage.aliceAndBob();
+    const heard = (): string[] =>
+      stage.events.flatMap((event) => (event.type === 'heard' ? [event.deviceId] : []));
+    await bob.until(() => bob.received.length > 5);
+    expect(heard()).toEqual([]);
+    alice.play(700);
+    await stage.hears(bob, 700);
+    expect(heard()).toEqual(['alice']);
+  });
+
   it('frees its ports', async () => {
     await stage.restart({ rtpPorts: [28000, 28003] });
     for (let i = 0; i < 5; i += 1) {
-      await stage.plane.openPhone({ deviceId: `a${i}`, sdpOffer: (await stage.phone()).offer() });
-      await stage.plane.openPhone({ deviceId: `b${i}`, sdpOffer: (await stage.phone()).offer() });
-      await expect(
-        stage.plane.openPhone({ deviceId: `c${i}`, sdpOffer: (await stage.phone()).offer() }),
-      ).rejects.toMatchObject({ code: 'NO_PORT' });
-      await stage.plane.close(`a${i}`);
-      await stage.plane.close(`b${i}`);
+      await stage.open(`a${i}`, (await stage.phone()).offer());
+      await stage.open(`b${i}`, (await stage.phone()).offer());
+      await expect(stage.open(`c${i}`, (await stage.phone()).offer())).rejects.toMatchObject({
+        code: 'NO_PORT',
+      });
+      await stage.handle(`a${i}`).close();
+      await stage.handle(`b${i}`).close();
     }
   });
 });

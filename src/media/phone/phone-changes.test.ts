@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { describe, expect, it, vi } from 'vitest';
 import { usePhoneStage } from './testing/phone-stage.js';
 import type { TestPhone } from './testing/test-phone.js';
@@ -23,15 +22,15 @@ describe('a phone call that changes', () => {
       const alice = await stage.phone();
       await stage.call('alice', alice);
       await alice.until(() => alice.received.length > 5);
-      expect((await stage.plane.updatePhone('alice', alice.offer(lines))).held).toBe(true);
-      const sent = (await stage.plane.statistics('alice')).packetsSent;
+      expect((await stage.handle('alice').update(alice.offer(lines))).held).toBe(true);
+      const sent = stage.plane.statistics('alice').packetsSent;
       const bob = await stage.phone();
       await stage.call('bob', bob);
       await bob.until(() => bob.received.length > 10);
-      expect((await stage.plane.statistics('alice')).packetsSent).toBe(sent);
+      expect(stage.plane.statistics('alice').packetsSent).toBe(sent);
 
       const resumed = performance.now();
-      expect((await stage.plane.updatePhone('alice', alice.offer())).held).toBe(false);
+      expect((await stage.handle('alice').update(alice.offer())).held).toBe(false);
       await alice.until(() => alice.received.filter(({ at }) => at > resumed).length > 5);
     });
   });
@@ -43,19 +42,18 @@ describe('a phone call that changes', () => {
       ['c=0.0.0.0', ['c=IN IP4 0.0.0.0']],
     ])('by %s is not heard by others until it resumes; its digits count', async (_how, lines) => {
       const { alice, bob } = await stage.aliceAndBob();
-      const digits: string[] = [];
-      stage.plane.on('dtmf', ({ digit }) => digits.push(digit));
       alice.play(440);
       await stage.hears(bob, 440);
-      await stage.plane.updatePhone('alice', alice.offer(lines));
+      await stage.handle('alice').update(alice.offer(lines));
       alice.press('5');
       // What was on its way is played to its end.
       await bob.until(() => loud(bob, performance.now() - 200) === 0);
       const silentAt = performance.now();
       await bob.until(() => bob.received.filter(({ at }) => at > silentAt).length > 25);
       expect(loud(bob, silentAt)).toBe(0);
-      await stage.plane.updatePhone('alice', alice.offer());
+      await stage.handle('alice').update(alice.offer());
       await stage.hears(bob, 440, performance.now());
+      const digits = stage.events.flatMap((event) => (event.type === 'dtmf' ? [event.digit] : []));
       expect(digits).toEqual(['5']);
     });
 
@@ -63,7 +61,7 @@ describe('a phone call that changes', () => {
       await stage.restart({ passHeldAudio: true });
       const { alice, bob } = await stage.aliceAndBob();
       alice.play(440);
-      expect((await stage.plane.updatePhone('alice', alice.offer(['a=sendonly']))).held).toBe(true);
+      expect((await stage.handle('alice').update(alice.offer(['a=sendonly']))).held).toBe(true);
       await stage.hears(bob, 440, performance.now());
     });
 
@@ -73,7 +71,7 @@ describe('a phone call that changes', () => {
       ['but not as a source of sound that never listened', ['a=sendonly'], false],
     ])('is on hold %s', async (_how, lines, held) => {
       const alice = await stage.phone();
-      const description = await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer(lines) });
+      const description = await stage.open('alice', alice.offer(lines));
       expect(description.held).toBe(held);
       const bob = await stage.phone();
       await stage.call('bob', bob);
@@ -90,17 +88,17 @@ describe('a phone call that changes', () => {
     await stage.call('alice', alice);
     await alice.until(() => alice.received.length > 5);
     const off = alice.offer().replace(/m=audio \d+/, 'm=audio 0');
-    const { sdp, held } = await stage.plane.updatePhone('alice', off);
+    const { sdp, held } = await stage.handle('alice').update(off);
     expect(sdp.match(/^m=.*/gm)).toEqual([expect.stringMatching(/^m=audio 0 /)]);
     expect(held).toBe(true);
-    const sent = (await stage.plane.statistics('alice')).packetsSent;
+    const sent = stage.plane.statistics('alice').packetsSent;
     const bob = await stage.phone();
     await stage.call('bob', bob);
     await bob.until(() => bob.received.length > 10);
-    expect((await stage.plane.statistics('alice')).packetsSent).toBe(sent);
+    expect(stage.plane.statistics('alice').packetsSent).toBe(sent);
 
     const resumed = performance.now();
-    expect((await stage.plane.updatePhone('alice', alice.offer())).held).toBe(false);
+    expect((await stage.handle('alice').update(alice.offer())).held).toBe(false);
     await alice.until(() => alice.received.filter(({ at }) => at > resumed).length > 5);
   });
 
@@ -110,11 +108,13 @@ describe('a phone call that changes', () => {
     const bob = await stage.phone();
     await stage.call('alice', alice, ['a=inactive']);
     await stage.call('bob', bob);
-    const lost: string[] = [];
-    stage.plane.on('mediaLost', ({ deviceId, cause }) => lost.push(`${deviceId} ${cause}`));
-    await once(stage.plane, 'mediaLost', { signal: AbortSignal.timeout(15_000) });
+    const lost = (): string[] =>
+      stage.events.flatMap((event) =>
+        event.type === 'mediaLost' ? [`${event.deviceId} ${event.cause}`] : [],
+      );
+    await vi.waitFor(() => expect(lost()).not.toEqual([]), { timeout: 15_000 });
     await bob.until(() => bob.received.length > 120);
-    expect(lost).toEqual(['bob timeout']);
+    expect(lost()).toEqual(['bob timeout']);
   });
 
   it('follows a phone that moves, and not what still comes from where it was', async () => {
@@ -123,7 +123,7 @@ describe('a phone call that changes', () => {
     alice.play(700);
     await alice.until(() => alice.received.length > 10);
     const moved = await stage.phone();
-    moved.callTo((await stage.plane.updatePhone('alice', moved.offer())).sdp);
+    moved.callTo((await stage.handle('alice').update(moved.offer())).sdp);
     await moved.until(() => moved.received.length > 20);
     const late = alice.received.length;
     moved.play(700);
@@ -137,7 +137,7 @@ describe('a phone call that changes', () => {
     await stage.hears(bob, 700);
     alice.stop();
     const changed = await stage.phone({ codec: 'G722' });
-    const { sdp, stream } = await stage.plane.updatePhone('alice', changed.offer());
+    const { sdp, stream } = await stage.handle('alice').update(changed.offer());
     expect(stream?.streamId).toBe(aliceStream);
     changed.callTo(sdp);
     changed.play(1500);
@@ -147,7 +147,7 @@ describe('a phone call that changes', () => {
   describe('from another address than the SDP says', () => {
     it('is found by its packets', async () => {
       const alice = await stage.phone();
-      const { sdp } = await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer([], 9) });
+      const { sdp } = await stage.open('alice', alice.offer([], 9));
       alice.callTo(sdp);
       alice.play(700);
       await alice.until(() => alice.received.length > 10);
@@ -159,7 +159,7 @@ describe('a phone call that changes', () => {
       alice.play(700);
       await alice.until(() => alice.received.length > 5);
       const mallory = await stage.phone();
-      mallory.callTo((await stage.plane.updatePhone('alice', alice.offer())).sdp);
+      mallory.callTo((await stage.handle('alice').update(alice.offer())).sdp);
       mallory.play(1300);
       const before = alice.received.length;
       await alice.until(() => alice.received.length > before + 40);
@@ -169,7 +169,7 @@ describe('a phone call that changes', () => {
     it('gives a stranger’s early catch back to the phone', async () => {
       const alice = await stage.phone();
       const mallory = await stage.phone();
-      const { sdp } = await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer() });
+      const { sdp } = await stage.open('alice', alice.offer());
       mallory.callTo(sdp);
       alice.callTo(sdp);
       mallory.play(1300);

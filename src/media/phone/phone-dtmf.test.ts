@@ -10,10 +10,6 @@ describe('the digits of phones', () => {
 
   it('are reported once for each press, whatever is lost, and reach a phone that hears it', async () => {
     const { alice, bob } = await stage.aliceAndBob();
-    const digits: string[] = [];
-    stage.plane.on('dtmf', ({ deviceId, digit, durationMs }) =>
-      digits.push(`${deviceId} ${digit} ${durationMs}`),
-    );
     alice.press('1');
     alice.press('2', [0, 1]);
     alice.press('2', [3, 4]);
@@ -24,6 +20,9 @@ describe('the digits of phones', () => {
       ),
     ];
     await bob.until(() => events().length === 4);
+    const digits = stage.events.flatMap((event) =>
+      event.type === 'dtmf' ? [`${event.deviceId} ${event.digit} ${event.durationMs}`] : [],
+    );
     expect(digits).toEqual(['alice 1 100', 'alice 2 100', 'alice 2 100', 'alice # 100']);
     const heard = events().map((timestamp) =>
       bob.received.find((p) => p.timestamp === timestamp && p.payloadType === 101)!,
@@ -34,15 +33,13 @@ describe('the digits of phones', () => {
 
   it('are played as tones to a phone that knows no telephone events', async () => {
     const alice = await stage.phone();
-    const { sdp } = await stage.plane.openPhone({
-      deviceId: 'alice',
-      sdpOffer: alice
-        .offer()
-        .replace(/ 101\r\n/, '\r\n')
-        .replace(/a=(rtpmap|fmtp):101.*\r\n/g, ''),
-    });
+    const withoutEvents = alice
+      .offer()
+      .replace(/ 101\r\n/, '\r\n')
+      .replace(/a=(rtpmap|fmtp):101.*\r\n/g, '');
+    const { sdp } = await stage.open('alice', withoutEvents);
     alice.callTo(sdp);
-    await stage.plane.sendDtmf('alice', { digits: '6', durationMs: 200 });
+    await stage.handle('alice').sendDtmf({ digits: '6', durationMs: 200 });
     await alice.until(() => alice.received.length > 20);
     const pcm = alice.heardSince(0);
     const strongest = (hertz: number): number =>
@@ -60,8 +57,8 @@ describe('the digits of phones', () => {
       .offer()
       .replace(/ 101\r\n/, '\r\n')
       .replace(/a=(rtpmap|fmtp):101.*\r\n/g, '');
-    alice.callTo((await stage.plane.openPhone({ deviceId: 'alice', sdpOffer: withoutEvents })).sdp);
-    await stage.plane.sendDtmf('alice', { digits: '66', durationMs: 120, gapMs: 160 });
+    alice.callTo((await stage.open('alice', withoutEvents)).sdp);
+    await stage.handle('alice').sendDtmf({ digits: '66', durationMs: 120, gapMs: 160 });
     await alice.until(() => alice.received.length > 32);
     const pcm = alice.heardSince(0);
     const frames = Array.from({ length: Math.floor(pcm.length / 160) }, (_, i) =>
@@ -74,12 +71,13 @@ describe('the digits of phones', () => {
     const alice = await stage.phone();
     await stage.call('alice', alice);
     const long = { digits: '1'.repeat(32), durationMs: 2000 };
-    for (let i = 0; i < 3; i += 1) await stage.plane.sendDtmf('alice', long);
-    await stage.plane.sendDtmf('alice', { ...long, digits: '2'.repeat(31) });
-    await expect(stage.plane.sendDtmf('alice', { digits: '123' })).rejects.toMatchObject({
+    for (let i = 0; i < 3; i += 1) await stage.handle('alice').sendDtmf(long);
+    await stage.handle('alice').sendDtmf({ ...long, digits: '2'.repeat(31) });
+    await expect(stage.handle('alice').sendDtmf({ digits: '123' })).rejects.toMatchObject({
       code: 'TOO_MANY_DIGITS',
     });
-    await expect(stage.plane.sendDtmf('nobody', { digits: '1' })).rejects.toMatchObject({
+    await stage.handle('alice').close();
+    await expect(stage.handle('alice').sendDtmf({ digits: '1' })).rejects.toMatchObject({
       code: 'UNKNOWN_DEVICE',
     });
   });
@@ -90,10 +88,10 @@ describe('the digits of phones', () => {
       .offer()
       .replace(/ 101\r\n/, '\r\n')
       .replace(/a=(rtpmap|fmtp):101.*\r\n/g, '');
-    bob.callTo((await stage.plane.openPhone({ deviceId: 'bob', sdpOffer: withoutEvents })).sdp);
+    bob.callTo((await stage.open('bob', withoutEvents)).sdp);
     await stage.deliver('bob', await stage.call('alice', alice));
     alice.play(500);
-    for (const digit of '159D') await stage.plane.sendDtmf('bob', { digits: digit, durationMs: 40 });
+    for (const digit of '159D') await stage.handle('bob').sendDtmf({ digits: digit, durationMs: 40 });
     await stage.hears(bob, 500, performance.now() + 1000);
     const pcm = bob.heardFrom(-10);
     for (const hertz of [697, 770, 852, 941, 1209, 1336, 1477, 1633])
@@ -104,8 +102,8 @@ describe('the digits of phones', () => {
     const alice = await stage.phone();
     await stage.call('alice', alice);
     const moved = alice.offer().replaceAll('101', '96');
-    await stage.plane.updatePhone('alice', moved);
-    await stage.plane.sendDtmf('alice', { digits: '7', durationMs: 60 });
+    await stage.handle('alice').update(moved);
+    await stage.handle('alice').sendDtmf({ digits: '7', durationMs: 60 });
     const events = (): typeof alice.received =>
       alice.received.filter(({ payloadType }) => payloadType === 96);
     await alice.until(() => events().length === 5);

@@ -22,7 +22,7 @@ describe('an encrypted phone call', () => {
 
     // A re-INVITE with another key of the phone, and ours as before.
     alice.encrypt(suite);
-    alice.callTo((await stage.plane.updatePhone('alice', alice.offer())).sdp);
+    alice.callTo((await stage.handle('alice').update(alice.offer())).sdp);
     await stage.hears(bob, 700, performance.now() + 200);
   });
 
@@ -34,26 +34,26 @@ describe('an encrypted phone call', () => {
     await stage.deliver('bob', aliceStream);
     alice.play(700);
     await stage.hears(bob, 700);
-    const { packetsReceived } = await stage.plane.statistics('alice');
+    const { packetsReceived } = stage.plane.statistics('alice');
     alice.ssrc = 0x99999999;
     await stage.hears(bob, 700, performance.now() + 200);
-    expect((await stage.plane.statistics('alice')).packetsReceived).toBeGreaterThan(packetsReceived + 5);
+    expect(stage.plane.statistics('alice').packetsReceived).toBeGreaterThan(packetsReceived + 5);
   });
 
   it('refuses an answer that takes another crypto line than was offered, and goes on as before', async () => {
     const alice = await stage.phone();
     alice.encrypt('AES_CM_128_HMAC_SHA1_80');
     await stage.call('alice', alice);
-    const { sdp } = await stage.plane.updatePhone('alice');
+    const { sdp } = await stage.handle('alice').update();
     expect(sdp).toContain('RTP/SAVP');
     expect(sdp).toContain('a=crypto:1 ');
     await expect(
-      stage.plane.answerPhone('alice', alice.offer().replace('a=crypto:1 ', 'a=crypto:2 ')),
+      stage.handle('alice').answer(alice.offer().replace('a=crypto:1 ', 'a=crypto:2 ')),
     ).rejects.toMatchObject({ code: 'BAD_SDP' });
     const since = performance.now();
     await alice.until(() => alice.received.filter(({ at }) => at > since).length > 5);
     expect(alice.unauthentic).toBe(0);
-    expect((await stage.plane.answerPhone('alice', alice.offer())).held).toBe(false);
+    expect((await stage.handle('alice').answer(alice.offer())).held).toBe(false);
   });
 
   it('refuses what is not encrypted with the right key', async () => {
@@ -64,6 +64,6 @@ describe('an encrypted phone call', () => {
     alice.encrypt('AES_CM_128_HMAC_SHA1_80');
     alice.play(700);
     await alice.until(() => alice.received.length >= 20);
-    expect((await stage.plane.statistics('alice')).packetsReceived).toBe(0);
+    expect(stage.plane.statistics('alice').packetsReceived).toBe(0);
   });
 });

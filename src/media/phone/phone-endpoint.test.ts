@@ -1,24 +1,27 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LocalMediaPlane } from '../plane.js';
+import type { PhoneHandle } from '../types.js';
 import { toneLevel } from './testing/spectrum.js';
 import { TestPhone } from './testing/test-phone.js';
-import { openPhonePlane } from './testing/test-plane.js';
+import { PhonePlane } from './testing/test-plane.js';
 
 // Calls take real time, and a busy machine takes more of it.
 vi.setConfig({ testTimeout: 20_000, hookTimeout: 20_000 });
 
 describe('two phones over UDP', () => {
-  let plane: LocalMediaPlane;
+  let plane: PhonePlane;
+  let bobsEnd: PhoneHandle;
   let alice: TestPhone;
   let bob: TestPhone;
   let aliceStream: string;
 
   beforeEach(async () => {
-    plane = openPhonePlane();
+    plane = new PhonePlane();
     alice = await TestPhone.open();
     bob = await TestPhone.open({ codec: 'PCMA' });
-    const a = await plane.openPhone({ deviceId: 'alice', sdpOffer: alice.offer() });
-    const b = await plane.openPhone({ deviceId: 'bob', sdpOffer: bob.offer() });
+    const nothing = (): void => undefined;
+    const alicesEnd = plane.open({ kind: 'phone', deviceId: 'alice', sdpOffer: alice.offer() }, nothing);
+    bobsEnd = plane.open({ kind: 'phone', deviceId: 'bob', sdpOffer: bob.offer() }, nothing);
+    const [a, b] = await Promise.all([alicesEnd.opened, bobsEnd.opened]);
     alice.callTo(a.sdp);
     bob.callTo(b.sdp);
     aliceStream = a.stream!.streamId;
@@ -47,14 +50,14 @@ describe('two phones over UDP', () => {
 
   it('lets one hear the other, and stops within 100 ms of a changed delivery', async () => {
     alice.play(700);
-    await plane.setDelivery('bob', [{ streamId: aliceStream, kinds: ['audio'] }]);
+    await bobsEnd.setDelivery([{ streamId: aliceStream, kinds: ['audio'] }]);
     await bob.until(() => toneLevel(bob.heardSince(0).slice(-1600), 8000, 700) > 0.1);
     const pcm = bob.heardSince(0).slice(-1600);
     expect(toneLevel(pcm, 8000, 700)).toBeGreaterThan(50 * toneLevel(pcm, 8000, 1100));
 
-    await plane.setDelivery('bob', []);
+    await bobsEnd.setDelivery([]);
     // Nothing is lost on loopback: what was sent so far, and 100 ms more.
-    const last = (await plane.statistics('bob')).packetsSent + 5;
+    const last = plane.statistics('bob').packetsSent + 5;
     await bob.until(() => bob.received.length >= last + 10);
     expect(toneLevel(bob.heardFrom(last), 8000, 700)).toBeLessThan(0.001);
   });
@@ -68,7 +71,7 @@ describe('two phones over UDP', () => {
   it('counts what went through', async () => {
     alice.play(700);
     await alice.until(() => alice.received.length >= 20);
-    const statistics = await plane.statistics('alice');
+    const statistics = plane.statistics('alice');
     expect(statistics.packetsSent).toBeGreaterThanOrEqual(20);
     expect(statistics.packetsReceived).toBeGreaterThanOrEqual(15);
     expect(statistics.bytesReceived).toBe(statistics.packetsReceived * 172);

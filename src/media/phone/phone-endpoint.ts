@@ -10,6 +10,7 @@ import {
   type MediaDtmf,
   MediaError,
   type PhoneDescription,
+  type PhoneMediaEvent,
   type PhoneSource,
 } from '../types.js';
 import { DtmfRelay } from './dtmf-sender.js';
@@ -43,7 +44,7 @@ const SLOW_FRAMES = 50;
 
 /** What a phone shares with the others, and who is told that it is gone. */
 interface PhoneEndpointParts {
-  readonly context: EndpointContext;
+  readonly context: EndpointContext<PhoneMediaEvent>;
   readonly ports: PortRange;
   readonly clock: MixClock;
   readonly pool: DecoderPool;
@@ -64,7 +65,7 @@ interface Bound {
 /** A phone in the media plane: its RTP becomes one published stream, its delivery becomes one mix. */
 export class PhoneEndpoint implements Endpoint, FrameListener {
   readonly #parts: PhoneEndpointParts;
-  readonly #context: EndpointContext;
+  readonly #context: EndpointContext<PhoneMediaEvent>;
   readonly #receiver: RtpReceiver;
   readonly #sender: RtpSender;
   readonly #rtcp: RtcpSession;
@@ -83,6 +84,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   #track: PublishedTrack | undefined;
   #lastMediaAt = 0;
   #mediaLost = false;
+  #isHeard = false;
   #frame = 0;
   #nextSlowFrame = 0;
   #isWithheld = false;
@@ -95,9 +97,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#parts = parts;
     this.#context = parts.context;
     this.#receiver = new RtpReceiver({
-      onDigit: (digit, durationMs) => {
-        this.#context.emit('dtmf', { deviceId: this.#context.deviceId, digit, durationMs });
-      },
+      onDigit: (digit, durationMs) => this.#context.emit({ type: 'dtmf', digit, durationMs }),
       onFormat: (format) => this.#publish(format),
     });
     this.#sender = new RtpSender(parts.pool, this.#crypto, (packet) => this.#bound?.socket.send(packet));
@@ -211,8 +211,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#framesWithheld += 1;
     if (this.#isWithheld) return;
     this.#isWithheld = true;
-    const { deviceId, options } = this.#context;
-    options.log.debug({ deviceId }, 'Nothing is sent to the phone until it gives a sign.');
+    const { deviceId, log } = this.#context;
+    log.debug({ deviceId }, 'Nothing is sent to the phone until it gives a sign.');
   }
 
   #onSecond(now: number): void {
@@ -224,7 +224,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     }
     if (this.#mediaLost || now - this.#lastMediaAt < this.#context.options.mediaTimeoutMs) return;
     this.#mediaLost = true;
-    this.#context.emit('mediaLost', { deviceId: this.#context.deviceId, cause: 'timeout' });
+    this.#context.emit({ type: 'mediaLost', cause: 'timeout' });
   }
 
   #onRtp(sealed: Buffer): boolean {
@@ -233,6 +233,10 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     if (!packet || !this.#receiver.onPacket(packet, now)) return false;
     this.#lastMediaAt = now;
     this.#mediaLost = false;
+    if (!this.#isHeard && this.#receiver.packets > 0) {
+      this.#isHeard = true;
+      this.#context.emit({ type: 'heard' });
+    }
     return true;
   }
 
@@ -253,11 +257,11 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     if (!local) throw new MediaError('NO_COMMON_CODEC', `There is no address for IPv${version} media here.`);
     const ports = await this.#parts.ports.bind(local.host);
     await this.#unbind();
-    const events = {
+    const handlers = {
       onRtp: (packet: Buffer) => this.#onRtp(packet),
       onRtcp: (packet: Buffer) => this.#onRtcp(packet),
     };
-    const socket = new RtpSocket(ports, events, this.#consent);
+    const socket = new RtpSocket(ports, handlers, this.#consent);
     const bound = { socket, version, announced: local.announced };
     this.#bound = bound;
     if (!this.#closed) return bound;
@@ -271,11 +275,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#bound = undefined;
     const { port, strangers, sendErrors } = bound.socket;
     this.#pastStrangers += strangers;
-    const { deviceId, options } = this.#context;
-    options.log.debug(
-      { deviceId, port, strangers, sendErrors, ...this.#crypto.counters },
-      'phone ports closed',
-    );
+    const { deviceId, log } = this.#context;
+    log.debug({ deviceId, port, strangers, sendErrors, ...this.#crypto.counters }, 'phone ports closed');
     await bound.socket.close();
     this.#parts.ports.release(port);
   }

@@ -30,7 +30,7 @@ const MAX_EVENT_SECONDS = 10;
 const MAX_MISORDER = 100;
 
 /** What the owner of a receiver is told. */
-interface RtpReceiverEvents {
+interface RtpReceiverHandlers {
   readonly onDigit: DigitListener;
   /** The phone sends in this format now. @returns the track that its audio goes to */
   readonly onFormat: (format: ReceivedFormat) => PublishedTrack;
@@ -42,7 +42,7 @@ interface RtpReceiverEvents {
  * or the carrier behind it does in the middle of a call.
  */
 export class RtpReceiver {
-  readonly #events: RtpReceiverEvents;
+  readonly #handlers: RtpReceiverHandlers;
   readonly #dtmf: DtmfReceiver;
   readonly #ssrcOut = randomInt(1, 0xffffffff);
   #session: AudioSession | undefined;
@@ -66,9 +66,9 @@ export class RtpReceiver {
   bytes = 0;
   reception: ReceptionStatistics | undefined;
 
-  constructor(events: RtpReceiverEvents) {
-    this.#events = events;
-    this.#dtmf = new DtmfReceiver(events.onDigit);
+  constructor(handlers: RtpReceiverHandlers) {
+    this.#handlers = handlers;
+    this.#dtmf = new DtmfReceiver(handlers.onDigit);
   }
 
   /**
@@ -154,7 +154,7 @@ export class RtpReceiver {
     }
     this.#format = format;
     this.#formatSince = nowMs;
-    this.#track = this.#events.onFormat(format);
+    this.#track = this.#handlers.onFormat(format);
   }
 
   #takeAudio(packet: Buffer, offset: number, end: number, isAudio: boolean, nowMs: number): void {

@@ -7,7 +7,7 @@ import { FIRST_USER_PORT } from './send-consent.js';
 import type { SendConsent } from './send-consent.js';
 
 /** Takes what comes from the phone. */
-interface RtpSocketEvents {
+interface RtpSocketHandlers {
   /**
    * A datagram that is not RTCP.
    * @returns whether it is the phone's: well formed, of the session, authentic
@@ -33,7 +33,7 @@ const MAX_DATAGRAM = 2000;
  */
 export class RtpSocket {
   readonly #ports: PortPair;
-  readonly #events: RtpSocketEvents;
+  readonly #handlers: RtpSocketHandlers;
   readonly #consent: SendConsent;
   readonly #search = new PeerSearch();
   #announcedRtcp: PeerAddress | undefined;
@@ -47,9 +47,9 @@ export class RtpSocket {
   /** Datagrams that the system would not send. */
   sendErrors = 0;
 
-  constructor(ports: PortPair, events: RtpSocketEvents, consent: SendConsent) {
+  constructor(ports: PortPair, handlers: RtpSocketHandlers, consent: SendConsent) {
     this.#ports = ports;
-    this.#events = events;
+    this.#handlers = handlers;
     this.#consent = consent;
     ports.rtp.on('message', (packet, from) => this.#onRtpPort(packet, from));
     ports.rtcp.on('message', (packet, from) => this.#onRtcpPort(packet, from));
@@ -143,10 +143,10 @@ export class RtpSocket {
     }
     if (isRtcp(packet)) {
       const isPeer = samePeer(from, this.#search.settled) || samePeer(from, this.#search.announced);
-      if (this.#mux && isPeer && this.#events.onRtcp(packet)) this.#heardReport(from.address);
+      if (this.#mux && isPeer && this.#handlers.onRtcp(packet)) this.#heardReport(from.address);
       return;
     }
-    if (!this.#events.onRtp(packet)) return;
+    if (!this.#handlers.onRtp(packet)) return;
     if (!this.#search.heard(from, nowMs)) return;
     this.#consent.heard(samePeer(from, this.#search.announced));
     this.#disconnect();
@@ -172,7 +172,7 @@ export class RtpSocket {
       this.strangers += 1;
       return;
     }
-    if (!this.#events.onRtcp(packet)) return;
+    if (!this.#handlers.onRtcp(packet)) return;
     if (isAnnounced) this.#rtcpHeard = true;
     this.#heardReport(from.address);
   }

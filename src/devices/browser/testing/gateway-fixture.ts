@@ -6,14 +6,14 @@ import type { Core, MediaType } from '../../../core/index.js';
 import { ACCOUNT, coreForTests } from '../../../core/testing/index.js';
 import { type BrowserGateway, type BrowserGatewayOptions, createBrowserGateway } from '../gateway.js';
 import { type FakeClock, silentLog } from '../../../shared/testing/index.js';
-import { FakeMedia } from './fake-media.js';
+import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
 import { RawClient } from './raw-client.js';
 
 /** A browser gateway over a real core and real sockets, with fake media and a clock that the test turns. */
 class GatewayFixture {
   readonly core: Core;
   readonly clock: FakeClock;
-  readonly media = new FakeMedia();
+  readonly media = new FakeMediaPlane();
   readonly #options: Partial<BrowserGatewayOptions>;
   readonly #server = createServer();
   readonly #clients: RawClient[] = [];

@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import type { PhoneCall } from '../call.js';
 import { allow, REFUSED_IN_DIALOG, requireOnlySupported } from '../capabilities.js';
-import type { PhoneMedia } from '../options.js';
 import { Refusal, refusing } from '../refusal.js';
 import type { ReplaceableCalls } from '../replaces.js';
 import {
@@ -20,7 +19,6 @@ import { Transfer } from './transfer.js';
 
 export interface AttendOptions {
   readonly application: SipApplication;
-  readonly media: PhoneMedia;
   readonly sessionIntervals: SessionIntervals;
   /** The phone may transfer its call away by REFER. */
   readonly acceptTransfers: boolean;
@@ -39,7 +37,7 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
   };
   // Before the listener that takes an answer in the ACK.
   dialog.on('ack', seen);
-  const exchange = new OfferAnswer(call, options.media, dialog);
+  const exchange = new OfferAnswer(call, dialog);
   const { log } = call;
   takeUnknown(dialog, log, options);
   const { contact } = dialog.local;

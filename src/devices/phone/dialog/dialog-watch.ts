@@ -33,7 +33,7 @@ export function watchDialog(call: PhoneCall, dialog: SipDialog, application: Sip
         return;
     }
   };
-  call.onEnded(() => clearTimeout(timer));
+  call.atEnd(() => clearTimeout(timer));
   void ask();
 }
 

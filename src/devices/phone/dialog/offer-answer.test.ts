@@ -4,10 +4,11 @@ import { MediaError } from '../../../media/types.js';
 import { PhoneCall } from '../call.js';
 import { OfferAnswer } from './offer-answer.js';
 import { refusing } from '../refusal.js';
-import { FakeDialog, FakeMedia, FakeRequest, recordingLog } from '../testing/fakes.js';
+import { FakeDialog, FakeRequest, recordingLog } from '../testing/fakes.js';
+import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
 
-function start() {
-  const media = new FakeMedia();
+async function start() {
+  const media = new FakeMediaPlane();
   const dialog = new FakeDialog();
   const { log } = recordingLog();
   const info = { id: 'd', kind: 'phone', externalId: 'c', direction: 'inbound' } as const;
@@ -24,7 +25,9 @@ function start() {
     onByeUnsent: nothing,
     onByeForgotten: nothing,
   });
-  const exchange = new OfferAnswer(call, media, dialog);
+  await call.openMedia('first offer');
+  media.phones.offers.length = 0;
+  const exchange = new OfferAnswer(call, dialog);
   call.answered(dialog, exchange);
   const listener = refusing(log, (request, responder) => exchange.change(request, responder, { X: '1' }));
   dialog.on('modify', listener);
@@ -44,7 +47,7 @@ afterEach(() => vi.useRealTimers());
 
 describe('the phone changes the session', () => {
   it('by UPDATE, with and without an offer', async () => {
-    const { dialog, media } = start();
+    const { dialog, media } = await start();
     expect(await answered(dialog.receive('update', update('offer')))).toMatchObject({
       status: 200,
       body: 'answer-1',
@@ -52,13 +55,13 @@ describe('the phone changes the session', () => {
     });
     const bare = await answered(dialog.receive('update', update()));
     expect(bare).toEqual({ status: 200, headers: { X: '1' } });
-    expect(media.offers).toHaveLength(1);
+    expect(media.phones.offers).toHaveLength(1);
   });
 
   it('by a second offer before the first is answered: 500 with Retry-After', async () => {
-    const { dialog, media } = start();
+    const { dialog, media } = await start();
     let open = (): void => undefined;
-    media.gate = new Promise((resolve) => (open = resolve));
+    media.phones.gate = new Promise((resolve) => (open = resolve));
     const first = dialog.receive('modify', reinvite());
     const second = await answered(dialog.receive('modify', reinvite()));
     expect(second.status).toBe(500);
@@ -69,7 +72,7 @@ describe('the phone changes the session', () => {
   });
 
   it('by a re-INVITE without an offer: ours, answered in the ACK; 491 to offers between', async () => {
-    const { dialog, media } = start();
+    const { dialog, media } = await start();
     expect(await answered(dialog.receive('modify', reinvite('')))).toMatchObject({ body: 'offer-1' });
     expect((await answered(dialog.receive('update', update('offer')))).status).toBe(491);
     expect((await answered(dialog.receive('update', update()))).status).toBe(200);
@@ -84,12 +87,12 @@ describe('the phone changes the session', () => {
   ])(
     'by a re-INVITE without an offer, whose ACK carries %s: all stays as it was (drachtio-srf #107)',
     async (_what, body) => {
-      const { dialog, media, call } = start();
+      const { dialog, media, call } = await start();
       await answered(dialog.receive('modify', reinvite('')));
-      media.failure = new MediaError('BAD_SDP', 'no');
+      media.phones.failure = new MediaError('BAD_SDP', 'no');
       dialog.emit('ack', new FakeRequest('ACK', { body }));
       await answered(dialog.receive('update', update()));
-      media.failure = undefined;
+      media.phones.failure = undefined;
       await vi.waitFor(async () =>
         expect((await answered(dialog.receive('update', update('offer')))).status).toBe(200),
       );
@@ -102,9 +105,9 @@ describe('the phone changes the session', () => {
   it.each(['', 'nonsense'])(
     'but a first offer of ours without a usable answer (%j) ends the call',
     async (body) => {
-      const { dialog, media, call, exchange } = start();
+      const { dialog, media, call, exchange } = await start();
       exchange.offeredInAnswer(new FakeRequest('INVITE'));
-      media.failure = new MediaError('BAD_SDP', 'no');
+      media.phones.failure = new MediaError('BAD_SDP', 'no');
       dialog.emit('ack', new FakeRequest('ACK', { body, headers: { cseq: '1 ACK' } }));
       await vi.waitFor(() => expect(call.ended).toBe(true));
       expect(dialog.byes).toHaveLength(1);
@@ -112,10 +115,10 @@ describe('the phone changes the session', () => {
   );
 
   it('by an offer right behind its answer in the ACK: it waits until that is taken', async () => {
-    const { dialog, media } = start();
+    const { dialog, media } = await start();
     await answered(dialog.receive('modify', reinvite('')));
     let open = (): void => undefined;
-    media.gate = new Promise((resolve) => (open = resolve));
+    media.phones.gate = new Promise((resolve) => (open = resolve));
     dialog.emit('ack', new FakeRequest('ACK', { body: 'their answer' }));
     const second = dialog.receive('update', update('offer'));
     open();
@@ -124,7 +127,7 @@ describe('the phone changes the session', () => {
   });
 
   it('by a re-INVITE without an offer, and the ACK of the INVITE before it comes late', async () => {
-    const { dialog, media, call } = start();
+    const { dialog, media, call } = await start();
     const withoutOffer = new FakeRequest('INVITE', { headers: { cseq: '2 INVITE' } });
     await answered(dialog.receive('modify', withoutOffer));
     dialog.emit('ack', new FakeRequest('ACK', { headers: { cseq: '1 ACK' } }));
@@ -134,7 +137,7 @@ describe('the phone changes the session', () => {
   });
 
   it('with a body that is no session description: 415; with an unknown extension: 420', async () => {
-    const { dialog } = start();
+    const { dialog } = await start();
     const odd = new FakeRequest('INVITE', { body: 'x', headers: { 'content-type': 'text/plain' } });
     expect(await answered(dialog.receive('modify', odd))).toMatchObject({ status: 415 });
     const strange = new FakeRequest('INVITE', { body: 'x', headers: { require: 'timer, teleport' } });
@@ -147,7 +150,7 @@ describe('the phone changes the session', () => {
 
 describe('we change the session', () => {
   it('by re-INVITE with our present description', async () => {
-    const { dialog, media, exchange } = start();
+    const { dialog, media, exchange } = await start();
     dialog.answering = () => ({ status: 200, body: 'their answer' });
     expect(await exchange.offer({})).toMatchObject({ outcome: 'accepted' });
     expect(dialog.requests).toMatchObject([{ method: 'INVITE', body: 'offer-1' }]);
@@ -156,7 +159,7 @@ describe('we change the session', () => {
 
   it('and waits a random time after 491, then tries again', async () => {
     vi.useFakeTimers();
-    const { dialog, exchange } = start();
+    const { dialog, exchange } = await start();
     dialog.answering = () => (dialog.requests.length < 3 ? { status: 491 } : { status: 200, body: 'a' });
     const offered = exchange.offer({});
     await vi.advanceTimersByTimeAsync(4001);
@@ -165,7 +168,7 @@ describe('we change the session', () => {
   });
 
   it('while the phone’s own re-INVITE is refused with 491', async () => {
-    const { dialog, exchange } = start();
+    const { dialog, exchange } = await start();
     let crossing: FakeRequest | undefined;
     dialog.answering = () => {
       crossing ??= dialog.receive('modify', reinvite());
@@ -180,15 +183,15 @@ describe('we change the session', () => {
     [481, 'gone'],
     [408, 'gone'],
   ])('and %i means %s', async (status, outcome) => {
-    const { dialog, exchange } = start();
+    const { dialog, exchange } = await start();
     dialog.answering = () => ({ status });
     expect(await exchange.offer({})).toMatchObject({ outcome });
   });
 
   it('and an answer that fits nothing is told', async () => {
-    const { dialog, media, exchange } = start();
+    const { dialog, media, exchange } = await start();
     dialog.answering = () => {
-      media.failure = new MediaError('BAD_SDP', 'no');
+      media.phones.failure = new MediaError('BAD_SDP', 'no');
       return { status: 200, body: 'nonsense' };
     };
     await expect(exchange.offer({})).rejects.toThrow(MediaError);

@@ -5,7 +5,6 @@ import {
   requireSdpIfBody,
   requireUsableContact,
 } from '../capabilities.js';
-import type { PhoneMedia } from '../options.js';
 import { Refusal, refusalOf } from '../refusal.js';
 import type { Headers, SipDialog, SipRequest, SipResponder, SipResponse } from '../sip.js';
 import { callIdOf, cseqOf, sdpOf, SDP_TYPE } from '../sip.js';
@@ -39,7 +38,6 @@ type OfferOutcome =
 /** The offers and answers of one call after it is answered, one at a time. */
 export class OfferAnswer {
   readonly #call: PhoneCall;
-  readonly #media: PhoneMedia;
   readonly #dialog: SipDialog;
   #state: ExchangeState = 'stable';
   /** Of the INVITE whose ACK is awaited: the ACK of an earlier one may still be on its way. */
@@ -48,12 +46,11 @@ export class OfferAnswer {
   #isFirst = false;
   #stableListeners: (() => void)[] = [];
 
-  constructor(call: PhoneCall, media: PhoneMedia, dialog: SipDialog) {
+  constructor(call: PhoneCall, dialog: SipDialog) {
     this.#call = call;
-    this.#media = media;
     this.#dialog = dialog;
     dialog.on('ack', (ack) => void this.#onAck(ack));
-    call.onEnded(() => this.#become('stable'));
+    call.atEnd(() => this.#become('stable'));
   }
 
   /** Our 200 to an INVITE without an offer carried ours: its answer is due in the ACK. */
@@ -86,7 +83,7 @@ export class OfferAnswer {
     this.#state = 'answering';
     let nextState: ExchangeState = 'stable';
     try {
-      const description = await this.#media.updatePhone(this.#call.info.id, sdpOffer);
+      const description = await this.#call.media.update(sdpOffer);
       const { sdp, held } = description;
       this.#refuseIfOver();
       responder.send(200, { headers: { ...headers, 'Content-Type': SDP_TYPE }, body: sdp });
@@ -107,7 +104,7 @@ export class OfferAnswer {
       if (this.#call.ended) return { outcome: 'gone' };
       this.#state = 'offering';
       try {
-        const { sdp } = await this.#media.updatePhone(this.#call.info.id);
+        const { sdp } = await this.#call.media.update();
         const response = await this.#reinvite(sdp, headers);
         if (response.status !== 491) return { outcome: await this.#outcome(response), response };
       } finally {
@@ -128,7 +125,7 @@ export class OfferAnswer {
     if (this.#call.ended) return false;
     this.#state = 'offering';
     try {
-      const { sdp } = await this.#media.updatePhone(this.#call.info.id);
+      const { sdp } = await this.#call.media.update();
       const sdpAnswer = await invite(sdp);
       if (sdpAnswer === undefined) return false;
       await this.#take(sdpAnswer);
@@ -197,7 +194,7 @@ export class OfferAnswer {
   }
 
   async #take(sdpAnswer: string): Promise<void> {
-    const description = await this.#media.answerPhone(this.#call.info.id, sdpAnswer);
+    const description = await this.#call.media.answer(sdpAnswer);
     if (!this.#call.ended) this.#call.described(description);
   }
 

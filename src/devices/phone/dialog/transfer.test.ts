@@ -1,15 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { MediaError } from '../../../media/types.js';
 import { createPhoneApp } from '../index.js';
-import {
-  FakeDialog,
-  FakeGate,
-  FakeMedia,
-  FakeRequest,
-  FakeSrf,
-  recordingLog,
-  VALID_TOKEN,
-} from '../testing/fakes.js';
+import { FakeDialog, FakeGate, FakeRequest, FakeSrf, recordingLog, VALID_TOKEN } from '../testing/fakes.js';
+import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
 import { transferTarget } from './transfer.js';
 
 function refer(to: string): FakeRequest {
@@ -20,7 +13,7 @@ function refer(to: string): FakeRequest {
 async function call(options: { acceptTransfers: boolean } = { acceptTransfers: true }) {
   const srf = new FakeSrf();
   const gate = new FakeGate();
-  const media = new FakeMedia();
+  const media = new FakeMediaPlane();
   const { log, lines } = recordingLog();
   const app = createPhoneApp({ srf: srf.srf, gate, media, log, ...options });
   const headers = { 'user-to-user': `${VALID_TOKEN};encoding=jwt` };
@@ -174,7 +167,7 @@ describe('REFER', () => {
   it('ends the call when the answer of the target cannot be used; that is its fault, and no error', async () => {
     const { srf, media, app, dialog, lines } = await call();
     srf.target = answeringTarget();
-    media.answerPhone = () => Promise.reject(new MediaError('NO_COMMON_CODEC', 'No codec of the target.'));
+    media.phones.answer = () => Promise.reject(new MediaError('NO_COMMON_CODEC', 'No codec of the target.'));
     dialog.receive('refer', refer('<sip:bob@host>'));
     await vi.waitFor(() => expect(app.callCount).toBe(0));
     const levels = lines.map((line) => (JSON.parse(line) as { level: number }).level);

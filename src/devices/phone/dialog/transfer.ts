@@ -149,7 +149,7 @@ export class Transfer {
       let request: OutgoingRequest | undefined;
       const giveUp = (): void => request?.cancel(() => undefined);
       const limit = setTimeout(giveUp, RINGING_LIMIT_MS);
-      this.#call.onEnded(giveUp);
+      this.#call.atEnd(giveUp);
       const cbRequest = (_error: unknown, sent?: OutgoingRequest): void => void (request = sent);
       const options = { localSdp, headers };
       this.#parts.application.createUAC(

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Dialog } from 'drachtio-fsmrf';
 import { pino } from 'pino';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { PhoneMedia } from '../index.js';
+import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
 import { BridgedCall } from './call.js';
 import { Leg, ModifyRefused } from './leg.js';
 import type { FreeswitchServer } from './server.js';
@@ -63,29 +63,28 @@ const server = {
   accepted: () => undefined,
 } as unknown as FreeswitchServer;
 
-/** What the plane is told of the leg to it. */
-let toldPlane: string[];
+/** What the planes are told of the legs to them. */
+let toldPlanes: (string | undefined)[][];
 
-const described = (): Promise<object> => Promise.resolve({ sdp: audio(20_000), held: false });
-const plane = {
-  openPhone: described,
-  answerPhone: (_id: string, sdp: string) => {
-    toldPlane.push(sdp);
-    return described();
-  },
-  updatePhone: (_id: string, sdp?: string) => {
-    if (sdp !== undefined) toldPlane.push(sdp);
-    return described();
-  },
-} as unknown as PhoneMedia;
+const toldPlane = (): string[] => toldPlanes.flat().flatMap((sdp) => sdp ?? []);
 
-const open = (offer?: string): Promise<BridgedCall> =>
-  BridgedCall.open(server, offer, { deviceId: 'd1', plane, log });
+const nothing = (): void => undefined;
+
+async function open(sdpOffer?: string): Promise<BridgedCall> {
+  const plane = new FakeMediaPlane();
+  plane.phones.sdp = audio(20_000);
+  toldPlanes.push(plane.phones.offers);
+  const spec = { kind: 'phone', deviceId: 'd1', ...(sdpOffer !== undefined && { sdpOffer }) } as const;
+  const options = { spec, plane, listener: nothing, log, onEnded: nothing, onOrphaned: nothing };
+  const call = new BridgedCall(server, options);
+  await call.open();
+  return call;
+}
 
 beforeEach(() => {
   answers = [];
   invited = [];
-  toldPlane = [];
+  toldPlanes = [];
 });
 
 describe('media that FreeSWITCH refuses, and is deaf to the phone afterwards', () => {
@@ -119,13 +118,13 @@ describe('media that FreeSWITCH refuses, and is deaf to the phone afterwards', (
 describe('the media plane', () => {
   it('sends telephone events to a phone that has them, and tones to one that has none', async () => {
     const call = await open(withEvents(audio(4000)));
-    expect(toldPlane.at(-1)).toContain('telephone-event');
+    expect(toldPlane().at(-1)).toContain('telephone-event');
     await call.update(audio(4002));
-    expect(toldPlane.at(-1)).not.toContain('telephone-event');
+    expect(toldPlane().at(-1)).not.toContain('telephone-event');
     await call.update(withEvents(audio(4004)));
-    expect(toldPlane.at(-1)).toContain('telephone-event');
+    expect(toldPlane().at(-1)).toContain('telephone-event');
     await open(audio(4000));
-    expect(toldPlane.at(-1)).not.toContain('telephone-event');
-    expect(toldPlane).toHaveLength(4);
+    expect(toldPlane().at(-1)).not.toContain('telephone-event');
+    expect(toldPlane()).toHaveLength(4);
   });
 });

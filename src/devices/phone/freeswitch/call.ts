@@ -1,7 +1,15 @@
-import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
-import { type Direction, type PhoneDescription, type PhoneSource, reverse } from '../../../media/index.js';
-import type { PhoneMedia } from '../index.js';
+import {
+  type Direction,
+  MediaError,
+  type MediaListener,
+  type PhoneDescription,
+  type PhoneDoor,
+  type PhoneHandle,
+  type PhoneMediaEvent,
+  type PhoneSpec,
+  reverse,
+} from '../../../media/index.js';
 import type { FreeswitchConnection } from './connection.js';
 import { LegRefused } from './failure.js';
 import { type Leg, ModifyRefused } from './leg.js';
@@ -21,19 +29,18 @@ import {
 import type { FreeswitchServer } from './server.js';
 
 interface BridgedCallOptions {
-  readonly deviceId: string;
+  readonly spec: PhoneSpec;
   /** The media plane that FreeSWITCH bridges the phone to. */
-  readonly plane: PhoneMedia;
+  readonly plane: PhoneDoor;
+  /** Of the phone's end in the plane. */
+  readonly listener: MediaListener<PhoneMediaEvent>;
   /** Address of the plane's RTP on the private network; absent: as the plane's SDP says. */
-  readonly rtpHost?: string;
+  readonly rtpHost?: string | undefined;
   readonly log: Logger;
-}
-
-interface BridgedCallEvents {
   /** A leg ended without our doing. */
-  ended: [cause: 'transport' | 'timeout'];
+  readonly onEnded: (cause: 'transport' | 'timeout') => void;
   /** Legs are lost, though nobody hung up. */
-  orphaned: [];
+  readonly onOrphaned: () => void;
 }
 
 /** FreeSWITCH's name for a leg that got no RTP for its `rtp-timeout-sec`. */
@@ -44,10 +51,9 @@ const SHUTDOWN = 'SYSTEM_SHUTDOWN';
  * One phone in a FreeSWITCH: a leg that answers the phone, a leg to the media plane's RTP, and the bridge between.
  * Only the way is FreeSWITCH's: streams, mix, DTMF and time-out stay the media plane's, and pass through unchanged.
  */
-export class BridgedCall extends EventEmitter<BridgedCallEvents> {
-  readonly deviceId: string;
-  /** Where the phone's latest SIP message came from: for those who serve it without FreeSWITCH. */
-  source: PhoneSource | undefined;
+export class BridgedCall {
+  /** The phone's end in the media plane. */
+  readonly media: PhoneHandle;
   readonly #options: BridgedCallOptions;
   readonly #origin = new Origin();
   #server: FreeswitchServer;
@@ -63,38 +69,41 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   #bridged: Promise<void> = Promise.resolve();
   /** What the plane knows of the phone. */
   #inner: PhoneDescription | undefined;
-  #closed = false;
+  /** No leg is opened any more, and none tells of its end. */
+  #isOver = false;
+  #closing: Promise<void> | undefined;
 
-  private constructor(server: FreeswitchServer, options: BridgedCallOptions) {
-    super();
-    this.deviceId = options.deviceId;
+  constructor(server: FreeswitchServer, options: BridgedCallOptions) {
     this.#server = server;
     this.#options = options;
+    const { deviceId, sessionId, sdpOffer } = options.spec;
+    this.#phoneSdp = sdpOffer;
+    // FreeSWITCH answers our offer.
+    this.media = options.plane.open(
+      { kind: 'phone', deviceId, sessionId, source: 'trusted' },
+      options.listener,
+    );
   }
 
   /**
-   * Answers a phone's offer in FreeSWITCH or (without one) makes an offer to it, and bridges it to the plane.
+   * Answers the phone's offer in FreeSWITCH or (without one) makes an offer to it, and bridges it to the plane.
    * @throws what FreeSWITCH, drachtio-srf and the plane throw; nothing is left open then
    */
-  static async open(
-    server: FreeswitchServer,
-    sdpOffer: string | undefined,
-    options: BridgedCallOptions,
-  ): Promise<BridgedCall> {
-    const call = new BridgedCall(server, options);
+  async open(): Promise<PhoneDescription> {
     try {
-      const { sdp } = await options.plane.openPhone({ deviceId: options.deviceId, source: 'trusted' });
-      call.#phoneSdp = sdpOffer;
-      await call.#openLegs(sdp);
-      return call;
+      const { sdp } = await this.media.opened;
+      await this.#openLegs(sdp);
+      this.#requireOpen();
+      return this.describe();
     } catch (error) {
-      await call.close();
+      await this.close();
       throw error;
     }
   }
 
-  isClosed(): boolean {
-    return this.#closed;
+  /** Whether the phone is not, or no longer, in a FreeSWITCH. */
+  isOver(): boolean {
+    return this.#isOver;
   }
 
   get server(): FreeswitchServer {
@@ -153,27 +162,35 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   async moveTo(server: FreeswitchServer): Promise<void> {
     this.#leaveLegs();
     this.#server = server;
-    const { sdp } = await this.#options.plane.updatePhone(this.deviceId);
-    if (this.#closed) throw new Error('The call ended.');
+    const { sdp } = await this.media.update();
     await this.#openLegs(sdp);
   }
 
   /** Gives up the legs, of a FreeSWITCH that is gone, and leaves the plane's device open. */
   release(): void {
-    this.#closed = true;
+    this.#isOver = true;
     this.#leaveLegs();
   }
 
-  /** Ends the legs and the plane's device. Resolves when nothing is left. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.removeAllListeners();
+  /** Ends the legs, those that are being opened too, and the plane's device. Resolves when nothing is left. */
+  close(): Promise<void> {
+    this.#isOver = true;
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     const ends = [this.#phoneLeg, this.#mediaLeg].map((leg) => this.#hangUp(leg));
-    await Promise.all([...ends, this.#options.plane.close(this.deviceId)]);
+    await Promise.all([...ends, this.media.close()]);
+  }
+
+  /** To be called before a leg is opened: nobody would end it. */
+  #requireOpen(): void {
+    if (this.#isOver) throw new MediaError('INVALID_STATE', 'The phone was closed.');
   }
 
   async #openLegs(planeOffer: string): Promise<void> {
+    this.#requireOpen();
     this.#server.reserve();
     const connection = this.#connection();
     if (this.#phoneSdp === undefined) {
@@ -207,6 +224,7 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
   }
 
   async #openMediaLeg(connection: FreeswitchConnection, planeOffer: string): Promise<void> {
+    this.#requireOpen();
     // FreeSWITCH takes the first codec that it has: the phone's, so that it need not transcode.
     const offer = preferring(planeOffer, this.#phoneSdp && firstCodec(this.#phoneSdp));
     const { rtpHost } = this.#options;
@@ -215,20 +233,19 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     );
     const leg = await this.#mediaLeg.catch(refusedByServer);
     const description = withAddress(leg.sdp, leg.mediaIp);
-    this.#inner = await this.#options.plane.answerPhone(this.deviceId, this.#asPhone(description));
+    this.#inner = await this.media.answer(this.#asPhone(description));
   }
 
   /** Tells the plane which way the phone wants media, in the words of the leg that the plane knows. */
   async #passOn(): Promise<void> {
     const leg = await this.#present(this.#mediaLeg);
     const description = this.#asPhone(withAddress(leg.sdp, leg.mediaIp));
-    const { plane } = this.#options;
     if (hasTelephoneEvent(description)) {
-      this.#inner = await plane.updatePhone(this.deviceId, description);
+      this.#inner = await this.media.update(description);
     } else {
       // As the answer to an offer of the plane's, which keeps taking the events that it offers.
-      await plane.updatePhone(this.deviceId);
-      this.#inner = await plane.answerPhone(this.deviceId, description);
+      await this.media.update();
+      this.#inner = await this.media.answer(description);
     }
   }
 
@@ -256,16 +273,16 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
       server.accepted();
     });
     this.#bridged = bridged.catch((error: unknown) => {
-      if (this.#closed || connection !== this.#server.connection) return;
+      if (this.#isOver || connection !== this.#server.connection) return;
       this.#options.log.warn({ err: error }, 'FreeSWITCH could not bridge the phone.');
       server.refused(error);
-      this.emit('orphaned');
+      this.#options.onOrphaned();
     });
   }
 
   #watched(leg: Promise<Leg>): Promise<Leg> {
     leg.then(
-      (ready) => ready.once('ended', (cause) => void this.#onLegEnded(leg, cause)),
+      (ready) => ready.watch((cause) => void this.#onLegEnded(leg, cause)),
       () => undefined,
     );
     return leg;
@@ -279,13 +296,13 @@ export class BridgedCall extends EventEmitter<BridgedCallEvents> {
     }
     this.#options.log.info({ cause }, 'FreeSWITCH ended a leg.');
     if (cause === SHUTDOWN) this.#server.refused(new Error('FreeSWITCH is shutting down.'));
-    if (cause === SHUTDOWN || cause === undefined) this.emit('orphaned');
-    else this.emit('ended', cause === MEDIA_TIMEOUT ? 'timeout' : 'transport');
+    if (cause === SHUTDOWN || cause === undefined) this.#options.onOrphaned();
+    else this.#options.onEnded(cause === MEDIA_TIMEOUT ? 'timeout' : 'transport');
   }
 
   /** Whether a leg is one that the call has now, and not one that it had before it moved. */
   #has(leg: Promise<Leg>): boolean {
-    return !this.#closed && (leg === this.#phoneLeg || leg === this.#mediaLeg);
+    return !this.#isOver && (leg === this.#phoneLeg || leg === this.#mediaLeg);
   }
 
   async #hangUp(leg: Promise<Leg> | undefined): Promise<void> {

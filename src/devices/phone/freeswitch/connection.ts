@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { EventEmitter } from 'node:events';
 import Mrf from 'drachtio-fsmrf';
 import type { MediaServer } from 'drachtio-fsmrf';
 import esl from 'drachtio-modesl';
@@ -29,6 +28,8 @@ export interface ConnectionOptions {
   /** The same over restarts of this gateway, different from every other gateway's. */
   readonly gatewayId: string;
   readonly log: Logger;
+  /** The connection ended without our doing. */
+  readonly onLost?: (connection: FreeswitchConnection) => void;
 }
 
 /** A leg towards a phone: FreeSWITCH's answer is there before the leg is, for DTLS starts between the two. */
@@ -38,15 +39,17 @@ interface AnsweredLeg {
 }
 
 /** An event-socket connection to one FreeSWITCH that is up; made by {@link connectFreeswitch}. */
-export class FreeswitchConnection extends EventEmitter<{ lost: [] }> {
+export class FreeswitchConnection {
   readonly #server: MediaServer;
   readonly #options: ConnectionOptions;
+  #isClosed = false;
 
   constructor(server: MediaServer, options: ConnectionOptions) {
-    super();
     this.#server = server;
     this.#options = options;
-    server.once('end', () => this.emit('lost'));
+    server.once('end', () => {
+      if (!this.#isClosed) options.onLost?.(this);
+    });
   }
 
   /** A leg without SDP of the other end: FreeSWITCH makes the offer. */
@@ -101,7 +104,7 @@ export class FreeswitchConnection extends EventEmitter<{ lost: [] }> {
   }
 
   close(): void {
-    this.removeAllListeners();
+    this.#isClosed = true;
     this.#server.disconnect();
   }
 

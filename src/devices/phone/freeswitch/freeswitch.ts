@@ -1,6 +1,6 @@
 import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
-import type { PhoneMedia } from '../index.js';
+import type { PhoneDoor } from '../../../media/index.js';
 import { FreeswitchMedia, FreeswitchPool } from './media.js';
 import { FreeswitchServer, type ServerStatus } from './server.js';
 
@@ -16,7 +16,7 @@ interface FreeswitchOptions {
   /** Whether there is such a SIP server; waits for one that may come back. */
   readonly sipReachable: () => Promise<boolean>;
   /** The media plane that the phones are bridged to. */
-  readonly plane: PhoneMedia;
+  readonly plane: PhoneDoor;
   /** Event sockets. */
   readonly servers: readonly { readonly host: string; readonly port: number; readonly secret: string }[];
   /** The same over restarts of this gateway, different from every other gateway's: letters, digits and hyphens. */
@@ -31,7 +31,7 @@ interface FreeswitchOptions {
 /** Phones by way of FreeSWITCH. */
 interface Freeswitch {
   /** What takes the media plane's place for `phone/`. */
-  readonly media: PhoneMedia;
+  readonly media: PhoneDoor;
   status(): FreeswitchStatus[];
   /** Disconnects from all; calls must be over. */
   stop(): void;
@@ -40,17 +40,14 @@ interface Freeswitch {
 /** Connects to the pool. Resolves when each FreeSWITCH was tried once; those that are down are tried on. */
 export async function startFreeswitch(options: FreeswitchOptions): Promise<Freeswitch> {
   const { srf, gatewayId, log, servers } = options;
-  const all = servers.map((server) => new FreeswitchServer({ ...server, srf, gatewayId, log }));
+  const onDown = (server: FreeswitchServer): void => media.lost(server);
+  const all = servers.map((server) => new FreeswitchServer({ ...server, srf, gatewayId, log, onDown }));
   const pool = new FreeswitchPool(all);
   const media = new FreeswitchMedia(pool, options);
-  for (const server of all) server.on('down', () => media.lost(server));
   await pool.start();
   return {
     media,
     status: () => all.map((server) => ({ ...server.status(), calls: media.callsOn(server) })),
-    stop: () => {
-      media.stop();
-      pool.stop();
-    },
+    stop: () => pool.stop(),
   };
 }

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import type { Endpoint } from 'drachtio-fsmrf';
 import type { Logger } from 'pino';
 import { withinLimit } from '../../../shared/index.js';
@@ -21,7 +20,7 @@ export class ModifyRefused extends Error {
 }
 
 /** One call leg in a FreeSWITCH: a channel there, an ESL connection and a SIP dialog here. */
-export class Leg extends EventEmitter<{ ended: [hangupCause: string | undefined] }> {
+export class Leg {
   /** Of the channel. */
   readonly uuid: string;
   /** The address that the leg's RTP is bound to, whatever its SDP says to the world. */
@@ -32,9 +31,9 @@ export class Leg extends EventEmitter<{ ended: [hangupCause: string | undefined]
   readonly #channelGone: Promise<void>;
   readonly #dialogGone: Promise<void>;
   #ended = false;
+  #onEnded: ((hangupCause: string | undefined) => void) | undefined;
 
   constructor(endpoint: Endpoint, api: Api, log: Logger) {
-    super();
     this.uuid = endpoint.uuid;
     this.mediaIp = endpoint.local.mediaIp;
     this.#endpoint = endpoint;
@@ -45,13 +44,18 @@ export class Leg extends EventEmitter<{ ended: [hangupCause: string | undefined]
       endpoint.once('destroy', (end) => {
         this.#ended = true;
         resolve();
-        this.emit('ended', end?.reason);
+        this.#onEnded?.(end?.reason);
       });
     });
   }
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** @param onEnded called when the leg ends without our doing */
+  watch(onEnded: (hangupCause: string | undefined) => void): void {
+    this.#onEnded = onEnded;
   }
 
   /** What FreeSWITCH said in answer to the last INVITE; to one without SDP: its offer. */
@@ -84,7 +88,7 @@ export class Leg extends EventEmitter<{ ended: [hangupCause: string | undefined]
 
   /** Ends the leg on both sides. Resolves when it is gone, or after 2 s. */
   async hangUp(): Promise<void> {
-    this.removeAllListeners('ended');
+    this.#onEnded = undefined;
     try {
       if (!this.#ended) await withinLimit(this.#api(`uuid_kill ${this.uuid}`), HANG_UP_LIMIT_MS, 'uuid_kill');
       await withinLimit(Promise.all([this.#channelGone, this.#dialogGone]), HANG_UP_LIMIT_MS, 'Hanging up');
@@ -96,7 +100,7 @@ export class Leg extends EventEmitter<{ ended: [hangupCause: string | undefined]
 
   /** Ends what there is on this side, without counting on FreeSWITCH. */
   abandon(): void {
-    this.removeAllListeners('ended');
+    this.#onEnded = undefined;
     this.#endpoint.dialog.destroy().catch((error: unknown) => {
       this.#log.debug({ err: error }, 'A leg’s dialog was gone already.');
     });

@@ -6,7 +6,6 @@ vi.mock('./connection.js', () => ({
   connectFreeswitch: () =>
     Promise.resolve({
       hangUpLeftovers: () => Promise.resolve(),
-      once: () => undefined,
       close: () => undefined,
       api: () => Promise.resolve(status),
     }),
@@ -28,6 +27,7 @@ beforeEach(async () => {
     secret: 'x',
     gatewayId: 'x',
     log: pino({ level: 'silent' }),
+    onDown: () => undefined,
   };
   server = new FreeswitchServer({ ...options, srf: () => expect.unreachable() });
   await server.start();

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { connectFreeswitch, type ConnectionOptions, type FreeswitchConnection } from './connection.js';
 
 const FIRST_DELAY_MS = 250;
@@ -27,16 +26,15 @@ export interface ServerStatus {
   readonly refusals: number;
 }
 
-interface ServerEvents {
-  up: [];
-  /** Its legs are lost with it. */
-  down: [];
+interface FreeswitchServerOptions extends Omit<ConnectionOptions, 'onLost'> {
+  /** It is down, and its legs are lost with it. */
+  readonly onDown: (server: FreeswitchServer) => void;
 }
 
 /** One FreeSWITCH of the pool: connected, watched, and connected again with growing pauses for as long as it takes. */
-export class FreeswitchServer extends EventEmitter<ServerEvents> {
+export class FreeswitchServer {
   readonly address: string;
-  readonly #options: ConnectionOptions;
+  readonly #options: FreeswitchServerOptions;
   #connection: FreeswitchConnection | undefined;
   #timer: NodeJS.Timeout | undefined;
   #delayMs = FIRST_DELAY_MS;
@@ -56,8 +54,7 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
   /** After a rest, one call is trying. */
   #onTrial = false;
 
-  constructor(options: ConnectionOptions) {
-    super();
+  constructor(options: FreeswitchServerOptions) {
     this.address = `${options.host}:${options.port}`;
     this.#options = { ...options, log: options.log.child({ freeswitch: this.address }) };
   }
@@ -141,7 +138,12 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
 
   async #connect(): Promise<void> {
     try {
-      const connection = await connectFreeswitch(this.#options);
+      const connection = await connectFreeswitch({
+        ...this.#options,
+        onLost: (lost) => {
+          if (this.#connection === lost) this.#lost('The connection was closed.');
+        },
+      });
       await this.#adopt(connection);
     } catch (error) {
       this.#complain(error);
@@ -157,13 +159,11 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
     await connection.hangUpLeftovers();
     this.accepted();
     this.#connection = connection;
-    connection.once('lost', () => this.#lost('The connection was closed.'));
     if (!(await this.check())) return;
     this.#delayMs = FIRST_DELAY_MS;
     this.#lastTrouble = undefined;
     this.#options.log.info('FreeSWITCH is up.');
     this.#schedulePing();
-    this.emit('up');
   }
 
   #lost(why: string): void {
@@ -172,7 +172,7 @@ export class FreeswitchServer extends EventEmitter<ServerEvents> {
     this.#losses += 1;
     if (this.#stopped) return;
     this.#options.log.warn({ why }, 'FreeSWITCH is down.');
-    this.emit('down');
+    this.#options.onDown(this);
     this.#retry();
   }
 

@@ -11,16 +11,7 @@ import type {
   Participant,
   PublishedStream,
 } from '../../../core/types.js';
-import type {
-  DeviceStatistics,
-  MediaDelivery,
-  MediaDtmf,
-  MediaEvents,
-  OpenPhoneOptions,
-  PhoneDescription,
-  PhoneSource,
-} from '../../../media/types.js';
-import type { PhoneGate, PhoneMedia } from '../options.js';
+import type { PhoneGate } from '../options.js';
 import type { MessageOptions, RequestListener, SipRequest, SipResponse } from '../sip.js';
 
 export const VALID_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiYWxpY2UifQ.YWxpY2U';
@@ -199,80 +190,6 @@ export class FakeSrf {
   }
 }
 
-/** A media plane that opens every phone with an answer. */
-export class FakeMedia extends EventEmitter<MediaEvents> implements PhoneMedia {
-  readonly open = new Set<string>();
-  readonly deliveries = new Map<string, readonly MediaDelivery[]>();
-  readonly offers: (string | undefined)[] = [];
-  readonly answers: string[] = [];
-  failure: Error | undefined;
-  held = false;
-  /** Of each phone. */
-  packetsReceived = 0;
-  readonly confirmed: PhoneSource[] = [];
-  readonly sources: (PhoneSource | undefined)[] = [];
-  /** Set: {@link openPhone} and {@link updatePhone} wait for it. */
-  gate: Promise<void> | undefined;
-
-  async openPhone({ deviceId, sdpOffer, source }: OpenPhoneOptions): Promise<PhoneDescription> {
-    this.sources.push(source);
-    await this.gate;
-    if (this.failure) throw this.failure;
-    this.open.add(deviceId);
-    return this.#description(deviceId, sdpOffer);
-  }
-
-  async answerPhone(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
-    await this.gate;
-    if (this.failure) throw this.failure;
-    this.answers.push(sdpAnswer);
-    return this.#description(deviceId, sdpAnswer);
-  }
-
-  async updatePhone(deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
-    await this.gate;
-    if (this.failure) throw this.failure;
-    return this.#description(deviceId, sdpOffer);
-  }
-
-  confirmPhone(_deviceId: string, source: PhoneSource): Promise<void> {
-    this.confirmed.push(source);
-    return Promise.resolve();
-  }
-
-  statistics(): Promise<DeviceStatistics> {
-    const none = { bytesReceived: 0, packetsSent: 0, bytesSent: 0, packetsLost: 0, jitterMs: 0 };
-    return Promise.resolve({ ...none, packetsReceived: this.packetsReceived });
-  }
-
-  readonly dtmf: [deviceId: string, dtmf: MediaDtmf][] = [];
-
-  sendDtmf(deviceId: string, dtmf: MediaDtmf): Promise<void> {
-    if (this.failure) return Promise.reject(this.failure);
-    this.dtmf.push([deviceId, dtmf]);
-    return Promise.resolve();
-  }
-
-  setDelivery(deviceId: string, delivery: readonly MediaDelivery[]): Promise<void> {
-    this.deliveries.set(deviceId, delivery);
-    return Promise.resolve();
-  }
-
-  close(deviceId: string): Promise<void> {
-    this.open.delete(deviceId);
-    return Promise.resolve();
-  }
-
-  #description(deviceId: string, sdp: string | undefined): PhoneDescription {
-    this.offers.push(sdp);
-    return {
-      sdp: `${sdp === undefined ? 'offer' : 'answer'}-${this.offers.length}`,
-      held: this.held,
-      ...(sdp !== undefined && { stream: { streamId: `stream-${deviceId}`, kinds: ['audio'] } }),
-    };
-  }
-}
-
 /** A core with two participants, `alice` and `bob`. */
 export class FakeGate implements PhoneGate {
   readonly devices = new Map<string, Device>();
@@ -344,6 +261,7 @@ function participant(id: string): Participant {
   return {
     id,
     accountId: '9900000',
+    sessionId: `session-of-${id}`,
     publishPermissions: ['AUDIO'],
     deviceApiVersion: 'V3',
     events: [],

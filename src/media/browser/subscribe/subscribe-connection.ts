@@ -26,7 +26,7 @@ interface SubscribeConnectionOptions {
   readonly revision: number;
   /** M-lines that the browser has already. */
   readonly layout: readonly MediaKind[];
-  readonly onOffer: (offer: Omit<SubscribeOffer, 'deviceId'>) => void;
+  readonly onOffer: (offer: SubscribeOffer) => void;
   /** The set of tracks that the browser cannot be sent changed. */
   readonly onOmitted: (tracks: readonly OmittedTrack[]) => void;
   /** Something came from the browser. */

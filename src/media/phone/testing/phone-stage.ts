@@ -1,9 +1,8 @@
 import { afterEach, beforeEach } from 'vitest';
-import type { LocalMediaPlane } from '../../plane.js';
-import type { MediaPlaneOptions } from '../../types.js';
+import type { MediaPlaneOptions, PhoneDescription, PhoneHandle, PhoneMediaEvent } from '../../types.js';
 import { toneLevel } from './spectrum.js';
 import { TestPhone } from './test-phone.js';
-import { openPhonePlane } from './test-plane.js';
+import { PhonePlane } from './test-plane.js';
 
 /** Heard at half the level at which it was played, or better. */
 const LOUD = 0.12;
@@ -12,10 +11,16 @@ type PhoneOptions = Parameters<typeof TestPhone.open>[0];
 
 /** A media plane and phones that call it, for the tests of one file; all closed after each test. */
 interface PhoneStage {
-  readonly plane: LocalMediaPlane;
+  readonly plane: PhonePlane;
+  /** What was said of the devices, in its order. */
+  readonly events: (PhoneMediaEvent & { deviceId: string })[];
   /** Puts a plane with other options in the place of the present one. */
   restart(options: Partial<MediaPlaneOptions>): Promise<void>;
   phone(options?: PhoneOptions): Promise<TestPhone>;
+  /** Opens a device in the plane. */
+  open(deviceId: string, sdpOffer?: string): Promise<PhoneDescription>;
+  /** Of a device that was opened. */
+  handle(deviceId: string): PhoneHandle;
   /** Calls the plane as a device. @returns the id of the stream that the phone publishes */
   call(deviceId: string, phone: TestPhone, lines?: readonly string[]): Promise<string>;
   /** `alice` and `bob`, in calls; bob is delivered what alice says. */
@@ -28,10 +33,13 @@ interface PhoneStage {
 /** Call it at the top of a `describe`. */
 export function usePhoneStage(): PhoneStage {
   const phones: TestPhone[] = [];
-  let plane: LocalMediaPlane;
+  const handles = new Map<string, PhoneHandle>();
+  const events: PhoneStage['events'] = [];
+  let plane: PhonePlane;
 
   beforeEach(() => {
-    plane = openPhonePlane();
+    plane = new PhonePlane();
+    events.length = 0;
   });
   afterEach(async () => {
     await Promise.all(phones.splice(0).map((phone) => phone.close()));
@@ -42,17 +50,25 @@ export function usePhoneStage(): PhoneStage {
     get plane() {
       return plane;
     },
+    events,
     async restart(options) {
       await plane.stop();
-      plane = openPhonePlane(options);
+      plane = new PhonePlane(options);
     },
     async phone(options) {
       const phone = await TestPhone.open(options);
       phones.push(phone);
       return phone;
     },
+    open(deviceId, sdpOffer) {
+      const spec = { kind: 'phone', deviceId, ...(sdpOffer !== undefined && { sdpOffer }) } as const;
+      const handle = plane.open(spec, (event) => void events.push({ ...event, deviceId }));
+      handles.set(deviceId, handle);
+      return handle.opened;
+    },
+    handle: (deviceId) => handles.get(deviceId)!,
     async call(deviceId, phone, lines) {
-      const { sdp, stream } = await plane.openPhone({ deviceId, sdpOffer: phone.offer(lines) });
+      const { sdp, stream } = await stage.open(deviceId, phone.offer(lines));
       phone.callTo(sdp);
       return stream!.streamId;
     },
@@ -64,7 +80,7 @@ export function usePhoneStage(): PhoneStage {
       return { alice, bob, aliceStream };
     },
     deliver(deviceId, streamId) {
-      return plane.setDelivery(deviceId, [{ streamId, kinds: ['audio'] }]);
+      return stage.handle(deviceId).setDelivery([{ streamId, kinds: ['audio'] }]);
     },
     async hears(phone, hertz, since = 0) {
       const rate = phone.codec.mixRate();

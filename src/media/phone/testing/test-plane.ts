@@ -1,26 +1,40 @@
+import { silentLog } from '../../../shared/testing/index.js';
 import { LocalMediaPlane } from '../../plane.js';
-import type { MediaPlaneOptions } from '../../types.js';
+import type { DeviceStatistics, MediaPlaneOptions } from '../../types.js';
 import { createPhoneFactory } from '../factory.js';
+import type { PhoneEndpoint } from '../phone-endpoint.js';
 
-const silent = (): void => undefined;
+/** A media plane with phones only, which can be asked for their statistics at any time. */
+export class PhonePlane extends LocalMediaPlane {
+  readonly #endpoints: ReadonlyMap<string, PhoneEndpoint>;
 
-/** A media plane with phones only. */
-export function openPhonePlane(options: Partial<MediaPlaneOptions> = {}): LocalMediaPlane {
-  const all: MediaPlaneOptions = {
-    rtpHost: '127.0.0.1',
-    rtpPorts: [30000, 39999],
-    webrtcHost: '127.0.0.1',
-    webrtcPort: 0,
-    mediaTimeoutMs: 30_000,
-    log: { debug: silent, info: silent, warn: silent, error: silent },
-    ...options,
-  };
-  const phones = createPhoneFactory(all);
-  return new LocalMediaPlane(all, {
-    browser: () => Promise.reject(new Error('no browsers here')),
-    phone: (context) => phones.open(context),
-    load: () => phones.load(),
-    counters: () => phones.counters(),
-    stop: () => phones.stop(),
-  });
+  constructor(options: Partial<MediaPlaneOptions> = {}) {
+    const all: MediaPlaneOptions = {
+      rtpHost: '127.0.0.1',
+      rtpPorts: [30000, 39999],
+      webrtcHost: '127.0.0.1',
+      webrtcPort: 0,
+      mediaTimeoutMs: 30_000,
+      ...options,
+    };
+    const phones = createPhoneFactory(all, silentLog);
+    const endpoints = new Map<string, PhoneEndpoint>();
+    super(all, silentLog, {
+      browser: () => Promise.reject(new Error('no browsers here')),
+      phone: async (context) => {
+        const endpoint = await phones.open(context);
+        endpoints.set(context.deviceId, endpoint);
+        return endpoint;
+      },
+      load: () => phones.load(),
+      counters: () => phones.counters(),
+      stop: () => phones.stop(),
+    });
+    this.#endpoints = endpoints;
+  }
+
+  /** As they are now, for a device that was opened. */
+  statistics(deviceId: string): DeviceStatistics {
+    return this.#endpoints.get(deviceId)!.statistics();
+  }
 }

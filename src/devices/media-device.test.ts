@@ -1,0 +1,108 @@
+import { expect, it, vi } from 'vitest';
+import type { Connection, DeviceInfo, EndReason } from '../core/index.js';
+import type { DeviceMediaEvent, PhoneHandle, PhoneMediaEvent } from '../media/index.js';
+import { FakeMediaPlane } from '../media/testing/fake-plane.js';
+import type { Log } from '../shared/index.js';
+import { MediaDevice } from './media-device.js';
+
+const info: DeviceInfo = { id: 'd', kind: 'test', externalId: 'x', direction: 'inbound' };
+
+/** A device of no kind, which tells what happens to it. */
+class TestDevice extends MediaDevice<PhoneHandle> {
+  readonly capabilities = {};
+  readonly told: unknown[] = [];
+  readonly connected = { end: vi.fn(), dtmf: vi.fn() };
+
+  constructor(log: Log) {
+    super({ info, log, receivable: ['audio'] });
+    this.connectedBy(this.connected as unknown as Connection);
+  }
+
+  open(plane: FakeMediaPlane): void {
+    const listener = this.listener((event: PhoneMediaEvent) => this.takeEvent(event as DeviceMediaEvent));
+    this.openedAs(plane.open({ kind: 'phone', deviceId: 'd' }, listener));
+  }
+
+  leave(): void {
+    this.end('left');
+  }
+
+  protected override streamsChanged(streams: unknown): void {
+    this.told.push(streams);
+  }
+  protected override mediaLost(cause: string): void {
+    this.told.push(cause);
+  }
+  protected override heard(): void {
+    this.told.push('heard');
+  }
+  protected override onEnd(reason: EndReason): void {
+    this.told.push(`ended: ${reason}`);
+  }
+}
+
+function start() {
+  const plane = new FakeMediaPlane();
+  const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+  return { plane, log, device: new TestDevice(log) };
+}
+
+const stream = (streamId: string, ...mediaTypes: ('AUDIO' | 'VIDEO')[]) => ({
+  streamId,
+  mediaTypes,
+  participantId: 'p',
+});
+
+it('keeps what is delivered before the media are opened, and passes on what the device can receive', () => {
+  const { plane, device } = start();
+  device.deliver([stream('a', 'AUDIO', 'VIDEO'), stream('v', 'VIDEO')]);
+  device.open(plane);
+  device.deliver([]);
+  expect(plane.deliveries('d')).toEqual([[{ streamId: 'a', kinds: ['audio'] }], []]);
+});
+
+it('tells what the media plane says of it, to the core and to its kind', async () => {
+  const { plane, device } = start();
+  device.open(plane);
+  await device.media.opened;
+  plane.emit('d', { type: 'dtmf', digit: '#', durationMs: 80 });
+  plane.emit('d', { type: 'heard' });
+  plane.emit('d', { type: 'streams', streams: [] });
+  plane.emit('d', { type: 'mediaLost', cause: 'timeout' });
+  expect(device.connected.dtmf).toHaveBeenCalledWith('#', 80);
+  expect(device.told).toEqual(['heard', [], 'timeout']);
+});
+
+it('ends once, closes its media also while they open, and hears no more then', async () => {
+  const { plane, log, device } = start();
+  let open = (): void => undefined;
+  plane.phones.gate = new Promise((resolve) => (open = resolve));
+  device.open(plane);
+  device.leave();
+  device.close('shutdown');
+  open();
+  await expect(device.media.opened).rejects.toMatchObject({ code: 'INVALID_STATE' });
+  expect(plane.closed).toEqual(['d']);
+  expect(device.connected.end.mock.calls).toEqual([['left']]);
+  expect(device.told).toEqual(['ended: left']);
+  expect(log.debug).toHaveBeenCalledWith({ deviceId: 'd', reason: 'left' }, 'The media are closed.');
+});
+
+it('does not tell the core of an end that is the core’s own, and logs its last figures', async () => {
+  const { plane, log, device } = start();
+  device.open(plane);
+  await device.media.opened;
+  const none = { bytesReceived: 0, packetsSent: 0, bytesSent: 0, packetsLost: 0, jitterMs: 0 };
+  const close = device.media.close.bind(device.media);
+  const say = (event: PhoneMediaEvent): void => plane.emit('d', event);
+  device.media.close = () => {
+    say({ type: 'heard' });
+    say({ type: 'statistics', statistics: { ...none, packetsReceived: 7 } });
+    return close();
+  };
+  device.close('disconnected');
+  expect(device.connected.end).not.toHaveBeenCalled();
+  expect(device.told).toEqual(['ended: disconnected']);
+  const fields = { deviceId: 'd', reason: 'disconnected', ...none, packetsReceived: 7 };
+  await vi.waitFor(() => expect(log.debug).toHaveBeenCalledWith(fields, 'The media are closed.'));
+});

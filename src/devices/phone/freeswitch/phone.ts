@@ -1,0 +1,250 @@
+import type { Logger } from 'pino';
+import {
+  MAX_SDP,
+  type MediaDelivery,
+  type MediaDtmf,
+  MediaError,
+  type MediaListener,
+  type PhoneDescription,
+  type PhoneDoor,
+  type PhoneHandle,
+  type PhoneMediaEvent,
+  type PhoneSource,
+  type PhoneSpec,
+} from '../../../media/index.js';
+import { BridgedCall } from './call.js';
+import { asPatchbayError, isServersFault, noServer } from './failure.js';
+import type { FreeswitchServer } from './server.js';
+
+export interface FreeswitchOptions {
+  readonly plane: PhoneDoor;
+  /** Whether there is a SIP server to place calls with; waits for one that may come back. */
+  readonly sipReachable: () => Promise<boolean>;
+  readonly rtpHost?: string;
+  /** Without a healthy FreeSWITCH, phones go straight to the media plane. */
+  readonly fallbackToDirect: boolean;
+  readonly log: Logger;
+}
+
+interface PhoneOptions extends FreeswitchOptions {
+  readonly pool: {
+    /** Those that can take a call, in the order that new calls should try them. */
+    candidates(except?: FreeswitchServer): FreeswitchServer[];
+  };
+  readonly onClosed: (phone: FreeswitchPhone) => void;
+}
+
+/** As the media plane has it, before FreeSWITCH and what is read for it get a description. */
+function requireBounded(sdp: string | undefined): void {
+  if (sdp !== undefined && sdp.length > MAX_SDP)
+    throw new MediaError('BAD_SDP', 'The session description is too long.');
+}
+
+/** One phone that is served by way of FreeSWITCH or, where that may be and has to be, without. */
+export class FreeswitchPhone implements PhoneHandle {
+  readonly opened: Promise<PhoneDescription>;
+  readonly #options: PhoneOptions;
+  readonly #spec: PhoneSpec;
+  readonly #listener: MediaListener<PhoneMediaEvent>;
+  readonly #log: Logger;
+  /** Its way by FreeSWITCH; absent before the first is tried, and without one. */
+  #call: BridgedCall | undefined;
+  /** Its end in the media plane; absent before the first is opened. */
+  #media: PhoneHandle | undefined;
+  #delivery: readonly MediaDelivery[] = [];
+  /** Of the phone's latest SIP message: to be known when FreeSWITCH is no longer between. */
+  #source: PhoneSource | undefined;
+  #isOpen = false;
+  #isClosed = false;
+  /** On its way to another FreeSWITCH. */
+  #isMoving = false;
+
+  constructor(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>, options: PhoneOptions) {
+    this.#spec = spec;
+    this.#listener = listener;
+    this.#options = options;
+    this.#source = spec.source;
+    this.#log = options.log.child({ deviceId: spec.deviceId });
+    this.opened = this.#open();
+    // Whoever opens it learns of a failure when he looks.
+    this.opened.catch(() => undefined);
+  }
+
+  isOn(server: FreeswitchServer): boolean {
+    return this.#isOpen && !this.#isClosed && this.#call?.server === server;
+  }
+
+  async answer(sdpAnswer: string): Promise<PhoneDescription> {
+    requireBounded(sdpAnswer);
+    const media = await this.#present();
+    return this.#call ? translated(this.#call.answer(sdpAnswer)) : media.answer(sdpAnswer);
+  }
+
+  async update(sdpOffer?: string): Promise<PhoneDescription> {
+    requireBounded(sdpOffer);
+    const media = await this.#present();
+    return this.#call ? translated(this.#call.update(sdpOffer)) : media.update(sdpOffer);
+  }
+
+  /** Between FreeSWITCH and the phone, FreeSWITCH decides what to believe and where to send. */
+  async confirm(source: PhoneSource): Promise<void> {
+    this.#source = source;
+    if (!this.#call) await this.#media?.confirm(source);
+  }
+
+  /** FreeSWITCH passes on what the plane sends it: as events, or as tones to a phone without them. */
+  async sendDtmf(dtmf: MediaDtmf): Promise<void> {
+    const media = await this.#present();
+    await media.sendDtmf(dtmf);
+  }
+
+  async setDelivery(delivery: readonly MediaDelivery[]): Promise<void> {
+    this.#delivery = delivery;
+    await this.#media?.setDelivery(delivery);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await (this.#call ?? this.#media)?.close();
+    this.#options.onClosed(this);
+  }
+
+  /** Its legs are lost, though nobody hung up. Both they and their server tell. */
+  orphaned(): void {
+    if (this.#isOpen && this.#call && !this.#isMoving) void this.#rescue(this.#call);
+  }
+
+  async #open(): Promise<PhoneDescription> {
+    try {
+      requireBounded(this.#spec.sdpOffer);
+      const description = (await this.#openByFreeswitch()) ?? (await this.#openDirectly());
+      this.#isOpen = true;
+      return description;
+    } catch (error) {
+      const wasClosed = this.#isClosed;
+      await this.close();
+      throw wasClosed ? closedMeanwhile(error) : error;
+    }
+  }
+
+  /** @returns undefined when no FreeSWITCH takes the phone, and it may go without */
+  async #openByFreeswitch(): Promise<PhoneDescription | undefined> {
+    const { pool, fallbackToDirect } = this.#options;
+    let lastError: unknown;
+    for (const server of pool.candidates()) {
+      this.#requireOpen();
+      this.#call = this.#callOn(server);
+      this.#useMedia(this.#call.media);
+      try {
+        return await this.#call.open();
+      } catch (error) {
+        if (this.#isClosed || !isServersFault(error)) throw asPatchbayError(error);
+        server.refused(error);
+        lastError = error;
+      }
+    }
+    if (!fallbackToDirect) throw noServer(lastError);
+    return undefined;
+  }
+
+  #openDirectly(): Promise<PhoneDescription> {
+    this.#requireOpen();
+    this.#log.warn('No FreeSWITCH takes the phone: it is served directly.');
+    const media = this.#options.plane.open(this.#spec, this.#listener);
+    this.#call = undefined;
+    this.#useMedia(media);
+    return media.opened;
+  }
+
+  #callOn(server: FreeswitchServer): BridgedCall {
+    const { plane, rtpHost } = this.#options;
+    return new BridgedCall(server, {
+      spec: this.#spec,
+      plane,
+      listener: this.#listener,
+      rtpHost,
+      log: this.#log,
+      onEnded: (cause) => {
+        if (this.#isOpen) this.#listener({ type: 'mediaLost', cause });
+      },
+      onOrphaned: () => this.orphaned(),
+    });
+  }
+
+  #useMedia(media: PhoneHandle): void {
+    this.#media = media;
+    if (this.#delivery.length > 0) void this.setDelivery(this.#delivery);
+  }
+
+  async #rescue(call: BridgedCall): Promise<void> {
+    this.#isMoving = true;
+    try {
+      if (!(await this.#move(call))) return;
+      this.#log.info({ freeswitch: call.server.address }, 'The phone moves on, its FreeSWITCH is lost.');
+      this.#listener({ type: 'renegotiate' });
+    } catch (error) {
+      if (this.#isClosed) return;
+      this.#log.warn({ err: error }, 'The phone is lost with its FreeSWITCH.');
+      this.#listener({ type: 'mediaLost', cause: 'transport' });
+    } finally {
+      this.#isMoving = false;
+    }
+  }
+
+  /** @returns false when the call ended meanwhile */
+  async #move(call: BridgedCall): Promise<boolean> {
+    if (!call.movable) throw new Error('The phone’s media cannot be moved.');
+    // The phone is to be told of its new media, and FreeSWITCH's legs are calls, too.
+    if (!(await this.#options.sipReachable())) throw new Error('No SIP server can be reached.');
+    let lastError: unknown;
+    for (const server of this.#refuges(call.server)) {
+      if (call.isOver()) return false;
+      try {
+        await call.moveTo(server);
+        return true;
+      } catch (error) {
+        if (call.isOver()) return false;
+        if (!isServersFault(error)) throw error;
+        server.refused(error);
+        lastError = error;
+      }
+    }
+    if (call.isOver()) return false;
+    if (!this.#options.fallbackToDirect) throw noServer(lastError);
+    call.release();
+    this.#call = undefined;
+    // From here on it is a phone again, no FreeSWITCH.
+    if (this.#source) await call.media.confirm(this.#source);
+    await call.media.update(call.phoneSdp);
+    return true;
+  }
+
+  /** Where a call can go that lost its legs: to another FreeSWITCH, or to its own if that goes on. */
+  #refuges(lost: FreeswitchServer): FreeswitchServer[] {
+    const own = lost.status().available ? [lost] : [];
+    return [...this.#options.pool.candidates(lost), ...own];
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw closedMeanwhile();
+  }
+
+  /** Its end in the media plane, once it is open. */
+  async #present(): Promise<PhoneHandle> {
+    if (!this.#isOpen && !this.#isClosed) await this.opened;
+    if (!this.#media || this.#isClosed) throw new MediaError('UNKNOWN_DEVICE', 'The phone is not open.');
+    return this.#media;
+  }
+}
+
+function closedMeanwhile(cause?: unknown): MediaError {
+  return new MediaError('INVALID_STATE', 'The phone was closed while it opened.', { cause });
+}
+
+async function translated(change: Promise<PhoneDescription>): Promise<PhoneDescription> {
+  try {
+    return await change;
+  } catch (error) {
+    throw asPatchbayError(error);
+  }
+}

@@ -1,0 +1,203 @@
+import type { Endpoint, EndpointContext, LiveStream } from './endpoint.js';
+import type { PublishedTrack } from './track.js';
+import {
+  type DeviceMediaEvent,
+  type MediaDelivery,
+  MediaError,
+  type MediaListener,
+  type MediaStreamInfo,
+} from './types.js';
+
+/** The part of the plane that its devices act on. */
+interface DevicePlane {
+  /** @throws MediaError INVALID_STATE when the plane has a device of that id */
+  add(device: OpenDevice): void;
+  remove(device: OpenDevice): void;
+  /** The tracks that a delivery amounts to now, in its order. */
+  resolve(delivery: readonly MediaDelivery[]): PublishedTrack[];
+  /** A device's streams, `before`, were replaced. */
+  streamsChanged(before: readonly LiveStream[], now: readonly LiveStream[]): void;
+}
+
+const sameTracks = (a: readonly PublishedTrack[], b: readonly PublishedTrack[]): boolean =>
+  a.length === b.length && a.every((track, i) => track === b[i]);
+
+/** A device of the plane, from the moment that it is to be opened until it is closed. */
+export class OpenDevice<E extends Endpoint = Endpoint> {
+  readonly deviceId: string;
+  readonly #plane: DevicePlane;
+  readonly #listener: MediaListener<DeviceMediaEvent>;
+  #making: Promise<E> | undefined;
+  /** Absent until it is made. */
+  #endpoint: E | undefined;
+  #opened: Promise<unknown> = Promise.resolve();
+  #isOpen = false;
+  #isClosed = false;
+  #freed: Promise<void> = Promise.resolve();
+  #delivery: readonly MediaDelivery[] = [];
+  /** What the endpoint was told last, to tell it only of changes. */
+  #tracks: readonly PublishedTrack[] = [];
+  #streams: readonly LiveStream[] = [];
+  /** Requests under way whose results tell of changed streams: no event does. */
+  #answering = 0;
+
+  constructor(deviceId: string, plane: DevicePlane, listener: MediaListener<DeviceMediaEvent>) {
+    this.deviceId = deviceId;
+    this.#plane = plane;
+    this.#listener = listener;
+  }
+
+  /** What the device publishes. */
+  get streams(): MediaStreamInfo[] {
+    return this.#streams.map(describeStream);
+  }
+
+  /**
+   * Makes the endpoint. To be called once, before anything else.
+   * @param first what belongs to opening it, once it is made
+   * @throws MediaError INVALID_STATE by rejection when the device is open already, or is closed meanwhile
+   */
+  open<T>(make: () => Promise<E>, first: (endpoint: E) => Promise<T>): Promise<T> {
+    const opened = this.#open(make, first);
+    // Whoever opens it learns of a failure when he looks.
+    opened.catch(() => undefined);
+    this.#opened = opened;
+    return opened;
+  }
+
+  /** What the endpoint is given. */
+  context<Event>(
+    parts: Pick<EndpointContext<Event>, 'options' | 'log'>,
+    listener: MediaListener<Event>,
+  ): EndpointContext<Event> {
+    return {
+      ...parts,
+      deviceId: this.deviceId,
+      setStreams: (streams) => {
+        if (this.#isClosed) return;
+        this.#replaceStreams(streams);
+        if (this.#answering === 0) this.#listener({ type: 'streams', streams: this.streams });
+      },
+      emit: (event) => {
+        if (!this.#isClosed) listener(event);
+      },
+    };
+  }
+
+  /** @throws MediaError UNKNOWN_DEVICE by rejection once it is closed; why it could not be opened */
+  async request<T>(action: (endpoint: E) => T | Promise<T>): Promise<T> {
+    if (!this.#isOpen && !this.#isClosed) await this.#opened;
+    if (!this.#endpoint || this.#isClosed)
+      throw new MediaError('UNKNOWN_DEVICE', `No device ${this.deviceId} is open.`);
+    return action(this.#endpoint);
+  }
+
+  /** A request whose result tells of the device's streams. */
+  negotiate<T>(action: (endpoint: E) => Promise<T>): Promise<T> {
+    return this.request((endpoint) => this.#quietly(() => action(endpoint)));
+  }
+
+  /** Does something with the endpoint if there is one now. */
+  tell(action: (endpoint: E) => void): void {
+    if (this.#endpoint && !this.#isClosed) action(this.#endpoint);
+  }
+
+  setDelivery(delivery: readonly MediaDelivery[]): void {
+    this.#delivery = delivery;
+    this.#refresh();
+  }
+
+  /** Streams of the plane changed. It is asked of everyone, twice for each call that comes and goes: it allocates nothing. */
+  refreshIfReceiving(streamIds: ReadonlySet<string>): void {
+    for (let i = 0; i < this.#delivery.length; i += 1) {
+      if (!streamIds.has(this.#delivery[i]!.streamId)) continue;
+      this.#refresh();
+      return;
+    }
+  }
+
+  pushStatistics(): void {
+    if (!this.#isOpen || !this.#endpoint) return;
+    this.#listener({ type: 'statistics', statistics: this.#endpoint.statistics() });
+  }
+
+  /** Resolves when it is freed. */
+  close(): Promise<void> {
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.#freed = this.#close();
+    }
+    return this.#freed;
+  }
+
+  async #open<T>(make: () => Promise<E>, first: (endpoint: E) => Promise<T>): Promise<T> {
+    try {
+      this.#plane.add(this);
+    } catch (error) {
+      // The id is another's: there is nothing to close.
+      this.#isClosed = true;
+      throw error;
+    }
+    try {
+      this.#making = make();
+      const endpoint = await this.#making;
+      this.#requireOpen();
+      this.#endpoint = endpoint;
+      this.#refresh();
+      const result = await this.#quietly(() => first(endpoint));
+      this.#requireOpen();
+      this.#isOpen = true;
+      return result;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed)
+      throw new MediaError('INVALID_STATE', `Device ${this.deviceId} was closed while it opened.`);
+  }
+
+  async #close(): Promise<void> {
+    this.#plane.remove(this);
+    this.#replaceStreams([]);
+    this.pushStatistics();
+    // What could not be made needs no closing; whoever opens it learns why.
+    const endpoint = this.#endpoint ?? (await this.#making?.catch(() => undefined));
+    await endpoint?.close();
+  }
+
+  #replaceStreams(streams: readonly LiveStream[]): void {
+    const before = this.#streams;
+    this.#streams = streams;
+    this.#plane.streamsChanged(before, streams);
+  }
+
+  #refresh(): void {
+    // One that is being opened is told when it is made.
+    if (!this.#endpoint || this.#isClosed) return;
+    const tracks = this.#plane.resolve(this.#delivery);
+    if (sameTracks(tracks, this.#tracks)) return;
+    this.#tracks = tracks;
+    this.#endpoint.setTracks(tracks);
+  }
+
+  async #quietly<T>(action: () => Promise<T>): Promise<T> {
+    this.#answering += 1;
+    try {
+      return await action();
+    } finally {
+      this.#answering -= 1;
+    }
+  }
+}
+
+/** Plain-data description of a live stream. */
+function describeStream(stream: LiveStream): MediaStreamInfo {
+  return {
+    streamId: stream.streamId,
+    ...(stream.publisherMsid === undefined ? {} : { publisherMsid: stream.publisherMsid }),
+    kinds: stream.tracks.map((track) => track.kind),
+  };
+}

@@ -1,0 +1,191 @@
+import {
+  type BrowserHandle,
+  type BrowserMediaEvent,
+  type BrowserSpec,
+  type DeviceHandle,
+  type MediaCounters,
+  type MediaDelivery,
+  type MediaDtmf,
+  MediaError,
+  type MediaListener,
+  type MediaLoad,
+  type MediaPlane,
+  type MediaStreamInfo,
+  type PhoneDescription,
+  type PhoneHandle,
+  type PhoneMediaEvent,
+  type PhoneSource,
+  type PhoneSpec,
+  type PublishAnswer,
+  type PublishOfferOptions,
+  type RefusedTrack,
+} from '../types.js';
+
+type AnyEvent = BrowserMediaEvent | PhoneMediaEvent;
+
+/** A media plane that writes down what it is told, and says what the test makes it say. */
+export class FakeMediaPlane implements MediaPlane {
+  readonly specs: (BrowserSpec | PhoneSpec)[] = [];
+  readonly browsers = new FakeBrowsers();
+  readonly phones = new FakePhones();
+  /** Of devices that were closed. */
+  readonly closed: string[] = [];
+  /** Answers to offers of the plane, of phones and browsers. */
+  readonly answers: string[] = [];
+  readonly #present = new Map<string, MediaListener<AnyEvent>>();
+  readonly #deliveries: [deviceId: string, delivery: readonly MediaDelivery[]][] = [];
+
+  /** Ids of the devices that are open. */
+  get present(): string[] {
+    return [...this.#present.keys()];
+  }
+
+  /** All deliveries, or those of one device, in their order. */
+  deliveries(deviceId?: string): (readonly MediaDelivery[])[] {
+    return this.#deliveries.filter(([id]) => id === (deviceId ?? id)).map(([, delivery]) => delivery);
+  }
+
+  /** Says something about a device. */
+  emit(deviceId: string, event: AnyEvent): void {
+    this.#present.get(deviceId)?.(event);
+  }
+
+  open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
+  open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
+  open(
+    spec: BrowserSpec | PhoneSpec,
+    listener: MediaListener<BrowserMediaEvent> & MediaListener<PhoneMediaEvent>,
+  ): BrowserHandle | PhoneHandle {
+    this.specs.push(spec);
+    return spec.kind === 'browser' ? this.#browser(spec, listener) : this.#phone(spec, listener);
+  }
+
+  load(): MediaLoad {
+    return { mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0 };
+  }
+
+  counters(): MediaCounters {
+    return { strangers: 0, framesWithheld: 0 };
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #browser({ deviceId }: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle {
+    const { browsers } = this;
+    this.#present.set(deviceId, listener as MediaListener<AnyEvent>);
+    return {
+      opened: Promise.resolve(),
+      publish: (options) => browsers.publish(options),
+      answerSubscribe: (sdpAnswer) => {
+        this.answers.push(sdpAnswer);
+        return Promise.resolve();
+      },
+      resume: () => {
+        browsers.resumed.push(deviceId);
+        return Promise.resolve();
+      },
+      ...this.#handle(deviceId),
+    };
+  }
+
+  #phone({ deviceId, sdpOffer }: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle {
+    const { phones } = this;
+    const handle = this.#handle(deviceId);
+    let isClosed = false;
+    const open = async (): Promise<PhoneDescription> => {
+      const description = await phones.update(deviceId, sdpOffer);
+      if (isClosed) throw new MediaError('INVALID_STATE', 'It was closed while it opened.');
+      this.#present.set(deviceId, listener as MediaListener<AnyEvent>);
+      return description;
+    };
+    const opened = open();
+    opened.catch(() => undefined);
+    return {
+      opened,
+      answer: async (sdpAnswer) => {
+        const description = await phones.answer(deviceId, sdpAnswer);
+        this.answers.push(sdpAnswer);
+        return description;
+      },
+      update: (offer) => phones.update(deviceId, offer),
+      confirm: (source) => {
+        phones.confirmed.push(source);
+        return Promise.resolve();
+      },
+      sendDtmf: (dtmf) => {
+        if (phones.failure) return Promise.reject(phones.failure);
+        phones.dtmf.push([deviceId, dtmf]);
+        return Promise.resolve();
+      },
+      ...handle,
+      close: () => {
+        isClosed = true;
+        return handle.close();
+      },
+    };
+  }
+
+  #handle(deviceId: string): DeviceHandle {
+    return {
+      setDelivery: (delivery) => {
+        this.#deliveries.push([deviceId, delivery]);
+        return Promise.resolve();
+      },
+      close: () => {
+        this.closed.push(deviceId);
+        this.#present.delete(deviceId);
+        return Promise.resolve();
+      },
+    };
+  }
+}
+
+class FakeBrowsers {
+  readonly offers: PublishOfferOptions[] = [];
+  readonly resumed: string[] = [];
+  /** What the next offers publish. */
+  streams: readonly MediaStreamInfo[] = [];
+  /** What the next offers have and is not taken. */
+  refused: readonly RefusedTrack[] = [];
+  /** Set: offers are refused with this. */
+  refusal: MediaError | undefined;
+  /** Offers are answered when this is. */
+  held: Promise<void> = Promise.resolve();
+
+  async publish(options: PublishOfferOptions): Promise<PublishAnswer> {
+    this.offers.push(options);
+    if (this.refusal) throw this.refusal;
+    await this.held;
+    return { sdpAnswer: `answer to ${options.sdpOffer}`, streams: this.streams, refused: this.refused };
+  }
+}
+
+/** Every phone's offer is answered. */
+class FakePhones {
+  readonly offers: (string | undefined)[] = [];
+  readonly confirmed: PhoneSource[] = [];
+  readonly dtmf: [deviceId: string, dtmf: MediaDtmf][] = [];
+  failure: Error | undefined;
+  /** Set: every description of ours. */
+  sdp: string | undefined;
+  held = false;
+  /** Set: opening, answering and updating wait for it. */
+  gate: Promise<void> | undefined;
+
+  async update(deviceId: string, sdpOffer?: string): Promise<PhoneDescription> {
+    await this.gate;
+    if (this.failure) throw this.failure;
+    this.offers.push(sdpOffer);
+    return {
+      sdp: this.sdp ?? `${sdpOffer === undefined ? 'offer' : 'answer'}-${this.offers.length}`,
+      held: this.held,
+      ...(sdpOffer !== undefined && { stream: { streamId: `stream-${deviceId}`, kinds: ['audio'] } }),
+    };
+  }
+
+  answer(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
+    return this.update(deviceId, sdpAnswer);
+  }
+}
