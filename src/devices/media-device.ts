@@ -18,7 +18,7 @@ import type {
   MediaLossCause,
   MediaStreamInfo,
 } from '../media/index.js';
-import type { Log } from '../shared/index.js';
+import { type Log, withFields } from '../shared/index.js';
 
 const TYPE_OF: Record<MediaKind, MediaType> = { audio: 'AUDIO', video: 'VIDEO' };
 const KIND_OF: Record<MediaType, MediaKind> = { AUDIO: 'audio', VIDEO: 'video' };
@@ -41,8 +41,10 @@ function mediaDelivery(delivery: Delivery, receivable: readonly MediaKind[]): Me
 export abstract class MediaDevice<Handle extends DeviceHandle> implements Device {
   readonly info: DeviceInfo;
   abstract readonly capabilities: DeviceCapabilities;
-  readonly #log: Log;
+  /** Each of its lines says whose it is: of which participant, session, connection and device. */
+  readonly log: Log;
   readonly #receivable: readonly MediaKind[];
+  #identity: Participant | undefined;
   #media: Handle | undefined;
   #connection: Connection | undefined;
   #delivery: Delivery = [];
@@ -56,7 +58,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     receivable: readonly MediaKind[];
   }) {
     this.info = options.info;
-    this.#log = options.log;
+    this.log = withFields(options.log, () => this.#ids());
     this.#receivable = options.receivable;
   }
 
@@ -92,12 +94,14 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
 
   /** The core ended the connection. */
   close(reason: EndReason): void {
+    this.#identity = this.participant ?? this.#identity;
     this.#connection = undefined;
     this.endByCore(reason);
   }
 
   /** The device is connected to the core. */
   protected connectedBy(connection: Connection): void {
+    this.#identity = connection.participant;
     this.#connection = connection;
   }
 
@@ -151,6 +155,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   protected end(reason: EndReason): void {
     if (this.ended) return;
     this.#endReason = reason;
+    this.#identity = this.participant ?? this.#identity;
     this.#connection?.end(reason);
     this.#connection = undefined;
     this.onEnd(reason);
@@ -166,12 +171,35 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   protected abstract onEnd(reason: EndReason): void;
   /** Nothing of the device is left in the media plane. */
   protected onFreed(reason: EndReason): void {
-    this.#log.debug({ deviceId: this.info.id, reason, ...this.#statistics }, 'The media are closed.');
+    this.log.debug({ reason, ...this.#statistics }, 'The media are closed.');
+  }
+
+  /** The token is of this participant; known to the log from here on. */
+  protected identifiedAs(participant: Participant): void {
+    this.#identity = participant;
+  }
+
+  /** For the log lines of the media plane, which knows no participants. The session may change: it is not among them. */
+  protected get labels(): Readonly<Record<string, string>> {
+    const { accountId: account = '', id: participantId = '' } = this.#identity ?? {};
+    return { account, participantId, deviceId: this.info.externalId };
+  }
+
+  /** As the log calls them: REST's `device.id` is the connection's, and its `externalId` the device's own. */
+  #ids(): object {
+    const participant = this.participant ?? this.#identity;
+    return {
+      account: participant?.accountId,
+      participantId: participant?.id,
+      sessionId: participant?.sessionId,
+      connectionId: this.info.id,
+      deviceId: this.info.externalId,
+    };
   }
 
   #setDelivery(media: Handle): void {
     media.setDelivery(mediaDelivery(this.#delivery, this.#receivable)).catch((error: unknown) => {
-      this.#log.error({ err: error, deviceId: this.info.id }, 'The delivery could not be set.');
+      this.log.error({ err: error }, 'The delivery could not be set.');
     });
   }
 
@@ -179,7 +207,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     try {
       await this.#media?.close();
     } catch (error) {
-      this.#log.error({ err: error, deviceId: this.info.id }, 'The media could not be closed.');
+      this.log.error({ err: error }, 'The media could not be closed.');
     }
   }
 }

@@ -1,5 +1,5 @@
 import { stdSerializers } from 'pino';
-import type { Log } from '../shared/index.js';
+import { type Log, withFields } from '../shared/index.js';
 import type { BrowserEndpoint } from './browser/index.js';
 import type { EndpointContext, LiveStream } from './endpoint.js';
 import { OpenDevice } from './open-device.js';
@@ -72,7 +72,7 @@ export class LocalMediaPlane implements MediaPlane {
 
   #openBrowser(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle {
     const device = new OpenDevice<BrowserEndpoint>(spec.deviceId, this.#forDevices, listener);
-    const context = device.context(this.#parts, listener);
+    const context = device.context(this.#partsFor(spec), listener);
     return {
       opened: device.open(
         () => this.#factory.browser(context, spec),
@@ -91,7 +91,7 @@ export class LocalMediaPlane implements MediaPlane {
 
   #openPhone(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle {
     const device = new OpenDevice<PhoneEndpoint>(spec.deviceId, this.#forDevices, listener);
-    const context = device.context(this.#parts, listener);
+    const context = device.context(this.#partsFor(spec), listener);
     return {
       opened: device.open(() => this.#factory.phone(context), describing(spec)),
       answer: (sdpAnswer) => device.negotiate((phone) => phone.answer(sdpAnswer)),
@@ -103,6 +103,12 @@ export class LocalMediaPlane implements MediaPlane {
       sendDtmf: (dtmf) => device.request((phone) => phone.sendDtmf(dtmf)),
       ...handleOf(device),
     };
+  }
+
+  #partsFor({ deviceId, labels }: BrowserSpec | PhoneSpec): { options: MediaPlaneOptions; log: Log } {
+    const { options, log } = this.#parts;
+    const fields = { connectionId: deviceId, ...labels };
+    return { options, log: withFields(log, () => fields) };
   }
 
   readonly #forDevices = {

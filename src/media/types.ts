@@ -40,6 +40,8 @@ interface DeviceSpec {
    * where the others are. A hint at opening only: a device that moves later stays where it is.
    */
   readonly sessionId?: string | undefined;
+  /** Fields for every line of the log about the device, beside its id as `connectionId`; opaque to the plane. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface BrowserSpec extends DeviceSpec {
@@ -102,6 +104,18 @@ export interface PhoneDescription {
    * that began as `sendonly` and never wanted to is not on hold.
    */
   readonly held: boolean;
+  /** How the phone's audio is carried; absent until that is agreed on. */
+  readonly audio?: PhoneAudio;
+}
+
+/** How a phone's audio is carried. */
+export interface PhoneAudio {
+  /** The SDP name of the codec. */
+  readonly codec: string;
+  /** The crypto suite (RFC 4568 section 6.2), `DTLS-SRTP`, or `none`. */
+  readonly encryption: string;
+  /** Where the phone said to be; absent when it named no address. */
+  readonly remote?: string;
 }
 
 /** A track of a delivery that is not in a subscriber's offer. */

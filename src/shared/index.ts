@@ -7,6 +7,6 @@ export { type AddressFilter, inNetworks, networkOf } from './networks.js';
 export { BoundedMap } from './bounded-map.js';
 export { type Clock, systemClock, type Timer } from './clock.js';
 export { EventHub } from './event-hub.js';
-export { describeError, type Log } from './log.js';
+export { describeError, type Log, withFields } from './log.js';
 export { settledWithin, withinLimit } from './clock.js';
 export { KeyedBuckets, type Rate, TokenBucket } from './token-bucket.js';

@@ -12,3 +12,14 @@ export interface Log {
 export function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** A log whose lines all carry these fields, asked for at each line. */
+export function withFields(log: Log, fields: () => object): Log {
+  return {
+    debug: (own, message) => log.debug({ ...fields(), ...own }, message),
+    info: (own, message) => log.info({ ...fields(), ...own }, message),
+    warn: (own, message) => log.warn({ ...fields(), ...own }, message),
+    error: (own, message) => log.error({ ...fields(), ...own }, message),
+    isLevelEnabled: (level) => log.isLevelEnabled?.(level) ?? true,
+  };
+}

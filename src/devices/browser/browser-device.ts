@@ -71,6 +71,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       log: parts.log,
       receivable: ['audio', 'video'],
     });
+    this.identifiedAs(participant);
     this.participantId = participant.id;
     this.#parts = parts;
     this.#ended = ended;
@@ -86,7 +87,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     });
     this.#calls = new PageCalls({
       clock: parts.clock,
-      log: parts.log,
+      log: this.log,
       handle: (method, params) => this.#call(method, params),
       onId: (id) => resumption.called(id),
       before: known,
@@ -95,7 +96,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.#subscribing = new Subscribing({
       deviceId: id,
       media: () => this.media,
-      log: parts.log,
+      log: this.log,
       notify: (method, params) => {
         if (!this.ended) this.#socket?.notify(method, params);
       },
@@ -149,11 +150,11 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
         // What pages write is theirs and may be anything: only its size goes into our log.
         const logs = isObject(params) ? params['logs'] : undefined;
         const entries = Array.isArray(logs) ? logs.length : 0;
-        this.#parts.log.debug({ deviceId: this.info.id, entries }, 'browser diagnostics');
+        this.log.debug({ entries }, 'browser diagnostics');
         return;
       }
       default:
-        this.#parts.log.debug({ deviceId: this.info.id, method }, 'browser notification ignored');
+        this.log.debug({ method }, 'browser notification ignored');
     }
   }
 
@@ -166,7 +167,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       this.end('left');
       return;
     }
-    this.#parts.log.debug({ deviceId: this.info.id, code }, 'browser socket lost');
+    this.log.debug({ code }, 'browser socket lost');
     this.connection?.signallingLost();
     this.#reconnectTimer.start(socket.silentMs);
   }
@@ -191,7 +192,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
 
   protected override mediaLost(cause: MediaLossCause): void {
     if (cause === 'abuse') {
-      this.#parts.log.warn({ deviceId: this.info.id }, 'a browser sent too much media or data');
+      this.log.warn({}, 'a browser sent too much media or data');
       this.#socket?.shutOut({ code: 1008, reason: 'Too much media or data.' });
       this.end('error');
       return;
@@ -201,6 +202,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   }
 
   protected override onEnd(reason: EndReason): void {
+    this.log.info({ reason }, 'browser disconnected');
     this.#reconnectTimer.stop();
     this.#calls.stop();
     this.#keepAnswer(reason);
@@ -259,13 +261,13 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       subscribeLayout: known.layout,
     };
     const handle = media.open(
-      { kind: 'browser', deviceId: this.info.id, sessionId, ...resumed },
+      { kind: 'browser', deviceId: this.info.id, sessionId, labels: this.labels, ...resumed },
       this.listener((event) => this.#takeMediaEvent(event)),
     );
     handle.opened.catch((error: unknown) => {
       // Closed while it opened.
       if (this.ended) return;
-      this.#parts.log.error({ err: error, deviceId: this.info.id }, 'media of a browser could not be opened');
+      this.log.error({ err: error }, 'media of a browser could not be opened');
       this.end('error');
     });
     return handle;

@@ -177,11 +177,24 @@ class Gateway implements BrowserGateway {
       else this.#connect(socket, asked, { participant, address });
     } catch (error) {
       if (!(error instanceof PatchbayError)) throw error;
-      const { uniqueId } = asked;
-      this.#parts.log.info({ code: error.code, uniqueId, address }, 'a browser was refused');
+      const fields = { code: error.code, deviceId: asked.uniqueId, address, ...this.#idsOf(asked.token) };
+      this.#parts.log.info(fields, 'a browser was refused');
       if (error.code === 'PATCHBAY_SHUTTING_DOWN') socket.close(1012, 'shutdown');
       else if (error.code === 'PATCHBAY_TOO_MANY_CALLS') socket.close(1013, 'too many of the account');
       else refuseToken(error.message);
+    }
+  }
+
+  /** Whose token it is, for the log; nothing for one that is nobody's. */
+  #idsOf(token: string): { readonly participantId?: string; readonly account?: string } {
+    try {
+      const { id: participantId, accountId: account } = this.#parts.gate.authenticate(token, {
+        ignoreExpiry: true,
+      });
+      return { participantId, account };
+    } catch (error) {
+      if (error instanceof PatchbayError) return {};
+      throw error;
     }
   }
 
@@ -227,17 +240,14 @@ class Gateway implements BrowserGateway {
     const device = new BrowserDevice(identity, this.#parts, (ended) => this.#devices.remove(ended));
     this.#devices.add(device);
     device.attach(this.#clientSocket(socket, asked, device));
-    this.#parts.log.info(
-      { deviceId: device.info.id, participantId: participant.id, address, sdkVersion: asked.sdkVersion },
-      'browser connected',
-    );
+    device.log.info({ address, sdkVersion: asked.sdkVersion }, 'browser connected');
   }
 
   #clientSocket(socket: WebSocket, asked: SocketRequest, user: BrowserDevice): ClientSocket {
-    const { clock, limits, log } = this.#parts;
+    const { clock, limits } = this.#parts;
     const format = new JsonRpcFormat({ circular: speaksCircularJson(asked.sdkVersion) });
     const abused = (): void => void (this.#abusiveSockets += 1);
-    return new ClientSocket({ socket, format, user, limits, clock, log, abused });
+    return new ClientSocket({ socket, format, user, limits, clock, log: user.log, abused });
   }
 }
 

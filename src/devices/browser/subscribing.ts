@@ -51,7 +51,7 @@ export class Subscribing {
     this.#media()
       .answerSubscribe(sdpAnswer)
       .catch((error: unknown) => {
-        this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a subscribe answer was refused');
+        this.#log.warn({ err: error }, 'a subscribe answer was refused');
       });
   }
 
@@ -60,7 +60,7 @@ export class Subscribing {
     this.#media()
       .resume()
       .catch((error: unknown) => {
-        this.#log.warn({ err: error, deviceId: this.#deviceId }, 'a browser could not be resumed');
+        this.#log.warn({ err: error }, 'a browser could not be resumed');
       });
   }
 
@@ -81,7 +81,7 @@ export class Subscribing {
       await this.#resumption.offered(offer);
     } catch (error) {
       // The page is served all the same; it is the next restart that may fail it.
-      this.#log.error({ err: error, deviceId: this.#deviceId }, 'an offer could not be kept');
+      this.#log.error({ err: error }, 'an offer could not be kept');
     }
   }
 

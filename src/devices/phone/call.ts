@@ -61,7 +61,6 @@ export interface UnsentBye {
  * dialog, once there is one. It ends once, from whichever side is first.
  */
 export class PhoneCall extends MediaDevice<PhoneHandle> {
-  readonly log: Logger;
   readonly capabilities: DeviceCapabilities = {
     hold: true,
     sendDtmf: (dtmf) => this.#sendDtmf(dtmf),
@@ -81,6 +80,8 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   #answering = false;
   /** Media came from the phone. */
   #wasHeard = false;
+  /** Absent until it is agreed on. */
+  #audio: PhoneDescription['audio'];
   #byeHeaders: Headers = {};
   /** Absent once our 200 is acknowledged. */
   #acknowledgement: Promise<void> | undefined;
@@ -88,7 +89,6 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   constructor(options: PhoneCallOptions) {
     super({ info: options.info, log: options.log, receivable: ['audio'] });
     this.#options = options;
-    this.log = options.log;
   }
 
   /** Whether its 200 is out, though the SIP server may have yet to confirm that. */
@@ -121,6 +121,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
       kind: 'phone',
       deviceId: this.info.id,
       sessionId,
+      labels: { ...this.labels, callId: this.info.externalId },
       source: { address, isDirect, isConnection },
       ...(sdpOffer !== undefined && { sdpOffer }),
     } as const;
@@ -143,8 +144,14 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.setup.throwIfAborted();
   }
 
-  /** The media are described anew: what the phone publishes, and whether it holds. */
-  described({ stream, held }: Pick<PhoneDescription, 'stream' | 'held'>): void {
+  /** The token of its INVITE is of this participant. */
+  identified(participant: Participant): void {
+    this.identifiedAs(participant);
+  }
+
+  /** The media are described anew: what the phone publishes, how, and whether it holds. */
+  described({ stream, held, audio }: Pick<PhoneDescription, 'stream' | 'held' | 'audio'>): void {
+    this.#audio = audio ?? this.#audio;
     this.publish(stream);
     this.connection?.hold(held);
   }
@@ -205,7 +212,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     if (!first) return;
     this.#tellDecided();
     this.#limitDuration();
-    this.log.info('Call answered.');
+    this.log.info({ ...this.#audio }, 'Call answered.');
   }
 
   /** Another phone is being called to take this one's place: the call outlives a BYE of this one. */
@@ -261,7 +268,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     const bye = sent.then(
       (outcome) => {
         if (outcome === 'forgotten') this.#options.onByeForgotten(unsent);
-        if (outcome === 'unreachable') this.log.warn('BYE could not be sent to where the phone is.');
+        if (outcome === 'unreachable') this.log.warn({}, 'BYE could not be sent to where the phone is.');
       },
       (error: unknown) => {
         this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');

@@ -1,7 +1,14 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../shared/index.js';
 import { type EndReason, type ErrorCode, PatchbayError } from '../../core/index.js';
 import { MediaError, type MediaErrorCode } from '../../media/index.js';
-import { type Headers, quoted, type RequestListener, type SipRequest, type SipResponder } from './sip.js';
+import {
+  callIdOf,
+  type Headers,
+  quoted,
+  type RequestListener,
+  type SipRequest,
+  type SipResponder,
+} from './sip.js';
 
 const CLASSES = {
   left: 'success',
@@ -161,9 +168,14 @@ export function refusedOutcome(status: number): CallOutcome {
 }
 
 /** Answers a request with why it cannot be done. @returns the status */
-export function refuse(error: unknown, request: SipRequest, responder: SipResponder, log: Logger): number {
+export function refuse(error: unknown, request: SipRequest, responder: SipResponder, log: Log): number {
   const refusal = refusalOf(error);
-  const fields = { method: request.method, status: refusal.status, reason: refusal.message };
+  const fields = {
+    callId: callIdOf(request),
+    method: request.method,
+    status: refusal.status,
+    reason: refusal.message,
+  };
   if (refusal.status === 500) log.error({ ...fields, err: refusal.cause }, 'Request failed.');
   else log.warn(fields, 'Request refused.');
   if (!responder.finalResponseSent) responder.send(refusal.status, { headers: refusalHeaders(refusal) });
@@ -171,7 +183,7 @@ export function refuse(error: unknown, request: SipRequest, responder: SipRespon
 }
 
 /** Logs what came to nothing: with a stack when it is the gateway's fault, in words when it is a peer's. */
-export function logFailure(log: Logger, error: unknown, what: string): void {
+export function logFailure(log: Log, error: unknown, what: string): void {
   const refusal = refusalOf(error);
   if (refusal.status === 500) log.error({ err: error }, what);
   else log.warn({ reason: refusal.message }, what);
@@ -179,7 +191,7 @@ export function logFailure(log: Logger, error: unknown, what: string): void {
 
 /** A listener whose failures become refusals. */
 export function refusing(
-  log: Logger,
+  log: Log,
   handle: (request: SipRequest, responder: SipResponder) => void | Promise<void>,
 ): RequestListener {
   return (request, responder) => {

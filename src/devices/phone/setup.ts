@@ -56,6 +56,7 @@ export async function setUpCall(
   const terms = agreedTerms(invite, options.sessionIntervals);
   const replaced = options.replaceable.replacedBy(invite, options);
   const participant = replaced?.participant ?? authenticate(invite, options.tokenHeaders, options.gate);
+  call.identified(participant);
   if (!replaced) await clearPlace(call, participant, options);
   // Before the media are opened: a busy participant, or account, is the cheap case.
   requirePlace(options.gate, participant, replaced);

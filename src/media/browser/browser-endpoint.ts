@@ -55,7 +55,7 @@ export class BrowserEndpoint implements Endpoint {
       inherited: spec.revision !== undefined,
       onStuck: () =>
         log.warn(
-          { deviceId },
+          {},
           'Firefox asked for another path to publish on, which it could not use: its page must connect anew',
         ),
       onStreams: () => context.setStreams(this.#publishing.streams),
@@ -66,7 +66,7 @@ export class BrowserEndpoint implements Endpoint {
       revision: spec.revision ?? Math.floor(Date.now() / 1000),
       layout: spec.subscribeLayout ?? [],
       onOmitted: (tracks) => {
-        log.info({ deviceId, tracks }, 'Tracks left out of an offer');
+        log.info({ tracks }, 'Tracks left out of an offer');
         context.emit({ type: 'tracksOmitted', tracks });
         this.#notSent = tracks;
         this.#tellOmitted();
@@ -84,9 +84,8 @@ export class BrowserEndpoint implements Endpoint {
     const sdpAnswer = await this.#publishing.negotiate(offer);
     const { refused, streams } = this.#publishing;
     this.#context.setStreams(streams);
-    const { deviceId, log } = this.#context;
-    if (refused.length > 0)
-      log.info({ deviceId, tracks: refused }, 'Tracks of a publish offer were not taken');
+    const { log } = this.#context;
+    if (refused.length > 0) log.info({ tracks: refused }, 'Tracks of a publish offer were not taken');
     if (refused.length > 0 || this.#notTaken.length > 0) {
       this.#notTaken = refused.map((track) => asOmitted(track, streams));
       this.#tellOmitted();

@@ -22,6 +22,7 @@ import { RtpSender } from './rtp-sender.js';
 import { RtpSocket } from './rtp-socket.js';
 import {
   agreeOn,
+  audioOf,
   type AudioSession,
   chooseAudio,
   expectsMedia,
@@ -211,8 +212,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#framesWithheld += 1;
     if (this.#isWithheld) return;
     this.#isWithheld = true;
-    const { deviceId, log } = this.#context;
-    log.debug({ deviceId }, 'Nothing is sent to the phone until it gives a sign.');
+    this.#context.log.debug({}, 'Nothing is sent to the phone until it gives a sign.');
   }
 
   #onSecond(now: number): void {
@@ -275,8 +275,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#bound = undefined;
     const { port, strangers, sendErrors } = bound.socket;
     this.#pastStrangers += strangers;
-    const { deviceId, log } = this.#context;
-    log.debug({ deviceId, port, strangers, sendErrors, ...this.#crypto.counters }, 'phone ports closed');
+    const { log } = this.#context;
+    log.debug({ port, strangers, sendErrors, ...this.#crypto.counters }, 'phone ports closed');
     await bound.socket.close();
     this.#parts.ports.release(port);
   }
@@ -329,6 +329,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
       sdp,
       held: this.#isHeld(),
       ...(this.#track ? { stream: { streamId: this.#streamId, kinds: ['audio'] } } : {}),
+      ...(this.#session ? { audio: audioOf(this.#session) } : {}),
     };
   }
 

@@ -113,6 +113,7 @@ export function about({ id, eventId = id, accountId, url, body }: Webhook): obje
     ...(accountId === undefined ? {} : { account: accountId }),
     event: body.event,
     participantId: body.participantId,
+    deviceId: body.deviceId,
     server: new URL(url).origin,
   };
 }

@@ -1,4 +1,4 @@
-import type { Logger } from 'pino';
+import type { Log } from '../../../shared/index.js';
 import type { PhoneCall } from '../call.js';
 import { allow, REFUSED_IN_DIALOG, requireOnlySupported } from '../capabilities.js';
 import { Refusal, refusing } from '../refusal.js';
@@ -85,7 +85,7 @@ const BROUGHT = new Set([
 ]);
 
 /** Answers what drachtio-srf does not know in a dialog: it would print that to the console, past the log. */
-function takeUnknown(dialog: SipDialog, log: Logger, options: AttendOptions): void {
+function takeUnknown(dialog: SipDialog, log: Log, options: AttendOptions): void {
   const handle = dialog.handle.bind(dialog);
   const refuseUnknown = refusing(log, ({ method }) => {
     // RFC 3262 section 3: no response waits for it any more.

@@ -14,6 +14,7 @@ import type { FreeswitchConnection } from './connection.js';
 import { LegRefused } from './failure.js';
 import { type Leg, ModifyRefused } from './leg.js';
 import {
+  audioOf,
   directionOf,
   firstCodec,
   hasTelephoneEvent,
@@ -76,11 +77,11 @@ export class BridgedCall {
   constructor(server: FreeswitchServer, options: BridgedCallOptions) {
     this.#server = server;
     this.#options = options;
-    const { deviceId, sessionId, sdpOffer } = options.spec;
+    const { deviceId, sessionId, labels, sdpOffer } = options.spec;
     this.#phoneSdp = sdpOffer;
     // FreeSWITCH answers our offer.
     this.media = options.plane.open(
-      { kind: 'phone', deviceId, sessionId, source: 'trusted' },
+      { kind: 'phone', deviceId, sessionId, source: 'trusted', ...(labels && { labels }) },
       options.listener,
     );
   }
@@ -116,7 +117,8 @@ export class BridgedCall {
   }
 
   describe(): PhoneDescription {
-    return { held: false, ...this.#inner, sdp: this.#toldSdp };
+    const audio = audioOf(this.#toldSdp);
+    return { held: false, ...this.#inner, sdp: this.#toldSdp, ...(audio && { audio }) };
   }
 
   /** The phone's answer to an offer of ours. */

@@ -1,5 +1,5 @@
 import { type MediaDescription, parse, write } from 'sdp-transform';
-import { AUDIO_CODECS, type Direction } from '../../../media/index.js';
+import { AUDIO_CODECS, type Direction, type PhoneAudio } from '../../../media/index.js';
 
 type Section = MediaDescription & { type: string };
 
@@ -117,6 +117,14 @@ export function withoutTelephoneEvent(sdp: string): string {
 }
 
 /** Whether the media are encrypted, with keys in the SDP (RFC 4568) or of a DTLS handshake (RFC 5763). */
+/** How FreeSWITCH carries the phone's audio by its answer; undefined while there is none. */
+export function audioOf(answer: string): PhoneAudio | undefined {
+  const codec = firstCodec(answer)?.split('/')[0];
+  if (codec === undefined) return undefined;
+  const suite = /^a=crypto:\d+ (\S+)/m.exec(answer)?.[1];
+  return { codec, encryption: suite ?? (isEncrypted(answer) ? 'DTLS-SRTP' : 'none') };
+}
+
 export function isEncrypted(sdp: string): boolean {
   return /^m=audio [1-9]\d* \S*SAVP|^a=(?:crypto|fingerprint):/im.test(sdp);
 }

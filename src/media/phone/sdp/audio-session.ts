@@ -1,6 +1,6 @@
 import { AUDIO_CODECS, type AudioCodec, findAudioCodec, findStaticAudioCodec } from '../../codecs/index.js';
 import { type Direction, sends } from '../../sdp/index.js';
-import { MediaError } from '../../types.js';
+import { MediaError, type PhoneAudio } from '../../types.js';
 import type { PeerAddress } from '../peer-search.js';
 import { chooseCrypto, type SessionCrypto } from './crypto.js';
 import type { RemoteDescription, RemoteFormat, RemoteSection } from './remote-description.js';
@@ -242,5 +242,14 @@ function peersOf(section: RemoteSection): { peer?: PeerAddress; rtcpPeer?: PeerA
   return {
     peer: { address, port },
     ...(rtcpPort === undefined ? {} : { rtcpPeer: { address: rtcp?.address ?? address, port: rtcpPort } }),
+  };
+}
+
+/** How a session's audio is carried, for people to read. */
+export function audioOf({ codec, crypto, peer }: AudioSession): PhoneAudio {
+  return {
+    codec: codec.name,
+    encryption: crypto?.suite.name ?? 'none',
+    ...(peer && { remote: `${peer.address}:${peer.port}` }),
   };
 }
