@@ -149,7 +149,7 @@ class Run {
     this.#participants.push(id);
     if (this.#participants.length % 2 === 0) return;
     const device = new TestDevice(stored.core, id);
-    device.connection.publish([{ streamId: id, alias: 'a', mediaTypes: ['AUDIO'] }]);
+    device.connection.publish([{ streamId: id, alias: 'a', mediaTypes: ['audio'] }]);
   }
 }
 

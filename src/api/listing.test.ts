@@ -183,7 +183,7 @@ describe('details', () => {
     const { core } = gateway;
     const { id } = core.createParticipant(ACCOUNT.id, {
       tag,
-      publishPermissions: ['AUDIO', 'VIDEO'],
+      publishPermissions: ['audio', 'video'],
     }).participant;
     core.addToSession(ACCOUNT.id, sessionId, id, { sessionId });
     return id;
@@ -204,10 +204,10 @@ describe('details', () => {
       { kind: 'phone', caller: '+15555550100', callerName: 'Ann', called: 'room' },
       { hold: true },
     );
-    const camera = { streamId: 's1', alias: 'camera', mediaTypes: ['AUDIO', 'VIDEO'] as const };
-    const voice = { streamId: 's2', mediaTypes: ['AUDIO'] as const };
-    browser.connection.publish([camera]);
-    phone.connection.publish([voice]);
+    const camera = { streamId: 's1', alias: 'camera', mediaTypes: ['AUDIO', 'VIDEO'] };
+    const voice = { streamId: 's2', mediaTypes: ['AUDIO'] };
+    browser.connection.publish([{ ...camera, mediaTypes: ['audio', 'video'] }]);
+    phone.connection.publish([{ ...voice, mediaTypes: ['audio'] }]);
     phone.connection.hold(true);
 
     const detail = (await get(`/sessions/${session.id}`)) as { participants: unknown };
@@ -274,7 +274,7 @@ describe('details', () => {
     const [talker, listener] = [join(session.id, 't'), join(session.id, 'l')];
     const talking = new TestDevice(core, talker);
     const listening = new TestDevice(core, listener);
-    talking.connection.publish([{ streamId: 's1', mediaTypes: ['AUDIO'] }]);
+    talking.connection.publish([{ streamId: 's1', mediaTypes: ['audio'] }]);
     const delivery = async () =>
       ((await get(`/participants/${listener}/device`)) as { delivery: unknown[] }).delivery;
     expect(await delivery()).toHaveLength(1);

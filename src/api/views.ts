@@ -1,4 +1,4 @@
-import type { ConnectedDevice, Participant, Session } from '../core/index.js';
+import type { ConnectedDevice, MediaType, Participant, PublishedStream, Session } from '../core/index.js';
 import type { ListedFailure, UsageRecord } from '../usage/index.js';
 import type {
   DeviceSummaryView,
@@ -9,6 +9,13 @@ import type {
   SessionView,
   UsageReportView,
 } from './schemas/index.js';
+
+/** A media type as REST writes it. */
+const upper = (type: MediaType): 'AUDIO' | 'VIDEO' => (type === 'audio' ? 'AUDIO' : 'VIDEO');
+
+/** The media types of a request. */
+export const mediaTypes = (types: readonly ('AUDIO' | 'VIDEO')[]): MediaType[] =>
+  types.map((type) => (type === 'AUDIO' ? 'audio' : 'video'));
 
 const moment = (epochMs: number): string => new Date(epochMs).toISOString();
 
@@ -26,16 +33,20 @@ export function deviceView(device: ConnectedDevice): DeviceView {
   return {
     ...deviceSummaryView(device),
     held: device.held,
-    streams: device.streams,
-    delivery: device.delivery,
-    omitted: device.omitted,
+    streams: device.streams.map(streamView),
+    delivery: device.delivery.map(streamView),
+    omitted: device.omitted.map((track) => ({ ...track, mediaType: upper(track.mediaType) })),
   };
+}
+
+function streamView<S extends PublishedStream>(stream: S) {
+  return { ...stream, mediaTypes: stream.mediaTypes.map(upper) };
 }
 
 function viewOf<D>(participant: Participant, device: D) {
   return {
     id: participant.id,
-    publishPermissions: participant.publishPermissions,
+    publishPermissions: participant.publishPermissions.map(upper),
     deviceApiVersion: participant.deviceApiVersion,
     tag: participant.tag,
     callbackUrl: participant.callbackUrl,

@@ -3,7 +3,7 @@ import { deliveries, deliveryFor } from './deliveries.js';
 import type { DeliveredStream, Subscriptions } from './types.js';
 
 function stream(participantId: string, streamId: string, alias?: string): DeliveredStream {
-  return { participantId, streamId, mediaTypes: ['AUDIO'], ...(alias === undefined ? {} : { alias }) };
+  return { participantId, streamId, mediaTypes: ['audio'], ...(alias === undefined ? {} : { alias }) };
 }
 
 const PUBLISHED = [

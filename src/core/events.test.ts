@@ -143,8 +143,8 @@ describe('order', () => {
     const b = connectTalking(core, bob).connection;
     connectTalking(core, ann);
     b.publish([
-      { streamId: 'late', mediaTypes: ['VIDEO'] },
-      { streamId: bob, mediaTypes: ['AUDIO', 'VIDEO'] },
+      { streamId: 'late', mediaTypes: ['video'] },
+      { streamId: bob, mediaTypes: ['audio', 'video'] },
     ]);
     expect(listener.receiving).toEqual([bob, ann, 'late']);
   });

@@ -141,7 +141,7 @@ class World {
       const streamId = `${participantId} ${name ?? this.#made}`;
       streams.set(streamId, {
         streamId,
-        mediaTypes: ['AUDIO'],
+        mediaTypes: ['audio'],
         ...(name === undefined ? {} : { alias: name }),
       });
     }

@@ -156,7 +156,7 @@ describe('the streams of a device', () => {
     const warned: object[] = [];
     const log: Log = { ...silentLog, warn: (fields) => void warned.push(fields) };
     const { ann, listener, connection } = room({ limits: { streamsPerDevice: 2 }, log });
-    const streams = ['1', '2', '3', '4'].map((streamId) => ({ streamId, mediaTypes: ['AUDIO'] as const }));
+    const streams = ['1', '2', '3', '4'].map((streamId) => ({ streamId, mediaTypes: ['audio'] as const }));
     connection.publish(streams.slice(0, 2));
     expect(warned).toEqual([]);
     connection.publish(streams);
@@ -166,24 +166,24 @@ describe('the streams of a device', () => {
 
   it('are told again when their alias or media types change, and only then', () => {
     const { core, ann, listener, connection } = room();
-    const publish = (alias: string | undefined, ...mediaTypes: ('AUDIO' | 'VIDEO')[]): void =>
+    const publish = (alias: string | undefined, ...mediaTypes: ('audio' | 'video')[]): void =>
       connection.publish([{ streamId: 's', mediaTypes, ...(alias === undefined ? {} : { alias }) }]);
     const told = (): unknown => listener.deliveries.at(-1)?.[0];
     const stream = { streamId: 's', participantId: ann };
-    publish('one', 'AUDIO');
-    expect(told()).toEqual({ ...stream, alias: 'one', mediaTypes: ['AUDIO'] });
-    publish('two', 'AUDIO');
-    expect(told()).toEqual({ ...stream, alias: 'two', mediaTypes: ['AUDIO'] });
-    publish('two', 'AUDIO', 'VIDEO');
-    expect(told()).toEqual({ ...stream, alias: 'two', mediaTypes: ['AUDIO', 'VIDEO'] });
-    publish('two', 'AUDIO', 'VIDEO');
+    publish('one', 'audio');
+    expect(told()).toEqual({ ...stream, alias: 'one', mediaTypes: ['audio'] });
+    publish('two', 'audio');
+    expect(told()).toEqual({ ...stream, alias: 'two', mediaTypes: ['audio'] });
+    publish('two', 'audio', 'video');
+    expect(told()).toEqual({ ...stream, alias: 'two', mediaTypes: ['audio', 'video'] });
+    publish('two', 'audio', 'video');
     expect(listener.deliveries).toHaveLength(3);
-    publish(undefined, 'AUDIO');
-    expect(told()).toEqual({ ...stream, mediaTypes: ['AUDIO'] });
-    expect(core.device(ACCOUNT, ann)?.streams).toEqual([{ streamId: 's', mediaTypes: ['AUDIO'] }]);
-    publish('three', 'AUDIO');
+    publish(undefined, 'audio');
+    expect(told()).toEqual({ ...stream, mediaTypes: ['audio'] });
+    expect(core.device(ACCOUNT, ann)?.streams).toEqual([{ streamId: 's', mediaTypes: ['audio'] }]);
+    publish('three', 'audio');
     expect(core.device(ACCOUNT, ann)?.streams).toEqual([
-      { streamId: 's', alias: 'three', mediaTypes: ['AUDIO'] },
+      { streamId: 's', alias: 'three', mediaTypes: ['audio'] },
     ]);
   });
 
@@ -195,7 +195,7 @@ describe('the streams of a device', () => {
     listener.deliver = () => {
       throw error;
     };
-    connection.publish([{ streamId: 's', mediaTypes: ['AUDIO'] }]);
+    connection.publish([{ streamId: 's', mediaTypes: ['audio'] }]);
     expect(failures).toEqual([{ err: error }]);
     expect(connectTalking(core, newParticipant(core)).device.closed).toEqual([]);
   });

@@ -81,11 +81,11 @@ function isHost(hostname: string): boolean {
 }
 
 /** All possible lists, shared by all participants to save memory. */
-const ORDERED: readonly (readonly MediaType[])[] = [[], ['AUDIO'], ['VIDEO'], ['AUDIO', 'VIDEO']];
+const ORDERED: readonly (readonly MediaType[])[] = [[], ['audio'], ['video'], ['audio', 'video']];
 
 /** Each type once, in a fixed order. */
 export function orderedMediaTypes(types: readonly MediaType[]): readonly MediaType[] {
-  return ORDERED[(types.includes('AUDIO') ? 1 : 0) + (types.includes('VIDEO') ? 2 : 0)]!;
+  return ORDERED[(types.includes('audio') ? 1 : 0) + (types.includes('video') ? 2 : 0)]!;
 }
 
 /** All possible lists, shared as {@link ORDERED}. */

@@ -21,14 +21,14 @@ describe('devices', () => {
     const b = connectTalking(core, bob);
     expect(a.device.receiving).toEqual([bob]);
     expect(b.device.receiving).toEqual([ann]);
-    expect(b.device.deliveries[0]).toEqual([{ streamId: ann, mediaTypes: ['AUDIO'], participantId: ann }]);
+    expect(b.device.deliveries[0]).toEqual([{ streamId: ann, mediaTypes: ['audio'], participantId: ann }]);
   });
 
   it('are told only what changes for them', () => {
     const { core, session, ann, bob } = conversation();
     const a = connectTalking(core, ann);
     const b = connectTalking(core, bob);
-    b.connection.publish([{ streamId: bob, mediaTypes: ['AUDIO'] }]);
+    b.connection.publish([{ streamId: bob, mediaTypes: ['audio'] }]);
     core.setSubscriptions(ACCOUNT, session, ann, { participants: [{ participantId: bob }] });
     expect(a.device.deliveries).toHaveLength(1);
     core.setSubscriptions(ACCOUNT, session, ann, {});
@@ -39,14 +39,14 @@ describe('devices', () => {
 
   it('publish no more than the participant is permitted', () => {
     const { core } = coreForTests();
-    const { participant } = core.createParticipant(ACCOUNT, { publishPermissions: ['AUDIO'] });
+    const { participant } = core.createParticipant(ACCOUNT, { publishPermissions: ['audio'] });
     const connection = core.connect(participant.id, new FakeDevice('d'), { replace: false });
     connection.publish([
-      { streamId: 'camera', mediaTypes: ['VIDEO', 'AUDIO'] },
-      { streamId: 'screen', mediaTypes: ['VIDEO'] },
+      { streamId: 'camera', mediaTypes: ['video', 'audio'] },
+      { streamId: 'screen', mediaTypes: ['video'] },
     ]);
     expect(core.device(ACCOUNT, participant.id)?.streams).toEqual([
-      { streamId: 'camera', mediaTypes: ['AUDIO'] },
+      { streamId: 'camera', mediaTypes: ['audio'] },
     ]);
   });
 
@@ -141,7 +141,7 @@ describe('devices', () => {
     core.connect(ann, broken, { replace: false });
     const b = connectTalking(core, bob);
     b.connection.end('left');
-    b.connection.publish([{ streamId: 'late', mediaTypes: ['AUDIO'] }]);
+    b.connection.publish([{ streamId: 'late', mediaTypes: ['audio'] }]);
     b.connection.end('error');
     expect(core.device(ACCOUNT, bob)).toBeUndefined();
     expect(core.device(ACCOUNT, ann)?.delivery).toEqual([]);

@@ -1,5 +1,5 @@
-/** What a participant may publish, and what a stream is made of. */
-export type MediaType = 'AUDIO' | 'VIDEO';
+/** What a participant may publish, and what a stream is made of. REST and the browsers' protocol write it in upper case. */
+export type MediaType = 'audio' | 'video';
 
 /** Events that an application gets only if it asks for them. */
 export type AskedEvent = 'hold' | 'callFailed';

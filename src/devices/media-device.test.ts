@@ -47,7 +47,7 @@ function start() {
   return { plane, log, device: new TestDevice(log) };
 }
 
-const stream = (streamId: string, ...mediaTypes: ('AUDIO' | 'VIDEO')[]) => ({
+const stream = (streamId: string, ...mediaTypes: ('audio' | 'video')[]) => ({
   streamId,
   mediaTypes,
   participantId: 'p',
@@ -55,7 +55,7 @@ const stream = (streamId: string, ...mediaTypes: ('AUDIO' | 'VIDEO')[]) => ({
 
 it('keeps what is delivered before the media are opened, and passes on what the device can receive', () => {
   const { plane, device } = start();
-  device.deliver([stream('a', 'AUDIO', 'VIDEO'), stream('v', 'VIDEO')]);
+  device.deliver([stream('a', 'audio', 'video'), stream('v', 'video')]);
   device.open(plane);
   device.deliver([]);
   expect(plane.deliveries('d')).toEqual([[{ streamId: 'a', kinds: ['audio'] }], []]);

@@ -5,7 +5,6 @@ import type {
   DeviceCapabilities,
   DeviceInfo,
   EndReason,
-  MediaType,
   Participant,
 } from '../core/index.js';
 import type {
@@ -20,16 +19,10 @@ import type {
 } from '../media/index.js';
 import { type Log, withFields } from '../shared/index.js';
 
-const TYPE_OF: Record<MediaKind, MediaType> = { audio: 'AUDIO', video: 'VIDEO' };
-const KIND_OF: Record<MediaType, MediaKind> = { AUDIO: 'audio', VIDEO: 'video' };
-
-export const mediaType = (kind: MediaKind): MediaType => TYPE_OF[kind];
-export const mediaKinds = (types: readonly MediaType[]): MediaKind[] => types.map((type) => KIND_OF[type]);
-
 /** A delivery in the media plane's words: of each stream, what the device can receive. */
 function mediaDelivery(delivery: Delivery, receivable: readonly MediaKind[]): MediaDelivery[] {
   return delivery.flatMap(({ streamId, mediaTypes }) => {
-    const kinds = mediaKinds(mediaTypes).filter((kind) => receivable.includes(kind));
+    const kinds = mediaTypes.filter((kind) => receivable.includes(kind));
     return kinds.length > 0 ? [{ streamId, kinds }] : [];
   });
 }

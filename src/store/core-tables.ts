@@ -1,5 +1,6 @@
 import {
   type CoreStore,
+  type MediaType,
   type Participant,
   participantBytes,
   type ResumePoint,
@@ -79,7 +80,7 @@ export async function loadCoreState(database: Database, room: number, log: Log):
   const participants = await all(
     'participants',
     ['id'],
-    (row) => document(row) as Participant,
+    (row) => participantFrom(document(row) as StoredParticipant),
     participantBytes,
   );
   const points = await all(
@@ -122,6 +123,25 @@ function megabytes(bytes: number): number {
   return Math.ceil(bytes / 1_000_000);
 }
 
+/** A participant's document. It has media types in upper case, as REST writes them. */
+type StoredParticipant = Omit<Participant, 'publishPermissions'> & {
+  readonly publishPermissions: readonly Uppercase<MediaType>[];
+};
+
+function participantFrom({ publishPermissions, ...participant }: StoredParticipant): Participant {
+  return {
+    ...participant,
+    publishPermissions: publishPermissions.map((type) => (type === 'AUDIO' ? 'audio' : 'video')),
+  };
+}
+
+function storedFrom({ publishPermissions, ...participant }: Participant): StoredParticipant {
+  return {
+    ...participant,
+    publishPermissions: publishPermissions.map((type) => (type === 'audio' ? 'AUDIO' : 'VIDEO')),
+  };
+}
+
 const NOTHING: StoredState = { sessions: [], participants: [], resumePoints: [] };
 
 /** The core's state. It is only ever read as a whole, at the start, so each item is one JSON document. */
@@ -151,7 +171,7 @@ export class CoreTables implements CoreStore {
   }
 
   saveParticipant(participant: Participant): void {
-    this.#queue.put(`participant ${participant.id}`, SAVE_PARTICIPANT, participant);
+    this.#queue.put(`participant ${participant.id}`, SAVE_PARTICIPANT, storedFrom(participant));
   }
 
   deleteParticipant(id: string): void {

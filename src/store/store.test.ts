@@ -6,7 +6,7 @@ import { createCore, type Core } from '../core/index.js';
 import { ACCOUNT, FakeDevice } from '../core/testing/index.js';
 import { silentLog } from '../shared/testing/index.js';
 import { loadCoreState } from './core-tables.js';
-import { openDatabase } from './database.js';
+import { openDatabase, rows } from './database.js';
 import { openStore, type Store } from './index.js';
 
 let dataDir: string;
@@ -41,7 +41,7 @@ describe('a data folder', () => {
     const before = coreOn(await open());
     const session = before.createSession(ACCOUNT, { tag: 'meeting' });
     const { participant, token } = before.createParticipant(ACCOUNT, {
-      publishPermissions: ['AUDIO'],
+      publishPermissions: ['audio'],
       callbackUrl: 'http://127.0.0.1:9/',
     });
     before.addToSession(ACCOUNT, session.id, participant.id, { sessionId: session.id });
@@ -122,6 +122,19 @@ describe('a data folder', () => {
     expect(participant.events).toEqual(['hold']);
     await core.flush();
     expect(coreOn(await reopen()).participant(ACCOUNT, participant.id).events).toEqual(['hold']);
+  });
+
+  it('holds media types in upper case, as versions before do, and gives them to the core in lower case', async () => {
+    const before = coreOn(await open());
+    const { id } = before.createParticipant(ACCOUNT, { publishPermissions: ['video', 'audio'] }).participant;
+    await before.flush();
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    const kept = `SELECT CAST(document->>'publishPermissions' AS BLOB) AS kept FROM participants`;
+    expect(await rows(database, kept)).toEqual([{ kept: '["AUDIO","VIDEO"]' }]);
+    database.close();
+    const { publishPermissions } = coreOn(await open()).participant(ACCOUNT, id);
+    expect(publishPermissions).toEqual(['audio', 'video']);
   });
 
   it('of a newer version is refused, and not changed', async () => {

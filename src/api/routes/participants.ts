@@ -12,7 +12,7 @@ import {
   ref,
   writeErrors,
 } from '../schemas/index.js';
-import { participantDetailView, participantView } from '../views.js';
+import { mediaTypes, participantDetailView, participantView } from '../views.js';
 import { listingJson, type Slices } from '../slices.js';
 
 const tags = ['Participants'];
@@ -46,7 +46,11 @@ export function participantRoutes(
       const refusal = body?.callbackUrl === undefined ? undefined : await callbackRefusal(body.callbackUrl);
       if (refusal !== undefined)
         throw new PatchbayError('PATCHBAY_BAD_REQUEST', `body/callbackUrl: ${refusal}`);
-      const { participant, token } = core.createParticipant(params.accountId, body ?? {});
+      const { publishPermissions, ...properties } = body ?? {};
+      const { participant, token } = core.createParticipant(params.accountId, {
+        ...properties,
+        ...(publishPermissions && { publishPermissions: mediaTypes(publishPermissions) }),
+      });
       await core.flush();
       const warnings = participant.publishPermissions.length === 0 ? [MAY_PUBLISH_NOTHING] : undefined;
       return { participant: participantView(participant), token, warnings };

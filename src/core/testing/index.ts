@@ -58,7 +58,7 @@ export class FakeDevice implements Device {
 
 /** A participant that may publish everything. */
 export function newParticipant(core: SessionControl): string {
-  const options = { publishPermissions: ['AUDIO', 'VIDEO'] } as const;
+  const options = { publishPermissions: ['audio', 'video'] } as const;
   return core.createParticipant(ACCOUNT, options).participant.id;
 }
 
@@ -69,7 +69,7 @@ export function connectTalking(
 ): { device: FakeDevice; connection: Connection } {
   const device = new FakeDevice(randomUUID());
   const connection = core.connect(participantId, device, { replace: true });
-  connection.publish([{ streamId: participantId, mediaTypes: ['AUDIO'] }]);
+  connection.publish([{ streamId: participantId, mediaTypes: ['audio'] }]);
   return { device, connection };
 }
 

@@ -15,7 +15,7 @@ import type {
   OmittedTrack,
 } from '../../media/index.js';
 import type { Clock, Log } from '../../shared/index.js';
-import { MediaDevice, mediaType } from '../media-device.js';
+import { MediaDevice } from '../media-device.js';
 import { type ClientSocket, closeFor, type SocketUser } from './client-socket.js';
 import { ReconnectTimer, type ReconnectTimes } from './reconnect-timer.js';
 import { isObject, RpcError } from './json-rpc.js';
@@ -219,7 +219,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   }
 
   #tracksOmitted(tracks: readonly OmittedTrack[]): void {
-    this.#notSent = tracks.map(({ kind, ...track }) => ({ ...track, mediaType: mediaType(kind) }));
+    this.#notSent = tracks.map(({ kind, ...track }) => ({ ...track, mediaType: kind }));
     this.#omit();
   }
 

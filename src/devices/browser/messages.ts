@@ -1,4 +1,3 @@
-import type { MediaType } from '../../core/index.js';
 import { isObject, RpcError } from './json-rpc.js';
 
 /** Aliases by msid stream id, as a publish offer announces them; undefined: without alias. */
@@ -10,14 +9,17 @@ interface OfferSdp {
   readonly streams: OfferedStreams;
 }
 
+/** A media type as the clients write it. */
+export type WireMediaType = 'AUDIO' | 'VIDEO';
+
 /** What the clients want to know of a stream. */
 export interface StreamMetadata {
   readonly endpointId: string;
-  readonly mediaTypes: readonly MediaType[];
+  readonly mediaTypes: readonly WireMediaType[];
   readonly alias?: string;
   readonly participantId: string;
   /** Publishers: tracks of the stream that were not taken. */
-  readonly omitted?: readonly { readonly mediaType: MediaType; readonly reason: string }[];
+  readonly omitted?: readonly { readonly mediaType: WireMediaType; readonly reason: string }[];
 }
 
 /** Keyed by msid stream id. */

@@ -28,13 +28,13 @@ describe('publishing', () => {
       },
     });
     expect(stage.fixture.core.device(ACCOUNT, id)?.streams).toEqual([
-      { streamId: 'stream-1', alias: 'camera', mediaTypes: ['AUDIO', 'VIDEO'] },
+      { streamId: 'stream-1', alias: 'camera', mediaTypes: ['audio', 'video'] },
     ]);
   });
 
   it('lets the media plane take only what the participant may publish', async () => {
     await stage.start();
-    const { token } = stage.fixture.participant(undefined, ['AUDIO']);
+    const { token } = stage.fixture.participant(undefined, ['audio']);
     const client = await stage.fixture.ready(token);
     stage.fixture.media.browsers.refused = [
       { publisherMsid: 'msid-1', kind: 'video', reason: 'not permitted' },
@@ -52,18 +52,18 @@ describe('publishing', () => {
   it('shows what was refused for as long as its stream is announced, or until it is taken', async () => {
     await stage.start();
     const { fixture } = stage;
-    const { id, token } = fixture.participant(undefined, ['AUDIO']);
+    const { id, token } = fixture.participant(undefined, ['audio']);
     const client = await fixture.ready(token);
     const omitted = (): unknown => fixture.core.device(ACCOUNT, id)?.omitted;
     const reason = 'not permitted';
     fixture.media.browsers.refused = [{ publisherMsid: 'msid-1', kind: 'video', reason }];
     await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
-    expect(omitted()).toEqual([{ streamId: 'msid-1', mediaType: 'VIDEO', reason }]);
+    expect(omitted()).toEqual([{ streamId: 'msid-1', mediaType: 'video', reason }]);
 
     fixture.media.browsers.streams = [{ streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio'] }];
     fixture.media.browsers.refused = [];
     const { result } = await client.call('offerSdp', { sdpOffer: 'another', mediaMetadata });
-    expect(omitted()).toEqual([{ streamId: 'stream-1', mediaType: 'VIDEO', reason }]);
+    expect(omitted()).toEqual([{ streamId: 'stream-1', mediaType: 'video', reason }]);
     const granted = { mediaTypes: ['AUDIO'], omitted: [{ mediaType: 'VIDEO', reason }] };
     expect(result).toMatchObject({ streamMetadata: { 'msid-1': granted } });
 

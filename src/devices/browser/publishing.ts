@@ -9,7 +9,6 @@ import {
 import { type Clock, TokenBucket, type Rate } from '../../shared/index.js';
 import { RpcError } from './json-rpc.js';
 import { type OfferedStreams, readOfferSdp, type StreamMetadataMap } from './messages.js';
-import { mediaKinds, mediaType } from '../media-device.js';
 import { publishedStreams, publishMetadata } from './stream-metadata.js';
 
 /** Result of `offerSdp`. */
@@ -70,7 +69,7 @@ export class Publishing {
 
   async #publish(sdpOffer: string, offered: OfferedStreams): Promise<PublishResult> {
     const { participant } = this.#connection;
-    const allowedKinds = mediaKinds(participant.publishPermissions);
+    const allowedKinds = participant.publishPermissions;
     const answer = await this.#media.publish({ sdpOffer, allowedKinds }).catch((error: unknown) => {
       throw error instanceof MediaError ? new RpcError('rejected', error.message, { cause: error }) : error;
     });
@@ -103,7 +102,7 @@ export class Publishing {
     this.#onRefused(
       this.#refused.map(({ publisherMsid = '-', kind, reason }) => ({
         streamId: live(publisherMsid)?.streamId ?? publisherMsid,
-        mediaType: mediaType(kind),
+        mediaType: kind,
         reason,
       })),
     );

@@ -1,9 +1,9 @@
-import type { Delivery, DeliveredStream, MediaType, PublishedStream } from '../../core/index.js';
+import type { Delivery, DeliveredStream, PublishedStream } from '../../core/index.js';
 import type { MediaDelivery, MediaKind, MediaStreamInfo, PublishAnswer } from '../../media/index.js';
-import { mediaType } from '../media-device.js';
-import type { OfferedStreams, StreamMetadata, StreamMetadataMap } from './messages.js';
+import type { OfferedStreams, StreamMetadata, StreamMetadataMap, WireMediaType } from './messages.js';
 
-const mediaTypes = (kinds: readonly MediaKind[]): MediaType[] => kinds.map(mediaType);
+const mediaType = (kind: MediaKind): WireMediaType => (kind === 'audio' ? 'AUDIO' : 'VIDEO');
+const mediaTypes = (kinds: readonly MediaKind[]): WireMediaType[] => kinds.map(mediaType);
 
 /** What a browser publishes, in the core's words: live streams with the aliases that it offered. */
 export function publishedStreams(
@@ -15,7 +15,7 @@ export function publishedStreams(
     .map(({ streamId, publisherMsid, kinds }) => ({
       streamId,
       ...withAlias(offered.get(publisherMsid ?? '')),
-      mediaTypes: mediaTypes(kinds),
+      mediaTypes: kinds,
     }));
 }
 

@@ -138,11 +138,11 @@ describe('a call', () => {
       callerName: 'Ann',
     });
     expect(started.gate.published.get('alice')).toEqual([
-      { streamId: `stream-${device.info.id}`, mediaTypes: ['AUDIO'] },
+      { streamId: `stream-${device.info.id}`, mediaTypes: ['audio'] },
     ]);
     device.deliver([
-      { participantId: 'p', streamId: 's', mediaTypes: ['AUDIO', 'VIDEO'] },
-      { participantId: 'p', streamId: 'screen', mediaTypes: ['VIDEO'] },
+      { participantId: 'p', streamId: 's', mediaTypes: ['audio', 'video'] },
+      { participantId: 'p', streamId: 'screen', mediaTypes: ['video'] },
     ]);
     expect(started.media.deliveries(device.info.id).at(-1)).toEqual([{ streamId: 's', kinds: ['audio'] }]);
   });

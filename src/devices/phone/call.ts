@@ -158,9 +158,9 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   /** Publishes the phone's one stream, if the participant may. */
   publish(stream: MediaStreamInfo | undefined): void {
-    const mayPublish = this.connection?.participant.publishPermissions.includes('AUDIO') ?? false;
+    const mayPublish = this.connection?.participant.publishPermissions.includes('audio') ?? false;
     this.connection?.publish(
-      stream && mayPublish ? [{ streamId: stream.streamId, mediaTypes: ['AUDIO'] }] : [],
+      stream && mayPublish ? [{ streamId: stream.streamId, mediaTypes: ['audio'] }] : [],
     );
   }
 

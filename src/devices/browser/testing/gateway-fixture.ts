@@ -40,7 +40,7 @@ class GatewayFixture {
   /** A participant, in the session if one is given and subscribed to everyone there. */
   participant(
     sessionId?: string,
-    publishPermissions: readonly MediaType[] = ['AUDIO', 'VIDEO'],
+    publishPermissions: readonly MediaType[] = ['audio', 'video'],
   ): { id: string; token: string } {
     const { participant, token } = this.core.createParticipant(ACCOUNT, { publishPermissions });
     if (sessionId !== undefined) this.core.addToSession(ACCOUNT, sessionId, participant.id, { sessionId });

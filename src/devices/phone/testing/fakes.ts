@@ -262,7 +262,7 @@ function participant(id: string): Participant {
     id,
     accountId: '9900000',
     sessionId: `session-of-${id}`,
-    publishPermissions: ['AUDIO'],
+    publishPermissions: ['audio'],
     deviceApiVersion: 'V3',
     events: [],
     subscriptions: {},
