@@ -32,6 +32,21 @@ const failure = {
   },
 };
 
+const connection = {
+  kind: { type: 'string', examples: ['browser', 'phone'] },
+  direction: { type: 'string', enum: ['inbound', 'outbound'] },
+};
+
+const whereKnown = {
+  sessionId: { type: 'string', description: 'The session that the participant is in.' },
+  caller: { type: 'string', description: 'Phones: number or user of the caller.' },
+};
+
+const ending = {
+  reason: { type: 'string', description: 'Why it ended, as in usage records.', examples: ['left', 'lost'] },
+  seconds: { type: 'number', description: 'How long it was connected.' },
+};
+
 const about =
   'Sent to the `callbackUrl` of the participant. Webhooks of one participant come in order, one at a time. A webhook ' +
   'without a 2xx response is sent again, at growing intervals, for up to an hour.';
@@ -41,8 +56,13 @@ const asked = (event: string): string =>
 
 /** The requests that the gateway sends to applications. */
 const webhooks = {
-  onConnect: webhook('onConnect', 'A device connected'),
-  onLeave: webhook('onLeave', 'A device left: sent exactly once for each onConnect'),
+  onConnect: webhook('onConnect', 'A device connected', connection, whereKnown),
+  onLeave: webhook(
+    'onLeave',
+    'A device left: sent exactly once for each onConnect',
+    { ...connection, ...ending },
+    whereKnown,
+  ),
   onDisconnect: webhook('onDisconnect', 'The signalling of a device was lost; it may come back'),
   onHold: webhook('onHold', `A phone put the session on hold ${asked('hold')}`),
   onResume: webhook('onResume', `A phone took the session off hold ${asked('hold')}`),
@@ -188,7 +208,7 @@ function localName($id: unknown, index: number): string {
   return typeof $id === 'string' ? $id : `def-${index}`;
 }
 
-function webhook(event: string, summary: string, more: object = {}): object {
+function webhook(event: string, summary: string, more: object = {}, optional: object = {}): object {
   return {
     post: {
       operationId: event,
@@ -203,7 +223,7 @@ function webhook(event: string, summary: string, more: object = {}): object {
             schema: {
               type: 'object',
               required: ['event', 'timestamp', 'participantId', 'deviceId', ...Object.keys(more)],
-              properties: { event: { const: event }, ...properties, ...more },
+              properties: { event: { const: event }, ...properties, ...more, ...optional },
             },
           },
         },

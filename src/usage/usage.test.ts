@@ -305,3 +305,34 @@ describe('the id of a webhook', () => {
     expect(new Set(ids).size).toBe(8);
   });
 });
+
+describe('the webhooks of a connection', () => {
+  const bodies = (): object[] => gateway.store.usage.webhooks().map(({ body }) => body);
+
+  it('say what kind of connection it is, and at its end why and how long it was', async () => {
+    const callbackUrl = 'http://127.0.0.1:9/';
+    const [ended, crashed] = [0, 1].map(
+      () => gateway.core.createParticipant(ACCOUNT, { callbackUrl }).participant.id,
+    );
+    const sessionId = sessionWith('standup', ended!, crashed!);
+    connection(ended!, 61);
+    connectTalking(gateway.core, crashed!);
+    gateway.clock.advance(20_000);
+    await gateway.core.flush();
+    await crashAndStart();
+    await crashAndStart();
+    const same = { sessionId, kind: 'browser', direction: 'inbound' };
+    const of = (participantId: string): object[] =>
+      bodies().filter((body) => (body as { participantId: string }).participantId === participantId);
+    expect(of(ended!)).toMatchObject([
+      { event: 'onConnect', ...same },
+      { event: 'onLeave', ...same, reason: 'left', seconds: 61 },
+    ]);
+    expect(of(crashed!)).toMatchObject([
+      { event: 'onConnect', ...same },
+      { event: 'onDisconnect' },
+      // Until the last heartbeat: they come every 15 s, this one at 75 s.
+      { event: 'onLeave', ...same, reason: 'crashed', seconds: 14 },
+    ]);
+  });
+});

@@ -12,6 +12,7 @@ import { WebhookQueue } from './webhooks/webhook-queue.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
 import {
   callFailedBody,
+  connectionFacts,
   dtmfBody,
   eventId,
   webhookBody,
@@ -80,7 +81,7 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
   };
   for (const record of Ledger.closeCrashed(store)) tellOfCrash(record, notify);
   const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
-  tellOfDevices(core, notify);
+  tellOfDevices(core, clock, notify);
   const failedCalls = new FailedCalls(core);
   const reports = new Reports({ store, clock, lengthOf: (open) => ledger.lengthOf(open) });
   return {
@@ -105,21 +106,32 @@ type Tell = (
   body: WebhookBody,
 ) => void;
 
-function tellOfDevices(core: Core, tell: Tell): void {
-  /** How many of each event were told of a connection, by the device's id. */
-  const counts = new Map<string, Map<WebhookEvent, number>>();
+function tellOfDevices(core: Core, clock: Clock, tell: Tell): void {
+  /** Of each connection, by the device's id: since when it is there, and how many of each event were told. */
+  const connections = new Map<string, { readonly since: number; readonly told: Map<WebhookEvent, number> }>();
   const tellNext = (event: DeviceEvent, body: WebhookBody): void => {
-    const told = counts.get(event.device.id) ?? new Map<WebhookEvent, number>();
-    counts.set(event.device.id, told);
-    const which = (told.get(body.event) ?? 0) + 1;
-    told.set(body.event, which);
+    const told = connections.get(event.device.id)?.told;
+    const which = (told?.get(body.event) ?? 0) + 1;
+    told?.set(body.event, which);
     tell(event.participant, eventId(event.device.id, body.event, which), body);
   };
-  core.on('connected', (event) => tellNext(event, webhookBody('onConnect', event)));
+  core.on('connected', (event) => {
+    connections.set(event.device.id, { since: clock.monotonic(), told: new Map() });
+    tellNext(event, {
+      ...webhookBody('onConnect', event),
+      ...connectionFacts(event.device, event.session?.id),
+    });
+  });
   core.on('signallingLost', (event) => tellNext(event, webhookBody('onDisconnect', event)));
   core.on('left', (event) => {
-    tellNext(event, webhookBody('onLeave', event));
-    counts.delete(event.device.id);
+    const since = connections.get(event.device.id)?.since ?? clock.monotonic();
+    tellNext(event, {
+      ...webhookBody('onLeave', event),
+      ...connectionFacts(event.device, event.session?.id),
+      reason: event.reason,
+      seconds: Math.round(clock.monotonic() - since) / 1_000,
+    });
+    connections.delete(event.device.id);
   });
   core.on('dtmf', (event) => tellNext(event, dtmfBody(event)));
   const tellIfAsked = (asked: AskedEvent, name: WebhookEvent, event: DeviceEvent): void => {
@@ -143,5 +155,10 @@ function tellOfCrash(record: KeptRecord, tell: Tell): void {
   };
   tell(record, eventId(record.connectionId, 'onDisconnect', 'crash'), webhookBody('onDisconnect', gone));
   // A connection ends once, however the gateway comes to know.
-  tell(record, eventId(record.connectionId, 'onLeave', 1), webhookBody('onLeave', gone));
+  tell(record, eventId(record.connectionId, 'onLeave', 1), {
+    ...webhookBody('onLeave', gone),
+    ...connectionFacts(record, record.sessionId),
+    reason: 'crashed',
+    seconds: Math.max(0, gone.at - record.startedAt) / 1_000,
+  });
 }

@@ -21,10 +21,18 @@ export interface WebhookBody {
   readonly durationMs?: number;
   /** With `onCallFailed`: the SIP status of the refusal. */
   readonly status?: number;
-  /** With `onCallFailed`: why, in words. */
+  /** With `onLeave` why it ended, as in usage records; with `onCallFailed` why, in words. */
   readonly reason?: string;
-  /** With `onCallFailed`. */
+  /** With `onConnect`, `onLeave` and `onCallFailed`, of phones. */
   readonly caller?: string;
+  /** With `onConnect` and `onLeave`: the session that its participant is in. */
+  readonly sessionId?: string;
+  /** With `onConnect` and `onLeave`. */
+  readonly kind?: string;
+  /** With `onConnect` and `onLeave`. */
+  readonly direction?: DeviceInfo['direction'];
+  /** With `onLeave`: how long it was connected. */
+  readonly seconds?: number;
   /** With `onCallFailed`: names of the audio codecs that the phone offered. */
   readonly codecs?: readonly string[];
 }
@@ -57,6 +65,20 @@ export function webhookBody(
     participantId: of.participant.id,
     deviceId: of.device.externalId,
     ...(of.participant.tag === undefined ? {} : { tag: of.participant.tag }),
+  };
+}
+
+/** What `onConnect` and `onLeave` say besides, as usage records do. */
+export function connectionFacts(
+  device: Pick<DeviceInfo, 'kind' | 'direction' | 'caller'>,
+  sessionId: string | undefined,
+): Pick<WebhookBody, 'sessionId' | 'kind' | 'direction' | 'caller'> {
+  const { kind, direction, caller } = device;
+  return {
+    ...(sessionId === undefined ? {} : { sessionId }),
+    kind,
+    direction,
+    ...(caller === undefined ? {} : { caller }),
   };
 }
 
