@@ -92,7 +92,7 @@ describe('npm start', () => {
     late.stdout.on('data', (chunk: Buffer) => output.push(chunk));
     expect(await once(late, 'close')).toEqual([1, null]);
     expect(Buffer.concat(output).toString()).toContain(
-      `EADDRINUSE: address already in use 127.0.0.1:${String(ready.httpPort)}`,
+      `PATCHBAY_HTTP_PORT: another program uses port ${String(ready.httpPort)} of 127.0.0.1`,
     );
     taken.kill('SIGTERM');
     await once(taken, 'exit');
