@@ -40,11 +40,12 @@ it('forwards the largest of several layers alone that a page sends side by side'
   const session = await stage.rest.session();
   const one = await join(session, '0.12');
   await one.page.publish({ video: true, large: true, sources: 3 });
-  // Chromium sends the larger ones when it has found that its network carries them.
-  await until('all layers', async () => (await one.page.sentVideo()).layers === 3, {
-    withinMs: 40_000,
-    seen: () => one.page.sentVideo(),
-  });
+  // Chromium sends the larger ones when it has found that its network carries them; on a busy machine not all.
+  const severalSent = async (): Promise<boolean> => {
+    const { layers, width } = await one.page.sentVideo();
+    return layers > 1 && width === 1280;
+  };
+  await until('several layers', severalSent, { withinMs: 60_000, seen: () => one.page.sentVideo() });
   const two = await join(session, '0.12');
   const { streamId } = await two.page.receives();
   const seen = async (): Promise<VideoCounters> => (await two.page.counters(streamId)).video!;

@@ -160,6 +160,9 @@ describe.skipIf(why !== '')(`the first call of the README${why}`, () => {
 
     expect(await caller.interrupt()).toBe(0);
     await phone.shows(/session closed|terminated/i);
-    expect(await gateway.interrupt()).toBe(0);
+    const code = await gateway.interrupt();
+    // On a very busy machine, npm may pass Ctrl-C on more than a second later: that counts as a second one.
+    const wasTwice = gateway.lines.some((line) => line.includes('stopping at once'));
+    expect(code).toBe(wasTwice ? 1 : 0);
   });
 });
