@@ -12,7 +12,7 @@ import {
 } from '../../../media/index.js';
 import type { FreeswitchConnection } from './connection.js';
 import { LegRefused } from './failure.js';
-import { type Leg, ModifyRefused } from './leg.js';
+import { hangupCauses, type Leg, ModifyRefused } from './leg.js';
 import {
   audioOf,
   directionOf,
@@ -70,6 +70,8 @@ export class BridgedCall {
   #bridged: Promise<void> = Promise.resolve();
   /** What the plane knows of the phone. */
   #inner: PhoneDescription | undefined;
+  /** A leg that the call has now has ended. */
+  #legsEnd = false;
   /** No leg is opened any more, and none tells of its end. */
   #isOver = false;
   #closing: Promise<void> | undefined;
@@ -193,6 +195,7 @@ export class BridgedCall {
 
   async #openLegs(planeOffer: string): Promise<void> {
     this.#requireOpen();
+    this.#legsEnd = false;
     this.#server.reserve();
     const connection = this.#connection();
     if (this.#phoneSdp === undefined) {
@@ -284,22 +287,27 @@ export class BridgedCall {
 
   #watched(leg: Promise<Leg>): Promise<Leg> {
     leg.then(
-      (ready) => ready.watch((cause) => void this.#onLegEnded(leg, cause)),
+      async (ready) => {
+        await ready.ended;
+        await this.#onLegEnded(leg);
+      },
       () => undefined,
     );
     return leg;
   }
 
-  async #onLegEnded(leg: Promise<Leg>, cause: string | undefined): Promise<void> {
+  async #onLegEnded(leg: Promise<Leg>): Promise<void> {
+    if (!this.#has(leg) || this.#legsEnd) return;
+    this.#legsEnd = true;
+    const causes = await hangupCauses([this.#phoneLeg, this.#mediaLeg]);
     if (!this.#has(leg)) return;
-    if (cause === undefined) {
-      // The leg's connection broke. When all of FreeSWITCH is gone, that is the server's to tell.
-      if (!(await this.#server.check()) || !this.#has(leg)) return;
-    }
-    this.#options.log.info({ cause }, 'FreeSWITCH ended a leg.');
-    if (cause === SHUTDOWN) this.#server.refused(new Error('FreeSWITCH is shutting down.'));
-    if (cause === SHUTDOWN || cause === undefined) this.#options.onOrphaned();
-    else this.#options.onEnded(cause === MEDIA_TIMEOUT ? 'timeout' : 'transport');
+    // Their connections broke. When all of FreeSWITCH is gone, that is the server's to tell.
+    if (causes.length === 0 && (!(await this.#server.check()) || !this.#has(leg))) return;
+    this.#options.log.info({ causes }, 'FreeSWITCH ended a leg.');
+    const isShuttingDown = causes.includes(SHUTDOWN);
+    if (isShuttingDown) this.#server.refused(new Error('FreeSWITCH is shutting down.'));
+    if (isShuttingDown || causes.length === 0) this.#options.onOrphaned();
+    else this.#options.onEnded(causes.includes(MEDIA_TIMEOUT) ? 'timeout' : 'transport');
   }
 
   /** Whether a leg is one that the call has now, and not one that it had before it moved. */

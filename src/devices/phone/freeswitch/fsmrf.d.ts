@@ -7,7 +7,8 @@ declare module 'drachtio-fsmrf' {
   interface Dialog {
     readonly remote: { readonly sdp: string };
     readonly local: { readonly contact: string };
-    on(event: 'destroy', listener: () => void): void;
+    /** With the BYE that ended it. */
+    on(event: 'destroy', listener: (bye: { get(header: 'Reason'): string | undefined }) => void): void;
     request(
       options: { method: 'INVITE'; body: string; headers: Record<string, string> },
       callback: (error: unknown, response?: { status: number; reason: string; body?: string }) => void,

@@ -1,9 +1,14 @@
 import type { Endpoint } from 'drachtio-fsmrf';
 import type { Logger } from 'pino';
-import { withinLimit } from '../../../shared/index.js';
+import { settledWithin, withinLimit } from '../../../shared/index.js';
 
 const MODIFY_LIMIT_MS = 5000;
 const HANG_UP_LIMIT_MS = 2000;
+/** A BYE over UDP is sent three times within it. */
+const BYE_LIMIT_MS = 2000;
+const PARTNER_LIMIT_MS = 2000;
+/** A cause of Q.850, for a BYE that names none. */
+const UNNAMED_CAUSE = 'NORMAL_UNSPECIFIED';
 
 /** Runs one command of FreeSWITCH's `api`. */
 type Api = (command: string) => Promise<string>;
@@ -30,8 +35,15 @@ export class Leg {
   readonly #log: Logger;
   readonly #channelGone: Promise<void>;
   readonly #dialogGone: Promise<void>;
-  #ended = false;
-  #onEnded: ((hangupCause: string | undefined) => void) | undefined;
+  /**
+   * Settles when the leg ends without our doing: with FreeSWITCH's hang-up cause, or with undefined when it is lost,
+   * though nobody hung up. After {@link hangUp} or {@link abandon} it never settles.
+   */
+  readonly ended: Promise<string | undefined>;
+  #settleEnded!: (hangupCause: string | undefined) => void;
+  #isGone = false;
+  /** Its end is our doing. */
+  #isLeft = false;
 
   constructor(endpoint: Endpoint, api: Api, log: Logger) {
     this.uuid = endpoint.uuid;
@@ -39,23 +51,34 @@ export class Leg {
     this.#endpoint = endpoint;
     this.#api = api;
     this.#log = log.child({ leg: endpoint.uuid });
-    this.#dialogGone = new Promise((resolve) => endpoint.dialog.on('destroy', resolve));
+    this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
+    this.#dialogGone = new Promise((resolve) => {
+      endpoint.dialog.on('destroy', (bye) => {
+        resolve();
+        this.#end(causeIn(bye.get('Reason')));
+      });
+    });
     this.#channelGone = new Promise((resolve) => {
       endpoint.once('destroy', (end) => {
-        this.#ended = true;
         resolve();
-        this.#onEnded?.(end?.reason);
+        if (end?.reason === undefined) void this.#endWithBye();
+        else this.#end(end.reason);
       });
     });
   }
 
-  get ended(): boolean {
-    return this.#ended;
+  /**
+   * FreeSWITCH closes a leg's event socket once its channel is down, and often drops the event with the cause. Its BYE
+   * names the cause, too, and is sent after that; a leg that is lost gets none.
+   */
+  async #endWithBye(): Promise<void> {
+    await settledWithin(this.#dialogGone, BYE_LIMIT_MS);
+    this.#end(undefined);
   }
 
-  /** @param onEnded called when the leg ends without our doing */
-  watch(onEnded: (hangupCause: string | undefined) => void): void {
-    this.#onEnded = onEnded;
+  #end(hangupCause: string | undefined): void {
+    this.#isGone = true;
+    if (!this.#isLeft) this.#settleEnded(hangupCause);
   }
 
   /** What FreeSWITCH said in answer to the last INVITE; to one without SDP: its offer. */
@@ -88,9 +111,10 @@ export class Leg {
 
   /** Ends the leg on both sides. Resolves when it is gone, or after 2 s. */
   async hangUp(): Promise<void> {
-    this.#onEnded = undefined;
+    this.#isLeft = true;
     try {
-      if (!this.#ended) await withinLimit(this.#api(`uuid_kill ${this.uuid}`), HANG_UP_LIMIT_MS, 'uuid_kill');
+      if (!this.#isGone)
+        await withinLimit(this.#api(`uuid_kill ${this.uuid}`), HANG_UP_LIMIT_MS, 'uuid_kill');
       await withinLimit(Promise.all([this.#channelGone, this.#dialogGone]), HANG_UP_LIMIT_MS, 'Hanging up');
     } catch (error) {
       this.#log.debug({ err: error }, 'FreeSWITCH did not end a leg; ending its dialog.');
@@ -100,9 +124,28 @@ export class Leg {
 
   /** Ends what there is on this side, without counting on FreeSWITCH. */
   abandon(): void {
-    this.#onEnded = undefined;
+    this.#isLeft = true;
     this.#endpoint.dialog.destroy().catch((error: unknown) => {
       this.#log.debug({ err: error }, 'A leg’s dialog was gone already.');
     });
   }
+}
+
+/**
+ * Why FreeSWITCH ended the legs of a call, of which one has ended. They end together (`hangup_after_bridge`), and only
+ * one may know why: its partner is hung up with NORMAL_CLEARING, and can be the first to tell.
+ */
+export async function hangupCauses(legs: readonly (Promise<Leg> | undefined)[]): Promise<string[]> {
+  const causes: string[] = [];
+  const ends = legs.map(async (leg) => {
+    const cause = await (await leg)?.ended;
+    if (cause !== undefined) causes.push(cause);
+  });
+  await settledWithin(Promise.allSettled(ends), PARTNER_LIMIT_MS);
+  return causes;
+}
+
+/** FreeSWITCH's name for the cause in a Reason header (RFC 3326): `Q.850;cause=16;text="NORMAL_CLEARING"`. */
+function causeIn(reason: string | undefined): string {
+  return /;text="([A-Z0-9_]+)"/.exec(reason ?? '')?.[1] ?? UNNAMED_CAUSE;
 }

@@ -25,7 +25,8 @@ class FakeServer {
   /** Legs that were asked for, and that were hung up. */
   opened = 0;
   hungUp = 0;
-  watchers: ((cause: string | undefined) => void)[] = [];
+  /** Ends the leg of that number, for a cause. */
+  end: ((cause: string) => void)[] = [];
   /** Set: legs are there when it resolves. */
   gate: Promise<void> | undefined;
 
@@ -39,7 +40,7 @@ class FakeServer {
     return {
       sdp: OFFER,
       mediaIp: '192.0.2.2',
-      watch: (onEnded: (cause: string | undefined) => void) => void this.watchers.push(onEnded),
+      ended: new Promise<string>((resolve) => this.end.push(resolve)),
       modify: () => Promise.resolve(OFFER),
       findDtmf: () => undefined,
       hangUp: () => {
@@ -110,12 +111,13 @@ it('hangs up the legs of a phone that is closed while they open, and tries no ot
   expect([server.hungUp, other.opened, plane.present, calls()]).toEqual([2, 0, [], 0]);
 });
 
-it('passes on what the plane says, and tells that a leg ended', async () => {
+it('passes on what the plane says, and tells that its legs ended', async () => {
   const { plane, server, open, events } = start();
   const handle = open();
   await handle.opened;
   plane.emit('d', { type: 'dtmf', digit: '5', durationMs: 100 });
-  server.watchers[0]!('MEDIA_TIMEOUT');
+  server.end[0]!('MEDIA_TIMEOUT');
+  server.end[1]!('NORMAL_CLEARING');
   await vi.waitFor(() =>
     expect(events).toEqual([
       { type: 'dtmf', digit: '5', durationMs: 100 },
@@ -123,8 +125,6 @@ it('passes on what the plane says, and tells that a leg ended', async () => {
     ]),
   );
   await handle.close();
-  server.watchers[1]!('NORMAL_CLEARING');
-  expect(events).toHaveLength(2);
 });
 
 it('keeps a delivery for the end that it opens', async () => {
