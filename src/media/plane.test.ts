@@ -2,8 +2,7 @@ import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../shared/testing/index.js';
 import type { EndpointContext } from './endpoint.js';
-import { createPhoneFactory } from './phone/factory.js';
-import type { PhoneEndpoint } from './phone/index.js';
+import { createPhoneFactory, type PhoneEndpoint } from './phone/index.js';
 import { LocalMediaPlane, logByEvents } from './plane.js';
 import { PublishedTrack } from './track.js';
 import {

@@ -1,5 +1,61 @@
-export { createPhoneFactory } from './factory.js';
+import { inNetworks, type Log } from '../../shared/index.js';
+import { audioCodecsNamed } from '../codecs/index.js';
+import type { EndpointContext } from '../endpoint.js';
+import { DecoderPool, MixClock } from '../audio/index.js';
+import type { MediaCounters, MediaLoad, MediaPlaneOptions, PhoneMediaEvent } from '../types.js';
+import { PhoneEndpoint } from './phone-endpoint.js';
+import { PortRange } from './ports.js';
+
 export { PhoneEndpoint } from './phone-endpoint.js';
 export { type Direction, reverse } from '../sdp/index.js';
-export { MAX_SDP } from './sdp/remote-description.js';
-export { offeredAudioCodecs } from './sdp/offered-codecs.js';
+export { MAX_SDP, offeredAudioCodecs } from './sdp/remote-description.js';
+
+/** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
+interface PhoneFactory {
+  open(context: EndpointContext<PhoneMediaEvent>): Promise<PhoneEndpoint>;
+  load(): MediaLoad;
+  counters(): MediaCounters;
+  /** Closes the phones that are still open. */
+  stop(): Promise<void>;
+}
+
+/** Makes the phone part of a media plane; binds nothing until a phone is described. */
+export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneFactory {
+  const ports = new PortRange(options.rtpPorts);
+  const pool = new DecoderPool();
+  const codecs = audioCodecsNamed(options.phoneCodecs);
+  const isAsymmetric = inNetworks(options.asymmetricRtp ?? []);
+  const clock = new MixClock({
+    onError: (error) => log.error({ err: error }, 'failed to handle media of a phone'),
+  });
+  const endpoints = new Set<PhoneEndpoint>();
+  /** Of endpoints that are closed. */
+  let past: MediaCounters = { strangers: 0, framesWithheld: 0 };
+  const close = (endpoint: PhoneEndpoint): void => {
+    if (endpoints.delete(endpoint)) past = sum(past, endpoint.counters);
+  };
+  return {
+    open(context) {
+      const endpoint: PhoneEndpoint = new PhoneEndpoint({
+        context,
+        ports,
+        clock,
+        pool,
+        codecs,
+        isAsymmetric,
+        onClosed: () => close(endpoint),
+      });
+      endpoints.add(endpoint);
+      return Promise.resolve(endpoint);
+    },
+    load: () => clock.load(),
+    counters: () => [...endpoints].reduce((total, endpoint) => sum(total, endpoint.counters), past),
+    async stop() {
+      await Promise.all([...endpoints].map((endpoint) => endpoint.close()));
+    },
+  };
+}
+
+function sum(a: MediaCounters, b: MediaCounters): MediaCounters {
+  return { strangers: a.strangers + b.strangers, framesWithheld: a.framesWithheld + b.framesWithheld };
+}

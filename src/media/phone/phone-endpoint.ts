@@ -14,12 +14,13 @@ import {
   type PhoneSource,
 } from '../types.js';
 import { DtmfRelay } from './dtmf-sender.js';
-import { type IpVersion, ipVersionOf, localHost, type PortRange } from './ports.js';
+import { type BoundPorts, PhonePorts } from './phone-ports.js';
+import { type IpVersion, ipVersionOf, type PortRange } from './ports.js';
 import { PhoneCrypto } from './phone-crypto.js';
 import { RtcpSession, type RtcpSource } from './rtcp-session.js';
 import { RtpReceiver } from './rtp-receiver.js';
 import { RtpSender } from './rtp-sender.js';
-import { RtpSocket } from './rtp-socket.js';
+import type { RtpSocket } from './rtp-socket.js';
 import {
   agreeOn,
   audioOf,
@@ -56,13 +57,6 @@ interface PhoneEndpointParts {
   readonly onClosed: () => void;
 }
 
-/** The sockets in use, and the address that phones know them by. */
-interface Bound {
-  readonly socket: RtpSocket;
-  readonly version: IpVersion;
-  readonly announced: string;
-}
-
 /** A phone in the media plane: its RTP becomes one published stream, its delivery becomes one mix. */
 export class PhoneEndpoint implements Endpoint, FrameListener {
   readonly #parts: PhoneEndpointParts;
@@ -77,7 +71,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   readonly #streamId = randomUUID();
   readonly #sessionId = randomInt(2 ** 47).toString();
   #version = 0;
-  #bound: Bound | undefined;
+  readonly #ports: PhonePorts;
   #session: AudioSession | undefined;
   #hasListened = false;
   /** What the last offer of ours had. */
@@ -90,20 +84,30 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   #nextSlowFrame = 0;
   #isWithheld = false;
   #framesWithheld = 0;
-  /** To ports that are closed. */
-  #pastStrangers = 0;
   #closed = false;
 
   constructor(parts: PhoneEndpointParts) {
     this.#parts = parts;
     this.#context = parts.context;
+    this.#ports = new PhonePorts({
+      context: parts.context,
+      range: parts.ports,
+      crypto: this.#crypto,
+      consent: this.#consent,
+      handlers: {
+        onRtp: (packet) => this.#onRtp(packet),
+        onRtcp: (packet) => this.#onRtcp(packet),
+      },
+    });
     this.#receiver = new RtpReceiver({
       onDigit: (digit, durationMs) => this.#context.emit({ type: 'dtmf', digit, durationMs }),
       onFormat: (format) => this.#publish(format),
     });
-    this.#sender = new RtpSender(parts.pool, this.#crypto, (packet) => this.#bound?.socket.send(packet));
+    this.#sender = new RtpSender(parts.pool, this.#crypto, (packet) =>
+      this.#ports.bound?.socket.send(packet),
+    );
     this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) =>
-      this.#bound?.socket.sendRtcp(this.#crypto.sealRtcp(packet)),
+      this.#ports.bound?.socket.sendRtcp(this.#crypto.sealRtcp(packet)),
     );
     this.#relay = new DtmfRelay((digit, durationMs) => this.#sender.sendDtmf({ digits: digit, durationMs }));
   }
@@ -112,16 +116,16 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   async describe(sdpOffer?: string): Promise<PhoneDescription> {
     const { codecs } = this.#parts;
     if (sdpOffer === undefined) {
-      const bound = this.#bound ?? (await this.#bind(ipVersionOf(this.#context.options.rtpHost)));
+      const bound = this.#ports.bound ?? (await this.#ports.bind(ipVersionOf(this.#context.options.rtpHost)));
       this.#offered = formatsToOffer(this.#session, codecs);
       return this.#described(writeOffer(this.#end(bound), this.#session, this.#offered));
     }
     const offer = readRemoteDescription(sdpOffer);
-    if (this.#session && this.#bound && switchesAudioOff(offer))
-      return this.#switchOff(offer, this.#session, this.#bound);
+    if (this.#session && this.#ports.bound && switchesAudioOff(offer))
+      return this.#switchOff(offer, this.#session, this.#ports.bound);
     const choice = chooseAudio(offer, codecs);
     const session = agreeOn(choice.section, codecs);
-    const bound = await this.#bind(this.#versionOf(choice.section));
+    const bound = await this.#ports.bind(this.#versionOf(choice.section));
     this.#apply(session, bound);
     return this.#described(writeAnswer(this.#end(bound), offer, choice, session));
   }
@@ -131,12 +135,12 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     const { section } = chooseAudio(readRemoteDescription(sdpAnswer), this.#parts.codecs);
     const session = agreeOn(section, this.#parts.codecs, this.#offered ?? this.#session?.offered);
     requireOffered(this.#session?.crypto, session.crypto);
-    this.#apply(session, await this.#bind(this.#versionOf(section)));
+    this.#apply(session, await this.#ports.bind(this.#versionOf(section)));
     return this.#described('');
   }
 
   /** RFC 3264 section 8.2: no media of that m-line any more, until the next offer. */
-  #switchOff(offer: RemoteDescription, session: AudioSession, bound: Bound): PhoneDescription {
+  #switchOff(offer: RemoteDescription, session: AudioSession, bound: BoundPorts): PhoneDescription {
     const off = { ...session, direction: 'inactive', held: true } as const;
     this.#apply(off, bound);
     return this.#described(writeAnswer(this.#end(bound), offer, undefined, off));
@@ -147,12 +151,11 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     if (source === 'trusted') this.#consent.trust();
     else this.#consent.signalled(source, withinCall);
     this.#source = source;
-    if (this.#session && this.#bound) this.#describePeer(this.#session, this.#bound.socket);
+    if (this.#session && this.#ports.bound) this.#describePeer(this.#session, this.#ports.bound.socket);
   }
 
   get counters(): MediaCounters {
-    const strangers = this.#pastStrangers + (this.#bound?.socket.strangers ?? 0);
-    return { strangers, framesWithheld: this.#framesWithheld };
+    return { strangers: this.#ports.strangers, framesWithheld: this.#framesWithheld };
   }
 
   setTracks(tracks: readonly PublishedTrack[]): void {
@@ -186,14 +189,14 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#relay.close();
     this.#sender.close();
     this.#track?.end();
-    await this.#unbind();
+    await this.#ports.close();
     this.#parts.onClosed();
   }
 
   onFrame(frame: number): void {
     this.#frame = frame;
     const now = performance.now();
-    if (this.#bound?.socket.maySend(now)) {
+    if (this.#ports.bound?.socket.maySend(now)) {
       this.#isWithheld = false;
       this.#sender.onFrame(frame);
     } else this.#withhold();
@@ -216,7 +219,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   }
 
   #onSecond(now: number): void {
-    this.#bound?.socket.maintain(now);
+    this.#ports.bound?.socket.maintain(now);
     this.#rtcp.onTime(this.#rtcpSource(), this.#sender.timestampOf(this.#frame), now);
     if (!this.#session || !expectsMedia(this.#session)) {
       this.#lastMediaAt = now;
@@ -250,44 +253,14 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     return true;
   }
 
-  /** Binds sockets of the phone's address family, unless they are bound already. */
-  async #bind(version: IpVersion): Promise<Bound> {
-    if (this.#bound?.version === version) return this.#bound;
-    const local = localHost(this.#context.options, version);
-    if (!local) throw new MediaError('NO_COMMON_CODEC', `There is no address for IPv${version} media here.`);
-    const ports = await this.#parts.ports.bind(local.host);
-    await this.#unbind();
-    const handlers = {
-      onRtp: (packet: Buffer) => this.#onRtp(packet),
-      onRtcp: (packet: Buffer) => this.#onRtcp(packet),
-    };
-    const socket = new RtpSocket(ports, handlers, this.#consent);
-    const bound = { socket, version, announced: local.announced };
-    this.#bound = bound;
-    if (!this.#closed) return bound;
-    await this.#unbind();
-    throw new MediaError('INVALID_STATE', 'The phone was closed meanwhile.');
-  }
-
-  async #unbind(): Promise<void> {
-    const bound = this.#bound;
-    if (!bound) return;
-    this.#bound = undefined;
-    const { port, strangers, sendErrors } = bound.socket;
-    this.#pastStrangers += strangers;
-    const { log } = this.#context;
-    log.debug({ port, strangers, sendErrors, ...this.#crypto.counters }, 'phone ports closed');
-    await bound.socket.close();
-    this.#parts.ports.release(port);
-  }
-
   /** Without an address (on hold, or a name) the phone stays where it is. */
   #versionOf(section: RemoteSection): IpVersion {
-    return section.address === undefined && this.#bound ? this.#bound.version : section.ipVersion;
+    const { bound } = this.#ports;
+    return section.address === undefined && bound ? bound.version : section.ipVersion;
   }
 
   /** Puts a newly agreed session into force. */
-  #apply(session: AudioSession, bound: Bound): void {
+  #apply(session: AudioSession, bound: BoundPorts): void {
     this.#session = session;
     this.#lastMediaAt = performance.now();
     this.#crypto.apply(session.crypto);
@@ -337,7 +310,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     return this.#session !== undefined && isOnHold(this.#session, this.#hasListened);
   }
 
-  #end(bound: Bound): LocalEnd {
+  #end(bound: BoundPorts): LocalEnd {
     this.#version += 1;
     return {
       address: bound.announced,

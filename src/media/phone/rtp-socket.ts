@@ -7,7 +7,7 @@ import { FIRST_USER_PORT } from './send-consent.js';
 import type { SendConsent } from './send-consent.js';
 
 /** Takes what comes from the phone. */
-interface RtpSocketHandlers {
+export interface RtpSocketHandlers {
   /**
    * A datagram that is not RTCP.
    * @returns whether it is the phone's: well formed, of the session, authentic

@@ -1,8 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../../shared/testing/index.js';
+import { Diagnostics, Heartbeat } from './channels.js';
 import { DataChannelPipes, freeUdpPort } from './datachannel-pipes.js';
 import type { Pipe, TransportDescription } from './pipe.js';
 
@@ -13,17 +15,6 @@ const MAX_HELD_MIB = 32;
 
 let pipes: DataChannelPipes;
 let page: ChildProcess;
-beforeEach(async () => {
-  pipes = new DataChannelPipes({
-    host: '127.0.0.1',
-    port: await freeUdpPort('127.0.0.1', 0),
-    log: silentLog,
-  });
-});
-afterEach(async () => {
-  page.kill('SIGKILL');
-  await pipes.stop();
-});
 
 /** A page that is connected and floods when told to `go`. */
 async function connect(args: readonly string[]): Promise<{ pipe: Pipe; abused: Promise<void> }> {
@@ -49,6 +40,18 @@ function heldInABusySecond(): number {
 }
 
 describe('a page that floods its data channels', () => {
+  beforeEach(async () => {
+    pipes = new DataChannelPipes({
+      host: '127.0.0.1',
+      port: await freeUdpPort('127.0.0.1', 0),
+      log: silentLog,
+    });
+  });
+  afterEach(async () => {
+    page.kill('SIGKILL');
+    await pipes.stop();
+  });
+
   it('is shut for messages on a channel of the clients, of which little is held meanwhile', async () => {
     const { pipe, abused } = await connect(['1']);
     expect(heldInABusySecond()).toBeLessThan(MAX_HELD_MIB);
@@ -69,4 +72,78 @@ describe('a page that floods its data channels', () => {
     pipe.close();
     flooding.kill('SIGKILL');
   });
+});
+
+describe('the heartbeat of a page', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  function channel() {
+    const sent: string[] = [];
+    return {
+      sent,
+      open: true,
+      buffered: 0,
+      isOpen() {
+        return this.open;
+      },
+      bufferedAmount() {
+        return this.buffered;
+      },
+      sendMessage: (message: string) => sent.push(message) > 0,
+    };
+  }
+
+  it('sends PING on an open channel', () => {
+    const heartbeat = channel();
+    const beating = new Heartbeat(heartbeat);
+    heartbeat.open = false;
+    vi.advanceTimersByTime(3_000);
+    heartbeat.open = true;
+    vi.advanceTimersByTime(6_000);
+    expect(heartbeat.sent).toEqual(['PING', 'PING']);
+    beating.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('sends none to a page that has not read the last', () => {
+    const heartbeat = channel();
+    const beating = new Heartbeat(heartbeat);
+    heartbeat.buffered = 4;
+    vi.advanceTimersByTime(30_000);
+    expect(heartbeat.sent).toEqual([]);
+    beating.stop();
+  });
+
+  it('takes nothing but PONG for a sign of life, whatever a page sends', () => {
+    const beating = new Heartbeat(channel());
+    expect(beating.isAnswer('PONG')).toBe(true);
+    const bytes = fc.uint8Array().map((array) => Buffer.from(array));
+    const other = fc.oneof(fc.string(), fc.constantFrom('pong', 'PONG ', 'PING', Buffer.from('PONG')), bytes);
+    fc.assert(
+      fc.property(
+        other.filter((message) => message !== 'PONG'),
+        (message) => !beating.isAnswer(message),
+      ),
+    );
+    beating.stop();
+  });
+});
+
+it('keeps the newest diagnostics until the channel is open', () => {
+  const sent: string[] = [];
+  let open = false;
+  let opened: (() => void) | undefined;
+  const diagnostics = new Diagnostics({
+    isOpen: () => open,
+    bufferedAmount: () => 0,
+    sendMessage: (message) => sent.push(message) > 0,
+    onOpen: (listener) => void (opened = listener),
+  });
+  for (let i = 0; i < 20; i += 1) diagnostics.send(String(i));
+  expect(sent).toEqual([]);
+  open = true;
+  opened?.();
+  diagnostics.send('last');
+  expect(sent).toEqual([...Array.from({ length: 16 }, (_, i) => String(i + 4)), 'last']);
 });

@@ -1,11 +1,19 @@
+import { createSocket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
+import type os from 'node:os';
+import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { rtpPacket } from '../testing/packets.js';
 import { check } from '../testing/stun.js';
 import { silentLog } from '../../../shared/testing/index.js';
-import { DataChannelPipes, freeUdpPort } from './datachannel-pipes.js';
+import { DataChannelPipes, freeUdpPort, hostCandidates } from './datachannel-pipes.js';
 import { MAX_SOURCES } from './datachannel-pipe.js';
 import type { Pipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
+
+vi.mock('node:os', async (original) => ({
+  ...(await original<typeof os>()),
+  networkInterfaces: vi.fn(() => ({})),
+}));
 
 // On a loaded machine a hundred handshakes take their time.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -46,13 +54,6 @@ async function open(): Promise<DataChannelPipes> {
   return pipes;
 }
 
-beforeEach(async () => {
-  [ours, theirs] = [await open(), await open()];
-});
-afterEach(async () => {
-  await Promise.all(opened.splice(0).map((pipes) => pipes.stop()));
-});
-
 /** Both ends of a path; ours knows no candidate of theirs, as with browsers. */
 async function connect(ear: Ear, otherEar: Ear, { from = theirs, tamper = same } = {}) {
   const offered = await ours.offer(ear);
@@ -64,6 +65,13 @@ async function connect(ear: Ear, otherEar: Ear, { from = theirs, tamper = same }
 const same = (local: TransportDescription): TransportDescription => local;
 
 describe('a pipe over node-datachannel', () => {
+  beforeEach(async () => {
+    [ours, theirs] = [await open(), await open()];
+  });
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((pipes) => pipes.stop()));
+  });
+
   it('closes a path that brings sources without end', async () => {
     const [ear, otherEar] = [new Ear(), new Ear()];
     const up = Promise.all([once(ear, 'connected'), once(otherEar, 'connected')]);
@@ -176,5 +184,53 @@ describe('a pipe over node-datachannel', () => {
     await expect(ours.answer({ ...local, iceUfrag: '' }, false, new Ear())).rejects.toMatchObject({
       code: 'BAD_SDP',
     });
+  });
+});
+
+it('finds a port, takes the one asked for, and refuses one in use', async () => {
+  const port = await freeUdpPort('127.0.0.1', 0);
+  expect(port).toBeGreaterThan(0);
+  expect(await freeUdpPort('127.0.0.1', port)).toBe(port);
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  await expect(freeUdpPort('127.0.0.1', socket.address().port)).rejects.toMatchObject({ code: 'NO_PORT' });
+  socket.close();
+});
+
+const address = (value: string, family: 'IPv4' | 'IPv6', internal = false) => ({
+  address: value,
+  family,
+  internal,
+  netmask: '',
+  mac: '',
+  cidr: null,
+  scopeid: 0,
+});
+
+describe('the candidates of the shared port', () => {
+  it('names the bound address', () => {
+    expect(hostCandidates('192.0.2.1', 7000)).toEqual(['1 1 UDP 2130706431 192.0.2.1 7000 typ host']);
+  });
+
+  it('announces the public address in place of all of ours, once', () => {
+    expect(hostCandidates('0.0.0.0', 7000, '198.51.100.7')).toEqual([
+      '1 1 UDP 2130706431 198.51.100.7 7000 typ host',
+    ]);
+  });
+
+  it('names the addresses of all interfaces when bound to all, each with a priority of its own', () => {
+    vi.mocked(networkInterfaces).mockReturnValue({
+      lo: [address('127.0.0.1', 'IPv4', true)],
+      eth0: [address('192.0.2.1', 'IPv4'), address('fe80::1', 'IPv6'), address('2001:db8::1', 'IPv6')],
+    });
+    expect(hostCandidates('0.0.0.0', 7000).map((line) => line.split(' ')[4])).toEqual(['192.0.2.1']);
+    const both = hostCandidates('::', 7000).map((line) => line.split(' '));
+    expect(both.map((fields) => fields[4])).toEqual(['192.0.2.1', '2001:db8::1']);
+    expect(Number(both[0]![3])).toBeGreaterThan(Number(both[1]![3]));
+  });
+
+  it('names the loopback address on a machine without a network', () => {
+    vi.mocked(networkInterfaces).mockReturnValue({ lo: [address('127.0.0.1', 'IPv4', true)] });
+    expect(hostCandidates('0.0.0.0', 7000)[0]).toContain(' 127.0.0.1 ');
   });
 });

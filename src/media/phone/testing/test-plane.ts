@@ -1,7 +1,7 @@
 import { silentLog } from '../../../shared/testing/index.js';
 import { LocalMediaPlane } from '../../plane.js';
 import type { DeviceStatistics, MediaPlaneOptions } from '../../types.js';
-import { createPhoneFactory } from '../factory.js';
+import { createPhoneFactory } from '../index.js';
 import type { PhoneEndpoint } from '../phone-endpoint.js';
 
 /** A media plane with phones only, which can be asked for their statistics at any time. */
