@@ -16,7 +16,7 @@ export interface EndpointContext<Event> {
   readonly log: Log;
   /** Replaces the full set of streams that this device publishes. */
   setStreams(streams: readonly LiveStream[]): void;
-  /** Says something unasked, to whoever opened the device. */
+  /** Sends an event to whoever opened the device. */
   emit(event: Event): void;
 }
 

@@ -22,23 +22,23 @@ interface DevicePlane {
 const sameTracks = (a: readonly PublishedTrack[], b: readonly PublishedTrack[]): boolean =>
   a.length === b.length && a.every((track, i) => track === b[i]);
 
-/** A device of the plane, from the moment that it is to be opened until it is closed. */
+/** A device of the plane, from the request to open it until it is closed. */
 export class OpenDevice<E extends Endpoint = Endpoint> {
   readonly deviceId: string;
   readonly #plane: DevicePlane;
   readonly #listener: MediaListener<DeviceMediaEvent>;
   #making: Promise<E> | undefined;
-  /** Absent until it is made. */
+  /** Undefined until it is made. */
   #endpoint: E | undefined;
   #opened: Promise<unknown> = Promise.resolve();
   #isOpen = false;
   #isClosed = false;
   #freed: Promise<void> = Promise.resolve();
   #delivery: readonly MediaDelivery[] = [];
-  /** What the endpoint was told last, to tell it only of changes. */
+  /** The tracks that the endpoint has, so that it is told only of changes. */
   #tracks: readonly PublishedTrack[] = [];
   #streams: readonly LiveStream[] = [];
-  /** Requests under way whose results tell of changed streams: no event does. */
+  /** Requests under way whose results contain the streams: meanwhile no `streams` event is sent. */
   #answering = 0;
 
   constructor(deviceId: string, plane: DevicePlane, listener: MediaListener<DeviceMediaEvent>) {
@@ -54,18 +54,18 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
 
   /**
    * Makes the endpoint. To be called once, before anything else.
-   * @param first what belongs to opening it, once it is made
+   * @param first what to do with the endpoint before the device counts as open
    * @throws MediaError INVALID_STATE by rejection when the device is open already, or is closed meanwhile
    */
   open<T>(make: () => Promise<E>, first: (endpoint: E) => Promise<T>): Promise<T> {
     const opened = this.#open(make, first);
-    // Whoever opens it learns of a failure when he looks.
+    // A caller that does not wait must not cause an unhandled rejection.
     opened.catch(() => undefined);
     this.#opened = opened;
     return opened;
   }
 
-  /** What the endpoint is given. */
+  /** The context that the endpoint is made with. */
   context<Event>(
     parts: Pick<EndpointContext<Event>, 'options' | 'log'>,
     listener: MediaListener<Event>,
@@ -84,7 +84,10 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
     };
   }
 
-  /** @throws MediaError UNKNOWN_DEVICE by rejection once it is closed; why it could not be opened */
+  /**
+   * @throws MediaError by rejection: UNKNOWN_DEVICE once it is closed, or the error with which opening it
+   * failed
+   */
   async request<T>(action: (endpoint: E) => T | Promise<T>): Promise<T> {
     if (!this.#isOpen && !this.#isClosed) await this.#opened;
     if (!this.#endpoint || this.#isClosed)
@@ -92,7 +95,7 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
     return action(this.#endpoint);
   }
 
-  /** A request whose result tells of the device's streams. */
+  /** A request whose result contains the device's streams, so that no event is sent for them. */
   negotiate<T>(action: (endpoint: E) => Promise<T>): Promise<T> {
     return this.request((endpoint) => this.#quietly(() => action(endpoint)));
   }
@@ -107,7 +110,10 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
     this.#refresh();
   }
 
-  /** Streams of the plane changed. It is asked of everyone, twice for each call that comes and goes: it allocates nothing. */
+  /**
+   * Streams of the plane changed. Called for every device, twice in the life of each call: it allocates
+   * nothing.
+   */
   refreshIfReceiving(streamIds: ReadonlySet<string>): void {
     for (let i = 0; i < this.#delivery.length; i += 1) {
       if (!streamIds.has(this.#delivery[i]!.streamId)) continue;
@@ -134,7 +140,7 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
     try {
       this.#plane.add(this);
     } catch (error) {
-      // The id is another's: there is nothing to close.
+      // Another device has the id: there is nothing to close.
       this.#isClosed = true;
       throw error;
     }
@@ -156,14 +162,14 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
 
   #requireOpen(): void {
     if (this.#isClosed)
-      throw new MediaError('INVALID_STATE', `Device ${this.deviceId} was closed while it opened.`);
+      throw new MediaError('INVALID_STATE', `Device ${this.deviceId} was closed while it was being opened.`);
   }
 
   async #close(): Promise<void> {
     this.#plane.remove(this);
     this.#replaceStreams([]);
     this.pushStatistics();
-    // What could not be made needs no closing; whoever opens it learns why.
+    // An endpoint that could not be made needs no closing; `open` reports the error.
     const endpoint = this.#endpoint ?? (await this.#making?.catch(() => undefined));
     await endpoint?.close();
   }
@@ -175,7 +181,7 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
   }
 
   #refresh(): void {
-    // One that is being opened is told when it is made.
+    // A device that is being opened gets its tracks once its endpoint is made.
     if (!this.#endpoint || this.#isClosed) return;
     const tracks = this.#plane.resolve(this.#delivery);
     if (sameTracks(tracks, this.#tracks)) return;

@@ -25,7 +25,7 @@ import {
   STATISTICS_INTERVAL_MS,
 } from './types.js';
 
-/** Makes the plane's endpoints; the transports behind them are shared by the plane's whole life. */
+/** Makes the plane's endpoints. They share transports that live as long as the plane. */
 interface EndpointFactory {
   browser(context: EndpointContext<BrowserMediaEvent>, spec: BrowserSpec): Promise<BrowserEndpoint>;
   phone(context: EndpointContext<PhoneMediaEvent>): Promise<PhoneEndpoint>;
@@ -115,7 +115,7 @@ export class LocalMediaPlane implements MediaPlane {
     add: (device: OpenDevice): void => {
       const { deviceId } = device;
       if (this.#devices.has(deviceId))
-        throw new MediaError('INVALID_STATE', `Device ${deviceId} is open already.`);
+        throw new MediaError('INVALID_STATE', `Device ${deviceId} is already open.`);
       this.#devices.set(deviceId, device);
       this.#statistics ??= setInterval(() => this.#pushStatistics(), STATISTICS_INTERVAL_MS).unref();
     },
@@ -151,7 +151,10 @@ export class LocalMediaPlane implements MediaPlane {
   }
 }
 
-/** The first that a phone is asked. On its own, so that no handle keeps the phone's offer for as long as the call. */
+/**
+ * The first request to a phone. It is a function of its own so that the handle does not keep the phone's
+ * offer in memory.
+ */
 function describing({ source, sdpOffer }: PhoneSpec): (phone: PhoneEndpoint) => Promise<PhoneDescription> {
   return (phone) => {
     if (source) phone.signalled(source, false);
@@ -170,7 +173,7 @@ function handleOf(device: OpenDevice): DeviceHandle {
   };
 }
 
-/** The log of the plane's parts: its lines become events. */
+/** A log whose lines become events of the plane. */
 export function logByEvents(listener: MediaListener<MediaPlaneEvent>): Log {
   const line =
     (level: MediaPlaneEvent['level']) =>
@@ -183,7 +186,7 @@ function plainFields(fields: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(fields).map(([name, value]) => [
       name,
-      // Without pino's symbol, by which the error itself hangs on.
+      // Copied, to leave out the symbol by which pino attaches the error itself.
       value instanceof Error ? Object.fromEntries(Object.entries(stdSerializers.err(value))) : value,
     ]),
   );

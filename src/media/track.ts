@@ -43,9 +43,9 @@ export interface KeptPicture {
   readonly newestAt: number;
   readonly newestSequence: number;
   readonly newestTimestamp: number;
-  /** Another one: what was read before no longer holds. */
+  /** Changes when the picture is replaced: what was read before is void. */
   readonly generation: number;
-  /** Packets there are; 0 when they are not all there. */
+  /** Number of packets; 0 while one of them is missing. */
   readonly count: number;
   payload(index: number): Buffer;
   timestamp(index: number): number;
@@ -57,11 +57,11 @@ export class PublishedTrack {
   readonly kind: MediaKind;
   readonly streamId: string;
   readonly codec: TrackCodec;
-  /** Asks the publisher for a key frame (video); rate limiting is the publisher's transport's business. */
+  /** Asks the publisher for a key frame (video); the publisher's transport limits the rate. */
   readonly requestKeyFrame: () => void;
-  /** Asks the publisher for at most so many bits per second (video); Infinity: as many as it likes. */
+  /** Asks the publisher (video) to send at most this many bits per second; Infinity: no limit. */
   readonly limitBitrate: (bitsPerSecond: number) => void;
-  /** For subscribers that come while the publisher sends nothing; absent where nothing is kept. */
+  /** For subscribers that join while the publisher sends nothing; absent when no picture is kept. */
   readonly picture?: KeptPicture;
   #sinks: TrackSink[] = [];
   #clock: ClockReading | undefined;
@@ -87,7 +87,7 @@ export class PublishedTrack {
     return this.#ended;
   }
 
-  /** The publisher's last sender report; absent before the first, or when its transport hands up none. */
+  /** The publisher's last sender report; undefined before the first, or when its transport passes on none. */
   get clock(): ClockReading | undefined {
     return this.#clock;
   }

@@ -15,7 +15,7 @@ export interface MediaStreamInfo {
   readonly kinds: readonly MediaKind[];
 }
 
-/** One stream of a device's delivery, with the kinds wanted of it. */
+/** One stream of a device's delivery, with the kinds to receive of it. */
 export interface MediaDelivery {
   readonly streamId: string;
   readonly kinds: readonly MediaKind[];
@@ -23,7 +23,7 @@ export interface MediaDelivery {
 
 /** DTMF digits for a phone. */
 export interface MediaDtmf {
-  /** Of `0-9*#A-D`. */
+  /** Characters of `0-9*#A-D`. */
   readonly digits: string;
   /** Length of each digit. Default 100. */
   readonly durationMs?: number;
@@ -31,16 +31,16 @@ export interface MediaDtmf {
   readonly gapMs?: number;
 }
 
-/** What the specs of all kinds of device have. */
+/** What the specs of all kinds of device have in common. */
 interface DeviceSpec {
   /** Unique among the devices that are open. */
   readonly deviceId: string;
   /**
-   * The session that the device's participant is in, if any, as an opaque id: devices of one session are best opened
-   * where the others are. A hint at opening only: a device that moves later stays where it is.
+   * The session of the device's participant, if any, as an opaque id. It is a hint: devices of one session
+   * are best opened on the same host, but a device that moves to another session stays where it is.
    */
   readonly sessionId?: string | undefined;
-  /** Fields for every line of the log about the device, beside its id as `connectionId`; opaque to the plane. */
+  /** Fields for every log line about the device, beside its id as `connectionId`; opaque to the plane. */
   readonly labels?: Readonly<Record<string, string>>;
 }
 
@@ -58,7 +58,7 @@ export interface PublishOfferOptions {
   readonly allowedKinds: readonly MediaKind[];
 }
 
-/** A track that a browser offered to publish and that was not taken. */
+/** A track that a browser offered to publish and that was refused. */
 export interface RefusedTrack {
   /** The msid stream id that the publisher used. */
   readonly publisherMsid?: string;
@@ -77,18 +77,26 @@ export interface PublishAnswer {
 /** Where a SIP message of a phone came from. */
 export interface SipSource {
   readonly address: string;
-  /** The phone itself sent it from there, no proxy: its media may come from there too. */
+  /** The phone itself sent it, not a proxy: its media may come from the same address. */
   readonly isDirect: boolean;
-  /** It came by a connection: whoever is there takes what is sent to him. A datagram's source can be forged. */
+  /**
+   * It came over a connection (such as TCP), whose address is real; the source of a datagram can be forged.
+   */
   readonly isConnection: boolean;
 }
 
-/** Of FreeSWITCH on a private network: its media come from the announced address and nowhere else, and it wants ours. */
+/**
+ * `trusted`: FreeSWITCH on a private network. Its media come only from the announced address, and it always
+ * accepts ours.
+ */
 export type PhoneSource = SipSource | 'trusted';
 
 export interface PhoneSpec extends DeviceSpec {
   readonly kind: 'phone';
-  /** Of the message that asks for it; absent: media are sent to the announced address unasked. */
+  /**
+   * Source of the message that opens the call; absent: media are sent to the announced address without a sign
+   * of the phone.
+   */
   readonly source?: PhoneSource;
   /** SDP offer of the phone; absent: the plane makes the offer (late offer), completed by {@link PhoneHandle.answer}. */
   readonly sdpOffer?: string;
@@ -100,11 +108,11 @@ export interface PhoneDescription {
   /** The phone's stream; absent until its codec is known. */
   readonly stream?: MediaStreamInfo;
   /**
-   * The phone put us on hold (RFC 3264 section 8.4): it does not want to hear (`sendonly`, `inactive`, c=0.0.0.0). One
-   * that began as `sendonly` and never wanted to is not on hold.
+   * The phone put us on hold (RFC 3264 section 8.4): `sendonly`, `inactive` or c=0.0.0.0. A phone that has
+   * been `sendonly` from the start is not on hold.
    */
   readonly held: boolean;
-  /** How the phone's audio is carried; absent until that is agreed on. */
+  /** How the phone's audio is carried; absent until that is agreed. */
   readonly audio?: PhoneAudio;
 }
 
@@ -114,7 +122,7 @@ export interface PhoneAudio {
   readonly codec: string;
   /** The crypto suite (RFC 4568 section 6.2), `DTLS-SRTP`, or `none`. */
   readonly encryption: string;
-  /** Where the phone said to be; absent when it named no address. */
+  /** Address and port that the phone announced; absent when it announced none. */
   readonly remote?: string;
 }
 
@@ -129,7 +137,7 @@ export interface OmittedTrack {
 export interface SubscribeOffer {
   readonly sdpOffer: string;
   readonly revision: number;
-  /** All streams in the SDP, with the kinds that are really there. */
+  /** All streams in the SDP, with the kinds that it contains. */
   readonly streams: readonly MediaDelivery[];
   /** M-line kinds in order, to be kept for {@link BrowserSpec.subscribeLayout}. */
   readonly layout: readonly MediaKind[];
@@ -149,50 +157,54 @@ export interface DeviceStatistics {
 /** How often each open device's statistics are pushed. */
 export const STATISTICS_INTERVAL_MS = 5_000;
 
-/** `abuse`: so much came that the transport was shut. */
+/** `abuse`: the transport was closed because too much came. */
 export type MediaLossCause = 'transport' | 'timeout' | 'abuse';
 
-/** What is said unasked about a device of any kind. */
+/** Events of a device of any kind. */
 export type DeviceMediaEvent =
-  /** The set of streams of the device changed without an offer of its own. */
+  /** The streams of the device changed, though it made no offer. */
   | { readonly type: 'streams'; readonly streams: readonly MediaStreamInfo[] }
   /** A DTMF digit (`0-9*#A-D`) came in the device's audio, once for each key press. */
   | { readonly type: 'dtmf'; readonly digit: string; readonly durationMs: number }
   /**
-   * A transport that was up is silent or gone, or media stopped coming for the configured time. Browsers: again for
-   * each time that it happens, since they may come back.
+   * A connected transport fell silent or is gone, or no media came for the configured time. A browser may
+   * come back: then the next loss is reported too.
    */
   | { readonly type: 'mediaLost'; readonly cause: MediaLossCause }
-  /** The first sign of life in the device's media: RTP and, of browsers, RTCP or a heartbeat too. Browsers: also the
-   * first one after each `silent`. */
+  /**
+   * The first sign of life: RTP, or for browsers also RTCP or a heartbeat. Browsers: again after each
+   * `silent`.
+   */
   | { readonly type: 'heard' }
-  /** Every {@link STATISTICS_INTERVAL_MS} while the device is open, and a last time when it is closed. */
+  /** Every {@link STATISTICS_INTERVAL_MS} while the device is open, and once more when it is closed. */
   | { readonly type: 'statistics'; readonly statistics: DeviceStatistics };
 
 export type BrowserMediaEvent =
   | DeviceMediaEvent
-  /** To be sent to the browser; to be answered by {@link BrowserHandle.answerSubscribe}. */
+  /** Send the offer to the browser, and pass its answer to {@link BrowserHandle.answerSubscribe}. */
   | { readonly type: 'subscribeOffer'; readonly offer: SubscribeOffer }
-  /** The set of tracks of the device's delivery that it cannot be sent changed. */
+  /** The tracks of the delivery that cannot be sent to the device changed. */
   | { readonly type: 'tracksOmitted'; readonly tracks: readonly OmittedTrack[] }
   /**
-   * It was heard, and has not been for `silentMs`, which is four to five seconds. `mediaLost` is said later, when that
-   * is too long for a browser that lives.
+   * Nothing came from the browser for `silentMs` (four to five seconds). `mediaLost` follows when the silence
+   * is too long for a browser that is still there.
    */
   | { readonly type: 'silent'; readonly silentMs: number };
 
 export type PhoneMediaEvent =
   | DeviceMediaEvent
   /**
-   * The way to the phone changed, though nobody asked: it is to be offered what {@link PhoneHandle.update} returns
-   * without an offer, and its answer to be given to {@link PhoneHandle.answer}.
+   * The phone's media must be negotiated again: send the phone the offer that {@link PhoneHandle.update}
+   * returns without an argument, and pass its answer to {@link PhoneHandle.answer}.
    */
   | { readonly type: 'renegotiate' };
 
-/** Gets the events of one device, and none but the last statistics after {@link DeviceHandle.close} was called. */
+/**
+ * Gets the events of one device. After a call of {@link DeviceHandle.close} it gets only the last statistics.
+ */
 export type MediaListener<Event> = (event: Event) => void;
 
-/** What can be asked of a device of any kind. */
+/** Requests to a device of any kind. */
 export interface DeviceHandle {
   /**
    * Replaces the full set of streams that the device receives. Unknown streams are ignored until published. Nothing
@@ -218,7 +230,9 @@ export interface BrowserHandle extends DeviceHandle {
   resume(): Promise<void>;
 }
 
-/** A phone's end in the media plane; its requests are as those of a {@link BrowserHandle}. */
+/**
+ * A phone's end in the media plane; its requests wait and are rejected like those of a {@link BrowserHandle}.
+ */
 export interface PhoneHandle extends DeviceHandle {
   /** @throws MediaError by rejection: BAD_SDP, NO_COMMON_CODEC, NO_COMMON_TRANSPORT, NO_PORT, INVALID_STATE */
   readonly opened: Promise<PhoneDescription>;
@@ -227,38 +241,41 @@ export interface PhoneHandle extends DeviceHandle {
   /** Re-INVITE or UPDATE: a new offer from the phone, or (absent) our current description as an offer. */
   update(sdpOffer?: string): Promise<PhoneDescription>;
   /**
-   * A SIP message of the phone within its call came: media may be sent to it, and without a limit if it is announced
-   * to be where the message came from. Nothing happens once it is closed.
+   * A SIP message of the phone came within its call: media may be sent to it, without a time limit if the
+   * message came from the announced address. Nothing happens once the device is closed.
    */
   confirm(source: PhoneSource): Promise<void>;
   /**
-   * Queues DTMF digits for the phone, all of them or (TOO_MANY_DIGITS) none. They are sent as RFC 4733 events, or as
-   * tones to a phone that did not agree to those.
+   * Queues DTMF digits for the phone: all of them, or none with the error TOO_MANY_DIGITS. They are sent as
+   * RFC 4733 events, or as tones to a phone that did not agree to events.
    */
   sendDtmf(dtmf: MediaDtmf): Promise<void>;
 }
 
-/** How much of what it has to do the media plane manages. */
+/** How well the media plane keeps up with its work. */
 export interface MediaLoad {
   /** How late phones' mixes were made, in ms: the worst of the last one to two seconds; 0 without phones. */
   readonly mixLatenessMs: number;
-  /** 20 ms frames of all phones' mixes that were not made since the start, because they were too late. */
+  /** 20 ms frames of phones' mixes that were skipped since the start because they were late. */
   readonly framesSkipped: number;
   /** Time in ms that making and sending phones' mixes has taken since the start. */
   readonly mixBusyMs: number;
 }
 
-/** What the media plane let go by since its start. */
+/** What the media plane dropped or withheld since its start. */
 export interface MediaCounters {
   /** Datagrams to phones' ports from sources that were not believed, or too large. */
   readonly strangers: number;
-  /** 20 ms frames that were not sent to phones' announced addresses, which had given no sign, or not yet. */
+  /** 20 ms frames that were not sent because the announced address had given no sign of a phone. */
   readonly framesWithheld: number;
 }
 
-/** What comes of the plane itself unasked. */
+/** Events of the plane itself. */
 export type MediaPlaneEvent =
-  /** A line for the log. An error in the fields is plain data as pino has it: `type`, `message`, `stack` and what else. */
+  /**
+   * A line for the log. An error in the fields is plain data as pino writes it: `type`, `message`, `stack`
+   * and others.
+   */
   {
     readonly type: 'log';
     readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -278,7 +295,9 @@ export interface PhoneDoor {
 
 /** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */
 export interface MediaPlane {
-  /** Opens a device's end. Its handle is there at once, so that it can be closed before it is open. */
+  /**
+   * Opens a device's end. The handle is returned at once, so that the device can be closed before it is open.
+   */
   open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
   /** Cheap enough to be asked for every call. */
@@ -317,13 +336,13 @@ export interface MediaPlaneOptions {
   readonly webrtcPort: number;
   /** Put into SDP and candidates in place of the hosts above. */
   readonly publicIp?: string;
-  /** Without media from a phone for so long (ms), while not held: `mediaLost`. */
+  /** `mediaLost` is sent when no media came for so long (ms) from a phone that is not on hold. */
   readonly mediaTimeoutMs: number;
   /** SDP names of the codecs that phones may use, in the order in which they are offered. Default: all. */
   readonly phoneCodecs?: readonly string[];
-  /** Networks of phones that are sent to where their SDP says, wherever their packets come from. */
+  /** Networks whose phones get media at the address in their SDP, wherever their packets come from. */
   readonly asymmetricRtp?: readonly string[];
-  /** What phones send while they hold goes to those who receive them: their music. Default: it does not. */
+  /** Whether subscribers hear what a phone sends while it holds the call, such as music. Default: no. */
   readonly passHeldAudio?: boolean;
   /** Browsers and phones are asked for Opus with discontinuous transmission, and phones that ask get it. */
   readonly opusDtx?: boolean;

@@ -67,7 +67,7 @@ describe('a call that was refused', () => {
       participantId: asking.id,
       deviceId: callId,
       status: 488,
-      reason: 'No audio codec of the phone is known here; known are opus, G722, PCMU, PCMA.',
+      reason: 'The phone offers no supported audio codec; supported are opus, G722, PCMU, PCMA.',
       codecs: ['G729', 'iLBC'],
     });
     await receiver.event('onCallFailed', asking.id);

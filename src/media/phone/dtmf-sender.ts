@@ -11,7 +11,7 @@ const KEYPAD = '123A456B789C*0#D';
 
 const EVENTS = '0123456789*#ABCD';
 
-/** Of each of the two tones: about -9 dBm0 together, well within what detectors take. */
+/** Amplitude of each of the two tones: about -9 dBm0 together, well within the range of detectors. */
 const AMPLITUDE = 6000;
 
 const DIGITS = '0123456789*#ABCD';
@@ -20,14 +20,14 @@ const VOLUME = 10;
 const END = 0x80;
 /** The last packet goes out three times (RFC 4733 section 2.5.1.4). */
 const END_REPEATS = 3;
-/** From the end of one digit to the next; the repeats of the end come in it. */
+/** Pause from the end of one digit to the next; the repeated end packets are sent in it. */
 const MIN_GAP_MS = 60;
 const MAX_GAP_MS = 6000;
 const DEFAULT_GAP_MS = 100;
 const MIN_DURATION_MS = 40;
 const MAX_DURATION_MS = 6000;
 const DEFAULT_DURATION_MS = 100;
-/** Digits waiting; more are refused, so that a flood of them ends. */
+/** Most digits that may wait; more are refused. */
 const MAX_QUEUE = 128;
 
 /** Bytes of an event’s payload (RFC 4733 section 2.3). */
@@ -51,10 +51,10 @@ export class DtmfSender {
   #gapMs = 0;
   /** Set by `next`: the packet begins a key press, so that it needs the marker bit and a new timestamp. */
   begins = false;
-  /** Set by `next`: the packet says once more that the key press is over. */
+  /** Set by `next`: the packet repeats the end of the key press. */
   repeatsEnd = false;
 
-  /** Whether `next` has something to say; audio is left out meanwhile (RFC 4733 section 2.2). */
+  /** Whether digits are being sent; audio is left out meanwhile (RFC 4733 section 2.2). */
   get busy(): boolean {
     return this.#press !== undefined || this.#gapMs > 0 || this.#queue.length > 0;
   }
@@ -65,7 +65,8 @@ export class DtmfSender {
   }
 
   /**
-   * Queues digits of a length, with a pause after each; other characters are passed over, as dialled strings contain spaces and dashes.
+   * Queues digits of a length, with a pause after each; other characters are ignored, since dialled strings
+   * contain spaces and dashes.
    * @returns how many digits were taken
    */
   add(digits: string, durationMs = DEFAULT_DURATION_MS, gapMs = DEFAULT_GAP_MS): number {
@@ -104,7 +105,7 @@ export class DtmfSender {
     const press = this.#press;
     this.#elapsedMs = Math.min(press.durationMs, this.#elapsedMs + stepMs);
     const ended = this.#elapsedMs >= press.durationMs;
-    // Durations beyond 16 bits (1.3 s at 48 kHz) stay at the largest: one segment, one key press.
+    // A duration beyond 16 bits (1.3 s at 48 kHz) stays at the maximum, so that a press is one segment.
     const duration = Math.min(0xffff, Math.round((this.#elapsedMs * clockRate) / 1000));
     out[offset] = press.event;
     out[offset + 1] = (ended ? END : 0) | VOLUME;
@@ -165,8 +166,8 @@ class TrackDigits implements TrackSink {
 }
 
 /**
- * Hears the telephone events in the tracks delivered to a phone, each key press once, to be played to it anew: the
- * events of several publishers cannot be mixed, and their timestamps mean nothing in the phone's stream.
+ * Reads the key presses in the tracks delivered to a phone, so that each is sent to it as a new event: events
+ * of several publishers cannot be mixed, and their timestamps mean nothing in the phone's stream.
  */
 export class DtmfRelay {
   readonly #onDigit: DigitListener;

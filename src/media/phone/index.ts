@@ -29,7 +29,7 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
     onError: (error) => log.error({ err: error }, 'failed to handle media of a phone'),
   });
   const endpoints = new Set<PhoneEndpoint>();
-  /** Of endpoints that are closed. */
+  /** Counters of the endpoints that are closed. */
   let past: MediaCounters = { strangers: 0, framesWithheld: 0 };
   const close = (endpoint: PhoneEndpoint): void => {
     if (endpoints.delete(endpoint)) past = sum(past, endpoint.counters);

@@ -6,15 +6,18 @@ export interface PeerAddress {
   readonly port: number;
 }
 
-/** What signalling says of where a phone's media are. */
+/** What SDP and SIP say about the address of a phone's media. */
 export interface DescribedPeer {
-  /** Of its SDP; absent on hold, or when it gave a name. */
+  /** The address in its SDP; absent on hold, or when the SDP has a host name. */
   readonly announced?: PeerAddress | undefined;
-  /** Its packets are encrypted: whoever sends one that authenticates is the phone. */
+  /** Its packets are encrypted: whoever sends an authentic one is the phone. */
   readonly secure: boolean;
-  /** It is no phone but FreeSWITCH on a private network: nobody else is believed, whatever happens. */
+  /** It is FreeSWITCH on a private network: no other source is ever believed. */
   readonly announcedOnly: boolean;
-  /** It receives where it says, and sends from elsewhere: the operator's word for its network. */
+  /**
+   * It receives at its announced address and sends from another, as the operator has configured for its
+   * network.
+   */
   readonly asymmetric?: boolean;
   /** Where its SIP messages come from; absent when that is a proxy. */
   readonly signallingHost?: string | undefined;
@@ -22,30 +25,30 @@ export interface DescribedPeer {
 
 /** How far a source of packets is believed. */
 const NONE = 0;
-/** Neither SDP nor SIP know it. */
+/** Neither SDP nor SIP names it. */
 const OTHER = 1;
 /** The host that the SIP messages come from, or the announced host with another port: a phone behind NAT. */
 const SIGNALLED = 2;
 const ANNOUNCED = 3;
 const AUTHENTIC = 4;
 
-/** In order from one source, before one is believed that neither SDP nor SIP know. */
+/** Packets in a row from a source before it is believed although neither SDP nor SIP names it. */
 const PROBATION_PACKETS = 3;
-/** After a move, packets still under way from where the phone was are not taken for a sign of it. */
+/** For so long after a move, packets from the old address may still be on their way: they are ignored. */
 const MOVE_MS = 2000;
-/** After so much silence a phone may come from another port (its NAT forgot the old one). */
+/** After so much silence a phone may come from another port, because its NAT has dropped the old mapping. */
 const REBIND_MS = 3000;
 
 /**
- * Finds where a phone is: where the SDP said, or rather where its packets come from (symmetric RTP, RFC 4961). A
- * better source takes the place of a worse one with its first packet; a worse one is not looked at once a better one
- * has sent. Whoever came first, nobody can keep the phone's audio from it.
+ * Finds a phone's address: first the one in its SDP, then the one that its packets come from (symmetric RTP,
+ * RFC 4961). A better source replaces a worse one with its first packet, and a worse one is ignored once a
+ * better one has sent. So a stranger cannot keep the audio from the phone, even if the stranger sends first.
  */
 export class PeerSearch {
   #described: DescribedPeer = { secure: false, announcedOnly: false, asymmetric: false };
   #settled: PeerAddress | undefined;
   #settledRank = NONE;
-  /** Of the best source that has sent since the address was announced. */
+  /** Rank of the best source that has sent since the address was announced. */
   #bestRank = NONE;
   #lastHeard = 0;
   #candidate: PeerAddress | undefined;
@@ -54,7 +57,7 @@ export class PeerSearch {
   #left: PeerAddress | undefined;
   #leftAt = 0;
 
-  /** Where the phone's packets are believed to come from; absent: none came. */
+  /** Where the phone's packets come from, as far as is known; undefined before the first. */
   get settled(): PeerAddress | undefined {
     return this.#settled;
   }
@@ -63,21 +66,21 @@ export class PeerSearch {
     return this.#described.announced;
   }
 
-  /** Where packets for the phone go to. */
+  /** Where packets for the phone are sent. */
   get destination(): PeerAddress | undefined {
     const { announced, asymmetric } = this.#described;
     return asymmetric === true && announced ? announced : (this.#settled ?? announced);
   }
 
-  /** The phone is sent to where it said, wherever its packets come from. */
+  /** Packets go to the announced address, wherever the phone's own come from. */
   get isAsymmetric(): boolean {
     return this.#described.asymmetric === true;
   }
 
-  /** Takes what signalling says now. @returns whether the search starts anew */
+  /** Takes a new description. @returns whether the search starts again */
   describe(described: DescribedPeer, nowMs: number): boolean {
     const before = this.#described;
-    // On hold there is no address: the phone is where it was.
+    // A phone on hold announces no address and stays where it was.
     const announced = described.announced ?? before.announced;
     const asymmetric = (described.announced ? described : before).asymmetric ?? false;
     this.#described = { ...described, announced, asymmetric };
@@ -97,12 +100,12 @@ export class PeerSearch {
     return true;
   }
 
-  /** Whether to look at a packet. */
+  /** Whether a packet from this source may be read. */
   mayListen(from: PeerAddress, nowMs: number): boolean {
     if (samePeer(from, this.#settled)) return true;
     const rank = this.#rankOf(from);
     if (rank === NONE) return false;
-    // It will show its key.
+    // An encrypted packet proves itself when it is decrypted.
     if (this.#described.secure || rank === ANNOUNCED) return true;
     if (samePeer(from, this.#left) && nowMs - this.#leftAt < MOVE_MS) return false;
     if (rank === SIGNALLED) return this.#bestRank < SIGNALLED || this.isSilent(nowMs);
@@ -110,7 +113,7 @@ export class PeerSearch {
     return this.#bestRank === OTHER && from.address === this.#settled?.address && this.isSilent(nowMs);
   }
 
-  /** Whether RTCP of a host is looked at, whatever its port. */
+  /** Whether RTCP from any port of a host may be read. */
   mayReport(host: string): boolean {
     const { announced, signallingHost, secure, announcedOnly } = this.#described;
     if (host === announced?.address) return true;
@@ -118,7 +121,7 @@ export class PeerSearch {
     return secure || host === this.#settled?.address || host === signallingHost;
   }
 
-  /** A packet that was looked at is the phone's. @returns whether the phone is elsewhere than before */
+  /** A packet was the phone's. @returns whether the phone's address changed */
   heard(from: PeerAddress, nowMs: number): boolean {
     this.#lastHeard = nowMs;
     if (samePeer(from, this.#settled)) return false;
@@ -129,12 +132,12 @@ export class PeerSearch {
     return true;
   }
 
-  /** Its RTCP is a sign of the phone, too. @returns whether a source that is worse is not believed any more */
+  /** RTCP of the phone came from a host. @returns whether it ended the belief in a worse source */
   heardReport(host: string): boolean {
     const { announced, signallingHost } = this.#described;
     const rank = host === announced?.address ? ANNOUNCED : host === signallingHost ? SIGNALLED : NONE;
     this.#bestRank = Math.max(this.#bestRank, rank);
-    // The host's own packets from another port are no worse than its reports.
+    // RTP from another port of the same host is as good as its RTCP.
     if (rank <= this.#settledRank || this.#settled === undefined || host === this.#settled.address)
       return false;
     this.#settled = undefined;
@@ -142,18 +145,19 @@ export class PeerSearch {
     return true;
   }
 
-  /** No packet came for so long that the phone may be elsewhere. */
+  /** No packet came for so long that the phone's address may have changed. */
   isSilent(nowMs: number): boolean {
     return nowMs - this.#lastHeard > REBIND_MS;
   }
 
-  /** Whether nobody else can be the phone, so that the kernel may keep everybody else out. */
+  /** Whether no other source can be the phone, so that the kernel may filter all others. */
   get isSure(): boolean {
     // A connected socket sends to where it receives from.
     if (this.isAsymmetric && !samePeer(this.#settled, this.#described.announced)) return false;
     if (this.#settledRank >= ANNOUNCED) return true;
     const { announced, signallingHost } = this.#described;
-    // Behind NAT nothing can come from the announced address. Elsewhere it may, and must be heard then.
+    // No packet can come from a private address behind NAT. From any other announced address one may, and
+    // must get through.
     return (
       this.#settledRank === SIGNALLED &&
       this.#settled?.address === signallingHost &&
@@ -184,12 +188,12 @@ export function samePeer(a: PeerAddress | undefined, b: PeerAddress | undefined)
   return a === b || (a !== undefined && a.port === b?.port && a.address === b.address);
 }
 
-/** Kind of network that an address is of: `unicast` (public), `private`, `loopback`, `linkLocal` and so on. */
+/** The kind of network of an address: `unicast` (public), `private`, `loopback`, `linkLocal` and so on. */
 export function networkOf(address: string): string {
   return ipaddr.isValid(address) ? ipaddr.process(address).range() : '';
 }
 
-/** Whether an address is of a private network, and one who is seen from here at `seen` is elsewhere. */
+/** Whether a host that is seen here at `seen` announces a private address that is not reachable from here. */
 function isUnreachable(address: string, seen: string): boolean {
   const network = networkOf(address);
   return network !== 'unicast' && network !== networkOf(seen);

@@ -2,14 +2,14 @@ import { createMasterKey, sameMasterKey, SrtpReceiver, SrtpSender } from '../srt
 import type { MasterKey, SrtpCounters, SrtpSuite } from '../srtp/index.js';
 import type { SessionCrypto } from './sdp/crypto.js';
 
-/** SRTP of one phone, or plain RTP while nothing else is agreed. Keys live as long as the call. */
+/** SRTP of one phone, or plain RTP as long as SRTP is not agreed. Keys live as long as the call. */
 export class PhoneCrypto {
   readonly #localKeys = new Map<SrtpSuite, MasterKey>();
   #agreed: SessionCrypto | undefined;
   #sender: SrtpSender | undefined;
   #receiver: SrtpReceiver | undefined;
 
-  /** What was refused with the present key. */
+  /** Packets that were refused with the present key. */
   get counters(): Readonly<SrtpCounters> | undefined {
     return this.#receiver?.counters;
   }
@@ -23,7 +23,7 @@ export class PhoneCrypto {
     return key;
   }
 
-  /** Puts what was agreed into force; undefined: plain RTP. A key that stayed the same keeps its state. */
+  /** Applies what was agreed; undefined: plain RTP. An unchanged key keeps its state. */
   apply(crypto: SessionCrypto | undefined): void {
     const before = this.#agreed;
     this.#agreed = crypto;

@@ -41,18 +41,18 @@ import {
 import { formatsToOffer, type LocalEnd, writeAnswer, writeOffer } from './sdp/local-description.js';
 import { SendConsent } from './send-consent.js';
 
-/** Frames between looks at things that need no hurry: one second. */
+/** Frames between the checks that need no hurry: one second. */
 const SLOW_FRAMES = 50;
 
-/** What a phone shares with the others, and who is told that it is gone. */
+/** What a phone needs; most of it is shared by all phones of the plane. */
 interface PhoneEndpointParts {
   readonly context: EndpointContext<PhoneMediaEvent>;
   readonly ports: PortRange;
   readonly clock: MixClock;
   readonly pool: DecoderPool;
-  /** Those that may be agreed on, in the order in which they are offered. */
+  /** The allowed codecs, in the order in which they are offered. */
   readonly codecs: readonly AudioCodec[];
-  /** Whether phones at an address receive there, wherever they send from. */
+  /** Whether a phone that announces this address receives there, wherever it sends from. */
   readonly isAsymmetric: (address: string) => boolean;
   readonly onClosed: () => void;
 }
@@ -74,7 +74,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   readonly #ports: PhonePorts;
   #session: AudioSession | undefined;
   #hasListened = false;
-  /** What the last offer of ours had. */
+  /** The formats of our last offer. */
   #offered: OfferedFormats | undefined;
   #track: PublishedTrack | undefined;
   #lastMediaAt = 0;
@@ -139,14 +139,14 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     return this.#described('');
   }
 
-  /** RFC 3264 section 8.2: no media of that m-line any more, until the next offer. */
+  /** The phone switched its audio off by port 0 (RFC 3264 section 8.2): no media until its next offer. */
   #switchOff(offer: RemoteDescription, session: AudioSession, bound: BoundPorts): PhoneDescription {
     const off = { ...session, direction: 'inactive', held: true } as const;
     this.#apply(off, bound);
     return this.#described(writeAnswer(this.#end(bound), offer, undefined, off));
   }
 
-  /** Takes where a SIP message of the phone came from. */
+  /** Learns where a SIP message of the phone came from. */
   signalled(source: PhoneSource, withinCall: boolean): void {
     if (source === 'trusted') this.#consent.trust();
     else this.#consent.signalled(source, withinCall);
@@ -202,20 +202,20 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     } else this.#withhold();
     this.#receiver.poll(now);
     this.#relay.poll(now);
-    // Not by the frame's number: any frame may be left out.
+    // Compared by size, since any frame may be skipped.
     if (frame < this.#nextSlowFrame) return;
     this.#nextSlowFrame = frame + SLOW_FRAMES;
     this.#onSecond(now);
   }
 
-  /** Nothing is made that is not to be sent. */
+  /** Skips a frame: a mix that must not be sent is not made. */
   #withhold(): void {
     this.#sender.pause();
     if (!this.#session || !receives(this.#session.direction)) return;
     this.#framesWithheld += 1;
     if (this.#isWithheld) return;
     this.#isWithheld = true;
-    this.#context.log.debug({}, 'Nothing is sent to the phone until it gives a sign.');
+    this.#context.log.debug({}, 'No media is sent to the phone until it gives a sign of life.');
   }
 
   #onSecond(now: number): void {
@@ -253,13 +253,13 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     return true;
   }
 
-  /** Without an address (on hold, or a name) the phone stays where it is. */
+  /** A description without an address (hold, or a host name) keeps the address family in use. */
   #versionOf(section: RemoteSection): IpVersion {
     const { bound } = this.#ports;
     return section.address === undefined && bound ? bound.version : section.ipVersion;
   }
 
-  /** Puts a newly agreed session into force. */
+  /** Applies a newly agreed session. */
   #apply(session: AudioSession, bound: BoundPorts): void {
     this.#session = session;
     this.#lastMediaAt = performance.now();
@@ -285,7 +285,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     });
   }
 
-  /** Subscribers are only disturbed when the codec changed: then the old track ends and another takes its place. */
+  /** Subscribers notice only a change of codec: then the old track ends and a new one replaces it. */
   #publish(format: ReceivedFormat): PublishedTrack {
     const codec = toTrackCodec(format.codec, format.fmtp);
     const old = this.#track;

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { MediaError, type MediaPlaneOptions } from '../types.js';
 
-/** Hosts that exist in both families. */
+/** Loopback and wildcard hosts, with their counterparts in the other address family. */
 const COUNTERPARTS: ReadonlyMap<string, string> = new Map([
   ['127.0.0.1', '::1'],
   ['::1', '127.0.0.1'],
@@ -11,7 +11,7 @@ const COUNTERPARTS: ReadonlyMap<string, string> = new Map([
   ['::', '0.0.0.0'],
 ]);
 
-/** Family of an address; what is no IPv6 address counts as IPv4. */
+/** Family of an address; anything but an IPv6 address counts as IPv4. */
 export const ipVersionOf = (address: string): IpVersion => (isIPv6(address) ? 6 : 4);
 
 /** Room for bursts while the process is busy: about a second of one phone's packets. */
@@ -24,7 +24,7 @@ export interface PortPair {
   readonly port: number;
 }
 
-/** Gives out pairs of UDP ports from a range, going round so that a port just freed rests longest. */
+/** Hands out pairs of UDP ports from a range, round robin, so that a port is reused as late as possible. */
 export class PortRange {
   readonly #first: number;
   readonly #pairs: number;
@@ -68,14 +68,14 @@ async function bindPair(host: string, port: number): Promise<PortPair | undefine
 }
 
 /**
- * @returns undefined when the port is somebody else's
+ * @returns undefined when another program has the port
  * @throws MediaError NO_PORT when the host is not one of this machine's
  */
 async function bind(host: string, port: number): Promise<Socket | undefined> {
   const family = host.includes(':') ? 6 : 4;
   const socket = createSocket({
     type: family === 6 ? 'udp6' : 'udp4',
-    // Peers are always given as addresses: nothing to look up, packet by packet.
+    // Peers are always given as addresses: this saves a lookup for each packet.
     lookup: (address, _options, done) => done(null, address, family),
   });
   return new Promise((resolve, reject) => {

@@ -13,7 +13,7 @@ export interface RtcpSource {
   readonly reception: ReceptionStatistics | undefined;
 }
 
-/** Sends our reports at the due time, and reads the phone's. */
+/** Sends our reports when they are due, and reads the phone's. */
 export class RtcpSession {
   readonly #cname: string;
   readonly #send: (packet: Buffer) => void;
@@ -42,13 +42,13 @@ export class RtcpSession {
     this.#report(source, rtpTimestamp, nowMs, false);
   }
 
-  /** Takes leave. */
+  /** Sends a last report with a BYE (RFC 3550 section 6.6). */
   bye(source: RtcpSource, rtpTimestamp: number, nowMs: number): void {
     this.#report(source, rtpTimestamp, nowMs, true);
   }
 
   #report(source: RtcpSource, rtpTimestamp: number, nowMs: number, bye: boolean): void {
-    // Who sent nothing since the last report is no sender (RFC 3550 section 6.4).
+    // Without packets since the last report this is a receiver report (RFC 3550 section 6.4).
     const sends = source.packets > this.#reportedPackets;
     this.#reportedPackets = source.packets;
     this.#send(

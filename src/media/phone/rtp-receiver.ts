@@ -20,13 +20,13 @@ import type { DigitListener } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
 import type { AudioSession, ReceivedFormat } from './sdp/audio-session.js';
 
-/** A new SSRC, or another codec that was agreed, is followed after so many packets with none of the old one between. */
+/** Packets in a row of a new SSRC, or of another agreed codec, before the receiver follows it. */
 const TAKE_OVER_PACKETS = 3;
-/** Subscribers are not made to change codecs more often than this. */
+/** Shortest time between two changes of the codec, which subscribers have to follow. */
 const MIN_FORMAT_MS = 1000;
-/** An event whose timestamp is further from the audio's than this has one of its own making. */
+/** An event whose timestamp is further than this from the audio's gets a new one. */
 const MAX_EVENT_SECONDS = 10;
-/** Further behind, an event does not come late (RFC 3550 A.1). */
+/** An event that is further behind than this is not late: the numbers started over (RFC 3550 A.1). */
 const MAX_MISORDER = 100;
 
 /** What the owner of a receiver is told. */
@@ -37,9 +37,9 @@ interface RtpReceiverHandlers {
 }
 
 /**
- * What comes from one phone: checked, cleaned of what is not audio, and pushed to its track as one unbroken stream.
- * Subscribers see one SSRC, sequence numbers without gaps of our making and timestamps that go on, whatever the phone
- * or the carrier behind it does in the middle of a call.
+ * Receives one phone's RTP: checks it, leaves out what is neither audio nor DTMF, and pushes it to the
+ * phone's track as one unbroken stream. Subscribers see one SSRC, gaps in the sequence numbers only for lost
+ * packets, and continuous timestamps, whatever the phone or its carrier does within a call.
  */
 export class RtpReceiver {
   readonly #handlers: RtpReceiverHandlers;
@@ -72,8 +72,9 @@ export class RtpReceiver {
   }
 
   /**
-   * Takes the session in force. A phone that sends another of the codecs agreed on than it prefers goes on so.
-   * @param isMuted its audio goes to nobody; telephone events do
+   * Applies an agreed session. A phone that sends an agreed codec other than its preferred one keeps that
+   * codec.
+   * @param isMuted its audio is dropped, its telephone events are not
    */
   agree(session: AudioSession, isMuted = false): void {
     this.#isMuted = isMuted;
@@ -113,7 +114,7 @@ export class RtpReceiver {
     this.#dtmf.poll(nowMs);
   }
 
-  /** Decides whether a packet belongs to the stream that is played; takes over a stream that replaced it. */
+  /** Whether a packet belongs to the current stream; changes to a stream that has replaced it. */
   #followSource(ssrc: number): boolean {
     if (ssrc === this.#ssrc) {
       this.#rivalPackets = 0;
@@ -131,7 +132,7 @@ export class RtpReceiver {
     return true;
   }
 
-  /** The same for the codec: each one that was agreed on may come at any time (RFC 3264 section 5.1). */
+  /** The same for the codec: every agreed one may come at any time (RFC 3264 section 5.1). */
   #followFormat(format: ReceivedFormat, nowMs: number): boolean {
     if (format.codec === this.#format?.codec) {
       this.#otherPackets = 0;
@@ -163,11 +164,11 @@ export class RtpReceiver {
     if (!this.#numbers.take(packet, false, nowMs)) return;
     this.#count(packet, sequence, timestamp, nowMs);
     if (isAudio && !this.#isMuted) this.#push(packet, offset, end, false);
-    // Comfort noise and muted audio are left out, and no gap is to be seen where they were.
+    // Comfort noise and muted audio are left out without a gap in the sequence numbers.
     else this.#numbers.leaveOut();
   }
 
-  /** Events may have an SSRC of their own, and need not win the audio's. */
+  /** Events may have an SSRC of their own, which does not have to replace the audio's. */
   #takeEvent(packet: Buffer, offset: number, end: number, clockRate: number, nowMs: number): void {
     const isForeign = rtpSsrc(packet) !== this.#ssrc;
     const sequence = rtpSequence(packet);
@@ -182,7 +183,7 @@ export class RtpReceiver {
       this.#rivalPackets = 0;
       if (!this.#numbers.take(packet, true, nowMs)) return;
       this.#count(packet, sequence, timestamp, nowMs);
-      // What is late is told by numbers that go on; timestamps may be moved in the middle of a key press.
+      // Renumbered, so that late packets show; the phone may change timestamps within a key press.
       setRtpSequence(packet, this.#numbers.sequence);
       this.#dtmf.onPacket(packet, offset, end, clockRate, nowMs);
     }
@@ -193,7 +194,7 @@ export class RtpReceiver {
     this.#push(packet, offset, end, true);
   }
 
-  /** Whether an event of another SSRC than the audio's is older than the newest of them. */
+  /** Whether an event with its own SSRC is older than the newest such event. */
   #isLateEvent(packet: Buffer): boolean {
     const sequence = rtpSequence(packet);
     const distance = sequenceDelta(sequence, this.#eventSequence);
@@ -210,7 +211,7 @@ export class RtpReceiver {
     );
   }
 
-  /** The time at which a key press began, as the track counts it. */
+  /** The track's timestamp for the start of a key press. */
   #timestampOfEvent(packet: Buffer, nowMs: number): number {
     const timestamp = rtpTimestamp(packet);
     const begins = rtpMarker(packet) || timestamp !== this.#eventTimestamp;
@@ -239,7 +240,7 @@ export class RtpReceiver {
   }
 }
 
-/** Writes an event's duration in the units of another clock; what does not fit is the longest that does. */
+/** Converts an event's duration to another clock rate; a longer one than fits becomes the maximum. */
 function scaleDuration(packet: Buffer, offset: number, end: number, factor: number): void {
   if (end - offset < 4) return;
   const duration = Math.min(0xffff, Math.round(packet.readUInt16BE(offset + 2) * factor));

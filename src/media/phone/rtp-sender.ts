@@ -9,19 +9,19 @@ import { DTMF_PAYLOAD_LENGTH, DtmfSender, DtmfTones } from './dtmf-sender.js';
 import { type AudioSession, telephoneEventFor } from './sdp/audio-session.js';
 import { receives } from '../sdp/index.js';
 
-/** Packets whose bytes stay untouched while the system may still be reading them. */
+/** Buffers used in turn, so that a packet stays untouched while the system may still read it. */
 const RING = 8;
 const MAX_PACKET = 1500;
 /** Longest packet, in ms. */
 const MAX_PTIME = 60;
 
-/** What goes to one phone: its mix, encoded, or telephone events, one packet for each `ptime`. */
+/** Sends one phone its encoded mix, one packet for each `ptime`, or telephone events. */
 export class RtpSender {
   readonly #pool: DecoderPool;
   readonly #crypto: PhoneCrypto;
   readonly #send: (packet: Buffer) => void;
   readonly #ring = ringOfPackets();
-  /** The ring's buffers cut to the length last used: most codecs never need another cut. */
+  /** Views of the ring's buffers with the length last used, which most codecs never change. */
   readonly #views = [...this.#ring];
   #at = 0;
   readonly ssrc = randomInt(1, 0xffffffff);
@@ -51,7 +51,7 @@ export class RtpSender {
     this.#send = send;
   }
 
-  /** @param mayStop whether the codec may stop in silence for a phone that asks for it */
+  /** @param mayStop whether to use DTX toward a phone that asks for it */
   configure(session: AudioSession, mayStop = false): void {
     const rate = session.codec.mixRate(session.fmtp);
     if (session.codec !== this.#session?.codec || rate !== this.#mix?.rate) {
@@ -81,13 +81,13 @@ export class RtpSender {
     this.#dtmf.add(digits, durationMs, gapMs);
   }
 
-  /** RTP timestamp that goes with a mix frame. */
+  /** RTP timestamp of a mix frame. */
   timestampOf(frame: number): number {
     const clockRate = this.#session?.codec.clockRate ?? 8000;
     return (this.#timestampOrigin + frame * FRAME_MS * (clockRate / 1000)) >>> 0;
   }
 
-  /** Makes the 20 ms of a mix frame, and sends what became complete by them. */
+  /** Mixes one frame (20 ms), and sends the packets that it completes. */
   onFrame(frame: number): void {
     const session = this.#session;
     if (!session || !this.#mix) return;
@@ -105,7 +105,7 @@ export class RtpSender {
     this.#sendAudio(session, (rate / 1000) * session.ptime, event !== undefined);
   }
 
-  /** Frames are left out: what comes next begins a talkspurt. */
+  /** Frames are skipped: the next packet begins a talkspurt. */
   pause(): void {
     this.#filled = 0;
     this.#marker = true;
@@ -141,7 +141,7 @@ export class RtpSender {
     this.#marker = true;
   }
 
-  /** Puts the digit's tones in place of the mix frame: this phone knows no telephone events. */
+  /** Replaces the mix frame by the digit's tones, for a phone without telephone events. */
   #playTones(rate: number): void {
     const samples = (rate / 1000) * FRAME_MS;
     const due = this.#dtmf.next(FRAME_MS, rate, this.#event, 0);
@@ -167,7 +167,7 @@ export class RtpSender {
   }
 }
 
-/** Cut from one piece: each piece of its own would be one more thing to collect after every call. */
+/** One allocation for all, so that there is less to collect after each call. */
 function ringOfPackets(): Buffer[] {
   const all = Buffer.allocUnsafeSlow(RING * MAX_PACKET);
   return Array.from({ length: RING }, (_, i) => all.subarray(i * MAX_PACKET, (i + 1) * MAX_PACKET));

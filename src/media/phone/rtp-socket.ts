@@ -6,14 +6,14 @@ import type { PortPair } from './ports.js';
 import { FIRST_USER_PORT } from './send-consent.js';
 import type { SendConsent } from './send-consent.js';
 
-/** Takes what comes from the phone. */
+/** Receives the phone's packets. */
 export interface RtpSocketHandlers {
   /**
    * A datagram that is not RTCP.
    * @returns whether it is the phone's: well formed, of the session, authentic
    */
   onRtp(packet: Buffer): boolean;
-  /** @returns whether it is the phone's: authentic, if it has to be */
+  /** @returns whether it is the phone's: authentic, if the call is encrypted */
   onRtcp(packet: Buffer): boolean;
 }
 
@@ -24,12 +24,12 @@ export interface DescribedMedia extends DescribedPeer {
   readonly mux: boolean;
 }
 
-/** No phone sends larger datagrams; what is larger is not looked at. */
+/** No phone sends larger datagrams: they are dropped unread. */
 const MAX_DATAGRAM = 2000;
 
 /**
- * The UDP end of one phone. Sends to where the phone is believed to be, if it may; once nobody else can be the phone,
- * the socket is connected, so that the kernel keeps others out.
+ * The UDP sockets for one phone. They send to the phone's most likely address, as far as there is consent.
+ * Once no other source can be the phone, the socket is connected, so that the kernel keeps others out.
  */
 export class RtpSocket {
   readonly #ports: PortPair;
@@ -37,14 +37,14 @@ export class RtpSocket {
   readonly #consent: SendConsent;
   readonly #search = new PeerSearch();
   #announcedRtcp: PeerAddress | undefined;
-  /** RTCP came from exactly there. */
+  /** RTCP came from the announced address and port. */
   #rtcpHeard = false;
   #mux = false;
   #connected = false;
   #closed = false;
   /** Datagrams from sources that were not believed, or too large. */
   strangers = 0;
-  /** Datagrams that the system would not send. */
+  /** Datagrams that the system refused to send. */
   sendErrors = 0;
 
   constructor(ports: PortPair, handlers: RtpSocketHandlers, consent: SendConsent) {
@@ -53,7 +53,7 @@ export class RtpSocket {
     this.#consent = consent;
     ports.rtp.on('message', (packet, from) => this.#onRtpPort(packet, from));
     ports.rtcp.on('message', (packet, from) => this.#onRtcpPort(packet, from));
-    // A phone that closed its port answers with ICMP: its silence is noticed elsewhere.
+    // ICMP from a closed port arrives as an error. The endpoint notices that the phone is silent.
     ports.rtp.on('error', () => (this.sendErrors += 1));
     ports.rtcp.on('error', () => (this.sendErrors += 1));
   }
@@ -62,7 +62,7 @@ export class RtpSocket {
     return this.#ports.port;
   }
 
-  /** Takes a new session description; a changed address starts the search for the phone anew. */
+  /** Takes a new session description; a changed address starts the search for the phone again. */
   describe(media: DescribedMedia): void {
     const nowMs = performance.now();
     this.#mux = media.mux;
@@ -72,12 +72,15 @@ export class RtpSocket {
     if (this.#search.describe(media, nowMs)) this.#disconnect();
   }
 
-  /** Whether packets for the phone would be sent now. */
+  /** Whether packets may be sent to the phone now. */
   maySend(nowMs: number): boolean {
     return this.#connected || this.#search.settled !== undefined || this.#consent.allows(nowMs);
   }
 
-  /** Sends one RTP packet, if {@link maySend}; `packet` must stay as it is until the next few packets have been sent. */
+  /**
+   * Sends one RTP packet, if {@link maySend}; `packet` must not change until the next few packets have been
+   * sent.
+   */
   send(packet: Buffer): void {
     if (this.#closed) return;
     if (this.#connected) {
@@ -100,7 +103,10 @@ export class RtpSocket {
     if (peer) this.#ports.rtcp.send(packet, peer.port, peer.address, this.#onSent);
   }
 
-  /** To be called about once a second: lets the kernel filter once the phone is sure, and no longer when it is silent. */
+  /**
+   * Called about once a second: lets the kernel filter while the phone's address is sure, but not while the
+   * phone is silent.
+   */
   maintain(nowMs: number): void {
     const { settled } = this.#search;
     if (!settled) return;
@@ -130,7 +136,7 @@ export class RtpSocket {
       return { address: settled.address, port: Math.min(65535, settled.port + 1) };
     }
     const rtcp = this.#announcedRtcp;
-    // `a=rtcp` may name any host (RFC 3605), which nobody has asked whether it wants our reports.
+    // `a=rtcp` may name any host (RFC 3605), which may not want our reports.
     const isPlausible = rtcp?.address === announced?.address && (rtcp?.port ?? 0) >= FIRST_USER_PORT;
     return isPlausible || this.#rtcpHeard ? rtcp : undefined;
   }
@@ -153,7 +159,10 @@ export class RtpSocket {
     if (this.#search.isSure) this.#connect(from);
   }
 
-  /** With an address for a name, connecting takes effect before it returns; the callback only tells of failure. */
+  /**
+   * The peer is an IP address, so `connect` takes effect before it returns; the callback only reports
+   * failure.
+   */
   #connect(peer: PeerAddress): void {
     this.#ports.rtp.connect(peer.port, peer.address, this.#onConnected);
     this.#connected = isConnected(this.#ports.rtp);
@@ -188,7 +197,7 @@ function isConnected(socket: Socket): boolean {
     socket.remoteAddress();
     return true;
   } catch {
-    return false; // That is how node:dgram says no.
+    return false; // `remoteAddress` throws when the socket is not connected.
   }
 }
 

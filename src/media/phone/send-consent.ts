@@ -2,20 +2,20 @@ import type { SipSource } from '../types.js';
 import { networkOf, samePeer } from './peer-search.js';
 import type { PeerAddress } from './peer-search.js';
 
-/** How long an address is sent to that gives no sign: of all such addresses of a call together. */
+/** How long a call may send to addresses that give no sign, all of them together. */
 const TRIAL_MS = 10_000;
 /** Hosts remembered of one call; phones seldom have more than one. */
 const MAX_PROVEN = 4;
 /** No phone takes media at a system port (RFC 6335): that is somebody's DNS, NTP or SNMP. */
 export const FIRST_USER_PORT = 1024;
-/** Networks that mean nothing to those who are not in them themselves. */
+/** An address of these networks is believed only if the SIP messages come from the same kind of network. */
 const NEAR_NETWORKS: readonly string[] = ['loopback', 'linkLocal'];
 
 /**
- * Whether media may be sent to an address that an SDP announces. An INVITE can be forged, and a true one can name
- * somebody else's address; so nothing is sent before the call is acknowledged or the phone is heard, and no longer
- * than some seconds before there is a sign that somebody is there who wants it: a packet of his, or a SIP request
- * within the call that came from there, with the tag that only the one who got our 200 can know.
+ * Whether media may be sent to the address that an SDP announces. An INVITE can be forged, and a genuine one
+ * can name a victim's address. So nothing is sent before the call is acknowledged or the phone is heard, and
+ * then only for some seconds until the address gives a sign: a media packet, or a SIP request within the
+ * call, whose tag only the receiver of our 200 can know.
  */
 export class SendConsent {
   #announced: PeerAddress | undefined;
@@ -23,7 +23,7 @@ export class SendConsent {
   #begun = false;
   /** Something came from the announced address. */
   #answered = false;
-  /** The peer is FreeSWITCH on a private network, or who drives the plane says nothing of SIP. */
+  /** The peer is FreeSWITCH on a private network, or the plane is used without SIP. */
   #trusted = true;
   #sipSource: SipSource | undefined;
   readonly #proven: string[] = [];
@@ -33,14 +33,16 @@ export class SendConsent {
   /** Takes a newly announced address. */
   announce(peer: PeerAddress | undefined, nowMs: number): void {
     if (!peer || samePeer(peer, this.#announced)) return;
-    // Another address gets what time is left: moving the media again and again does not renew it.
+    // A new address gets only the time that is left: moving the media does not renew it.
     if (this.#trialSince !== undefined && !this.#answered) this.#spentMs += nowMs - this.#trialSince;
     this.#trialSince = undefined;
     this.#announced = peer;
     this.#answered = false;
   }
 
-  /** A SIP message of the phone came; one within the call proves that somebody takes what is sent to its source. */
+  /**
+   * A SIP message of the phone came; one within the call proves that its source receives what is sent there.
+   */
   signalled(source: SipSource, withinCall: boolean): void {
     this.#trusted = false;
     this.#sipSource = source;
@@ -55,7 +57,7 @@ export class SendConsent {
     this.#trusted = true;
   }
 
-  /** Something of the phone came. @param fromAnnounced from where it is announced to be */
+  /** A packet of the phone came. @param fromAnnounced it came from the announced address */
   heard(fromAnnounced: boolean): void {
     this.#begun = true;
     if (fromAnnounced) this.#answered = true;
@@ -72,7 +74,7 @@ export class SendConsent {
     return this.#spentMs + nowMs - this.#trialSince < TRIAL_MS;
   }
 
-  /** Whether the announced address is one that a phone can be at: others have to be heard first. */
+  /** Whether a phone can be at the announced address; at any other it must be heard first. */
   #isPlausible({ address, port }: PeerAddress): boolean {
     if (port < FIRST_USER_PORT) return false;
     const network = networkOf(address);

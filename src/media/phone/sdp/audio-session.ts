@@ -7,18 +7,18 @@ import type { RemoteDescription, RemoteFormat, RemoteSection } from './remote-de
 
 const DEFAULT_PTIME = 20;
 
-/** RTP profiles that are spoken here; the ones with feedback only differ in what they allow. */
+/** The supported RTP profiles; those with feedback (AVPF, SAVPF) only allow more RTCP. */
 const PLAIN_PROFILES: readonly string[] = ['RTP/AVP', 'RTP/AVPF'];
 const SECURE_PROFILES: readonly string[] = ['RTP/SAVP', 'RTP/SAVPF'];
 
-/** The payload types of an offer of ours, by which the phone sends to us (RFC 3264 section 5.1). */
+/** The payload types of our offer, which the phone uses to send to us (RFC 3264 section 5.1). */
 export interface OfferedFormats {
   readonly codecs: ReadonlyMap<AudioCodec, number>;
   /** RFC 4733 payload types by clock rate. */
   readonly telephoneEvents: ReadonlyMap<number, number>;
 }
 
-/** A codec that the phone may send at any time, and what its description says of it. */
+/** A codec that the phone may send at any time, with the parameters in its description. */
 export interface ReceivedFormat {
   readonly codec: AudioCodec;
   readonly fmtp?: string;
@@ -36,15 +36,15 @@ export interface AudioSession {
   readonly received: ReadonlyMap<number, ReceivedFormat>;
   /** Clock rates of the telephone events that the phone may send, by payload type. */
   readonly receivedEvents: ReadonlyMap<number, number>;
-  /** Our numbers: they keep their meaning for the whole call (RFC 3264 section 8.3.2). */
+  /** Our payload types: they keep their meaning for the whole call (RFC 3264 section 8.3.2). */
   readonly offered: OfferedFormats;
   /** RFC 3389 payload types: tolerated, not played. */
   readonly comfortNoise: ReadonlySet<number>;
   /** Packet length that we send, in ms. */
   readonly ptime: number;
-  /** From the phone's view. */
+  /** As the phone sees it. */
   readonly direction: Direction;
-  /** The phone does not want to hear. */
+  /** The phone does not want to receive audio. */
   readonly held: boolean;
   readonly peer?: PeerAddress;
   readonly rtcpPeer?: PeerAddress;
@@ -60,7 +60,7 @@ export interface AudioChoice {
 }
 
 /**
- * Chooses the m-line to be used: the first live audio one that fits, encrypted ones before plain ones.
+ * Chooses the m-line to use: the first audio m-line that is on and fits, an encrypted one before a plain one.
  * @param codecs those that may be agreed on
  * @throws MediaError NO_COMMON_CODEC, NO_COMMON_TRANSPORT
  */
@@ -89,16 +89,19 @@ function isSpoken(section: RemoteSection): boolean {
 
 function noCommonCodec(codecs: readonly AudioCodec[]): MediaError {
   const known = codecs.map(({ name }) => name).join(', ');
-  return new MediaError('NO_COMMON_CODEC', `No audio codec of the phone is known here; known are ${known}.`);
+  return new MediaError(
+    'NO_COMMON_CODEC',
+    `The phone offers no supported audio codec; supported are ${known}.`,
+  );
 }
 
 function whyNothingFits(audio: readonly RemoteSection[], codecs: readonly AudioCodec[]): MediaError {
   if (audio.length === 0) return new MediaError('NO_COMMON_CODEC', 'The phone offers no audio.');
   if (!audio.some((section) => chooseCodec(section, codecs))) return noCommonCodec(codecs);
   if (audio.some(isSecure))
-    return new MediaError('NO_COMMON_CODEC', 'No crypto suite of the phone is known here.');
+    return new MediaError('NO_COMMON_CODEC', 'The phone offers no supported crypto suite.');
   const profiles = [...new Set(audio.map(({ protocol }) => protocol))].join(', ');
-  return new MediaError('NO_COMMON_TRANSPORT', `The transport ${profiles} is not spoken here.`);
+  return new MediaError('NO_COMMON_TRANSPORT', `The transport ${profiles} is not supported.`);
 }
 
 /**
@@ -134,13 +137,13 @@ export function agreeOn(
 }
 
 /**
- * Whether the phone is on hold (RFC 3264 section 8.4): it does not want to hear any more. One that says `sendonly` from
- * the start, with an address, is a source of sound, such as an announcement.
+ * Whether the phone is on hold (RFC 3264 section 8.4): it no longer wants to receive. A phone that is
+ * `sendonly` from the start, with an address, is a source of sound, such as an announcement.
  */
 export const isOnHold = ({ held, direction, peer }: AudioSession, hasListened: boolean): boolean =>
   held && (hasListened || direction === 'inactive' || peer === undefined);
 
-/** Whether the phone is expected to send audio, so that its silence means something. */
+/** Whether the phone is expected to send audio, so that silence means a loss. */
 export const expectsMedia = (session: AudioSession): boolean => !session.held && sends(session.direction);
 
 /** The telephone-event payload type to send: at the codec's clock rate if the phone has it (RFC 4733 section 2.1). */
@@ -159,7 +162,10 @@ interface KnownFormat {
   readonly codec: AudioCodec;
 }
 
-/** The phone's first codec that is known here: the offer's order is the phone's preference (RFC 3264 section 6.1). */
+/**
+ * The phone's first codec that is supported: the offer's order is the phone's preference (RFC 3264 section
+ * 6.1).
+ */
 const chooseCodec = (section: RemoteSection, codecs: readonly AudioCodec[]): KnownFormat | undefined =>
   knownFormats(section, codecs)[0];
 
@@ -180,7 +186,7 @@ const receivedFormat = ({ codec, format: { fmtp } }: KnownFormat): ReceivedForma
   ...(fmtp === undefined ? {} : { fmtp }),
 });
 
-/** Our answer has the one codec chosen, and the offer's numbers (RFC 3264 section 6.1). */
+/** Our answer has only the chosen codec, and the offer's payload types (RFC 3264 section 6.1). */
 function receivedByAnswer(chosen: KnownFormat, telephoneEvents: ReadonlyMap<number, number>): Received {
   const { payloadType } = chosen.format;
   return {
@@ -191,8 +197,8 @@ function receivedByAnswer(chosen: KnownFormat, telephoneEvents: ReadonlyMap<numb
 }
 
 /**
- * Whatever we offered may come, by our numbers; many phones use their answer's instead. A number with two meanings
- * has the one that was agreed on, ours first.
+ * The phone may send everything that we offered, by our payload types; many phones use those of their answer
+ * instead. A payload type with two meanings gets the agreed one, ours first.
  */
 function receivedByOffer(
   section: RemoteSection,
@@ -224,13 +230,13 @@ function named(section: RemoteSection, name: string): RemoteFormat[] {
   return section.formats.filter((format) => format.name.toLowerCase() === name.toLowerCase());
 }
 
-/** The longest packet that is within what the phone asks for. */
+/** The longest packet time of the codec that the phone allows. */
 function choosePtime(section: RemoteSection, codec: AudioCodec): number {
   const wanted = Math.min(section.ptime ?? DEFAULT_PTIME, section.maxptime ?? Infinity);
   return codec.ptimes.findLast((ptime) => ptime <= wanted) ?? codec.ptimes[0]!;
 }
 
-/** The hold of RFC 2543: the phone may go on sending, but has no address to be sent to. */
+/** Hold in the way of RFC 2543: the phone may still send, but has no address to receive at. */
 function withoutReceiving(direction: Direction): Direction {
   return sends(direction) ? 'sendonly' : 'inactive';
 }

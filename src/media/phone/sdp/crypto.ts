@@ -5,16 +5,18 @@ import type { RemoteCrypto, RemoteSection } from './remote-description.js';
 
 /** SRTP as agreed by SDES (RFC 4568). */
 export interface SessionCrypto {
-  /** Of the `a=crypto` line that was chosen; the answer repeats it. */
+  /** Tag of the chosen `a=crypto` line; the answer repeats it. */
   readonly tag: number;
   readonly suite: SrtpSuite;
   readonly remoteKey: MasterKey;
 }
 
-/** Session parameters that may be passed over: a window size hint changes nothing for us (RFC 4568 section 6.3.7). */
+/**
+ * Session parameters that may be ignored: a window size hint changes nothing for us (RFC 4568 section 6.3.7).
+ */
 const HARMLESS = /^WSH=\d+$/;
 
-/** Chooses the first `a=crypto` line that is understood whole: their order is the phone's preference. */
+/** Chooses the first `a=crypto` line that is fully supported: their order is the phone's preference. */
 export function chooseCrypto(section: RemoteSection): SessionCrypto | undefined {
   for (const line of section.crypto) {
     const chosen = readCrypto(line);
@@ -37,7 +39,7 @@ export function requireOffered(
   answered: SessionCrypto | undefined,
 ): void {
   if (offered?.tag === answered?.tag && offered?.suite === answered?.suite) return;
-  throw new MediaError('BAD_SDP', 'The answer takes a crypto line that was not offered.');
+  throw new MediaError('BAD_SDP', 'The answer has a crypto line that was not offered.');
 }
 
 function readCrypto(line: RemoteCrypto): SessionCrypto | undefined {

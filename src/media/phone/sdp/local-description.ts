@@ -27,7 +27,7 @@ export interface LocalEnd {
   readonly opusDtx?: boolean;
 }
 
-/** Answers an offer: the audio chosen, if any, every other m-line refused by port 0. */
+/** Answers an offer: accepts the chosen m-line, if any, and refuses all others by port 0. */
 export function writeAnswer(
   end: LocalEnd,
   offer: RemoteDescription,
@@ -40,7 +40,7 @@ export function writeAnswer(
   return writeLines([...sessionLines(end), ...sections.flat()]);
 }
 
-/** Writes an offer of formats, with what is in force in the call. */
+/** Writes an offer of these formats that keeps the call's encryption and RTCP multiplexing. */
 export function writeOffer(
   end: LocalEnd,
   session: AudioSession | undefined,
@@ -118,7 +118,10 @@ const eventFormat = (payloadType: number, clockRate: number): LocalFormat => ({
   fmtp: DTMF_EVENTS,
 });
 
-/** What to offer: these codecs, in a call the present one first, with the payload types that they have in it. */
+/**
+ * The formats to offer: the allowed codecs. Within a call the present codec comes first, and payload types
+ * are kept.
+ */
 export function formatsToOffer(
   session: AudioSession | undefined,
   allowed: readonly AudioCodec[],

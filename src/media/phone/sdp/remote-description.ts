@@ -5,7 +5,7 @@ import { findStaticAudioCodec } from '../../codecs/index.js';
 import { type Direction, integer, parseLines, type SdpLimits, splitLines, text } from '../../sdp/index.js';
 import { MediaError } from '../../types.js';
 
-/** Longest description read: a phone's is about 1 KiB. */
+/** Longest description that is read; a phone's is about 1 KiB. */
 export const MAX_SDP = 64 * 1024;
 const LIMITS: SdpLimits = { length: MAX_SDP, lines: 8_192, lineLength: MAX_SDP, sections: 32 };
 const MAX_FORMATS = 64;
@@ -22,19 +22,19 @@ export interface RemoteFormat {
 /** One m-line of a phone's description, with what it inherits from the session level. */
 export interface RemoteSection {
   readonly kind: string;
-  /** In capitals. */
+  /** In upper case. */
   readonly protocol: string;
   /** Media, transport and formats as the phone wrote them: what the m-line of the answer repeats. */
   readonly written: WrittenLine;
   readonly mid?: string;
-  /** 0: the phone refused or switched off the m-line, or cannot be sent anything by what it says. */
+  /** 0: the phone refused or switched off the m-line, or its address or port cannot be used. */
   readonly port: number;
   /** Why it cannot be used, though the phone did not switch it off. */
   readonly fault?: string;
-  /** Undefined when the phone gave a name or nothing: it must be heard before anything is sent. */
+  /** Undefined when the phone gave a host name or nothing: it must be heard before anything is sent. */
   readonly address?: string;
   readonly ipVersion: 4 | 6;
-  /** c=0.0.0.0 (RFC 3264 section 8.4): on hold, the way of RFC 2543. */
+  /** c=0.0.0.0: hold in the way of RFC 2543 (RFC 3264 section 8.4). */
   readonly nullAddress: boolean;
   readonly direction: Direction;
   readonly formats: readonly RemoteFormat[];
@@ -92,7 +92,7 @@ export function switchesAudioOff({ sections }: RemoteDescription): boolean {
 /** An attribute's name, and the white space around it that a phone may have put there. */
 const ATTRIBUTE = /^a=[ ]?([\w-]+)[ ]?(:?)[ ]?/;
 
-/** A line without needless white space, and the names that the parser looks for in lower case. */
+/** A line without superfluous white space, and in lower case the names that the parser looks for. */
 function tidyLine(line: string): string {
   const tidy = line.replace(/\s+/g, ' ').trim();
   if (tidy.startsWith('a='))
@@ -105,7 +105,9 @@ function tidyLine(line: string): string {
     : tidy;
 }
 
-/** What is missing in an m-line is made up, since each must be refused by one of its own (RFC 3264 section 6). */
+/**
+ * Missing parts get defaults, since the answer needs an m-line for each of the offer (RFC 3264 section 6).
+ */
 function readMediaLine(line: string): WrittenLine {
   const [media = '', port = '', protocol = 'RTP/AVP', ...formats] = line.slice(2).trim().split(' ');
   return {
@@ -126,7 +128,7 @@ function readSection(session: SessionDescription, media: Media, written: Written
   const believed = isIP(address) !== 0 && !nullAddress && isUnicast(address);
   const ptime = milliseconds(media.ptime ?? attribute(session, 'ptime'));
   const maxptime = milliseconds(media.maxptime ?? attribute(session, 'maxptime'));
-  // <port>/<number of ports>: of several, the first.
+  // <port>/<number of ports>: the first port is used.
   const mediaPort = port(written.port.split('/', 1)[0]!);
   const fault = faultOf(mediaPort, written, isIP(address) !== 0 && !nullAddress && !believed ? address : '');
   return {
@@ -154,7 +156,7 @@ function faultOf(
   written: WrittenLine,
   badAddress: string,
 ): string | undefined {
-  if (mediaPort === undefined) return `${written.port} is no port.`;
+  if (mediaPort === undefined) return `${written.port} is not a port.`;
   if (mediaPort !== 0 && badAddress !== '') return `Media cannot be sent to ${badAddress}.`;
   return undefined;
 }
@@ -200,7 +202,7 @@ function readRtcp(media: Media): Pick<RemoteSection, 'rtcp'> {
   if (!media.rtcp) return {};
   const rtcpPort = port(text(media.rtcp.port)) ?? 0;
   const address = text(media.rtcp.address);
-  // One that is none is as good as not given.
+  // An invalid port counts as missing.
   if (rtcpPort === 0) return {};
   return { rtcp: { port: rtcpPort, ...(isIP(address) !== 0 && isUnicast(address) ? { address } : {}) } };
 }
@@ -215,7 +217,7 @@ function milliseconds(value: unknown): number | undefined {
 }
 
 function isUnicast(address: string): boolean {
-  // An IPv4 address inside an IPv6 one is what it is by itself.
+  // An IPv4-mapped IPv6 address counts as the IPv4 address.
   const plain = ipaddr.process(address).toString();
   if (isIP(plain) === 6) return !/^ff/i.test(plain);
   const first = Number(plain.split('.')[0]);

@@ -4,7 +4,7 @@ import { toneLevel } from './spectrum.js';
 import { TestPhone } from './test-phone.js';
 import { PhonePlane } from './test-plane.js';
 
-/** Heard at half the level at which it was played, or better. */
+/** A tone counts as heard from half of its level on. */
 const LOUD = 0.12;
 
 type PhoneOptions = Parameters<typeof TestPhone.open>[0];
@@ -12,14 +12,14 @@ type PhoneOptions = Parameters<typeof TestPhone.open>[0];
 /** A media plane and phones that call it, for the tests of one file; all closed after each test. */
 interface PhoneStage {
   readonly plane: PhonePlane;
-  /** What was said of the devices, in its order. */
+  /** The events of the devices, in order. */
   readonly events: (PhoneMediaEvent & { deviceId: string })[];
-  /** Puts a plane with other options in the place of the present one. */
+  /** Replaces the plane by one with other options. */
   restart(options: Partial<MediaPlaneOptions>): Promise<void>;
   phone(options?: PhoneOptions): Promise<TestPhone>;
   /** Opens a device in the plane. */
   open(deviceId: string, sdpOffer?: string): Promise<PhoneDescription>;
-  /** Of a device that was opened. */
+  /** The handle of an opened device. */
   handle(deviceId: string): PhoneHandle;
   /** Calls the plane as a device. @returns the id of the stream that the phone publishes */
   call(deviceId: string, phone: TestPhone, lines?: readonly string[]): Promise<string>;

@@ -44,7 +44,7 @@ export class TestPhone {
   #sequence = 1000;
   #timestamp = 5000;
   ssrc = 0x11112222;
-  /** Datagrams that could not be opened. */
+  /** Datagrams that could not be decrypted. */
   unauthentic = 0;
   #suite: SrtpSuite | undefined;
   #key: MasterKey | undefined;
@@ -94,7 +94,7 @@ export class TestPhone {
     ].join('\r\n');
   }
 
-  /** Makes the offers SAVP ones, with a new key each time this is called. */
+  /** Encrypts from now on, with a new key on each call. */
   encrypt(suiteName: string): void {
     this.#suite = findSrtpSuite(suiteName)!;
     this.#key = createMasterKey(this.#suite);
@@ -169,7 +169,7 @@ export class TestPhone {
   async until(condition: () => boolean, limitMs = 10_000): Promise<void> {
     const end = performance.now() + limitMs;
     while (!condition()) {
-      if (performance.now() > end) throw new Error('what was waited for did not come');
+      if (performance.now() > end) throw new Error('The awaited packets did not come.');
       await once(this.#socket, 'message', { signal: AbortSignal.timeout(limitMs) });
     }
   }

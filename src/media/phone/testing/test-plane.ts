@@ -33,7 +33,7 @@ export class PhonePlane extends LocalMediaPlane {
     this.#endpoints = endpoints;
   }
 
-  /** As they are now, for a device that was opened. */
+  /** The present statistics of an opened device. */
   statistics(deviceId: string): DeviceStatistics {
     return this.#endpoints.get(deviceId)!.statistics();
   }
