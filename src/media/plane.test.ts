@@ -66,7 +66,7 @@ function slowPlane() {
   return { phone, open, fail, closed, setTracks };
 }
 
-/** A plane whose phones are no phones: what they say and do is the test's. */
+/** A plane with fake phones, which the test controls. */
 function scriptedPlane() {
   const statistics = { packetsReceived: 0, bytesReceived: 0, packetsSent: 0 };
   const described = vi.fn(() => Promise.resolve({ sdp: 'answer', held: false }));
@@ -105,7 +105,7 @@ const stream = (streamId: string) => ({
 });
 
 describe('opening', () => {
-  it('frees what is closed while it opens, and opens it no more', async () => {
+  it('frees a device that is closed while it opens, and does not open it', async () => {
     const slow = slowPlane();
     const a = slow.phone('a');
     const outcome = expect(a.opened).rejects.toMatchObject({ code: 'INVALID_STATE' });
@@ -118,7 +118,7 @@ describe('opening', () => {
     expect((await slow.phone('a').opened).sdp).toContain('m=audio');
   });
 
-  it('frees what is closed while it is described', async () => {
+  it('frees a device that is closed while it is described', async () => {
     const { phone, described } = scriptedPlane();
     let answer = (): void => undefined;
     described.mockReturnValueOnce(
@@ -132,7 +132,7 @@ describe('opening', () => {
     expect(events).toEqual([]);
   });
 
-  it('has nothing of what could not be opened', async () => {
+  it('keeps nothing of a device that could not be opened', async () => {
     const slow = slowPlane();
     const a = slow.phone('a');
     const outcome = expect(a.opened).rejects.toThrow('no port');
@@ -155,7 +155,7 @@ describe('opening', () => {
     expect(slow.setTracks.mock.calls).toEqual([[[expect.objectContaining({ streamId: stream!.streamId })]]]);
   });
 
-  it('lets requests wait for it, and answers none once the device is closed', async () => {
+  it('delays requests until the device is open, and rejects them once it is closed', async () => {
     const slow = slowPlane();
     const a = slow.phone('a');
     const updated = a.update();
@@ -170,7 +170,7 @@ describe('opening', () => {
 });
 
 describe('events', () => {
-  it('are the statistics of each open device every five seconds, and a last time when it is closed', async () => {
+  it('bring the statistics of each open device every five seconds, and once more when it is closed', async () => {
     vi.useFakeTimers();
     const { phone } = scriptedPlane();
     const [a, b] = [phone('a'), phone('b')];
@@ -190,11 +190,11 @@ describe('events', () => {
     ]);
     await b.handle.close();
     expect(sent(b)).toEqual([2, 4, 5]);
-    // Nothing is open: nothing ticks.
+    // With no device open, no timer runs.
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('are of the device alone, and none after its close', async () => {
+  it('reach only the listener of their device, and not after its close', async () => {
     const { phone, contexts } = scriptedPlane();
     const [a, b] = [phone('a'), phone('b')];
     await Promise.all([a.handle.opened, b.handle.opened]);
@@ -211,7 +211,7 @@ describe('events', () => {
     expect(a.events.slice(2).map(({ type }) => type)).toEqual(['statistics']);
   });
 
-  it('tell no one of a stream that a closed device still wants to publish', async () => {
+  it('are not sent for a stream that a closed device still publishes', async () => {
     const { phone, contexts, setTracks } = scriptedPlane();
     const [a, b] = [phone('a'), phone('b')];
     await Promise.all([a.handle.opened, b.handle.opened]);
@@ -222,7 +222,7 @@ describe('events', () => {
     expect(setTracks.mock.calls.map(([tracks]: unknown[][]) => tracks!.length)).toEqual([1, 0]);
   });
 
-  it('leave out a change of streams that the answer to a request tells of', async () => {
+  it('are not sent for a change of streams that the result of a request contains', async () => {
     const { phone, contexts, described } = scriptedPlane();
     const { handle, events } = phone('a');
     await handle.opened;
@@ -240,7 +240,7 @@ describe('lines for the log', () => {
   const log = logByEvents((event) => void written.push(event));
   const error = new MediaError('NO_PORT', 'No port.', { cause: new Error('EADDRINUSE') });
 
-  it('cross the door as plain data, and are written as if they had not', () => {
+  it('cross the door as plain data, and are written as if they came from the same process', () => {
     log.warn({ err: error, port: 7 }, 'A line.');
     const [event] = written.splice(0);
     expect(structuredClone(event)).toEqual(event);

@@ -56,7 +56,7 @@ export class BrowserEndpoint implements Endpoint {
       onStuck: () =>
         log.warn(
           {},
-          'Firefox asked for another path to publish on, which it could not use: its page must connect anew',
+          'Firefox asked for another path to publish on, but cannot use one: its page must connect again',
         ),
       onStreams: () => context.setStreams(this.#publishing.streams),
     });
@@ -79,7 +79,7 @@ export class BrowserEndpoint implements Endpoint {
     });
   }
 
-  /** Answers an offer, having called `EndpointContext.setStreams`. */
+  /** Answers an offer, after a call of `EndpointContext.setStreams`. */
   async publish(offer: PublishOfferOptions): Promise<Omit<PublishAnswer, 'streams'>> {
     const sdpAnswer = await this.#publishing.negotiate(offer);
     const { refused, streams } = this.#publishing;
@@ -133,10 +133,10 @@ export class BrowserEndpoint implements Endpoint {
   }
 }
 
-/** What a page calls its streams, as it fits into a data channel message. */
+/** A page's stream id that is short enough for a data channel message. */
 const SHORT_ID = /^[\w{}-]{1,64}$/;
 
-/** Under the id that others see, or under the page's own where nothing of the stream is published. */
+/** Names the stream by the id that others see, or by the page's own when nothing of it is published. */
 function asOmitted(
   { publisherMsid, kind, reason }: RefusedTrack,
   streams: readonly LiveStream[],
@@ -146,7 +146,7 @@ function asOmitted(
   return { streamId: publisherMsid === undefined ? '-' : (live?.streamId ?? own), kind, reason };
 }
 
-/** Of which each fits a data channel message. */
+/** Tracks in one diagnostics message, few enough for a data channel message. */
 const TRACKS_TOLD = 4;
 
 function inMessages(tracks: readonly OmittedTrack[]): OmittedTrack[][] {

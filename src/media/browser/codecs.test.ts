@@ -34,7 +34,7 @@ describe('forwarded codecs', () => {
     }
   });
 
-  it('exclude what we do not know', () => {
+  it('exclude formats that we do not know', () => {
     expect(video('H263')).toBeUndefined();
     for (const profile of ['f400', '6e00', '6408', 'zz00', '42'])
       expect(video('H264', `profile-level-id=${profile}1f;packetization-mode=1`)).toBeUndefined();

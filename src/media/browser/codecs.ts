@@ -61,7 +61,7 @@ function h264Profile(profileLevelId: string): string {
   return profile?.written ?? bytes;
 }
 
-/** What makes two formats of one codec name different codecs: packets of one do not decode as the other. */
+/** Tells variants of a codec apart: packets of one do not decode as another. */
 function variant(codec: TrackCodec): string {
   switch (codec.name.toUpperCase()) {
     case 'H264': {
@@ -82,7 +82,7 @@ const VARIANTS: ReadonlyMap<ForwardedCodec, string> = new Map(
   FORWARDED.map((codec) => [codec, variant(codec)]),
 );
 
-/** What every browser takes, so that a publisher that offers it beside others of its name is asked for it. */
+/** Whether every browser decodes this variant of the codec, so that publishers are asked for it. */
 export function takenByAll(codec: TrackCodec): boolean {
   switch (codec.name.toUpperCase()) {
     case 'H264':
@@ -103,7 +103,7 @@ export function forwardedCodec(kind: MediaKind, codec: TrackCodec): ForwardedCod
       known.kind === kind && known.name.toUpperCase() === name && known.clockRate === codec.clockRate,
   );
   if (sameName.length === 0) return undefined;
-  // Once for all that it is compared with: it goes through the publisher's parameters.
+  // Computed once, since it parses the publisher's parameters.
   const wanted = variant(codec);
   return sameName.find((known) => VARIANTS.get(known) === wanted);
 }

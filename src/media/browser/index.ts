@@ -28,7 +28,7 @@ export function createBrowserFactory(options: MediaPlaneOptions, log: Log): Brow
   const fanouts = new FanoutTable();
   const { webrtcHost: host, webrtcPort, publicIp } = options;
   const port = freeUdpPort(host, webrtcPort);
-  // Whoever opens the first endpoint learns of a failure; until then nobody may be waiting.
+  // `open` reports a failure; a rejection before that must not count as unhandled.
   port.catch(() => undefined);
   let pipes: PipeFactory | undefined;
   return {

@@ -21,7 +21,7 @@ it('does not wait for a browser that was never heard', () => {
   liveness.stop();
 });
 
-it('tells a silence once, and the next one after a word', () => {
+it('reports a silence once, and the next one after another sign', () => {
   const { liveness, onSilent } = setUp();
   liveness.heard();
   vi.advanceTimersByTime(9_000);
@@ -37,7 +37,7 @@ it('tells a silence once, and the next one after a word', () => {
   liveness.stop();
 });
 
-it('bears the silence of a browser that has nothing to say, until there is another sign', () => {
+it('ignores the silence of a browser that has nothing to send, until it is suspected to be gone', () => {
   const { liveness, onSilent } = setUp(false);
   liveness.heard();
   liveness.suspect();
@@ -48,7 +48,7 @@ it('bears the silence of a browser that has nothing to say, until there is anoth
   liveness.stop();
 });
 
-it('tells each four seconds without a sign, expected or not, and each first sign', () => {
+it('reports a silence of four seconds, expected or not, and the first sign after it', () => {
   const { liveness, onQuiet, onHeardAgain } = setUp(false);
   vi.advanceTimersByTime(60_000);
   expect(onQuiet).not.toHaveBeenCalled();

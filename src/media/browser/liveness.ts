@@ -1,21 +1,26 @@
-/** A living browser is heard of more often: heartbeats every 3 s, receiver reports within 7.5 s. */
+/** A browser that is there sends more often: heartbeats every 3 s, receiver reports within 7.5 s. */
 export const SILENCE_MS = 10_000;
-/** One that has a data channel is heard of more often than this; whoever waits for a lost page counts from its last sign. */
+/**
+ * A browser with a data channel sends more often than this. The reconnect timer counts from its last sign.
+ */
 const QUIET_MS = 4_000;
 const CHECK_INTERVAL_MS = 1_000;
 
 interface LivenessOptions {
-  /** Whether a living browser would be heard of at all now. */
+  /** Whether a browser that is there would send anything now. */
   readonly expected: () => boolean;
   /** Nothing came for too long; called again only after something came. */
   readonly onSilent: () => void;
-  /** Nothing came for {@link QUIET_MS}, whether anything was to be expected or not; again only after something came. */
+  /**
+   * Nothing came for {@link QUIET_MS}, whether anything was expected or not; called again only after
+   * something came.
+   */
   readonly onQuiet: (silentMs: number) => void;
   /** Something came for the first time, or the first time since {@link onQuiet}. */
   readonly onHeardAgain: () => void;
 }
 
-/** Notices browsers that are gone without a word, sooner than ICE consent does (RFC 7675: up to 30 s). */
+/** Notices that a browser vanished, sooner than ICE consent does (RFC 7675: up to 30 s). */
 export class Liveness {
   readonly #options: LivenessOptions;
   readonly #timer: NodeJS.Timeout;
@@ -28,7 +33,7 @@ export class Liveness {
     this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS).unref();
   }
 
-  /** Since something came; undefined before the first. */
+  /** Time since something came; undefined before the first. */
   get silentMs(): number | undefined {
     return this.#heardAt === undefined ? undefined : performance.now() - this.#heardAt;
   }

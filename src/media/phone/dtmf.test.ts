@@ -41,7 +41,7 @@ describe('DTMF sender', () => {
     expect(packets.map(({ begins }) => begins)).toEqual([true, ...Array<boolean>(6).fill(false)]);
   });
 
-  it('takes all digits in either case, and passes over the rest', () => {
+  it('takes all digits in either case, and ignores other characters', () => {
     const sender = new DtmfSender();
     expect(sender.add('1 2-3*#abCD%')).toBe(9);
   });
@@ -61,7 +61,7 @@ describe('DTMF sender', () => {
 });
 
 describe('DTMF sender, asked for other lengths', () => {
-  it('presses each digit for so long, and pauses for so long after it', () => {
+  it('presses each digit, and pauses after it, for as long as was asked', () => {
     const sender = new DtmfSender();
     sender.add('1', 60, 80);
     sender.add('2', 40, 60);
@@ -70,7 +70,7 @@ describe('DTMF sender, asked for other lengths', () => {
       const due = sender.next(20, 8000, Buffer.alloc(4), 0);
       steps.push(!due ? '.' : sender.repeatsEnd ? 'r' : 'x');
     }
-    // 60 ms and 80 ms, 40 ms and 60 ms: the end is said again at the start of the pause.
+    // 60 ms and 80 ms, 40 ms and 60 ms: the end is repeated at the start of the pause.
     expect(steps.join('')).toBe('xxxrr..xxrr.');
   });
 
@@ -144,7 +144,7 @@ describe('DTMF receiver', () => {
     expect(digits.join('')).toBe('4455');
   });
 
-  it('takes the segments of a long press for one', () => {
+  it('counts the segments of a long press as one press', () => {
     const at = (timestamp: number, duration: number, end = false): Sent => ({
       timestamp,
       payload: Buffer.from([9, end ? 0x8a : 0x0a, duration >> 8, duration & 0xff]),
@@ -154,7 +154,7 @@ describe('DTMF receiver', () => {
     expect([digits, durations]).toEqual([['9'], [Math.round((0xffff + 4000) / 8)]]);
   });
 
-  it('takes a sender for one press that moves the timestamp on with each packet', () => {
+  it('counts one press for a sender that advances the timestamp with each packet', () => {
     const packets = press('3').map((packet, i) => ({ ...packet, timestamp: i * 160 }));
     receive(packets.slice(0, 5));
     expect(digits).toEqual(['3']);

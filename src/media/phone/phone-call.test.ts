@@ -22,7 +22,7 @@ describe('a phone call', () => {
     });
   });
 
-  it.each([10, 30, 40, 60])('packs %i ms when asked to', async (ptime) => {
+  it.each([10, 30, 40, 60])('sends packets of %i ms when asked to', async (ptime) => {
     const alice = await stage.phone();
     const bob = await stage.phone();
     const aliceStream = await stage.call('alice', alice);
@@ -103,7 +103,7 @@ describe('a phone call', () => {
     expect([RTCP_SENDER_REPORT, RTCP_RECEIVER_REPORT]).toContain(cursor.type);
   });
 
-  it('says once that the phone was heard, when its first packet came', async () => {
+  it('reports once that the phone was heard, at its first packet', async () => {
     const { alice, bob } = await stage.aliceAndBob();
     const heard = (): string[] =>
       stage.events.flatMap((event) => (event.type === 'heard' ? [event.deviceId] : []));

@@ -46,7 +46,7 @@ describe('a phone call that changes', () => {
       await stage.hears(bob, 440);
       await stage.handle('alice').update(alice.offer(lines));
       alice.press('5');
-      // What was on its way is played to its end.
+      // Packets that were on their way are played to the end.
       await bob.until(() => loud(bob, performance.now() - 200) === 0);
       const silentAt = performance.now();
       await bob.until(() => bob.received.filter(({ at }) => at > silentAt).length > 25);
@@ -57,7 +57,7 @@ describe('a phone call that changes', () => {
       expect(digits).toEqual(['5']);
     });
 
-    it('is heard all the same where the operator says so', async () => {
+    it('is heard if the operator allows it', async () => {
       await stage.restart({ passHeldAudio: true });
       const { alice, bob } = await stage.aliceAndBob();
       alice.play(440);
@@ -102,7 +102,7 @@ describe('a phone call that changes', () => {
     await alice.until(() => alice.received.filter(({ at }) => at > resumed).length > 5);
   });
 
-  it('says once that media is lost, but not of a phone on hold', async () => {
+  it('reports lost media once, but not for a phone on hold', async () => {
     await stage.restart({ mediaTimeoutMs: 500 });
     const alice = await stage.phone();
     const bob = await stage.phone();
@@ -117,7 +117,7 @@ describe('a phone call that changes', () => {
     expect(lost()).toEqual(['bob timeout']);
   });
 
-  it('follows a phone that moves, and not what still comes from where it was', async () => {
+  it('follows a phone that moves, and ignores what still comes from its old address', async () => {
     const alice = await stage.phone();
     await stage.call('alice', alice);
     alice.play(700);
@@ -131,7 +131,7 @@ describe('a phone call that changes', () => {
     expect(alice.received.length - late).toBe(0);
   });
 
-  it('changes the codec in the call: the stream stays, its track is another', async () => {
+  it('changes the codec within the call: the stream stays, its track is replaced', async () => {
     const { alice, bob, aliceStream } = await stage.aliceAndBob();
     alice.play(700);
     await stage.hears(bob, 700);
@@ -166,7 +166,7 @@ describe('a phone call that changes', () => {
       expect(mallory.received).toEqual([]);
     });
 
-    it('gives a stranger’s early catch back to the phone', async () => {
+    it('goes to the phone though a stranger has sent first', async () => {
       const alice = await stage.phone();
       const mallory = await stage.phone();
       const { sdp } = await stage.open('alice', alice.offer());

@@ -8,7 +8,7 @@ vi.setConfig({ testTimeout: 20_000, hookTimeout: 20_000 });
 describe('the digits of phones', () => {
   const stage = usePhoneStage();
 
-  it('are reported once for each press, whatever is lost, and reach a phone that hears it', async () => {
+  it('are reported once for each press, whatever is lost, and reach a phone that subscribes to it', async () => {
     const { alice, bob } = await stage.aliceAndBob();
     alice.press('1');
     alice.press('2', [0, 1]);

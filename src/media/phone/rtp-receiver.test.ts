@@ -75,11 +75,11 @@ describe('what comes from a phone', () => {
   const steps = (): number[] =>
     pushed.slice(1).map(({ sequence }, i) => (sequence - pushed[i]!.sequence) & 0xffff);
 
-  it('is one stream over a change of SSRC: same SSRC, next number, time that passed', () => {
+  it('is one stream over a change of SSRC: same SSRC, next sequence number, elapsed time', () => {
     for (let n = 0; n < 5; n += 1) receive({ sequence: 65530 + n, timestamp: 160 * n, ssrc: 1 });
     for (let n = 0; n < 8; n += 1) receive({ sequence: 100 + n, timestamp: 9_000_000 + 160 * n, ssrc: 2 });
     expect(new Set(pushed.map(({ ssrc }) => ssrc)).size).toBe(1);
-    // The first two of the new stream were needed to believe in it.
+    // The receiver follows the new stream at its third packet.
     expect(pushed).toHaveLength(5 + 6);
     expect(steps().every((step) => step === 1)).toBe(true);
     expect(pushed[5]!.timestamp - pushed[4]!.timestamp).toBe(3 * 160);
@@ -101,7 +101,7 @@ describe('what comes from a phone', () => {
     expect(steps()).toEqual([1]);
   });
 
-  it('leaves out what it says while it is muted without a gap, but for telephone events', () => {
+  it('leaves out muted audio without a gap, but not telephone events', () => {
     for (let n = 0; n < 3; n += 1) receive({ sequence: n, timestamp: 160 * n });
     receiver.agree(session, true);
     for (let n = 3; n < 60; n += 1) receive({ sequence: n, timestamp: 160 * n });
@@ -170,7 +170,7 @@ describe('what comes from a phone', () => {
     expect(receiver.reception!.packetsLost).toBe(0);
   });
 
-  it('tells key presses whatever SSRC, numbers and timestamps do between them', () => {
+  it('reports key presses whatever SSRC, sequence numbers and timestamps do between them', () => {
     const press = (digit: number, sequence: number, timestamp: number, ssrc: number): void => {
       for (let n = 0; n < 5; n += 1)
         receive({ sequence: sequence + n, timestamp: timestamp + 160 * n, ssrc });
@@ -198,7 +198,7 @@ describe('what comes from a phone', () => {
     };
     const event = (digit: number): Uint8Array => Uint8Array.of(digit, 0x8a, 3, 32);
 
-    it('hears the phone by our number of its codec, and by its own', () => {
+    it('accepts the codec by our payload type, and by the phone’s', () => {
       receiver.agree(answered('m=audio 4000 RTP/AVP 111', 'a=rtpmap:111 opus/48000/2'));
       expect(receive({ sequence: 1, timestamp: 960, payloadType: 96 })).toBe(true);
       expect(receive({ sequence: 2, timestamp: 1920, payloadType: 111 })).toBe(true);
@@ -206,7 +206,7 @@ describe('what comes from a phone', () => {
       expect(formats).toEqual(['PCMU', 'opus']);
     });
 
-    it('reads digits by both numbers', () => {
+    it('reads digits by both payload types', () => {
       receiver.agree(answered('m=audio 4000 RTP/AVP 0 96', 'a=rtpmap:96 telephone-event/8000'));
       receive({ sequence: 1, timestamp: 0 });
       receive({ sequence: 2, timestamp: 160, payloadType: 101, payload: event(1) });
@@ -214,7 +214,7 @@ describe('what comes from a phone', () => {
       expect(digits).toBe('12');
     });
 
-    it('follows the phone to another codec that was agreed on, not for one stray packet, nor each time', () => {
+    it('follows the phone to another agreed codec, but not for a stray packet, and not too often', () => {
       receiver.agree(answered('m=audio 4000 RTP/AVP 0 8 101', 'a=rtpmap:101 telephone-event/8000'));
       let sequence = 0;
       const say = (payloadType: number, count: number): void => {
@@ -235,7 +235,7 @@ describe('what comes from a phone', () => {
       expect(formats).toEqual(['PCMU', 'PCMU', 'PCMA', 'PCMU']);
     });
 
-    it('stays with the codec that is sent over a re-INVITE that changes nothing', () => {
+    it('keeps the codec that is sent when a re-INVITE changes nothing', () => {
       const both = answered('m=audio 4000 RTP/AVP 0 8');
       receiver.agree(both);
       for (let n = 0; n < 5; n += 1) receive({ sequence: n, timestamp: 160 * n, payloadType: 8 });
@@ -244,7 +244,7 @@ describe('what comes from a phone', () => {
     });
   });
 
-  it('hands on nothing that is not whole, whatever comes', () => {
+  it('passes on only complete packets, whatever comes', () => {
     const datagram = fc
       .tuple(
         fc.uint8Array({ maxLength: 80 }),

@@ -10,7 +10,7 @@ const connection = (address: string): SipSource => ({ address, isDirect: true, i
 
 describe('consent to be sent media', () => {
   let consent: SendConsent;
-  /** How many of the frames of so many seconds may be sent. */
+  /** How many 20 ms frames may be sent in a number of seconds. */
   const framesIn = (seconds: number, from = 0): number => {
     let count = 0;
     for (let ms = 0; ms < seconds * 1000; ms += 20) if (consent.allows(from + ms)) count += 1;
@@ -23,7 +23,7 @@ describe('consent to be sent media', () => {
     consent.announce(VICTIM, 0);
   });
 
-  it('is not there before an ACK, and a forged INVITE from the victim proves nothing', () => {
+  it('is not there before an ACK: a forged INVITE from the victim proves nothing', () => {
     consent.signalled(datagram(VICTIM.address), false);
     expect(framesIn(60)).toBe(0);
   });
@@ -38,14 +38,14 @@ describe('consent to be sent media', () => {
     expect(framesIn(60)).toBe(3000);
   });
 
-  it('is given by a connection from the announced host, once the call is acknowledged from wherever', () => {
+  it('is given by a connection from the announced host, once the call is acknowledged from anywhere', () => {
     consent.signalled(connection(VICTIM.address), false);
     expect(framesIn(1)).toBe(0);
     consent.signalled(datagram('203.0.113.1'), true);
     expect(framesIn(60)).toBe(3000);
   });
 
-  it('is given by a packet from there, also when sending had stopped', () => {
+  it('is given by a packet from the announced address, also after sending has stopped', () => {
     consent.signalled(datagram('203.0.113.1'), true);
     expect(framesIn(20)).toBe(500);
     consent.heard(false);
@@ -79,10 +79,10 @@ describe('consent to be sent media', () => {
   it.each([
     ['a system port', { address: '198.51.100.7', port: 53 }],
     ['loopback, named from outside', { address: '127.0.0.1', port: 8021 }],
-    ['loopback, in the way of IPv6', { address: '::ffff:127.0.0.1', port: 8021 }],
+    ['loopback, as an IPv4-mapped address', { address: '::ffff:127.0.0.1', port: 8021 }],
     ['loopback of IPv6', { address: '::1', port: 8021 }],
     ['link-local, named from outside', { address: '169.254.169.254', port: 4000 }],
-  ])('is not taken for granted for %s', (_what, peer) => {
+  ])('is not given for %s before a packet comes from there', (_what, peer) => {
     consent.announce(peer, 0);
     consent.signalled(datagram('203.0.113.1'), true);
     expect(framesIn(20)).toBe(0);
@@ -90,13 +90,13 @@ describe('consent to be sent media', () => {
     expect(framesIn(20)).toBe(1000);
   });
 
-  it('is there for loopback among those who are on it', () => {
+  it('is given for a loopback address when the SIP messages come from loopback too', () => {
     consent.announce({ address: '127.0.0.2', port: 4000 }, 0);
     consent.signalled(datagram('127.0.0.1'), true);
     expect(framesIn(20)).toBe(500);
   });
 
-  it('is not asked of FreeSWITCH, until the phone is served without it', () => {
+  it('is not needed for FreeSWITCH, but again when the phone is then served without it', () => {
     consent.trust();
     expect(framesIn(60)).toBe(3000);
     consent.signalled(datagram('203.0.113.1'), true);

@@ -2,7 +2,7 @@ import type { SipSource } from '../types.js';
 import { networkOf, samePeer } from './peer-search.js';
 import type { PeerAddress } from './peer-search.js';
 
-/** How long a call may send to addresses that give no sign, all of them together. */
+/** How long a call may send to addresses that give no sign, in total. */
 const TRIAL_MS = 10_000;
 /** Hosts remembered of one call; phones seldom have more than one. */
 const MAX_PROVEN = 4;

@@ -14,10 +14,8 @@ import type { TrackFanout } from './fanout.js';
 import { StillReplay } from './still-replay.js';
 
 /**
- * The absolute send time header extension (webrtc.org/experiments/rtp-hdrext/abs-send-time): by it a subscriber
- * finds the bit rate that its network takes, and tells us by REMB.
- *
- * Its id in our offers.
+ * Id, in our offers, of the absolute send time header extension (webrtc.org/experiments/rtp-hdrext/abs-send-time).
+ * From it a subscriber estimates the bit rate of its network, which it reports by REMB.
  */
 export const SEND_TIME_ID = 3;
 
@@ -32,8 +30,8 @@ const UNITS_PER_MS = 2 ** 18 / 1000;
 export const MAX_FORWARDED_PACKET = 2048;
 
 /**
- * Memory in which one outgoing packet is made. The transport copies on sending, so that one suffices for all; its
- * views are kept by length, for making one costs more than filling it.
+ * Memory for one outgoing packet. The transport copies what it sends, so one suffices for all packets. Views
+ * are kept by length, since making a view costs more than filling it.
  */
 export class PacketScratch {
   readonly #memory = Buffer.allocUnsafeSlow(MAX_FORWARDED_PACKET);
@@ -45,7 +43,7 @@ export class PacketScratch {
   }
 }
 
-/** What the subscriber's answer says of this track's m-line. */
+/** What the subscriber's answer accepts for this track's m-line. */
 interface DownlinkFormats {
   readonly retransmissions: boolean;
   readonly telephoneEvents: boolean;
@@ -58,21 +56,21 @@ interface DownlinkOptions {
   readonly bandwidth?: DownlinkBandwidth;
 }
 
-/** A packet asked for again within this time has hardly had the time to arrive. */
+/** A packet that was repeated less than this ago may still be on its way. */
 const RETRANSMISSION_PAUSE_MS = 20;
-/** Repeated packets for each second and track; a subscriber that wants more has a network that they would choke. */
+/** Most repeated packets for each second and track: more would choke the network that loses so many. */
 const MAX_RETRANSMISSIONS_PER_SECOND = 500;
 const OSN_LENGTH = 2;
 
-/** What the subscriber's network takes of a video. */
+/** How much of a video the subscriber's network carries. */
 interface DownlinkBandwidth {
   /** Bits per second. */
   readonly limit: number;
   readonly thinned: boolean;
-  /** It loses packets, though not so many that it were full. */
+  /** It loses packets, but not so many that it is congested. */
   readonly lossy: boolean;
   onSent(bytes: number): void;
-  /** Whether there is room to repeat so much, which is taken. */
+  /** Whether there is room to repeat so many bytes; if so, reserves it. */
   mayRepeat(bytes: number): boolean;
 }
 
@@ -83,7 +81,7 @@ export class Downlink {
   readonly fanout: TrackFanout;
   readonly #cname: string;
   readonly #send: (packet: Buffer) => boolean;
-  /** Absent for audio, which always goes. */
+  /** Absent for audio, which is never limited. */
   readonly #bandwidth: DownlinkBandwidth | undefined;
   /** Something was left out: nothing decodes before the next key frame. */
   #needsKeyFrame = false;
@@ -106,7 +104,7 @@ export class Downlink {
       started: () => this.#packetCount > 0,
       send: (packet, isKey) => {
         if (isKey) this.#needsKeyFrame = this.#bandwidth?.thinned === true;
-        // Not counted for the bandwidth: nothing of it is for the publisher to change.
+        // Not counted for the bandwidth: the publisher cannot change the rate of a replay.
         return this.#count(this.#send(packet), packet.length - fanout.headerLength);
       },
     });
@@ -123,12 +121,12 @@ export class Downlink {
     return this.open && this.#bandwidth?.thinned !== true;
   }
 
-  /** Bits per second that its network takes; Infinity: more than it is sent. */
+  /** Bits per second that its network carries; Infinity: more than it is sent. */
   get limit(): number {
     return this.#bandwidth?.limit ?? Infinity;
   }
 
-  /** The subscriber has the m-line: packets may go. */
+  /** The subscriber has accepted the m-line: packets may be sent. */
   start(formats: DownlinkFormats): void {
     const first = !this.open;
     this.#formats = formats;
@@ -151,7 +149,7 @@ export class Downlink {
     this.fanout.remove(this);
   }
 
-  /** Sends a packet that is already rewritten. @param inKeyFrame it is of a picture that stands alone */
+  /** Sends a packet that is already rewritten. @param inKeyFrame it is part of a key frame */
   forward(packet: Buffer, payloadLength: number, telephoneEvent: boolean, inKeyFrame: boolean): void {
     const formats = this.#formats;
     if (!formats || (telephoneEvent && !formats.telephoneEvents)) return;
@@ -167,7 +165,7 @@ export class Downlink {
     return true;
   }
 
-  /** The packet is that of all subscribers, and left as it was. */
+  /** All subscribers share the packet: its sequence number is restored after sending. */
   #sendShifted(packet: Buffer): boolean {
     const { shift } = this.#replay;
     if (shift === 0) return this.#send(packet);
@@ -178,7 +176,7 @@ export class Downlink {
     return sent;
   }
 
-  /** Tells the subscriber the publisher's clock, counted as our packets were sent. */
+  /** Sends the subscriber a report of the publisher's clock and of the packets that we sent. */
   report(clock: ClockReading): void {
     if (!this.open || this.#packetCount === 0) return;
     const sender = {
@@ -189,16 +187,17 @@ export class Downlink {
     this.#send(writeRtcpReport({ ssrc: this.fanout.ssrc, sender, blocks: [], cname: this.#cname }));
   }
 
-  /** Repeats a packet that the subscriber reports lost (RFC 4588 where it takes that). */
+  /** Repeats a packet that the subscriber reports lost (by RFC 4588 if it supports that). */
   retransmit(sequence: number, nowMs: number): void {
     const formats = this.#formats;
-    // What was left out on purpose must not come back by this way.
+    // Packets that were left out on purpose must not be repeated.
     if (!formats || this.#needsKeyFrame || !this.#mayRepeat(sequence, nowMs)) return;
     const replayed = this.#replay.packet(sequence);
     const packet = replayed ?? this.fanout.packet((sequence - this.#replay.shift) & 0xffff);
     if (!packet) return;
     this.#repeat(formats, packet, sequence);
-    // A browser that does not know the round trip asks again only after 100 ms, and the picture would stand still.
+    // Twice: a browser that does not know the round trip asks again only after 100 ms, and the picture would
+    // freeze.
     if (this.#bandwidth?.lossy === true) this.#repeat(formats, packet, sequence);
   }
 
@@ -257,7 +256,7 @@ export class Downlink {
   }
 }
 
-/** Puts the block behind the fixed header of a packet that has room for it there. */
+/** Writes the extension behind the fixed header of a packet, which must have room for it. */
 export function writeSendTime(packet: Buffer, nowMs: number): void {
   packet[0] = packet[0]! | HAS_EXTENSION;
   packet.writeUInt32BE(0xbede0001, RTP_FIXED_HEADER);

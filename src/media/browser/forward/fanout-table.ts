@@ -4,7 +4,7 @@ import { forwardedCodec } from '../codecs.js';
 import { TrackFanout } from './fanout.js';
 
 const TICK_MS = 1_000;
-/** Sender reports of tracks whose publisher makes none. */
+/** Ticks between sender reports for tracks whose publisher sends none. */
 const REPORT_TICKS = 5;
 
 /** The fan-outs of all tracks that browsers receive now. */

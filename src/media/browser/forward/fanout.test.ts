@@ -104,7 +104,7 @@ describe('a track on its way to subscribers', () => {
     expect((rtpTimestamp(sent[2]!) - rtpTimestamp(sent[1]!)) >>> 0).toBe(960);
   });
 
-  it('drops packets larger than any that are sent for real', () => {
+  it('drops packets larger than any that a browser or phone sends', () => {
     const { subscriber, push } = setUp();
     const { sent, downlink } = subscriber();
     downlink.start(ALL);
@@ -134,7 +134,7 @@ describe('a track on its way to subscribers', () => {
     const { sent, downlink } = subscriber();
     downlink.start(ALL);
     push({ timestamp: 800 });
-    // Whoever sets the system's clock meanwhile moves nobody's picture away from the sound.
+    // A change of the system's clock must not separate picture and sound.
     vi.setSystemTime(new Date('2030-01-01T00:00:00.500Z'));
     vi.advanceTimersByTime(5_000);
     const report = sent[1]!;
@@ -277,7 +277,7 @@ describe('a track on its way to subscribers', () => {
     expect(table.acquire(track)).not.toBe(fanout);
   });
 
-  it('is not there for a codec that we do not forward', () => {
+  it('does not exist for a codec that we do not forward', () => {
     const track = new PublishedTrack({
       kind: 'audio',
       streamId: 's',
@@ -288,12 +288,12 @@ describe('a track on its way to subscribers', () => {
 });
 
 describe('the bit rate asked of a publisher', () => {
-  it('is any while its subscribers take all', () => {
+  it('is unlimited while its subscribers can take everything', () => {
     expect(bitrateCap([])).toBe(Infinity);
     expect(bitrateCap([Infinity, Infinity])).toBe(Infinity);
   });
 
-  it('is what the only subscriber takes', () => {
+  it('is what the only subscriber can take', () => {
     expect(bitrateCap([500_000])).toBe(500_000);
   });
 
@@ -306,7 +306,7 @@ describe('the bit rate asked of a publisher', () => {
     expect(bitrateCap([120_000, 800_000, 600_000])).toBe(600_000);
   });
 
-  it('leaves a picture', () => {
+  it('is never too low for a picture', () => {
     expect(bitrateCap([1_000])).toBe(100_000);
   });
 });

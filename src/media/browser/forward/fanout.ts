@@ -10,7 +10,7 @@ import {
 } from './downlink.js';
 import { beginsKeyFrame } from './key-frames.js';
 
-/** A picture that is worth sending needs about this (bits per second). */
+/** A useful picture needs about this many bits per second. */
 const MIN_CAP = 100_000;
 
 /** Packets kept, a power of two: about three seconds of video at 2.5 Mbit/s. */
@@ -19,18 +19,18 @@ const SLOTS = 1024;
 const MAX_PACKET = 1500;
 
 const scratch = new PacketScratch();
-/** One of its own: a kept picture is sent in the midst of forwarding a packet. */
+/** A second one, since a kept picture may be sent while a packet is being forwarded. */
 const pictureScratch = new PacketScratch();
 
-/** SSRCs that subscribers see a track under; unique in the plane, so that they are in every subscriber's session. */
+/** The SSRCs of a track for its subscribers: unique in the plane, and so in every subscriber's session. */
 interface FanoutSources {
   readonly ssrc: number;
   readonly rtxSsrc: number;
 }
 
 /**
- * One published track on its way to its subscribers. A packet is rewritten once, with SSRC and payload type of
- * ours and without the publisher's header extensions, and the same bytes go to all of them.
+ * Forwards one published track to its subscribers. Each packet is rewritten once, with our SSRC and payload
+ * type and without the publisher's header extensions, and all subscribers get the same bytes.
  */
 export class TrackFanout implements TrackSink {
   readonly track: PublishedTrack;
@@ -87,11 +87,12 @@ export class TrackFanout implements TrackSink {
     }
   }
 
-  /** Once a second: asks the publisher for what its subscribers can take. */
+  /** Called once a second: asks the publisher for the bit rate that its subscribers can take. */
   adaptBitrate(): void {
     const open = this.#downlinks.filter((downlink) => downlink.open);
     const full = open.filter((downlink) => downlink.full);
-    // Those that get key frames only count where nobody gets more: with less from the publisher, they could.
+    // Subscribers that get only key frames count when nobody gets more: a lower rate could give them the
+    // video.
     this.track.limitBitrate(bitrateCap((full.length > 0 ? full : open).map(({ limit }) => limit)));
   }
 
@@ -106,7 +107,9 @@ export class TrackFanout implements TrackSink {
     return clock && this.#shifted(clock);
   }
 
-  /** Every few seconds: senders of RTP report (RFC 3550 section 6.4), by our clock when the publisher tells none. */
+  /**
+   * Called every few seconds: sends reports (RFC 3550 section 6.4) by our clock if the publisher sends none.
+   */
   reportOwnClock(): void {
     if (this.track.clock || this.#numbers.lastTimestamp < 0) return;
     const now = performance.now();
@@ -117,13 +120,13 @@ export class TrackFanout implements TrackSink {
     }
   }
 
-  /** Number of the newest packet, whether it went out or is only kept. */
+  /** Sequence number of the newest packet, sent or only kept. */
   get newestSequence(): number {
     const { lastSequence } = this.#numbers;
     return lastSequence >= 0 ? lastSequence : (this.track.picture?.newestSequence ?? 0);
   }
 
-  /** Timestamp of the same. */
+  /** Timestamp of that packet. */
   get newestTimestamp(): number {
     const { lastTimestamp } = this.#numbers;
     return lastTimestamp >= 0 ? lastTimestamp : (this.track.picture?.newestTimestamp ?? 0);
@@ -136,7 +139,7 @@ export class TrackFanout implements TrackSink {
     return (newestTimestamp + Math.round(((nowMs - newestAt) * this.codec.clockRate) / 1000)) >>> 0;
   }
 
-  /** A packet of the kept picture under these numbers, valid until the next. */
+  /** A packet of the kept picture with these numbers, valid until the next call. */
   picturePacket(index: number, sequence: number, timestamp: number): Buffer {
     const picture = this.track.picture!;
     const payload = picture.payload(index);
@@ -164,7 +167,7 @@ export class TrackFanout implements TrackSink {
     history.store(sequence, packet);
   }
 
-  /** The publisher's packets were left out until it was sure that it started over. */
+  /** Packets were left out until it was certain that the publisher had started over. */
   #onRestart(): void {
     this.#restarts = this.#numbers.restarts;
     if (this.track.kind === 'video') this.track.requestKeyFrame();

@@ -9,20 +9,20 @@ import {
 import type { KeptPicture } from '../../track.js';
 import { beginsKeyFrame } from './key-frames.js';
 
-/** Packets and bytes of one track that are kept, the first a power of two. */
+/** Most packets (a power of two) and bytes of one track that are kept. */
 const MAX_PACKETS = 1024;
 const MAX_BYTES = 1024 * 1024;
 const MAX_PAYLOAD = 1500;
-/** A publisher that sends nothing for so long may do so again, and for good. */
+/** A publisher that has paused for so long may stop again, and for good. */
 const PAUSE_MS = 1_000;
-/** Key frames cost their publisher bits: asked for no more often than this. */
+/** Shortest time between requests for key frames, which cost the publisher bandwidth. */
 const ASK_PAUSE_MS = 10_000;
-/** A key frame beside what took so long to come is small. */
+/** If the buffer took so long to fill, another key frame costs little in comparison. */
 const SLOW_MS = 30_000;
 
 /**
- * Keeps a video track's packets from its last key frame on. Browsers encode nothing, key frames asked for included,
- * while a canvas is not drawn on or a video is paused: who subscribes then gets these.
+ * Keeps a video track's packets from its last key frame on. Browsers encode nothing, not even a requested key
+ * frame, while a canvas is not drawn on or a video is paused: a new subscriber then gets these packets.
  */
 export class LastPicture implements KeptPicture {
   newestAt = -Infinity;
@@ -46,7 +46,10 @@ export class LastPicture implements KeptPicture {
   #hasPaused = false;
   #askedAt = -Infinity;
 
-  /** @param codec as SDP names it @param requestKeyFrame asks the publisher, when what came was too much to keep */
+  /**
+   * @param codec as SDP names it @param requestKeyFrame asks the publisher for another key frame when too
+   * much came to keep
+   */
   constructor(codec: string, requestKeyFrame: () => void) {
     this.#codec = codec.toUpperCase();
     this.#requestKeyFrame = requestKeyFrame;
@@ -113,7 +116,7 @@ export class LastPicture implements KeptPicture {
       const later = timestampDelta(timestamp, this.#firstTimestamp);
       if (later < 0 || (later === 0 && sequenceDelta(sequence, this.#first) > 0)) return;
     }
-    // One that was repeated comes behind others of its picture.
+    // A repeated first packet comes after others of its picture.
     if (isNewest) this.#forget();
     else if (this.#first < 0) this.#ask(nowMs);
     this.generation += 1;
@@ -141,7 +144,10 @@ export class LastPicture implements KeptPicture {
     this.#bytes += length;
   }
 
-  /** Cameras never stand still: only those are asked for another beginning that do, or whose pictures are small. */
+  /**
+   * A camera never pauses and needs no kept picture: only publishers that have paused or send little are
+   * asked for a key frame.
+   */
   #overflow(nowMs: number): void {
     const wasSlow = nowMs - this.#firstAt >= SLOW_MS;
     this.#forget();

@@ -89,7 +89,7 @@ describe('a picture that stands still', () => {
       expect(numbers(sent)).toEqual(range(100, 52));
       expect(payloads(sent)).toEqual([KEY[codec], '00ff', ...Array<string>(50).fill(DELTA[codec])]);
       expect(sent.slice(0, 3).map(rtpMarker)).toEqual([false, true, true]);
-      // In the order of their pictures, but not at their pace: it is about the last.
+      // In their order, but faster than they were drawn: only the last one matters.
       expect(rtpTimestamp(sent[0]!)).toBe(rtpTimestamp(sent[1]!));
       expect(timestampDelta(rtpTimestamp(sent[51]!), rtpTimestamp(sent[1]!))).toBeLessThan(45_000);
       push({ sequence: 152, timestamp: 90_000 + 100 * 2_970 + 50 * 2_970 + 5.5 * 90_000 });
@@ -101,7 +101,7 @@ describe('a picture that stands still', () => {
     },
   );
 
-  it('is left to the publisher while that sends', () => {
+  it('is not replayed while the publisher sends', () => {
     const { subscriber, draw } = setUp();
     draw(1, 10);
     const { sent } = subscriber();
@@ -111,7 +111,7 @@ describe('a picture that stands still', () => {
     expect(numbers(sent)).toEqual([13, 14, 15]);
   });
 
-  it('comes behind what a subscriber had when it asks, and what follows comes behind it', () => {
+  it('is numbered after what the subscriber was sent, and later packets are numbered after it', () => {
     const { subscriber, draw, push } = setUp();
     const { sent, downlink } = subscriber();
     const other = subscriber();
@@ -120,7 +120,7 @@ describe('a picture that stands still', () => {
     downlink.wantPicture();
     vi.advanceTimersByTime(600);
     expect(numbers(sent)).toEqual([...range(65_530, 5), ...range(65_535, 5)]);
-    // What was on its way meanwhile is of the picture that was repeated.
+    // A late packet from before the replay is not sent.
     push({ sequence: 65_533, timestamp: 90_000 + 65_532 * 2_970 });
     expect(sent).toHaveLength(10);
     push({ sequence: 65_535, timestamp: 90_000 + 65_530 * 2_970 + 300_000, hex: '10ff' });
@@ -150,7 +150,7 @@ describe('a picture that stands still', () => {
     expect(numbers(sent)).toEqual([1, 2, 3, 4, 5, 6, 7, 7]);
   });
 
-  it('gives way to another that comes in the midst of it', () => {
+  it('is dropped for a new picture that begins during its replay', () => {
     const { subscriber, draw } = setUp();
     draw(1, 60);
     vi.advanceTimersByTime(2_000);
@@ -163,7 +163,7 @@ describe('a picture that stands still', () => {
     expect(payloads(sent.slice(-3))).toEqual(['1000', '00ff', '1001']);
   });
 
-  it('is finished at once when more of it comes', () => {
+  it('is sent to its end at once when the publisher sends more of it', () => {
     const { subscriber, draw, push } = setUp();
     draw(1, 60);
     vi.advanceTimersByTime(2_000);
@@ -174,7 +174,7 @@ describe('a picture that stands still', () => {
     expect(numbers(sent)).toEqual(range(1, 63));
   });
 
-  it('goes twice at most, and again once the publisher has sent', () => {
+  it('is replayed twice at most, and again once the publisher has sent', () => {
     const { subscriber, draw } = setUp();
     draw(1, 1);
     vi.advanceTimersByTime(2_000);
@@ -211,7 +211,7 @@ describe('a picture that stands still', () => {
     expect(sent).toHaveLength(reached);
   });
 
-  it('takes nothing but whole pictures', () => {
+  it('is replayed only if it is complete', () => {
     const { subscriber, draw, push, picture } = setUp();
     draw(1, 3);
     push({ sequence: 8, timestamp: 900_000 });
@@ -229,7 +229,7 @@ describe('a picture that stands still', () => {
     expect(payloads(sent.slice(0, 1))).toEqual(['1000']);
   });
 
-  it('begins with the first packet of its key frame, also when that was lost and comes last', () => {
+  it('begins with the first packet of its key frame, even if that was lost and comes last', () => {
     const { draw, push, picture } = setUp();
     draw(1, 3);
     push({ sequence: 7, timestamp: 900_000, hex: '00aa', marker: false });
@@ -246,7 +246,7 @@ describe('a picture that stands still', () => {
     expect(picture.count).toBe(4);
   });
 
-  it('is bounded in packets and bytes; its publisher is asked for another beginning if it has stood still before', () => {
+  it('is bounded in packets and bytes; its publisher is asked for another key frame if it has paused before', () => {
     for (const length of [2, 1_400]) {
       const { push, picture, ask } = setUp();
       const payload = Buffer.alloc(length, 0x11);

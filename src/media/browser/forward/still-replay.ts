@@ -1,34 +1,34 @@
 import { sequenceDelta, timestampDelta } from '../../rtp/index.js';
 import type { TrackFanout } from './fanout.js';
 
-/** A publisher that sends answers a request for a key frame within this time, or the next request. */
+/** A publisher that is sending answers a request for a key frame within this time, or else the next one. */
 const WAIT_MS = 500;
-/** Replays while a publisher sends nothing: browsers go on asking for key frames when they have all there is. */
+/** Most replays while a publisher sends nothing: browsers keep asking even when they have all of it. */
 const MAX_REPLAYS = 2;
 const REPLAY_PAUSE_MS = 3_000;
-/** Some 8 Mbit/s, no more than a key frame of a camera comes with. */
+/** Packets and interval of the bursts of a replay: about 8 Mbit/s, like a camera's key frame. */
 const SLICE_PACKETS = 8;
 const SLICE_MS = 10;
-/** Left (in 1/90000 s) between the last picture of a replay and the next that may come. */
+/** Time (in 1/90000 s) between the last picture of a replay and the publisher's next one. */
 const MARGIN = 18_000;
-/** Pictures of a replay follow each other by at most so much: the last is to be seen at once. */
+/** Longest time between two pictures of a replay, short because the last should be seen at once. */
 const MAX_STEP = 3_000;
-/** What a replay for a subscriber that was sent nothing yet takes by its timestamps. */
+/** Time that a replay spans for a subscriber that was sent nothing before. */
 const SPAN = 27_000;
-/** A packet from before the replay that comes so much later is none. */
+/** After so many sequence numbers no packet from before the replay can come. */
 const MAX_LATE = 1_000;
 
 interface StillReplayOptions {
   readonly fanout: TrackFanout;
   /** Whether the subscriber was sent anything of the track before. */
   readonly started: () => boolean;
-  /** @param isKey the picture begins @returns whether it went out */
+  /** @param isKey the packet is the first of the picture @returns whether it went out */
   readonly send: (packet: Buffer, isKey: boolean) => boolean;
 }
 
 /**
- * Sends one subscriber what is kept of a picture, when it asks for a key frame and the publisher sends nothing. The
- * packets get numbers of their own behind those that the subscriber was sent, and what comes later follows them.
+ * Sends a subscriber the kept picture when it asks for a key frame and the publisher sends nothing. The
+ * packets are numbered after those that the subscriber was sent, and later packets are numbered after them.
  */
 export class StillReplay {
   readonly #options: StillReplayOptions;
@@ -37,7 +37,7 @@ export class StillReplay {
   #from = -1;
   #waiting: NodeJS.Timeout | undefined;
   #slices: NodeJS.Timeout | undefined;
-  /** Of the last replay: which picture, its first number, its timestamps, how much of it went. */
+  /** The last replay: its picture, first sequence number, timestamps, and number of packets sent. */
   #generation = -1;
   #first = 0;
   #timestamps: readonly number[] = [];
@@ -51,7 +51,7 @@ export class StillReplay {
     this.#options = options;
   }
 
-  /** From the numbers of the fan-out to those of the subscriber. */
+  /** Offset from the fan-out's sequence numbers to the subscriber's. */
   get shift(): number {
     return this.#shift;
   }
@@ -70,8 +70,8 @@ export class StillReplay {
   }
 
   /**
-   * A packet of the publisher is about to follow: it finds the replay finished.
-   * @param sequence the fan-out's number @returns whether it is to go: what is from before the replay is not
+   * Called before each packet of the publisher: finishes a replay that is under way.
+   * @param sequence the fan-out's number @returns whether to send it: not if it is from before the replay
    */
   makesWay(sequence: number): boolean {
     if (this.#from < 0) return true;
@@ -106,11 +106,12 @@ export class StillReplay {
     if (count === 0) return;
     const isFirst = !started();
     const newest = fanout.newestSequence;
-    // Who was sent nothing yet gets numbers that what comes later follows as it is.
+    // For a subscriber that was sent nothing, the replay ends at the newest number, so that later packets
+    // need no shift.
     const first = (newest + this.#shift + 1 - (isFirst ? count : 0)) & 0xffff;
     const timestamps = this.#spread(count, isFirst, now);
     const generation = fanout.track.picture!.generation;
-    // A path that is not there yet is told of when it is.
+    // Without a path nothing is sent; a key frame is requested again when the path is up.
     if (!this.#options.send(fanout.picturePacket(0, first, timestamps[0]!), true)) return;
     this.#replays += 1;
     [this.#first, this.#timestamps, this.#generation, this.#done] = [first, timestamps, generation, 1];
@@ -120,7 +121,7 @@ export class StillReplay {
     this.#slice(SLICE_PACKETS);
   }
 
-  /** Timestamps between the last that the subscriber was sent and the next that may come. */
+  /** Timestamps between the last one sent to the subscriber and the next that may come. */
   #spread(count: number, isFirst: boolean, now: number): number[] {
     const { fanout } = this.#options;
     const picture = fanout.track.picture!;
@@ -165,7 +166,10 @@ export class StillReplay {
     if (this.#done === this.#timestamps.length) this.#end();
   }
 
-  /** With all that is left, or, when another picture has begun, without: its numbers go to what comes now. */
+  /**
+   * Sends the rest at once, or drops it when another picture has begun: its numbers then go to the next
+   * packets.
+   */
   #finish(): void {
     if (this.#current()) {
       this.#slice(this.#timestamps.length);

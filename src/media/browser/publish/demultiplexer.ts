@@ -2,7 +2,7 @@ import { findRtpExtension, rtpPayloadType, rtpSsrc } from '../../rtp/index.js';
 import { MID_EXTENSION } from '../sdp/writer.js';
 import type { Uplink } from './uplink.js';
 
-/** SSRCs learnt from packets and not declared in the SDP; a publisher with more is playing tricks. */
+/** Most SSRCs that are learnt from packets instead of the SDP; no real publisher has more. */
 const MAX_LEARNT = 64;
 
 /** Finds the m-line that a packet belongs to (RFC 9143 section 9.2): by SSRC, by MID, by payload type. */

@@ -18,7 +18,7 @@ afterEach(() => {
 
 const receive = (sequence: number): void => repair.onPacket(sequence, performance.now());
 
-/** When it asks for one lost packet, in ms from its loss. */
+/** When a lost packet is asked for, in ms after the loss. */
 function asks(sequence: number, forMs: number): number[] {
   askedAt = [];
   const lostAt = performance.now();
@@ -35,10 +35,10 @@ it('asks again after one and a half round trips, which it measures', () => {
   expect(asks(5, 130)).toEqual([0, 60, 120]);
 });
 
-it('measures no round trip by the answer to a second question, which may be that to the first', () => {
+it('measures no round trip by a packet that was asked for twice', () => {
   receive(1);
   expect(asks(3, 91)).toEqual([0, 90]);
-  // One ms after the second question.
+  // One ms after the second request.
   receive(2);
   expect(asks(5, 85)).toEqual([0]);
 });

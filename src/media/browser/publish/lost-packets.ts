@@ -5,7 +5,7 @@ const TICK_MS = 10;
 /** Sequence numbers in one NACK: one datagram of modest size. */
 const MAX_SEQUENCES = 200;
 
-/** Packets missing at a time; with more, only a key frame helps. */
+/** Most packets missing at a time; with more, only a key frame helps. */
 const MAX_MISSING = 300;
 const MAX_TRIES = 8;
 const MIN_PAUSE_MS = 25;
@@ -33,7 +33,7 @@ class LostPackets {
 
   /**
    * Takes the sequence number of a packet that came, repeated ones included.
-   * @returns false when so much is lost that asking for it makes no sense: all is forgotten
+   * @returns false when too much is lost to ask for it: then nothing counts as missing any more
    */
   onPacket(sequence: number, nowMs: number): boolean {
     const extended = this.#unwrapper.unwrap(sequence);
@@ -71,7 +71,7 @@ class LostPackets {
     for (let extended = from; extended < to; extended += 1) {
       this.#missing.set(extended, {
         sequence: extended & 0xffff,
-        // At once, as browsers ask: where the network only swapped packets, one is repeated in vain.
+        // At once, as browsers do: if the network only reordered packets, one repeat is wasted.
         dueAt: nowMs,
         askedAt: 0,
         tries: 0,
@@ -83,7 +83,7 @@ class LostPackets {
     const missing = this.#missing.get(extended);
     if (!missing) return;
     this.#missing.delete(extended);
-    // After a second try it is unknown which of the two was answered.
+    // After a second request it is unknown which of the two was answered.
     if (missing.tries !== 1) return;
     const sample = nowMs - missing.askedAt;
     this.#roundTripMs = this.#measured ? this.#roundTripMs + (sample - this.#roundTripMs) / 8 : sample;

@@ -77,7 +77,7 @@ describe('the publish connection', () => {
     expect(pipes.made).toHaveLength(1);
   });
 
-  it('keeps streams that later offers have, ends those that they have not', async () => {
+  it('keeps the streams that a later offer has, and ends the others', async () => {
     const { connection, offer, track } = setUp();
     await offer({ media: [MIC, CAMERA] });
     const [before, mic, camera] = [connection.streams[0]!, track(0), track(1)];
@@ -146,7 +146,7 @@ describe('the publish connection', () => {
     expect(connection.streams).toEqual([]);
   });
 
-  it('takes no connection of Firefox over that another gateway had, but its new ones', async () => {
+  it('accepts new connections of Firefox, but none that another gateway had', async () => {
     const { pipes, offer, onStuck } = setUp({ inherited: true });
     await expect(offer({ media: [MIC], firefox: 3 })).rejects.toThrow();
     expect(onStuck).toHaveBeenCalledOnce();
@@ -248,7 +248,7 @@ describe('the publish connection', () => {
     expect(pipes.last.sent).toHaveLength(2);
   });
 
-  it('holds the publisher to what its subscribers take, and lets it go again', async () => {
+  it('limits the publisher to what its subscribers can take, and lifts the limit again', async () => {
     const { pipes, offer, receive, track } = setUp();
     await offer({ media: [MIC, CAMERA] });
     pipes.last.become('connected');
@@ -288,7 +288,7 @@ describe('the publish connection', () => {
     // Nobody receives the screen.
     expect(second()).toBe(250_000);
     listen(track(1));
-    // It sends 800 kbit/s, and may go on to, and grow.
+    // It sends 800 kbit/s, and may continue and grow.
     const both = second()!;
     expect(both).toBeGreaterThan(250_000 + 800_000);
     expect(both).toBeLessThan(250_000 + 1_500_000);
@@ -311,7 +311,7 @@ describe('the publish connection', () => {
     expect(readRtcpTypes(reports[0]!)).toEqual([201, 202]);
   });
 
-  it('tells arrival times of packets that carry a transport-wide sequence number', async () => {
+  it('reports the arrival times of packets that carry a transport-wide sequence number', async () => {
     const { pipes, offer, receive } = setUp();
     await offer({ media: [MIC] });
     pipes.last.become('connected');

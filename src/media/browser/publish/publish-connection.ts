@@ -26,10 +26,10 @@ const NO_LIMIT = 20_000_000;
 /** Repeats of the REMB that lifts the limit, since RTCP may be lost. */
 const LIFT_REPEATS = 3;
 
-/** A video that nobody limits may grow by this beyond what it sends, while another is limited. */
+/** While another video is limited, an unlimited one may grow by this factor over what it sends. */
 const GROWTH = 1.25;
 
-/** Left for the audio tracks in the sum that a REMB is about. */
+/** Allowance for each audio track in the total of a REMB. */
 const AUDIO_BITRATE = 64_000;
 
 const REPORT_INTERVAL_MS = 1_000;
@@ -49,7 +49,7 @@ interface PublishConnectionOptions {
   readonly onAbuse: () => void;
   /** A DTMF digit came, once for each key press. */
   readonly onDigit: DigitListener;
-  /** The browser may have a connection from before this one, of which we know nothing. */
+  /** The browser may have a connection from an earlier gateway, which is unknown here. */
   readonly inherited: boolean;
   /** The browser asked for another path, which it could not use. */
   readonly onStuck: () => void;
@@ -83,7 +83,7 @@ export class PublishConnection {
   #version = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #reports: NodeJS.Timeout | undefined;
-  /** Said again to a page that publishes, or connects anew, only later. */
+  /** Sent again on the next path, for a page that publishes or reconnects later. */
   #lastDiagnostics: readonly string[] = [];
   #stuck = false;
   #closed = false;
@@ -96,7 +96,7 @@ export class PublishConnection {
     return this.#set.streams;
   }
 
-  /** What the last offer had and was not taken. */
+  /** Tracks of the last offer that were refused. */
   get refused(): readonly RefusedTrack[] {
     return this.#refused;
   }
@@ -188,9 +188,9 @@ export class PublishConnection {
   }
 
   /**
-   * Firefox never starts DTLS anew on a transport that it has, and once its ICE has failed it sends no media ever
-   * again, whatever is negotiated. The transport library cannot move a DTLS association to other ICE credentials. So
-   * what is published goes on by the path that there is, and ends with it.
+   * Firefox never restarts DTLS on a transport, and once its ICE has failed it never sends media again,
+   * whatever is negotiated. The transport library cannot move a DTLS association to other ICE credentials. So
+   * the published tracks stay on the present path, and end with it.
    */
   #refusePath(): never {
     this.#stuck = true;
@@ -252,33 +252,36 @@ export class PublishConnection {
   }
 }
 
-/** Holds a publisher to the bit rate that its subscribers can take, by REMB. */
+/** Limits a publisher, by REMB, to the bit rate that its subscribers can take. */
 class BitrateLimit {
   readonly #localSsrc: number;
-  #farewells = 0;
+  #liftsLeft = 0;
 
   constructor(localSsrc: number) {
     this.#localSsrc = localSsrc;
   }
 
-  /** To be called once a second. @returns the REMB to send, when there is something to say */
+  /** Called once a second. @returns the REMB to send, if one is due */
   feedback(uplinks: readonly Uplink[]): Buffer | undefined {
     const videos = uplinks.filter((uplink) => uplink.track.kind === 'video' && uplink.ssrc >= 0);
     const sources = videos.map(({ ssrc }) => ssrc);
     const isLimited = videos.some(({ bitrateLimit }) => bitrateLimit < Infinity);
     const limit = videos.reduce((sum, uplink) => sum + share(uplink), 0);
     if (isLimited && limit < NO_LIMIT) {
-      this.#farewells = LIFT_REPEATS;
+      this.#liftsLeft = LIFT_REPEATS;
       const audio = AUDIO_BITRATE * (uplinks.length - videos.length);
       return writeRemb(this.#localSsrc, limit + audio, sources);
     }
-    if (this.#farewells === 0) return undefined;
-    this.#farewells -= 1;
+    if (this.#liftsLeft === 0) return undefined;
+    this.#liftsLeft -= 1;
     return writeRemb(this.#localSsrc, NO_LIMIT, sources);
   }
 }
 
-/** A REMB is about all videos together (bits per second): each has its share in it, those without a limit too. */
+/**
+ * The video's share (bits per second) of a REMB, which is about all videos together; a video without a limit
+ * has one too.
+ */
 function share(uplink: Uplink): number {
   const sent = uplink.takeBytes() * 8;
   if (uplink.bitrateLimit < Infinity) return uplink.bitrateLimit;

@@ -36,7 +36,7 @@ export class PublishedSet {
     }));
   }
 
-  /** Takes what an offer publishes: the rest ends, what was there goes on under its stream id. */
+  /** Follows an offer: tracks that are not in it end, and the others keep their stream id. */
   update(accepted: readonly AcceptedMedia[]): void {
     const before = this.#publications;
     const kept = new Set<Uplink>();

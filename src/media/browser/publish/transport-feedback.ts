@@ -2,12 +2,14 @@ import { findRtpExtension, sequenceDelta, writeTransportFeedback } from '../../r
 import type { AcceptedMedia } from '../sdp/publish-answer.js';
 import { TRANSPORT_CC_EXTENSION } from '../sdp/writer.js';
 
-/** Packets told of in one feedback; more arrive in an interval only when somebody floods us. */
+/** Most packets in one feedback; more arrive in an interval only in a flood. */
 const MAX_PACKETS = 1000;
 
 const INTERVAL_MS = 100;
 
-/** Sends a publisher the arrival times of its packets, by which it finds the bit rate that its network takes. */
+/**
+ * Sends a publisher the arrival times of its packets, from which it estimates the bit rate of its network.
+ */
 export class TransportFeedbackSender {
   readonly #localSsrc: number;
   readonly #send: (packet: Buffer) => void;
@@ -57,13 +59,13 @@ class ArrivalLog {
   onPacket(sequence: number, nowMs: number): void {
     if (this.#base < 0 || this.#jumped(sequence)) this.#base = sequence;
     const index = sequenceDelta(sequence, this.#base);
-    // Told as lost already, or too far ahead to be true.
+    // Already reported as lost, or too far ahead to be true.
     if (index < 0 || index >= MAX_PACKETS) return;
     while (this.#arrivals.length < index) this.#arrivals.push(Number.NaN);
     this.#arrivals[index] = nowMs;
   }
 
-  /** The publisher counts from somewhere else; between two feedbacks we follow. */
+  /** The publisher's numbers jumped; they are followed only between two feedbacks. */
   #jumped(sequence: number): boolean {
     return this.#arrivals.length === 0 && Math.abs(sequenceDelta(sequence, this.#base)) >= MAX_PACKETS;
   }

@@ -56,7 +56,7 @@ async function setUp() {
   return { track, forwarded, send, receive, keyFramesAsked };
 }
 
-describe('layers that come side by side', () => {
+describe('layers that a publisher sends by SSRC', () => {
   beforeEach(
     () =>
       void vi.useFakeTimers({
@@ -76,7 +76,7 @@ describe('layers that come side by side', () => {
     expect(forwarded).toEqual([SMALL, SMALL, MIDDLE, LARGE, LARGE]);
   });
 
-  it('change where the key frame of the larger was lost, by another that is asked for', async () => {
+  it('change when the key frame of the larger was lost, by another that is asked for', async () => {
     const { forwarded, send, keyFramesAsked } = await setUp();
     send(SMALL, KEY);
     send(LARGE, DELTA);
@@ -110,7 +110,7 @@ describe('layers that come side by side', () => {
     expect(keyFramesAsked()).toEqual([]);
   });
 
-  it('are forwarded as they come where none of those is sent that were offered', async () => {
+  it('are forwarded as they come when none of the offered SSRCs is sent', async () => {
     const { forwarded, send } = await setUp();
     send(77, KEY);
     send(77, DELTA);

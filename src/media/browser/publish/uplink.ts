@@ -22,7 +22,7 @@ import { LossRepair } from './lost-packets.js';
 
 const OSN_LENGTH = 2;
 
-/** Key frames cost several times the bits of others: publishers are asked for at most this many. */
+/** Shortest time between requests for key frames, which cost several times the bits of other frames. */
 const MIN_INTERVAL_MS = 500;
 
 export interface UplinkOptions {
@@ -44,9 +44,9 @@ export class Uplink {
   readonly #picture: LastPicture | undefined;
   #media: AcceptedMedia;
   #layers: LayerChoice | undefined;
-  /** Of a layer that is to be forwarded from its next key frame on. */
+  /** SSRC of a layer that is to be forwarded from its next key frame on. */
   #nextSsrc: number | undefined;
-  /** Of the packets that are forwarded. */
+  /** SSRC of the packets that are forwarded. */
   #ssrc = -1;
   #bitrateLimit = Infinity;
   #bytes = 0;
@@ -134,7 +134,7 @@ export class Uplink {
   }
 
   onSenderReport(ssrc: number, info: SenderInfo, nowMs: number): void {
-    // Another layer's timestamps are its own.
+    // Each layer has its own timestamps.
     if (this.#layers && ssrc !== this.#ssrc) return;
     this.#reception?.onSenderReport(info, nowMs);
     this.track.setClock({
@@ -144,7 +144,7 @@ export class Uplink {
     });
   }
 
-  /** What to tell the publisher of its packets; undefined before the first. To be called now and then. */
+  /** The report block about the publisher's packets, undefined before the first. Called once a second. */
   report(nowMs: number): ReportBlock | undefined {
     this.#digits.poll(nowMs);
     return this.#reception?.report(nowMs);
@@ -189,7 +189,7 @@ export class Uplink {
     const { payloadType } = this.#media.codec;
     const restored = restoreRetransmission(packet, payloadOffset, this.#ssrc, payloadType);
     if (!restored) return;
-    // Not counted as received: receiver reports tell what the network did to the first try.
+    // Not counted as received: receiver reports are about first transmissions.
     this.#repair?.onPacket(rtpSequence(restored), nowMs);
     this.#push(restored, payloadOffset, rtpPayloadEnd(restored, payloadOffset), false, nowMs);
   }
@@ -283,15 +283,15 @@ function restoreRetransmission(
 const STOPPED_MS = 1_000;
 
 /**
- * Of the layers that a publisher sends side by side by SSRCs of their own (`a=ssrc-group:SIM`), the one to forward: the
- * largest that comes. Nobody can ask such a publisher for one layer alone, and it leaves the larger ones out when its
- * network, or we, allow for less.
+ * Chooses the layer to forward when a publisher sends several, each by its SSRC (`a=ssrc-group:SIM`): the
+ * largest that comes. Such a publisher cannot be asked for one layer only, and stops the larger ones when its
+ * network or our limit is too low for them.
  */
 class LayerChoice {
   readonly #ssrcs: readonly number[];
   /** Index of the layer. */
   #chosen = -1;
-  /** A smaller one has come alone since then. */
+  /** Since when only smaller layers have come. */
   #aloneSince: number | undefined;
 
   /** @param ssrcs from the smallest picture to the largest */
@@ -305,7 +305,7 @@ class LayerChoice {
    */
   take(ssrc: number, beginsKeyFrame: boolean, nowMs: number): 'forward' | 'drop' | 'key' {
     const index = this.#ssrcs.indexOf(ssrc);
-    // A browser that does not obey its page sends by an SSRC of its own.
+    // A browser may send by another SSRC than its page announced.
     if (index < 0) return this.#chosen < 0 ? 'forward' : 'drop';
     if (index === this.#chosen) {
       this.#aloneSince = undefined;

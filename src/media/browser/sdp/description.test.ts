@@ -12,7 +12,7 @@ const OFFER = browserOffer({
   ],
 });
 
-/** What the SDP parser makes numbers of, where texts are expected. */
+/** Values that the SDP parser turns into numbers where texts are expected. */
 const DIGITS = [
   ...[
     'm=audio 9 UDP/TLS/RTP/SAVPF 0',
@@ -125,7 +125,7 @@ describe('a browser description', () => {
     ['a short ICE password', OFFER.replaceAll(/a=ice-pwd:.*\r\n/g, 'a=ice-pwd:short\r\n')],
     ['no fingerprint', OFFER.replaceAll(/a=fingerprint.*\r\n/g, '')],
     ['no setup', OFFER.replaceAll(/a=setup.*\r\n/g, '')],
-    ['a mid that is no token', OFFER.replace('a=mid:1', 'a=mid:1,1')],
+    ['a mid that is not a token', OFFER.replace('a=mid:1', 'a=mid:1,1')],
     ['the same mid twice', OFFER.replace('a=mid:1', 'a=mid:2')],
   ])('is refused with %s', (_what, sdp) => {
     const error = refusal(sdp);
@@ -149,11 +149,11 @@ describe('a browser description', () => {
   describe('of any size', () => {
     const AUDIO = 'm=audio 9 UDP/TLS/RTP/SAVPF 0 111\r\na=mid:a\r\n';
     const HEAD = OFFER.slice(0, OFFER.indexOf('m=audio'));
-    /** What grows, by how often it is there. */
+    /** The parts of an SDP that grow, by their number. */
     const PARTS: Record<string, (count: number) => string> = {
       'payload types': (n) => `m=audio 9 UDP/TLS/RTP/SAVPF${' 111'.repeat(n)}\r\na=mid:a\r\n`,
       'm-lines': (n) => Array.from({ length: n }, (_, i) => AUDIO.replace('mid:a', `mid:x${i}`)).join(''),
-      // What killed the process: the one times the other.
+      // The product of the two once killed the process.
       'payload types and feedback': (n) =>
         `m=audio 9 UDP/TLS/RTP/SAVPF${' 0'.repeat(n)}\r\na=mid:a\r\n${'a=rtcp-fb:* nack\r\n'.repeat(n)}`,
       'other feedback': (n) => AUDIO + Array.from({ length: n }, (_, i) => `a=rtcp-fb:* x${i}\r\n`).join(''),
@@ -179,20 +179,23 @@ describe('a browser description', () => {
       digits: (n) => `${AUDIO}a=rtpmap:${'1'.repeat(n)}\r\n`,
     };
 
-    it.each(Object.entries(PARTS))('comes to no more than it is long, or is refused: %s', (_part, make) => {
-      let accepted = 0;
-      for (let count = 1; count <= 65_536; count *= 2) {
-        const sdp = HEAD + make(count);
-        const result = parsed(sdp);
-        if (result instanceof Error) expect(result).toMatchObject({ code: 'BAD_SDP' });
-        else {
-          accepted += 1;
-          expect(sizeOf(result)).toBeLessThan(4 * sdp.length + 2_000);
+    it.each(Object.entries(PARTS))(
+      'holds no more characters than the SDP, or is refused: %s',
+      (_part, make) => {
+        let accepted = 0;
+        for (let count = 1; count <= 65_536; count *= 2) {
+          const sdp = HEAD + make(count);
+          const result = parsed(sdp);
+          if (result instanceof Error) expect(result).toMatchObject({ code: 'BAD_SDP' });
+          else {
+            accepted += 1;
+            expect(sizeOf(result)).toBeLessThan(4 * sdp.length + 2_000);
+          }
+          if (sdp.length > MAX_SDP_LENGTH) expect(result).toBeInstanceOf(Error);
         }
-        if (sdp.length > MAX_SDP_LENGTH) expect(result).toBeInstanceOf(Error);
-      }
-      expect(accepted).toBeGreaterThan(5);
-    });
+        expect(accepted).toBeGreaterThan(5);
+      },
+    );
 
     it('takes twenty m-lines with everything that Chromium writes into one', () => {
       const media = Array.from({ length: 20 }, (_, i) => ({

@@ -1,4 +1,4 @@
-/** Offers and answers of browsers, checked and reduced to what we use of them. */
+/** Offers and answers of browsers, checked and reduced to the parts that are used. */
 import type { MediaDescription, SessionDescription } from 'sdp-transform';
 import { findStaticAudioCodec } from '../../codecs/index.js';
 import { type Direction, parseLines, type SdpLimits, splitLines, text } from '../../sdp/index.js';
@@ -12,7 +12,9 @@ export const MAX_SDP_LENGTH = 256 * 1024;
 const LIMITS: SdpLimits = { length: MAX_SDP_LENGTH, lines: 8_192, lineLength: 4_096, sections: 128 };
 /** Groups that are read. */
 const MAX_GROUPS = 8;
-/** Of `a=rtcp-fb` values for one payload type, sources and header extensions of one m-line; more are not read. */
+/**
+ * Most `a=rtcp-fb` values of a payload type, and sources and header extensions of an m-line, that are read.
+ */
 const MAX_FEEDBACK = 32;
 const MAX_SOURCES = 64;
 const MAX_EXTENSIONS = 64;
@@ -28,7 +30,7 @@ export interface Format extends TrackCodec {
 interface AnySection {
   /** Its place among the m-lines. */
   readonly index: number;
-  /** Empty: it has none. */
+  /** Empty when it has none. */
   readonly mid: string;
   /** It shares the transport of {@link Description.transport}. */
   readonly bundled: boolean;
@@ -49,7 +51,7 @@ export interface MediaSection extends AnySection {
   readonly rtxSsrcs: ReadonlyMap<number, number>;
   /** SSRCs of layers that it sends side by side, from the smallest picture to the largest (`a=ssrc-group:SIM`). */
   readonly layerSsrcs?: readonly number[];
-  /** Of the layers that it offers to send (RFC 8853), the one for the largest picture. */
+  /** Id of the largest of the layers that it offers to send (RFC 8853). */
   readonly bestLayer?: string;
 }
 
@@ -67,7 +69,10 @@ export interface Description {
   readonly sections: readonly Section[];
   /** There is a BUNDLE group (RFC 9143). */
   readonly grouped: boolean;
-  /** Of the group, or of the first live m-line, of media if there is one; absent when all are rejected. */
+  /**
+   * That of the group; without one, that of the first live m-line, preferably of media. Absent when all are
+   * rejected.
+   */
   readonly transport?: TransportDescription;
   readonly origin: Origin;
 }
@@ -75,11 +80,11 @@ export interface Description {
 /** What the `o=` line tells of the browser. */
 export interface Origin {
   /**
-   * Firefox: it stays with the DTLS association of a transport for ever, also when another fingerprint comes with new
-   * ICE credentials and asks for a new one (RFC 8842 section 4).
+   * Firefox: it never starts another DTLS association on a transport, not even when a new fingerprint with
+   * new ICE credentials asks for one (RFC 8842 section 4).
    */
   readonly keepsDtls: boolean;
-  /** The browser made no description for this connection before. */
+  /** This is the browser's first description for the connection. */
   readonly first: boolean;
 }
 
@@ -106,7 +111,9 @@ export function parseDescription(sdp: string): Description {
   };
 }
 
-/** The live m-lines of the first BUNDLE group that has any, in its order: the transport of the first is that of all. */
+/**
+ * The live m-lines of the first BUNDLE group that has any, in its order: all use the transport of the first.
+ */
 function readGroup(
   session: SessionDescription,
   sections: readonly Section[],
@@ -123,7 +130,7 @@ function readGroup(
 /** What Firefox calls itself in all its descriptions. */
 const FIREFOX = /^mozilla/;
 
-/** The parser leaves out what the SDP has not, whatever its types say. */
+/** Against its types, the parser gives no origin for an SDP without one. */
 function readOrigin(origin: SessionDescription['origin'] | undefined): Origin {
   return { keepsDtls: FIREFOX.test(text(origin?.username)), first: origin?.sessionVersion === 0 };
 }
@@ -150,16 +157,16 @@ function requireDistinctMids(sections: readonly Section[]): void {
   if (new Set(live).size !== live.length) throw new MediaError('BAD_SDP', 'Two m-lines have the same a=mid.');
 }
 
-/** Mids go into our SDP again: a token, of any length (RFC 5888 section 4). */
+/** Mids are copied into our SDP, so they must be tokens; any length is allowed (RFC 5888 section 4). */
 const MID = /^[A-Za-z0-9_.~!#$%&'*+^`{|}-]+$/;
 
 function readSection(media: MediaDescription, index: number): Section {
   // Without bundle-only, port 0 is a rejection (RFC 9143 section 7.1.3).
   const rejected = media.port === 0 && media.bundleOnly === undefined;
   const mid = text(media.mid);
-  // One without is told apart by its place (RFC 8829 section 5.10).
+  // An m-line without a mid is known by its index (RFC 8829 section 5.10).
   if (!rejected && mid !== '' && !MID.test(mid))
-    throw new MediaError('BAD_SDP', 'An m-line has an a=mid that is no token.');
+    throw new MediaError('BAD_SDP', 'An m-line has an a=mid that is not a token.');
   const kind = text(media.type);
   if (kind === 'audio' || kind === 'video')
     return readMedia(media, kind, { index, mid, rejected, bundled: false });
@@ -204,8 +211,9 @@ function readMedia(media: MediaDescription, kind: MediaKind, place: AnySection):
 const RID = /^[A-Za-z0-9_-]{1,255}$/;
 
 /**
- * Encodings are listed from the smallest picture to the largest (`RTCRtpEncodingParameters`); of alternatives, the
- * first is preferred (RFC 8853 section 5.1). One that is restricted to some payload types is left alone.
+ * Encodings are listed from the smallest picture to the largest (`RTCRtpEncodingParameters`); of
+ * alternatives, the first is preferred (RFC 8853 section 5.1). A layer that is restricted to some payload
+ * types is not asked for.
  */
 function readBestLayer({ simulcast, rids }: MediaDescription): string | undefined {
   if (simulcast === undefined) return undefined;
@@ -225,7 +233,7 @@ function distinct<T>(values: Iterable<T>, limit: number): Set<T> {
   return found;
 }
 
-/** Firefox puts braces around its ids: tokens by RFC 8830 section 2, but not for the SDP library. */
+/** Firefox puts braces around its ids. RFC 8830 section 2 allows them, but the SDP library does not. */
 const MSID = /^msid:(\S{1,256})(?: (\S{1,256}))?$/;
 
 function readMsid(media: MediaDescription): MediaSection['msid'] {
@@ -242,7 +250,7 @@ function readRtxSsrcs(media: MediaDescription): Map<number, number> {
   return new Map(pairs.map(([primary, rtx]) => [primary!, rtx!]));
 }
 
-/** SSRCs of the m-line's groups of that meaning (RFC 5576 section 4.2). */
+/** SSRCs of the m-line's groups with these semantics (RFC 5576 section 4.2). */
 function readGroups(media: MediaDescription, semantics: string): number[][] {
   return (media.ssrcGroups ?? [])
     .filter((group) => group.semantics === semantics)
@@ -258,7 +266,7 @@ function readFormats(media: MediaDescription): Format[] {
   const maps = new Map(media.rtp.map((rtp) => [rtp.payload, rtp]));
   const fmtps = new Map(media.fmtp.map(({ payload, config }) => [payload, text(config)]));
   const feedbacks = readFeedback(media);
-  // One that comes twice is one: for each there is work to do.
+  // Without duplicates, since each format costs work.
   const payloadTypes = new Set(text(media.payloads).split(' ').map(Number));
   return [...payloadTypes].flatMap((payloadType) => {
     if (!(payloadType >= 0 && payloadType <= 127)) return [];
@@ -298,8 +306,8 @@ const FINGERPRINT = /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19,63}$/;
 const SETUP: ReadonlySet<string> = new Set<DtlsSetup>(['active', 'passive', 'actpass']);
 
 /**
- * The browser's candidates are left out on purpose: it reaches us, so we learn its address from its checks, and
- * an SDP cannot make us send anywhere or resolve names.
+ * The browser's candidates are ignored on purpose: its connectivity checks show its address, and so an SDP
+ * cannot make us send to other hosts or resolve names.
  */
 function readTransport(session: SessionDescription, media: MediaDescription): TransportDescription {
   const iceUfrag = text(media.iceUfrag ?? session.iceUfrag);

@@ -65,7 +65,7 @@ describe('the answer to a publish offer', () => {
     expect(apart.refused).toEqual([
       { publisherMsid: 'camera', kind: 'audio', reason: 'outside the BUNDLE group' },
     ]);
-    // Each m-line would have a path of its own: there is one.
+    // Without a group each m-line would need its own path, but there is only one.
     const none = answer(camera.replace('a=group:BUNDLE 0 1 2\r\n', ''));
     expect([none.bundle, none.accepted.map(({ section }) => section.mid)]).toEqual([undefined, ['1']]);
     expect(none.sections.map((section) => / \d+ /.exec(section)![0])).toEqual([' 0 ', ' 9 ', ' 0 ']);
@@ -194,7 +194,7 @@ describe('the answer to a publish offer', () => {
     expect(accepted.map(({ section }) => section.mid)).toEqual(['1', '3']);
   });
 
-  it('says of what is sent and not taken why', () => {
+  it('gives a reason for each track that is sent and refused', () => {
     const media = [
       { kind: 'audio' as const, mid: '1', msid: 'camera' },
       { kind: 'video' as const, mid: '2', msid: 'camera' },

@@ -34,7 +34,7 @@ const MAX_TRACKS = 32;
 
 const NACK = 'nack';
 const TRANSPORT_CC = 'transport-cc';
-/** What we send to publishers, in the order in which we list it. */
+/** RTCP feedback that we send to publishers, in the order of the answer. */
 const FEEDBACK: Record<MediaKind, readonly string[]> = {
   audio: [TRANSPORT_CC],
   video: [NACK, 'nack pli', 'ccm fir', 'goog-remb', TRANSPORT_CC],
@@ -47,8 +47,8 @@ const EXTENSIONS: readonly string[] = [
 ];
 
 /**
- * Chooses what to take: sections of an allowed kind, with the codec that the browser lists first; at most one audio
- * and one video track for each stream. Tracks that are sent and not taken are refused, with the reason.
+ * Accepts sections of an allowed kind, with the codec that the browser lists first; at most one audio and one
+ * video track for each stream. All other tracks that are sent are refused, with the reason.
  */
 export function acceptOffer(
   offer: Description,
@@ -84,14 +84,14 @@ const refusal = ({ kind, msid }: MediaSection, reason: string): RefusedTrack => 
   reason,
 });
 
-/** What groups an offer's tracks into streams: the msid's stream id, or the track alone where there is none. */
+/** The key by which tracks form streams: the msid's stream id; a track without one is a stream of its own. */
 export function streamKey({ msid, mid, index }: MediaSection): string {
   return msid === undefined || msid.stream === '-'
     ? `mid:${mid === '' ? `/${String(index)}` : mid}`
     : msid.stream;
 }
 
-/** @returns why not, where it cannot be taken */
+/** @returns the reason, as text, if it cannot be accepted */
 function acceptSection(section: MediaSection): AcceptedMedia | string {
   const codec = chosenFormat(section);
   if (!codec) return 'no codec that is forwarded';
@@ -113,8 +113,8 @@ function acceptSection(section: MediaSection): AcceptedMedia | string {
 }
 
 /**
- * The codec that the browser lists first, as that one's variant that all subscribers take, where it offers that too:
- * Chromium's first H.264 is one that Safari does not take, and its first VP9 may be one that Firefox shows nothing of.
+ * The codec that the browser lists first, if possible in the variant that all subscribers decode: Safari does
+ * not take Chromium's first variant of H.264, and Firefox may show nothing of its first variant of VP9.
  */
 function chosenFormat({ kind, formats }: MediaSection): Format | undefined {
   const forwarded = formats.filter((format) => forwardedCodec(kind, format) !== undefined);
@@ -190,7 +190,7 @@ function mediaLines(media: AcceptedMedia, transport: TransportDescription, opusD
   ];
 }
 
-/** Of several layers, browsers send the first alone, the smallest, to who does not ask for another. */
+/** Asks for the largest of several layers; otherwise browsers send only the first, which is the smallest. */
 function layerLines({ bestLayer }: MediaSection): string[] {
   return bestLayer === undefined ? [] : [`a=rid:${bestLayer} recv`, `a=simulcast:recv ${bestLayer}`];
 }
@@ -206,7 +206,7 @@ function formatLines(kind: MediaKind, format: Format, isCodec: boolean, opusDtx:
   ];
 }
 
-/** Parameters say what we want to receive; of formats that are no audio codec of ours, what the browser says of them. */
+/** The parameters that we want to receive by; for formats other than our audio codecs, the browser's own. */
 function answeredParameters({ name, clockRate, fmtp }: Format, opusDtx: boolean): string | undefined {
   return findAudioCodec(name, clockRate)?.receiveFmtp?.('browser', opusDtx, fmtp) ?? fmtp;
 }

@@ -30,7 +30,7 @@ export interface OfferedSection {
 
 interface SubscribeOfferOptions {
   readonly sections: readonly OfferedSection[];
-  /** Mids of those that are not given up; the first is the one whose transport all use (RFC 9143 section 7.2). */
+  /** Mids of those that are not given up; all use the transport of the first (RFC 9143 section 7.2). */
   readonly bundle: readonly string[];
   readonly transport: TransportDescription;
   readonly session: Omit<SessionLines, 'bundle'>;

@@ -2,7 +2,9 @@
 import type { TransportDescription } from '../transport/pipe.js';
 
 export const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
-/** Which layer of several a packet is of (RFC 8852): browsers send layers only to who takes both. */
+/**
+ * The layer that a packet belongs to (RFC 8852): browsers send layers only if both extensions are accepted.
+ */
 export const RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id';
 export const REPAIRED_RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id';
 export const TRANSPORT_CC_EXTENSION =
@@ -28,7 +30,7 @@ export function sessionLines({ sessionId, version, bundle }: SessionLines): stri
   ];
 }
 
-/** ICE and DTLS lines of one section; candidates come inline, for nothing can be sent later. */
+/** ICE and DTLS lines of one section; candidates are included, since none can be sent later. */
 export function transportLines(transport: TransportDescription): string[] {
   return [
     'c=IN IP4 0.0.0.0',

@@ -45,7 +45,7 @@ export class DownlinkSet {
     this.bandwidth.stop();
   }
 
-  /** The codecs of all tracks that the subscriber can be offered; others are not forwarded at all. */
+  /** The codec by which a track is forwarded to the subscriber; undefined if it is not forwarded. */
   codecOf(track: PublishedTrack): ForwardedCodec | undefined {
     return this.#byTrack.get(track)?.fanout.codec;
   }

@@ -141,7 +141,7 @@ describe('offer exchange', () => {
     exchange.stop();
   });
 
-  it('forgets an abandoned offer', async () => {
+  it('ignores an abandoned offer', async () => {
     const send = vi.fn();
     const exchange = new OfferExchange({ send });
     expect(exchange.abandon()).toBe(false);

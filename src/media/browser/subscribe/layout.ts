@@ -1,26 +1,26 @@
 import type { PublishedTrack } from '../../track.js';
 import type { MediaKind } from '../../types.js';
 
-/** Waits for an answer, in ms, by attempt: a client that failed on an offer says nothing. */
+/** Time to wait for an answer, in ms, by attempt: a client that fails on an offer does not report it. */
 const ANSWER_TIMEOUTS_MS = [5_000, 5_000, 10_000, 20_000, 30_000] as const;
 
-/** M-lines that one browser may have; the tracks beyond are left out. */
+/** Most m-lines of one browser; further tracks are left out. */
 const MAX_SLOTS = 120;
 
-/** One m-line of a subscribe connection: never removed, its place in the SDP is for good. */
+/** One m-line of a subscribe connection: it is never removed, and its place in the SDP never changes. */
 export interface Slot {
   readonly index: number;
   readonly kind: MediaKind;
   mid: string;
   track: PublishedTrack | undefined;
-  /** Given up in the offers from now on, until an answer has taken note. */
+  /** It is offered with port 0 until an answer confirms that. */
   withdrawn: boolean;
 }
 
 /** Which track is on which m-line. Free m-lines of the right kind are used again before new ones are added. */
 export class SubscribeLayout {
   readonly #slots: Slot[];
-  /** The live ones, those under their mid for longest first: the transport of the first is that of all. */
+  /** The live m-lines, those with the oldest mid first: all use the transport of the first. */
   readonly #bundle: Slot[] = [];
   #renamed = 0;
 
@@ -78,7 +78,7 @@ export class SubscribeLayout {
     this.#bundle.push(slot);
   }
 
-  /** Gives all m-lines up, so that the tracks that are assigned next get others, and with them another transport. */
+  /** Gives up all m-lines, so that tracks assigned later get new ones, and with them a new transport. */
   withdraw(): void {
     for (const slot of [...this.#bundle]) {
       this.#leaveBundle(slot);
@@ -108,13 +108,13 @@ export class SubscribeLayout {
 }
 
 interface OfferExchangeOptions {
-  /** Makes and sends an offer of the state as it is now. */
+  /** Makes and sends an offer of the present state. */
   readonly send: () => void;
 }
 
 /**
- * Keeps one offer outstanding at most. Changes made meanwhile go into the next offer, together; an offer that is
- * not answered in time is made anew, ever more slowly.
+ * Keeps one offer outstanding at most. Changes made meanwhile go together into the next offer. An offer that
+ * is not answered in time is made again, after longer and longer times.
  */
 export class OfferExchange {
   readonly #options: OfferExchangeOptions;

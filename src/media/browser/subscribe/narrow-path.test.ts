@@ -9,7 +9,7 @@ const STEP_MS = 20;
 const PACKET_BYTES = 1_000;
 /** Beside the video. */
 const AUDIO_RATE = 45_000;
-/** What the publisher's camera and its own network come to. */
+/** The most that the publisher's camera and network allow. */
 const MOST = 1_500_000;
 const QUEUE_MS = 300;
 

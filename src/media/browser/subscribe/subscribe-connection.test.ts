@@ -82,13 +82,13 @@ describe('the subscribe connection', () => {
     ]);
   });
 
-  it('sends nothing of a track whose m-line became another’s while the offer was on its way', async () => {
+  it('sends nothing of a track whose m-line got another track while the offer was on its way', async () => {
     const { offers, pipes, connection, onOmitted, turn, answer, settle } = setUp();
     const [gone, next] = [published('opus', 'gone'), published('opus', 'next')];
     connection.setTracks([gone.track]);
     await turn();
     connection.setTracks([next.track]);
-    // Refused: what is said of the one must not be held against the other.
+    // The refusal is about the first track and must not count for the second.
     answer({ refuse: ['opus'] });
     pipes.last.become('connected');
     await turn();
@@ -188,7 +188,7 @@ describe('the subscribe connection', () => {
     expect(() => answer()).not.toThrow();
   });
 
-  it('offers again what a lost socket may have swallowed', async () => {
+  it('offers again what may have been lost with the socket', async () => {
     const { offers, connection, settle, turn } = setUp();
     connection.setTracks([published('opus', 'a').track]);
     await settle();

@@ -22,12 +22,12 @@ import { SubscriberTransport } from './subscriber-transport.js';
 interface SubscribeConnectionOptions {
   readonly pipes: PipeFactory;
   readonly fanouts: FanoutTable;
-  /** The first offer has this plus one. */
+  /** The revision of the first offer minus one. */
   readonly revision: number;
   /** M-lines that the browser has already. */
   readonly layout: readonly MediaKind[];
   readonly onOffer: (offer: SubscribeOffer) => void;
-  /** The set of tracks that the browser cannot be sent changed. */
+  /** The tracks that cannot be sent to the browser changed. */
   readonly onOmitted: (tracks: readonly OmittedTrack[]) => void;
   /** Something came from the browser. */
   readonly onHeard: () => void;
@@ -66,11 +66,11 @@ export class SubscribeConnection {
   #offered: readonly OfferedTrackSlot[] = [];
   #offeredMids: readonly string[] = [];
   #revision: number;
-  /** The browser never takes a new DTLS association on a transport that it has. */
+  /** The browser never starts another DTLS association on an existing transport. */
   #keepsDtls = false;
-  /** The browser's m-lines have the transport that it made by an answer to us. */
+  /** The browser has answered us, so that its m-lines have a transport. */
   #bound = false;
-  /** They may have one from before this connection, of which we know nothing. */
+  /** Its m-lines may have a transport from before this connection, which is unknown here. */
   #inherited: boolean;
 
   constructor(options: SubscribeConnectionOptions) {
@@ -94,11 +94,11 @@ export class SubscribeConnection {
       onAbuse: options.onAbuse,
       log: options.log,
     });
-    // A browser that has m-lines has a dead path from before: it needs a fresh one, tracks or not.
+    // A browser that already has m-lines has a dead path: it needs a new one, even without tracks.
     if (options.layout.length > 0) this.#reoffer();
   }
 
-  /** Replaces the full set of tracks to send: those that left stop at once, those that came follow by an offer. */
+  /** Replaces the full set of tracks to send: removed tracks stop at once, new ones follow with an offer. */
   setTracks(tracks: readonly PublishedTrack[]): void {
     this.#wanted = tracks;
     if (this.#place()) this.#reoffer();
@@ -180,7 +180,7 @@ export class SubscribeConnection {
   }
 
   #reoffer(): void {
-    // A browser refuses an offer without any m-line; there is nothing to say before the first track.
+    // A browser refuses an offer without any m-line; nothing is offered before the first track.
     if (this.#layout.slots.length === 0) return;
     this.#transport.open().then(
       () => this.#exchange.want(),
@@ -191,7 +191,7 @@ export class SubscribeConnection {
   #transportGone(): void {
     this.#exchange.abandon();
     if (this.#keepsDtls && (this.#bound || this.#inherited)) {
-      // Only other m-lines have it make another transport, on which DTLS starts anew.
+      // It makes a new transport, with a new DTLS association, only for new m-lines.
       this.#layout.withdraw();
       this.#place();
       this.#bound = false;
@@ -237,9 +237,9 @@ export class SubscribeConnection {
     return sections.every(({ rejected, mid }, index) => rejected || mid === mids[index]);
   }
 
-  /** Lets a track flow when the answer takes it. @returns false when the browser refuses it */
+  /** Starts sending a track if the answer accepts it. @returns false when the browser refuses it */
   #start({ slot, track, downlink }: OfferedTrackSlot, section: Section): boolean {
-    // Changed since the offer: the next one tells.
+    // The m-line has changed since the offer: the next offer says so.
     if (slot.track !== track) return true;
     const { payloadType, rtxPayloadType, telephoneEventPayloadType } = downlink.fanout.codec;
     if (!isMedia(section) || !takes(section, payloadType)) {

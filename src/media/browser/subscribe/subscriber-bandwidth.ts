@@ -1,37 +1,40 @@
 const TICK_MS = 1_000;
-/** A REMB below this part of what we send is a complaint; above, only the browser's caution. */
+/** A REMB below this share of what we send is a complaint; above it, the browser is only cautious. */
 const COMPLAINT = 0.9;
-/** Loss above this part is felt. */
+/** A network that loses more than this share is lossy. */
 const FELT_LOSS = 0.02;
-/** Loss above this part, over a few reports, is congestion; a bad radio link loses less. */
+/** Loss above this share, over a few reports, is congestion; a bad radio link loses less. */
 const CONGESTION_LOSS = 0.15;
-/** Weight of the newest report and second: single ones are about a few dozen packets. */
+/** Weight of the newest report or second in an average: each is about a few dozen packets only. */
 const NEWEST = 0.3;
 const GROWTH = 1.1;
 /** No complaint for so long: the limit may grow. */
 const CALM_TICKS = 3;
-/** A limit that is so much more than what is sent limits nothing. */
+/** A limit that is this many times what is sent is lifted. */
 const LIFT = 3;
 
 /**
- * Repeated packets may come to this part of what is sent, and of a limit. More would choke a narrow network: what is
- * lost there is asked for again and again, and nothing else gets through.
+ * Repeated packets may take this share of what is sent, and of a limit. More would choke a narrow network,
+ * which asks for the same lost packets again and again.
  */
 const REPEATED = 0.5;
 const REPEATED_OF_LIMIT = 0.15;
 /** Bytes that may be repeated in any second: a few packets, also when little else is sent. */
 const LEAST_REPEATED = 6_000;
 
-/** Below this share for so long, only key frames are sent: the publisher has had the time to come down. */
+/**
+ * When the limit stays below this share of what is sent for so long, in which a publisher could have reduced
+ * its rate, only key frames are sent.
+ */
 const THIN_SHARE = 0.7;
 const THIN_AFTER_TICKS = 4;
 const KEY_FRAME_TICKS = 3;
 const FIRST_PROBE_TICKS = 10;
 const MAX_PROBE_TICKS = 80;
-/** All went well for so long after a probe. */
+/** After so long without trouble a probe has succeeded. */
 const RELIEVED_TICKS = 20;
 
-/** One video's part of what a subscriber's network takes. */
+/** One video's share of what a subscriber's network carries. */
 class VideoBandwidth {
   readonly #owner: SubscriberBandwidth;
   readonly #onSent: () => void;
@@ -53,7 +56,7 @@ class VideoBandwidth {
     return this.#owner.thinned;
   }
 
-  /** Packets get lost, though not for want of bandwidth: what is repeated may go twice. */
+  /** Packets are lost, but not for lack of bandwidth: repeated ones may be sent twice. */
   get lossy(): boolean {
     return this.#owner.lossy;
   }
@@ -81,8 +84,9 @@ class VideoBandwidth {
 }
 
 /**
- * What one subscriber's network takes of video, by its REMB and losses. While it takes far less than the others
- * want, it gets key frames only: a picture every few seconds and sound throughout, and nobody else comes down.
+ * How much video a subscriber's network carries, by its REMB and losses. While that is far less than the
+ * others want, the subscriber gets only key frames: a picture every few seconds with uninterrupted sound, and
+ * the others keep their quality.
  */
 export class SubscriberBandwidth {
   readonly #onKeyFrameDue: () => void;
@@ -91,9 +95,9 @@ export class SubscriberBandwidth {
   /** Bits per second. */
   #limit = Infinity;
   #sentRate = 0;
-  /** In this second. */
+  /** Bytes that were repeated in this second. */
   #repeatedBytes = 0;
-  /** Bits per second over a few seconds: what a part of the packets is a part of. */
+  /** Bits per second that were sent, averaged over a few seconds. */
   #usualRate = 0;
   #calmTicks = 0;
   #tightTicks = 0;
@@ -102,12 +106,12 @@ export class SubscriberBandwidth {
   #fullTicks = 0;
   #loss = 0;
 
-  /** @param onKeyFrameDue while thinned: the next picture */
+  /** @param onKeyFrameDue called when the next picture is due while only key frames are sent */
   constructor(onKeyFrameDue: () => void) {
     this.#onKeyFrameDue = onKeyFrameDue;
   }
 
-  /** Counts one video more. @param key by which it is removed */
+  /** Adds a video. @param key by which it is removed */
   add(key: object): VideoBandwidth {
     const video = new VideoBandwidth(this, () => {
       this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
@@ -120,7 +124,7 @@ export class SubscriberBandwidth {
     this.#videos.delete(key);
   }
 
-  /** Of the limit for all videos, the part of one that is sent so many bits per second. */
+  /** The share of the limit for all videos that a video sent at this rate gets. */
   limitOf(rate: number): number {
     if (this.#limit === Infinity || this.#sentRate === 0) return this.#limit;
     return (this.#limit * rate) / this.#sentRate;
@@ -131,12 +135,12 @@ export class SubscriberBandwidth {
     return this.#thinTicks >= 0;
   }
 
-  /** It loses packets by its nature, not for want of bandwidth: what is repeated may go twice. */
+  /** It loses packets, but not for lack of bandwidth: repeated ones may be sent twice. */
   get lossy(): boolean {
     return this.#loss > FELT_LOSS && this.#loss <= CONGESTION_LOSS;
   }
 
-  /** Whether there is room to repeat so much, which is taken. */
+  /** Whether there is room to repeat so many bytes; if so, reserves it. */
   mayRepeat(bytes: number): boolean {
     let sent = 0;
     for (const video of this.#videos.values()) sent += video.sentBytes;
@@ -184,7 +188,7 @@ export class SubscriberBandwidth {
       if (this.#limit > this.#sentRate * LIFT) this.#limit = Infinity;
     }
     if (this.#fullTicks > RELIEVED_TICKS) this.#probeTicks = FIRST_PROBE_TICKS;
-    // A REMB alone may be low because little was sent before; where less fits than is sent, packets get lost.
+    // A REMB may be low only because little was sent before. A network that is too narrow loses packets, too.
     const tight = this.#limit < this.#sentRate * THIN_SHARE && this.#loss > CONGESTION_LOSS;
     this.#tightTicks = tight ? this.#tightTicks + 1 : 0;
     if (this.#tightTicks >= THIN_AFTER_TICKS) this.#thinTicks = 0;
@@ -194,8 +198,8 @@ export class SubscriberBandwidth {
     if (this.#thinTicks % KEY_FRAME_TICKS === 0) this.#onKeyFrameDue();
     this.#thinTicks += 1;
     if (this.#thinTicks < this.#probeTicks) return;
-    // Try it all again, while its publisher goes on by the limit if it has no other subscriber: after another
-    // failure, wait longer for the next try.
+    // Try the whole video again. A publisher without other subscribers still keeps to the limit. After
+    // another failure, wait longer for the next try.
     this.#probeTicks = Math.min(MAX_PROBE_TICKS, this.#probeTicks * 2);
     this.#thinTicks = -1;
     this.#tightTicks = 0;

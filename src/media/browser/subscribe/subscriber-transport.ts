@@ -3,9 +3,9 @@ import { SILENCE_MS } from '../liveness.js';
 import type { OfferedPipe, PipeFactory, PipeState, TransportDescription } from '../transport/pipe.js';
 import type { Log } from '../../../shared/index.js';
 
-/** From the answer to the first media path; the browser starts its checks at once. */
+/** Longest time from the answer to the connection; the browser starts its checks at once. */
 const CONNECT_TIMEOUT_MS = 6_000;
-/** Fresh starts in a row without a connection, after which only the browser itself can help. */
+/** Most failed paths in a row; after that a new one is tried only after a sign of the browser. */
 const MAX_STARTS = 4;
 const CHECK_INTERVAL_MS = 1_000;
 
@@ -20,8 +20,8 @@ interface SubscriberTransportOptions {
 }
 
 /**
- * The path to a subscriber over its life: a pipe that we offer, and a fresh one in its place when it fails to
- * connect or dies. The browser sees that as an ICE restart with a new DTLS association.
+ * The path to a subscriber: a pipe that we offer, replaced by a fresh one when it fails to connect or dies.
+ * The browser sees that as an ICE restart with a new DTLS association.
  */
 export class SubscriberTransport {
   readonly #options: SubscriberTransportOptions;
@@ -32,7 +32,7 @@ export class SubscriberTransport {
   #accepted = false;
   #starts = 0;
   #connectTimer: NodeJS.Timeout | undefined;
-  /** When the first packet went after the browser was heard last: its reports are due from then. */
+  /** When the first packet was sent since the browser was last heard: reports are expected from then on. */
   #awaitingSince: number | undefined;
   #closed = false;
 
@@ -46,7 +46,7 @@ export class SubscriberTransport {
     return this.#pipe?.local;
   }
 
-  /** So many paths in a row failed that no other is tried before the browser shows a sign of life. */
+  /** So many paths failed in a row that no other is tried before a sign of the browser. */
   get exhausted(): boolean {
     return this.#starts >= MAX_STARTS;
   }
@@ -65,7 +65,7 @@ export class SubscriberTransport {
 
   /**
    * Takes the parameters of an answer; the same ones again change nothing.
-   * @param options.maybeSame the browser may have the same ICE credentials for one path after the other
+   * @param options.maybeSame the browser may use the same ICE credentials for the next path
    */
   accept(remote: TransportDescription, options: { maybeSame: boolean }): void {
     const pipe = this.#pipe;
@@ -75,7 +75,7 @@ export class SubscriberTransport {
     if (same && !options.maybeSame) {
       throw new MediaError(
         'INVALID_STATE',
-        'The answer is to an offer from before the transport was replaced.',
+        'The answer is to an offer made before the transport was replaced.',
       );
     }
     pipe.accept(remote);
@@ -84,7 +84,7 @@ export class SubscriberTransport {
     this.#connectTimer = setTimeout(() => this.#gone('not connected in time'), CONNECT_TIMEOUT_MS);
   }
 
-  /** Gives the path up that was offered last, as if it had died. */
+  /** Gives up the path that was offered last, as if it had died. */
   abandon(cause: string): void {
     this.#gone(cause);
   }

@@ -52,7 +52,7 @@ describe('a page that floods its data channels', () => {
     await pipes.stop();
   });
 
-  it('is shut for messages on a channel of the clients, of which little is held meanwhile', async () => {
+  it('is cut off for messages on a channel of the clients, of which few are held meanwhile', async () => {
     const { pipe, abused } = await connect(['1']);
     expect(heldInABusySecond()).toBeLessThan(MAX_HELD_MIB);
     await abused;
@@ -106,7 +106,7 @@ describe('the heartbeat of a page', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('sends none to a page that has not read the last', () => {
+  it('sends no PING to a page that has not read the last', () => {
     const heartbeat = channel();
     const beating = new Heartbeat(heartbeat);
     heartbeat.buffered = 4;
@@ -115,7 +115,7 @@ describe('the heartbeat of a page', () => {
     beating.stop();
   });
 
-  it('takes nothing but PONG for a sign of life, whatever a page sends', () => {
+  it('counts only PONG as a sign of life, whatever a page sends', () => {
     const beating = new Heartbeat(channel());
     expect(beating.isAnswer('PONG')).toBe(true);
     const bytes = fc.uint8Array().map((array) => Buffer.from(array));

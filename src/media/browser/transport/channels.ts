@@ -3,10 +3,10 @@ import { InflowLimit } from './inflow-limit.js';
 
 const INTERVAL_MS = 3_000;
 
-/** Messages that wait for the channel to open; the oldest go first. */
+/** Most messages that wait for the channel to open; the oldest are dropped. */
 const MAX_WAITING = 16;
 
-/** A page that has so many bytes yet to read gets no more. */
+/** Nothing more is sent to a page that has so many unread bytes. */
 const MAX_BUFFERED = 65_536;
 
 /** Clients send `PONG` every 3 s, and nothing else. */
@@ -14,7 +14,7 @@ const DATA_RATES = {
   messages: { burst: 100, perSecond: 100 },
   bytes: { burst: 1_000_000, perSecond: 1_000_000 },
 };
-/** Looked at so often whether the library has handed up all channels that the page opened. */
+/** How often to check whether the library has handed up all channels that the page opened. */
 const QUIET_MS = 20;
 const MAX_DRAIN_MS = 1_000;
 
@@ -25,16 +25,19 @@ interface ChannelsOptions {
 }
 
 /**
- * The data channels of one path: the two of the clients, negotiated out of band, and those that a page opens itself,
- * which are closed at once. Every one is read: the library keeps 1,024 messages of a channel that nobody reads and
- * then blocks its own thread in the middle of a callback, for whose mutex our thread waits when it closes the path.
+ * The data channels of one path: the two of the clients, negotiated out of band, and those that a page opens
+ * itself, which are closed at once. All are read: the library keeps 1,024 messages of an unread channel and
+ * then blocks its own thread inside a callback, and closing the path would wait for that callback's mutex.
  */
 export class Channels {
   readonly #options: ChannelsOptions;
   readonly #limit = new InflowLimit(DATA_RATES);
   readonly #heartbeat: Heartbeat;
   readonly #diagnostics: Diagnostics;
-  /** What the page opened and is not closed yet; held, since collecting one would lose what it has yet to hand up. */
+  /**
+   * Channels that the page opened and that are not closed yet. They are held, since collecting one would lose
+   * what it has yet to hand up.
+   */
   readonly #opened = new Set<DataChannel>();
   #openings = 0;
   #abused = false;
@@ -79,7 +82,7 @@ export class Channels {
     this.#opened.add(channel);
     this.#read(channel);
     this.#admits(0);
-    // Not before what it brought already is handed up, which closing would leak.
+    // Only after what it already received is handed up: closing would leak that.
     setImmediate(() => {
       if (this.#abused) return;
       channel.close();
@@ -112,7 +115,7 @@ interface DiagnosticsChannel {
   onOpen(listener: () => void): void;
 }
 
-/** What the clients write into their own logs when we send it on their diagnostics channel. */
+/** Sends messages on the diagnostics channel of a client, which writes them to its log. */
 export class Diagnostics {
   readonly #channel: DiagnosticsChannel;
   #waiting: string[] = [];
@@ -157,7 +160,7 @@ export class Heartbeat {
   }
 
   #beat(): void {
-    // A page that does not read gets no more of them: the library would keep them all.
+    // Not to a page that does not read them: the library would keep them all.
     if (this.#channel.isOpen() && this.#channel.bufferedAmount() === 0) this.#channel.sendMessage('PING');
   }
 }

@@ -12,7 +12,7 @@ import {
 } from './pipe.js';
 import { isRtcp, readUint32, rtpSsrc } from '../../rtp/index.js';
 
-/** More SSRCs than the streams of any session bring to one path, over all of its life. */
+/** More SSRCs than the streams of any session bring to one path in all its life. */
 export const MAX_SOURCES = 4_096;
 
 const SHORTEST_PACKET = 12;
@@ -20,10 +20,8 @@ const SHORTEST_PACKET = 12;
 const RTCP_SSRC_OFFSET = 4;
 
 /**
- * The SDP that the transport library sees: one fake audio m-line, whatever the browser negotiates. With a single
- * m-line it hands up and sends every SRTP and SRTCP packet regardless of its SSRC.
- *
- * Mid and payload type of the fake m-line.
+ * The transport library sees an SDP with one fake audio m-line, whatever the browser negotiates. With a single
+ * m-line it hands up and sends every SRTP and SRTCP packet regardless of its SSRC. This is the mid of that m-line.
  */
 export const PIPE_MID = '0';
 
@@ -31,10 +29,10 @@ const PIPE_PAYLOAD_TYPE = 111;
 
 const DATA_MID = '1';
 
-/** The library makes a connection's track at once; more means that it is stuck. */
+/** The library makes a connection's track at once; if it takes longer than this, it is stuck. */
 const TRACK_TIMEOUT_MS = 5_000;
 
-/** Far above what a camera, a screen and audio come to, and below what would take all of our thread's time. */
+/** Far above what a camera, a screen and audio need, and below what would take all of our thread's time. */
 const MEDIA_RATES = {
   messages: { burst: 20_000, perSecond: 5_000 },
   bytes: { burst: 32_000_000, perSecond: 8_000_000 },
@@ -44,14 +42,15 @@ interface DataChannelPipeOptions {
   readonly config: RtcConfig;
   readonly local: TransportDescription;
   readonly handlers: PipeHandlers;
-  /** The library's part is closed. */
+  /** The library's connection is closed. */
   readonly onFreed: () => void;
   readonly log: Log;
 }
 
 /**
- * A path whose own parameters are ours to choose, so that the library comes in only when the other end's are known.
- * As offerer it would let DTLS start before it has stored the fingerprint to check; as answerer it cannot.
+ * A path whose local parameters are chosen here, so that the library starts only when the remote ones are
+ * known, and always as the answerer: as the offerer it would let DTLS start before it has the fingerprint to
+ * check.
  */
 export class DataChannelPipe implements OfferedPipe {
   readonly local: TransportDescription;
@@ -64,7 +63,7 @@ export class DataChannelPipe implements OfferedPipe {
   readonly #media = new InflowLimit(MEDIA_RATES);
   #abused = false;
   #freed = false;
-  /** What the library says of the connection. */
+  /** The state of the connection as the library reports it. */
   #connectionState: PipeState = 'connecting';
   #state: PipeState = 'connecting';
 
@@ -114,11 +113,11 @@ export class DataChannelPipe implements OfferedPipe {
     this.#state = 'closed';
     this.#handlers = undefined;
     this.#channels?.stop();
-    // A path that was abused is freed in its own time.
+    // `#shut` frees an abused path once its channels are drained.
     if (!this.#abused) this.free();
   }
 
-  /** Closes the library's part, if that is not done. */
+  /** Closes the library's connection, if that is not done. */
   free(): void {
     if (this.#freed) return;
     this.#freed = true;
@@ -152,7 +151,7 @@ export class DataChannelPipe implements OfferedPipe {
     }
   }
 
-  /** From here on the other end is answered and may connect. */
+  /** Answers the other end, which may connect from now on. */
   async #start(made: Promise<Track>): Promise<void> {
     const track = await withinLimit(
       made,
@@ -178,7 +177,7 @@ export class DataChannelPipe implements OfferedPipe {
     }
   }
 
-  /** Hands up nothing any more, and leaves it to the owner to close. */
+  /** Stops handing up packets; the owner is told, and closes the path. */
   #shut(why: string): void {
     if (this.#abused || this.#state === 'closed') return;
     this.#abused = true;
@@ -224,11 +223,14 @@ function pipeState(state: string): PipeState {
 interface PipeSdpOptions {
   /** With a section for the clients' data channels. */
   readonly withData?: boolean;
-  /** The library is to take the controlling role in ICE, as one does toward a lite end (RFC 8445 section 6.1.1). */
+  /**
+   * Makes the library take the controlling role in ICE, as it does toward a lite end (RFC 8445 section
+   * 6.1.1).
+   */
   readonly controlled?: boolean;
 }
 
-/** An offer or answer, for the library, of a remote end with these parameters. */
+/** The SDP of a remote end with these parameters, for the library. */
 export function writePipeSdp(remote: TransportDescription, options: PipeSdpOptions = {}): string {
   const { withData = false, controlled = false } = options;
   const mids = withData ? `${PIPE_MID} ${DATA_MID}` : PIPE_MID;
@@ -267,15 +269,15 @@ export function writePipeSdp(remote: TransportDescription, options: PipeSdpOptio
 }
 
 /**
- * Counts the SSRCs that come by one path. The SRTP library keeps a context for each, and looks through all of them for
- * each packet: a peer that makes up sources without end would slow everybody down.
+ * Counts the SSRCs that come by one path. The SRTP library keeps a context for each, and searches all of them
+ * for each packet: a peer that invents SSRCs without end would slow everybody down.
  */
 class SourceGuard {
   readonly #seen = new Set<number>();
 
-  /** @returns false when the packet is of one source too many */
+  /** @returns false when the packet has one SSRC too many */
   admits(packet: Buffer): boolean {
-    // The library opens nothing shorter, so it has no source to keep a context for.
+    // The library rejects shorter packets, and keeps no context for them.
     if (packet.length < SHORTEST_PACKET) return true;
     const ssrc = isRtcp(packet) ? readUint32(packet, RTCP_SSRC_OFFSET) : rtpSsrc(packet);
     if (this.#seen.has(ssrc)) return true;

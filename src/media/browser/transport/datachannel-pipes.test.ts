@@ -133,7 +133,7 @@ describe('a pipe over node-datachannel', () => {
     expect(pipes[0].local.fingerprint).not.toBe(pipes[1].local.fingerprint);
   });
 
-  it('fails when the other end has another certificate than it said', async () => {
+  it('fails when the other end has another certificate than it announced', async () => {
     const ear = new Ear();
     const failed = once(ear, 'failed');
     const fingerprint = `sha-256 ${Array.from({ length: 32 }, () => 'AA').join(':')}`;

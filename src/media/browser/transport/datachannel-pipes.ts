@@ -18,17 +18,19 @@ import {
 
 const HOST_TYPE_PREFERENCE = 126;
 
-/** Of use only together with the interface's name, which no SDP carries. */
+/** A link-local address needs the name of its interface, which SDP cannot carry. */
 const isLinkLocal = (address: string): boolean => isIPv6(address) && /^fe[89ab]/i.test(address);
 
 const YEAR_MS = 365 * 24 * 3_600_000;
 
-/** Browsers compare the fingerprint and look at nothing else (RFC 8827 section 6.5): it must only outlive the process. */
+/**
+ * Browsers check only the fingerprint (RFC 8827 section 6.5): the certificate must only outlive the process.
+ */
 const VALID_YEARS = 10;
 
 /**
- * What a path's SCTP association may hold, and so what may come in the time of one round trip: a page has `PONG` to
- * say, every 3 s. The smallest window that the library knows (`SCTP_MINIMAL_RWND`).
+ * Receive window of a path's SCTP association, the smallest that the library allows (`SCTP_MINIMAL_RWND`): a
+ * page sends only `PONG` every 3 s.
  */
 const SCTP_WINDOW = 4_096;
 const SCTP_SEND_BUFFER = 65_536;
@@ -91,7 +93,7 @@ export class DataChannelPipes implements PipeFactory {
     const pipe = new DataChannelPipe({
       config: libraryConfig(host, port, certificate),
       local: {
-        // ice-char knows base64's alphabet without its padding (RFC 8839 section 5.4).
+        // ice-char is base64's alphabet without its padding (RFC 8839 section 5.4).
         iceUfrag: randomBytes(6).toString('base64'),
         icePwd: randomBytes(18).toString('base64'),
         fingerprint: certificate.fingerprint,
@@ -133,8 +135,8 @@ interface TransportCertificate {
 }
 
 /**
- * Makes a certificate for one path. Each has its own: by another fingerprint a browser knows that a path offered in
- * place of one is a new DTLS association and no mere ICE restart (RFC 8842 section 4).
+ * Makes a certificate for one path. Each has its own: the new fingerprint tells a browser that the
+ * replacement of a path is a new DTLS association, not only an ICE restart (RFC 8842 section 4).
  */
 async function createTransportCertificate(): Promise<TransportCertificate> {
   const made = await generate([{ name: 'commonName', value: 'patchbay' }], {
@@ -176,8 +178,8 @@ function boundAddresses(host: string): string[] {
 }
 
 /**
- * Finds out that a UDP port is free, or (0) which one is: the transport library opens the port with the first
- * connection only, and cannot choose one for all of them.
+ * Checks that a UDP port is free, or (0) finds a free one: the transport library opens the port only with the
+ * first connection, and cannot choose one for all of them.
  * @throws MediaError NO_PORT
  */
 export async function freeUdpPort(host: string, port: number): Promise<number> {

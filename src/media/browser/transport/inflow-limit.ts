@@ -1,14 +1,14 @@
 import { type Rate, TokenBucket } from '../../../shared/index.js';
 
-/** What may come by one path, in messages and in bytes. */
+/** How much may come by one path, in messages and in bytes. */
 interface InflowRates {
   readonly messages: Rate;
   readonly bytes: Rate;
 }
 
 /**
- * Counts what comes by one path. The library queues all of it toward our thread, without a bound: whoever sends more
- * than any page has reason to must be cut off.
+ * Limits what comes by one path. The library queues all of it for our thread without a bound, so a browser
+ * that sends more than any page needs must be cut off.
  */
 export class InflowLimit {
   readonly #messages: TokenBucket;

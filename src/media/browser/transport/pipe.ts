@@ -15,22 +15,23 @@ export type PipeState = 'connecting' | 'connected' | 'disconnected' | 'failed' |
 
 /** Called from the event loop; not after {@link Pipe.close}. */
 export interface PipeHandlers {
-  /** One decrypted RTP or RTCP packet; the buffer is the receiver's. */
+  /** One decrypted RTP or RTCP packet; the receiver owns the buffer. */
   onPacket(packet: Buffer): void;
   /** The browser answered a heartbeat. */
   onHeartbeat(): void;
   onState(state: PipeState): void;
-  /** The browser sent more than any page has reason to; nothing of it is handed up any more. */
+  /** The browser sent more than any page needs; nothing more is handed up. */
   onAbuse(): void;
 }
 
 /**
- * Bytes of a data channel message. The library cuts longer ones, and makes one of this size of a single byte that is
- * sent by the deprecated partial PPIDs (RFC 8831 section 6.6): so it is what each message of a flood may cost.
+ * Most bytes of a data channel message. The library truncates longer ones. It also allocates this much for a
+ * single byte that is sent with a deprecated partial PPID (RFC 8831 section 6.6), so each message of a flood
+ * may cost this much.
  */
 export const MAX_DATA_MESSAGE = 1_024;
 
-/** An encrypted path to a browser that carries any RTP and RTCP, knowing nothing of m-lines. */
+/** An encrypted path to a browser that carries any RTP and RTCP and knows nothing of m-lines. */
 export interface Pipe {
   readonly local: TransportDescription;
   /** Whether the path carries the clients' data channels beside the media. */
@@ -56,7 +57,10 @@ export interface OfferedPipe extends Pipe {
 /** Makes paths. Rejects with MediaError. */
 export interface PipeFactory {
   offer(handlers: PipeHandlers): Promise<OfferedPipe>;
-  /** @param withData run the clients' data channels beside the media: only when the remote end offered a data section */
+  /**
+   * @param withData whether to run the clients' data channels beside the media; only when the remote end
+   * offered a data section
+   */
   answer(remote: TransportDescription, withData: boolean, handlers: PipeHandlers): Promise<Pipe>;
   stop(): Promise<void>;
 }

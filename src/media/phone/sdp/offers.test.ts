@@ -7,7 +7,7 @@ import { formatsToOffer, writeOffer } from './local-description.js';
 import { readRemoteDescription } from './remote-description.js';
 
 describe('offer', () => {
-  it('offers all codecs and both clocks of telephone-event, and is one itself', () => {
+  it('has all codecs and both clocks of telephone-event, and can itself be answered', () => {
     const description = readRemoteDescription(
       writeOffer(end, undefined, formatsToOffer(undefined, AUDIO_CODECS)),
     );
@@ -44,7 +44,7 @@ describe('an answer to our offer', () => {
   const received = (session: AudioSession): string[] =>
     [...session.received].map(([payloadType, { codec }]) => `${payloadType} ${codec.name}`);
 
-  it('has the phone send by our numbers, and has us send by its own (RFC 3264 section 5.1)', () => {
+  it('lets the phone send by our payload types, and us by its own (RFC 3264 section 5.1)', () => {
     const session = agree(
       'm=audio 4000 RTP/AVP 111 121',
       'a=rtpmap:111 opus/48000/2',
@@ -60,14 +60,14 @@ describe('an answer to our offer', () => {
     ]);
   });
 
-  it('gives a number with two meanings the one that was agreed on', () => {
+  it('gives a payload type with two meanings the agreed one', () => {
     const session = agree('m=audio 4000 RTP/AVP 0 96', 'a=rtpmap:96 telephone-event/8000');
     expect(session.receivedEvents.get(96)).toBe(8000);
     expect(session.receivedEvents.get(101)).toBe(8000);
     expect(received(session)).toEqual(['0 PCMU', '9 G722', '8 PCMA']);
   });
 
-  it('leaves our numbers as they are in later offers (RFC 3264 section 8.3.2)', () => {
+  it('leaves our payload types unchanged in later offers (RFC 3264 section 8.3.2)', () => {
     const session = agree('m=audio 4000 RTP/AVP 111', 'a=rtpmap:111 opus/48000/2');
     expect(formatsToOffer(session, AUDIO_CODECS)).toEqual(offered);
     const other = agree('m=audio 4000 RTP/AVP 8');
@@ -75,7 +75,7 @@ describe('an answer to our offer', () => {
   });
 });
 
-describe('what does not fit', () => {
+describe('an offer that cannot be used', () => {
   it.each([
     ['no common codec', sdp('m=audio 4000 RTP/AVP 18'), 'NO_COMMON_CODEC'],
     ['only video', sdp('m=video 4000 RTP/AVP 31'), 'NO_COMMON_CODEC'],
@@ -86,15 +86,15 @@ describe('what does not fit', () => {
     ['nothing', '', 'BAD_SDP'],
     ['no m-line', sdp(), 'BAD_SDP'],
     ['no v-line', 'm=audio 4000 RTP/AVP 0\r\n', 'BAD_SDP'],
-    ['a port that is none', sdp('m=audio 70000 RTP/AVP 0'), 'BAD_SDP'],
+    ['an invalid port', sdp('m=audio 70000 RTP/AVP 0'), 'BAD_SDP'],
     ['multicast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 224.2.1.1/127'), 'BAD_SDP'],
     ['broadcast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 255.255.255.255'), 'BAD_SDP'],
     ['IPv6 multicast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ff02::1'), 'BAD_SDP'],
-    ['multicast in the way of IPv6', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ::ffff:224.2.1.1'), 'BAD_SDP'],
-    ['broadcast in the way of IPv6', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ::ffff:ffff:ffff'), 'BAD_SDP'],
+    ['IPv4-mapped multicast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ::ffff:224.2.1.1'), 'BAD_SDP'],
+    ['IPv4-mapped broadcast', sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 ::ffff:ffff:ffff'), 'BAD_SDP'],
     ['a megabyte', sdp('m=audio 4000 RTP/AVP 0', `a=x:${'x'.repeat(2 ** 20)}`), 'BAD_SDP'],
     ['a hundred m-lines', sdp(...Array<string>(100).fill('m=audio 4000 RTP/AVP 0')), 'BAD_SDP'],
-  ])('refuses %s', (_what, offer, code) => {
+  ])('is refused: %s', (_what, offer, code) => {
     expect(codeOf(offer)).toBe(code);
   });
 
@@ -124,7 +124,7 @@ describe('what does not fit', () => {
       .map((p) => p.join('')),
   );
 
-  it('throws nothing but MediaError, and answers what is an SDP again', () => {
+  it('throws only MediaError, or gets an answer that is an SDP', () => {
     fc.assert(
       fc.property(fc.array(line, { maxLength: 20 }), (lines) => {
         const offer = ['v=0', ...lines, ''].join('\r\n');

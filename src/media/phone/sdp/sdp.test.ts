@@ -7,7 +7,7 @@ import { formatsToOffer, writeAnswer, writeOffer } from './local-description.js'
 import { readRemoteDescription } from './remote-description.js';
 
 describe('answer', () => {
-  it('takes the phone’s first codec that is known, and its telephone-event', () => {
+  it('takes the phone’s first supported codec, and its telephone-event', () => {
     const { lines, session } = negotiate(
       sdp(
         'm=audio 4000 RTP/AVP 18 8 0 96 97',
@@ -52,7 +52,7 @@ describe('answer', () => {
     expect(telephoneEventFor(session)).toEqual({ clockRate, payloadType });
   });
 
-  it('asks a phone for Opus that stops in silence only where the operator wants it, as answerer and as offerer', () => {
+  it('asks a phone for Opus DTX only if the operator wants it, as answerer and as offerer', () => {
     const description = readRemoteDescription(
       sdp('m=audio 4000 RTP/AVP 100', 'a=rtpmap:100 opus/48000/2', 'a=fmtp:100 usedtx=1'),
     );
@@ -133,7 +133,7 @@ describe('answer', () => {
     [['a=ptime:40', 'a=maxptime:30'], 30],
     [['a=ptime:0'], 20],
     [[], 20],
-  ])('packs as long as %j asks: %i ms', (attributes, ptime) => {
+  ])('sends packets of the length that %j asks for: %i ms', (attributes, ptime) => {
     const { session, lines } = negotiate(sdp('m=audio 4000 RTP/AVP 0', ...attributes));
     expect(session.ptime).toBe(ptime);
     expect(lines).toContain(`a=ptime:${ptime}`);
@@ -152,7 +152,7 @@ describe('answer', () => {
     expect(muxed.lines).toContain('a=rtcp-mux');
   });
 
-  it('takes an address from the m-line, IPv6 too, and does without a name', () => {
+  it('takes an address from the m-line, also IPv6, and ignores a host name', () => {
     const six = negotiate(sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP6 2001:db8::7'));
     expect(six.session.peer?.address).toBe('2001:db8::7');
     expect(negotiate(sdp('m=audio 4000 RTP/AVP 0', 'c=IN IP4 phone.example')).session.peer).toBeUndefined();
@@ -218,9 +218,9 @@ describe('answer', () => {
     ['a number of ports', ['m=video 5000/2 RTP/AVP 96']],
     ['a multicast address', ['m=video 5000 RTP/AVP 96', 'c=IN IP4 224.2.1.1/127']],
     ['no port', ['m=video x RTP/AVP 96']],
-    ['a port that is none', ['m=video 99999 RTP/AVP 96']],
+    ['an invalid port', ['m=video 99999 RTP/AVP 96']],
     ['nothing', ['m=video']],
-    ['a port for RTCP that is none', ['m=video 5000 RTP/AVP 96', 'a=rtcp:99999']],
+    ['an invalid port for RTCP', ['m=video 5000 RTP/AVP 96', 'a=rtcp:99999']],
   ])('refuses a video m-line with %s by port 0 and takes the audio', (_what, video) => {
     const { lines, session } = negotiate(sdp(...video, 'm=audio 4000 RTP/AVP 0'));
     const formats = video[0]!.endsWith('96') ? '96' : '0';
@@ -250,7 +250,7 @@ describe('SDES', () => {
   const CM = 'AES_CM_128_HMAC_SHA1_80';
   const GCM = 'AEAD_AES_128_GCM';
 
-  it('takes the first suite that is known, and answers its tag with a key of its own', () => {
+  it('takes the first supported suite, and answers its tag with a key of its own', () => {
     const offered = inline(GCM);
     const { session, lines } = negotiate(
       sdp(
@@ -267,7 +267,7 @@ describe('SDES', () => {
     expect(lines).toContain('m=audio 20000 RTP/SAVP 0');
   });
 
-  it('prefers the encrypted one of two audio m-lines', () => {
+  it('prefers the encrypted of two audio m-lines', () => {
     const { lines } = negotiate(
       sdp('m=audio 4000 RTP/AVP 0', 'm=audio 4002 RTP/SAVP 0', `a=crypto:1 ${CM} ${inline(CM)}|2^20`),
     );
@@ -277,19 +277,19 @@ describe('SDES', () => {
     ]);
   });
 
-  it('falls back to the plain one when it knows none of the suites', () => {
+  it('falls back to the plain one when it supports none of the suites', () => {
     const { session } = negotiate(
       sdp('m=audio 4002 RTP/SAVP 0', 'a=crypto:1 NULL_SUITE inline:AAAA', 'm=audio 4000 RTP/AVP 0'),
     );
     expect(session.crypto).toBeUndefined();
   });
 
-  it('knows a suite in small letters, with white space', () => {
+  it('reads a suite in lower case, with white space', () => {
     const line = `a=crypto: 1  ${CM.toLowerCase()}\t${inline(CM)}`;
     expect(negotiate(sdp('m=audio 4000 rtp/savp 0', line)).session.crypto?.suite.name).toBe(CM);
   });
 
-  it('leaves out a key with parameters that change the transform, but not hints', () => {
+  it('ignores a key with parameters that change the transform, but accepts hints', () => {
     const line = `a=crypto:1 ${CM} ${inline(CM)}`;
     expect(codeOf(sdp('m=audio 4000 RTP/SAVP 0', `${line} UNENCRYPTED_SRTP`))).toBe('NO_COMMON_CODEC');
     expect(codeOf(sdp('m=audio 4000 RTP/SAVP 0', `${line} WSH=64`))).toBe('none');
