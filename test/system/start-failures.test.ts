@@ -42,7 +42,7 @@ describe('a folder, disk or limit that no gateway can start with', () => {
         'size=4k',
         /token-secret cannot be written, the disk is full .*free some space/,
       ],
-      ['full soon after', 'size=16k', /patchbay\.db cannot be .*the disk is full.* [mM]ake room/],
+      ['full soon after', 'size=16k', /patchbay\.db cannot be .*the disk is full.* [fF]ree some space/],
       ['without inodes', 'nr_inodes=1', /the disk is full or out of inodes: free some space/],
     ])('that is %s is named, and what to do', { concurrent: true }, async (_what, options, words) => {
       const failed = await failedStart({ dataDir: folder, runBy: onDisk(folder, options) });

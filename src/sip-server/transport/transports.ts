@@ -81,8 +81,7 @@ export class Transports {
         return transports;
       } catch (error) {
         await transports.close();
-        const anyPort = options.listeners.some(({ port }) => port === 0);
-        if (attempt >= MAX_PORT_ATTEMPTS || !anyPort || !isAddressInUse(error)) throw error;
+        if (attempt >= MAX_PORT_ATTEMPTS || !mayBeFreeNextTime(error, options.listeners)) throw error;
       }
     }
   }
@@ -306,8 +305,11 @@ function outsideAddress(six: boolean): string {
   return fits?.address ?? (six ? '::1' : '127.0.0.1');
 }
 
-function isAddressInUse(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+/** A port that the system chose is in use by another transport. One that was asked for stays in use. */
+function mayBeFreeNextTime(error: unknown, listeners: readonly ListenerOptions[]): boolean {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') return false;
+  const inUse = 'port' in error ? error.port : undefined;
+  return listeners.some(({ port }) => port === 0) && listeners.every(({ port }) => port !== inUse);
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {
