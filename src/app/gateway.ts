@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi, type GatewayFacts, type Readiness } from '../api/index.js';
-import { createBrowserGateway, turnCredentials } from '../devices/browser/index.js';
+import { BrowserServer, turnCredentials } from '../devices/browser/index.js';
 import { measureBrowsers, measureMedia, measureRequests } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
 import { consolePage } from '../console/index.js';
@@ -199,7 +199,7 @@ async function startHttp(
       return iceServers?.(id) ?? [];
     },
   });
-  const browsers = createBrowserGateway({
+  const browsers = new BrowserServer({
     server: api.server,
     gate: core,
     media,

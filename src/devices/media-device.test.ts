@@ -7,7 +7,7 @@ import { MediaDevice } from './media-device.js';
 
 const info: DeviceInfo = { id: 'd', kind: 'test', externalId: 'x', direction: 'inbound' };
 
-/** A device of no kind, which tells what happens to it. */
+/** A device that records what happens to it. */
 class TestDevice extends MediaDevice<PhoneHandle> {
   readonly capabilities = {};
   readonly told: unknown[] = [];
@@ -53,7 +53,7 @@ const stream = (streamId: string, ...mediaTypes: ('audio' | 'video')[]) => ({
   participantId: 'p',
 });
 
-it('keeps what is delivered before the media are opened, and passes on what the device can receive', () => {
+it('keeps a delivery that comes before the media are opened, and passes on what the device can receive', () => {
   const { plane, device } = start();
   device.deliver([stream('a', 'audio', 'video'), stream('v', 'video')]);
   device.open(plane);
@@ -61,7 +61,7 @@ it('keeps what is delivered before the media are opened, and passes on what the 
   expect(plane.deliveries('d')).toEqual([[{ streamId: 'a', kinds: ['audio'] }], []]);
 });
 
-it('tells what the media plane says of it, to the core and to its kind', async () => {
+it('reports events of the media plane to the core and to its subclass', async () => {
   const { plane, device } = start();
   device.open(plane);
   await device.media.opened;
@@ -73,7 +73,7 @@ it('tells what the media plane says of it, to the core and to its kind', async (
   expect(device.told).toEqual(['heard', [], 'timeout']);
 });
 
-it('ends once, closes its media also while they open, and hears no more then', async () => {
+it('ends once, closes its media even while they open, and gets no events then', async () => {
   const { plane, log, device } = start();
   let open = (): void => undefined;
   plane.phones.gate = new Promise((resolve) => (open = resolve));
@@ -89,7 +89,7 @@ it('ends once, closes its media also while they open, and hears no more then', a
   expect(log.debug).toHaveBeenCalledWith(asLogged, 'The media are closed.');
 });
 
-it('does not tell the core of an end that is the core’s own, and logs its last figures', async () => {
+it('does not report an end to the core that the core caused, and logs its last statistics', async () => {
   const { plane, log, device } = start();
   device.open(plane);
   await device.media.opened;

@@ -19,7 +19,7 @@ import type {
 } from '../media/index.js';
 import { type Log, withFields } from '../shared/index.js';
 
-/** A delivery in the media plane's words: of each stream, what the device can receive. */
+/** A delivery as the media plane wants it, without the kinds of media that the device cannot receive. */
 function mediaDelivery(delivery: Delivery, receivable: readonly MediaKind[]): MediaDelivery[] {
   return delivery.flatMap(({ streamId, mediaTypes }) => {
     const kinds = mediaTypes.filter((kind) => receivable.includes(kind));
@@ -28,13 +28,14 @@ function mediaDelivery(delivery: Delivery, receivable: readonly MediaKind[]): Me
 }
 
 /**
- * What devices of every kind do alike between the core and their end in the media plane: they take deliveries from the
- * first moment on, tell the core what the plane says of them, and end once, from whichever side is first.
+ * Base of every kind of device. It connects the core with the device's endpoint in the media plane: it passes
+ * deliveries on (the core may send them before the endpoint is open), reports the endpoint's events to the core, and
+ * ends once, whichever side ends it first.
  */
 export abstract class MediaDevice<Handle extends DeviceHandle> implements Device {
   readonly info: DeviceInfo;
   abstract readonly capabilities: DeviceCapabilities;
-  /** Each of its lines says whose it is: of which participant, session, connection and device. */
+  /** Adds the ids of participant, session, connection and device to each line. */
   readonly log: Log;
   readonly #receivable: readonly MediaKind[];
   #identity: Participant | undefined;
@@ -47,7 +48,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   protected constructor(options: {
     info: DeviceInfo;
     log: Log;
-    /** The kinds of media that it can receive. */
+    /** The kinds of media that the device can receive. */
     receivable: readonly MediaKind[];
   }) {
     this.info = options.info;
@@ -59,7 +60,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     return this.#endReason !== undefined;
   }
 
-  /** Absent until the end. */
+  /** Absent until the device has ended. */
   protected get endReason(): EndReason | undefined {
     return this.#endReason;
   }
@@ -76,7 +77,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
 
   /** @throws Error before {@link openedAs} */
   get media(): Handle {
-    if (!this.#media) throw new Error('The media of the device were not opened.');
+    if (!this.#media) throw new Error('The media of the device are not open.');
     return this.#media;
   }
 
@@ -92,19 +93,19 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     this.endByCore(reason);
   }
 
-  /** The device is connected to the core. */
+  /** To be called once the device is connected to the core. */
   protected connectedBy(connection: Connection): void {
     this.#identity = connection.participant;
     this.#connection = connection;
   }
 
-  /** The device has this end in the media plane, which may be opening still. */
+  /** To be called with the device's handle in the media plane, which may still be opening. */
   protected openedAs(media: Handle): void {
     this.#media = media;
     if (this.#delivery.length > 0) this.#setDelivery(media);
   }
 
-  /** What is to listen to the media plane: after the device's end only its last figures count. */
+  /** A listener for the media plane. After the device's end it passes on statistics only: the last ones come then. */
   protected listener<Event extends DeviceMediaEvent | { readonly type: string }>(
     take: (event: Event) => void,
   ): MediaListener<Event> {
@@ -113,7 +114,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     };
   }
 
-  /** Takes an event that devices of every kind get. */
+  /** Handles the events that devices of every kind get. */
   protected takeEvent(event: DeviceMediaEvent): void {
     switch (event.type) {
       case 'streams':
@@ -133,13 +134,13 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     }
   }
 
-  /** The set of the device's streams changed unasked. */
+  /** The set of the device's streams changed without an offer of the device. */
   protected abstract streamsChanged(streams: readonly MediaStreamInfo[]): void;
   protected abstract mediaLost(cause: MediaLossCause): void;
-  /** A sign of life came after none. */
+  /** The device's media give the first sign of life, or the first after a silence. */
   protected abstract heard(): void;
 
-  /** A digit was pressed, as its audio tells. */
+  /** A DTMF digit came in the device's audio. */
   protected digitHeard(digit: string, durationMs: number): void {
     this.#connection?.dtmf(digit, durationMs);
   }
@@ -155,30 +156,30 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     void this.#closeMedia().then(() => this.onFreed(reason));
   }
 
-  /** Ends the device because the core says so. */
+  /** The core ended the device. */
   protected endByCore(reason: EndReason): void {
     this.end(reason);
   }
 
-  /** The device has ended; its media are about to be freed. */
+  /** The device has ended; its media are closed next. */
   protected abstract onEnd(reason: EndReason): void;
-  /** Nothing of the device is left in the media plane. */
+  /** The device's media are closed. */
   protected onFreed(reason: EndReason): void {
     this.log.debug({ reason, ...this.#statistics }, 'The media are closed.');
   }
 
-  /** The token is of this participant; known to the log from here on. */
+  /** The device's token belongs to this participant: log lines name it from now on, before the device is connected. */
   protected identifiedAs(participant: Participant): void {
     this.#identity = participant;
   }
 
-  /** For the log lines of the media plane, which knows no participants. The session may change: it is not among them. */
+  /** Ids for the log lines of the media plane. The session is left out because it may change. */
   protected get labels(): Readonly<Record<string, string>> {
     const { accountId: account = '', id: participantId = '' } = this.#identity ?? {};
     return { account, participantId, deviceId: this.info.externalId };
   }
 
-  /** As the log calls them: REST's `device.id` is the connection's, and its `externalId` the device's own. */
+  /** `connectionId` is `device.id` in REST, and `deviceId` is its `externalId`. */
   #ids(): object {
     const participant = this.participant ?? this.#identity;
     return {

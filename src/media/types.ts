@@ -127,7 +127,7 @@ export interface PhoneAudio {
 }
 
 /** A track of a delivery that is not in a subscriber's offer. */
-export interface OmittedTrack {
+export interface OmittedMediaTrack {
   readonly streamId: string;
   readonly kind: MediaKind;
   /** Why, in words. */
@@ -184,7 +184,7 @@ export type BrowserMediaEvent =
   /** Send the offer to the browser, and pass its answer to {@link BrowserHandle.answerSubscribe}. */
   | { readonly type: 'subscribeOffer'; readonly offer: SubscribeOffer }
   /** The tracks of the delivery that cannot be sent to the device changed. */
-  | { readonly type: 'tracksOmitted'; readonly tracks: readonly OmittedTrack[] }
+  | { readonly type: 'tracksOmitted'; readonly tracks: readonly OmittedMediaTrack[] }
   /**
    * Nothing came from the browser for `silentMs` (four to five seconds). `mediaLost` follows when the silence
    * is too long for a browser that is still there.

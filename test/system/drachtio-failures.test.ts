@@ -53,7 +53,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
 
   async function absence(during?: () => Promise<unknown>): Promise<void> {
     relay.down();
-    await logged('The connection to the SIP server is away; calls go on for the time being.', 1);
+    await logged('The connection to the SIP server is down; calls go on for the time being.', 1);
     await during?.();
     relay.up();
     await logged('Connected to the SIP server.', 2);

@@ -121,7 +121,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)('two connections to one drachtio-server', () 
       // The server passes calls to its connections in turn: one for each.
       const before = [await place(440), await place(700)] as const;
       relay.down();
-      await logged(gateway, 'The connection to the SIP server is away; calls go on for the time being.');
+      await logged(gateway, 'The connection to the SIP server is down; calls go on for the time being.');
       const during = [await place(1000), await place(1300)] as const;
       for (const { tones } of [...before, during[1]]) await tones.hears(1000);
       await during[0].tones.hears(440);

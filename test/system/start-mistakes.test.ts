@@ -121,7 +121,7 @@ describe("an operator's mistake", () => {
     const gateway = await startGateway({ env: { PATCHBAY_DRACHTIO: `127.0.0.1:${port}:wrong` } });
     const said = await gateway.waitForLog(({ trouble }) => String(trouble).includes('The secret is wrong'));
     expect(said).toMatchObject({ sipServer: `127.0.0.1:${port}` });
-    expect(said['trouble']).toMatch(/PATCHBAY_DRACHTIO must have the one of drachtio\.conf\.xml/);
+    expect(said['trouble']).toMatch(/PATCHBAY_DRACHTIO must have the secret of drachtio\.conf\.xml/);
     await Promise.all([gateway.stop(), server.stop()]);
   });
 });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import * as schemas from '../../src/api/schemas/index.js';
 import { fromCircular, speaksCircularJson, toCircular } from '../../src/devices/browser/json-rpc.js';
-import { parseSocketRequest } from '../../src/devices/browser/gateway.js';
+import { parseSocketRequest } from '../../src/devices/browser/browser-server.js';
 import * as freeswitchSdp from '../../src/devices/phone/freeswitch/sdp.js';
 import { parseStatus } from '../../src/devices/phone/freeswitch/server.js';
 import { AUDIO_CODECS } from '../../src/media/codecs/index.js';

@@ -2,7 +2,7 @@ import type {
   Delivery,
   DeviceGate,
   EndReason,
-  OmittedTrack as CoreOmittedTrack,
+  OmittedTrack,
   Participant,
   ResumePoint,
 } from '../../core/index.js';
@@ -12,7 +12,7 @@ import type {
   BrowserMediaEvent,
   MediaLossCause,
   MediaStreamInfo,
-  OmittedTrack,
+  OmittedMediaTrack,
 } from '../../media/index.js';
 import type { Clock, Log } from '../../shared/index.js';
 import { MediaDevice } from '../media-device.js';
@@ -27,7 +27,7 @@ import { Publishing } from './publishing.js';
 import { Resumption } from './resumption.js';
 import { Subscribing } from './subscribing.js';
 
-/** The parts of the gateway that browser devices work with. */
+/** What all browser devices share. */
 export interface BrowserParts {
   readonly gate: DeviceGate;
   readonly media: BrowserDoor;
@@ -38,9 +38,9 @@ export interface BrowserParts {
   readonly lostAnswers: LostAnswers;
 }
 
-/** One connected browser: outlives its sockets, which come and go, and ends with its connection to the core. */
+/** One connected browser. It outlives its sockets, and ends with its connection to the core. */
 export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketUser {
-  /** Nothing but what every device can do. */
+  /** No capabilities beyond those of every device. */
   readonly capabilities = {};
   readonly participantId: string;
   readonly #parts: BrowserParts;
@@ -50,14 +50,15 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   readonly #calls: PageCalls;
   readonly #ended: (device: BrowserDevice) => void;
   #socket: ClientSocket | undefined;
-  /** Tracks that it cannot be sent, and that it tried to publish and may not. */
-  #notSent: readonly CoreOmittedTrack[] = [];
-  #refused: readonly CoreOmittedTrack[] = [];
-  #offersNoMore = false;
+  /** Tracks that the browser cannot be sent. */
+  #notSent: readonly OmittedTrack[] = [];
+  /** Tracks that the browser tried to publish, and that were refused. */
+  #refused: readonly OmittedTrack[] = [];
+  #makesOffers = true;
 
   /**
-   * Connects to the core, in place of any device that the participant has already, and opens the media.
-   * @param ended called once, when the device is over
+   * Connects to the core, replacing the device that the participant may have, and opens the media.
+   * @param ended called once, when the device has ended
    * @throws PatchbayError of `DeviceGate.connect`
    */
   constructor(
@@ -118,13 +119,13 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     });
   }
 
-  /** The device speaks by this socket from now on. */
+  /** The device uses this socket from now on. */
   attach(socket: ClientSocket): void {
     this.#calls.attach(socket);
     this.#take(socket);
   }
 
-  /** A socket in place of the one that was lost: the page does not know that anything happened. */
+  /** A new socket replaces the lost one. The client reconnects by itself, so the page did not notice. */
   reattach(socket: ClientSocket): void {
     this.#calls.reattach(socket);
     this.#take(socket);
@@ -147,7 +148,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
         this.end('left');
         return;
       case 'deviceDiagnostics': {
-        // What pages write is theirs and may be anything: only its size goes into our log.
+        // A page may write anything here, personal data too: only the number of entries is logged.
         const logs = isObject(params) ? params['logs'] : undefined;
         const entries = Array.isArray(logs) ? logs.length : 0;
         this.log.debug({ entries }, 'browser diagnostics');
@@ -172,12 +173,12 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.#reconnectTimer.start(socket.silentMs);
   }
 
-  /** The gateway is about to go down: what others' going changes is not offered any more. */
-  offerNoMore(): void {
-    this.#offersNoMore = true;
+  /** The gateway is about to stop: the page gets no offers for the devices that end before it. */
+  stopOffers(): void {
+    this.#makesOffers = false;
   }
 
-  /** The gateway is going down. */
+  /** The gateway is stopping. */
   shutdown(): void {
     this.end('shutdown');
   }
@@ -197,7 +198,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       this.end('error');
       return;
     }
-    // With its socket, the page is alive: its client restarts ICE when its network is back.
+    // While the socket is open the page is alive, and its client restarts ICE when its network is back.
     if (!this.#socket) this.end('lost');
   }
 
@@ -212,13 +213,13 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
 
   #takeMediaEvent(event: BrowserMediaEvent): void {
     if (event.type === 'subscribeOffer') {
-      if (!this.#offersNoMore) this.#subscribing.offer(event.offer);
+      if (this.#makesOffers) this.#subscribing.offer(event.offer);
     } else if (event.type === 'tracksOmitted') this.#tracksOmitted(event.tracks);
     else if (event.type === 'silent') this.#reconnectTimer.silent(event.silentMs);
     else this.takeEvent(event);
   }
 
-  #tracksOmitted(tracks: readonly OmittedTrack[]): void {
+  #tracksOmitted(tracks: readonly OmittedMediaTrack[]): void {
     this.#notSent = tracks.map(({ kind, ...track }) => ({ ...track, mediaType: kind }));
     this.#omit();
   }
@@ -239,7 +240,8 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       case 'setMediaPreferences':
         return this.#answerThen({}, () => this.#subscribing.ready());
       case 'offerSdp':
-        // A page that lost us before it could say that it is ready says so by this.
+        // The connection may have been lost before `setMediaPreferences` arrived: an offer shows as well that the page is
+        // ready.
         setImmediate(() => this.#subscribing.ready());
         return this.#publishing.offer(params);
       case 'answerSdp':
@@ -265,9 +267,9 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       this.listener((event) => this.#takeMediaEvent(event)),
     );
     handle.opened.catch((error: unknown) => {
-      // Closed while it opened.
+      // It was closed while it opened.
       if (this.ended) return;
-      this.log.error({ err: error }, 'media of a browser could not be opened');
+      this.log.error({ err: error }, 'the media of a browser could not be opened');
       this.end('error');
     });
     return handle;
@@ -275,7 +277,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
 
   async #takeAnswer(params: unknown): Promise<object> {
     const sdpAnswer = readAnswerSdp(params);
-    // An answer in flight when a socket dies blocks the client for good, so it is acknowledged before acting.
+    // If the socket closed before the acknowledgement, the client would be blocked for good: acknowledge first, then act.
     return this.#answerThen({}, () => this.#subscribing.answer(sdpAnswer));
   }
 
@@ -286,7 +288,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     return Promise.resolve(result);
   }
 
-  /** A page that was lost may be back, and not know that it was. */
+  /** A page that was lost may come back without having noticed. */
   #keepAnswer(reason: EndReason): void {
     const { lastAnswer } = this.#calls;
     if (reason !== 'lost' || lastAnswer === undefined) return;

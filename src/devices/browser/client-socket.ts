@@ -5,20 +5,20 @@ import type { IncomingMessage, JsonRpcFormat, RequestId, RpcError } from './json
 import type { BrowserLimits } from './limits.js';
 import type { AnswerLine, Outcome, PageCall } from './page-calls.js';
 
-/** Whom a socket's messages are for. */
+/** Receives a socket's messages. */
 export interface SocketUser {
-  /** Answers by {@link ClientSocket.answer}, of this socket or of one that comes after it. */
+  /** Answered by {@link ClientSocket.answer}, of this socket or of one that replaces it. */
   called(call: PageCall): void;
   notified(method: string, params: unknown): void;
-  /** The socket is gone, whoever closed it. Called once. */
+  /** The socket is closed, by either side. Called once. */
   socketClosed(socket: ClientSocket, code: number): void;
 }
 
-/** How often a socket is asked for a sign of life. */
+/** How often a ping is sent. */
 export const KEEPALIVE_MS = 3_000;
 /**
- * After how many periods without one, in a row, it is cut: some proxies hand data on only every few seconds, so the
- * answer to one question may come with the answer to the next.
+ * After so many periods in a row without a message or a pong the socket is cut. One period is not enough: some proxies
+ * pass data on every few seconds only, so that two pongs come together.
  */
 export const MISSED_SIGNS = 2;
 
@@ -46,7 +46,7 @@ export class ClientSocket implements AnswerLine {
     limits: BrowserLimits;
     clock: Clock;
     log: Log;
-    /** The socket is being closed because of what came, or was not read, through it. Called at most once. */
+    /** The socket is being closed because the page sent too much or something invalid, or does not read. Called once at most. */
     abused: () => void;
   }) {
     this.#socket = options.socket;
@@ -65,12 +65,12 @@ export class ClientSocket implements AnswerLine {
     this.#listen();
   }
 
-  /** Since something was heard on the socket, in ms. */
+  /** Milliseconds since the last message or pong. */
   get silentMs(): number {
     return this.#clock.monotonic() - this.#heardAt;
   }
 
-  /** Sends a notification; one that cannot be sent is lost, as it would be with the socket. */
+  /** Sends a notification. It is lost when the socket is not open. */
   notify(method: string, params: object): void {
     this.#send(this.#format.notification(method, params));
   }
@@ -85,7 +85,7 @@ export class ClientSocket implements AnswerLine {
     this.#socket.close(code, reason);
   }
 
-  /** Cuts the connection without a word. */
+  /** Cuts the connection without a close frame. */
   terminate(): void {
     this.#socket.terminate();
   }
@@ -96,7 +96,7 @@ export class ClientSocket implements AnswerLine {
       this.#receive(data, isBinary);
     });
     this.#socket.on('pong', () => this.#signOfLife());
-    // Not WebSocket frames, or a message too long: ws closes the socket with the right code.
+    // Malformed WebSocket frames, or a message that is too long: ws closes the socket with the right code.
     this.#socket.on('error', (error) => {
       this.#log.debug({ err: error }, 'browser socket failed');
       this.#abused();
@@ -128,7 +128,7 @@ export class ClientSocket implements AnswerLine {
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     if (isBinary) {
-      this.shutOut({ code: 1003, reason: 'Messages are text.' });
+      this.shutOut({ code: 1003, reason: 'Messages must be text.' });
       return;
     }
     // With the default binaryType, ws hands every message over as one Buffer.
@@ -163,7 +163,7 @@ export class ClientSocket implements AnswerLine {
     this.#send(this.#format.error(id, error));
   }
 
-  /** Closes it for what its page did. */
+  /** Closes the socket because of what its page did. */
   shutOut(close: SocketClose): void {
     this.#abused();
     this.close(close);
@@ -181,14 +181,14 @@ export class ClientSocket implements AnswerLine {
   }
 }
 
-/** A WebSocket close (RFC 6455 section 7.4): with 1000 the clients stay away, with others they reconnect. */
+/** A WebSocket close (RFC 6455 section 7.4). Clients do not reconnect after 1000; after any other code they do. */
 interface SocketClose {
   readonly code: number;
   /** At most 123 bytes. */
   readonly reason: string;
 }
 
-/** How a browser is told that its connection has ended: those that may come back are told so. */
+/** The close code for a connection that ended: one after which the client reconnects, if it may. */
 export function closeFor(reason: EndReason): SocketClose {
   if (!mayResume(reason)) return { code: 1000, reason };
   return { code: reason === 'shutdown' ? 1012 : 1011, reason };

@@ -23,24 +23,24 @@ export class DeviceTable {
     }
   }
 
-  /** The device that a participant's client object has here. */
+  /** The device of a participant's client object, if it is connected here. */
   find(participantId: string, uniqueId: string): BrowserDevice | undefined {
     const device = this.#byParticipant.get(participantId);
     return device?.info.externalId === uniqueId ? device : undefined;
   }
 
   /**
-   * Ends all devices: the gateway is going down. None is offered what the others' going changes: an answer to
-   * that would be on its way when the socket closes, and its page would wait for ever for the acknowledgement.
+   * Ends all devices because the gateway stops. Offers are stopped first: each device that ends would cause offers to the
+   * others, and a page whose answer is under way when its socket closes waits for its acknowledgement for ever.
    */
   stop(): void {
     const devices = [...this.#byId.values()];
-    for (const device of devices) device.offerNoMore();
+    for (const device of devices) device.stopOffers();
     for (const device of devices) device.shutdown();
   }
 }
 
-/** Counts the sockets of each address, so that none takes them all. */
+/** Limits the sockets of each address, so that one address cannot take them all. */
 export class Admission {
   readonly #limits: BrowserLimits;
   readonly #connects: KeyedBuckets;
@@ -56,7 +56,7 @@ export class Admission {
     return this.#total;
   }
 
-  /** @returns what gives the place back, to be called once; undefined when there is none to be had */
+  /** @returns a function that releases the place, to be called once; undefined when a limit is reached */
   admit(address: string, now: number): (() => void) | undefined {
     const key = networkOf(address);
     const open = this.#open.get(key) ?? 0;

@@ -1,2 +1,2 @@
-export { type BrowserCounters, createBrowserGateway } from './gateway.js';
+export { type BrowserCounters, BrowserServer } from './browser-server.js';
 export { turnCredentials } from './turn-credentials.js';

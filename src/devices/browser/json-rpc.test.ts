@@ -1,10 +1,11 @@
+import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonRpcFormat, RpcError } from './json-rpc.js';
+import { fromCircular, JsonRpcFormat, RpcError, speaksCircularJson, toCircular } from './json-rpc.js';
 
 const plain = new JsonRpcFormat({ circular: false });
 
-/** Calls as the clients really send them, to be damaged. */
+/** Calls as captured from the clients; the test damages them. */
 const CAPTURED = [
   '{"jsonrpc":"2.0","method":"setMediaPreferences","params":{"protocol":"WEBRTC"},"id":1}',
   '{"jsonrpc":"2.0","method":"offerSdp","params":{"sdpOffer":"v=0\\r\\n","mediaMetadata":{"mediaStreams":{"a":{"alias":"x"}},"dataChannels":{"__heartbeat__":{"label":"__heartbeat__","streamId":0}}}},"id":2}',
@@ -38,14 +39,14 @@ describe('reading messages', () => {
     expect(plain.parse(text)).toMatchObject({ type: 'invalid', id });
   });
 
-  it('survives nesting that overflows a recursive reader', () => {
+  it('survives nesting that overflows a recursive parser', () => {
     const deep = `{"jsonrpc":"2.0","id":1,"method":"x7e","params":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
     for (const circular of [true, false]) {
       expect(['call', 'invalid']).toContain(new JsonRpcFormat({ circular }).parse(deep).type);
     }
   });
 
-  it('never throws, whatever the bytes', () => {
+  it('never throws, whatever the input', () => {
     const damaged = fc
       .tuple(fc.constantFrom(...CAPTURED), fc.array(fc.tuple(fc.nat(400), fc.nat(3), fc.string())))
       .map(([text, edits]) =>
@@ -77,5 +78,45 @@ describe('writing messages', () => {
       method: 'sdpOffer',
       params: { sdpRevision: 1 },
     });
+  });
+});
+
+/** The package that the 0.9 client uses. */
+const circular = createRequire(import.meta.url)('circular-json') as Pick<JSON, 'parse' | 'stringify'>;
+
+const texts = fc.string({ unit: fc.constantFrom('~', '\\', 'x', '7', 'e', 'a', '\\x7e') });
+
+describe('strings in circular-json', () => {
+  it('arrive at the client unchanged, also if they begin with a tilde', () => {
+    expect(circular.parse(JSON.stringify({ alias: toCircular('~me') }))).toEqual({ alias: '~me' });
+  });
+
+  it('are written as the client writes them', () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        expect(JSON.stringify({ text: toCircular(text) })).toBe(circular.stringify({ text }));
+      }),
+    );
+  });
+
+  it('are read as the client reads them', () => {
+    fc.assert(
+      fc.property(
+        texts.filter((text) => !text.startsWith('~')),
+        (text) => {
+          expect({ text: fromCircular(text) }).toEqual(circular.parse(JSON.stringify({ text })));
+        },
+      ),
+    );
+  });
+
+  it('are only for clients before 0.12', () => {
+    expect(['0.9.2-beta.1', '0.11.0'].map(speaksCircularJson)).toEqual([true, true]);
+    expect(['0.12.0-beta.1', '0.13.1', '1.0.0', ''].map(speaksCircularJson)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 });

@@ -1,10 +1,10 @@
 /**
- * Clients before 0.12 write and read messages with circular-json, which gives `~` a meaning of its own: the
- * first `~` of a string is written `\x7e`, and a string that begins with `~` is read as a reference.
+ * Clients before 0.12 use circular-json, in which `~` is special: it writes the first `~` of a string as `\x7e`, and
+ * reads a string that begins with `~` as a reference.
  */
 const WRITTEN_TILDE = '\\x7e';
 
-/** Echoed with its type, as the client made it. */
+/** Sent back with the type that the client used. */
 export type RequestId = string | number;
 
 export type IncomingMessage =
@@ -12,7 +12,7 @@ export type IncomingMessage =
   | { readonly type: 'notification'; readonly method: string; readonly params: unknown }
   | { readonly type: 'invalid'; readonly id: RequestId | null; readonly error: RpcError };
 
-/** JSON-RPC 2.0 section 5.1, with the codes from -32000 that it leaves to us. */
+/** JSON-RPC 2.0 section 5.1, which leaves the codes from -32000 to -32099 to servers. */
 export const RPC_CODES = {
   parseError: -32700,
   invalidRequest: -32600,
@@ -23,7 +23,7 @@ export const RPC_CODES = {
   tooMany: -32001,
 } as const;
 
-/** An error that a call is answered with; the client hands it to the page as it is. */
+/** An error that answers a call. The client passes it to the page unchanged. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
   readonly code: number;
@@ -88,16 +88,16 @@ const encodeCircular = (_key: string, value: unknown): unknown =>
   typeof value === 'string' ? toCircular(value) : value;
 
 function readMessage(value: unknown): IncomingMessage {
-  if (!isObject(value)) return invalid(null, 'A message is one JSON object.');
+  if (!isObject(value)) return invalid(null, 'A message must be a JSON object.');
   const { id, method, params, jsonrpc } = value;
   const known = isRequestId(id) ? id : null;
   if (jsonrpc !== '2.0') return invalid(known, 'jsonrpc must be "2.0".');
   if (typeof method !== 'string' || method === '' || method.length > MAX_METHOD_LENGTH) {
-    return invalid(known, 'method must be a short text.');
+    return invalid(known, 'method must be a short string.');
   }
   // The 0.9 client sends `params: null` where 0.12 sends none.
   if (id === undefined || id === null) return { type: 'notification', method, params: params ?? {} };
-  if (known === null) return invalid(null, 'id must be a number or a short text.');
+  if (known === null) return invalid(null, 'id must be a number or a short string.');
   return { type: 'call', id: known, method, params: params ?? {} };
 }
 
@@ -109,20 +109,20 @@ function invalid(id: RequestId | null, message: string): IncomingMessage {
   return { type: 'invalid', id, error: new RpcError('invalidRequest', message) };
 }
 
-/** Whether the client of this SDK version reads and writes with circular-json. */
+/** Whether the client of this SDK version uses circular-json. */
 export function speaksCircularJson(sdkVersion: string): boolean {
   const match = /^0\.(\d+)\./.exec(sdkVersion);
   return match !== null && Number(match[1]) < 12;
 }
 
-/** Undoes what circular-json did to one string, as it does itself: the first of each. */
+/** Decodes a string of circular-json as it does itself: only the first occurrence of each. */
 export function fromCircular(text: string): string {
   return text
     .replace(/(^|[^\\])\\x7e/, (_, before: string) => `${before}~`)
     .replace(`\\${WRITTEN_TILDE}`, () => WRITTEN_TILDE);
 }
 
-/** Writes one string as circular-json does. */
+/** Encodes a string as circular-json does. */
 export function toCircular(text: string): string {
   return text.replace(WRITTEN_TILDE, () => `\\${WRITTEN_TILDE}`).replace('~', () => WRITTEN_TILDE);
 }

@@ -1,17 +1,17 @@
 import type { Rate } from '../../shared/index.js';
 
-/** How much of the gateway one browser, participant or address may use. Rates are tokens a second. */
+/** How much one browser, participant or address may use. */
 export interface BrowserLimits {
-  /** Bytes of one message; a longer one closes the socket with 1009. */
+  /** Bytes of one message. A longer one closes the socket with 1009. */
   readonly messageBytes: number;
   readonly messages: Rate;
-  /** Bytes of all messages of a socket. */
+  /** Bytes of all messages of one socket. */
   readonly bytes: Rate;
-  /** Publish offers of one device; more are answered with an error. */
+  /** Publish offers of one device. More get an error. */
   readonly offers: Rate;
-  /** Messages of a socket that were not valid JSON-RPC before it is closed with 1008. */
+  /** Messages of one socket that are not valid JSON-RPC. One more closes it with 1008. */
   readonly invalidMessages: number;
-  /** Bytes waiting to be sent to one browser before its socket is cut. */
+  /** Bytes that wait to be sent to one browser. With more, its socket is cut. */
   readonly outgoingBytes: number;
   readonly socketsPerAddress: number;
   /** New sockets of one address. */
@@ -19,7 +19,7 @@ export interface BrowserLimits {
   /** New devices of one participant. */
   readonly devices: Rate;
   readonly sockets: number;
-  /** A page that has not answered our close frame after so many ms loses its socket all the same. */
+  /** A socket is cut when its page has not answered our close frame after so many ms. */
   readonly closeMs: number;
 }
 

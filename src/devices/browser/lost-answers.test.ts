@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { FakeClock } from '../../shared/testing/index.js';
 import { LostAnswers } from './lost-answers.js';
 
-it('keeps the answers of lost pages, in bounds of time, number and bytes, and hands each out once', () => {
+it('keeps the answers of lost pages within limits of time, number and bytes, and returns each once', () => {
   const clock = new FakeClock();
   const answers = new LostAnswers(clock);
   answers.keep('p', 'page', { sdpAnswer: 'one' });

@@ -1,9 +1,9 @@
 import type { Clock } from '../../shared/index.js';
 
-/** How long a page may be away, and still come back to what it was. */
+/** How long a page may be away and still get its last answer. */
 const KEEP_MS = 180_000;
 const MAX_PAGES = 1_000;
-/** Of all of them together; an answer of two tracks is some 2 kB. */
+/** Of all answers together; an answer for two tracks has about 2 kB. */
 const MAX_BYTES = 8 * 1024 * 1024;
 
 interface Kept {
@@ -13,8 +13,9 @@ interface Kept {
 }
 
 /**
- * The last answers to `offerSdp` of pages that were lost. A client whose network was away asks for another path once,
- * and never again when that call fails; answered as it was answered last, it tries, finds no path and asks again.
+ * The last answers to `offerSdp` of pages that were lost. A client whose network was away sends one offer for an ICE
+ * restart, and never another one if that call fails. Given the old answer instead of an error, it finds no path and
+ * sends the next offer.
  */
 export class LostAnswers {
   readonly #clock: Clock;
@@ -43,7 +44,7 @@ export class LostAnswers {
     }
   }
 
-  /** What was kept of a page that is back. */
+  /** Removes and returns the answer of a page that is back. */
   take(participantId: string, uniqueId: string): object | undefined {
     const key = keyOf(participantId, uniqueId);
     const kept = this.#kept.get(key);

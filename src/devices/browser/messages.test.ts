@@ -4,7 +4,7 @@ import { RpcError } from './json-rpc.js';
 import { readAnswerSdp, readOfferSdp } from './messages.js';
 import { publishMetadata } from './stream-metadata.js';
 
-/** What JSON.parse can give, near enough to an offer that each check is reached. */
+/** Values that JSON.parse can return, similar enough to an offer that each check is reached. */
 const params = fc.oneof(
   fc.jsonValue(),
   fc.record(
@@ -26,7 +26,7 @@ const params = fc.oneof(
 );
 
 describe('the parameters of calls', () => {
-  it('are read or refused with an error for the page, whatever they are', () => {
+  it('are read or refused with an RpcError, whatever they are', () => {
     let read = 0;
     fc.assert(
       fc.property(params, (given) => {
@@ -51,7 +51,7 @@ describe('the parameters of calls', () => {
     expect(read).toBeGreaterThan(0);
   });
 
-  it('are refused when there are too many streams, or names too long', () => {
+  it('are refused with too many streams, or with names that are too long', () => {
     const offer = (mediaStreams: object) => () =>
       readOfferSdp({ sdpOffer: 'o', mediaMetadata: { mediaStreams } });
     const many = Object.fromEntries(Array.from({ length: 65 }, (_, index) => [String(index), {}]));

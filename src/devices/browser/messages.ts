@@ -1,6 +1,6 @@
 import { isObject, RpcError } from './json-rpc.js';
 
-/** Aliases by msid stream id, as a publish offer announces them; undefined: without alias. */
+/** The streams of a publish offer: alias by msid stream id; undefined for a stream without alias. */
 export type OfferedStreams = ReadonlyMap<string, string | undefined>;
 
 /** Parameters of `offerSdp`. */
@@ -12,13 +12,13 @@ interface OfferSdp {
 /** A media type as the clients write it. */
 export type WireMediaType = 'AUDIO' | 'VIDEO';
 
-/** What the clients want to know of a stream. */
+/** What clients are told about a stream. */
 export interface StreamMetadata {
   readonly endpointId: string;
   readonly mediaTypes: readonly WireMediaType[];
   readonly alias?: string;
   readonly participantId: string;
-  /** Publishers: tracks of the stream that were not taken. */
+  /** For publishers: the tracks of the stream that were refused. */
   readonly omitted?: readonly { readonly mediaType: WireMediaType; readonly reason: string }[];
 }
 
@@ -48,7 +48,8 @@ function readStreams(mediaMetadata: unknown): OfferedStreams {
   }
   return new Map(
     entries.map(([msid, about]) => {
-      if (msid.length > MAX_MSID_LENGTH) throw new RpcError('invalidParams', 'A stream id is too long.');
+      if (msid.length > MAX_MSID_LENGTH)
+        throw new RpcError('invalidParams', `A stream id has at most ${String(MAX_MSID_LENGTH)} characters.`);
       return [msid, readAlias(asObject(about ?? {}, 'mediaStreams entry')['alias'])];
     }),
   );
@@ -68,5 +69,5 @@ function asObject(value: unknown, name: string): Readonly<Record<string, unknown
 
 function asText(value: unknown, name: string): string {
   if (typeof value === 'string' && value !== '') return value;
-  throw new RpcError('invalidParams', `${name} must be a text.`);
+  throw new RpcError('invalidParams', `${name} must be a non-empty string.`);
 }

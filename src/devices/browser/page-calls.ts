@@ -2,7 +2,7 @@ import type { ResumePoint } from '../../core/index.js';
 import type { Clock, Log, Timer } from '../../shared/index.js';
 import { type RequestId, RpcError } from './json-rpc.js';
 
-/** What became of a call. */
+/** The result or the error of a call. */
 export type Outcome =
   { readonly id: RequestId; readonly result: object } | { readonly id: RequestId; readonly error: RpcError };
 
@@ -13,18 +13,18 @@ export interface PageCall {
   readonly params: unknown;
 }
 
-/** Where a page can be answered; what cannot be sent is lost, as it would be with the socket. */
+/** Sends answers to a page. An answer is lost when the socket is not open. */
 export interface AnswerLine {
   answer(outcome: Outcome): void;
 }
 
-/** Whoever does what pages ask. A rejection with an RpcError is told to the page; any other as an internal error. */
+/** Executes a call. A rejection with an RpcError is sent to the page, any other rejection as an internal error. */
 type CallHandler = (method: string, params: unknown) => Promise<object>;
 
-/** How long a page with a new socket may be silent before calls that it may have lost are given up. */
+/** A page that makes no call for so long on its new socket may be waiting for calls that were lost: they are failed then. */
 export const SILENT_PAGE_MS = 1_000;
 
-/** The calls that a page's client holds a lock over, one of each at a time, until they are answered. */
+/** The client locks around each of these calls until it is answered: one of each is outstanding at most. */
 const LOCKING_METHODS = ['offerSdp', 'answerSdp'];
 
 /**
@@ -34,41 +34,42 @@ const LOCKING_METHODS = ['offerSdp', 'answerSdp'];
  */
 const DOUBTFUL_CALLS = 6;
 
-/** `setMediaPreferences`, which the clients make again by themselves on each socket until it is answered. */
+/** `setMediaPreferences`. Clients repeat it on each new socket until it is answered. */
 const FIRST_ID = 1;
 
-/** More calls than a page makes; beyond 2^53 numbers have gaps. */
+/** More calls than any page makes. Beyond 2^53 counting would fail. */
 const MAX_COUNTED_ID = 2 ** 31;
 
 /**
- * The calls of one page over all its sockets. A call whose answer was lost with a socket would hold the page up for
- * ever, so what was answered last is answered again on the next socket. A call that was lost on its way here, or with
- * a gateway before this one, is known by its id, since the clients count from 1 without gaps: the page's next call
- * shows which ids are missing. Only a page that makes none may be waiting for those; its next ids are failed then,
- * which it ignores if it has not used them.
+ * The calls of one page over all its sockets. A page waits for ever for an answer that is lost, so:
+ * - The last answers are sent again on the next socket.
+ * - A call that never arrived, or that a gateway received before it was restarted, is known by its id: clients count
+ *   from 1 without gaps, so the next call shows which ids are missing. Those calls are failed.
+ * - A page that makes no further call may be waiting for a lost one: the next ids are failed. The page ignores answers to
+ *   ids that it has not used yet.
  */
 export class PageCalls {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #handle: CallHandler;
   readonly #onId: (id: number) => void;
-  /** The page was served by a gateway that is no more. */
+  /** The page was served by a gateway that has been restarted. */
   readonly #resumed: boolean;
-  /** What the locking calls were answered last. */
+  /** The last answer to each of the locking calls. */
   readonly #answers = new Map<string, Outcome>();
-  /** Answers lost calls in place of an error. */
+  /** Answers lost calls instead of an error. */
   readonly #spare: object | undefined;
   #line: AnswerLine | undefined;
   #lastId: number;
-  /** How many calls may be lost: the page has not called since it came here by another socket, or from elsewhere. */
+  /** How many calls may have been lost before the next one. */
   #mayHaveLost: number;
   #silence: Timer | undefined;
 
   /**
-   * @param options.onId told the id of each call that is the highest so far
-   * @param options.before what a gateway before this one kept of the page, if it served it
-   * @param options.lastAnswer to `offerSdp`, before the page was lost: what its client asked since and lost is answered
-   *   by that, since it never asks for another path again once it was told of an error
+   * @param options.onId called with the id of a call when it is the highest so far
+   * @param options.before the resume point that the gateway saved before its restart, if it served the page then
+   * @param options.lastAnswer the last answer to `offerSdp` before the page was lost. It answers the calls that were lost
+   *   since, because after an error the client never offers another path (see `LostAnswers`)
    */
   constructor(options: {
     clock: Clock;
@@ -88,13 +89,13 @@ export class PageCalls {
     this.#mayHaveLost = this.#resumed ? 2 * DOUBTFUL_CALLS : LOCKING_METHODS.length;
   }
 
-  /** The page is answered by this line from now on. */
+  /** Answers go to this line from now on. */
   attach(line: AnswerLine): void {
     this.#line = line;
     if (this.#resumed) this.#failWhenSilent();
   }
 
-  /** As `attach`, in place of a line that was lost. */
+  /** Like `attach`, after the line before was lost. */
   reattach(line: AnswerLine): void {
     this.#line = line;
     this.#mayHaveLost = Math.max(this.#mayHaveLost, LOCKING_METHODS.length);
@@ -102,7 +103,7 @@ export class PageCalls {
     this.#failWhenSilent();
   }
 
-  /** Does what the page asks, and answers it. */
+  /** Executes a call and answers it. */
   async called({ id, method, params }: PageCall): Promise<void> {
     this.#noteId(id);
     const outcome = await this.#handle(method, params).then(
@@ -113,7 +114,7 @@ export class PageCalls {
     this.#line?.answer(outcome);
   }
 
-  /** What `offerSdp` was answered last; undefined for none. */
+  /** The last result of `offerSdp`; undefined when there is none. */
   get lastAnswer(): object | undefined {
     const outcome = this.#answers.get('offerSdp');
     return outcome && 'result' in outcome ? outcome.result : this.#spare;
@@ -149,7 +150,7 @@ export class PageCalls {
   #asRpcError(method: string, error: unknown): RpcError {
     if (error instanceof RpcError) return error;
     this.#log.error({ err: error, method }, 'a browser call failed');
-    return new RpcError('internalError', 'Something went wrong in the gateway.', { cause: error });
+    return new RpcError('internalError', 'Internal error of the gateway.', { cause: error });
   }
 }
 

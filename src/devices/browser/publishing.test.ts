@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { ACCOUNT } from '../../core/testing/index.js';
 import { MediaError } from '../../media/types.js';
-import { useGateway } from './testing/gateway-fixture.js';
+import { useBrowserServer } from './testing/server-fixture.js';
 
-const stage = useGateway();
+const stage = useBrowserServer();
 
 describe('publishing', () => {
   const mediaMetadata = { mediaStreams: { 'msid-1': { alias: 'camera' } }, dataChannels: {} };
 
-  it('answers with metadata under the id of the publisher, and tells the core', async () => {
+  it('answers with metadata by the publisher’s stream id, and tells the core', async () => {
     await stage.start();
     const { id, token } = stage.fixture.participant();
     const client = await stage.fixture.ready(token);
@@ -32,7 +32,7 @@ describe('publishing', () => {
     ]);
   });
 
-  it('lets the media plane take only what the participant may publish', async () => {
+  it('lets the media plane accept only what the participant may publish', async () => {
     await stage.start();
     const { token } = stage.fixture.participant(undefined, ['audio']);
     const client = await stage.fixture.ready(token);
@@ -49,7 +49,7 @@ describe('publishing', () => {
     });
   });
 
-  it('shows what was refused for as long as its stream is announced, or until it is taken', async () => {
+  it('reports a refused track for as long as its stream is announced, or until it is accepted', async () => {
     await stage.start();
     const { fixture } = stage;
     const { id, token } = fixture.participant(undefined, ['audio']);
@@ -81,7 +81,7 @@ describe('publishing', () => {
     expect(omitted()).toEqual([]);
   });
 
-  it('answers an SDP that cannot be answered with an error that a page can show', async () => {
+  it('answers an SDP that is not usable with an error that a page can show', async () => {
     await stage.start();
     const client = await stage.fixture.ready(stage.fixture.participant().token);
     stage.fixture.media.browsers.refusal = new MediaError('BAD_SDP', 'There is no m-line.');
@@ -93,7 +93,7 @@ describe('publishing', () => {
     });
   });
 
-  it('does not mistake a stream named __proto__ for anything else', async () => {
+  it('accepts a stream that is named __proto__', async () => {
     await stage.start();
     const client = await stage.fixture.ready(stage.fixture.participant().token);
     client.send(
@@ -106,7 +106,7 @@ describe('publishing', () => {
     expect(({} as Record<string, unknown>)['alias']).toBeUndefined();
   });
 
-  it('refuses offers that come too fast, and keeps the socket', async () => {
+  it('refuses offers that are too frequent, and keeps the socket open', async () => {
     await stage.start({ limits: { offers: { burst: 1, perSecond: 1 } } });
     const client = await stage.fixture.ready(stage.fixture.participant().token);
     await client.call('offerSdp', { sdpOffer: 'first', mediaMetadata: {} });

@@ -18,10 +18,10 @@ interface PublishResult {
   readonly streamMetadata: StreamMetadataMap;
 }
 
-/** Refused tracks that are remembered. */
+/** So many refused tracks are remembered. */
 const MAX_REFUSED = 128;
 
-/** What one browser publishes: takes its offers one after the other and tells the core what came of them. */
+/** What one browser publishes: answers its offers one after the other, and tells the core which streams there are. */
 export class Publishing {
   readonly #deviceId: string;
   readonly #media: BrowserHandle;
@@ -31,7 +31,7 @@ export class Publishing {
   readonly #onRefused: (tracks: readonly OmittedTrack[]) => void;
   #offered: OfferedStreams = new Map();
   #refused: readonly RefusedTrack[] = [];
-  /** The offer before this one has been answered. */
+  /** Settles when the last offer is answered. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: {
@@ -40,7 +40,7 @@ export class Publishing {
     connection: Connection;
     clock: Clock;
     offers: Rate;
-    /** The set of tracks that the page tried to publish, and may not, changed. */
+    /** The set of refused tracks changed. */
     onRefused: (tracks: readonly OmittedTrack[]) => void;
   }) {
     this.#deviceId = options.deviceId;
@@ -84,8 +84,8 @@ export class Publishing {
   }
 
   /**
-   * Refused m-lines are stopped, and later offers have them no more: what was refused stays so for as long as its
-   * stream is announced, unless it is taken after all.
+   * Remembers what was refused. Later offers do not repeat a refused m-line, so a track counts as refused for as long
+   * as its stream is announced and the track is not accepted.
    */
   #refuse({ streams, refused }: PublishAnswer, offered: OfferedStreams): void {
     const live = (publisherMsid: string): MediaStreamInfo | undefined =>

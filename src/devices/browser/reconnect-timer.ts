@@ -1,12 +1,12 @@
 import type { Clock, Timer } from '../../shared/index.js';
 
-/** How long a browser without a socket is kept. */
+/** How long a browser without a socket is kept, in ms. */
 export interface ReconnectTimes {
-  /** Without a sign of life: in its media, which may have had nothing to say before, or by a new socket. */
+  /** Without a sign of life in its media. Silence before the socket was lost does not count. */
   readonly silentMs: number;
-  /** The same, but counted from when its socket was heard last: one that was cut for its silence waits less. */
+  /** The same, counted from the last message or pong on the socket: a socket that was cut for silence has used some of it. */
   readonly unheardMs: number;
-  /** However alive its media is. */
+  /** Even if its media is alive. */
   readonly longestMs: number;
 }
 
@@ -16,13 +16,13 @@ export const DEFAULT_RECONNECT_TIMES: ReconnectTimes = {
   longestMs: 120_000,
 };
 
-/** Waits for a browser whose socket is gone to reconnect, for as long as its media shows that it lives. */
+/** Waits for a browser without a socket to reconnect, for as long as its media is alive. */
 export class ReconnectTimer {
   readonly #clock: Clock;
   readonly #times: ReconnectTimes;
   readonly #givenUp: () => void;
   #timer: Timer | undefined;
-  /** When its media gave the last sign of life, while it is silent; -Infinity when it never gave one. */
+  /** When its media fell silent: undefined while it is alive, -Infinity before its first sign of life. */
   #silentSince: number | undefined = -Infinity;
   /** When the socket was lost; undefined while there is one. */
   #lostAt: number | undefined;
@@ -31,7 +31,7 @@ export class ReconnectTimer {
   constructor(options: {
     clock: Clock;
     times: ReconnectTimes;
-    /** The browser is given up. */
+    /** The browser did not come back in time. */
     givenUp: () => void;
   }) {
     this.#clock = options.clock;
@@ -52,7 +52,7 @@ export class ReconnectTimer {
     this.#lostAt = undefined;
   }
 
-  /** The browser's media gave no sign of life for so many ms. */
+  /** The browser's media has been silent for so many ms. */
   silent(silentMs: number): void {
     this.#silentSince = this.#clock.monotonic() - silentMs;
     if (this.#lostAt !== undefined) this.#wait(this.#lostAt);
@@ -67,7 +67,7 @@ export class ReconnectTimer {
   #wait(lostAt: number): void {
     this.#timer?.cancel();
     const { longestMs } = this.#times;
-    // A page that only receives, and now nothing, says nothing: its silence from before the loss proves nothing.
+    // A page that receives nothing sends nothing either: silence before the socket was lost does not mean that it is gone.
     const allowed =
       this.#silentSince === undefined
         ? longestMs

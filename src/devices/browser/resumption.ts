@@ -1,50 +1,50 @@
 import { PatchbayError, type ResumePoint } from '../../core/index.js';
 import type { SubscribeOffer } from '../../media/index.js';
 
-/** Where a resume point is kept; `flush` resolves when what was saved is on disk. */
+/** Stores resume points. */
 interface ResumeStore {
   save(point: ResumePoint): void;
-  /** @throws PatchbayError when it could not be written; whoever keeps it tells of that */
+  /** Resolves when everything saved is on disk. @throws PatchbayError when it cannot be written; the store logs that */
   flush(): Promise<void>;
 }
 
 const UNKNOWN: ResumePoint = { layout: [], revision: 0 };
 
-/** Keeps what a restarted gateway must know of a page, to serve it with the peer connections that it has. */
+/** Saves what a restarted gateway must know of a page to go on with the page's peer connections. */
 export class Resumption {
   readonly #store: ResumeStore;
   #point: ResumePoint;
   #begun: boolean;
 
-  /** @param known what a gateway before this one kept of the page */
+  /** @param known what the gateway saved about the page before its restart */
   constructor(known: ResumePoint | undefined, store: ResumeStore) {
     this.#store = store;
     this.#point = known ?? UNKNOWN;
     this.#begun = known !== undefined;
   }
 
-  /** A gateway may offer streams to the page: it has said that it is ready, now or before a restart of ours. */
+  /** Whether streams may be offered to the page: it has said that it is ready, now or before a restart of the gateway. */
   get begun(): boolean {
     return this.#begun;
   }
 
-  /** The page is ready. It will not say so again to a restarted gateway. */
+  /** The page is ready. This is saved because it does not say so again to a restarted gateway. */
   begin(): void {
     this.#begun = true;
     this.#store.save(this.#point);
   }
 
-  /** The page made this call. Should we be gone before it is answered, a restarted gateway must know. */
+  /** The page made this call. The id is saved so that a restarted gateway can fail calls that were not answered. */
   called(id: number): void {
     this.#point = { ...this.#point, lastCallId: id };
     if (this.#begun) this.#store.save(this.#point);
   }
 
   /**
-   * The page is about to be offered this. Resolves when it may be: a page that took an offer must find a restarted
-   * gateway knowing its m-lines, since it drops an offer with fewer of them for good.
-   * While the disk takes no writes it is offered all the same: a page that is up goes on, at the risk that the gateway
-   * dies before the disk is back.
+   * Saves the m-lines of an offer. Resolves when the offer may be sent: new m-lines must be on disk first, because a
+   * page cannot go on with a restarted gateway that offers fewer m-lines.
+   * While the disk cannot be written the offer is sent anyway: the page goes on, and only a crash before the disk is back
+   * would break it.
    */
   async offered({ layout, revision }: Pick<SubscribeOffer, 'layout' | 'revision'>): Promise<void> {
     const isNew = layout.join() !== this.#point.layout.join();

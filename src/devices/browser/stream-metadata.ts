@@ -5,7 +5,7 @@ import type { OfferedStreams, StreamMetadata, StreamMetadataMap, WireMediaType }
 const mediaType = (kind: MediaKind): WireMediaType => (kind === 'audio' ? 'AUDIO' : 'VIDEO');
 const mediaTypes = (kinds: readonly MediaKind[]): WireMediaType[] => kinds.map(mediaType);
 
-/** What a browser publishes, in the core's words: live streams with the aliases that it offered. */
+/** What a browser publishes, as the core wants it: live streams with the aliases from its offer. */
 export function publishedStreams(
   live: readonly MediaStreamInfo[],
   offered: OfferedStreams,
@@ -20,8 +20,8 @@ export function publishedStreams(
 }
 
 /**
- * Metadata of a publish answer: every offered stream, keyed by the publisher's own id. One of which nothing was
- * granted has no media types (absent, the clients would take it for a data channel).
+ * Metadata of a publish answer: every offered stream, by the publisher's own id. A stream of which nothing was accepted
+ * has an empty list of media types (without the list, clients would take it for a data channel).
  */
 export function publishMetadata(
   { streams: live, refused }: Pick<PublishAnswer, 'streams' | 'refused'>,
@@ -41,7 +41,7 @@ export function publishMetadata(
   return Object.fromEntries(entries);
 }
 
-/** What is known of the streams that a browser receives or is about to stop receiving. */
+/** What is known of the streams that a browser receives, or received until the next offer. */
 export class ReceivedStreams {
   readonly #known = new Map<string, DeliveredStream>();
   #delivered: ReadonlySet<string> = new Set();
@@ -51,7 +51,7 @@ export class ReceivedStreams {
     for (const stream of delivery) this.#known.set(stream.streamId, stream);
   }
 
-  /** Metadata of all streams in a subscribe offer; what is neither in it nor delivered is forgotten. */
+  /** Metadata of all streams in a subscribe offer. Forgets streams that are neither in the offer nor in the delivery. */
   metadata(offered: readonly MediaDelivery[]): StreamMetadataMap {
     const inOffer = new Set(offered.map((stream) => stream.streamId));
     for (const id of this.#known.keys()) {

@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ACCOUNT } from '../../core/testing/index.js';
-import { useGateway } from './testing/gateway-fixture.js';
+import { useBrowserServer } from './testing/server-fixture.js';
 import type { RawClient } from './testing/raw-client.js';
 import { method } from './testing/raw-client.js';
 
-const stage = useGateway();
+const stage = useBrowserServer();
 
 describe('subscribing', () => {
   /** A subscribed browser and a published stream of another participant. */
@@ -36,7 +36,7 @@ describe('subscribing', () => {
     },
   });
 
-  it('opens the media with its session as a hint where to, if it is in one', async () => {
+  it('opens the media with the session of the participant, if there is one', async () => {
     await stage.start();
     const session = stage.fixture.session();
     await stage.fixture.ready(stage.fixture.participant(session).token);
@@ -44,7 +44,7 @@ describe('subscribing', () => {
     expect(stage.fixture.media.specs.map(({ sessionId }) => sessionId)).toEqual([session, undefined]);
   });
 
-  it('passes deliveries on and tells the page whose stream it is', async () => {
+  it('passes deliveries on and tells the page whose streams they are', async () => {
     await stage.start();
     const { client, deviceId, publisher } = await subscribed();
     expect(stage.fixture.media.deliveries()).toEqual([[{ streamId: 'stream-1', kinds: ['audio'] }]]);
@@ -69,7 +69,7 @@ describe('subscribing', () => {
     });
   });
 
-  it('writes a leading tilde so that a client with circular-json does not take it for a reference', async () => {
+  it('escapes a leading tilde, which a client with circular-json would read as a reference', async () => {
     await stage.start();
     const { client, deviceId } = await subscribed('0.9.2-beta.1');
     stage.fixture.media.emit(deviceId, offer(7));
@@ -103,7 +103,7 @@ describe('subscribing', () => {
     await vi.waitFor(() => expect(stage.fixture.media.answers).toEqual(['answer']));
   });
 
-  it('keeps what a restarted gateway must know to serve the page again', async () => {
+  it('saves what a restarted gateway must know to serve the page again', async () => {
     await stage.start();
     const { client, deviceId } = await subscribed();
     stage.fixture.media.emit(deviceId, offer(7));
@@ -114,7 +114,7 @@ describe('subscribing', () => {
     });
   });
 
-  it('offers an m-line that is new only when it is on disk, and the newest offer of those that waited', async () => {
+  it('sends an offer with a new m-line only when that is on disk, and of several only the newest', async () => {
     await stage.start();
     const { client, deviceId } = await subscribed();
     const { core, media } = stage.fixture;
@@ -136,7 +136,7 @@ describe('subscribing', () => {
     expect(flush).toHaveBeenCalledOnce();
   });
 
-  it('offers all the same when the disk is full', async () => {
+  it('sends offers although the disk is full', async () => {
     await stage.start();
     const { client, deviceId } = await subscribed();
     vi.spyOn(stage.fixture.core, 'flush').mockRejectedValueOnce(new Error('database or disk is full'));

@@ -4,7 +4,7 @@ import type { Log } from '../../shared/index.js';
 import type { Resumption } from './resumption.js';
 import { ReceivedStreams } from './stream-metadata.js';
 
-/** What one browser receives: passes the media plane's offers to the page, and the page's answers back. */
+/** What one browser receives: passes the media plane's offers to the page and its answers back. */
 export class Subscribing {
   readonly #deviceId: string;
   readonly #media: () => BrowserHandle;
@@ -12,7 +12,7 @@ export class Subscribing {
   readonly #notify: (method: string, params: object) => void;
   readonly #resumption: Resumption;
   readonly #received = new ReceivedStreams();
-  /** The offer to make next. */
+  /** The next offer to send. */
   #held: SubscribeOffer | undefined;
   #offering = false;
 
@@ -30,7 +30,7 @@ export class Subscribing {
     this.#resumption = options.resumption;
   }
 
-  /** Offers will have these streams. */
+  /** Later offers have these streams. */
   deliver(delivery: Delivery): void {
     this.#received.deliver(delivery);
   }
@@ -41,7 +41,7 @@ export class Subscribing {
     void this.#offerHeld();
   }
 
-  /** An offer of the media plane, in place of any before it. */
+  /** The media plane made an offer. It replaces one that was not sent yet. */
   offer(offer: SubscribeOffer): void {
     this.#held = offer;
     void this.#offerHeld();
@@ -51,11 +51,11 @@ export class Subscribing {
     this.#media()
       .answerSubscribe(sdpAnswer)
       .catch((error: unknown) => {
-        this.#log.warn({ err: error }, 'a subscribe answer was refused');
+        this.#log.warn({ err: error }, 'a subscribe answer could not be used');
       });
   }
 
-  /** A new socket: offers that went down with the old one are made again. */
+  /** There is a new socket: an offer that was lost with the old one is made again. */
   resume(): void {
     this.#media()
       .resume()
@@ -64,7 +64,7 @@ export class Subscribing {
       });
   }
 
-  /** Makes the newest offer once it is kept; one that comes meanwhile takes its place. */
+  /** Sends the newest offer once its m-lines are saved. An offer that comes meanwhile replaces it. */
   async #offerHeld(): Promise<void> {
     if (this.#offering || !this.#resumption.begun) return;
     this.#offering = true;
@@ -80,8 +80,8 @@ export class Subscribing {
     try {
       await this.#resumption.offered(offer);
     } catch (error) {
-      // The page is served all the same; it is the next restart that may fail it.
-      this.#log.error({ err: error }, 'an offer could not be kept');
+      // The offer is sent anyway: only a restart of the gateway could break this page.
+      this.#log.error({ err: error }, 'the m-lines of an offer could not be saved');
     }
   }
 

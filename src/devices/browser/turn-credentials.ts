@@ -16,8 +16,8 @@ interface IceServer {
 }
 
 /**
- * Credentials for a TURN server that shares a secret with us, in the way that coturn calls `use-auth-secret`:
- * the user name says when they end and whose they are, and the password is its HMAC-SHA1 by the secret.
+ * Credentials for a TURN server with coturn's `use-auth-secret`: the user name holds the expiry and the participant, and
+ * the password is the HMAC-SHA1 of the user name with the shared secret.
  * @param expiresAt epoch milliseconds until which the credentials work
  */
 export function turnCredentials(

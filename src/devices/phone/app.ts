@@ -1,21 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { type AddressFilter, inNetworks, maskTokens, settledWithin } from '../../shared/index.js';
-import { type EndReason, PatchbayError } from '../../core/index.js';
-import { type UnsentBye, PhoneCall } from './call.js';
+import { type DeviceInfo, type EndReason, type Participant, PatchbayError } from '../../core/index.js';
+import { PhoneCall } from './call.js';
 import {
   endedOutcome,
   noRoom,
   Refusal,
   refusalHeaders,
-  refuse,
   refusalOf,
+  refuse,
   refusedOutcome,
   refusing,
 } from './refusal.js';
-import { isRefused, sendBye, sendForgottenBye } from './dialog/bye.js';
+import { isRefused, sendBye, sendForgottenBye, type UnsentBye } from './dialog/bye.js';
 import { calledAndCaller, shownHeaders } from './caller.js';
-import { reportFailedCall } from './failed-call.js';
-import type { PhoneAppOptions } from './options.js';
+import type { PhoneAppOptions, PhoneGate } from './options.js';
 import { allow, REFUSED_OUTSIDE, requireOnlySupported, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
 import { MIN_SE_S } from './dialog/session-terms.js';
@@ -26,6 +25,7 @@ import { watchDialog } from './dialog/dialog-watch.js';
 import {
   callIdOf,
   SDP_TYPE,
+  sdpOf,
   type SipApplication,
   sipApplication,
   type SipDialog,
@@ -33,8 +33,10 @@ import {
   type SipResponder,
   sourceOf,
 } from './sip.js';
+import { offeredAudioCodecs } from '../../media/index.js';
+import { authenticate } from './tokens/authenticate.js';
 
-/** How long a stop waits for answers to BYEs: a few of their repetitions (RFC 3261 timer E). */
+/** How long a stop waits for answers to BYEs: enough for a few retransmissions (RFC 3261 timer E). */
 const BYE_LIMIT_MS = 2000;
 
 /** Phone devices: the SIP application, from INVITE to BYE. */
@@ -51,7 +53,7 @@ export class PhoneApp {
   readonly #byes = new Set<Promise<void>>();
   #draining = false;
 
-  /** @throws Error when `trustedPeers` holds something that is no CIDR */
+  /** @throws Error when `trustedPeers` has an invalid CIDR */
   constructor(options: PhoneAppOptions) {
     options.gate.registerKind('phone');
     this.#options = options;
@@ -73,19 +75,19 @@ export class PhoneApp {
     this.#attendOthers();
   }
 
-  /** Calls now, those being set up included. */
+  /** Calls at this moment, including those that are being set up. */
   get callCount(): number {
     return this.#calls.size;
   }
 
-  /** Refuses new calls with 503; resolves when the present ones are over. */
+  /** Refuses new calls with 503. Resolves when the last call is over. */
   async drain(): Promise<void> {
     this.#draining = true;
     if (this.#calls.size === 0) return;
     await new Promise<void>((resolve) => this.#idleListeners.push(resolve));
   }
 
-  /** Hangs up every call and takes no more; waits a little for the phones to answer. */
+  /** Hangs up every call and refuses new ones. Waits up to 2 s for answers to the BYEs. */
   async stop(reason: EndReason = 'shutdown'): Promise<void> {
     const idle = this.drain();
     for (const call of this.#calls.values()) call.hangUp(reason);
@@ -94,19 +96,18 @@ export class PhoneApp {
   }
 
   /**
-   * The SIP server cannot be reached just now. What was under way with it is never answered: calls that have no
-   * dialog end.
+   * The connection to the SIP server is down. Requests under way are never answered, so calls without a dialog end.
    */
   sipServerAway(): void {
     for (const call of this.#calls.values()) if (!call.dialog) call.hangUp('lost');
   }
 
-  /** The SIP server cannot be reached, for longer than calls may wait. */
+  /** The connection to the SIP server is down for longer than calls are kept. */
   sipServerLost(): void {
     for (const call of this.#calls.values()) call.hangUp('lost');
   }
 
-  /** The SIP server can be reached again: what phones did meanwhile, and do from now on, is to be asked for. */
+  /** The SIP server can be reached again. It does not report the BYEs of calls from before, so their phones are asked. */
   sipServerBack(): void {
     this.#returns.announce();
     const unsent = this.#unsentByes;
@@ -125,14 +126,14 @@ export class PhoneApp {
       const outcome = await sendBye(unsent.dialog, unsent.headers, { pause: this.#pause, wasAway: true });
       if (outcome === 'forgotten') await sendForgottenBye(unsent.dialog, unsent.headers, this.#application);
     } catch (error) {
-      // Sent again, it would be refused again.
+      // The SIP server would refuse it again.
       if (error instanceof Error && isRefused(error.cause)) return;
-      this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits on.');
+      this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits for it.');
       this.#unsentByes.push(unsent);
     }
   }
 
-  /** Requests outside of calls. */
+  /** Answers requests outside of calls. */
   #attendOthers(): void {
     const { log } = this.#options;
     this.#application.use(
@@ -161,7 +162,7 @@ export class PhoneApp {
     const { observer, admit } = this.#options;
     const retryAfterS = this.#draining ? undefined : admit?.(invite.source_address);
     if (retryAfterS !== undefined) {
-      // No log line for each: there are many, and whoever counts them says when it begins.
+      // Not logged one by one, as there are many: admission control logs once when overload begins.
       responder.send(503, { headers: refusalHeaders(noRoom(retryAfterS)) });
       observer?.over(refusedOutcome(503));
       return;
@@ -177,7 +178,7 @@ export class PhoneApp {
     } catch (error) {
       const status = refuse(error, invite, responder, log);
       if (!call?.wasAnswered) observer?.over(refusedOutcome(status));
-      // Whoever cancelled knows.
+      // A caller who cancelled (487) need not be told.
       if (call && !call.wasAnswered && status !== 487) {
         const participant = reportFailedCall(invite, call.info, refusalOf(error), this.#setup);
         if (participant)
@@ -216,7 +217,7 @@ export class PhoneApp {
 
   #forget(call: PhoneCall, reason: EndReason): void {
     this.#calls.delete(call.info.id);
-    // Others count as refused.
+    // Calls that were not answered count as refused.
     if (call.wasAnswered) this.#options.observer?.over(endedOutcome(reason));
     if (this.#calls.size > 0) return;
     for (const listener of this.#idleListeners.splice(0)) listener();
@@ -230,11 +231,11 @@ export function createPhoneApp(options: PhoneAppOptions): PhoneApp {
   return new PhoneApp(options);
 }
 
-/** Wakes those who wait for the SIP server to be reachable again. */
+/** Lets callers wait until the SIP server can be reached again. */
 export class ServerReturns {
   readonly #waiting = new Set<() => void>();
 
-  /** Resolves at the server's next return, and after so many ms at the latest. */
+  /** Resolves when the server is back, or after so many ms. */
   within(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -250,5 +251,47 @@ export class ServerReturns {
   /** The server is back. */
   announce(): void {
     for (const wake of this.#waiting) wake();
+  }
+}
+
+/**
+ * Reports a refused INVITE to the core if it carries the token of a participant, even an expired one. Calls without a
+ * valid token are only logged, for the operator.
+ * @returns the participant of the token
+ */
+function reportFailedCall(
+  invite: SipRequest,
+  { id, kind, externalId, direction, caller, callerName, called }: DeviceInfo,
+  { status, message: reason }: Refusal,
+  { gate, tokenHeaders }: { readonly gate: PhoneGate; readonly tokenHeaders: readonly string[] },
+): Participant | undefined {
+  const participant = participantOf(invite, gate, tokenHeaders);
+  if (!participant) return undefined;
+  gate.callFailed(participant.id, {
+    id,
+    kind,
+    externalId,
+    direction,
+    ...(caller !== undefined && { caller }),
+    ...(callerName !== undefined && { callerName }),
+    ...(called !== undefined && { called }),
+    status,
+    reason,
+    codecs: offeredAudioCodecs(sdpOf(invite) ?? ''),
+  });
+  return participant;
+}
+
+function participantOf(
+  invite: SipRequest,
+  gate: PhoneGate,
+  tokenHeaders: readonly string[],
+): Participant | undefined {
+  try {
+    const ignoringExpiry = (token: string) => gate.authenticate(token, { ignoreExpiry: true });
+    return authenticate(invite, tokenHeaders, { authenticate: ignoringExpiry });
+  } catch {
+    // It has no participant's token; the refusal says so.
+    return undefined;
   }
 }

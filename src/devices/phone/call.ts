@@ -21,7 +21,7 @@ import { DigitMerger, type DigitWay } from './dialog/dtmf-info.js';
 import type { OfferAnswer } from './dialog/offer-answer.js';
 import { asPatchbayError, endingHeader, endingText, logFailure, Refusal } from './refusal.js';
 import type { PhoneGate } from './options.js';
-import { type ByeOutcome, sendBye, untilAck } from './dialog/bye.js';
+import { type ByeEvents, ByeSender } from './dialog/bye.js';
 import { SetupSignal } from './setup.js';
 import type { Headers, SipDialog } from './sip.js';
 
@@ -30,7 +30,7 @@ interface CallOrigin extends SipSource {
   readonly port: number | undefined;
 }
 
-interface PhoneCallOptions {
+interface PhoneCallOptions extends ByeEvents {
   readonly info: DeviceInfo;
   readonly media: PhoneDoor;
   readonly log: Logger;
@@ -38,27 +38,13 @@ interface PhoneCallOptions {
   readonly maxCallMs: number;
   /** Where its INVITE came from. */
   readonly origin: CallOrigin;
-  /** Called once, when the call is over and its media are freed; a BYE may still be under way. */
+  /** Called once, when the call is over and its media are closed; a BYE may still be under way. */
   readonly onEnded: (call: PhoneCall, reason: EndReason) => void;
-  /** Waits so many ms, or until the SIP server can be reached again. */
-  readonly pause: (ms: number) => Promise<void>;
-  /** Called when we hang up, with a promise of the BYE's end; it never rejects. */
-  readonly onBye: (bye: Promise<void>) => void;
-  /** Called when a BYE could not be handed to the SIP server, and is to be sent later. */
-  readonly onByeUnsent: (unsent: UnsentBye) => void;
-  /** Called when the SIP server was away, and has lost the dialog of a BYE meanwhile. */
-  readonly onByeForgotten: (unsent: UnsentBye) => void;
-}
-
-/** A BYE that the phone has yet to get. */
-export interface UnsentBye {
-  readonly dialog: SipDialog;
-  readonly headers: Headers;
 }
 
 /**
- * One phone's call, from the INVITE to the end: the device that the core sees, the media that belong to it and the
- * dialog, once there is one. It ends once, from whichever side is first.
+ * One phone's call, from the INVITE to the end: the core's device, its media and, once it is answered, its dialog. It
+ * ends once, whichever side ends it first.
  */
 export class PhoneCall extends MediaDevice<PhoneHandle> {
   readonly capabilities: DeviceCapabilities = {
@@ -69,8 +55,9 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     },
   };
   readonly #options: PhoneCallOptions;
-  /** Aborts with what the INVITE is to be refused with when the call ends before it is answered. */
+  /** Aborts when the call ends before it is answered, with the refusal of the INVITE. */
   readonly setup = new SetupSignal();
+  readonly byes: ByeSender;
   readonly #digits = new DigitMerger();
   readonly #undoAtEnd: (() => void)[] = [];
   #decidedListeners: (() => void)[] = [];
@@ -78,20 +65,19 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   #exchange: OfferAnswer | undefined;
   #handover = false;
   #answering = false;
-  /** Media came from the phone. */
+  /** The phone has sent media. */
   #wasHeard = false;
-  /** Absent until it is agreed on. */
+  /** Absent until the codec is agreed on. */
   #audio: PhoneDescription['audio'];
   #byeHeaders: Headers = {};
-  /** Absent once our 200 is acknowledged. */
-  #acknowledgement: Promise<void> | undefined;
 
   constructor(options: PhoneCallOptions) {
     super({ info: options.info, log: options.log, receivable: ['audio'] });
     this.#options = options;
+    this.byes = new ByeSender(options, this.log);
   }
 
-  /** Whether its 200 is out, though the SIP server may have yet to confirm that. */
+  /** Whether its 200 was handed to the SIP server, which may not have confirmed it yet. */
   get wasAnswered(): boolean {
     return this.#answering || this.#exchange !== undefined;
   }
@@ -100,9 +86,9 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     return this.#options.origin;
   }
 
-  /** Whether the phone has shown that our 200 reached it. */
+  /** Whether the phone has acknowledged our 200. */
   get wasAcknowledged(): boolean {
-    return this.#dialog !== undefined && this.#acknowledgement === undefined;
+    return this.#dialog !== undefined && !this.byes.awaitsAck;
   }
 
   /** Absent until the call is answered, and after its end. */
@@ -133,7 +119,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     try {
       return await handle.opened;
     } finally {
-      // A call that ended meanwhile closed its media, and why it ended is what counts.
+      // If the call ended meanwhile, its media failed because they were closed: report why the call ended instead.
       this.setup.throwIfAborted();
     }
   }
@@ -144,12 +130,12 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.setup.throwIfAborted();
   }
 
-  /** The token of its INVITE is of this participant. */
+  /** The token of its INVITE belongs to this participant. */
   identified(participant: Participant): void {
     this.identifiedAs(participant);
   }
 
-  /** The media are described anew: what the phone publishes, how, and whether it holds. */
+  /** The media have a new description: what the phone publishes, with which codec, and whether it holds. */
   described({ stream, held, audio }: Pick<PhoneDescription, 'stream' | 'held' | 'audio'>): void {
     this.#audio = audio ?? this.#audio;
     this.publish(stream);
@@ -164,45 +150,42 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     );
   }
 
-  /** A key press of the phone; one that comes by both ways counts once. */
+  /** The phone reports a key press. One that is reported both ways counts once. */
   dtmf(way: DigitWay, digit: string, durationMs: number): void {
     if (this.#digits.isNew(way, digit)) this.connection?.dtmf(digit, durationMs);
   }
 
-  /** The 200 goes out: from here on the phone may take itself for connected. */
+  /** The 200 is being sent: from now on the phone may regard itself as connected. */
   answering(): void {
     this.#answering = true;
   }
 
-  /** Resolves when the SIP server has taken the 200 or refused it, or there will be none; at once if all that is over. */
+  /** Resolves when no 200 is under way: the SIP server has accepted or refused it, or the call ended. */
   async decided(): Promise<void> {
     if (!this.#answering || this.#exchange || this.ended) return;
     await new Promise<void>((resolve) => this.#decidedListeners.push(resolve));
   }
 
-  /** Our 200 is out: a BYE has to wait for its ACK, or until none is to be expected (RFC 3261 section 15). */
+  /** Our 200 was sent: without ACK and media, nobody is there. */
   awaitAck(dialog: SipDialog): void {
-    this.#acknowledgement = untilAck(dialog, {
-      acknowledged: () => {
-        this.#acknowledgement = undefined;
-      },
-      silent: () => this.#endIfSilent(),
+    this.byes.awaitAck(dialog, () => {
+      if (!this.#wasHeard) this.hangUp('media-timeout', 'Neither an ACK nor media came.');
     });
   }
 
-  /** A SIP message of the phone within the call came: somebody is there. */
+  /** A SIP message of the phone within the call came, from this source. */
   confirmed(source: SipSource): void {
     if (this.ended) return;
     this.media.confirm(source).catch((error: unknown) => {
-      this.log.error({ err: error }, 'The media plane could not be told of the phone.');
+      this.log.error({ err: error }, 'The media plane could not be told where the phone is.');
     });
   }
 
-  /** The call has this dialog, in place of any other: from here on it ends by BYE. */
+  /** The call has this dialog from now on, instead of any other: it ends by BYE. */
   answered(dialog: SipDialog, exchange: OfferAnswer): void {
     if (this.endReason !== undefined) {
-      // It was ended while the SIP server had the 200 in hand.
-      this.sayBye(dialog, { ...this.#byeHeaders, Reason: endingHeader(this.endReason) });
+      // The call ended before the SIP server confirmed the 200.
+      this.byes.send(dialog, { ...this.#byeHeaders, Reason: endingHeader(this.endReason) });
       return;
     }
     const first = this.#exchange === undefined;
@@ -215,23 +198,23 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.log.info({ ...this.#audio }, 'Call answered.');
   }
 
-  /** Another phone is being called to take this one's place: the call outlives a BYE of this one. */
+  /** A transfer target is being called: the call outlives a BYE of this phone. */
   beginHandover(): void {
     this.#handover = true;
   }
 
-  /** The other phone was {@link answered} in this one's place, or will not be. */
+  /** The transfer is over. The target's dialog was passed to {@link answered}, or the target did not answer. */
   endHandover(): void {
     this.#handover = false;
     if (!this.#dialog) this.end('left');
   }
 
-  /** What is to be undone at the call's end. */
+  /** Registers what is to be undone at the call's end. */
   atEnd(undo: () => void): void {
     this.#undoAtEnd.push(undo);
   }
 
-  /** The phone, or the SIP server that we reach it by, does not know the call any more. */
+  /** The phone, or the SIP server, does not know the call any more. */
   vanished(reason: 'left' | 'lost'): void {
     this.log.info({ reason }, 'The call is over on the other side.');
     this.#dialog = undefined;
@@ -244,38 +227,21 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.end('left');
   }
 
-  /** The call could not be set up: frees what it has. */
+  /** The call could not be set up: frees what it holds. */
   failed(): void {
     this.end('error');
   }
 
-  /** Ends the call from our side, telling the phone why. */
+  /** Ends the call and tells the phone why. */
   hangUp(reason: EndReason, text = endingText(reason)): void {
     if (this.ended) return;
     this.log.info({ reason }, 'Hanging up.');
     this.setup.abort(new Refusal(480, text));
-    // BYE goes out before the media are torn down, so that the phone does not sit in silence.
-    if (this.#dialog) this.sayBye(this.#dialog, { ...this.#byeHeaders, Reason: endingHeader(reason, text) });
+    // BYE is sent before the media are closed, so that the phone does not hear silence.
+    if (this.#dialog)
+      this.byes.send(this.#dialog, { ...this.#byeHeaders, Reason: endingHeader(reason, text) });
     this.#dialog = undefined;
     this.end(reason);
-  }
-
-  /** Sends BYE in a dialog of this call. */
-  sayBye(dialog: SipDialog, headers: Headers): void {
-    const unsent = { dialog, headers };
-    const send = (): Promise<ByeOutcome> => sendBye(dialog, headers, { pause: this.#options.pause });
-    const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
-    const bye = sent.then(
-      (outcome) => {
-        if (outcome === 'forgotten') this.#options.onByeForgotten(unsent);
-        if (outcome === 'unreachable') this.log.warn({}, 'BYE could not be sent to where the phone is.');
-      },
-      (error: unknown) => {
-        this.log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
-        this.#options.onByeUnsent(unsent);
-      },
-    );
-    this.#options.onBye(bye);
   }
 
   #onBye(dialog: SipDialog, reason: string | undefined): void {
@@ -320,13 +286,13 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     else this.takeEvent(event);
   }
 
-  /** The media changed by themselves: offers the phone what they are now. */
+  /** The media plane changed the phone's media: offers the phone the new description. */
   async #renegotiate(): Promise<void> {
     try {
       const offered = await this.#exchange?.offer({});
-      if (offered?.outcome !== 'accepted') this.hangUp('error', 'The phone did not take the new media.');
+      if (offered?.outcome !== 'accepted') this.hangUp('error', 'The phone refused the new media.');
     } catch (error) {
-      logFailure(this.log, error, 'The media could not be offered anew.');
+      logFailure(this.log, error, 'The new media could not be offered.');
       this.hangUp('error');
     }
   }
@@ -342,10 +308,6 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   #tellDecided(): void {
     for (const listener of this.#decidedListeners.splice(0)) listener();
-  }
-
-  #endIfSilent(): void {
-    if (!this.#wasHeard) this.hangUp('media-timeout', 'Neither an ACK nor media came.');
   }
 
   #limitDuration(): void {

@@ -28,7 +28,7 @@ describe('who calls', () => {
     expect(calledAndCaller(invite({ from }), nobody).caller).toBe(caller);
   });
 
-  it('believes P-Asserted-Identity from trusted peers only', () => {
+  it('is read from P-Asserted-Identity of trusted peers only', () => {
     const headers = {
       from: 'Anonymous <sip:anonymous@anonymous.invalid>;tag=1',
       'p-asserted-identity': '"Ann" <sip:+15555550100@carrier>, <tel:+15555550100>',
@@ -39,7 +39,7 @@ describe('who calls', () => {
     expect(fromOther).toMatchObject({ caller: 'anonymous', callerName: 'Anonymous' });
   });
 
-  it('never takes a token for what was called', () => {
+  it('never uses a token as the called number', () => {
     const uri = `sip:${VALID_TOKEN}@gw`;
     expect(calledAndCaller(invite({ to: '<sip:+1800@gw>' }, { uri }), nobody).called).toBe('+1800');
     expect(
@@ -77,7 +77,7 @@ describe('who calls', () => {
 });
 
 describe('the headers that are shown', () => {
-  it('are those of the configured names, but for tokens', () => {
+  it('are those of the configured names, without tokens', () => {
     const invite = new FakeRequest('INVITE', {
       headers: { 'x-order': '42', 'x-long': 'y'.repeat(2000), 'x-token': VALID_TOKEN, 'x-other': 'no' },
     });

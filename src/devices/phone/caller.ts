@@ -3,17 +3,19 @@ import type { DeviceInfo } from '../../core/index.js';
 import { uriParts } from './tokens/authenticate.js';
 import { header, type SipRequest } from './sip.js';
 
-/** Names and numbers beyond this are cut: they are shown to people and kept in records. */
+/** Longer names and numbers are cut, since they are displayed and stored. */
 const MAX_LENGTH = 128;
 
-/** A header's value may be longer: it is for programs. */
+/** Header values may be longer than names: programs read them. */
 const MAX_HEADER_LENGTH = 1024;
-/** A token that begins in what is shown is known by this much: one that is longer shows no signature. */
+/**
+ * How much of a header is searched for a token. If a token is longer than that, its signature lies beyond the shown part.
+ */
 const MAX_SEARCHED = 4 * MAX_HEADER_LENGTH;
 
 /**
- * Who calls whom, for records and for show. From the peers that are trusted (RFC 3325) P-Asserted-Identity goes
- * before From. A token in the Request-URI's user part is not what was called.
+ * Who calls whom, for display and for records. P-Asserted-Identity of trusted peers (RFC 3325) takes precedence over From.
+ * A token in the user part of the Request-URI is not a called number.
  */
 export function calledAndCaller(
   invite: SipRequest,
@@ -34,11 +36,11 @@ export function calledAndCaller(
   };
 }
 
-/** The headers of an INVITE that the operator wants shown, by the names that the operator gave them. */
+/** The headers of an INVITE that the operator wants shown, with the names as configured. */
 export function shownHeaders(invite: SipRequest, names: readonly string[]): Pick<DeviceInfo, 'headers'> {
   const shown = names.flatMap((name) => {
     const value = header(invite, name);
-    // A token that stands in one of them is nobody's business.
+    // A header with a token is left out: the token is secret.
     return value === undefined || holdsToken(value.slice(0, MAX_SEARCHED))
       ? []
       : [[name, value.slice(0, MAX_HEADER_LENGTH)] as const];
@@ -46,14 +48,14 @@ export function shownHeaders(invite: SipRequest, names: readonly string[]): Pick
   return shown.length === 0 ? {} : { headers: Object.fromEntries(shown) };
 }
 
-/** Display name and user part (number) of the first name-addr or addr-spec in a header, tokens hidden. */
+/** Display name and user part (number) of the first name-addr or addr-spec in a header, with tokens masked. */
 function identity(value: string): { user?: string; name?: string } {
   const { name, uri } = firstAddress(value);
   const user = userOf(uri);
   return { ...(user !== '' && { user: shown(user) }), ...(name !== '' && { name: shown(name) }) };
 }
 
-/** Cut after tokens are hidden: a token that is cut would not be known as one. */
+/** Masks tokens before cutting, since a cut token is not recognized. */
 function shown(text: string): string {
   return maskTokens(text).slice(0, MAX_LENGTH);
 }
@@ -62,7 +64,7 @@ function userOf(uri: string): string {
   return /^tel:/i.test(uri) ? uri.slice('tel:'.length).split(';', 1)[0]! : uriParts(uri).user;
 }
 
-/** An address in a header, as far as it can be read. */
+/** A name-addr or addr-spec. */
 interface NamedAddress {
   /** Display name without quotes; empty when there is none. */
   readonly name: string;
@@ -70,8 +72,8 @@ interface NamedAddress {
 }
 
 /**
- * The first name-addr or addr-spec of a header (RFC 3261 section 20.10), without judging it. Each character is looked
- * at once or twice, however hostile the text: no pattern tries it in every way.
+ * The first name-addr or addr-spec of a header (RFC 3261 section 20.10); its URI is not validated. Takes linear time for
+ * hostile text too: no backtracking patterns.
  */
 export function firstAddress(value: string): NamedAddress {
   const text = value.trim();
@@ -82,7 +84,7 @@ export function firstAddress(value: string): NamedAddress {
   return { name: '', uri: (end < 0 ? text : text.slice(0, end)).trim() };
 }
 
-/** A display name, and where the `<` after it stands; -1 when there is none. */
+/** A display name, and the position of the `<` after it; -1 when there is none. */
 interface NameBefore {
   readonly name: string;
   readonly open: number;
@@ -101,7 +103,7 @@ function quotedName(text: string): NameBefore {
     : { name: '', open: -1 };
 }
 
-/** A comma may stand in it, unless an address stands before the comma. */
+/** A display name without quotes. It may have a comma, unless the text begins with a URI. */
 function bareName(text: string): NameBefore {
   const open = text.search(/[<"]/);
   return text[open] === '<' && !/^(?:sips?|tel):/i.test(text)

@@ -2,13 +2,13 @@ import { firstAddress } from './caller.js';
 import { Refusal } from './refusal.js';
 import { header, listed, SDP_TYPE, sdpOf, type SipMessage, type SipRequest } from './sip.js';
 
-/** Option tags of the extensions that phones may require of us (RFC 4028, RFC 3262, RFC 3891). */
+/** Option tags of the extensions that we support (RFC 4028, RFC 3262, RFC 3891). */
 export const SUPPORTED = 'timer, 100rel, replaces';
 
-/** Methods that are known but not taken inside a call; REFER is, where transfers are accepted. */
+/** Methods that are refused with 405 inside a call. REFER is too, unless transfers are accepted. */
 export const REFUSED_IN_DIALOG = ['message', 'notify', 'subscribe', 'publish'] as const;
 
-/** Methods that are known but not taken outside of calls. */
+/** Methods that are refused with 405 outside of calls. */
 export const REFUSED_OUTSIDE = [...REFUSED_IN_DIALOG, 'refer', 'register'] as const;
 
 /** The Allow header. */
@@ -18,8 +18,8 @@ export function allow(options: { readonly acceptTransfers: boolean }): string {
 }
 
 /**
- * @throws Refusal 420 when a request requires an extension that is not ours (RFC 3261 section 8.2.2.3), 400 when it is
- * to replace a call, and cannot (RFC 3891 section 3)
+ * @throws Refusal 420 when a request requires an extension that we do not support (RFC 3261 section 8.2.2.3), 400 when it
+ * has Replaces and is no INVITE (RFC 3891 section 3)
  */
 export function requireOnlySupported(request: SipRequest): void {
   if (request.method !== 'INVITE' && header(request, 'replaces') !== undefined)
@@ -32,8 +32,7 @@ export function requireOnlySupported(request: SipRequest): void {
 }
 
 /**
- * A call whose Contact cannot be used could not be ended by us, and drachtio-srf finds out what it cannot take apart
- * only once its 200 has left.
+ * Without a usable Contact we could not send BYE, and drachtio-srf parses these headers only after the 200 was sent.
  * @throws Refusal 400 when From, To or Contact cannot be used (RFC 3261 section 8.1.1.8)
  */
 export function requireUsableParties(invite: SipRequest): void {
@@ -47,16 +46,16 @@ export function requireUsableParties(invite: SipRequest): void {
   requireUsableContact(invite);
 }
 
-/** @throws Refusal 400 when requests of ours could not be sent to the Contact that a request gives */
+/** @throws Refusal 400 when our requests could not be sent to the Contact of a request */
 export function requireUsableContact(request: SipMessage): void {
   const contact = header(request, 'contact');
   if (contact !== undefined && !/^sips?:[^\s<>"]+$/i.test(firstAddress(contact).uri))
-    throw new Refusal(400, 'Contact names no SIP URI.');
+    throw new Refusal(400, 'Contact has no SIP URI.');
 }
 
-/** @throws Refusal 406 when the caller would take no session description (RFC 3261 section 20.1) */
+/** @throws Refusal 406 when the caller does not accept a session description (RFC 3261 section 20.1) */
 export function requireSdpIfAccepted(request: SipMessage): void {
-  // Without the header SDP is understood; an empty one takes nothing.
+  // Without the header SDP is accepted; an empty header accepts nothing.
   if (header(request, 'accept') === undefined) return;
   const ranges = listed(request, 'accept').map((range) => range.replace(/\s/g, '').split(';'));
   const accepts = ranges.some(
@@ -67,7 +66,7 @@ export function requireSdpIfAccepted(request: SipMessage): void {
   if (!accepts) throw new Refusal(406, 'Accept lists no session description.', { Accept: SDP_TYPE });
 }
 
-/** @throws Refusal 415 when a request has a body, but no session description in it (RFC 3261 section 8.2.3) */
+/** @throws Refusal 415 when a request has a body without a session description (RFC 3261 section 8.2.3) */
 export function requireSdpIfBody(request: SipMessage): void {
   if ((request.body ?? '').trim() === '' || sdpOf(request) !== undefined) return;
   throw new Refusal(415, 'The body is no session description.', { Accept: SDP_TYPE });

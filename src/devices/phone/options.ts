@@ -11,33 +11,33 @@ export type PhoneGate = Pick<
 >;
 
 export interface PhoneAppOptions {
-  /** A drachtio-srf application object; connecting it to a SIP server is the caller's business. */
+  /** A drachtio-srf application object. The caller connects it to a SIP server. */
   readonly srf: Srf;
   readonly gate: PhoneGate;
   readonly media: PhoneDoor;
   readonly log: Logger;
-  /** Headers that may carry a token beside User-to-User. Default `X-Participant-Token`. */
+  /** Headers that may carry a token, besides User-to-User. Default `X-Participant-Token`. */
   readonly tokenHeaders?: readonly string[];
-  /** Headers of the INVITE that the device shows. Default none. */
+  /** Headers of the INVITE that are shown with the device. Default none. */
   readonly shownHeaders?: readonly string[];
-  /** CIDRs of peers whose P-Asserted-Identity is believed. Default none. */
+  /** CIDRs of peers whose P-Asserted-Identity is trusted. Default none. */
   readonly trustedPeers?: readonly string[];
   /** Longest duration of a call in ms. Default 0: as long as its participant lives. */
   readonly maxCallMs?: number;
   /**
-   * Session interval in s (RFC 4028) that is asked of phones that know session timers and name none: so a phone
-   * that died while on hold is found out. Default 1800; 0: none.
+   * Session interval in s (RFC 4028) for phones that support session timers but name no interval. With it the gateway
+   * notices that a phone died while on hold. Default 1800; 0: none.
    */
   readonly sessionExpiresS?: number;
-  /** Everybody who can send requests is known to the operator: then a call's tags alone allow to replace it. */
+  /** The operator knows everybody who can send requests: then the tags of a call suffice to replace it. */
   readonly knowsPeers?: boolean;
-  /** Whether the connection to the phone of a dialog is gone; left out: the SIP server does not tell. */
+  /** Whether the phone's connection of a dialog is closed. Absent when the SIP server does not tell. */
   readonly hasLostConnection?: (dialogId: string) => boolean;
-  /** Shortest session interval in s that phones may ask for (Min-SE). Default 90, the least of RFC 4028. */
+  /** Shortest session interval in s that phones may ask for (Min-SE). Default 90, the minimum of RFC 4028. */
   readonly minSessionS?: number;
-  /** A phone may transfer its call away by REFER, and the gateway calls the target. Default no. */
+  /** Whether a phone may transfer its call by REFER, so that the gateway calls the target. Default no. */
   readonly acceptTransfers?: boolean;
   readonly observer?: CallObserver;
-  /** Asked for every new call, by the address that it comes from. @returns seconds to wait, when there is no room */
+  /** Asked with the source address of every new call. @returns the seconds of Retry-After when the call is refused */
   readonly admit?: (source: string) => number | undefined;
 }

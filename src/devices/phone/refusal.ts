@@ -25,7 +25,7 @@ const CLASSES = {
   error: 'server_error',
 } as const satisfies Record<EndReason, OutcomeClass>;
 
-/** What a phone is told in the Reason header of a BYE: the SIP status that is nearest, and words. */
+/** The Reason header of a BYE: the closest SIP status, and a text. */
 const ENDINGS = {
   left: [200, 'The call was ended.'],
   lost: [408, 'The connection was lost.'],
@@ -41,7 +41,7 @@ const ENDINGS = {
   error: [500, 'The gateway failed.'],
 } as const satisfies Record<EndReason, readonly [cause: number, text: string]>;
 
-/** Why a request is refused: a SIP status, a text for whoever reads the trace, and headers that the status owes. */
+/** Why a request is refused: a SIP status, a text for readers of the trace, and the headers that the status needs. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly status: number;
@@ -54,10 +54,10 @@ export class Refusal extends Error {
   }
 }
 
-/** How long, in seconds, a caller should wait before trying a gateway, or an account, that is full, or a gateway that is stopping. */
+/** Seconds of Retry-After when the gateway or the account is full, or the gateway is stopping. */
 const RETRY_AFTER_S = 10;
 
-/** How the media plane's failures are called in the one table of statuses. */
+/** The error codes of the gateway for those of the media plane. */
 const MEDIA_CODES = {
   BAD_SDP: 'PATCHBAY_BAD_SDP',
   NO_COMMON_CODEC: 'PATCHBAY_NO_COMMON_CODEC',
@@ -68,27 +68,27 @@ const MEDIA_CODES = {
   TOO_MANY_DIGITS: 'PATCHBAY_TOO_MANY_REQUESTS',
 } as const satisfies Record<MediaErrorCode, ErrorCode>;
 
-/** Any failure as a refusal. What is not made for the caller's eyes becomes a bare 500. */
+/** Any failure as a refusal. Unexpected errors become a 500 without details. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const known = asPatchbayError(error);
   if (!(known instanceof PatchbayError) || known.code === 'PATCHBAY_INTERNAL') {
     return new Refusal(500, 'Internal error.', {}, { cause: error });
   }
-  return new Refusal(known.sipStatus, known.message, owedHeaders(known), { cause: error });
+  return new Refusal(known.sipStatus, known.message, headersOf(known), { cause: error });
 }
 
-/** The gateway has as much to do as it can, or is allowed to. */
+/** The refusal of a new call when the gateway is at its limit. */
 export function noRoom(retryAfterS: number): Refusal {
   return new Refusal(503, 'The gateway is at its limit.', { 'Retry-After': String(retryAfterS) });
 }
 
-/** The headers of a refusal: why in words (RFC 3326), and what else its status owes. */
+/** The headers of a refusal: Reason (RFC 3326), and those that the status needs. */
 export function refusalHeaders(refusal: Refusal): Headers {
   return { Reason: reasonHeader(refusal.status, refusal.message), ...refusal.headers };
 }
 
-/** A Reason header of RFC 3326 with a text. */
+/** The value of a Reason header (RFC 3326). */
 export function reasonHeader(cause: number, text: string): string {
   return `SIP;cause=${cause};text=${quoted(text)}`;
 }
@@ -99,7 +99,7 @@ export function asPatchbayError(error: unknown): unknown {
   return new PatchbayError(MEDIA_CODES[error.code], error.message, { cause: error });
 }
 
-function owedHeaders(error: PatchbayError): Headers {
+function headersOf(error: PatchbayError): Headers {
   switch (error.sipStatus) {
     case 488:
       return { Warning: `${warningCode(error.code)} patchbay ${quoted(error.message)}` };
@@ -112,29 +112,29 @@ function owedHeaders(error: PatchbayError): Headers {
   }
 }
 
-/** RFC 3261 section 20.43: "incompatible transport protocol", "incompatible media format", or any other matter. */
+/** RFC 3261 section 20.43: 302 "incompatible transport protocol", 305 "incompatible media format", 399 miscellaneous. */
 function warningCode(code: ErrorCode): number {
   if (code === 'PATCHBAY_NO_COMMON_TRANSPORT') return 302;
   return code === 'PATCHBAY_NO_COMMON_CODEC' ? 305 : 399;
 }
 
-/** In words, for the phone's trace and our log. */
+/** The text of the Reason header, by why the call ended. */
 export function endingText(reason: EndReason): string {
   return ENDINGS[reason][1];
 }
 
-/** The Reason header of a BYE (RFC 3326). */
+/** The value of the Reason header of a BYE (RFC 3326). */
 export function endingHeader(reason: EndReason, text = endingText(reason)): string {
   return reasonHeader(ENDINGS[reason][0], text);
 }
 
-/** How a call went, by whose doing it was. */
+/** How a call ended, by who caused it. */
 type OutcomeClass =
-  /** It was answered and ended as somebody wanted it. */
+  /** It was answered, and ended because somebody wanted it to. */
   | 'success'
   /** The caller gave up before the answer. */
   | 'cancelled'
-  /** The caller, its carrier or the application asked for what cannot be. */
+  /** The caller, its carrier or the application made an error. */
   | 'client_error'
   /** The gateway or a server behind it failed. */
   | 'server_error';
@@ -146,11 +146,11 @@ export interface CallOutcome {
   readonly reason: string;
 }
 
-/** Is told how calls go, to be measured. */
+/** Measures calls. */
 export interface CallObserver {
   /** An INVITE got its 200. */
   answered(setupMs: number): void;
-  /** Once for every INVITE outside of calls: refused, or answered and ended. */
+  /** Called once for every INVITE outside of calls: when it is refused, or when the answered call ends. */
   over(outcome: CallOutcome): void;
 }
 
@@ -167,7 +167,7 @@ export function refusedOutcome(status: number): CallOutcome {
   return { outcome: byGateway ? 'server_error' : 'client_error', reason };
 }
 
-/** Answers a request with why it cannot be done. @returns the status */
+/** Refuses a request. @returns the status */
 export function refuse(error: unknown, request: SipRequest, responder: SipResponder, log: Log): number {
   const refusal = refusalOf(error);
   const fields = {
@@ -182,14 +182,14 @@ export function refuse(error: unknown, request: SipRequest, responder: SipRespon
   return refusal.status;
 }
 
-/** Logs what came to nothing: with a stack when it is the gateway's fault, in words when it is a peer's. */
+/** Logs a failure: with a stack when the gateway caused it, with the reason when a peer did. */
 export function logFailure(log: Log, error: unknown, what: string): void {
   const refusal = refusalOf(error);
   if (refusal.status === 500) log.error({ err: error }, what);
   else log.warn({ reason: refusal.message }, what);
 }
 
-/** A listener whose failures become refusals. */
+/** A listener that refuses the request when `handle` throws. */
 export function refusing(
   log: Log,
   handle: (request: SipRequest, responder: SipResponder) => void | Promise<void>,

@@ -12,7 +12,7 @@ function start() {
   return { srf, media, app };
 }
 
-/** An INVITE that insists on reliable provisional responses. */
+/** An INVITE that requires reliable provisional responses. */
 const invite = (body: string): FakeRequest =>
   new FakeRequest('INVITE', {
     body,
@@ -38,7 +38,7 @@ async function answered(request: FakeRequest) {
 afterEach(() => vi.useRealTimers());
 
 describe('a call of a phone that requires 100rel', () => {
-  it('is described in a 183, and answered when the PRACK came', async () => {
+  it('gets the description in a 183, and the 200 after the PRACK', async () => {
     const { srf } = start();
     const request = await progressed(srf, 'offer');
     expect(request.final).toBeUndefined();
@@ -46,7 +46,7 @@ describe('a call of a phone that requires 100rel', () => {
     expect(await answered(request)).toMatchObject({ status: 200, body: 'answer-1' });
   });
 
-  it('has the offer in its PRACK answered in the 200 to the PRACK', async () => {
+  it('gets the answer to an offer in its PRACK in the 200 to the PRACK', async () => {
     const { srf, media } = start();
     const request = await progressed(srf, 'offer');
     const prack = srf.receive(prackOf('another offer'));
@@ -55,7 +55,7 @@ describe('a call of a phone that requires 100rel', () => {
     expect(media.phones.offers).toEqual(['offer', 'another offer']);
   });
 
-  it('goes on as agreed when the offer in the PRACK fits nothing', async () => {
+  it('goes on as agreed when the offer in the PRACK cannot be accepted', async () => {
     const { srf, media } = start();
     const request = await progressed(srf, 'offer');
     media.phones.failure = new MediaError('NO_COMMON_CODEC', 'No.');
@@ -63,7 +63,7 @@ describe('a call of a phone that requires 100rel', () => {
     expect(await answered(request)).toMatchObject({ status: 200, body: 'answer-1' });
   });
 
-  it('without an offer takes the answer in the PRACK', async () => {
+  it('applies the answer in the PRACK when the INVITE had no offer', async () => {
     const { srf, media } = start();
     const request = await progressed(srf, '');
     expect((await answered(srf.receive(prackOf('their answer')))).status).toBe(200);
@@ -71,7 +71,7 @@ describe('a call of a phone that requires 100rel', () => {
     expect(media.answers).toEqual(['their answer']);
   });
 
-  it('without an offer is refused when the PRACK carries no answer', async () => {
+  it('is refused when the INVITE had no offer and the PRACK has no answer', async () => {
     const { srf, app } = start();
     const request = await progressed(srf, '');
     srf.receive(prackOf());
@@ -79,7 +79,7 @@ describe('a call of a phone that requires 100rel', () => {
     await vi.waitFor(() => expect(app.callCount).toBe(0));
   });
 
-  it('is refused when no PRACK comes in time; a PRACK after that is for nothing', async () => {
+  it('is refused when no PRACK comes in time, and so is a later PRACK', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { srf } = start();
     const request = srf.receive(invite('offer'));

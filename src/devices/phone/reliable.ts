@@ -3,10 +3,10 @@ import { Refusal } from './refusal.js';
 import type { SipRequest, SipResponder } from './sip.js';
 import { callIdOf, header, SDP_TYPE } from './sip.js';
 
-/** RFC 3262 section 3: 64 times T1 without a PRACK, and the call is refused. */
+/** RFC 3262 section 3: the call is refused when no PRACK came within 64 times T1. */
 const PRACK_LIMIT_MS = 32_000;
 
-/** A PRACK, which the one who waited for it answers. */
+/** A PRACK. Whoever waited for it answers it. */
 export interface ReceivedPrack {
   readonly prack: SipRequest;
   readonly responder: SipResponder;
@@ -18,21 +18,21 @@ export class AwaitedPracks {
 
   /**
    * Hands a PRACK to the call that waits for it.
-   * @throws Refusal 481 when none does (RFC 3262 section 3): the SIP server answers repeats by itself
+   * @throws Refusal 481 when no call waits for it (RFC 3262 section 3). The SIP server answers retransmissions by itself
    */
   onPrack(prack: SipRequest, responder: SipResponder): void {
     const key = keyOf(prack);
     const isInside = /;\s*tag=/i.test(header(prack, 'to') ?? '');
     const take = isInside ? this.#waiting.get(key) : undefined;
-    if (!take) throw new Refusal(481, 'No response waits for this PRACK.');
+    if (!take) throw new Refusal(481, 'No response is waiting for this PRACK.');
     this.#waiting.delete(key);
     take({ prack, responder });
   }
 
   /**
    * Sends a reliable 183 with our description and waits for its PRACK.
-   * @returns the PRACK, to be answered: it carries the answer when the description was an offer, or may carry an
-   * offer when it was an answer (RFC 3262 section 5)
+   * @returns the PRACK, which the caller must answer. If the description was an offer, the PRACK carries the answer; if it
+   * was an answer, the PRACK may carry another offer (RFC 3262 section 5)
    * @throws Refusal 504 when no PRACK comes; what the call's setup aborts with
    */
   progress(
@@ -63,7 +63,7 @@ export class AwaitedPracks {
   }
 }
 
-/** The half of a dialog's name that the INVITE and its PRACK share (RFC 3261 section 12). */
+/** Call-ID and From tag: the part of the dialog ID that the INVITE and its PRACK share (RFC 3261 section 12). */
 function keyOf(request: SipRequest): string {
   const [, fromTag = ''] = /;\s*tag=([^;>\s]+)\s*(?:;|$)/i.exec(header(request, 'from') ?? '') ?? [];
   return `${callIdOf(request)} ${fromTag}`;

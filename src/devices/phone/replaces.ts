@@ -5,10 +5,10 @@ import { Refusal } from './refusal.js';
 import { header, type SipDialog, type SipRequest } from './sip.js';
 import { authenticate, tokensOf } from './tokens/authenticate.js';
 
-/** So many dialogs that are over are remembered, for those who ask to replace one of them. */
+/** So many ended dialogs are remembered: to replace one of them gets 603, an unknown one 481. */
 const MAX_ENDED = 1000;
 
-/** A dialog by its Call-ID and tags, ours and the phone's. */
+/** Call-ID, local tag and remote tag of a dialog, as a key. */
 type DialogName = string;
 
 const nameOf = ({ callId, localTag, remoteTag }: SipDialog['sip']): DialogName =>
@@ -23,17 +23,17 @@ interface Replaces {
 interface ReplacesOptions {
   readonly gate: PhoneGate;
   readonly tokenHeaders: readonly string[];
-  /** Everybody who can send requests is known to the operator. */
+  /** The operator knows everybody who can send requests. */
   readonly knowsPeers: boolean;
 }
 
-/** The calls of phones whose place another may take by INVITE with Replaces (RFC 3891). */
+/** The calls that another phone may replace by an INVITE with Replaces (RFC 3891). */
 export class ReplaceableCalls {
   readonly #calls = new Map<DialogName, PhoneCall>();
-  /** The oldest first. */
+  /** Oldest first. */
   readonly #ended = new Set<DialogName>();
 
-  /** A call has this dialog from here on. */
+  /** A call has this dialog from now on. */
   add(call: PhoneCall, dialog: SipDialog): void {
     if (call.ended) return;
     const name = nameOf(dialog.sip);
@@ -51,22 +51,23 @@ export class ReplaceableCalls {
   }
 
   /**
-   * The call whose place an INVITE asks for; undefined when it asks for none.
-   * @throws Refusal 400, 403, 481, 486, 603, each as RFC 3891 section 3 has it; PatchbayError of a token
+   * The call that an INVITE asks to replace; undefined without Replaces.
+   * @throws Refusal 400, 403, 481, 486, 603 as in RFC 3891 section 3; PatchbayError for an invalid token
    */
   replacedBy(invite: SipRequest, options: ReplacesOptions): PhoneCall | undefined {
     const value = header(invite, 'replaces');
     if (value === undefined) return undefined;
-    if (header(invite, 'join') !== undefined) throw new Refusal(400, 'Replaces and Join exclude each other.');
+    if (header(invite, 'join') !== undefined)
+      throw new Refusal(400, 'An INVITE cannot have both Replaces and Join.');
     const { name, earlyOnly } = parseReplaces(value);
     const call = this.#calls.get(name);
-    // An early dialog is none that we began, and so none to be replaced.
+    // Early dialogs are not found: only those may be replaced that we initiated, and we initiate none.
     if (!call) {
       if (this.#ended.has(name)) throw new Refusal(603, 'The call to be replaced is over.');
-      throw new Refusal(481, 'There is no call to be replaced.');
+      throw new Refusal(481, 'There is no such call to replace.');
     }
     const { participant, dialog } = call;
-    // One that was transferred away goes on in another dialog.
+    // A call that was transferred goes on in another dialog.
     if (!participant || !dialog || nameOf(dialog.sip) !== name)
       throw new Refusal(603, 'The call to be replaced is over.');
     if (!mayReplace(invite, participant, dialog, options))
@@ -76,7 +77,10 @@ export class ReplaceableCalls {
   }
 }
 
-/** By a token of the same participant; else by the tags, which are secrets, of those who are known otherwise too. */
+/**
+ * A token must be of the same participant. Without a token, knowing the tags suffices if the operator knows all peers, or
+ * if the INVITE comes from the address of the call.
+ */
 function mayReplace(
   invite: SipRequest,
   participant: Participant,
@@ -99,13 +103,16 @@ function parseReplaces(value: string): Replaces {
     }),
   );
   const [localTag, remoteTag] = [parameters.get('to-tag'), parameters.get('from-tag')];
-  // More than one of them are joined by a comma.
+  // A comma joins several headers, of which RFC 3891 allows only one.
   if (!/^[^\s,]+$/.test(callId) || value.includes(',') || !localTag || !remoteTag)
     throw new Refusal(400, 'Replaces is malformed.');
   return { name: nameOf({ callId, localTag, remoteTag }), earlyOnly: parameters.has('early-only') };
 }
 
-/** @throws PatchbayError ALREADY_CONNECTED when a participant has a device, and it is not the one to be replaced */
+/**
+ * @throws PatchbayError ALREADY_CONNECTED when the participant has a device; Refusal 603 when the participant's device is
+ * not the one to be replaced
+ */
 export function requirePlace(gate: PhoneGate, participant: Participant, replaced?: PhoneCall): void {
   const device = gate.connectedDevice(participant.id);
   if (device?.id === replaced?.info.id) return;

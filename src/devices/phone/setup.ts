@@ -31,16 +31,16 @@ export interface SetupOptions extends AttendOptions {
   readonly gate: PhoneGate;
   readonly tokenHeaders: readonly string[];
   readonly pracks: AwaitedPracks;
-  /** The call of a device, if it is a phone here. */
+  /** The call of a device, if the device is a phone of this gateway. */
   readonly callOf: (deviceId: string) => PhoneCall | undefined;
   readonly knowsPeers: boolean;
-  /** Whether the connection to the phone of a dialog is gone; absent: the SIP server does not tell. */
+  /** Whether the phone's connection of a dialog is closed. Absent when the SIP server does not tell. */
   readonly hasLostConnection: ((dialogId: string) => boolean) | undefined;
 }
 
 /**
- * Takes a call from its INVITE to the answer, at once: the token, the media, the core, 200.
- * @throws whatever the call is to be refused with; the call's end frees all that it holds
+ * Sets up a call from its INVITE to the 200, without ringing: checks the token, opens the media, connects to the core.
+ * @throws the reason to refuse the call; the call's end then frees what it holds
  */
 export async function setUpCall(
   call: PhoneCall,
@@ -58,34 +58,34 @@ export async function setUpCall(
   const participant = replaced?.participant ?? authenticate(invite, options.tokenHeaders, options.gate);
   call.identified(participant);
   if (!replaced) await clearPlace(call, participant, options);
-  // Before the media are opened: a busy participant, or account, is the cheap case.
+  // Checked before the media are opened, so that refusing a busy participant or account is cheap.
   requirePlace(options.gate, participant, replaced);
   options.gate.admitDevice(participant);
   const description = await call.openMedia(sdpOf(invite), participant.sessionId);
-  // A call that is to be replaced stays as it is when the new one comes to nothing.
+  // The call to be replaced must stay as it is if the new one fails: it is replaced only below.
   if (!replaced) call.connect(options.gate, participant);
   call.described(description);
 
-  const owed = await describeToPhone(call, invite, responder, description, options);
+  const final = await describeToPhone(call, invite, responder, description, options);
   if (replaced) {
     requirePlace(options.gate, participant, replaced);
     call.connect(options.gate, participant, true);
-    call.described(owed.description ?? description);
+    call.described(final.description ?? description);
   }
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
   call.answering();
-  await answer(invite, responder, options.application, { ...owed, headers }, (dialog) => {
+  await answer(invite, responder, options.application, { ...final, headers }, (dialog) => {
     call.awaitAck(dialog);
     const exchange = attend(call, dialog, options);
-    if (owed.offer) exchange.offeredInAnswer(invite);
+    if (final.offer) exchange.offeredInAnswer(invite);
   }).catch((error: unknown) => {
-    // A CANCEL that crosses the 200 is no failure of ours.
+    // A CANCEL may cross the 200: then the call is refused with 487, not 500.
     call.setup.throwIfAborted();
     throw error;
   });
 }
 
-/** Waits for what becomes of a call that has the participant's place, and has it give way if nobody is there. */
+/** Waits until the participant's present call is answered or failed, and ends that call if its phone is gone. */
 async function clearPlace(
   call: PhoneCall,
   participant: Participant,
@@ -93,15 +93,15 @@ async function clearPlace(
 ): Promise<void> {
   const device = gate.connectedDevice(participant.id);
   const other = device && callOf(device.id);
-  // The caller may have cancelled it, and got the 487, while our 200 is on its way to the SIP server.
+  // The caller may have cancelled the first call and got its 487 while our 200 is still under way to the SIP server.
   await other?.decided();
   call.setup.throwIfAborted();
   if (other && !other.wasAcknowledged && isCutOff(other, call, hasLostConnection)) other.hangUp('replaced');
 }
 
 /**
- * Whether the connection by which a call came is gone. As that may not be known yet, one that comes by another
- * connection of the same host is a phone that has lost its first, too.
+ * Whether the TCP or TLS connection of a call is lost. That may not be known yet: if the same host calls again by another
+ * connection, the phone has lost the first one.
  */
 function isCutOff(
   { dialog, origin }: PhoneCall,
@@ -112,23 +112,23 @@ function isCutOff(
   return origin.isConnection && now.address === origin.address && now.port !== origin.port;
 }
 
-/** What the 200 still has to carry. */
-interface OwedDescription {
-  /** What was agreed since the media were opened. */
+/** What the 200 must still carry. */
+interface FinalDescription {
+  /** The description that was agreed on by 183 and PRACK. */
   readonly description?: PhoneDescription;
   readonly localSdp: string | undefined;
-  /** It is an offer: the ACK owes the answer. */
+  /** Whether `localSdp` is an offer, so that the answer must be in the ACK. */
   readonly offer: boolean;
 }
 
-/** Where the phone insists on reliable provisional responses, it has our description before the 200. */
+/** If the phone requires reliable provisional responses, it gets our description in a 183 before the 200. */
 async function describeToPhone(
   call: PhoneCall,
   invite: SipRequest,
   responder: SipResponder,
   { sdp }: PhoneDescription,
   { pracks }: SetupOptions,
-): Promise<OwedDescription> {
+): Promise<FinalDescription> {
   const offer = sdpOf(invite) === undefined;
   if (!lists(invite, 'require', '100rel')) return { localSdp: sdp, offer };
   const received = await pracks.progress(call, invite, responder, sdp);
@@ -137,9 +137,9 @@ async function describeToPhone(
   return { ...settled, offer: false };
 }
 
-type Settled = Omit<OwedDescription, 'offer'>;
+type Settled = Omit<FinalDescription, 'offer'>;
 
-/** Our 183 carried an offer, as the INVITE had none: the PRACK owes the answer. */
+/** The INVITE had no offer, so our 183 carried one: the answer is in the PRACK. */
 async function takeAnswer(call: PhoneCall, { prack, responder }: ReceivedPrack): Promise<Settled> {
   responder.send(200, {});
   const sdpAnswer = sdpOf(prack);
@@ -150,8 +150,8 @@ async function takeAnswer(call: PhoneCall, { prack, responder }: ReceivedPrack):
 }
 
 /**
- * Our 183 carried the answer: a description in the PRACK is another offer (RFC 3262 section 5).
- * @returns what the 200 to the INVITE repeats: nothing after a second offer, which changed it
+ * Our 183 carried the answer, so a description in the PRACK is another offer (RFC 3262 section 5).
+ * @returns the description that the 200 to the INVITE repeats: none after a second offer, which changed it
  */
 async function answerOffer(
   call: PhoneCall,
@@ -169,13 +169,13 @@ async function answerOffer(
     call.described(description);
     return { localSdp: undefined, description };
   } catch (error) {
-    // An offer that fits nothing leaves the call as it was agreed before.
+    // After an offer that cannot be accepted the call goes on as agreed before.
     refuse(error, prack, responder, call.log);
     return { localSdp: answered };
   }
 }
 
-/** Sends 200. `onDialog` runs before any later message of the call is looked at. */
+/** Sends 200. `onDialog` runs before any later message of the call is handled. */
 function answer(
   invite: SipRequest,
   responder: SipResponder,
@@ -188,7 +188,7 @@ function answer(
     const options = { localSdp, headers: { ...headers, ...sdpHeaders } };
     application.createUAS(invite, responder, options, (error, dialog) => {
       if (!dialog) {
-        // A text is what the SIP server says; it has no such transaction any more.
+        // A string is an answer of the SIP server: the INVITE transaction is over.
         reject(
           typeof error === 'string'
             ? new Refusal(487, `The INVITE is over: ${error}.`)
@@ -203,20 +203,19 @@ function answer(
 }
 
 /**
- * Tells a call's setup, and who waits in it, that the call ended meanwhile. What `AbortSignal` is for: but each of
- * those has a hidden class of its own, which makes 2,000 of them, ten seconds of a busy gateway, some 2 MB of the old
- * generation.
+ * Tells a call's setup that the call ended meanwhile. `AbortSignal` would do the same, but each of them has a hidden class
+ * of its own: 2,000 of them, ten seconds of a busy gateway, take about 2 MB of the old generation.
  */
 export class SetupSignal {
   #reason: Refusal | undefined;
   #listener: ((reason: Refusal) => void) | undefined;
 
-  /** What the INVITE is to be refused with; absent while the call may be answered. */
+  /** The refusal of the INVITE; absent while the call may be answered. */
   get reason(): Refusal | undefined {
     return this.#reason;
   }
 
-  /** The first reason counts. */
+  /** Later reasons are ignored. */
   abort(reason: Refusal): void {
     if (this.#reason) return;
     this.#reason = reason;
@@ -228,7 +227,7 @@ export class SetupSignal {
     if (this.#reason) throw this.#reason;
   }
 
-  /** Setup waits in one place at a time: a listener takes the place of the one before; undefined takes it away. */
+  /** Sets the one listener, since setup waits in one place at a time; undefined removes it. */
   onAbort(listener: ((reason: Refusal) => void) | undefined): void {
     this.#listener = listener;
   }

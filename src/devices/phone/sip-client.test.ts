@@ -40,7 +40,7 @@ describe('the connection to a SIP server', () => {
     return { client, lines };
   }
 
-  it('tells where calls are received', async () => {
+  it('knows where the server receives calls', async () => {
     const { client } = clientOf();
     expect(client.sipAddress).toBeUndefined();
     expect(await client.connect(5000)).toBe(true);
@@ -57,7 +57,7 @@ describe('the connection to a SIP server', () => {
     expect(lines.filter((line) => line.includes('cannot reach the SIP server'))).toHaveLength(1);
   });
 
-  it('says that the secret is wrong, once', async () => {
+  it('logs once that the secret is wrong', async () => {
     const { client, lines } = clientOf({ secret: 'guess' });
     expect(await client.connect(700)).toBe(false);
     expect(client.connected).toBe(false);
@@ -65,7 +65,7 @@ describe('the connection to a SIP server', () => {
     expect(lines.join('\n')).not.toContain('guess');
   });
 
-  it('comes back in time without anything being lost', async () => {
+  it('reconnects in time, and nothing is lost', async () => {
     const { client } = clientOf({ graceMs: 60_000 });
     await client.connect(5000);
     let lost = false;
@@ -79,7 +79,7 @@ describe('the connection to a SIP server', () => {
     expect(lost).toBe(false);
   });
 
-  it('is lost after the grace time, once, and comes back nevertheless', async () => {
+  it('is lost once after the grace time, and reconnects nevertheless', async () => {
     const { client } = clientOf({ graceMs: 50 });
     await client.connect(5000);
     let losses = 0;

@@ -1,21 +1,21 @@
 import { EventEmitter } from 'node:events';
 import Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
-import { tameFrame } from './tame-message.js';
+import { sanitizeFrame } from './sanitize-message.js';
 
-/** A dialog of drachtio-srf, as far as it must be told of a new connection. */
+/** The part of a drachtio-srf dialog that must change when the connection does. */
 interface ConnectedDialog {
-  /** drachtio-srf sends by the connection that this came in on; absent: by the one that is up. */
+  /** drachtio-srf sends by the connection of the INVITE; when this is undefined, by the current connection. */
   readonly req: { socket: unknown };
 }
 
-/** The part of drachtio-srf that it calls for each dialog that comes and goes. */
+/** The methods that drachtio-srf calls on itself when a dialog begins and ends. */
 interface DialogKeeper {
   addDialog(dialog: ConnectedDialog): void;
   removeDialog(dialog: ConnectedDialog): void;
 }
 
-/** The dialogs that a drachtio-srf has, which it does not list itself. */
+/** The current dialogs of a drachtio-srf, which has no list of its own. */
 function dialogsOf(srf: Srf): ReadonlySet<ConnectedDialog> {
   const dialogs = new Set<ConnectedDialog>();
   const keeper = srf as unknown as DialogKeeper;
@@ -32,56 +32,56 @@ function dialogsOf(srf: Srf): ReadonlySet<ConnectedDialog> {
   return dialogs;
 }
 
-/** The part of drachtio-srf that gets what the SIP server says. */
+/** The part of drachtio-srf that receives the SIP server's messages. */
 interface Listening {
   readonly app: { readonly client: { readonly wp: EventEmitter } };
 }
 
-/** Makes what comes harmless before drachtio-srf looks at it. */
-function tameMessagesOf(srf: Srf, dropped: (peer: string | undefined) => void): void {
+/** Makes each message harmless before drachtio-srf parses it. */
+function sanitizeMessagesOf(srf: Srf, dropped: (peer: string | undefined) => void): void {
   const { wp } = (srf as unknown as Listening).app.client;
   const readers = wp.listeners('msg') as ((socket: unknown, text: string) => void)[];
   wp.removeAllListeners('msg');
   wp.on('msg', (socket: unknown, text: string) => {
-    const tame = tameFrame(text);
-    // The peer's address stands sixth in the line before the message.
-    if (tame === undefined) dropped(text.split('|', 6)[5]);
-    else for (const read of readers) read.call(wp, socket, tame);
+    const harmless = sanitizeFrame(text);
+    // The peer's address is the sixth field of the line before the message.
+    if (harmless === undefined) dropped(text.split('|', 6)[5]);
+    else for (const read of readers) read.call(wp, socket, harmless);
   });
 }
 
 /** Reconnect back-off: 250 ms, times 1.7 after each attempt, up to this. */
 const LAST_DELAY_MS = 5000;
-/** drachtio-server drops a client that was silent for too long; and a dead path shows when something is sent. */
+/** drachtio-server drops clients that are silent for too long, and a dead connection is noticed only by sending. */
 const PING_EVERY_MS = 15_000;
 const OLDEST_VERSION = [0, 8];
 
 interface SipClientOptions {
   /** The admin port of drachtio-server or of the embedded SIP server. */
   readonly server: { readonly host: string; readonly port: number; readonly secret: string };
-  /** How long calls are kept while the connection is away, in ms. Default 30 s. */
+  /** How long calls are kept while the connection is down, in ms. Default 30 s. */
   readonly graceMs?: number;
   readonly log: Logger;
 }
 
-/** The tag of this application among those of a SIP server. */
+/** The tag by which a SIP server knows this application. */
 export const APP_TAG = 'patchbay';
 
 interface SipClientEvents {
-  /** The connection is away. What was asked of the SIP server is never answered. */
+  /** The connection is down. Requests under way to the SIP server are never answered. */
   away: [];
-  /** The connection is away for longer than the grace time. */
+  /** The connection has been down for longer than the grace time. */
   lost: [];
-  /** The connection is back, in time or not. Requests of calls from before are not brought to us any more. */
+  /** The connection is up again, in time or not. The SIP server does not pass on requests in dialogs from before. */
   back: [];
 }
 
 /**
- * The connection of drachtio-srf to one SIP server: made, watched, and made again for as long as it takes. Calls
- * outlive a short absence: the server keeps their dialogs, and takes our requests in them over the new connection.
+ * The connection of drachtio-srf to one SIP server. It reconnects for as long as it takes. Calls outlive a short
+ * interruption: the server keeps their dialogs, and accepts our requests in them over the new connection.
  */
 export class SipClient extends EventEmitter<SipClientEvents> {
-  /** The application object, for as long as this client lives. */
+  /** The same application object over all reconnects. */
   readonly srf = new Srf([APP_TAG]);
   readonly #dialogs = dialogsOf(this.srf);
   readonly #options: SipClientOptions;
@@ -99,7 +99,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     this.srf.addListener('connect', (error: Error | null, addresses: string, version?: string) => {
       if (error)
         this.#complain(
-          `The secret is wrong: PATCHBAY_DRACHTIO must have the one of drachtio.conf.xml (${error.message}).`,
+          `The secret is wrong: PATCHBAY_DRACHTIO must have the secret of drachtio.conf.xml (${error.message}).`,
         );
       else this.#connected(addresses, version ?? '');
     });
@@ -112,7 +112,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     return this.#state === 'up';
   }
 
-  /** Whether the SIP server can be reached; while it is away, waits until it is back or lost. */
+  /** Whether the SIP server can be reached. While the connection is down, waits until it is up again or lost. */
   async reachable(): Promise<boolean> {
     if (this.#state === 'away') {
       await new Promise<void>((resolve) => {
@@ -126,15 +126,15 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     return this.connected;
   }
 
-  /** Where the SIP server receives calls over UDP; absent until it could be reached. */
+  /** Where the SIP server receives calls over UDP; absent before the first connection. */
   get sipAddress(): { readonly host: string; readonly port: number } | undefined {
     const [, host, port] = /(?:^|,)udp\/([^,]+):(\d+)/.exec(this.#addresses) ?? [];
     return host === undefined ? undefined : { host, port: Number(port) };
   }
 
   /**
-   * Connects, and goes on trying. Handlers of requests must be registered before.
-   * @returns whether it worked within `waitMs`
+   * Connects, and retries until it works. Handlers of requests must be registered before.
+   * @returns whether it was connected within `waitMs`
    */
   async connect(waitMs: number): Promise<boolean> {
     const config = {
@@ -152,9 +152,9 @@ export class SipClient extends EventEmitter<SipClientEvents> {
       });
     });
     const connecting = this.srf.connect(config);
-    // Before the connection is there, and so before its first message.
-    tameMessagesOf(this.srf, (peer) =>
-      this.#log.warn({ peer }, 'A SIP message that cannot be read is dropped.'),
+    // Called before the connection is made, and so before its first message.
+    sanitizeMessagesOf(this.srf, (peer) =>
+      this.#log.warn({ peer }, 'A SIP message that cannot be parsed was dropped.'),
     );
     await connecting;
     return up;
@@ -165,7 +165,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     this.#state = 'stopped';
     clearTimeout(this.#grace);
     this.removeAllListeners();
-    // Without a connection, drachtio-srf has nothing to close; one that comes later is closed then.
+    // drachtio-srf cannot close a connection that is not up. If one comes up later, it is closed then.
     if (connected) this.srf.disconnect();
   }
 
@@ -181,17 +181,17 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     clearTimeout(this.#grace);
     this.#log.info({ addresses, version }, 'Connected to the SIP server.');
     if (isOlder(version))
-      this.#log.warn({ version }, 'This drachtio-server is older than 0.8: expect trouble.');
+      this.#log.warn({ version }, 'This drachtio-server is older than 0.8, which is not supported.');
     if (before !== 'starting') this.emit('back');
   }
 
   #disconnected(): void {
-    // The dialogs are to use the next connection.
+    // Makes the dialogs use the next connection.
     for (const dialog of this.#dialogs) dialog.req.socket = undefined;
     if (this.#state !== 'up') return;
     this.#state = 'away';
     const graceMs = this.#options.graceMs ?? 30_000;
-    this.#log.warn({ graceMs }, 'The connection to the SIP server is away; calls go on for the time being.');
+    this.#log.warn({ graceMs }, 'The connection to the SIP server is down; calls go on for the time being.');
     this.#grace = setTimeout(() => {
       this.#state = 'lost';
       this.#log.error('The connection to the SIP server did not come back in time: its calls end.');
@@ -200,7 +200,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     this.emit('away');
   }
 
-  /** Once for each kind of trouble, not for each try. */
+  /** Logs each kind of trouble once, not at each attempt. */
   #complain(trouble: string): void {
     if (trouble === this.#lastTrouble || this.#state === 'stopped') return;
     this.#lastTrouble = trouble;
@@ -208,7 +208,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
   }
 }
 
-/** The embedded server and development builds have versions of their own making: those pass. */
+/** Whether a drachtio-server is too old. The embedded server and development builds have other versions: they pass. */
 function isOlder(version: string): boolean {
   const [major, minor] = /^v?(\d+)\.(\d+)\./.exec(version)?.slice(1).map(Number) ?? [];
   if (major === undefined || minor === undefined) return false;

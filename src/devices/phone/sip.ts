@@ -4,13 +4,13 @@ import type { SipSource } from '../../media/index.js';
 /** Header fields by name; a name may not occur twice. */
 export type Headers = Record<string, string>;
 
-/** What a request or a response is sent with. */
+/** Headers and body of a request or response to send. */
 export interface MessageOptions {
   headers?: Headers;
   body?: string;
 }
 
-/** Any SIP message of drachtio-srf. Header names are matched without case; several lines are joined by commas. */
+/** Any SIP message of drachtio-srf. Header names are case-insensitive; several lines are joined by commas. */
 export interface SipMessage {
   readonly body?: string;
   get(name: string): string | undefined;
@@ -23,17 +23,17 @@ export interface SipRequest extends SipMessage {
   readonly uri: string;
   readonly source_address: string;
   readonly source_port?: number;
-  /** Transport that it came by: `udp`, `tcp`, `tls` and so on. */
+  /** Transport: `udp`, `tcp`, `tls` and so on. */
   readonly protocol?: string;
-  /** A header as drachtio-srf takes it apart. @throws Error when it cannot */
+  /** A header, parsed by drachtio-srf. @throws Error when it is malformed */
   getParsedHeader(name: string): unknown;
   on(event: 'cancel', listener: (cancel: SipMessage) => void): void;
 }
 
-/** Where a request of the network is answered. */
+/** Answers a request from the network. */
 export interface SipResponder {
   readonly finalResponseSent: boolean;
-  /** @param sent called when the SIP server has taken the response, or with why not */
+  /** @param sent called when the SIP server has accepted the response, or with an error */
   send(status: number, options: MessageOptions, sent?: (error: unknown) => void): void;
 }
 
@@ -43,7 +43,7 @@ export interface SipResponse extends SipMessage {
   readonly reason: string;
 }
 
-/** Requests in a dialog that ask for an answer of ours. */
+/** Requests in a dialog that we must answer. */
 export type DialogRequestEvent =
   'modify' | 'update' | 'info' | 'message' | 'notify' | 'options' | 'publish' | 'refer' | 'subscribe';
 
@@ -54,46 +54,49 @@ export interface SipDialog {
   readonly id: string;
   /** The INVITE that made it. */
   readonly req: SipRequest;
-  /** Its 2xx; a dialog that the phone made has one of ours, without a source. */
+  /** The 2xx of the INVITE. If the phone sent the INVITE, the 2xx is ours and has no source. */
   readonly res?: { readonly source_address?: string };
   readonly sip: { readonly callId: string; readonly localTag: string; readonly remoteTag: string };
-  /** Our Contact as the INVITE's dialog has it; drachtio-server does not put it into answers to UPDATE. */
+  /** Our Contact in this dialog. drachtio-server does not add it to answers to UPDATE. */
   readonly local: { readonly contact?: string };
-  /** The SDP that the phone sent last in its dialog-making message. */
+  /** The SDP of the INVITE or of the 2xx, whichever the phone sent. */
   readonly remote: { readonly sdp?: string };
   on(event: DialogRequestEvent, listener: RequestListener): void;
   on(event: 'destroy', listener: (bye: SipRequest, reason?: string) => void): void;
   on(event: 'ack', listener: (ack: SipRequest) => void): void;
   on(event: 'unsubscribe', listener: () => void): void;
-  /** Called for each request in it. */
+  /** drachtio-srf calls it for each request in the dialog. */
   handle(request: SipRequest, responder: SipResponder): void;
-  /** The callback comes once for each response, provisional ones too, or once with an error. */
+  /** The callback is called for each response, provisional ones too, or once with an error. */
   request(
     options: MessageOptions & { method: string },
     callback: (error: unknown, response?: SipResponse) => void,
   ): void;
-  /** Sends BYE; the callback comes with its final response, or with an error when it could not be sent. */
+  /** Sends BYE. The callback is called at its final response, or with an error when it could not be sent. */
   destroy(options: MessageOptions, callback: (error: unknown) => void): void;
 }
 
 /** The part of drachtio-srf's application object that the phone application uses. */
 export interface SipApplication {
-  /** Handles a method outside of dialogs: `invite`, `options`, .... */
+  /** Handles a method outside of dialogs: `invite`, `options` and so on. */
   use(method: string, handler: RequestListener): void;
-  /** Sends a request outside of dialogs; the callback comes when the SIP server has it. */
+  /** Sends a request outside of dialogs. The callback is called when the SIP server has accepted it. */
   request(
     uri: string,
     options: MessageOptions & { method: string },
     callback: (error: unknown) => void,
   ): void;
-  /** Sends 200 to an INVITE. The callback comes when the SIP server has it, before any later message of the call. */
+  /**
+   * Sends 200 to an INVITE. The callback is called when the SIP server has accepted it, before any later message of the
+   * call.
+   */
   createUAS(
     request: SipRequest,
     responder: SipResponder,
     options: { localSdp: string | undefined; headers: Headers },
     callback: (error: unknown, dialog?: SipDialog) => void,
   ): void;
-  /** Calls someone; ACKs the 2xx by itself. A refusal comes as an error with its `status`. */
+  /** Sends an INVITE, and the ACK of the 2xx by itself. A refusal is an error with its `status`. */
   createUAC(
     uri: string,
     options: { localSdp: string; headers: Headers },
@@ -111,8 +114,7 @@ export interface OutgoingRequest {
 }
 
 /**
- * drachtio-srf's own types do not know most dialog events; this is the one
- * place where they are exchanged for ours.
+ * drachtio-srf's own types lack most dialog events. This is the one place where they are replaced by ours.
  */
 export function sipApplication(srf: Srf): SipApplication {
   return srf as unknown as SipApplication;
@@ -126,7 +128,7 @@ const COMPACT_FORMS = new Map([
   ['via', 'v'],
 ]);
 
-/** A header's value, also when it came in its compact form; several lines are joined by commas. */
+/** A header's value, in its long or compact form; several lines are joined by commas. */
 export function header(message: SipMessage, name: string): string | undefined {
   const compact = COMPACT_FORMS.get(name.toLowerCase());
   return message.get(name) ?? (compact === undefined ? undefined : message.get(compact));
@@ -147,7 +149,7 @@ export function listed(message: SipMessage, name: string): string[] {
 
 export const SDP_TYPE = 'application/sdp';
 
-/** The session description in a message's body; one inside a multipart body is all that is left of it here. */
+/** The session description of a message. `sanitizeMessage` has taken it out of a multipart body before. */
 export function sdpOf(message: SipMessage): string | undefined {
   const body = message.body ?? '';
   if (body.trim() === '') return undefined;
@@ -155,18 +157,18 @@ export function sdpOf(message: SipMessage): string | undefined {
   return type === undefined || type.startsWith(SDP_TYPE) ? body : undefined;
 }
 
-/** The Call-ID, by which operators find a call in their logs. */
+/** The Call-ID; empty when there is none. */
 export function callIdOf(message: SipMessage): string {
   return header(message, 'call-id') ?? '';
 }
 
 /**
- * Where a request of a phone came from. A request that one hop brought comes from the phone itself: proxies add
- * themselves to Via (RFC 3261 section 16.6). drachtio-server tells the address that it received the request from, so
- * that this holds behind it, too.
+ * Where a request of a phone came from. A request with one Via comes from the phone itself, since each proxy adds one
+ * (RFC 3261 section 16.6). drachtio-server reports the address that it received the request from, so this holds for it
+ * too.
  */
 export function sourceOf(request: SipRequest): SipSource {
-  // A comma that stands for something else than another hop only makes us careful.
+  // A comma may also be within one Via. Then a phone is taken for a proxy, which is the safe side.
   const hops = listed(request, 'via').length;
   return {
     address: hostOf(request.source_address),
@@ -175,12 +177,12 @@ export function sourceOf(request: SipRequest): SipSource {
   };
 }
 
-/** An address as sockets know it: IPv6 without brackets. */
+/** An address without the brackets of IPv6, as sockets need it. */
 export function hostOf(address: string): string {
   return address.replace(/^\[|\]$/g, '');
 }
 
-/** The number in the CSeq, by which an ACK belongs to its INVITE. */
+/** The number in CSeq: an ACK has that of its INVITE. */
 export function cseqOf(message: SipMessage): number {
   return Number.parseInt(header(message, 'cseq') ?? '', 10);
 }

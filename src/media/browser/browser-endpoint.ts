@@ -4,7 +4,7 @@ import type {
   BrowserMediaEvent,
   BrowserSpec,
   DeviceStatistics,
-  OmittedTrack,
+  OmittedMediaTrack,
   PublishAnswer,
   PublishOfferOptions,
   RefusedTrack,
@@ -27,8 +27,8 @@ export class BrowserEndpoint implements Endpoint {
   readonly #publishing: PublishConnection;
   readonly #subscribing: SubscribeConnection;
   readonly #liveness: Liveness;
-  #notSent: readonly OmittedTrack[] = [];
-  #notTaken: readonly OmittedTrack[] = [];
+  #notSent: readonly OmittedMediaTrack[] = [];
+  #notTaken: readonly OmittedMediaTrack[] = [];
 
   constructor(
     context: EndpointContext<BrowserMediaEvent>,
@@ -140,7 +140,7 @@ const SHORT_ID = /^[\w{}-]{1,64}$/;
 function asOmitted(
   { publisherMsid, kind, reason }: RefusedTrack,
   streams: readonly LiveStream[],
-): OmittedTrack {
+): OmittedMediaTrack {
   const live = streams.find((stream) => stream.publisherMsid === publisherMsid);
   const own = publisherMsid !== undefined && SHORT_ID.test(publisherMsid) ? publisherMsid : '-';
   return { streamId: publisherMsid === undefined ? '-' : (live?.streamId ?? own), kind, reason };
@@ -149,8 +149,8 @@ function asOmitted(
 /** Tracks in one diagnostics message, few enough for a data channel message. */
 const TRACKS_TOLD = 4;
 
-function inMessages(tracks: readonly OmittedTrack[]): OmittedTrack[][] {
-  const groups: OmittedTrack[][] = [];
+function inMessages(tracks: readonly OmittedMediaTrack[]): OmittedMediaTrack[][] {
+  const groups: OmittedMediaTrack[][] = [];
   for (let at = 0; at < tracks.length || at === 0; at += TRACKS_TOLD)
     groups.push(tracks.slice(at, at + TRACKS_TOLD));
   return groups;

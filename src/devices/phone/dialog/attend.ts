@@ -20,22 +20,22 @@ import { Transfer } from './transfer.js';
 export interface AttendOptions {
   readonly application: SipApplication;
   readonly sessionIntervals: SessionIntervals;
-  /** The phone may transfer its call away by REFER. */
+  /** Whether the phone may transfer its call by REFER. */
   readonly acceptTransfers: boolean;
-  /** Those whose place an INVITE with Replaces may take. */
+  /** The calls that an INVITE with Replaces may replace. */
   readonly replaceable: ReplaceableCalls;
 }
 
 /**
- * Attends to an answered call: its dialog belongs to the call from here on, and what the phone asks inside it is
- * answered, each method as Allow says. To be called before any later message of the call is looked at.
+ * Gives an answered call its dialog and answers the phone's requests in it: each method as Allow says. To be called
+ * before any later message of the call is handled.
  */
 export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOptions): OfferAnswer {
-  // Of a phone that was transferred away, it would say nothing about the one that took its place.
+  // After a transfer, requests of the first phone say nothing about where the new one is.
   const seen = (request: SipRequest): void => {
     if (call.dialog === dialog) call.confirmed(sourceOf(request));
   };
-  // Before the listener that takes an answer in the ACK.
+  // Registered before the listener that handles an answer in the ACK, so that it is called first.
   dialog.on('ack', seen);
   const exchange = new OfferAnswer(call, dialog);
   const { log } = call;
@@ -78,30 +78,30 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
 
 type Handling = Parameters<typeof refusing>[1];
 
-/** Methods that drachtio-srf brings as events, or answers by itself. */
-const BROUGHT = new Set([
+/** Methods that drachtio-srf emits as events, or answers by itself. */
+const KNOWN_METHODS = new Set([
   ...['INVITE', 'ACK', 'BYE', 'UPDATE', 'INFO', 'OPTIONS', 'REFER'],
   ...REFUSED_IN_DIALOG.map((method) => method.toUpperCase()),
 ]);
 
-/** Answers what drachtio-srf does not know in a dialog: it would print that to the console, past the log. */
+/** Refuses methods that drachtio-srf does not know in a dialog: it would print them to the console instead. */
 function takeUnknown(dialog: SipDialog, log: Log, options: AttendOptions): void {
   const handle = dialog.handle.bind(dialog);
   const refuseUnknown = refusing(log, ({ method }) => {
-    // RFC 3262 section 3: no response waits for it any more.
-    if (method === 'PRACK') throw new Refusal(481, 'No response waits for this PRACK.');
+    // RFC 3262 section 3: no response is waiting for it any more.
+    if (method === 'PRACK') throw new Refusal(481, 'No response is waiting for this PRACK.');
     if (method === 'REGISTER') throw methodNotAllowed(method, options);
     throw new Refusal(501, 'The method is not known.', { Allow: allow(options) });
   });
   dialog.handle = (request, responder) => {
-    if (BROUGHT.has(request.method)) handle(request, responder);
+    if (KNOWN_METHODS.has(request.method)) handle(request, responder);
     else refuseUnknown(request, responder);
   };
 }
 
-/** 405 with what is allowed instead. */
+/** 405 with the allowed methods. */
 export function methodNotAllowed(method: string, options: { acceptTransfers: boolean }): Refusal {
-  return new Refusal(405, `${method} is not taken here.`, { Allow: allow(options) });
+  return new Refusal(405, `${method} is not allowed here.`, { Allow: allow(options) });
 }
 
 function takeDigit(call: PhoneCall, info: SipRequest, responder: SipResponder): void {

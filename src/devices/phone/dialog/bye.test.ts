@@ -34,7 +34,7 @@ describe('sendBye', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('gives up after half a minute, and says so', async () => {
+  it('gives up after half a minute with an error', async () => {
     vi.useFakeTimers();
     const dialog = new FakeDialog();
     dialog.answering = () => new Error('socket destroyed');
@@ -44,7 +44,7 @@ describe('sendBye', () => {
     expect(dialog.byes).toHaveLength(7);
   });
 
-  it('is not owed for ever where the SIP server knows no way to the phone', async () => {
+  it('is unreachable when the SIP server cannot reach the phone', async () => {
     vi.useFakeTimers();
     const dialog = new FakeDialog();
     dialog.answering = () => Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'EDRACHTIO' });
@@ -54,14 +54,14 @@ describe('sendBye', () => {
     expect(dialog.byes).toHaveLength(7);
   });
 
-  it('does not insist when the dialog is gone already: the phone was faster', async () => {
+  it('is over when the phone’s own BYE has ended the dialog before', async () => {
     const dialog = new FakeDialog();
     dialog.answering = () => FORGOTTEN;
     expect(await sendBye(dialog, { Reason: 'x' })).toBe('over');
     expect(dialog.byes).toHaveLength(1);
   });
 
-  it('says when the SIP server forgot the dialog while it was away', async () => {
+  it('is forgotten when the SIP server lost the dialog while it was away', async () => {
     vi.useFakeTimers();
     const dialog = new FakeDialog();
     dialog.answering = () => (dialog.requests.length < 2 ? new Error('socket destroyed') : FORGOTTEN);
@@ -71,7 +71,7 @@ describe('sendBye', () => {
     expect(await sendBye(dialog, { Reason: 'x' }, true)).toBe('forgotten');
   });
 
-  it('tries again when the connection went with the answer', async () => {
+  it('tries again when the connection was lost before the answer', async () => {
     vi.useFakeTimers();
     const dialog = new FakeDialog();
     const destroy = dialog.destroy.bind(dialog);

@@ -1,44 +1,107 @@
 import { firstAddress } from '../caller.js';
+import type { Log } from '../../../shared/index.js';
 import type { Headers, SipApplication, SipDialog } from '../sip.js';
 
 /**
- * Longest waits in ms between attempts to hand a BYE to the SIP server. Over the wire the server repeats it by itself
- * (RFC 3261 timer E); these are for the time that the connection to the server is away.
+ * Waits in ms between attempts to hand a BYE to the SIP server while the connection to it is down. The server itself
+ * retransmits the BYE to the phone (RFC 3261 timer E).
  */
 const RETRY_WAITS_MS = [500, 1000, 2000, 4000, 8000, 16_000];
 /**
- * The SIP server gives a request up after 32 s (RFC 3261 timer F): without a word by then, the connection to it went.
- * In ms.
+ * In ms. The SIP server ends a request after 32 s (RFC 3261 timer F): without a result by then, the connection to the
+ * server was lost.
  */
 export const UNANSWERED_MS = 35_000;
 
-/** 64 times T1: the SIP server repeats a 200 for so long. */
+/** 64 times T1: for so long the SIP server retransmits a 200. */
 const ACK_LIMIT_MS = 32_000;
-/** A call without ACK and without a packet of the phone is over for its media after five 200s: nobody is there. */
+/** In ms, enough for five 200s. Without an ACK or a packet of the phone by then, nobody is there. */
 const SILENT_ACK_LIMIT_MS = 10_000;
+
+/** A BYE that the phone has not got yet. */
+export interface UnsentBye {
+  readonly dialog: SipDialog;
+  readonly headers: Headers;
+}
+
+/** What a {@link ByeSender} needs from outside of its call. */
+export interface ByeEvents {
+  /** Waits so many ms, or until the SIP server can be reached again. */
+  readonly pause: (ms: number) => Promise<void>;
+  /** Called for each BYE, with a promise that resolves when it is over; it never rejects. */
+  readonly onBye: (bye: Promise<void>) => void;
+  /** Called when a BYE could not be handed to the SIP server, and is to be sent later. */
+  readonly onByeUnsent: (unsent: UnsentBye) => void;
+  /** Called when the SIP server was unreachable and has lost the dialog of a BYE meanwhile. */
+  readonly onByeForgotten: (unsent: UnsentBye) => void;
+}
+
+/** Sends the BYEs of one call. They wait for the ACK of our 200 (RFC 3261 section 15). */
+export class ByeSender {
+  readonly #events: ByeEvents;
+  readonly #log: Log;
+  /** Absent when no ACK is awaited. */
+  #acknowledgement: Promise<void> | undefined;
+
+  constructor(events: ByeEvents, log: Log) {
+    this.#events = events;
+    this.#log = log;
+  }
+
+  get awaitsAck(): boolean {
+    return this.#acknowledgement !== undefined;
+  }
+
+  /**
+   * Our 200 was sent: BYEs wait for its ACK, or until none can be expected any more.
+   * @param onSilence called when neither an ACK nor a BYE came for 10 s
+   */
+  awaitAck(dialog: SipDialog, onSilence: () => void): void {
+    const onAcknowledged = (): void => {
+      this.#acknowledgement = undefined;
+    };
+    this.#acknowledgement = untilAck(dialog, { acknowledged: onAcknowledged, silent: onSilence });
+  }
+
+  send(dialog: SipDialog, headers: Headers): void {
+    const { pause, onBye, onByeUnsent, onByeForgotten } = this.#events;
+    const send = (): Promise<ByeOutcome> => sendBye(dialog, headers, { pause });
+    const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
+    const bye = sent.then(
+      (outcome) => {
+        if (outcome === 'forgotten') onByeForgotten({ dialog, headers });
+        if (outcome === 'unreachable') this.#log.warn({}, 'BYE could not be sent to where the phone is.');
+      },
+      (error: unknown) => {
+        this.#log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
+        onByeUnsent({ dialog, headers });
+      },
+    );
+    onBye(bye);
+  }
+}
 
 interface ByeOptions {
   /** Waits so many ms, or until the SIP server can be reached again. */
   readonly pause: (ms: number) => Promise<void>;
-  /** Whether the SIP server could not be reached before, so that it may have been restarted. */
+  /** Whether the SIP server was unreachable before: it may have been restarted. */
   readonly wasAway?: boolean;
 }
 
-/** What became of a BYE. */
-export type ByeOutcome =
-  /** The phone answered it, or never will, or was faster with its own. */
+/** How a BYE ended. */
+type ByeOutcome =
+  /** The phone answered it or never will, or the phone's own BYE came first. */
   | 'over'
-  /** The SIP server lost the dialog: the phone may well have it still. */
+  /** The SIP server lost the dialog, which the phone may still have. */
   | 'forgotten'
-  /** The SIP server knows no way to where the phone said that it is. */
+  /** The SIP server cannot reach the phone's Contact. */
   | 'unreachable';
 
 /**
- * Resolves when our 200 is acknowledged, or no ACK is to be expected any more: a BYE has to wait for that (RFC 3261
- * section 15).
- * @param on `acknowledged`: the ACK came, or the dialog ended. `silent`: neither has happened for 10 s
+ * Resolves when our 200 is acknowledged, or when no ACK can be expected any more.
+ * @param on `acknowledged`: the ACK came, or the dialog ended. `silent`: neither happened for 10 s
  */
-export function untilAck(
+function untilAck(
   dialog: SipDialog,
   on: { readonly acknowledged: () => void; readonly silent: () => void },
 ): Promise<void> {
@@ -57,8 +120,8 @@ export function untilAck(
 }
 
 /**
- * Sends BYE; resolves when it is answered or given up by the SIP server.
- * @throws Error when the SIP server could not be reached for half a minute
+ * Sends BYE. Resolves when it is answered, or when the SIP server gives it up.
+ * @throws Error when the SIP server cannot be reached for half a minute
  */
 export async function sendBye(
   dialog: SipDialog,
@@ -79,8 +142,8 @@ export async function sendBye(
 }
 
 /**
- * Sends the BYE of a dialog that only we and the phone know, put together from what there is of it.
- * @throws Error when the SIP server does not take it
+ * Sends BYE in a dialog that the SIP server has lost, as a request outside of dialogs with the dialog's headers.
+ * @throws Error when the SIP server refuses the request
  */
 export function sendForgottenBye(
   { req, sip }: SipDialog,
@@ -105,7 +168,7 @@ export function sendForgottenBye(
 
 function attempt(dialog: SipDialog, headers: Headers): Promise<Error | undefined> {
   return new Promise((resolve) => {
-    const limit = setTimeout(() => resolve(new Error('BYE went unanswered.')), UNANSWERED_MS);
+    const limit = setTimeout(() => resolve(new Error('BYE was not answered.')), UNANSWERED_MS);
     dialog.destroy({ headers }, (error) => {
       clearTimeout(limit);
       if (error === null || error === undefined) resolve(undefined);
@@ -114,12 +177,12 @@ function attempt(dialog: SipDialog, headers: Headers): Promise<Error | undefined
   });
 }
 
-/** The SIP server took the request, and said that it cannot send it. */
+/** Whether the SIP server answered that it cannot send the request. */
 export function isRefused(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EDRACHTIO';
 }
 
-/** The SIP server has no such dialog any more. */
+/** Whether the SIP server has lost the dialog. */
 function isForgotten(error: Error): boolean {
   return 'code' in error && error.code === 'ENODIALOG';
 }

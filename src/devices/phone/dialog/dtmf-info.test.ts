@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DigitMerger, digitOfInfo } from './dtmf-info.js';
+import { DigitMerger, digitOfInfo, type DigitWay } from './dtmf-info.js';
 import { Refusal } from '../refusal.js';
 import { FakeRequest } from '../testing/fakes.js';
 
@@ -56,7 +56,7 @@ describe('DTMF by INFO', () => {
     expect(() => digit(type, body)).toThrow(expect.objectContaining({ status }) as Error);
   });
 
-  it('is a usable digit, none, or refused, whatever the body', () => {
+  it('is a valid digit, no digit, or refused, whatever the body is', () => {
     const piece = fc.oneof(
       fc.constantFrom('Signal', 'duration', '=', '\r\n', '5', '-1', '1e9', 'NaN', ' '),
       fc.string(),
@@ -80,7 +80,7 @@ describe('DTMF by INFO', () => {
 });
 
 describe('DigitMerger', () => {
-  it('lets a press that comes both ways through once, and repeated presses each', () => {
+  it('counts a press that is reported both ways once, and each repeated press', () => {
     let now = 0;
     const merger = new DigitMerger(() => now);
     expect(merger.isNew('rtp', '5')).toBe(true);
@@ -94,8 +94,45 @@ describe('DigitMerger', () => {
     expect(merger.isNew('rtp', '6')).toBe(true);
   });
 
-  it('takes a phone that sends one way only at its word', () => {
+  it('counts each report of a phone that uses one way only', () => {
     const merger = new DigitMerger(() => 0);
     expect(Array.from('1122').every((pressed) => merger.isNew('info', pressed))).toBe(true);
+  });
+});
+
+/** The digits that are counted. Each report has a way, a digit and a time in ms. */
+function counted(...reports: readonly (readonly [way: DigitWay, digit: string, at: number])[]): string {
+  let now = 0;
+  const merger = new DigitMerger(() => now);
+  return reports
+    .filter(([way, digit, at]) => {
+      now = at;
+      return merger.isNew(way, digit);
+    })
+    .map(([, digit]) => digit)
+    .join('');
+}
+
+describe('key presses that are reported both ways', () => {
+  it('count once', () => {
+    expect(counted(['rtp', '1', 0], ['info', '1', 200], ['info', '2', 900], ['rtp', '2', 1000])).toBe('12');
+  });
+
+  it('count once when each INFO waits for the answer to the one before (linphone)', () => {
+    const presses = Array.from('5550123456789');
+    const events = presses.map((digit, i) => ['rtp', digit, i * 100] as const);
+    const infos = presses.map((digit, i) => ['info', digit, 1600 + i * 500] as const);
+    const all = [...events, ...infos].sort(([, , a], [, , b]) => a - b);
+    expect(counted(...all)).toBe('5550123456789');
+  });
+
+  it('are counted each, since a report belongs to one press only', () => {
+    expect(counted(['rtp', '5', 0], ['rtp', '5', 300], ['info', '5', 400], ['info', '5', 2900])).toBe('55');
+    expect(counted(['info', '5', 0], ['info', '5', 100], ['rtp', '5', 200])).toBe('55');
+  });
+
+  it('do not suppress later ones of the other way', () => {
+    expect(counted(['info', '5', 0], ['rtp', '5', 1500])).toBe('55');
+    expect(counted(['rtp', '5', 0], ['info', '5', 10_000])).toBe('55');
   });
 });

@@ -3,12 +3,12 @@ import { header, type SipMessage } from '../sip.js';
 import { unquoted } from '../tokens/user-to-user.js';
 
 /**
- * How long after the first report of a key press the second may come. An INFO is sent when the key is let go, and
- * when the one before it was answered (linphone); RTP does not wait.
+ * How long after the first report of a key press the second one may come. linphone sends an INFO only after the one before
+ * was answered, so INFO may be late; RTP is not.
  */
 const SECOND_REPORT_MS = { info: 10_000, rtp: 1500 } as const;
 
-/** Presses that wait for their second report; more than this at once no finger makes. */
+/** So many key presses may wait for their second report: more than anybody makes in that time. */
 const MAX_WAITING = 64;
 
 const other = (way: DigitWay): DigitWay => (way === 'rtp' ? 'info' : 'rtp');
@@ -22,7 +22,7 @@ interface InfoDigit {
 const DEFAULT_DURATION_MS = 250;
 const MAX_DURATION_MS = 10_000;
 
-/** RFC 4733 event codes that some phones send in place of the characters. */
+/** RFC 4733 event codes, which some phones send instead of the characters. */
 const BY_EVENT_CODE = new Map([
   ['10', '*'],
   ['11', '#'],
@@ -32,7 +32,7 @@ const BY_EVENT_CODE = new Map([
   ['15', 'D'],
 ]);
 
-/** Bodies in which phones send a key press. */
+/** The Content-Types in which phones send a key press. */
 const TYPES = [
   'application/dtmf-relay',
   'application/dtmf',
@@ -41,16 +41,16 @@ const TYPES = [
 ];
 
 /**
- * The digit in an INFO request, by whichever of its types and spellings: as fields (`Signal=5`, `d: 5`, with a
- * `Duration=160`) or alone (`5`). Undefined for an empty INFO and for a hook flash, which are fine and mean no digit.
- * @throws Refusal 415 for any other body, 400 for something that is no digit
+ * The digit in an INFO request, in any of its Content-Types and spellings: as fields (`Signal=5` or `d: 5`, and
+ * `Duration=160`) or alone (`5`). Undefined for an empty INFO and for a hook flash, which are accepted but are no digit.
+ * @throws Refusal 415 for any other body, 400 when the signal is no digit
  */
 export function digitOfInfo(info: SipMessage): InfoDigit | undefined {
   const body = (info.body ?? '').trim();
   if (body === '') return undefined;
   const type = (header(info, 'content-type') ?? '').split(';')[0]!.trim().toLowerCase();
   if (!TYPES.includes(type)) {
-    throw new Refusal(415, 'INFO is understood with DTMF only.', { Accept: TYPES.join(', ') });
+    throw new Refusal(415, 'INFO is accepted only with DTMF.', { Accept: TYPES.join(', ') });
   }
   const fields = fieldsOf(body);
   const signal = fields.get('signal') ?? fields.get('d') ?? body;
@@ -75,7 +75,7 @@ function digitOf(signal: string, durationMs: number): InfoDigit | undefined {
   return { digit, durationMs: usable ? durationMs : DEFAULT_DURATION_MS };
 }
 
-/** The ways by which a phone's digits come: RFC 4733 events in the audio, or SIP INFO. */
+/** How a phone sends digits: as RFC 4733 events in its RTP, or by SIP INFO. */
 export type DigitWay = 'rtp' | 'info';
 
 interface Press {
@@ -84,17 +84,17 @@ interface Press {
   readonly at: number;
 }
 
-/** Some phones report each key press both ways: this lets each press through once. */
+/** Some phones report each key press both ways: this counts each press once. */
 export class DigitMerger {
   readonly #now: () => number;
   #waiting: Press[] = [];
 
-  /** @param now a clock in ms that does not jump */
+  /** @param now a monotonic clock in ms */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Whether this report is of a key press that was not reported by the other way already. */
+  /** Whether this report is the first of its key press, not the second by the other way. */
   isNew(way: DigitWay, digit: string): boolean {
     const at = this.#now();
     this.#waiting = this.#waiting.filter((press) => at - press.at < SECOND_REPORT_MS[other(press.way)]);

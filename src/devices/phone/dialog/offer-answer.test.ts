@@ -5,6 +5,7 @@ import { PhoneCall } from '../call.js';
 import { OfferAnswer } from './offer-answer.js';
 import { refusing } from '../refusal.js';
 import { FakeDialog, FakeRequest, recordingLog } from '../testing/fakes.js';
+import { connectCall, startApp } from '../testing/phone-app.js';
 import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
 
 async function start() {
@@ -45,8 +46,8 @@ async function answered(request: FakeRequest) {
 
 afterEach(() => vi.useRealTimers());
 
-describe('the phone changes the session', () => {
-  it('by UPDATE, with and without an offer', async () => {
+describe('an offer of the phone', () => {
+  it('is answered in the 200 to an UPDATE, and an UPDATE without an offer gets a bare 200', async () => {
     const { dialog, media } = await start();
     expect(await answered(dialog.receive('update', update('offer')))).toMatchObject({
       status: 200,
@@ -58,7 +59,7 @@ describe('the phone changes the session', () => {
     expect(media.phones.offers).toHaveLength(1);
   });
 
-  it('by a second offer before the first is answered: 500 with Retry-After', async () => {
+  it('gets 500 with Retry-After before the first one is answered', async () => {
     const { dialog, media } = await start();
     let open = (): void => undefined;
     media.phones.gate = new Promise((resolve) => (open = resolve));
@@ -71,7 +72,7 @@ describe('the phone changes the session', () => {
     expect((await answered(dialog.receive('modify', reinvite()))).status).toBe(200);
   });
 
-  it('by a re-INVITE without an offer: ours, answered in the ACK; 491 to offers between', async () => {
+  it('gets 491 between our offer, in the 200 to a re-INVITE without one, and the answer in the ACK', async () => {
     const { dialog, media } = await start();
     expect(await answered(dialog.receive('modify', reinvite('')))).toMatchObject({ body: 'offer-1' });
     expect((await answered(dialog.receive('update', update('offer')))).status).toBe(491);
@@ -81,40 +82,7 @@ describe('the phone changes the session', () => {
     expect((await answered(dialog.receive('update', update('offer')))).status).toBe(200);
   });
 
-  it.each([
-    ['no answer', ''],
-    ['an answer that cannot be used', 'nonsense'],
-  ])(
-    'by a re-INVITE without an offer, whose ACK carries %s: all stays as it was (drachtio-srf #107)',
-    async (_what, body) => {
-      const { dialog, media, call } = await start();
-      await answered(dialog.receive('modify', reinvite('')));
-      media.phones.failure = new MediaError('BAD_SDP', 'no');
-      dialog.emit('ack', new FakeRequest('ACK', { body }));
-      await answered(dialog.receive('update', update()));
-      media.phones.failure = undefined;
-      await vi.waitFor(async () =>
-        expect((await answered(dialog.receive('update', update('offer')))).status).toBe(200),
-      );
-      expect(call.ended).toBe(false);
-      expect(dialog.byes).toEqual([]);
-      expect(media.answers).toEqual([]);
-    },
-  );
-
-  it.each(['', 'nonsense'])(
-    'but a first offer of ours without a usable answer (%j) ends the call',
-    async (body) => {
-      const { dialog, media, call, exchange } = await start();
-      exchange.offeredInAnswer(new FakeRequest('INVITE'));
-      media.phones.failure = new MediaError('BAD_SDP', 'no');
-      dialog.emit('ack', new FakeRequest('ACK', { body, headers: { cseq: '1 ACK' } }));
-      await vi.waitFor(() => expect(call.ended).toBe(true));
-      expect(dialog.byes).toHaveLength(1);
-    },
-  );
-
-  it('by an offer right behind its answer in the ACK: it waits until that is taken', async () => {
+  it('waits for the answer in the ACK right before it', async () => {
     const { dialog, media } = await start();
     await answered(dialog.receive('modify', reinvite('')));
     let open = (): void => undefined;
@@ -126,17 +94,7 @@ describe('the phone changes the session', () => {
     expect(media.answers).toEqual(['their answer']);
   });
 
-  it('by a re-INVITE without an offer, and the ACK of the INVITE before it comes late', async () => {
-    const { dialog, media, call } = await start();
-    const withoutOffer = new FakeRequest('INVITE', { headers: { cseq: '2 INVITE' } });
-    await answered(dialog.receive('modify', withoutOffer));
-    dialog.emit('ack', new FakeRequest('ACK', { headers: { cseq: '1 ACK' } }));
-    expect(call.ended).toBe(false);
-    dialog.emit('ack', new FakeRequest('ACK', { body: 'their answer', headers: { cseq: '2 ACK' } }));
-    await vi.waitFor(() => expect(media.answers).toEqual(['their answer']));
-  });
-
-  it('with a body that is no session description: 415; with an unknown extension: 420', async () => {
+  it('gets 415 if its body is no session description, and 420 for an unknown extension', async () => {
     const { dialog } = await start();
     const odd = new FakeRequest('INVITE', { body: 'x', headers: { 'content-type': 'text/plain' } });
     expect(await answered(dialog.receive('modify', odd))).toMatchObject({ status: 415 });
@@ -146,10 +104,78 @@ describe('the phone changes the session', () => {
       headers: { Unsupported: 'teleport' },
     });
   });
+
+  it('is answered within a call, and tells the core of hold', async () => {
+    const started = startApp();
+    const dialog = await connectCall(started);
+    started.media.phones.held = true;
+    const reinvite = dialog.receive('modify', new FakeRequest('INVITE', { body: 'hold' }));
+    await once(reinvite, 'answered');
+    expect(reinvite.final).toMatchObject({
+      status: 200,
+      body: 'answer-2',
+      headers: { Contact: '<sip:gateway.example>' },
+    });
+    expect(started.media.phones.offers).toEqual(['offer', 'hold']);
+    expect(started.gate.holds).toEqual([false, true]);
+  });
+
+  it('leaves the call as it was when no codec fits', async () => {
+    const started = startApp();
+    const dialog = await connectCall(started);
+    started.media.phones.failure = new MediaError('NO_COMMON_CODEC', 'No.');
+    const reinvite = dialog.receive('modify', new FakeRequest('INVITE', { body: 'video only' }));
+    await once(reinvite, 'answered');
+    expect(reinvite.final?.status).toBe(488);
+    expect(started.app.callCount).toBe(1);
+    expect(dialog.byes).toEqual([]);
+  });
 });
 
-describe('we change the session', () => {
-  it('by re-INVITE with our present description', async () => {
+describe('our offer in the 200 to a re-INVITE', () => {
+  it.each([
+    ['no answer', ''],
+    ['an answer that cannot be used', 'nonsense'],
+  ])('leaves the session as it was when the ACK carries %s (drachtio-srf #107)', async (_what, body) => {
+    const { dialog, media, call } = await start();
+    await answered(dialog.receive('modify', reinvite('')));
+    media.phones.failure = new MediaError('BAD_SDP', 'no');
+    dialog.emit('ack', new FakeRequest('ACK', { body }));
+    await answered(dialog.receive('update', update()));
+    media.phones.failure = undefined;
+    await vi.waitFor(async () =>
+      expect((await answered(dialog.receive('update', update('offer')))).status).toBe(200),
+    );
+    expect(call.ended).toBe(false);
+    expect(dialog.byes).toEqual([]);
+    expect(media.answers).toEqual([]);
+  });
+
+  it.each(['', 'nonsense'])(
+    'ends the call when it is the first, and its answer is not usable (%j)',
+    async (body) => {
+      const { dialog, media, call, exchange } = await start();
+      exchange.offeredInAnswer(new FakeRequest('INVITE'));
+      media.phones.failure = new MediaError('BAD_SDP', 'no');
+      dialog.emit('ack', new FakeRequest('ACK', { body, headers: { cseq: '1 ACK' } }));
+      await vi.waitFor(() => expect(call.ended).toBe(true));
+      expect(dialog.byes).toHaveLength(1);
+    },
+  );
+
+  it('ignores a late ACK of the INVITE before', async () => {
+    const { dialog, media, call } = await start();
+    const withoutOffer = new FakeRequest('INVITE', { headers: { cseq: '2 INVITE' } });
+    await answered(dialog.receive('modify', withoutOffer));
+    dialog.emit('ack', new FakeRequest('ACK', { headers: { cseq: '1 ACK' } }));
+    expect(call.ended).toBe(false);
+    dialog.emit('ack', new FakeRequest('ACK', { body: 'their answer', headers: { cseq: '2 ACK' } }));
+    await vi.waitFor(() => expect(media.answers).toEqual(['their answer']));
+  });
+});
+
+describe('our re-INVITE', () => {
+  it('offers our current description', async () => {
     const { dialog, media, exchange } = await start();
     dialog.answering = () => ({ status: 200, body: 'their answer' });
     expect(await exchange.offer({})).toMatchObject({ outcome: 'accepted' });
@@ -157,7 +183,7 @@ describe('we change the session', () => {
     expect(media.answers).toEqual(['their answer']);
   });
 
-  it('and waits a random time after 491, then tries again', async () => {
+  it('is sent again a random time after a 491', async () => {
     vi.useFakeTimers();
     const { dialog, exchange } = await start();
     dialog.answering = () => (dialog.requests.length < 3 ? { status: 491 } : { status: 200, body: 'a' });
@@ -167,7 +193,7 @@ describe('we change the session', () => {
     expect(dialog.requests).toHaveLength(3);
   });
 
-  it('while the phone’s own re-INVITE is refused with 491', async () => {
+  it('makes the phone’s own re-INVITE fail with 491', async () => {
     const { dialog, exchange } = await start();
     let crossing: FakeRequest | undefined;
     dialog.answering = () => {
@@ -182,13 +208,13 @@ describe('we change the session', () => {
     [488, 'refused'],
     [481, 'gone'],
     [408, 'gone'],
-  ])('and %i means %s', async (status, outcome) => {
+  ])('that gets %i is %s', async (status, outcome) => {
     const { dialog, exchange } = await start();
     dialog.answering = () => ({ status });
     expect(await exchange.offer({})).toMatchObject({ outcome });
   });
 
-  it('and an answer that fits nothing is told', async () => {
+  it('throws when its answer is not usable', async () => {
     const { dialog, media, exchange } = await start();
     dialog.answering = () => {
       media.phones.failure = new MediaError('BAD_SDP', 'no');

@@ -9,40 +9,40 @@ import { Refusal, refusalOf } from '../refusal.js';
 import type { Headers, SipDialog, SipRequest, SipResponder, SipResponse } from '../sip.js';
 import { callIdOf, cseqOf, sdpOf, SDP_TYPE } from '../sip.js';
 
-/** Who owes what (RFC 3264, RFC 3311). */
+/** Who has to answer an offer (RFC 3264, RFC 3311). */
 type ExchangeState =
-  /** Nobody owes anything. */
+  /** No offer is open. */
   | 'stable'
-  /** We owe an answer to the phone's offer. */
+  /** We have to answer the phone's offer. */
   | 'answering'
-  /** The phone owes the answer to our re-INVITE. */
+  /** The phone has to answer our re-INVITE. */
   | 'offering'
-  /** Our 2xx to the phone's INVITE carried an offer: the ACK owes the answer. */
+  /** Our 2xx to the phone's INVITE carried an offer: the answer must be in the ACK. */
   | 'awaiting-ack'
-  /** The phone has answered, and the media plane is at it. The phone may offer again; it waits for that. */
+  /** The phone has answered, and the media plane applies the answer. The phone's next offer waits for that. */
   | 'taking-answer';
 
-/** RFC 3261 section 14.1, for the side that did not make the Call-ID: after a 491 wait 0 to 2 s. */
+/** RFC 3261 section 14.1, for the side that did not choose the Call-ID: after a 491 wait 0 to 2 s. */
 const GLARE_WAIT_MS = 2000;
 const GLARE_TRIES = 5;
 
-/** How a re-INVITE of ours went. */
+/** The outcome of our re-INVITE. */
 type OfferOutcome =
-  /** The phone took it. */
+  /** The phone accepted it. */
   | 'accepted'
   /** The phone refused it; the session goes on as it was. */
   | 'refused'
   /** The phone does not know the call any more, or does not answer. */
   | 'gone';
 
-/** The offers and answers of one call after it is answered, one at a time. */
+/** Offers and answers within an answered call, one at a time. */
 export class OfferAnswer {
   readonly #call: PhoneCall;
   readonly #dialog: SipDialog;
   #state: ExchangeState = 'stable';
-  /** Of the INVITE whose ACK is awaited: the ACK of an earlier one may still be on its way. */
+  /** CSeq of the INVITE whose ACK is awaited: the ACK of an earlier INVITE may come later. */
   #awaitedCseq: number | undefined;
-  /** Nothing is agreed yet: our offer was the first of the call. */
+  /** Nothing is agreed on yet: our offer was the first of the call. */
   #isFirst = false;
   #stableListeners: (() => void)[] = [];
 
@@ -53,7 +53,7 @@ export class OfferAnswer {
     call.atEnd(() => this.#become('stable'));
   }
 
-  /** Our 200 to an INVITE without an offer carried ours: its answer is due in the ACK. */
+  /** The INVITE had no offer, so our 200 carried one: the answer must be in its ACK. */
   offeredInAnswer(invite: SipRequest): void {
     this.#awaitedCseq = cseqOf(invite);
     this.#isFirst = true;
@@ -61,9 +61,9 @@ export class OfferAnswer {
   }
 
   /**
-   * Answers the phone's re-INVITE or UPDATE from the state that it leads to.
-   * @param headers what the 2xx carries besides
-   * @throws Refusal 491 or 500 when offers cross, 400, 406, 415, 481; MediaError when the offer fits nothing
+   * Applies the phone's re-INVITE or UPDATE and answers it.
+   * @param headers further headers of the 2xx
+   * @throws Refusal 491 or 500 when offers cross, 400, 406, 415, 481; MediaError when the offer cannot be accepted
    */
   async change(request: SipRequest, responder: SipResponder, headers: Headers): Promise<void> {
     requireOnlySupported(request);
@@ -75,7 +75,7 @@ export class OfferAnswer {
       return;
     }
     requireSdpIfAccepted(request);
-    // drachtio-srf tells of an ACK one turn later than of what came right behind it.
+    // drachtio-srf emits an ACK one turn of the event loop after the request that came right behind it.
     if (this.#state === 'awaiting-ack') await new Promise(setImmediate);
     if (this.#state === 'taking-answer') await this.#stable();
     this.#refuseIfOver();
@@ -97,7 +97,7 @@ export class OfferAnswer {
     }
   }
 
-  /** Sends our present description as the offer of a re-INVITE, waiting out offers that cross. */
+  /** Sends our current description as the offer of a re-INVITE, again after a 491. */
   async offer(headers: Headers): Promise<{ outcome: OfferOutcome; response?: SipResponse }> {
     for (let tries = 0; tries < GLARE_TRIES; tries += 1) {
       await this.#stable();
@@ -116,9 +116,9 @@ export class OfferAnswer {
   }
 
   /**
-   * Makes our present description the offer to someone else, who may take the phone's place.
-   * @param invite calls them; resolves with their answer, or undefined when there is none
-   * @returns whether the call's media go to them now
+   * Offers our current description to someone else, who may replace the phone.
+   * @param invite sends the offer; resolves with the answer, or undefined when there is none
+   * @returns whether the call's media now go there
    */
   async offerElsewhere(invite: (sdp: string) => Promise<string | undefined>): Promise<boolean> {
     await this.#stable();
@@ -146,10 +146,10 @@ export class OfferAnswer {
       case 'offering':
       case 'awaiting-ack':
       case 'taking-answer':
-        throw new Refusal(491, 'An offer of ours is not answered yet.');
+        throw new Refusal(491, 'Our offer is not answered yet.');
       case 'answering':
         // RFC 3261 section 14.2: some time from 0 to 10 s.
-        throw new Refusal(500, 'An offer of yours is not answered yet.', {
+        throw new Refusal(500, 'Your previous offer is not answered yet.', {
           'Retry-After': String(Math.floor(Math.random() * 10) + 1),
         });
     }
@@ -169,7 +169,7 @@ export class OfferAnswer {
     return finalResponse(this.#dialog, options);
   }
 
-  /** RFC 3264 with the offer in our 2xx: the answer is in the ACK. */
+  /** Applies the answer in the ACK, if our 2xx carried the offer. */
   async #onAck(ack: SipRequest): Promise<void> {
     if (this.#state !== 'awaiting-ack' || this.#call.ended || cseqOf(ack) !== this.#awaitedCseq) return;
     const isFirst = this.#isFirst;
@@ -186,7 +186,7 @@ export class OfferAnswer {
     }
   }
 
-  /** An offer that comes to nothing leaves the session as it was (RFC 6141 section 3.4); the first leaves none. */
+  /** A failed offer leaves the session as it was (RFC 6141 section 3.4). After a failed first offer there is no session. */
   #failed(isFirst: boolean, ack: SipRequest, why: string, error?: unknown): void {
     const reason = error === undefined ? undefined : refusalOf(error).message;
     this.#call.log.warn({ callId: callIdOf(ack), reason }, why);
@@ -214,7 +214,7 @@ export class OfferAnswer {
 /**
  * Sends a request in a dialog.
  * @returns its final response
- * @throws Refusal when the SIP server does not send it: it cannot be reached, or the phone cannot by what it said
+ * @throws Refusal 480 when it is not sent: the SIP server, or the phone's Contact, cannot be reached
  */
 export function finalResponse(
   dialog: SipDialog,

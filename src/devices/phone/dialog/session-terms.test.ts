@@ -25,13 +25,13 @@ describe('session timers (RFC 4028)', () => {
     expect(terms(headers)).toEqual({ refresher, expires });
   });
 
-  it('are off for phones that do not know them, and when we want none', () => {
+  it('are off for phones that do not support them, and when none is configured', () => {
     expect(terms({})).toBeUndefined();
     expect(terms({ supported: 'timer' }, 0)).toBeUndefined();
     expect(terms({ supported: 'timer', 'session-expires': 'nonsense' }, 0)).toBeUndefined();
   });
 
-  it('shorter than allowed are 422 with Min-SE, where the phone understands that', () => {
+  it('that are too short are refused with 422 and Min-SE, if the phone supports timers', () => {
     const short = { 'session-expires': '30' };
     expect(() => terms({ ...short, supported: 'timer' })).toThrow(
       expect.objectContaining({ status: 422, headers: { 'Min-SE': '90' } }) as Refusal,
@@ -39,7 +39,7 @@ describe('session timers (RFC 4028)', () => {
     expect(terms(short)).toBeUndefined();
   });
 
-  it('are told in the 2xx', () => {
+  it('are in the headers of the 2xx', () => {
     expect(termsHeaders({ expires: 300, refresher: 'phone' })).toEqual({
       'Session-Expires': '300;refresher=uac',
       Require: 'timer',

@@ -5,18 +5,18 @@ import { header, lists } from '../sip.js';
 /** The shortest session interval in seconds that RFC 4028 section 4 allows. */
 export const MIN_SE_S = 90;
 
-/** Session intervals as they are configured, in seconds. */
+/** The configured session intervals, in seconds. */
 export interface SessionIntervals {
-  /** What we ask of phones that know timers but name none; 0: none. */
+  /** Used for phones that support session timers but name no interval; 0: no timer. */
   readonly wantedS: number;
   /** The shortest that phones may ask for. */
   readonly leastS: number;
 }
 
 /**
- * Session timers of RFC 4028: how long a session lives without a refresh, and who refreshes it. The terms are agreed
- * here; the SIP server reads them from our 2xx and runs the clock: it sends the refreshes that we owe and ends the
- * call when none comes.
+ * Session timer (RFC 4028): how long a session lives without a refresh, and who refreshes it. The terms are agreed on
+ * here. The SIP server reads them from our 2xx and runs the timer: it sends our refreshes, and ends the call when a
+ * refresh of the phone is missing.
  */
 interface SessionTerms {
   /** Seconds. */
@@ -25,8 +25,8 @@ interface SessionTerms {
 }
 
 /**
- * The terms that an INVITE, re-INVITE or UPDATE of the phone leads to; undefined: no session timer.
- * A phone that can refresh is left to do it.
+ * The terms for an INVITE, re-INVITE or UPDATE of the phone; undefined: no session timer. A phone that can refresh the
+ * session does so.
  * @throws Refusal 422 when the phone asks for a shorter interval than allowed
  */
 export function agreedTerms(
@@ -41,7 +41,7 @@ export function agreedTerms(
       : undefined;
   }
   if (asked.expires < leastS) {
-    // A proxy put it there: the phone itself would not understand 422 (section 9).
+    // A proxy added the header: the phone does not support timers and would not understand 422 (section 9).
     if (!phoneKnowsTimers) return undefined;
     throw new Refusal(422, `The session interval is shorter than ${leastS} s.`, {
       'Min-SE': String(leastS),
@@ -60,7 +60,7 @@ export function termsHeaders(terms: SessionTerms | undefined): Headers {
   return terms.refresher === 'phone' ? { ...session, Require: 'timer' } : session;
 }
 
-/** The shortest interval that the phone and its proxies stand. */
+/** The shortest interval that the phone, its proxies and we accept. */
 function minSeOf(message: SipMessage, leastS: number): number {
   const seconds = Number.parseInt(header(message, 'min-se') ?? '', 10);
   return Number.isSafeInteger(seconds) && seconds > leastS ? seconds : leastS;

@@ -9,7 +9,7 @@ function refer(to: string): FakeRequest {
   return new FakeRequest('REFER', { headers: { 'refer-to': to } });
 }
 
-/** A call that is up at a gateway that accepts transfers, unless told otherwise. */
+/** An answered call at a gateway that accepts transfers by default. */
 async function call(options: { acceptTransfers: boolean } = { acceptTransfers: true }) {
   const srf = new FakeSrf();
   const gate = new FakeGate();
@@ -81,7 +81,7 @@ describe('transferTarget', () => {
 });
 
 describe('REFER', () => {
-  it('hands the call over to the target, and tells the phone all the way', async () => {
+  it('transfers the call to the target, and reports progress to the phone', async () => {
     const { srf, gate, media, dialog } = await call();
     const target = answeringTarget();
     srf.target = target;
@@ -100,7 +100,7 @@ describe('REFER', () => {
     expect(dialog.byes).toHaveLength(1);
   });
 
-  it('takes the description of the target’s 183, of the same To tag, when its 200 has none (pjproject #1397)', async () => {
+  it('uses the description of the target’s 183, with the same To tag, when its 200 has none (pjproject #1397)', async () => {
     const { srf, media, dialog } = await call();
     const target = answeringTarget();
     target.remote = { sdp: '' };
@@ -131,7 +131,7 @@ describe('REFER', () => {
     expect(srf.placed[0]!.headers['X-A']).toBe('1');
   });
 
-  it('leaves all as it was when the target refuses', async () => {
+  it('leaves the call as it was when the target refuses', async () => {
     const { srf, gate, app, dialog } = await call();
     srf.target = { status: 486, reason: 'Busy Here' };
     dialog.receive('refer', refer('<sip:bob@host>'));
@@ -141,7 +141,7 @@ describe('REFER', () => {
     await vi.waitFor(() => expect(gate.ends).toEqual(['left']));
   });
 
-  it('goes on when the phone leaves before the target answers', async () => {
+  it('goes on when the phone hangs up before the target answers', async () => {
     const { srf, gate, dialog } = await call();
     dialog.receive('refer', refer('<sip:bob@host>'));
     await vi.waitFor(() => expect(srf.placed).toHaveLength(1));
@@ -152,7 +152,7 @@ describe('REFER', () => {
     expect(srf.cancelled).toBe(1);
   });
 
-  it('ends the call when the phone has left and the target refuses', async () => {
+  it('ends the call when the phone has hung up and the target refuses', async () => {
     const { srf, gate, dialog } = await call();
     const noted = dialog.answering;
     srf.target = { status: 603, reason: 'Decline' };
@@ -164,7 +164,7 @@ describe('REFER', () => {
     await vi.waitFor(() => expect(gate.ends).toEqual(['left']));
   });
 
-  it('ends the call when the answer of the target cannot be used; that is its fault, and no error', async () => {
+  it('ends the call with a warning when the answer of the target cannot be used', async () => {
     const { srf, media, app, dialog, lines } = await call();
     srf.target = answeringTarget();
     media.phones.answer = () => Promise.reject(new MediaError('NO_COMMON_CODEC', 'No codec of the target.'));
@@ -176,7 +176,7 @@ describe('REFER', () => {
     expect(lines.join('')).not.toContain('stack');
   });
 
-  it('is 405 where transfers are not accepted', async () => {
+  it('gets 405 when transfers are not accepted', async () => {
     const { srf, dialog } = await call({ acceptTransfers: false });
     const request = dialog.receive('refer', refer('<sip:bob@host>'));
     await vi.waitFor(() => expect(request.final?.status).toBe(405));

@@ -18,32 +18,32 @@ import { firstAddress } from '../caller.js';
 import { uriParts } from '../tokens/authenticate.js';
 import { finalResponse, type OfferAnswer } from './offer-answer.js';
 
-/** Where a REFER sends us (RFC 3515): whom to call, and with which headers besides. */
+/** The target of a REFER (RFC 3515): whom to call, and with which headers. */
 interface TransferTarget {
   readonly uri: string;
-  /** Those that the URI asks for, as far as they can do no harm, with which call of theirs to take over (RFC 3891). */
+  /** The harmless ones of those that the URI asks for. Replaces (RFC 3891) says which call to take over. */
   readonly headers: Headers;
 }
 
-/** drachtio-srf takes the URI apart in time by the square of its length. */
+/** drachtio-srf parses a URI in time quadratic in its length. */
 const MAX_URI = 1024;
 
-/** Headers that a Refer-To may put into our INVITE: RFC 3261 section 19.1.5 warns of most. By name in lower case. */
+/** Headers that a Refer-To may add to our INVITE, by name in lower case. RFC 3261 section 19.1.5 warns of most others. */
 const CARRIED: ReadonlyMap<string, string> = new Map([
   ['replaces', 'Replaces'],
   ['user-to-user', 'User-to-User'],
   ['subject', 'Subject'],
 ]);
 
-/** @throws Refusal 400 when there is no SIP URI to call */
+/** @throws Refusal 400 when Refer-To has no SIP URI to call */
 export function transferTarget(refer: SipRequest): TransferTarget {
   const { uri: full } = firstAddress(header(refer, 'refer-to') ?? '');
   const uri = full.split('?', 1)[0]!;
   if (full.length > MAX_URI || !/^sips?:[^\s<>"]+$/i.test(uri))
-    throw new Refusal(400, 'Refer-To names no SIP URI.');
+    throw new Refusal(400, 'Refer-To has no SIP URI.');
   const { parameters, headers: asked } = uriParts(full);
   if ((parameters.get('method') ?? 'INVITE').toUpperCase() !== 'INVITE')
-    throw new Refusal(400, 'Refer-To asks for something else than a call.');
+    throw new Refusal(400, 'Refer-To asks for another method than INVITE.');
   const headers: Headers = {};
   for (const [name, value] of asked) {
     const carried = CARRIED.get(name) ?? extensionName(name);
@@ -56,13 +56,13 @@ export function transferTarget(refer: SipRequest): TransferTarget {
   return { uri: uri.replace(/;method=[^;]*/i, ''), headers };
 }
 
-/** `X-Order` for `x-order`: headers of applications. */
+/** The usual spelling of an application's header: `X-Order` for `x-order`. */
 function extensionName(name: string): string | undefined {
   if (!/^x-[a-z0-9-]*[a-z0-9]$/.test(name)) return undefined;
   return name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase());
 }
 
-/** Who transfers (RFC 3892): as the REFER says, or who sent it. */
+/** Who transfers (RFC 3892): the Referred-By of the REFER, or else its From. */
 function referredBy(refer: SipRequest): Headers {
   const { uri } = firstAddress(header(refer, 'referred-by') ?? header(refer, 'from') ?? '');
   const usable = uri.length <= MAX_URI && /^(?:sips?|tel):[^\s<>"]+$/i.test(uri) && !holdsToken(uri);
@@ -78,13 +78,13 @@ const TAKEN = 'SIP/2.0 200 OK';
 interface TransferParts {
   readonly application: SipApplication;
   readonly exchange: OfferAnswer;
-  /** Attends to the target's dialog as the call's own. */
+  /** Makes the target's dialog the call's own. */
   readonly attend: (dialog: SipDialog) => void;
 }
 
 /**
- * Transfers a phone away: calls the target with the call's own media, tells the phone how it goes (RFC 3515), and
- * when the target answers, goes on with it in the phone's place. Otherwise all stays as it was.
+ * Transfers a phone's call: calls the target with the call's own media, and reports progress to the phone (RFC 3515). If
+ * the target answers, it replaces the phone; otherwise the call stays as it was.
  */
 export class Transfer {
   readonly #call: PhoneCall;
@@ -92,7 +92,7 @@ export class Transfer {
   readonly #parts: TransferParts;
   #running = false;
   #phoneLeft = false;
-  /** The target answered: the call is with it. */
+  /** The target answered: the call belongs to it. */
   #taken = false;
 
   constructor(call: PhoneCall, dialog: SipDialog, parts: TransferParts) {
@@ -108,7 +108,7 @@ export class Transfer {
     if (this.#running) throw new Refusal(491, 'Another transfer is under way.');
     this.#running = true;
     responder.send(202, {});
-    this.#call.log.info({ target: uriParts(target.uri).host }, 'The phone transfers its call away.');
+    this.#call.log.info({ target: uriParts(target.uri).host }, 'The phone transfers its call.');
     this.#call.beginHandover();
     const headers = { ...target.headers, ...referredBy(refer) };
     this.#run({ ...target, headers })
@@ -138,10 +138,10 @@ export class Transfer {
       await this.#notify(progress, 'terminated;reason=noresource');
     }
     if (this.#taken && !this.#phoneLeft)
-      this.#call.sayBye(this.#dialog, { Reason: reasonHeader(200, 'The call was transferred.') });
+      this.#call.byes.send(this.#dialog, { Reason: reasonHeader(200, 'The call was transferred.') });
   }
 
-  /** Calls the target; a dialog that comes of it is the call's at once. */
+  /** Calls the target. If it answers, its dialog is the call's at once. */
   #invite(target: TransferTarget, localSdp: string): Promise<{ statusLine: string; sdpAnswer?: string }> {
     const headers: Headers = { ...target.headers, 'Content-Type': SDP_TYPE };
     const early = new EarlyAnswers();
@@ -161,7 +161,7 @@ export class Transfer {
           request = undefined;
           if (!dialog) resolve({ statusLine: statusLineOf(error) });
           else if (this.#call.ended) {
-            this.#call.sayBye(dialog, { Reason: reasonHeader(487, 'The call is over.') });
+            this.#call.byes.send(dialog, { Reason: reasonHeader(487, 'The call is over.') });
             resolve({ statusLine: 'SIP/2.0 487 Request Terminated' });
           } else {
             this.#taken = true;
@@ -174,14 +174,14 @@ export class Transfer {
     });
   }
 
-  /** The target's 200 answers our INVITE: what is sent to where it came from arrives. It may be a proxy that answers. */
+  /** Tells the media plane where the target's 200 came from. A proxy may have sent it, so it is not taken as direct. */
   #confirm({ res }: SipDialog): void {
     const address = res?.source_address;
     if (address !== undefined)
       this.#call.confirmed({ address: hostOf(address), isDirect: false, isConnection: false });
   }
 
-  /** A NOTIFY of the implicit subscription; a phone that does not want it is not pressed. */
+  /** Sends NOTIFY for the implicit subscription. The transfer goes on if the phone refuses it. */
   async #notify(sipfrag: string, state: string): Promise<void> {
     if (this.#call.ended || this.#phoneLeft) return;
     const headers = {
@@ -197,10 +197,10 @@ export class Transfer {
   }
 }
 
-/** Forks of a call (RFC 3261 section 12.1.2) whose early descriptions are kept. */
+/** Early descriptions are kept of so many forks of a call (RFC 3261 section 12.1.2). */
 const MAX_FORKS = 8;
 
-/** What a target answers with before its 200, which many carriers then send without a description. */
+/** The early descriptions of a target. Many carriers do not repeat them in the 200. */
 class EarlyAnswers {
   /** By To tag. */
   readonly #byTag = new Map<string, string>();
@@ -211,14 +211,14 @@ class EarlyAnswers {
     if (sdp !== undefined && tag !== undefined && this.#byTag.size < MAX_FORKS) this.#byTag.set(tag, sdp);
   }
 
-  /** The description of the 200, or of the provisional response of the same dialog. */
+  /** The description of the 200, or else of the provisional response with the same To tag. */
   answerOf({ remote, sip }: SipDialog): string {
     const sdp = (remote.sdp ?? '').trim() === '' ? this.#byTag.get(sip.remoteTag) : remote.sdp;
     return sdp ?? '';
   }
 }
 
-/** drachtio-srf gives a refusal as an error with the response's status and reason. */
+/** drachtio-srf reports a refusal as an error with the response's status and reason. */
 function statusLineOf(error: unknown): string {
   const { status, reason } = (error ?? {}) as { status?: unknown; reason?: unknown };
   if (typeof status !== 'number') return 'SIP/2.0 503 Service Unavailable';

@@ -1,4 +1,4 @@
-/** The parts of drachtio-fsmrf and its FreeSWITCH client that are used here; neither ships types. */
+/** The parts of drachtio-fsmrf and its FreeSWITCH client that are used here. Neither has types of its own. */
 
 declare module 'drachtio-fsmrf' {
   import type { EventEmitter } from 'node:events';
@@ -30,7 +30,7 @@ declare module 'drachtio-fsmrf' {
 
   interface MediaServer extends EventEmitter<{ end: [] }> {
     readonly conn: { readonly socket: Socket | null };
-    /** Listens for the connections that FreeSWITCH makes back; drachtio-fsmrf has no other way to it. */
+    /** Listens for the connections that FreeSWITCH makes back. drachtio-fsmrf gives no other access to it. */
     readonly _server: { readonly server: Server };
     api(command: string): Promise<string>;
     createEndpoint(options: LegOptions): Promise<Endpoint>;

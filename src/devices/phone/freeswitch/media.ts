@@ -9,8 +9,8 @@ import { type FreeswitchOptions, FreeswitchPhone } from './phone.js';
 import type { FreeswitchServer } from './server.js';
 
 /**
- * Media of phones by way of FreeSWITCH. To those who drive it, it is the phones' part of the media plane; a phone
- * that is served without FreeSWITCH is simply passed through.
+ * Media of phones through FreeSWITCH, with the interface of the media plane. A phone that is served without FreeSWITCH goes
+ * directly to the media plane.
  */
 export class FreeswitchMedia implements PhoneDoor {
   readonly #options: FreeswitchOptions;
@@ -22,12 +22,12 @@ export class FreeswitchMedia implements PhoneDoor {
     this.#options = options;
   }
 
-  /** How many calls are on that server now. */
+  /** The number of calls on a server now. */
   callsOn(server: FreeswitchServer): number {
     return [...this.#phones].filter((phone) => phone.isOn(server)).length;
   }
 
-  /** What the handle rejects with besides: PatchbayError OVERLOADED, NO_COMMON_CODEC. */
+  /** Besides the plane's errors the handle rejects with PatchbayError OVERLOADED, NO_COMMON_CODEC. */
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle {
     const onClosed = (phone: FreeswitchPhone): void => void this.#phones.delete(phone);
     const phone = new FreeswitchPhone(spec, listener, { ...this.#options, pool: this.#pool, onClosed });
@@ -35,13 +35,13 @@ export class FreeswitchMedia implements PhoneDoor {
     return phone;
   }
 
-  /** All calls of a FreeSWITCH that is gone: on to another, or ended. */
+  /** Moves all calls of a FreeSWITCH that is down to another one, or ends them. */
   lost(server: FreeswitchServer): void {
     for (const phone of this.#phones) if (phone.isOn(server)) phone.orphaned();
   }
 }
 
-/** Several FreeSWITCHes, of which any can take any call. */
+/** Several FreeSWITCHes. Each can take any call. */
 export class FreeswitchPool {
   readonly #servers: readonly FreeswitchServer[];
 
@@ -49,7 +49,7 @@ export class FreeswitchPool {
     this.#servers = servers;
   }
 
-  /** Resolves when each was tried once. */
+  /** Resolves when a connection to each was tried once. */
   async start(): Promise<void> {
     await Promise.all(this.#servers.map((server) => server.start()));
   }
@@ -58,7 +58,7 @@ export class FreeswitchPool {
     for (const server of this.#servers) server.stop();
   }
 
-  /** Those that can take a call, in the order that new calls should try them: least loaded first. */
+  /** The servers that can take a call, the least loaded first. */
   candidates(except?: FreeswitchServer): FreeswitchServer[] {
     return this.#servers
       .filter((server) => server !== except)

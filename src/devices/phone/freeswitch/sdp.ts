@@ -3,16 +3,16 @@ import { AUDIO_CODECS, type Direction, type PhoneAudio } from '../../../media/in
 
 type Section = MediaDescription & { type: string };
 
-/** Names by payload types that need no rtpmap (RFC 3551 section 6). */
+/** Codec names by static payload type, which needs no rtpmap (RFC 3551 section 6). */
 const STATIC_CODECS = new Map(AUDIO_CODECS.map(({ payloadType, name }) => [payloadType, name]));
 
-/** In upper case. `sip-config/freeswitch/vars.xml` lists them, too. */
+/** In upper case. Must match `sip-config/freeswitch/vars.xml`. */
 const USABLE_CODECS: ReadonlySet<string> = new Set(AUDIO_CODECS.map(({ name }) => name.toUpperCase()));
 
-/** `c=0.0.0.0` is how phones before RFC 3264 said hold. */
+/** Phones from before RFC 3264 hold by `c=0.0.0.0`. */
 const NOWHERE = '0.0.0.0';
 
-/** For media that go nowhere (RFC 863). */
+/** The discard port (RFC 863), for media that are not sent. */
 const DISCARD_PORT = 9;
 
 function audioSection(sections: readonly Section[]): Section | undefined {
@@ -46,14 +46,14 @@ export function withAddress(sdp: string, address: string): string {
   return write(session);
 }
 
-/** The codec that the first audio section wants most, or none. */
+/** The preferred codec of the first audio section, or none. */
 export function firstCodec(sdp: string): string | undefined {
   const audio = audioSection(parse(sdp).media);
   const first = audio && payloadTypes(audio)[0];
   return first === undefined ? undefined : codecOf(audio!, first);
 }
 
-/** The same SDP with that codec in first place, where it is there at all. */
+/** The same SDP with that codec first, if it has it. */
 export function preferring(sdp: string, codec: string | undefined): string {
   const session = parse(sdp);
   const audio = audioSection(session.media);
@@ -65,7 +65,7 @@ export function preferring(sdp: string, codec: string | undefined): string {
   return write(session);
 }
 
-/** Leaves one audio section: FreeSWITCH's own offers have one with SRTP and one without on the same port. */
+/** Keeps one audio section: FreeSWITCH's own offers have one with SRTP and one without on the same port. */
 export function plainAudioOnly(sdp: string): string {
   const session = parse(sdp);
   const plain = plainAudio(session.media);
@@ -73,7 +73,7 @@ export function plainAudioOnly(sdp: string): string {
   return write(session);
 }
 
-/** Answers an offer with the first section without SRTP, and with no media for the time being. */
+/** Answers an offer with its first section without SRTP, inactive for the time being. */
 export function nothingYet(offer: string): string {
   const session = parse(offer);
   const plain = plainAudio(session.media);
@@ -85,7 +85,7 @@ export function nothingYet(offer: string): string {
   return write(session);
 }
 
-/** Whether there is audio in the clear that the FreeSWITCH of `sip-config/` can use. */
+/** Whether there is unencrypted audio that the FreeSWITCH of `sip-config/` can use. */
 export function hasUsableAudio(sdp: string): boolean {
   const plain = plainAudio(parse(sdp).media);
   return (
@@ -95,12 +95,12 @@ export function hasUsableAudio(sdp: string): boolean {
   );
 }
 
-/** Whether DTMF may come as events of RFC 4733. */
+/** Whether the SDP has DTMF events (RFC 4733). */
 export function hasTelephoneEvent(sdp: string): boolean {
   return /^a=rtpmap:\d+ telephone-event\//im.test(sdp);
 }
 
-/** The same SDP without events of RFC 4733. */
+/** The same SDP without DTMF events (RFC 4733). */
 export function withoutTelephoneEvent(sdp: string): string {
   const session = parse(sdp);
   for (const section of session.media) {
@@ -116,8 +116,7 @@ export function withoutTelephoneEvent(sdp: string): string {
   return write(session);
 }
 
-/** Whether the media are encrypted, with keys in the SDP (RFC 4568) or of a DTLS handshake (RFC 5763). */
-/** How FreeSWITCH carries the phone's audio by its answer; undefined while there is none. */
+/** How FreeSWITCH carries the phone's audio, according to its answer; undefined without an answer. */
 export function audioOf(answer: string): PhoneAudio | undefined {
   const codec = firstCodec(answer)?.split('/')[0];
   if (codec === undefined) return undefined;
@@ -125,6 +124,7 @@ export function audioOf(answer: string): PhoneAudio | undefined {
   return { codec, encryption: suite ?? (isEncrypted(answer) ? 'DTLS-SRTP' : 'none') };
 }
 
+/** Whether the media are encrypted, with keys in the SDP (RFC 4568) or by a DTLS handshake (RFC 5763). */
 export function isEncrypted(sdp: string): boolean {
   return /^m=audio [1-9]\d* \S*SAVP|^a=(?:crypto|fingerprint):/im.test(sdp);
 }
@@ -134,7 +134,7 @@ function plainAudio(sections: readonly Section[]): Section | undefined {
 }
 
 function payloadTypes(section: Section): number[] {
-  // A single one is made a number by sdp-transform, though its types know text only.
+  // sdp-transform makes a single payload type a number, although its types say string.
   const payloads = section.payloads as string | number | undefined;
   return String(payloads ?? '')
     .split(' ')
@@ -147,8 +147,8 @@ function codecOf(section: Section, payloadType: number): string | undefined {
 }
 
 /**
- * Gives all descriptions that a phone gets one origin with a rising version (RFC 3264 section 8), whichever
- * FreeSWITCH they come from.
+ * Gives all descriptions for a phone the same origin and a rising version (RFC 3264 section 8), whichever FreeSWITCH made
+ * them.
  */
 export class Origin {
   #version = 0;
@@ -160,7 +160,7 @@ export class Origin {
     this.#version += 1;
     session.origin = {
       username: 'patchbay',
-      // As text: session ids of 64 bits do not survive being numbers.
+      // Kept as text: a number would lose digits of a 64-bit session id.
       sessionId: this.#id,
       sessionVersion: this.#version,
       netType: 'IN',

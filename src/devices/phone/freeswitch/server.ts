@@ -3,35 +3,35 @@ import { connectFreeswitch, type ConnectionOptions, type FreeswitchConnection } 
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 10_000;
 const PING_EVERY_MS = 5000;
-/** How long a FreeSWITCH that refused a call is passed over; twice as long after each further refusal. */
+/** How long a FreeSWITCH that refused a call gets no calls; each further refusal doubles the time. */
 const FIRST_REST_MS = 1000;
 const LAST_REST_MS = 30_000;
-/** After a rest, one call at a time tries it for so long at most; others pass it over meanwhile. */
+/** After that time, one call tries it, for so long at most; it gets no others meanwhile. */
 const TRIAL_MS = 6000;
-/** Each call takes two legs. */
+/** Each call needs two legs. */
 const CHANNELS_PER_CALL = 2;
 
-/** How a FreeSWITCH is. */
+/** The state of a FreeSWITCH. */
 export interface ServerStatus {
   /** `host:port` of its event socket. */
   readonly address: string;
   readonly healthy: boolean;
-  /** Whether a call can go to it now: it is healthy, has room for one, and did not refuse one just now. */
+  /** Whether it can take a call now: it is healthy, has room, and has not just refused one. */
   readonly available: boolean;
-  /** Channels in use, those of others included, as a share of what it allows: 0 to 1. */
+  /** Channels in use, including those of others, as a share of its limit: 0 to 1. */
   readonly load: number;
-  /** Times that its connection was lost. */
+  /** How often its connection was lost. */
   readonly losses: number;
-  /** Calls that it would not take or could not carry. */
+  /** Calls that it refused or failed to carry. */
   readonly refusals: number;
 }
 
 interface FreeswitchServerOptions extends Omit<ConnectionOptions, 'onLost'> {
-  /** It is down, and its legs are lost with it. */
+  /** It is down, and its legs are lost. */
   readonly onDown: (server: FreeswitchServer) => void;
 }
 
-/** One FreeSWITCH of the pool: connected, watched, and connected again with growing pauses for as long as it takes. */
+/** One FreeSWITCH of the pool. Keeps a connection to it and pings it; reconnects with growing pauses. */
 export class FreeswitchServer {
   readonly address: string;
   readonly #options: FreeswitchServerOptions;
@@ -44,14 +44,14 @@ export class FreeswitchServer {
   /** As of the last ping. */
   #channels = 0;
   #maxChannels = 0;
-  /** Opened since the last ping. */
+  /** Channels opened since the last ping. */
   #opened = 0;
   #refusals = 0;
-  /** By `performance.now()`: passed over until then. */
+  /** It gets no calls until then, by `performance.now()`. */
   #restsUntil = 0;
-  /** Of the last rest; 0: the last call went well. */
+  /** Length of the last such rest; 0 when the last call went well. */
   #restMs = 0;
-  /** After a rest, one call is trying. */
+  /** One call is trying it after a rest. */
   #onTrial = false;
 
   constructor(options: FreeswitchServerOptions) {
@@ -78,7 +78,7 @@ export class FreeswitchServer {
     };
   }
 
-  /** Counts a call's two legs into the load, before FreeSWITCH tells of them. */
+  /** Adds a call's two legs to the load, before FreeSWITCH reports them. */
   reserve(): void {
     this.#opened += CHANNELS_PER_CALL;
     if (this.#restMs === 0) return;
@@ -93,10 +93,10 @@ export class FreeswitchServer {
     this.#restsUntil = 0;
   }
 
-  /** It would not take a call, or could not carry it: it is passed over for a while. */
+  /** It refused a call or failed to carry it: it gets no calls for a while. */
   refused(error: unknown): void {
     this.#refusals += 1;
-    // Calls that were under way at the first refusal change nothing.
+    // Refusals of calls that were under way at the first refusal do not count.
     if (!this.#onTrial && performance.now() < this.#restsUntil) return;
     this.#onTrial = false;
     this.#restMs = Math.min(Math.max(this.#restMs * 2, FIRST_REST_MS), LAST_REST_MS);
@@ -108,7 +108,7 @@ export class FreeswitchServer {
     );
   }
 
-  /** Connects, and goes on trying. Resolves after the first try, whether it worked or not. */
+  /** Connects, and retries until it works. Resolves after the first attempt, whether it worked or not. */
   async start(): Promise<void> {
     await this.#connect();
   }
@@ -120,7 +120,7 @@ export class FreeswitchServer {
     this.#connection = undefined;
   }
 
-  /** Looks at once whether it still answers; `down` follows when not. */
+  /** Checks at once whether it still answers. If not, `down` follows. */
   async check(): Promise<boolean> {
     const connection = this.#connection;
     if (!connection) return false;
@@ -192,7 +192,7 @@ export class FreeswitchServer {
     this.#delayMs = Math.min(this.#delayMs * 2, LAST_DELAY_MS);
   }
 
-  /** Once for each kind of trouble, not for each try. */
+  /** Logs each kind of trouble once, not at each attempt. */
   #complain(error: unknown): void {
     const trouble = error instanceof Error ? error.message : String(error);
     if (trouble === this.#lastTrouble || this.#stopped) return;
@@ -201,7 +201,7 @@ export class FreeswitchServer {
   }
 }
 
-/** What a FreeSWITCH says of its load. */
+/** The load that a FreeSWITCH reports. */
 interface ChannelCount {
   readonly channels: number;
   /** 0: unknown. */

@@ -1,7 +1,7 @@
 import type Srf from 'drachtio-srf';
 import { nothingYet } from './sdp.js';
 
-/** A phone's INVITE as drachtio-fsmrf needs it: just its offer, and where to put FreeSWITCH's answer. */
+/** A phone's INVITE as drachtio-fsmrf needs it: only the offer, and where to put FreeSWITCH's answer. */
 export class CaughtInvite {
   /** The phone's SDP offer. */
   readonly body: string;
@@ -18,7 +18,7 @@ interface CallOptions {
   readonly headers?: Record<string, string>;
 }
 
-/** The part of drachtio-srf that is called here, as it is; its own types leave `noAck` out. */
+/** The method of drachtio-srf that is called here. Its own types lack `noAck`. */
 interface CallPlacer {
   createUAC(
     uri: string,
@@ -27,13 +27,13 @@ interface CallPlacer {
   ): Promise<OfferedCall>;
 }
 
-/** A call that was answered with an offer, and waits for an answer to it in the ACK. */
+/** A call whose 200 had an offer: the answer must be in the ACK. */
 interface OfferedCall {
   readonly sdp: string;
   ack(sdp: string): Promise<unknown>;
 }
 
-/** drachtio-srf's own ACK would give FreeSWITCH its own offer back, SRTP with its own keys included. */
+/** drachtio-srf's own ACK would return FreeSWITCH's offer to it, with its own SRTP keys. */
 async function placeWithoutOffer(placer: CallPlacer, uri: string, options: CallOptions): Promise<unknown> {
   const call = await placer.createUAC(uri, { ...options, noAck: true });
   return call.ack(nothingYet(call.sdp));
@@ -41,12 +41,12 @@ async function placeWithoutOffer(placer: CallPlacer, uri: string, options: CallO
 
 type Callback = (error: unknown, dialog?: unknown) => void;
 
-/** What drachtio-fsmrf holds for the dialog with the phone, and tears down when FreeSWITCH fails to call back. */
+/** Stands in for the phone's dialog, which drachtio-fsmrf destroys when FreeSWITCH does not connect back. */
 const NO_DIALOG = { destroy: (): void => undefined };
 
 /**
- * The drachtio-srf that drachtio-fsmrf works with. It places the calls to FreeSWITCH; an answer to a phone is caught
- * and handed back instead of sent, for answering phones is the business of `phone/`.
+ * The drachtio-srf that drachtio-fsmrf uses. It places the calls to FreeSWITCH. Answers to phones are not sent but handed
+ * back, because `phone/` answers phones.
  */
 export class LegSignalling {
   readonly #srf: () => Srf;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Participant, PatchbayError } from '../../../core/index.js';
-import { authenticate, speaksForParticipant, tokensOf } from './authenticate.js';
+import { authenticate, speaksForParticipant, tokensInUri, tokensOf, uriParts } from './authenticate.js';
 
 const HEADER = 'X-Token';
 const token = (number: number): string =>
@@ -15,7 +15,7 @@ function inviteWith(tokens: readonly string[]) {
   };
 }
 
-it('looks at no more than eight tokens of one INVITE, as each costs a signature check', () => {
+it('tries at most eight tokens of one INVITE, since each costs a signature check', () => {
   const tokens = Array.from({ length: 9 }, (_, number) => token(number));
   const invite = inviteWith(tokens);
   expect(tokensOf(invite, [HEADER])).toEqual(tokens.slice(0, 8));
@@ -30,7 +30,7 @@ it('looks at no more than eight tokens of one INVITE, as each costs a signature 
   expect(tried).toHaveLength(8);
 });
 
-describe('an INVITE without a token says', () => {
+describe('the refusal of an INVITE without a token says', () => {
   const nobody = { authenticate: (): Participant => expect.unreachable() };
   const refusalOf = (headers: Record<string, string>): string => {
     const get = (name: string): string | undefined => headers[name.toLowerCase()];
@@ -47,12 +47,12 @@ describe('an INVITE without a token says', () => {
     [
       'that User-to-User has something else',
       { 'user-to-user': 'abc;encoding=hex' },
-      /^What User-to-User carries is no/,
+      /^User-to-User does not carry a/,
     ],
     [
       'that it is in another header',
       { 'x-token': token(1) },
-      /^The INVITE carries a token in X-Token, where none is looked for/,
+      /^The INVITE carries a token in X-Token, but tokens are looked for only in/,
     ],
   ])('%s', (_what, headers, words) => {
     expect(refusalOf(headers)).toMatch(words);
@@ -86,7 +86,7 @@ describe('an INVITE with several tokens', () => {
     }
   };
 
-  it('speaks for the participant of those that verify', () => {
+  it('is of the participant of the valid ones', () => {
     expect(outcome(good)).toBe('ann');
     expect(outcome(wrong, expired, good)).toBe('ann');
     expect(outcome(good, wrong)).toBe('ann');
@@ -94,18 +94,18 @@ describe('an INVITE with several tokens', () => {
     expect(speaksForParticipant(inviteWith([wrong!, good!]), [HEADER], gate)).toBe(true);
   });
 
-  it('speaks for nobody when those that verify disagree', () => {
+  it('is of nobody when valid ones belong to different participants', () => {
     expect(outcome(good, other)).toBe('PATCHBAY_TOKENS_DISAGREE');
     expect(outcome(good, wrong, other, again)).toBe('PATCHBAY_TOKENS_DISAGREE');
   });
 
-  it('fails as the first of them when none verifies, or there is none', () => {
+  it('fails with the error of the first when none is valid, or there is none', () => {
     expect(outcome(expired, wrong)).toBe('PATCHBAY_TOKEN_EXPIRED');
     expect(outcome(wrong, expired)).toBe('PATCHBAY_TOKEN_INVALID');
     expect(outcome()).toBe('PATCHBAY_TOKEN_INVALID');
   });
 
-  it('is not said to carry bad tokens when it is the gateway that fails', () => {
+  it('is not reported as having bad tokens when the gateway fails', () => {
     const failing = {
       authenticate: (): never => {
         throw new TypeError('a fault of ours');
@@ -114,5 +114,47 @@ describe('an INVITE with several tokens', () => {
     const args = [inviteWith([good!]), [HEADER], failing] as const;
     expect(() => authenticate(...args)).toThrow(TypeError);
     expect(() => speaksForParticipant(...args)).toThrow(TypeError);
+  });
+});
+
+const URI_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoiOTkwMDAwMCIsInAiOiJ4In0.c2lnbmF0dXJl-_';
+
+describe('tokensInUri', () => {
+  it.each([
+    ['a URI parameter', `sip:rtc.example.net:5060;token=${URI_TOKEN}`],
+    ['a URI parameter among others', `sip:rtc.example.net;transport=tcp;Token=${URI_TOKEN};lr`],
+    ['the user part', `sip:${URI_TOKEN}@rtc.example.net`],
+    ['the user part of a sips URI', `sips:${URI_TOKEN}@[::1]:5061;transport=tls`],
+    ['a URI header', `sip:rtc.example.net?User-to-User=${URI_TOKEN}%3Bencoding%3Djwt`],
+    ['a URI header among others', `sip:+15@rtc.example.net;lr?Subject=x&user-to-user=${URI_TOKEN}`],
+  ])('finds it in %s', (_place, uri) => {
+    expect(tokensInUri(uri)).toEqual([URI_TOKEN]);
+  });
+
+  it.each([
+    'sip:rtc.example.net:5060',
+    'sip:+15555550100@rtc.example.net',
+    'tel:+15555550100',
+    '',
+    '%%%;=?&',
+  ])('finds none in %j', (uri) => {
+    expect(tokensInUri(uri)).toEqual([]);
+  });
+});
+
+describe('uriParts', () => {
+  it('splits a URI', () => {
+    const parts = uriParts('sip:alice:secret@host.example:5070;transport=udp;lr?Subject=a%20b');
+    expect(parts.user).toBe('alice');
+    expect(parts.host).toBe('host.example');
+    expect([...parts.parameters]).toEqual([
+      ['transport', 'udp'],
+      ['lr', ''],
+    ]);
+    expect([...parts.headers]).toEqual([['subject', 'a b']]);
+  });
+
+  it('leaves malformed escapes as they are', () => {
+    expect(uriParts('sip:%zz@host').user).toBe('%zz');
   });
 });

@@ -3,10 +3,10 @@ import { type DeviceGate, type Participant, PatchbayError } from '../../../core/
 import { header, type SipRequest } from '../sip.js';
 import { looksLikeToken, tokensInUserToUser } from './user-to-user.js';
 
-/** More tokens in one INVITE are not looked at: each costs a signature check. */
+/** So many tokens of one INVITE are tried: each costs a signature check. */
 const MAX_TOKENS = 8;
 
-/** What of a request may carry tokens. */
+/** The parts of a request that may carry tokens. */
 type TokenCarrier = Pick<SipRequest, 'uri' | 'get'>;
 
 /** Every token that an INVITE carries, in the order in which they are tried. */
@@ -20,9 +20,9 @@ export function tokensOf(invite: TokenCarrier, tokenHeaders: readonly string[]):
 }
 
 /**
- * The participant that an INVITE speaks for: that of the first token that verifies.
- * @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED, PARTICIPANT_NOT_FOUND as for the first token when none
- * verifies; TOKENS_DISAGREE when verified tokens stand for different participants
+ * The participant of an INVITE's valid tokens.
+ * @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED, PARTICIPANT_NOT_FOUND: the error of the first token when none is valid;
+ * TOKENS_DISAGREE when valid tokens belong to different participants
  */
 export function authenticate(
   invite: TokenCarrier,
@@ -35,7 +35,7 @@ export function authenticate(
     try {
       const participant = gate.authenticate(token);
       if (first && first.id !== participant.id) {
-        throw new PatchbayError('PATCHBAY_TOKENS_DISAGREE', 'The tokens stand for different participants.');
+        throw new PatchbayError('PATCHBAY_TOKENS_DISAGREE', 'The tokens belong to different participants.');
       }
       first = participant;
     } catch (error) {
@@ -57,19 +57,18 @@ const OFTEN_MISTAKEN = [
   'To',
 ];
 
-/** Why there is no token, as far as the INVITE tells. */
+/** Explains where a token was looked for, and where there may be one by mistake. */
 function whereIsTheToken(invite: TokenCarrier, tokenHeaders: readonly string[]): string {
   const looked = ['User-to-User', 'the Request-URI', ...tokenHeaders].join(', ');
   const misplaced = OFTEN_MISTAKEN.find((name) => holdsToken(header(invite, name) ?? ''));
   if (misplaced !== undefined) {
-    return `The INVITE carries a token in ${misplaced}, where none is looked for, but only in ${looked}.`;
+    return `The INVITE carries a token in ${misplaced}, but tokens are looked for only in ${looked}.`;
   }
-  if (header(invite, 'user-to-user') !== undefined)
-    return 'What User-to-User carries is no participant token.';
+  if (header(invite, 'user-to-user') !== undefined) return 'User-to-User does not carry a participant token.';
   return `The INVITE carries no participant token (looked for in ${looked}).`;
 }
 
-/** Whether an INVITE speaks for a participant. */
+/** Whether an INVITE carries a valid token. */
 export function speaksForParticipant(...args: Parameters<typeof authenticate>): boolean {
   try {
     authenticate(...args);
@@ -80,7 +79,7 @@ export function speaksForParticipant(...args: Parameters<typeof authenticate>): 
   }
 }
 
-/** The parts of a SIP URI that may carry a token. All unescaped. */
+/** The parts of a SIP URI, unescaped. */
 interface UriParts {
   readonly user: string;
   readonly host: string;
@@ -88,7 +87,7 @@ interface UriParts {
   readonly headers: ReadonlyMap<string, string>;
 }
 
-/** Splits a SIP URI (RFC 3261 section 19.1.1) without judging it. Names are in lower case. */
+/** Splits a SIP URI (RFC 3261 section 19.1.1) without validating it. Names are in lower case. */
 export function uriParts(uri: string): UriParts {
   const afterScheme = uri.replace(/^sips?:/i, '');
   const at = afterScheme.lastIndexOf('@');
@@ -103,7 +102,7 @@ export function uriParts(uri: string): UriParts {
   };
 }
 
-/** The tokens that a Request-URI carries: `token=` parameter, user part, or `?User-to-User=`. */
+/** The tokens of a Request-URI: in the `token=` parameter, the user part, or `?User-to-User=`. */
 export function tokensInUri(uri: string): string[] {
   const { user, parameters, headers } = uriParts(uri);
   const parameter = parameters.get('token');
@@ -124,7 +123,7 @@ function pairs(items: readonly string[]): Map<string, string> {
   );
 }
 
-/** What is badly escaped stays as it is. */
+/** Text with malformed escapes is returned as it is. */
 function unescaped(text: string): string {
   try {
     return decodeURIComponent(text);

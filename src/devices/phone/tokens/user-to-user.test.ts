@@ -41,7 +41,7 @@ describe('tokensInUserToUser', () => {
     expect(tokensInUserToUser(header)).toEqual([token]);
   });
 
-  it('puts what says encoding=jwt first', () => {
+  it('puts values with encoding=jwt first', () => {
     expect(tokensInUserToUser(`${other};encoding=base64,${token};encoding=jwt`)).toEqual([token, other]);
   });
 
@@ -52,7 +52,7 @@ describe('tokensInUserToUser', () => {
     },
   );
 
-  it('keeps to its bounds whatever comes', () => {
+  it('keeps its limits whatever the header is', () => {
     const many = Array.from({ length: 1000 }, (_, i) => `eyJ${i}.eyJ${i}.x`).join(',');
     expect(tokensInUserToUser(many)).toHaveLength(8);
     expect(tokensInUserToUser('eyJ'.repeat(100_000))).toEqual([]);
@@ -60,7 +60,7 @@ describe('tokensInUserToUser', () => {
 });
 
 describe('looksLikeToken', () => {
-  it('judges the whole text', () => {
+  it('checks the whole text', () => {
     expect(looksLikeToken(token)).toBe(true);
     expect(looksLikeToken(`x${token}`)).toBe(false);
     expect(looksLikeToken('+15555550100')).toBe(false);

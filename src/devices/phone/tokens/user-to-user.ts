@@ -7,13 +7,13 @@ interface UuiValue {
   readonly encoding?: string;
 }
 
-/** Values beyond this many are not looked at. */
+/** So many values are searched. */
 const MAX_VALUES = 8;
 
 /**
- * The tokens in a User-to-User header, likeliest first: values that say `encoding=jwt`, then whatever else looks
- * like a token. The clients' helpers do not agree on the spelling: the call id may be beside the token with the
- * encodings swapped, or run into it with the comma left out; so the look of a token decides in the end.
+ * The tokens in a User-to-User header, the likeliest first: values with `encoding=jwt`, then everything that looks like a
+ * token. The clients' helpers spell the header differently: the call id beside the token may have the token's encoding, or
+ * the comma between both may be missing.
  * @param header the header's lines, joined by commas
  */
 export function tokensInUserToUser(header: string): string[] {
@@ -24,8 +24,8 @@ export function tokensInUserToUser(header: string): string[] {
 }
 
 /**
- * What a value in hexadecimal digits says, which is RFC 7433's default and all that ISDN gateways know; empty for any
- * other. A protocol discriminator of ITU-T Q.931, or a type and a length, may stand before: no part of a token.
+ * Decodes a value in hexadecimal, which is the default of RFC 7433 and all that ISDN gateways support; empty for other
+ * values. The decoded text may begin with a protocol discriminator of ITU-T Q.931, or a type and a length, before the token.
  */
 function fromHex(data: string): string {
   return /^(?:[0-9a-f]{2})+$/i.test(data) ? Buffer.from(data, 'hex').toString('latin1') : '';
@@ -47,7 +47,7 @@ function parseParameter(parameter: string): { name: string; value: string } {
   return { name: name.trim().toLowerCase(), value: unquoted(rest.join('=').trim()) };
 }
 
-/** What a quoted-string says; any other text as it is. */
+/** The content of a quoted-string; any other text as it is. */
 export function unquoted(text: string): string {
   return /^".*"$/s.test(text) ? text.slice(1, -1).replace(/\\(.)/gs, '$1') : text;
 }

@@ -5,7 +5,7 @@ import {
   type MediaDelivery,
   MediaError,
   type MediaKind,
-  type OmittedTrack,
+  type OmittedMediaTrack,
   type SubscribeOffer,
 } from '../../types.js';
 import type { Downlink } from '../forward/downlink.js';
@@ -28,7 +28,7 @@ interface SubscribeConnectionOptions {
   readonly layout: readonly MediaKind[];
   readonly onOffer: (offer: SubscribeOffer) => void;
   /** The tracks that cannot be sent to the browser changed. */
-  readonly onOmitted: (tracks: readonly OmittedTrack[]) => void;
+  readonly onOmitted: (tracks: readonly OmittedMediaTrack[]) => void;
   /** Something came from the browser. */
   readonly onHeard: () => void;
   /** The path to the browser is gone; a fresh one is offered as long as that makes sense. */
@@ -62,7 +62,7 @@ export class SubscribeConnection {
   /** Payload types (they stand for codecs) that this browser refused. */
   readonly #refused = new Set<number>();
   #wanted: readonly PublishedTrack[] = [];
-  #omitted: readonly OmittedTrack[] = [];
+  #omitted: readonly OmittedMediaTrack[] = [];
   #offered: readonly OfferedTrackSlot[] = [];
   #offeredMids: readonly string[] = [];
   #revision: number;
@@ -150,7 +150,7 @@ export class SubscribeConnection {
   /** Puts the wanted tracks on m-lines, as far as possible. @returns whether that changed anything */
   #place(): boolean {
     this.#downlinks.retain(this.#wanted);
-    const omitted: OmittedTrack[] = [];
+    const omitted: OmittedMediaTrack[] = [];
     const possible = this.#wanted.filter((track) => {
       const reason = this.#obstacle(track);
       if (reason !== undefined) omitted.push({ streamId: track.streamId, kind: track.kind, reason });
@@ -162,8 +162,8 @@ export class SubscribeConnection {
     return changed;
   }
 
-  #omit(tracks: readonly OmittedTrack[]): void {
-    const same = ({ streamId, kind, reason }: OmittedTrack, i: number): boolean => {
+  #omit(tracks: readonly OmittedMediaTrack[]): void {
+    const same = ({ streamId, kind, reason }: OmittedMediaTrack, i: number): boolean => {
       const before = this.#omitted[i];
       return before?.streamId === streamId && before.kind === kind && before.reason === reason;
     };

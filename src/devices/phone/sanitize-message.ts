@@ -1,12 +1,12 @@
 /**
- * What drachtio-srf is given of the SIP server's words. Its parser takes hostile text apart with patterns that take
- * time by the square or the cube of its length, before any token is looked at, and prints what it cannot read to
- * stderr as it is. So messages are made harmless before: by whichever SIP server they come, embedded or not.
+ * Makes SIP messages harmless before drachtio-srf parses them. For hostile text its patterns take time quadratic or cubic
+ * in the length, before any token is checked, and it prints what it cannot parse to stderr. This is done for messages of
+ * both SIP servers.
  */
 import { SDP_TYPE } from './sip.js';
 import { splitOutsideQuotes, unquoted } from './tokens/user-to-user.js';
 
-/** Longest header that drachtio-srf takes apart; a longer one is cut, and then refused or misunderstood. */
+/** Longest header that drachtio-srf may parse. A longer one is cut: then it is malformed, or its end is lost. */
 const MAX_PARSED = 4096;
 const PARSED = new Set([
   ...['from', 'f', 'to', 't', 'contact', 'm', 'cseq', 'refer-to', 'r', 'referred-by', 'b'],
@@ -15,30 +15,30 @@ const PARSED = new Set([
 const CONTENT_TYPE = new Set(['content-type', 'c']);
 const CONTENT_LENGTH = new Set(['content-length', 'l']);
 
-/** Start lines that drachtio-srf can read. */
+/** Start lines that drachtio-srf can parse. */
 const READABLE = /^(?:SIP\/\d+\.\d+ \d+(?: |$)|[\w\-.!%*+`'~]+ \S+ SIP\/\d+\.\d+)/;
 
-/** Parts of a multipart body that are looked at, and multipart bodies inside one another. */
+/** So many parts of a multipart body are searched, and so many levels of nested ones. */
 const MAX_PARTS = 16;
 const MAX_DEPTH = 3;
 /** RFC 2046 section 5.1.1. */
 const MAX_BOUNDARY = 70;
 
-/** One message of drachtio's wire protocol, made harmless; undefined when it holds SIP that cannot be read. */
-export function tameFrame(frame: string): string | undefined {
+/** A message of drachtio's wire protocol, made harmless; undefined when its SIP message cannot be parsed. */
+export function sanitizeFrame(frame: string): string | undefined {
   const start = frame.indexOf('\r\n');
   if (start < 0) return frame;
-  const message = tameMessage(frame.slice(start + 2));
+  const message = sanitizeMessage(frame.slice(start + 2));
   if (message !== undefined) return frame.slice(0, start + 2) + message;
-  // What we sent ourselves is always readable: an answer to it is never held back.
+  // Only messages from the network (`sip`) are dropped. Replies to our own commands must always pass.
   return frame.slice(0, start).split('|', 2)[1] === 'sip' ? undefined : frame;
 }
 
 /**
- * A SIP message without runs of white space, headers that cannot be read, headers too long to be taken apart, and
- * multipart bodies: of one with a session description in it, that is left. Undefined when it is no SIP message.
+ * Makes a SIP message harmless: collapses white space, removes malformed headers, cuts long ones, and replaces a multipart
+ * body by the session description in it. Undefined when it is no SIP message.
  */
-export function tameMessage(text: string): string | undefined {
+export function sanitizeMessage(text: string): string | undefined {
   const end = text.indexOf('\r\n\r\n');
   const head = (end < 0 ? text : text.slice(0, end)).replace(/\r\n[ \t]+/g, ' ');
   let body = end < 0 ? '' : text.slice(end + 4);
@@ -65,7 +65,7 @@ export function tameMessage(text: string): string | undefined {
   return end < 0 ? kept.join('\r\n') : `${kept.join('\r\n')}\r\n\r\n${body}`;
 }
 
-/** With every run of white space, line breaks included, as one space. */
+/** Replaces each run of white space by one space. */
 function collapse(line: string): string {
   return /\s\s|[^\S ]/.test(line) ? line.replace(/\s+/g, ' ') : line;
 }
@@ -81,14 +81,14 @@ function valueOf(line: string): string {
   return line.slice(line.indexOf(':') + 1).trim();
 }
 
-/** The session description in a multipart body (RFC 5621), or in one inside it, by its Content-Type. */
+/** The session description in a multipart body (RFC 5621), nested ones included. */
 function sessionDescription(type: string, body: string, depth = 0): string | undefined {
   const boundary = boundaryOf(type);
   if (boundary === undefined) return undefined;
   for (const part of partsOf(body, `--${boundary}`)) {
     const { type: partType, content } = readPart(part);
     if (partType.toLowerCase().startsWith(SDP_TYPE)) {
-      // The line break before a delimiter is the delimiter's; the last line of a description needs one of its own.
+      // The line break before a delimiter belongs to the delimiter, but the last line of an SDP needs one too.
       return content.endsWith('\n') ? content : `${content}\r\n`;
     }
     const inside = depth < MAX_DEPTH ? sessionDescription(partType, content, depth + 1) : undefined;
@@ -98,8 +98,8 @@ function sessionDescription(type: string, body: string, depth = 0): string | und
 }
 
 /**
- * The parts between lines that begin with a delimiter, white space behind it allowed (RFC 2046 section 5.1.1), each
- * from its headers on. Lines may end in LF alone. Each character is looked at once.
+ * The parts between delimiter lines, which may end in white space (RFC 2046 section 5.1.1), with their headers. Lines may
+ * end in LF alone. Takes linear time.
  */
 function partsOf(body: string, delimiter: string): string[] {
   const parts: string[] = [];
@@ -123,9 +123,9 @@ function withoutLineBreak(text: string): string {
   return text.endsWith('\r\n') ? text.slice(0, -2) : text.endsWith('\n') ? text.slice(0, -1) : text;
 }
 
-/** A part's Content-Type, empty when it names none, and what follows its headers. */
+/** A part's Content-Type (empty when it has none) and content. */
 function readPart(part: string): { type: string; content: string } {
-  // Headers may be left out: then the empty line comes first.
+  // A part without headers begins with the empty line.
   const text = `\n${part}`;
   const end = /\r?\n\r?\n/.exec(text);
   if (!end) return { type: '', content: '' };

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { expectLinear, growthOf } from '../../../test/support/growth.js';
-import { tameFrame, tameMessage } from './tame-message.js';
+import { sanitizeFrame, sanitizeMessage } from './sanitize-message.js';
 
-/** What drachtio-srf makes of a message. */
+/** A message as drachtio-srf parses it. */
 interface Parsed {
   readonly headers: Record<string, string>;
   readonly body?: string;
@@ -21,11 +21,11 @@ function message(headers: readonly string[], body = ''): string {
   return [...fixed, ...headers, '', body].join('\r\n');
 }
 
-/** As drachtio-srf has it in the end. */
+/** Sanitizes a message and has drachtio-srf parse it. */
 function read(text: string): Parsed {
-  const tame = tameMessage(text);
-  if (tame === undefined) throw new Error('not readable');
-  return new SipMessage(tame);
+  const harmless = sanitizeMessage(text);
+  if (harmless === undefined) throw new Error('The message cannot be parsed.');
+  return new SipMessage(harmless);
 }
 
 describe('a multipart body', () => {
@@ -36,7 +36,7 @@ describe('a multipart body', () => {
     ['multipart/mixed; boundary="b"; charset=utf-8', parts],
     ['Multipart/Related ; type="application/sdp" ;\r\n Boundary = b', `preamble\r\n${parts}epilogue`],
     ['multipart/mixed;boundary=b', parts.replace('\r\n--b--', '\r\n\r\n--b--')],
-  ])('of %s is left as its session description', (type, body) => {
+  ])('of %s is replaced by its session description', (type, body) => {
     const { headers, body: left } = read(message([`Content-Type: ${type}`], body));
     expect(headers).toMatchObject({ 'content-type': 'application/sdp' });
     expect(left?.trimEnd()).toBe(SDP.trimEnd());
@@ -67,7 +67,7 @@ describe('a multipart body', () => {
     ['another inside of LF', 'multipart/mixed;boundary=BB', nested.replaceAll('\r\n', '\n')],
     ['no last delimiter', 'multipart/mixed;boundary=BB', sdpSecond.replace('--BB-- \r\n', '')],
   ])(
-    'with %s is left as its session description (FreeSWITCH #1816, sems #129, siprec #6)',
+    'with %s is replaced by its session description (FreeSWITCH #1816, sems #129, siprec #6)',
     (_what, type, body) => {
       const { headers, body: left } = read(message([`Content-Type: ${type}`], body));
       expect(headers).toMatchObject({ 'content-type': 'application/sdp' });
@@ -75,7 +75,7 @@ describe('a multipart body', () => {
     },
   );
 
-  it('is looked into no deeper than its bound', () => {
+  it('is searched only to a limited depth', () => {
     let body = `Content-Type: application/sdp\r\n\r\n${SDP}`;
     for (let depth = 9; depth > 0; depth -= 1) {
       const wrapped = `--B${depth}\r\n${body}\r\n--B${depth}--`;
@@ -98,7 +98,7 @@ describe('a multipart body', () => {
 });
 
 describe('a header', () => {
-  it('loses runs of white space and line breaks', () => {
+  it('has runs of white space and line breaks collapsed', () => {
     const text = message([
       `From: "A  B" <  sip:a@b\t\t>\r\n  ;tag=1`,
       `Subject:\u000c\u000c${' '.repeat(9)}x`,
@@ -106,7 +106,7 @@ describe('a header', () => {
     expect(read(text).headers).toMatchObject({ from: '"A B" < sip:a@b > ;tag=1', subject: 'x' });
   });
 
-  it('is left out when it cannot be read, which drachtio-srf would print', () => {
+  it('is removed when it is malformed, since drachtio-srf would print it', () => {
     expect(read(message(['no colon eyJ', 'two words: x', ': y', 'X-Z : z'])).headers).toEqual({
       'call-id': '1',
       'content-length': '1',
@@ -116,15 +116,15 @@ describe('a header', () => {
 });
 
 describe('a frame', () => {
-  it('is dropped when it holds SIP that cannot be read', () => {
-    expect(tameFrame('1|sip|network|9|udp|127.0.0.1|5060|0|1||\r\nhello eyJ\r\n\r\n')).toBeUndefined();
-    expect(tameFrame('1|response|2|OK|x')).toBe('1|response|2|OK|x');
+  it('is dropped when its SIP message cannot be parsed', () => {
+    expect(sanitizeFrame('1|sip|network|9|udp|127.0.0.1|5060|0|1||\r\nhello eyJ\r\n\r\n')).toBeUndefined();
+    expect(sanitizeFrame('1|response|2|OK|x')).toBe('1|response|2|OK|x');
     const whole = `1|sip|network|9|udp|127.0.0.1|5060|0|1||\r\n${message(['To: <sip:a@b>'], 'v=0')}`;
-    expect(tameFrame(whole)).toBe(whole);
+    expect(sanitizeFrame(whole)).toBe(whole);
   });
 });
 
-/** Where hostile text may stand in what drachtio-srf is given. */
+/** Messages with hostile text in different places. */
 const PLACES: Record<string, (hostile: string) => string> = {
   'the start line': (hostile) => `INVITE ${hostile} SIP/2.0\r\nCall-ID: 1\r\n\r\n`,
   'any header': (hostile) => message([hostile]),
@@ -144,19 +144,19 @@ const PLACES: Record<string, (hostile: string) => string> = {
     message(['Content-Type: multipart/mixed;boundary=b'], `--b\r\nContent-Type:${hostile}`),
 };
 
-/** All that drachtio-srf does with a message before and after a token is looked at. */
+/** Everything that drachtio-srf does with a message, before and after tokens are checked. */
 function takeApart(text: string): void {
   const parsed = read(text);
   for (const name of ['from', 'contact']) if (name in parsed.headers) parsed.getParsedHeader(name);
 }
 
 it.each(Object.entries(PLACES))(
-  'takes time by the length of %s, drachtio-srf included',
+  'takes time linear in the length of %s, drachtio-srf included',
   (_name, place) => expectLinear(takeApart, place),
   60_000,
 );
 
-it('takes time by the number of boundaries', () => {
+it('takes time linear in the number of boundaries', () => {
   const boundaries = (length: number): string => ';boundary='.repeat(length / 10);
   const growth = growthOf((text) => takeApart(message([`Content-Type: multipart/${text}`], 'x')), boundaries);
   expect(growth).toBeUndefined();

@@ -2,12 +2,12 @@ import { describe, expect, it, vi } from 'vitest';
 import { ACCOUNT } from '../../core/testing/index.js';
 import { PatchbayError } from '../../core/index.js';
 import { KEEPALIVE_MS, MISSED_SIGNS } from './client-socket.js';
-import { useGateway } from './testing/gateway-fixture.js';
+import { useBrowserServer } from './testing/server-fixture.js';
 import { method } from './testing/raw-client.js';
 
-const stage = useGateway();
+const stage = useBrowserServer();
 
-describe('sockets that come and go', () => {
+describe('a browser device', () => {
   async function lost(): Promise<{ id: string; token: string; deviceId: string; left: string[] }> {
     await stage.start({ reconnectTimes: { silentMs: 9_000, longestMs: 60_000 } });
     const left: string[] = [];
@@ -29,7 +29,7 @@ describe('sockets that come and go', () => {
     }
   }
 
-  it('takes a new socket of the same page for the same device, without a word from the page', async () => {
+  it('goes on with a new socket of the same page', async () => {
     const { id, token, deviceId } = await lost();
     await stage.fixture.open(token);
     await vi.waitFor(() => expect(stage.fixture.media.browsers.resumed).toEqual([deviceId]));
@@ -37,29 +37,29 @@ describe('sockets that come and go', () => {
     expect(stage.fixture.media.closed).toEqual([]);
   });
 
-  it('offers nothing more to pages when it is stopped', async () => {
+  it('gets no offers while the gateway stops', async () => {
     await stage.start();
     const { id, token } = stage.fixture.participant();
     const client = await stage.fixture.ready(token);
     const deviceId = stage.fixture.core.connectedDevice(id)!.id;
     stage.fixture.core.on('left', () => {
-      // As when others' streams go.
+      // As happens when streams of other devices end.
       const offer = { sdpOffer: 'o', revision: 1, streams: [], layout: [] };
       stage.fixture.media.emit(deviceId, { type: 'subscribeOffer', offer });
     });
-    await stage.fixture.gateway.stop();
+    await stage.fixture.browsers.stop();
     expect((await client.closed).code).toBe(1012);
     expect(client.frames.filter(method('sdpOffer'))).toEqual([]);
   });
 
-  it('takes the page back with a token that has expired since', async () => {
+  it('may reconnect with a token that has expired meanwhile', async () => {
     await stage.start();
     const { id, token } = stage.fixture.participant();
     const authenticate = stage.fixture.core.authenticate.bind(stage.fixture.core);
     const first = await stage.fixture.ready(token);
     vi.spyOn(stage.fixture.core, 'authenticate').mockImplementation((given, options) => {
       if (options?.ignoreExpiry === true) return authenticate(given);
-      // What the core says of a token past its time.
+      // As the core refuses an expired token.
       throw new PatchbayError('PATCHBAY_TOKEN_EXPIRED', 'The token has expired.');
     });
     first.socket.terminate();
@@ -69,7 +69,7 @@ describe('sockets that come and go', () => {
     expect(stage.fixture.core.connectedDevice(id)?.externalId).toBe('unique-1');
   });
 
-  it('keeps a device while its media shows that it lives, but not for ever', async () => {
+  it('is kept without a socket while its media is alive, but not for ever', async () => {
     const { left, deviceId } = await lost();
     stage.fixture.media.emit(deviceId, { type: 'heard' });
     await pass(30_000);
@@ -78,7 +78,7 @@ describe('sockets that come and go', () => {
     expect(left).toEqual(['lost']);
   });
 
-  it('gives a device up when its media is silent too, counted from the loss: it may have had nothing to say', async () => {
+  it('ends when its media is silent too, for the time since the socket was lost', async () => {
     const { left, deviceId } = await lost();
     stage.fixture.media.emit(deviceId, { type: 'heard' });
     stage.fixture.media.emit(deviceId, { type: 'silent', silentMs: 60_000 });
@@ -89,7 +89,7 @@ describe('sockets that come and go', () => {
     expect(stage.fixture.media.closed).toEqual([deviceId]);
   });
 
-  it('gives a device that never had media up after the time for silence', async () => {
+  it('ends after the time for silence when it never had media', async () => {
     const { left } = await lost();
     await pass(8_000);
     expect(left).toEqual([]);
@@ -97,7 +97,7 @@ describe('sockets that come and go', () => {
     expect(left).toEqual(['lost']);
   });
 
-  it('cuts a socket that gives no sign of life', async () => {
+  it('cuts a socket without a sign of life', async () => {
     await stage.start();
     const gone = vi.fn();
     stage.fixture.core.on('signallingLost', gone);
@@ -107,7 +107,7 @@ describe('sockets that come and go', () => {
     await vi.waitFor(() => expect(gone).toHaveBeenCalledOnce());
   });
 
-  it.each([2_000, 4_000])('keeps a socket whose proxy hands on what it has every %i ms', async (everyMs) => {
+  it.each([2_000, 4_000])('keeps a socket whose proxy passes data on every %i ms', async (everyMs) => {
     await stage.start();
     const gone = vi.fn();
     stage.fixture.core.on('signallingLost', gone);
@@ -116,13 +116,13 @@ describe('sockets that come and go', () => {
       client.socket.pause();
       stage.fixture.clock.advance(everyMs);
       client.socket.resume();
-      // Its answer comes after the pong to whatever was asked meanwhile.
+      // The answer to this comes after the pongs to all earlier pings.
       await client.call('ping');
     }
     expect(gone).not.toHaveBeenCalled();
   });
 
-  it('removes a page within 15 s of the last that was heard of it, though its socket is cut only later', async () => {
+  it('ends within 15 s of its last sign of life, though its socket is cut only later', async () => {
     await stage.start();
     const left = vi.fn();
     stage.fixture.core.on('left', left);
@@ -132,7 +132,7 @@ describe('sockets that come and go', () => {
     expect(left).toHaveBeenCalledOnce();
   });
 
-  it('ends the device at once when the page leaves, or closes with 1000', async () => {
+  it('ends at once when the page leaves, or closes with 1000', async () => {
     await stage.start();
     const left: string[] = [];
     stage.fixture.core.on('left', ({ reason }) => left.push(reason));
@@ -144,7 +144,7 @@ describe('sockets that come and go', () => {
     await vi.waitFor(() => expect(left).toEqual(['left', 'left']));
   });
 
-  it('tells kicked pages to stay away and, at a shutdown, all others to come back', async () => {
+  it('is closed with 1000 when it was disconnected, and with 1012 at a shutdown', async () => {
     await stage.start();
     const kicked = stage.fixture.participant();
     const other = stage.fixture.participant();
@@ -152,7 +152,7 @@ describe('sockets that come and go', () => {
     const otherClient = await stage.fixture.ready(other.token, { uniqueId: 'other' });
     stage.fixture.core.disconnectDevice(ACCOUNT, kicked.id);
     expect(await kickedClient.closed).toEqual({ code: 1000, reason: 'disconnected' });
-    await stage.fixture.gateway.stop();
+    await stage.fixture.browsers.stop();
     expect((await otherClient.closed).code).toBe(1012);
   });
 });

@@ -27,21 +27,21 @@ const PROTOCOL_PATH = /(?:^|\/)v([23])\/?$/i;
 
 const UNIQUE_ID = /^[\w.:@+-]{1,128}$/;
 
-export interface BrowserGatewayOptions {
-  /** Its `upgrade` requests are served: `/v3/` behind any prefix; others are answered with 404. */
+export interface BrowserServerOptions {
+  /** Upgrade requests for `/v3/`, behind any prefix, are served; others get 404. */
   readonly server: Server;
   readonly gate: DeviceGate;
   readonly media: BrowserDoor;
   readonly log: Log;
   readonly clock?: Clock;
-  /** Those that differ from `DEFAULT_BROWSER_LIMITS`. */
+  /** Limits that differ from `DEFAULT_BROWSER_LIMITS`. */
   readonly limits?: Partial<BrowserLimits>;
   readonly reconnectTimes?: Partial<ReconnectTimes>;
-  /** Whose an upgrade is. Default: the peer's. */
+  /** Finds the client's address, behind proxies too. Default: the address of the socket's peer. */
   readonly clientAddress?: ClientAddress;
-  /** Whether the process may have more sockets; while not, upgrades are answered with 503. Default: it may. */
+  /** Whether the process may open more sockets; if not, upgrades get 503. Default: always. */
   readonly hasRoom?: () => boolean;
-  /** Asked for every new page, by its address. @returns seconds to wait, when there is no room */
+  /** Asked with the address of every new page. @returns the seconds of Retry-After when the page is refused */
   readonly admit?: (address: string) => number | undefined;
 }
 
@@ -49,26 +49,16 @@ export interface BrowserGatewayOptions {
 export interface BrowserCounters {
   readonly sockets: number;
   readonly devices: number;
-  /** Upgrades refused because of an address's or the gateway's limits. */
+  /** Upgrades refused because of the limits of an address or of the gateway. */
   readonly refusedUpgrades: number;
-  /** Sockets closed because their token was not accepted. */
+  /** Sockets closed because their token is not valid. */
   readonly refusedTokens: number;
-  /** Sockets closed because of what came, or was not read, through them. */
+  /** Sockets closed because the page sent too much or something invalid, or did not read. */
   readonly abusiveSockets: number;
 }
 
-export interface BrowserGateway {
-  counters(): BrowserCounters;
-  /** Takes no more sockets, and ends every browser device with a close code after which clients reconnect. */
-  stop(): Promise<void>;
-}
-
-/** Serves browser devices: Bandwidth's V3 protocol, JSON-RPC 2.0 over WebSocket. */
-export function createBrowserGateway(options: BrowserGatewayOptions): BrowserGateway {
-  return new Gateway(options);
-}
-
-class Gateway implements BrowserGateway {
+/** Serves browsers: Bandwidth's V3 protocol, JSON-RPC 2.0 over WebSocket. */
+export class BrowserServer {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   readonly #parts: BrowserParts;
@@ -83,7 +73,7 @@ class Gateway implements BrowserGateway {
   #abusiveSockets = 0;
   #stopping = false;
 
-  constructor(options: BrowserGatewayOptions) {
+  constructor(options: BrowserServerOptions) {
     options.gate.registerKind('browser');
     const limits = { ...DEFAULT_BROWSER_LIMITS, ...options.limits };
     const clock = options.clock ?? systemClock;
@@ -101,7 +91,7 @@ class Gateway implements BrowserGateway {
     this.#newDevices = new KeyedBuckets(limits.devices);
     this.#clientAddress = options.clientAddress ?? clientAddresses([]);
     this.#hasRoom = options.hasRoom ?? (() => true);
-    // No compression: it costs memory for each socket, and a small message could unpack to a huge one.
+    // No compression: it costs memory for each socket, and a small message could inflate to a huge one.
     const socketOptions = {
       noServer: true,
       perMessageDeflate: false,
@@ -123,6 +113,7 @@ class Gateway implements BrowserGateway {
     };
   }
 
+  /** Takes no more sockets, and closes those that are open with a code after which clients reconnect. */
   stop(): Promise<void> {
     this.#stopping = true;
     this.#devices.stop();
@@ -152,7 +143,7 @@ class Gateway implements BrowserGateway {
     stream.once('close', release);
     const retryAfterS = this.#isHere(asked) ? undefined : this.#admit(address);
     if (retryAfterS !== undefined) {
-      // Clients try again every second, whatever the status.
+      // Clients retry every second, whatever the status is.
       refuse(stream, '503 Service Unavailable', `Retry-After: ${retryAfterS}\r\n`);
       return;
     }
@@ -161,7 +152,7 @@ class Gateway implements BrowserGateway {
 
   #accept(socket: WebSocket, asked: SocketRequest, address: string): void {
     const refuseToken = (reason: string): void => {
-      // Refused after accepting it, by 1000: anything else makes the clients try again every second for ever.
+      // The upgrade is accepted and the socket closed with 1000: after any other refusal clients retry every second for ever.
       this.#refusedTokens += 1;
       socket.on('error', () => undefined);
       socket.close(1000, reason);
@@ -180,12 +171,12 @@ class Gateway implements BrowserGateway {
       const fields = { code: error.code, deviceId: asked.uniqueId, address, ...this.#idsOf(asked.token) };
       this.#parts.log.info(fields, 'a browser was refused');
       if (error.code === 'PATCHBAY_SHUTTING_DOWN') socket.close(1012, 'shutdown');
-      else if (error.code === 'PATCHBAY_TOO_MANY_CALLS') socket.close(1013, 'too many of the account');
+      else if (error.code === 'PATCHBAY_TOO_MANY_CALLS') socket.close(1013, 'too many calls of the account');
       else refuseToken(error.message);
     }
   }
 
-  /** Whose token it is, for the log; nothing for one that is nobody's. */
+  /** The ids of the token's participant, for the log; none when the token is not valid. */
   #idsOf(token: string): { readonly participantId?: string; readonly account?: string } {
     try {
       const { id: participantId, accountId: account } = this.#parts.gate.authenticate(token, {
@@ -198,7 +189,7 @@ class Gateway implements BrowserGateway {
     }
   }
 
-  /** Whether it comes back to a device that is here: that is let in however much there is to do. */
+  /** Whether the page reconnects to a device that is here. It is let in even under overload. */
   #isHere({ token, uniqueId }: SocketRequest): boolean {
     try {
       const { id } = this.#parts.gate.authenticate(token, { ignoreExpiry: true });
@@ -209,7 +200,7 @@ class Gateway implements BrowserGateway {
     }
   }
 
-  /** A device that is here already may come back with the token that has expired since. */
+  /** A page may reconnect to its device with a token that has expired meanwhile. */
   #authenticate({ token, uniqueId }: SocketRequest): Participant {
     const { gate } = this.#parts;
     try {
@@ -233,7 +224,7 @@ class Gateway implements BrowserGateway {
       return;
     }
     if (!this.#newDevices.take(participant.id, this.#parts.clock.monotonic())) {
-      socket.close(1013, 'Too many devices of one participant: try again later.');
+      socket.close(1013, 'Too many new devices of this participant: try again later.');
       return;
     }
     const identity = { id: randomUUID(), uniqueId: asked.uniqueId, participant };
@@ -255,22 +246,22 @@ function refuse(stream: Duplex, status: string, header = ''): void {
   hangUp(stream, `HTTP/1.1 ${status}\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`);
 }
 
-/** What a client says about itself in the URL of its WebSocket. */
+/** What the URL of a WebSocket says about the client. */
 interface SocketRequest {
   readonly version: 'V3' | 'V2';
   readonly token: string;
-  /** Stays the same over the reconnects of one client object. */
+  /** Stays the same when a client object reconnects. */
   readonly uniqueId: string;
   readonly sdkVersion: string;
 }
 
 /**
  * Reads the request target of an upgrade: `/v3`, `/v3/` or `//v3/`, behind any path prefix.
- * @returns undefined when it is not for the browser protocol
+ * @returns undefined when the path is another one
  */
 export function parseSocketRequest(target: string): SocketRequest | undefined {
   if (target.length > MAX_URL_LENGTH) return undefined;
-  // Not by `new URL`, which takes the `v3` of `//v3/` for a host.
+  // `new URL` would read the `v3` of `//v3/` as a host.
   const queryAt = target.indexOf('?');
   const path = queryAt < 0 ? target : target.slice(0, queryAt);
   const version = PROTOCOL_PATH.exec(path)?.[1];

@@ -1,15 +1,15 @@
 import { describe, expect, it, vi } from 'vitest';
 import { SILENT_PAGE_MS } from './page-calls.js';
-import { useGateway } from './testing/gateway-fixture.js';
+import { useBrowserServer } from './testing/server-fixture.js';
 import type { RawClient } from './testing/raw-client.js';
 
-const stage = useGateway();
+const stage = useBrowserServer();
 
 const OFFER = { sdpOffer: 'offer', mediaMetadata: {} };
 const LOST = { code: -32000, message: 'The connection was lost during the call.' };
 
 describe('a page whose socket was cut', () => {
-  /** The next socket of a page that has made its first call, and `before` the cut whatever else. */
+  /** The next socket of a page that has made its first call, and then `before`, when its socket was cut. */
   async function cut(before?: (client: RawClient) => Promise<unknown>): Promise<RawClient> {
     const { open, ready } = await page();
     const first = await ready();
@@ -30,7 +30,7 @@ describe('a page whose socket was cut', () => {
 
   const answersTo = (client: RawClient, id: number) => client.frames.filter((frame) => frame['id'] === id);
 
-  it('is answered again what it was answered last, since that may have been lost', async () => {
+  it('gets its last answers again, since they may have been lost', async () => {
     const client = await cut(async (first) => {
       await first.call('offerSdp', OFFER);
       await first.call('answerSdp', { sdpAnswer: 'answer' });
@@ -41,7 +41,7 @@ describe('a page whose socket was cut', () => {
     expect(await client.waitFor(({ id }) => id === 3)).toMatchObject({ result: {} });
   });
 
-  it('is answered on its new socket what it asked on the old one', async () => {
+  it('gets the answer to a call of its old socket on the new one', async () => {
     const { open, ready } = await page();
     const { media } = stage.fixture;
     const first = await ready();
@@ -58,7 +58,7 @@ describe('a page whose socket was cut', () => {
     });
   });
 
-  it('keeps a call that it makes at once on the new socket', async () => {
+  it('gets an answer to a call that it makes at once on the new socket', async () => {
     const client = await cut();
     ask(client, 2, 'offerSdp', OFFER);
     ask(client, 3, 'ping');
@@ -70,7 +70,7 @@ describe('a page whose socket was cut', () => {
     expect(answersTo(client, 3)).toMatchObject([{ result: {} }]);
   });
 
-  it('has the calls failed whose ids its next call shows to be missing, and no others', async () => {
+  it('gets errors for the calls whose ids are missing before its next call, and for no others', async () => {
     const client = await cut();
     ask(client, 4, 'ping');
     await client.waitFor(({ id }) => id === 4);
@@ -81,7 +81,7 @@ describe('a page whose socket was cut', () => {
     ]);
   });
 
-  it('has its next calls failed when it is silent: it may be waiting for them', async () => {
+  it('gets errors for its next ids when it is silent, since it may be waiting for them', async () => {
     const client = await cut();
     await vi.waitFor(() => expect(stage.fixture.media.browsers.resumed).toHaveLength(1));
     stage.fixture.clock.advance(SILENT_PAGE_MS);
@@ -89,7 +89,7 @@ describe('a page whose socket was cut', () => {
     expect(client.frames).toMatchObject([2, 3].map((id) => ({ id, error: LOST })));
   });
 
-  /** A page that was served by a gateway that is no more, as far as its call 3, on its next socket. */
+  /** The next socket of a page after a restart of the gateway, which had received the calls up to id 3. */
   async function restarted(): Promise<RawClient> {
     const { open, ready } = await page();
     const first = await ready();
@@ -100,7 +100,7 @@ describe('a page whose socket was cut', () => {
     return open();
   }
 
-  it('has its next calls failed when it is silent after a restart: the gateway before may have had them', async () => {
+  it('gets errors for its next ids when it is silent after a restart, since the old gateway may have received them', async () => {
     const client = await restarted();
     await vi.waitFor(() => expect(stage.fixture.media.specs).toHaveLength(2));
     stage.fixture.clock.advance(SILENT_PAGE_MS);
@@ -108,7 +108,7 @@ describe('a page whose socket was cut', () => {
     for (const id of [4, 5]) expect(answersTo(client, id)).toMatchObject([{ error: LOST }]);
   });
 
-  it('has a call failed after a restart that the gateway before was still busy with', async () => {
+  it('gets an error after a restart for a call that the old gateway had not answered', async () => {
     const { open, ready } = await page();
     const first = await ready();
     stage.fixture.media.browsers.held = new Promise(() => undefined);
@@ -124,7 +124,7 @@ describe('a page whose socket was cut', () => {
     ]);
   });
 
-  it('keeps calls that it makes at once after a restart', async () => {
+  it('gets answers to calls that it makes at once after a restart', async () => {
     const client = await restarted();
     ask(client, 4, 'offerSdp', OFFER);
     ask(client, 5, 'ping');
@@ -136,7 +136,7 @@ describe('a page whose socket was cut', () => {
     for (const id of [5, 6]) expect(answersTo(client, id)).toMatchObject([{ result: {} }]);
   });
 
-  it('has calls failed that it made to a gateway that is no more', async () => {
+  it('gets errors after a restart for calls that it made to the old gateway', async () => {
     const { open } = await page();
     const client = await open();
     ask(client, 70, 'ping');
@@ -144,7 +144,7 @@ describe('a page whose socket was cut', () => {
     expect(client.frames.map(({ id }) => id)).toEqual([68, 69, 70]);
   });
 
-  it('is answered as last when it was lost for a while: its client asks for another path no more once told of an error', async () => {
+  it('gets the last answer instead of an error for lost calls after it was away, since its client gives up after an error', async () => {
     const { open, ready } = await page();
     const left = vi.fn();
     stage.fixture.core.on('left', left);
@@ -160,7 +160,7 @@ describe('a page whose socket was cut', () => {
     stage.fixture.clock.advance(SILENT_PAGE_MS);
     const lost = await again.waitFor(({ id }) => id === 3);
     expect(lost).toMatchObject({ result: { sdpAnswer: 'answer to offer' } });
-    // What it asks then is answered for itself.
+    // Later calls get their own answers.
     ask(again, 4, 'offerSdp', { ...OFFER, sdpOffer: 'another' });
     const answered = await again.waitFor(
       ({ id, result }) => id === 4 && JSON.stringify(result).includes('another'),
@@ -168,7 +168,7 @@ describe('a page whose socket was cut', () => {
     expect(answered).toMatchObject({ result: { sdpAnswer: 'answer to another' } });
   });
 
-  it('makes no endless work with the ids it chooses', async () => {
+  it('causes no endless work by the ids that it chooses', async () => {
     const { open } = await page();
     const client = await open();
     for (const id of [Number.MAX_SAFE_INTEGER, -5, 1.5, 2 ** 31]) ask(client, id, 'ping');

@@ -4,35 +4,35 @@ import type { AddressInfo } from 'node:net';
 import { afterEach } from 'vitest';
 import type { Core, MediaType } from '../../../core/index.js';
 import { ACCOUNT, coreForTests } from '../../../core/testing/index.js';
-import { type BrowserGateway, type BrowserGatewayOptions, createBrowserGateway } from '../gateway.js';
+import { BrowserServer, type BrowserServerOptions } from '../browser-server.js';
 import { type FakeClock, silentLog } from '../../../shared/testing/index.js';
 import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
 import { RawClient } from './raw-client.js';
 
-/** A browser gateway over a real core and real sockets, with fake media and a clock that the test turns. */
-class GatewayFixture {
+/** A browser server over a real core and real sockets, with fake media and a clock that the test turns. */
+class ServerFixture {
   readonly core: Core;
   readonly clock: FakeClock;
   readonly media = new FakeMediaPlane();
-  readonly #options: Partial<BrowserGatewayOptions>;
+  readonly #options: Partial<BrowserServerOptions>;
   readonly #server = createServer();
   readonly #clients: RawClient[] = [];
-  #gateway: BrowserGateway;
+  #browsers: BrowserServer;
 
-  private constructor(options: Partial<BrowserGatewayOptions>) {
+  private constructor(options: Partial<BrowserServerOptions>) {
     const { core, clock } = coreForTests();
     this.core = core;
     this.clock = clock;
     this.#options = options;
-    this.#gateway = this.#create();
+    this.#browsers = this.#create();
   }
 
-  get gateway(): BrowserGateway {
-    return this.#gateway;
+  get browsers(): BrowserServer {
+    return this.#browsers;
   }
 
-  static async start(options: Partial<BrowserGatewayOptions> = {}): Promise<GatewayFixture> {
-    const fixture = new GatewayFixture(options);
+  static async start(options: Partial<BrowserServerOptions> = {}): Promise<ServerFixture> {
+    const fixture = new ServerFixture(options);
     await once(fixture.#server.listen(0, '127.0.0.1'), 'listening');
     return fixture;
   }
@@ -58,35 +58,35 @@ class GatewayFixture {
     return `ws://127.0.0.1:${String(port)}${path}?${query.toString()}`;
   }
 
-  async open(token: string, options: Parameters<GatewayFixture['url']>[1] = {}): Promise<RawClient> {
+  async open(token: string, options: Parameters<ServerFixture['url']>[1] = {}): Promise<RawClient> {
     const client = await RawClient.open(this.url(token, options));
     this.#clients.push(client);
     return client;
   }
 
   /** A client that has said that it is ready. */
-  async ready(token: string, options: Parameters<GatewayFixture['url']>[1] = {}): Promise<RawClient> {
+  async ready(token: string, options: Parameters<ServerFixture['url']>[1] = {}): Promise<RawClient> {
     const client = await this.open(token, options);
     await client.call('setMediaPreferences', { protocol: 'WEBRTC' });
     return client;
   }
 
-  /** Another gateway in place of this one, with what the core has kept. */
+  /** Another server in place of this one, with what the core has kept. */
   async restart(): Promise<void> {
-    await this.#gateway.stop();
-    this.#gateway = this.#create();
+    await this.#browsers.stop();
+    this.#browsers = this.#create();
   }
 
   async stop(): Promise<void> {
     for (const client of this.#clients) client.close();
-    await this.#gateway.stop();
+    await this.#browsers.stop();
     await this.core.stop();
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  #create(): BrowserGateway {
-    return createBrowserGateway({
+  #create(): BrowserServer {
+    return new BrowserServer({
       server: this.#server,
       gate: this.core,
       media: this.media,
@@ -97,21 +97,21 @@ class GatewayFixture {
   }
 }
 
-/** The gateway that a test of the file starts; it is stopped after the test. */
-interface GatewayStage {
-  start(options?: Partial<BrowserGatewayOptions>): Promise<GatewayFixture>;
+/** The server that a test starts; it is stopped after the test. */
+interface ServerStage {
+  start(options?: Partial<BrowserServerOptions>): Promise<ServerFixture>;
   /** The one that was started last. */
-  readonly fixture: GatewayFixture;
+  readonly fixture: ServerFixture;
 }
 
 /** Call it at the top of a file. */
-export function useGateway(): GatewayStage {
-  let fixture: GatewayFixture | undefined;
+export function useBrowserServer(): ServerStage {
+  let fixture: ServerFixture | undefined;
   afterEach(() => fixture?.stop());
   return {
-    start: async (options) => (fixture = await GatewayFixture.start(options)),
+    start: async (options) => (fixture = await ServerFixture.start(options)),
     get fixture() {
-      if (!fixture) throw new Error('No gateway was started in this test.');
+      if (!fixture) throw new Error('No server was started in this test.');
       return fixture;
     },
   };
