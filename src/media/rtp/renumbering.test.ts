@@ -132,20 +132,23 @@ it('no number is sent twice, or further behind than SRTP accepts, whatever comes
       fc.array(sent, { maxLength: 300 }),
       fc.constantFrom('audio' as const, 'video' as const),
       (all, kind) => {
-        const newest = { sequence: -1, timestamp: -1 };
+        // `extended` counts the cycles too (RFC 3550 A.1): after 65,536 a number may come again.
+        const newest = { sequence: -1, timestamp: -1, extended: 0 };
         const seen = new Map<number, Sent>();
         for (const { sequence, timestamp, source } of renumber(all, kind)) {
-          const before = seen.get(sequence);
+          const delta = newest.sequence < 0 ? 0 : sequenceDelta(sequence, newest.sequence);
+          const extended = newest.extended + delta;
+          const before = seen.get(extended);
           // A duplicate is one of the source's making.
           if (before) expect([before.ssrc, before.sequence]).toEqual([source.ssrc, source.sequence]);
-          seen.set(sequence, source);
-          const isNewest = newest.sequence < 0 || sequenceDelta(sequence, newest.sequence) > 0;
+          seen.set(extended, source);
+          const isNewest = newest.sequence < 0 || delta > 0;
           if (!isNewest) expect(sequenceDelta(sequence, newest.sequence)).toBeGreaterThan(-1024);
           if (isNewest && kind === 'audio' && !source.event) {
             if (newest.timestamp >= 0) expect(timestampDelta(timestamp, newest.timestamp)).toBeGreaterThan(0);
             newest.timestamp = timestamp;
           }
-          if (isNewest) newest.sequence = sequence;
+          if (isNewest) Object.assign(newest, { sequence, extended });
         }
       },
     ),
