@@ -23,6 +23,9 @@ function configuration(): Config {
   }
 }
 
+/** How long what is left open may keep the process of a failed start alive. */
+const LINGER_MS = 1_000;
+
 /** How long the stop may take after the second signal. */
 const HURRY_LIMIT_MS = 10_000;
 
@@ -81,4 +84,6 @@ try {
     log.fatal({ err: error }, 'could not start');
   }
   process.exitCode = 1;
+  // Connections that drachtio-srf goes on trying, for example, would keep a failed start alive for many seconds.
+  setTimeout(() => process.exit(), LINGER_MS).unref();
 }

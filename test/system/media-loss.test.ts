@@ -101,7 +101,8 @@ it('shows a picture that is small and moves, with whole sound, by a network of 2
 
   narrow.bitsPerSecond = 250_000;
   const isSmall = async (): Promise<boolean> => {
-    const { width = 640 } = (await page.counters(streamId)).video!;
+    // Nothing is decoded at first.
+    const { width = 640 } = (await page.counters(streamId)).video ?? {};
     return width < 640 && (await speaker.sentVideo()).targetBitrate < 250_000;
   };
   await until('a smaller one', isSmall, {
