@@ -103,15 +103,18 @@ it('tell of a page that connects, loses its socket, comes back and leaves', asyn
   second.send('{"jsonrpc":"2.0","method":"leave"}');
   const events = await application.heard('onLeave', ann);
   second.close();
-  expect(events).toEqual(
-    ['onConnect', 'onDisconnect', 'onLeave'].map((event) => ({
-      event,
-      timestamp: expect.stringMatching(/^\d{13}$/) as string,
-      participantId: ann.id,
-      deviceId: 'page-1',
-      tag: 'guest',
-    })),
-  );
+  const whose = {
+    timestamp: expect.stringMatching(/^\d{13}$/) as string,
+    participantId: ann.id,
+    deviceId: 'page-1',
+    tag: 'guest',
+  };
+  const page = { kind: 'browser', direction: 'inbound' };
+  expect(events).toEqual([
+    { event: 'onConnect', ...whose, ...page },
+    { event: 'onDisconnect', ...whose },
+    { event: 'onLeave', ...whose, ...page, reason: 'left', seconds: expect.any(Number) as number },
+  ]);
 });
 
 it('delay no call when the application hangs, and come in order when it works again', async () => {
