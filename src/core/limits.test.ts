@@ -1,21 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Log } from '../shared/index.js';
 import { silentLog } from '../shared/testing/index.js';
-import { PatchbayError } from './errors.js';
-import { ACCOUNT, connectTalking, coreForTests, FakeDevice, newParticipant } from './testing/index.js';
+import {
+  ACCOUNT,
+  codeOf,
+  connectTalking,
+  coreForTests,
+  FakeDevice,
+  newParticipant,
+} from './testing/index.js';
 import type { ParticipantSubscription } from './types.js';
 
 const OTHER = '9900001';
-
-function codeOf(act: () => unknown): string | undefined {
-  try {
-    act();
-    return undefined;
-  } catch (error) {
-    if (error instanceof PatchbayError) return error.code;
-    throw error;
-  }
-}
 
 describe('an account', () => {
   it('has as many sessions as it may, beside those of another account, and again when one is deleted', () => {

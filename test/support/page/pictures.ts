@@ -4,8 +4,11 @@ const WIDTH = 320;
 const HEIGHT = 240;
 const FRAMES_PER_SECOND = 20;
 
-/** A video track with moving pictures, made without a camera; stops drawing with the track. */
-export function pictureTrack({ width, height } = { width: WIDTH, height: HEIGHT }): MediaStreamTrack {
+/** A video track of pictures that are drawn anew for each frame; the drawing stops with the track. */
+function drawnTrack(
+  { width, height }: { readonly width: number; readonly height: number },
+  draw: (pen: CanvasRenderingContext2D, frame: number) => void,
+): MediaStreamTrack {
   const canvas = document.createElement('canvas');
   canvas.width = width;
   canvas.height = height;
@@ -13,10 +16,7 @@ export function pictureTrack({ width, height } = { width: WIDTH, height: HEIGHT 
   let frame = 0;
   const timer = setInterval(() => {
     frame += 1;
-    pen.fillStyle = `hsl(${String((frame * 7) % 360)} 80% 50%)`;
-    pen.fillRect(0, 0, width, height);
-    pen.fillStyle = 'white';
-    pen.fillRect((frame * 5) % width, (frame * 3) % height, 40, 40);
+    draw(pen, frame);
   }, 1000 / FRAMES_PER_SECOND);
   const track = canvas.captureStream(FRAMES_PER_SECOND).getVideoTracks()[0]!;
   const stop = track.stop.bind(track);
@@ -27,18 +27,23 @@ export function pictureTrack({ width, height } = { width: WIDTH, height: HEIGHT 
   return track;
 }
 
-/** As cameras have it. */
+/** A video track with moving pictures, made without a camera. */
+export function pictureTrack({ width, height } = { width: WIDTH, height: HEIGHT }): MediaStreamTrack {
+  return drawnTrack({ width, height }, (pen, frame) => {
+    pen.fillStyle = `hsl(${String((frame * 7) % 360)} 80% 50%)`;
+    pen.fillRect(0, 0, width, height);
+    pen.fillStyle = 'white';
+    pen.fillRect((frame * 5) % width, (frame * 3) % height, 40, 40);
+  });
+}
+
+/** The size of a small camera's pictures. */
 const BUSY = { width: 640, height: 360 };
 const BALLS = 60;
 
 /** A video track with so much motion that it takes some 800 kbit/s. */
 export function busyTrack(): MediaStreamTrack {
-  const canvas = document.createElement('canvas');
-  [canvas.width, canvas.height] = [BUSY.width, BUSY.height];
-  const pen = canvas.getContext('2d')!;
-  let frame = 0;
-  const timer = setInterval(() => {
-    frame += 1;
+  return drawnTrack(BUSY, (pen, frame) => {
     pen.fillStyle = 'grey';
     pen.fillRect(0, 0, BUSY.width, BUSY.height);
     for (let ball = 0; ball < BALLS; ball += 1) {
@@ -49,14 +54,7 @@ export function busyTrack(): MediaStreamTrack {
       pen.arc(x, y, 6 + (ball % 9) * 3, 0, 2 * Math.PI);
       pen.fill();
     }
-  }, 1000 / FRAMES_PER_SECOND);
-  const track = canvas.captureStream(FRAMES_PER_SECOND).getVideoTracks()[0]!;
-  const stop = track.stop.bind(track);
-  track.stop = () => {
-    clearInterval(timer);
-    stop();
-  };
-  return track;
+  });
 }
 
 const still = document.createElement('canvas');
