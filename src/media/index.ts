@@ -1,8 +1,10 @@
 import { createPhoneFactory } from './phone/index.js';
 import { LocalMediaPlane, logByEvents } from './plane.js';
-import type { MediaListener, MediaPlane, MediaPlaneEvent, MediaPlaneOptions } from './types.js';
+import type { MediaListener, MediaPlane, MediaPlaneEvent } from './door.js';
+import type { MediaPlaneOptions } from './types.js';
 import { createBrowserFactory } from './browser/index.js';
 
+export * from './door.js';
 export * from './types.js';
 
 /** Makes a media plane in this process. Nothing is bound before the first device is opened. */

@@ -1,12 +1,7 @@
 import type { Endpoint, EndpointContext, LiveStream } from './endpoint.js';
 import type { PublishedTrack } from './track.js';
-import {
-  type DeviceMediaEvent,
-  type MediaDelivery,
-  MediaError,
-  type MediaListener,
-  type MediaStreamInfo,
-} from './types.js';
+import type { DeviceMediaEvent, MediaListener } from './door.js';
+import { type MediaDelivery, MediaError, type MediaStreamInfo } from './types.js';
 
 /** The part of the plane that its devices act on. */
 interface DevicePlane {

@@ -5,14 +5,8 @@ import type { EndpointContext } from './endpoint.js';
 import { createPhoneFactory, type PhoneEndpoint } from './phone/index.js';
 import { LocalMediaPlane, logByEvents } from './plane.js';
 import { PublishedTrack } from './track.js';
-import {
-  MediaError,
-  type MediaPlaneEvent,
-  type MediaPlaneOptions,
-  type PhoneHandle,
-  type PhoneMediaEvent,
-  STATISTICS_INTERVAL_MS,
-} from './types.js';
+import type { MediaPlaneEvent, PhoneHandle, PhoneMediaEvent } from './door.js';
+import { MediaError, type MediaPlaneOptions, STATISTICS_INTERVAL_MS } from './types.js';
 
 const nothing = (): void => undefined;
 const options: MediaPlaneOptions = {

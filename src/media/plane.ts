@@ -8,19 +8,22 @@ import type { PublishedTrack } from './track.js';
 import {
   type BrowserHandle,
   type BrowserMediaEvent,
-  type BrowserSpec,
   type DeviceHandle,
+  MAX_NOTE_BYTES,
   type MediaCounters,
-  type MediaDelivery,
-  MediaError,
   type MediaListener,
   type MediaLoad,
   type MediaPlane,
   type MediaPlaneEvent,
-  type MediaPlaneOptions,
-  type PhoneDescription,
   type PhoneHandle,
   type PhoneMediaEvent,
+} from './door.js';
+import {
+  type BrowserSpec,
+  type MediaDelivery,
+  MediaError,
+  type MediaPlaneOptions,
+  type PhoneDescription,
   type PhoneSpec,
   STATISTICS_INTERVAL_MS,
 } from './types.js';
@@ -55,6 +58,23 @@ export class LocalMediaPlane implements MediaPlane {
     listener: MediaListener<BrowserMediaEvent> & MediaListener<PhoneMediaEvent>,
   ): BrowserHandle | PhoneHandle {
     return spec.kind === 'browser' ? this.#openBrowser(spec, listener) : this.#openPhone(spec, listener);
+  }
+
+  /** Devices of this process end with it. */
+  carried(): [] {
+    return [];
+  }
+
+  adoptBrowser(): undefined {
+    return undefined;
+  }
+
+  adoptPhone(): undefined {
+    return undefined;
+  }
+
+  releaseCarried(): Promise<void> {
+    return Promise.resolve();
   }
 
   load(): MediaLoad {
@@ -169,8 +189,16 @@ function handleOf(device: OpenDevice): DeviceHandle {
       device.setDelivery(delivery);
       return Promise.resolve();
     },
+    // Nothing outlives this process.
+    keep: (note) => device.request(() => requireShortNote(note)),
     close: () => device.close(),
   };
+}
+
+/** @throws MediaError NOTE_TOO_LONG */
+function requireShortNote(note: string): void {
+  if (Buffer.byteLength(note) > MAX_NOTE_BYTES)
+    throw new MediaError('NOTE_TOO_LONG', `A device keeps at most ${MAX_NOTE_BYTES} bytes of text.`);
 }
 
 /** A log whose lines become events of the plane. */

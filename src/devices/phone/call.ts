@@ -283,7 +283,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   #takeMediaEvent(event: PhoneMediaEvent): void {
     if (event.type === 'renegotiate') void this.#renegotiate();
-    else this.takeEvent(event);
+    else if (event.type !== 'state') this.takeEvent(event);
   }
 
   /** The media plane changed the phone's media: offers the phone the new description. */

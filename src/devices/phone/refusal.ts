@@ -66,6 +66,7 @@ const MEDIA_CODES = {
   UNKNOWN_DEVICE: 'PATCHBAY_INTERNAL',
   INVALID_STATE: 'PATCHBAY_INTERNAL',
   TOO_MANY_DIGITS: 'PATCHBAY_TOO_MANY_REQUESTS',
+  NOTE_TOO_LONG: 'PATCHBAY_INTERNAL',
 } as const satisfies Record<MediaErrorCode, ErrorCode>;
 
 /** Any failure as a refusal. Unexpected errors become a 500 without details. */

@@ -1,4 +1,4 @@
-import type { MediaLoad } from '../types.js';
+import type { MediaLoad } from '../door.js';
 
 /** Length of one mix frame. */
 export const FRAME_MS = 20;

@@ -1,7 +1,7 @@
 import type { Endpoint, EndpointContext, LiveStream } from '../endpoint.js';
 import type { PublishedTrack } from '../track.js';
+import type { BrowserMediaEvent } from '../door.js';
 import type {
-  BrowserMediaEvent,
   BrowserSpec,
   DeviceStatistics,
   OmittedMediaTrack,

@@ -1,6 +1,7 @@
 import type { EndpointContext } from '../endpoint.js';
 import type { Log } from '../../shared/index.js';
-import type { BrowserMediaEvent, BrowserSpec, MediaPlaneOptions } from '../types.js';
+import type { BrowserMediaEvent } from '../door.js';
+import type { BrowserSpec, MediaPlaneOptions } from '../types.js';
 import { BrowserEndpoint } from './browser-endpoint.js';
 import { FanoutTable } from './forward/fanout-table.js';
 import { DataChannelPipes, freeUdpPort } from './transport/datachannel-pipes.js';

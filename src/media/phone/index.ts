@@ -2,7 +2,8 @@ import { inNetworks, type Log } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { EndpointContext } from '../endpoint.js';
 import { DecoderPool, MixClock } from '../audio/index.js';
-import type { MediaCounters, MediaLoad, MediaPlaneOptions, PhoneMediaEvent } from '../types.js';
+import type { MediaCounters, MediaLoad, PhoneMediaEvent } from '../door.js';
+import type { MediaPlaneOptions } from '../types.js';
 import { PhoneEndpoint } from './phone-endpoint.js';
 import { PortRange } from './ports.js';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { PhoneHandle } from '../types.js';
+import type { PhoneHandle } from '../door.js';
 import { toneLevel } from './testing/spectrum.js';
 import { TestPhone } from './testing/test-phone.js';
 import { PhonePlane } from './testing/test-plane.js';

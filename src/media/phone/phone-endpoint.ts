@@ -4,13 +4,12 @@ import type { Endpoint, EndpointContext } from '../endpoint.js';
 import type { DecoderPool, FrameListener, MixClock } from '../audio/index.js';
 import { receives } from '../sdp/index.js';
 import { PublishedTrack } from '../track.js';
+import type { MediaCounters, PhoneMediaEvent } from '../door.js';
 import {
   type DeviceStatistics,
-  type MediaCounters,
   type MediaDtmf,
   MediaError,
   type PhoneDescription,
-  type PhoneMediaEvent,
   type PhoneSource,
 } from '../types.js';
 import { DtmfRelay } from './dtmf-sender.js';

@@ -1,5 +1,6 @@
 import type { EndpointContext } from '../endpoint.js';
-import { MediaError, type PhoneMediaEvent } from '../types.js';
+import type { PhoneMediaEvent } from '../door.js';
+import { MediaError } from '../types.js';
 import type { PhoneCrypto } from './phone-crypto.js';
 import { type IpVersion, localHost, type PortRange } from './ports.js';
 import { RtpSocket, type RtpSocketHandlers } from './rtp-socket.js';

@@ -1,19 +1,22 @@
+import type {
+  BrowserHandle,
+  BrowserMediaEvent,
+  CarriedDevice,
+  DeviceHandle,
+  MediaCounters,
+  MediaListener,
+  MediaLoad,
+  MediaPlane,
+  PhoneHandle,
+  PhoneMediaEvent,
+} from '../door.js';
 import {
-  type BrowserHandle,
-  type BrowserMediaEvent,
   type BrowserSpec,
-  type DeviceHandle,
-  type MediaCounters,
   type MediaDelivery,
   type MediaDtmf,
   MediaError,
-  type MediaListener,
-  type MediaLoad,
-  type MediaPlane,
   type MediaStreamInfo,
   type PhoneDescription,
-  type PhoneHandle,
-  type PhoneMediaEvent,
   type PhoneSource,
   type PhoneSpec,
   type PublishAnswer,
@@ -33,7 +36,15 @@ export class FakeMediaPlane implements MediaPlane {
   /** Answers to offers of the plane, of phones and browsers. */
   readonly answers: string[] = [];
   readonly #present = new Map<string, MediaListener<AnyEvent>>();
+  readonly #carried = new Map<string, CarriedDevice>();
+  /** The texts kept with each device, in their order. */
+  readonly notes: [deviceId: string, note: string][] = [];
   readonly #deliveries: [deviceId: string, delivery: readonly MediaDelivery[]][] = [];
+
+  /** A gateway before left this device. */
+  carry(device: CarriedDevice): void {
+    this.#carried.set(device.deviceId, device);
+  }
 
   /** Ids of the devices that are open. */
   get present(): string[] {
@@ -58,6 +69,26 @@ export class FakeMediaPlane implements MediaPlane {
   ): BrowserHandle | PhoneHandle {
     this.specs.push(spec);
     return spec.kind === 'browser' ? this.#browser(spec, listener) : this.#phone(spec, listener);
+  }
+
+  carried(): readonly CarriedDevice[] {
+    return [...this.#carried.values()];
+  }
+
+  adoptBrowser(deviceId: string, listener: MediaListener<BrowserMediaEvent>): BrowserHandle | undefined {
+    return this.#carried.delete(deviceId)
+      ? this.#browser({ kind: 'browser', deviceId }, listener)
+      : undefined;
+  }
+
+  adoptPhone(deviceId: string, listener: MediaListener<PhoneMediaEvent>): PhoneHandle | undefined {
+    return this.#carried.delete(deviceId) ? this.#phone({ kind: 'phone', deviceId }, listener) : undefined;
+  }
+
+  releaseCarried(): Promise<void> {
+    this.closed.push(...this.#carried.keys());
+    this.#carried.clear();
+    return Promise.resolve();
   }
 
   load(): MediaLoad {
@@ -131,6 +162,10 @@ export class FakeMediaPlane implements MediaPlane {
     return {
       setDelivery: (delivery) => {
         this.#deliveries.push([deviceId, delivery]);
+        return Promise.resolve();
+      },
+      keep: (note) => {
+        this.notes.push([deviceId, note]);
         return Promise.resolve();
       },
       close: () => {

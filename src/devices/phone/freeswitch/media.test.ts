@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
 import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
-import type { PhoneMediaEvent } from '../../../media/types.js';
+import type { PhoneMediaEvent } from '../../../media/door.js';
 import { FreeswitchMedia, FreeswitchPool } from './media.js';
 import type { FreeswitchServer } from './server.js';
 

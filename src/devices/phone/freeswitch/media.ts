@@ -35,6 +35,11 @@ export class FreeswitchMedia implements PhoneDoor {
     return phone;
   }
 
+  /** Legs of an earlier gateway are hung up at the start, so their phones cannot be adopted. */
+  adoptPhone(): undefined {
+    return undefined;
+  }
+
   /** Moves all calls of a FreeSWITCH that is down to another one, or ends them. */
   lost(server: FreeswitchServer): void {
     for (const phone of this.#phones) if (phone.isOn(server)) phone.orphaned();

@@ -103,6 +103,11 @@ export class FreeswitchPhone implements PhoneHandle {
     await this.#media?.setDelivery(delivery);
   }
 
+  async keep(note: string): Promise<void> {
+    const media = await this.#present();
+    await media.keep(note);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await (this.#call ?? this.#media)?.close();

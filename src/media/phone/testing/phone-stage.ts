@@ -1,5 +1,6 @@
 import { afterEach, beforeEach } from 'vitest';
-import type { MediaPlaneOptions, PhoneDescription, PhoneHandle, PhoneMediaEvent } from '../../types.js';
+import type { PhoneHandle, PhoneMediaEvent } from '../../door.js';
+import type { MediaPlaneOptions, PhoneDescription } from '../../types.js';
 import { toneLevel } from './spectrum.js';
 import { TestPhone } from './test-phone.js';
 import { PhonePlane } from './test-plane.js';

@@ -1,0 +1,212 @@
+import type {
+  BrowserSpec,
+  DeviceStatistics,
+  MediaDelivery,
+  MediaDtmf,
+  MediaError,
+  MediaErrorCode,
+  MediaStreamInfo,
+  OmittedMediaTrack,
+  PhoneDescription,
+  PhoneSource,
+  PhoneSpec,
+  PublishAnswer,
+  PublishOfferOptions,
+  STATISTICS_INTERVAL_MS,
+  SubscribeOffer,
+} from './types.js';
+
+/**
+ * The media plane's one door. Everything that crosses it is plain data: a device is opened by a spec, each request of
+ * its handle could be a message, and so could each event that its listener gets. So the plane can run in this process
+ * or in another. Ids are the caller's; SDP is text; nothing here knows participants.
+ */
+
+/** `abuse`: the transport was closed because too much came. */
+export type MediaLossCause = 'transport' | 'timeout' | 'abuse';
+
+/** Events of a device of any kind. */
+export type DeviceMediaEvent =
+  /** The streams of the device changed, though it made no offer. */
+  | { readonly type: 'streams'; readonly streams: readonly MediaStreamInfo[] }
+  /** A DTMF digit (`0-9*#A-D`) came in the device's audio, once for each key press. */
+  | { readonly type: 'dtmf'; readonly digit: string; readonly durationMs: number }
+  /**
+   * A connected transport fell silent or is gone, or no media came for the configured time. A browser may
+   * come back: then the next loss is reported too.
+   */
+  | { readonly type: 'mediaLost'; readonly cause: MediaLossCause }
+  /**
+   * The first sign of life: RTP, or for browsers also RTCP or a heartbeat. Browsers: again after each
+   * `silent`.
+   */
+  | { readonly type: 'heard' }
+  /** Every {@link STATISTICS_INTERVAL_MS} while the device is open, and once more when it is closed. */
+  | { readonly type: 'statistics'; readonly statistics: DeviceStatistics };
+
+export type BrowserMediaEvent =
+  | DeviceMediaEvent
+  /** Send the offer to the browser, and pass its answer to {@link BrowserHandle.answerSubscribe}. */
+  | { readonly type: 'subscribeOffer'; readonly offer: SubscribeOffer }
+  /** The tracks of the delivery that cannot be sent to the device changed. */
+  | { readonly type: 'tracksOmitted'; readonly tracks: readonly OmittedMediaTrack[] }
+  /**
+   * Nothing came from the browser for `silentMs` (four to five seconds). `mediaLost` follows when the silence
+   * is too long for a browser that is still there.
+   */
+  | { readonly type: 'silent'; readonly silentMs: number };
+
+export type PhoneMediaEvent =
+  | DeviceMediaEvent
+  /**
+   * The phone's media must be negotiated again: send the phone the offer that {@link PhoneHandle.update}
+   * returns without an argument, and pass its answer to {@link PhoneHandle.answer}.
+   */
+  | { readonly type: 'renegotiate' }
+  /**
+   * What {@link PhoneSpec.restored} needs to go on with the phone's media after their process died, as JSON. It
+   * comes after each description and when the phone's address was found, and contains keys.
+   */
+  | { readonly type: 'state'; readonly state: string };
+
+/**
+ * Gets the events of one device. After a call of {@link DeviceHandle.close} it gets only the last statistics.
+ */
+export type MediaListener<Event> = (event: Event) => void;
+
+/** Requests to a device of any kind. */
+export interface DeviceHandle {
+  /**
+   * Replaces the full set of streams that the device receives. Unknown streams are ignored until published. Nothing
+   * happens once it is closed.
+   */
+  setDelivery(delivery: readonly MediaDelivery[]): Promise<void>;
+  /**
+   * Keeps an opaque text with the device, in place of the one before: it outlives this gateway as long as the
+   * device's process lives ({@link MediaPlane.carried}).
+   * @throws MediaError by rejection: NOTE_TOO_LONG (more than {@link MAX_NOTE_BYTES} of UTF-8)
+   */
+  keep(note: string): Promise<void>;
+  /** Frees everything of the device, also while it is being opened: `opened` is rejected with INVALID_STATE then. */
+  close(): Promise<void>;
+}
+
+/**
+ * A browser's end in the media plane. Requests made while it is being opened wait for that; once it is closed they are
+ * rejected with UNKNOWN_DEVICE.
+ */
+export interface BrowserHandle extends DeviceHandle {
+  /** @throws MediaError by rejection: NO_PORT, INVALID_STATE */
+  readonly opened: Promise<void>;
+  /** Takes the browser's publish offer: the full description of what it publishes from now on. */
+  publish(options: PublishOfferOptions): Promise<PublishAnswer>;
+  /** Takes the answer to the outstanding subscribe offer. */
+  answerSubscribe(sdpAnswer: string): Promise<void>;
+  /** The browser's socket is back: offers that were lost with the old one are made again. */
+  resume(): Promise<void>;
+}
+
+/**
+ * A phone's end in the media plane; its requests wait and are rejected like those of a {@link BrowserHandle}.
+ */
+export interface PhoneHandle extends DeviceHandle {
+  /** @throws MediaError by rejection: BAD_SDP, NO_COMMON_CODEC, NO_COMMON_TRANSPORT, NO_PORT, INVALID_STATE */
+  readonly opened: Promise<PhoneDescription>;
+  /** Answer of the phone to our offer (late offer). */
+  answer(sdpAnswer: string): Promise<PhoneDescription>;
+  /** Re-INVITE or UPDATE: a new offer from the phone, or (absent) our current description as an offer. */
+  update(sdpOffer?: string): Promise<PhoneDescription>;
+  /**
+   * A SIP message of the phone came within its call: media may be sent to it, without a time limit if the
+   * message came from the announced address. Nothing happens once the device is closed.
+   */
+  confirm(source: PhoneSource): Promise<void>;
+  /**
+   * Queues DTMF digits for the phone: all of them, or none with the error TOO_MANY_DIGITS. They are sent as
+   * RFC 4733 events, or as tones to a phone that did not agree to events.
+   */
+  sendDtmf(dtmf: MediaDtmf): Promise<void>;
+}
+
+/** How well the media plane keeps up with its work. */
+export interface MediaLoad {
+  /** How late phones' mixes were made, in ms: the worst of the last one to two seconds; 0 without phones. */
+  readonly mixLatenessMs: number;
+  /** 20 ms frames of phones' mixes that were skipped since the start because they were late. */
+  readonly framesSkipped: number;
+  /** Time in ms that making and sending phones' mixes has taken since the start. */
+  readonly mixBusyMs: number;
+}
+
+/** What the media plane dropped or withheld since its start. */
+export interface MediaCounters {
+  /** Datagrams to phones' ports from sources that were not believed, or too large. */
+  readonly strangers: number;
+  /** 20 ms frames that were not sent because the announced address had given no sign of a phone. */
+  readonly framesWithheld: number;
+}
+
+/** Events of the plane itself. */
+export type MediaPlaneEvent =
+  /**
+   * A line for the log. An error in the fields is plain data as pino writes it: `type`, `message`, `stack`
+   * and others.
+   */
+  {
+    readonly type: 'log';
+    readonly level: 'debug' | 'info' | 'warn' | 'error';
+    readonly fields: Readonly<Record<string, unknown>>;
+    readonly message: string;
+  };
+
+/** Longest text that {@link DeviceHandle.keep} takes, in bytes of UTF-8. */
+export const MAX_NOTE_BYTES = 8192;
+
+/** A device that outlived the gateway that opened it. */
+export interface CarriedDevice {
+  readonly kind: 'browser' | 'phone';
+  readonly deviceId: string;
+  readonly sessionId?: string;
+  /** The last text given to {@link DeviceHandle.keep}; empty when there was none. */
+  readonly note: string;
+  /** Everything that the device publishes now. */
+  readonly streams: readonly MediaStreamInfo[];
+}
+
+/** The browsers' part of the media plane. */
+export interface BrowserDoor {
+  open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
+  /**
+   * Goes on with a carried browser. Events that came while no gateway was there follow at once.
+   * @returns undefined when it is not carried
+   */
+  adoptBrowser(deviceId: string, listener: MediaListener<BrowserMediaEvent>): BrowserHandle | undefined;
+}
+
+/** The phones' part of the media plane. */
+export interface PhoneDoor {
+  open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
+  /** Goes on with a carried phone, like {@link BrowserDoor.adoptBrowser}. */
+  adoptPhone(deviceId: string, listener: MediaListener<PhoneMediaEvent>): PhoneHandle | undefined;
+}
+
+/** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */
+export interface MediaPlane extends BrowserDoor, PhoneDoor {
+  /**
+   * Opens a device's end. The handle is returned at once, so that the device can be closed before it is open.
+   */
+  open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
+  open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
+  /**
+   * Devices that outlived the gateway that opened them, until they are adopted or released. A plane in this
+   * process has none.
+   */
+  carried(): readonly CarriedDevice[];
+  /** Closes the carried devices that were not adopted. */
+  releaseCarried(): Promise<void>;
+  /** Cheap enough to be asked for every call. */
+  load(): MediaLoad;
+  counters(): MediaCounters;
+  /** Frees everything. */
+  stop(): Promise<void>;
+}
