@@ -109,6 +109,8 @@ async function build(
   teardown.add('descriptors', stop);
   const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
 
+  // Before the ports: what was not carried over by now has crashed with the gateway before.
+  usage.closeCrashed();
   const phones = await startPhones(config, log, teardown, { core, media, metrics, load, descriptors });
   const http = await startHttp(config, log, teardown, {
     core,

@@ -109,6 +109,15 @@ export interface SessionControl {
   flush(): Promise<void>;
 }
 
+export interface ConnectOptions {
+  readonly replace: boolean;
+  /**
+   * The device goes on from an earlier gateway, to which it connected then (epoch milliseconds): `carriedOver` is
+   * emitted instead of `connected`, and limits are not checked again.
+   */
+  readonly carriedSince?: number;
+}
+
 /** The part of the core that devices use. */
 export interface DeviceGate {
   /** Makes a kind of device known, so that `counts` has it, with 0, before the first one connects. */
@@ -122,7 +131,7 @@ export interface DeviceGate {
    * Connects a device. With `replace`, the device that the participant has already is closed as `replaced`.
    * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, TOO_MANY_CALLS, STORE_UNAVAILABLE, SHUTTING_DOWN
    */
-  connect(participantId: string, device: Device, options: { readonly replace: boolean }): Connection;
+  connect(participantId: string, device: Device, options: ConnectOptions): Connection;
   /**
    * Checks the account's limit of devices, before a call costs much work; `connect` checks it again.
    * @throws PatchbayError TOO_MANY_CALLS
@@ -144,9 +153,11 @@ export interface DeviceGate {
 /** Events of devices, for webhooks and usage records. Each is emitted after the state has changed. */
 export interface CoreEvents {
   connected: [event: DeviceEvent];
+  /** A device of an earlier gateway goes on. `at` is when it connected then. */
+  carriedOver: [event: DeviceEvent];
   /** Signalling dropped; `left` follows if it does not come back. */
   signallingLost: [event: DeviceEvent];
-  /** Exactly once for each `connected`. */
+  /** Exactly once for each `connected`, also when it was carried over in between. */
   left: [event: DeviceEvent & { readonly reason: EndReason }];
   /** The device's participant entered, changed or left its session while connected. */
   moved: [event: DeviceEvent];

@@ -2,6 +2,7 @@ import { type Clock, EventHub, type Log, systemClock } from '../shared/index.js'
 import type { CoreStore } from './core-store.js';
 import type {
   ConnectedDevice,
+  ConnectOptions,
   Core,
   CoreCounts,
   CoreEvents,
@@ -242,7 +243,7 @@ class SessionCore implements Core {
     this.#switchboard.registerKind(kind);
   }
 
-  connect(participantId: string, device: Device, { replace }: { readonly replace: boolean }): Connection {
+  connect(participantId: string, device: Device, { replace, carriedSince }: ConnectOptions): Connection {
     if (this.#draining) {
       throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');
     }
@@ -250,15 +251,17 @@ class SessionCore implements Core {
     if (!participant) {
       throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
     }
-    this.#store.admitConnection();
-    this.admitDevice(participant);
+    if (carriedSince === undefined) {
+      this.#store.admitConnection();
+      this.admitDevice(participant);
+    }
     if (this.#switchboard.get(participantId)) {
       if (!replace) {
         throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant has a device connected.');
       }
       this.#closeDevices([participant], 'replaced');
     }
-    const live = this.#switchboard.connect(participant, device);
+    const live = this.#switchboard.connect(participant, device, carriedSince);
     return new DeviceConnection(live, participant, {
       directory: this.#directory,
       switchboard: this.#switchboard,

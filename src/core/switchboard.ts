@@ -68,13 +68,16 @@ export class Switchboard {
     return [...this.#live.keys()];
   }
 
-  connect(participant: Participant, device: Device): DeviceState {
-    const connection = new DeviceState(participant.id, device, this.#clock.now());
+  /** @param carriedSince when it connected to an earlier gateway, in epoch ms; absent: it connects now */
+  connect(participant: Participant, device: Device, carriedSince?: number): DeviceState {
+    const connection = new DeviceState(participant.id, device, carriedSince ?? this.#clock.now());
     this.#live.set(participant.id, connection);
     this.#byAccount.set(participant.accountId, this.countOf(participant.accountId) + 1);
     this.#countKind(device.info.kind, 1);
     this.#refresh(participant.sessionId);
-    this.#events.emit('connected', this.event(connection, participant));
+    const event = this.event(connection, participant);
+    if (carriedSince === undefined) this.#events.emit('connected', event);
+    else this.#events.emit('carriedOver', { ...event, at: carriedSince });
     return connection;
   }
 

@@ -3,8 +3,6 @@ import type {
   DeviceStatistics,
   MediaDelivery,
   MediaDtmf,
-  MediaError,
-  MediaErrorCode,
   MediaStreamInfo,
   OmittedMediaTrack,
   PhoneDescription,
@@ -12,7 +10,6 @@ import type {
   PhoneSpec,
   PublishAnswer,
   PublishOfferOptions,
-  STATISTICS_INTERVAL_MS,
   SubscribeOffer,
 } from './types.js';
 

@@ -23,6 +23,7 @@ export class Ledger {
     this.#clock = parts.clock;
     this.#retentionMs = parts.retentionMs;
     parts.core.on('connected', (event) => this.#begin(event));
+    parts.core.on('carriedOver', (event) => this.#goOn(event));
     parts.core.on('moved', (event) => this.#move(event));
     parts.core.on('left', (event) => this.#end(event.device.id, event.reason));
     this.#heartbeat = this.#clock.setTimeout(() => this.#beat(), HEARTBEAT_MS);
@@ -30,14 +31,16 @@ export class Ledger {
   }
 
   /**
-   * Closes the records that a gateway left open when it died, at its last heartbeat.
+   * Closes the records that a gateway left open when it died, at its last heartbeat; but not those of connections that
+   * were carried over.
    * @returns the closed records, one for each connection
    */
-  static closeCrashed(store: UsageStore): readonly KeptRecord[] {
-    return store.openRecords().map((record) => {
+  closeCrashed(): readonly KeptRecord[] {
+    const gone = this.#store.openRecords().filter(({ connectionId }) => !this.#open.has(connectionId));
+    return gone.map((record) => {
       const endedAt = Math.max(record.startedAt, record.seenAt);
       const closed: KeptRecord = { ...record, endedAt, endReason: 'crashed' };
-      store.saveRecord(closed);
+      this.#store.saveRecord(closed);
       return closed;
     });
   }
@@ -47,7 +50,23 @@ export class Ledger {
     this.#clearing.cancel();
   }
 
-  #begin(event: DeviceEvent): void {
+  /** Goes on with the record that an earlier gateway left open; the time without a gateway counts. */
+  #goOn(event: DeviceEvent): void {
+    const lengthSince = (startedAt: number): number => Math.max(0, this.#clock.now() - startedAt);
+    const record = this.#store.openRecords().find((open) => open.connectionId === event.device.id);
+    if (!record) {
+      // It connected just before the gateway died.
+      this.#begin(event, this.#clock.monotonic() - lengthSince(event.at));
+      return;
+    }
+    this.#open.set(event.device.id, {
+      record,
+      since: this.#clock.monotonic() - lengthSince(record.startedAt),
+    });
+    this.#move({ ...event, at: this.#clock.now() });
+  }
+
+  #begin(event: DeviceEvent, since = this.#clock.monotonic()): void {
     const { device, participant, session, at } = event;
     const record: KeptRecord = {
       id: uuid(),
@@ -66,7 +85,7 @@ export class Ledger {
       seenAt: at,
       ...(participant.callbackUrl === undefined ? {} : { callbackUrl: participant.callbackUrl }),
     };
-    this.#keep(record, this.#clock.monotonic());
+    this.#keep(record, since);
   }
 
   /** The first session that a connection enters gets its record from the start; each further one a new record. */

@@ -33,9 +33,11 @@ async function start(clock: FakeClock): Promise<typeof gateway> {
 }
 
 /** Starts again with what is on disk, as after `kill -9`. */
-async function crashAndStart(): Promise<void> {
+async function crashAndStart(carriedOver: () => void = () => undefined): Promise<void> {
   await gateway.store.close();
   gateway = await start(gateway.clock);
+  carriedOver();
+  gateway.usage.closeCrashed();
 }
 
 function sessionWith(tag: string | undefined, ...members: string[]): string {
@@ -112,6 +114,32 @@ describe('a usage record', () => {
     const { items } = await gateway.usage.query(ACCOUNT, {});
     expect(items).toHaveLength(1);
     expect(items[0]).toMatchObject({ sessionId: session, endReason: 'crashed', seconds: 1 });
+  });
+
+  it('goes on when the device is carried over to the next gateway, with the time in between', async () => {
+    const ann = participant();
+    const session = sessionWith('meeting', ann);
+    const { device } = connectTalking(gateway.core, ann);
+    connectTalking(gateway.core, participant('lost'));
+    const since = gateway.clock.now();
+    gateway.clock.advance(60_000);
+    await crashAndStart(() => {
+      gateway.clock.advance(3_000);
+      gateway.core.connect(ann, device, { replace: true, carriedSince: since });
+    });
+    gateway.clock.advance(2_000);
+    gateway.core.disconnectDevice(ACCOUNT, ann);
+    const { items } = await gateway.usage.query(ACCOUNT, {});
+    expect(items).toHaveLength(2);
+    expect(items.find(({ participantTag }) => participantTag === 'lost')).toMatchObject({
+      endReason: 'crashed',
+    });
+    expect(items.find(({ participantId }) => participantId === ann)).toMatchObject({
+      sessionId: session,
+      startedAt: since,
+      seconds: 65,
+      endReason: 'disconnected',
+    });
   });
 
   it('is followed by another when the participant goes on in another session', async () => {
@@ -280,6 +308,7 @@ describe('the id of a webhook', () => {
     const told: string[][] = [];
     for (let i = 0; i < 2; i += 1) {
       gateway = await start(gateway.clock);
+      gateway.usage.closeCrashed();
       await crashAndStart();
       told.push(waiting());
       await gateway.store.close();

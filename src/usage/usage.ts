@@ -57,13 +57,18 @@ export interface Usage {
   /** The last refused calls of an account, the newest first, since the gateway's start. */
   failedCalls(accountId: string): readonly ListedFailure[];
   webhookCounts(): WebhookCounts;
+  /**
+   * Closes the records that a dead gateway left open, and sends their events. To be called once, when the devices that
+   * go on are connected again.
+   */
+  closeCrashed(): void;
   /** Waits a short while for webhooks under way, and resolves when everything is on disk. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts webhooks and usage records for a core that has no devices yet. First closes the records that a dead gateway
- * left open, sends their events, and goes on with its undelivered webhooks.
+ * Starts webhooks and usage records for a core that has no devices yet, and goes on with the undelivered webhooks of the
+ * gateway before.
  * @throws Error when a target rule is neither an address nor a CIDR
  */
 export function createUsage({ core, store, clock = systemClock, log, ...options }: UsageOptions): Usage {
@@ -79,7 +84,6 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
   const notify: Tell = ({ accountId, callbackUrl: url }, eventId, body) => {
     if (url !== undefined) queue.add({ id: uuid(), eventId, accountId, url, createdAt: clock.now(), body });
   };
-  for (const record of Ledger.closeCrashed(store)) tellOfCrash(record, notify);
   const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
   tellOfDevices(core, clock, notify);
   const failedCalls = new FailedCalls(core);
@@ -89,6 +93,9 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     callbackRefusal: (url) => sender.refusal(url),
     failedCalls: (accountId) => failedCalls.of(accountId),
     webhookCounts: () => queue.counts(),
+    closeCrashed: () => {
+      for (const record of ledger.closeCrashed()) tellOfCrash(record, notify);
+    },
     stop: async () => {
       ledger.stop();
       const grace = clock.setTimeout(() => void sender.stop(), STOP_GRACE_MS);
@@ -106,26 +113,40 @@ type Tell = (
   body: WebhookBody,
 ) => void;
 
+interface ToldConnection {
+  /** On the monotonic clock, in ms. */
+  readonly since: number;
+  /** How many of each event were told. */
+  readonly told: Map<WebhookEvent, number>;
+  /** Put before the numbers of events when an earlier gateway told some too. */
+  readonly run: string;
+}
+
 function tellOfDevices(core: Core, clock: Clock, tell: Tell): void {
-  /** Of each connection, by the device's id: since when it is there, and how many of each event were told. */
-  const connections = new Map<string, { readonly since: number; readonly told: Map<WebhookEvent, number> }>();
+  /** By the device's id. */
+  const connections = new Map<string, ToldConnection>();
   const tellNext = (event: DeviceEvent, body: WebhookBody): void => {
-    const told = connections.get(event.device.id)?.told;
-    const which = (told?.get(body.event) ?? 0) + 1;
-    told?.set(body.event, which);
-    tell(event.participant, eventId(event.device.id, body.event, which), body);
+    const connection = connections.get(event.device.id);
+    const which = (connection?.told.get(body.event) ?? 0) + 1;
+    connection?.told.set(body.event, which);
+    tell(event.participant, eventId(event.device.id, body.event, `${connection?.run ?? ''}${which}`), body);
   };
   core.on('connected', (event) => {
-    connections.set(event.device.id, { since: clock.monotonic(), told: new Map() });
+    connections.set(event.device.id, { since: clock.monotonic(), told: new Map(), run: '' });
     tellNext(event, {
       ...webhookBody('onConnect', event),
       ...connectionFacts(event.device, event.session?.id),
     });
   });
+  core.on('carriedOver', ({ at, device }) => {
+    const since = clock.monotonic() - Math.max(0, clock.now() - at);
+    connections.set(device.id, { since, told: new Map(), run: `${clock.now()} ` });
+  });
   core.on('signallingLost', (event) => tellNext(event, webhookBody('onDisconnect', event)));
   core.on('left', (event) => {
     const since = connections.get(event.device.id)?.since ?? clock.monotonic();
-    tellNext(event, {
+    // A connection ends once, whichever gateway it began with.
+    tell(event.participant, eventId(event.device.id, 'onLeave', 1), {
       ...webhookBody('onLeave', event),
       ...connectionFacts(event.device, event.session?.id),
       reason: event.reason,

@@ -110,9 +110,10 @@ const EVENT_IDS = 'c0a7e0d1-6e0f-4b57-9d3c-2f6f1f2f8a11';
 /**
  * The id of an event (UUID version 5, RFC 9562 section 5.5): the same whenever it is told again, also by a gateway that
  * goes on from a copy of its data.
- * @param which its number among the connection's events of this kind, or `crash` when the gateway died
+ * @param which its number among the connection's events of this kind, or `crash` when the gateway died; a later gateway
+ *   that goes on with the connection adds its own start, since it does not know the numbers before
  */
-export function eventId(connectionId: string, event: WebhookEvent, which: number | 'crash'): string {
+export function eventId(connectionId: string, event: WebhookEvent, which: number | string): string {
   return hashed(`${connectionId} ${event} ${which}`, EVENT_IDS);
 }
 
