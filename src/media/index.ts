@@ -17,7 +17,7 @@ export function createMediaPlane(
   const phones = createPhoneFactory(options, log);
   return new LocalMediaPlane(options, log, {
     browser: (context, spec) => browsers.open(context, spec),
-    phone: (context) => phones.open(context),
+    phone: (context, before) => phones.open(context, before),
     load: () => phones.load(),
     counters: () => phones.counters(),
     stop: async () => {
