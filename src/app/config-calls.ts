@@ -10,6 +10,7 @@ import {
   headerNames,
   hepServer,
   host,
+  hostCount,
   httpUrl,
   listenPort,
   PHONE_CODECS,
@@ -192,9 +193,21 @@ export const MEDIA = {
   ),
   PATCHBAY_WEBRTC_PORT: described(
     listenPort({ default: 7000 }),
-    'The one UDP port for the media of all browsers.',
+    'The UDP port for the media of all browsers. With several media hosts each has its own: this one and the following, twice as many as hosts, since hosts of the version before may still serve their calls. One that is taken means one host fewer, with a warning.',
     '7000',
     '70000',
+  ),
+  PATCHBAY_MEDIA_HOSTS: described(
+    hostCount({ default: 0 }),
+    'Processes that carry the media. They live on when the gateway dies or is exchanged, and each uses one processor. 0: media are carried in the process of the gateway, and end with it.',
+    '1',
+    'auto',
+  ),
+  PATCHBAY_HANDOVER_SECONDS: described(
+    positive({ default: 60 }),
+    'Seconds that media hosts carry their calls on without a gateway, before they end.',
+    '120',
+    '0',
   ),
   PATCHBAY_TURN_URLS: described(
     turnUrls({ default: [] }),

@@ -138,6 +138,12 @@ export const wholeSeconds = makeValidator<number>((text) => {
   return Number(text);
 });
 
+/** A number of media hosts. */
+export const hostCount = makeValidator<number>((text) => {
+  if (!/^[01]$/.test(text)) throw new EnvError(`expected 0 or 1, got ${text}`);
+  return Number(text);
+});
+
 export const wholeNumber = makeValidator<number>((text) => {
   if (!/^\d{1,9}$/.test(text)) throw new EnvError(`expected a whole number, 0 or more, got ${text}`);
   return Number(text);

@@ -8,7 +8,8 @@ import type { Config } from './read-config.js';
 import { consolePage } from '../console/index.js';
 import { type Core, createCore } from '../core/index.js';
 import { type LoadControl, startLoadControl } from './load-control.js';
-import { createMediaPlane, type MediaPlane } from '../media/index.js';
+import type { MediaPlane } from '../media/index.js';
+import { startMedia } from './media.js';
 import { readyAddresses } from './media-addresses.js';
 import { startPhones } from './phones.js';
 import { explainListenError } from './start-error.js';
@@ -36,29 +37,54 @@ export interface Gateway {
    * @param hurry when it aborts, the waiting ends and the remaining calls are hung up at once
    */
   stop(hurry?: AbortSignal): Promise<void>;
+  /**
+   * Prepares the process for its end with calls left to the next gateway: everything goes to disk. Nothing is closed.
+   * @returns false when calls cannot be left, since the media plane is in this process
+   */
+  leave(): Promise<boolean>;
 }
 
 /**
  * Starts all parts, beginning with the store, and connects them.
- * @throws Error of the part that could not start; those that had started are stopped
+ * @param onSuperseded a newer gateway of the data folder has taken the media hosts: this one must end at once
+ * @throws Error of the part that could not start; those that had started are stopped, unless media hosts carry devices of
+ *   an earlier gateway: these are left to the next one, and the process has to end at once
  */
-export async function startGateway(config: Config, log: Logger): Promise<Gateway> {
+export async function startGateway(config: Config, log: Logger, onSuperseded: () => void): Promise<Gateway> {
   const teardown = new Teardown();
+  let carried = 0;
   const undo = (): Promise<void> =>
     teardown.run((part, error) => log.error({ part, err: error }, 'a part could not stop cleanly'));
+  const onCarried = (devices: number): void => {
+    carried = devices;
+  };
   try {
-    return await build(config, log, teardown, undo);
+    return await build(config, log, teardown, { undo, onSuperseded, onCarried });
   } catch (error) {
-    await undo();
+    if (carried > 0)
+      log.warn({ devices: carried }, 'The calls of the gateway before are left to the next one.');
+    else await undo();
     throw error;
   }
 }
+
+interface BuildHooks {
+  readonly undo: () => Promise<void>;
+  readonly onSuperseded: () => void;
+  /** Media hosts carry so many devices of an earlier gateway. */
+  readonly onCarried: (devices: number) => void;
+}
+
+/** How long a new gateway waits for the data folder: the one that it replaces may still be ending. */
+const LOCK_WAIT_MS = 5_000;
+/** How long writing to disk may delay the exchange of the gateway. */
+const LEAVE_MS = 1_000;
 
 async function build(
   given: Config,
   log: Logger,
   teardown: Teardown,
-  undo: () => Promise<void>,
+  { undo, onSuperseded, onCarried }: BuildHooks,
 ): Promise<Gateway> {
   let readiness: Readiness = 'starting';
   const metrics = new Registry();
@@ -69,6 +95,7 @@ async function build(
     dataDir: given.dataDir,
     backups: given.backups,
     tokenSecret: given.tokenSecret,
+    lockWaitMs: LOCK_WAIT_MS,
     log: log.child({ part: 'store' }),
   });
   teardown.add('store', () => store.close());
@@ -86,31 +113,14 @@ async function build(
   teardown.add('core', () => core.stop());
   measureState(metrics, core, usage);
   measureStore(metrics, () => store.health());
-  const mediaOptions = {
-    rtpHost: config.rtp.host,
-    rtpPorts: config.rtp.ports,
-    webrtcHost: config.webrtc.host,
-    webrtcPort: config.webrtc.port,
-    ...(config.publicIp === undefined ? {} : { publicIp: config.publicIp }),
-    mediaTimeoutMs: config.mediaTimeoutMs,
-    phoneCodecs: config.phoneCodecs,
-    asymmetricRtp: config.rtp.asymmetric,
-    passHeldAudio: config.passHeldAudio,
-    opusDtx: config.opusDtx,
-  };
-  // The plane's errors come as plain data, as they are to be written.
-  const mediaLog = log.child({ part: 'media' }, { serializers: { err: (error: unknown) => error } });
-  const media = createMediaPlane(mediaOptions, ({ level, fields, message }) =>
-    mediaLog[level](fields, message),
-  );
+  const media = await startMedia(config, log, onSuperseded);
+  onCarried(media.carried().length);
   teardown.add('media', () => media.stop());
   measureMedia(metrics, media);
   const { descriptors, stop } = await watchDescriptors(log, metrics);
   teardown.add('descriptors', stop);
   const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
 
-  // Before the ports: what was not carried over by now has crashed with the gateway before.
-  usage.closeCrashed();
   const phones = await startPhones(config, log, teardown, { core, media, metrics, load, descriptors });
   const http = await startHttp(config, log, teardown, {
     core,
@@ -119,6 +129,11 @@ async function build(
     metrics,
     load,
     descriptors,
+    // Before pages can connect: what is not carried on by now has ended with the gateway before.
+    beforeListening: async () => {
+      await media.releaseCarried();
+      usage.closeCrashed();
+    },
     about: {
       version: VERSION,
       sessionHours: config.lifetimes.sessionLifetimeMs / 3_600_000,
@@ -137,6 +152,12 @@ async function build(
   return {
     addresses: { ...http.address, ...phones.address, webrtcPort: config.webrtc.port },
     metrics,
+    async leave() {
+      if (config.mediaHosts === 0) return false;
+      core.drain();
+      await settledWithin(core.flush(), LEAVE_MS);
+      return true;
+    },
     async stop(hurry) {
       readiness = 'draining';
       core.drain();
@@ -162,17 +183,19 @@ interface Parts {
   readonly descriptors: Descriptors;
 }
 
+interface HttpParts {
+  readonly usage: Usage;
+  readonly metrics: Registry;
+  readonly readiness: () => Readiness;
+  readonly about: GatewayFacts;
+  readonly beforeListening: () => Promise<void>;
+}
+
 async function startHttp(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  {
-    core,
-    media,
-    load,
-    descriptors,
-    ...options
-  }: Parts & { usage: Usage; metrics: Registry; readiness: () => Readiness; about: GatewayFacts },
+  { core, media, load, descriptors, beforeListening, ...options }: Parts & HttpParts,
 ) {
   const { accounts, rateLimit, turn, metricsFor, docsFor } = config;
   const clientAddress = clientAddresses(config.trustedProxies);
@@ -210,10 +233,12 @@ async function startHttp(
     admit: (address) => load.admission.admit('page', address)?.retryAfterS,
     log: log.child({ part: 'browser' }),
   });
+  browsers.restore(media.carried());
   load.countIn(() => browsers.counters().devices);
   measureBrowsers(options.metrics, () => browsers.counters());
   teardown.add('http', () => api.close());
   teardown.add('browsers', () => browsers.stop());
+  await beforeListening();
   await api.listen(config.http).catch((error: unknown) => {
     throw explainListenError(error, { host: 'PATCHBAY_HTTP_HOST', port: 'PATCHBAY_HTTP_PORT' });
   });

@@ -26,8 +26,8 @@ export function startLoadControl(
   const admission = new Admission({
     limits: config.admission,
     load: () => ({
-      delayMs: meter.delayMs,
-      busy: meter.busy,
+      delayMs: Math.max(meter.delayMs, media.load().delayMs),
+      busy: Math.max(meter.busy, media.load().busy),
       mix: meter.mix,
       framesSkipped: media.load().framesSkipped,
     }),

@@ -23,7 +23,8 @@ export async function readyAddresses(config: Config, log: Logger): Promise<Confi
   await tryUdp(
     { host: 'PATCHBAY_WEBRTC_HOST', port: 'PATCHBAY_WEBRTC_PORT' },
     ready.webrtc.host,
-    ready.webrtc.port,
+    // Media hosts that go on have the port already; new ones say themselves when they do not get it.
+    config.mediaHosts === 0 ? ready.webrtc.port : 0,
   );
   return ready;
 }

@@ -160,6 +160,9 @@ export function readConfig(environment: Environment) {
       asymmetric: env.PATCHBAY_RTP_ASYMMETRIC,
     },
     webrtc: { host: env.PATCHBAY_WEBRTC_HOST, port: env.PATCHBAY_WEBRTC_PORT },
+    /** 0: the media plane is in this process. */
+    mediaHosts: env.PATCHBAY_MEDIA_HOSTS,
+    handoverMs: env.PATCHBAY_HANDOVER_SECONDS * 1000,
     publicIp: env.PATCHBAY_PUBLIC_IP,
     /** Undefined: pages get no TURN server. */
     turn: turnServer(env.PATCHBAY_TURN_URLS, env.PATCHBAY_TURN_SECRET),

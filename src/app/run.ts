@@ -58,6 +58,23 @@ function stopOnSignals(starting: Promise<Gateway>, log: Logger): void {
   ]);
 }
 
+/** SIGUSR2: exits at once, and leaves the calls to the next gateway of the data folder. */
+function leaveOnSignal(starting: Promise<Gateway>, log: Logger): void {
+  const leave = async (): Promise<void> => {
+    const gateway = await starting;
+    if (await gateway.leave()) {
+      log.info('The calls are left to the next gateway.');
+      process.exit(0);
+    }
+    log.warn('SIGUSR2 is ignored: with PATCHBAY_MEDIA_HOSTS=0 no call outlives the gateway.');
+  };
+  process.on('SIGUSR2', () => {
+    leave().catch((error: unknown) =>
+      log.error({ err: error }, 'The calls could not be left to the next gateway.'),
+    );
+  });
+}
+
 // Without a handler a log file at its limit (ulimit -f) would end the process; now the write fails.
 process.on('SIGXFSZ', () => undefined);
 const forgetLostTerminal = knownTerminal();
@@ -71,8 +88,12 @@ if (config.accounts.includes(DEVELOPMENT_ACCOUNT)) {
   log.warn({ account: id, user, password }, 'PATCHBAY_ACCOUNTS is not set: using the development account');
 }
 try {
-  const starting = startGateway(config, log);
+  const starting = startGateway(config, log, () => {
+    log.fatal('Another gateway of the data folder has taken the media hosts: this one ends.');
+    process.exit(1);
+  });
   stopOnSignals(starting, log);
+  leaveOnSignal(starting, log);
   const gateway = await starting;
   // Only now: an uncaught error during the start must end it.
   surviveUncaught(process, log, gateway.metrics);

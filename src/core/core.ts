@@ -137,6 +137,8 @@ export interface DeviceGate {
    * @throws PatchbayError TOO_MANY_CALLS
    */
   admitDevice(participant: Pick<Participant, 'id' | 'accountId'>): void;
+  /** A participant that has not been deleted. */
+  participantOf(participantId: string): Participant | undefined;
   /** Reports a call that was refused, for the account to see. Nothing happens when the participant is gone. */
   callFailed(participantId: string, call: FailedCall): void;
   /** The device that a participant has connected now. */

@@ -234,6 +234,10 @@ class SessionCore implements Core {
     return this.#directory.participant(accountId, participantId);
   }
 
+  participantOf(participantId: string): Participant | undefined {
+    return this.#directory.participants.get(participantId);
+  }
+
   callFailed(participantId: string, call: FailedCall): void {
     const participant = this.#directory.participants.get(participantId);
     if (participant) this.#events.emit('callFailed', { at: this.#clock.now(), participant, call });

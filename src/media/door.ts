@@ -61,9 +61,8 @@ export type PhoneMediaEvent =
    */
   | { readonly type: 'renegotiate' }
   /**
-   * What {@link PhoneSpec.restored} needs to go on with the phone's media after their process died, as JSON of 3 kB at
-   * most. It comes after each description, when the phone's address is found or its codec changes, and now and then.
-   * It contains keys: keep it secret.
+   * What {@link PhoneSpec.restored} needs to go on with the phone's media after their process died, as JSON. It
+   * comes after each description and when the phone's address was found, and contains keys.
    */
   | { readonly type: 'state'; readonly state: string };
 
@@ -126,14 +125,22 @@ export interface PhoneHandle extends DeviceHandle {
   sendDtmf(dtmf: MediaDtmf): Promise<void>;
 }
 
-/** How well the media plane keeps up with its work. */
-export interface MediaLoad {
+/** How well phones' mixes keep up. */
+export interface MixLoad {
   /** How late phones' mixes were made, in ms: the worst of the last one to two seconds; 0 without phones. */
   readonly mixLatenessMs: number;
   /** 20 ms frames of phones' mixes that were skipped since the start because they were late. */
   readonly framesSkipped: number;
   /** Time in ms that making and sending phones' mixes has taken since the start. */
   readonly mixBusyMs: number;
+}
+
+/** How well the media plane keeps up with its work. */
+export interface MediaLoad extends MixLoad {
+  /** Share of time that the main thread of the busiest media host is busy; 0 without media hosts. */
+  readonly busy: number;
+  /** How late the main thread of the slowest media host runs timers, in ms; 0 without media hosts. */
+  readonly delayMs: number;
 }
 
 /** What the media plane dropped or withheld since its start. */
@@ -144,18 +151,16 @@ export interface MediaCounters {
   readonly framesWithheld: number;
 }
 
-/** Events of the plane itself. */
-export type MediaPlaneEvent =
-  /**
-   * A line for the log. An error in the fields is plain data as pino writes it: `type`, `message`, `stack`
-   * and others.
-   */
-  {
-    readonly type: 'log';
-    readonly level: 'debug' | 'info' | 'warn' | 'error';
-    readonly fields: Readonly<Record<string, unknown>>;
-    readonly message: string;
-  };
+/**
+ * Events of the plane itself: lines for the log. An error in the fields is plain data as pino writes it: `type`,
+ * `message`, `stack` and others.
+ */
+export interface MediaPlaneEvent {
+  readonly type: 'log';
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
 
 /** Longest text that {@link DeviceHandle.keep} takes, in bytes of UTF-8. */
 export const MAX_NOTE_BYTES = 8192;

@@ -3,6 +3,7 @@ import { LocalMediaPlane, logByEvents } from './plane.js';
 import type { MediaListener, MediaPlane, MediaPlaneEvent } from './door.js';
 import type { MediaPlaneOptions } from './types.js';
 import { createBrowserFactory } from './browser/index.js';
+import { type HostProcessOptions, type HostsOptions, RemoteMediaPlane, runHost } from './host/index.js';
 
 export * from './door.js';
 export * from './types.js';
@@ -12,18 +13,45 @@ export function createMediaPlane(
   options: MediaPlaneOptions,
   listener: MediaListener<MediaPlaneEvent>,
 ): MediaPlane {
+  return makePlane(options, listener).plane;
+}
+
+/**
+ * Finds or starts the media hosts of a data folder, which has to be locked, and makes a plane whose devices are on them.
+ * @throws HostRefusal by rejection (`port`: no UDP port for browsers is free), or Error when no host can be started
+ */
+export async function startMediaHosts(
+  options: HostsOptions,
+  listener: MediaListener<MediaPlaneEvent>,
+): Promise<MediaPlane> {
+  const plane = new RemoteMediaPlane(options, logByEvents(listener), listener);
+  await plane.start();
+  return plane;
+}
+
+/** Runs a media host in this process, until it ends the process. */
+export function runMediaHost(options: HostProcessOptions): Promise<void> {
+  return runHost(options, makePlane);
+}
+
+function makePlane(
+  options: MediaPlaneOptions,
+  listener: MediaListener<MediaPlaneEvent>,
+): { readonly plane: LocalMediaPlane; webrtcPort(): Promise<number> } {
   const log = logByEvents(listener);
   const browsers = createBrowserFactory(options, log);
   const phones = createPhoneFactory(options, log);
-  return new LocalMediaPlane(options, log, {
+  const plane = new LocalMediaPlane(options, log, {
     browser: (context, spec) => browsers.open(context, spec),
-    phone: (context, before) => phones.open(context, before),
+    phone: (context) => phones.open(context),
     load: () => phones.load(),
     counters: () => phones.counters(),
     stop: async () => {
       await Promise.all([browsers.stop(), phones.stop()]);
     },
   });
+  return { plane, webrtcPort: () => browsers.holdPort() };
 }
 export { AUDIO_CODECS } from './codecs/index.js';
 export { type Direction, MAX_SDP, offeredAudioCodecs, reverse } from './phone/index.js';
+export { HostRefusal } from './host/index.js';

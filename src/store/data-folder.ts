@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, truncate, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from './database.js';
 
 export const databaseIn = (dataDir: string): string => join(dataDir, 'patchbay.db');
@@ -12,6 +13,9 @@ export const DATABASE_PARTS = ['', '-wal', '-shm'];
 export class DataFolderError extends Error {
   override readonly name = 'DataFolderError';
 }
+
+/** Another process has the data folder. */
+class FolderInUse extends DataFolderError {}
 
 /** The code of an error of the system or of SQLite; empty if it has none. */
 export function codeOf(error: unknown): string {
@@ -72,6 +76,8 @@ function whoami(): string {
   return `uid ${process.getuid?.() ?? 'unknown'}`;
 }
 
+const LOCK_POLL_MS = 50;
+
 const DRAFT = '.draft-';
 
 /** The name of a file while it is being written. If the gateway dies meanwhile, {@link removeDrafts} deletes it. */
@@ -129,9 +135,22 @@ export interface FolderLock {
 /**
  * Locks a data folder for this process. The lock is a transaction that is never committed, on a database of its own:
  * the system releases it when the process ends, however it ends.
+ * @param waitMs how long to wait for another process that has it
  * @throws DataFolderError when another process has it
  */
-export async function lockFolder(dataDir: string): Promise<FolderLock> {
+export async function lockFolder(dataDir: string, waitMs = 0): Promise<FolderLock> {
+  const until = performance.now() + waitMs;
+  for (;;) {
+    try {
+      return await lockNow(dataDir);
+    } catch (error) {
+      if (!(error instanceof FolderInUse) || performance.now() >= until) throw error;
+    }
+    await pause(LOCK_POLL_MS);
+  }
+}
+
+async function lockNow(dataDir: string): Promise<FolderLock> {
   const path = join(dataDir, 'lock.db');
   try {
     return await lockFile(path, dataDir);
@@ -155,7 +174,7 @@ async function lockFile(path: string, dataDir: string): Promise<FolderLock> {
   } catch (error) {
     database.close();
     if (codeOf(error) !== 'SQLITE_BUSY') throw error;
-    throw new DataFolderError(
+    throw new FolderInUse(
       `Another gateway uses the data folder ${dataDir}: stop it, or choose another PATCHBAY_DATA_DIR.`,
       { cause: error },
     );

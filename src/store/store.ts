@@ -42,6 +42,8 @@ export interface Store {
 
 interface StoreOptions {
   readonly dataDir: string;
+  /** How long to wait for another process that has the data folder, in ms. Default: not at all. */
+  readonly lockWaitMs?: number;
   /** How many hourly copies of the database are kept in the data folder. Default: none are made. */
   readonly backups?: number;
   /** Used in place of the data folder's, which is then neither made nor read. */
@@ -58,7 +60,7 @@ interface StoreOptions {
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   await prepareFolder(options.dataDir);
-  const lock = await lockFolder(options.dataDir);
+  const lock = await lockFolder(options.dataDir, options.lockWaitMs);
   try {
     return await openLocked(options, lock);
   } catch (error) {

@@ -15,7 +15,9 @@ import type {
   OmittedMediaTrack,
 } from '../../media/index.js';
 import type { Clock, Log } from '../../shared/index.js';
+import { MAX_NOTE_BYTES } from '../../media/index.js';
 import { MediaDevice } from '../media-device.js';
+import { type CarriedPage, keepPageNote } from './carried-page.js';
 import { type ClientSocket, closeFor, type SocketUser } from './client-socket.js';
 import { ReconnectTimer, type ReconnectTimes } from './reconnect-timer.js';
 import { isObject, RpcError } from './json-rpc.js';
@@ -23,6 +25,7 @@ import type { LostAnswers } from './lost-answers.js';
 import type { BrowserLimits } from './limits.js';
 import { readAnswerSdp } from './messages.js';
 import { type PageCall, PageCalls } from './page-calls.js';
+import type { OfferedStreams } from './messages.js';
 import { Publishing } from './publishing.js';
 import { Resumption } from './resumption.js';
 import { Subscribing } from './subscribing.js';
@@ -55,18 +58,22 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   /** Tracks that the browser tried to publish, and that were refused. */
   #refused: readonly OmittedTrack[] = [];
   #makesOffers = true;
+  /** Its media are an earlier gateway's, and its page has not come back yet. */
+  #isCarried: boolean;
+  readonly #connectedAt: number;
 
   /**
-   * Connects to the core, replacing the device that the participant may have, and opens the media.
+   * Connects to the core, replacing the device that the participant may have, and opens the media or goes on with those
+   * of an earlier gateway.
    * @param ended called once, when the device has ended
    * @throws PatchbayError of `DeviceGate.connect`
    */
   constructor(
-    identity: { id: string; uniqueId: string; participant: Participant },
+    identity: { id: string; uniqueId: string; participant: Participant; carried?: CarriedPage },
     parts: BrowserParts,
     ended: (device: BrowserDevice) => void,
   ) {
-    const { id, uniqueId, participant } = identity;
+    const { id, uniqueId, participant, carried } = identity;
     super({
       info: { id, kind: 'browser', externalId: uniqueId, direction: 'inbound' },
       log: parts.log,
@@ -76,10 +83,12 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.participantId = participant.id;
     this.#parts = parts;
     this.#ended = ended;
+    this.#isCarried = carried !== undefined;
+    this.#connectedAt = carried?.note.connectedAt ?? parts.clock.now();
     this.#reconnectTimer = new ReconnectTimer({
       clock: parts.clock,
       times: parts.reconnectTimes,
-      givenUp: () => this.end('lost'),
+      givenUp: () => this.#givenUp(),
     });
     const known = parts.gate.resumePoint(participant.id, uniqueId);
     const resumption = new Resumption(known, {
@@ -103,9 +112,12 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       },
       resumption,
     });
-    const connection = parts.gate.connect(participant.id, this, { replace: true });
+    const connection = parts.gate.connect(participant.id, this, {
+      replace: true,
+      ...(carried && { carriedSince: this.#connectedAt }),
+    });
     this.connectedBy(connection);
-    this.openedAs(this.#open(known, connection.participant.sessionId));
+    this.openedAs(carried ? this.#adopt() : this.#open(known, connection.participant.sessionId));
     this.#publishing = new Publishing({
       deviceId: id,
       media: this.media,
@@ -116,7 +128,14 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
         this.#refused = tracks;
         this.#omit();
       },
+      onOffered: (offered) => this.#keepNote(offered),
+      ...(carried && { before: { offered: carried.note.offered, streams: carried.device.streams } }),
     });
+    if (carried) {
+      // Until its media say otherwise, the page is alive.
+      this.#reconnectTimer.heard();
+      this.#reconnectTimer.start(0);
+    } else this.#keepNote(new Map());
   }
 
   /** The device uses this socket from now on. */
@@ -127,7 +146,9 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
 
   /** A new socket replaces the lost one. The client reconnects by itself, so the page did not notice. */
   reattach(socket: ClientSocket): void {
-    this.#calls.reattach(socket);
+    if (this.#isCarried) this.#calls.attach(socket);
+    else this.#calls.reattach(socket);
+    this.#isCarried = false;
     this.#take(socket);
     this.connection?.signallingResumed();
     this.#subscribing.resume();
@@ -224,6 +245,22 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.#omit();
   }
 
+  /** The page did not come back in time. An earlier gateway may have lost its socket, and could not tell. */
+  #givenUp(): void {
+    this.connection?.signallingLost();
+    this.end('lost');
+  }
+
+  /** Keeps what another gateway must know to go on with the page. */
+  #keepNote(offered: OfferedStreams): void {
+    const { participantId, info } = this;
+    const note = { participantId, uniqueId: info.externalId, connectedAt: this.#connectedAt, offered };
+    keepPageNote(this.media, note, MAX_NOTE_BYTES).catch((error: unknown) => {
+      if (!this.ended)
+        this.log.error({ err: error }, 'What a restart must know of a page could not be kept.');
+    });
+  }
+
   #omit(): void {
     this.connection?.omit([...this.#notSent, ...this.#refused]);
   }
@@ -273,6 +310,16 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       this.end('error');
     });
     return handle;
+  }
+
+  /** @throws Error when the device is not carried any more */
+  #adopt(): BrowserHandle {
+    const handle = this.#parts.media.adoptBrowser(
+      this.info.id,
+      this.listener((event) => this.#takeMediaEvent(event)),
+    );
+    if (handle) return handle;
+    throw new Error('The media of the browser are gone.');
   }
 
   async #takeAnswer(params: unknown): Promise<object> {

@@ -3,7 +3,8 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type DeviceGate, type Participant, PatchbayError } from '../../core/index.js';
-import type { BrowserDoor } from '../../media/index.js';
+import type { BrowserDoor, CarriedDevice } from '../../media/index.js';
+import { type CarriedPage, readPageNote } from './carried-page.js';
 import {
   type ClientAddress,
   clientAddresses,
@@ -101,6 +102,14 @@ export class BrowserServer {
     this.#sockets = new WebSocketServer(socketOptions);
     this.#server = options.server;
     this.#server.on('upgrade', this.#onUpgrade);
+  }
+
+  /** Goes on with the pages whose media an earlier gateway left; they have time to come back. */
+  restore(carried: readonly CarriedDevice[]): void {
+    for (const device of carried) {
+      const note = device.kind === 'browser' ? readPageNote(device.note) : undefined;
+      if (note) this.#goOn({ device, note });
+    }
   }
 
   counters(): BrowserCounters {
@@ -232,6 +241,22 @@ export class BrowserServer {
     this.#devices.add(device);
     device.attach(this.#clientSocket(socket, asked, device));
     device.log.info({ address, sdkVersion: asked.sdkVersion }, 'browser connected');
+  }
+
+  #goOn(carried: CarriedPage): void {
+    const { participantId, uniqueId } = carried.note;
+    const participant = this.#parts.gate.participantOf(participantId);
+    // Deleted while no gateway was there: its media are closed with those that nobody goes on with.
+    if (!participant) return;
+    try {
+      const identity = { id: carried.device.deviceId, uniqueId, participant, carried };
+      const device = new BrowserDevice(identity, this.#parts, (ended) => this.#devices.remove(ended));
+      this.#devices.add(device);
+      device.log.info({}, 'A browser of the gateway before goes on.');
+    } catch (error) {
+      if (!(error instanceof PatchbayError)) throw error;
+      this.#parts.log.warn({ err: error, participantId }, 'A browser of the gateway before cannot go on.');
+    }
   }
 
   #clientSocket(socket: WebSocket, asked: SocketRequest, user: BrowserDevice): ClientSocket {

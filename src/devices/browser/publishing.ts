@@ -29,6 +29,7 @@ export class Publishing {
   readonly #clock: Clock;
   readonly #bucket: TokenBucket;
   readonly #onRefused: (tracks: readonly OmittedTrack[]) => void;
+  readonly #onOffered: (offered: OfferedStreams) => void;
   #offered: OfferedStreams = new Map();
   #refused: readonly RefusedTrack[] = [];
   /** Settles when the last offer is answered. */
@@ -42,6 +43,10 @@ export class Publishing {
     offers: Rate;
     /** The set of refused tracks changed. */
     onRefused: (tracks: readonly OmittedTrack[]) => void;
+    /** The page offered other streams, or other aliases. */
+    onOffered: (offered: OfferedStreams) => void;
+    /** What the page offered to an earlier gateway, and publishes since. */
+    before?: { readonly offered: OfferedStreams; readonly streams: readonly MediaStreamInfo[] };
   }) {
     this.#deviceId = options.deviceId;
     this.#media = options.media;
@@ -49,6 +54,10 @@ export class Publishing {
     this.#clock = options.clock;
     this.#bucket = new TokenBucket(options.offers, options.clock.monotonic());
     this.#onRefused = options.onRefused;
+    this.#onOffered = options.onOffered;
+    if (!options.before) return;
+    this.#offered = options.before.offered;
+    this.streamsChanged(options.before.streams);
   }
 
   /** @throws RpcError by rejection: bad parameters, too many offers, or an SDP that cannot be answered */
@@ -74,6 +83,7 @@ export class Publishing {
       throw error instanceof MediaError ? new RpcError('rejected', error.message, { cause: error }) : error;
     });
     this.#offered = offered;
+    this.#onOffered(offered);
     this.#connection.publish(publishedStreams(answer.streams, offered));
     this.#refuse(answer, offered);
     return {

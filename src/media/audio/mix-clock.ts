@@ -1,4 +1,4 @@
-import type { MediaLoad } from '../door.js';
+import type { MixLoad } from '../door.js';
 
 /** Length of one mix frame. */
 export const FRAME_MS = 20;
@@ -59,12 +59,7 @@ export class MixClock {
     this.#worstBefore = 0;
   }
 
-  /** The frame of this moment. */
-  get present(): number {
-    return this.#due();
-  }
-
-  load(): MediaLoad {
+  load(): MixLoad {
     const now = this.#now();
     this.#turnWindow(now);
     // If the timer is overdue just now, count that too.

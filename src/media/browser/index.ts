@@ -4,7 +4,7 @@ import type { BrowserMediaEvent } from '../door.js';
 import type { BrowserSpec, MediaPlaneOptions } from '../types.js';
 import { BrowserEndpoint } from './browser-endpoint.js';
 import { FanoutTable } from './forward/fanout-table.js';
-import { DataChannelPipes, freeUdpPort } from './transport/datachannel-pipes.js';
+import { DataChannelPipes, freeUdpPort, holdUdpPort } from './transport/datachannel-pipes.js';
 import type { PipeFactory } from './transport/pipe.js';
 
 export { BrowserEndpoint } from './browser-endpoint.js';
@@ -13,10 +13,10 @@ export { BrowserEndpoint } from './browser-endpoint.js';
 interface BrowserFactory {
   open(context: EndpointContext<BrowserMediaEvent>, spec: BrowserSpec): Promise<BrowserEndpoint>;
   /**
-   * The UDP port that browsers' media comes to.
-   * @throws MediaError NO_PORT when another program has it
+   * Takes the UDP port that browsers' media comes to, before the first browser.
+   * @throws MediaError NO_PORT by rejection when another program has it
    */
-  port(): Promise<number>;
+  holdPort(): Promise<number>;
   /** Frees the port and everything still open on it. */
   stop(): Promise<void>;
 }
@@ -32,14 +32,19 @@ export function createBrowserFactory(options: MediaPlaneOptions, log: Log): Brow
   // `open` reports a failure; a rejection before that must not count as unhandled.
   port.catch(() => undefined);
   let pipes: PipeFactory | undefined;
+  let held: { release(): void } | undefined;
   return {
     async open(context, spec) {
       const udp = { host, port: await port, log };
       pipes ??= new DataChannelPipes({ ...udp, ...(publicIp === undefined ? {} : { publicIp }) });
       return new BrowserEndpoint(context, spec, { pipes, fanouts });
     },
-    port: () => port,
+    async holdPort() {
+      held ??= holdUdpPort(host, await port);
+      return port;
+    },
     async stop() {
+      held?.release();
       await pipes?.stop();
     },
   };

@@ -2,22 +2,19 @@ import { inNetworks, type Log } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { EndpointContext } from '../endpoint.js';
 import { DecoderPool, MixClock } from '../audio/index.js';
-import type { MediaCounters, MediaLoad, PhoneMediaEvent } from '../door.js';
+import type { MediaCounters, MixLoad, PhoneMediaEvent } from '../door.js';
 import type { MediaPlaneOptions } from '../types.js';
 import { PhoneEndpoint } from './phone-endpoint.js';
-import type { PhoneBefore } from './phone-state.js';
 import { PortRange } from './ports.js';
 
 export { PhoneEndpoint } from './phone-endpoint.js';
-export { type PhoneBefore, readPhoneState } from './phone-state.js';
 export { type Direction, reverse } from '../sdp/index.js';
 export { MAX_SDP, offeredAudioCodecs } from './sdp/remote-description.js';
 
 /** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
 interface PhoneFactory {
-  /** @param before the phone in the process that died, whose media go on here */
-  open(context: EndpointContext<PhoneMediaEvent>, before?: PhoneBefore): Promise<PhoneEndpoint>;
-  load(): MediaLoad;
+  open(context: EndpointContext<PhoneMediaEvent>): Promise<PhoneEndpoint>;
+  load(): MixLoad;
   counters(): MediaCounters;
   /** Closes the phones that are still open. */
   stop(): Promise<void>;
@@ -39,7 +36,7 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
     if (endpoints.delete(endpoint)) past = sum(past, endpoint.counters);
   };
   return {
-    open(context, before) {
+    open(context) {
       const endpoint: PhoneEndpoint = new PhoneEndpoint({
         context,
         ports,
@@ -47,7 +44,6 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
         pool,
         codecs,
         isAsymmetric,
-        before,
         onClosed: () => close(endpoint),
       });
       endpoints.add(endpoint);

@@ -29,6 +29,7 @@ type AnyEvent = BrowserMediaEvent | PhoneMediaEvent;
 /** A media plane that writes down what it is told, and says what the test makes it say. */
 export class FakeMediaPlane implements MediaPlane {
   readonly specs: (BrowserSpec | PhoneSpec)[] = [];
+  isStopped = false;
   readonly browsers = new FakeBrowsers();
   readonly phones = new FakePhones();
   /** Of devices that were closed. */
@@ -92,7 +93,7 @@ export class FakeMediaPlane implements MediaPlane {
   }
 
   load(): MediaLoad {
-    return { mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0 };
+    return { mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0, busy: 0, delayMs: 0 };
   }
 
   counters(): MediaCounters {
@@ -100,6 +101,7 @@ export class FakeMediaPlane implements MediaPlane {
   }
 
   stop(): Promise<void> {
+    this.isStopped = true;
     return Promise.resolve();
   }
 

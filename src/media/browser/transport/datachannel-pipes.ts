@@ -196,3 +196,16 @@ export async function freeUdpPort(host: string, port: number): Promise<number> {
     socket.close();
   }
 }
+
+/**
+ * Binds the UDP port of all pipes before the first pipe is made, until it is released.
+ * @throws MediaError NO_PORT when another program has it
+ */
+export function holdUdpPort(host: string, port: number): { release(): void } {
+  try {
+    const listener = new nodeDataChannel.IceUdpMuxListener(port, host);
+    return { release: () => listener.stop() };
+  } catch (error) {
+    throw new MediaError('NO_PORT', `UDP port ${port} of ${host} cannot be used.`, { cause: error });
+  }
+}

@@ -1,0 +1,196 @@
+import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeMediaPlane } from '../testing/fake-plane.js';
+import { HostFolder } from './folder.js';
+import { HostLink, HostRefusal } from './link.js';
+import { type DeviceEvent, type HostOptions, PROTOCOL } from './messages.js';
+import { HostServer } from './server.js';
+
+const OPTIONS: HostOptions = {
+  rtpHost: '127.0.0.1',
+  rtpPorts: [30_000, 30_999],
+  webrtcHost: '127.0.0.1',
+  webrtcPorts: [0],
+  mediaTimeoutMs: 60_000,
+};
+
+let dataDir: string;
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'patchbay-host-'));
+});
+const servers: HostServer[] = [];
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.end()));
+  await rm(dataDir, { recursive: true });
+});
+
+interface Scene {
+  readonly folder: HostFolder;
+  readonly id: string;
+  readonly plane: FakeMediaPlane;
+  readonly ended: Promise<void>;
+  greet(
+    epoch: number,
+    changes?: { secret?: string; version?: string; handoverMs?: number },
+  ): Promise<HostLink>;
+}
+
+/** A host in this process whose plane writes down what it is told. */
+async function startHost(options: { handoverMs?: number; folder?: string } = {}): Promise<Scene> {
+  const { handoverMs = 60_000, folder: path = dataDir } = options;
+  const folder = await HostFolder.open(path);
+  const id = HostFolder.newId();
+  const plane = new FakeMediaPlane();
+  let end = (): void => undefined;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  const server = new HostServer({
+    id,
+    folder,
+    version: '1.0.0',
+    handoverMs,
+    makePlane: () => ({ plane, webrtcPort: () => Promise.resolve(7000) }),
+    onEnd: end,
+  });
+  await server.start();
+  servers.push(server);
+  return {
+    folder,
+    id,
+    plane,
+    ended,
+    async greet(epoch, { secret = folder.secret, version = '1.0.0', handoverMs: wait = 60_000 } = {}) {
+      const hello = { protocol: PROTOCOL, version, epoch, secret, options: OPTIONS, handoverMs: wait };
+      return HostLink.open(id, folder.socketOf(id), hello);
+    },
+  };
+}
+
+/** Collects what a host says about its devices. */
+function listen(link: HostLink): { events: [string, DeviceEvent][]; isLost: () => boolean } {
+  const events: [string, DeviceEvent][] = [];
+  link.handle({
+    onEvent: (deviceId, event) => events.push([deviceId, event]),
+    onPlaneEvent: () => undefined,
+    onLost: () => undefined,
+  });
+  return { events, isLost: () => link.isLost };
+}
+
+const openPhone = (link: HostLink, deviceId = 'phone') =>
+  link.request('open', { spec: { kind: 'phone', deviceId, sessionId: 'room', sdpOffer: 'offer' } });
+
+const digit = (of: string): DeviceEvent => ({ type: 'dtmf', digit: of, durationMs: 100 });
+
+describe('a media host', () => {
+  it('does for a gateway what its plane can do, and passes on errors with their codes', async () => {
+    const { plane, greet } = await startHost();
+    const link = await greet(1);
+    const { events } = listen(link);
+    expect(await openPhone(link)).toMatchObject({ sdp: 'answer-1', held: false });
+    await link.request('setDelivery', { deviceId: 'phone', delivery: [{ streamId: 's', kinds: ['audio'] }] });
+    expect(plane.deliveries('phone')).toEqual([[{ streamId: 's', kinds: ['audio'] }]]);
+    plane.emit('phone', digit('5'));
+    await vi.waitFor(() => expect(events).toContainEqual(['phone', digit('5')]));
+    await expect(
+      link.request('publish', { deviceId: 'phone', options: { sdpOffer: 'x', allowedKinds: [] } }),
+    ).rejects.toMatchObject({ code: 'UNKNOWN_DEVICE' });
+    await expect(link.request('resume', { deviceId: 'nobody' })).rejects.toMatchObject({
+      code: 'UNKNOWN_DEVICE',
+    });
+    await link.request('close', { deviceId: 'phone' });
+    expect(plane.closed).toEqual(['phone']);
+  });
+
+  it('carries its devices to the next gateway, with what happened in between', async () => {
+    const { plane, greet } = await startHost();
+    const first = await greet(1);
+    listen(first);
+    await openPhone(first);
+    await first.request('keep', { deviceId: 'phone', note: 'who it is' });
+    plane.emit('phone', { type: 'state', state: 'numbers and keys' });
+    first.destroy();
+    await vi.waitFor(() => expect(first.isLost).toBe(true));
+    // The host has noticed as soon as it keeps what its devices say.
+    const second = await vi.waitFor(async () => greet(2));
+    second.destroy();
+    await vi.waitFor(() => expect(second.isLost).toBe(true));
+    for (const of of '12') plane.emit('phone', digit(of));
+    plane.emit('phone', { type: 'mediaLost', cause: 'timeout' });
+    const third = await greet(3);
+    expect(third.carried).toMatchObject([
+      {
+        kind: 'phone',
+        deviceId: 'phone',
+        sessionId: 'room',
+        note: 'who it is',
+        state: 'numbers and keys',
+        streams: [{ streamId: 'stream-phone', kinds: ['audio'] }],
+      },
+    ]);
+    const { events } = listen(third);
+    await vi.waitFor(() => expect(events).toHaveLength(3));
+    expect(events).toEqual([
+      ['phone', { type: 'mediaLost', cause: 'timeout' }],
+      ['phone', digit('1')],
+      ['phone', digit('2')],
+    ]);
+    expect(plane.closed).toEqual([]);
+  });
+
+  it('serves the gateway of the highest epoch, and cuts off an older one', async () => {
+    const { greet } = await startHost();
+    const older = await greet(5);
+    listen(older);
+    const newer = await greet(6);
+    await vi.waitFor(() => expect(older.isLost).toBe(true));
+    expect(older.isSuperseded).toBe(true);
+    await expect(greet(6)).rejects.toThrow(HostRefusal);
+    await expect(greet(4)).rejects.toMatchObject({ reason: 'epoch' });
+    expect(newer.isLost).toBe(false);
+  });
+
+  it('refuses whoever does not know the secret, and survives garbage', async () => {
+    const { folder, id, greet } = await startHost();
+    await expect(greet(1, { secret: 'guessed' })).rejects.toMatchObject({ reason: 'secret' });
+    for (const garbage of [Buffer.from([255, 255, 255, 255]), Buffer.from([0, 0, 0, 2, 0x7b, 0x7b])]) {
+      const stranger = connect(folder.socketOf(id));
+      stranger.on('error', () => undefined);
+      stranger.write(garbage);
+      await new Promise((resolve) => stranger.once('close', resolve));
+    }
+    expect((await greet(1)).isRetired).toBe(false);
+    expect((await stat(folder.socketOf(id))).mode & 0o777).toBe(0o600);
+  });
+
+  it('takes no new devices for a gateway of another version', async () => {
+    const { greet } = await startHost();
+    await openPhone(await greet(1));
+    const link = await greet(2, { version: '1.1.0' });
+    expect(link.isRetired).toBe(true);
+    expect(link.carried).toHaveLength(1);
+  });
+
+  it('ends when no gateway comes in time, and leaves no socket', async () => {
+    const { folder, id, plane, greet, ended } = await startHost();
+    const link = await greet(1, { handoverMs: 50 });
+    listen(link);
+    await openPhone(link);
+    link.destroy();
+    await ended;
+    expect(plane.isStopped).toBe(true);
+    expect(await folder.ids()).toEqual([]);
+    expect(await readFile(folder.logOf(id), 'utf8')).toContain('No gateway came in time');
+  });
+
+  it('listens on a short path when that of the data folder is too long for a socket', async () => {
+    const deep = join(dataDir, 'a'.repeat(60), 'b'.repeat(60));
+    await mkdir(deep, { recursive: true });
+    const { folder, id, greet } = await startHost({ folder: deep });
+    expect(Buffer.byteLength(folder.socketOf(id))).toBeLessThan(108);
+    expect((await greet(1)).pid).toBe(process.pid);
+    expect((await HostFolder.open(deep)).socketOf(id)).toBe(folder.socketOf(id));
+  });
+});

@@ -1,0 +1,143 @@
+import type { BrowserHandle, MediaPlane, PhoneHandle } from '../door.js';
+import type { BrowserSpec, MediaStreamInfo, PhoneDescription, PhoneSpec } from '../types.js';
+import { MediaError } from '../types.js';
+import type { CarriedState, DeviceEvent } from './messages.js';
+
+/** Digits that are kept while no gateway is there; more are dropped, the newest first. */
+const MAX_DIGITS = 128;
+
+/** A device of a media host, with what a later gateway has to know of it. */
+export class HostedDevice {
+  readonly #spec: BrowserSpec | PhoneSpec;
+  readonly #openedAt = Date.now();
+  readonly #handle: BrowserHandle | PhoneHandle;
+  /** Absent while no gateway is there. */
+  #send: ((event: DeviceEvent) => void) | undefined;
+  /** What came while no gateway was there: the last event of each type, and all digits. */
+  #missed = new Map<DeviceEvent['type'], DeviceEvent>();
+  #digits: DeviceEvent[] = [];
+  #note = '';
+  #streams: readonly MediaStreamInfo[] = [];
+  #state: Pick<CarriedState, 'state' | 'stateAt'> = {};
+  #offer: Pick<CarriedState, 'revision' | 'layout'> = {};
+
+  /** Opens it. @param send takes the device's events until {@link detach} */
+  constructor(plane: MediaPlane, spec: BrowserSpec | PhoneSpec, send: (event: DeviceEvent) => void) {
+    this.#spec = spec;
+    this.#send = send;
+    const listener = (event: DeviceEvent): void => this.#take(event);
+    this.#handle = spec.kind === 'browser' ? plane.open(spec, listener) : plane.open(spec, listener);
+  }
+
+  get deviceId(): string {
+    return this.#spec.deviceId;
+  }
+
+  /** Resolves when it is open. @throws MediaError by rejection, as the handle's `opened` */
+  async opened(): Promise<PhoneDescription | undefined> {
+    const description = await this.#handle.opened;
+    return description ? this.#described(description) : undefined;
+  }
+
+  /** @throws MediaError UNKNOWN_DEVICE when it is a phone */
+  get browser(): BrowserHandle {
+    if ('publish' in this.#handle) return this.#handle;
+    throw new MediaError('UNKNOWN_DEVICE', `Device ${this.deviceId} is not a browser.`);
+  }
+
+  /** @throws MediaError UNKNOWN_DEVICE when it is a browser */
+  get phone(): PhoneHandle {
+    if ('confirm' in this.#handle) return this.#handle;
+    throw new MediaError('UNKNOWN_DEVICE', `Device ${this.deviceId} is not a phone.`);
+  }
+
+  get handle(): BrowserHandle | PhoneHandle {
+    return this.#handle;
+  }
+
+  async publish(options: Parameters<BrowserHandle['publish']>[0]): ReturnType<BrowserHandle['publish']> {
+    const answer = await this.browser.publish(options);
+    this.#streams = answer.streams;
+    return answer;
+  }
+
+  async answer(sdpAnswer: string): Promise<PhoneDescription> {
+    return this.#described(await this.phone.answer(sdpAnswer));
+  }
+
+  async update(sdpOffer?: string): Promise<PhoneDescription> {
+    return this.#described(await this.phone.update(sdpOffer));
+  }
+
+  async keep(note: string): Promise<void> {
+    await this.#handle.keep(note);
+    this.#note = note;
+  }
+
+  /** The gateway is gone: events are kept. */
+  detach(): void {
+    this.#send = undefined;
+  }
+
+  /** Another gateway is there: it gets what came in between. */
+  attach(send: (event: DeviceEvent) => void): void {
+    this.#send = send;
+    for (const event of [...this.#missed.values(), ...this.#digits]) send(event);
+    this.#missed = new Map();
+    this.#digits = [];
+  }
+
+  carried(): CarriedState {
+    const { kind, deviceId, sessionId, labels } = this.#spec;
+    return {
+      kind,
+      deviceId,
+      ...(sessionId !== undefined && { sessionId }),
+      ...(labels && { labels }),
+      note: this.#note,
+      streams: this.#streams,
+      openedAt: this.#openedAt,
+      ...this.#state,
+      ...this.#offer,
+    };
+  }
+
+  #described(description: PhoneDescription): PhoneDescription {
+    if (description.stream) this.#streams = [description.stream];
+    return description;
+  }
+
+  #take(event: DeviceEvent): void {
+    if (event.type === 'streams') this.#streams = event.streams;
+    else if (event.type === 'state') this.#state = { state: event.state, stateAt: Date.now() };
+    else if (event.type === 'subscribeOffer')
+      this.#offer = { revision: event.offer.revision, layout: event.offer.layout };
+    if (this.#send) this.#send(event);
+    else this.#keepFor(event);
+  }
+
+  #keepFor(event: DeviceEvent): void {
+    switch (event.type) {
+      // In what `carried` tells; an offer that was not answered is made again on `resume`.
+      case 'streams':
+      case 'state':
+      case 'subscribeOffer':
+        return;
+      case 'dtmf':
+        if (this.#digits.length < MAX_DIGITS) this.#digits.push(event);
+        return;
+      // The later of the two counts.
+      case 'silent':
+        this.#missed.delete('heard');
+        break;
+      case 'heard':
+        this.#missed.delete('silent');
+        break;
+      case 'mediaLost':
+      case 'statistics':
+      case 'tracksOmitted':
+      case 'renegotiate':
+    }
+    this.#missed.set(event.type, event);
+  }
+}

@@ -1,0 +1,210 @@
+import { connect } from 'node:net';
+import type { MediaCounters, MediaPlaneEvent } from '../door.js';
+import { MediaError } from '../types.js';
+import { MessageSocket } from './frames.js';
+import { pidNamespace } from './processes.js';
+import type {
+  AnyRequest,
+  ArgumentsOf,
+  CarriedState,
+  DeviceEvent,
+  FromHost,
+  Hello,
+  HelloAnswer,
+  HostLoad,
+  RequestName,
+  ResultOf,
+  ToHost,
+} from './messages.js';
+
+/** How long a host may take to answer a hello, and its plane to be made. */
+const WELCOME_MS = 10_000;
+
+interface LinkHandlers {
+  onEvent(deviceId: string, event: DeviceEvent): void;
+  onPlaneEvent(event: MediaPlaneEvent): void;
+  /** The host is dead, or has another gateway. */
+  onLost(): void;
+}
+
+/** A host did not accept the gateway. */
+export class HostRefusal extends Error {
+  override readonly name = 'HostRefusal';
+
+  constructor(readonly reason: Extract<HelloAnswer, { type: 'refused' }>['cause']) {
+    super(`The media host refused the gateway: ${reason}.`);
+  }
+}
+
+interface Waiting {
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A gateway's connection to one media host. */
+export class HostLink {
+  readonly id: string;
+  /** Absent when the host runs in another container, where it cannot be killed from here. */
+  readonly pid: number | undefined;
+  /** Resolves when the connection is lost. */
+  readonly closed: Promise<void>;
+  #isClosed: () => void = () => undefined;
+  readonly webrtcPort: number;
+  readonly isRetired: boolean;
+  /** The devices that it carried when the gateway came. */
+  readonly carried: readonly CarriedState[];
+  /** The hosts to which it had pipes then. */
+  readonly pipes: readonly string[];
+  /** When the last message came, by `performance.now()`. */
+  heardAt = performance.now();
+  /** The host has a newer gateway. */
+  isSuperseded = false;
+  load: HostLoad | undefined;
+  counters: MediaCounters = { strangers: 0, framesWithheld: 0 };
+  #handlers: LinkHandlers | undefined;
+  /** Events that came before there was anybody to take them. */
+  #early: FromHost[] | undefined = [];
+  readonly #socket: MessageSocket<FromHost, ToHost>;
+  readonly #waiting = new Map<number, Waiting>();
+  #nextId = 1;
+  #isLost = false;
+
+  private constructor(
+    id: string,
+    socket: MessageSocket<FromHost, ToHost>,
+    welcome: Extract<HelloAnswer, { type: 'welcome' }>,
+  ) {
+    this.id = id;
+    this.#socket = socket;
+    this.pid = welcome.pidNamespace === pidNamespace() ? welcome.pid : undefined;
+    this.closed = new Promise((resolve) => (this.#isClosed = resolve));
+    this.webrtcPort = welcome.webrtcPort;
+    this.isRetired = welcome.isRetired;
+    this.carried = welcome.devices;
+    this.pipes = welcome.pipes;
+  }
+
+  /**
+   * Connects to a host and greets it.
+   * @throws HostRefusal, or Error with the code of the system (ECONNREFUSED: its process is dead)
+   */
+  static open(id: string, path: string, hello: Omit<Hello, 'type'>): Promise<HostLink> {
+    return new Promise((resolve, reject) => {
+      const stream = connect(path);
+      let link: HostLink | undefined;
+      const limit = setTimeout(
+        () => stream.destroy(new Error('The media host does not answer.')),
+        WELCOME_MS,
+      );
+      const socket: MessageSocket<FromHost, ToHost> = new MessageSocket(stream, (message) => {
+        if (link) {
+          link.#take(message);
+          return;
+        }
+        clearTimeout(limit);
+        if (message.type === 'welcome') {
+          link = new HostLink(id, socket, message);
+          resolve(link);
+        } else {
+          reject(
+            message.type === 'refused'
+              ? new HostRefusal(message.cause)
+              : new Error('The media host is not one.'),
+          );
+          stream.destroy();
+        }
+      });
+      stream.on('connect', () => socket.send({ type: 'hello', ...hello }));
+      stream.on('error', reject);
+      stream.on('close', () => {
+        clearTimeout(limit);
+        if (link) link.#lost();
+        else reject(new Error('The media host closed the connection.'));
+      });
+    });
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** From now on there is somebody to take what comes; what came before follows at once. */
+  handle(handlers: LinkHandlers): void {
+    this.#handlers = handlers;
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const message of early) this.#take(message);
+    if (this.#isLost) handlers.onLost();
+  }
+
+  /** @throws MediaError by rejection: what the host reports; INVALID_STATE when the host is lost before it answers */
+  request<N extends RequestName>(name: N, args: ArgumentsOf<N>): Promise<ResultOf<N>> {
+    if (this.#isLost) return Promise.reject(hostLost());
+    const id = this.#nextId;
+    this.#nextId += 1;
+    // The members of the union are the pairs of N and its arguments; the compiler does not see that.
+    const request = { name, ...args } as unknown as AnyRequest;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#socket.send({ type: 'request', id, request });
+    });
+  }
+
+  /** Cuts the connection; the host then waits for another gateway. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #take(message: FromHost): void {
+    this.heardAt = performance.now();
+    if (this.#early && (message.type === 'event' || message.type === 'plane')) {
+      this.#early.push(message);
+      return;
+    }
+    switch (message.type) {
+      case 'result':
+        this.#settle(message.id)?.resolve(message.result as never);
+        return;
+      case 'failure': {
+        const { code, message: text } = message;
+        this.#settle(message.id)?.reject(code ? new MediaError(code, text) : new Error(text));
+        return;
+      }
+      case 'event':
+        this.#handlers?.onEvent(message.deviceId, message.event);
+        return;
+      case 'plane':
+        this.#handlers?.onPlaneEvent(message.event);
+        return;
+      case 'beat':
+        this.load = message.load;
+        this.counters = message.counters;
+        return;
+      case 'refused':
+        this.isSuperseded = true;
+        return;
+      // Only the first message is a welcome.
+      case 'welcome':
+    }
+  }
+
+  #settle(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  #lost(): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    this.#isClosed();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(hostLost());
+    this.#handlers?.onLost();
+  }
+}
+
+function hostLost(): MediaError {
+  return new MediaError('INVALID_STATE', 'The media host is lost.');
+}

@@ -1,0 +1,133 @@
+import type {
+  BrowserMediaEvent,
+  CarriedDevice,
+  MediaCounters,
+  MediaLoad,
+  MediaPlaneEvent,
+  PhoneMediaEvent,
+} from '../door.js';
+import type {
+  BrowserSpec,
+  MediaDelivery,
+  MediaDtmf,
+  MediaErrorCode,
+  MediaKind,
+  MediaPlaneOptions,
+  PhoneDescription,
+  PhoneSource,
+  PhoneSpec,
+  PublishAnswer,
+  PublishOfferOptions,
+} from '../types.js';
+
+/** Changes when a gateway and a host of different numbers would not understand each other. */
+export const PROTOCOL = 1;
+
+/** The first message on a connection, from the gateway. */
+export interface Hello {
+  readonly type: 'hello';
+  readonly protocol: number;
+  /** Of the program. A host of another version takes no new devices. */
+  readonly version: string;
+  /** Grows with each gateway of the data folder. A host serves the gateway of the highest. */
+  readonly epoch: number;
+  readonly secret: string;
+  readonly options: HostOptions;
+  /** How long the host goes on without a gateway, in ms. */
+  readonly handoverMs: number;
+}
+
+/** What a host makes its plane with, from the first gateway that greets it. */
+export interface HostOptions extends Omit<MediaPlaneOptions, 'webrtcPort'> {
+  /** UDP ports for browsers' media; the host takes the first that is free. `[0]`: the system chooses. */
+  readonly webrtcPorts: readonly number[];
+}
+
+/** How a host answers a hello. */
+export type HelloAnswer =
+  | {
+      readonly type: 'welcome';
+      readonly pid: number;
+      /** Names the processes among which `pid` is one. A host may run in a container of its own. */
+      readonly pidNamespace: string;
+      /** The host takes no new devices, since its version or its options differ from the gateway's. */
+      readonly isRetired: boolean;
+      /** 0 before the first browser, if the system chooses. */
+      readonly webrtcPort: number;
+      readonly devices: readonly CarriedState[];
+      /** The hosts to which it has pipes. */
+      readonly pipes: readonly string[];
+    }
+  | {
+      readonly type: 'refused';
+      /** `port`: none of the ports for browsers is free. */
+      readonly cause: 'protocol' | 'secret' | 'epoch' | 'port';
+    };
+
+/** A device that a host carries, with what the gateway must know to open it again elsewhere. */
+export interface CarriedState extends CarriedDevice {
+  readonly labels?: Readonly<Record<string, string>>;
+  /** When it was opened, in epoch ms. */
+  readonly openedAt: number;
+  /** Phones: the last `state` event, and when it came, in epoch ms. */
+  readonly state?: string;
+  readonly stateAt?: number;
+  /** Browsers: of the last subscribe offer. */
+  readonly revision?: number;
+  readonly layout?: readonly MediaKind[];
+}
+
+/** The requests of a gateway, with the arguments and the result of each. */
+export interface HostRequests {
+  open: [{ readonly spec: BrowserSpec | PhoneSpec }, PhoneDescription | undefined];
+  setDelivery: [OfDevice & { readonly delivery: readonly MediaDelivery[] }, undefined];
+  keep: [OfDevice & { readonly note: string }, undefined];
+  close: [OfDevice, undefined];
+  publish: [OfDevice & { readonly options: PublishOfferOptions }, PublishAnswer];
+  answerSubscribe: [OfDevice & { readonly sdpAnswer: string }, undefined];
+  resume: [OfDevice, undefined];
+  answer: [OfDevice & { readonly sdpAnswer: string }, PhoneDescription];
+  update: [OfDevice & { readonly sdpOffer?: string }, PhoneDescription];
+  confirm: [OfDevice & { readonly source: PhoneSource }, undefined];
+  sendDtmf: [OfDevice & { readonly dtmf: MediaDtmf }, undefined];
+  /** Takes pipes of another host with this key, or (`connect`) makes one to it. The host's id names the pipe. */
+  pipe: [{ readonly host: string; readonly key: string; readonly connect: boolean }, undefined];
+  /** The full set of streams that another host gets by the pipe to it. */
+  pipeStreams: [{ readonly host: string; readonly streamIds: readonly string[] }, undefined];
+  /** Closes everything and ends the process. */
+  stop: [Record<string, never>, undefined];
+}
+
+interface OfDevice {
+  readonly deviceId: string;
+}
+
+export type RequestName = keyof HostRequests;
+export type ArgumentsOf<N extends RequestName> = HostRequests[N][0];
+export type ResultOf<N extends RequestName> = HostRequests[N][1];
+
+/** One request, with its name and arguments. */
+export type AnyRequest = { [N in RequestName]: { readonly name: N } & ArgumentsOf<N> }[RequestName];
+
+export type ToHost = Hello | { readonly type: 'request'; readonly id: number; readonly request: AnyRequest };
+
+export type DeviceEvent = BrowserMediaEvent | PhoneMediaEvent;
+
+export type FromHost =
+  | HelloAnswer
+  | { readonly type: 'result'; readonly id: number; readonly result?: unknown }
+  | {
+      readonly type: 'failure';
+      readonly id: number;
+      readonly code?: MediaErrorCode;
+      readonly message: string;
+    }
+  | { readonly type: 'event'; readonly deviceId: string; readonly event: DeviceEvent }
+  | { readonly type: 'plane'; readonly event: MediaPlaneEvent }
+  /** Sent twice a second: the host is alive, and this is how it keeps up. */
+  | { readonly type: 'beat'; readonly load: HostLoad; readonly counters: MediaCounters };
+
+export interface HostLoad extends MediaLoad {
+  /** Share of the last half second that phones' mixes took. */
+  readonly mixShare: number;
+}

@@ -1,0 +1,201 @@
+import { type Log } from '../../shared/index.js';
+import type {
+  BrowserHandle,
+  BrowserMediaEvent,
+  CarriedDevice,
+  MediaCounters,
+  MediaListener,
+  MediaLoad,
+  MediaPlane,
+  MediaPlaneEvent,
+  PhoneHandle,
+  PhoneMediaEvent,
+} from '../door.js';
+import { type BrowserSpec, MediaError, type PhoneSpec } from '../types.js';
+import type { HostLink } from './link.js';
+import type { DeviceEvent } from './messages.js';
+import { PipePlan } from './pipe-plan.js';
+import { RemoteDevice } from './remote-device.js';
+import { type HostsOptions, Supervisor } from './supervisor.js';
+
+type AnyListener = MediaListener<BrowserMediaEvent> | MediaListener<PhoneMediaEvent>;
+
+/** A listener of a kind of device takes what devices of that kind send. */
+const asDeviceListener = (listener: AnyListener): MediaListener<DeviceEvent> =>
+  listener as MediaListener<DeviceEvent>;
+
+/** How long devices of a dead host wait for its replacement when there is no other host. */
+const REPLACEMENT_MS = 10_000;
+
+/** The media plane of a gateway whose devices are on media hosts. */
+export class RemoteMediaPlane implements MediaPlane {
+  readonly #supervisor: Supervisor;
+  readonly #pipes: PipePlan;
+  readonly #devices = new Map<string, RemoteDevice>();
+  readonly #log: Log;
+  readonly #listener: MediaListener<MediaPlaneEvent>;
+  #hostWaiters: ((link: HostLink) => void)[] = [];
+  /** Of hosts that are gone. */
+  #past: MediaCounters = { strangers: 0, framesWithheld: 0 };
+  #pastSkipped = 0;
+  #mixBusyMs = 0;
+  #loadedAt = performance.now();
+
+  constructor(options: HostsOptions, log: Log, listener: MediaListener<MediaPlaneEvent>) {
+    this.#log = log;
+    this.#pipes = new PipePlan(log);
+    this.#listener = listener;
+    this.#supervisor = new Supervisor(options, {
+      onHost: (link) => this.#hostReady(link),
+      onLost: (link) => this.#hostLost(link),
+      log,
+    });
+  }
+
+  /** Resolves when the hosts are there. @throws Error by rejection when there is none */
+  start(): Promise<void> {
+    return this.#supervisor.start();
+  }
+
+  open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
+  open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
+  open(spec: BrowserSpec | PhoneSpec, listener: AnyListener): BrowserHandle | PhoneHandle {
+    const link = this.#devices.has(spec.deviceId) ? undefined : this.#hostFor(spec.sessionId);
+    const device = new RemoteDevice(spec, link ?? this.#supervisor.links[0]!, this.#owner);
+    this.#devices.set(spec.deviceId, device);
+    const take = asDeviceListener(listener);
+    return spec.kind === 'browser' ? device.openBrowser(take) : device.openPhone(take);
+  }
+
+  carried(): readonly CarriedDevice[] {
+    return [...this.#devices.values()]
+      .filter(({ isAdopted }) => !isAdopted)
+      .sort((a, b) => a.openedAt - b.openedAt)
+      .map(({ spec, note, streams }) => ({
+        kind: spec.kind,
+        deviceId: spec.deviceId,
+        ...(spec.sessionId !== undefined && { sessionId: spec.sessionId }),
+        note,
+        streams,
+      }));
+  }
+
+  adoptBrowser(deviceId: string, listener: MediaListener<BrowserMediaEvent>): BrowserHandle | undefined {
+    return this.#carriedDevice(deviceId, 'browser')?.adoptBrowser(asDeviceListener(listener));
+  }
+
+  adoptPhone(deviceId: string, listener: MediaListener<PhoneMediaEvent>): PhoneHandle | undefined {
+    return this.#carriedDevice(deviceId, 'phone')?.adoptPhone(asDeviceListener(listener));
+  }
+
+  async releaseCarried(): Promise<void> {
+    const all = [...this.#devices.values()];
+    for (const device of all) if (device.isAdopted) device.deliverNow();
+    this.#pipes.release();
+    await Promise.all(all.filter(({ isAdopted }) => !isAdopted).map((device) => device.close()));
+  }
+
+  load(): MediaLoad {
+    const loads = this.#supervisor.links.flatMap(({ load }) => load ?? []);
+    const now = performance.now();
+    // The share of the busiest host counts, as if all mixes were made on it.
+    const share = Math.max(0, ...loads.map(({ mixShare }) => mixShare));
+    this.#mixBusyMs += share * (now - this.#loadedAt);
+    this.#loadedAt = now;
+    return {
+      mixLatenessMs: Math.max(0, ...loads.map(({ mixLatenessMs }) => mixLatenessMs)),
+      framesSkipped: loads.reduce((sum, { framesSkipped }) => sum + framesSkipped, this.#pastSkipped),
+      mixBusyMs: this.#mixBusyMs,
+      busy: Math.max(0, ...loads.map(({ busy }) => busy)),
+      delayMs: Math.max(0, ...loads.map(({ delayMs }) => delayMs)),
+    };
+  }
+
+  counters(): MediaCounters {
+    return this.#supervisor.links.reduce((total, { counters }) => sum(total, counters), this.#past);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#devices.values()].map((device) => device.close()));
+    await this.#supervisor.stop();
+  }
+
+  readonly #owner = {
+    changed: (device: RemoteDevice): void => this.#pipes.update(device),
+    closed: (device: RemoteDevice): void => {
+      if (this.#devices.get(device.deviceId) === device) this.#devices.delete(device.deviceId);
+      this.#pipes.remove(device);
+    },
+  };
+
+  #carriedDevice(deviceId: string, kind: 'browser' | 'phone'): RemoteDevice | undefined {
+    const device = this.#devices.get(deviceId);
+    return device && !device.isAdopted && device.spec.kind === kind ? device : undefined;
+  }
+
+  /** Where its session already is, else the host with the fewest devices. */
+  #hostFor(sessionId: string | undefined): HostLink | undefined {
+    const open = this.#supervisor.links.filter(({ isLost, isRetired }) => !isLost && !isRetired);
+    const counts = new Map(open.map((link) => [link, { devices: 0, ofSession: 0 }]));
+    for (const { link, spec } of this.#devices.values()) {
+      const count = counts.get(link);
+      if (!count) continue;
+      count.devices += 1;
+      if (sessionId !== undefined && spec.sessionId === sessionId) count.ofSession += 1;
+    }
+    return open.sort((a, b) => {
+      const [one, other] = [counts.get(a)!, counts.get(b)!];
+      return other.ofSession - one.ofSession || one.devices - other.devices;
+    })[0];
+  }
+
+  #hostReady(link: HostLink): void {
+    for (const state of link.carried)
+      this.#devices.set(state.deviceId, RemoteDevice.carried(state, link, this.#owner));
+    this.#pipes.add(link, link.pipes);
+    link.handle({
+      onEvent: (deviceId, event) => this.#take(link, deviceId, event),
+      onPlaneEvent: (event) => this.#listener(event),
+      onLost: () => this.#supervisor.lost(link),
+    });
+    for (const wake of this.#hostWaiters.splice(0)) wake(link);
+  }
+
+  #take(link: HostLink, deviceId: string, event: DeviceEvent): void {
+    const device = this.#devices.get(deviceId);
+    if (device?.link === link) device.take(event);
+  }
+
+  #hostLost(link: HostLink): void {
+    this.#past = sum(this.#past, link.counters);
+    this.#pastSkipped += link.load?.framesSkipped ?? 0;
+    this.#pipes.drop(link);
+    const devices = [...this.#devices.values()].filter((device) => device.link === link);
+    const count = (kind: string): number => devices.filter(({ spec }) => spec.kind === kind).length;
+    this.#log.error(
+      { host: link.id, hostPid: link.pid, phones: count('phone'), browsers: count('browser') },
+      'A media host died: its devices go on elsewhere.',
+    );
+    for (const device of devices) device.move(() => this.#hostSoon(device.spec.sessionId));
+  }
+
+  /** A host for a device of one that died. */
+  async #hostSoon(sessionId: string | undefined): Promise<HostLink> {
+    const host = this.#hostFor(sessionId);
+    if (host) return host;
+    return new Promise((resolve, reject) => {
+      const limit = setTimeout(
+        () => reject(new MediaError('INVALID_STATE', 'There is no media host.')),
+        REPLACEMENT_MS,
+      );
+      this.#hostWaiters.push((link) => {
+        clearTimeout(limit);
+        resolve(link);
+      });
+    });
+  }
+}
+
+function sum(a: MediaCounters, b: MediaCounters): MediaCounters {
+  return { strangers: a.strangers + b.strangers, framesWithheld: a.framesWithheld + b.framesWithheld };
+}

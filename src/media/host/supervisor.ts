@@ -1,0 +1,252 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Log } from '../../shared/index.js';
+import { HostFolder } from './folder.js';
+import { HostLink, HostRefusal } from './link.js';
+import { endOf, kill, waitedForProcessorMs } from './processes.js';
+import { type HostOptions, PROTOCOL } from './messages.js';
+
+const CHECK_MS = 500;
+/** A host that gave no sign of life for so long is looked at. */
+const SILENT_MS = 5_000;
+/** How late the gateway's own timers may be for its judgement of a host to count. */
+const OWN_DELAY_MS = 1_000;
+/** How long a new host may take to listen. */
+const START_MS = 20_000;
+const START_POLL_MS = 25;
+/** Waits between attempts to start a host that could not start. */
+const RETRY_MS = [100, 1_000, 5_000, 15_000];
+
+export interface HostsOptions {
+  readonly dataDir: string;
+  /** How many hosts; fewer when ports for browsers are taken. */
+  readonly hosts: number;
+  /** The program of a host, to be run by Node. */
+  readonly program: string;
+  readonly version: string;
+  /** How long hosts go on without a gateway, in ms. */
+  readonly handoverMs: number;
+  readonly media: HostOptions;
+  /** A newer gateway of the data folder has taken the hosts: this one must end, and leave their devices alone. */
+  readonly onSuperseded: () => void;
+}
+
+interface SupervisorHandlers {
+  /** A host is ready for devices. */
+  onHost(link: HostLink): void;
+  /** A host died or was killed. */
+  onLost(link: HostLink): void;
+  readonly log: Log;
+}
+
+/** Finds the hosts that an earlier gateway left, starts those that are missing, and replaces those that die or hang. */
+export class Supervisor {
+  readonly #options: HostsOptions;
+  readonly #handlers: SupervisorHandlers;
+  readonly #links = new Map<string, HostLink>();
+  readonly #log: Log;
+  #folder: HostFolder | undefined;
+  #epoch = 0;
+  #wanted: number;
+  #starting = 0;
+  #failures = 0;
+  #checkedAt = performance.now();
+  #onTimeSince = performance.now();
+  /** How long each host had waited for a processor when it was heard last. */
+  readonly #waitedMs = new WeakMap<HostLink, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #stopping = false;
+  restarts = 0;
+
+  constructor(options: HostsOptions, handlers: SupervisorHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#log = handlers.log;
+    this.#wanted = options.hosts;
+  }
+
+  get links(): readonly HostLink[] {
+    return [...this.#links.values()];
+  }
+
+  /**
+   * Resolves when all hosts are there. To be called with the data folder locked.
+   * @throws Error by rejection when no host could be started
+   */
+  async start(): Promise<void> {
+    const folder = await HostFolder.open(this.#options.dataDir);
+    this.#folder = folder;
+    this.#epoch = await folder.nextEpoch();
+    for (const id of await folder.ids()) await this.#adopt(folder, id);
+    const missing = this.#missing();
+    const started = await Promise.allSettled(Array.from({ length: missing }, () => this.#startHost(folder)));
+    const failed = started.find((result) => result.status === 'rejected');
+    if (failed && this.links.every(({ isRetired }) => isRetired)) throw failed.reason as Error;
+    this.#timer = setInterval(() => this.#check(folder), CHECK_MS);
+  }
+
+  /** Ends all hosts. Resolves when their processes are gone. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#timer);
+    await Promise.all(
+      this.links.map(async (link) => {
+        link.request('stop', {}).catch(() => undefined);
+        await (link.pid === undefined ? link.closed : endOf(link.pid));
+      }),
+    );
+  }
+
+  /** Greets a host of an earlier gateway. Removes what is left of one that is dead. */
+  async #adopt(folder: HostFolder, id: string): Promise<void> {
+    try {
+      this.#add(await this.#greet(folder, id));
+    } catch (error) {
+      if (isDead(error)) await folder.forget(id);
+      // It ends by itself when its time without a gateway is over.
+      else this.#log.warn({ host: id, err: error }, 'A media host of an earlier gateway cannot be used.');
+    }
+  }
+
+  #greet(folder: HostFolder, id: string): Promise<HostLink> {
+    const { version, handoverMs, media } = this.#options;
+    return HostLink.open(id, folder.socketOf(id), {
+      protocol: PROTOCOL,
+      version,
+      epoch: this.#epoch,
+      secret: folder.secret,
+      options: media,
+      handoverMs,
+    });
+  }
+
+  #missing(): number {
+    const present = this.links.filter(({ isRetired }) => !isRetired).length;
+    return Math.max(0, this.#wanted - present - this.#starting);
+  }
+
+  /** @throws Error when it does not start */
+  async #startHost(folder: HostFolder): Promise<void> {
+    this.#starting += 1;
+    const id = HostFolder.newId();
+    const { program, dataDir } = this.#options;
+    // A session of its own: signals to the gateway's group do not reach it. Its output would break with the gateway's pipes.
+    const child = spawn(process.execPath, [...process.execArgv, program, dataDir, id], {
+      detached: true,
+      stdio: 'ignore',
+      env: hostEnvironment(process.env),
+    });
+    let isGone = false;
+    child.on('exit', () => (isGone = true));
+    child.on('error', () => (isGone = true));
+    child.unref();
+    try {
+      const link = await this.#reach(folder, id, () => isGone);
+      this.#failures = 0;
+      this.#add(link);
+    } catch (error) {
+      child.kill('SIGKILL');
+      await folder.forget(id);
+      if (error instanceof HostRefusal && error.reason === 'port') {
+        this.#wanted -= 1;
+        this.#log.warn(
+          { hosts: this.#wanted },
+          'A media host finds no free UDP port for browsers (PATCHBAY_WEBRTC_PORT and the following): there are fewer hosts.',
+        );
+      }
+      throw error;
+    } finally {
+      this.#starting -= 1;
+    }
+  }
+
+  /** Connects to a host as soon as it listens. */
+  async #reach(folder: HostFolder, id: string, isGone: () => boolean): Promise<HostLink> {
+    const until = performance.now() + START_MS;
+    for (;;) {
+      try {
+        return await this.#greet(folder, id);
+      } catch (error) {
+        if (isGone() || this.#stopping || !isDead(error) || performance.now() > until) throw error;
+      }
+      await pause(START_POLL_MS);
+    }
+  }
+
+  #add(link: HostLink): void {
+    if (this.#stopping) {
+      link.request('stop', {}).catch(() => undefined);
+      return;
+    }
+    this.#links.set(link.id, link);
+    const { id, pid, isRetired, carried } = link;
+    this.#log.info({ host: id, hostPid: pid, isRetired, devices: carried.length }, 'Media host ready.');
+    this.#handlers.onHost(link);
+  }
+
+  /** The plane has noticed that the connection to a host is gone. */
+  lost(link: HostLink): void {
+    if (this.#links.get(link.id) !== link) return;
+    this.#links.delete(link.id);
+    if (this.#stopping) return;
+    if (link.isSuperseded) {
+      this.#options.onSuperseded();
+      return;
+    }
+    // It may still have sockets and ports, if only its connection was cut.
+    if (link.pid !== undefined) kill(link.pid);
+    this.#handlers.onLost(link);
+    if (this.#folder) {
+      void this.#folder.forget(link.id).catch(() => undefined);
+      this.#replace(this.#folder);
+    }
+  }
+
+  #replace(folder: HostFolder): void {
+    if (this.#stopping || this.#missing() === 0) return;
+    this.restarts += 1;
+    this.#startHost(folder).catch((error: unknown) => {
+      this.#log.error({ err: error }, 'A media host could not be started.');
+      const waitMs = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)]!;
+      this.#failures += 1;
+      setTimeout(() => this.#replace(folder), waitMs).unref();
+    });
+  }
+
+  /** Kills hosts that hang. The time in which one only waited for a processor does not count. */
+  #check(folder: HostFolder): void {
+    const now = performance.now();
+    if (now - this.#checkedAt > CHECK_MS + OWN_DELAY_MS) this.#onTimeSince = now;
+    this.#checkedAt = now;
+    for (const link of this.links) {
+      const waitedMs = link.pid === undefined ? 0 : waitedForProcessorMs(link.pid);
+      if (now - link.heardAt < 2 * CHECK_MS) {
+        this.#waitedMs.set(link, waitedMs);
+        continue;
+      }
+      const starvedMs = waitedMs - (this.#waitedMs.get(link) ?? waitedMs);
+      const silentMs = now - Math.max(link.heardAt, this.#onTimeSince);
+      if (silentMs - starvedMs < SILENT_MS) continue;
+      this.#log.error({ host: link.id, hostPid: link.pid, silentMs }, 'A media host hangs and is killed.');
+      if (link.pid !== undefined) kill(link.pid);
+      link.destroy();
+    }
+    void this.#takeNew(folder);
+  }
+
+  /** Hosts that were started by themselves, in a container for example. */
+  async #takeNew(folder: HostFolder): Promise<void> {
+    if (this.#missing() === 0) return;
+    for (const id of await folder.ids()) if (!this.#links.has(id)) await this.#adopt(folder, id);
+  }
+}
+
+/** Whether an attempt to connect shows that no process listens (yet). */
+function isDead(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['ECONNREFUSED', 'ENOENT'].includes(String(error.code));
+}
+
+/** The gateway's environment without secrets that a host does not need. */
+function hostEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('PATCHBAY_')));
+}
