@@ -36,7 +36,7 @@ const receivers = tracks.map((track) => {
   return receiver;
 });
 let sent = 0;
-const sender = new RtpSender(new DecoderPool(), new PhoneCrypto(), () => {
+const sender = new RtpSender(new DecoderPool(), new PhoneCrypto(0), () => {
   sent += 1;
 });
 sender.configure(session);

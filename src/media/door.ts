@@ -61,8 +61,9 @@ export type PhoneMediaEvent =
    */
   | { readonly type: 'renegotiate' }
   /**
-   * What {@link PhoneSpec.restored} needs to go on with the phone's media after their process died, as JSON. It
-   * comes after each description and when the phone's address was found, and contains keys.
+   * What {@link PhoneSpec.restored} needs to go on with the phone's media after their process died, as JSON of 3 kB at
+   * most. It comes after each description, when the phone's address is found or its codec changes, and now and then.
+   * It contains keys: keep it secret.
    */
   | { readonly type: 'state'; readonly state: string };
 

@@ -43,7 +43,7 @@ function makePlane(
   const phones = createPhoneFactory(options, log);
   const plane = new LocalMediaPlane(options, log, {
     browser: (context, spec) => browsers.open(context, spec),
-    phone: (context) => phones.open(context),
+    phone: (context, before) => phones.open(context, before),
     load: () => phones.load(),
     counters: () => phones.counters(),
     stop: async () => {

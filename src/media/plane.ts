@@ -3,7 +3,7 @@ import { type Log, withFields } from '../shared/index.js';
 import type { BrowserEndpoint } from './browser/index.js';
 import type { EndpointContext, LiveStream } from './endpoint.js';
 import { OpenDevice } from './open-device.js';
-import type { PhoneEndpoint } from './phone/index.js';
+import { type PhoneBefore, type PhoneEndpoint, readPhoneState } from './phone/index.js';
 import type { PublishedTrack } from './track.js';
 import {
   type BrowserHandle,
@@ -32,7 +32,7 @@ import {
 /** Makes the plane's endpoints. They share transports that live as long as the plane. */
 interface EndpointFactory {
   browser(context: EndpointContext<BrowserMediaEvent>, spec: BrowserSpec): Promise<BrowserEndpoint>;
-  phone(context: EndpointContext<PhoneMediaEvent>): Promise<PhoneEndpoint>;
+  phone(context: EndpointContext<PhoneMediaEvent>, before?: PhoneBefore): Promise<PhoneEndpoint>;
   load(): MixLoad;
   counters(): MediaCounters;
   stop(): Promise<void>;
@@ -114,7 +114,9 @@ export class LocalMediaPlane implements MediaPlane {
     const device = new OpenDevice<PhoneEndpoint>(spec.deviceId, this.#forDevices, listener);
     const context = device.context(this.#partsFor(spec), listener);
     return {
-      opened: device.open(() => this.#factory.phone(context), describing(spec)),
+      opened: spec.restored
+        ? this.#restore(device, context, spec.restored)
+        : device.open(() => this.#factory.phone(context), describing(spec)),
       answer: (sdpAnswer) => device.negotiate((phone) => phone.answer(sdpAnswer)),
       update: (sdpOffer) => device.negotiate((phone) => phone.describe(sdpOffer)),
       confirm: (source) => {
@@ -124,6 +126,17 @@ export class LocalMediaPlane implements MediaPlane {
       sendDtmf: (dtmf) => device.request((phone) => phone.sendDtmf(dtmf)),
       ...handleOf(device),
     };
+  }
+
+  #restore(
+    device: OpenDevice<PhoneEndpoint>,
+    context: EndpointContext<PhoneMediaEvent>,
+    { state, ageMs }: NonNullable<PhoneSpec['restored']>,
+  ): Promise<PhoneDescription> {
+    return device.open(
+      () => this.#factory.phone(context, { state: readPhoneState(state), ageMs: Math.max(0, ageMs) }),
+      (phone) => phone.resume(),
+    );
   }
 
   #partsFor({ deviceId, labels }: BrowserSpec | PhoneSpec): { options: MediaPlaneOptions; log: Log } {

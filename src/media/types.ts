@@ -93,8 +93,9 @@ export interface PhoneSpec extends DeviceSpec {
    */
   readonly source?: PhoneSource;
   /**
-   * Goes on with the media of a phone whose process died: same ports, SSRC, codec and keys. Then no offer is
-   * answered; {@link PhoneDescription.sdp} is empty.
+   * Goes on with the media of a phone whose process died: same ports, SSRC, codec and keys, and the same stream. Then
+   * no offer is answered, {@link PhoneDescription.sdp} is empty, and `source` is the one in the state. Errors: NO_PORT
+   * when another program has the ports, INVALID_STATE for a state that cannot be read.
    */
   readonly restored?: {
     /** Of the last `state` event. */

@@ -59,6 +59,11 @@ export class MixClock {
     this.#worstBefore = 0;
   }
 
+  /** The frame of this moment. */
+  get present(): number {
+    return this.#due();
+  }
+
   load(): MixLoad {
     const now = this.#now();
     this.#turnWindow(now);

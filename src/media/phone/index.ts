@@ -5,15 +5,18 @@ import { DecoderPool, MixClock } from '../audio/index.js';
 import type { MediaCounters, MixLoad, PhoneMediaEvent } from '../door.js';
 import type { MediaPlaneOptions } from '../types.js';
 import { PhoneEndpoint } from './phone-endpoint.js';
+import type { PhoneBefore } from './phone-state.js';
 import { PortRange } from './ports.js';
 
 export { PhoneEndpoint } from './phone-endpoint.js';
+export { type PhoneBefore, readPhoneState } from './phone-state.js';
 export { type Direction, reverse } from '../sdp/index.js';
 export { MAX_SDP, offeredAudioCodecs } from './sdp/remote-description.js';
 
 /** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */
 interface PhoneFactory {
-  open(context: EndpointContext<PhoneMediaEvent>): Promise<PhoneEndpoint>;
+  /** @param before the phone in the process that died, whose media go on here */
+  open(context: EndpointContext<PhoneMediaEvent>, before?: PhoneBefore): Promise<PhoneEndpoint>;
   load(): MixLoad;
   counters(): MediaCounters;
   /** Closes the phones that are still open. */
@@ -36,7 +39,7 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
     if (endpoints.delete(endpoint)) past = sum(past, endpoint.counters);
   };
   return {
-    open(context) {
+    open(context, before) {
       const endpoint: PhoneEndpoint = new PhoneEndpoint({
         context,
         ports,
@@ -44,6 +47,7 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
         pool,
         codecs,
         isAsymmetric,
+        before,
         onClosed: () => close(endpoint),
       });
       endpoints.add(endpoint);

@@ -23,6 +23,11 @@ export interface DescribedPeer {
   readonly signallingHost?: string | undefined;
 }
 
+/** Where a phone's packets came from, and how far that was believed. */
+export interface SettledPeer extends PeerAddress {
+  readonly rank: number;
+}
+
 /** How far a source of packets is believed. */
 const NONE = 0;
 /** Neither SDP nor SIP names it. */
@@ -60,6 +65,19 @@ export class PeerSearch {
   /** Where the phone's packets come from, as far as is known; undefined before the first. */
   get settled(): PeerAddress | undefined {
     return this.#settled;
+  }
+
+  /** What {@link restore} takes; undefined before the first packet. */
+  get state(): SettledPeer | undefined {
+    return this.#settled && { ...this.#settled, rank: this.#settledRank };
+  }
+
+  /** Goes on where another process was, after the call of {@link describe}. */
+  restore({ address, port, rank }: SettledPeer, nowMs: number): void {
+    this.#settled = { address, port };
+    this.#settledRank = rank;
+    this.#bestRank = rank;
+    this.#lastHeard = nowMs;
   }
 
   get announced(): PeerAddress | undefined {

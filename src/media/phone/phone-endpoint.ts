@@ -1,8 +1,7 @@
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type AudioCodec, toTrackCodec } from '../codecs/index.js';
 import type { Endpoint, EndpointContext } from '../endpoint.js';
 import type { DecoderPool, FrameListener, MixClock } from '../audio/index.js';
-import { receives } from '../sdp/index.js';
 import { PublishedTrack } from '../track.js';
 import type { MediaCounters, PhoneMediaEvent } from '../door.js';
 import {
@@ -13,31 +12,18 @@ import {
   type PhoneSource,
 } from '../types.js';
 import { DtmfRelay } from './dtmf-sender.js';
+import { MediaWatch } from './media-watch.js';
+import { Negotiation } from './negotiation.js';
 import { type BoundPorts, PhonePorts } from './phone-ports.js';
 import { type IpVersion, ipVersionOf, type PortRange } from './ports.js';
-import { PhoneCrypto } from './phone-crypto.js';
+import { type CryptoBefore, PhoneCrypto } from './phone-crypto.js';
+import { type PhoneBefore, writePhoneState } from './phone-state.js';
 import { RtcpSession, type RtcpSource } from './rtcp-session.js';
 import { RtpReceiver } from './rtp-receiver.js';
-import { RtpSender } from './rtp-sender.js';
+import { RtpSender, skippedBy } from './rtp-sender.js';
 import type { RtpSocket } from './rtp-socket.js';
-import {
-  agreeOn,
-  audioOf,
-  type AudioSession,
-  chooseAudio,
-  expectsMedia,
-  isOnHold,
-  type OfferedFormats,
-  type ReceivedFormat,
-} from './sdp/audio-session.js';
-import { requireOffered } from './sdp/crypto.js';
-import {
-  readRemoteDescription,
-  type RemoteDescription,
-  type RemoteSection,
-  switchesAudioOff,
-} from './sdp/remote-description.js';
-import { formatsToOffer, type LocalEnd, writeAnswer, writeOffer } from './sdp/local-description.js';
+import { audioOf, type AudioSession, type ReceivedFormat } from './sdp/audio-session.js';
+import type { RemoteSection } from './sdp/remote-description.js';
 import { SendConsent } from './send-consent.js';
 
 /** Frames between the checks that need no hurry: one second. */
@@ -54,6 +40,8 @@ interface PhoneEndpointParts {
   /** Whether a phone that announces this address receives there, wherever it sends from. */
   readonly isAsymmetric: (address: string) => boolean;
   readonly onClosed: () => void;
+  /** The phone in the process that died, whose media go on here. */
+  readonly before?: PhoneBefore | undefined;
 }
 
 /** A phone in the media plane: its RTP becomes one published stream, its delivery becomes one mix. */
@@ -63,31 +51,40 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   readonly #receiver: RtpReceiver;
   readonly #sender: RtpSender;
   readonly #rtcp: RtcpSession;
-  readonly #crypto = new PhoneCrypto();
+  /** Until the phone's media go on. */
+  #before: PhoneBefore | undefined;
+  readonly #crypto: PhoneCrypto;
   readonly #relay: DtmfRelay;
-  readonly #consent = new SendConsent();
+  readonly #consent: SendConsent;
   #source: PhoneSource | undefined;
-  readonly #streamId = randomUUID();
-  readonly #sessionId = randomInt(2 ** 47).toString();
-  #version = 0;
+  readonly #streamId: string;
   readonly #ports: PhonePorts;
-  #session: AudioSession | undefined;
-  #hasListened = false;
-  /** The formats of our last offer. */
-  #offered: OfferedFormats | undefined;
+  readonly #negotiation: Negotiation;
   #track: PublishedTrack | undefined;
-  #lastMediaAt = 0;
-  #mediaLost = false;
-  #isHeard = false;
+  readonly #watch: MediaWatch;
   #frame = 0;
   #nextSlowFrame = 0;
-  #isWithheld = false;
-  #framesWithheld = 0;
+  /** The codec that the phone sends has changed since the last `state` event. */
+  #isStale = false;
   #closed = false;
 
   constructor(parts: PhoneEndpointParts) {
     this.#parts = parts;
     this.#context = parts.context;
+    this.#watch = new MediaWatch(parts.context);
+    const { before, clock } = parts;
+    this.#before = before;
+    const state = before?.state;
+    this.#streamId = state?.streamId ?? randomUUID();
+    this.#source = state?.source;
+    this.#consent = new SendConsent(state?.consent);
+    this.#crypto = new PhoneCrypto(performance.now(), before && cryptoBefore(before));
+    this.#negotiation = new Negotiation({
+      codecs: parts.codecs,
+      opusDtx: parts.context.options.opusDtx ?? false,
+      crypto: this.#crypto,
+      before: state?.negotiation,
+    });
     this.#ports = new PhonePorts({
       context: parts.context,
       range: parts.ports,
@@ -96,14 +93,18 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
       handlers: {
         onRtp: (packet) => this.#onRtp(packet),
         onRtcp: (packet) => this.#onRtcp(packet),
+        onMoved: () => this.#stateChanged(),
       },
     });
     this.#receiver = new RtpReceiver({
       onDigit: (digit, durationMs) => this.#context.emit({ type: 'dtmf', digit, durationMs }),
       onFormat: (format) => this.#publish(format),
     });
-    this.#sender = new RtpSender(parts.pool, this.#crypto, (packet) =>
-      this.#ports.bound?.socket.send(packet),
+    this.#sender = new RtpSender(
+      parts.pool,
+      this.#crypto,
+      (packet) => this.#ports.bound?.socket.send(packet),
+      before && { state: before.state.stream, ageMs: before.ageMs, frame: clock.present },
     );
     this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) =>
       this.#ports.bound?.socket.sendRtcp(this.#crypto.sealRtcp(packet)),
@@ -113,36 +114,39 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
 
   /** Takes the phone's offer and answers, or (no offer) makes ours. Calls `EndpointContext.setStreams`. */
   async describe(sdpOffer?: string): Promise<PhoneDescription> {
-    const { codecs } = this.#parts;
     if (sdpOffer === undefined) {
       const bound = this.#ports.bound ?? (await this.#ports.bind(ipVersionOf(this.#context.options.rtpHost)));
-      this.#offered = formatsToOffer(this.#session, codecs);
-      return this.#described(writeOffer(this.#end(bound), this.#session, this.#offered));
+      return this.#described(this.#negotiation.offer(bound));
     }
-    const offer = readRemoteDescription(sdpOffer);
-    if (this.#session && this.#ports.bound && switchesAudioOff(offer))
-      return this.#switchOff(offer, this.#session, this.#ports.bound);
-    const choice = chooseAudio(offer, codecs);
-    const session = agreeOn(choice.section, codecs);
-    const bound = await this.#ports.bind(this.#versionOf(choice.section));
+    const { session, section, answer } = this.#negotiation.takeOffer(sdpOffer);
+    const bound = await this.#ports.bind(this.#versionFor(section));
     this.#apply(session, bound);
-    return this.#described(writeAnswer(this.#end(bound), offer, choice, session));
+    return this.#described(answer(bound));
+  }
+
+  /**
+   * Goes on with the media of the phone whose process died; no description is made.
+   * @throws MediaError NO_PORT, INVALID_STATE (closed meanwhile)
+   */
+  async resume(): Promise<PhoneDescription> {
+    if (!this.#before) throw new MediaError('INVALID_STATE', 'There are no media to go on with.');
+    const { port, ipVersion, negotiation, found, received } = this.#before.state;
+    const { session } = negotiation;
+    this.#before = undefined;
+    const bound = await this.#ports.bind(ipVersion, port);
+    if (session) {
+      this.#crypto.resume(session.crypto);
+      this.#apply(session, bound, received);
+      bound.socket.restore(found);
+    }
+    return this.#described('');
   }
 
   /** Takes the phone's answer to our offer. */
   async answer(sdpAnswer: string): Promise<PhoneDescription> {
-    const { section } = chooseAudio(readRemoteDescription(sdpAnswer), this.#parts.codecs);
-    const session = agreeOn(section, this.#parts.codecs, this.#offered ?? this.#session?.offered);
-    requireOffered(this.#session?.crypto, session.crypto);
-    this.#apply(session, await this.#ports.bind(this.#versionOf(section)));
+    const { session, section } = this.#negotiation.takeAnswer(sdpAnswer);
+    this.#apply(session, await this.#ports.bind(this.#versionFor(section)));
     return this.#described('');
-  }
-
-  /** The phone switched its audio off by port 0 (RFC 3264 section 8.2): no media until its next offer. */
-  #switchOff(offer: RemoteDescription, session: AudioSession, bound: BoundPorts): PhoneDescription {
-    const off = { ...session, direction: 'inactive', held: true } as const;
-    this.#apply(off, bound);
-    return this.#described(writeAnswer(this.#end(bound), offer, undefined, off));
   }
 
   /** Learns where a SIP message of the phone came from. */
@@ -150,11 +154,14 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     if (source === 'trusted') this.#consent.trust();
     else this.#consent.signalled(source, withinCall);
     this.#source = source;
-    if (this.#session && this.#ports.bound) this.#describePeer(this.#session, this.#ports.bound.socket);
+    const { session } = this.#negotiation;
+    if (!session || !this.#ports.bound) return;
+    this.#describePeer(session, this.#ports.bound.socket);
+    this.#stateChanged();
   }
 
   get counters(): MediaCounters {
-    return { strangers: this.#ports.strangers, framesWithheld: this.#framesWithheld };
+    return { strangers: this.#ports.strangers, framesWithheld: this.#watch.framesWithheld };
   }
 
   setTracks(tracks: readonly PublishedTrack[]): void {
@@ -196,9 +203,13 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#frame = frame;
     const now = performance.now();
     if (this.#ports.bound?.socket.maySend(now)) {
-      this.#isWithheld = false;
+      this.#watch.sent();
       this.#sender.onFrame(frame);
-    } else this.#withhold();
+    } else {
+      // A mix that must not be sent is not made.
+      this.#sender.pause();
+      this.#watch.withheld(this.#negotiation.session);
+    }
     this.#receiver.poll(now);
     this.#relay.poll(now);
     // Compared by size, since any frame may be skipped.
@@ -207,38 +218,18 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#onSecond(now);
   }
 
-  /** Skips a frame: a mix that must not be sent is not made. */
-  #withhold(): void {
-    this.#sender.pause();
-    if (!this.#session || !receives(this.#session.direction)) return;
-    this.#framesWithheld += 1;
-    if (this.#isWithheld) return;
-    this.#isWithheld = true;
-    this.#context.log.debug({}, 'No media is sent to the phone until it gives a sign of life.');
-  }
-
   #onSecond(now: number): void {
     this.#ports.bound?.socket.maintain(now);
     this.#rtcp.onTime(this.#rtcpSource(), this.#sender.timestampOf(this.#frame), now);
-    if (!this.#session || !expectsMedia(this.#session)) {
-      this.#lastMediaAt = now;
-      return;
-    }
-    if (this.#mediaLost || now - this.#lastMediaAt < this.#context.options.mediaTimeoutMs) return;
-    this.#mediaLost = true;
-    this.#context.emit({ type: 'mediaLost', cause: 'timeout' });
+    if (this.#isStale || this.#sender.hasDrifted(now) || this.#crypto.hasReceivedMuch) this.#stateChanged();
+    this.#watch.check(now, this.#negotiation.session);
   }
 
   #onRtp(sealed: Buffer): boolean {
     const now = performance.now();
     const packet = this.#crypto.openRtp(sealed);
     if (!packet || !this.#receiver.onPacket(packet, now)) return false;
-    this.#lastMediaAt = now;
-    this.#mediaLost = false;
-    if (!this.#isHeard && this.#receiver.packets > 0) {
-      this.#isHeard = true;
-      this.#context.emit({ type: 'heard' });
-    }
+    this.#watch.heard(now, this.#receiver.packets > 0);
     return true;
   }
 
@@ -246,25 +237,28 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     const packet = this.#crypto.openRtcp(sealed);
     if (!packet) return false;
     const now = performance.now();
-    // A phone that suppresses silence still sends reports: it is there.
-    this.#lastMediaAt = now;
+    this.#watch.reported(now);
     this.#rtcp.onPacket(packet, this.#receiver.reception, now);
     return true;
   }
 
   /** A description without an address (hold, or a host name) keeps the address family in use. */
-  #versionOf(section: RemoteSection): IpVersion {
+  #versionFor(section: RemoteSection | undefined): IpVersion {
     const { bound } = this.#ports;
-    return section.address === undefined && bound ? bound.version : section.ipVersion;
+    if (bound && section?.address === undefined) return bound.version;
+    return section?.ipVersion ?? ipVersionOf(this.#context.options.rtpHost);
   }
 
-  /** Applies a newly agreed session. */
-  #apply(session: AudioSession, bound: BoundPorts): void {
-    this.#session = session;
-    this.#lastMediaAt = performance.now();
+  /** Applies a newly agreed session. @param received the codec that the phone is known to send */
+  #apply(session: AudioSession, bound: BoundPorts, received?: AudioCodec): void {
+    this.#negotiation.agree(session);
+    this.#watch.restart(performance.now());
     this.#crypto.apply(session.crypto);
-    this.#hasListened ||= receives(session.direction);
-    this.#receiver.agree(session, this.#isHeld() && this.#context.options.passHeldAudio !== true);
+    this.#receiver.agree(
+      session,
+      this.#negotiation.isHeld && this.#context.options.passHeldAudio !== true,
+      received,
+    );
     this.#describePeer(session, bound.socket);
     this.#sender.configure(session, this.#context.options.opusDtx);
     this.#parts.clock.add(this);
@@ -291,38 +285,51 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     if (old && old.codec.name === codec.name && old.codec.fmtp === codec.fmtp) return old;
     const track = new PublishedTrack({ kind: 'audio', streamId: this.#streamId, codec });
     this.#track = track;
+    this.#isStale = true;
     this.#context.setStreams([{ streamId: this.#streamId, tracks: [track] }]);
     old?.end();
     return track;
   }
 
   #described(sdp: string): PhoneDescription {
+    this.#stateChanged();
+    const { session, isHeld } = this.#negotiation;
     return {
       sdp,
-      held: this.#isHeld(),
+      held: isHeld,
       ...(this.#track ? { stream: { streamId: this.#streamId, kinds: ['audio'] } } : {}),
-      ...(this.#session ? { audio: audioOf(this.#session) } : {}),
+      ...(session ? { audio: audioOf(session) } : {}),
     };
   }
 
-  #isHeld(): boolean {
-    return this.#session !== undefined && isOnHold(this.#session, this.#hasListened);
-  }
-
-  #end(bound: BoundPorts): LocalEnd {
-    this.#version += 1;
-    return {
-      address: bound.announced,
+  /** Tells what another process needs to go on with the phone. */
+  #stateChanged(): void {
+    const { bound } = this.#ports;
+    if (!bound) return;
+    this.#isStale = false;
+    const now = performance.now();
+    const stream = this.#sender.state(this.#parts.clock.present, now);
+    const state = writePhoneState({
+      streamId: this.#streamId,
+      negotiation: this.#negotiation.state,
       port: bound.socket.port,
-      sessionId: this.#sessionId,
-      version: this.#version,
-      keyFor: (suite) => this.#crypto.keyFor(suite),
-      opusDtx: this.#context.options.opusDtx ?? false,
-    };
+      ipVersion: bound.version,
+      received: this.#receiver.codec,
+      source: this.#source,
+      found: bound.socket.found,
+      consent: this.#consent.state(now),
+      stream,
+      crypto: this.#crypto.state(stream.sequence, now),
+    });
+    this.#context.emit({ type: 'state', state });
   }
 
   #rtcpSource(): RtcpSource {
     const { ssrc, packets, octets } = this.#sender;
     return { ssrc, packets, octets, reception: this.#receiver.reception };
   }
+}
+
+function cryptoBefore({ state, ageMs }: PhoneBefore): CryptoBefore {
+  return { state: state.crypto, ageMs, skipped: skippedBy(state.stream, ageMs) };
 }

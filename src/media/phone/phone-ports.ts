@@ -44,15 +44,16 @@ export class PhonePorts {
 
   /**
    * Binds ports of an address family, unless they are bound already.
+   * @param port the one that the phone had in another process
    * @throws MediaError NO_COMMON_CODEC, NO_PORT, INVALID_STATE (closed meanwhile)
    */
-  async bind(version: IpVersion): Promise<BoundPorts> {
+  async bind(version: IpVersion, port?: number): Promise<BoundPorts> {
     if (this.#bound?.version === version) return this.#bound;
     const { context, range, handlers, consent } = this.#parts;
     const local = localHost(context.options, version);
     if (!local)
       throw new MediaError('NO_COMMON_CODEC', `The gateway has no IPv${version} address for media.`);
-    const ports = await range.bind(local.host);
+    const ports = await (port === undefined ? range.bind(local.host) : range.bindAgain(local.host, port));
     await this.#unbind();
     const bound = { socket: new RtpSocket(ports, handlers, consent), version, announced: local.announced };
     this.#bound = bound;

@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MediaError, type MediaPlaneOptions } from '../types.js';
 
 /** Loopback and wildcard hosts, with their counterparts in the other address family. */
@@ -13,6 +14,10 @@ const COUNTERPARTS: ReadonlyMap<string, string> = new Map([
 
 /** Family of an address; anything but an IPv6 address counts as IPv4. */
 export const ipVersionOf = (address: string): IpVersion => (isIPv6(address) ? 6 : 4);
+
+/** How long a dying process may still hold its ports, and how often they are tried meanwhile. */
+const HELD_MS = 1000;
+const HELD_RETRY_MS = 20;
 
 /** Room for bursts while the process is busy: about a second of one phone's packets. */
 const RECEIVE_BUFFER = 256 * 1024;
@@ -51,6 +56,23 @@ export class PortRange {
       this.#taken.delete(port);
     }
     throw new MediaError('NO_PORT', 'No UDP port for RTP is free.');
+  }
+
+  /**
+   * Binds a given pair: the one that a phone of a dead process had. It waits for a moment while that process still
+   * holds it.
+   * @throws MediaError NO_PORT
+   */
+  async bindAgain(host: string, port: number): Promise<PortPair> {
+    const end = performance.now() + HELD_MS;
+    do {
+      if (this.#taken.has(port)) continue;
+      this.#taken.add(port);
+      const pair = await bindPair(host, port);
+      if (pair) return pair;
+      this.#taken.delete(port);
+    } while (performance.now() < end && (await delay(HELD_RETRY_MS, true)));
+    throw new MediaError('NO_PORT', `The UDP ports ${port} and ${port + 1} for RTP are not free.`);
   }
 
   release(port: number): void {

@@ -17,6 +17,7 @@ import {
   timestampDelta,
 } from '../rtp/index.js';
 import type { DigitListener } from '../rtp/index.js';
+import type { AudioCodec } from '../codecs/index.js';
 import type { PublishedTrack } from '../track.js';
 import type { AudioSession, ReceivedFormat } from './sdp/audio-session.js';
 
@@ -75,11 +76,12 @@ export class RtpReceiver {
    * Applies an agreed session. A phone that sends an agreed codec other than its preferred one keeps that
    * codec.
    * @param isMuted its audio is dropped, its telephone events are not
+   * @param received the codec that the phone is known to send
    */
-  agree(session: AudioSession, isMuted = false): void {
+  agree(session: AudioSession, isMuted = false, received?: AudioCodec): void {
     this.#isMuted = isMuted;
     const isPreferred = session.codec !== this.#session?.codec;
-    const expected = isPreferred ? session.codec : this.#format?.codec;
+    const expected = received ?? (isPreferred ? session.codec : this.#format?.codec);
     this.#session = session;
     this.#otherPackets = 0;
     const agreed = [...session.received.values()];
@@ -108,6 +110,11 @@ export class RtpReceiver {
     if (format && !this.#followFormat(format, nowMs)) return true;
     this.#takeAudio(packet, offset, end, format !== undefined, nowMs);
     return true;
+  }
+
+  /** The codec that the phone sends. */
+  get codec(): AudioCodec | undefined {
+    return this.#format?.codec;
   }
 
   poll(nowMs: number): void {

@@ -15,6 +15,41 @@ const MAX_PACKET = 1500;
 /** Longest packet, in ms. */
 const MAX_PTIME = 60;
 
+const DEFAULT_CLOCK_RATE = 8000;
+
+/** Packets that may have been sent beyond what was to be expected, before that is stated anew. */
+const MAX_DRIFT = 500;
+/**
+ * How far the sequence numbers of a restored stream jump beyond the expected ones: more than the drift, and together
+ * with it less than what receivers take for a stream that started over (3000: RFC 3550 appendix A.1).
+ */
+const MARGIN = 2000;
+
+/** Where a stream stands. */
+export interface StreamState {
+  readonly ssrc: number;
+  /** Sequence number of the next packet. */
+  readonly sequence: number;
+  /** RTP timestamp of the moment. */
+  readonly timestamp: number;
+  readonly clockRate: number;
+  /** Packets that are to be sent in each second. */
+  readonly rate: number;
+}
+
+/** A stream of another process that is to be continued. */
+interface StreamBefore {
+  readonly state: StreamState;
+  /** Time since then, in ms. */
+  readonly ageMs: number;
+  /** The present mix frame. */
+  readonly frame: number;
+}
+
+/** How far the sequence numbers of a stream jump, so that none is used twice. */
+export const skippedBy = ({ rate }: StreamState, ageMs: number): number =>
+  Math.ceil((rate * ageMs) / 1000) + MARGIN;
+
 /** Sends one phone its encoded mix, one packet for each `ptime`, or telephone events. */
 export class RtpSender {
   readonly #pool: DecoderPool;
@@ -24,7 +59,7 @@ export class RtpSender {
   /** Views of the ring's buffers with the length last used, which most codecs never change. */
   readonly #views = [...this.#ring];
   #at = 0;
-  readonly ssrc = randomInt(1, 0xffffffff);
+  readonly ssrc: number;
   readonly #dtmf = new DtmfSender();
   readonly #tones = new DtmfTones();
   readonly #event = Buffer.alloc(DTMF_PAYLOAD_LENGTH);
@@ -34,8 +69,8 @@ export class RtpSender {
   #tracks: readonly PublishedTrack[] = [];
   #pcm = new Int16Array(0);
   #filled = 0;
-  #sequence = randomInt(0x10000);
-  readonly #timestampOrigin = randomInt(0xffffffff);
+  #sequence: number;
+  readonly #timestampOrigin: number;
   /** Frame that the next packet begins with. */
   #firstFrame = 0;
   #marker = true;
@@ -44,11 +79,42 @@ export class RtpSender {
   bytes = 0;
   /** Payload bytes, as sender reports count them. */
   octets = 0;
+  /** When the state was last stated, and how many packets had been sent then. */
+  #statedAt = 0;
+  #packetsAtState = 0;
+  #rateAtState = 0;
 
-  constructor(pool: DecoderPool, crypto: PhoneCrypto, send: (packet: Buffer) => void) {
+  /** @param before the stream of another process that this one continues */
+  constructor(pool: DecoderPool, crypto: PhoneCrypto, send: (packet: Buffer) => void, before?: StreamBefore) {
     this.#pool = pool;
     this.#crypto = crypto;
     this.#send = send;
+    this.ssrc = before?.state.ssrc ?? randomInt(1, 0xffffffff);
+    this.#sequence = before
+      ? (before.state.sequence + skippedBy(before.state, before.ageMs)) & 0xffff
+      : randomInt(0x10000);
+    this.#timestampOrigin = before ? originOf(before) : randomInt(0xffffffff);
+  }
+
+  /** @param frame the present mix frame */
+  state(frame: number, nowMs: number): StreamState {
+    this.#statedAt = nowMs;
+    this.#packetsAtState = this.packets;
+    const session = this.#session;
+    this.#rateAtState = session && receives(session.direction) ? 1000 / session.ptime : 0;
+    return {
+      ssrc: this.ssrc,
+      sequence: this.#sequence,
+      timestamp: this.timestampOf(frame),
+      clockRate: session?.codec.clockRate ?? DEFAULT_CLOCK_RATE,
+      rate: this.#rateAtState,
+    };
+  }
+
+  /** More or fewer packets were sent than the last {@link state} lets expect. */
+  hasDrifted(nowMs: number): boolean {
+    const expected = (this.#rateAtState * (nowMs - this.#statedAt)) / 1000;
+    return Math.abs(this.packets - this.#packetsAtState - expected) > MAX_DRIFT;
   }
 
   /** @param mayStop whether to use DTX toward a phone that asks for it */
@@ -83,7 +149,7 @@ export class RtpSender {
 
   /** RTP timestamp of a mix frame. */
   timestampOf(frame: number): number {
-    const clockRate = this.#session?.codec.clockRate ?? 8000;
+    const clockRate = this.#session?.codec.clockRate ?? DEFAULT_CLOCK_RATE;
     return (this.#timestampOrigin + frame * FRAME_MS * (clockRate / 1000)) >>> 0;
   }
 
@@ -165,6 +231,12 @@ export class RtpSender {
     this.octets += payloadLength;
     this.#send(packet);
   }
+}
+
+/** The timestamp of mix frame 0, so that timestamps go on by the clock; one frame more, since both ends round down. */
+function originOf({ state, ageMs, frame }: StreamBefore): number {
+  const passed = Math.round(((ageMs + FRAME_MS) * state.clockRate) / 1000);
+  return state.timestamp + passed - frame * FRAME_MS * (state.clockRate / 1000);
 }
 
 /** One allocation for all, so that there is less to collect after each call. */

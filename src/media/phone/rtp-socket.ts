@@ -1,7 +1,7 @@
 import type { Socket } from 'node:dgram';
 import { isRtcp } from '../rtp/index.js';
 import { PeerSearch, samePeer } from './peer-search.js';
-import type { DescribedPeer, PeerAddress } from './peer-search.js';
+import type { DescribedPeer, PeerAddress, SettledPeer } from './peer-search.js';
 import type { PortPair } from './ports.js';
 import { FIRST_USER_PORT } from './send-consent.js';
 import type { SendConsent } from './send-consent.js';
@@ -15,6 +15,14 @@ export interface RtpSocketHandlers {
   onRtp(packet: Buffer): boolean;
   /** @returns whether it is the phone's: authentic, if the call is encrypted */
   onRtcp(packet: Buffer): boolean;
+  /** The phone's packets come from another address than before. */
+  onMoved?(): void;
+}
+
+/** What was found out about the addresses of a phone. */
+export interface FoundPeer {
+  readonly settled?: SettledPeer | undefined;
+  readonly rtcpHeard: boolean;
 }
 
 /** What a session description and the SIP message with it say of the phone's media. */
@@ -70,6 +78,16 @@ export class RtpSocket {
     this.#announcedRtcp = media.rtcp;
     this.#consent.announce(media.announced, nowMs);
     if (this.#search.describe(media, nowMs)) this.#disconnect();
+  }
+
+  get found(): FoundPeer {
+    return { settled: this.#search.state, rtcpHeard: this.#rtcpHeard };
+  }
+
+  /** Goes on with what another process found out; call it after {@link describe}. */
+  restore({ settled, rtcpHeard }: FoundPeer): void {
+    this.#rtcpHeard = rtcpHeard;
+    if (settled) this.#search.restore(settled, performance.now());
   }
 
   /** Whether packets may be sent to the phone now. */
@@ -157,6 +175,7 @@ export class RtpSocket {
     this.#consent.heard(samePeer(from, this.#search.announced));
     this.#disconnect();
     if (this.#search.isSure) this.#connect(from);
+    this.#handlers.onMoved?.();
   }
 
   /**

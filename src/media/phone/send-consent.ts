@@ -11,6 +11,17 @@ export const FIRST_USER_PORT = 1024;
 /** An address of these networks is believed only if the SIP messages come from the same kind of network. */
 const NEAR_NETWORKS: readonly string[] = ['loopback', 'linkLocal'];
 
+/** What a call's consent rests on. */
+export interface ConsentState {
+  readonly announced?: PeerAddress | undefined;
+  readonly begun: boolean;
+  readonly answered: boolean;
+  readonly trusted: boolean;
+  readonly sipSource?: SipSource | undefined;
+  readonly proven: readonly string[];
+  readonly spentMs: number;
+}
+
 /**
  * Whether media may be sent to the address that an SDP announces. An INVITE can be forged, and a genuine one
  * can name a victim's address. So nothing is sent before the call is acknowledged or the phone is heard, and
@@ -29,6 +40,31 @@ export class SendConsent {
   readonly #proven: string[] = [];
   #trialSince: number | undefined;
   #spentMs = 0;
+
+  /** @param before of the process that died */
+  constructor(before?: ConsentState) {
+    if (!before) return;
+    this.#announced = before.announced;
+    this.#begun = before.begun;
+    this.#answered = before.answered;
+    this.#trusted = before.trusted;
+    this.#sipSource = before.sipSource;
+    this.#proven.push(...before.proven);
+    this.#spentMs = before.spentMs;
+  }
+
+  state(nowMs: number): ConsentState {
+    const trialMs = this.#trialSince === undefined || this.#answered ? 0 : nowMs - this.#trialSince;
+    return {
+      announced: this.#announced,
+      begun: this.#begun,
+      answered: this.#answered,
+      trusted: this.#trusted,
+      sipSource: this.#sipSource,
+      proven: [...this.#proven],
+      spentMs: this.#spentMs + trialMs,
+    };
+  }
 
   /** Takes a newly announced address. */
   announce(peer: PeerAddress | undefined, nowMs: number): void {

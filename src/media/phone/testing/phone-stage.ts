@@ -1,6 +1,6 @@
 import { afterEach, beforeEach } from 'vitest';
 import type { PhoneHandle, PhoneMediaEvent } from '../../door.js';
-import type { MediaPlaneOptions, PhoneDescription } from '../../types.js';
+import type { MediaPlaneOptions, PhoneDescription, PhoneSpec } from '../../types.js';
 import { toneLevel } from './spectrum.js';
 import { TestPhone } from './test-phone.js';
 import { PhonePlane } from './test-plane.js';
@@ -20,6 +20,8 @@ interface PhoneStage {
   phone(options?: PhoneOptions): Promise<TestPhone>;
   /** Opens a device in the plane. */
   open(deviceId: string, sdpOffer?: string): Promise<PhoneDescription>;
+  /** Opens a device that another plane had. */
+  restore(deviceId: string, restored: NonNullable<PhoneSpec['restored']>): Promise<PhoneDescription>;
   /** The handle of an opened device. */
   handle(deviceId: string): PhoneHandle;
   /** Calls the plane as a device. @returns the id of the stream that the phone publishes */
@@ -47,6 +49,12 @@ export function usePhoneStage(): PhoneStage {
     await plane.stop();
   });
 
+  const opened = (spec: PhoneSpec): Promise<PhoneDescription> => {
+    const { deviceId } = spec;
+    const handle = plane.open(spec, (event) => void events.push({ ...event, deviceId }));
+    handles.set(deviceId, handle);
+    return handle.opened;
+  };
   const stage: PhoneStage = {
     get plane() {
       return plane;
@@ -61,12 +69,9 @@ export function usePhoneStage(): PhoneStage {
       phones.push(phone);
       return phone;
     },
-    open(deviceId, sdpOffer) {
-      const spec = { kind: 'phone', deviceId, ...(sdpOffer !== undefined && { sdpOffer }) } as const;
-      const handle = plane.open(spec, (event) => void events.push({ ...event, deviceId }));
-      handles.set(deviceId, handle);
-      return handle.opened;
-    },
+    open: (deviceId, sdpOffer) =>
+      opened({ kind: 'phone', deviceId, ...(sdpOffer !== undefined && { sdpOffer }) }),
+    restore: (deviceId, restored) => opened({ kind: 'phone', deviceId, restored }),
     handle: (deviceId) => handles.get(deviceId)!,
     async call(deviceId, phone, lines) {
       const { sdp, stream } = await stage.open(deviceId, phone.offer(lines));

@@ -21,8 +21,8 @@ export class PhonePlane extends LocalMediaPlane {
     const endpoints = new Map<string, PhoneEndpoint>();
     super(all, silentLog, {
       browser: () => Promise.reject(new Error('no browsers here')),
-      phone: async (context) => {
-        const endpoint = await phones.open(context);
+      phone: async (context, before) => {
+        const endpoint = await phones.open(context, before);
         endpoints.set(context.deviceId, endpoint);
         return endpoint;
       },
