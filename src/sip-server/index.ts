@@ -1,3 +1,4 @@
+export type { SavedDialog } from './dialog/saved-dialog.js';
 export { startSipServer, type SipServer } from './server.js';
 export { type HttpRouter, httpRouter, type HttpRouterOptions } from './routing/decision.js';
 export type { NewRequest, RequestRouter, RoutingDecision } from './routing/decision.js';

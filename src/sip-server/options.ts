@@ -80,5 +80,12 @@ export interface SipServerOptions {
   readonly limits?: Partial<SipLimits> | undefined;
   /** Default: there is room as long as new requests do not wait too long. */
   readonly admission?: SipAdmission | undefined;
+  /** Dialogs that `SipServer.savedDialog` gave out in an earlier process. Those that cannot be used are logged. */
+  readonly restored?: readonly unknown[] | undefined;
+  /**
+   * Called when what `SipServer.savedDialog` tells of a dialog has changed, and before the 2xx that confirms it is
+   * sent.
+   */
+  readonly onDialogChanged?: ((dialogId: string) => void) | undefined;
   readonly log: Log;
 }

@@ -11,7 +11,8 @@ import { DEFAULT_SIP_LIMITS, type SipServerOptions } from './options.js';
 import { Transactions, type TransactionUser } from './transaction/transactions.js';
 import type { Endpoint, Flow, TransportName } from './transport/flow.js';
 import { Transports } from './transport/transports.js';
-import type { DialogRecord } from './user-agent/context.js';
+import type { SavedDialog } from './dialog/saved-dialog.js';
+import { type DialogRecord, savedDialog } from './user-agent/context.js';
 import { UserAgent } from './user-agent/user-agent.js';
 import { encodeMessage, type SipMessage } from './message/message.js';
 import type { Sender } from './transport/udp.js';
@@ -50,6 +51,11 @@ export interface SipServer {
   counters(): SipCounters & SipTableSizes;
   /** Whether the dialog's peer last used a connection that is now closed. */
   hasLostConnection(dialogId: string): boolean;
+  /**
+   * What another process needs to go on with a dialog: see `SipServerOptions.restored`. Undefined for one that is not
+   * confirmed or no INVITE's.
+   */
+  savedDialog(dialogId: string): SavedDialog | undefined;
   /** Lets closing applications finish what they have sent, then closes every socket and drops every call. */
   stop(): Promise<void>;
 }
@@ -116,6 +122,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       minSessionSeconds: options.minSessionSeconds ?? MIN_SESSION_SECONDS,
       decide: options.router ?? (() => ({ action: 'route' })),
       homeTag: options.homeTag,
+      dialogChanged: options.onDialogChanged ?? (() => undefined),
       counters,
       mask: trace.mask,
       log,
@@ -123,6 +130,8 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     limits.maxDialogs,
   );
   later.agent = agent;
+  // What arrives until now is not read: requests in restored dialogs are known from the first one on.
+  agent.restored.restore(options.restored ?? []);
   const { admission } = options;
   const inbound = new Inbound({
     sender,
@@ -161,6 +170,10 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       apps: admin.appCount,
     }),
     hasLostConnection: (dialogId) => records.get(dialogId)?.dialog.flow.open === false,
+    savedDialog: (dialogId) => {
+      const record = records.get(dialogId);
+      return record && savedDialog(record);
+    },
     stop: stopAll,
   };
 }
@@ -173,6 +186,7 @@ function commandsOf(agent: UserAgent): AppCommands {
     requestOutside: (...args) => client.requestOutside(...args),
     cancel: (...args) => client.cancel(...args),
     proxy: (...args) => proxy.proxyForApp(...args),
+    asked: () => agent.restored.adopt(),
     closed: (app) => agent.appClosed(app),
   };
 }
@@ -184,7 +198,7 @@ function lateUser(user: () => UserAgent | undefined): TransactionUser {
     ack: (request, essentials, flow) => user()?.ack(request, essentials, flow),
     merged: (transaction) => user()?.merged(transaction),
     repeated: (machine, essentials, flow) => user()?.repeated(machine, essentials, flow),
-    stray: () => user()?.stray(),
+    stray: (response, essentials) => user()?.stray(response, essentials),
     overloaded: (request, essentials, flow) => user()?.overloaded(request, essentials, flow),
   };
 }

@@ -25,6 +25,8 @@ export interface AppCommands {
   requestOutside(app: App, messageId: string, message: AppMessage, route: string): void;
   cancel(app: App, messageId: string, transactionId: string, message: AppMessage): void;
   proxy(app: App, messageId: string, transactionId: string, options: ProxyOptions, message: AppMessage): void;
+  /** An application asked for a method or an event. */
+  asked(): void;
   closed(app: App): void;
 }
 
@@ -161,6 +163,7 @@ export class Admin {
       case 'route':
         this.#routes.add(app, fields[0] ?? '');
         app.send(outcomeFrame(messageId, true));
+        this.#commands.asked();
         return;
       case 'remove_route':
         this.#routes.remove(app, fields[0] ?? '');

@@ -19,8 +19,16 @@ interface AppHandlers {
   backlogged(app: App): void;
 }
 
+/** An application, to which messages go. */
+export interface Application {
+  readonly tags: readonly string[];
+  readonly connected: boolean;
+  /** Writes one frame of the admin protocol. */
+  send(bytes: Buffer): void;
+}
+
 /** The connection of one application: splits its stream into admin-protocol messages, and writes to it. */
-export class App {
+export class App implements Application {
   readonly #socket: Socket;
   readonly #handlers: AppHandlers;
   readonly #maxQueuedBytes: number;

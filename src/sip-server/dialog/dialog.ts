@@ -6,9 +6,16 @@ import { parseNameAddr, parseNameAddrs, parseSipUri } from '../message/uri.js';
 import type { Flow } from '../transport/flow.js';
 import { findFlow } from '../transport/locate.js';
 import type { Transports } from '../transport/transports.js';
+import type { SavedDialog } from './saved-dialog.js';
 
 /** Ids that the admin protocol can carry: printable, without its separators. */
 const SAFE_ID = /^[!-{}~]{1,300}$/;
+
+/**
+ * A restored dialog goes on so much higher: requests sent after it was saved had the numbers in between. Gaps are allowed
+ * (RFC 3261 section 12.2.2).
+ */
+export const SEQUENCE_JUMP = 1000;
 
 /** The state of one dialog (RFC 3261 section 12): tags, route set, remote target and sequence numbers. */
 export class Dialog {
@@ -122,6 +129,46 @@ export class Dialog {
     });
     dialog.#takeRoutes(response);
     return dialog;
+  }
+
+  /** The dialog that another process has saved. */
+  static restore(saved: SavedDialog, flow: Flow): Dialog {
+    const dialog = new Dialog({
+      ...saved,
+      method: 'INVITE',
+      localSequence: saved.localSequence + SEQUENCE_JUMP,
+      remoteSequence: saved.remoteSequence,
+      flow,
+    });
+    dialog.#routeSet = [...saved.routeSet];
+    dialog.#inviteSequence = saved.inviteSequence;
+    dialog.localSdp = Buffer.from(saved.localSdp, 'latin1');
+    dialog.state = 'confirmed';
+    return dialog;
+  }
+
+  /** Its own part of a {@link SavedDialog}. */
+  save(): Omit<SavedDialog, 'tags' | 'peerAllowsUpdate' | 'session' | 'unacknowledged'> {
+    const { transport, local, remote } = this.flow;
+    return {
+      id: this.id,
+      role: this.role,
+      callId: this.callId,
+      localTag: this.localTag,
+      remoteTag: this.remoteTag,
+      localParty: this.#localParty,
+      remoteParty: this.#remoteParty,
+      routeSet: this.#routeSet,
+      remoteTarget: this.#remoteTarget,
+      localSequence: this.#localSequence,
+      inviteSequence: this.#inviteSequence,
+      ...(this.#remoteSequence !== undefined && { remoteSequence: this.#remoteSequence }),
+      localContact: this.localContact,
+      localSdp: this.localSdp.toString('latin1'),
+      transport,
+      local: { host: local.host, port: local.port },
+      remote: { host: remote.host, port: remote.port },
+    };
   }
 
   /** Its key in `Dialogs`. */

@@ -91,11 +91,13 @@ export class ReliableProvisionals {
  */
 export class Unacknowledged2xx {
   readonly sequence: number;
+  readonly response: SipResponse;
   readonly #timers = new Timers<'repeat' | 'give up'>();
   readonly #resend: () => void;
 
-  constructor(sequence: number, resend: () => void, gaveUp: () => void) {
+  constructor(sequence: number, response: SipResponse, resend: () => void, gaveUp: () => void) {
     this.sequence = sequence;
+    this.response = response;
     this.#resend = resend;
     this.#timers.set('give up', TRANSACTION_TIMEOUT, () => {
       this.stop();

@@ -1,6 +1,6 @@
 import { readNumber } from '../message/grammar.js';
 import type { Headers } from '../message/headers.js';
-import { Timers } from '../transaction/timing.js';
+import { TRANSACTION_TIMEOUT, Timers } from '../transaction/timing.js';
 
 /** The smallest session interval of RFC 4028 section 5, in seconds. */
 export const MIN_SESSION_SECONDS = 90;
@@ -41,18 +41,27 @@ export function supportsTimer(headers: Headers): boolean {
  */
 export class SessionTimer {
   readonly terms: SessionInterval;
+  /** When it began, in epoch milliseconds. */
+  readonly since: number;
   readonly #timers = new Timers<'refresh' | 'expire'>();
 
-  constructor(terms: SessionInterval, refresh: () => void, expired: () => void) {
+  /** @param elapsed ms since the session was agreed on or refreshed, if another process has run the timer so far */
+  constructor(terms: SessionInterval, refresh: () => void, expired: () => void, elapsed = 0) {
     this.terms = terms;
+    this.since = Date.now() - elapsed;
     const ms = terms.seconds * 1000;
     if (terms.refreshedByUs) {
-      this.#timers.set('refresh', ms / 2, refresh);
-      this.#timers.set('expire', ms, expired);
-    } else this.#timers.set('expire', ms - Math.min(32_000, ms / 3), expired);
+      this.#timers.set('refresh', Math.max(0, ms / 2 - elapsed), refresh);
+      this.#timers.set('expire', left(ms, elapsed), expired);
+    } else this.#timers.set('expire', left(ms - Math.min(32_000, ms / 3), elapsed), expired);
   }
 
   stop(): void {
     this.#timers.clearAll();
   }
+}
+
+/** A refresh that came due while nobody ran the timer still has the time of a transaction. */
+function left(ms: number, elapsed: number): number {
+  return Math.max(ms - elapsed, Math.min(ms, TRANSACTION_TIMEOUT));
 }

@@ -131,6 +131,14 @@ export class Transactions {
     } else this.#user.stray(response, essentials);
   }
 
+  /**
+   * Takes up an INVITE that an earlier process has accepted, so that its retransmissions are recognised. The 2xx is sent
+   * through the transaction.
+   */
+  resume(request: SipRequest, essentials: Essentials, flow: Flow, localTag: string): ServerTransaction {
+    return this.#open(serverKey(request, essentials), undefined, localTag, request, essentials, flow);
+  }
+
   /** Sends a request on a flow in a new client transaction, with our Via on top. */
   send(request: SipRequest, flow: Flow, handlers: ClientHandlers, branch = newBranch()): ClientTransaction {
     stampVia(request, flow, branch);
@@ -188,29 +196,42 @@ export class Transactions {
 
   #begin(key: string, request: SipRequest, essentials: Essentials, flow: Flow): void {
     const mergeable = essentials.toTag === '' && request.method !== 'CANCEL';
-    const identity = {
-      key: flatCopy(key),
-      merge: mergeable ? flatCopy(mergeKey(essentials)) : undefined,
-      localTag: newTag(),
-      weight: weightOf(request),
-      reliable: flow.reliable,
-      from: flow,
-      back: replyFlow(flow, essentials.via, this.#sender),
-    };
-    const merged = this.#merge(identity);
-    const Machine = request.method === 'INVITE' ? InviteServerMachine : NonInviteServerMachine;
-    const machine = new Machine(identity, this.#host);
-    this.#servers.set(identity.key, machine);
-    this.#kept += identity.weight;
-    const transaction = new ServerTransaction(request, essentials, flow, machine);
+    const merge = mergeable ? flatCopy(mergeKey(essentials)) : undefined;
+    const own = flatCopy(key);
+    const merged = this.#merge(own, merge);
+    const transaction = this.#open(own, merge, newTag(), request, essentials, flow);
     if (merged) this.#user.merged(transaction);
     else if (request.method === 'CANCEL') {
       this.#user.cancel(transaction, this.#servers.get(cancelledKey(request, essentials)));
     } else this.#user.request(transaction);
   }
 
+  #open(
+    key: string,
+    merge: string | undefined,
+    localTag: string,
+    request: SipRequest,
+    essentials: Essentials,
+    flow: Flow,
+  ): ServerTransaction {
+    const identity: ServerIdentity = {
+      key,
+      merge,
+      localTag,
+      weight: weightOf(request),
+      reliable: flow.reliable,
+      from: flow,
+      back: replyFlow(flow, essentials.via, this.#sender),
+    };
+    const Machine = request.method === 'INVITE' ? InviteServerMachine : NonInviteServerMachine;
+    const machine = new Machine(identity, this.#host);
+    this.#servers.set(key, machine);
+    this.#kept += identity.weight;
+    return new ServerTransaction(request, essentials, flow, machine);
+  }
+
   /** Whether the same request arrived earlier on another path. If not, it is noted. */
-  #merge({ key, merge }: ServerIdentity): boolean {
+  #merge(key: string, merge: string | undefined): boolean {
     if (merge === undefined) return false;
     const first = this.#servers.get(this.#merges.get(merge) ?? '');
     // RFC 3263 section 4.3: when its connection fails, a client retries with only the branch changed.

@@ -117,6 +117,32 @@ export class Transports {
     return this.#connections.get(key) ?? this.#connect(transport, remote, name);
   }
 
+  /**
+   * The flow of an earlier process: over UDP it goes on; a connection has closed with that process, so that the next
+   * request opens one to where the peer wants to be reached.
+   */
+  flowAgain({ transport, local, remote }: Pick<Flow, 'transport' | 'local' | 'remote'>): Flow {
+    if (transport === 'udp') {
+      const six = isIPv6(remote.host);
+      const same = this.#udp.filter(({ bound }) => isIPv6(bound.host) === six);
+      const before = same.find(
+        ({ advertised: { host, port } }) => host === local.host && port === local.port,
+      );
+      const listener = before ?? same[0];
+      if (listener) return listener.flowTo(remote);
+    }
+    return {
+      transport,
+      reliable: transport !== 'udp',
+      local,
+      remote,
+      open: false,
+      send: (_bytes, onFailure) => {
+        if (onFailure) setImmediate(onFailure, new Error('connection closed'));
+      },
+    };
+  }
+
   /** Whether `host:port` is our address, for Route headers that name us. */
   isOurs(host: string, port: number | undefined): boolean {
     return this.addresses.some(

@@ -158,7 +158,7 @@ export class UserAgentClient {
       if (request.method === 'BYE') {
         record.answer?.stop();
         reportCdr(this.#context, 'cdr:stop', 'application', request, 'normal-release');
-      }
+      } else this.#context.dialogChanged(dialog.id);
     });
   }
 
@@ -184,6 +184,7 @@ export class UserAgentClient {
       this.#sessionTimers.settledAsClient(record, request, response);
     }
     if (status >= 200 && status < 300) this.#subscriptions.settled(record, request, response);
+    this.#context.dialogChanged(dialog.id);
     record.app.send(sipFrame(response, fromNetwork(flow), id, dialog.id));
     if (endsDialog(dialog, request) && status >= 200 && status !== 401 && status !== 407) {
       endDialog(this.#context, dialog);

@@ -1,9 +1,10 @@
 import type { ProxyContext } from '../proxy/proxy.js';
-import type { App } from '../apps/app.js';
+import type { Application } from '../apps/app.js';
 import type { Unacknowledged2xx } from '../dialog/retransmissions.js';
 import type { Dialog, Dialogs } from '../dialog/dialog.js';
+import type { SavedDialog } from '../dialog/saved-dialog.js';
 import type { SessionTimer } from '../dialog/session-timer.js';
-import type { SipMessage, SipRequest } from '../message/message.js';
+import { encodeMessage, type SipMessage, type SipRequest } from '../message/message.js';
 import type { Timers } from '../transaction/timing.js';
 import type { RequestRouter } from '../routing/decision.js';
 import type { Flow } from '../transport/flow.js';
@@ -11,7 +12,7 @@ import type { Flow } from '../transport/flow.js';
 /** What the server keeps of a dialog besides its protocol state. */
 export interface DialogRecord {
   readonly dialog: Dialog;
-  app: App;
+  app: Application;
   /** Our 2xx, while its ACK has not come. */
   answer: Unacknowledged2xx | undefined;
   /** The last ACK that we sent. It is repeated when the 2xx is. */
@@ -37,10 +38,12 @@ export interface UserAgentContext extends ProxyContext {
   readonly decide: RequestRouter;
   /** Where no tag is asked for, applications with this tag come before the others. */
   readonly homeTag: string | undefined;
+  /** To be called after each change of a dialog that {@link savedDialog} shows, and before the 2xx that confirms it. */
+  readonly dialogChanged: (dialogId: string) => void;
 }
 
 /** A new dialog's record. */
-export function recordOf(dialog: Dialog, app: App): DialogRecord {
+export function recordOf(dialog: Dialog, app: Application): DialogRecord {
   return {
     dialog,
     app,
@@ -52,6 +55,33 @@ export function recordOf(dialog: Dialog, app: App): DialogRecord {
     peerAllowsUpdate: false,
     byeAfterAck: false,
   };
+}
+
+/** What another process needs to go on with a dialog; undefined for one that is not confirmed or no INVITE's. */
+export function savedDialog({
+  dialog,
+  app,
+  answer,
+  session,
+  peerAllowsUpdate,
+}: DialogRecord): SavedDialog | undefined {
+  if (dialog.method !== 'INVITE' || dialog.state !== 'confirmed') return undefined;
+  return {
+    ...dialog.save(),
+    tags: [...app.tags],
+    peerAllowsUpdate,
+    ...(session && { session: { ...session.terms, since: session.since } }),
+    ...(answer && { unacknowledged: savedAnswer(dialog, answer) }),
+  };
+}
+
+function savedAnswer(
+  dialog: Dialog,
+  { sequence, response }: Unacknowledged2xx,
+): NonNullable<SavedDialog['unacknowledged']> {
+  const text = encodeMessage(response).toString('latin1');
+  const hasSdp = response.body.length > 0 && response.body.equals(dialog.localSdp);
+  return { sequence, head: hasSdp ? text.slice(0, -response.body.length) : text, hasSdp };
 }
 
 /** Notes from a message of the peer whether it allows UPDATE. */

@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import type { App } from '../apps/app.js';
+import type { App, Application } from '../apps/app.js';
 import type { Dialog } from '../dialog/dialog.js';
 import type { ReliableProvisionals } from '../dialog/retransmissions.js';
 import type { ServerTransaction } from '../transaction/server-machine.js';
 import type { DialogRecord, UserAgentContext } from './context.js';
 
 /** How long an application's dialogs are kept after it has disconnected. */
-const GRACE_MS = 30_000;
+export const GRACE_MS = 30_000;
 
 /** A request that waits for an application's answer. */
 export interface PendingRequest {
   readonly id: string;
   readonly transaction: ServerTransaction;
-  readonly app: App;
+  app: Application;
   /** The dialog that it belongs to, or that it creates (INVITE and SUBSCRIBE). */
   dialog: Dialog | undefined;
   /** Whether it came inside a dialog. */
@@ -31,7 +31,7 @@ export class PendingRequests {
     return this.#byId.size;
   }
 
-  add(transaction: ServerTransaction, app: App, dialog: Dialog | undefined): PendingRequest {
+  add(transaction: ServerTransaction, app: Application, dialog: Dialog | undefined): PendingRequest {
     const inside = dialog !== undefined;
     const pending: PendingRequest = {
       id: randomUUID(),
@@ -76,7 +76,7 @@ export class PendingRequests {
     return [...this.#byId.values()].filter((pending) => pending.dialog === dialog);
   }
 
-  ofApp(app: App): PendingRequest[] {
+  ofApp(app: Application): PendingRequest[] {
     return [...this.#byId.values()].filter((pending) => pending.app === app);
   }
 
@@ -103,7 +103,7 @@ export class DetachedDialogs {
   }
 
   /** The application of a dialog, or the one that takes over; undefined when there is none. */
-  ownerOf(record: DialogRecord): App | undefined {
+  ownerOf(record: DialogRecord): Application | undefined {
     if (record.app.connected) return record.app;
     const successor = this.#context.routes.pickLike(record.dialog.method, record.app.tags);
     if (successor) record.app = successor;
@@ -114,12 +114,17 @@ export class DetachedDialogs {
   appClosed(app: App): void {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      for (const record of [...this.#context.records.values()]) {
-        if (record.app === app && !this.ownerOf(record))
-          this.#hangUp(record.dialog, 'application disconnected');
-      }
+      this.hangUpDeserted(app);
     }, GRACE_MS);
     this.#timers.add(timer);
+  }
+
+  /** Ends the dialogs of an application that is gone, if no other takes them over. */
+  hangUpDeserted(app: Application): void {
+    for (const record of [...this.#context.records.values()]) {
+      if (record.app === app && !this.ownerOf(record))
+        this.#hangUp(record.dialog, 'application disconnected');
+    }
   }
 
   stop(): void {

@@ -97,6 +97,8 @@ export class ApplicationResponses {
     if (makesDialog(pending) && message.status > 100) this.#makeDialog(pending, message);
     const response = this.#compose(pending, message);
     if (reliable) this.#reliable(pending).begin(response);
+    // Before it is sent: who restores the dialog must know what the peer was told.
+    if (response.status >= 200 && response.status < 300) this.#accepted(pending, response);
     transaction.respond(response);
     app.send(
       sentFrame(messageId, response, fromApplication(transaction.flow), pending.id, pending.dialog?.id ?? ''),
@@ -161,24 +163,32 @@ export class ApplicationResponses {
     }
     if (!dialog) return;
     if (request.method === 'PRACK') this.#pending.inviteOf(dialog)?.reliable?.release();
-    const record = this.#context.records.get(dialog.id);
-    if (accepted && record) this.#accepted(record, transaction, response);
-    else if (!accepted && !inside) endDialog(this.#context, dialog);
+    if (!accepted && !inside) endDialog(this.#context, dialog);
     if (inside && endsDialog(dialog, request)) endDialog(this.#context, dialog);
   }
 
-  #accepted(record: DialogRecord, transaction: ServerTransaction, response: SipResponse): void {
-    const { dialog } = record;
+  #accepted({ transaction, dialog }: PendingRequest, response: SipResponse): void {
+    const record = dialog && this.#context.records.get(dialog.id);
+    if (!record) return;
     const { request } = transaction;
     dialog.state = 'confirmed';
     if (refreshesTarget(request.method)) dialog.refreshTarget(request);
     this.#sessionTimers.settledAsServer(record, request, response);
     this.#subscriptions.settled(record, request, response);
-    if (request.method !== 'INVITE') return;
-    if (response.body.length > 0) dialog.localSdp = response.body;
+    if (request.method === 'INVITE') {
+      if (response.body.length > 0) dialog.localSdp = response.body;
+      this.awaitAck(record, transaction, response);
+    }
+    this.#context.dialogChanged(dialog.id);
+  }
+
+  /** Repeats a 2xx to an INVITE until its ACK, and ends the call without one. */
+  awaitAck(record: DialogRecord, transaction: ServerTransaction, response: SipResponse): void {
+    const { dialog } = record;
     record.answer?.stop();
     record.answer = new Unacknowledged2xx(
       transaction.essentials.cseq.number,
+      response,
       () => transaction.respond(response),
       () => {
         this.#context.log.warn({ callId: dialog.callId }, 'no ACK for a 2xx');

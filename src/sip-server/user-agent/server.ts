@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type App, reportCdr } from '../apps/app.js';
+import { type App, type Application, reportCdr } from '../apps/app.js';
 import { fromNetwork, sipFrame } from '../apps/wire.js';
 import { type Dialog, dialogKey } from '../dialog/dialog.js';
 import { readRack } from '../dialog/retransmissions.js';
@@ -92,6 +92,7 @@ export class UserAgentServer {
     record.answer.stop();
     record.answer = undefined;
     record.dialog.flow = flow;
+    this.#context.dialogChanged(record.dialog.id);
     record.app.send(sipFrame(request, fromNetwork(flow), randomUUID(), record.dialog.id));
   }
 
@@ -100,6 +101,7 @@ export class UserAgentServer {
     const record = this.#recordFor({ callId, toTag: localTag, fromTag });
     if (!record?.answer) return;
     record.dialog.flow = flow;
+    this.#context.dialogChanged(record.dialog.id);
     record.answer.again();
   }
 
@@ -133,7 +135,10 @@ export class UserAgentServer {
     dialog.flow = flow;
     noteAllow(record, request);
     this.#hand(transaction, record.app, dialog);
-    if (request.method !== 'BYE') return;
+    if (request.method !== 'BYE') {
+      this.#context.dialogChanged(dialog.id);
+      return;
+    }
     reportCdr(this.#context, 'cdr:stop', 'network', request, 'normal-release');
     // The dialog ends whatever the application responds to the BYE (section 15.1.2).
     this.#endPendingOf(dialog, transaction);
@@ -170,7 +175,7 @@ export class UserAgentServer {
 
   #hand(
     transaction: ServerTransaction,
-    app: App,
+    app: Application,
     dialog: Dialog | undefined,
     receivedOn?: Flow['local'],
   ): void {

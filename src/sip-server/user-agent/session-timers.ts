@@ -6,6 +6,7 @@ import {
   SessionTimer,
   supportsTimer,
 } from '../dialog/session-timer.js';
+import type { SavedDialog } from '../dialog/saved-dialog.js';
 import type { Headers } from '../message/headers.js';
 import { readNumber } from '../message/grammar.js';
 import type { SipMessage, SipRequest, SipResponse } from '../message/message.js';
@@ -80,14 +81,20 @@ export class SessionTimers {
     addTerms(request.headers, terms, this.#least);
   }
 
+  /** Goes on with the timer of a restored dialog. */
+  restore(record: DialogRecord, { since, ...terms }: NonNullable<SavedDialog['session']>): void {
+    // Clocks may be set back.
+    record.session = this.#timer(record, terms, Math.max(0, Date.now() - since));
+  }
+
   #run(record: DialogRecord, terms: SessionInterval | undefined): void {
     record.session?.stop();
     record.session = terms && this.#timer(record, terms);
   }
 
-  #timer(record: DialogRecord, terms: SessionInterval): SessionTimer {
+  #timer(record: DialogRecord, terms: SessionInterval, elapsed?: number): SessionTimer {
     const expired = (): void => this.#hangUp(record.dialog, 'Session timer expired');
-    return new SessionTimer(terms, () => this.#refresh(record, terms), expired);
+    return new SessionTimer(terms, () => this.#refresh(record, terms), expired, elapsed);
   }
 
   /**
@@ -114,6 +121,7 @@ export class SessionTimers {
 
   #sendRefresh(record: DialogRecord, terms: SessionInterval, request: SipRequest, flow: Flow): void {
     record.inviting = request.method === 'INVITE';
+    this.#context.dialogChanged(record.dialog.id);
     this.#context.transactions.send(request, flow, {
       response: (response) => {
         if (response.status < 200) return;
@@ -140,6 +148,7 @@ export class SessionTimers {
       dialog.refreshTarget(response);
       if (request.method === 'INVITE') this.#acknowledge(record, flow);
       this.settledAsClient(record, request, response);
+      this.#context.dialogChanged(dialog.id);
     } else if (status === 481 || status === 408) this.#hangUp(dialog, 'Session timer expired');
     else if (status === 422) {
       const seconds = readNumber(response.headers.get('min-se') ?? '', 86_400) ?? 0;

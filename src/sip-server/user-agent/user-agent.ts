@@ -1,7 +1,7 @@
 import type { App } from '../apps/app.js';
 import type { Dialog } from '../dialog/dialog.js';
 import type { Essentials } from '../message/essentials.js';
-import type { SipRequest } from '../message/message.js';
+import type { SipRequest, SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
 import type { ServerMachine, ServerTransaction } from '../transaction/server-machine.js';
 import { newTag, type TransactionUser } from '../transaction/transactions.js';
@@ -12,6 +12,7 @@ import { UserAgentClient } from './client.js';
 import { endDialog, type UserAgentContext } from './context.js';
 import { DetachedDialogs, PendingRequests } from './pending.js';
 import { UserAgentServer } from './server.js';
+import { RestoredDialogs } from './restored-dialogs.js';
 import { SessionTimers, Subscriptions } from './session-timers.js';
 
 /** The transaction user (RFC 3261): passes messages to the user agent server, the client and the proxy. */
@@ -20,6 +21,7 @@ export class UserAgent implements TransactionUser {
   readonly responses: ApplicationResponses;
   readonly client: UserAgentClient;
   readonly proxy: Proxy;
+  readonly restored: RestoredDialogs;
   readonly #context: UserAgentContext;
   readonly #detached: DetachedDialogs;
 
@@ -41,6 +43,7 @@ export class UserAgent implements TransactionUser {
       detached: this.#detached,
       proxy: this.proxy,
     };
+    this.restored = new RestoredDialogs(context, parts);
     this.server = new UserAgentServer(context, parts);
   }
 
@@ -69,8 +72,8 @@ export class UserAgent implements TransactionUser {
     this.server.repeated(machine, essentials, flow);
   }
 
-  stray(): void {
-    this.#context.counters.droppedStray++;
+  stray(response: SipResponse, essentials: Essentials): void {
+    if (!this.restored.acknowledge(response, essentials)) this.#context.counters.droppedStray++;
   }
 
   overloaded(request: SipRequest, _essentials: Essentials, flow: Flow): void {
@@ -89,6 +92,7 @@ export class UserAgent implements TransactionUser {
   /** Drops every dialog. */
   stop(): void {
     this.#detached.stop();
+    this.restored.stop();
     this.proxy.stop();
     this.server.stop();
     for (const { dialog } of [...this.#context.records.values()]) endDialog(this.#context, dialog);
