@@ -23,6 +23,20 @@ async function refused(response: Response): Promise<unknown[]> {
   return [response.status, reason];
 }
 
+describe('a device', () => {
+  it('has the codecs and the encryption of each direction', async () => {
+    const id = participant();
+    const device = new TestDevice(gateway.core, id, { kind: 'phone' });
+    const shown = async (): Promise<object> =>
+      (await (await gateway.ask(`/participants/${id}/device`)).json()) as object;
+    expect(await shown()).not.toHaveProperty('received');
+    const received = { codecs: ['G722'], encryption: 'AES_CM_128_HMAC_SHA1_80' };
+    const sent = { codecs: ['PCMU'], encryption: 'AES_CM_128_HMAC_SHA1_80' };
+    device.formats = { received, sent };
+    expect(await shown()).toMatchObject({ received, sent });
+  });
+});
+
 describe('DTMF', () => {
   it('goes to the device as requested', async () => {
     const id = participant();

@@ -35,7 +35,23 @@ const failure = {
 const connection = {
   kind: { type: 'string', examples: ['browser', 'phone'] },
   direction: { type: 'string', enum: ['inbound', 'outbound'] },
+  received: formatOrNull(
+    'How its media come to the gateway. Null until that is agreed on: in `onConnect` of a page.',
+  ),
+  sent: formatOrNull('How media are sent to it. Null likewise.'),
 };
+
+function formatOrNull(description: string): object {
+  return {
+    type: ['object', 'null'],
+    description,
+    required: ['codecs', 'encryption'],
+    properties: {
+      codecs: { type: 'array', items: { type: 'string' }, examples: [['PCMU'], ['opus', 'VP8']] },
+      encryption: { type: 'string', examples: ['none', 'AES_CM_128_HMAC_SHA1_80', 'DTLS-SRTP'] },
+    },
+  };
+}
 
 const whereKnown = {
   sessionId: { type: 'string', description: 'The session that the participant is in.' },

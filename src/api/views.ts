@@ -33,6 +33,7 @@ export function deviceView(device: ConnectedDevice): DeviceView {
   return {
     ...deviceSummaryView(device),
     held: device.held,
+    ...device.formats,
     streams: device.streams.map(streamView),
     delivery: device.delivery.map(streamView),
     omitted: device.omitted.map((track) => ({ ...track, mediaType: upper(track.mediaType) })),

@@ -9,6 +9,7 @@ import type {
   DtmfDigits,
   EndReason,
   FailedCall,
+  MediaFormats,
   MediaType,
   OmittedTrack,
   Participant,
@@ -34,6 +35,7 @@ export interface ConnectedDevice {
   readonly streams: readonly PublishedStream[];
   readonly delivery: Delivery;
   readonly omitted: readonly OmittedTrack[];
+  readonly formats: MediaFormats;
   /** Whether it has put the session on hold; absent for a kind of device that cannot. */
   readonly held?: boolean;
 }
@@ -166,6 +168,8 @@ export interface CoreEvents {
   /** The device put the session on hold. */
   held: [event: DeviceEvent];
   resumed: [event: DeviceEvent];
+  /** The device's media are carried in another way than before. */
+  formatsChanged: [event: DeviceEvent];
   /** A call was refused; its device never connected. */
   callFailed: [event: { readonly at: number; readonly participant: Participant; readonly call: FailedCall }];
   dtmf: [event: DeviceEvent & { readonly digit: string; readonly durationMs: number }];
@@ -177,6 +181,8 @@ export interface DeviceEvent {
   readonly device: DeviceInfo;
   readonly participant: Participant;
   readonly session?: Session;
+  /** The last known of each direction: a device that receives nothing any more keeps its last. */
+  readonly formats: MediaFormats;
 }
 
 /** The session core: the commands of applications, the connections of devices, and the events of both. */

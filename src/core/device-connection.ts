@@ -76,6 +76,13 @@ export class DeviceConnection implements Connection {
     });
   }
 
+  formatsChanged(): void {
+    this.#whileLive((participant) => {
+      if (!this.#live.learnFormats()) return;
+      this.#parts.events.emit('formatsChanged', this.#parts.switchboard.event(this.#live, participant));
+    });
+  }
+
   omit(tracks: readonly OmittedTrack[]): void {
     this.#live.omitted = tracks;
   }

@@ -75,6 +75,35 @@ describe('events', () => {
     expect(events).toEqual([{ name: 'connected' }, { name: 'moved', session }, { name: 'moved' }]);
   });
 
+  it('tell of another codec or encryption, and keep the last of each direction', () => {
+    const { core } = coreForTests();
+    const ann = newParticipant(core);
+    const told: object[] = [];
+    for (const name of ['connected', 'formatsChanged', 'left'] as const)
+      core.on(name, ({ formats }) => told.push({ name, ...formats }));
+    const device = new FakeDevice('call', 'phone');
+    const [plain, secure] = ['none', 'AES_CM_128_HMAC_SHA1_80'].map((encryption) => ({
+      codecs: ['PCMU'],
+      encryption,
+    }));
+    device.formats = { received: plain, sent: plain };
+    const connection = core.connect(ann, device, { replace: false });
+    device.formats = { received: { ...plain! }, sent: { ...plain! } };
+    connection.formatsChanged();
+    device.formats = { received: secure, sent: plain };
+    connection.formatsChanged();
+    device.formats = { received: secure };
+    connection.formatsChanged();
+    expect(core.device(ACCOUNT, ann)?.formats).toEqual({ received: secure });
+    connection.end('left');
+    connection.formatsChanged();
+    expect(told).toEqual([
+      { name: 'connected', received: plain, sent: plain },
+      { name: 'formatsChanged', received: secure, sent: plain },
+      { name: 'left', received: secure, sent: plain },
+    ]);
+  });
+
   it('tell of lost signalling once until it is back', () => {
     const { core } = coreForTests();
     const { connection } = connectTalking(core, newParticipant(core));

@@ -9,6 +9,8 @@ import type {
   Device,
   DeviceKind,
   EndReason,
+  MediaFormat,
+  MediaFormats,
   MediaType,
   OmittedTrack,
   Participant,
@@ -136,6 +138,7 @@ export class Switchboard {
       device: connection.device.info,
       participant,
       ...(session ? { session } : {}),
+      formats: connection.lastFormats,
     };
   }
 
@@ -209,11 +212,27 @@ export class DeviceState {
   omitted: readonly OmittedTrack[] = [];
   #streams: readonly LiveStream[] = [];
   #delivery: Delivery = [];
+  #lastFormats: MediaFormats = {};
 
   constructor(participantId: string, device: Device, connectedAt: number) {
     this.participantId = participantId;
     this.device = device;
     this.connectedAt = connectedAt;
+    this.learnFormats();
+  }
+
+  /** The last known of each direction. */
+  get lastFormats(): MediaFormats {
+    return this.#lastFormats;
+  }
+
+  /** Takes how the device's media are carried now. @returns whether {@link lastFormats} changed */
+  learnFormats(): boolean {
+    const before = this.#lastFormats;
+    const { received = before.received, sent = before.sent } = this.device.formats;
+    if (sameFormat(received, before.received) && sameFormat(sent, before.sent)) return false;
+    this.#lastFormats = { received, sent };
+    return true;
   }
 
   get streams(): readonly LiveStream[] {
@@ -221,14 +240,15 @@ export class DeviceState {
   }
 
   /** What it publishes and receives, as `SessionControl.device` shows it. */
-  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted' | 'held'> {
+  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted' | 'formats' | 'held'> {
     const streams = this.#streams.map(({ stream: { streamId, alias, mediaTypes } }) => ({
       streamId,
       ...(alias === undefined ? {} : { alias }),
       mediaTypes,
     }));
     const held = this.device.capabilities.hold ? { held: this.held } : {};
-    return { streams, delivery: this.#delivery, omitted: this.omitted, ...held };
+    const { formats } = this.device;
+    return { streams, delivery: this.#delivery, omitted: this.omitted, formats, ...held };
   }
 
   /**
@@ -273,4 +293,8 @@ function permitted(
 
 function sameStream(one: DeliveredStream, other: DeliveredStream): boolean {
   return one.alias === other.alias && one.mediaTypes.join() === other.mediaTypes.join();
+}
+
+function sameFormat(one: MediaFormat | undefined, other: MediaFormat | undefined): boolean {
+  return one?.encryption === other?.encryption && one?.codecs.join() === other?.codecs.join();
 }

@@ -119,6 +119,22 @@ export interface DeviceInfo {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** How media are carried in one direction. */
+export interface MediaFormat {
+  /** SDP names of the codecs, such as `PCMU` or `opus`. */
+  readonly codecs: readonly string[];
+  /** The crypto suite (RFC 4568 section 6.2), `DTLS-SRTP`, or `none`. */
+  readonly encryption: string;
+}
+
+/** How a device's media are carried; a direction is absent as long as nothing is agreed for it. */
+export interface MediaFormats {
+  /** What the gateway receives from the device. */
+  readonly received?: MediaFormat | undefined;
+  /** What the gateway sends to it. */
+  readonly sent?: MediaFormat | undefined;
+}
+
 /** A call that was refused, though it is known for which participant it came. */
 export interface FailedCall extends Pick<
   DeviceInfo,
@@ -165,6 +181,8 @@ export interface DeviceCapabilities {
 export interface Device {
   readonly info: DeviceInfo;
   readonly capabilities: DeviceCapabilities;
+  /** As they are now; `Connection.formatsChanged` tells of changes. */
+  readonly formats: MediaFormats;
   /** The full set of streams to receive; called at connecting when not empty, and whenever it changes. */
   deliver(delivery: Delivery): void;
   /** The core has ended the connection: hang up and free everything. Called at most once. */
@@ -193,6 +211,8 @@ export interface Connection {
   dtmf(digit: string, durationMs: number): void;
   /** The device put the session on hold, or took it off hold. */
   hold(held: boolean): void;
+  /** `Device.formats` may have changed. */
+  formatsChanged(): void;
   /** Replaces the set of tracks of the delivery that this device cannot be sent. */
   omit(tracks: readonly OmittedTrack[]): void;
   /** Keeps, over restarts too, what is needed to serve this device again; see `DeviceGate.resumePoint`. */

@@ -10,6 +10,7 @@ const info: DeviceInfo = { id: 'd', kind: 'test', externalId: 'x', direction: 'i
 /** A device that records what happens to it. */
 class TestDevice extends MediaDevice<PhoneHandle> {
   readonly capabilities = {};
+  readonly formats = {};
   readonly told: unknown[] = [];
   readonly connected = { end: vi.fn(), dtmf: vi.fn() };
 

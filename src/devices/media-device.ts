@@ -5,6 +5,7 @@ import type {
   DeviceCapabilities,
   DeviceInfo,
   EndReason,
+  MediaFormats,
   Participant,
 } from '../core/index.js';
 import type {
@@ -35,6 +36,7 @@ function mediaDelivery(delivery: Delivery, receivable: readonly MediaKind[]): Me
 export abstract class MediaDevice<Handle extends DeviceHandle> implements Device {
   readonly info: DeviceInfo;
   abstract readonly capabilities: DeviceCapabilities;
+  abstract get formats(): MediaFormats;
   /** Adds the ids of participant, session, connection and device to each line. */
   readonly log: Log;
   readonly #receivable: readonly MediaKind[];

@@ -200,5 +200,6 @@ function describeStream(stream: LiveStream): MediaStreamInfo {
     streamId: stream.streamId,
     ...(stream.publisherMsid === undefined ? {} : { publisherMsid: stream.publisherMsid }),
     kinds: stream.tracks.map((track) => track.kind),
+    codecs: stream.tracks.map(({ codec }) => codec.name),
   };
 }

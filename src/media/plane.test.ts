@@ -196,7 +196,7 @@ describe('events', () => {
     contexts[0]!.setStreams([stream('s')]);
     expect(a.events).toEqual([
       { type: 'dtmf', digit: '1', durationMs: 100 },
-      { type: 'streams', streams: [{ streamId: 's', kinds: ['audio'] }] },
+      { type: 'streams', streams: [{ streamId: 's', kinds: ['audio'], codecs: ['PCMU'] }] },
     ]);
     expect(b.events).toEqual([]);
     await a.handle.close();

@@ -7,6 +7,8 @@ export interface MediaStreamInfo {
   /** Browsers: the msid stream id that the publisher used. */
   readonly publisherMsid?: string;
   readonly kinds: readonly MediaKind[];
+  /** SDP names of the codecs that the device sends, one for each kind. */
+  readonly codecs: readonly string[];
 }
 
 /** One stream of a device's delivery, with the kinds to receive of it. */
@@ -73,9 +75,7 @@ export interface SipSource {
   readonly address: string;
   /** The phone itself sent it, not a proxy: its media may come from the same address. */
   readonly isDirect: boolean;
-  /**
-   * It came over a connection (such as TCP), whose address is real; the source of a datagram can be forged.
-   */
+  /** It came over a connection (such as TCP), whose address is real; a datagram's can be forged. */
   readonly isConnection: boolean;
 }
 
@@ -123,7 +123,7 @@ export interface PhoneDescription {
 
 /** How a phone's audio is carried. */
 export interface PhoneAudio {
-  /** The SDP name of the codec. */
+  /** The SDP name of the codec that is sent to the phone. */
   readonly codec: string;
   /** The crypto suite (RFC 4568 section 6.2), `DTLS-SRTP`, or `none`. */
   readonly encryption: string;
@@ -144,6 +144,8 @@ export interface SubscribeOffer {
   readonly revision: number;
   /** All streams in the SDP, with the kinds that it contains. */
   readonly streams: readonly MediaDelivery[];
+  /** SDP names of their codecs, each once. */
+  readonly codecs: readonly string[];
   /** M-line kinds in order, to be kept for {@link BrowserSpec.subscribeLayout}. */
   readonly layout: readonly MediaKind[];
 }

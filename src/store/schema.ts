@@ -43,6 +43,13 @@ const MIGRATIONS: readonly string[] = [
   'CREATE INDEX usage_records_by_end ON usage_records (ended_at) WHERE ended_at IS NOT NULL',
   // Participants have a list of optional events. A damaged document is skipped here; the reader reports it.
   `UPDATE participants SET document = json_set(document, '$.events', json('[]')) WHERE json_valid(document)`,
+  // Unknown for the connections from before. Codecs are separated by blanks.
+  `
+  ALTER TABLE usage_records ADD COLUMN received_codecs TEXT;
+  ALTER TABLE usage_records ADD COLUMN received_encryption TEXT;
+  ALTER TABLE usage_records ADD COLUMN sent_codecs TEXT;
+  ALTER TABLE usage_records ADD COLUMN sent_encryption TEXT;
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

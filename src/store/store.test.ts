@@ -6,7 +6,7 @@ import { createCore, type Core } from '../core/index.js';
 import { ACCOUNT, FakeDevice } from '../core/testing/index.js';
 import { silentLog } from '../shared/testing/index.js';
 import { loadCoreState } from './core-tables.js';
-import { openDatabase, rows } from './database.js';
+import { type Database, openDatabase, rows } from './database.js';
 import { openStore, type Store } from './index.js';
 
 let dataDir: string;
@@ -34,6 +34,13 @@ async function reopen(): Promise<Store> {
 
 function coreOn(store: Store): Core {
   return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
+}
+
+/** Makes a database what the version before its last migration left. */
+async function backToVersion3(database: Database): Promise<void> {
+  for (const column of ['received_codecs', 'received_encryption', 'sent_codecs', 'sent_encryption'])
+    await database.exec(`ALTER TABLE usage_records DROP COLUMN ${column}`);
+  await database.exec('PRAGMA user_version = 3');
 }
 
 describe('a data folder', () => {
@@ -102,7 +109,7 @@ describe('a data folder', () => {
     expect(participants.map(({ id }) => id)).toEqual(participants.map(({ id }) => id).sort());
   });
 
-  it('of the previous version is read: its participants asked for no events', async () => {
+  it('of version 2 is read: its participants asked for no events', async () => {
     const before = coreOn(await open());
     const old = before.createParticipant(ACCOUNT, { tag: 'old', callbackUrl: 'http://127.0.0.1:9/' });
     before.addToSession(ACCOUNT, before.createSession(ACCOUNT, {}).id, old.participant.id);
@@ -110,6 +117,7 @@ describe('a data folder', () => {
     await before.flush();
     await opened.pop()!.close();
     const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion3(database);
     await database.exec(`
       UPDATE participants SET document = json_remove(document, '$.events');
       INSERT INTO participants VALUES ('damaged', 'no JSON');
@@ -122,6 +130,38 @@ describe('a data folder', () => {
     expect(participant.events).toEqual(['hold']);
     await core.flush();
     expect(coreOn(await reopen()).participant(ACCOUNT, participant.id).events).toEqual(['hold']);
+  });
+
+  it('of version 3 is read: codecs and encryption of its connections are unknown', async () => {
+    const found = {
+      id: '0190a0b0-0000-7000-8000-000000000001',
+      connectionId: 'c1',
+      accountId: ACCOUNT,
+      participantId: 'p1',
+      kind: 'phone',
+      direction: 'inbound',
+      deviceId: 'call-1',
+      startedAt: 1_000,
+    } as const;
+    const record = { ...found, seenAt: 2_000 };
+    const store = await open();
+    store.usage.saveRecord({ ...record, endedAt: 2_000, endReason: 'left' });
+    store.usage.saveRecord({ ...record, id: `${record.id.slice(0, -1)}2`, connectionId: 'c2' });
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion3(database);
+    database.close();
+
+    const { usage } = await open();
+    const [left] = usage.openRecords();
+    expect(left).toEqual({ ...record, id: left!.id, connectionId: 'c2' });
+    const sent = { codecs: ['opus', 'VP8'], encryption: 'DTLS-SRTP' };
+    usage.saveRecord({ ...left!, endedAt: 2_000, endReason: 'crashed', sent });
+    const { records } = await usage.find(ACCOUNT, { limit: 10 }, 3_000);
+    expect(records).toEqual([
+      { ...found, endedAt: 2_000, endReason: 'left' },
+      { ...found, id: left!.id, connectionId: 'c2', endedAt: 2_000, endReason: 'crashed', sent },
+    ]);
   });
 
   it('holds media types in upper case, as versions before do, and gives them to the core in lower case', async () => {

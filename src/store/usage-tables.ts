@@ -149,6 +149,10 @@ function toColumns(record: KeptRecord): Record<string, SqlValue | undefined> {
     started_at: record.startedAt,
     ended_at: record.endedAt,
     end_reason: record.endReason,
+    received_codecs: record.received?.codecs.join(' '),
+    received_encryption: record.received?.encryption,
+    sent_codecs: record.sent?.codecs.join(' '),
+    sent_encryption: record.sent?.encryption,
     seen_at: record.seenAt,
     // Needed only for the events after a crash, and may hold secrets: not kept past the end.
     callback_url: record.endedAt === undefined ? record.callbackUrl : undefined,

@@ -8,13 +8,18 @@ import type { KeptRecord, UsageStore } from './usage-store.js';
 const HEARTBEAT_MS = 15_000;
 const DAY_MS = 86_400_000;
 
+interface OpenRecord {
+  readonly record: KeptRecord;
+  readonly since: number;
+}
+
 /** Writes the usage records of all connections, from the core's events. */
 export class Ledger {
   readonly #store: UsageStore;
   readonly #clock: Clock;
   readonly #retentionMs: number;
   /** The open record of each connection, by the device's id, and its start on the monotonic clock. */
-  readonly #open = new Map<string, { readonly record: KeptRecord; readonly since: number }>();
+  readonly #open = new Map<string, OpenRecord>();
   #heartbeat: Timer;
   #clearing: Timer;
 
@@ -25,6 +30,7 @@ export class Ledger {
     parts.core.on('connected', (event) => this.#begin(event));
     parts.core.on('carriedOver', (event) => this.#goOn(event));
     parts.core.on('moved', (event) => this.#move(event));
+    parts.core.on('formatsChanged', (event) => this.#changeFormats(event));
     parts.core.on('left', (event) => this.#end(event.device.id, event.reason));
     this.#heartbeat = this.#clock.setTimeout(() => this.#beat(), HEARTBEAT_MS);
     this.#clearing = this.#clock.setTimeout(() => this.#clear(), 0);
@@ -84,6 +90,7 @@ export class Ledger {
       startedAt: at,
       seenAt: at,
       ...(participant.callbackUrl === undefined ? {} : { callbackUrl: participant.callbackUrl }),
+      ...event.formats,
     };
     this.#keep(record, since);
   }
@@ -94,12 +101,19 @@ export class Ledger {
     if (!open || open.record.sessionId === event.session?.id) return;
     const { record, since } = open;
     if (record.sessionId === undefined) {
-      const seenAt = record.startedAt + Math.round(this.#clock.monotonic() - since);
-      this.#keep({ ...record, ...sessionOf(event.session), seenAt }, since);
+      this.#keep({ ...record, ...sessionOf(event.session), seenAt: this.#seenAt(open) }, since);
       return;
     }
     this.#end(event.device.id, 'moved');
     this.#begin(event);
+  }
+
+  #changeFormats({ device, formats }: DeviceEvent): void {
+    const open = this.#open.get(device.id);
+    if (!open) return;
+    // An earlier gateway may have known a direction that this one does not know yet.
+    const { received = open.record.received, sent = open.record.sent } = formats;
+    this.#keep({ ...open.record, received, sent, seenAt: this.#seenAt(open) }, open.since);
   }
 
   /** The end is start plus length on the monotonic clock, since the machine's clock may have been set meanwhile. */
@@ -107,8 +121,12 @@ export class Ledger {
     const open = this.#open.get(connectionId);
     if (!open) return;
     this.#open.delete(connectionId);
-    const at = open.record.startedAt + Math.round(this.#clock.monotonic() - open.since);
+    const at = this.#seenAt(open);
     this.#store.saveRecord({ ...open.record, seenAt: at, endedAt: at, endReason });
+  }
+
+  #seenAt({ record, since }: OpenRecord): number {
+    return record.startedAt + Math.round(this.#clock.monotonic() - since);
   }
 
   #keep(record: KeptRecord, since: number): void {

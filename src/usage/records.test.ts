@@ -23,8 +23,15 @@ it('has a header line and one line for each record, with empty cells for what is
   const lines = csv.split('\r\n');
   expect(lines).toHaveLength(4);
   expect(lines[0]).toMatch(/^id,connectionId,accountId,sessionId,/);
-  expect(lines[1]).toBe('r1,c1,9900000,,,p1,,phone,inbound,call-1,,,,2023-11-14T22:13:20.000Z,,1.5,');
-  expect(lines[2]).toMatch(/,2023-11-14T22:13:21.500Z,1.5,left$/);
+  expect(lines[1]).toBe('r1,c1,9900000,,,p1,,phone,inbound,call-1,,,,2023-11-14T22:13:20.000Z,,1.5,,,,,');
+  expect(lines[2]).toMatch(/,2023-11-14T22:13:21.500Z,1.5,left,,,,$/);
+});
+
+it('has the codecs and the encryption of each direction in cells of their own', () => {
+  const received = { codecs: ['opus', 'VP8'], encryption: 'DTLS-SRTP' };
+  const csv = usageCsv([{ ...RECORD, received, sent: { codecs: ['PCMU'], encryption: 'none' } }]);
+  expect(csv.split('\r\n')[0]).toMatch(/,receivedCodecs,receivedEncryption,sentCodecs,sentEncryption$/);
+  expect(cells(csv).slice(-4)).toEqual(['opus VP8', 'DTLS-SRTP', 'PCMU', 'none']);
 });
 
 it('quotes cells with quotes, commas and line ends', () => {

@@ -1,4 +1,4 @@
-import type { DeviceInfo, EndReason } from '../core/index.js';
+import type { DeviceInfo, EndReason, MediaFormats } from '../core/index.js';
 
 const COLUMNS: readonly Column[] = [
   ['id', (record) => record.id],
@@ -18,6 +18,10 @@ const COLUMNS: readonly Column[] = [
   ['endedAt', (record) => record.endedAt && isoTime(record.endedAt)],
   ['seconds', (record) => record.seconds],
   ['endReason', (record) => record.endReason],
+  ['receivedCodecs', (record) => record.received?.codecs.join(' ')],
+  ['receivedEncryption', (record) => record.received?.encryption],
+  ['sentCodecs', (record) => record.sent?.codecs.join(' ')],
+  ['sentEncryption', (record) => record.sent?.encryption],
 ];
 
 /**
@@ -35,7 +39,7 @@ export type RecordEnd = EndReason | 'moved';
  * One connection of a device in one session. A connection has one record, unless its participant moves to another
  * session: then each session has a record, with the same `connectionId`.
  */
-export interface UsageRecord {
+export interface UsageRecord extends MediaFormats {
   readonly id: string;
   readonly connectionId: string;
   readonly accountId: string;

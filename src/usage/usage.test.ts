@@ -92,6 +92,29 @@ describe('a usage record', () => {
     expect(record).toMatchObject({ endedAt: startedAt + 1_500, endReason: 'left', seconds: 1.5 });
   });
 
+  it('has the codecs and the encryption that its device had last, also after a crash', async () => {
+    const [secure, plain] = ['AES_CM_128_HMAC_SHA1_80', 'none'].map((encryption) => ({
+      codecs: ['PCMU'],
+      encryption,
+    }));
+    const records = async () => (await gateway.usage.query(ACCOUNT, {})).items;
+    const device = new FakeDevice('call', 'phone');
+    device.formats = { received: plain, sent: plain };
+    const call = gateway.core.connect(participant(), device, { replace: false });
+    expect((await records())[0]).toMatchObject({ received: plain, sent: plain });
+    gateway.clock.advance(3_000);
+    const opus = { codecs: ['opus', 'VP8'], encryption: 'DTLS-SRTP' };
+    device.formats = { received: secure, sent: opus };
+    call.formatsChanged();
+    device.formats = {};
+    call.formatsChanged();
+    await gateway.core.flush();
+    await crashAndStart();
+    expect(await records()).toMatchObject([
+      { received: secure, sent: opus, endReason: 'crashed', seconds: 3 },
+    ]);
+  });
+
   it('belongs from its start to the first session that the participant comes into', async () => {
     const ann = participant();
     connectTalking(gateway.core, ann);
@@ -338,6 +361,23 @@ describe('the id of a webhook', () => {
 describe('the webhooks of a connection', () => {
   const bodies = (): object[] => gateway.store.usage.webhooks().map(({ body }) => body);
 
+  it('say how its media are carried', async () => {
+    const callbackUrl = 'http://127.0.0.1:9/';
+    const { id } = gateway.core.createParticipant(ACCOUNT, { callbackUrl }).participant;
+    const device = new FakeDevice('call', 'phone');
+    const format = { codecs: ['G722'], encryption: 'none' };
+    device.formats = { received: format };
+    const call = gateway.core.connect(id, device, { replace: false });
+    device.formats = { received: format, sent: format };
+    call.formatsChanged();
+    call.end('left');
+    await crashAndStart();
+    expect(bodies()).toMatchObject([
+      { event: 'onConnect', received: format, sent: null },
+      { event: 'onLeave', received: format, sent: format },
+    ]);
+  });
+
   it('say what kind of connection it is, and at its end why and how long it was', async () => {
     const callbackUrl = 'http://127.0.0.1:9/';
     const [ended, crashed] = [0, 1].map(
@@ -350,7 +390,7 @@ describe('the webhooks of a connection', () => {
     await gateway.core.flush();
     await crashAndStart();
     await crashAndStart();
-    const same = { sessionId, kind: 'browser', direction: 'inbound' };
+    const same = { sessionId, kind: 'browser', direction: 'inbound', received: null, sent: null };
     const of = (participantId: string): object[] =>
       bodies().filter((body) => (body as { participantId: string }).participantId === participantId);
     expect(of(ended!)).toMatchObject([

@@ -135,7 +135,7 @@ function tellOfDevices(core: Core, clock: Clock, tell: Tell): void {
     connections.set(event.device.id, { since: clock.monotonic(), told: new Map(), run: '' });
     tellNext(event, {
       ...webhookBody('onConnect', event),
-      ...connectionFacts(event.device, event.session?.id),
+      ...connectionFacts(event.device, event.session?.id, event.formats),
     });
   });
   core.on('carriedOver', ({ at, device }) => {
@@ -148,7 +148,7 @@ function tellOfDevices(core: Core, clock: Clock, tell: Tell): void {
     // A connection ends once, whichever gateway it began with.
     tell(event.participant, eventId(event.device.id, 'onLeave', 1), {
       ...webhookBody('onLeave', event),
-      ...connectionFacts(event.device, event.session?.id),
+      ...connectionFacts(event.device, event.session?.id, event.formats),
       reason: event.reason,
       seconds: Math.round(clock.monotonic() - since) / 1_000,
     });
@@ -178,7 +178,7 @@ function tellOfCrash(record: KeptRecord, tell: Tell): void {
   // A connection ends once, however the gateway comes to know.
   tell(record, eventId(record.connectionId, 'onLeave', 1), {
     ...webhookBody('onLeave', gone),
-    ...connectionFacts(record, record.sessionId),
+    ...connectionFacts(record, record.sessionId, record),
     reason: 'crashed',
     seconds: Math.max(0, gone.at - record.startedAt) / 1_000,
   });

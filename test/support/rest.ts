@@ -35,6 +35,8 @@ interface TestDevice {
   /** Of phones. */
   readonly held?: boolean;
   readonly externalId: string;
+  readonly received?: { readonly codecs: readonly string[]; readonly encryption: string };
+  readonly sent?: { readonly codecs: readonly string[]; readonly encryption: string };
   readonly streams: readonly TestStream[];
   readonly delivery: readonly (TestStream & { readonly participantId: string })[];
   readonly omitted: readonly {

@@ -89,7 +89,14 @@ it.each(CLIENT_VERSIONS)(
       mediaType: 'VIDEO',
       reason: 'the browser does not take codec VP9',
     });
-    expect((await stage.rest.device(other.who.id)).omitted).toEqual([]);
+    const [sender, without, viewer] = await Promise.all(
+      [one, two, other].map(({ who }) => stage.rest.device(who.id)),
+    );
+    expect(viewer!.omitted).toEqual([]);
+    const format = (...codecs: string[]) => ({ codecs, encryption: 'DTLS-SRTP' });
+    expect(sender!.received).toEqual(format('opus', 'VP9'));
+    expect(without).toMatchObject({ received: format('opus'), sent: format('opus') });
+    expect(viewer!.sent).toEqual(format('opus', 'VP9'));
     await until(
       'the message on the diagnostics channel',
       () => two.page.console.some((line) => line.includes('tracksOmitted')),

@@ -109,7 +109,7 @@ it('tell of a page that connects, loses its socket, comes back and leaves', asyn
     deviceId: 'page-1',
     tag: 'guest',
   };
-  const page = { kind: 'browser', direction: 'inbound' };
+  const page = { kind: 'browser', direction: 'inbound', received: null, sent: null };
   expect(events).toEqual([
     { event: 'onConnect', ...whose, ...page },
     { event: 'onDisconnect', ...whose },
@@ -131,7 +131,11 @@ it('delay no call when the application hangs, and come in order when it works ag
   application.answer = takes;
   for (const response of hanging) response.writeHead(503).end();
   const events = await application.heard('onLeave', phone);
-  expect(events.map(({ event }) => event)).toEqual(['onConnect', 'onLeave']);
+  const format = { codecs: ['PCMU'], encryption: 'none' };
+  expect(events).toMatchObject([
+    { event: 'onConnect', received: format, sent: format },
+    { event: 'onLeave', received: format, sent: format },
+  ]);
   await call.end();
   const attempts = application.attempts.filter(({ path }) => path === '/phone');
   expect(attempts.map(({ body }) => body['event'])).toEqual(['onConnect', 'onConnect', 'onLeave']);

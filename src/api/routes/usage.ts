@@ -71,7 +71,6 @@ export function usageRoutes(api: Api, usage: UsageReports, slices: Slices): void
   );
 }
 
-/** Records that are written as CSV in one turn of the event loop. */
 /** Calls that were refused. */
 export function failedCallRoutes(api: Api, usage: UsageReports, slices: Slices): void {
   api.get(
@@ -96,6 +95,7 @@ export function failedCallRoutes(api: Api, usage: UsageReports, slices: Slices):
   );
 }
 
+/** Records that are written as CSV in one turn of the event loop. */
 const SLICE = 100;
 
 /** All records of a report, read page by page as the client reads. */

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { absentable, component, listOf, moment, ref } from './shapes.js';
+import { absentable, component, listOf, MediaFormatSchema, moment, ref } from './shapes.js';
 
 const mediaTypes = listOf(Type.Unsafe<'AUDIO' | 'VIDEO'>({ type: 'string', enum: ['AUDIO', 'VIDEO'] }));
 
@@ -68,6 +68,10 @@ export const DeviceSchema = component(
           'Phones: whether the phone has put the session on hold; it does not hear the session then.',
       }),
     ),
+    received: absentable(
+      ref(MediaFormatSchema, 'How its media come to the gateway; absent while it sends none.'),
+    ),
+    sent: absentable(ref(MediaFormatSchema, 'How media are sent to it; absent while it is sent none.')),
     streams: listOf(ref(PublishedStreamSchema), { description: 'What it publishes now.' }),
     delivery: listOf(ref(DeliveredStreamSchema), { description: 'What it receives now.' }),
     omitted: listOf(ref(OmittedTrackSchema), {
@@ -127,6 +131,7 @@ export type DeviceSummaryView = Static<typeof DeviceSummarySchema>;
 export type DeviceView = Static<typeof DeviceSchema>;
 
 export const deviceComponents = [
+  MediaFormatSchema,
   DeviceSummarySchema,
   DeviceChangeSchema,
   DtmfSchema,

@@ -69,6 +69,23 @@ export function absentable<T extends TSchema>(schema: T) {
   return Type.Optional(Type.Unsafe<Static<T> | undefined>(schema));
 }
 
+/** How media are carried in one direction. */
+export const MediaFormatSchema = component(
+  'MediaFormat',
+  Type.Object(
+    {
+      codecs: listOf(Type.String({ examples: ['PCMU', 'opus', 'VP8'] }), {
+        description: 'Names of the codecs, as in SDP. A browser may have several.',
+      }),
+      encryption: Type.String({
+        description: 'The crypto suite of SDES (RFC 4568), `DTLS-SRTP`, or `none`.',
+        examples: ['AES_CM_128_HMAC_SHA1_80', 'DTLS-SRTP', 'none'],
+      }),
+    },
+    { description: 'How media are carried in one direction.' },
+  ),
+);
+
 /** A list in a response. */
 export function listOf<T extends TSchema>(schema: T, options: { readonly description?: string } = {}) {
   return Type.Unsafe<readonly Static<T>[]>(Type.Array(schema, options));

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { absentable, component, listOf, moment, pageQuery, ref, text } from './shapes.js';
+import { absentable, component, listOf, MediaFormatSchema, moment, pageQuery, ref, text } from './shapes.js';
 
 const time = (description: string) =>
   Type.Optional(
@@ -49,6 +49,10 @@ const UsageRecordSchema = component(
           examples: ['left', 'disconnected', 'lost'],
         }),
       ),
+      received: absentable(
+        ref(MediaFormatSchema, 'How its media came, at last; absent when it never sent any.'),
+      ),
+      sent: absentable(ref(MediaFormatSchema, 'How media were sent to it, at last.')),
     },
     { description: 'One connection of a device in one session.' },
   ),

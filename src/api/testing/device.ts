@@ -7,6 +7,7 @@ import type {
   DeviceCapabilities,
   DeviceInfo,
   EndReason,
+  MediaFormats,
 } from '../../core/index.js';
 
 /** A device without media. */
@@ -14,6 +15,7 @@ export class TestDevice implements Device {
   readonly info: DeviceInfo;
   readonly connection: Connection;
   readonly capabilities: DeviceCapabilities;
+  formats: MediaFormats = {};
   delivery: Delivery = [];
   closed: EndReason | undefined;
 

@@ -11,6 +11,7 @@ import type {
   DeviceInfo,
   DeviceKind,
   EndReason,
+  MediaFormats,
 } from '../types.js';
 import { FakeClock, silentLog } from '../../shared/testing/index.js';
 
@@ -34,6 +35,7 @@ export function coreForTests(options: Partial<CoreOptions> = {}): { core: Core; 
 export class FakeDevice implements Device {
   readonly info: DeviceInfo;
   readonly capabilities: DeviceCapabilities;
+  formats: MediaFormats = {};
   readonly deliveries: Delivery[] = [];
   readonly closed: EndReason[] = [];
 

@@ -44,12 +44,35 @@ describe('a browser device', () => {
     const deviceId = stage.fixture.core.connectedDevice(id)!.id;
     stage.fixture.core.on('left', () => {
       // As happens when streams of other devices end.
-      const offer = { sdpOffer: 'o', revision: 1, streams: [], layout: [] };
+      const offer = { sdpOffer: 'o', revision: 1, streams: [], codecs: [], layout: [] };
       stage.fixture.media.emit(deviceId, { type: 'subscribeOffer', offer });
     });
     await stage.fixture.browsers.stop();
     expect((await client.closed).code).toBe(1012);
     expect(client.frames.filter(method('sdpOffer'))).toEqual([]);
+  });
+
+  it('tells with which codecs it sends, and with which it was offered to receive', async () => {
+    await stage.start();
+    const { fixture } = stage;
+    const { id, token } = fixture.participant();
+    const client = await fixture.ready(token);
+    const formats = (): unknown => fixture.core.device(ACCOUNT, id)?.formats;
+    expect(formats()).toEqual({});
+    fixture.media.browsers.streams = [
+      { streamId: 'camera', publisherMsid: 'c', kinds: ['audio', 'video'], codecs: ['opus', 'VP8'] },
+      { streamId: 'screen', publisherMsid: 's', kinds: ['video'], codecs: ['VP8'] },
+    ];
+    await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata: { mediaStreams: {} } });
+    const received = { codecs: ['opus', 'VP8'], encryption: 'DTLS-SRTP' };
+    expect(formats()).toEqual({ received });
+    const { id: deviceId } = fixture.core.connectedDevice(id)!;
+    const offer = { sdpOffer: 'o', revision: 1, streams: [], codecs: ['PCMU'], layout: [] };
+    fixture.media.emit(deviceId, { type: 'subscribeOffer', offer });
+    expect(formats()).toEqual({ received, sent: { codecs: ['PCMU'], encryption: 'DTLS-SRTP' } });
+    // It stops publishing without an offer.
+    fixture.media.emit(deviceId, { type: 'streams', streams: [] });
+    expect(formats()).toEqual({ sent: { codecs: ['PCMU'], encryption: 'DTLS-SRTP' } });
   });
 
   it('may reconnect with a token that has expired meanwhile', async () => {

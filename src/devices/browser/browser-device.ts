@@ -2,6 +2,7 @@ import type {
   Delivery,
   DeviceGate,
   EndReason,
+  MediaFormats,
   OmittedTrack,
   Participant,
   ResumePoint,
@@ -28,6 +29,7 @@ import { type PageCall, PageCalls } from './page-calls.js';
 import type { OfferedStreams } from './messages.js';
 import { Publishing } from './publishing.js';
 import { Resumption } from './resumption.js';
+import { BrowserFormats } from './stream-metadata.js';
 import { Subscribing } from './subscribing.js';
 
 /** What all browser devices share. */
@@ -61,6 +63,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   /** Its media are an earlier gateway's, and its page has not come back yet. */
   #isCarried: boolean;
   readonly #connectedAt: number;
+  readonly #formats = new BrowserFormats(() => this.connection?.formatsChanged());
 
   /**
    * Connects to the core, replacing the device that the participant may have, and opens the media or goes on with those
@@ -130,12 +133,17 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       },
       onOffered: (offered) => this.#keepNote(offered),
       ...(carried && { before: { offered: carried.note.offered, streams: carried.device.streams } }),
+      onStreams: (streams) => this.#formats.receives(streams),
     });
     if (carried) {
       // Until its media say otherwise, the page is alive.
       this.#reconnectTimer.heard();
       this.#reconnectTimer.start(0);
     } else this.#keepNote(new Map());
+  }
+
+  get formats(): MediaFormats {
+    return this.#formats.present;
   }
 
   /** The device uses this socket from now on. */
@@ -234,6 +242,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
 
   #takeMediaEvent(event: BrowserMediaEvent): void {
     if (event.type === 'subscribeOffer') {
+      this.#formats.sends(event.offer);
       if (this.#makesOffers) this.#subscribing.offer(event.offer);
     } else if (event.type === 'tracksOmitted') this.#tracksOmitted(event.tracks);
     else if (event.type === 'silent') this.#reconnectTimer.silent(event.silentMs);

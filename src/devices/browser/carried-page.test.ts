@@ -4,7 +4,7 @@ import { useBrowserServer } from './testing/server-fixture.js';
 
 const stage = useBrowserServer();
 
-const STREAMS = [{ streamId: 'stream', publisherMsid: 'msid', kinds: ['audio'] }] as const;
+const STREAMS = [{ streamId: 'stream', publisherMsid: 'msid', kinds: ['audio'], codecs: ['opus'] }] as const;
 const OFFER = { sdpOffer: 'offer', mediaMetadata: { mediaStreams: { msid: { alias: 'voice' } } } };
 
 /** A page that publishes, as a media host carries it on; and the names of the events since. */

@@ -13,7 +13,7 @@ describe('publishing', () => {
     const { id, token } = stage.fixture.participant();
     const client = await stage.fixture.ready(token);
     stage.fixture.media.browsers.streams = [
-      { streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio', 'video'] },
+      { streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio', 'video'], codecs: ['opus', 'VP8'] },
     ];
     const { result } = await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
     expect(result).toMatchObject({
@@ -60,7 +60,9 @@ describe('publishing', () => {
     await client.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
     expect(omitted()).toEqual([{ streamId: 'msid-1', mediaType: 'video', reason }]);
 
-    fixture.media.browsers.streams = [{ streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio'] }];
+    fixture.media.browsers.streams = [
+      { streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio'], codecs: ['opus'] },
+    ];
     fixture.media.browsers.refused = [];
     const { result } = await client.call('offerSdp', { sdpOffer: 'another', mediaMetadata });
     expect(omitted()).toEqual([{ streamId: 'stream-1', mediaType: 'video', reason }]);
@@ -68,7 +70,7 @@ describe('publishing', () => {
     expect(result).toMatchObject({ streamMetadata: { 'msid-1': granted } });
 
     fixture.media.browsers.streams = [
-      { streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio', 'video'] },
+      { streamId: 'stream-1', publisherMsid: 'msid-1', kinds: ['audio', 'video'], codecs: ['opus', 'VP8'] },
     ];
     await client.call('offerSdp', { sdpOffer: 'taken', mediaMetadata });
     expect(omitted()).toEqual([]);

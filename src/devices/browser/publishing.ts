@@ -30,6 +30,7 @@ export class Publishing {
   readonly #bucket: TokenBucket;
   readonly #onRefused: (tracks: readonly OmittedTrack[]) => void;
   readonly #onOffered: (offered: OfferedStreams) => void;
+  readonly #onStreams: (streams: readonly MediaStreamInfo[]) => void;
   #offered: OfferedStreams = new Map();
   #refused: readonly RefusedTrack[] = [];
   /** Settles when the last offer is answered. */
@@ -47,6 +48,8 @@ export class Publishing {
     onOffered: (offered: OfferedStreams) => void;
     /** What the page offered to an earlier gateway, and publishes since. */
     before?: { readonly offered: OfferedStreams; readonly streams: readonly MediaStreamInfo[] };
+    /** The set of live streams changed. */
+    onStreams: (streams: readonly MediaStreamInfo[]) => void;
   }) {
     this.#deviceId = options.deviceId;
     this.#media = options.media;
@@ -55,6 +58,7 @@ export class Publishing {
     this.#bucket = new TokenBucket(options.offers, options.clock.monotonic());
     this.#onRefused = options.onRefused;
     this.#onOffered = options.onOffered;
+    this.#onStreams = options.onStreams;
     if (!options.before) return;
     this.#offered = options.before.offered;
     this.streamsChanged(options.before.streams);
@@ -74,6 +78,7 @@ export class Publishing {
   /** The set of live streams changed without an offer. */
   streamsChanged(streams: readonly MediaStreamInfo[]): void {
     this.#connection.publish(publishedStreams(streams, this.#offered));
+    this.#onStreams(streams);
   }
 
   async #publish(sdpOffer: string, offered: OfferedStreams): Promise<PublishResult> {
@@ -84,7 +89,7 @@ export class Publishing {
     });
     this.#offered = offered;
     this.#onOffered(offered);
-    this.#connection.publish(publishedStreams(answer.streams, offered));
+    this.streamsChanged(answer.streams);
     this.#refuse(answer, offered);
     return {
       sdpAnswer: answer.sdpAnswer,

@@ -1,5 +1,17 @@
-import type { Delivery, DeliveredStream, PublishedStream } from '../../core/index.js';
-import type { MediaDelivery, MediaKind, MediaStreamInfo, PublishAnswer } from '../../media/index.js';
+import type {
+  Delivery,
+  DeliveredStream,
+  MediaFormat,
+  MediaFormats,
+  PublishedStream,
+} from '../../core/index.js';
+import type {
+  MediaDelivery,
+  MediaKind,
+  MediaStreamInfo,
+  PublishAnswer,
+  SubscribeOffer,
+} from '../../media/index.js';
 import type { OfferedStreams, StreamMetadata, StreamMetadataMap, WireMediaType } from './messages.js';
 
 const mediaType = (kind: MediaKind): WireMediaType => (kind === 'audio' ? 'AUDIO' : 'VIDEO');
@@ -71,4 +83,34 @@ export class ReceivedStreams {
 
 function withAlias(alias: string | undefined): { alias?: string } {
   return alias === undefined ? {} : { alias };
+}
+
+/** With which codecs a browser publishes, and with which it was offered to receive last. */
+export class BrowserFormats {
+  readonly #changed: () => void;
+  #received: readonly string[] = [];
+  #sent: readonly string[] = [];
+
+  constructor(changed: () => void) {
+    this.#changed = changed;
+  }
+
+  get present(): MediaFormats {
+    return { received: byDtls(this.#received), sent: byDtls(this.#sent) };
+  }
+
+  receives(streams: readonly MediaStreamInfo[]): void {
+    this.#received = streams.flatMap(({ codecs }) => codecs);
+    this.#changed();
+  }
+
+  sends({ codecs }: Pick<SubscribeOffer, 'codecs'>): void {
+    this.#sent = codecs;
+    this.#changed();
+  }
+}
+
+/** Browsers send and take nothing but DTLS-SRTP (RFC 8827 section 6.5). */
+function byDtls(codecs: readonly string[]): MediaFormat | undefined {
+  return codecs.length > 0 ? { codecs: [...new Set(codecs)], encryption: 'DTLS-SRTP' } : undefined;
 }

@@ -20,7 +20,9 @@ describe('subscribing', () => {
     );
     const deviceId = stage.fixture.core.connectedDevice(subscriber.id)!.id;
     const other = await stage.fixture.ready(publisher.token, { uniqueId: 'publisher' });
-    stage.fixture.media.browsers.streams = [{ streamId: 'stream-1', publisherMsid: 'm', kinds: ['audio'] }];
+    stage.fixture.media.browsers.streams = [
+      { streamId: 'stream-1', publisherMsid: 'm', kinds: ['audio'], codecs: ['opus'] },
+    ];
     const mediaMetadata = { mediaStreams: { m: { alias: '~alias' } } };
     await other.call('offerSdp', { sdpOffer: 'offer', mediaMetadata });
     return { client, deviceId, publisher: publisher.id };
@@ -32,6 +34,7 @@ describe('subscribing', () => {
       sdpOffer: `offer ${String(revision)}`,
       revision,
       streams: [{ streamId: 'stream-1', kinds: ['audio' as const] }],
+      codecs: ['opus'],
       layout: ['audio' as const],
     },
   });

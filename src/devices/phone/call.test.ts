@@ -60,6 +60,41 @@ describe('a call', () => {
     expect(started.media.deliveries(device.info.id).at(-1)).toEqual([{ streamId: 's', kinds: ['audio'] }]);
   });
 
+  it('tells how its media are carried when it connects, and again when that changes', async () => {
+    const started = startApp();
+    started.media.phones.audio = { codec: 'PCMU', encryption: 'none' };
+    await answerTo(started, invite(VALID_TOKEN));
+    const format = (codec: string, encryption: string) => ({ codecs: [codec], encryption });
+    const plain = format('PCMU', 'none');
+    expect(started.gate.connectedWith.get('alice')).toEqual({ received: plain, sent: plain });
+    const device = started.gate.devices.get('alice')!;
+
+    // The phone sends another of the agreed codecs than we do (RFC 3264 section 7).
+    started.media.phones.codec = 'G722';
+    const stream = started.media.phones.stream(device.info.id);
+    started.media.emit(device.info.id, { type: 'streams', streams: [stream] });
+    expect(device.formats).toEqual({ received: format('G722', 'none'), sent: plain });
+
+    started.media.phones.audio = { codec: 'opus', encryption: 'AES_CM_128_HMAC_SHA1_80' };
+    started.media.phones.codec = 'opus';
+    started.srf.dialogs[0]!.receive('modify', new FakeRequest('INVITE', { body: 'another offer' }));
+    const secure = format('opus', 'AES_CM_128_HMAC_SHA1_80');
+    await vi.waitFor(() => expect(device.formats).toEqual({ received: secure, sent: secure }));
+  });
+
+  it('of a phone that makes no offer is carried in no known way until its ACK', async () => {
+    const started = startApp();
+    await answerTo(started, invite(VALID_TOKEN, {}, ''));
+    expect(started.gate.connectedWith.get('alice')).toEqual({});
+    started.media.phones.audio = { codec: 'PCMA', encryption: 'none' };
+    started.media.phones.codec = 'PCMA';
+    started.srf.dialogs[0]!.emit('ack', new FakeRequest('ACK', { body: 'answer' }));
+    const plain = { codecs: ['PCMA'], encryption: 'none' };
+    await vi.waitFor(() =>
+      expect(started.gate.devices.get('alice')!.formats).toEqual({ received: plain, sent: plain }),
+    );
+  });
+
   it('ends by the phone’s BYE', async () => {
     const started = startApp();
     const dialog = await connectCall(started);

@@ -4,6 +4,7 @@ import {
   type DeviceInfo,
   type DtmfDigits,
   type EndReason,
+  type MediaFormats,
   type Participant,
   PatchbayError,
 } from '../../core/index.js';
@@ -69,6 +70,8 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   #wasHeard = false;
   /** Absent until the codec is agreed on. */
   #audio: PhoneDescription['audio'];
+  /** The codec that the phone sends, which may be another agreed one than we send. */
+  #codecReceived: string | undefined;
   #byeHeaders: Headers = {};
 
   constructor(options: PhoneCallOptions) {
@@ -80,6 +83,15 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   /** Whether its 200 was handed to the SIP server, which may not have confirmed it yet. */
   get wasAnswered(): boolean {
     return this.#answering || this.#exchange !== undefined;
+  }
+
+  get formats(): MediaFormats {
+    if (!this.#audio) return {};
+    const { codec, encryption } = this.#audio;
+    return {
+      received: { codecs: [this.#codecReceived ?? codec], encryption },
+      sent: { codecs: [codec], encryption },
+    };
   }
 
   get origin(): CallOrigin {
@@ -117,7 +129,10 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     );
     this.openedAs(handle);
     try {
-      return await handle.opened;
+      const description = await handle.opened;
+      // Before the call is connected, so that `onConnect` says how its media are carried.
+      this.#learnFormats(description);
+      return description;
     } finally {
       // If the call ended meanwhile, its media failed because they were closed: report why the call ended instead.
       this.setup.throwIfAborted();
@@ -137,9 +152,21 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   /** The media have a new description: what the phone publishes, with which codec, and whether it holds. */
   described({ stream, held, audio }: Pick<PhoneDescription, 'stream' | 'held' | 'audio'>): void {
-    this.#audio = audio ?? this.#audio;
+    this.#learnFormats({ stream, audio });
     this.publish(stream);
     this.connection?.hold(held);
+  }
+
+  #learnFormats({
+    stream,
+    audio,
+  }: {
+    stream?: MediaStreamInfo | undefined;
+    audio?: PhoneDescription['audio'] | undefined;
+  }): void {
+    this.#audio = audio ?? this.#audio;
+    this.#codecReceived = stream?.codecs[0] ?? this.#codecReceived;
+    this.connection?.formatsChanged();
   }
 
   /** Publishes the phone's one stream, if the participant may. */
@@ -266,6 +293,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   }
 
   protected override streamsChanged([stream]: readonly MediaStreamInfo[]): void {
+    this.#learnFormats({ stream });
     this.publish(stream);
   }
 

@@ -127,7 +127,7 @@ describe('a media host', () => {
         sessionId: 'room',
         note: 'who it is',
         state: 'numbers and keys',
-        streams: [{ streamId: 'stream-phone', kinds: ['audio'] }],
+        streams: [{ streamId: 'stream-phone', kinds: ['audio'], codecs: ['PCMU'] }],
       },
     ]);
     const { events } = listen(third);

@@ -138,7 +138,7 @@ describe('a phone call that changes', () => {
     alice.stop();
     const changed = await stage.phone({ codec: 'G722' });
     const { sdp, stream } = await stage.handle('alice').update(changed.offer());
-    expect(stream?.streamId).toBe(aliceStream);
+    expect(stream).toMatchObject({ streamId: aliceStream, codecs: ['G722'] });
     changed.callTo(sdp);
     changed.play(1500);
     await stage.hears(bob, 1500);

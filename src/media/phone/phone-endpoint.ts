@@ -294,10 +294,11 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   #described(sdp: string): PhoneDescription {
     this.#stateChanged();
     const { session, isHeld } = this.#negotiation;
+    const codecs = this.#track && [this.#track.codec.name];
     return {
       sdp,
       held: isHeld,
-      ...(this.#track ? { stream: { streamId: this.#streamId, kinds: ['audio'] } } : {}),
+      ...(codecs ? { stream: { streamId: this.#streamId, kinds: ['audio'], codecs } } : {}),
       ...(session ? { audio: audioOf(session) } : {}),
     };
   }

@@ -16,6 +16,7 @@ import {
   type MediaDtmf,
   MediaError,
   type MediaStreamInfo,
+  type PhoneAudio,
   type PhoneDescription,
   type PhoneSource,
   type PhoneSpec,
@@ -208,6 +209,10 @@ class FakePhones {
   /** Set: every description of ours. */
   sdp: string | undefined;
   held = false;
+  /** Set: every description has it. */
+  audio: PhoneAudio | undefined;
+  /** What phones send. */
+  codec = 'PCMU';
   /** Set: opening, answering and updating wait for it. */
   gate: Promise<void> | undefined;
 
@@ -218,8 +223,13 @@ class FakePhones {
     return {
       sdp: this.sdp ?? `${sdpOffer === undefined ? 'offer' : 'answer'}-${this.offers.length}`,
       held: this.held,
-      ...(sdpOffer !== undefined && { stream: { streamId: `stream-${deviceId}`, kinds: ['audio'] } }),
+      ...(sdpOffer !== undefined && { stream: this.stream(deviceId) }),
+      ...(this.audio && { audio: this.audio }),
     };
+  }
+
+  stream(deviceId: string): MediaStreamInfo {
+    return { streamId: `stream-${deviceId}`, kinds: ['audio'], codecs: [this.codec] };
   }
 
   answer(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {

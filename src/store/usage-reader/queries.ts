@@ -1,3 +1,4 @@
+import type { MediaFormats } from '../../core/index.js';
 import type { UsageFilter, UsageTotal, WrittenRecord } from '../../usage/index.js';
 import { bytesOf, type Database, type Row, rows, type SqlValue } from '../database.js';
 
@@ -42,7 +43,19 @@ export const RECORD_COLUMNS = [
   'started_at',
   'ended_at',
   'end_reason',
+  'received_codecs',
+  'received_encryption',
+  'sent_codecs',
+  'sent_encryption',
 ];
+/** Columns that are no properties of a record by themselves. */
+const NO_PROPERTIES: ReadonlySet<string> = new Set([
+  '_metadata',
+  'received_codecs',
+  'received_encryption',
+  'sent_codecs',
+  'sent_encryption',
+]);
 const NUMBERS = ['started_at', 'ended_at', 'seen_at'];
 const MAX_TOTALS = 1_000;
 
@@ -131,9 +144,19 @@ function condition(
 /** Trusts the row: only the gateway writes this table, by `UsageTables`. */
 export function toRecord(row: Row): WrittenRecord {
   const entries = Object.entries(row)
-    .filter(([column, value]) => column !== '_metadata' && value !== null)
+    .filter(([column, value]) => !NO_PROPERTIES.has(column) && value !== null)
     .map(([column, value]) => [column.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()), value]);
-  return Object.fromEntries(entries) as WrittenRecord;
+  return {
+    ...Object.fromEntries(entries),
+    ...formatIn(row, 'received'),
+    ...formatIn(row, 'sent'),
+  } as WrittenRecord;
+}
+
+function formatIn(row: Row, direction: 'received' | 'sent'): MediaFormats {
+  const [codecs, encryption] = [row[`${direction}_codecs`], row[`${direction}_encryption`]];
+  if (typeof codecs !== 'string') return {};
+  return { [direction]: { codecs: codecs.split(' '), encryption: String(encryption) } };
 }
 
 function toTotal(row: Row): UsageTotal {

@@ -1,5 +1,12 @@
 import { v5 as hashed } from 'uuid';
-import type { DeviceEvent, DeviceInfo, FailedCall, Participant } from '../../core/index.js';
+import type {
+  DeviceEvent,
+  DeviceInfo,
+  FailedCall,
+  MediaFormat,
+  MediaFormats,
+  Participant,
+} from '../../core/index.js';
 
 /** `onDtmf`, `onHold`, `onResume` and `onCallFailed` are extensions of this gateway to Bandwidth's events. */
 export type WebhookEvent =
@@ -31,6 +38,10 @@ export interface WebhookBody {
   readonly kind?: string;
   /** With `onConnect` and `onLeave`. */
   readonly direction?: DeviceInfo['direction'];
+  /** With `onConnect` and `onLeave`: codecs and encryption of what comes from the device; null: none agreed yet. */
+  readonly received?: MediaFormat | null;
+  /** The same for what is sent to it. */
+  readonly sent?: MediaFormat | null;
   /** With `onLeave`: how long it was connected. */
   readonly seconds?: number;
   /** With `onCallFailed`: names of the audio codecs that the phone offered. */
@@ -72,13 +83,16 @@ export function webhookBody(
 export function connectionFacts(
   device: Pick<DeviceInfo, 'kind' | 'direction' | 'caller'>,
   sessionId: string | undefined,
-): Pick<WebhookBody, 'sessionId' | 'kind' | 'direction' | 'caller'> {
+  { received, sent }: MediaFormats,
+): Pick<WebhookBody, 'sessionId' | 'kind' | 'direction' | 'caller' | 'received' | 'sent'> {
   const { kind, direction, caller } = device;
   return {
     ...(sessionId === undefined ? {} : { sessionId }),
     kind,
     direction,
     ...(caller === undefined ? {} : { caller }),
+    received: received ?? null,
+    sent: sent ?? null,
   };
 }
 

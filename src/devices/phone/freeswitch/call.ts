@@ -23,6 +23,7 @@ import {
   Origin,
   plainAudioOnly,
   preferring,
+  sentAs,
   withAddress,
   withDirection,
   withoutTelephoneEvent,
@@ -120,7 +121,9 @@ export class BridgedCall {
 
   describe(): PhoneDescription {
     const audio = audioOf(this.#toldSdp);
-    return { held: false, ...this.#inner, sdp: this.#toldSdp, ...(audio && { audio }) };
+    const stream = this.#inner?.stream && sentAs(audio, this.#inner.stream);
+    const told = { sdp: this.#toldSdp, ...(stream && { stream }), ...(audio && { audio }) };
+    return { held: false, ...this.#inner, ...told };
   }
 
   /** The phone's answer to an offer of ours. */

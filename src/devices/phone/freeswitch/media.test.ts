@@ -134,3 +134,15 @@ it('keeps a delivery for the end that it opens', async () => {
   await handle.opened;
   expect(plane.deliveries('d').at(-1)).toEqual([{ streamId: 's', kinds: ['audio'] }]);
 });
+
+it('says the codec and the encryption between FreeSWITCH and the phone, whatever goes between it and the plane', async () => {
+  const { plane, open, events } = start();
+  plane.phones.codec = 'opus';
+  plane.phones.audio = { codec: 'opus', encryption: 'none' };
+  const handle = open();
+  const { stream, audio } = await handle.opened;
+  expect([stream?.codecs, audio]).toEqual([['PCMU'], { codec: 'PCMU', encryption: 'none' }]);
+  plane.emit('d', { type: 'streams', streams: [plane.phones.stream('d')] });
+  expect(events).toMatchObject([{ type: 'streams', streams: [{ codecs: ['PCMU'] }] }]);
+  await handle.close();
+});

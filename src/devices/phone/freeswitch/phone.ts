@@ -14,6 +14,7 @@ import {
 } from '../../../media/index.js';
 import { BridgedCall } from './call.js';
 import { asPatchbayError, isServersFault, noServer } from './failure.js';
+import { sentAs } from './sdp.js';
 import type { FreeswitchServer } from './server.js';
 
 export interface FreeswitchOptions {
@@ -61,7 +62,7 @@ export class FreeswitchPhone implements PhoneHandle {
 
   constructor(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>, options: PhoneOptions) {
     this.#spec = spec;
-    this.#listener = listener;
+    this.#listener = (event) => listener(this.#asSent(event));
     this.#options = options;
     this.#source = spec.source;
     this.#log = options.log.child({ deviceId: spec.deviceId });
@@ -117,6 +118,12 @@ export class FreeswitchPhone implements PhoneHandle {
   /** Its legs are lost, though nobody hung up. Both they and their server tell. */
   orphaned(): void {
     if (this.#isOpen && this.#call && !this.#isMoving) void this.#rescue(this.#call);
+  }
+
+  #asSent(event: PhoneMediaEvent): PhoneMediaEvent {
+    if (event.type !== 'streams' || !this.#call) return event;
+    const { audio } = this.#call.describe();
+    return { ...event, streams: event.streams.map((stream) => sentAs(audio, stream)) };
   }
 
   async #open(): Promise<PhoneDescription> {

@@ -1,5 +1,5 @@
 import { type MediaDescription, parse, write } from 'sdp-transform';
-import { AUDIO_CODECS, type Direction, type PhoneAudio } from '../../../media/index.js';
+import { AUDIO_CODECS, type Direction, type MediaStreamInfo, type PhoneAudio } from '../../../media/index.js';
 
 type Section = MediaDescription & { type: string };
 
@@ -122,6 +122,11 @@ export function audioOf(answer: string): PhoneAudio | undefined {
   if (codec === undefined) return undefined;
   const suite = /^a=crypto:\d+ (\S+)/m.exec(answer)?.[1];
   return { codec, encryption: suite ?? (isEncrypted(answer) ? 'DTLS-SRTP' : 'none') };
+}
+
+/** The phone's stream. FreeSWITCH may transcode: the codec of its leg to the plane is not the one that the phone sends. */
+export function sentAs(audio: PhoneAudio | undefined, stream: MediaStreamInfo): MediaStreamInfo {
+  return audio ? { ...stream, codecs: [audio.codec] } : stream;
 }
 
 /** Whether the media are encrypted, with keys in the SDP (RFC 4568) or by a DTLS handshake (RFC 5763). */

@@ -8,6 +8,7 @@ import type {
   Device,
   EndReason,
   FailedCall,
+  MediaFormats,
   Participant,
   PublishedStream,
 } from '../../../core/types.js';
@@ -197,6 +198,8 @@ export class FakeGate implements PhoneGate {
   readonly ends: EndReason[] = [];
   readonly digits: string[] = [];
   readonly holds: boolean[] = [];
+  /** By participant: how the device's media were carried when it connected. */
+  readonly connectedWith = new Map<string, MediaFormats>();
   /** Runs inside {@link connect}, after the device is connected. */
   onConnect: ((device: Device) => void) | undefined;
 
@@ -235,6 +238,7 @@ export class FakeGate implements PhoneGate {
       throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
     }
     this.devices.set(participantId, device);
+    this.connectedWith.set(participantId, device.formats);
     this.onConnect?.(device);
     return {
       participant: participant(participantId),
@@ -243,6 +247,7 @@ export class FakeGate implements PhoneGate {
       signallingResumed: () => undefined,
       dtmf: (digit) => void this.digits.push(digit),
       hold: (held) => void this.holds.push(held),
+      formatsChanged: () => undefined,
       omit: () => undefined,
       saveResumePoint: () => undefined,
       end: (reason) => {

@@ -128,6 +128,7 @@ describe('the subscribe connection', () => {
     expect(offers).toHaveLength(2);
     expect(offers[1]).toMatchObject({
       streams: [{ streamId: 's', kinds: ['audio'] }],
+      codecs: ['opus'],
       layout: ['audio', 'video'],
     });
     const reason = expect.stringContaining('AV1') as string;
@@ -142,6 +143,7 @@ describe('the subscribe connection', () => {
       { streamId: 's', kinds: ['audio'] },
       { streamId: 't', kinds: ['video'] },
     ]);
+    expect(offers[2]!.codecs).toEqual(['opus', 'VP8']);
     expect(onOmitted).toHaveBeenLastCalledWith([]);
   });
 

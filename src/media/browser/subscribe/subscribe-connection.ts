@@ -219,6 +219,7 @@ export class SubscribeConnection {
       }),
       revision: this.#revision,
       streams: deliveries(this.#offered.map(({ track }) => track)),
+      codecs: [...new Set(this.#offered.map(({ track }) => track.codec.name))],
       layout: this.#layout.kinds,
     });
   }
