@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Api } from './instance.js';
 import type { ClientAddress } from '../shared/index.js';
-import { accountNamed } from './authentication.js';
+import { idsNamed } from './authentication.js';
 
 export interface Answered {
   /** The pattern of its path; undefined if there is no such route. */
@@ -31,7 +31,7 @@ export function logRequests(log: Logger, clientAddress: ClientAddress): OnAnswer
   return (request, reply, { route, ms }) => {
     const fields = {
       requestId: request.id,
-      account: accountNamed(request) || undefined,
+      ...idsNamed(request),
       address: clientAddress(request),
       method: request.method,
       path: request.url.split('?', 1)[0],

@@ -34,6 +34,21 @@ export function accountNamed(request: { readonly params: unknown; readonly url: 
   return accountOf(request) || (ACCOUNT_PATH.exec(request.url)?.[1] ?? '');
 }
 
+/** The ids in a request's path, as log lines have them; those that it does not name are absent. */
+export function idsNamed(request: { readonly params: unknown; readonly url: string }): {
+  readonly account?: string;
+  readonly participantId?: string;
+  readonly sessionId?: string;
+} {
+  const account = accountNamed(request);
+  const { participantId, sessionId } = (request.params ?? {}) as Partial<Record<string, string>>;
+  return {
+    ...(account !== '' && { account }),
+    ...(participantId !== undefined && { participantId }),
+    ...(sessionId !== undefined && { sessionId }),
+  };
+}
+
 const ACCOUNT_PATH = /^\/+v1\/+accounts\/+([^/?#]+)/;
 
 /** An account and its credentials. */

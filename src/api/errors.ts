@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type ErrorCode, PatchbayError } from '../core/index.js';
 import { hangUp } from '../shared/index.js';
-import { accountNamed } from './authentication.js';
+import { idsNamed } from './authentication.js';
 import { type Api, putHeaders } from './instance.js';
 
 interface Failure {
@@ -62,11 +62,7 @@ const PAUSES_S = new Map([
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Logger): void {
   const failure = failureOf(error);
   if (failure.status === 500) {
-    const account = accountNamed(request);
-    log.error(
-      { err: error, requestId: request.id, ...(account === '' ? {} : { account }) },
-      'A request failed',
-    );
+    log.error({ err: error, requestId: request.id, ...idsNamed(request) }, 'A request failed');
   }
   const pause = PAUSES_S.get(failure.status);
   if (pause !== undefined && !reply.hasHeader('retry-after')) reply.header('retry-after', pause);

@@ -36,6 +36,19 @@ describe('the log', () => {
     }
   });
 
+  it('names the participant and the session in the path', async () => {
+    for (const [path, ids] of [
+      ['/participants/p1', { participantId: 'p1' }],
+      ['/participants/p1/device', { participantId: 'p1' }],
+      ['/sessions/s1', { sessionId: 's1' }],
+      ['/sessions/s1/participants/p1/subscriptions', { sessionId: 's1', participantId: 'p1' }],
+    ] as const) {
+      await gateway.ask(path);
+      const entry = gateway.logged.map((line) => JSON.parse(line) as Record<string, unknown>).at(-1);
+      expect(entry, path).toMatchObject({ account: ACCOUNT.id, ...ids });
+    }
+  });
+
   it('has health checks only at debug level, also when the gateway is not ready', async () => {
     const draining = await startApi({ readiness: () => 'draining' });
     try {

@@ -17,7 +17,7 @@ import {
 import { describeError } from '../shared/index.js';
 import { explainListenError, StartError } from './start-error.js';
 import type { Core } from '../core/index.js';
-import { APP_TAG, speaksForParticipant } from '../devices/phone/index.js';
+import { APP_TAG, type FailedCallReports, noRoom, speaksForParticipant } from '../devices/phone/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
@@ -32,6 +32,7 @@ interface Parts {
   readonly metrics: Registry;
   readonly load: LoadControl;
   readonly descriptors: Descriptors;
+  readonly failedCallReports: FailedCallReports;
 }
 
 /** Where the phone application connects to the embedded SIP server, and what it needs from that beyond drachtio's protocol. */
@@ -42,7 +43,7 @@ export async function startEmbeddedSip(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, metrics, load: { admission }, descriptors }: Parts,
+  { core, metrics, load: { admission }, descriptors, failedCallReports }: Parts,
 ): Promise<EmbeddedSip> {
   const { allow, scanners, messagesPerSecond, capture, apps, router } = config.sip;
   const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
@@ -71,6 +72,7 @@ export async function startEmbeddedSip(
       admit: (source) => admission.admit('phone', source)?.retryAfterS,
       crowded: () => admission.refuse('phone', 'crowded').retryAfterS,
     },
+    onNoRoom: (invite) => failedCallReports.foundNoRoom(invite, noRoom()),
     log: sipLog,
   }).catch((error: unknown) => {
     const isTls = error instanceof Error && 'port' in error && error.port === config.sip.tls?.port;

@@ -9,6 +9,7 @@ import type { Core } from '../core/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
 import {
   createPhoneApp,
+  FailedCallReports,
   type PhoneApp,
   type PhoneAppOptions,
   SipClient,
@@ -49,10 +50,21 @@ export async function startPhones(
   teardown: Teardown,
   { core, media, metrics, load, descriptors }: Parts,
 ): Promise<Phones> {
+  const failedCallReports = new FailedCallReports({
+    gate: core,
+    ...config.phone,
+    log: log.child({ part: 'phone' }),
+  });
   const embedded =
     config.drachtio.length > 0
       ? undefined
-      : await startEmbeddedSip(config, log, teardown, { core, metrics, load, descriptors });
+      : await startEmbeddedSip(config, log, teardown, {
+          core,
+          metrics,
+          load,
+          descriptors,
+          failedCallReports,
+        });
   const servers = embedded ? [embedded] : config.drachtio;
   const clientLog = log.child({ part: 'sip-client' });
   const clients = servers.map(
@@ -62,7 +74,7 @@ export async function startPhones(
   const phoneMedia = await startPhoneMedia(config, log, teardown, { media, metrics }, clients);
   const apps: PhoneApp[] = [];
   const callsNow = (): number => apps.reduce((sum, { callCount }) => sum + callCount, 0);
-  const observer = measureCalls(metrics, callsNow);
+  const observer = measureCalls(metrics, callsNow, () => failedCallReports.notLookedUp);
   load.countIn(callsNow);
   const { admission } = load;
   // The embedded SIP server has checked admission already. Calls that it admitted at the same time may still be too many.
@@ -75,6 +87,7 @@ export async function startPhones(
       createApp(client, config, log, {
         gate: core,
         media: phoneMedia,
+        failedCallReports,
         observer,
         admit,
         // drachtio-server does not know PATCHBAY_SIP_ALLOW.
@@ -97,7 +110,10 @@ function createApp(
   client: SipClient,
   config: Config,
   log: Logger,
-  parts: Pick<PhoneAppOptions, 'gate' | 'media' | 'observer' | 'admit' | 'knowsPeers' | 'hasLostConnection'>,
+  parts: Pick<
+    PhoneAppOptions,
+    'gate' | 'media' | 'failedCallReports' | 'observer' | 'admit' | 'knowsPeers' | 'hasLostConnection'
+  >,
 ): PhoneApp {
   const app = createPhoneApp({
     srf: client.srf,

@@ -14,6 +14,14 @@ export interface SipCounters {
   refusedStale: number;
   /** New INVITEs that got 503 because `SipAdmission` refused them. */
   refusedNotAdmitted: number;
+  /** Requests that got 405 or 501: no application takes their method. */
+  refusedMethod: number;
+  /** Requests that got 422: the session interval that they ask for is too short. */
+  refusedInterval: number;
+  /** Requests that got 481: they belong to no call. */
+  refusedUnknownCall: number;
+  /** Requests that the server refused by itself with another status. */
+  refusedOther: number;
   droppedScanner: number;
   droppedUnreadable: number;
   droppedAmplification: number;
@@ -51,6 +59,10 @@ export function zeroCounters(): SipCounters {
     refusedCrowded: 0,
     refusedStale: 0,
     refusedNotAdmitted: 0,
+    refusedMethod: 0,
+    refusedInterval: 0,
+    refusedUnknownCall: 0,
+    refusedOther: 0,
     droppedScanner: 0,
     droppedUnreadable: 0,
     droppedAmplification: 0,

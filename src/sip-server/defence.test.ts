@@ -110,23 +110,43 @@ describe('floods', () => {
   });
 
   it('of calls fill a bounded table and are refused beyond it', async () => {
-    await start({ limits: { maxTransactions: 5 } }, (app) => app.invite((_req, res) => res.send(180)));
+    const told: string[] = [];
+    const onNoRoom: SipServerOptions['onNoRoom'] = (invite) =>
+      told.push([invite.uri, invite.source_address, invite.get('cseq'), invite.body.slice(0, 3)].join(' '));
+    const options = { limits: { maxTransactions: 5 }, onNoRoom };
+    await start(options, (app) => app.invite((_req, res) => res.send(180)));
     const peer = (await udpCaller()).peer;
     for (let i = 0; i < 8; i++) peer.send(new Caller(peer).request('INVITE', 1, { body: SDP }));
     const refused = await peer.final();
     expect(refused.status).toBe(503);
     expect(refused.header('retry-after')).toHaveLength(1);
     await expect.poll(() => server.counters()).toMatchObject({ droppedTransactions: 3, transactions: 5 });
+    expect(told).toEqual(Array(3).fill('sip:gateway@127.0.0.1 127.0.0.1 1 INVITE v=0'));
   });
 
   it('of dialogs are refused beyond their table', async () => {
-    await start({ limits: { maxDialogs: 2 } }, (app) => app.invite((_req, res) => res.send(180)));
+    const told: (string | undefined)[] = [];
+    const onNoRoom: SipServerOptions['onNoRoom'] = (invite) => told.push(invite.get('Call-ID'));
+    const options = { limits: { maxDialogs: 2 }, onNoRoom };
+    await start(options, (app) => app.invite((_req, res) => res.send(180)));
     const peer = (await udpCaller()).peer;
     for (let i = 0; i < 3; i++) peer.send(new Caller(peer).request('INVITE', 1, { body: SDP }));
     await peer.next(({ status }) => status === 180);
     await peer.next(({ status }) => status === 180);
-    peer.send(new Caller(peer).request('INVITE', 1, { body: SDP }));
+    const last = new Caller(peer);
+    peer.send(last.request('INVITE', 1, { body: SDP }));
     expect((await peer.final()).status).toBe(503);
+    expect(told).toEqual([last.callId]);
+  });
+
+  it('of calls that the application has no room for are refused, and it is told of them', async () => {
+    const told: (string | undefined)[] = [];
+    const admission = { admit: () => 7, crowded: () => 5 };
+    await start({ admission, onNoRoom: (invite) => told.push(invite.get('Call-ID')) });
+    const caller = await udpCaller();
+    caller.peer.send(caller.request('INVITE', 1, { body: SDP }));
+    expect((await caller.peer.final()).header('retry-after')).toEqual(['7']);
+    expect(told).toEqual([caller.callId]);
   });
 
   it('of connections from one address are cut', async () => {
@@ -258,8 +278,12 @@ describe('junk datagrams', () => {
 });
 
 describe('requests that go nowhere', () => {
-  it('are refused as RFC 3261 section 8.2 has it', async () => {
-    await start({}, (app) => app.invite((_req, res) => res.send(486)));
+  it('are refused as RFC 3261 section 8.2 has it, counted, and logged with their Call-ID', async () => {
+    const lines: object[] = [];
+    const info = (fields: object, msg: string): void => void lines.push({ msg, ...fields });
+    const none = (): void => undefined;
+    const log = { debug: none, info, warn: none, error: none };
+    await start({ log }, (app) => app.invite((_req, res) => res.send(486)));
     const caller = await udpCaller();
     const status = async (text: string): Promise<number> => {
       caller.peer.send(text);
@@ -272,6 +296,31 @@ describe('requests that go nowhere', () => {
     caller.toTag = 'unknown';
     expect(await status(caller.request('INFO', 5))).toBe(481);
     expect(await status(caller.request('INVITE', 6, { body: SDP }))).toBe(481);
+    caller.toTag = '';
+    const headers = ['Session-Expires: 30', 'Supported: timer'];
+    expect(await status(caller.request('INVITE', 7, { headers, body: SDP }))).toBe(422);
+    // The application's refusals are its own.
+    expect(await status(caller.request('INVITE', 8, { body: SDP }))).toBe(486);
+    const refused = { refusedMethod: 2, refusedInterval: 1, refusedUnknownCall: 4, refusedOther: 0 };
+    expect(server.counters()).toMatchObject(refused);
+    const line = { msg: 'a request was refused', callId: caller.callId, peer: '127.0.0.1' };
+    expect(lines.filter((logged) => 'status' in logged)).toMatchObject(
+      [405, 501, 481, 481, 481, 481, 422].map((code) => ({ ...line, status: code })),
+    );
+  });
+
+  it('of which there are too many have no line each, but are counted', async () => {
+    let lines = 0;
+    const none = (): void => undefined;
+    await start({ log: { debug: none, info: () => (lines += 1), warn: none, error: none } });
+    const caller = await udpCaller();
+    for (let i = 1; i <= 150; i += 1) {
+      caller.peer.send(caller.request('DANCE', i));
+      await caller.peer.final();
+    }
+    expect(server.counters().refusedMethod).toBe(150);
+    expect(lines).toBeGreaterThanOrEqual(100);
+    expect(lines).toBeLessThan(150);
   });
 
   it('and came twice by different ways are refused as merged', async () => {

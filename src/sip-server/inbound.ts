@@ -3,6 +3,7 @@ import { dialogKey, type Dialogs } from './dialog/dialog.js';
 import type { SipCounters } from './counters.js';
 import { AdmissionQueue, type Arrival, type Refused } from './defence/admission-queue.js';
 import type { SourceFilter } from './defence/source-filter.js';
+import { type ToldInvite, toldInvite } from './defence/told-request.js';
 import { isFault, readEssentials, type Essentials, type Fault } from './message/essentials.js';
 import type { SipMessage, SipRequest } from './message/message.js';
 import { parseMessage } from './message/parse.js';
@@ -42,6 +43,7 @@ export class Inbound {
   readonly #trace: MessageTrace;
   readonly #log: Log;
   readonly #admission: SipAdmission;
+  readonly #onNoRoom: ((invite: ToldInvite) => void) | undefined;
   readonly #queue: AdmissionQueue<NewRequest>;
   /** `Retry-After` of the last request that `SipAdmission` refused, in seconds. */
   #retryAfter = 0;
@@ -61,6 +63,7 @@ export class Inbound {
     counters: SipCounters;
     log: Log;
     admission?: SipAdmission | undefined;
+    onNoRoom?: ((invite: ToldInvite) => void) | undefined;
   }) {
     this.#sender = parts.sender;
     this.#transactions = parts.transactions;
@@ -70,6 +73,7 @@ export class Inbound {
     this.#counters = parts.counters;
     this.#log = parts.log;
     this.#admission = parts.admission ?? ADMIT_ALL;
+    this.#onNoRoom = parts.onNoRoom;
     this.#queue = new AdmissionQueue({
       now: () => performance.now(),
       admit: (arrival) => this.#admits(arrival),
@@ -99,7 +103,8 @@ export class Inbound {
     this.#trace.message('in', bytes, flow);
     const message = parseMessage(bytes);
     if (message.kind === 'unreadable') {
-      this.#log.debug({ peer: flow.remote.host, why: message.why }, 'unreadable message');
+      const callId = message.request?.headers.get('call-id');
+      this.#log.debug({ peer: flow.remote.host, callId, why: message.why }, 'unreadable message');
       this.#counters.droppedUnreadable++;
       if (message.request) this.#refuse(message.request, message.status, message.why, flow);
       return false;
@@ -120,6 +125,8 @@ export class Inbound {
     if (!this.#isKnown(message, essentials) && !this.#sourceFilter.admitsAgent(message)) return false;
     if (isFault(essentials)) {
       this.#counters.droppedUnreadable++;
+      const callId = message.headers.get('call-id');
+      this.#log.debug({ peer: flow.remote.host, callId, why: essentials.why }, 'unusable request');
       this.#refuse(message, essentials.status, essentials.why, flow);
       return false;
     }
@@ -172,6 +179,7 @@ export class Inbound {
       replyFlow(flow, essentials.via, this.#sender)(),
       buildResponse(request, status, { toTag: this.#refusalTag, why: WHY[why], headers }),
     );
+    if (status === 503 && request.method === 'INVITE') this.#onNoRoom?.(toldInvite(request, flow));
   }
 
   /** No transaction waits for such an ACK. */

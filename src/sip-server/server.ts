@@ -13,6 +13,7 @@ import type { Endpoint, Flow, TransportName } from './transport/flow.js';
 import { Transports } from './transport/transports.js';
 import type { SavedDialog } from './dialog/saved-dialog.js';
 import { type DialogRecord, savedDialog } from './user-agent/context.js';
+import { Refusals } from './user-agent/refusals.js';
 import { UserAgent } from './user-agent/user-agent.js';
 import { encodeMessage, type SipMessage } from './message/message.js';
 import type { Sender } from './transport/udp.js';
@@ -124,6 +125,8 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       homeTag: options.homeTag,
       dialogChanged: options.onDialogChanged ?? (() => undefined),
       counters,
+      refusals: new Refusals(counters, log),
+      onNoRoom: options.onNoRoom,
       mask: trace.mask,
       log,
     },
@@ -132,7 +135,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
   later.agent = agent;
   // What arrives until now is not read: requests in restored dialogs are known from the first one on.
   agent.restored.restore(options.restored ?? []);
-  const { admission } = options;
+  const { admission, onNoRoom } = options;
   const inbound = new Inbound({
     sender,
     transactions,
@@ -142,6 +145,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     counters,
     log,
     admission,
+    onNoRoom,
   });
   later.inbound = inbound;
   const hostports = (): string =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { encodeHep } from './trace.js';
+import { encodeHep, MessageTrace } from './trace.js';
+import type { Flow } from './transport/flow.js';
 
 describe('encodeHep', () => {
   it('writes the chunks of HEP version 3', () => {
@@ -42,5 +43,18 @@ describe('encodeHep', () => {
       { id: 1 },
     );
     expect(packet.toString('hex')).toContain('20010db8000000000000000000000001');
+  });
+});
+
+describe('a message in the log', () => {
+  it.each(['Call-ID', 'call-id', 'i'])('has its Call-ID as a field, written as %s', (name) => {
+    const lines: object[] = [];
+    const none = (): void => undefined;
+    const log = { debug: (fields: object) => void lines.push(fields), info: none, warn: none, error: none };
+    const remote = { host: '192.0.2.1', port: 5060 };
+    const flow = { transport: 'udp', remote } as unknown as Flow;
+    const text = `BYE sip:a@b SIP/2.0\r\nX-Call-ID: other\r\n${name} : abc@192.0.2.1\r\n\r\n`;
+    new MessageTrace(log, [], undefined).message('in', Buffer.from(text), flow);
+    expect(lines).toMatchObject([{ direction: 'in', peer: 'udp/192.0.2.1:5060', callId: 'abc@192.0.2.1' }]);
   });
 });

@@ -16,6 +16,8 @@ export interface CaptureOptions {
 /** A UDP datagram holds no more. Longer messages are truncated in the capture only. */
 const MAX_CAPTURED_BYTES = 60_000;
 
+const CALL_ID = /^(?:Call-ID|i)[ \t]*:[ \t]*(\S+)/im;
+
 /** Copies every message, with tokens masked, to the log (at debug level) and to Homer. */
 export class MessageTrace {
   readonly #log: Log;
@@ -40,7 +42,8 @@ export class MessageTrace {
     if (debug) {
       const peer = `${flow.transport}/${flow.remote.host}:${flow.remote.port}`;
       const sip = Buffer.from(text, 'latin1').toString('utf8');
-      this.#log.debug({ direction, peer, sip }, 'SIP message');
+      const callId = CALL_ID.exec(text)?.[1];
+      this.#log.debug({ direction, peer, callId, sip }, 'SIP message');
     }
     if (this.#capture) this.#toHomer(this.#capture, direction, text, flow);
   }

@@ -33,9 +33,10 @@ async function peerOf(gateway: TestGateway, host?: string): Promise<SipPeer> {
   return peer;
 }
 
-const invite = (peer: SipPeer, host?: string): { caller: Caller; text: string } => {
+const invite = (peer: SipPeer, host?: string, token?: string): { caller: Caller; text: string } => {
   const caller = new Caller(peer, 'UDP', host);
-  return { caller, text: caller.request('INVITE', 1, { body: phoneOffer(40_000) }) };
+  const headers = token === undefined ? [] : [`User-to-User: ${token};encoding=jwt`];
+  return { caller, text: caller.request('INVITE', 1, { headers, body: phoneOffer(40_000) }) };
 };
 
 const answersTo = (peer: SipPeer, { callId }: Caller): HeardMessage[] =>
@@ -110,6 +111,27 @@ describe('a gateway with all its places taken', () => {
     // There is no transaction for it; the ACK is recognised all the same.
     const metrics = await readMetrics(gateway);
     expect(metrics.get('patchbay_sip_messages_total{kind="droppedStray"}')).toBe(0);
+  });
+
+  it('lists a refused call for the account of its token, however often it is repeated', async () => {
+    const who = await rest.member(await rest.session());
+    const { caller, text } = invite(peer, undefined, who.token);
+    for (let sent = 0; sent < 2; sent += 1) {
+      peer.send(text);
+      expect((await peer.final()).status).toBe(503);
+    }
+    const { items } = (await rest.request('GET', '/calls/failed')) as { items: { participantId: string }[] };
+    expect(items.filter(({ participantId }) => participantId === who.id)).toMatchObject([
+      {
+        deviceId: caller.callId,
+        status: 503,
+        reason: 'The gateway is at its limit.',
+      },
+    ]);
+    const failed = gateway.log.filter(
+      ({ msg, callId }) => msg === 'Call failed.' && callId === caller.callId,
+    );
+    expect(failed).toMatchObject([{ participantId: who.id, status: 503 }]);
   });
 
   it('serves requests within calls', async () => {

@@ -82,8 +82,8 @@ export function failedCallRoutes(api: Api, usage: UsageReports, slices: Slices):
         summary: 'The last calls that were refused',
         description:
           'Calls that came with the token of a participant of the account, also with an expired one, and were not ' +
-          'answered: the newest first, since the start of the gateway. Calls refused because the gateway was full are ' +
-          'not among them.',
+          'answered: the newest first, since the start of the gateway. Of calls refused because the gateway was full, ' +
+          'some may be missing when there are many.',
         params: AccountPath,
         response: { 200: ref(FailedCallsSchema, 'The calls.'), ...readErrors() },
       },

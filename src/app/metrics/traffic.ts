@@ -7,11 +7,22 @@ import type { MediaPlane } from '../../media/index.js';
 /** In seconds. A call is normally answered within some milliseconds; it takes longer when a server is full. */
 const SETUP_BUCKETS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
+/** Callers may invent others, and each would be one more time series. */
+const METHODS: ReadonlySet<string> = new Set([
+  ...['INVITE', 'ACK', 'BYE', 'CANCEL', 'OPTIONS', 'PRACK', 'UPDATE', 'INFO', 'REFER'],
+  ...['MESSAGE', 'NOTIFY', 'SUBSCRIBE', 'PUBLISH', 'REGISTER'],
+]);
+
 /**
  * Adds phone calls to the metrics.
- * @param callsNow present calls, including those being set up; called when the metrics are read
+ * @param callsNow present calls, including those being set up
+ * @param notLookedUp calls that found no room and are in no account's list of failed calls
  */
-export function measureCalls(metrics: Registry, callsNow: () => number): CallObserver {
+export function measureCalls(
+  metrics: Registry,
+  callsNow: () => number,
+  notLookedUp: () => number,
+): CallObserver {
   const registers = [metrics];
   new Gauge({
     name: 'patchbay_calls',
@@ -27,13 +38,30 @@ export function measureCalls(metrics: Registry, callsNow: () => number): CallObs
     labelNames: ['outcome', 'reason'],
     registers,
   });
+  new Counter({
+    name: 'patchbay_failed_calls_unlisted_total',
+    help: 'Calls that found no room and were not looked up for the list of failed calls, because there were too many',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(notLookedUp());
+    },
+  });
   const setup = new Histogram({
     name: 'patchbay_call_setup_seconds',
     help: 'Time from a call’s INVITE to its 200',
     buckets: SETUP_BUCKETS,
     registers,
   });
+  const refusals = new Counter({
+    name: 'patchbay_sip_refusals_total',
+    help: 'SIP requests that the gateway refused, by method and status',
+    labelNames: ['method', 'status'],
+    registers,
+  });
   return {
+    refused: (method, status) =>
+      refusals.inc({ method: METHODS.has(method) ? method : 'other', status: String(status) }),
     answered: (setupMs) => setup.observe(setupMs / 1000),
     over: ({ outcome, reason }) => total.inc({ outcome, reason }),
   };

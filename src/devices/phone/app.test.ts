@@ -18,7 +18,7 @@ describe('the phone application', () => {
     await vi.waitFor(() => expect(started.over).toEqual([endedOutcome('lost')]));
   });
 
-  it('refuses calls with 503 and Retry-After when there is no room, without a log line for each', async () => {
+  it('refuses calls with 503 and Retry-After when there is no room, and tells their accounts', async () => {
     const asked: string[] = [];
     const started = startApp({
       admit: (source) => {
@@ -27,12 +27,16 @@ describe('the phone application', () => {
       },
     });
     await connectCall(started);
-    const logged = started.lines.length;
     const answer = await answerTo(started, invite(BOBS_TOKEN));
     expect(answer.status).toBe(503);
     expect(answer.headers).toMatchObject({ 'Retry-After': '7' });
     expect(asked).toEqual(['127.0.0.1', '127.0.0.1']);
-    expect(started.lines).toHaveLength(logged);
+    const reason = 'The gateway is at its limit.';
+    expect(started.gate.failed).toMatchObject([{ participantId: 'bob', call: { status: 503, reason } }]);
+    // One line, for the call that an account misses.
+    expect(started.lines.filter((line) => line.includes('503'))).toMatchObject([
+      expect.stringContaining('Call failed.'),
+    ]);
     expect(started.over).toEqual([refusedOutcome(503)]);
     expect(started.app.callCount).toBe(1);
   });

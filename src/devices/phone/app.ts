@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AddressFilter, inNetworks, maskTokens, settledWithin } from '../../shared/index.js';
-import { type DeviceInfo, type EndReason, type Participant, PatchbayError } from '../../core/index.js';
+import { type EndReason, PatchbayError } from '../../core/index.js';
 import { PhoneCall } from './call.js';
 import {
   endedOutcome,
@@ -14,7 +14,8 @@ import {
 } from './refusal.js';
 import { isRefused, sendBye, sendForgottenBye, type UnsentBye } from './dialog/bye.js';
 import { calledAndCaller, shownHeaders } from './caller.js';
-import type { PhoneAppOptions, PhoneGate } from './options.js';
+import { FailedCallReports } from './failed-call-reports.js';
+import type { PhoneAppOptions } from './options.js';
 import { allow, REFUSED_OUTSIDE, requireOnlySupported, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
 import { MIN_SE_S } from './dialog/session-terms.js';
@@ -25,7 +26,6 @@ import { watchDialog } from './dialog/dialog-watch.js';
 import {
   callIdOf,
   SDP_TYPE,
-  sdpOf,
   type SipApplication,
   sipApplication,
   type SipDialog,
@@ -33,8 +33,6 @@ import {
   type SipResponder,
   sourceOf,
 } from './sip.js';
-import { offeredAudioCodecs } from '../../media/index.js';
-import { authenticate } from './tokens/authenticate.js';
 
 /** How long a stop waits for answers to BYEs: enough for a few retransmissions (RFC 3261 timer E). */
 const BYE_LIMIT_MS = 2000;
@@ -44,6 +42,7 @@ export class PhoneApp {
   readonly #options: PhoneAppOptions;
   readonly #application: SipApplication;
   readonly #isTrusted: AddressFilter;
+  readonly #failedCallReports: FailedCallReports;
   readonly #setup: SetupOptions;
   readonly #calls = new Map<string, PhoneCall>();
   readonly #watched = new WeakSet<SipDialog>();
@@ -59,10 +58,14 @@ export class PhoneApp {
     this.#options = options;
     this.#application = sipApplication(options.srf);
     this.#isTrusted = inNetworks(options.trustedPeers ?? []);
+    const tokenHeaders = options.tokenHeaders ?? ['X-Participant-Token'];
+    this.#failedCallReports =
+      options.failedCallReports ?? new FailedCallReports({ ...options, tokenHeaders });
     this.#setup = {
       application: this.#application,
       gate: options.gate,
-      tokenHeaders: options.tokenHeaders ?? ['X-Participant-Token'],
+      tokenHeaders,
+      observer: options.observer,
       sessionIntervals: { wantedS: options.sessionExpiresS ?? 1800, leastS: options.minSessionS ?? MIN_SE_S },
       acceptTransfers: options.acceptTransfers ?? false,
       pracks: new AwaitedPracks(),
@@ -135,10 +138,11 @@ export class PhoneApp {
 
   /** Answers requests outside of calls. */
   #attendOthers(): void {
-    const { log } = this.#options;
+    const { log, observer } = this.#options;
+    const told = { log, observer };
     this.#application.use(
       'options',
-      refusing(log, (request, responder) => {
+      refusing(told, (request, responder) => {
         requireOnlySupported(request);
         const headers = { Allow: allow(this.#setup), Accept: SDP_TYPE, Supported: SUPPORTED };
         responder.send(200, { headers });
@@ -146,13 +150,13 @@ export class PhoneApp {
     );
     this.#application.use(
       'prack',
-      refusing(log, (prack, responder) => this.#setup.pracks.onPrack(prack, responder)),
+      refusing(told, (prack, responder) => this.#setup.pracks.onPrack(prack, responder)),
     );
-    const noSuchCall = refusing(log, () => {
+    const noSuchCall = refusing(told, () => {
       throw new Refusal(481, 'There is no such call.');
     });
     for (const method of ['bye', 'info', 'update']) this.#application.use(method, noSuchCall);
-    const notAllowed = refusing(log, (request) => {
+    const notAllowed = refusing(told, (request) => {
       throw methodNotAllowed(request.method, this.#setup);
     });
     for (const method of REFUSED_OUTSIDE) this.#application.use(method, notAllowed);
@@ -165,6 +169,7 @@ export class PhoneApp {
       // Not logged one by one, as there are many: admission control logs once when overload begins.
       responder.send(503, { headers: refusalHeaders(noRoom(retryAfterS)) });
       observer?.over(refusedOutcome(503));
+      this.#failedCallReports.foundNoRoom(invite, noRoom(retryAfterS));
       return;
     }
     const log = this.#options.log.child({ callId: callIdOf(invite), peer: invite.source_address });
@@ -176,13 +181,11 @@ export class PhoneApp {
       await setUpCall(call, invite, responder, this.#setup);
       observer?.answered(performance.now() - receivedAt);
     } catch (error) {
-      const status = refuse(error, invite, responder, log);
+      const status = refuse(error, invite, responder, { log, observer });
       if (!call?.wasAnswered) observer?.over(refusedOutcome(status));
       // A caller who cancelled (487) need not be told.
       if (call && !call.wasAnswered && status !== 487) {
-        const participant = reportFailedCall(invite, call.info, refusalOf(error), this.#setup);
-        if (participant)
-          log.warn({ participantId: participant.id, account: participant.accountId, status }, 'Call failed.');
+        this.#failedCallReports.report(invite, call.info, refusalOf(error));
       }
       call?.failed();
     }
@@ -251,47 +254,5 @@ export class ServerReturns {
   /** The server is back. */
   announce(): void {
     for (const wake of this.#waiting) wake();
-  }
-}
-
-/**
- * Reports a refused INVITE to the core if it carries the token of a participant, even an expired one. Calls without a
- * valid token are only logged, for the operator.
- * @returns the participant of the token
- */
-function reportFailedCall(
-  invite: SipRequest,
-  { id, kind, externalId, direction, caller, callerName, called }: DeviceInfo,
-  { status, message: reason }: Refusal,
-  { gate, tokenHeaders }: { readonly gate: PhoneGate; readonly tokenHeaders: readonly string[] },
-): Participant | undefined {
-  const participant = participantOf(invite, gate, tokenHeaders);
-  if (!participant) return undefined;
-  gate.callFailed(participant.id, {
-    id,
-    kind,
-    externalId,
-    direction,
-    ...(caller !== undefined && { caller }),
-    ...(callerName !== undefined && { callerName }),
-    ...(called !== undefined && { called }),
-    status,
-    reason,
-    codecs: offeredAudioCodecs(sdpOf(invite) ?? ''),
-  });
-  return participant;
-}
-
-function participantOf(
-  invite: SipRequest,
-  gate: PhoneGate,
-  tokenHeaders: readonly string[],
-): Participant | undefined {
-  try {
-    const ignoringExpiry = (token: string) => gate.authenticate(token, { ignoreExpiry: true });
-    return authenticate(invite, tokenHeaders, { authenticate: ignoringExpiry });
-  } catch {
-    // It has no participant's token; the refusal says so.
-    return undefined;
   }
 }

@@ -18,7 +18,7 @@ const MAX_SEARCHED = 4 * MAX_HEADER_LENGTH;
  * A token in the user part of the Request-URI is not a called number.
  */
 export function calledAndCaller(
-  invite: SipRequest,
+  invite: Pick<SipRequest, 'uri' | 'get' | 'source_address'>,
   isTrusted: AddressFilter,
 ): Pick<DeviceInfo, 'caller' | 'callerName' | 'called'> {
   const from = identity(header(invite, 'from') ?? '');

@@ -2,6 +2,7 @@ import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
 import type { DeviceGate } from '../../core/index.js';
 import type { PhoneDoor } from '../../media/index.js';
+import type { FailedCallReports } from './failed-call-reports.js';
 import type { CallObserver } from './refusal.js';
 
 /** The part of the core's gate that phones need. */
@@ -15,6 +16,8 @@ export interface PhoneAppOptions {
   readonly srf: Srf;
   readonly gate: PhoneGate;
   readonly media: PhoneDoor;
+  /** Where refused calls are reported. Default: one of its own. */
+  readonly failedCallReports?: FailedCallReports;
   readonly log: Logger;
   /** Headers that may carry a token, besides User-to-User. Default `X-Participant-Token`. */
   readonly tokenHeaders?: readonly string[];

@@ -80,7 +80,7 @@ export function refusalOf(error: unknown): Refusal {
 }
 
 /** The refusal of a new call when the gateway is at its limit. */
-export function noRoom(retryAfterS: number): Refusal {
+export function noRoom(retryAfterS = RETRY_AFTER_S): Refusal {
   return new Refusal(503, 'The gateway is at its limit.', { 'Retry-After': String(retryAfterS) });
 }
 
@@ -149,6 +149,8 @@ export interface CallOutcome {
 
 /** Measures calls. */
 export interface CallObserver {
+  /** A request of any method was refused. */
+  refused(method: string, status: number): void;
   /** An INVITE got its 200. */
   answered(setupMs: number): void;
   /** Called once for every INVITE outside of calls: when it is refused, or when the answered call ends. */
@@ -168,8 +170,19 @@ export function refusedOutcome(status: number): CallOutcome {
   return { outcome: byGateway ? 'server_error' : 'client_error', reason };
 }
 
+/** Who is told of refusals. */
+interface Told {
+  readonly log: Log;
+  readonly observer?: CallObserver | undefined;
+}
+
 /** Refuses a request. @returns the status */
-export function refuse(error: unknown, request: SipRequest, responder: SipResponder, log: Log): number {
+export function refuse(
+  error: unknown,
+  request: SipRequest,
+  responder: SipResponder,
+  { log, observer }: Told,
+): number {
   const refusal = refusalOf(error);
   const fields = {
     callId: callIdOf(request),
@@ -179,6 +192,7 @@ export function refuse(error: unknown, request: SipRequest, responder: SipRespon
   };
   if (refusal.status === 500) log.error({ ...fields, err: refusal.cause }, 'Request failed.');
   else log.warn(fields, 'Request refused.');
+  observer?.refused(request.method, refusal.status);
   if (!responder.finalResponseSent) responder.send(refusal.status, { headers: refusalHeaders(refusal) });
   return refusal.status;
 }
@@ -192,11 +206,11 @@ export function logFailure(log: Log, error: unknown, what: string): void {
 
 /** A listener that refuses the request when `handle` throws. */
 export function refusing(
-  log: Log,
+  told: Told,
   handle: (request: SipRequest, responder: SipResponder) => void | Promise<void>,
 ): RequestListener {
   return (request, responder) => {
     const attempt = async (): Promise<void> => handle(request, responder);
-    attempt().catch((error: unknown) => refuse(error, request, responder, log));
+    attempt().catch((error: unknown) => refuse(error, request, responder, told));
   };
 }

@@ -127,12 +127,12 @@ async function describeToPhone(
   invite: SipRequest,
   responder: SipResponder,
   { sdp }: PhoneDescription,
-  { pracks }: SetupOptions,
+  { pracks, observer }: SetupOptions,
 ): Promise<FinalDescription> {
   const offer = sdpOf(invite) === undefined;
   if (!lists(invite, 'require', '100rel')) return { localSdp: sdp, offer };
   const received = await pracks.progress(call, invite, responder, sdp);
-  const settled = offer ? await takeAnswer(call, received) : await answerOffer(call, received, sdp);
+  const settled = offer ? await takeAnswer(call, received) : await answerOffer(call, received, sdp, observer);
   call.setup.throwIfAborted();
   return { ...settled, offer: false };
 }
@@ -157,6 +157,7 @@ async function answerOffer(
   call: PhoneCall,
   { prack, responder }: ReceivedPrack,
   answered: string,
+  observer: SetupOptions['observer'],
 ): Promise<Settled> {
   const sdpOffer = sdpOf(prack);
   if (sdpOffer === undefined) {
@@ -170,7 +171,7 @@ async function answerOffer(
     return { localSdp: undefined, description };
   } catch (error) {
     // After an offer that cannot be accepted the call goes on as agreed before.
-    refuse(error, prack, responder, call.log);
+    refuse(error, prack, responder, { log: call.log, observer });
     return { localSdp: answered };
   }
 }

@@ -1,6 +1,7 @@
 import type { SipCounters } from '../counters.js';
 import type { SipRequest } from '../message/message.js';
 import type { Flow } from '../transport/flow.js';
+import { type ToldRequest, toldRequest } from './told-request.js';
 import { type AddressFilter, BoundedMap, inNetworks, KeyedBuckets, type Rate } from '../../shared/index.js';
 
 /** User-Agents of well-known scanners. VaxSIPUserAgent is not listed: it is also a softphone kit's. */
@@ -34,12 +35,9 @@ const MAX_SOURCES = 50_000;
 
 /**
  * Whether to serve a request from a scanner's User-Agent all the same: only the application can recognise its own
- * callers. `get` joins several lines of a header with commas.
+ * callers.
  */
-export type RequestExemption = (request: {
-  readonly uri: string;
-  get(name: string): string | undefined;
-}) => boolean;
+export type RequestExemption = (request: ToldRequest) => boolean;
 
 interface SourceFilterOptions {
   /** CIDRs; empty allows everyone. */
@@ -50,15 +48,6 @@ interface SourceFilterOptions {
   readonly scanners: readonly string[];
   /** Whether such a request is served all the same. */
   readonly exempts?: RequestExemption | undefined;
-}
-
-/** A request in the form that an exemption is asked about. */
-function toldOf({ uri, headers }: SipRequest): Parameters<RequestExemption>[0] {
-  const get = (name: string): string | undefined => {
-    const values = headers.all(name.toLowerCase());
-    return values.length === 0 ? undefined : values.join(',');
-  };
-  return { uri, get };
 }
 
 /** The verdict on received bytes. */
@@ -114,7 +103,7 @@ export class SourceFilter {
 
   /** Whether a new request gets a response. Scanners get none, so that they find nothing. */
   admitsAgent(request: SipRequest): boolean {
-    if (!isScanner(request, this.#scanners) || this.#exempts?.(toldOf(request)) === true) return true;
+    if (!isScanner(request, this.#scanners) || this.#exempts?.(toldRequest(request)) === true) return true;
     this.#counters.droppedScanner++;
     return false;
   }

@@ -160,7 +160,10 @@ export class Proxy {
     const ack = forwardedRequest(request, this.#isOurs);
     findFlow(this.#context.transports, nextHopOf(ack), ack, (next) => {
       if (next instanceof Error)
-        this.#context.log.debug({ error: next.message }, 'an ACK could not be forwarded');
+        this.#context.log.debug(
+          { callId: essentials.callId, error: next.message },
+          'an ACK could not be forwarded',
+        );
       else this.#context.transactions.sendWithoutTransaction(ack, next);
     });
     return true;

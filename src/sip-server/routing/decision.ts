@@ -150,7 +150,10 @@ export function httpRouter(options: HttpRouterOptions): HttpRouter {
     try {
       return await ask(questionOf(url, newRequest));
     } catch (error) {
-      log.warn({ url, error: String(error) }, 'the SIP router made no decision');
+      log.warn(
+        { url, callId: newRequest.header('Call-ID'), error: String(error) },
+        'the SIP router made no decision',
+      );
       throw error;
     } finally {
       waiting--;

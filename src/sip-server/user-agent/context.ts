@@ -4,10 +4,12 @@ import type { Unacknowledged2xx } from '../dialog/retransmissions.js';
 import type { Dialog, Dialogs } from '../dialog/dialog.js';
 import type { SavedDialog } from '../dialog/saved-dialog.js';
 import type { SessionTimer } from '../dialog/session-timer.js';
+import type { ToldInvite } from '../defence/told-request.js';
 import { encodeMessage, type SipMessage, type SipRequest } from '../message/message.js';
 import type { Timers } from '../transaction/timing.js';
 import type { RequestRouter } from '../routing/decision.js';
 import type { Flow } from '../transport/flow.js';
+import type { Refusals } from './refusals.js';
 
 /** What the server keeps of a dialog besides its protocol state. */
 export interface DialogRecord {
@@ -40,6 +42,10 @@ export interface UserAgentContext extends ProxyContext {
   readonly homeTag: string | undefined;
   /** To be called after each change of a dialog that {@link savedDialog} shows, and before the 2xx that confirms it. */
   readonly dialogChanged: (dialogId: string) => void;
+  /** Told of each request that the server refuses by itself. */
+  readonly refusals: Refusals;
+  /** Told of each INVITE that got 503 because there was no room for it. */
+  readonly onNoRoom: ((invite: ToldInvite) => void) | undefined;
 }
 
 /** A new dialog's record. */

@@ -1,5 +1,6 @@
 import { type App, reportCdr } from '../apps/app.js';
 import type { AppMessage } from '../apps/wire.js';
+import { toldInvite } from '../defence/told-request.js';
 import { Headers } from '../message/headers.js';
 import { NO_BODY, type SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
@@ -35,7 +36,10 @@ export class NewRequests {
     const isInvite = request.method === 'INVITE';
     const full = isInvite && dialogs.full;
     if (isInvite) reportCdr(this.#context, 'cdr:attempt', 'network', request);
-    if (full) counters.droppedDialogs++;
+    if (full) {
+      counters.droppedDialogs++;
+      this.#context.onNoRoom?.(toldInvite(request, transaction.flow));
+    }
     if (full || !routes.wanted(request.method)) {
       this.#refuse(transaction, refusalOf(request, localTag, routes, full));
       return;
@@ -117,6 +121,7 @@ export class NewRequests {
 
   #refuse(transaction: ServerTransaction, response: SipResponse, why = 'call-rejected'): void {
     transaction.respond(response);
+    this.#context.refusals.tell(transaction.request, response, transaction.flow);
     if (transaction.request.method === 'INVITE') {
       reportCdr(this.#context, 'cdr:stop', 'application', response, why);
     }

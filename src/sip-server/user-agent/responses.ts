@@ -86,6 +86,7 @@ export class ApplicationResponses {
     const { request, localTag } = transaction;
     const response = buildResponse(request, status, { toTag: dialog?.localTag ?? localTag, why });
     transaction.respond(response);
+    this.#context.refusals.tell(request, response, transaction.flow);
     this.#pending.remove(pending);
     if (inside || request.method !== 'INVITE') return;
     if (dialog) endDialog(this.#context, dialog);

@@ -55,7 +55,7 @@ export class UserAgentServer {
     const { request, essentials, localTag } = transaction;
     if (request.method === 'INVITE') transaction.respond(buildResponse(request, 100));
     const tooShort = this.#sessionTimers.refusal(request, localTag);
-    if (tooShort) transaction.respond(tooShort);
+    if (tooShort) this.#refuse(transaction, tooShort);
     else if (essentials.toTag !== '' && request.method !== 'REGISTER') this.#requestInside(transaction);
     else this.#newRequests.take(transaction);
   }
@@ -64,7 +64,7 @@ export class UserAgentServer {
   cancel(transaction: ServerTransaction, invite: ServerMachine | undefined): void {
     const { request } = transaction;
     if (!invite) {
-      transaction.respond(buildResponse(request, 481, { toTag: transaction.localTag, why: NO_CALL }));
+      this.#refuse(transaction, buildResponse(request, 481, { toTag: transaction.localTag, why: NO_CALL }));
       return;
     }
     transaction.respond(buildResponse(request, 200, { toTag: invite.localTag }));
@@ -117,17 +117,22 @@ export class UserAgentServer {
     this.#detached.appClosed(app);
   }
 
+  #refuse(transaction: ServerTransaction, response: SipResponse): void {
+    transaction.respond(response);
+    this.#context.refusals.tell(transaction.request, response, transaction.flow);
+  }
+
   #requestInside(transaction: ServerTransaction): void {
     const { request, essentials, localTag, flow } = transaction;
     const record = this.#recordFor(essentials);
     if (!record) {
-      transaction.respond(buildResponse(request, 481, { toTag: localTag, why: NO_CALL }));
+      this.#refuse(transaction, buildResponse(request, 481, { toTag: localTag, why: NO_CALL }));
       return;
     }
     const { dialog } = record;
     const refusal = this.#refusalInside(record, transaction);
     if (refusal) {
-      transaction.respond(refusal);
+      this.#refuse(transaction, refusal);
       return;
     }
     // The local tag proves the peer: we gave it to nobody else.

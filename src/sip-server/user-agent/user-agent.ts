@@ -1,4 +1,5 @@
 import type { App } from '../apps/app.js';
+import { toldInvite } from '../defence/told-request.js';
 import type { Dialog } from '../dialog/dialog.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
@@ -60,12 +61,10 @@ export class UserAgent implements TransactionUser {
   }
 
   merged(transaction: ServerTransaction): void {
-    transaction.respond(
-      buildResponse(transaction.request, 482, {
-        toTag: transaction.localTag,
-        why: 'the same request arrived on another path',
-      }),
-    );
+    const { request, localTag: toTag, flow } = transaction;
+    const response = buildResponse(request, 482, { toTag, why: 'the same request arrived on another path' });
+    transaction.respond(response);
+    this.#context.refusals.tell(request, response, flow);
   }
 
   repeated(machine: ServerMachine, essentials: Essentials, flow: Flow): void {
@@ -76,12 +75,14 @@ export class UserAgent implements TransactionUser {
     if (!this.restored.acknowledge(response, essentials)) this.#context.counters.droppedStray++;
   }
 
-  overloaded(request: SipRequest, _essentials: Essentials, flow: Flow): void {
+  overloaded(request: SipRequest, essentials: Essentials, flow: Flow): void {
     const headers = [['Retry-After', '10']] as const;
     this.#context.sender.sendMessage(
       flow,
       buildResponse(request, 503, { toTag: newTag(), why: 'too many requests at once', headers }),
     );
+    if (request.method === 'INVITE' && essentials.toTag === '')
+      this.#context.onNoRoom?.(toldInvite(request, flow));
   }
 
   /** An application has disconnected: ends what it left open. */

@@ -1,7 +1,6 @@
-import type { Log } from '../../../shared/index.js';
 import type { PhoneCall } from '../call.js';
 import { allow, REFUSED_IN_DIALOG, requireOnlySupported } from '../capabilities.js';
-import { Refusal, refusing } from '../refusal.js';
+import { type CallObserver, Refusal, refusing } from '../refusal.js';
 import type { ReplaceableCalls } from '../replaces.js';
 import {
   type DialogRequestEvent,
@@ -18,6 +17,7 @@ import { agreedTerms, type SessionIntervals, termsHeaders } from './session-term
 import { Transfer } from './transfer.js';
 
 export interface AttendOptions {
+  readonly observer: CallObserver | undefined;
   readonly application: SipApplication;
   readonly sessionIntervals: SessionIntervals;
   /** Whether the phone may transfer its call by REFER. */
@@ -38,16 +38,16 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
   // Registered before the listener that handles an answer in the ACK, so that it is called first.
   dialog.on('ack', seen);
   const exchange = new OfferAnswer(call, dialog);
-  const { log } = call;
-  takeUnknown(dialog, log, options);
+  const told = { log: call.log, observer: options.observer };
+  takeUnknown(dialog, told, options);
   const { contact } = dialog.local;
   const headers = { Allow: allow(options), ...(contact !== undefined && { Contact: contact }) };
   const answering = (handle: Handling): RequestListener =>
-    refusing(log, (request, responder) => {
+    refusing(told, (request, responder) => {
       requireOnlySupported(request);
       return handle(request, responder);
     });
-  const change = refusing(log, (request, responder) => {
+  const change = refusing(told, (request, responder) => {
     const terms = agreedTerms(request, options.sessionIntervals);
     return exchange.change(request, responder, { ...headers, ...termsHeaders(terms) });
   });
@@ -66,7 +66,7 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
     'options',
     answering((_request, responder) => responder.send(200, { headers: { Allow: allow(options) } })),
   );
-  const notAllowed = refusing(log, (request) => {
+  const notAllowed = refusing(told, (request) => {
     throw methodNotAllowed(request.method, options);
   });
   for (const method of REFUSED_IN_DIALOG) on(method, notAllowed);
@@ -76,6 +76,7 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
   return exchange;
 }
 
+type Told = Parameters<typeof refusing>[0];
 type Handling = Parameters<typeof refusing>[1];
 
 /** Methods that drachtio-srf emits as events, or answers by itself. */
@@ -85,9 +86,9 @@ const KNOWN_METHODS = new Set([
 ]);
 
 /** Refuses methods that drachtio-srf does not know in a dialog: it would print them to the console instead. */
-function takeUnknown(dialog: SipDialog, log: Log, options: AttendOptions): void {
+function takeUnknown(dialog: SipDialog, told: Told, options: AttendOptions): void {
   const handle = dialog.handle.bind(dialog);
-  const refuseUnknown = refusing(log, ({ method }) => {
+  const refuseUnknown = refusing(told, ({ method }) => {
     // RFC 3262 section 3: no response is waiting for it any more.
     if (method === 'PRACK') throw new Refusal(481, 'No response is waiting for this PRACK.');
     if (method === 'REGISTER') throw methodNotAllowed(method, options);
@@ -122,7 +123,7 @@ function transferring(
     exchange,
     attend: (next) => attend(call, next, options),
   });
-  return refusing(call.log, (request, responder) => {
+  return refusing({ log: call.log, observer: options.observer }, (request, responder) => {
     requireOnlySupported(request);
     transfer.onRefer(request, responder);
   });

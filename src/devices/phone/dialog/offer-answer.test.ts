@@ -30,7 +30,7 @@ async function start() {
   media.phones.offers.length = 0;
   const exchange = new OfferAnswer(call, dialog);
   call.answered(dialog, exchange);
-  const listener = refusing(log, (request, responder) => exchange.change(request, responder, { X: '1' }));
+  const listener = refusing({ log }, (request, responder) => exchange.change(request, responder, { X: '1' }));
   dialog.on('modify', listener);
   dialog.on('update', listener);
   return { media, dialog, call, exchange };

@@ -12,12 +12,14 @@ export function startApp(options: Partial<PhoneAppOptions> = {}) {
   const { log, lines } = recordingLog();
   const setupTimes: number[] = [];
   const over: CallOutcome[] = [];
+  const refused: string[] = [];
   const observer: CallObserver = {
     answered: (ms) => void setupTimes.push(ms),
     over: (outcome) => void over.push(outcome),
+    refused: (method, status) => void refused.push(`${method} ${status}`),
   };
   const app = createPhoneApp({ srf: srf.srf, gate, media, log, observer, ...options });
-  return { srf, gate, media, app, lines, setupTimes, over };
+  return { srf, gate, media, app, lines, setupTimes, over, refused };
 }
 
 type Started = ReturnType<typeof startApp>;
