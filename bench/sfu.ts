@@ -1,7 +1,8 @@
 /**
  * A full session through the gateway: 20 publishers and 380 audio deliveries, then 6 with video. Reports the
- * gateway's processor time, and delay and loss of packets through it. A direct connection within the load process, at
- * the same time and rate, shows which part of the delay comes from the load itself.
+ * gateway's processor time, and delay and loss of packets through it, each beside those of a bare UDP forwarder that
+ * carries the same packets, one process too. A direct connection within the load process, at the same time and rate,
+ * shows which part of the delay comes from the load itself.
  */
 import { createHistogram } from 'node:perf_hooks';
 import type { RecordableHistogram } from 'node:perf_hooks';
@@ -10,6 +11,7 @@ import nodeDataChannel from 'node-datachannel';
 import { startGateway } from '../test/support/gateway.js';
 import type { TestGateway } from '../test/support/gateway.js';
 import { Rest } from '../test/support/rest.js';
+import { bareSession } from './sfu/bare.js';
 import { ageOf, Flow } from './sfu/load-packets.js';
 import { LoadParticipant } from './sfu/load-participant.js';
 import { LoadPipe } from './sfu/load-pipe.js';
@@ -18,6 +20,7 @@ import { processorSeconds } from './process-time.js';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 10);
 const FRAME_MS = 20;
+const FRAMES = (SECONDS * 1000) / FRAME_MS;
 /** Participants whose packets are measured; the others only receive. */
 const SAMPLED = 3;
 const CONNECT_LIMIT_MS = 30_000;
@@ -32,10 +35,22 @@ interface Scene {
   readonly video: boolean;
 }
 
-interface Member {
-  readonly load: LoadParticipant;
+/** Whoever sends and is forwarded. */
+interface Publisher {
+  readonly send: (packet: Buffer) => void;
   readonly audio: Flow;
   readonly video: Flow | undefined;
+}
+
+interface Member extends Publisher {
+  readonly load: LoadParticipant;
+}
+
+/** What carrying a scene took. */
+interface Carried {
+  /** Percent of a core. */
+  readonly core: number;
+  readonly meter: Meter;
 }
 
 /** Delays in µs, and the number of received packets. */
@@ -48,6 +63,10 @@ class Meter {
     const age = ageOf(packet);
     if (age !== undefined) this.delays.record(Math.max(1, Math.round(age * 1000)));
   };
+
+  get p99(): number {
+    return this.delays.percentile(99);
+  }
 
   get summary(): string {
     const ms = (percentile: number): string => (this.delays.percentile(percentile) / 1000).toFixed(2);
@@ -65,11 +84,7 @@ async function join(gateway: TestGateway, scene: Scene, meter: Meter): Promise<M
     const audio = 1000 + i;
     const video = scene.video ? 2000 + i : undefined;
     await load.start({ audio, ...(video === undefined ? {} : { video }) });
-    members.push({
-      load,
-      audio: new Flow({ ...AUDIO, ssrc: audio }),
-      video: video === undefined ? undefined : new Flow({ ...VIDEO, ssrc: video }),
-    });
+    members.push({ load, ...publisher(i, scene, (packet) => load.send(packet)) });
   }
   const expected = (scene.participants - 1) * (scene.video ? 2 : 1);
   const limit = performance.now() + CONNECT_LIMIT_MS;
@@ -78,6 +93,14 @@ async function join(gateway: TestGateway, scene: Scene, meter: Meter): Promise<M
     await sleep(100);
   }
   return members;
+}
+
+function publisher(i: number, { video }: Scene, send: Publisher['send']): Publisher {
+  return {
+    send,
+    audio: new Flow({ ...AUDIO, ssrc: 1000 + i }),
+    video: video ? new Flow({ ...VIDEO, ssrc: 2000 + i }) : undefined,
+  };
 }
 
 /** Two ends connected to each other, without the gateway. */
@@ -97,23 +120,50 @@ async function direct(meter: Meter): Promise<{ send: (packet: Buffer) => void; c
 
 /** Sends a frame of every publisher each 20 ms, spread evenly, as independent clocks would. */
 async function play(
-  members: readonly Member[],
-  sendDirect: (packet: Buffer) => void,
+  members: readonly Publisher[],
   frames: number,
+  sendDirect?: (packet: Buffer) => void,
 ): Promise<void> {
   const directFlow = new Flow({ ...AUDIO, ssrc: 1 });
   const startedAt = performance.now();
   for (let frame = 0; frame < frames; frame += 1) {
-    for (const [index, { load, audio, video }] of members.entries()) {
+    for (const [index, { send, audio, video }] of members.entries()) {
       const due = startedAt + FRAME_MS * (frame + index / members.length);
       if (due - performance.now() >= 1) await sleep(due - performance.now());
-      load.send(audio.next(true));
+      send(audio.next(true));
       if (video && frame % 2 === 0) {
-        for (let part = 1; part <= VIDEO_PACKETS; part += 1) load.send(video.next(part === VIDEO_PACKETS));
+        for (let part = 1; part <= VIDEO_PACKETS; part += 1) send(video.next(part === VIDEO_PACKETS));
       }
     }
-    sendDirect(directFlow.next(true));
+    sendDirect?.(directFlow.next(true));
   }
+}
+
+/** Plays the scene, a second of it unmeasured, to the process that carries it. @returns percent of a core that it took */
+async function measure(
+  pid: number,
+  publishers: readonly Publisher[],
+  meters: readonly Meter[],
+  sendDirect?: (packet: Buffer) => void,
+): Promise<number> {
+  await play(publishers, 1000 / FRAME_MS, sendDirect);
+  await sleep(500);
+  for (const meter of meters) meter.on = true;
+  const [before, startedAt] = [processorSeconds(pid), performance.now()];
+  await play(publishers, FRAMES, sendDirect);
+  const core = (100 * (processorSeconds(pid) - before)) / ((performance.now() - startedAt) / 1000);
+  await sleep(500);
+  return core;
+}
+
+/** The same scene through a bare UDP forwarder. */
+async function bare(scene: Scene): Promise<Carried> {
+  const meter = new Meter();
+  const session = await bareSession(scene.participants, SAMPLED, meter.take);
+  const publishers = session.senders.map((send, i) => publisher(i, scene, send));
+  const core = await measure(session.pid, publishers, [meter]);
+  session.close();
+  return { core, meter };
 }
 
 async function run(scene: Scene): Promise<void> {
@@ -122,18 +172,11 @@ async function run(scene: Scene): Promise<void> {
   try {
     const members = await join(gateway, scene, through);
     const pair = await direct(beside);
-    await play(members, pair.send, 1000 / FRAME_MS);
-    await sleep(500);
-    through.on = beside.on = true;
-    const [before, startedAt] = [processorSeconds(gateway.pid), performance.now()];
-    const frames = (SECONDS * 1000) / FRAME_MS;
-    await play(members, pair.send, frames);
-    const core = (100 * (processorSeconds(gateway.pid) - before)) / ((performance.now() - startedAt) / 1000);
-    await sleep(500);
+    const core = await measure(gateway.pid, members, [through, beside], pair.send);
     const restarts = members.reduce((sum, { load }) => sum + load.restarts, 0);
-    report(scene, { core, frames, restarts }, through, beside);
     pair.close();
     for (const { load } of members) load.close();
+    report(scene, { core, meter: through, restarts }, beside, await bare(scene));
   } finally {
     await gateway.stop();
   }
@@ -141,22 +184,27 @@ async function run(scene: Scene): Promise<void> {
 
 function report(
   { name, participants, video }: Scene,
-  { core, frames, restarts }: { core: number; frames: number; restarts: number },
-  through: Meter,
+  gateway: Carried & { readonly restarts: number },
   beside: Meter,
+  forwarder: Carried,
 ): void {
-  const perSource = frames * (video ? 1 + VIDEO_PACKETS / 2 : 1);
+  const perSource = FRAMES * (video ? 1 + VIDEO_PACKETS / 2 : 1);
   const expected = SAMPLED * (participants - 1) * perSource;
-  const lost = 100 * (1 - through.delays.count / expected);
-  const ratio = through.delays.percentile(99) / beside.delays.percentile(99);
+  const line = (who: string, { core, meter }: Carried): string => {
+    const lost = 100 * (1 - meter.delays.count / expected);
+    return `  ${who.padEnd(15)}${core.toFixed(1)} % of a core, ${meter.summary}, lost ${lost.toFixed(3)} %`;
+  };
+  const times = (a: number, b: number): string => (a / b).toFixed(2);
   console.log(
     [
       `${name}: ${participants} publishers, ${participants * (participants - 1)} deliveries of each kind`,
-      `  gateway       ${core.toFixed(0)} % of a core`,
-      `  through it    ${through.summary}, lost ${lost.toFixed(3)} % of ${expected} packets looked at`,
-      `  directly      ${beside.summary}`,
-      `  p99 ratio     ${ratio.toFixed(2)}`,
-      `  paths replaced ${restarts}`,
+      line('gateway', gateway),
+      line('bare forwarder', forwarder),
+      `  directly       ${beside.summary}`,
+      `  the gateway takes ${times(gateway.core, forwarder.core)} times the forwarder's processor time; its p99 is ` +
+        `${times(gateway.meter.p99, forwarder.meter.p99)} times the forwarder's, ` +
+        `${times(gateway.meter.p99, beside.p99)} times that of the direct connection`,
+      `  ${expected} packets looked at; paths replaced: ${gateway.restarts}`,
     ].join('\n'),
   );
 }
