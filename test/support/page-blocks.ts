@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 /** The code blocks of one language on a page of the documents, as its readers would copy them. */
 function codeBlocks(page: string, language: string): readonly string[] {
   const text = readFileSync(page, 'utf8');
-  return [...text.matchAll(/^```(\w+)\n([^]*?)^```$/gm)].flatMap(([, found, block]) =>
-    found === language ? [block!] : [],
+  // Those in a list are indented.
+  return [...text.matchAll(/^( *)```(\w+)\n([^]*?)^ *```$/gm)].flatMap(([, indent, found, block]) =>
+    found === language ? [block!.replaceAll(new RegExp(`^${indent!}`, 'gm'), '')] : [],
   );
 }
 
