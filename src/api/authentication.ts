@@ -30,7 +30,7 @@ export function accountOf(request: { readonly params: unknown }): string {
 }
 
 /** As {@link accountOf}, but also for a request without a route, or whose path cannot be decoded. */
-export function accountNamed(request: { readonly params: unknown; readonly url: string }): string {
+function accountNamed(request: { readonly params: unknown; readonly url: string }): string {
   return accountOf(request) || (ACCOUNT_PATH.exec(request.url)?.[1] ?? '');
 }
 
