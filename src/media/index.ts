@@ -12,7 +12,7 @@ export * from './types.js';
 export function createMediaPlane(
   options: MediaPlaneOptions,
   listener: MediaListener<MediaPlaneEvent>,
-): MediaPlane {
+): LocalMediaPlane {
   return makePlane(options, listener).plane;
 }
 

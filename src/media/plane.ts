@@ -2,6 +2,7 @@ import { stdSerializers } from 'pino';
 import { type Log, withFields } from '../shared/index.js';
 import type { BrowserEndpoint } from './browser/index.js';
 import type { EndpointContext, LiveStream } from './endpoint.js';
+import { LiveStreams, type RemoteStreams } from './live-streams.js';
 import { OpenDevice } from './open-device.js';
 import { type PhoneBefore, type PhoneEndpoint, readPhoneState } from './phone/index.js';
 import type { PublishedTrack } from './track.js';
@@ -44,7 +45,9 @@ export class LocalMediaPlane implements MediaPlane {
   readonly #factory: EndpointFactory;
   readonly #devices = new Map<string, OpenDevice>();
   /** All streams that are live. */
-  readonly #streams = new Map<string, LiveStream>();
+  readonly #streams = new LiveStreams((changed) => {
+    for (const device of this.#devices.values()) device.refreshIfReceiving(changed);
+  });
   #statistics: NodeJS.Timeout | undefined;
 
   constructor(options: MediaPlaneOptions, log: Log, factory: EndpointFactory) {
@@ -59,6 +62,11 @@ export class LocalMediaPlane implements MediaPlane {
     listener: MediaListener<BrowserMediaEvent> & MediaListener<PhoneMediaEvent>,
   ): BrowserHandle | PhoneHandle {
     return spec.kind === 'browser' ? this.#openBrowser(spec, listener) : this.#openPhone(spec, listener);
+  }
+
+  /** Streams of other hosts, for the devices of this one. */
+  get remoteStreams(): RemoteStreams {
+    return this.#streams;
   }
 
   /** Devices of this process end with it. */
@@ -165,19 +173,8 @@ export class LocalMediaPlane implements MediaPlane {
           (track) => !track.ended && kinds.includes(track.kind),
         ),
       ),
-    streamsChanged: (before: readonly LiveStream[], now: readonly LiveStream[]): void => {
-      const changed = new Set<string>();
-      for (const { streamId } of before) {
-        this.#streams.delete(streamId);
-        changed.add(streamId);
-      }
-      for (const stream of now) {
-        this.#streams.set(stream.streamId, stream);
-        changed.add(stream.streamId);
-      }
-      if (changed.size === 0) return;
-      for (const device of this.#devices.values()) device.refreshIfReceiving(changed);
-    },
+    streamsChanged: (before: readonly LiveStream[], now: readonly LiveStream[]): void =>
+      this.#streams.replaceLocal(before, now),
   };
 
   #pushStatistics(): void {

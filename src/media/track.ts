@@ -1,3 +1,4 @@
+import { bitrateCap, type BitrateWish, combineWishes } from './bitrate.js';
 import type { MediaKind } from './types.js';
 
 /** A codec as SDP names it (RFC 8866 section 6.6), without the payload type, which each transport maps. */
@@ -43,6 +44,8 @@ export interface KeptPicture {
   readonly newestAt: number;
   readonly newestSequence: number;
   readonly newestTimestamp: number;
+  /** SSRC of the packets; -1 before the first. */
+  readonly ssrc: number;
   /** Changes when the picture is replaced: what was read before is void. */
   readonly generation: number;
   /** Number of packets; 0 while one of them is missing. */
@@ -52,6 +55,12 @@ export interface KeptPicture {
   marker(index: number): boolean;
 }
 
+/**
+ * Asks a publisher to send at most this many bits per second (Infinity: any number), which is what its subscribers
+ * wish together.
+ */
+type BitrateListener = (bitsPerSecond: number, wish: BitrateWish) => void;
+
 /** One published audio or video track. The publisher's transport pushes; subscribers attach sinks. */
 export class PublishedTrack {
   readonly kind: MediaKind;
@@ -59,27 +68,27 @@ export class PublishedTrack {
   readonly codec: TrackCodec;
   /** Asks the publisher for a key frame (video); the publisher's transport limits the rate. */
   readonly requestKeyFrame: () => void;
-  /** Asks the publisher (video) to send at most this many bits per second; Infinity: no limit. */
-  readonly limitBitrate: (bitsPerSecond: number) => void;
   /** For subscribers that join while the publisher sends nothing; absent when no picture is kept. */
   readonly picture?: KeptPicture;
   #sinks: TrackSink[] = [];
   #clock: ClockReading | undefined;
   #ended = false;
+  readonly #onBitrate: BitrateListener;
+  readonly #wishes = new Map<object, BitrateWish>();
 
   constructor(options: {
     kind: MediaKind;
     streamId: string;
     codec: TrackCodec;
     requestKeyFrame?: () => void;
-    limitBitrate?: (bitsPerSecond: number) => void;
+    limitBitrate?: BitrateListener;
     picture?: KeptPicture;
   }) {
     this.kind = options.kind;
     this.streamId = options.streamId;
     this.codec = options.codec;
     this.requestKeyFrame = options.requestKeyFrame ?? (() => undefined);
-    this.limitBitrate = options.limitBitrate ?? (() => undefined);
+    this.#onBitrate = options.limitBitrate ?? (() => undefined);
     if (options.picture) this.picture = options.picture;
   }
 
@@ -94,6 +103,17 @@ export class PublishedTrack {
 
   get sinkCount(): number {
     return this.#sinks.length;
+  }
+
+  /**
+   * Asks the publisher (video) to send no more than the subscribers can take.
+   * @param source whoever knows some of the subscribers @param wish theirs; undefined: it has none any more
+   */
+  limitBitrate(source: object, wish: BitrateWish | undefined): void {
+    if (wish) this.#wishes.set(source, wish);
+    else this.#wishes.delete(source);
+    const all = combineWishes(this.#wishes.values());
+    this.#onBitrate(bitrateCap(all.limits), all);
   }
 
   attach(sink: TrackSink): void {

@@ -8,6 +8,7 @@ import { DataChannelPipes, freeUdpPort, holdUdpPort } from './transport/datachan
 import type { PipeFactory } from './transport/pipe.js';
 
 export { BrowserEndpoint } from './browser-endpoint.js';
+export { LastPicture } from './forward/last-picture.js';
 
 /** Makes the plane's browser endpoints, all on one UDP port. */
 interface BrowserFactory {

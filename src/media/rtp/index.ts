@@ -8,3 +8,4 @@ export * from './rtcp.js';
 export { type DigitListener, DtmfReceiver } from './dtmf-receiver.js';
 export { ReceptionStatistics } from './rtcp.js';
 export { Renumbering } from './renumbering.js';
+export { MAX_FORWARDED_PACKET, PacketScratch } from './packet-scratch.js';

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import {
   nextSequence,
+  PacketScratch,
   RTP_FIXED_HEADER,
   rtpMarker,
   rtpSequence,
@@ -25,23 +26,6 @@ export const SEND_TIME_BLOCK = 8;
 const HAS_EXTENSION = 0x10;
 
 const UNITS_PER_MS = 2 ** 18 / 1000;
-
-/** Packets above this are not forwarded: no browser or phone sends them. */
-export const MAX_FORWARDED_PACKET = 2048;
-
-/**
- * Memory for one outgoing packet. The transport copies what it sends, so one suffices for all packets. Views
- * are kept by length, since making a view costs more than filling it.
- */
-export class PacketScratch {
-  readonly #memory = Buffer.allocUnsafeSlow(MAX_FORWARDED_PACKET);
-  readonly #views: (Buffer | undefined)[] = [];
-
-  /** The first `length` bytes; contents are those of the last use. */
-  view(length: number): Buffer {
-    return (this.#views[length] ??= this.#memory.subarray(0, length));
-  }
-}
 
 /** What the subscriber's answer accepts for this track's m-line. */
 interface DownlinkFormats {

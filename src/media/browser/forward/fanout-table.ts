@@ -36,7 +36,7 @@ export class FanoutTable {
     entry.users -= 1;
     if (entry.users > 0) return;
     fanout.track.detach(fanout);
-    fanout.track.limitBitrate(Infinity);
+    fanout.track.limitBitrate(fanout, undefined);
     this.#fanouts.delete(fanout.track);
     this.#ssrcs.delete(fanout.ssrc);
     this.#ssrcs.delete(fanout.rtxSsrc);

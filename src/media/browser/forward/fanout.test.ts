@@ -13,7 +13,6 @@ import { rtpPacket } from '../testing/packets.js';
 import type { PacketOptions } from '../testing/packets.js';
 import { Downlink } from './downlink.js';
 import { FanoutTable } from './fanout-table.js';
-import { bitrateCap } from './fanout.js';
 
 const OPUS: TrackCodec = { name: 'opus', clockRate: 48_000, channels: 2 };
 const VP8: TrackCodec = { name: 'VP8', clockRate: 90_000, channels: 1 };
@@ -284,29 +283,5 @@ describe('a track on its way to subscribers', () => {
       codec: { name: 'G729', clockRate: 8000, channels: 1 },
     });
     expect(new FanoutTable().acquire(track)).toBeUndefined();
-  });
-});
-
-describe('the bit rate asked of a publisher', () => {
-  it('is unlimited while its subscribers can take everything', () => {
-    expect(bitrateCap([])).toBe(Infinity);
-    expect(bitrateCap([Infinity, Infinity])).toBe(Infinity);
-  });
-
-  it('is what the only subscriber can take', () => {
-    expect(bitrateCap([500_000])).toBe(500_000);
-  });
-
-  it('does not come down for one bad network among others', () => {
-    expect(bitrateCap([120_000, Infinity])).toBe(Infinity);
-    expect(bitrateCap([Infinity, 120_000, Infinity, 800_000])).toBe(Infinity);
-  });
-
-  it('comes down when at least half cannot take it', () => {
-    expect(bitrateCap([120_000, 800_000, 600_000])).toBe(600_000);
-  });
-
-  it('is never too low for a picture', () => {
-    expect(bitrateCap([1_000])).toBe(100_000);
   });
 });

@@ -1,17 +1,16 @@
-import { Renumbering, RTP_FIXED_HEADER, rtpMarker, toNtp, writeRtpHeader } from '../../rtp/index.js';
-import type { ClockReading, PublishedTrack, TrackSink } from '../../track.js';
-import type { ForwardedCodec } from '../codecs.js';
 import {
-  type Downlink,
   MAX_FORWARDED_PACKET,
   PacketScratch,
-  SEND_TIME_BLOCK,
-  writeSendTime,
-} from './downlink.js';
+  Renumbering,
+  RTP_FIXED_HEADER,
+  rtpMarker,
+  toNtp,
+  writeRtpHeader,
+} from '../../rtp/index.js';
+import type { ClockReading, PublishedTrack, TrackSink } from '../../track.js';
+import type { ForwardedCodec } from '../codecs.js';
+import { type Downlink, SEND_TIME_BLOCK, writeSendTime } from './downlink.js';
 import { beginsKeyFrame } from './key-frames.js';
-
-/** A useful picture needs about this many bits per second. */
-const MIN_CAP = 100_000;
 
 /** Packets kept, a power of two: about three seconds of video at 2.5 Mbit/s. */
 const SLOTS = 1024;
@@ -91,9 +90,11 @@ export class TrackFanout implements TrackSink {
   adaptBitrate(): void {
     const open = this.#downlinks.filter((downlink) => downlink.open);
     const full = open.filter((downlink) => downlink.full);
-    // Subscribers that get only key frames count when nobody gets more: a lower rate could give them the
-    // video.
-    this.track.limitBitrate(bitrateCap((full.length > 0 ? full : open).map(({ limit }) => limit)));
+    const counted = full.length > 0 ? full : open;
+    this.track.limitBitrate(this, {
+      limits: counted.map(({ limit }) => limit),
+      thinned: full.length === 0,
+    });
   }
 
   onClock(reading: ClockReading): void {
@@ -196,16 +197,4 @@ class RetransmissionBuffer {
     if (this.#sequences[index] !== sequence) return undefined;
     return this.#slots[index]!.subarray(0, this.#lengths[index]);
   }
-}
-
-/**
- * The bit rate to ask of a publisher, the median of what its subscribers can take, so that
- * one bad network does not degrade the picture for everyone.
- * @param limits bits per second for each subscriber; Infinity: more than it is sent
- * @returns Infinity for no cap
- */
-export function bitrateCap(limits: readonly number[]): number {
-  if (limits.length === 0) return Infinity;
-  const descending = [...limits].sort((a, b) => b - a);
-  return Math.max(MIN_CAP, descending[Math.floor((descending.length - 1) / 2)]!);
 }

@@ -28,6 +28,7 @@ export class LastPicture implements KeptPicture {
   newestAt = -Infinity;
   newestSequence = -1;
   newestTimestamp = -1;
+  ssrc = -1;
   /** Counts key frames: what was read of the picture before is void when it changes. */
   generation = 0;
   readonly #codec: string;
@@ -37,7 +38,6 @@ export class LastPicture implements KeptPicture {
   readonly #markers = new Uint8Array(MAX_PACKETS);
   readonly #lengths = new Uint16Array(MAX_PACKETS);
   readonly #payloads = new Array<Buffer | undefined>(MAX_PACKETS).fill(undefined);
-  #ssrc = -1;
   /** Sequence number and timestamp of the key frame's first packet; -1 when nothing is kept. */
   #first = -1;
   #firstTimestamp = 0;
@@ -58,7 +58,7 @@ export class LastPicture implements KeptPicture {
   /** Takes a packet of the track, repeated ones included. */
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, nowMs: number): void {
     const [sequence, timestamp] = [rtpSequence(packet), rtpTimestamp(packet)];
-    if (rtpSsrc(packet) !== this.#ssrc) this.#follow(rtpSsrc(packet));
+    if (rtpSsrc(packet) !== this.ssrc) this.#follow(rtpSsrc(packet));
     const isNewest = this.newestSequence < 0 || sequenceDelta(sequence, this.newestSequence) > 0;
     const isBegin = beginsKeyFrame(this.#codec, packet, payloadOffset, payloadEnd);
     if (isBegin) this.#begin(sequence, timestamp, isNewest, nowMs);
@@ -98,7 +98,7 @@ export class LastPicture implements KeptPicture {
   }
 
   #follow(ssrc: number): void {
-    this.#ssrc = ssrc;
+    this.ssrc = ssrc;
     this.newestSequence = -1;
     this.#forget();
   }

@@ -1,0 +1,112 @@
+/** A media host of bench/pipe.ts, which does what it is asked by messages. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BrowserHandle, createMediaPlane } from '../../src/media/index.js';
+import { LiveStreams } from '../../src/media/live-streams.js';
+import { connectPipe, listenForPipes, type Pipe } from '../../src/media/pipe/index.js';
+import { writeRtpHeader } from '../../src/media/rtp/index.js';
+import { PublishedTrack } from '../../src/media/track.js';
+import type { HostReply, HostRequest } from './bench-host.js';
+
+const FRAME_MS = 20;
+const HEADER = 12;
+const PAYLOAD = 160;
+const quiet = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+const plane = createMediaPlane(
+  {
+    rtpHost: '127.0.0.1',
+    rtpPorts: [20000, 20100],
+    webrtcHost: '127.0.0.1',
+    webrtcPort: 0,
+    mediaTimeoutMs: 60_000,
+  },
+  ignore,
+);
+const tracks: PublishedTrack[] = [];
+const streamIds = (): string[] => tracks.map(({ streamId }) => streamId);
+let pipe: Pipe | undefined;
+let browser: BrowserHandle | undefined;
+/** Settles when the browser has answered the last offer. */
+let answered: () => void = ignore;
+
+async function handle(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
+  switch (request.type) {
+    case 'listen':
+    case 'connect': {
+      const [address, key] = [{ path: request.path }, Buffer.from(request.key, 'base64')];
+      const parts = { streams: plane.remoteStreams, log: quiet };
+      if (request.type === 'connect') pipe = connectPipe(address, key, parts);
+      else (await listenForPipes(address, parts)).expect(key);
+      return {};
+    }
+    case 'publish':
+      publish(request.streams);
+      return {};
+    case 'receive':
+      await receive(request.on);
+      return {};
+    case 'answer':
+      await browser!.answerSubscribe(request.sdp);
+      answered();
+      return {};
+    case 'pipe':
+      pipe!.send(request.on ? streamIds() : []);
+      return {};
+    case 'run':
+      await run(request.seconds);
+      return {};
+    case 'processorTime': {
+      const { user, system } = process.cpuUsage();
+      return { processorTime: user + system };
+    }
+    case 'counters':
+      return { counters: pipe!.counters() };
+  }
+}
+
+function publish(count: number): void {
+  if (!(plane.remoteStreams instanceof LiveStreams)) throw new Error('The plane has another kind of table.');
+  for (let i = 0; i < count; i += 1) {
+    const codec = { name: 'PCMU', clockRate: 8000, channels: 1 };
+    tracks.push(new PublishedTrack({ kind: 'audio', streamId: `s${i}`, codec }));
+  }
+  plane.remoteStreams.replaceLocal(
+    [],
+    tracks.map((track) => ({ streamId: track.streamId, tracks: [track] })),
+  );
+}
+
+async function receive(on: boolean): Promise<void> {
+  browser ??= plane.open({ kind: 'browser', deviceId: 'browser' }, (event) => {
+    if (event.type === 'subscribeOffer') process.send!({ offer: event.offer.sdpOffer });
+  });
+  await browser.opened;
+  const settled = new Promise<void>((resolve) => (answered = resolve));
+  await browser.setDelivery(on ? streamIds().map((streamId) => ({ streamId, kinds: ['audio'] })) : []);
+  // Without a change there is no offer.
+  await Promise.race([settled, sleep(1000)]);
+}
+
+/** Publishes the packets of all streams, spread evenly over each 20 ms. */
+async function run(seconds: number): Promise<void> {
+  const packet = Buffer.alloc(HEADER + PAYLOAD, 0x55);
+  const startedAt = performance.now();
+  const total = (tracks.length * seconds * 1000) / FRAME_MS;
+  for (let sent = 0; sent < total;) {
+    const due = Math.min(total, Math.floor(((performance.now() - startedAt) / FRAME_MS) * tracks.length));
+    for (; sent < due; sent += 1) {
+      const frame = Math.floor(sent / tracks.length);
+      writeRtpHeader(packet, 0, false, frame & 0xffff, frame * PAYLOAD, 1);
+      tracks[sent % tracks.length]!.push(packet, HEADER, packet.length, false);
+    }
+    await sleep(1);
+  }
+}
+
+function ignore(): void {
+  // Nothing is wanted of it.
+}
+
+process.on('message', ({ id, ...request }: HostRequest & { id: number }) => {
+  void handle(request).then((reply) => process.send!({ id, ...reply }));
+});

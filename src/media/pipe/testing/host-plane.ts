@@ -1,0 +1,35 @@
+import { silentLog } from '../../../shared/testing/index.js';
+import { BrowserEndpoint } from '../../browser/index.js';
+import { FanoutTable } from '../../browser/forward/fanout-table.js';
+import { FakePipes } from '../../browser/testing/fake-pipes.js';
+import { createPhoneFactory } from '../../phone/index.js';
+import { LocalMediaPlane } from '../../plane.js';
+import type { MediaPlaneOptions } from '../../types.js';
+
+const OPTIONS: MediaPlaneOptions = {
+  rtpHost: '127.0.0.1',
+  rtpPorts: [30000, 39999],
+  webrtcHost: '127.0.0.1',
+  webrtcPort: 0,
+  mediaTimeoutMs: 30_000,
+};
+
+/** The media plane of a host, with browsers that a test plays by {@link FakePipes}. */
+export class HostPlane extends LocalMediaPlane {
+  readonly paths: FakePipes;
+
+  constructor() {
+    const paths = new FakePipes();
+    const fanouts = new FanoutTable();
+    const phones = createPhoneFactory(OPTIONS, silentLog);
+    super(OPTIONS, silentLog, {
+      browser: (context, spec) =>
+        Promise.resolve(new BrowserEndpoint(context, spec, { pipes: paths, fanouts })),
+      phone: (context, before) => phones.open(context, before),
+      load: () => phones.load(),
+      counters: () => phones.counters(),
+      stop: () => phones.stop(),
+    });
+    this.paths = paths;
+  }
+}
