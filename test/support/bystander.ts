@@ -1,5 +1,5 @@
 import type { TestGateway } from './gateway.js';
-import { type Metrics, readMetrics, sumOf } from './metrics.js';
+import { readMetrics } from './metrics.js';
 import { OTHER_ACCOUNT, Rest } from './rest.js';
 import { placeCall, type SippCall } from './sipp.js';
 import type { ToneSocket } from './tone-socket.js';
@@ -21,8 +21,6 @@ export interface Disturbance {
   readonly longestGapMs: number;
   /** Longest delay of the gateway's event loop. */
   readonly longestBusyMs: number;
-  /** Processor time of the gateway's process, all threads. */
-  readonly cpuMs: number;
 }
 
 /**
@@ -60,7 +58,8 @@ export class Bystander {
 
   /** Does the work, and measures over its whole length. Work that reads the metrics spoils `longestBusyMs`. */
   async during(work: () => Promise<unknown>): Promise<Disturbance> {
-    const before = await readMetrics(this.#gateway);
+    // A reading resets the gauge of the delay.
+    await readMetrics(this.#gateway);
     await this.#delayIsMeasured();
     const startedAt = performance.now();
     const packets = this.#listener.packets;
@@ -76,9 +75,7 @@ export class Bystander {
       elapsedMs,
       packetsLost: Math.max(0, Math.floor(elapsedMs / PACKET_MS) - got),
       longestGapMs,
-      // The gauge is reset at each reading of the metrics.
       longestBusyMs: (after.get('nodejs_eventloop_lag_max_seconds') ?? Number.NaN) * 1000,
-      cpuMs: (cpuSeconds(after) - cpuSeconds(before)) * 1000,
     };
   }
 
@@ -117,8 +114,4 @@ export class Bystander {
   get #listener(): ToneSocket {
     return this.#calls[1].tones;
   }
-}
-
-function cpuSeconds(metrics: Metrics): number {
-  return sumOf(metrics, 'process_cpu_seconds_total');
 }

@@ -32,7 +32,7 @@ export const COLUMNS: readonly Column[] = [
 const FOLDER = 'test/system';
 
 /** A test that compares a phone beside an attack with one at an idle gateway must have the machine to itself. */
-const MEASURES = 'support/bystander.js';
+const COMPARES = 'bystander.during(';
 
 function systemFiles(): { path: string; text: string }[] {
   return readdirSync(FOLDER)
@@ -43,7 +43,7 @@ function systemFiles(): { path: string; text: string }[] {
 /** The whole-system tests that may run beside others, or those that must run alone. */
 export function systemTests(which: 'together' | 'alone'): string[] {
   return systemFiles()
-    .filter(({ text }) => text.includes(MEASURES) === (which === 'alone'))
+    .filter(({ text }) => text.includes(COMPARES) === (which === 'alone'))
     .map(({ path }) => path);
 }
 

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { usePhoneRoom } from '../support/phone-room.js';
 import { Caller, type HeardMessage, SDP, SipPeer } from '../support/sip-peer.js';
@@ -214,6 +215,21 @@ describe('a running gateway’s SIP port', async () => {
     expect([...stranger.peer.heard, ...scanner.peer.heard]).toEqual([]);
     const answers = new Set(flooder.peer.heard.map(({ status }) => status));
     expect(answers).toEqual(new Set([200, 503]));
+  });
+
+  it('closes connections that send nothing, and the oldest of an address for one that sends something', async () => {
+    const sockets = Array.from({ length: 300 }, () => connect(room.gateway.sipPort, FRIEND));
+    const closed = sockets.map(async (socket) => {
+      socket.on('error', () => undefined).resume();
+      await once(socket, 'close');
+    });
+    // That is beyond the limit of an address.
+    const caller = await tcp();
+    caller.peer.send(caller.request('OPTIONS', 1));
+    expect((await caller.peer.final()).status).toBe(200);
+    await Promise.all(closed);
+    expect(await counted('closedForRoom')).toBeGreaterThanOrEqual(45);
+    expect(await counted('closedSilent')).toBeGreaterThan(200);
   });
 
   it('is captured for Homer, every message both ways, without a token', async () => {

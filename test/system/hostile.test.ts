@@ -11,9 +11,9 @@ import { NameServer } from '../../src/shared/testing/name-server.js';
 import { Bystander, OTHER_ACCOUNT, TWO_ACCOUNTS } from '../support/bystander.js';
 import { ForwardingProxy } from '../support/forwarding-proxy.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
-import { readMetrics } from '../support/metrics.js';
+import { readMetrics, sumOf } from '../support/metrics.js';
 import { Rest, type TestParticipant } from '../support/rest.js';
-import { placeCall, placeRefusedCall } from '../support/sipp.js';
+import { placeCall, placeRefusedCall, type SippCall } from '../support/sipp.js';
 import { withFile, withoutSmallDisk } from '../support/small-disk.js';
 import { until } from '../support/until.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
@@ -84,11 +84,35 @@ function upgraded(socket: WebSocket): Promise<number> {
   });
 }
 
-/** Connects a page's device; resolves when its socket is open. */
-async function openPage(who: TestParticipant, way: Way = {}): Promise<WebSocket> {
-  const socket = pageSocket(who.token, way);
-  expect(await upgraded(socket)).toBe(101);
-  return socket;
+/** Connects a page's device; resolves when its socket is open. A gateway on a busy machine may be overloaded at first. */
+function openPage(who: TestParticipant, way: Way = {}): Promise<WebSocket> {
+  return until(
+    'room for a page',
+    async () => {
+      const socket = pageSocket(who.token, way);
+      const status = await upgraded(socket);
+      if (status === 503) return undefined;
+      expect(status).toBe(101);
+      return socket;
+    },
+    { withinMs: 20_000 },
+  );
+}
+
+/** The same for a phone, which is answered. */
+function openCall(token: string): Promise<SippCall> {
+  return until(
+    'room for a call',
+    async () => {
+      const call = await placeCall({ sipPort: gateway.sipPort, token });
+      const { status } = await call.final();
+      if (status === 200) return call;
+      await call.end();
+      expect(status).toBe(503);
+      return undefined;
+    },
+    { withinMs: 20_000 },
+  );
 }
 
 async function leave(socket: WebSocket): Promise<void> {
@@ -192,20 +216,21 @@ describe('an offer whose parts multiply', () => {
     const answers: string[] = [];
     page.on('message', (data: Buffer) => answers.push(data.toString()));
     const sizes = [50_000, 108_000, 495_000];
-    const { cpuMs, elapsedMs } = await bystander.during(async () => {
-      for (const id of sizes) {
-        const params = { sdpOffer: offer(id), mediaMetadata: {} };
-        page.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'offerSdp', params }));
-      }
-      const ids = () => answers.map((text) => (JSON.parse(text) as { id?: number }).id);
-      const hasAll = () => sizes.every((id) => ids().includes(id));
-      await until('answers', hasAll, {
-        withinMs: 20_000,
-        seen: () => Promise.resolve(answers.map((text) => text.slice(0, 200))),
-      });
+    const cpuSeconds = async (): Promise<number> =>
+      sumOf(await readMetrics(gateway), 'process_cpu_seconds_total');
+    const before = await cpuSeconds();
+    for (const id of sizes) {
+      const params = { sdpOffer: offer(id), mediaMetadata: {} };
+      page.send(JSON.stringify({ jsonrpc: '2.0', id, method: 'offerSdp', params }));
+    }
+    const ids = () => answers.map((text) => (JSON.parse(text) as { id?: number }).id);
+    const hasAll = () => sizes.every((id) => ids().includes(id));
+    await until('answers', hasAll, {
+      withinMs: 20_000,
+      seen: () => Promise.resolve(answers.map((text) => text.slice(0, 200))),
     });
     // It once took 9 s for 108 kB.
-    expect(cpuMs, `in ${elapsedMs} ms`).toBeLessThan(4_000);
+    expect((await cpuSeconds()) - before).toBeLessThan(4);
     await leave(page);
     await bystander.stillHears();
   });
@@ -225,8 +250,7 @@ describe('an account with half of all calls', () => {
     expect((await readMetrics(gateway)).get('patchbay_devices_refused_total')).toBe(2);
 
     const { token } = await otherRest.participant();
-    const another = await placeCall({ sipPort: gateway.sipPort, token });
-    expect((await another.final()).status).toBe(200);
+    const another = await openCall(token);
     await another.hangUp();
     await another.end();
 
@@ -255,14 +279,12 @@ describe.skipIf(noMounts !== undefined)(
       }
       await until('questions for names', () => server.asked.length >= 20, { withinMs: 20_000 });
       const { port } = new URL(webhooks.url);
-      await bystander.during(async () => {
-        for (let i = 0; i < 5; i += 1) {
-          const who = await otherRest.participant({ callbackUrl: `http://app.example:${port}/` });
-          await leave(await openPage(who));
-          // In the time in which one that hangs is asked for once.
-          await webhooks.event('onLeave', who.id, 4_000);
-        }
-      });
+      for (let i = 0; i < 5; i += 1) {
+        const who = await otherRest.participant({ callbackUrl: `http://app.example:${port}/` });
+        await leave(await openPage(who));
+        // In the time in which one that hangs is asked for once.
+        await webhooks.event('onLeave', who.id, 4_000);
+      }
       await bystander.stillHears();
     });
   },
@@ -295,8 +317,7 @@ describe('a clock that is set back', () => {
     };
     for (let i = 0; i < 5; i += 1) await member();
     const [caller, page, early] = made as [TestParticipant, TestParticipant, TestParticipant];
-    const call = await placeCall({ sipPort: gateway.sipPort, token: caller.token });
-    expect((await call.final()).status).toBe(200);
+    const call = await openCall(caller.token);
     const open = await openPage(page);
 
     const linesBefore = gateway.log.length;

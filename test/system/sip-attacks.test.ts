@@ -1,9 +1,6 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Bystander, TWO_ACCOUNTS } from '../support/bystander.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
-import { readMetrics } from '../support/metrics.js';
 import { Rest } from '../support/rest.js';
 import { Caller, SDP, SipPeer } from '../support/sip-peer.js';
 
@@ -94,20 +91,4 @@ it('are sent no token, and the log has none, in any encoding', async () => {
   const lines = JSON.stringify(gateway.log);
   expect(lines).toContain('INVITE sip:***@127.0.0.1');
   expect(lines).not.toContain(signature);
-});
-
-it('are closed when they connect and send nothing', async () => {
-  const sockets = Array.from({ length: 300 }, () => connect(gateway.sipPort, '127.0.0.1'));
-  const closed = sockets.map(async (socket) => {
-    socket.on('error', () => undefined).resume();
-    await once(socket, 'close');
-  });
-  // Beyond the limit of an address, the oldest is closed for a connection that sends something.
-  const caller = await stranger('tcp');
-  caller.peer.send(caller.request('OPTIONS', 1));
-  expect((await caller.peer.final()).status).toBe(200);
-  await Promise.all(closed);
-  const metrics = await readMetrics(gateway);
-  expect(metrics.get('patchbay_sip_messages_total{kind="closedForRoom"}')).toBeGreaterThanOrEqual(45);
-  expect(metrics.get('patchbay_sip_messages_total{kind="closedSilent"}')).toBeGreaterThan(200);
 });
