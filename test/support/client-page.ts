@@ -234,6 +234,24 @@ export class ClientPage {
     });
   }
 
+  /** The same for the stream that fits, and its successor if it is replaced meanwhile. */
+  async seesPictures(choice: WaitOptions = {}): Promise<void> {
+    let seen: { readonly streamId: string; readonly frames: number } | undefined;
+    const goesOn = async (): Promise<boolean> => {
+      const stream = (await this.streams()).find(chosen(choice));
+      if (!stream) return false;
+      const { streamId } = stream;
+      const frames = (await this.counters(streamId)).video?.framesDecoded ?? 0;
+      if (seen?.streamId !== streamId) seen = { streamId, frames };
+      return frames >= seen.frames + 10;
+    };
+    await until(`pictures of ${JSON.stringify(choice)}`, goesOn, {
+      withinMs: choice.withinMs ?? DEFAULT_LIMIT_MS,
+      everyMs: 200,
+      seen: async () => [seen, await this.streams()],
+    });
+  }
+
   /** Closes the page as a user closes a tab, unload handlers included. */
   async close(): Promise<void> {
     await this.#page.close({ runBeforeUnload: true });

@@ -8,6 +8,9 @@ import { servePages } from './page-server.js';
 const PATHS = ['/usr/bin/firefox-esr', '/usr/bin/firefox'];
 
 const PREFERENCES = {
+  // As Chromium's flags: tabs in the background run as fast as the one in front.
+  'dom.min_background_timeout_value': 4,
+  'dom.timeout.enable_budget_timer_throttling': false,
   'media.autoplay.default': 0,
   'media.autoplay.blocking_policy': 0,
   'media.autoplay.block-webaudio': false,

@@ -12,7 +12,8 @@ import { freeTcpPort } from '../support/ports.js';
 /** Of TEST-NET-1 (RFC 5737): no machine has it. */
 const NOBODYS = '192.0.2.1';
 
-describe("an operator's mistake", () => {
+// They wait for gateways to start, so they run at the same time.
+describe.concurrent("an operator's mistake", () => {
   const folder = mkdtempSync(join(tmpdir(), 'patchbay-start-mistakes-'));
   const [one, other] = [makeCertificate(), makeCertificate()];
   let tcp: Server;
@@ -107,7 +108,7 @@ describe("an operator's mistake", () => {
       () => ({ PATCHBAY_SIP_TLS_CERT: one.certFile, PATCHBAY_SIP_TLS_KEY: other.keyFile }),
       /PATCHBAY_SIP_TLS_KEY: .*cannot be used: .*mismatch/,
     ],
-  ])('is named: %s', { concurrent: true }, async (what, code, env, words) => {
+  ])('is named: %s', async (what, code, env, words) => {
     const failed = await failedStart({ dataDir: join(folder, what.replaceAll(' ', '-')), env: env() });
     expect(failed.words).toMatch(words);
     // Words, not a stack.
