@@ -42,14 +42,14 @@ export interface TestGateway {
   kill(): Promise<void>;
 }
 
-const START_LIMIT_MS = 20_000;
+const START_LIMIT_MS = 40_000;
 const STOP_LIMIT_MS = 45_000;
 
 const listening = (line: LogLine): boolean => line.msg === 'ready';
 
 /**
  * Starts the built gateway on free ports of 127.0.0.1 and waits until it is ready.
- * @throws when it exits or is not ready within 20 s; the message holds its output
+ * @throws when it exits or is not ready within 40 s; the message holds its output
  */
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'patchbay-test-'));

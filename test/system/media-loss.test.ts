@@ -51,37 +51,43 @@ it('keeps pictures moving and sound complete on networks that lose 5 % of packet
   const good = await stage.open(session, goodOnes);
   await good.hears(440);
   const both = (): Promise<[Seen, Seen]> => Promise.all([watch(bad, streamId), watch(good, streamId)]);
-  /** Measures again if pictures froze: the cause may have been the busy machine, and not the network. */
-  const calmly = async (frozenOf: (seen: [Seen, Seen]) => number): Promise<[Seen, Seen]> => {
-    let seen = await both();
-    for (let again = 0; again < 2 && frozenOf(seen) >= MOST_FROZEN; again += 1) seen = await both();
-    return seen;
+  /** Measures again, at most twice, where it does not hold: the cause may have been the busy machine. */
+  const holds = async (expectations: (onBad: Seen, onGood: Seen) => void): Promise<void> => {
+    for (let again = 2; ; again -= 1) {
+      const seen = await both();
+      try {
+        expectations(...seen);
+        return;
+      } catch (error) {
+        if (again === 0) throw error;
+      }
+    }
   };
   const [cleanBad, cleanGood] = await both();
 
   badOnes.loss = LOSS;
-  // Compare with the clean run and the good network, on which a busy machine has the same effect.
-  const frozenByLoss = ([onBad, onGood]: [Seen, Seen]): number =>
-    onBad.frozen - Math.max(cleanBad.frozen, onGood.frozen);
-  const [lossy, unharmed] = await calmly(frozenByLoss);
-  expect(lossy.lost).toBeGreaterThan(0);
-  expect(frozenByLoss([lossy, unharmed])).toBeLessThan(MOST_FROZEN);
-  // Nothing more than what is lost has to be made up; a broken stream would be concealed throughout.
-  expect(lossy.concealed - cleanBad.concealed).toBeLessThan(2.5 * LOSS);
-  expect(unharmed.lost).toBe(0);
-  expect(unharmed.framesPerSecond).toBeGreaterThan(0.9 * cleanGood.framesPerSecond);
+  await holds((lossy, unharmed) => {
+    expect(lossy.lost).toBeGreaterThan(0);
+    // Compare with the clean run and the good network, on which a busy machine has the same effect.
+    expect(lossy.frozen - Math.max(cleanBad.frozen, unharmed.frozen)).toBeLessThan(MOST_FROZEN);
+    // Nothing more than what is lost has to be made up; a broken stream would be concealed throughout.
+    expect(lossy.concealed - cleanBad.concealed).toBeLessThan(2.5 * LOSS);
+    expect(unharmed.lost).toBe(0);
+    expect(unharmed.framesPerSecond).toBeGreaterThan(0.9 * cleanGood.framesPerSecond);
+  });
   await bad.hears(440);
 
   speakers.loss = LOSS;
-  const [twice, once] = await calmly(([, seen]) => seen.frozen - cleanGood.frozen);
-  expect(once.lost).toBeGreaterThan(0);
-  expect(once.frozen - cleanGood.frozen).toBeLessThan(MOST_FROZEN);
-  expect(once.concealed - cleanGood.concealed).toBeLessThan(2.5 * LOSS);
-  // Lost on both hops, that is a tenth: pictures may stop for a moment, and go on.
-  expect(twice.frozen - cleanBad.frozen).toBeLessThan(0.1);
-  expect(twice.concealed - cleanBad.concealed).toBeLessThan(5 * LOSS);
+  await holds((twice, once) => {
+    expect(once.lost).toBeGreaterThan(0);
+    expect(once.frozen - cleanGood.frozen).toBeLessThan(MOST_FROZEN);
+    expect(once.concealed - cleanGood.concealed).toBeLessThan(2.5 * LOSS);
+    // Lost on both hops, that is a tenth: pictures may stop for a moment, and go on.
+    expect(twice.frozen - cleanBad.frozen).toBeLessThan(0.1);
+    expect(twice.concealed - cleanBad.concealed).toBeLessThan(5 * LOSS);
+  });
   await bad.hears(440);
-}, 120_000);
+}, 150_000);
 
 /** Of a busy picture, far more than a narrow network carries. */
 const WHOLE_BITRATE = 400_000;
