@@ -1,11 +1,19 @@
 import { defineConfig } from 'vitest/config';
 import { COLUMNS, phoneTests, systemTests } from './test/support/columns.js';
+import { FileOrder } from './test/support/file-order.js';
 
-/** Whole-system tests spend most of their time waiting for packets and timers: two files at a time, even on two cores. */
+/**
+ * Whole-system tests wait for packets and timers half of their time: two files at a time, even on two cores. With three
+ * there the browsers hold each other up, and all takes longer.
+ */
 const FILES_AT_A_TIME = 2;
 const ONE_AT_A_TIME = { poolOptions: { forks: { singleFork: true } } };
 
+/** Vitest gives up after 1 s, which is short on a loaded machine. */
+const PATIENT = { expect: { poll: { timeout: 20_000 } } };
+
 const SYSTEM = {
+  ...PATIENT,
   globalSetup: ['test/support/build.ts'],
   testTimeout: 60_000,
   hookTimeout: 60_000,
@@ -31,16 +39,16 @@ const columns = COLUMNS.map(({ name, env, missing }) =>
 export default defineConfig({
   test: {
     poolOptions: { forks: { minForks: FILES_AT_A_TIME, maxForks: FILES_AT_A_TIME } },
+    sequence: { sequencer: FileOrder },
     projects: [
       {
         test: {
           ...UNIT,
+          ...PATIENT,
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
-          // Vitest gives up after 1 s, which is short on a loaded machine.
-          expect: { poll: { timeout: 20_000 } },
         },
       },
       { test: { ...SYSTEM, ...TOGETHER, name: 'system', include: systemTests('together') } },
