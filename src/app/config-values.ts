@@ -140,7 +140,7 @@ export const wholeSeconds = makeValidator<number>((text) => {
 
 /** A number of media hosts. */
 export const hostCount = makeValidator<number>((text) => {
-  if (!/^[01]$/.test(text)) throw new EnvError(`expected 0 or 1, got ${text}`);
+  if (!/^[0-8]$/.test(text)) throw new EnvError(`expected a whole number from 0 to 8, got ${text}`);
   return Number(text);
 });
 

@@ -3,7 +3,13 @@ import { LocalMediaPlane, logByEvents } from './plane.js';
 import type { MediaListener, MediaPlane, MediaPlaneEvent } from './door.js';
 import type { MediaPlaneOptions } from './types.js';
 import { createBrowserFactory } from './browser/index.js';
-import { type HostProcessOptions, type HostsOptions, RemoteMediaPlane, runHost } from './host/index.js';
+import {
+  type HostedPlane,
+  type HostProcessOptions,
+  type HostsOptions,
+  RemoteMediaPlane,
+  runHost,
+} from './host/index.js';
 
 export * from './door.js';
 export * from './types.js';
@@ -37,7 +43,7 @@ export function runMediaHost(options: HostProcessOptions): Promise<void> {
 function makePlane(
   options: MediaPlaneOptions,
   listener: MediaListener<MediaPlaneEvent>,
-): { readonly plane: LocalMediaPlane; webrtcPort(): Promise<number> } {
+): HostedPlane & { readonly plane: LocalMediaPlane } {
   const log = logByEvents(listener);
   const browsers = createBrowserFactory(options, log);
   const phones = createPhoneFactory(options, log);
@@ -50,7 +56,7 @@ function makePlane(
       await Promise.all([browsers.stop(), phones.stop()]);
     },
   });
-  return { plane, webrtcPort: () => browsers.holdPort() };
+  return { plane, streams: plane.remoteStreams, webrtcPort: () => browsers.holdPort() };
 }
 export { AUDIO_CODECS } from './codecs/index.js';
 export { type Direction, MAX_SDP, offeredAudioCodecs, reverse } from './phone/index.js';

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
@@ -40,6 +40,8 @@ export interface TestGateway {
   stop(): Promise<number | null>;
   /** SIGKILL, then waits for the end; data stays. */
   kill(): Promise<void>;
+  /** SIGUSR2: leaves its calls to the next gateway; then waits for the end. */
+  exchange(): Promise<void>;
 }
 
 const START_LIMIT_MS = 40_000;
@@ -63,6 +65,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
       PATCHBAY_DATA_DIR: dataDir,
       PATCHBAY_LOG_LEVEL: 'debug',
       PATCHBAY_DRAIN_SECONDS: '0',
+      // Media hosts have tests of their own, and one pass of others with the default.
+      PATCHBAY_MEDIA_HOSTS: process.env['PATCHBAY_MEDIA_HOSTS'] ?? '0',
       ...options.env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -92,7 +96,23 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
       return child.exitCode;
     },
     kill: () => endProcess(child, 'SIGKILL'),
+    exchange: () => endProcess(child, 'SIGUSR2'),
   };
+}
+
+/** The processes of media hosts that live for a data folder. */
+export function leftHosts(dataDir: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+        return command.some((part) => part.endsWith('media-host.js')) && command.includes(dataDir);
+      } catch {
+        return false; // It has ended meanwhile.
+      }
+    })
+    .map(Number);
 }
 
 /** Starts a gateway that must fail to start. @returns its output and its exit code */

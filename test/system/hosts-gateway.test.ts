@@ -2,61 +2,150 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFailed, vi } from 'vitest';
-import { launchChromium, type TestBrowser } from '../support/chromium.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
-import { openMember } from '../support/member.js';
+import { launchChromium, type ClientPage, type TestBrowser } from '../support/chromium.js';
+import { leftHosts, startGateway, type TestGateway } from '../support/gateway.js';
 import { readMetrics, sumOf } from '../support/metrics.js';
 import { freeUdpPort } from '../support/ports.js';
 import { Rest } from '../support/rest.js';
+import { placeCall, type SippCall } from '../support/sipp.js';
+
+const [CALLER, AGENT, SUPERVISOR, COLLEAGUE] = [440, 700, 1_100, 1_500];
+const DEATHS = 10;
 
 let dataDir: string;
 let gateway: TestGateway;
 let chrome: TestBrowser;
-let rest: Rest;
 let env: Record<string, string>;
 
 beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'patchbay-hosts-'));
-  env = { PATCHBAY_MEDIA_HOSTS: '1', PATCHBAY_WEBRTC_PORT: String(await freeUdpPort()) };
+  env = { PATCHBAY_MEDIA_HOSTS: '2', PATCHBAY_WEBRTC_PORT: String(await freeUdpPort()) };
   [gateway, chrome] = await Promise.all([startGateway({ dataDir, env }), launchChromium()]);
   env['PATCHBAY_HTTP_PORT'] = String(gateway.httpPort);
-  rest = new Rest(gateway);
+  env['PATCHBAY_SIP_PORT'] = String(gateway.sipPort);
 });
 afterEach(async () => {
   await Promise.all([chrome.close(), gateway.stop()]);
+  expect(leftHosts(dataDir), 'a stopped gateway leaves no process').toEqual([]);
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-describe('a gateway that is killed and started again', { timeout: 90_000 }, () => {
-  it('leaves the pages of a call as they are', async () => {
+interface Scene {
+  readonly rest: Rest;
+  readonly session: string;
+  readonly ids: Record<'caller' | 'colleague' | 'agent' | 'supervisor', string>;
+  readonly caller: SippCall;
+  readonly colleague: SippCall;
+  readonly agent: ClientPage;
+  readonly supervisor: ClientPage;
+  /** Streams that the agent receives, by whose they are. */
+  readonly streams: readonly string[];
+}
+
+/** Two phones, an agent, and a supervisor who whispers to the agent; the caller hears the agent and the colleague. */
+async function whisper(): Promise<Scene> {
+  const rest = new Rest(gateway);
+  const session = await rest.session();
+  // Members before they have a session, so that their devices are spread over the hosts.
+  const [caller, colleague, agent, supervisor] = [
+    await rest.participant(),
+    await rest.participant(),
+    await rest.participant(),
+    await rest.participant(),
+  ];
+  const { wsUrl: gatewayUrl, sipPort } = gateway;
+  const calls = [
+    await placeCall({ sipPort, token: caller.token, tone: CALLER, limitS: 180 }),
+    await placeCall({ sipPort, token: colleague.token, tone: COLLEAGUE, limitS: 180 }),
+  ] as const;
+  const agentPage = await chrome.openClient({ client: '0.12', gatewayUrl, token: agent.token });
+  const supervisorPage = await chrome.openClient({ client: '0.9', gatewayUrl, token: supervisor.token });
+  await agentPage.publishTone(AGENT, { alias: 'voice' });
+  await supervisorPage.publishTone(SUPERVISOR);
+  const only = (...members: { id: string }[]) => ({
+    sessionId: session,
+    participants: members.map(({ id }) => ({ participantId: id })),
+  });
+  await rest.join(session, caller.id, only(agent, colleague));
+  await rest.join(session, colleague.id, only(caller, agent));
+  await rest.join(session, agent.id, only(caller, colleague, supervisor));
+  await rest.join(session, supervisor.id, only(caller));
+  await calls[0].tones.hears(AGENT);
+  await calls[0].tones.hears(COLLEAGUE);
+  await calls[1].tones.hears(CALLER);
+  const streams = [];
+  for (const [hz, { id: participantId }] of [
+    [CALLER, caller],
+    [COLLEAGUE, colleague],
+    [SUPERVISOR, supervisor],
+  ] as const) {
+    await agentPage.hears(hz, { participantId });
+    streams.push((await agentPage.receives({ participantId })).streamId);
+  }
+  return {
+    rest,
+    session,
+    ids: { caller: caller.id, colleague: colleague.id, agent: agent.id, supervisor: supervisor.id },
+    caller: calls[0],
+    colleague: calls[1],
+    agent: agentPage,
+    supervisor: supervisorPage,
+    streams,
+  };
+}
+
+/** Packets lost and ms concealed in all that the agent receives. */
+async function damage({ agent, streams }: Scene): Promise<{ lost: number; concealedMs: number }> {
+  const counters = await Promise.all(streams.map(async (stream) => (await agent.counters(stream)).audio!));
+  return {
+    lost: counters.reduce((sum, { packetsLost }) => sum + packetsLost, 0),
+    concealedMs: counters.reduce((sum, { concealedSamples }) => sum + concealedSamples / 48, 0),
+  };
+}
+
+describe('a gateway that dies', { timeout: 180_000 }, () => {
+  it.each([
+    ['is killed', DEATHS, (dying: TestGateway) => dying.kill()],
+    ['is exchanged', 1, (dying: TestGateway) => dying.exchange()],
+  ])('is not heard when it %s, and the next one goes on with its calls', async (_how, deaths, die) => {
     onTestFailed(() => console.error(gateway.log.map((line) => JSON.stringify(line)).join('\n')));
-    const session = await rest.session();
-    const [ann, bob] = await Promise.all([
-      openMember({ gateway, chrome }, session, '0.12'),
-      openMember({ gateway, chrome }, session, '0.9'),
-    ]);
-    await ann.page.publishTone(440, { alias: 'voice' });
-    await bob.page.publishTone(880);
-    const heard = await bob.page.receives({ participantId: ann.who.id });
-    await bob.page.hears(440);
-    await ann.page.hears(880);
-    const device = await rest.device(ann.who.id);
-    const before = (await bob.page.counters(heard.streamId)).audio!;
-    await gateway.kill();
-    gateway = await startGateway({ dataDir, env });
-    await gateway.waitForLog(({ msg }) => msg === 'A browser of the gateway before goes on.');
-    const after = (await bob.page.counters(heard.streamId)).audio!;
-    expect(after.packetsLost - before.packetsLost).toBe(0);
-    expect((after.concealedSamples - before.concealedSamples) / 48, 'ms concealed').toBeLessThan(60);
-    expect(await rest.device(ann.who.id)).toMatchObject({ id: device.id, streams: [{ alias: 'voice' }] });
-    // Changes are followed as before.
-    await rest.subscribe(session, bob.who.id, { participants: [] });
-    await bob.page.stopsHearing(440);
-    await rest.subscribe(session, bob.who.id, { sessionId: session });
-    await bob.page.hears(440);
+    const scene = await whisper();
+    const { rest, session, ids, caller, colleague, agent } = scene;
+    const device = await rest.device(ids.caller);
+    const [breaks, before] = [caller.tones.breaks + colleague.tones.breaks, await damage(scene)];
+    const heardSince = performance.now();
+    for (let death = 0; death < deaths; death += 1) {
+      await die(gateway);
+      gateway = await startGateway({ dataDir, env });
+      expect((await rest.device(ids.caller)).id).toBe(device.id);
+    }
+    expect(caller.tones.breaks + colleague.tones.breaks - breaks, 'breaks in the phones’ sequence').toBe(0);
+    const whispered = caller.tones.packetsSince(heardSince, SUPERVISOR);
+    expect(whispered.with, 'packets to the caller with the whisper in them').toBe(0);
+    expect(whispered.without).toBeGreaterThan(50);
+    const after = await damage(scene);
+    expect(after.lost - before.lost, 'packets lost').toBe(0);
+    expect((after.concealedMs - before.concealedMs) / deaths, 'ms concealed').toBeLessThan(60);
+
+    // Pages come back to their devices, and everything goes on as before.
     await vi.waitFor(async () => {
       expect(sumOf(await readMetrics(gateway), 'patchbay_browser_sockets')).toBe(2);
+    }, 30_000);
+    expect((await rest.device(ids.agent)).streams).toMatchObject([{ alias: 'voice' }]);
+    await rest.subscribe(session, ids.caller, { sessionId: session });
+    await caller.tones.hears(SUPERVISOR);
+    await rest.subscribe(session, ids.agent, { participants: [{ participantId: ids.supervisor }] });
+    await agent.stopsHearing(CALLER);
+    // BYE from either side.
+    await caller.hangUp();
+    await vi.waitFor(async () => {
+      await expect(rest.device(ids.caller)).rejects.toThrow('404');
     }, 20_000);
-    expect(gateway.log.filter(({ msg }) => msg === 'browser disconnected')).toEqual([]);
+    await rest.disconnectDevice(ids.colleague);
+    await colleague.hungUp();
+    await Promise.all([caller.end(), colleague.end()]);
+    const { items } = (await rest.request('GET', '/usage')) as { items: { endReason?: string }[] };
+    expect(items.filter(({ endReason }) => endReason === 'crashed')).toEqual([]);
+    expect(items).toHaveLength(4);
   });
 });

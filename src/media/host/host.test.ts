@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LiveStreams } from '../live-streams.js';
 import { FakeMediaPlane } from '../testing/fake-plane.js';
 import { HostFolder } from './folder.js';
 import { HostLink, HostRefusal } from './link.js';
@@ -51,7 +52,11 @@ async function startHost(options: { handoverMs?: number; folder?: string } = {})
     folder,
     version: '1.0.0',
     handoverMs,
-    makePlane: () => ({ plane, webrtcPort: () => Promise.resolve(7000) }),
+    makePlane: () => ({
+      plane,
+      streams: new LiveStreams(() => undefined),
+      webrtcPort: () => Promise.resolve(7000),
+    }),
     onEnd: end,
   });
   await server.start();

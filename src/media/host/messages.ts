@@ -90,6 +90,8 @@ export interface HostRequests {
   update: [OfDevice & { readonly sdpOffer?: string }, PhoneDescription];
   confirm: [OfDevice & { readonly source: PhoneSource }, undefined];
   sendDtmf: [OfDevice & { readonly dtmf: MediaDtmf }, undefined];
+  /** Another host is gone: the pipe to it is closed. */
+  unpipe: [{ readonly host: string }, undefined];
   /** Takes pipes of another host with this key, or (`connect`) makes one to it. The host's id names the pipe. */
   pipe: [{ readonly host: string; readonly key: string; readonly connect: boolean }, undefined];
   /** The full set of streams that another host gets by the pipe to it. */

@@ -43,6 +43,10 @@ export class PipePlan {
   /** A host died. */
   drop(host: HostLink): void {
     this.#joined.delete(host);
+    for (const [other, joined] of this.#joined) {
+      // An error means that the other host is gone, too.
+      if (joined.delete(host.id)) other.request('unpipe', { host: host.id }).catch(() => undefined);
+    }
     this.#routes.delete(host);
     this.#changed.delete(host);
     for (const targets of this.#routes.values()) targets.delete(host);

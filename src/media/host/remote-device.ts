@@ -18,6 +18,8 @@ interface DeviceOwner {
   /** What the device publishes, receives, or where it is has changed. */
   changed(device: RemoteDevice): void;
   closed(device: RemoteDevice): void;
+  /** The device could not be opened on another host: `mediaLost` follows. */
+  notMoved(device: RemoteDevice, error: unknown): void;
 }
 
 type Listener = MediaListener<DeviceEvent>;
@@ -181,7 +183,7 @@ export class RemoteDevice {
     this.#delivery = delivery;
     if (this.#holdsDelivery || this.#moving) return;
     this.#owner.changed(this);
-    await this.#request('setDelivery', { delivery });
+    await this.#repeatable('setDelivery', { delivery });
   }
 
   async #open(): Promise<PhoneDescription | undefined> {
@@ -223,6 +225,16 @@ export class RemoteDevice {
     return this.#link.request(name, { ...args, deviceId: this.deviceId });
   }
 
+  /** A request that is made again on the next host: it does not matter if this one dies before it answers. */
+  async #repeatable<N extends RequestName>(name: N, args: Omit<ArgumentsOf<N>, 'deviceId'>): Promise<void> {
+    const link = this.#link;
+    try {
+      await this.#request(name, args);
+    } catch (error) {
+      if (!link.isLost) throw error;
+    }
+  }
+
   async #moveTo(choose: () => Promise<HostLink>): Promise<void> {
     try {
       const spec = this.#specElsewhere();
@@ -236,7 +248,8 @@ export class RemoteDevice {
       if (this.#note !== undefined) await this.#link.request('keep', { deviceId, note: this.#note });
       this.#owner.changed(this);
       if (this.#delivery) await this.#link.request('setDelivery', { deviceId, delivery: this.#delivery });
-    } catch {
+    } catch (error) {
+      this.#owner.notMoved(this, error);
       this.#publish([]);
       this.#listener?.({ type: 'mediaLost', cause: 'transport' });
     }
@@ -282,7 +295,7 @@ export class RemoteDevice {
         this.#described(await this.#request('update', sdpOffer === undefined ? {} : { sdpOffer })),
       confirm: async (source) => {
         this.#source = source;
-        if (!this.#isClosed) await this.#request('confirm', { source });
+        if (!this.#isClosed) await this.#repeatable('confirm', { source });
       },
       sendDtmf: (dtmf) => this.#request('sendDtmf', { dtmf }),
       ...this.#handle(),
@@ -296,7 +309,7 @@ export class RemoteDevice {
         if (Buffer.byteLength(note) > MAX_NOTE_BYTES)
           throw new MediaError('NOTE_TOO_LONG', `A device keeps at most ${MAX_NOTE_BYTES} bytes of text.`);
         this.#note = note;
-        if (!this.#moving) await this.#request('keep', { note });
+        if (!this.#moving) await this.#repeatable('keep', { note });
       },
       close: () => this.close(),
     };

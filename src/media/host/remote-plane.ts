@@ -122,11 +122,22 @@ export class RemoteMediaPlane implements MediaPlane {
 
   readonly #owner = {
     changed: (device: RemoteDevice): void => this.#pipes.update(device),
+    notMoved: ({ spec: { kind, deviceId, labels } }: RemoteDevice, err: unknown): void =>
+      this.#log.warn({ ...labels, connectionId: deviceId, kind, err }, 'A device could not go on elsewhere.'),
     closed: (device: RemoteDevice): void => {
       if (this.#devices.get(device.deviceId) === device) this.#devices.delete(device.deviceId);
       this.#pipes.remove(device);
+      this.#endIfServed(device.link);
     },
   };
+
+  /** A host that takes no new devices ends with its last one. */
+  #endIfServed(link: HostLink): void {
+    if (!link.isRetired || link.isLost) return;
+    for (const { link: other } of this.#devices.values()) if (other === link) return;
+    this.#pipes.drop(link);
+    this.#supervisor.end(link);
+  }
 
   #carriedDevice(deviceId: string, kind: 'browser' | 'phone'): RemoteDevice | undefined {
     const device = this.#devices.get(deviceId);
@@ -158,7 +169,8 @@ export class RemoteMediaPlane implements MediaPlane {
       onPlaneEvent: (event) => this.#listener(event),
       onLost: () => this.#supervisor.lost(link),
     });
-    for (const wake of this.#hostWaiters.splice(0)) wake(link);
+    if (link.isRetired) this.#endIfServed(link);
+    else for (const wake of this.#hostWaiters.splice(0)) wake(link);
   }
 
   #take(link: HostLink, deviceId: string, event: DeviceEvent): void {

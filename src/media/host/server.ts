@@ -1,14 +1,17 @@
 import { timingSafeEqual } from 'node:crypto';
-import { appendFileSync } from 'node:fs';
 import { chmod, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { settledWithin } from '../../shared/index.js';
 import type { MediaListener, MediaPlane, MediaPlaneEvent } from '../door.js';
+import type { RemoteStreams } from '../live-streams.js';
 import { MediaError, type MediaPlaneOptions } from '../types.js';
 import type { HostFolder } from './folder.js';
 import { MessageSocket } from './frames.js';
+import { HostLog } from './host-log.js';
+import { HostPipes } from './host-pipes.js';
+import { logByEvents } from '../plane.js';
 import { HostedDevice } from './hosted-device.js';
+import { LoadWatch } from './load-watch.js';
 import { pidNamespace } from './processes.js';
 import {
   type AnyRequest,
@@ -26,8 +29,6 @@ const BEAT_MS = 500;
 const HELLO_MS = 10_000;
 /** How long closing everything may take. */
 const CLOSE_MS = 2_000;
-/** The log of a time without a gateway ends at so many bytes. */
-const MAX_LOG = 1024 * 1024;
 
 export interface HostServerOptions {
   readonly id: string;
@@ -35,13 +36,18 @@ export interface HostServerOptions {
   readonly version: string;
   /** How long to wait for the first gateway, in ms. */
   readonly handoverMs: number;
-  /** @throws MediaError NO_PORT by rejection when the port for browsers is taken */
-  readonly makePlane: (
-    options: MediaPlaneOptions,
-    listener: MediaListener<MediaPlaneEvent>,
-  ) => { readonly plane: MediaPlane; webrtcPort(): Promise<number> };
+  readonly makePlane: (options: MediaPlaneOptions, listener: MediaListener<MediaPlaneEvent>) => HostedPlane;
   /** The host has nothing more to do. */
   readonly onEnd: () => void;
+}
+
+/** A plane for a host. */
+export interface HostedPlane {
+  readonly plane: MediaPlane;
+  /** Streams of other hosts, and this one's for them. */
+  readonly streams: RemoteStreams;
+  /** Takes the UDP port for browsers. @throws MediaError NO_PORT by rejection */
+  webrtcPort(): Promise<number>;
 }
 
 /** A gateway that is connected and was accepted. */
@@ -57,27 +63,26 @@ interface Gateway {
 export class HostServer {
   readonly #options: HostServerOptions;
   readonly #server: Server;
+  readonly #log: HostLog;
   readonly #devices = new Map<string, HostedDevice>();
-  readonly #delays = monitorEventLoopDelay({ resolution: 10 });
-  #busy = performance.eventLoopUtilization();
+  readonly #load = new LoadWatch();
   #plane: MediaPlane | undefined;
   /** The options of the plane, as the first gateway gave them. */
   #planeOptions = '';
   #webrtcPort = 0;
   #gateway: Gateway | undefined;
-  readonly #pipes = new Map<string, never>();
+  #pipes: HostPipes | undefined;
   /** The highest epoch that was accepted. */
   #epoch = 0;
   #handoverMs: number;
   #handover: NodeJS.Timeout | undefined;
   #beat: NodeJS.Timeout | undefined;
-  #logged = 0;
-  #mixBusyMs = 0;
   #ending = false;
 
   constructor(options: HostServerOptions) {
     this.#options = options;
     this.#handoverMs = options.handoverMs;
+    this.#log = new HostLog(options.folder.logOf(options.id));
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
@@ -89,7 +94,7 @@ export class HostServer {
       this.#server.listen(path, resolve);
     });
     await chmod(path, 0o600);
-    this.#delays.enable();
+    this.#load.start();
     this.#waitForGateway();
     this.#beat = setInterval(() => this.#sendBeat(), BEAT_MS);
   }
@@ -100,33 +105,25 @@ export class HostServer {
     this.#ending = true;
     clearTimeout(this.#handover);
     clearInterval(this.#beat);
-    this.#delays.disable();
+    this.#load.stop();
     this.#server.close();
     const { id, folder } = this.#options;
     // At once, so that no gateway connects to a host that ends.
     await unlink(folder.socketOf(id)).catch(() => undefined);
-    if (this.#plane) await settledWithin(this.#plane.stop(), CLOSE_MS);
+    const closing = Promise.all([
+      Promise.resolve(this.#pipes?.close()),
+      Promise.resolve(this.#plane?.stop()),
+    ]);
+    await settledWithin(closing, CLOSE_MS);
     await folder.forget(id);
     this.#gateway?.link.end();
     this.#options.onEnd();
   }
 
   /** Writes to the gateway's log or, while there is none, to the host's own. */
-  readonly log: MediaListener<MediaPlaneEvent> = (event) => {
-    if (this.#gateway) {
-      this.#gateway.link.send({ type: 'plane', event });
-      return;
-    }
-    if (this.#logged > MAX_LOG) return;
-    const line = `${JSON.stringify({ time: Date.now(), level: event.level, ...event.fields, msg: event.message })}\n`;
-    this.#logged += line.length;
-    try {
-      appendFileSync(this.#options.folder.logOf(this.#options.id), line, { mode: 0o600 });
-    } catch {
-      // A full disk, for example. Nobody is there to be told, and the calls are worth more.
-      this.#logged = Number.POSITIVE_INFINITY;
-    }
-  };
+  get log(): MediaListener<MediaPlaneEvent> {
+    return this.#log.write;
+  }
 
   #accept(socket: Socket): void {
     const limit = setTimeout(() => socket.destroy(), HELLO_MS);
@@ -173,10 +170,10 @@ export class HostServer {
       isRetired: hello.version !== this.#options.version || canonical(hello.options) !== this.#planeOptions,
       webrtcPort: this.#webrtcPort,
       devices: [...this.#devices.values()].map((device) => device.carried()),
-      pipes: [...this.#pipes.keys()],
+      pipes: this.#pipes?.hosts ?? [],
     });
     for (const device of this.#devices.values()) device.attach(this.#eventsTo(device.deviceId));
-    this.#logged = 0;
+    this.#log.sendTo((event) => link.send({ type: 'plane', event }));
     return gateway;
   }
 
@@ -196,7 +193,7 @@ export class HostServer {
     if (this.#plane) return undefined;
     const { webrtcPorts, ...options } = given;
     for (const webrtcPort of webrtcPorts) {
-      const made = this.#options.makePlane({ ...options, webrtcPort }, this.log);
+      const made = this.#options.makePlane({ ...options, webrtcPort }, this.#log.write);
       try {
         this.#webrtcPort = await made.webrtcPort();
       } catch (error) {
@@ -204,6 +201,13 @@ export class HostServer {
         if (error instanceof MediaError && error.code === 'NO_PORT') continue;
         throw error;
       }
+      const { id, folder } = this.#options;
+      this.#pipes = await HostPipes.start({
+        id,
+        folder,
+        streams: made.streams,
+        log: logByEvents(this.#log.write),
+      });
       this.#plane = made.plane;
       this.#planeOptions = canonical(given);
       return undefined;
@@ -213,13 +217,14 @@ export class HostServer {
 
   #gatewayGone(): void {
     this.#gateway = undefined;
+    this.#log.sendTo(undefined);
     for (const device of this.#devices.values()) device.detach();
     this.#waitForGateway();
   }
 
   #waitForGateway(): void {
     this.#handover = setTimeout(() => {
-      this.log({
+      this.#log.write({
         type: 'log',
         level: 'warn',
         fields: { devices: this.#devices.size },
@@ -236,7 +241,7 @@ export class HostServer {
     } catch (error) {
       const isMedia = error instanceof MediaError;
       if (!isMedia)
-        this.log({
+        this.#log.write({
           type: 'log',
           level: 'error',
           fields: { err: String(error), request: request.name },
@@ -275,9 +280,18 @@ export class HostServer {
         return this.#device(request.deviceId).phone.confirm(request.source);
       case 'sendDtmf':
         return this.#device(request.deviceId).phone.sendDtmf(request.dtmf);
-      case 'pipe':
-      case 'pipeStreams':
-        return undefined;
+      case 'pipe': {
+        this.#pipesNow().join(request.host, Buffer.from(request.key, 'base64'), request.connect);
+        return;
+      }
+      case 'pipeStreams': {
+        this.#pipesNow().send(request.host, request.streamIds);
+        return;
+      }
+      case 'unpipe': {
+        this.#pipesNow().leave(request.host);
+        return;
+      }
       case 'stop':
         return this.end();
     }
@@ -307,6 +321,12 @@ export class HostServer {
     }
   }
 
+  /** @throws MediaError INVALID_STATE before the plane is made */
+  #pipesNow(): HostPipes {
+    if (this.#pipes) return this.#pipes;
+    throw new MediaError('INVALID_STATE', 'The media host has no plane.');
+  }
+
   /** @throws MediaError UNKNOWN_DEVICE */
   #device(deviceId: string): HostedDevice {
     const device = this.#devices.get(deviceId);
@@ -319,19 +339,9 @@ export class HostServer {
   }
 
   #sendBeat(): void {
-    const { utilization: busy, active, idle } = performance.eventLoopUtilization(this.#busy);
-    this.#busy = performance.eventLoopUtilization();
-    const delayMs = Math.max(0, this.#delays.mean / 1e6 - 10);
-    this.#delays.reset();
     if (!this.#gateway || !this.#plane) return;
-    const load = this.#plane.load();
-    const mixShare = (load.mixBusyMs - this.#mixBusyMs) / Math.max(1, active + idle);
-    this.#mixBusyMs = load.mixBusyMs;
-    this.#gateway.link.send({
-      type: 'beat',
-      load: { ...load, busy, delayMs, mixShare },
-      counters: this.#plane.counters(),
-    });
+    const load = this.#load.read(this.#plane.load());
+    this.#gateway.link.send({ type: 'beat', load, counters: this.#plane.counters() });
   }
 }
 

@@ -97,6 +97,17 @@ export class Supervisor {
     );
   }
 
+  /** Ends a host that is not needed any more. */
+  end(link: HostLink): void {
+    this.#links.delete(link.id);
+    // The answer may be lost with the host.
+    link.request('stop', {}).catch(() => undefined);
+    this.#log.info(
+      { host: link.id, hostPid: link.pid },
+      'A media host of another version has served its last call.',
+    );
+  }
+
   /** Greets a host of an earlier gateway. Removes what is left of one that is dead. */
   async #adopt(folder: HostFolder, id: string): Promise<void> {
     try {
