@@ -50,6 +50,7 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE usage_records ADD COLUMN sent_codecs TEXT;
   ALTER TABLE usage_records ADD COLUMN sent_encryption TEXT;
   `,
+  'CREATE TABLE calls (id TEXT PRIMARY KEY, sealed TEXT NOT NULL) STRICT, WITHOUT ROWID',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

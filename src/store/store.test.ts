@@ -36,8 +36,13 @@ function coreOn(store: Store): Core {
   return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
 }
 
-/** Makes a database what the version before its last migration left. */
+/** Makes a database what version 4 of the schema left. */
+async function backToVersion4(database: Database): Promise<void> {
+  await database.exec('DROP TABLE calls; PRAGMA user_version = 4');
+}
+
 async function backToVersion3(database: Database): Promise<void> {
+  await backToVersion4(database);
   for (const column of ['received_codecs', 'received_encryption', 'sent_codecs', 'sent_encryption'])
     await database.exec(`ALTER TABLE usage_records DROP COLUMN ${column}`);
   await database.exec('PRAGMA user_version = 3');
@@ -162,6 +167,21 @@ describe('a data folder', () => {
       { ...found, endedAt: 2_000, endReason: 'left' },
       { ...found, id: left!.id, connectionId: 'c2', endedAt: 2_000, endReason: 'crashed', sent },
     ]);
+  });
+
+  it('of version 4 is read, which kept no calls', async () => {
+    const before = coreOn(await open());
+    const { id } = before.createParticipant(ACCOUNT, { tag: 'old' }).participant;
+    await before.flush();
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion4(database);
+    database.close();
+    const store = await open();
+    expect(coreOn(store).participant(ACCOUNT, id).tag).toBe('old');
+    expect(store.calls.calls()).toEqual([]);
+    store.calls.saveCall('call-1', 'its document');
+    expect((await reopen()).calls.calls()).toEqual([{ id: 'call-1', document: 'its document' }]);
   });
 
   it('holds media types in upper case, as versions before do, and gives them to the core in lower case', async () => {

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import type { CoreStore } from '../core/index.js';
 import type { UsageStore } from '../usage/index.js';
 import type { Log } from '../shared/index.js';
+import { CallTables, loadCalls } from './call-tables.js';
 import { CoreTables, loadCoreState, StateTooLargeError } from './core-tables.js';
 import { damagedIn, HourlyBackups, newestGood, setAside } from './backups.js';
 import {
@@ -32,6 +33,7 @@ export interface Store {
   readonly tokenSecret: string;
   readonly core: CoreStore;
   readonly usage: UsageStore;
+  readonly calls: CallTables;
   /** Whether it can write, and when the last copy was made (epoch ms), if one was. */
   health(): StoreHealth & { readonly backedUpAt: number | undefined };
   /** Resolves when everything saved so far is on disk. @throws Error when it could not be written */
@@ -78,7 +80,7 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
       ? await tokenSecret(dataDir, log)
       : { secret: options.tokenSecret, found: false };
   await refuseToBeginAnew(dataDir);
-  const { writer, isNew, core, usage: leftovers } = await openWhole(dataDir, log);
+  const { writer, isNew, core, calls, usage: leftovers } = await openWhole(dataDir, secret.secret, log);
   if (isNew && secret.found) {
     log.warn(
       { file: path },
@@ -103,6 +105,7 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
     tokenSecret: secret.secret,
     core: new CoreTables(core, queue),
     usage,
+    calls: new CallTables(calls, queue, log),
     health: () => ({ ...queue.health, backedUpAt: copies.lastAt }),
     flush: () => queue.flush(),
     close: async () => {
@@ -140,7 +143,7 @@ async function refuseToBeginAnew(dataDir: string): Promise<void> {
 }
 
 /** @throws DataFolderError when it is damaged, of a newer version, or cannot be used */
-async function openWhole(dataDir: string, log: Log) {
+async function openWhole(dataDir: string, secret: string, log: Log) {
   const path = databaseIn(dataDir);
   const opened: Database[] = [];
   try {
@@ -150,7 +153,8 @@ async function openWhole(dataDir: string, log: Log) {
     const isNew = (await schemaVersion(writer)) === 0;
     await migrate(writer, path);
     const core = await loadCoreState(writer, roomForState(), log);
-    return { writer, isNew, core, usage: await loadUsage(writer, log) };
+    const calls = await loadCalls(writer, secret);
+    return { writer, isNew, core, calls, usage: await loadUsage(writer, log) };
   } catch (error) {
     for (const database of opened) database.close();
     if (error instanceof StateTooLargeError) throw error;
