@@ -33,17 +33,20 @@ interface Parts {
   readonly load: LoadControl;
   readonly descriptors: Descriptors;
   readonly failedCallReports: FailedCallReports;
+  /** Dialogs that the gateway before has left. */
+  readonly restored: readonly object[];
+  readonly onDialogChanged: (dialogId: string) => void;
 }
 
 /** Where the phone application connects to the embedded SIP server, and what it needs from that beyond drachtio's protocol. */
-type EmbeddedSip = ServerAddress & Pick<SipServer, 'hasLostConnection'>;
+type EmbeddedSip = ServerAddress & Pick<SipServer, 'hasLostConnection' | 'savedDialog'>;
 
 /** Starts the embedded SIP server as configured. */
 export async function startEmbeddedSip(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, metrics, load: { admission }, descriptors, failedCallReports }: Parts,
+  { core, metrics, load: { admission }, descriptors, failedCallReports, restored, onDialogChanged }: Parts,
 ): Promise<EmbeddedSip> {
   const { allow, scanners, messagesPerSecond, capture, apps, router } = config.sip;
   const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
@@ -73,6 +76,8 @@ export async function startEmbeddedSip(
       crowded: () => admission.refuse('phone', 'crowded').retryAfterS,
     },
     onNoRoom: (invite) => failedCallReports.foundNoRoom(invite, noRoom()),
+    restored,
+    onDialogChanged,
     log: sipLog,
   }).catch((error: unknown) => {
     const isTls = error instanceof Error && 'port' in error && error.port === config.sip.tls?.port;
@@ -81,8 +86,12 @@ export async function startEmbeddedSip(
   });
   teardown.add('sip-server', () => server.stop());
   measure(metrics, server);
-  const hasLostConnection = (dialogId: string): boolean => server.hasLostConnection(dialogId);
-  return { ...server.adminAddress, secret: admin.secret, hasLostConnection };
+  return {
+    ...server.adminAddress,
+    secret: admin.secret,
+    hasLostConnection: (dialogId) => server.hasLostConnection(dialogId),
+    savedDialog: (dialogId) => server.savedDialog(dialogId),
+  };
 }
 
 /** Closed after the server, whose last requests may still wait for the router. */

@@ -121,7 +121,14 @@ async function build(
   teardown.add('descriptors', stop);
   const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
 
-  const phones = await startPhones(config, log, teardown, { core, media, metrics, load, descriptors });
+  const phones = await startPhones(config, log, teardown, {
+    core,
+    media,
+    metrics,
+    load,
+    descriptors,
+    calls: store.calls,
+  });
   const http = await startHttp(config, log, teardown, {
     core,
     media,
@@ -131,6 +138,7 @@ async function build(
     descriptors,
     // Before pages can connect: what is not carried on by now has ended with the gateway before.
     beforeListening: async () => {
+      phones.deliverAgain();
       await media.releaseCarried();
       usage.closeCrashed();
     },

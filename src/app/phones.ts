@@ -8,8 +8,10 @@ import type { Config } from './read-config.js';
 import type { Core } from '../core/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
 import {
+  type CallStore,
   createPhoneApp,
   FailedCallReports,
+  leftCalls,
   type PhoneApp,
   type PhoneAppOptions,
   SipClient,
@@ -29,11 +31,18 @@ interface Parts {
   readonly metrics: Registry;
   readonly load: LoadControl;
   readonly descriptors: Descriptors;
+  /** Where calls outlive both the gateway and their media host. */
+  readonly calls: CallStore;
 }
+
+/** The embedded SIP server, among those that have dialogs. */
+const EMBEDDED = 'embedded';
 
 interface Phones {
   /** Where calls are received; empty while no SIP server can be reached. */
   readonly address: { readonly sip?: string; readonly sipPort?: number };
+  /** All devices of the gateway before are connected to the core again. */
+  deliverAgain(): void;
   /** Takes no new calls; resolves when those in progress have ended. */
   drain(): Promise<unknown>;
   /** Sends BYE in every call at once; the teardown waits for the answers. */
@@ -48,23 +57,32 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, metrics, load, descriptors }: Parts,
+  { core, media, metrics, load, descriptors, calls }: Parts,
 ): Promise<Phones> {
   const failedCallReports = new FailedCallReports({
     gate: core,
     ...config.phone,
     log: log.child({ part: 'phone' }),
   });
-  const embedded =
-    config.drachtio.length > 0
-      ? undefined
-      : await startEmbeddedSip(config, log, teardown, {
-          core,
-          metrics,
-          load,
-          descriptors,
-          failedCallReports,
-        });
+  const apps: PhoneApp[] = [];
+  const isEmbedded = config.drachtio.length === 0;
+  const left = leftCalls({
+    carried: media.carried(),
+    calls,
+    sipServers: isEmbedded ? [EMBEDDED] : config.drachtio.map(nameOf),
+    log,
+  });
+  const embedded = isEmbedded
+    ? await startEmbeddedSip(config, log, teardown, {
+        core,
+        metrics,
+        load,
+        descriptors,
+        failedCallReports,
+        restored: left.map(({ record }) => record.dialog),
+        onDialogChanged: (dialogId) => apps.forEach((app) => app.dialogChanged(dialogId)),
+      })
+    : undefined;
   const servers = embedded ? [embedded] : config.drachtio;
   const clientLog = log.child({ part: 'sip-client' });
   const clients = servers.map(
@@ -72,7 +90,6 @@ export async function startPhones(
   );
   teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
   const phoneMedia = await startPhoneMedia(config, log, teardown, { media, metrics }, clients);
-  const apps: PhoneApp[] = [];
   const callsNow = (): number => apps.reduce((sum, { callCount }) => sum + callCount, 0);
   const observer = measureCalls(metrics, callsNow, () => failedCallReports.notLookedUp);
   load.countIn(callsNow);
@@ -83,27 +100,35 @@ export async function startPhones(
     return admission.full ? admission.refuse('phone', 'max_calls').retryAfterS : undefined;
   };
   apps.push(
-    ...clients.map((client) =>
+    ...clients.map((client, index) =>
       createApp(client, config, log, {
+        sipServer: embedded ? EMBEDDED : nameOf(servers[index]!),
         gate: core,
+        calls,
         media: phoneMedia,
         failedCallReports,
         observer,
         admit,
         // drachtio-server does not know PATCHBAY_SIP_ALLOW.
         knowsPeers: embedded !== undefined && config.sip.allow.length > 0,
-        ...(embedded && { hasLostConnection: embedded.hasLostConnection }),
+        ...(embedded && { embedded }),
       }),
     ),
   );
   teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
+  for (const app of apps) app.restore(left);
   await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
   const at = clients.find(({ connected }) => connected)?.sipAddress;
   return {
     address: at === undefined ? {} : { sip: `sip:${at.host}:${at.port}`, sipPort: at.port },
+    deliverAgain: () => apps.forEach((app) => app.deliverAgain()),
     drain: () => Promise.all(apps.map((app) => app.drain())),
     hangUp: () => void Promise.all(apps.map((app) => app.stop())),
   };
+}
+
+function nameOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host}:${port}`;
 }
 
 function createApp(
@@ -112,7 +137,15 @@ function createApp(
   log: Logger,
   parts: Pick<
     PhoneAppOptions,
-    'gate' | 'media' | 'failedCallReports' | 'observer' | 'admit' | 'knowsPeers' | 'hasLostConnection'
+    | 'sipServer'
+    | 'gate'
+    | 'media'
+    | 'failedCallReports'
+    | 'observer'
+    | 'admit'
+    | 'knowsPeers'
+    | 'embedded'
+    | 'calls'
   >,
 ): PhoneApp {
   const app = createPhoneApp({
@@ -121,6 +154,7 @@ function createApp(
     log: log.child({ part: 'phone' }),
     ...config.phone,
   });
+  client.on('up', () => app.sipServerUp());
   client.on('away', () => app.sipServerAway());
   client.on('lost', () => app.sipServerLost());
   client.on('back', () => app.sipServerBack());

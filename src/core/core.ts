@@ -118,6 +118,8 @@ export interface ConnectOptions {
    * emitted instead of `connected`, and limits are not checked again.
    */
   readonly carriedSince?: number;
+  /** With `carriedSince`: the device has put the session on hold, and the application was told so. */
+  readonly held?: boolean;
 }
 
 /** The part of the core that devices use. */

@@ -137,6 +137,18 @@ describe('events', () => {
     expect(held(), 'browsers do not hold').toBeUndefined();
   });
 
+  it('do not tell again of a hold from before an earlier gateway died, but of its end', () => {
+    const { core } = coreForTests();
+    const ann = newParticipant(core);
+    const events = recorded(core);
+    const device = new FakeDevice('call', 'phone', { hold: true });
+    const phone = core.connect(ann, device, { replace: false, carriedSince: 1, held: true });
+    expect(core.device(ACCOUNT, ann)?.held).toBe(true);
+    phone.hold(true);
+    phone.hold(false);
+    expect(events.map(({ name }) => name)).toEqual(['resumed']);
+  });
+
   it('tell of DTMF digits, and of no other characters', () => {
     const { core } = coreForTests();
     const { connection } = connectTalking(core, newParticipant(core));

@@ -247,7 +247,8 @@ class SessionCore implements Core {
     this.#switchboard.registerKind(kind);
   }
 
-  connect(participantId: string, device: Device, { replace, carriedSince }: ConnectOptions): Connection {
+  connect(participantId: string, device: Device, options: ConnectOptions): Connection {
+    const { replace, carriedSince, held = false } = options;
     if (this.#draining) {
       throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');
     }
@@ -266,6 +267,7 @@ class SessionCore implements Core {
       this.#closeDevices([participant], 'replaced');
     }
     const live = this.#switchboard.connect(participant, device, carriedSince);
+    live.held = held;
     return new DeviceConnection(live, participant, {
       directory: this.#directory,
       switchboard: this.#switchboard,

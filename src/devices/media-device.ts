@@ -44,6 +44,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   #media: Handle | undefined;
   #connection: Connection | undefined;
   #delivery: Delivery = [];
+  #goesOn = false;
   #statistics: DeviceStatistics | undefined;
   #endReason: EndReason | undefined;
 
@@ -85,7 +86,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
 
   deliver(delivery: Delivery): void {
     this.#delivery = delivery;
-    if (this.#media) this.#setDelivery(this.#media);
+    if (this.#media && !this.#goesOn) this.#setDelivery(this.#media);
   }
 
   /** The core ended the connection. */
@@ -101,10 +102,21 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     this.#connection = connection;
   }
 
-  /** To be called with the device's handle in the media plane, which may still be opening. */
-  protected openedAs(media: Handle): void {
+  /**
+   * To be called with the device's handle in the media plane, which may still be opening.
+   * @param goesOn the media have a delivery from an earlier gateway: it stays until {@link deliverAgain}
+   */
+  protected openedAs(media: Handle, goesOn = false): void {
     this.#media = media;
-    if (this.#delivery.length > 0) this.#setDelivery(media);
+    this.#goesOn = goesOn;
+    if (this.#delivery.length > 0 && !goesOn) this.#setDelivery(media);
+  }
+
+  /** All devices of the earlier gateway are connected to the core again: no stream is missing in deliveries any more. */
+  deliverAgain(): void {
+    if (!this.#goesOn || !this.#media) return;
+    this.#goesOn = false;
+    this.#setDelivery(this.#media);
   }
 
   /** A listener for the media plane. After the device's end it passes on statistics only: the last ones come then. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AddressFilter, inNetworks, maskTokens, settledWithin } from '../../shared/index.js';
-import { type EndReason, PatchbayError } from '../../core/index.js';
+import { type DeviceInfo, type EndReason, PatchbayError } from '../../core/index.js';
 import { PhoneCall } from './call.js';
 import {
   endedOutcome,
@@ -15,12 +15,15 @@ import {
 import { isRefused, sendBye, sendForgottenBye, type UnsentBye } from './dialog/bye.js';
 import { calledAndCaller, shownHeaders } from './caller.js';
 import { FailedCallReports } from './failed-call-reports.js';
-import type { PhoneAppOptions } from './options.js';
+import type { CallOrigin, PhoneAppOptions } from './options.js';
 import { allow, REFUSED_OUTSIDE, requireOnlySupported, SUPPORTED } from './capabilities.js';
 import { methodNotAllowed } from './dialog/attend.js';
 import { MIN_SE_S } from './dialog/session-terms.js';
 import { AwaitedPracks } from './reliable.js';
 import { ReplaceableCalls } from './replaces.js';
+import { CallsByDialog } from './restore/calls-by-dialog.js';
+import type { LeftCall } from './restore/left-calls.js';
+import { RestoredCall } from './restore/restored-call.js';
 import { setUpCall, type SetupOptions } from './setup.js';
 import { watchDialog } from './dialog/dialog-watch.js';
 import {
@@ -51,11 +54,17 @@ export class PhoneApp {
   readonly #idleListeners: (() => void)[] = [];
   readonly #byes = new Set<Promise<void>>();
   #draining = false;
+  readonly #dialogs: CallsByDialog;
+  readonly #sipServer: string;
+  /** Until the SIP server can be reached. */
+  readonly #restored: RestoredCall[] = [];
 
   /** @throws Error when `trustedPeers` has an invalid CIDR */
   constructor(options: PhoneAppOptions) {
     options.gate.registerKind('phone');
     this.#options = options;
+    this.#sipServer = options.sipServer ?? '';
+    this.#dialogs = new CallsByDialog(options.embedded);
     this.#application = sipApplication(options.srf);
     this.#isTrusted = inNetworks(options.trustedPeers ?? []);
     const tokenHeaders = options.tokenHeaders ?? ['X-Participant-Token'];
@@ -72,7 +81,8 @@ export class PhoneApp {
       callOf: (deviceId) => this.#calls.get(deviceId),
       replaceable: new ReplaceableCalls(),
       knowsPeers: options.knowsPeers ?? false,
-      hasLostConnection: options.hasLostConnection,
+      answering: (call, invite) => this.#dialogs.answering(call, invite),
+      embedded: options.embedded,
     };
     this.#application.use('invite', (request, responder) => void this.#onInvite(request, responder));
     this.#attendOthers();
@@ -81,6 +91,38 @@ export class PhoneApp {
   /** Calls at this moment, including those that are being set up. */
   get callCount(): number {
     return this.#calls.size;
+  }
+
+  /**
+   * Goes on with calls that an earlier gateway has left with this SIP server. To be called before that is connected to.
+   */
+  restore(left: readonly LeftCall[]): void {
+    const { srf, media } = this.#options;
+    for (const one of left) {
+      const { info, origin, sipServer } = one.record;
+      if (sipServer !== this.#sipServer) continue;
+      const log = this.#options.log.child({ callId: info.externalId, peer: origin.address });
+      const call = this.#newCall(info, { ...origin, port: origin.port }, log);
+      this.#restored.push(new RestoredCall(call, one, { ...this.#setup, srf, media }));
+    }
+  }
+
+  /** All devices of the earlier gateway are connected to the core again: phones are told what they receive. */
+  deliverAgain(): void {
+    for (const call of this.#calls.values()) call.deliverAgain();
+  }
+
+  /** The embedded SIP server has something new to keep of a dialog. */
+  dialogChanged(dialogId: string): void {
+    this.#dialogs.find(dialogId)?.dialogChanged(dialogId);
+  }
+
+  /** The SIP server can be reached for the first time. */
+  sipServerUp(): void {
+    this.#returns.announce();
+    for (const restored of this.#restored.splice(0)) restored.settle();
+    // drachtio-server does not pass on requests in dialogs of an earlier connection.
+    if (!this.#options.embedded) this.sipServerBack();
   }
 
   /** Refuses new calls with 503. Resolves when the last call is over. */
@@ -177,7 +219,7 @@ export class PhoneApp {
     let call: PhoneCall | undefined;
     try {
       if (this.#draining) throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is stopping.');
-      call = this.#newCall(invite, log);
+      call = this.#newCall(this.#infoOf(invite), { ...sourceOf(invite), port: invite.source_port }, log);
       await setUpCall(call, invite, responder, this.#setup);
       observer?.answered(performance.now() - receivedAt);
     } catch (error) {
@@ -191,20 +233,27 @@ export class PhoneApp {
     }
   }
 
-  #newCall(invite: SipRequest, log: PhoneAppOptions['log']): PhoneCall {
+  #infoOf(invite: SipRequest): DeviceInfo {
+    return {
+      id: randomUUID(),
+      kind: 'phone',
+      externalId: maskTokens(callIdOf(invite)),
+      direction: 'inbound',
+      ...calledAndCaller(invite, this.#isTrusted),
+      ...shownHeaders(invite, this.#options.shownHeaders ?? []),
+    };
+  }
+
+  #newCall(info: DeviceInfo, origin: CallOrigin, log: PhoneAppOptions['log']): PhoneCall {
+    const { media, maxCallMs = 0, embedded, calls } = this.#options;
     const call = new PhoneCall({
-      info: {
-        id: randomUUID(),
-        kind: 'phone',
-        externalId: maskTokens(callIdOf(invite)),
-        direction: 'inbound',
-        ...calledAndCaller(invite, this.#isTrusted),
-        ...shownHeaders(invite, this.#options.shownHeaders ?? []),
-      },
-      media: this.#options.media,
+      info,
+      media,
       log,
-      maxCallMs: this.#options.maxCallMs ?? 0,
-      origin: { ...sourceOf(invite), port: invite.source_port },
+      maxCallMs,
+      origin,
+      keeper: { sipServer: this.#sipServer, embedded, calls },
+      onDialog: (answered, dialog) => this.#dialogs.add(answered, dialog.id),
       onEnded: (ended, reason) => this.#forget(ended, reason),
       pause: this.#pause,
       onBye: (bye) => {

@@ -1,7 +1,5 @@
-import type { Logger } from 'pino';
 import {
   type DeviceCapabilities,
-  type DeviceInfo,
   type DtmfDigits,
   type EndReason,
   type MediaFormats,
@@ -9,39 +7,25 @@ import {
   PatchbayError,
 } from '../../core/index.js';
 import type {
+  MediaListener,
   MediaLossCause,
   MediaStreamInfo,
   PhoneDescription,
-  PhoneDoor,
   PhoneHandle,
   PhoneMediaEvent,
+  PhoneSpec,
   SipSource,
 } from '../../media/index.js';
 import { MediaDevice } from '../media-device.js';
 import { DigitMerger, type DigitWay } from './dialog/dtmf-info.js';
-import type { OfferAnswer } from './dialog/offer-answer.js';
-import { asPatchbayError, endingHeader, endingText, logFailure, Refusal } from './refusal.js';
-import type { PhoneGate } from './options.js';
-import { type ByeEvents, ByeSender } from './dialog/bye.js';
+import { type OfferAnswer, renegotiate } from './dialog/offer-answer.js';
+import { asPatchbayError, endingHeader, endingText, Refusal } from './refusal.js';
+import type { CallOrigin, PhoneCallOptions, PhoneGate } from './options.js';
+import { ByeSender } from './dialog/bye.js';
+import { CallKeeper } from './restore/call-keeper.js';
+import type { CallRecord } from './restore/call-record.js';
 import { SetupSignal } from './setup.js';
-import type { Headers, SipDialog } from './sip.js';
-
-/** Where an INVITE came from. */
-interface CallOrigin extends SipSource {
-  readonly port: number | undefined;
-}
-
-interface PhoneCallOptions extends ByeEvents {
-  readonly info: DeviceInfo;
-  readonly media: PhoneDoor;
-  readonly log: Logger;
-  /** 0: unlimited. */
-  readonly maxCallMs: number;
-  /** Where its INVITE came from. */
-  readonly origin: CallOrigin;
-  /** Called once, when the call is over and its media are closed; a BYE may still be under way. */
-  readonly onEnded: (call: PhoneCall, reason: EndReason) => void;
-}
+import type { SipDialog } from './sip.js';
 
 /**
  * One phone's call, from the INVITE to the end: the core's device, its media and, once it is answered, its dialog. It
@@ -51,33 +35,27 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   readonly capabilities: DeviceCapabilities = {
     hold: true,
     sendDtmf: (dtmf) => this.#sendDtmf(dtmf),
-    setByeHeaders: (headers) => {
-      this.#byeHeaders = { ...headers };
-    },
+    setByeHeaders: (headers) => this.keeper.setByeHeaders({ ...headers }),
   };
   readonly #options: PhoneCallOptions;
   /** Aborts when the call ends before it is answered, with the refusal of the INVITE. */
   readonly setup = new SetupSignal();
   readonly byes: ByeSender;
+  readonly keeper: CallKeeper;
   readonly #digits = new DigitMerger();
   readonly #undoAtEnd: (() => void)[] = [];
   #decidedListeners: (() => void)[] = [];
   #dialog: SipDialog | undefined;
   #exchange: OfferAnswer | undefined;
-  #handover = false;
+  /** A transfer is under way: the dialog of the phone that asked for it. */
+  #handover: SipDialog | undefined;
   #answering = false;
-  /** The phone has sent media. */
-  #wasHeard = false;
-  /** Absent until the codec is agreed on. */
-  #audio: PhoneDescription['audio'];
-  /** The codec that the phone sends, which may be another agreed one than we send. */
-  #codecReceived: string | undefined;
-  #byeHeaders: Headers = {};
 
   constructor(options: PhoneCallOptions) {
     super({ info: options.info, log: options.log, receivable: ['audio'] });
     this.#options = options;
     this.byes = new ByeSender(options, this.log);
+    this.keeper = new CallKeeper(this, options.keeper);
   }
 
   /** Whether its 200 was handed to the SIP server, which may not have confirmed it yet. */
@@ -86,12 +64,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   }
 
   get formats(): MediaFormats {
-    if (!this.#audio) return {};
-    const { codec, encryption } = this.#audio;
-    return {
-      received: { codecs: [this.#codecReceived ?? codec], encryption },
-      sent: { codecs: [codec], encryption },
-    };
+    return this.keeper.formats;
   }
 
   get origin(): CallOrigin {
@@ -108,30 +81,29 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     return this.#dialog;
   }
 
+  /** The offers and answers of {@link dialog}. */
+  get exchange(): OfferAnswer | undefined {
+    return this.#exchange;
+  }
+
+  /** Whether the phone transfers its call, and nobody has answered that yet. */
+  get isTransferring(): boolean {
+    return this.#handover !== undefined && this.#handover === this.#dialog;
+  }
+
   /**
    * Opens the phone's media.
    * @throws MediaError BAD_SDP, NO_COMMON_CODEC, NO_PORT; and what {@link setup} aborts with
    */
   async openMedia(sdpOffer: string | undefined, sessionId?: string): Promise<PhoneDescription> {
     this.setup.throwIfAborted();
-    const { address, isDirect, isConnection } = this.origin;
-    const spec = {
-      kind: 'phone',
-      deviceId: this.info.id,
-      sessionId,
-      labels: { ...this.labels, callId: this.info.externalId },
-      source: { address, isDirect, isConnection },
-      ...(sdpOffer !== undefined && { sdpOffer }),
-    } as const;
-    const handle = this.#options.media.open(
-      spec,
-      this.listener((event) => this.#takeMediaEvent(event)),
-    );
+    const spec = { ...this.#spec, sessionId, ...(sdpOffer !== undefined && { sdpOffer }) };
+    const handle = this.#options.media.open(spec, this.#listener);
     this.openedAs(handle);
     try {
       const description = await handle.opened;
       // Before the call is connected, so that `onConnect` says how its media are carried.
-      this.#learnFormats(description);
+      this.keeper.learnFormats(description.audio, description.stream?.codecs[0]);
       return description;
     } finally {
       // If the call ended meanwhile, its media failed because they were closed: report why the call ended instead.
@@ -142,7 +114,22 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   /** @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, SHUTTING_DOWN; what {@link setup} aborts with */
   connect(gate: PhoneGate, participant: Participant, replace = false): void {
     this.connectedBy(gate.connect(participant.id, this, { replace }));
+    this.keeper.connectedAt = Date.now();
     this.setup.throwIfAborted();
+  }
+
+  /** Connects to the core as the device that it was for an earlier gateway. @throws PatchbayError as {@link connect} */
+  reconnect(gate: PhoneGate, { participantId, connectedAt: carriedSince, held }: CallRecord): void {
+    this.connectedBy(gate.connect(participantId, this, { replace: false, carriedSince, held }));
+  }
+
+  /** Goes on with media of an earlier gateway, which `open` gets hold of. */
+  takeMedia(open: (spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>) => PhoneHandle): PhoneHandle {
+    const handle = open(this.#spec, this.#listener);
+    this.openedAs(handle, true);
+    // An event of the time without a gateway may have ended the call, before its media were known here.
+    if (this.ended) void handle.close();
+    return handle;
   }
 
   /** The token of its INVITE belongs to this participant. */
@@ -152,25 +139,16 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   /** The media have a new description: what the phone publishes, with which codec, and whether it holds. */
   described({ stream, held, audio }: Pick<PhoneDescription, 'stream' | 'held' | 'audio'>): void {
-    this.#learnFormats({ stream, audio });
+    this.keeper.held = held;
+    this.keeper.learnFormats(audio, stream?.codecs[0]);
     this.publish(stream);
     this.connection?.hold(held);
   }
 
-  #learnFormats({
-    stream,
-    audio,
-  }: {
-    stream?: MediaStreamInfo | undefined;
-    audio?: PhoneDescription['audio'] | undefined;
-  }): void {
-    this.#audio = audio ?? this.#audio;
-    this.#codecReceived = stream?.codecs[0] ?? this.#codecReceived;
-    this.connection?.formatsChanged();
-  }
-
   /** Publishes the phone's one stream, if the participant may. */
   publish(stream: MediaStreamInfo | undefined): void {
+    this.keeper.learnFormats(undefined, stream?.codecs[0]);
+    this.connection?.formatsChanged();
     const mayPublish = this.connection?.participant.publishPermissions.includes('audio') ?? false;
     this.connection?.publish(
       stream && mayPublish ? [{ streamId: stream.streamId, mediaTypes: ['audio'] }] : [],
@@ -182,9 +160,18 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     if (this.#digits.isNew(way, digit)) this.connection?.dtmf(digit, durationMs);
   }
 
-  /** The 200 is being sent: from now on the phone may regard itself as connected. */
-  answering(): void {
+  /** The 200 is sent next, with the offer if the INVITE, of CSeq `lateOffer`, had none. The phone may be connected then. */
+  answering(lateOffer?: number): void {
     this.#answering = true;
+    this.keeper.lateOffer = lateOffer;
+  }
+
+  /** The embedded SIP server has something new to keep of the call's dialog; the first time, just before it sends the 200. */
+  dialogChanged(dialogId: string): void {
+    const isFirst = this.keeper.dialogId === undefined;
+    this.keeper.dialogId ??= dialogId;
+    if (isFirst) this.keeper.now();
+    else this.keeper.soon();
   }
 
   /** Resolves when no 200 is under way: the SIP server has accepted or refused it, or the call ended. */
@@ -196,7 +183,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   /** Our 200 was sent: without ACK and media, nobody is there. */
   awaitAck(dialog: SipDialog): void {
     this.byes.awaitAck(dialog, () => {
-      if (!this.#wasHeard) this.hangUp('media-timeout', 'Neither an ACK nor media came.');
+      if (!this.keeper.wasHeard) this.hangUp('media-timeout', 'Neither an ACK nor media came.');
     });
   }
 
@@ -212,27 +199,34 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   answered(dialog: SipDialog, exchange: OfferAnswer): void {
     if (this.endReason !== undefined) {
       // The call ended before the SIP server confirmed the 200.
-      this.byes.send(dialog, { ...this.#byeHeaders, Reason: endingHeader(this.endReason) });
+      this.byes.send(dialog, { ...this.keeper.byeHeaders, Reason: endingHeader(this.endReason) });
       return;
     }
     const first = this.#exchange === undefined;
     this.#dialog = dialog;
     this.#exchange = exchange;
+    const isRestored = this.keeper.answeredAt > 0;
+    if (!isRestored) this.keeper.answeredAt = Date.now();
+    this.keeper.dialogId = dialog.id;
+    this.keeper.soon();
+    this.#options.onDialog(this, dialog);
     dialog.on('destroy', (_bye, reason) => this.#onBye(dialog, reason));
     if (!first) return;
     this.#tellDecided();
     this.#limitDuration();
-    this.log.info({ ...this.#audio }, 'Call answered.');
+    if (!isRestored) this.log.info({ ...this.keeper.audio }, 'Call answered.');
   }
 
   /** A transfer target is being called: the call outlives a BYE of this phone. */
   beginHandover(): void {
-    this.#handover = true;
+    this.#handover = this.#dialog;
+    this.keeper.soon();
   }
 
   /** The transfer is over. The target's dialog was passed to {@link answered}, or the target did not answer. */
   endHandover(): void {
-    this.#handover = false;
+    this.#handover = undefined;
+    this.keeper.soon();
     if (!this.#dialog) this.end('left');
   }
 
@@ -266,7 +260,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.setup.abort(new Refusal(480, text));
     // BYE is sent before the media are closed, so that the phone does not hear silence.
     if (this.#dialog)
-      this.byes.send(this.#dialog, { ...this.#byeHeaders, Reason: endingHeader(reason, text) });
+      this.byes.send(this.#dialog, { ...this.keeper.byeHeaders, Reason: endingHeader(reason, text) });
     this.#dialog = undefined;
     this.end(reason);
   }
@@ -275,6 +269,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     if (dialog !== this.#dialog) return;
     this.log.info({ reason }, 'The phone hung up.');
     this.#dialog = undefined;
+    this.keeper.soon();
     if (!this.#handover) this.end('left');
   }
 
@@ -284,6 +279,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   protected override onEnd(): void {
     for (const undo of this.#undoAtEnd) undo();
+    this.keeper.over();
     this.#tellDecided();
   }
 
@@ -293,7 +289,6 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   }
 
   protected override streamsChanged([stream]: readonly MediaStreamInfo[]): void {
-    this.#learnFormats({ stream });
     this.publish(stream);
   }
 
@@ -306,23 +301,28 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   }
 
   protected override heard(): void {
-    this.#wasHeard = true;
+    this.keeper.wasHeard = true;
+  }
+
+  get #listener(): MediaListener<PhoneMediaEvent> {
+    return this.listener((event) => this.#takeMediaEvent(event));
   }
 
   #takeMediaEvent(event: PhoneMediaEvent): void {
-    if (event.type === 'renegotiate') void this.#renegotiate();
-    else if (event.type !== 'state') this.takeEvent(event);
+    if (event.type === 'renegotiate') void renegotiate(this);
+    else if (event.type === 'state') this.keeper.mediaState(event.state);
+    else this.takeEvent(event);
   }
 
-  /** The media plane changed the phone's media: offers the phone the new description. */
-  async #renegotiate(): Promise<void> {
-    try {
-      const offered = await this.#exchange?.offer({});
-      if (offered?.outcome !== 'accepted') this.hangUp('error', 'The phone refused the new media.');
-    } catch (error) {
-      logFailure(this.log, error, 'The new media could not be offered.');
-      this.hangUp('error');
-    }
+  get #spec(): PhoneSpec {
+    const { address, isDirect, isConnection } = this.origin;
+    return {
+      kind: 'phone',
+      deviceId: this.info.id,
+      sessionId: this.participant?.sessionId,
+      labels: { ...this.labels, callId: this.info.externalId },
+      source: { address, isDirect, isConnection },
+    };
   }
 
   async #sendDtmf(dtmf: DtmfDigits): Promise<void> {
@@ -340,7 +340,9 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   #limitDuration(): void {
     if (this.#options.maxCallMs <= 0) return;
-    const timer = setTimeout(() => this.hangUp('max-duration'), this.#options.maxCallMs);
+    const passedMs = Math.max(0, Date.now() - this.keeper.answeredAt);
+    const leftMs = Math.max(0, this.#options.maxCallMs - passedMs);
+    const timer = setTimeout(() => this.hangUp('max-duration'), leftMs);
     this.atEnd(() => clearTimeout(timer));
   }
 }

@@ -1,6 +1,8 @@
 export { createPhoneApp, PhoneApp } from './app.js';
 export { FailedCallReports } from './failed-call-reports.js';
 export { type CallObserver, noRoom } from './refusal.js';
+export type { CallStore } from './restore/call-keeper.js';
+export { leftCalls } from './restore/left-calls.js';
 export type { PhoneAppOptions } from './options.js';
 export { APP_TAG, SipClient } from './sip-client.js';
 export { speaksForParticipant } from './tokens/authenticate.js';

@@ -1,8 +1,12 @@
 import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
-import type { DeviceGate } from '../../core/index.js';
-import type { PhoneDoor } from '../../media/index.js';
+import type { DeviceGate, DeviceInfo, EndReason } from '../../core/index.js';
+import type { PhoneDoor, SipSource } from '../../media/index.js';
+import type { PhoneCall } from './call.js';
+import type { ByeEvents } from './dialog/bye.js';
 import type { FailedCallReports } from './failed-call-reports.js';
+import type { CallStore, EmbeddedServer, KeeperOptions } from './restore/call-keeper.js';
+import type { SipDialog } from './sip.js';
 import type { CallObserver } from './refusal.js';
 
 /** The part of the core's gate that phones need. */
@@ -34,8 +38,12 @@ export interface PhoneAppOptions {
   readonly sessionExpiresS?: number;
   /** The operator knows everybody who can send requests: then the tags of a call suffice to replace it. */
   readonly knowsPeers?: boolean;
-  /** Whether the phone's connection of a dialog is closed. Absent when the SIP server does not tell. */
-  readonly hasLostConnection?: (dialogId: string) => boolean;
+  /** Names the SIP server, the same over restarts: calls are restored with the server that has their dialogs. */
+  readonly sipServer?: string;
+  /** Absent with drachtio-server. */
+  readonly embedded?: EmbeddedServer;
+  /** Where calls outlive both the gateway and their media host. Absent: nowhere. */
+  readonly calls?: CallStore;
   /** Shortest session interval in s that phones may ask for (Min-SE). Default 90, the minimum of RFC 4028. */
   readonly minSessionS?: number;
   /** Whether a phone may transfer its call by REFER, so that the gateway calls the target. Default no. */
@@ -43,4 +51,24 @@ export interface PhoneAppOptions {
   readonly observer?: CallObserver;
   /** Asked with the source address of every new call. @returns the seconds of Retry-After when the call is refused */
   readonly admit?: (source: string) => number | undefined;
+}
+
+/** Where an INVITE came from. */
+export interface CallOrigin extends SipSource {
+  readonly port: number | undefined;
+}
+
+export interface PhoneCallOptions extends ByeEvents {
+  readonly info: DeviceInfo;
+  readonly media: PhoneDoor;
+  readonly log: Logger;
+  /** 0: unlimited. */
+  readonly maxCallMs: number;
+  /** Where its INVITE came from. */
+  readonly origin: CallOrigin;
+  readonly keeper: KeeperOptions;
+  /** Called once, when the call is over and its media are closed; a BYE may still be under way. */
+  readonly onEnded: (call: PhoneCall, reason: EndReason) => void;
+  /** Called when the call has this dialog from now on. */
+  readonly onDialog: (call: PhoneCall, dialog: SipDialog) => void;
 }

@@ -64,7 +64,7 @@ export class AwaitedPracks {
 }
 
 /** Call-ID and From tag: the part of the dialog ID that the INVITE and its PRACK share (RFC 3261 section 12). */
-function keyOf(request: SipRequest): string {
+export function keyOf(request: SipRequest): string {
   const [, fromTag = ''] = /;\s*tag=([^;>\s]+)\s*(?:;|$)/i.exec(header(request, 'from') ?? '') ?? [];
   return `${callIdOf(request)} ${fromTag}`;
 }

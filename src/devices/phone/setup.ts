@@ -14,8 +14,10 @@ import type { PhoneGate } from './options.js';
 import { Refusal, refuse } from './refusal.js';
 import type { AwaitedPracks, ReceivedPrack } from './reliable.js';
 import { requirePlace } from './replaces.js';
+import type { EmbeddedServer } from './restore/call-keeper.js';
 import { agreedTerms, termsHeaders } from './dialog/session-terms.js';
 import {
+  cseqOf,
   type Headers,
   lists,
   SDP_TYPE,
@@ -34,8 +36,10 @@ export interface SetupOptions extends AttendOptions {
   /** The call of a device, if the device is a phone of this gateway. */
   readonly callOf: (deviceId: string) => PhoneCall | undefined;
   readonly knowsPeers: boolean;
-  /** Whether the phone's connection of a dialog is closed. Absent when the SIP server does not tell. */
-  readonly hasLostConnection: ((dialogId: string) => boolean) | undefined;
+  /** Called before the 200 is sent. */
+  readonly answering: (call: PhoneCall, invite: SipRequest) => void;
+  /** Absent with drachtio-server. */
+  readonly embedded: EmbeddedServer | undefined;
 }
 
 /**
@@ -73,7 +77,8 @@ export async function setUpCall(
     call.described(final.description ?? description);
   }
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
-  call.answering();
+  call.answering(final.offer ? cseqOf(invite) : undefined);
+  options.answering(call, invite);
   await answer(invite, responder, options.application, { ...final, headers }, (dialog) => {
     call.awaitAck(dialog);
     const exchange = attend(call, dialog, options);
@@ -89,14 +94,14 @@ export async function setUpCall(
 async function clearPlace(
   call: PhoneCall,
   participant: Participant,
-  { gate, callOf, hasLostConnection }: SetupOptions,
+  { gate, callOf, embedded }: SetupOptions,
 ): Promise<void> {
   const device = gate.connectedDevice(participant.id);
   const other = device && callOf(device.id);
   // The caller may have cancelled the first call and got its 487 while our 200 is still under way to the SIP server.
   await other?.decided();
   call.setup.throwIfAborted();
-  if (other && !other.wasAcknowledged && isCutOff(other, call, hasLostConnection)) other.hangUp('replaced');
+  if (other && !other.wasAcknowledged && isCutOff(other, call, embedded)) other.hangUp('replaced');
 }
 
 /**
@@ -106,9 +111,9 @@ async function clearPlace(
 function isCutOff(
   { dialog, origin }: PhoneCall,
   { origin: now }: PhoneCall,
-  hasLostConnection: SetupOptions['hasLostConnection'],
+  embedded: EmbeddedServer | undefined,
 ): boolean {
-  if (dialog && hasLostConnection?.(dialog.id) === true) return true;
+  if (dialog && embedded?.hasLostConnection(dialog.id) === true) return true;
   return origin.isConnection && now.address === origin.address && now.port !== origin.port;
 }
 

@@ -68,6 +68,8 @@ interface SipClientOptions {
 export const APP_TAG = 'patchbay';
 
 interface SipClientEvents {
+  /** The connection is up for the first time. */
+  up: [];
   /** The connection is down. Requests under way to the SIP server are never answered. */
   away: [];
   /** The connection has been down for longer than the grace time. */
@@ -182,7 +184,7 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     this.#log.info({ addresses, version }, 'Connected to the SIP server.');
     if (isOlder(version))
       this.#log.warn({ version }, 'This drachtio-server is older than 0.8, which is not supported.');
-    if (before !== 'starting') this.emit('back');
+    this.emit(before === 'starting' ? 'up' : 'back');
   }
 
   #disconnected(): void {

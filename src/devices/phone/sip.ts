@@ -52,10 +52,12 @@ export type RequestListener = (request: SipRequest, responder: SipResponder) => 
 /** An INVITE dialog of drachtio-srf. It answers BYE by itself. */
 export interface SipDialog {
   readonly id: string;
+  /** Who sent the INVITE: the phone (`uas`), or we (`uac`). */
+  readonly type: 'uas' | 'uac';
   /** The INVITE that made it. */
   readonly req: SipRequest;
   /** The 2xx of the INVITE. If the phone sent the INVITE, the 2xx is ours and has no source. */
-  readonly res?: { readonly source_address?: string };
+  readonly res?: SipMessage & { readonly source_address?: string };
   readonly sip: { readonly callId: string; readonly localTag: string; readonly remoteTag: string };
   /** Our Contact in this dialog. drachtio-server does not add it to answers to UPDATE. */
   readonly local: { readonly contact?: string };

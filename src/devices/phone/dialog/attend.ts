@@ -34,6 +34,7 @@ export function attend(call: PhoneCall, dialog: SipDialog, options: AttendOption
   // After a transfer, requests of the first phone say nothing about where the new one is.
   const seen = (request: SipRequest): void => {
     if (call.dialog === dialog) call.confirmed(sourceOf(request));
+    call.keeper.soon();
   };
   // Registered before the listener that handles an answer in the ACK, so that it is called first.
   dialog.on('ack', seen);

@@ -25,6 +25,8 @@ async function start() {
     onBye: nothing,
     onByeUnsent: nothing,
     onByeForgotten: nothing,
+    keeper: { sipServer: '', embedded: undefined, calls: undefined },
+    onDialog: nothing,
   });
   await call.openMedia('first offer');
   media.phones.offers.length = 0;

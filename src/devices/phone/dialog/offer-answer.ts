@@ -5,7 +5,8 @@ import {
   requireSdpIfBody,
   requireUsableContact,
 } from '../capabilities.js';
-import { Refusal, refusalOf } from '../refusal.js';
+import { logFailure, Refusal, refusalOf } from '../refusal.js';
+import type { ExchangeRecord } from '../restore/call-record.js';
 import type { Headers, SipDialog, SipRequest, SipResponder, SipResponse } from '../sip.js';
 import { callIdOf, cseqOf, sdpOf, SDP_TYPE } from '../sip.js';
 
@@ -57,6 +58,24 @@ export class OfferAnswer {
   offeredInAnswer(invite: SipRequest): void {
     this.#awaitedCseq = cseqOf(invite);
     this.#isFirst = true;
+    this.#become('awaiting-ack');
+  }
+
+  /** What another process needs to go on. An offer that we have to answer comes again. */
+  save(): ExchangeRecord {
+    const awaitedCseq = this.#state === 'awaiting-ack' ? this.#awaitedCseq : undefined;
+    return {
+      ...(awaitedCseq !== undefined && { awaitedCseq }),
+      isFirst: awaitedCseq !== undefined && this.#isFirst,
+      owesOffer: this.#state === 'offering' || this.#state === 'taking-answer',
+    };
+  }
+
+  /** Goes on where another process stopped, except that {@link offer} is still owed. */
+  restore({ awaitedCseq, isFirst }: ExchangeRecord): void {
+    if (awaitedCseq === undefined) return;
+    this.#awaitedCseq = awaitedCseq;
+    this.#isFirst = isFirst;
     this.#state = 'awaiting-ack';
   }
 
@@ -80,7 +99,7 @@ export class OfferAnswer {
     if (this.#state === 'taking-answer') await this.#stable();
     this.#refuseIfOver();
     this.#refuseCrossingOffers();
-    this.#state = 'answering';
+    this.#become('answering');
     let nextState: ExchangeState = 'stable';
     try {
       const description = await this.#call.media.update(sdpOffer);
@@ -102,7 +121,7 @@ export class OfferAnswer {
     for (let tries = 0; tries < GLARE_TRIES; tries += 1) {
       await this.#stable();
       if (this.#call.ended) return { outcome: 'gone' };
-      this.#state = 'offering';
+      this.#become('offering');
       try {
         const { sdp } = await this.#call.media.update();
         const response = await this.#reinvite(sdp, headers);
@@ -123,7 +142,7 @@ export class OfferAnswer {
   async offerElsewhere(invite: (sdp: string) => Promise<string | undefined>): Promise<boolean> {
     await this.#stable();
     if (this.#call.ended) return false;
-    this.#state = 'offering';
+    this.#become('offering');
     try {
       const { sdp } = await this.#call.media.update();
       const sdpAnswer = await invite(sdp);
@@ -159,7 +178,7 @@ export class OfferAnswer {
     if (response.status === 408 || response.status === 481) return 'gone';
     const sdpAnswer = sdpOf(response);
     if (response.status >= 300 || sdpAnswer === undefined) return 'refused';
-    this.#state = 'taking-answer';
+    this.#become('taking-answer');
     await this.#take(sdpAnswer);
     return 'accepted';
   }
@@ -175,7 +194,7 @@ export class OfferAnswer {
     const isFirst = this.#isFirst;
     this.#isFirst = false;
     const sdpAnswer = sdpOf(ack);
-    this.#state = 'taking-answer';
+    this.#become('taking-answer');
     try {
       if (sdpAnswer !== undefined) await this.#take(sdpAnswer);
       else this.#failed(isFirst, ack, 'The ACK carries no answer to our offer.');
@@ -200,6 +219,7 @@ export class OfferAnswer {
 
   #become(state: ExchangeState): void {
     this.#state = state;
+    this.#call.keeper.soon();
     if (state !== 'stable') return;
     for (const listener of this.#stableListeners.splice(0)) listener();
   }
@@ -208,6 +228,17 @@ export class OfferAnswer {
     while (this.#state !== 'stable' && !this.#call.ended) {
       await new Promise<void>((resolve) => this.#stableListeners.push(resolve));
     }
+  }
+}
+
+/** The media plane changed the phone's media: offers the phone the new description. */
+export async function renegotiate(call: PhoneCall): Promise<void> {
+  try {
+    const offered = await call.exchange?.offer({});
+    if (offered?.outcome !== 'accepted') call.hangUp('error', 'The phone refused the new media.');
+  } catch (error) {
+    logFailure(call.log, error, 'The new media could not be offered.');
+    call.hangUp('error');
   }
 }
 

@@ -74,6 +74,8 @@ const RINGING_LIMIT_MS = 60_000;
 
 const TRYING = 'SIP/2.0 100 Trying';
 const TAKEN = 'SIP/2.0 200 OK';
+/** Ends the implicit subscription. */
+const LAST_STATE = 'terminated;reason=noresource';
 
 interface TransferParts {
   readonly application: SipApplication;
@@ -135,7 +137,7 @@ export class Transfer {
       });
       this.#call.log.info({ taken, progress }, 'The transfer is over.');
     } finally {
-      await this.#notify(progress, 'terminated;reason=noresource');
+      await this.#notify(progress, LAST_STATE);
     }
     if (this.#taken && !this.#phoneLeft)
       this.#call.byes.send(this.#dialog, { Reason: reasonHeader(200, 'The call was transferred.') });
@@ -183,18 +185,28 @@ export class Transfer {
 
   /** Sends NOTIFY for the implicit subscription. The transfer goes on if the phone refuses it. */
   async #notify(sipfrag: string, state: string): Promise<void> {
-    if (this.#call.ended || this.#phoneLeft) return;
-    const headers = {
-      Event: 'refer',
-      'Subscription-State': state,
-      'Content-Type': 'message/sipfrag;version=2.0',
-    };
-    try {
-      await finalResponse(this.#dialog, { method: 'NOTIFY', headers, body: `${sipfrag}\r\n` });
-    } catch (error) {
-      this.#call.log.debug({ err: error }, 'The phone could not be told about its transfer.');
-    }
+    if (!this.#phoneLeft) await notify(this.#call, this.#dialog, sipfrag, state);
   }
+}
+
+async function notify(call: PhoneCall, dialog: SipDialog, sipfrag: string, state: string): Promise<void> {
+  if (call.ended) return;
+  const headers = {
+    Event: 'refer',
+    'Subscription-State': state,
+    'Content-Type': 'message/sipfrag;version=2.0',
+  };
+  try {
+    await finalResponse(dialog, { method: 'NOTIFY', headers, body: `${sipfrag}\r\n` });
+  } catch (error) {
+    call.log.debug({ err: error }, 'The phone could not be told about its transfer.');
+  }
+}
+
+/** Tells a phone that its transfer came to nothing: the process that carried it out died. */
+export async function endLostTransfer(call: PhoneCall, dialog: SipDialog): Promise<void> {
+  call.log.warn({}, 'A transfer was lost with the gateway that died.');
+  await notify(call, dialog, 'SIP/2.0 503 Service Unavailable', LAST_STATE);
 }
 
 /** Early descriptions are kept of so many forks of a call (RFC 3261 section 12.1.2). */

@@ -66,7 +66,7 @@ function start(servers = [new FakeServer()]) {
       events.push(event);
     });
   const calls = (): number => media.callsOn(servers[0] as unknown as FreeswitchServer);
-  return { plane, server: servers[0]!, open, events, calls };
+  return { plane, media, server: servers[0]!, open, events, calls };
 }
 
 it('opens two legs and the plane’s end, and frees them', async () => {
@@ -145,4 +145,17 @@ it('says the codec and the encryption between FreeSWITCH and the phone, whatever
   plane.emit('d', { type: 'streams', streams: [plane.phones.stream('d')] });
   expect(events).toMatchObject([{ type: 'streams', streams: [{ codecs: ['PCMU'] }] }]);
   await handle.close();
+});
+
+it('goes on with no phone of an earlier gateway, whose legs are hung up', () => {
+  const { plane, media, calls } = start();
+  plane.carry({ kind: 'phone', deviceId: 'd', note: '', streams: [] });
+  media.adoptPhone();
+  expect(plane.carried()).toHaveLength(1);
+  const restored = { state: 'kept', ageMs: 0 };
+  expect(() => media.open({ kind: 'phone', deviceId: 'd', restored }, () => undefined)).toThrow(
+    'earlier gateway',
+  );
+  expect(calls()).toBe(0);
+  expect(plane.specs).toEqual([]);
 });

@@ -1,9 +1,10 @@
-import type {
-  MediaListener,
-  PhoneDoor,
-  PhoneHandle,
-  PhoneMediaEvent,
-  PhoneSpec,
+import {
+  MediaError,
+  type MediaListener,
+  type PhoneDoor,
+  type PhoneHandle,
+  type PhoneMediaEvent,
+  type PhoneSpec,
 } from '../../../media/index.js';
 import { type FreeswitchOptions, FreeswitchPhone } from './phone.js';
 import type { FreeswitchServer } from './server.js';
@@ -29,6 +30,9 @@ export class FreeswitchMedia implements PhoneDoor {
 
   /** Besides the plane's errors the handle rejects with PatchbayError OVERLOADED, NO_COMMON_CODEC. */
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle {
+    // As with adoptPhone: the leg that would have to go on is hung up.
+    if (spec.restored)
+      throw new MediaError('INVALID_STATE', 'A leg of an earlier gateway cannot be restored.');
     const onClosed = (phone: FreeswitchPhone): void => void this.#phones.delete(phone);
     const phone = new FreeswitchPhone(spec, listener, { ...this.#options, pool: this.#pool, onClosed });
     this.#phones.add(phone);

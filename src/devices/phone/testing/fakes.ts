@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
+import type { ConnectOptions } from '../../../core/core.js';
 import { PatchbayError } from '../../../core/errors.js';
 import type {
   Connection,
@@ -13,7 +14,7 @@ import type {
   PublishedStream,
 } from '../../../core/types.js';
 import type { PhoneGate } from '../options.js';
-import type { MessageOptions, RequestListener, SipRequest, SipResponse } from '../sip.js';
+import type { MessageOptions, RequestListener, SipDialog, SipRequest, SipResponse } from '../sip.js';
 
 export const VALID_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiYWxpY2UifQ.YWxpY2U';
 export const BOBS_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJwIjoiYm9iIn0.Ym9i';
@@ -31,6 +32,8 @@ export class FakeRequest extends EventEmitter {
   readonly headers: Record<string, string>;
   readonly source_address: string;
   readonly uri: string;
+  /** As drachtio-srf's own dialogs want it. */
+  readonly meta = { source: 'network' };
   finalResponseSent = false;
 
   constructor(
@@ -80,6 +83,7 @@ type Answering = (options: MessageOptions & { method: string }) => Partial<SipRe
 /** The dialog of a call, seen from the phone. */
 export class FakeDialog extends EventEmitter {
   readonly id = 'dialog-1';
+  readonly type = 'uas';
   readonly req = new FakeRequest('INVITE');
   readonly sip = { callId: 'call-1', localTag: 'ours', remoteTag: 'theirs' };
   readonly local = { contact: '<sip:gateway.example>' };
@@ -119,8 +123,48 @@ export class FakeDialog extends EventEmitter {
   }
 }
 
+/** What a restored dialog sends by: drachtio-srf's connection. */
+class FakeAgent {
+  readonly requests: (MessageOptions & { method: string })[] = [];
+  /** How the phone answers our requests. */
+  answering: Answering = () => ({ status: 200, reason: 'OK' });
+
+  request(
+    options: MessageOptions & { method: string },
+    callback: (error: unknown, request?: EventEmitter) => void,
+  ): void {
+    this.requests.push(options);
+    const answer = this.answering(options);
+    if (answer instanceof Error) {
+      callback(answer);
+      return;
+    }
+    const request = new EventEmitter();
+    callback(null, request);
+    request.emit('response', { get: () => undefined, status: 200, reason: '', ...answer }, () => undefined);
+  }
+
+  sent(method: string): MessageOptions[] {
+    return this.requests.filter((request) => request.method === method);
+  }
+}
+
 /** Stands for drachtio-srf: hands requests to the application and makes dialogs. */
 export class FakeSrf {
+  /** Those that the application knows from an earlier process, by id. */
+  readonly restored = new Map<string, SipDialog>();
+  readonly agent = new FakeAgent();
+  /** As drachtio-srf, there is none before it connects. */
+  readonly app: { client: FakeAgent | undefined } = { client: undefined };
+
+  addDialog(dialog: SipDialog): void {
+    this.restored.set(dialog.id, dialog);
+  }
+
+  removeDialog(dialog: SipDialog): void {
+    this.restored.delete(dialog.id);
+  }
+
   readonly handlers = new Map<string, RequestListener>();
   readonly dialogs: FakeDialog[] = [];
 
@@ -233,7 +277,15 @@ export class FakeGate implements PhoneGate {
     // There is room for everybody.
   }
 
-  connect(participantId: string, device: Device): Connection {
+  /** Participants that were deleted. */
+  readonly deleted = new Set<string>();
+  /** How each device connected. */
+  readonly connects: [participantId: string, options: ConnectOptions][] = [];
+
+  connect(participantId: string, device: Device, options: ConnectOptions): Connection {
+    this.connects.push([participantId, options]);
+    if (this.deleted.has(participantId))
+      throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
     if (this.devices.has(participantId)) {
       throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
     }

@@ -18,11 +18,11 @@ export function startApp(options: Partial<PhoneAppOptions> = {}) {
     over: (outcome) => void over.push(outcome),
     refused: (method, status) => void refused.push(`${method} ${status}`),
   };
-  const app = createPhoneApp({ srf: srf.srf, gate, media, log, observer, ...options });
+  const app = createPhoneApp({ srf: srf.srf, gate, media, log, observer, sipServer: 'server', ...options });
   return { srf, gate, media, app, lines, setupTimes, over, refused };
 }
 
-type Started = ReturnType<typeof startApp>;
+export type Started = ReturnType<typeof startApp>;
 
 /** An INVITE that carries the token in User-to-User. */
 export function invite(

@@ -1,0 +1,208 @@
+import type { MediaFormats } from '../../../core/index.js';
+import type { PhoneAudio } from '../../../media/index.js';
+import type { PhoneCall } from '../call.js';
+import type { Headers } from '../sip.js';
+import { type CallRecord, type DialogRecord, type ExchangeRecord, noteOf } from './call-record.js';
+import type { LeftCall } from './left-calls.js';
+import { dialogRecordOf } from './restored-dialog.js';
+
+/** Where calls outlive both the gateway and their media host. Written behind. */
+export interface CallStore {
+  /** Those that were left at the start. */
+  calls(): readonly { readonly id: string; readonly document: string }[];
+  saveCall(id: string, document: string): void;
+  deleteCall(id: string): void;
+}
+
+/** What the embedded SIP server tells beyond drachtio's protocol. */
+export interface EmbeddedServer {
+  /** Whether the phone's connection of a dialog is closed. */
+  hasLostConnection(dialogId: string): boolean;
+  /** What it needs to go on with a dialog in another process. */
+  savedDialog(dialogId: string): DialogRecord | undefined;
+}
+
+export interface KeeperOptions {
+  /** Names the SIP server, the same over restarts. */
+  readonly sipServer: string;
+  /** Absent with drachtio-server. */
+  readonly embedded: EmbeddedServer | undefined;
+  readonly calls: CallStore | undefined;
+}
+
+/** What the media plane needs to go on with a call's media after their process died. */
+export interface MediaState {
+  readonly state: string;
+  /** When the media plane gave it out, in epoch milliseconds. */
+  readonly stateAt: number;
+}
+
+/** A call in the store. */
+export interface StoredCall extends MediaState {
+  readonly note: string;
+}
+
+/** Calls are written to the store so many ms after they changed. */
+const SAVE_WITHIN_MS = 500;
+
+const NO_EXCHANGE: ExchangeRecord = { isFirst: false, owesOffer: false };
+
+/**
+ * Keeps what another gateway needs to go on with one call: with the media host, which outlives this gateway, before the 200
+ * is sent and after each change; and in the store with the state of its media, for when both die.
+ */
+export class CallKeeper {
+  readonly #call: PhoneCall;
+  readonly #options: KeeperOptions;
+  /** The SIP server's id of the call's dialog; absent until the 200 is sent. */
+  dialogId: string | undefined;
+  connectedAt = 0;
+  answeredAt = 0;
+  held = false;
+  wasHeard = false;
+  /** Absent until the codec is agreed on. */
+  audio: PhoneAudio | undefined;
+  /** The codec that the phone sends, which may be another agreed one than we send. */
+  #codecReceived: string | undefined;
+  byeHeaders: Headers = {};
+  /** CSeq of the INVITE, if our 200 has the offer. */
+  lateOffer: number | undefined;
+  #isScheduled = false;
+  #note = '';
+  #media: MediaState | undefined;
+  #isStored = false;
+  #saving: NodeJS.Timeout | undefined;
+  #isOver = false;
+
+  constructor(call: PhoneCall, options: KeeperOptions) {
+    this.#call = call;
+    this.#options = options;
+  }
+
+  get formats(): MediaFormats {
+    if (!this.audio) return {};
+    const { codec, encryption } = this.audio;
+    return {
+      received: { codecs: [this.#codecReceived ?? codec], encryption },
+      sent: { codecs: [codec], encryption },
+    };
+  }
+
+  setByeHeaders(headers: Headers): void {
+    this.byeHeaders = headers;
+    this.soon();
+  }
+
+  /** What is absent stays as it is. */
+  learnFormats(audio: PhoneAudio | undefined, codecReceived: string | undefined): void {
+    this.audio = audio ?? this.audio;
+    this.#codecReceived = codecReceived ?? this.#codecReceived;
+    this.soon();
+  }
+
+  /** Takes over what an earlier gateway kept. */
+  restore({ record, media }: LeftCall): void {
+    this.dialogId = record.dialog.id;
+    this.connectedAt = record.connectedAt;
+    this.answeredAt = record.answeredAt;
+    this.held = record.held;
+    this.wasHeard = record.wasHeard;
+    this.audio = record.audio;
+    this.byeHeaders = record.byeHeaders;
+    this.#media = media;
+    this.#isStored = media !== undefined;
+  }
+
+  /** Something changed: it is kept with what else changes in this turn of the event loop. */
+  soon(): void {
+    if (this.#isScheduled || this.#isOver) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.now());
+  }
+
+  /** Something changed that must be kept before anything else happens. */
+  now(): void {
+    this.#isScheduled = false;
+    if (this.#isOver || this.dialogId === undefined) return;
+    const record = this.#record();
+    // Between two dialogs, when a phone has left that transfers its call, there is nothing to go on with.
+    const note = record ? noteOf(record) : '';
+    if (note === undefined)
+      this.#call.log.warn({}, 'The call is too large to be kept: it ends with this gateway.');
+    this.#keep(note ?? '');
+  }
+
+  /** The media plane tells what it needs to go on after its process died. */
+  mediaState(state: string): void {
+    if (this.#isOver) return;
+    this.#media = { state, stateAt: Date.now() };
+    this.#saveSoon();
+  }
+
+  /** The call is over. */
+  over(): void {
+    this.#isOver = true;
+    clearTimeout(this.#saving);
+    if (this.#isStored) this.#options.calls?.deleteCall(this.#call.info.id);
+  }
+
+  #keep(note: string): void {
+    if (note === this.#note) return;
+    this.#note = note;
+    this.#call.media.keep(note).catch((error: unknown) => {
+      if (!this.#isOver) this.#call.log.warn({ err: error }, 'The call could not be kept.');
+    });
+    this.#saveSoon();
+  }
+
+  /** What changes in a moment, as at the beginning of a call, is written once. */
+  #saveSoon(): void {
+    if (!this.#options.calls || !this.#media) return;
+    this.#saving ??= setTimeout(() => this.#save(this.#media!), SAVE_WITHIN_MS);
+  }
+
+  #save(media: MediaState): void {
+    this.#saving = undefined;
+    const { id } = this.#call.info;
+    const { calls } = this.#options;
+    if (this.#note !== '')
+      calls?.saveCall(id, JSON.stringify({ note: this.#note, ...media } satisfies StoredCall));
+    else if (this.#isStored) calls?.deleteCall(id);
+    this.#isStored = this.#note !== '';
+  }
+
+  #record(): CallRecord | undefined {
+    const { info, participant, dialog: present, exchange, byes } = this.#call;
+    const dialog = this.#dialogRecord();
+    if (!participant || !dialog) return undefined;
+    const { port, ...origin } = this.#call.origin;
+    const { sipServer, embedded } = this.#options;
+    const { connectedAt, held, wasHeard, audio, byeHeaders, lateOffer } = this;
+    return {
+      version: 1,
+      sipServer,
+      dialog,
+      participantId: participant.id,
+      info,
+      origin: { ...origin, ...(port !== undefined && { port }) },
+      source: present?.res?.source_address ?? present?.req.source_address ?? origin.address,
+      connectedAt,
+      answeredAt: this.answeredAt || Date.now(),
+      held,
+      wasHeard,
+      awaitsAck: embedded ? dialog.unacknowledged !== undefined : byes.awaitsAck,
+      transferring: this.#call.isTransferring,
+      exchange:
+        exchange?.save() ??
+        (lateOffer === undefined ? NO_EXCHANGE : { awaitedCseq: lateOffer, isFirst: true, owesOffer: false }),
+      byeHeaders,
+      ...(audio && { audio }),
+    };
+  }
+
+  #dialogRecord(): DialogRecord | undefined {
+    const { embedded } = this.#options;
+    if (embedded) return this.dialogId === undefined ? undefined : embedded.savedDialog(this.dialogId);
+    return this.#call.dialog && dialogRecordOf(this.#call.dialog);
+  }
+}

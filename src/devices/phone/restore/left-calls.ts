@@ -1,0 +1,60 @@
+import type { CarriedDevice, MediaStreamInfo } from '../../../media/index.js';
+import type { Log } from '../../../shared/index.js';
+import type { CallStore, MediaState, StoredCall } from './call-keeper.js';
+import { type CallRecord, readCallRecord } from './call-record.js';
+
+/** A call that an earlier gateway has left. */
+export interface LeftCall {
+  readonly record: CallRecord;
+  /** What the phone publishes, if its media host has carried its media on; absent: that has died too. */
+  readonly carried?: readonly MediaStreamInfo[];
+  /** Of the media, from the store. Always there when the media host has died. */
+  readonly media?: MediaState | undefined;
+}
+
+/**
+ * The calls that can be gone on with: those that media hosts carried on, and those in the store. What cannot be read
+ * is forgotten, and its media are closed with the others that nobody adopts.
+ */
+export function leftCalls({
+  carried,
+  calls,
+  sipServers,
+  log,
+}: {
+  readonly carried: readonly CarriedDevice[];
+  readonly calls: CallStore;
+  /** Those that may have the dialogs. */
+  readonly sipServers: readonly string[];
+  readonly log: Log;
+}): LeftCall[] {
+  const left = new Map<string, LeftCall>();
+  const stored = new Map(calls.calls().map(({ id, document }) => [id, readStored(document)]));
+  for (const [id, call] of stored) if (call) left.set(id, call);
+  for (const { deviceId, kind, note, streams } of carried) {
+    // What the host has is newer than what the store has.
+    const record = kind === 'phone' ? readCallRecord(note) : undefined;
+    if (record) left.set(deviceId, { record, carried: streams, media: stored.get(deviceId)?.media });
+    else left.delete(deviceId);
+  }
+  for (const [id, { record }] of left) if (!sipServers.includes(record.sipServer)) left.delete(id);
+  for (const id of stored.keys()) {
+    if (left.has(id)) continue;
+    log.warn({ connectionId: id }, 'A call of the gateway before cannot be gone on with: it is lost.');
+    calls.deleteCall(id);
+  }
+  return [...left.values()];
+}
+
+function readStored(document: string): LeftCall | undefined {
+  try {
+    const { note, state, stateAt } = JSON.parse(document) as Partial<StoredCall>;
+    const record = readCallRecord(note ?? '');
+    return record && typeof state === 'string' && typeof stateAt === 'number'
+      ? { record, media: { state, stateAt } }
+      : undefined;
+  } catch {
+    // The caller logs it.
+    return undefined;
+  }
+}

@@ -1,0 +1,106 @@
+import type Srf from 'drachtio-srf';
+import { type EndReason, PatchbayError } from '../../../core/index.js';
+import type { PhoneDoor } from '../../../media/index.js';
+import type { PhoneCall } from '../call.js';
+import { attend, type AttendOptions } from '../dialog/attend.js';
+import { endLostTransfer } from '../dialog/transfer.js';
+import type { PhoneGate } from '../options.js';
+import { logFailure } from '../refusal.js';
+import type { LeftCall } from './left-calls.js';
+import { restoreDialog } from './restored-dialog.js';
+
+interface GoOnOptions extends AttendOptions {
+  readonly srf: Srf;
+  readonly gate: PhoneGate;
+  readonly media: PhoneDoor;
+}
+
+/** Goes on with a call that an earlier gateway has left. If that is impossible, its phone gets BYE. */
+export class RestoredCall {
+  readonly call: PhoneCall;
+  readonly #left: LeftCall;
+  readonly #options: GoOnOptions;
+  readonly #settle: () => Promise<void>;
+
+  /**
+   * Connects the call's dialog, and the call to the core. Before the SIP server is connected to, so that no request of the
+   * phone finds the call missing.
+   */
+  constructor(call: PhoneCall, left: LeftCall, options: GoOnOptions) {
+    this.call = call;
+    this.#left = left;
+    this.#options = options;
+    const { record, carried } = left;
+    call.keeper.restore(left);
+    const dialog = restoreDialog(options.srf, record.dialog, record.source);
+    if (record.awaitsAck) call.awaitAck(dialog);
+    // Before the media: what they tell may end the call, and then its phone gets BYE.
+    const exchange = attend(call, dialog, options);
+    exchange.restore(record.exchange);
+    this.#try(() => {
+      call.reconnect(options.gate, record);
+      if (carried) call.publish(carried[0]);
+    });
+    this.#takeMedia();
+    this.#settle = async () => {
+      if (record.transferring) await endLostTransfer(call, dialog);
+      // An answer to the offer before, if one came, is lost.
+      if (record.exchange.owesOffer && !call.ended && (await exchange.offer({})).outcome === 'gone')
+        call.vanished('left');
+    };
+  }
+
+  #takeMedia(): void {
+    const { call } = this;
+    if (call.ended) return;
+    this.#try(() => {
+      const handle = call.takeMedia((spec, listener) => {
+        const { carried, media } = this.#left;
+        const { media: door } = this.#options;
+        // Clocks may be set back.
+        const restored = media && { state: media.state, ageMs: Math.max(0, Date.now() - media.stateAt) };
+        const found = carried
+          ? door.adoptPhone(spec.deviceId, listener)
+          : restored && door.open({ ...spec, restored }, listener);
+        if (!found) throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The media are gone.');
+        return found;
+      });
+      handle.opened.then(
+        ({ stream }) => stream && call.publish(stream),
+        (error: unknown) => this.#fail(error),
+      );
+      call.log.info({ ...call.keeper.audio }, 'Call goes on.');
+    });
+  }
+
+  /** Once the SIP server can be reached: does what the earlier gateway owed to the phone. */
+  settle(): void {
+    this.#settle().catch((error: unknown) =>
+      logFailure(this.call.log, error, 'What the gateway before owed to the phone could not be done.'),
+    );
+  }
+
+  #try(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.call.ended) return;
+    logFailure(this.call.log, error, 'A call of the gateway before cannot go on.');
+    this.call.hangUp(reasonOf(error));
+  }
+}
+
+const REASONS: ReadonlyMap<string, EndReason> = new Map([
+  ['PATCHBAY_PARTICIPANT_NOT_FOUND', 'participant-deleted'],
+  ['PATCHBAY_ALREADY_CONNECTED', 'replaced'],
+  ['PATCHBAY_SHUTTING_DOWN', 'shutdown'],
+]);
+
+function reasonOf(error: unknown): EndReason {
+  return (error instanceof PatchbayError ? REASONS.get(error.code) : undefined) ?? 'lost';
+}
