@@ -14,25 +14,35 @@ interface StoredCall {
 interface FoundCalls {
   readonly seal: Seal;
   readonly calls: readonly StoredCall[];
-  /** Ids of rows that cannot be opened. */
-  readonly unreadable: readonly string[];
 }
 
-/** Reads the calls that a gateway left when it died. */
-export async function loadCalls(database: Database, tokenSecret: string): Promise<FoundCalls> {
+/** Reads the calls that a gateway left when it died. Rows that cannot be opened are removed. */
+export async function loadCalls(database: Database, tokenSecret: string, log: Log): Promise<FoundCalls> {
   const seal = new Seal(tokenSecret);
   const calls: StoredCall[] = [];
   const unreadable: string[] = [];
-  for (const row of await rows(database, `SELECT ${bytesOf('id')}, ${bytesOf('sealed')} FROM calls`)) {
+  const found = await rows(
+    database,
+    `SELECT ${bytesOf('id')}, hex(id) AS key, ${bytesOf('sealed')} FROM calls`,
+  );
+  for (const row of found) {
     const id = String(row['id']);
     try {
       calls.push({ id, document: seal.open(id, String(row['sealed'])) });
     } catch {
       // Damaged, or sealed with another token secret.
-      unreadable.push(id);
+      unreadable.push(String(row['key']));
     }
   }
-  return { seal, calls, unreadable };
+  for (const key of unreadable)
+    await rows(database, 'DELETE FROM calls WHERE id = CAST(unhex(?) AS TEXT)', [key]);
+  if (unreadable.length > 0) {
+    log.warn(
+      { table: 'calls', calls: unreadable.length },
+      'calls of the gateway before cannot be read, since the token secret changed or the rows are damaged: they are lost',
+    );
+  }
+  return { seal, calls };
 }
 
 /** Calls in progress, sealed: they name people and hold keys. There is a row for each, as long as it lasts. */
@@ -41,16 +51,10 @@ export class CallTables {
   readonly #seal: Seal;
   readonly #queue: WriteQueue;
 
-  constructor({ seal, calls, unreadable }: FoundCalls, queue: WriteQueue, log: Log) {
+  constructor({ seal, calls }: FoundCalls, queue: WriteQueue) {
     this.#found = calls;
     this.#seal = seal;
     this.#queue = queue;
-    if (unreadable.length === 0) return;
-    log.warn(
-      { calls: unreadable.length },
-      'calls of the gateway before cannot be read, since the token secret changed or the rows are damaged: they are lost',
-    );
-    for (const id of unreadable) this.deleteCall(id);
   }
 
   /** Those that were left at the start. They are told once: after that, memory need not hold them. */

@@ -277,8 +277,9 @@ describe('bytes that are no UTF-8', () => {
       INSERT INTO participants VALUES (${bad}, ${bad}), ('b', 'null');
       INSERT INTO resume_points VALUES (${bad}, ${bad}, 1, ${bad}), ('p', ${bad}, 2, '{"layout":[],"revision":1}');
       INSERT INTO webhooks VALUES (${bad}, ${bad});
-      INSERT INTO usage_records VALUES (${Array(13).fill(bad).join(', ')}, 1, 2, NULL, ${bad}, ${bad});
-      INSERT INTO usage_records VALUES ('r', ${bad}, '${ACCOUNT}', ${Array(10).fill(bad).join(', ')}, 1, 2, 3, ${bad}, ${bad});
+      INSERT INTO usage_records VALUES (${Array(13).fill(bad).join(', ')}, 1, 2, NULL, ${Array(6).fill(bad).join(', ')});
+      INSERT INTO usage_records VALUES ('r', ${bad}, '${ACCOUNT}', ${Array(10).fill(bad).join(', ')}, 1, 2, 3, ${Array(6).fill(bad).join(', ')});
+      INSERT INTO calls VALUES (${bad}, ${bad});
     `);
     const store = await open();
     // All but the one whose document is no JSON. One has another id in its document than in its column.
@@ -289,6 +290,7 @@ describe('bytes that are no UTF-8', () => {
     expect(records).toMatchObject([{ id: 'r', caller: '\ufffd\ufffdA' }]);
     expect(totals).toMatchObject([{ tag: '\ufffd\ufffdA', connections: 1 }]);
     expect(logged.map(({ fields }) => fields['table']).sort()).toEqual([
+      'calls',
       'participants',
       'participants',
       'resume_points',

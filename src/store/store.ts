@@ -105,7 +105,7 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
     tokenSecret: secret.secret,
     core: new CoreTables(core, queue),
     usage,
-    calls: new CallTables(calls, queue, log),
+    calls: new CallTables(calls, queue),
     health: () => ({ ...queue.health, backedUpAt: copies.lastAt }),
     flush: () => queue.flush(),
     close: async () => {
@@ -153,7 +153,7 @@ async function openWhole(dataDir: string, secret: string, log: Log) {
     const isNew = (await schemaVersion(writer)) === 0;
     await migrate(writer, path);
     const core = await loadCoreState(writer, roomForState(), log);
-    const calls = await loadCalls(writer, secret);
+    const calls = await loadCalls(writer, secret, log);
     return { writer, isNew, core, calls, usage: await loadUsage(writer, log) };
   } catch (error) {
     for (const database of opened) database.close();
