@@ -8,14 +8,17 @@ import { Rest, type TestParticipant } from '../support/rest.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
 import { until } from '../support/until.js';
 
-describe('calls of a gateway that was killed together with its media', () => {
+describe.each([
+  ['together with its media', '0'],
+  ['but for its media host', '1'],
+])('calls of a gateway that was killed %s', (_what, hosts) => {
   let dataDir: string;
   let gateway: TestGateway;
   let rest: Rest;
   let members: TestParticipant[];
   let calls: SippCall[];
 
-  // Only the embedded SIP server starts anew with the gateway; media that are in its process die with it.
+  // Only the embedded SIP server starts anew with the gateway. Without a media host, media are in its process, and die too.
   const start = (sipPort = 0): Promise<TestGateway> =>
     startGateway({
       dataDir,
@@ -23,7 +26,7 @@ describe('calls of a gateway that was killed together with its media', () => {
         PATCHBAY_SIP_PORT: String(sipPort),
         PATCHBAY_DRACHTIO: '',
         PATCHBAY_FREESWITCH: '',
-        PATCHBAY_MEDIA_HOSTS: '0',
+        PATCHBAY_MEDIA_HOSTS: hosts,
       },
     });
 
