@@ -193,13 +193,13 @@ export const MEDIA = {
   ),
   PATCHBAY_WEBRTC_PORT: described(
     listenPort({ default: 7000 }),
-    'The UDP port for the media of all browsers. With several media hosts each has its own: this one and the following, twice as many as hosts, since hosts of the version before may still serve their calls. One that is taken means one host fewer, with a warning.',
+    'The UDP port for the media of all browsers. With several media hosts each has its own: this one and the following, and while hosts of another version still serve their calls the next ones. One that is taken means one host fewer, with a warning.',
     '7000',
     '70000',
   ),
   PATCHBAY_MEDIA_HOSTS: described(
-    hostCount({ default: 0 }),
-    'Processes that carry the media. They live on when the gateway dies or is exchanged, and each uses one processor. 0: media are carried in the process of the gateway, and end with it.',
+    hostCount({ default: undefined }),
+    'Processes that carry the media. They live on when the gateway dies or is exchanged, and each uses one processor. Empty: one for each processor, at most 8. 0: media are carried in the process of the gateway, and end with it.',
     '1',
     'auto',
   ),

@@ -163,6 +163,8 @@ async function build(
     async leave() {
       if (config.mediaHosts === 0) return false;
       core.drain();
+      // What calls keep with their media hosts goes out within this turn of the event loop.
+      await new Promise((resolve) => setImmediate(resolve));
       await settledWithin(core.flush(), LEAVE_MS);
       return true;
     },

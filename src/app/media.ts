@@ -38,7 +38,8 @@ export async function startMedia(config: Config, log: Logger, onSuperseded: () =
         program: HOST_PROGRAM,
         version: VERSION,
         handoverMs: config.handoverMs,
-        media: { ...options, webrtcPorts: browserPorts(webrtc.port, mediaHosts) },
+        media: options,
+        webrtcPort: webrtc.port,
         onSuperseded,
       },
       write,
@@ -46,15 +47,10 @@ export async function startMedia(config: Config, log: Logger, onSuperseded: () =
   } catch (error) {
     if (!(error instanceof HostRefusal) || error.reason !== 'port') throw error;
     throw new StartError(
-      `PATCHBAY_WEBRTC_PORT: other programs use UDP port ${webrtc.port} of ${webrtc.host} and the following ` +
-        '(ss -lnup shows which). Stop them, or choose another port.',
+      `PATCHBAY_WEBRTC_PORT: another program uses port ${webrtc.port} of ${webrtc.host}` +
+        `${mediaHosts > 1 ? ', and those that follow for other media hosts are taken too' : ''} ` +
+        '(ss -lntup shows which). Stop it, or choose another port.',
       { cause: error },
     );
   }
-}
-
-/** A port for each host, and as many for those of another version that end later. */
-function browserPorts(first: number, hosts: number): number[] {
-  if (first === 0) return [0];
-  return Array.from({ length: 2 * hosts }, (_, at) => first + at).filter((port) => port < 65_536);
 }

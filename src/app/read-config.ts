@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import { cleanEnv } from 'envalid';
 import type { Account } from '../api/index.js';
@@ -57,6 +58,9 @@ function turnServer(urls: readonly string[], secret: string | undefined) {
   }
   return { urls, secret };
 }
+
+/** Media hosts, if their number is not configured. */
+const MAX_HOSTS = 8;
 
 const MEBIBYTE = 1_048_576;
 
@@ -161,7 +165,7 @@ export function readConfig(environment: Environment) {
     },
     webrtc: { host: env.PATCHBAY_WEBRTC_HOST, port: env.PATCHBAY_WEBRTC_PORT },
     /** 0: the media plane is in this process. */
-    mediaHosts: env.PATCHBAY_MEDIA_HOSTS,
+    mediaHosts: env.PATCHBAY_MEDIA_HOSTS ?? Math.min(MAX_HOSTS, availableParallelism()),
     handoverMs: env.PATCHBAY_HANDOVER_SECONDS * 1000,
     publicIp: env.PATCHBAY_PUBLIC_IP,
     /** Undefined: pages get no TURN server. */

@@ -69,7 +69,7 @@ describe.concurrent("an operator's mistake", () => {
     [
       'WebRTC port taken',
       1,
-      () => ({ PATCHBAY_WEBRTC_PORT: taken.udp }),
+      () => ({ PATCHBAY_WEBRTC_PORT: taken.udp, PATCHBAY_MEDIA_HOSTS: '1' }),
       /PATCHBAY_WEBRTC_PORT: another program uses port/,
     ],
     [

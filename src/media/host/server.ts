@@ -346,6 +346,8 @@ export class HostServer {
 }
 
 /** Options as text that is equal for equal options. */
-function canonical(options: HostOptions): string {
-  return JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));
+function canonical({ webrtcPorts, ...options }: HostOptions): string {
+  // Which further ports are tried depends on the hosts that there are.
+  const compared = { ...options, webrtcPort: webrtcPorts[0] };
+  return JSON.stringify(Object.entries(compared).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

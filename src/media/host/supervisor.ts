@@ -6,6 +6,7 @@ import { HostLink, HostRefusal } from './link.js';
 import { endOf, kill, waitedForProcessorMs } from './processes.js';
 import { type HostOptions, PROTOCOL } from './messages.js';
 
+const MAX_PORT = 65_535;
 const CHECK_MS = 500;
 /** A host that gave no sign of life for so long is looked at. */
 const SILENT_MS = 5_000;
@@ -26,7 +27,11 @@ export interface HostsOptions {
   readonly version: string;
   /** How long hosts go on without a gateway, in ms. */
   readonly handoverMs: number;
-  readonly media: HostOptions;
+  readonly media: Omit<HostOptions, 'webrtcPorts'>;
+  /**
+   * The UDP port for browsers of the first host; the others have the following. 0: the system chooses each.
+   */
+  readonly webrtcPort: number;
   /** A newer gateway of the data folder has taken the hosts: this one must end, and leave their devices alone. */
   readonly onSuperseded: () => void;
 }
@@ -121,14 +126,23 @@ export class Supervisor {
 
   #greet(folder: HostFolder, id: string): Promise<HostLink> {
     const { version, handoverMs, media } = this.#options;
+    const options = { ...media, webrtcPorts: this.#webrtcPorts() };
     return HostLink.open(id, folder.socketOf(id), {
       protocol: PROTOCOL,
       version,
       epoch: this.#epoch,
       secret: folder.secret,
-      options: media,
+      options,
       handoverMs,
     });
+  }
+
+  /** A port for each host, and as many more as hosts of another version still have. */
+  #webrtcPorts(): number[] {
+    const { webrtcPort: first, hosts } = this.#options;
+    if (first === 0) return [0];
+    const retired = this.links.filter(({ isRetired }) => isRetired).length;
+    return Array.from({ length: hosts + retired }, (_, at) => first + at).filter((port) => port <= MAX_PORT);
   }
 
   #missing(): number {
