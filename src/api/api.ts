@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import { SerializerSelector } from '@fastify/fast-json-stringify-compiler';
 import fastify, { type FastifyInstance, type RawServerDefault } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
@@ -94,6 +95,20 @@ function serveMetrics(api: Api, registry: Registry): void {
   });
 }
 
+const defaultFactory = SerializerSelector();
+
+/**
+ * Compiles each serializer of responses when the first response needs it: compiling all of them takes longer than the
+ * rest of the start, and a gateway that is started again must be back soon.
+ */
+const lazySerializers: typeof defaultFactory = (schemas, options) => {
+  const compile = defaultFactory(schemas, options);
+  return (definition) => {
+    let serialize: ReturnType<typeof compile> | undefined;
+    return (document) => (serialize ??= compile(definition))(document);
+  };
+};
+
 function createServer(log: Logger, options: Pick<ApiOptions, 'bodyLimit' | 'requestTimeoutMs'>): Api {
   const { bodyLimit = 65_536, requestTimeoutMs = 30_000 } = options;
   return fastify<RawServerDefault>({
@@ -110,6 +125,7 @@ function createServer(log: Logger, options: Pick<ApiOptions, 'bodyLimit' | 'requ
     frameworkErrors: (error, request, reply) => answerError(error, request, reply, log),
     clientErrorHandler: answerClientError,
     schemaErrorFormatter: describeViolation,
+    schemaController: { compilersFactory: { buildSerializer: lazySerializers } },
   });
 }
 

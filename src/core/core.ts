@@ -1,3 +1,6 @@
+import type { Clock, Log } from '../shared/index.js';
+import type { CoreStore } from './core-store.js';
+import type { Limits } from './rules.js';
 import type {
   AskedEvent,
   Connection,
@@ -213,4 +216,14 @@ export interface CoreMemory {
   readonly bytes: number;
   /** How many changes were refused for the limits of bytes. */
   readonly refused: number;
+}
+
+export interface CoreOptions {
+  /** Signs the participants' tokens; fewer than 32 bytes are accepted with a warning. */
+  readonly tokenSecret: string;
+  readonly store: CoreStore;
+  readonly clock?: Clock;
+  /** Those that differ from `DEFAULT_CORE_LIMITS`. */
+  readonly limits?: Partial<Limits>;
+  readonly log: Log;
 }

@@ -1,4 +1,4 @@
-import { type Clock, EventHub, type Log, systemClock } from '../shared/index.js';
+import { type Clock, EventHub, systemClock } from '../shared/index.js';
 import type { CoreStore } from './core-store.js';
 import type {
   ConnectedDevice,
@@ -7,6 +7,7 @@ import type {
   CoreCounts,
   CoreEvents,
   CoreMemory,
+  CoreOptions,
   ListOptions,
   NewParticipant,
   Page,
@@ -34,16 +35,6 @@ import type {
   Session,
   Subscriptions,
 } from './types.js';
-
-export interface CoreOptions {
-  /** Signs the participants' tokens; fewer than 32 bytes are accepted with a warning. */
-  readonly tokenSecret: string;
-  readonly store: CoreStore;
-  readonly clock?: Clock;
-  /** Those that differ from `DEFAULT_CORE_LIMITS`. */
-  readonly limits?: Partial<Limits>;
-  readonly log: Log;
-}
 
 /**
  * Starts a core with what its store has kept; what expired meanwhile is deleted.

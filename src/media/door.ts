@@ -152,6 +152,13 @@ export interface MediaCounters {
   readonly framesWithheld: number;
 }
 
+/** The media hosts of a plane; none when it is in this process. */
+export interface MediaHosts {
+  readonly present: number;
+  /** How many died, or were killed because they hung, since the start. */
+  readonly lost: number;
+}
+
 /**
  * Events of the plane itself: lines for the log. An error in the fields is plain data as pino writes it: `type`,
  * `message`, `stack` and others.
@@ -211,6 +218,7 @@ export interface MediaPlane extends BrowserDoor, PhoneDoor {
   /** Cheap enough to be asked for every call. */
   load(): MediaLoad;
   counters(): MediaCounters;
+  hosts(): MediaHosts;
   /** Frees everything. */
   stop(): Promise<void>;
 }

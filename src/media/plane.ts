@@ -12,6 +12,7 @@ import {
   type DeviceHandle,
   MAX_NOTE_BYTES,
   type MediaCounters,
+  type MediaHosts,
   type MediaListener,
   type MediaLoad,
   type MixLoad,
@@ -88,6 +89,10 @@ export class LocalMediaPlane implements MediaPlane {
 
   load(): MediaLoad {
     return { ...this.#factory.load(), busy: 0, delayMs: 0 };
+  }
+
+  hosts(): MediaHosts {
+    return { present: 0, lost: 0 };
   }
 
   counters(): MediaCounters {

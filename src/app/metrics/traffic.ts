@@ -162,8 +162,28 @@ export function measureRequests(metrics: Registry): OnAnswered {
 }
 
 /** Adds the load and the counters of the media plane to the metrics. */
-export function measureMedia(metrics: Registry, media: Pick<MediaPlane, 'load' | 'counters'>): void {
+export function measureMedia(
+  metrics: Registry,
+  media: Pick<MediaPlane, 'load' | 'counters' | 'hosts'>,
+): void {
   const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_media_hosts',
+    help: 'Media hosts that serve this gateway; 0 when media are in its own process',
+    registers,
+    collect() {
+      this.set(media.hosts().present);
+    },
+  });
+  new Counter({
+    name: 'patchbay_media_hosts_lost_total',
+    help: 'Media hosts that died, or were killed because they hung',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(media.hosts().lost);
+    },
+  });
   new Gauge({
     name: 'patchbay_mix_lateness_seconds',
     help: 'How late phones’ mixes were made: the maximum of the last one to two seconds',

@@ -1,7 +1,8 @@
 import { type ErrorCode, PatchbayError } from '../errors.js';
 import { randomUUID } from 'node:crypto';
 import type { Core, SessionControl } from '../core.js';
-import { createCore, type CoreOptions } from '../session-core.js';
+import type { CoreOptions } from '../core.js';
+import { createCore } from '../session-core.js';
 import { MemoryStore } from '../core-store.js';
 import type {
   Connection,

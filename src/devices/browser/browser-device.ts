@@ -16,7 +16,6 @@ import type {
   OmittedMediaTrack,
 } from '../../media/index.js';
 import type { Clock, Log } from '../../shared/index.js';
-import { MAX_NOTE_BYTES } from '../../media/index.js';
 import { MediaDevice } from '../media-device.js';
 import { type CarriedPage, keepPageNote } from './carried-page.js';
 import { type ClientSocket, closeFor, type SocketUser } from './client-socket.js';
@@ -24,9 +23,8 @@ import { ReconnectTimer, type ReconnectTimes } from './reconnect-timer.js';
 import { isObject, RpcError } from './json-rpc.js';
 import type { LostAnswers } from './lost-answers.js';
 import type { BrowserLimits } from './limits.js';
-import { readAnswerSdp } from './messages.js';
+import { type OfferedStreams, readAnswerSdp } from './messages.js';
 import { type PageCall, PageCalls } from './page-calls.js';
-import type { OfferedStreams } from './messages.js';
 import { Publishing } from './publishing.js';
 import { Resumption } from './resumption.js';
 import { BrowserFormats } from './stream-metadata.js';
@@ -264,7 +262,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   #keepNote(offered: OfferedStreams): void {
     const { participantId, info } = this;
     const note = { participantId, uniqueId: info.externalId, connectedAt: this.#connectedAt, offered };
-    keepPageNote(this.media, note, MAX_NOTE_BYTES).catch((error: unknown) => {
+    keepPageNote(this.media, note).catch((error: unknown) => {
       if (!this.ended)
         this.log.error({ err: error }, 'What a restart must know of a page could not be kept.');
     });

@@ -1,4 +1,4 @@
-import type { BrowserHandle, CarriedDevice } from '../../media/index.js';
+import { type BrowserHandle, type CarriedDevice, MAX_NOTE_BYTES } from '../../media/index.js';
 import { isObject } from './json-rpc.js';
 import type { OfferedStreams } from './messages.js';
 
@@ -43,8 +43,8 @@ export function readPageNote(text: string): PageNote | undefined {
  * Keeps the note with the page's media. One that is too long is kept without aliases.
  * @throws MediaError by rejection, as {@link BrowserHandle.keep}
  */
-export async function keepPageNote(media: BrowserHandle, note: PageNote, maxBytes: number): Promise<void> {
+export async function keepPageNote(media: BrowserHandle, note: PageNote): Promise<void> {
   const text = writePageNote(note);
-  const fits = Buffer.byteLength(text) <= maxBytes;
+  const fits = Buffer.byteLength(text) <= MAX_NOTE_BYTES;
   await media.keep(fits ? text : writePageNote({ ...note, offered: new Map() }));
 }

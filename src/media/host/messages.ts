@@ -43,6 +43,13 @@ export interface HostOptions extends Omit<MediaPlaneOptions, 'webrtcPort'> {
   readonly webrtcPorts: readonly number[];
 }
 
+/** Options as text that is equal for equal options. */
+export function optionsKey({ webrtcPorts, ...options }: HostOptions): string {
+  // Which further ports are tried depends on the hosts that there are.
+  const compared = { ...options, webrtcPort: webrtcPorts[0] };
+  return JSON.stringify(Object.entries(compared).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 /** How a host answers a hello. */
 export type HelloAnswer =
   | {

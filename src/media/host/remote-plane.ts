@@ -4,6 +4,7 @@ import type {
   BrowserMediaEvent,
   CarriedDevice,
   MediaCounters,
+  MediaHosts,
   MediaListener,
   MediaLoad,
   MediaPlane,
@@ -38,6 +39,9 @@ export class RemoteMediaPlane implements MediaPlane {
   /** Of hosts that are gone. */
   #past: MediaCounters = { strangers: 0, framesWithheld: 0 };
   #pastSkipped = 0;
+  /** The host that became ready last; it may be dead. There is one once the plane has started. */
+  #newest: HostLink | undefined;
+  #hostsLost = 0;
   #mixBusyMs = 0;
   #loadedAt = performance.now();
 
@@ -60,9 +64,12 @@ export class RemoteMediaPlane implements MediaPlane {
   open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
   open(spec: BrowserSpec | PhoneSpec, listener: AnyListener): BrowserHandle | PhoneHandle {
-    const link = this.#devices.has(spec.deviceId) ? undefined : this.#hostFor(spec.sessionId);
-    const device = new RemoteDevice(spec, link ?? this.#supervisor.links[0]!, this.#owner);
-    this.#devices.set(spec.deviceId, device);
+    // The host refuses a second device of an id, which must not replace the first here.
+    const known = this.#devices.get(spec.deviceId);
+    // A host of another version is better than none, and a dead one refuses the device.
+    const link = known?.link ?? this.#hostFor(spec.sessionId) ?? this.#supervisor.links[0] ?? this.#newest!;
+    const device = new RemoteDevice(spec, link, this.#owner);
+    if (!known) this.#devices.set(spec.deviceId, device);
     const take = asDeviceListener(listener);
     return spec.kind === 'browser' ? device.openBrowser(take) : device.openPhone(take);
   }
@@ -115,6 +122,10 @@ export class RemoteMediaPlane implements MediaPlane {
     return this.#supervisor.links.reduce((total, { counters }) => sum(total, counters), this.#past);
   }
 
+  hosts(): MediaHosts {
+    return { present: this.#supervisor.links.length, lost: this.#hostsLost };
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#devices.values()].map((device) => device.close()));
     await this.#supervisor.stop();
@@ -163,6 +174,7 @@ export class RemoteMediaPlane implements MediaPlane {
   #hostReady(link: HostLink): void {
     for (const state of link.carried)
       this.#devices.set(state.deviceId, RemoteDevice.carried(state, link, this.#owner));
+    this.#newest = link;
     this.#pipes.add(link, link.pipes);
     link.handle({
       onEvent: (deviceId, event) => this.#take(link, deviceId, event),
@@ -181,6 +193,7 @@ export class RemoteMediaPlane implements MediaPlane {
   #hostLost(link: HostLink): void {
     this.#past = sum(this.#past, link.counters);
     this.#pastSkipped += link.load?.framesSkipped ?? 0;
+    this.#hostsLost += 1;
     this.#pipes.drop(link);
     const devices = [...this.#devices.values()].filter((device) => device.link === link);
     const count = (kind: string): number => devices.filter(({ spec }) => spec.kind === kind).length;

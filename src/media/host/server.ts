@@ -20,6 +20,7 @@ import {
   type Hello,
   type HelloAnswer,
   type HostOptions,
+  optionsKey,
   PROTOCOL,
   type ToHost,
 } from './messages.js';
@@ -167,7 +168,7 @@ export class HostServer {
       type: 'welcome',
       pid: process.pid,
       pidNamespace: pidNamespace(),
-      isRetired: hello.version !== this.#options.version || canonical(hello.options) !== this.#planeOptions,
+      isRetired: hello.version !== this.#options.version || optionsKey(hello.options) !== this.#planeOptions,
       webrtcPort: this.#webrtcPort,
       devices: [...this.#devices.values()].map((device) => device.carried()),
       pipes: this.#pipes?.hosts ?? [],
@@ -209,7 +210,7 @@ export class HostServer {
         log: logByEvents(this.#log.write),
       });
       this.#plane = made.plane;
-      this.#planeOptions = canonical(given);
+      this.#planeOptions = optionsKey(given);
       return undefined;
     }
     return 'port';
@@ -343,11 +344,4 @@ export class HostServer {
     const load = this.#load.read(this.#plane.load());
     this.#gateway.link.send({ type: 'beat', load, counters: this.#plane.counters() });
   }
-}
-
-/** Options as text that is equal for equal options. */
-function canonical({ webrtcPorts, ...options }: HostOptions): string {
-  // Which further ports are tried depends on the hosts that there are.
-  const compared = { ...options, webrtcPort: webrtcPorts[0] };
-  return JSON.stringify(Object.entries(compared).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

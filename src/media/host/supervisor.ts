@@ -61,7 +61,6 @@ export class Supervisor {
   readonly #waitedMs = new WeakMap<HostLink, number>();
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
-  restarts = 0;
 
   constructor(options: HostsOptions, handlers: SupervisorHandlers) {
     this.#options = options;
@@ -229,7 +228,6 @@ export class Supervisor {
 
   #replace(folder: HostFolder): void {
     if (this.#stopping || this.#missing() === 0) return;
-    this.restarts += 1;
     this.#startHost(folder).catch((error: unknown) => {
       this.#log.error({ err: error }, 'A media host could not be started.');
       const waitMs = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)]!;

@@ -4,6 +4,7 @@ import type {
   CarriedDevice,
   DeviceHandle,
   MediaCounters,
+  MediaHosts,
   MediaListener,
   MediaLoad,
   MediaPlane,
@@ -95,6 +96,10 @@ export class FakeMediaPlane implements MediaPlane {
 
   load(): MediaLoad {
     return { mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0, busy: 0, delayMs: 0 };
+  }
+
+  hosts(): MediaHosts {
+    return { present: 0, lost: 0 };
   }
 
   counters(): MediaCounters {
