@@ -15,6 +15,7 @@ const RULES = 'operations/prometheus-rules.yml';
 const DASHBOARD = 'operations/grafana-dashboard.json';
 const PROMTOOL = '/usr/bin/promtool';
 const LOGROTATE = '/usr/sbin/logrotate';
+const SYSTEMD_ANALYZE = '/usr/bin/systemd-analyze';
 
 let folder: string;
 beforeEach(() => {
@@ -173,3 +174,16 @@ function selectorsIn(source: string): { metric: string; labels: string[] }[] {
     }))
     .filter(({ metric, labels }) => metric !== 'up' || labels.includes('job'));
 }
+
+it.skipIf(!isInstalled(SYSTEMD_ANALYZE))('operations/patchbay.service is a unit that systemd takes', () => {
+  const unit = join(folder, 'patchbay.service');
+  // Where Node.js is differs from machine to machine.
+  const text = readFileSync('operations/patchbay.service', 'utf8');
+  writeFileSync(unit, text.replace('/usr/bin/node', process.execPath));
+  const { stderr } = spawnSync(SYSTEMD_ANALYZE, ['verify', unit], { encoding: 'utf8' });
+  // It also reads the units of this machine, which may have faults of their own.
+  expect(stderr.split('\n').filter((line) => line.includes('patchbay'))).toEqual([]);
+  writeFileSync(unit, text.replace('Type=exec', 'Typ=exec'));
+  const mistaken = spawnSync(SYSTEMD_ANALYZE, ['verify', unit], { encoding: 'utf8' });
+  expect(mistaken.stderr, 'a mistake is found').toContain('patchbay.service');
+});
