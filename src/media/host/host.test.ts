@@ -1,77 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { LiveStreams } from '../live-streams.js';
-import { FakeMediaPlane } from '../testing/fake-plane.js';
+import { describe, expect, it, vi } from 'vitest';
 import { HostFolder } from './folder.js';
-import { HostLink, HostRefusal } from './link.js';
-import { type DeviceEvent, type HostOptions, PROTOCOL } from './messages.js';
-import { HostServer } from './server.js';
+import { type HostLink, HostRefusal } from './link.js';
+import type { DeviceEvent } from './messages.js';
+import { useHosts } from './testing/host-stage.js';
 
-const OPTIONS: HostOptions = {
-  rtpHost: '127.0.0.1',
-  rtpPorts: [30_000, 30_999],
-  webrtcHost: '127.0.0.1',
-  webrtcPorts: [0],
-  mediaTimeoutMs: 60_000,
-};
-
-let dataDir: string;
-beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'patchbay-host-'));
-});
-const servers: HostServer[] = [];
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.end()));
-  await rm(dataDir, { recursive: true });
-});
-
-interface Scene {
-  readonly folder: HostFolder;
-  readonly id: string;
-  readonly plane: FakeMediaPlane;
-  readonly ended: Promise<void>;
-  greet(
-    epoch: number,
-    changes?: { secret?: string; version?: string; handoverMs?: number },
-  ): Promise<HostLink>;
-}
-
-/** A host in this process whose plane writes down what it is told. */
-async function startHost(options: { handoverMs?: number; folder?: string } = {}): Promise<Scene> {
-  const { handoverMs = 60_000, folder: path = dataDir } = options;
-  const folder = await HostFolder.open(path);
-  const id = HostFolder.newId();
-  const plane = new FakeMediaPlane();
-  let end = (): void => undefined;
-  const ended = new Promise<void>((resolve) => (end = resolve));
-  const server = new HostServer({
-    id,
-    folder,
-    version: '1.0.0',
-    handoverMs,
-    makePlane: () => ({
-      plane,
-      streams: new LiveStreams(() => undefined),
-      webrtcPort: () => Promise.resolve(7000),
-    }),
-    onEnd: end,
-  });
-  await server.start();
-  servers.push(server);
-  return {
-    folder,
-    id,
-    plane,
-    ended,
-    async greet(epoch, { secret = folder.secret, version = '1.0.0', handoverMs: wait = 60_000 } = {}) {
-      const hello = { protocol: PROTOCOL, version, epoch, secret, options: OPTIONS, handoverMs: wait };
-      return HostLink.open(id, folder.socketOf(id), hello);
-    },
-  };
-}
+const { start: startHost, folder: dataFolder } = useHosts();
 
 /** Collects what a host says about its devices. */
 function listen(link: HostLink): { events: [string, DeviceEvent][]; isLost: () => boolean } {
@@ -191,7 +127,7 @@ describe('a media host', () => {
   });
 
   it('listens on a short path when that of the data folder is too long for a socket', async () => {
-    const deep = join(dataDir, 'a'.repeat(60), 'b'.repeat(60));
+    const deep = join(dataFolder(), 'a'.repeat(60), 'b'.repeat(60));
     await mkdir(deep, { recursive: true });
     const { folder, id, greet } = await startHost({ folder: deep });
     expect(Buffer.byteLength(folder.socketOf(id))).toBeLessThan(108);

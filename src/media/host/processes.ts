@@ -14,9 +14,11 @@ export function pidNamespace(): string {
   }
 }
 
-/** Kills a process, unless it is gone already. */
+/** Kills the process of a media host, unless it is gone already and another one has its id. */
 export function kill(pid: number): void {
   try {
+    if (process.platform === 'linux' && !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('media-host'))
+      return;
     process.kill(pid, 'SIGKILL');
   } catch {
     // It is gone already.

@@ -24,6 +24,9 @@ interface DeviceOwner {
 
 type Listener = MediaListener<DeviceEvent>;
 
+/** How many hosts may die one after the other before a device is given up. */
+const MAX_MOVES = 3;
+
 /** A device on a media host, as the gateway has it. It moves to another host when its own dies. */
 export class RemoteDevice {
   readonly spec: BrowserSpec | PhoneSpec;
@@ -172,7 +175,7 @@ export class RemoteDevice {
    */
   move(choose: () => Promise<HostLink>): void {
     // While it is being opened, whoever opens it gets the error.
-    if (this.#isClosed || !this.#isOpen) return;
+    if (this.#isClosed || !this.#isOpen || this.#moving) return;
     this.#moving = this.#moveTo(choose).finally(() => {
       this.#moving = undefined;
     });
@@ -236,23 +239,39 @@ export class RemoteDevice {
   }
 
   async #moveTo(choose: () => Promise<HostLink>): Promise<void> {
-    try {
-      const spec = this.#specElsewhere();
-      this.#link = await choose();
-      const description = await this.#link.request('open', { spec });
-      if (spec.kind === 'browser') {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        this.#link = await choose();
+        await this.#openElsewhere(this.#link);
+        return;
+      } catch (error) {
+        // The next host may have died, too.
+        if (this.#link.isLost && attempt < MAX_MOVES) continue;
+        this.#owner.notMoved(this, error);
         this.#publish([]);
-        this.#listener?.({ type: 'streams', streams: [] });
-      } else this.#described(description);
-      const { deviceId } = this;
-      if (this.#note !== undefined) await this.#link.request('keep', { deviceId, note: this.#note });
-      this.#owner.changed(this);
-      if (this.#delivery) await this.#link.request('setDelivery', { deviceId, delivery: this.#delivery });
-    } catch (error) {
-      this.#owner.notMoved(this, error);
-      this.#publish([]);
-      this.#listener?.({ type: 'mediaLost', cause: 'transport' });
+        this.#listener?.({ type: 'mediaLost', cause: 'transport' });
+        return;
+      }
     }
+  }
+
+  async #openElsewhere(link: HostLink): Promise<void> {
+    const { deviceId } = this;
+    const spec = this.#specElsewhere();
+    const description = await link.request('open', { spec });
+    if (spec.kind === 'browser') {
+      this.#publish([]);
+      this.#listener?.({ type: 'streams', streams: [] });
+    } else this.#described(description);
+    // Both may change while they are being passed on.
+    let [note, delivery]: [string | undefined, readonly MediaDelivery[] | undefined] = [undefined, undefined];
+    while (note !== this.#note || delivery !== this.#delivery) {
+      [note, delivery] = [this.#note, this.#delivery];
+      this.#owner.changed(this);
+      if (note !== undefined) await link.request('keep', { deviceId, note });
+      if (delivery) await link.request('setDelivery', { deviceId, delivery });
+    }
+    this.#owner.changed(this);
   }
 
   /** @throws Error when nothing is known of a phone's media yet */

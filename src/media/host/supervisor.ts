@@ -59,6 +59,8 @@ export class Supervisor {
   #onTimeSince = performance.now();
   /** How long each host had waited for a processor when it was heard last. */
   readonly #waitedMs = new WeakMap<HostLink, number>();
+  /** Hosts that are being greeted, and those that refused. */
+  readonly #greeted = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
 
@@ -114,8 +116,11 @@ export class Supervisor {
 
   /** Greets a host of an earlier gateway. Removes what is left of one that is dead. */
   async #adopt(folder: HostFolder, id: string): Promise<void> {
+    if (this.#links.has(id) || this.#greeted.has(id)) return;
+    this.#greeted.add(id);
     try {
       this.#add(await this.#greet(folder, id));
+      this.#greeted.delete(id);
     } catch (error) {
       if (isDead(error)) await folder.forget(id);
       // It ends by itself when its time without a gateway is over.
@@ -153,6 +158,7 @@ export class Supervisor {
   async #startHost(folder: HostFolder): Promise<void> {
     this.#starting += 1;
     const id = HostFolder.newId();
+    this.#greeted.add(id);
     const { program, dataDir } = this.#options;
     // A session of its own: signals to the gateway's group do not reach it. Its output would break with the gateway's pipes.
     const child = spawn(process.execPath, [...process.execArgv, program, dataDir, id], {
@@ -181,6 +187,7 @@ export class Supervisor {
       throw error;
     } finally {
       this.#starting -= 1;
+      this.#greeted.delete(id);
     }
   }
 
@@ -254,13 +261,15 @@ export class Supervisor {
       if (link.pid !== undefined) kill(link.pid);
       link.destroy();
     }
-    void this.#takeNew(folder);
+    this.#takeNew(folder).catch((error: unknown) => {
+      this.#log.warn({ err: error }, 'The folder of the media hosts could not be read.');
+    });
   }
 
   /** Hosts that were started by themselves, in a container for example. */
   async #takeNew(folder: HostFolder): Promise<void> {
     if (this.#missing() === 0) return;
-    for (const id of await folder.ids()) if (!this.#links.has(id)) await this.#adopt(folder, id);
+    for (const id of await folder.ids()) await this.#adopt(folder, id);
   }
 }
 
