@@ -263,8 +263,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     const { participantId, info } = this;
     const note = { participantId, uniqueId: info.externalId, connectedAt: this.#connectedAt, offered };
     keepPageNote(this.media, note).catch((error: unknown) => {
-      if (!this.ended)
-        this.log.error({ err: error }, 'What a restart must know of a page could not be kept.');
+      if (!this.ended) this.log.error({ err: error }, 'The note of a page could not be kept.');
     });
   }
 
