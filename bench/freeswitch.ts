@@ -6,6 +6,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { pino } from 'pino';
+import { median } from './median.js';
 import { connectFreeswitch } from '../src/devices/phone/freeswitch/connection.js';
 import { startFreeswitch } from '../src/devices/phone/freeswitch/index.js';
 import { createMediaPlane } from '../src/media/index.js';
@@ -68,8 +69,6 @@ async function withGateway(index: number): Promise<number> {
   await handle.close();
   return took;
 }
-
-const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 const times = { alone: [] as number[], gateway: [] as number[] };
 for (let index = 0; index < CALLS; index += 1) {

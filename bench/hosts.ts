@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Opened, Order } from './hosts/gateway.js';
 import { Load } from './mix/load.js';
+import { median } from './median.js';
 import { processorSeconds } from './process-time.js';
 
 const PHONES = Number(process.env['BENCH_PHONES'] ?? 200);
@@ -73,9 +74,6 @@ async function measure(hosts: number): Promise<Turn> {
 function pss(pid: number): number {
   return Number(/^Pss: +(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))![1]) / 1024;
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 const turns = new Map<number, Turn[]>([1, 2].map((hosts) => [hosts, []]));
 for (let turn = 0; turn < TURNS; turn += 1) for (const [hosts, own] of turns) own.push(await measure(hosts));

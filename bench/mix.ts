@@ -11,6 +11,7 @@ import { freeswitchConference } from './mix/freeswitch.js';
 import { janus } from './mix/janus.js';
 import { Load } from './mix/load.js';
 import { echo, foundPhones, mediaPlane } from './mix/own.js';
+import { median } from './median.js';
 import { processorSeconds } from './process-time.js';
 
 const PHONES = Number(process.env['BENCH_PHONES'] ?? 50);
@@ -42,9 +43,6 @@ async function measure({ carry }: Contestant, codec: BenchCodec): Promise<Turn> 
   await stop();
   return { us: us / sent, returned: received / sent, delays };
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 async function allocation(): Promise<number> {
   const child = fork(new URL('mix/allocation.ts', import.meta.url), {

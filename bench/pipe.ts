@@ -3,6 +3,7 @@
  * more browser costs that receives it on its own host. The same packets are published all the time; each turn adds
  * nothing, the browser, or the pipe.
  */
+import { median } from './median.js';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,9 +17,6 @@ const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 const STREAMS = Number(process.env['BENCH_STREAMS'] ?? 40);
 const TURNS = 5;
 const AUDIO_PACKETS_PER_SECOND = 50;
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 const folder = await mkdtemp(join(tmpdir(), 'bench-pipe-'));
 const [key, path] = [randomBytes(32).toString('base64'), join(folder, 'pipe')];

@@ -212,7 +212,7 @@ function handleOf(device: OpenDevice): DeviceHandle {
 }
 
 /** @throws MediaError NOTE_TOO_LONG */
-function requireShortNote(note: string): void {
+export function requireShortNote(note: string): void {
   if (Buffer.byteLength(note) > MAX_NOTE_BYTES)
     throw new MediaError('NOTE_TOO_LONG', `A device keeps at most ${MAX_NOTE_BYTES} bytes of text.`);
 }

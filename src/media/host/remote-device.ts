@@ -1,5 +1,5 @@
 import type { BrowserHandle, MediaListener, PhoneHandle } from '../door.js';
-import { MAX_NOTE_BYTES } from '../door.js';
+import { requireShortNote } from '../plane.js';
 import {
   type BrowserSpec,
   type MediaDelivery,
@@ -325,8 +325,7 @@ export class RemoteDevice {
     return {
       setDelivery: (delivery: readonly MediaDelivery[]) => this.setDelivery(delivery),
       keep: async (note: string) => {
-        if (Buffer.byteLength(note) > MAX_NOTE_BYTES)
-          throw new MediaError('NOTE_TOO_LONG', `A device keeps at most ${MAX_NOTE_BYTES} bytes of text.`);
+        requireShortNote(note);
         this.#note = note;
         if (!this.#moving) await this.#repeatable('keep', { note });
       },
