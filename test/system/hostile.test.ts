@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { answerAndReset } from '../../src/shared/testing/stubborn-peer.js';
 import { NameServer } from '../../src/shared/testing/name-server.js';
 import { Bystander, OTHER_ACCOUNT, TWO_ACCOUNTS } from '../support/bystander.js';
 import { ForwardingProxy } from '../support/forwarding-proxy.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { readMetrics, sumOf } from '../support/metrics.js';
+import { leave, pageSocket, type PageWay, upgraded } from '../support/page-socket.js';
 import { Rest, type TestParticipant } from '../support/rest.js';
 import { placeCall, placeRefusedCall, type SippCall } from '../support/sipp.js';
 import { withFile, withoutSmallDisk } from '../support/small-disk.js';
@@ -55,41 +56,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-interface Way {
-  /** The page's address. */
-  readonly from?: string;
-  /** Default: the gateway's. */
-  readonly port?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly uniqueId?: string;
-}
-
-/** A page's socket. */
-function pageSocket(token: string, { from = '127.0.0.1', port, headers = {}, uniqueId = 'page' }: Way = {}) {
-  const query = new URLSearchParams({ token, client: 'browser', sdkVersion: '0.12.0', uniqueId });
-  const url = `ws://127.0.0.1:${port ?? gateway.httpPort}/v3/?${query.toString()}`;
-  const socket = new WebSocket(url, { localAddress: from, headers });
-  socket.on('error', () => undefined);
-  return socket;
-}
-
-/** The status that an upgrade gets: 101 or a refusal. */
-function upgraded(socket: WebSocket): Promise<number> {
-  return new Promise((done) => {
-    socket.once('open', () => done(101));
-    socket.once('unexpected-response', (_request, { statusCode = 0 }) => {
-      socket.terminate();
-      done(statusCode);
-    });
-  });
-}
-
 /** Connects a page's device; resolves when its socket is open. A gateway on a busy machine may be overloaded at first. */
-function openPage(who: TestParticipant, way: Way = {}): Promise<WebSocket> {
+function openPage(who: TestParticipant, way: Partial<PageWay> = {}): Promise<WebSocket> {
   return until(
     'room for a page',
     async () => {
-      const socket = pageSocket(who.token, way);
+      const socket = pageSocket(who.token, { port: gateway.httpPort, ...way });
       const status = await upgraded(socket);
       if (status === 503) return undefined;
       expect(status).toBe(101);
@@ -113,12 +85,6 @@ function openCall(token: string): Promise<SippCall> {
     },
     { withinMs: 20_000 },
   );
-}
-
-async function leave(socket: WebSocket): Promise<void> {
-  const closed = once(socket, 'close');
-  socket.close(1000);
-  await closed;
 }
 
 describe('pages behind a proxy', () => {
@@ -167,7 +133,7 @@ describe('pages behind a proxy', () => {
     const statuses = await Promise.all(
       Array.from({ length: 400 }, (_, i) => {
         const said = { 'X-Forwarded-For': `198.51.100.${i % 250}` };
-        return upgraded(pageSocket('none', { from: '127.0.3.8', headers: said }));
+        return upgraded(pageSocket('none', { port: gateway.httpPort, from: '127.0.3.8', headers: said }));
       }),
     );
     expect(statuses).toContain(429);

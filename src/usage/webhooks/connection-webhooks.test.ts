@@ -1,0 +1,98 @@
+import { cp, rm } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { ACCOUNT, connectTalking, FakeDevice } from '../../core/testing/index.js';
+import { useUsageStage } from '../testing/usage-stage.js';
+
+const stage = useUsageStage();
+
+describe('the id of a webhook', () => {
+  /** What waits for an application that is not there, by event. */
+  const waiting = (): string[] =>
+    stage.store.usage.webhooks().map(({ eventId, body }) => `${body.event} ${eventId ?? ''}`);
+  const ann = () =>
+    stage.core.createParticipant(ACCOUNT, { callbackUrl: 'http://127.0.0.1:9/', events: ['hold'] })
+      .participant.id;
+
+  it('is the same in every gateway that goes on from one copy of the data', async () => {
+    connectTalking(stage.core, ann());
+    await stage.core.flush();
+    await stage.store.close();
+    const copy = `${stage.dataDir}-copy`;
+    await cp(stage.dataDir, copy, { recursive: true });
+    const told: string[][] = [];
+    for (let i = 0; i < 2; i += 1) {
+      await stage.start();
+      stage.usage.closeCrashed();
+      await stage.crashAndStart();
+      told.push(waiting());
+      await stage.store.close();
+      await rm(stage.dataDir, { recursive: true });
+      await cp(copy, stage.dataDir, { recursive: true });
+    }
+    await stage.start();
+    await rm(copy, { recursive: true });
+    expect(told[0]).toHaveLength(3);
+    expect(told[0]!.map((event) => event.split(' ')[0])).toEqual(['onConnect', 'onDisconnect', 'onLeave']);
+    expect(told[1]).toEqual(told[0]);
+  });
+
+  it('is another for each event of one kind, and of another connection', async () => {
+    const device = connectTalking(stage.core, ann());
+    for (const digit of ['1', '1', '2']) device.connection.dtmf(digit, 100);
+    connectTalking(stage.core, ann()).connection.end('left');
+    await stage.crashAndStart();
+    // The second has what the first told of the end of the one that was up.
+    await stage.crashAndStart();
+    const ids = waiting();
+    expect(ids).toHaveLength(8);
+    expect(new Set(ids).size).toBe(8);
+  });
+});
+
+describe('the webhooks of a connection', () => {
+  const bodies = (): object[] => stage.store.usage.webhooks().map(({ body }) => body);
+
+  it('say how its media are carried', async () => {
+    const callbackUrl = 'http://127.0.0.1:9/';
+    const { id } = stage.core.createParticipant(ACCOUNT, { callbackUrl }).participant;
+    const device = new FakeDevice('call', 'phone');
+    const format = { codecs: ['G722'], encryption: 'none' };
+    device.formats = { received: format };
+    const call = stage.core.connect(id, device, { replace: false });
+    device.formats = { received: format, sent: format };
+    call.formatsChanged();
+    call.end('left');
+    await stage.crashAndStart();
+    expect(bodies()).toMatchObject([
+      { event: 'onConnect', received: format, sent: null },
+      { event: 'onLeave', received: format, sent: format },
+    ]);
+  });
+
+  it('say what kind of connection it is, and at its end why and how long it was', async () => {
+    const callbackUrl = 'http://127.0.0.1:9/';
+    const [ended, crashed] = [0, 1].map(
+      () => stage.core.createParticipant(ACCOUNT, { callbackUrl }).participant.id,
+    );
+    const sessionId = stage.sessionWith('standup', ended!, crashed!);
+    stage.connection(ended!, 61);
+    connectTalking(stage.core, crashed!);
+    stage.clock.advance(20_000);
+    await stage.core.flush();
+    await stage.crashAndStart();
+    await stage.crashAndStart();
+    const same = { sessionId, kind: 'browser', direction: 'inbound', received: null, sent: null };
+    const of = (participantId: string): object[] =>
+      bodies().filter((body) => (body as { participantId: string }).participantId === participantId);
+    expect(of(ended!)).toMatchObject([
+      { event: 'onConnect', ...same },
+      { event: 'onLeave', ...same, reason: 'left', seconds: 61 },
+    ]);
+    expect(of(crashed!)).toMatchObject([
+      { event: 'onConnect', ...same },
+      { event: 'onDisconnect' },
+      // Until the last heartbeat: they come every 15 s, this one at 75 s.
+      { event: 'onLeave', ...same, reason: 'crashed', seconds: 14 },
+    ]);
+  });
+});
