@@ -4,16 +4,22 @@ import { SerializerSelector } from '@fastify/fast-json-stringify-compiler';
 import fastify, { type FastifyInstance, type RawServerDefault } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { SessionControl } from '../core/index.js';
-import { type ClientAddress, clientAddresses } from '../shared/index.js';
+import { PatchbayError, type SessionControl } from '../core/index.js';
+import { type ClientAddress, clientAddresses, TokenBucket } from '../shared/index.js';
 import { logRequests, type OnAnswered, whenAnswered } from './answered.js';
-import { type Account, type Audience, authentication, Credentials, readableBy } from './authentication.js';
+import {
+  type Account,
+  accountOf,
+  type Audience,
+  authentication,
+  Credentials,
+  readableBy,
+} from './authentication.js';
 import { acceptBodies, describeViolation, requestValidators } from './validation.js';
 import { answerClientError, answerError, answerErrors } from './errors.js';
 import { type Api, putHeaders } from './instance.js';
 import { type Readiness, serveHealth } from './health.js';
 import { type GatewayFacts, serveOpenApi } from './openapi.js';
-import { limitRate, type RateLimit } from './rate-limit.js';
 import { accountRoutes, type IceServers, type UsageReports } from './routes/index.js';
 import { components } from './schemas/index.js';
 
@@ -162,5 +168,39 @@ function endConnections(api: Api, limitMs: number): void {
     if (api.server.listening) api.server.once('close', () => clearInterval(timer));
     else clearInterval(timer);
     done();
+  });
+}
+
+interface RateLimit {
+  readonly requests: number;
+  /** Default: 1,000. */
+  readonly windowMs?: number;
+}
+
+/**
+ * Limits the requests of each account. It counts after authentication, so that nobody without the password can use up
+ * an account's limit, and so that there are no more buckets than accounts.
+ */
+function limitRate(api: Api, { requests, windowMs = 1000 }: RateLimit): void {
+  const buckets = new Map<string, TokenBucket>();
+  const bucketOf = (account: string): TokenBucket => {
+    const known = buckets.get(account);
+    if (known) return known;
+    const bucket = new TokenBucket(
+      { burst: requests, perSecond: (requests / windowMs) * 1000 },
+      performance.now(),
+    );
+    buckets.set(account, bucket);
+    return bucket;
+  };
+  api.addHook('onRequest', (request, reply, next) => {
+    const bucket = bucketOf(accountOf(request));
+    if (bucket.take(performance.now())) {
+      next();
+      return;
+    }
+    const seconds = Math.max(1, Math.ceil(bucket.waitMs(performance.now()) / 1000));
+    reply.header('retry-after', seconds);
+    next(new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', `Too many requests; retry in ${seconds} s.`));
   });
 }

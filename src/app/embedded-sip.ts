@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Config } from './read-config.js';
 import type { ServerAddress } from './config-values.js';
-import type { LoadControl } from './load-control.js';
+import type { LoadControl } from './load/index.js';
 import {
   type HttpRouter,
   httpRouter,
@@ -33,7 +33,7 @@ interface Parts {
   readonly load: LoadControl;
   readonly descriptors: Descriptors;
   readonly failedCallReports: FailedCallReports;
-  /** Dialogs that the gateway before has left. */
+  /** Dialogs that the previous gateway left. */
   readonly restored: readonly object[];
   readonly onDialogChanged: (dialogId: string) => void;
 }
@@ -113,7 +113,7 @@ async function listenersOf({ hosts, port, tls }: Config['sip']): Promise<Listene
     key: await configured('PATCHBAY_SIP_TLS_KEY', tls.keyFile),
   };
   checkTls('PATCHBAY_SIP_TLS_CERT', tls.certFile, { cert: certificate.cert });
-  // With the certificate, since the key must belong to it.
+  // Checked together with the certificate, since the key must belong to it.
   checkTls('PATCHBAY_SIP_TLS_KEY', tls.keyFile, certificate);
   return [
     ...plain,

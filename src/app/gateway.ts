@@ -7,10 +7,9 @@ import { measureBrowsers, measureMedia, measureRequests } from './metrics/traffi
 import type { Config } from './read-config.js';
 import { consolePage } from '../console/index.js';
 import { type Core, createCore } from '../core/index.js';
-import { type LoadControl, startLoadControl } from './load-control.js';
+import { type LoadControl, startLoadControl } from './load/index.js';
 import type { MediaPlane } from '../media/index.js';
-import { startMedia } from './media.js';
-import { readyAddresses } from './media-addresses.js';
+import { readyAddresses, startMedia } from './media.js';
 import { startPhones } from './phones.js';
 import { explainListenError } from './start-error.js';
 import { clientAddresses, settledWithin } from '../shared/index.js';
@@ -62,7 +61,7 @@ export async function startGateway(config: Config, log: Logger, onSuperseded: ()
     return await build(config, log, teardown, { undo, onSuperseded, onCarried });
   } catch (error) {
     if (carried > 0)
-      log.warn({ devices: carried }, 'The calls of the gateway before are left to the next one.');
+      log.warn({ devices: carried }, 'The calls of the previous gateway are left to the next one.');
     else await undo();
     throw error;
   }
@@ -71,7 +70,7 @@ export async function startGateway(config: Config, log: Logger, onSuperseded: ()
 interface BuildHooks {
   readonly undo: () => Promise<void>;
   readonly onSuperseded: () => void;
-  /** Media hosts carry so many devices of an earlier gateway. */
+  /** Media hosts carry this many devices of an earlier gateway. */
   readonly onCarried: (devices: number) => void;
 }
 
@@ -99,7 +98,7 @@ async function build(
     log: log.child({ part: 'store' }),
   });
   teardown.add('store', () => store.close());
-  // Not before: a gateway that has the data folder still may have the ports too.
+  // Only now, with the data folder locked: an earlier gateway may have held the ports until then.
   const config = await readyAddresses(given, log);
   const core = createCore({
     tokenSecret: store.tokenSecret,
@@ -136,7 +135,7 @@ async function build(
     metrics,
     load,
     descriptors,
-    // Before pages can connect: what is not carried on by now has ended with the gateway before.
+    // Before pages can connect. What is not carried on by now ended with the previous gateway.
     beforeListening: async () => {
       phones.deliverAgain();
       await media.releaseCarried();
@@ -163,7 +162,7 @@ async function build(
     async leave() {
       if (config.mediaHosts === 0) return false;
       core.drain();
-      // What calls keep with their media hosts goes out within this turn of the event loop.
+      // Notes of calls for their media hosts are sent within this turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
       await settledWithin(core.flush(), LEAVE_MS);
       return true;

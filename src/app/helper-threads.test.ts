@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 const SCRIPT = `
   import { readdirSync, readFileSync } from 'node:fs';
   import { getPriority } from 'node:os';
-  import { yieldToCalls } from './src/app/helper-threads.ts';
+  import { yieldToCalls } from './src/app/process.ts';
   const lowered = yieldToCalls({ warn: console.error });
   const low = readdirSync('/proc/self/task').map(Number).filter((id) => getPriority(id) === 19);
   const names = lowered.map((id) => readFileSync(\`/proc/self/task/\${id}/comm\`, 'utf8').trim());

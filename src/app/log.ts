@@ -3,7 +3,7 @@ import { maskTokens } from '../shared/index.js';
 
 /** Bytes that may wait for a slow reader. */
 const MAX_WAITING = 16 * 1024 * 1024;
-/** Lines are written once there are so many bytes, or after so many ms: a write for each line costs more than the line. */
+/** Lines are written once they have this many bytes, or after this many ms: a write costs more than a line. */
 const BATCH = 8_192;
 const BATCH_MS = 50;
 

@@ -1,10 +1,10 @@
 import { runMediaHost } from '../media/index.js';
 import { VERSION } from './version.js';
 
-/** How long a host that was started by itself waits for its first gateway. */
+/** How long a host that no gateway started waits for its first gateway. */
 const FIRST_GATEWAY_MS = 60_000;
 
-// The gateway passes its data folder and the host's id; a host that is started by itself has neither.
+// The gateway passes its data folder and the host's id; a host that is started independently gets neither.
 const [dataDir = process.env['PATCHBAY_DATA_DIR'] || 'data', id] = process.argv.slice(2);
 try {
   await runMediaHost({ dataDir, id, version: VERSION, handoverMs: FIRST_GATEWAY_MS });

@@ -17,7 +17,7 @@ import {
   SipClient,
   startFreeswitch,
 } from '../devices/phone/index.js';
-import type { LoadControl } from './load-control.js';
+import type { LoadControl } from './load/index.js';
 import type { MediaPlane, PhoneDoor } from '../media/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
@@ -35,13 +35,13 @@ interface Parts {
   readonly calls: CallStore;
 }
 
-/** The embedded SIP server, among those that have dialogs. */
+/** Name of the embedded SIP server where dialogs name their server. */
 const EMBEDDED = 'embedded';
 
 interface Phones {
   /** Where calls are received; empty while no SIP server can be reached. */
   readonly address: { readonly sip?: string; readonly sipPort?: number };
-  /** All devices of the gateway before are connected to the core again. */
+  /** All devices of the previous gateway are connected to the core again. */
   deliverAgain(): void;
   /** Takes no new calls; resolves when those in progress have ended. */
   drain(): Promise<unknown>;

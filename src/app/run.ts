@@ -1,12 +1,11 @@
 import type { Logger } from 'pino';
 import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './read-config.js';
 import { type Gateway, startGateway } from './gateway.js';
-import { yieldToCalls } from './helper-threads.js';
+import { knownTerminal, onStopSignals, surviveUncaught, yieldToCalls } from './process.js';
 import { createLog } from './log.js';
 import { VERSION } from './version.js';
 import { StartError } from './start-error.js';
 import { DataFolderError } from '../store/index.js';
-import { knownTerminal, onStopSignals, surviveUncaught } from './process-events.js';
 
 const EXIT_USAGE = 2;
 

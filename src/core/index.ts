@@ -1,4 +1,4 @@
-export type { CoreStore, StoredResumePoint, StoredState } from './core-store.js';
+export { type CoreStore, MemoryStore, type StoredResumePoint, type StoredState } from './core-store.js';
 export type {
   ConnectedDevice,
   Core,
@@ -10,10 +10,7 @@ export type {
 } from './core.js';
 export { type ErrorCode, PatchbayError } from './errors.js';
 export { participantBytes, resumePointBytes, sessionBytes } from './memory.js';
-export { MemoryStore } from './core-store.js';
 export { mayResume } from './resume-points.js';
 export { DEFAULT_PAGE, MAX_PAGE, pageLimit } from './rules.js';
 export { createCore } from './session-core.js';
 export type * from './types.js';
-export type { EndReason } from './types.js';
-export type { Connection, Delivery, Device, DeviceInfo, Participant } from './types.js';

@@ -8,9 +8,9 @@ const PARTICIPANT_BYTES = 640;
 const SUBSCRIPTION_BYTES = 64;
 const RESUME_POINT_BYTES = 384;
 const TEXT_BYTES = 24;
-/** An account may always hold this fraction (1/64) of the process's limit, though the others fill the rest, */
+/** An account may always hold this fraction (1/64) of the process's limit, even if others use up the rest. */
 const SHARE = 64;
-/** as long as all accounts together hold no more than this multiple of the limit. */
+/** For that, all accounts together may exceed the limit, up to this multiple of it. */
 const OVER = 1.25;
 
 /** Bytes that a session takes, estimated by the length of its texts. */

@@ -9,7 +9,7 @@ const MAX_PER_PARTICIPANT = 4;
 
 /**
  * The resume points of devices that may come back; oldest first for each participant. One that exceeds its account's
- * limit is not kept: the page then starts anew instead of resuming.
+ * limit is not kept: the page then starts over instead of resuming.
  */
 export class ResumePoints {
   readonly #byParticipant = new Map<string, Map<string, ResumePoint>>();

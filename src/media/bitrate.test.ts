@@ -1,6 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { bitrateCap, combineWishes } from './bitrate.js';
-import { PublishedTrack } from './track.js';
+import { bitrateCap, combineWishes, PublishedTrack } from './track.js';
 
 describe('the bit rate asked of a publisher', () => {
   it('is unlimited while its subscribers can take everything', () => {

@@ -6,7 +6,7 @@ export interface RemoteStreams {
   replace(before: readonly LiveStream[], now: readonly LiveStream[]): void;
   /** A live stream of one of the plane's own devices. */
   local(streamId: string): LiveStream | undefined;
-  /** Tells of streams that began, changed their tracks or ended. @returns a function that ends it */
+  /** Reports streams that began, changed their tracks or ended. @returns a function that stops it */
   watch(listener: (streamIds: ReadonlySet<string>) => void): () => void;
 }
 
@@ -17,7 +17,7 @@ export class LiveStreams implements RemoteStreams {
   readonly #remote = new Set<LiveStream>();
   readonly #watchers = new Set<(streamIds: ReadonlySet<string>) => void>();
 
-  /** @param onChange called before those who watch */
+  /** @param onChange called before the watchers */
   constructor(onChange: (streamIds: ReadonlySet<string>) => void) {
     this.#onChange = onChange;
   }

@@ -194,7 +194,7 @@ export interface MediaPlaneOptions {
   readonly webrtcPort: number;
   /** Put into SDP and candidates in place of the hosts above. */
   readonly publicIp?: string;
-  /** `mediaLost` is sent when no media came for so long (ms) from a phone that is not on hold. */
+  /** `mediaLost` is sent after this many ms without media from a phone that is not on hold. */
   readonly mediaTimeoutMs: number;
   /** SDP names of the codecs that phones may use, in the order in which they are offered. Default: all. */
   readonly phoneCodecs?: readonly string[];

@@ -12,8 +12,7 @@ import { Transactions, type TransactionUser } from './transaction/transactions.j
 import type { Endpoint, Flow, TransportName } from './transport/flow.js';
 import { Transports } from './transport/transports.js';
 import type { SavedDialog } from './dialog/saved-dialog.js';
-import { type DialogRecord, savedDialog } from './user-agent/context.js';
-import { Refusals } from './user-agent/refusals.js';
+import { type DialogRecord, Refusals, savedDialog } from './user-agent/context.js';
 import { UserAgent } from './user-agent/user-agent.js';
 import { encodeMessage, type SipMessage } from './message/message.js';
 import type { Sender } from './transport/udp.js';

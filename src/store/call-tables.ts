@@ -1,6 +1,6 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import type { Log } from '../shared/index.js';
 import { bytesOf, type Database, rows } from './database.js';
-import { Seal } from './seal.js';
 import type { WriteQueue } from './write-queue.js';
 
 const SAVE_CALL = "INSERT OR REPLACE INTO calls SELECT value->>'id', value->>'sealed' FROM rows";
@@ -39,13 +39,13 @@ export async function loadCalls(database: Database, tokenSecret: string, log: Lo
   if (unreadable.length > 0) {
     log.warn(
       { table: 'calls', calls: unreadable.length },
-      'calls of the gateway before cannot be read, since the token secret changed or the rows are damaged: they are lost',
+      'calls of the previous gateway cannot be read and are lost: the token secret changed, or rows are damaged',
     );
   }
   return { seal, calls };
 }
 
-/** Calls in progress, sealed: they name people and hold keys. There is a row for each, as long as it lasts. */
+/** Calls in progress, one row each. Rows are encrypted, since they name people and hold keys. */
 export class CallTables {
   #found: readonly StoredCall[];
   readonly #seal: Seal;
@@ -57,7 +57,7 @@ export class CallTables {
     this.#queue = queue;
   }
 
-  /** Those that were left at the start. They are told once: after that, memory need not hold them. */
+  /** The calls that were found at the start. They are returned once, so that memory need not hold them longer. */
   calls(): readonly StoredCall[] {
     const found = this.#found;
     this.#found = [];
@@ -70,5 +70,37 @@ export class CallTables {
 
   deleteCall(id: string): void {
     this.#queue.put(`call ${id}`, DELETE_CALL, { id });
+  }
+}
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/**
+ * Encrypts texts that must not lie in the database as they are, such as keys of SRTP: with AES-256-GCM, by a key made of
+ * the token secret. Each is bound to a name, so that one row's text cannot be put into another.
+ */
+class Seal {
+  readonly #key: Buffer;
+
+  constructor(tokenSecret: string) {
+    this.#key = Buffer.from(hkdfSync('sha256', tokenSecret, '', 'patchbay: calls in the store', 32));
+  }
+
+  close(name: string, text: string): string {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(Buffer.from(name));
+    const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+    return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+  }
+
+  /** @throws Error when it was changed, or sealed with another secret or name */
+  open(name: string, sealed: string): string {
+    const bytes = Buffer.from(sealed, 'base64');
+    const nonce = bytes.subarray(0, NONCE_BYTES);
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(Buffer.from(name)).setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+    const text = decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES), undefined, 'utf8');
+    return text + decipher.final('utf8');
   }
 }

@@ -25,7 +25,7 @@ const DELETE_RESUME_POINT = `DELETE FROM resume_points WHERE (participant_id, ex
 const DELETE_RESUME_POINTS = `DELETE FROM resume_points WHERE participant_id IN
   (SELECT value->>'participantId' FROM rows)`;
 
-/** About so many bytes are read at a time, since being parsed they exist several times: as bytes, text and objects. */
+/** About this many bytes are read at a time: while they are parsed, memory holds them as bytes, text and objects. */
 const SLICE_BYTES = 1_000_000;
 const FIRST_SLICE = 16;
 const LONGEST_SLICE = 1_000;
@@ -50,7 +50,7 @@ export async function loadCoreState(database: Database, room: number, log: Log):
   ) => {
     const items: T[] = [];
     let slice = FIRST_SLICE;
-    // Keys are read and compared in hexadecimal, since they may hold bytes that are no UTF-8.
+    // Keys are read and compared in hexadecimal, since they may hold bytes that are not UTF-8.
     const columns = [...keys.map((key) => `hex(${key}) AS hex_${key}`), ...keys.map((key) => bytesOf(key))];
     if (table === 'resume_points') columns.push('saved');
     for (let last: Row | undefined; ;) {
@@ -123,7 +123,7 @@ function megabytes(bytes: number): number {
   return Math.ceil(bytes / 1_000_000);
 }
 
-/** A participant's document. It has media types in upper case, as REST writes them. */
+/** A participant's document in the database, whose media types are in upper case, as in REST. */
 type StoredParticipant = Omit<Participant, 'publishPermissions'> & {
   readonly publishPermissions: readonly Uppercase<MediaType>[];
 };
@@ -157,7 +157,7 @@ export class CoreTables implements CoreStore {
 
   load(): StoredState {
     const found = this.#found;
-    // The core has it now: keep no second copy.
+    // The core keeps the state from now on: a second copy would waste memory.
     this.#found = NOTHING;
     return found;
   }

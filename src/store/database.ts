@@ -66,10 +66,10 @@ export async function rows(
   );
 }
 
-/** Parses a column of JSON. @throws Error when it is no JSON object */
+/** Parses a column of JSON. @throws Error when it is not a JSON object */
 export function parsed(json: SqlValue | undefined): object {
   const value: unknown = JSON.parse(String(json));
-  if (typeof value !== 'object' || value === null) throw new TypeError('It is no JSON object.');
+  if (typeof value !== 'object' || value === null) throw new TypeError('This is not a JSON object.');
   return value;
 }
 
@@ -102,8 +102,8 @@ export interface Write {
 }
 
 /**
- * One transaction of many writes, as SQL text. The library runs text as a whole off this thread; bound values it would
- * pass and write one by one on this thread.
+ * One transaction of many writes, as SQL text. The library runs text as a whole off this thread; but it would
+ * pass and write bound values one by one, on this thread.
  */
 export function transaction(writes: Iterable<Write>): string {
   const statements: string[] = [];

@@ -23,7 +23,7 @@ const RETRY_MS = 1_000;
  * a transaction for each, with its sync of the disk, would take a tenth of a core from the calls.
  */
 const GATHER_MS = 10;
-/** While the disk takes no writes: new devices are refused once so much waits. */
+/** While the disk takes no writes, new devices are refused once this much waits. */
 const MAX_KEPT = { writes: 20_000, characters: 32 * 1024 * 1024 };
 
 export interface StoreHealth {
@@ -196,7 +196,7 @@ export class WriteQueue {
       { cause: error },
     );
     waiting?.reject(failed);
-    // Those who wait for the next commit need not wait: it would fail as this one did.
+    // Callers that wait for the next commit are told at once: it would fail as this one did.
     this.#waiting?.reject(failed);
     this.#waiting = undefined;
   }

@@ -1,6 +1,6 @@
 export { usageCsv } from './records.js';
 export type { UsageFilter, UsageRecord, UsageReport, UsageTotal } from './records.js';
 export { createUsage, type Usage } from './usage.js';
-export type { ListedFailure } from './failed-calls.js';
+export type { ListedFailure } from './report.js';
 export type { FoundRecords, KeptRecord, UsageStore, WrittenRecord } from './usage-store.js';
 export type { Webhook } from './webhooks/webhook.js';

@@ -56,7 +56,7 @@ export class Ledger {
     this.#clearing.cancel();
   }
 
-  /** Goes on with the record that an earlier gateway left open; the time without a gateway counts. */
+  /** Continues the record that an earlier gateway left open; the time without a gateway counts too. */
   #goOn(event: DeviceEvent): void {
     const lengthSince = (startedAt: number): number => Math.max(0, this.#clock.now() - startedAt);
     const record = this.#store.openRecords().find((open) => open.connectionId === event.device.id);

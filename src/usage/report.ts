@@ -1,8 +1,11 @@
 import { validate as isUuid } from 'uuid';
-import { pageLimit, PatchbayError } from '../core/index.js';
+import { type Core, type FailedCall, pageLimit, PatchbayError } from '../core/index.js';
 import type { Clock } from '../shared/index.js';
 import type { UsageFilter, UsageRecord, UsageReport, UsageTotal } from './records.js';
 import type { FoundRecords, UsageStore, WrittenRecord } from './usage-store.js';
+
+/** Calls kept for each account; the oldest is dropped first. */
+const KEPT = 500;
 
 /** How long the totals of a report are kept for its further pages, and of how many reports of each account. */
 const KNOWN_MS = 600_000;
@@ -105,4 +108,31 @@ export class Reports {
 
 function keyOf({ from, to, tag }: UsageFilter): string {
   return JSON.stringify([from, to, tag]);
+}
+
+/** A refused call as an account sees it. */
+export interface ListedFailure extends FailedCall {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly participantId: string;
+}
+
+/** The last refused calls of each account. Kept in memory only, since they help to find faults but are not billed. */
+export class FailedCalls {
+  readonly #byAccount = new Map<string, ListedFailure[]>();
+
+  constructor(core: Pick<Core, 'on'>) {
+    core.on('callFailed', ({ at, participant, call }) => {
+      const { accountId, id: participantId } = participant;
+      const list = this.#byAccount.get(accountId) ?? [];
+      this.#byAccount.set(accountId, list);
+      list.push({ ...call, at, participantId });
+      if (list.length > KEPT) list.shift();
+    });
+  }
+
+  /** An account's refused calls, the newest first. */
+  of(accountId: string): readonly ListedFailure[] {
+    return this.#byAccount.get(accountId)?.toReversed() ?? [];
+  }
 }

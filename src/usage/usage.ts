@@ -1,13 +1,12 @@
 import { v7 as uuid } from 'uuid';
 import { type AskedEvent, type Core, type DeviceEvent, type Participant } from '../core/index.js';
 import { type Clock, type Log, systemClock } from '../shared/index.js';
-import { FailedCalls, type ListedFailure } from './failed-calls.js';
+import { FailedCalls, type ListedFailure, Reports } from './report.js';
 import { Ledger } from './ledger.js';
 import type { UsageFilter, UsageReport } from './records.js';
-import { Reports } from './report.js';
 import type { KeptRecord, UsageStore } from './usage-store.js';
 import type { TargetRules } from './webhooks/target-guard.js';
-import { DEFAULT_QUEUE_LIMITS, type QueueLimits, type WebhookCounts } from './webhooks/queue-limits.js';
+import { DEFAULT_QUEUE_LIMITS, type QueueLimits, type WebhookCounts } from './webhooks/shares.js';
 import { WebhookQueue } from './webhooks/webhook-queue.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
 import {
@@ -52,7 +51,7 @@ export interface Usage {
    * of the account are being made
    */
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
-  /** Why the operator's rules refuse a callback URL, in words; undefined when they do not. */
+  /** A text that says why the operator's rules refuse a callback URL; undefined if they do not. */
   callbackRefusal(url: string): Promise<string | undefined>;
   /** The last refused calls of an account, the newest first, since the gateway's start. */
   failedCalls(accountId: string): readonly ListedFailure[];
@@ -81,11 +80,11 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     limits: { ...DEFAULT_QUEUE_LIMITS, ...limits },
     log,
   });
-  const notify: Tell = ({ accountId, callbackUrl: url }, eventId, body) => {
+  const notify: Notify = ({ accountId, callbackUrl: url }, eventId, body) => {
     if (url !== undefined) queue.add({ id: uuid(), eventId, accountId, url, createdAt: clock.now(), body });
   };
   const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
-  tellOfDevices(core, clock, notify);
+  notifyOfDevices(core, clock, notify);
   const failedCalls = new FailedCalls(core);
   const reports = new Reports({ store, clock, lengthOf: (open) => ledger.lengthOf(open) });
   return {
@@ -94,7 +93,7 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     failedCalls: (accountId) => failedCalls.of(accountId),
     webhookCounts: () => queue.counts(),
     closeCrashed: () => {
-      for (const record of ledger.closeCrashed()) tellOfCrash(record, notify);
+      for (const record of ledger.closeCrashed()) notifyOfCrash(record, notify);
     },
     stop: async () => {
       ledger.stop();
@@ -107,46 +106,47 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
   };
 }
 
-type Tell = (
-  whom: Pick<Participant, 'accountId' | 'callbackUrl'>,
+/** Queues an event for the application of a participant, if that has a callback URL. */
+type Notify = (
+  participant: Pick<Participant, 'accountId' | 'callbackUrl'>,
   eventId: string,
   body: WebhookBody,
 ) => void;
 
-interface ToldConnection {
+interface ReportedConnection {
   /** On the monotonic clock, in ms. */
   readonly since: number;
-  /** How many of each event were told. */
-  readonly told: Map<WebhookEvent, number>;
-  /** Put before the numbers of events when an earlier gateway told some too. */
+  /** How many of each event were sent. */
+  readonly sent: Map<WebhookEvent, number>;
+  /** Put before the numbers of events when an earlier gateway sent some too. */
   readonly run: string;
 }
 
-function tellOfDevices(core: Core, clock: Clock, tell: Tell): void {
+function notifyOfDevices(core: Core, clock: Clock, notify: Notify): void {
   /** By the device's id. */
-  const connections = new Map<string, ToldConnection>();
-  const tellNext = (event: DeviceEvent, body: WebhookBody): void => {
+  const connections = new Map<string, ReportedConnection>();
+  const notifyNext = (event: DeviceEvent, body: WebhookBody): void => {
     const connection = connections.get(event.device.id);
-    const which = (connection?.told.get(body.event) ?? 0) + 1;
-    connection?.told.set(body.event, which);
-    tell(event.participant, eventId(event.device.id, body.event, `${connection?.run ?? ''}${which}`), body);
+    const which = (connection?.sent.get(body.event) ?? 0) + 1;
+    connection?.sent.set(body.event, which);
+    notify(event.participant, eventId(event.device.id, body.event, `${connection?.run ?? ''}${which}`), body);
   };
   core.on('connected', (event) => {
-    connections.set(event.device.id, { since: clock.monotonic(), told: new Map(), run: '' });
-    tellNext(event, {
+    connections.set(event.device.id, { since: clock.monotonic(), sent: new Map(), run: '' });
+    notifyNext(event, {
       ...webhookBody('onConnect', event),
       ...connectionFacts(event.device, event.session?.id, event.formats),
     });
   });
   core.on('carriedOver', ({ at, device }) => {
     const since = clock.monotonic() - Math.max(0, clock.now() - at);
-    connections.set(device.id, { since, told: new Map(), run: `${clock.now()} ` });
+    connections.set(device.id, { since, sent: new Map(), run: `${clock.now()} ` });
   });
-  core.on('signallingLost', (event) => tellNext(event, webhookBody('onDisconnect', event)));
+  core.on('signallingLost', (event) => notifyNext(event, webhookBody('onDisconnect', event)));
   core.on('left', (event) => {
     const since = connections.get(event.device.id)?.since ?? clock.monotonic();
-    // A connection ends once, whichever gateway it began with.
-    tell(event.participant, eventId(event.device.id, 'onLeave', 1), {
+    // The id has no number: a connection ends once, whichever gateway it began with.
+    notify(event.participant, eventId(event.device.id, 'onLeave', 1), {
       ...webhookBody('onLeave', event),
       ...connectionFacts(event.device, event.session?.id, event.formats),
       reason: event.reason,
@@ -154,29 +154,29 @@ function tellOfDevices(core: Core, clock: Clock, tell: Tell): void {
     });
     connections.delete(event.device.id);
   });
-  core.on('dtmf', (event) => tellNext(event, dtmfBody(event)));
-  const tellIfAsked = (asked: AskedEvent, name: WebhookEvent, event: DeviceEvent): void => {
-    if (event.participant.events.includes(asked)) tellNext(event, webhookBody(name, event));
+  core.on('dtmf', (event) => notifyNext(event, dtmfBody(event)));
+  const notifyIfAsked = (asked: AskedEvent, name: WebhookEvent, event: DeviceEvent): void => {
+    if (event.participant.events.includes(asked)) notifyNext(event, webhookBody(name, event));
   };
   core.on('callFailed', ({ at, participant, call }) => {
     if (!participant.events.includes('callFailed')) return;
-    tell(participant, eventId(call.id, 'onCallFailed', 1), callFailedBody(at, participant, call));
+    notify(participant, eventId(call.id, 'onCallFailed', 1), callFailedBody(at, participant, call));
   });
-  core.on('held', (event) => tellIfAsked('hold', 'onHold', event));
-  core.on('resumed', (event) => tellIfAsked('hold', 'onResume', event));
+  core.on('held', (event) => notifyIfAsked('hold', 'onHold', event));
+  core.on('resumed', (event) => notifyIfAsked('hold', 'onResume', event));
 }
 
 /** When the gateway died, the device lost its signalling and then its connection: two events. */
-function tellOfCrash(record: KeptRecord, tell: Tell): void {
+function notifyOfCrash(record: KeptRecord, notify: Notify): void {
   const { participantId, participantTag, deviceId } = record;
   const gone = {
     at: record.endedAt ?? record.seenAt,
     device: { externalId: deviceId },
     participant: { id: participantId, ...(participantTag === undefined ? {} : { tag: participantTag }) },
   };
-  tell(record, eventId(record.connectionId, 'onDisconnect', 'crash'), webhookBody('onDisconnect', gone));
-  // A connection ends once, however the gateway comes to know.
-  tell(record, eventId(record.connectionId, 'onLeave', 1), {
+  notify(record, eventId(record.connectionId, 'onDisconnect', 'crash'), webhookBody('onDisconnect', gone));
+  // The same id as without a crash, since a connection ends only once.
+  notify(record, eventId(record.connectionId, 'onLeave', 1), {
     ...webhookBody('onLeave', gone),
     ...connectionFacts(record, record.sessionId, record),
     reason: 'crashed',

@@ -1,24 +1,23 @@
 import type { Log } from '../../shared/index.js';
-import { FairRate } from './fair-rate.js';
 
-/** Above this share of busy time on the main thread, a new call delays those in progress, ... */
+/** Above this share of busy time of the main thread, a new call delays those in progress. */
 const FULL = 0.9;
-/** ... and when the event loop is so late, phones begin to miss frames. */
+/** When the event loop is this late, phones begin to miss frames. */
 const LATE_MS = 40;
 /**
  * Share of time that mixes may take. Receiving takes about as much as mixing, and the rest is for signalling, which can
  * wait, unlike the media of established calls.
  */
 const FULL_OF_MIXES = 0.35;
-/** If mixes take more than this share of time, ... */
+/** Above this share of time for mixes, {@link FULL_OF_STANDING} applies. */
 const MANY_MIXES = 0.15;
-/** ... this is the most for all work that cannot wait: everything but setting up calls. */
+/** Share of time for all work that cannot wait: everything but setting up calls. */
 const FULL_OF_STANDING = 0.75;
 /** Seconds of the main thread that signalling of one call takes, from INVITE to BYE: a core sets up 400 to 600 each second. */
 const CALL_S = 0.002;
 /** Time constant of the mean rate of calls, in seconds. */
 const RATE_S = 0.5;
-/** Even while the event loop is late, so many are admitted each second: one source may have caused the lateness. */
+/** Calls admitted each second even while the event loop is late: one source alone may have made it late. */
 const LATE_PER_SECOND = 10;
 /** How long skipped frames are a reason to refuse calls. */
 const SKIPPED_MS = 500;
@@ -180,7 +179,7 @@ function retryAfterS(cause: Cause): number {
   return least + Math.floor(Math.random() * (least + 1));
 }
 
-/** Overload ends when nothing was refused for so long. */
+/** Overload ends after this long without a refusal. */
 const QUIET_MS = 5000;
 /** Overload that lasts longer is not a burst. */
 const LASTING_MS = 10_000;
@@ -237,5 +236,81 @@ class OverloadWatch {
     this.stop();
     const seconds = Math.round((this.#refusedAt - this.#began) / 1000);
     this.#options.log.info({ seconds, refused: this.#refused }, 'overload is over');
+  }
+}
+
+const WINDOW_MS = 1000;
+
+/** Most sources that are counted separately in one window; further ones share one count. */
+const MAX_SOURCES = 1000;
+const OTHERS = 'others';
+
+/**
+ * Admits a number of requests each second, all at once if none came before. A single source gets all of them; if several
+ * ask, none gets more than its share. A source that asked for little gets its share even if another has taken
+ * everything: up to one second's worth is lent, and taken from the next second.
+ */
+export class FairRate {
+  readonly #perSecond: number;
+  readonly #burst: number;
+  #tokens: number;
+  #at: number;
+  #windowBegan: number;
+  /** How many requests of each source were admitted. */
+  #present = new Map<string, number>();
+  #past = new Map<string, number>();
+
+  constructor(perSecond: number, now: number) {
+    this.#perSecond = perSecond;
+    this.#burst = perSecond;
+    this.#tokens = this.#burst;
+    this.#at = now;
+    this.#windowBegan = now;
+  }
+
+  /** Sources that are counted separately now. */
+  get size(): number {
+    return this.#present.size;
+  }
+
+  take(source: string, now: number): boolean {
+    this.#turnWindow(now);
+    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#at) / 1000) * this.#perSecond);
+    this.#at = now;
+    const full = this.#present.size >= MAX_SOURCES && !this.#present.has(source);
+    const key = full ? OTHERS : source;
+    const taken = this.#present.get(key) ?? 0;
+    // Refused sources are counted too: their shares are kept for them.
+    this.#present.set(key, taken);
+    if (taken >= this.#share(key)) return false;
+    if (this.#tokens < 1 && !this.#lends(key, taken)) return false;
+    this.#tokens -= 1;
+    this.#present.set(key, taken + 1);
+    return true;
+  }
+
+  /** The share of a source in this window. */
+  #share(key: string): number {
+    // The sources of the last second, and those that are new in this one.
+    const sources = Math.max(this.#past.size + (this.#past.has(key) ? 0 : 1), this.#present.size);
+    return sources === 1 ? Number.POSITIVE_INFINITY : Math.max(1, this.#perSecond / sources);
+  }
+
+  /** Lends only to a source that got less than its share in this window and the last; not to a flood that keeps asking. */
+  #lends(key: string, taken: number): boolean {
+    const share = this.#share(key);
+    return (
+      share !== Number.POSITIVE_INFINITY &&
+      this.#tokens >= 1 - this.#burst &&
+      taken + (this.#past.get(key) ?? 0) < share
+    );
+  }
+
+  #turnWindow(now: number): void {
+    const age = now - this.#windowBegan;
+    if (age < WINDOW_MS) return;
+    this.#past = age < 2 * WINDOW_MS ? this.#present : new Map<string, number>();
+    this.#present = new Map<string, number>();
+    this.#windowBegan = now;
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FairRate } from './fair-rate.js';
+import { FairRate } from './admission.js';
 
 /** Asks at an even rate for each source. @returns how many of each were admitted in the last second */
 function ask(rate: FairRate, perSecond: Record<string, number>, seconds: number): Record<string, number> {

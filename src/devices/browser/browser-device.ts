@@ -17,16 +17,14 @@ import type {
 } from '../../media/index.js';
 import type { Clock, Log } from '../../shared/index.js';
 import { MediaDevice } from '../media-device.js';
-import { type CarriedPage, keepPageNote } from './carried-page.js';
+import { type CarriedPage, keepPageNote, Resumption } from './resumption.js';
 import { type ClientSocket, closeFor, type SocketUser } from './client-socket.js';
 import { ReconnectTimer, type ReconnectTimes } from './reconnect-timer.js';
 import { isObject, RpcError } from './json-rpc.js';
-import type { LostAnswers } from './lost-answers.js';
+import { type LostAnswers, type PageCall, PageCalls } from './page-calls.js';
 import type { BrowserLimits } from './limits.js';
 import { type OfferedStreams, readAnswerSdp } from './messages.js';
-import { type PageCall, PageCalls } from './page-calls.js';
 import { Publishing } from './publishing.js';
-import { Resumption } from './resumption.js';
 import { BrowserFormats } from './stream-metadata.js';
 import { Subscribing } from './subscribing.js';
 
@@ -58,7 +56,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   /** Tracks that the browser tried to publish, and that were refused. */
   #refused: readonly OmittedTrack[] = [];
   #makesOffers = true;
-  /** Its media are an earlier gateway's, and its page has not come back yet. */
+  /** Its media were opened by an earlier gateway, and its page has not come back yet. */
   #isCarried: boolean;
   readonly #connectedAt: number;
   readonly #formats = new BrowserFormats(() => this.connection?.formatsChanged());
@@ -134,7 +132,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       onStreams: (streams) => this.#formats.receives(streams),
     });
     if (carried) {
-      // Until its media say otherwise, the page is alive.
+      // The page counts as alive until its media say otherwise.
       this.#reconnectTimer.heard();
       this.#reconnectTimer.start(0);
     } else this.#keepNote(new Map());
@@ -150,7 +148,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.#take(socket);
   }
 
-  /** A new socket replaces the lost one. The client reconnects by itself, so the page did not notice. */
+  /** A new socket replaces the lost one. The client reconnects on its own, so the page does not notice. */
   reattach(socket: ClientSocket): void {
     if (this.#isCarried) this.#calls.attach(socket);
     else this.#calls.reattach(socket);
@@ -252,7 +250,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.#omit();
   }
 
-  /** The page did not come back in time. An earlier gateway may have lost its socket, and could not tell. */
+  /** The page did not come back in time. An earlier gateway may have lost its socket without telling the core. */
   #givenUp(): void {
     this.connection?.signallingLost();
     this.end('lost');
@@ -341,7 +339,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     return Promise.resolve(result);
   }
 
-  /** A page that was lost may come back without having noticed. */
+  /** A lost page may come back without having noticed. */
   #keepAnswer(reason: EndReason): void {
     const { lastAnswer } = this.#calls;
     if (reason !== 'lost' || lastAnswer === undefined) return;

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type DeviceGate, type Participant, PatchbayError } from '../../core/index.js';
 import type { BrowserDoor, CarriedDevice } from '../../media/index.js';
-import { type CarriedPage, readPageNote } from './carried-page.js';
+import { type CarriedPage, readPageNote } from './resumption.js';
 import {
   type ClientAddress,
   clientAddresses,
@@ -20,7 +20,7 @@ import { JsonRpcFormat, speaksCircularJson } from './json-rpc.js';
 import { ClientSocket, closeFor } from './client-socket.js';
 import { DEFAULT_RECONNECT_TIMES, type ReconnectTimes } from './reconnect-timer.js';
 import { type BrowserLimits, DEFAULT_BROWSER_LIMITS } from './limits.js';
-import { LostAnswers } from './lost-answers.js';
+import { LostAnswers } from './page-calls.js';
 
 const MAX_URL_LENGTH = 8192;
 
@@ -246,16 +246,16 @@ export class BrowserServer {
   #goOn(carried: CarriedPage): void {
     const { participantId, uniqueId } = carried.note;
     const participant = this.#parts.gate.participantOf(participantId);
-    // Deleted while no gateway was there: its media are closed with those that nobody goes on with.
+    // It was deleted while no gateway ran: `releaseCarried` closes its media.
     if (!participant) return;
     try {
       const identity = { id: carried.device.deviceId, uniqueId, participant, carried };
       const device = new BrowserDevice(identity, this.#parts, (ended) => this.#devices.remove(ended));
       this.#devices.add(device);
-      device.log.info({}, 'A browser of the gateway before goes on.');
+      device.log.info({}, 'A browser of the previous gateway goes on.');
     } catch (error) {
       if (!(error instanceof PatchbayError)) throw error;
-      this.#parts.log.warn({ err: error, participantId }, 'A browser of the gateway before cannot go on.');
+      this.#parts.log.warn({ err: error, participantId }, 'A browser of the previous gateway cannot go on.');
     }
   }
 

@@ -17,7 +17,7 @@ export interface SocketUser {
 /** How often a ping is sent. */
 export const KEEPALIVE_MS = 3_000;
 /**
- * After so many periods in a row without a message or a pong the socket is cut. One period is not enough: some proxies
+ * After this many periods in a row without a message or a pong the socket is cut. One period is not enough: some proxies
  * pass data on every few seconds only, so that two pongs come together.
  */
 export const MISSED_SIGNS = 2;

@@ -19,7 +19,7 @@ export interface BrowserLimits {
   /** New devices of one participant. */
   readonly devices: Rate;
   readonly sockets: number;
-  /** A socket is cut when its page has not answered our close frame after so many ms. */
+  /** A socket is cut if its page has not answered our close frame after this many ms. */
   readonly closeMs: number;
 }
 

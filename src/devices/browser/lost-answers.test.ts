@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { FakeClock } from '../../shared/testing/index.js';
-import { LostAnswers } from './lost-answers.js';
+import { LostAnswers } from './page-calls.js';
 
 it('keeps the answers of lost pages within limits of time, number and bytes, and returns each once', () => {
   const clock = new FakeClock();

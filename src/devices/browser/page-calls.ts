@@ -2,6 +2,8 @@ import type { ResumePoint } from '../../core/index.js';
 import type { Clock, Log, Timer } from '../../shared/index.js';
 import { type RequestId, RpcError } from './json-rpc.js';
 
+const keyOf = (participantId: string, uniqueId: string): string => JSON.stringify([participantId, uniqueId]);
+
 /** The result or the error of a call. */
 export type Outcome =
   { readonly id: RequestId; readonly result: object } | { readonly id: RequestId; readonly error: RpcError };
@@ -21,7 +23,7 @@ export interface AnswerLine {
 /** Executes a call. A rejection with an RpcError is sent to the page, any other rejection as an internal error. */
 type CallHandler = (method: string, params: unknown) => Promise<object>;
 
-/** A page that makes no call for so long on its new socket may be waiting for calls that were lost: they are failed then. */
+/** A page that makes no call for this long on its new socket may be waiting for lost calls: they are failed then. */
 export const SILENT_PAGE_MS = 1_000;
 
 /** The client locks around each of these calls until it is answered: one of each is outstanding at most. */
@@ -57,7 +59,7 @@ export class PageCalls {
   readonly #resumed: boolean;
   /** The last answer to each of the locking calls. */
   readonly #answers = new Map<string, Outcome>();
-  /** Answers lost calls instead of an error. */
+  /** Sent as the answer to lost calls, instead of an error. */
   readonly #spare: object | undefined;
   #line: AnswerLine | undefined;
   #lastId: number;
@@ -156,4 +158,63 @@ export class PageCalls {
 
 function isCounted(id: RequestId): id is number {
   return typeof id === 'number' && Number.isInteger(id) && id <= MAX_COUNTED_ID;
+}
+
+/** How long a page may be away and still get its last answer. */
+const KEEP_MS = 180_000;
+const MAX_PAGES = 1_000;
+
+/** Of all answers together; an answer for two tracks has about 2 kB. */
+const MAX_BYTES = 8 * 1024 * 1024;
+
+interface Kept {
+  readonly answer: object;
+  readonly bytes: number;
+  readonly until: number;
+}
+
+/**
+ * The last answers to `offerSdp` of pages that were lost. A client whose network was away sends one offer for an ICE
+ * restart, and never another one if that call fails. Given the old answer instead of an error, it finds no path and
+ * sends the next offer.
+ */
+export class LostAnswers {
+  readonly #clock: Clock;
+  /** Oldest first. */
+  readonly #kept = new Map<string, Kept>();
+  #bytes = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#kept.size;
+  }
+
+  keep(participantId: string, uniqueId: string, answer: object): void {
+    const key = keyOf(participantId, uniqueId);
+    this.#forget(key);
+    const now = this.#clock.monotonic();
+    const bytes = JSON.stringify(answer).length + key.length;
+    this.#kept.set(key, { answer, bytes, until: now + KEEP_MS });
+    this.#bytes += bytes;
+    for (const [other, { until }] of this.#kept) {
+      if (until > now && this.#kept.size <= MAX_PAGES && this.#bytes <= MAX_BYTES) break;
+      this.#forget(other);
+    }
+  }
+
+  /** Removes and returns the answer of a page that is back. */
+  take(participantId: string, uniqueId: string): object | undefined {
+    const key = keyOf(participantId, uniqueId);
+    const kept = this.#kept.get(key);
+    this.#forget(key);
+    return kept && kept.until > this.#clock.monotonic() ? kept.answer : undefined;
+  }
+
+  #forget(key: string): void {
+    this.#bytes -= this.#kept.get(key)?.bytes ?? 0;
+    this.#kept.delete(key);
+  }
 }

@@ -18,7 +18,7 @@ interface PublishResult {
   readonly streamMetadata: StreamMetadataMap;
 }
 
-/** So many refused tracks are remembered. */
+/** Most refused tracks that are remembered. */
 const MAX_REFUSED = 128;
 
 /** What one browser publishes: answers its offers one after the other, and tells the core which streams there are. */

@@ -52,7 +52,7 @@ export class ReconnectTimer {
     this.#lostAt = undefined;
   }
 
-  /** The browser's media has been silent for so many ms. */
+  /** The browser's media has been silent for this many ms. */
   silent(silentMs: number): void {
     this.#silentSince = this.#clock.monotonic() - silentMs;
     if (this.#lostAt !== undefined) this.#wait(this.#lostAt);

@@ -23,13 +23,13 @@ const MAX_GAP_MS = 250;
 const GAP_TOLERANCE_MS = 2;
 /** Buffered audio beyond this is dropped at once. */
 const MAX_DELAY_MS = 300;
-/** After so long without packets, silence replaces concealment. */
+/** After this long without packets, silence replaces concealment. */
 const CONCEAL_MS = 100;
-/** Delay that no packet needed in so many reads (1 s at 20 ms) is removed... */
+/** Delay that no packet needed in this many reads (1 s at 20 ms) is removed... */
 const WINDOW_READS = 50;
 /** ...if it is at least this long. */
 const MIN_EXCESS_MS = 10;
-/** So many late packets in a window count as jitter, and the delay grows; fewer are ignored. */
+/** This many late packets in a window count as jitter, and the delay grows; fewer are ignored. */
 const LATE_LIMIT = 2;
 const MAX_GROWTH_MS = 100;
 

@@ -9,7 +9,7 @@ import type {
   PublishOfferOptions,
   RefusedTrack,
 } from '../types.js';
-import type { FanoutTable } from './forward/fanout-table.js';
+import type { FanoutTable } from './forward/fanout.js';
 import { Liveness } from './liveness.js';
 import { PublishConnection } from './publish/publish-connection.js';
 import { SubscribeConnection } from './subscribe/subscribe-connection.js';

@@ -3,7 +3,7 @@ import type { Log } from '../../shared/index.js';
 import type { BrowserMediaEvent } from '../door.js';
 import type { BrowserSpec, MediaPlaneOptions } from '../types.js';
 import { BrowserEndpoint } from './browser-endpoint.js';
-import { FanoutTable } from './forward/fanout-table.js';
+import { FanoutTable } from './forward/fanout.js';
 import { DataChannelPipes, freeUdpPort, holdUdpPort } from './transport/datachannel-pipes.js';
 import type { PipeFactory } from './transport/pipe.js';
 

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
 import { chmod, link, lstat, mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { MediaListener, MediaPlaneEvent } from '../door.js';
 
 /** Longest path of a Unix socket: `sun_path` of unix(7) without the zero at its end. */
 const MAX_SOCKET_PATH = 107;
@@ -80,7 +82,7 @@ export class HostFolder {
     for (const { path } of dated.slice(0, -KEPT_LOGS)) await unlink(path).catch(ignoreMissing);
   }
 
-  /** A number higher than that of any gateway before. To be called by whoever has locked the data folder. */
+  /** A number higher than that of any earlier gateway. The caller must have locked the data folder. */
   async nextEpoch(): Promise<number> {
     const file = join(this.#path, 'epoch');
     const before = Number(await readFile(file, 'utf8').catch(() => '0'));
@@ -132,4 +134,42 @@ function ignoreMissing(error: unknown): void {
 
 function isCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
+}
+
+/** Most bytes that are logged while no gateway is connected. */
+const MAX_BYTES = 1024 * 1024;
+
+/** A host's log: lines go to the gateway or, while there is none, to a file of bounded size. */
+export class HostLog {
+  readonly #path: string;
+  #send: MediaListener<MediaPlaneEvent> | undefined;
+  #written = 0;
+
+  /** @param path of the file, which is made for the first line */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** From now on lines go here; absent: to the file. */
+  sendTo(gateway: MediaListener<MediaPlaneEvent> | undefined): void {
+    this.#send = gateway;
+    this.#written = 0;
+  }
+
+  readonly write: MediaListener<MediaPlaneEvent> = (event) => {
+    if (this.#send) {
+      this.#send(event);
+      return;
+    }
+    if (this.#written > MAX_BYTES) return;
+    const { level, fields, message } = event;
+    const line = `${JSON.stringify({ time: Date.now(), level, ...fields, msg: message })}\n`;
+    this.#written += line.length;
+    try {
+      appendFileSync(this.#path, line, { mode: 0o600 });
+    } catch {
+      // For example a full disk. There is nobody to tell, and the calls matter more than the log.
+      this.#written = Number.POSITIVE_INFINITY;
+    }
+  };
 }

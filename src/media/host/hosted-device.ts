@@ -3,7 +3,7 @@ import type { BrowserSpec, MediaStreamInfo, PhoneDescription, PhoneSpec } from '
 import { MediaError } from '../types.js';
 import type { CarriedState, DeviceEvent } from './messages.js';
 
-/** Digits that are kept while no gateway is there; more are dropped, the newest first. */
+/** Digits that are kept while no gateway is connected; further ones are dropped. */
 const MAX_DIGITS = 128;
 
 /** A device of a media host, with what a later gateway has to know of it. */
@@ -79,7 +79,7 @@ export class HostedDevice {
     this.#send = undefined;
   }
 
-  /** Another gateway is there: it gets what came in between. */
+  /** Another gateway is connected: it gets the events that came in between. */
   attach(send: (event: DeviceEvent) => void): void {
     this.#send = send;
     for (const event of [...this.#missed.values(), ...this.#digits]) send(event);
@@ -118,7 +118,7 @@ export class HostedDevice {
 
   #keepFor(event: DeviceEvent): void {
     switch (event.type) {
-      // In what `carried` tells; an offer that was not answered is made again on `resume`.
+      // `carried` has them; `resume` makes an unanswered offer again.
       case 'streams':
       case 'state':
       case 'subscribeOffer':
@@ -126,7 +126,7 @@ export class HostedDevice {
       case 'dtmf':
         if (this.#digits.length < MAX_DIGITS) this.#digits.push(event);
         return;
-      // The later of the two counts.
+      // Of `silent` and `heard`, only the later one counts.
       case 'silent':
         this.#missed.delete('heard');
         break;

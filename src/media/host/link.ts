@@ -1,21 +1,21 @@
 import { connect } from 'node:net';
 import type { MediaCounters, MediaPlaneEvent } from '../door.js';
 import { MediaError } from '../types.js';
-import { MessageSocket } from './frames.js';
-import { pidNamespace } from './processes.js';
-import type {
-  AnyRequest,
-  ArgumentsOf,
-  CarriedState,
-  DeviceEvent,
-  FromHost,
-  Hello,
-  HelloAnswer,
-  HostLoad,
-  RequestName,
-  ResultOf,
-  ToHost,
+import {
+  type AnyRequest,
+  type ArgumentsOf,
+  type CarriedState,
+  type DeviceEvent,
+  type FromHost,
+  type Hello,
+  type HelloAnswer,
+  type HostLoad,
+  MessageSocket,
+  type RequestName,
+  type ResultOf,
+  type ToHost,
 } from './messages.js';
+import { pidNamespace } from './processes.js';
 
 /** How long a host may take to answer a hello, and its plane to be made. */
 const WELCOME_MS = 10_000;
@@ -62,7 +62,7 @@ export class HostLink {
   load: HostLoad | undefined;
   counters: MediaCounters = { strangers: 0, framesWithheld: 0 };
   #handlers: LinkHandlers | undefined;
-  /** Events that came before there was anybody to take them. */
+  /** Events that came before {@link handle} was called. */
   #early: FromHost[] | undefined = [];
   readonly #socket: MessageSocket<FromHost, ToHost>;
   readonly #waiting = new Map<number, Waiting>();
@@ -109,7 +109,7 @@ export class HostLink {
           reject(
             message.type === 'refused'
               ? new HostRefusal(message.cause)
-              : new Error('The media host is not one.'),
+              : new Error('What listens there is not a media host.'),
           );
           stream.destroy();
         }
@@ -128,7 +128,7 @@ export class HostLink {
     return this.#isLost;
   }
 
-  /** From now on there is somebody to take what comes; what came before follows at once. */
+  /** Sets who handles messages. Those that came earlier are handled at once. */
   handle(handlers: LinkHandlers): void {
     this.#handlers = handlers;
     const early = this.#early ?? [];

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type {
   BrowserMediaEvent,
   CarriedDevice,
@@ -20,7 +21,7 @@ import type {
   PublishOfferOptions,
 } from '../types.js';
 
-/** Changes when a gateway and a host of different numbers would not understand each other. */
+/** Version of this protocol. A gateway and a host with different numbers do not understand each other. */
 export const PROTOCOL = 1;
 
 /** The first message on a connection, from the gateway. */
@@ -55,7 +56,7 @@ export type HelloAnswer =
   | {
       readonly type: 'welcome';
       readonly pid: number;
-      /** Names the processes among which `pid` is one. A host may run in a container of its own. */
+      /** The namespace that `pid` belongs to. A host may run in a container of its own. */
       readonly pidNamespace: string;
       /** The host takes no new devices, since its version or its options differ from the gateway's. */
       readonly isRetired: boolean;
@@ -139,4 +140,87 @@ export type FromHost =
 export interface HostLoad extends MediaLoad {
   /** Share of the last half second that phones' mixes took. */
   readonly mixShare: number;
+}
+
+const LENGTH_BYTES = 4;
+
+/** Longest message: an SDP of the largest size with what JSON escapes, and the devices of a full host. */
+const MAX_MESSAGE = 64 * 1024 * 1024;
+
+/** JSON messages over a stream socket, each after its length in four bytes, big-endian. */
+export class MessageSocket<Incoming, Outgoing> {
+  readonly #socket: Socket;
+  readonly #onMessage: (message: Incoming) => void;
+  #parts: Buffer[] = [];
+  #size = 0;
+  /** Bytes of the next message with its length; the length's own while that is not known. */
+  #wanted = LENGTH_BYTES;
+
+  /** @param onMessage is not called after the socket was destroyed */
+  constructor(socket: Socket, onMessage: (message: Incoming) => void) {
+    this.#socket = socket;
+    this.#onMessage = onMessage;
+    socket.on('data', (data) => this.#take(data));
+    // `close` follows, and the owner of the socket listens for that.
+    socket.on('error', () => undefined);
+  }
+
+  /** The bytes that the other end has not taken yet. */
+  get waiting(): number {
+    return this.#socket.writableLength;
+  }
+
+  send(message: Outgoing): void {
+    if (this.#socket.destroyed) return;
+    const text = JSON.stringify(message);
+    const length = Buffer.byteLength(text);
+    const frame = Buffer.allocUnsafe(LENGTH_BYTES + length);
+    frame.writeUInt32BE(length);
+    frame.write(text, LENGTH_BYTES);
+    this.#socket.write(frame);
+  }
+
+  /** Sends what is waiting, then closes. */
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #take(data: Buffer): void {
+    this.#parts.push(data);
+    this.#size += data.length;
+    while (this.#size >= this.#wanted && !this.#socket.destroyed) this.#next();
+  }
+
+  /** Reads a length or a message, for which there is enough. */
+  #next(): void {
+    const whole = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#size);
+    if (this.#wanted === LENGTH_BYTES) {
+      const length = whole.readUInt32BE();
+      if (length > MAX_MESSAGE) {
+        this.#socket.destroy();
+        return;
+      }
+      this.#wanted = LENGTH_BYTES + length;
+      this.#parts = [whole];
+      return;
+    }
+    const message = whole.toString('utf8', LENGTH_BYTES, this.#wanted);
+    const rest = whole.subarray(this.#wanted);
+    this.#parts = rest.length > 0 ? [rest] : [];
+    this.#size = rest.length;
+    this.#wanted = LENGTH_BYTES;
+    let parsed: Incoming;
+    try {
+      // Both ends know the secret of the data folder: a message has the type that its sender gave it.
+      parsed = JSON.parse(message) as Incoming;
+    } catch {
+      this.#socket.destroy();
+      return;
+    }
+    this.#onMessage(parsed);
+  }
 }

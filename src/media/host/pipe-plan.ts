@@ -12,8 +12,8 @@ interface Counted {
 const PIPE_KEY_BYTES = 32;
 
 /**
- * Which streams each host gets from which other, so that every device receives what its delivery has. Hosts are told of
- * changes only; two hosts are joined by a pipe when the first stream has to go from one to the other.
+ * Decides which streams go from which host to which, so that every device receives the streams of its delivery. It
+ * sends hosts only changes, and joins two hosts by a pipe when the first stream has to go from one to the other.
  */
 export class PipePlan {
   readonly #log: Log;
@@ -44,7 +44,7 @@ export class PipePlan {
   drop(host: HostLink): void {
     this.#joined.delete(host);
     for (const [other, joined] of this.#joined) {
-      // An error means that the other host is gone, too.
+      // A failure means that the other host is gone too.
       if (joined.delete(host.id)) other.request('unpipe', { host: host.id }).catch(() => undefined);
     }
     this.#routes.delete(host);
@@ -163,7 +163,7 @@ export class PipePlan {
       const joining = this.#join(from, to);
       await Promise.all([joining, from.request('pipeStreams', { host: to.id, streamIds })]);
     } catch (error) {
-      // Whoever watches the hosts replaces one that is lost.
+      // The supervisor replaces a lost host.
       if (from.isLost || to.isLost) return;
       this.#log.error({ err: error, from: from.id, to: to.id }, 'Two media hosts could not be joined.');
     }

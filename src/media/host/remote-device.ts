@@ -13,9 +13,9 @@ import {
 import type { HostLink } from './link.js';
 import type { ArgumentsOf, CarriedState, DeviceEvent, RequestName, ResultOf } from './messages.js';
 
-/** What the plane is told of its devices. */
+/** What the plane wants to know about its devices. */
 interface DeviceOwner {
-  /** What the device publishes, receives, or where it is has changed. */
+  /** The streams that the device publishes or receives, or its host, have changed. */
   changed(device: RemoteDevice): void;
   closed(device: RemoteDevice): void;
   /** The device could not be opened on another host: `mediaLost` follows. */
@@ -136,7 +136,7 @@ export class RemoteDevice {
       await this.#moving;
       if (!this.#link.isLost) await this.#link.request('close', { deviceId: this.deviceId });
     } catch (error) {
-      // What was on a host that died is closed.
+      // Everything on a dead host is closed already.
       if (!this.#link.isLost) throw error;
     } finally {
       this.#streams = [];
@@ -174,7 +174,7 @@ export class RemoteDevice {
    * @param choose finds a host; rejects when there is none
    */
   move(choose: () => Promise<HostLink>): void {
-    // While it is being opened, whoever opens it gets the error.
+    // While it is being opened, the one who opens it gets the error.
     if (this.#isClosed || !this.#isOpen || this.#moving) return;
     this.#moving = this.#moveTo(choose).finally(() => {
       this.#moving = undefined;
@@ -245,7 +245,7 @@ export class RemoteDevice {
         await this.#openElsewhere(this.#link);
         return;
       } catch (error) {
-        // The next host may have died, too.
+        // The next host may have died too.
         if (this.#link.isLost && attempt < MAX_MOVES) continue;
         this.#owner.notMoved(this, error);
         this.#publish([]);
@@ -282,7 +282,7 @@ export class RemoteDevice {
       const revision = Math.max(this.#offered?.revision ?? 0, Math.floor(Date.now() / 1000));
       return { kind, ...common, revision, subscribeLayout: this.#offered?.layout ?? [] };
     }
-    if (!this.#state) throw new Error('Nothing is known of the phone’s media.');
+    if (!this.#state) throw new Error('The phone has sent no state of its media yet.');
     const { text: state, at } = this.#state;
     return {
       kind,

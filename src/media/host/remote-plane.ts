@@ -21,7 +21,7 @@ import { type HostsOptions, Supervisor } from './supervisor.js';
 
 type AnyListener = MediaListener<BrowserMediaEvent> | MediaListener<PhoneMediaEvent>;
 
-/** A listener of a kind of device takes what devices of that kind send. */
+/** A device sends only events of its own kind, which its listener can take. */
 const asDeviceListener = (listener: AnyListener): MediaListener<DeviceEvent> =>
   listener as MediaListener<DeviceEvent>;
 
@@ -66,7 +66,7 @@ export class RemoteMediaPlane implements MediaPlane {
   open(spec: BrowserSpec | PhoneSpec, listener: AnyListener): BrowserHandle | PhoneHandle {
     // The host refuses a second device of an id, which must not replace the first here.
     const known = this.#devices.get(spec.deviceId);
-    // A host of another version is better than none, and a dead one refuses the device.
+    // With no other choice take a host of another version, or even a dead one, which refuses the device.
     const link = known?.link ?? this.#hostFor(spec.sessionId) ?? this.#supervisor.links[0] ?? this.#newest!;
     const device = new RemoteDevice(spec, link, this.#owner);
     if (!known) this.#devices.set(spec.deviceId, device);
@@ -155,7 +155,7 @@ export class RemoteMediaPlane implements MediaPlane {
     return device && !device.isAdopted && device.spec.kind === kind ? device : undefined;
   }
 
-  /** Where its session already is, else the host with the fewest devices. */
+  /** The host with the most devices of the session, else the one with the fewest devices. */
   #hostFor(sessionId: string | undefined): HostLink | undefined {
     const open = this.#supervisor.links.filter(({ isLost, isRetired }) => !isLost && !isRetired);
     const counts = new Map(open.map((link) => [link, { devices: 0, ofSession: 0 }]));

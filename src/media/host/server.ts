@@ -5,14 +5,7 @@ import { settledWithin } from '../../shared/index.js';
 import type { MediaListener, MediaPlane, MediaPlaneEvent } from '../door.js';
 import type { RemoteStreams } from '../live-streams.js';
 import { MediaError, type MediaPlaneOptions } from '../types.js';
-import type { HostFolder } from './folder.js';
-import { MessageSocket } from './frames.js';
-import { HostLog } from './host-log.js';
-import { HostPipes } from './host-pipes.js';
-import { logByEvents } from '../plane.js';
-import { HostedDevice } from './hosted-device.js';
-import { LoadWatch } from './load-watch.js';
-import { pidNamespace } from './processes.js';
+import { type HostFolder, HostLog } from './folder.js';
 import {
   type AnyRequest,
   type DeviceEvent,
@@ -20,10 +13,15 @@ import {
   type Hello,
   type HelloAnswer,
   type HostOptions,
+  MessageSocket,
   optionsKey,
   PROTOCOL,
   type ToHost,
 } from './messages.js';
+import { HostPipes } from './host-pipes.js';
+import { logByEvents } from '../plane.js';
+import { HostedDevice } from './hosted-device.js';
+import { LoadWatch, pidNamespace } from './processes.js';
 
 const BEAT_MS = 500;
 /** How long a connection may take to greet. */
@@ -109,7 +107,7 @@ export class HostServer {
     this.#load.stop();
     this.#server.close();
     const { id, folder } = this.#options;
-    // At once, so that no gateway connects to a host that ends.
+    // First, so that no gateway connects to a host that is ending.
     await unlink(folder.socketOf(id)).catch(() => undefined);
     const closing = Promise.all([
       Promise.resolve(this.#pipes?.close()),
@@ -159,7 +157,7 @@ export class HostServer {
     this.#epoch = hello.epoch;
     this.#handoverMs = hello.handoverMs;
     clearTimeout(this.#handover);
-    // A gateway that is still there is older: it is cut off.
+    // A gateway that is still connected is older: cut it off.
     this.#gateway?.link.send({ type: 'refused', cause: 'epoch' });
     this.#gateway?.link.end();
     const gateway = { epoch: hello.epoch, link };

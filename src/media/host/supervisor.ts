@@ -8,9 +8,9 @@ import { type HostOptions, PROTOCOL } from './messages.js';
 
 const MAX_PORT = 65_535;
 const CHECK_MS = 500;
-/** A host that gave no sign of life for so long is looked at. */
+/** A host without a sign of life for this long is killed, unless it only waited for a processor. */
 const SILENT_MS = 5_000;
-/** How late the gateway's own timers may be for its judgement of a host to count. */
+/** If the gateway's own timers are later than this, it does not judge hosts: the machine stood still. */
 const OWN_DELAY_MS = 1_000;
 /** How long a new host may take to listen. */
 const START_MS = 20_000;
@@ -123,7 +123,7 @@ export class Supervisor {
       this.#greeted.delete(id);
     } catch (error) {
       if (isDead(error)) await folder.forget(id);
-      // It ends by itself when its time without a gateway is over.
+      // It ends on its own when its time without a gateway is over.
       else this.#log.warn({ host: id, err: error }, 'A media host of an earlier gateway cannot be used.');
     }
   }
@@ -160,7 +160,8 @@ export class Supervisor {
     const id = HostFolder.newId();
     this.#greeted.add(id);
     const { program, dataDir } = this.#options;
-    // A session of its own: signals to the gateway's group do not reach it. Its output would break with the gateway's pipes.
+    // In a session of its own, so that signals to the gateway's process group do not reach it. It has no output: the
+    // pipes for that would break when the gateway dies.
     const child = spawn(process.execPath, [...process.execArgv, program, dataDir, id], {
       detached: true,
       stdio: 'ignore',
@@ -266,7 +267,7 @@ export class Supervisor {
     });
   }
 
-  /** Hosts that were started by themselves, in a container for example. */
+  /** Takes hosts that were started independently, for example in a container. */
   async #takeNew(folder: HostFolder): Promise<void> {
     if (this.#missing() === 0) return;
     for (const id of await folder.ids()) await this.#adopt(folder, id);

@@ -17,7 +17,7 @@ export class MediaWatch {
     this.#context = context;
   }
 
-  /** Something else was agreed: the time limit for the phone's media begins anew. */
+  /** A new session was agreed: the time limit for the phone's media starts again. */
   restart(nowMs: number): void {
     this.#lastAt = nowMs;
   }
@@ -31,7 +31,7 @@ export class MediaWatch {
     this.#context.emit({ type: 'heard' });
   }
 
-  /** A phone that suppresses silence still sends reports: it is there. */
+  /** The phone sent a report. Phones that suppress silence still do, which shows that they are there. */
   reported(nowMs: number): void {
     this.#lastAt = nowMs;
   }

@@ -23,7 +23,7 @@ export interface DescribedPeer {
   readonly signallingHost?: string | undefined;
 }
 
-/** Where a phone's packets came from, and how far that was believed. */
+/** Where a phone's packets came from, and how far that source is believed. */
 export interface SettledPeer extends PeerAddress {
   readonly rank: number;
 }
@@ -39,9 +39,9 @@ const AUTHENTIC = 4;
 
 /** Packets in a row from a source before it is believed although neither SDP nor SIP names it. */
 const PROBATION_PACKETS = 3;
-/** For so long after a move, packets from the old address may still be on their way: they are ignored. */
+/** For this long after a move, packets from the old address are ignored: they may still be on their way. */
 const MOVE_MS = 2000;
-/** After so much silence a phone may come from another port, because its NAT has dropped the old mapping. */
+/** After this much silence a phone may come from another port, because its NAT has dropped the old mapping. */
 const REBIND_MS = 3000;
 
 /**
@@ -163,7 +163,7 @@ export class PeerSearch {
     return true;
   }
 
-  /** No packet came for so long that the phone's address may have changed. */
+  /** After this much silence the phone's address may have changed. */
   isSilent(nowMs: number): boolean {
     return nowMs - this.#lastHeard > REBIND_MS;
   }

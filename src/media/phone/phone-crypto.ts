@@ -18,9 +18,9 @@ import type { SessionCrypto } from './sdp/crypto.js';
 const MAX_RECEIVED_PER_SECOND = 100;
 /** SRTCP packets in a second that are more than any phone or gateway sends. */
 const MAX_RTCP_PER_SECOND = 1;
-/** How far the indices of SRTCP jump beyond what can have been sent. */
+/** How far SRTCP indices jump ahead of all that can have been sent. */
 const RTCP_MARGIN = 100;
-/** After so many packets, what a phone is to be understood by in another process is stated again. */
+/** After this many packets from the phone, the state for another process is sent again. */
 const RECEIVED_STRIDE = 0x8000;
 
 /** What another process needs to go on with SRTP. It contains keys. */
@@ -77,7 +77,7 @@ export class PhoneCrypto {
     return this.#receiver?.counters;
   }
 
-  /** So many packets came since the last {@link state} that it should be stated again. */
+  /** Whether so many packets came since the last {@link state} that it should be sent again. */
   get hasReceivedMuch(): boolean {
     return newestOf(this.#receiver) - this.#receivedAtState > RECEIVED_STRIDE;
   }

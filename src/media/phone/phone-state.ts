@@ -10,10 +10,10 @@ import type { FoundPeer } from './rtp-socket.js';
 import type { AudioSession, OfferedFormats, ReceivedFormat } from './sdp/audio-session.js';
 import type { ConsentState } from './send-consent.js';
 
-/** Raised when the form of the text changes. A state of another form is refused. */
+/** Version of the format. A state of another version is refused. */
 const FORM = 1;
 
-/** Texts that are longer are written without the phone's `a=fmtp` of what it may send, which is theirs to choose. */
+/** A longer text is written without the `a=fmtp` of what the phone may send, since the phone chooses its length. */
 const MAX_LENGTH = 3072;
 
 /** All that another process needs to go on with a phone's media. It contains keys. */
@@ -114,7 +114,7 @@ function write({ negotiation, received, ...rest }: PhoneState, withFormats: bool
   return JSON.stringify({ form: FORM, digest: digestOf(phone), phone });
 }
 
-/** The digest shows that the text is whole, so that its parts need no checks. */
+/** The digest proves that the text is intact, so its parts need no checks. */
 function readWritten(text: string): WrittenState {
   try {
     const { form, digest, phone } = JSON.parse(text) as { form: unknown; digest: unknown; phone: unknown };

@@ -17,7 +17,7 @@ const MAX_PTIME = 60;
 
 const DEFAULT_CLOCK_RATE = 8000;
 
-/** Packets that may have been sent beyond what was to be expected, before that is stated anew. */
+/** If the packets sent differ by more than this from what the last state lets expect, it is sent again. */
 const MAX_DRIFT = 500;
 /**
  * How far the sequence numbers of a restored stream jump beyond the expected ones: more than the drift, and together
@@ -33,7 +33,7 @@ export interface StreamState {
   /** RTP timestamp of the moment. */
   readonly timestamp: number;
   readonly clockRate: number;
-  /** Packets that are to be sent in each second. */
+  /** Packets to be sent per second. */
   readonly rate: number;
 }
 

@@ -1,5 +1,4 @@
-import { type BitrateWish } from '../bitrate.js';
-import type { ClockReading, TrackCodec } from '../track.js';
+import type { BitrateWish, ClockReading, TrackCodec } from '../track.js';
 import type { MediaKind } from '../types.js';
 import type { RecordChannel } from './record-channel.js';
 

@@ -1,10 +1,9 @@
 import type { Log } from '../../shared/index.js';
 import { LastPicture } from '../browser/index.js';
-import type { BitrateWish } from '../bitrate.js';
+import { type BitrateWish, PublishedTrack } from '../track.js';
 import type { LiveStream } from '../endpoint.js';
 import type { RemoteStreams } from '../live-streams.js';
 import { MAX_FORWARDED_PACKET, PacketScratch } from '../rtp/index.js';
-import { PublishedTrack } from '../track.js';
 import {
   FRAME,
   type PacketFrame,

@@ -3,11 +3,11 @@ import { rtpMarker, rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, timestamp
 const DIGITS = '0123456789*#ABCD';
 const EVENT_LENGTH = 4;
 const END = 0x80;
-/** A key press whose end packets are lost ends after so much silence (RFC 4733 section 2.6.2 leaves the choice). */
+/** A key press whose end packets are lost ends after this much silence (RFC 4733 section 2.6.2 leaves the choice). */
 const LOST_END_MS = 120;
 /** A packet further behind is not late: its sender started over (RFC 3550 A.1). */
 const MAX_MISORDER = 100;
-/** Two ends within this time and so few sequence numbers belong to one key press. */
+/** Two ends within this time and this many sequence numbers belong to one key press. */
 const END_REPEAT_MS = 60;
 const END_REPEAT_NUMBERS = 3;
 /** Nearly the longest duration of a segment: a smaller one after it begins the next segment (RFC 4733 section 2.5.1.3). */

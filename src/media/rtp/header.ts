@@ -23,7 +23,7 @@ export function isRtcp(packet: Uint8Array): boolean {
 
 /**
  * Checks that a datagram is an RTP packet: version, and lengths of CSRC list and extension block.
- * @returns index of the first payload byte, or -1 if it is no RTP packet
+ * @returns index of the first payload byte, or -1 if it is not an RTP packet
  */
 export function rtpPayloadOffset(packet: Uint8Array): number {
   if (packet.length < RTP_FIXED_HEADER) return -1;
@@ -223,4 +223,21 @@ function elementsStart(packet: Uint8Array): number {
 
 function isTwoByte(packet: Uint8Array, start: number): boolean {
   return packet[start - 4] !== ONE_BYTE_PROFILE >> 8;
+}
+
+/** Packets above this are not forwarded: no browser or phone sends them. */
+export const MAX_FORWARDED_PACKET = 2048;
+
+/**
+ * Memory for one packet on its way, which whoever gets it copies. Views are kept by length, since making a view costs
+ * more than filling it.
+ */
+export class PacketScratch {
+  readonly #memory = Buffer.allocUnsafeSlow(MAX_FORWARDED_PACKET);
+  readonly #views: (Buffer | undefined)[] = [];
+
+  /** The first `length` bytes; contents are those of the last use. */
+  view(length: number): Buffer {
+    return (this.#views[length] ??= this.#memory.subarray(0, length));
+  }
 }

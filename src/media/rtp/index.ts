@@ -1,11 +1,5 @@
-export * from './header.js';
-export * from './header.js';
-export * from './header.js';
-export * from './rtcp.js';
-export * from './feedback.js';
-export * from './transport-cc.js';
-export * from './rtcp.js';
 export { type DigitListener, DtmfReceiver } from './dtmf-receiver.js';
-export { ReceptionStatistics } from './rtcp.js';
+export * from './feedback.js';
+export * from './header.js';
 export { Renumbering } from './renumbering.js';
-export { MAX_FORWARDED_PACKET, PacketScratch } from './packet-scratch.js';
+export * from './rtcp.js';

@@ -5,11 +5,11 @@ const MAX_DROPOUT = 3000;
 const MAX_MISORDER = 100;
 /** Retransmitted video packets (RFC 4588) come later; SRTP accepts up to 1024 behind. */
 const MAX_MISORDER_VIDEO = 1000;
-/** So many old packets in a row, with successive numbers, are not late: the source went back a little. */
+/** This many old packets in a row, with successive numbers, are not late: the source went back a little. */
 const LATE_RUN = 10;
-/** The network delays no packet by more than so many seconds. */
+/** The network delays no packet by more than this many seconds. */
 const MAX_LATE_SECONDS = 6;
-/** A timestamp has jumped if it is further ahead than the time that has passed and so many seconds. */
+/** A timestamp has jumped if it is ahead by this many seconds more than the time that has passed. */
 const MAX_LEAP_SECONDS = 0.25;
 
 /**

@@ -259,7 +259,7 @@ export class ReceptionStatistics {
     const transit = (arrivalMs * this.#clockRate) / 1000 - timestamp;
     const change = Math.abs(transit - this.#lastTransit);
     this.#lastTransit = transit;
-    // The first packet has nothing to be compared with; a wrap or jump of timestamps is no jitter.
+    // The first packet cannot be compared with another; a wrap or jump of timestamps is not jitter.
     if (change < this.#clockRate * 10) this.#jitter += (change - this.#jitter) / 16;
   }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { writeTransportFeedback } from './transport-cc.js';
+import { writeTransportFeedback } from './feedback.js';
 
 /** A reader written from the draft, independent of the writer. */
 function read(packet: Buffer): { base: number; arrivals: number[] } {

@@ -48,7 +48,7 @@ export const RECORD_COLUMNS = [
   'sent_codecs',
   'sent_encryption',
 ];
-/** Columns that are no properties of a record by themselves. */
+/** Columns that do not become a property of their own. */
 const NO_PROPERTIES: ReadonlySet<string> = new Set([
   '_metadata',
   'received_codecs',

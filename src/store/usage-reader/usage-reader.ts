@@ -7,7 +7,7 @@ import type { ReaderJob, ReaderResults } from './queries.js';
 
 /** Reads of one account that may wait, including the one under way. */
 const MAX_WAITING = 8;
-/** The process ends after so long without work. */
+/** The process ends after this long without work. */
 const IDLE_MS = 30_000;
 /** A read that takes longer is given up, so that others get their turn. */
 const LIMIT_MS = 120_000;
@@ -108,7 +108,7 @@ export class UsageReaderProcess implements UsageReader {
     const source = import.meta.url.endsWith('.ts');
     const main = fileURLToPath(new URL(source ? './main.ts' : './main.js', import.meta.url));
     const child = fork(main, [this.#path], {
-      // It must not inherit our pipes: it would keep them open.
+      // Inherited pipes would stay open in the child.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       // Unit tests run it from the TypeScript sources.
       execArgv: [...(source ? ['--import', 'tsx'] : []), `--max-old-space-size=${HEAP_MB}`],

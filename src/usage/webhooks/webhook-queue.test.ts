@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { MemoryUsageStore } from '../testing/memory-usage-store.js';
 import { FakeClock, silentLog } from '../../shared/testing/index.js';
-import { DEFAULT_QUEUE_LIMITS, type QueueLimits } from './queue-limits.js';
+import { DEFAULT_QUEUE_LIMITS, type QueueLimits } from './shares.js';
 import { WebhookQueue } from './webhook-queue.js';
 import { WebhookRefusedError, WebhookTimeoutError } from './webhook-sender.js';
 import type { Webhook } from './webhook.js';

@@ -1,13 +1,19 @@
 import type { UsageStore } from '../usage-store.js';
 import type { Clock, Log, Timer } from '../../shared/index.js';
-import { type Line, type Server, Share, type Waiting } from './shares.js';
+import {
+  type Line,
+  type QueueLimits,
+  type Server,
+  Share,
+  type Waiting,
+  type WebhookCounts,
+} from './shares.js';
 import { WebhookRefusedError, WebhookTimeoutError } from './webhook-sender.js';
-import type { QueueLimits, WebhookCounts } from './queue-limits.js';
 import { about, accountOf, type Webhook, weightOf } from './webhook.js';
 
 /** `410 Gone`: the application does not want this webhook again. */
 const GONE = 410;
-/** One of so many drops of an account is logged; a line for each would flood the log. */
+/** One in this many drops of an account is logged; a line for each would flood the log. */
 const LOGGED_DROPS = 1_000;
 
 /**

@@ -2,7 +2,7 @@ import { Agent, request } from 'undici';
 import { type Resolve, TargetGuard, type TargetRules } from './target-guard.js';
 import type { Webhook } from './webhook.js';
 
-/** Of an answer's body so much is read, since a connection can only be used again once the body is read. */
+/** Bytes of a response's body that are read; a connection can be reused only once the body is read. */
 const MAX_ANSWER_BYTES = 16_384;
 
 interface SenderOptions {
@@ -12,7 +12,7 @@ interface SenderOptions {
   readonly resolve?: Resolve;
 }
 
-/** The application answered with another status than 2xx. */
+/** The application answered with a status other than 2xx. */
 export class WebhookRefusedError extends Error {
   override readonly name = 'WebhookRefusedError';
   readonly status: number;
@@ -42,7 +42,7 @@ export class WebhookSender {
     this.#agent = new Agent({ connect: { lookup: this.#guard.lookup(resolve), timeout: timeoutMs } });
   }
 
-  /** Why webhooks to a URL would not be sent, in words; undefined: they would, as far as is known now. */
+  /** A text that says why webhooks to a URL would not be sent; undefined if, as far as is known now, they would. */
   async refusal(url: string): Promise<string | undefined> {
     return this.#guard.refusal(new URL(url));
   }

@@ -28,7 +28,7 @@ export interface WebhookBody {
   readonly durationMs?: number;
   /** With `onCallFailed`: the SIP status of the refusal. */
   readonly status?: number;
-  /** With `onLeave` why it ended, as in usage records; with `onCallFailed` why, in words. */
+  /** With `onLeave`: the reason, as in usage records; with `onCallFailed`: a text that says why. */
   readonly reason?: string;
   /** With `onConnect`, `onLeave` and `onCallFailed`, of phones. */
   readonly caller?: string;
@@ -50,9 +50,9 @@ export interface WebhookBody {
 
 /** One event on its way to the application. */
 export interface Webhook {
-  /** Its place in the store: ids grow with time. */
+  /** The key in the store; ids grow with time. */
   readonly id: string;
-  /** The event's id for the application, the same in all attempts. Absent, as it is `id`, in webhooks that an older version stored. */
+  /** The event's id for the application, the same in all attempts. An older version stored none, and used `id`. */
   readonly eventId?: string;
   /** Absent in webhooks that an older version stored. */
   readonly accountId?: string;
@@ -79,7 +79,7 @@ export function webhookBody(
   };
 }
 
-/** What `onConnect` and `onLeave` say besides, as usage records do. */
+/** Further properties of `onConnect` and `onLeave`, the same as in usage records. */
 export function connectionFacts(
   device: Pick<DeviceInfo, 'kind' | 'direction' | 'caller'>,
   sessionId: string | undefined,
@@ -102,7 +102,7 @@ export function dtmfBody(
   return { ...webhookBody('onDtmf', event), digit: event.digit, durationMs: event.durationMs };
 }
 
-/** The body that tells of a refused call. */
+/** The body of `onCallFailed`. */
 export function callFailedBody(
   at: number,
   participant: Pick<Participant, 'id' | 'tag'>,
@@ -122,10 +122,10 @@ export function callFailedBody(
 const EVENT_IDS = 'c0a7e0d1-6e0f-4b57-9d3c-2f6f1f2f8a11';
 
 /**
- * The id of an event (UUID version 5, RFC 9562 section 5.5): the same whenever it is told again, also by a gateway that
- * goes on from a copy of its data.
- * @param which its number among the connection's events of this kind, or `crash` when the gateway died; a later gateway
- *   that goes on with the connection adds its own start, since it does not know the numbers before
+ * The id of an event (UUID version 5, RFC 9562 section 5.5). It is the same whenever the event is sent again, also by a
+ * gateway that was started from a copy of the data.
+ * @param which its number among the connection's events of this kind, or `crash` when the gateway died. A gateway that
+ *   took the connection over puts the time of that before the number, since it does not know how many were sent
  */
 export function eventId(connectionId: string, event: WebhookEvent, which: number | string): string {
   return hashed(`${connectionId} ${event} ${which}`, EVENT_IDS);

@@ -42,7 +42,7 @@ interface DownlinkOptions {
 
 /** A packet that was repeated less than this ago may still be on its way. */
 const RETRANSMISSION_PAUSE_MS = 20;
-/** Most repeated packets for each second and track: more would choke the network that loses so many. */
+/** Most repeated packets per second and track: more would choke a network that loses so many. */
 const MAX_RETRANSMISSIONS_PER_SECOND = 500;
 const OSN_LENGTH = 2;
 
@@ -54,7 +54,7 @@ interface DownlinkBandwidth {
   /** It loses packets, but not so many that it is congested. */
   readonly lossy: boolean;
   onSent(bytes: number): void;
-  /** Whether there is room to repeat so many bytes; if so, reserves it. */
+  /** Whether there is room to repeat this many bytes; if so, reserves it. */
   mayRepeat(bytes: number): boolean;
 }
 

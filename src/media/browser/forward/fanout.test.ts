@@ -7,12 +7,10 @@ import {
   rtpSsrc,
   rtpTimestamp,
 } from '../../rtp/index.js';
-import { PublishedTrack } from '../../track.js';
-import type { TrackCodec } from '../../track.js';
-import { rtpPacket } from '../testing/packets.js';
-import type { PacketOptions } from '../testing/packets.js';
+import { PublishedTrack, type TrackCodec } from '../../track.js';
+import { type PacketOptions, rtpPacket } from '../testing/packets.js';
 import { Downlink } from './downlink.js';
-import { FanoutTable } from './fanout-table.js';
+import { FanoutTable } from './fanout.js';
 
 const OPUS: TrackCodec = { name: 'opus', clockRate: 48_000, channels: 2 };
 const VP8: TrackCodec = { name: 'VP8', clockRate: 90_000, channels: 1 };

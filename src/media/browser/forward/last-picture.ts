@@ -13,11 +13,11 @@ import { beginsKeyFrame } from './key-frames.js';
 const MAX_PACKETS = 1024;
 const MAX_BYTES = 1024 * 1024;
 const MAX_PAYLOAD = 1500;
-/** A publisher that has paused for so long may stop again, and for good. */
+/** A publisher that has once paused for this long may stop again, and for good. */
 const PAUSE_MS = 1_000;
 /** Shortest time between requests for key frames, which cost the publisher bandwidth. */
 const ASK_PAUSE_MS = 10_000;
-/** If the buffer took so long to fill, another key frame costs little in comparison. */
+/** If the buffer took this long to fill, another key frame costs little in comparison. */
 const SLOW_MS = 30_000;
 
 /**

@@ -8,10 +8,9 @@ import {
   timestampDelta,
 } from '../../rtp/index.js';
 import { PublishedTrack } from '../../track.js';
-import { rtpPacket } from '../testing/packets.js';
-import type { PacketOptions } from '../testing/packets.js';
+import { type PacketOptions, rtpPacket } from '../testing/packets.js';
 import { Downlink } from './downlink.js';
-import { FanoutTable } from './fanout-table.js';
+import { FanoutTable } from './fanout.js';
 import { LastPicture } from './last-picture.js';
 
 const FORMATS = { retransmissions: true, telephoneEvents: true };

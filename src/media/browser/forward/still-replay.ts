@@ -15,7 +15,7 @@ const MARGIN = 18_000;
 const MAX_STEP = 3_000;
 /** Time that a replay spans for a subscriber that was sent nothing before. */
 const SPAN = 27_000;
-/** After so many sequence numbers no packet from before the replay can come. */
+/** This many sequence numbers after a replay, no packet from before it can come any more. */
 const MAX_LATE = 1_000;
 
 interface StillReplayOptions {

@@ -15,8 +15,7 @@ import { MediaError, type PublishOfferOptions, type RefusedTrack } from '../../t
 import { type Description, parseDescription } from '../sdp/description.js';
 import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
 import type { Pipe, PipeFactory, PipeState, TransportDescription } from '../transport/pipe.js';
-import { Demultiplexer } from './demultiplexer.js';
-import { PublishedSet } from './published-set.js';
+import { Demultiplexer, PublishedSet } from './published-set.js';
 import { TransportFeedbackSender } from './transport-feedback.js';
 import type { Uplink } from './uplink.js';
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { rtpPayloadOffset } from '../../rtp/index.js';
 import { PublishedTrack } from '../../track.js';
-import { FanoutTable } from '../forward/fanout-table.js';
+import { FanoutTable } from '../forward/fanout.js';
 import { rtpPacket } from '../testing/packets.js';
 import { DownlinkSet } from './downlink-set.js';
 

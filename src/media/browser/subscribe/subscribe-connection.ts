@@ -9,14 +9,13 @@ import {
   type SubscribeOffer,
 } from '../../types.js';
 import type { Downlink } from '../forward/downlink.js';
-import type { FanoutTable } from '../forward/fanout-table.js';
+import type { FanoutTable } from '../forward/fanout.js';
 import { isMedia, type MediaSection, parseDescription, type Section } from '../sdp/description.js';
 import { type OfferedSection, writeSubscribeOffer } from '../sdp/subscribe-offer.js';
 import type { PipeFactory } from '../transport/pipe.js';
 import type { Log } from '../../../shared/index.js';
-import { DownlinkSet } from './downlink-set.js';
+import { DownlinkSet, SubscriberFeedback } from './downlink-set.js';
 import { OfferExchange, type Slot, SubscribeLayout } from './layout.js';
-import { SubscriberFeedback } from './subscriber-feedback.js';
 import { SubscriberTransport } from './subscriber-transport.js';
 
 interface SubscribeConnectionOptions {

@@ -8,7 +8,7 @@ const CONGESTION_LOSS = 0.15;
 /** Weight of the newest report or second in an average: each is about a few dozen packets only. */
 const NEWEST = 0.3;
 const GROWTH = 1.1;
-/** No complaint for so long: the limit may grow. */
+/** After this long without a complaint the limit may grow. */
 const CALM_TICKS = 3;
 /** A limit that is this many times what is sent is lifted. */
 const LIFT = 3;
@@ -31,7 +31,7 @@ const THIN_AFTER_TICKS = 4;
 const KEY_FRAME_TICKS = 3;
 const FIRST_PROBE_TICKS = 10;
 const MAX_PROBE_TICKS = 80;
-/** After so long without trouble a probe has succeeded. */
+/** After this long without trouble a probe has succeeded. */
 const RELIEVED_TICKS = 20;
 
 /** One video's share of what a subscriber's network carries. */
@@ -140,7 +140,7 @@ export class SubscriberBandwidth {
     return this.#loss > FELT_LOSS && this.#loss <= CONGESTION_LOSS;
   }
 
-  /** Whether there is room to repeat so many bytes; if so, reserves it. */
+  /** Whether there is room to repeat this many bytes; if so, reserves it. */
   mayRepeat(bytes: number): boolean {
     let sent = 0;
     for (const video of this.#videos.values()) sent += video.sentBytes;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, vi } from 'vitest';
 import { PublishedTrack } from '../../track.js';
 import type { MediaKind, SubscribeOffer } from '../../types.js';
 import { silentLog } from '../../../shared/testing/index.js';
-import { FanoutTable } from '../forward/fanout-table.js';
+import { FanoutTable } from '../forward/fanout.js';
 import { SubscribeConnection } from '../subscribe/subscribe-connection.js';
 import { browserAnswer } from './browser-sdp.js';
 import { FakePipes } from './fake-pipes.js';

@@ -1,6 +1,6 @@
 import { silentLog } from '../../../shared/testing/index.js';
 import { BrowserEndpoint } from '../../browser/index.js';
-import { FanoutTable } from '../../browser/forward/fanout-table.js';
+import { FanoutTable } from '../../browser/forward/fanout.js';
 import { FakePipes } from '../../browser/testing/fake-pipes.js';
 import { createPhoneFactory } from '../../phone/index.js';
 import { LocalMediaPlane } from '../../plane.js';

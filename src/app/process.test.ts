@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { onStopSignals, surviveUncaught } from './process-events.js';
+import { onStopSignals, surviveUncaught } from './process.js';
 
 function stopping() {
   const source = new EventEmitter();
