@@ -5,13 +5,15 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 /** @throws Error when it does not exit with 0 */
 export async function run(command, args) {
-  const child = spawn(command, args, { stdio: 'inherit' });
+  let child;
   let signalled;
   const onSignal = (signal) => {
     signalled ??= signal;
     child.kill(signal);
   };
+  // Handled from before the program starts: a signal in between would end the script alone.
   for (const signal of SIGNALS) process.on(signal, onSignal);
+  child = spawn(command, args, { stdio: 'inherit' });
   const code = await new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);
