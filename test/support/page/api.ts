@@ -66,6 +66,7 @@ export interface ToneLevel {
 /** Counters of a received video track. */
 export interface VideoCounters {
   readonly framesDecoded: number;
+  readonly keyFramesDecoded: number;
   readonly framesDropped: number;
   readonly freezeCount: number;
   readonly totalFreezesSeconds: number;

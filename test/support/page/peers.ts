@@ -116,6 +116,7 @@ export async function receivedCounters(stream: MediaStream): Promise<ReceivedCou
     ...(video && {
       video: {
         framesDecoded: count(video['framesDecoded']),
+        keyFramesDecoded: count(video['keyFramesDecoded']),
         framesDropped: count(video['framesDropped']),
         freezeCount: count(video['freezeCount']),
         totalFreezesSeconds: count(video['totalFreezesDuration']),
