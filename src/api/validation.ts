@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject, type Options } from 'ajv';
+import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import addKeywords from 'ajv-keywords';
 import type { FastifySchemaCompiler, FastifySchemaValidationError } from 'fastify';
 import { validate as isUuid } from 'uuid';
@@ -17,12 +17,15 @@ export function requestValidators(
   const names = new KnownNames(components);
   const texts = compiler(components, { coerceTypes: true });
   return ({ schema, httpPart }) => {
-    const validate = (httpPart === 'body' ? bodies : texts).compile(schema);
+    const ajv = httpPart === 'body' ? bodies : texts;
+    let validate: ValidateFunction | undefined;
     return (value: unknown) => {
       if (value === undefined || value === null) return { value: undefined };
       const mistyped = names.mistyped(schema, value);
       if (mistyped !== undefined)
         return { error: new PatchbayError('PATCHBAY_BAD_REQUEST', `${httpPart ?? ''}${mistyped}`) };
+      // Compiled for the first request: compiling all schemas would make the gateway's start longer.
+      validate ??= ajv.compile(schema);
       if (validate(value)) return { value };
       return { error: (validate.errors ?? []) as FastifySchemaValidationError[] };
     };
