@@ -38,7 +38,8 @@ const columns = COLUMNS.map(({ name, env, missing }) =>
 
 export default defineConfig({
   test: {
-    poolOptions: { forks: { minForks: FILES_AT_A_TIME, maxForks: FILES_AT_A_TIME } },
+    // The files of a process share the modules that they load, which saves half of the time of the unit tests.
+    poolOptions: { forks: { minForks: FILES_AT_A_TIME, maxForks: FILES_AT_A_TIME, isolate: false } },
     sequence: { sequencer: FileOrder },
     projects: [
       {

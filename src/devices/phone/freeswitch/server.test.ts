@@ -1,17 +1,14 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { FreeswitchConnection } from './connection.js';
 import { FreeswitchServer } from './server.js';
 
-vi.mock('./connection.js', () => ({
-  connectFreeswitch: () =>
-    Promise.resolve({
-      hangUpLeftovers: () => Promise.resolve(),
-      close: () => undefined,
-      api: () => Promise.resolve(status),
-    }),
-}));
-
 let status = '';
+const connection = {
+  hangUpLeftovers: () => Promise.resolve(),
+  close: () => undefined,
+  api: () => Promise.resolve(status),
+} as unknown as FreeswitchConnection;
 let server: FreeswitchServer;
 
 function load(channels: number, max: number): void {
@@ -28,6 +25,7 @@ beforeEach(async () => {
     gatewayId: 'x',
     log: pino({ level: 'silent' }),
     onDown: () => undefined,
+    connect: () => Promise.resolve(connection),
   };
   server = new FreeswitchServer({ ...options, srf: () => expect.unreachable() });
   await server.start();

@@ -29,6 +29,8 @@ export interface ServerStatus {
 interface FreeswitchServerOptions extends Omit<ConnectionOptions, 'onLost'> {
   /** It is down, and its legs are lost. */
   readonly onDown: (server: FreeswitchServer) => void;
+  /** For tests. */
+  readonly connect?: typeof connectFreeswitch;
 }
 
 /** One FreeSWITCH of the pool. Keeps a connection to it and pings it; reconnects with growing pauses. */
@@ -137,8 +139,9 @@ export class FreeswitchServer {
   }
 
   async #connect(): Promise<void> {
+    const { connect = connectFreeswitch } = this.#options;
     try {
-      const connection = await connectFreeswitch({
+      const connection = await connect({
         ...this.#options,
         onLost: (lost) => {
           if (this.#connection === lost) this.#lost('The connection was closed.');

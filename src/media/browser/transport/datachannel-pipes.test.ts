@@ -1,7 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
-import type os from 'node:os';
-import { networkInterfaces } from 'node:os';
+import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { rtpPacket } from '../testing/packets.js';
 import { check } from '../testing/stun.js';
@@ -9,11 +8,6 @@ import { silentLog } from '../../../shared/testing/index.js';
 import { DataChannelPipes, freeUdpPort, hostCandidates } from './datachannel-pipes.js';
 import { MAX_SOURCES } from './datachannel-pipe.js';
 import type { Pipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
-
-vi.mock('node:os', async (original) => ({
-  ...(await original<typeof os>()),
-  networkInterfaces: vi.fn(() => ({})),
-}));
 
 // On a loaded machine a hundred handshakes take their time.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -197,15 +191,10 @@ it('finds a port, takes the one asked for, and refuses one in use', async () => 
   socket.close();
 });
 
-const address = (value: string, family: 'IPv4' | 'IPv6', internal = false) => ({
-  address: value,
-  family,
-  internal,
-  netmask: '',
-  mac: '',
-  cidr: null,
-  scopeid: 0,
-});
+const address = (value: string, family: 'IPv4' | 'IPv6', internal = false): NetworkInterfaceInfo => {
+  const common = { address: value, internal, netmask: '', mac: '', cidr: null };
+  return family === 'IPv4' ? { ...common, family } : { ...common, family, scopeid: 0 };
+};
 
 describe('the candidates of the shared port', () => {
   it('names the bound address', () => {
@@ -219,18 +208,20 @@ describe('the candidates of the shared port', () => {
   });
 
   it('names the addresses of all interfaces when bound to all, each with a priority of its own', () => {
-    vi.mocked(networkInterfaces).mockReturnValue({
+    const interfaces = {
       lo: [address('127.0.0.1', 'IPv4', true)],
       eth0: [address('192.0.2.1', 'IPv4'), address('fe80::1', 'IPv6'), address('2001:db8::1', 'IPv6')],
-    });
-    expect(hostCandidates('0.0.0.0', 7000).map((line) => line.split(' ')[4])).toEqual(['192.0.2.1']);
-    const both = hostCandidates('::', 7000).map((line) => line.split(' '));
+    };
+    const candidates = (host: string) =>
+      hostCandidates(host, 7000, undefined, interfaces).map((line) => line.split(' '));
+    expect(candidates('0.0.0.0').map((fields) => fields[4])).toEqual(['192.0.2.1']);
+    const both = candidates('::');
     expect(both.map((fields) => fields[4])).toEqual(['192.0.2.1', '2001:db8::1']);
     expect(Number(both[0]![3])).toBeGreaterThan(Number(both[1]![3]));
   });
 
   it('names the loopback address on a machine without a network', () => {
-    vi.mocked(networkInterfaces).mockReturnValue({ lo: [address('127.0.0.1', 'IPv4', true)] });
-    expect(hostCandidates('0.0.0.0', 7000)[0]).toContain(' 127.0.0.1 ');
+    const interfaces = { lo: [address('127.0.0.1', 'IPv4', true)] };
+    expect(hostCandidates('0.0.0.0', 7000, undefined, interfaces)[0]).toContain(' 127.0.0.1 ');
   });
 });

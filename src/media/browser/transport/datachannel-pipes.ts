@@ -155,8 +155,13 @@ async function createTransportCertificate(): Promise<TransportCertificate> {
  * @param host what the port is bound to; `0.0.0.0` or `::` stands for the addresses of all interfaces
  * @param publicIp announced in place of all of them
  */
-export function hostCandidates(host: string, port: number, publicIp?: string): string[] {
-  const addresses = publicIp === undefined ? boundAddresses(host) : [publicIp];
+export function hostCandidates(
+  host: string,
+  port: number,
+  publicIp?: string,
+  interfaces = networkInterfaces(),
+): string[] {
+  const addresses = publicIp === undefined ? boundAddresses(host, interfaces) : [publicIp];
   return addresses.map((address, index) => {
     // RFC 8445 section 5.1.2.1: the earlier, the better; component 1.
     const priority = HOST_TYPE_PREFERENCE * 2 ** 24 + (0xffff - index) * 2 ** 8 + 255;
@@ -164,9 +169,9 @@ export function hostCandidates(host: string, port: number, publicIp?: string): s
   });
 }
 
-function boundAddresses(host: string): string[] {
+function boundAddresses(host: string, interfaces: ReturnType<typeof networkInterfaces>): string[] {
   if (host !== '0.0.0.0' && host !== '::') return [host];
-  const wanted = Object.values(networkInterfaces())
+  const wanted = Object.values(interfaces)
     .flatMap((addresses) => addresses ?? [])
     .filter(
       ({ internal, family, address }) =>
