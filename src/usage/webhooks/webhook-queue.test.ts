@@ -197,6 +197,23 @@ describe('webhooks of several accounts', () => {
     expect(queue.counts()).toMatchObject({ waiting: 0, delivered: 10 });
   });
 
+  it('share the room: of accounts with as many events, the one that adds another loses that one', () => {
+    const { add, queue, store } = queueForTests({ size: 4, concurrency: 1, concurrencyOwn: 1 });
+    for (const account of ['a', 'b'])
+      for (let n = 0; n < 2; n += 1) add(`${account}${n}`, `${account}${n}`, 'app.example', account);
+    for (const account of ['a', 'b']) add(`${account}2`, `${account}2`, 'app.example', account);
+    expect(queue.counts()).toMatchObject({ waiting: 4, droppedOfAccount: 2 });
+    expect(store.webhooks().map(({ id }) => id)).toEqual(['a0', 'a1', 'b0', 'b1']);
+  });
+
+  it('share the room: what is under way makes none for others', () => {
+    const { add, queue, ids } = queueForTests({ size: 2 });
+    for (const id of ['a0', 'a1']) add(id, id, 'app.example', 'a');
+    add('b0', 'b0', 'app.example', 'b');
+    expect(queue.counts()).toMatchObject({ waiting: 2, droppedOfAccount: 1 });
+    expect(ids()).toEqual(['a0', 'a1']);
+  });
+
   it('count large ones more than once', () => {
     const { add, queue } = queueForTests({ size: 10 });
     for (let n = 0; n < 10; n += 1) add(`${n}`, `${'x'.repeat(9_000)}${n}`);
