@@ -108,6 +108,27 @@ describe('webhooks of one participant', () => {
     expect(store.webhooks().map(({ id }) => id)).toEqual(['2']);
   });
 
+  it('are tried again after any other refusal', async () => {
+    const { add, underWay, ids, clock, queue } = queueForTests({ firstRetryMs: 1_000 });
+    add('1', 'ann');
+    await underWay[0]!.ends(new WebhookRefusedError(500));
+    expect(queue.counts()).toMatchObject({ givenUp: 0, waiting: 1 });
+    clock.advance(1_000);
+    expect(ids()).toEqual(['1']);
+  });
+
+  it('are given up by their whole age, also from before a restart', async () => {
+    const store = new MemoryUsageStore();
+    const first = queueForTests({}, store);
+    first.add('1', 'ann');
+    const [stored] = store.webhooks();
+    store.saveWebhook({ ...stored!, createdAt: stored!.createdAt - 1_000 });
+    const { underWay, clock, queue } = queueForTests({ giveUpMs: 1_500 }, store);
+    clock.advance(500);
+    await underWay[0]!.ends(failure);
+    expect(queue.counts()).toMatchObject({ givenUp: 1, waiting: 0 });
+  });
+
   it('are given up at once after a 410', async () => {
     const { add, underWay, queue } = queueForTests();
     add('1', 'ann');
@@ -175,6 +196,16 @@ describe('stopping', () => {
     await second.underWay[0]!.ends();
     expect(second.ids()).toEqual(['3']);
     expect(second.queue.counts()).toMatchObject({ waiting: 1, delivered: 1 });
+  });
+
+  it('starts no other attempt when one that is under way succeeds', async () => {
+    const { add, underWay, ids, queue, store } = queueForTests();
+    for (const id of ['1', '2']) add(id, 'ann');
+    const stopped = queue.stop();
+    await underWay[0]!.ends();
+    await stopped;
+    expect(ids()).toEqual([]);
+    expect(store.webhooks().map(({ id }) => id)).toEqual(['2']);
   });
 });
 
