@@ -4,7 +4,7 @@ import { RTCP_PAYLOAD_FEEDBACK, RTCP_TRANSPORT_FEEDBACK, type RtcpCursor, writeR
 
 /** Feedback formats of {@link RTCP_TRANSPORT_FEEDBACK}. */
 export const FEEDBACK_NACK = 1;
-export const FEEDBACK_TRANSPORT_CC = 15;
+const FEEDBACK_TRANSPORT_CC = 15;
 /** Feedback formats of {@link RTCP_PAYLOAD_FEEDBACK}. */
 export const FEEDBACK_PLI = 1;
 export const FEEDBACK_FIR = 4;

@@ -19,7 +19,7 @@ interface Client {
 }
 
 /** A SIP server with an application and a caller over UDP, which dies and is started again on the same ports. */
-export class RestartStage {
+class RestartStage {
   server!: SipServer;
   peer!: SipPeer;
   caller!: Caller;

@@ -12,7 +12,7 @@ import { createUsage, type Usage } from '../index.js';
 export const DAY_MS = 86_400_000;
 
 /** A store, a core and its usage, for each test in a data folder of its own. Records are kept for two days. */
-export class UsageStage {
+class UsageStage {
   dataDir = '';
   store!: Store;
   core!: Core;
