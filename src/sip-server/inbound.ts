@@ -3,7 +3,7 @@ import { dialogKey, type Dialogs } from './dialog/dialog.js';
 import type { SipCounters } from './counters.js';
 import { AdmissionQueue, type Arrival, type Refused } from './defence/admission-queue.js';
 import type { SourceFilter } from './defence/source-filter.js';
-import { type ToldInvite, toldInvite } from './defence/told-request.js';
+import { type InviteView, inviteView } from './defence/request-view.js';
 import { isFault, readEssentials, type Essentials, type Fault } from './message/essentials.js';
 import type { SipMessage, SipRequest } from './message/message.js';
 import { parseMessage } from './message/parse.js';
@@ -43,7 +43,7 @@ export class Inbound {
   readonly #trace: MessageTrace;
   readonly #log: Log;
   readonly #admission: SipAdmission;
-  readonly #onNoRoom: ((invite: ToldInvite) => void) | undefined;
+  readonly #onNoRoom: ((invite: InviteView) => void) | undefined;
   readonly #queue: AdmissionQueue<NewRequest>;
   /** `Retry-After` of the last request that `SipAdmission` refused, in seconds. */
   #retryAfter = 0;
@@ -63,7 +63,7 @@ export class Inbound {
     counters: SipCounters;
     log: Log;
     admission?: SipAdmission | undefined;
-    onNoRoom?: ((invite: ToldInvite) => void) | undefined;
+    onNoRoom?: ((invite: InviteView) => void) | undefined;
   }) {
     this.#sender = parts.sender;
     this.#transactions = parts.transactions;
@@ -179,7 +179,7 @@ export class Inbound {
       replyFlow(flow, essentials.via, this.#sender)(),
       buildResponse(request, status, { toTag: this.#refusalTag, why: WHY[why], headers }),
     );
-    if (status === 503 && request.method === 'INVITE') this.#onNoRoom?.(toldInvite(request, flow));
+    if (status === 503 && request.method === 'INVITE') this.#onNoRoom?.(inviteView(request, flow));
   }
 
   /** No transaction waits for such an ACK. */

@@ -3,7 +3,7 @@ export { startSipServer, type SipServer } from './server.js';
 export { type HttpRouter, httpRouter, type HttpRouterOptions } from './routing/decision.js';
 export type { NewRequest, RequestRouter, RoutingDecision } from './routing/decision.js';
 export { KNOWN_SCANNERS, type RequestExemption } from './defence/source-filter.js';
-export type { ToldInvite } from './defence/told-request.js';
+export type { InviteView } from './defence/request-view.js';
 export type { SipAdmission, SipLimits, SipServerOptions } from './options.js';
 export type { SipCounters } from './counters.js';
 export type { TlsPeerOptions } from './transport/connection.js';

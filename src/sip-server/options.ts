@@ -1,7 +1,7 @@
 import type { Log } from '../shared/index.js';
 import type { AdminOptions } from './apps/admin.js';
 import type { RequestExemption } from './defence/source-filter.js';
-import type { ToldInvite } from './defence/told-request.js';
+import type { InviteView } from './defence/request-view.js';
 import type { RequestRouter } from './routing/decision.js';
 import type { TlsPeerOptions } from './transport/connection.js';
 import type { ListenerOptions } from './transport/transports.js';
@@ -80,7 +80,7 @@ export interface SipServerOptions {
   readonly maskedHeaders?: readonly string[] | undefined;
   readonly limits?: Partial<SipLimits> | undefined;
   /** Told of each new INVITE that got 503 because there was no room for it, and again when it is retransmitted. */
-  readonly onNoRoom?: ((invite: ToldInvite) => void) | undefined;
+  readonly onNoRoom?: ((invite: InviteView) => void) | undefined;
   /** Default: there is room as long as new requests do not wait too long. */
   readonly admission?: SipAdmission | undefined;
   /** Dialogs that `SipServer.savedDialog` gave out in an earlier process. Those that cannot be used are logged. */

@@ -1,7 +1,7 @@
 import type { SipCounters } from '../counters.js';
 import type { SipRequest } from '../message/message.js';
 import type { Flow } from '../transport/flow.js';
-import { type ToldRequest, toldRequest } from './told-request.js';
+import { type RequestView, requestView } from './request-view.js';
 import { type AddressFilter, BoundedMap, inNetworks, KeyedBuckets, type Rate } from '../../shared/index.js';
 
 /** User-Agents of well-known scanners. VaxSIPUserAgent is not listed: it is also a softphone kit's. */
@@ -37,7 +37,7 @@ const MAX_SOURCES = 50_000;
  * Whether to serve a request from a scanner's User-Agent all the same: only the application can recognise its own
  * callers.
  */
-export type RequestExemption = (request: ToldRequest) => boolean;
+export type RequestExemption = (request: RequestView) => boolean;
 
 interface SourceFilterOptions {
   /** CIDRs; empty allows everyone. */
@@ -103,7 +103,7 @@ export class SourceFilter {
 
   /** Whether a new request gets a response. Scanners get none, so that they find nothing. */
   admitsAgent(request: SipRequest): boolean {
-    if (!isScanner(request, this.#scanners) || this.#exempts?.(toldRequest(request)) === true) return true;
+    if (!isScanner(request, this.#scanners) || this.#exempts?.(requestView(request)) === true) return true;
     this.#counters.droppedScanner++;
     return false;
   }

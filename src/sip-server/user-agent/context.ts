@@ -4,7 +4,7 @@ import type { Unacknowledged2xx } from '../dialog/retransmissions.js';
 import type { Dialog, Dialogs } from '../dialog/dialog.js';
 import type { SavedDialog } from '../dialog/saved-dialog.js';
 import type { SessionTimer } from '../dialog/session-timer.js';
-import type { ToldInvite } from '../defence/told-request.js';
+import type { InviteView } from '../defence/request-view.js';
 import { encodeMessage, type SipMessage, type SipRequest, type SipResponse } from '../message/message.js';
 import type { Timers } from '../transaction/timing.js';
 import type { RequestRouter } from '../routing/decision.js';
@@ -46,7 +46,7 @@ export interface UserAgentContext extends ProxyContext {
   /** Told of each request that the server refuses by itself. */
   readonly refusals: Refusals;
   /** Told of each INVITE that got 503 because there was no room for it. */
-  readonly onNoRoom: ((invite: ToldInvite) => void) | undefined;
+  readonly onNoRoom: ((invite: InviteView) => void) | undefined;
 }
 
 /** A new dialog's record. */

@@ -1,6 +1,6 @@
 import { type App, reportCdr } from '../apps/app.js';
 import type { AppMessage } from '../apps/wire.js';
-import { toldInvite } from '../defence/told-request.js';
+import { inviteView } from '../defence/request-view.js';
 import { Headers } from '../message/headers.js';
 import { NO_BODY, type SipResponse } from '../message/message.js';
 import { buildResponse } from '../message/respond.js';
@@ -38,7 +38,7 @@ export class NewRequests {
     if (isInvite) reportCdr(this.#context, 'cdr:attempt', 'network', request);
     if (full) {
       counters.droppedDialogs++;
-      this.#context.onNoRoom?.(toldInvite(request, transaction.flow));
+      this.#context.onNoRoom?.(inviteView(request, transaction.flow));
     }
     if (full || !routes.wanted(request.method)) {
       this.#refuse(transaction, refusalOf(request, localTag, routes, full));

@@ -1,5 +1,5 @@
 import type { App } from '../apps/app.js';
-import { toldInvite } from '../defence/told-request.js';
+import { inviteView } from '../defence/request-view.js';
 import type { Dialog } from '../dialog/dialog.js';
 import type { Essentials } from '../message/essentials.js';
 import type { SipRequest, SipResponse } from '../message/message.js';
@@ -82,7 +82,7 @@ export class UserAgent implements TransactionUser {
       buildResponse(request, 503, { toTag: newTag(), why: 'too many requests at once', headers }),
     );
     if (request.method === 'INVITE' && essentials.toTag === '')
-      this.#context.onNoRoom?.(toldInvite(request, flow));
+      this.#context.onNoRoom?.(inviteView(request, flow));
   }
 
   /** An application has disconnected: ends what it left open. */

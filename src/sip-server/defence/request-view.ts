@@ -1,20 +1,20 @@
 import type { SipRequest } from '../message/message.js';
 import type { Flow } from '../transport/flow.js';
 
-/** A request as it is told to those who use the server. `get` joins several lines of a header with commas. */
-export interface ToldRequest {
+/** A request as users of the server see it. `get` joins several lines of a header with commas. */
+export interface RequestView {
   readonly uri: string;
   get(name: string): string | undefined;
 }
 
 /** An INVITE with what tells whose it is and what it offers. */
-export interface ToldInvite extends ToldRequest {
+export interface InviteView extends RequestView {
   /** The address that it came from. */
   readonly source_address: string;
   readonly body: string;
 }
 
-export function toldRequest({ uri, headers }: SipRequest): ToldRequest {
+export function requestView({ uri, headers }: SipRequest): RequestView {
   const get = (name: string): string | undefined => {
     const values = headers.all(name.toLowerCase());
     return values.length === 0 ? undefined : values.join(',');
@@ -22,6 +22,6 @@ export function toldRequest({ uri, headers }: SipRequest): ToldRequest {
   return { uri, get };
 }
 
-export function toldInvite(invite: SipRequest, { remote }: Pick<Flow, 'remote'>): ToldInvite {
-  return { ...toldRequest(invite), source_address: remote.host, body: invite.body.toString('utf8') };
+export function inviteView(invite: SipRequest, { remote }: Pick<Flow, 'remote'>): InviteView {
+  return { ...requestView(invite), source_address: remote.host, body: invite.body.toString('utf8') };
 }
