@@ -206,6 +206,15 @@ describe('resume points', () => {
     expect(kept).toEqual(['2', '4', '5']);
   });
 
+  it('are kept when the core stops, so that pages come back to the next one', async () => {
+    const { core } = coreForTests();
+    const ann = newParticipant(core);
+    const point = { layout: ['audio'], revision: 1 } as const;
+    core.connect(ann, new FakeDevice('1'), { replace: true }).saveResumePoint(point);
+    await core.stop();
+    expect(core.resumePoint(ann, 'external-1')).toEqual(point);
+  });
+
   it('are deleted with a device that is told to go, and with the participant', () => {
     const { core } = coreForTests();
     const ann = newParticipant(core);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../shared/testing/index.js';
 import { MemoryStore } from './core-store.js';
 import type { Core } from './core.js';
+import { PatchbayError } from './errors.js';
 import {
   ACCOUNT,
   codeOf,
@@ -172,6 +173,43 @@ describe('an account with as many devices as it may have', () => {
     core.deleteParticipant(ACCOUNT, ids[1]!);
     core.connect(ids[3]!, new FakeDevice('fourth'), { replace: false });
     expect(core.counts()).toMatchObject({ devices: { browser: 3 }, devicesRefused: 4 });
+  });
+
+  it('keeps devices that an earlier gateway had, though they are more, and the disk takes no writes', () => {
+    const store = new MemoryStore();
+    const { core } = coreForTests({ store, limits: { devicesPerAccount: 1 } });
+    const ids = [newParticipant(core), newParticipant(core)];
+    store.admitConnection = () => {
+      throw new PatchbayError('PATCHBAY_STORE_UNAVAILABLE', 'The disk is full.');
+    };
+    for (const id of ids) core.connect(id, new FakeDevice(id), { replace: false, carriedSince: 1 });
+    expect(core.counts().devices).toEqual({ browser: 2 });
+  });
+});
+
+describe('a token', () => {
+  it('is refused once it has expired by the machine’s clock, unless that is to be ignored', () => {
+    const { core, clock } = coreForTests();
+    const { token, participant } = core.createParticipant(ACCOUNT, {});
+    clock.set(NINE_HOURS_MS);
+    expect(codeOf(() => core.authenticate(token))).toBe('PATCHBAY_TOKEN_EXPIRED');
+    expect(codeOf(() => core.authenticate(token, {}))).toBe('PATCHBAY_TOKEN_EXPIRED');
+    expect(core.authenticate(token, { ignoreExpiry: true })).toEqual(participant);
+  });
+});
+
+describe('a participant that is gone', () => {
+  it('connects no device, and has no refused calls', () => {
+    const { core } = coreForTests();
+    const [ann, gone] = [newParticipant(core), newParticipant(core)];
+    core.deleteParticipant(ACCOUNT, gone);
+    expect(codeOf(() => connectTalking(core, gone))).toBe('PATCHBAY_PARTICIPANT_NOT_FOUND');
+    const failed: unknown[] = [];
+    core.on('callFailed', ({ participant, call }) => failed.push([participant, call.status]));
+    const { info } = new FakeDevice('call', 'phone');
+    for (const id of [ann, gone]) core.callFailed(id, { ...info, status: 488, reason: 'codec', codecs: [] });
+    expect(failed).toEqual([[core.participant(ACCOUNT, ann), 488]]);
+    expect([ann, gone].map((id) => core.participantOf(id)?.id)).toEqual([ann, undefined]);
   });
 });
 
