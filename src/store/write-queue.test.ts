@@ -113,6 +113,15 @@ describe('writes', () => {
     expect(await late).toContain('1');
   });
 
+  it('need no commit when there are none', async () => {
+    const { database, queue, put } = queueForTests();
+    await queue.flush();
+    put('1');
+    await queue.flush();
+    await queue.flush();
+    expect(database.committed).toHaveLength(1);
+  });
+
   it('with the same key become one, in the place of the last', async () => {
     const { queue, put, committed } = queueForTests();
     put('a', 'old');
@@ -210,15 +219,20 @@ describe('when the disk fails', () => {
   });
 
   it('stopping tries once more', async () => {
-    const { queue, committed } = await failingQueue(1);
+    const { queue, committed, logged } = await failingQueue(1);
     await queue.stop();
     expect(committed()).toEqual([['a']]);
+    expect(logged.join()).not.toContain('lost');
   });
 
   it('stopping gives up what cannot be written, and logs that', async () => {
-    const { queue, committed, logged } = await failingQueue(100);
+    const { database, queue, committed, logged } = await failingQueue(100);
     await queue.stop();
     expect(committed()).toEqual([]);
     expect(logged.at(-1)).toContain('lost');
+    // The database is closed next: nothing may be tried any more.
+    const tried = database.statements.length;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(database.statements).toHaveLength(tried);
   });
 });
