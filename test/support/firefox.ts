@@ -19,6 +19,9 @@ const PREFERENCES = {
   'media.navigator.permission.disabled': true,
   'media.navigator.streams.fake': true,
   'media.peerconnection.ice.obfuscate_host_addresses': false,
+  // Firefox waits longer after each failed attempt to connect, up to a minute, and lets all pages of the same host wait
+  // with the one: pages of tests that run at the same time would wait for each other's gateways.
+  'network.websocket.delay-failed-reconnects': false,
 };
 
 /** Path of Firefox: `PATCHBAY_FIREFOX`, or where Debian puts it; undefined when there is none. */

@@ -7,11 +7,8 @@ import { until } from '../support/until.js';
 
 const webrtcHost = { PATCHBAY_WEBRTC_HOST: firefoxReachableHost() };
 
-/**
- * Chromium takes 14 s to see that its media is lost, and a busy machine longer. Firefox waits longer after each attempt
- * to connect that failed, at most 60 s: a gateway that is away for some seconds more may be found half a minute later.
- */
-const BACK_WITHIN_MS = 90_000;
+/** As in browser-restart.test.ts: Chromium takes 14 s to see that its media is lost, and a busy machine longer. */
+const BACK_WITHIN_MS = 60_000;
 
 describe.skipIf(firefoxPath() === undefined)('Firefox', () => {
   let firefox: TestBrowser;
@@ -90,7 +87,7 @@ describe.skipIf(firefoxPath() === undefined)('Firefox', () => {
 
     it.for(['kill', 'stop'] as const)(
       'receives again by itself after a %s and a start of the gateway, and publishes once it has connected anew',
-      { timeout: 200_000 },
+      { timeout: 150_000 },
       async (end, { onTestFailed, onTestFinished }) => {
         const gateway = await LastingGateway.start(webrtcHost);
         onTestFinished(() => gateway.stop());

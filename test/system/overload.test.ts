@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bystander, TWO_ACCOUNTS } from '../support/bystander.js';
 import { launchChromium, type TestBrowser } from '../support/chromium.js';
-import { startGateway, type TestGateway } from '../support/gateway.js';
+import { type LogLine, startGateway, type TestGateway } from '../support/gateway.js';
 import { type Member, openMember } from '../support/member.js';
 import { readMetrics } from '../support/metrics.js';
 import { embedded, isEmbedded } from '../support/phone-room.js';
@@ -131,10 +131,10 @@ describe('a gateway with all its places taken', () => {
     expect(listed).toMatchObject([
       { participantId: who.id, status: 503, reason: 'The gateway is at its limit.' },
     ]);
-    const failed = gateway.log.filter(
-      ({ msg, callId }) => msg === 'Call failed.' && callId === listed[0]!.deviceId,
-    );
-    expect(failed).toMatchObject([{ participantId: who.id, status: 503 }]);
+    const isFailed = ({ msg, callId }: LogLine): boolean =>
+      msg === 'Call failed.' && callId === listed[0]!.deviceId;
+    await gateway.waitForLog(isFailed);
+    expect(gateway.log.filter(isFailed)).toMatchObject([{ participantId: who.id, status: 503 }]);
   });
 
   it('serves requests within calls', async () => {
