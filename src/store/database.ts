@@ -102,8 +102,8 @@ export interface Write {
 }
 
 /**
- * One transaction of many writes, as SQL text. The library runs text as a whole off this thread; but it would
- * pass and write bound values one by one, on this thread.
+ * One transaction of many writes, as SQL text. The library runs text as a whole off this thread, but passes and writes
+ * bound values one by one on this thread.
  */
 export function transaction(writes: Iterable<Write>): string {
   const statements: string[] = [];

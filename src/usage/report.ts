@@ -4,9 +4,6 @@ import type { Clock } from '../shared/index.js';
 import type { UsageFilter, UsageRecord, UsageReport, UsageTotal } from './records.js';
 import type { FoundRecords, UsageStore, WrittenRecord } from './usage-store.js';
 
-/** Calls kept for each account; the oldest is dropped first. */
-const KEPT = 500;
-
 /** How long the totals of a report are kept for its further pages, and of how many reports of each account. */
 const KNOWN_MS = 600_000;
 const KNOWN_PER_ACCOUNT = 4;
@@ -116,6 +113,9 @@ export interface ListedFailure extends FailedCall {
   readonly at: number;
   readonly participantId: string;
 }
+
+/** Calls kept for each account; the oldest is dropped first. */
+const KEPT = 500;
 
 /** The last refused calls of each account. Kept in memory only, since they help to find faults but are not billed. */
 export class FailedCalls {
