@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import nodeDataChannel from 'node-datachannel';
 import { BenchHost } from './pipe/bench-host.js';
-import { LoadPipe } from './sfu/load-pipe.js';
+import { LoadTransport } from './sfu/load-transport.js';
 import { subscribeAnswer } from './sfu/load-sdp.js';
 
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
@@ -26,11 +26,11 @@ const sender = new BenchHost();
 await sender.ask({ type: 'connect', path, key });
 await sender.ask({ type: 'publish', streams: STREAMS });
 
-const browser = new LoadPipe();
+const browser = new LoadTransport();
 browser.report();
 const answer = async (offer: string): Promise<string> => subscribeAnswer(offer, await local(offer));
-let described: ReturnType<LoadPipe['answer']> | undefined;
-const local = (offer: string): ReturnType<LoadPipe['answer']> => (described ??= browser.answer(offer));
+let described: ReturnType<LoadTransport['answer']> | undefined;
+const local = (offer: string): ReturnType<LoadTransport['answer']> => (described ??= browser.answer(offer));
 sender.onOffer = (offer) => void answer(offer).then((sdp) => sender.ask({ type: 'answer', sdp }));
 
 /** Processor time of both hosts in a turn, in µs. */

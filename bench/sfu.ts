@@ -14,7 +14,7 @@ import { Rest } from '../test/support/rest.js';
 import { bareSession } from './sfu/bare.js';
 import { ageOf, Flow } from './sfu/load-packets.js';
 import { LoadParticipant } from './sfu/load-participant.js';
-import { LoadPipe } from './sfu/load-pipe.js';
+import { LoadTransport } from './sfu/load-transport.js';
 import { publishOffer, subscribeAnswer } from './sfu/load-sdp.js';
 import { processorSeconds } from './process-time.js';
 
@@ -105,7 +105,7 @@ function publisher(i: number, { video }: Scene, send: Publisher['send']): Publis
 
 /** Two ends connected to each other, without the gateway. */
 async function direct(meter: Meter): Promise<{ send: (packet: Buffer) => void; close: () => void }> {
-  const [from, to] = [new LoadPipe(), new LoadPipe(meter.take)];
+  const [from, to] = [new LoadTransport(), new LoadTransport(meter.take)];
   const offer = publishOffer(await from.offer(), { audio: 1 });
   from.accept(subscribeAnswer(offer, await to.answer(offer)));
   await Promise.all([from.connected, to.connected]);

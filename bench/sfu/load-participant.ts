@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { LoadPipe } from './load-pipe.js';
+import { LoadTransport } from './load-transport.js';
 import type { LoadSources } from './load-sdp.js';
 import { publishOffer, subscribeAnswer } from './load-sdp.js';
 
@@ -13,21 +13,21 @@ interface RpcMessage {
   readonly error?: { readonly message: string };
 }
 
-type Transport = Awaited<ReturnType<LoadPipe['answer']>>;
+type Transport = Awaited<ReturnType<LoadTransport['answer']>>;
 
 /** One participant of a load: publishes and subscribes over the clients' WebSocket protocol. */
 export class LoadParticipant {
   readonly #socket: WebSocket;
-  readonly #publish = new LoadPipe();
+  readonly #publish = new LoadTransport();
   readonly #onPacket: ((packet: Buffer) => void) | undefined;
-  #subscribe: LoadPipe | undefined;
+  #subscribe: LoadTransport | undefined;
   #remoteUfrag: string | undefined;
   readonly #calls = new Map<number, (message: RpcMessage) => void>();
   #lastCall = 0;
   #local: Promise<Transport> | undefined;
   /** Sending m-lines of the last offer. */
   receiving = 0;
-  /** Subscribe paths that the gateway replaced. */
+  /** Subscribe transports that the gateway replaced. */
   restarts = 0;
 
   /** @param onPacket gets what this participant receives */
@@ -88,14 +88,14 @@ export class LoadParticipant {
     this.receiving = sdpOffer.match(/^a=sendonly/gm)?.length ?? 0;
   }
 
-  /** Our end of the offer's path; a new one if the gateway's is new. */
+  /** Our end of the offer's transport; a new one if the gateway's is new. */
   #localFor(sdpOffer: string): Promise<Transport> {
     const ufrag = /^a=ice-ufrag:(\S+)/m.exec(sdpOffer)?.[1];
     if (this.#local && ufrag === this.#remoteUfrag) return this.#local;
     if (this.#subscribe) this.restarts += 1;
     this.#remoteUfrag = ufrag;
     this.#subscribe?.close();
-    this.#subscribe = new LoadPipe(this.#onPacket);
+    this.#subscribe = new LoadTransport(this.#onPacket);
     this.#subscribe.report();
     return this.#subscribe.answer(sdpOffer);
   }

@@ -1,6 +1,6 @@
 /** SDP as browsers write it, with the parts that the gateway reads. */
 import { joinLines, sessionLines, transportLines } from '../../src/media/browser/sdp/writer.js';
-import type { DtlsSetup, TransportDescription } from '../../src/media/browser/transport/pipe.js';
+import type { DtlsSetup, TransportDescription } from '../../src/media/browser/transport/transport.js';
 
 export interface LoadSources {
   readonly audio: number;

@@ -13,11 +13,11 @@ import type { FanoutTable } from './forward/fanout.js';
 import { Liveness } from './liveness.js';
 import { PublishConnection } from './publish/publish-connection.js';
 import { SubscribeConnection } from './subscribe/subscribe-connection.js';
-import type { PipeFactory } from './transport/pipe.js';
+import type { TransportFactory } from './transport/transport.js';
 
 /** What all browsers of the plane share. */
 interface BrowserEndpointResources {
-  readonly pipes: PipeFactory;
+  readonly transports: TransportFactory;
   readonly fanouts: FanoutTable;
 }
 
@@ -33,7 +33,7 @@ export class BrowserEndpoint implements Endpoint {
   constructor(
     context: EndpointContext<BrowserMediaEvent>,
     spec: BrowserSpec,
-    { pipes, fanouts }: BrowserEndpointResources,
+    { transports, fanouts }: BrowserEndpointResources,
   ) {
     this.#context = context;
     const { deviceId, log } = context;
@@ -46,7 +46,7 @@ export class BrowserEndpoint implements Endpoint {
       onHeardAgain: () => context.emit({ type: 'heard' }),
     });
     this.#publishing = new PublishConnection({
-      pipes,
+      transports,
       opusDtx: context.options.opusDtx ?? false,
       cname: deviceId,
       onHeard,
@@ -61,7 +61,7 @@ export class BrowserEndpoint implements Endpoint {
       onStreams: () => context.setStreams(this.#publishing.streams),
     });
     this.#subscribing = new SubscribeConnection({
-      pipes,
+      transports,
       fanouts,
       revision: spec.revision ?? Math.floor(Date.now() / 1000),
       layout: spec.subscribeLayout ?? [],

@@ -4,8 +4,8 @@ import type { BrowserMediaEvent } from '../door.js';
 import type { BrowserSpec, MediaPlaneOptions } from '../types.js';
 import { BrowserEndpoint } from './browser-endpoint.js';
 import { FanoutTable } from './forward/fanout.js';
-import { DataChannelPipes, freeUdpPort, holdUdpPort } from './transport/datachannel-pipes.js';
-import type { PipeFactory } from './transport/pipe.js';
+import { DataChannelTransports, freeUdpPort, holdUdpPort } from './transport/datachannel-transports.js';
+import type { TransportFactory } from './transport/transport.js';
 
 export { BrowserEndpoint } from './browser-endpoint.js';
 export { LastPicture } from './forward/last-picture.js';
@@ -32,13 +32,13 @@ export function createBrowserFactory(options: MediaPlaneOptions, log: Log): Brow
   const port = freeUdpPort(host, webrtcPort);
   // `open` reports a failure; a rejection before that must not count as unhandled.
   port.catch(() => undefined);
-  let pipes: PipeFactory | undefined;
+  let transports: TransportFactory | undefined;
   let held: { release(): void } | undefined;
   return {
     async open(context, spec) {
       const udp = { host, port: await port, log };
-      pipes ??= new DataChannelPipes({ ...udp, ...(publicIp === undefined ? {} : { publicIp }) });
-      return new BrowserEndpoint(context, spec, { pipes, fanouts });
+      transports ??= new DataChannelTransports({ ...udp, ...(publicIp === undefined ? {} : { publicIp }) });
+      return new BrowserEndpoint(context, spec, { transports, fanouts });
     },
     async holdPort() {
       held ??= holdUdpPort(host, await port);
@@ -46,7 +46,7 @@ export function createBrowserFactory(options: MediaPlaneOptions, log: Log): Brow
     },
     async stop() {
       held?.release();
-      await pipes?.stop();
+      await transports?.stop();
     },
   };
 }

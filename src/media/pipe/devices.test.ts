@@ -59,9 +59,9 @@ describe('devices on two hosts', () => {
     await deliver(handle, streamId);
     await vi.waitUntil(() => offers.length > 0);
     await handle.answerSubscribe(browserAnswer(offers[0]!));
-    const path = plane.paths.last;
-    path.become('connected');
-    return { path, offers, rtp: () => path.sent.filter((packet) => !isRtcp(packet)) };
+    const transport = plane.transports.last;
+    transport.become('connected');
+    return { transport, offers, rtp: () => transport.sent.filter((packet) => !isRtcp(packet)) };
   };
 
   it('hear each other: phones, both ways, over a change of codec, and their keys', async () => {
@@ -113,7 +113,7 @@ describe('devices on two hosts', () => {
     await publisher.opened;
     const sdpOffer = browserOffer({ media: [CAMERA] });
     const { streams } = await publisher.publish({ sdpOffer, allowedKinds: ['video'] });
-    const source = left!.paths.last;
+    const source = left!.transports.last;
     source.become('connected');
     const plis = (): number =>
       source.sent.filter((packet) => isRtcp(packet) && readRtcpTypes(packet).includes(206)).length;
@@ -129,7 +129,7 @@ describe('devices on two hosts', () => {
     await vi.waitUntil(() => page.rtp().length === 3);
     const [first] = page.rtp();
     const { packetsSent } = stage.listening.counters();
-    page.path.handlers.onPacket(writeNack(1, rtpSsrc(first!), [rtpSequence(first!)]));
+    page.transport.handlers.onPacket(writeNack(1, rtpSsrc(first!), [rtpSequence(first!)]));
     await vi.waitUntil(() => page.rtp().length > 3);
     const repeated = page.rtp()[3]!;
     // By RFC 4588: the original sequence number comes before the payload.
@@ -138,7 +138,7 @@ describe('devices on two hosts', () => {
     expect(stage.listening.counters().packetsSent).toBe(packetsSent);
 
     const before = plis();
-    page.path.handlers.onPacket(writePli(1, rtpSsrc(first!)));
+    page.transport.handlers.onPacket(writePli(1, rtpSsrc(first!)));
     await vi.waitUntil(() => plis() > before);
   });
 
@@ -147,16 +147,16 @@ describe('devices on two hosts', () => {
     await publisher.opened;
     const sdpOffer = browserOffer({ media: [CAMERA] });
     const { streams } = await publisher.publish({ sdpOffer, allowedKinds: ['video'] });
-    left!.paths.last.become('connected');
+    left!.transports.last.become('connected');
     const frame = Buffer.from([0x10, 0, 9, 9]);
-    left!.paths.last.handlers.onPacket(
+    left!.transports.last.handlers.onPacket(
       rtpPacket({ sequence: 9, timestamp: 90, payloadType: 96, ssrc: 21, payload: frame, marker: true }),
     );
     stage.listening.send([streams[0]!.streamId]);
     const page = await subscriber(right!, 'page', streams[0]!.streamId);
     // Pages ask again until they have a picture.
     const ssrc = Number(/a=ssrc:(\d+)/.exec(page.offers[0]!)![1]);
-    const asking = setInterval(() => page.path.handlers.onPacket(writePli(1, ssrc)), 200);
+    const asking = setInterval(() => page.transport.handlers.onPacket(writePli(1, ssrc)), 200);
     await vi.waitUntil(() => page.rtp().length > 0, { timeout: 10_000 });
     clearInterval(asking);
     expect(page.rtp()[0]!.subarray(-frame.length)).toEqual(frame);

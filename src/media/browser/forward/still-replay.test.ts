@@ -191,7 +191,7 @@ describe('a picture that stands still', () => {
     expect(sent).toHaveLength(15);
   });
 
-  it('waits for a path, and stops with its subscriber', () => {
+  it('waits for a transport, and stops with its subscriber', () => {
     const { subscriber, draw } = setUp();
     draw(1, 100);
     vi.advanceTimersByTime(2_000);

@@ -111,7 +111,7 @@ export class StillReplay {
     const first = (newest + this.#shift + 1 - (isFirst ? count : 0)) & 0xffff;
     const timestamps = this.#spread(count, isFirst, now);
     const generation = fanout.track.picture!.generation;
-    // Without a path nothing is sent; a key frame is requested again when the path is up.
+    // Without a transport nothing is sent; a key frame is requested again when the transport is up.
     if (!this.#options.send(fanout.picturePacket(0, first, timestamps[0]!), true)) return;
     this.#replays += 1;
     [this.#first, this.#timestamps, this.#generation, this.#done] = [first, timestamps, generation, 1];

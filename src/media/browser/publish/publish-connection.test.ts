@@ -5,7 +5,7 @@ import { readRemb, RtcpCursor, rtpSequence, writeRtcpReport } from '../../rtp/in
 import type { PublishedTrack } from '../../track.js';
 import { browserOffer } from '../testing/browser-sdp.js';
 import type { BrowserOffer, OfferedMediaLine } from '../testing/browser-sdp.js';
-import { FakePipes } from '../testing/fake-pipes.js';
+import { FakeTransports } from '../testing/fake-transports.js';
 import { rtpPacket } from '../testing/packets.js';
 import { PublishConnection } from './publish-connection.js';
 
@@ -13,11 +13,11 @@ const MIC: OfferedMediaLine = { kind: 'audio', mid: '1', msid: 'camera', ssrc: 1
 const CAMERA: OfferedMediaLine = { kind: 'video', mid: '2', msid: 'camera', ssrc: 21, rtxSsrc: 22 };
 
 function setUp({ inherited = false } = {}) {
-  const pipes = new FakePipes();
+  const transports = new FakeTransports();
   const onStuck = vi.fn();
   const onStreams = vi.fn();
   const connection = new PublishConnection({
-    pipes,
+    transports,
     cname: 'gateway',
     onHeard: () => undefined,
     onAbuse: () => undefined,
@@ -28,9 +28,9 @@ function setUp({ inherited = false } = {}) {
   });
   const offer = (description: BrowserOffer): Promise<string> =>
     connection.negotiate({ sdpOffer: browserOffer(description), allowedKinds: ['audio', 'video'] });
-  const receive = (packet: Buffer): void => pipes.last.handlers.onPacket(packet);
+  const receive = (packet: Buffer): void => transports.last.handlers.onPacket(packet);
   const track = (index: number): PublishedTrack => connection.streams.flatMap(({ tracks }) => tracks)[index]!;
-  return { pipes, connection, offer, receive, track, onStuck, onStreams };
+  return { transports, connection, offer, receive, track, onStuck, onStreams };
 }
 
 function rembOf(packet: Buffer): number | undefined {
@@ -63,8 +63,8 @@ describe('the publish connection', () => {
   );
   afterEach(() => void vi.useRealTimers());
 
-  it('groups tracks into streams by msid, and keeps one path for all offers', async () => {
-    const { pipes, connection, offer } = setUp();
+  it('groups tracks into streams by msid, and keeps one transport for all offers', async () => {
+    const { transports, connection, offer } = setUp();
     expect(await offer({})).toContain('m=application 9 ');
     expect(connection.streams).toEqual([]);
     await offer({ media: [MIC, CAMERA, { kind: 'video', mid: '3', msid: 'screen' }] });
@@ -74,7 +74,7 @@ describe('the publish connection', () => {
       ['camera', ['audio', 'video']],
       ['screen', ['video']],
     ]);
-    expect(pipes.made).toHaveLength(1);
+    expect(transports.made).toHaveLength(1);
   });
 
   it('keeps the streams that a later offer has, and ends the others', async () => {
@@ -100,12 +100,12 @@ describe('the publish connection', () => {
     expect(heard).toHaveLength(1);
   });
 
-  it('takes a fresh path for new ICE credentials, under the same streams', async () => {
-    const { pipes, connection, offer, receive, track } = setUp();
+  it('takes a fresh transport for new ICE credentials, under the same streams', async () => {
+    const { transports, connection, offer, receive, track } = setUp();
     await offer({ media: [MIC] });
     const [streamId, mic] = [connection.streams[0]!.streamId, track(0)];
     const answer = await offer({ media: [MIC], ufrag: 'efgh' });
-    expect(pipes.made.map(({ state }) => state)).toEqual(['closed', 'connecting']);
+    expect(transports.made.map(({ state }) => state)).toEqual(['closed', 'connecting']);
     expect(answer).toContain('a=ice-ufrag:ours2');
     expect(connection.streams[0]!.streamId).toBe(streamId);
     const heard = listen(mic);
@@ -113,33 +113,33 @@ describe('the publish connection', () => {
     expect(heard).toHaveLength(1);
   });
 
-  it('keeps the path of Firefox, which could not use another, and says so', async () => {
-    const { pipes, connection, offer, receive, track, onStuck, onStreams } = setUp();
+  it('keeps the transport of Firefox, which could not use another, and says so', async () => {
+    const { transports, connection, offer, receive, track, onStuck, onStreams } = setUp();
     await offer({ firefox: 0 });
     await offer({ media: [MIC], firefox: 1 });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     const refused = offer({ media: [MIC, { ...CAMERA, msid: 'more' }], ufrag: 'efgh', firefox: 2 });
     await expect(refused).rejects.toMatchObject({
       code: 'INVALID_STATE',
       message: /connect and publish again/,
     });
     expect(onStuck).toHaveBeenCalledOnce();
-    expect(pipes.made.map(({ state }) => state)).toEqual(['connected']);
+    expect(transports.made.map(({ state }) => state)).toEqual(['connected']);
     const heard = listen(track(0));
     receive(rtpPacket({ ssrc: 11 }));
     expect(heard).toHaveLength(1);
-    // Once that path is gone, so are the streams.
+    // Once that transport is gone, so are the streams.
     expect(onStreams).not.toHaveBeenCalled();
-    pipes.last.become('failed');
+    transports.last.become('failed');
     expect(onStreams).toHaveBeenCalledOnce();
     expect(connection.streams).toEqual([]);
   });
 
-  it('takes streams of Firefox away when it asks for another path in place of a dead one', async () => {
-    const { pipes, connection, offer, onStreams } = setUp();
+  it('takes streams of Firefox away when it asks for another transport in place of a dead one', async () => {
+    const { transports, connection, offer, onStreams } = setUp();
     await offer({ media: [MIC], firefox: 0 });
-    pipes.last.become('connected');
-    pipes.last.become('failed');
+    transports.last.become('connected');
+    transports.last.become('failed');
     await expect(offer({ media: [MIC], ufrag: 'efgh', firefox: 1 })).rejects.toThrow();
     await new Promise((resolve) => setImmediate(resolve));
     expect(onStreams).toHaveBeenCalledOnce();
@@ -147,18 +147,18 @@ describe('the publish connection', () => {
   });
 
   it('accepts new connections of Firefox, but none that another gateway had', async () => {
-    const { pipes, offer, onStuck } = setUp({ inherited: true });
+    const { transports, offer, onStuck } = setUp({ inherited: true });
     await expect(offer({ media: [MIC], firefox: 3 })).rejects.toThrow();
     expect(onStuck).toHaveBeenCalledOnce();
     await offer({ media: [MIC], firefox: 0 });
     await offer({ media: [MIC, CAMERA], firefox: 1 });
-    expect(pipes.made).toHaveLength(1);
+    expect(transports.made).toHaveLength(1);
   });
 
   it('takes offers one after the other', async () => {
-    const { pipes, offer } = setUp();
+    const { transports, offer } = setUp();
     const answers = await Promise.all([offer({}), offer({ media: [MIC] }), offer({ media: [MIC, CAMERA] })]);
-    expect(pipes.made).toHaveLength(1);
+    expect(transports.made).toHaveLength(1);
     expect(answers.map((sdp) => /^o=- \d+ (\d+)/m.exec(sdp)?.[1])).toEqual(['1', '2', '3']);
   });
 
@@ -205,14 +205,14 @@ describe('the publish connection', () => {
   });
 
   it('asks for lost video packets until they come, and takes retransmissions in their place', async () => {
-    const { pipes, offer, receive, track } = setUp();
+    const { transports, offer, receive, track } = setUp();
     await offer({ media: [CAMERA] });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     const heard = listen(track(0));
     receive(rtpPacket({ ssrc: 21, payloadType: 96, sequence: 1 }));
     receive(rtpPacket({ ssrc: 21, payloadType: 96, sequence: 4 }));
     vi.advanceTimersByTime(20);
-    const nacks = pipes.last.sent.filter((packet) => packet[1] === 205);
+    const nacks = transports.last.sent.filter((packet) => packet[1] === 205);
     expect(nacks.map((packet) => packet.subarray(8).toString('hex'))).toEqual(['0000001500020001']);
     const repeat = (sequence: number): Buffer =>
       Buffer.concat([Buffer.of(0, sequence), Buffer.from('again')]);
@@ -222,41 +222,41 @@ describe('the publish connection', () => {
       { sequence: 2, payload: 'again', telephoneEvent: false },
       { sequence: 3, payload: 'again', telephoneEvent: false },
     ]);
-    pipes.last.sent.length = 0;
+    transports.last.sent.length = 0;
     vi.advanceTimersByTime(900);
-    expect(pipes.last.sent.filter((packet) => packet[1] === 205 && (packet[0]! & 31) === 1)).toEqual([]);
+    expect(transports.last.sent.filter((packet) => packet[1] === 205 && (packet[0]! & 31) === 1)).toEqual([]);
   });
 
   it('asks for a key frame instead when too much is lost', async () => {
-    const { pipes, offer, receive } = setUp();
+    const { transports, offer, receive } = setUp();
     await offer({ media: [CAMERA] });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     receive(rtpPacket({ ssrc: 21, payloadType: 96, sequence: 1 }));
     receive(rtpPacket({ ssrc: 21, payloadType: 96, sequence: 1000 }));
-    expect(pipes.last.sent.map((packet) => [packet[1], packet[0]! & 31])).toEqual([[206, 1]]);
+    expect(transports.last.sent.map((packet) => [packet[1], packet[0]! & 31])).toEqual([[206, 1]]);
   });
 
   it('asks for key frames at a limited rate', async () => {
-    const { pipes, offer, track } = setUp();
+    const { transports, offer, track } = setUp();
     await offer({ media: [CAMERA] });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     for (let i = 0; i < 20; i += 1) track(0).requestKeyFrame();
-    expect(pipes.last.sent).toHaveLength(1);
+    expect(transports.last.sent).toHaveLength(1);
     vi.advanceTimersByTime(500);
-    expect(pipes.last.sent).toHaveLength(2);
+    expect(transports.last.sent).toHaveLength(2);
     vi.advanceTimersByTime(5000);
-    expect(pipes.last.sent).toHaveLength(2);
+    expect(transports.last.sent).toHaveLength(2);
   });
 
   const subscribers = {};
 
   it('limits the publisher to what its subscribers can take, and lifts the limit again', async () => {
-    const { pipes, offer, receive, track } = setUp();
+    const { transports, offer, receive, track } = setUp();
     await offer({ media: [MIC, CAMERA] });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     receive(rtpPacket({ ssrc: 21, payloadType: 96 }));
     const rembs = (): (number | undefined)[] =>
-      pipes.last.sent.filter((packet) => packet[1] === 206 && (packet[0]! & 31) === 15).map(rembOf);
+      transports.last.sent.filter((packet) => packet[1] === 206 && (packet[0]! & 31) === 15).map(rembOf);
     vi.advanceTimersByTime(1000);
     expect(rembs()).toEqual([]);
     track(1).limitBitrate(subscribers, { limits: [400_000], thinned: false });
@@ -268,10 +268,10 @@ describe('the publish connection', () => {
   });
 
   it('holds a video to what its subscribers take beside others that are not limited, or that nobody receives', async () => {
-    const { pipes, offer, receive, track } = setUp();
+    const { transports, offer, receive, track } = setUp();
     const screen: OfferedMediaLine = { kind: 'video', mid: '3', msid: 'screen', ssrc: 31 };
     await offer({ media: [CAMERA, screen] });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     const payload = Buffer.alloc(1_000 - 12);
     let sequence = 0;
     const second = (): number | undefined => {
@@ -280,9 +280,9 @@ describe('the publish connection', () => {
           sequence += 1;
           receive(rtpPacket({ ssrc, payloadType: 96, sequence, payload }));
         }
-      pipes.last.sent.length = 0;
+      transports.last.sent.length = 0;
       vi.advanceTimersByTime(1000);
-      const rembs = pipes.last.sent.filter((packet) => packet[1] === 206 && (packet[0]! & 31) === 15);
+      const rembs = transports.last.sent.filter((packet) => packet[1] === 206 && (packet[0]! & 31) === 15);
       return rembs.map(rembOf)[0];
     };
     expect(second()).toBeUndefined();
@@ -299,37 +299,37 @@ describe('the publish connection', () => {
   });
 
   it('reports reception, and hands the publisher’s clock to the track', async () => {
-    const { pipes, offer, receive, track } = setUp();
+    const { transports, offer, receive, track } = setUp();
     await offer({ media: [MIC] });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     receive(rtpPacket({ ssrc: 11 }));
     const sender = { ntpSeconds: 1, ntpFraction: 2, rtpTimestamp: 3, packetCount: 1, octetCount: 7 };
     receive(writeRtcpReport({ ssrc: 11, sender, blocks: [], cname: 'browser' }));
     expect(track(0).clock).toEqual({ ntpSeconds: 1, ntpFraction: 2, rtpTimestamp: 3 });
     vi.advanceTimersByTime(1000);
-    const reports = pipes.last.sent.filter((packet) => packet[1] === 201);
+    const reports = transports.last.sent.filter((packet) => packet[1] === 201);
     expect(reports).toHaveLength(1);
     expect(reports[0]!.readUInt32BE(8)).toBe(11);
     expect(readRtcpTypes(reports[0]!)).toEqual([201, 202]);
   });
 
   it('reports the arrival times of packets that carry a transport-wide sequence number', async () => {
-    const { pipes, offer, receive } = setUp();
+    const { transports, offer, receive } = setUp();
     await offer({ media: [MIC] });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     receive(rtpPacket({ ssrc: 11, extensions: { 3: Buffer.of(0, 9) } }));
     receive(rtpPacket({ ssrc: 11, sequence: 2, extensions: { 3: Buffer.of(0, 11) } }));
     vi.advanceTimersByTime(100);
-    const feedback = pipes.last.sent.filter((packet) => packet[1] === 205 && (packet[0]! & 31) === 15);
+    const feedback = transports.last.sent.filter((packet) => packet[1] === 205 && (packet[0]! & 31) === 15);
     expect(feedback.map((packet) => [packet.readUInt16BE(12), packet.readUInt16BE(14)])).toEqual([[9, 3]]);
   });
 
   it('ends its tracks and stops its timers when closed', async () => {
-    const { connection, pipes, offer, track } = setUp();
+    const { connection, transports, offer, track } = setUp();
     await offer({ media: [MIC, CAMERA] });
     const mic = track(0);
     connection.close();
-    expect([mic.ended, pipes.last.state, connection.streams.length]).toEqual([true, 'closed', 0]);
+    expect([mic.ended, transports.last.state, connection.streams.length]).toEqual([true, 'closed', 0]);
     expect(vi.getTimerCount()).toBe(0);
   });
 

@@ -14,7 +14,12 @@ import type { LiveStream } from '../../endpoint.js';
 import { MediaError, type PublishOfferOptions, type RefusedTrack } from '../../types.js';
 import { type Description, parseDescription } from '../sdp/description.js';
 import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
-import type { Pipe, PipeFactory, PipeState, TransportDescription } from '../transport/pipe.js';
+import type {
+  Transport,
+  TransportFactory,
+  TransportState,
+  TransportDescription,
+} from '../transport/transport.js';
 import { Demultiplexer, PublishedSet } from './published-set.js';
 import { TransportFeedbackSender } from './transport-feedback.js';
 import type { Uplink } from './uplink.js';
@@ -37,7 +42,7 @@ const STUCK =
   'Firefox cannot publish by another path on a connection that has had one: disconnect, connect and publish again.';
 
 interface PublishConnectionOptions {
-  readonly pipes: PipeFactory;
+  readonly transports: TransportFactory;
   /** Whether publishers are asked to use DTX. */
   readonly opusDtx?: boolean;
   /** CNAME of our reports. */
@@ -50,7 +55,7 @@ interface PublishConnectionOptions {
   readonly onDigit: DigitListener;
   /** The browser may have a connection from an earlier gateway, which is unknown here. */
   readonly inherited: boolean;
-  /** The browser asked for another path, which it could not use. */
+  /** The browser asked for another transport, which it could not use. */
   readonly onStuck: () => void;
   /** The streams changed without an offer. */
   readonly onStreams: () => void;
@@ -77,12 +82,12 @@ export class PublishConnection {
   readonly #cursor = new RtcpCursor();
   readonly #arrivals = new TransportFeedbackSender(this.#localSsrc, (packet) => this.#send(packet));
   #refused: readonly RefusedTrack[] = [];
-  #pipe: Pipe | undefined;
+  #transport: Transport | undefined;
   #remote: TransportDescription | undefined;
   #version = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #reports: NodeJS.Timeout | undefined;
-  /** Sent again on the next path, for a page that publishes or reconnects later. */
+  /** Sent again on the next transport, for a page that publishes or reconnects later. */
   #lastDiagnostics: readonly string[] = [];
   #stuck = false;
   #closed = false;
@@ -100,9 +105,9 @@ export class PublishConnection {
     return this.#refused;
   }
 
-  /** Whether the browser has a path to publish on. */
+  /** Whether the browser has a transport to publish on. */
   get open(): boolean {
-    return this.#pipe !== undefined;
+    return this.#transport !== undefined;
   }
 
   get packetsLost(): number {
@@ -127,14 +132,14 @@ export class PublishConnection {
   /** Sends messages on the page's diagnostics channel, if it has one; the client logs them. */
   sendDiagnostics(messages: readonly object[]): void {
     this.#lastDiagnostics = messages.map((message) => JSON.stringify(message));
-    for (const message of this.#lastDiagnostics) this.#pipe?.sendDiagnostics(message);
+    for (const message of this.#lastDiagnostics) this.#transport?.sendDiagnostics(message);
   }
 
   close(): void {
     this.#closed = true;
     clearInterval(this.#reports);
     this.#arrivals.stop();
-    this.#pipe?.close();
+    this.#transport?.close();
     this.#set.update([]);
     this.#demultiplexer.update([]);
   }
@@ -150,9 +155,9 @@ export class PublishConnection {
     return writePublishAnswer({
       offer,
       accepted,
-      acceptData: this.#pipe?.hasData ?? false,
+      acceptData: this.#transport?.hasData ?? false,
       opusDtx: this.#options.opusDtx ?? false,
-      ...(this.#pipe ? { transport: this.#pipe.local } : {}),
+      ...(this.#transport ? { transport: this.#transport.local } : {}),
       session: { sessionId: this.#sessionId, version: this.#version },
     });
   }
@@ -164,37 +169,41 @@ export class PublishConnection {
     this.#reports ??= setInterval(() => this.#report(), REPORT_INTERVAL_MS).unref();
   }
 
-  /** Opens the path, or a fresh one when the browser's ICE credentials are new (RFC 8839 section 4.4.1.1.1). */
+  /** Opens the transport, or a fresh one when the browser's ICE credentials are new (RFC 8839 section 4.4.1.1.1). */
   async #connect(offer: Description, withData: boolean): Promise<void> {
     const remote = offer.transport!;
-    if (this.#pipe && this.#remote?.iceUfrag === remote.iceUfrag && this.#remote.icePwd === remote.icePwd) {
+    if (
+      this.#transport &&
+      this.#remote?.iceUfrag === remote.iceUfrag &&
+      this.#remote.icePwd === remote.icePwd
+    ) {
       return;
     }
-    if (offer.origin.keepsDtls && (this.#pipe || (this.#options.inherited && !offer.origin.first))) {
+    if (offer.origin.keepsDtls && (this.#transport || (this.#options.inherited && !offer.origin.first))) {
       this.#refusePath();
     }
-    const pipe = await this.#options.pipes.answer(remote, withData, {
+    const transport = await this.#options.transports.answer(remote, withData, {
       onPacket: (packet) => this.#onPacket(packet),
       onHeartbeat: this.#options.onHeard,
       onState: (state) => this.#onState(state),
       onAbuse: this.#options.onAbuse,
     });
-    this.#pipe?.close();
-    this.#pipe = pipe;
-    for (const message of this.#lastDiagnostics) pipe.sendDiagnostics(message);
+    this.#transport?.close();
+    this.#transport = transport;
+    for (const message of this.#lastDiagnostics) transport.sendDiagnostics(message);
     this.#remote = remote;
-    if (this.#closed) pipe.close();
+    if (this.#closed) transport.close();
   }
 
   /**
    * Firefox never restarts DTLS on a transport, and once its ICE has failed it never sends media again,
    * whatever is negotiated. The transport library cannot move a DTLS association to other ICE credentials. So
-   * the published tracks stay on the present path, and end with it.
+   * the published tracks stay on the present transport, and end with it.
    */
   #refusePath(): never {
     this.#stuck = true;
     this.#options.onStuck();
-    if (this.#pipe?.state !== 'connected') setImmediate(() => this.#drop());
+    if (this.#transport?.state !== 'connected') setImmediate(() => this.#drop());
     throw new MediaError('INVALID_STATE', STUCK);
   }
 
@@ -204,7 +213,7 @@ export class PublishConnection {
     this.#options.onStreams();
   }
 
-  #onState(state: PipeState): void {
+  #onState(state: TransportState): void {
     if (this.#stuck && state !== 'connected') this.#drop();
     if (state === 'connected') for (const uplink of this.#set.uplinks) uplink.restarted();
   }
@@ -247,7 +256,7 @@ export class PublishConnection {
   }
 
   #send(packet: Buffer): void {
-    this.#pipe?.send(packet);
+    this.#transport?.send(packet);
   }
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isRtcp, writeRtcpReport } from '../../rtp/index.js';
 import { browserOffer } from '../testing/browser-sdp.js';
-import { FakePipes } from '../testing/fake-pipes.js';
+import { FakeTransports } from '../testing/fake-transports.js';
 import { rtpPacket } from '../testing/packets.js';
 import { PublishConnection } from './publish-connection.js';
 
@@ -22,9 +22,9 @@ const CAMERA = {
 const [KEY, DELTA] = [Buffer.of(0x10, 0x00), Buffer.of(0x10, 0x01)];
 
 async function setUp() {
-  const pipes = new FakePipes();
+  const transports = new FakeTransports();
   const connection = new PublishConnection({
-    pipes,
+    transports,
     cname: 'gateway',
     onHeard: () => undefined,
     onAbuse: () => undefined,
@@ -34,7 +34,7 @@ async function setUp() {
     onStreams: () => undefined,
   });
   await connection.negotiate({ sdpOffer: browserOffer({ media: [CAMERA] }), allowedKinds: ['video'] });
-  pipes.last.become('connected');
+  transports.last.become('connected');
   const track = connection.streams[0]!.tracks[0]!;
   const forwarded: number[] = [];
   track.attach({ onPacket: (packet) => forwarded.push(packet.readUInt32BE(8)) });
@@ -42,15 +42,15 @@ async function setUp() {
   const send = (ssrc: number, payload: Buffer): void => {
     const sequence = (sequences.get(ssrc) ?? 100 * ssrc) + 1;
     sequences.set(ssrc, sequence);
-    pipes.last.handlers.onPacket(rtpPacket({ ssrc, sequence, payloadType: 96, payload }));
+    transports.last.handlers.onPacket(rtpPacket({ ssrc, sequence, payloadType: 96, payload }));
   };
-  const receive = (packet: Buffer): void => pipes.last.handlers.onPacket(packet);
+  const receive = (packet: Buffer): void => transports.last.handlers.onPacket(packet);
   /** Media SSRCs of the key frame requests since the last call. */
   const keyFramesAsked = (): number[] => {
-    const asked = pipes.last.sent
+    const asked = transports.last.sent
       .filter((packet) => isRtcp(packet) && packet[1] === 206 && (packet[0]! & 31) === 1)
       .map((packet) => packet.readUInt32BE(8));
-    pipes.last.sent.length = 0;
+    transports.last.sent.length = 0;
     return asked;
   };
   return { track, forwarded, send, receive, keyFramesAsked };

@@ -5,7 +5,7 @@ import { type Direction, parseLines, type SdpLimits, splitLines, text } from '..
 import type { TrackCodec } from '../../track.js';
 import { MediaError } from '../../types.js';
 import type { MediaKind } from '../../types.js';
-import type { DtlsSetup, TransportDescription } from '../transport/pipe.js';
+import type { DtlsSetup, TransportDescription } from '../transport/transport.js';
 
 /** Twenty m-lines of video are 87 kB from Chromium (2,520 lines of at most 127 bytes) and 38 kB from Firefox. */
 export const MAX_SDP_LENGTH = 256 * 1024;

@@ -2,8 +2,8 @@
 import { findAudioCodec } from '../../codecs/index.js';
 import { encoding, fmtpParameter, sends } from '../../sdp/index.js';
 import { forwardedCodec, takenByAll } from '../codecs.js';
-import { MAX_DATA_MESSAGE } from '../transport/pipe.js';
-import type { TransportDescription } from '../transport/pipe.js';
+import { MAX_DATA_MESSAGE } from '../transport/transport.js';
+import type { TransportDescription } from '../transport/transport.js';
 import type { MediaKind, RefusedTrack } from '../../types.js';
 import { isMedia } from './description.js';
 import type { Description, Format, MediaSection, Section } from './description.js';

@@ -1,7 +1,7 @@
 import type { MediaKind } from '../../types.js';
 import { encoding } from '../../sdp/index.js';
 import { type ForwardedCodec, PLACEHOLDER } from '../codecs.js';
-import type { TransportDescription } from '../transport/pipe.js';
+import type { TransportDescription } from '../transport/transport.js';
 import { SEND_TIME_ID } from '../forward/downlink.js';
 import {
   ABS_SEND_TIME_EXTENSION,

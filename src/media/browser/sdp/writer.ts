@@ -1,5 +1,5 @@
 /** Pieces that our offers and answers share. */
-import type { TransportDescription } from '../transport/pipe.js';
+import type { TransportDescription } from '../transport/transport.js';
 
 export const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 /**

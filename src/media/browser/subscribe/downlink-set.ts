@@ -66,7 +66,7 @@ export class DownlinkSet {
     return this.#byTrack.get(track)?.fanout.codec;
   }
 
-  /** A fresh path has come up: nothing decodes before the next key frame. */
+  /** A fresh transport has come up: nothing decodes before the next key frame. */
   requestKeyFrames(): void {
     for (const downlink of this.#byTrack.values()) downlink.wantPicture();
   }

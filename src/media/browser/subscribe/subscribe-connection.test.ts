@@ -50,17 +50,17 @@ describe('the subscribe connection', () => {
   });
 
   it('sends only what the browser has answered to, and stops at once', async () => {
-    const { pipes, connection, turn, settle } = setUp();
+    const { transports, connection, turn, settle } = setUp();
     const mic = published('opus', 's1');
     connection.setTracks([mic.track]);
     await turn();
     mic.push(1);
     await settle();
     mic.push(2);
-    expect(pipes.last.sent.map(rtpPayloadType)).toEqual([111]);
+    expect(transports.last.sent.map(rtpPayloadType)).toEqual([111]);
     connection.setTracks([]);
     mic.push(3);
-    expect(pipes.last.sent).toHaveLength(1);
+    expect(transports.last.sent).toHaveLength(1);
     expect(connection.sent).toEqual({ packets: 1, bytes: 19 });
   });
 
@@ -83,14 +83,14 @@ describe('the subscribe connection', () => {
   });
 
   it('sends nothing of a track whose m-line got another track while the offer was on its way', async () => {
-    const { offers, pipes, connection, onOmitted, turn, answer, settle } = setUp();
+    const { offers, transports, connection, onOmitted, turn, answer, settle } = setUp();
     const [gone, next] = [published('opus', 'gone'), published('opus', 'next')];
     connection.setTracks([gone.track]);
     await turn();
     connection.setTracks([next.track]);
     // The refusal is about the first track and must not count for the second.
     answer({ refuse: ['opus'] });
-    pipes.last.become('connected');
+    transports.last.become('connected');
     await turn();
     expect(offers.map(({ streams }) => streams.map(({ streamId }) => streamId))).toEqual([
       ['gone'],
@@ -98,11 +98,11 @@ describe('the subscribe connection', () => {
     ]);
     expect(onOmitted).not.toHaveBeenCalled();
     gone.push(1);
-    expect(pipes.last.sent).toEqual([]);
+    expect(transports.last.sent).toEqual([]);
     await settle();
     gone.push(2);
     next.push(1);
-    expect(pipes.last.sent).toHaveLength(1);
+    expect(transports.last.sent).toHaveLength(1);
   });
 
   it('keeps a removed track’s m-line inactive and uses it again', async () => {
@@ -147,34 +147,34 @@ describe('the subscribe connection', () => {
     expect(onOmitted).toHaveBeenLastCalledWith([]);
   });
 
-  it('asks for a key frame when the browser has answered, and when its path is up', async () => {
-    const { pipes, connection, turn, answer } = setUp();
+  it('asks for a key frame when the browser has answered, and when its transport is up', async () => {
+    const { transports, connection, turn, answer } = setUp();
     const camera = published('VP8', 's');
     connection.setTracks([camera.track]);
     await turn();
     expect(camera.requestKeyFrame).not.toHaveBeenCalled();
     answer();
     expect(camera.requestKeyFrame).toHaveBeenCalledTimes(1);
-    pipes.last.become('connected');
+    transports.last.become('connected');
     expect(camera.requestKeyFrame).toHaveBeenCalledTimes(2);
   });
 
   it('acts on NACK, PLI and FIR of its own tracks only', async () => {
-    const { pipes, connection, settle } = setUp();
+    const { transports, connection, settle } = setUp();
     const [camera, other] = [published('VP8', 's'), published('VP8', 't')];
     connection.setTracks([camera.track, other.track]);
     await settle();
     camera.requestKeyFrame.mockClear();
     other.requestKeyFrame.mockClear();
     camera.push(7);
-    const ssrc = rtpSsrc(pipes.last.sent[0]!);
-    pipes.last.handlers.onPacket(writePli(1, ssrc));
-    pipes.last.handlers.onPacket(writeFir(1, ssrc, 0));
-    pipes.last.handlers.onPacket(writePli(1, ssrc ^ 1));
+    const ssrc = rtpSsrc(transports.last.sent[0]!);
+    transports.last.handlers.onPacket(writePli(1, ssrc));
+    transports.last.handlers.onPacket(writeFir(1, ssrc, 0));
+    transports.last.handlers.onPacket(writePli(1, ssrc ^ 1));
     expect(camera.requestKeyFrame).toHaveBeenCalledTimes(2);
     expect(other.requestKeyFrame).not.toHaveBeenCalled();
-    pipes.last.handlers.onPacket(writeNack(1, ssrc, [7]));
-    expect(pipes.last.sent.map(rtpPayloadType)).toEqual([96, 97]);
+    transports.last.handlers.onPacket(writeNack(1, ssrc, [7]));
+    expect(transports.last.sent.map(rtpPayloadType)).toEqual([96, 97]);
   });
 
   it('refuses an answer that nobody asked for, or with other m-lines', async () => {
@@ -206,22 +206,22 @@ describe('the subscribe connection', () => {
   });
 
   it('frees everything when closed', async () => {
-    const { pipes, connection, settle } = setUp();
+    const { transports, connection, settle } = setUp();
     const mic = published('opus', 'a');
     connection.setTracks([mic.track]);
     await settle();
     connection.close();
-    expect([pipes.last.state, mic.track.sinkCount, vi.getTimerCount()]).toEqual(['closed', 0, 0]);
+    expect([transports.last.state, mic.track.sinkCount, vi.getTimerCount()]).toEqual(['closed', 0, 0]);
   });
 
   it('survives any bytes', async () => {
-    const { pipes, connection, settle } = setUp();
+    const { transports, connection, settle } = setUp();
     connection.setTracks([published('VP8', 'a').track]);
     await settle();
     const type = fc.oneof(fc.constantFrom(200, 201, 202, 203, 204, 205, 206, 207), fc.nat({ max: 255 }));
     fc.assert(
       fc.property(fc.nat({ max: 63 }), type, fc.uint8Array({ maxLength: 100 }), (count, second, rest) => {
-        pipes.last.handlers.onPacket(Buffer.concat([Buffer.of(0x80 | count, second), rest]));
+        transports.last.handlers.onPacket(Buffer.concat([Buffer.of(0x80 | count, second), rest]));
       }),
       { numRuns: 3000 },
     );

@@ -12,14 +12,14 @@ import type { Downlink } from '../forward/downlink.js';
 import type { FanoutTable } from '../forward/fanout.js';
 import { isMedia, type MediaSection, parseDescription, type Section } from '../sdp/description.js';
 import { type OfferedSection, writeSubscribeOffer } from '../sdp/subscribe-offer.js';
-import type { PipeFactory } from '../transport/pipe.js';
+import type { TransportFactory } from '../transport/transport.js';
 import type { Log } from '../../../shared/index.js';
 import { DownlinkSet, SubscriberFeedback } from './downlink-set.js';
 import { OfferExchange, type Slot, SubscribeLayout } from './layout.js';
 import { SubscriberTransport } from './subscriber-transport.js';
 
 interface SubscribeConnectionOptions {
-  readonly pipes: PipeFactory;
+  readonly transports: TransportFactory;
   readonly fanouts: FanoutTable;
   /** The revision of the first offer minus one. */
   readonly revision: number;
@@ -30,7 +30,7 @@ interface SubscribeConnectionOptions {
   readonly onOmitted: (tracks: readonly OmittedMediaTrack[]) => void;
   /** Something came from the browser. */
   readonly onHeard: () => void;
-  /** The path to the browser is gone; a fresh one is offered as long as that makes sense. */
+  /** The transport to the browser is gone; a fresh one is offered as long as that makes sense. */
   readonly onGone: () => void;
   readonly onAbuse: () => void;
   readonly log: Log;
@@ -80,7 +80,7 @@ export class SubscribeConnection {
     this.#downlinks = new DownlinkSet(options.fanouts, (packet) => this.#send(packet));
     this.#feedback = new SubscriberFeedback(this.#downlinks);
     this.#transport = new SubscriberTransport({
-      pipes: options.pipes,
+      transports: options.transports,
       onPacket: (packet) => {
         options.onHeard();
         if (isRtcp(packet)) this.#feedback.onRtcp(packet);
@@ -93,7 +93,7 @@ export class SubscribeConnection {
       onAbuse: options.onAbuse,
       log: options.log,
     });
-    // A browser that already has m-lines has a dead path: it needs a new one, even without tracks.
+    // A browser that already has m-lines has a dead transport: it needs a new one, even without tracks.
     if (options.layout.length > 0) this.#reoffer();
   }
 

@@ -5,8 +5,8 @@
  */
 import nodeDataChannel from 'node-datachannel';
 import type { DataChannel } from 'node-datachannel';
-import { PIPE_MID, writePipeSdp } from '../transport/datachannel-pipe.js';
-import type { TransportDescription } from '../transport/pipe.js';
+import { MEDIA_MID, writeTransportSdp } from '../transport/datachannel-transport.js';
+import type { TransportDescription } from '../transport/transport.js';
 
 const MAX_BUFFERED = 1_000_000;
 const BURST = 500;
@@ -20,7 +20,7 @@ const connection = new nodeDataChannel.PeerConnection('flood', {
   disableAutoNegotiation: true,
   forceMediaTransport: true,
 });
-const media = new nodeDataChannel.Audio(PIPE_MID, 'SendRecv');
+const media = new nodeDataChannel.Audio(MEDIA_MID, 'SendRecv');
 media.addOpusCodec(111);
 const track = connection.addTrack(media);
 const heartbeat = connection.createDataChannel('__heartbeat__', { negotiated: true, id: 0 });
@@ -39,7 +39,7 @@ process.on('message', (answer: TransportDescription | 'go') => {
     return;
   }
   // Whatever the other end says of the size of messages.
-  const sdp = writePipeSdp(answer, { withData: true }).replace(
+  const sdp = writeTransportSdp(answer, { withData: true }).replace(
     /max-message-size:\d+/,
     'max-message-size:262144',
   );

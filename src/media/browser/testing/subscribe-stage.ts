@@ -5,7 +5,7 @@ import { silentLog } from '../../../shared/testing/index.js';
 import { FanoutTable } from '../forward/fanout.js';
 import { SubscribeConnection } from '../subscribe/subscribe-connection.js';
 import { browserAnswer } from './browser-sdp.js';
-import { FakePipes } from './fake-pipes.js';
+import { FakeTransports } from './fake-transports.js';
 import { rtpPacket } from './packets.js';
 
 /** No offer, or not this one, is outstanding. */
@@ -29,14 +29,14 @@ export function published(name: keyof typeof CODECS, streamId: string) {
   return { track, push, requestKeyFrame };
 }
 
-/** A subscribe connection over fake pipes, whose offers the test answers. */
+/** A subscribe connection over fake transports, whose offers the test answers. */
 export function setUp(layout: readonly MediaKind[] = []) {
-  const pipes = new FakePipes();
+  const transports = new FakeTransports();
   const offers: Offer[] = [];
   const onGone = vi.fn();
   const onOmitted = vi.fn();
   const connection = new SubscribeConnection({
-    pipes,
+    transports,
     fanouts: new FanoutTable(),
     revision: 100,
     layout,
@@ -56,10 +56,10 @@ export function setUp(layout: readonly MediaKind[] = []) {
   const settle = async (options?: Parameters<typeof browserAnswer>[1]): Promise<void> => {
     await turn();
     answer(options);
-    if (pipes.last.state === 'connecting') pipes.last.become('connected');
+    if (transports.last.state === 'connecting') transports.last.become('connected');
     await turn();
   };
-  return { pipes, offers, connection, onGone, onOmitted, turn, answer, settle };
+  return { transports, offers, connection, onGone, onOmitted, turn, answer, settle };
 }
 
 /** Runs the tests of a `describe` with fake timers. */

@@ -5,19 +5,19 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../../shared/testing/index.js';
 import { Diagnostics, Heartbeat } from './channels.js';
-import { DataChannelPipes, freeUdpPort } from './datachannel-pipes.js';
-import type { Pipe, TransportDescription } from './pipe.js';
+import { DataChannelTransports, freeUdpPort } from './datachannel-transports.js';
+import type { Transport, TransportDescription } from './transport.js';
 
 const PAGE = fileURLToPath(new URL('../testing/flooding-page.ts', import.meta.url));
 const MEBIBYTE = 1024 * 1024;
 /** What the process may hold of one page that floods while the main thread is busy for a second. */
 const MAX_HELD_MIB = 32;
 
-let pipes: DataChannelPipes;
+let transports: DataChannelTransports;
 let page: ChildProcess;
 
 /** A page that is connected and floods when told to `go`. */
-async function connect(args: readonly string[]): Promise<{ pipe: Pipe; abused: Promise<void> }> {
+async function connect(args: readonly string[]): Promise<{ transport: Transport; abused: Promise<void> }> {
   page = fork(PAGE, args, { execArgv: ['--import', 'tsx'] });
   const [remote] = (await once(page, 'message')) as [TransportDescription];
   const open = once(page, 'message');
@@ -25,10 +25,10 @@ async function connect(args: readonly string[]): Promise<{ pipe: Pipe; abused: P
   const abused = new Promise<void>((resolve) => (abuse = resolve));
   const ignore = (): void => undefined;
   const handlers = { onPacket: ignore, onHeartbeat: ignore, onState: ignore, onAbuse: () => abuse() };
-  const pipe = await pipes.answer(remote, true, handlers);
-  page.send(pipe.local);
+  const transport = await transports.answer(remote, true, handlers);
+  page.send(transport.local);
   expect((await open)[0]).toBe('open');
-  return { pipe, abused };
+  return { transport, abused };
 }
 
 /** Of a page that floods, the memory that the process took while the main thread read nothing for a second. */
@@ -41,7 +41,7 @@ function heldInABusySecond(): number {
 
 describe('a page that floods its data channels', () => {
   beforeEach(async () => {
-    pipes = new DataChannelPipes({
+    transports = new DataChannelTransports({
       host: '127.0.0.1',
       port: await freeUdpPort('127.0.0.1', 0),
       log: silentLog,
@@ -49,14 +49,14 @@ describe('a page that floods its data channels', () => {
   });
   afterEach(async () => {
     page.kill('SIGKILL');
-    await pipes.stop();
+    await transports.stop();
   });
 
   it('is cut off for messages on a channel of the clients, of which few are held meanwhile', async () => {
-    const { pipe, abused } = await connect(['1']);
+    const { transport, abused } = await connect(['1']);
     expect(heldInABusySecond()).toBeLessThan(MAX_HELD_MIB);
     await abused;
-    expect(pipe.state).toBe('failed');
+    expect(transport.state).toBe('failed');
   });
 
   it.each([
@@ -64,12 +64,12 @@ describe('a page that floods its data channels', () => {
     ['messages on channels that it opens itself', ['1', 'opened']],
     ['large messages on channels that it opens itself', ['65536', 'opened']],
   ])('neither fills the memory nor blocks the others by %s', async (_what, args) => {
-    const { pipe } = await connect(args);
+    const { transport } = await connect(args);
     expect(heldInABusySecond()).toBeLessThan(MAX_HELD_MIB);
     const flooding = page;
     // On the same port, by the same threads.
     await connect(['1']);
-    pipe.close();
+    transport.close();
     flooding.kill('SIGKILL');
   });
 });

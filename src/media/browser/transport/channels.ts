@@ -25,9 +25,9 @@ interface ChannelsOptions {
 }
 
 /**
- * The data channels of one path: the two of the clients, negotiated out of band, and those that a page opens
+ * The data channels of one transport: the two of the clients, negotiated out of band, and those that a page opens
  * itself, which are closed at once. All are read: the library keeps 1,024 messages of an unread channel and
- * then blocks its own thread inside a callback, and closing the path would wait for that callback's mutex.
+ * then blocks its own thread inside a callback, and closing the transport would wait for that callback's mutex.
  */
 export class Channels {
   readonly #options: ChannelsOptions;
@@ -65,7 +65,7 @@ export class Channels {
   }
 
   /**
-   * Resolves when the library has handed up all channels that the page opened, or after a second: closing the path
+   * Resolves when the library has handed up all channels that the page opened, or after a second: closing the transport
    * before that leaks them.
    */
   async drained(): Promise<void> {

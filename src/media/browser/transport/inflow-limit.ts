@@ -1,13 +1,13 @@
 import { type Rate, TokenBucket } from '../../../shared/index.js';
 
-/** How much may come by one path, in messages and in bytes. */
+/** How much may come by one transport, in messages and in bytes. */
 interface InflowRates {
   readonly messages: Rate;
   readonly bytes: Rate;
 }
 
 /**
- * Limits what comes by one path. The library queues all of it for our thread without a bound, so a browser
+ * Limits what comes by one transport. The library queues all of it for our thread without a bound, so a browser
  * that sends more than any page needs must be cut off.
  */
 export class InflowLimit {

@@ -1,7 +1,7 @@
 import { silentLog } from '../../../shared/testing/index.js';
 import { BrowserEndpoint } from '../../browser/index.js';
 import { FanoutTable } from '../../browser/forward/fanout.js';
-import { FakePipes } from '../../browser/testing/fake-pipes.js';
+import { FakeTransports } from '../../browser/testing/fake-transports.js';
 import { createPhoneFactory } from '../../phone/index.js';
 import { LocalMediaPlane } from '../../plane.js';
 import type { MediaPlaneOptions } from '../../types.js';
@@ -14,22 +14,22 @@ const OPTIONS: MediaPlaneOptions = {
   mediaTimeoutMs: 30_000,
 };
 
-/** The media plane of a host, with browsers that a test plays by {@link FakePipes}. */
+/** The media plane of a host, with browsers that a test plays by {@link FakeTransports}. */
 export class HostPlane extends LocalMediaPlane {
-  readonly paths: FakePipes;
+  readonly transports: FakeTransports;
 
   constructor() {
-    const paths = new FakePipes();
+    const transports = new FakeTransports();
     const fanouts = new FanoutTable();
     const phones = createPhoneFactory(OPTIONS, silentLog);
     super(OPTIONS, silentLog, {
       browser: (context, spec) =>
-        Promise.resolve(new BrowserEndpoint(context, spec, { pipes: paths, fanouts })),
+        Promise.resolve(new BrowserEndpoint(context, spec, { transports, fanouts })),
       phone: (context, before) => phones.open(context, before),
       load: () => phones.load(),
       counters: () => phones.counters(),
       stop: () => phones.stop(),
     });
-    this.paths = paths;
+    this.transports = transports;
   }
 }

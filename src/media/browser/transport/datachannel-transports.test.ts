@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { rtpPacket } from '../testing/packets.js';
 import { check } from '../testing/stun.js';
 import { silentLog } from '../../../shared/testing/index.js';
-import { DataChannelPipes, freeUdpPort, hostCandidates } from './datachannel-pipes.js';
-import { MAX_SOURCES } from './datachannel-pipe.js';
-import type { Pipe, PipeHandlers, PipeState, TransportDescription } from './pipe.js';
+import { DataChannelTransports, freeUdpPort, hostCandidates } from './datachannel-transports.js';
+import { MAX_SOURCES } from './datachannel-transport.js';
+import type { Transport, TransportHandlers, TransportState, TransportDescription } from './transport.js';
 
 // On a loaded machine a hundred handshakes take their time.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -15,7 +15,7 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 /** Handlers whose calls a test can wait for. */
 class Ear
   extends EventEmitter<{ packet: [Buffer]; connected: []; failed: []; abuse: [] }>
-  implements PipeHandlers
+  implements TransportHandlers
 {
   readonly heard: Buffer[] = [];
 
@@ -32,41 +32,41 @@ class Ear
     this.emit('abuse');
   }
 
-  onState(state: PipeState): void {
+  onState(state: TransportState): void {
     if (state === 'connected' || state === 'failed') this.emit(state);
   }
 }
 
-const opened: DataChannelPipes[] = [];
-let ours: DataChannelPipes;
-let theirs: DataChannelPipes;
+const opened: DataChannelTransports[] = [];
+let ours: DataChannelTransports;
+let theirs: DataChannelTransports;
 
-async function open(): Promise<DataChannelPipes> {
+async function open(): Promise<DataChannelTransports> {
   const port = await freeUdpPort('127.0.0.1', 0);
-  const pipes = new DataChannelPipes({ host: '127.0.0.1', port, log: silentLog });
-  opened.push(pipes);
-  return pipes;
+  const transports = new DataChannelTransports({ host: '127.0.0.1', port, log: silentLog });
+  opened.push(transports);
+  return transports;
 }
 
-/** Both ends of a path; ours knows no candidate of theirs, as with browsers. */
+/** Both ends of a transport; ours knows no candidate of theirs, as with browsers. */
 async function connect(ear: Ear, otherEar: Ear, { from = theirs, tamper = same } = {}) {
   const offered = await ours.offer(ear);
-  const other: Pipe = await from.answer(offered.local, false, otherEar);
+  const other: Transport = await from.answer(offered.local, false, otherEar);
   offered.accept(tamper({ ...other.local, candidates: [] }));
   return { offered, other };
 }
 
 const same = (local: TransportDescription): TransportDescription => local;
 
-describe('a pipe over node-datachannel', () => {
+describe('a transport over node-datachannel', () => {
   beforeEach(async () => {
     [ours, theirs] = [await open(), await open()];
   });
   afterEach(async () => {
-    await Promise.all(opened.splice(0).map((pipes) => pipes.stop()));
+    await Promise.all(opened.splice(0).map((transports) => transports.stop()));
   });
 
-  it('closes a path that brings sources without end', async () => {
+  it('closes a transport that brings sources without end', async () => {
     const [ear, otherEar] = [new Ear(), new Ear()];
     const up = Promise.all([once(ear, 'connected'), once(otherEar, 'connected')]);
     const { offered } = await connect(ear, otherEar);
@@ -119,12 +119,12 @@ describe('a pipe over node-datachannel', () => {
     expect((await arrived)[0]).toEqual(report);
   });
 
-  it('has all its paths on one port, each with a certificate and credentials of its own', async () => {
-    const pipes = await Promise.all([ours.offer(new Ear()), ours.offer(new Ear())]);
-    const ports = pipes.map(({ local }) => local.candidates[0]!.split(' ')[5]);
+  it('has all its transports on one port, each with a certificate and credentials of its own', async () => {
+    const transports = await Promise.all([ours.offer(new Ear()), ours.offer(new Ear())]);
+    const ports = transports.map(({ local }) => local.candidates[0]!.split(' ')[5]);
     expect(new Set(ports).size).toBe(1);
-    expect(pipes[0].local.iceUfrag).not.toBe(pipes[1].local.iceUfrag);
-    expect(pipes[0].local.fingerprint).not.toBe(pipes[1].local.fingerprint);
+    expect(transports[0].local.iceUfrag).not.toBe(transports[1].local.iceUfrag);
+    expect(transports[0].local.fingerprint).not.toBe(transports[1].local.fingerprint);
   });
 
   it('fails when the other end has another certificate than it announced', async () => {
@@ -139,7 +139,7 @@ describe('a pipe over node-datachannel', () => {
     const states = await Promise.all(
       Array.from({ length: 100 }, async () => {
         const ear = new Ear();
-        const settled = new Promise<PipeState>((resolve) => {
+        const settled = new Promise<TransportState>((resolve) => {
           ear.once('connected', () => resolve('connected')).once('failed', () => resolve('failed'));
         });
         // On a port of its own, as browsers are: by it their packets are told apart.
@@ -155,9 +155,9 @@ describe('a pipe over node-datachannel', () => {
       Array.from({ length: 50 }, async () => {
         const ear = new Ear();
         const sent = new Promise<boolean>((resolve) => {
-          ear.once('connected', () => resolve(path.offered.send(rtpPacket())));
+          ear.once('connected', () => resolve(transport.offered.send(rtpPacket())));
         });
-        const path = await connect(ear, new Ear(), { from: await open() });
+        const transport = await connect(ear, new Ear(), { from: await open() });
         return sent;
       }),
     );

@@ -1,8 +1,8 @@
 import nodeDataChannel from 'node-datachannel';
 import type { PeerConnection, Track } from 'node-datachannel';
 import { writeRtcpReport } from '../../src/media/rtp/index.js';
-import { PIPE_MID, writePipeSdp } from '../../src/media/browser/transport/datachannel-pipe.js';
-import type { TransportDescription } from '../../src/media/browser/transport/pipe.js';
+import { MEDIA_MID, writeTransportSdp } from '../../src/media/browser/transport/datachannel-transport.js';
+import type { TransportDescription } from '../../src/media/browser/transport/transport.js';
 import { readTransport } from './load-sdp.js';
 
 const REPORT_INTERVAL_MS = 2_000;
@@ -12,7 +12,7 @@ const EMPTY_REPORT = writeRtcpReport({ ssrc: 1, blocks: [], cname: 'load' });
  * A browser's end of a connection. Without a listener the library decrypts packets and drops them: most subscribers of a
  * load do that, since the load would otherwise need several times the gateway's processor time.
  */
-export class LoadPipe {
+export class LoadTransport {
   readonly #connection: PeerConnection;
   readonly #onPacket: ((packet: Buffer) => void) | undefined;
   readonly #connected: Promise<void>;
@@ -41,19 +41,19 @@ export class LoadPipe {
   }
 
   async offer(): Promise<TransportDescription> {
-    const media = new nodeDataChannel.Audio(PIPE_MID, 'SendRecv');
+    const media = new nodeDataChannel.Audio(MEDIA_MID, 'SendRecv');
     media.addOpusCodec(111);
     this.#use(this.#connection.addTrack(media));
     return this.#describe('offer');
   }
 
   accept(answer: string): void {
-    this.#connection.setRemoteDescription(writePipeSdp(readTransport(answer)), 'answer');
+    this.#connection.setRemoteDescription(writeTransportSdp(readTransport(answer)), 'answer');
   }
 
   async answer(offer: string): Promise<TransportDescription> {
     const track = new Promise<Track>((resolve) => this.#connection.onTrack(resolve));
-    this.#connection.setRemoteDescription(writePipeSdp(readTransport(offer)), 'offer');
+    this.#connection.setRemoteDescription(writeTransportSdp(readTransport(offer)), 'offer');
     this.#use(await track);
     return this.#describe('answer');
   }

@@ -6,15 +6,15 @@ import nodeDataChannel, { type RtcConfig } from 'node-datachannel';
 import { generate } from 'selfsigned';
 import { MediaError } from '../../types.js';
 import type { Log } from '../../../shared/index.js';
-import { DataChannelPipe } from './datachannel-pipe.js';
+import { DataChannelTransport } from './datachannel-transport.js';
 import {
   MAX_DATA_MESSAGE,
-  type OfferedPipe,
-  type Pipe,
-  type PipeFactory,
-  type PipeHandlers,
+  type OfferedTransport,
+  type Transport,
+  type TransportFactory,
+  type TransportHandlers,
   type TransportDescription,
-} from './pipe.js';
+} from './transport.js';
 
 const HOST_TYPE_PREFERENCE = 126;
 
@@ -29,31 +29,31 @@ const YEAR_MS = 365 * 24 * 3_600_000;
 const VALID_YEARS = 10;
 
 /**
- * Receive window of a path's SCTP association, the smallest that the library allows (`SCTP_MINIMAL_RWND`): a
+ * Receive window of a transport's SCTP association, the smallest that the library allows (`SCTP_MINIMAL_RWND`): a
  * page sends only `PONG` every 3 s.
  */
 const SCTP_WINDOW = 4_096;
 const SCTP_SEND_BUFFER = 65_536;
 const SCTP_MAX_CHUNKS = 128;
 
-/** A closed path is held for so long (ms), since collecting it would leak what the library has yet to hand up. */
+/** A closed transport is held for so long (ms), since collecting it would leak what the library has yet to hand up. */
 const AFTERLIFE_MS = 10_000;
 
-interface DataChannelPipesOptions {
+interface DataChannelTransportsOptions {
   readonly host: string;
-  /** The one UDP port of all pipes. */
+  /** The one UDP port of all transports. */
   readonly port: number;
   readonly publicIp?: string;
   readonly log: Log;
 }
 
-/** Pipes over node-datachannel, all on one UDP port. */
-export class DataChannelPipes implements PipeFactory {
-  readonly #options: DataChannelPipesOptions;
+/** Transports over node-datachannel, all on one UDP port. */
+export class DataChannelTransports implements TransportFactory {
+  readonly #options: DataChannelTransportsOptions;
   /** The library's wrappers close their connection when they are collected: hold them. */
-  readonly #pipes = new Set<DataChannelPipe>();
+  readonly #transports = new Set<DataChannelTransport>();
 
-  constructor(options: DataChannelPipesOptions) {
+  constructor(options: DataChannelTransportsOptions) {
     this.#options = options;
     nodeDataChannel.setSctpSettings({
       recvBufferSize: SCTP_WINDOW,
@@ -62,35 +62,42 @@ export class DataChannelPipes implements PipeFactory {
     });
   }
 
-  async offer(handlers: PipeHandlers): Promise<OfferedPipe> {
+  async offer(handlers: TransportHandlers): Promise<OfferedTransport> {
     return this.#create('actpass', handlers);
   }
 
-  async answer(remote: TransportDescription, withData: boolean, handlers: PipeHandlers): Promise<Pipe> {
+  async answer(
+    remote: TransportDescription,
+    withData: boolean,
+    handlers: TransportHandlers,
+  ): Promise<Transport> {
     // DTLS starts from our side wherever the other end leaves the choice (RFC 8842 section 5.3).
-    const pipe = await this.#create(remote.setup === 'active' ? 'passive' : 'active', handlers);
+    const transport = await this.#create(remote.setup === 'active' ? 'passive' : 'active', handlers);
     try {
-      await pipe.open(remote, withData);
-      return pipe;
+      await transport.open(remote, withData);
+      return transport;
     } catch (error) {
-      pipe.close();
+      transport.close();
       this.#options.log.warn({ err: error }, 'A WebRTC transport did not open');
       throw error;
     }
   }
 
   async stop(): Promise<void> {
-    for (const pipe of [...this.#pipes]) {
-      pipe.close();
-      pipe.free();
+    for (const transport of [...this.#transports]) {
+      transport.close();
+      transport.free();
     }
     return Promise.resolve();
   }
 
-  async #create(setup: TransportDescription['setup'], handlers: PipeHandlers): Promise<DataChannelPipe> {
+  async #create(
+    setup: TransportDescription['setup'],
+    handlers: TransportHandlers,
+  ): Promise<DataChannelTransport> {
     const { host, port, publicIp, log } = this.#options;
     const certificate = await createTransportCertificate();
-    const pipe = new DataChannelPipe({
+    const transport = new DataChannelTransport({
       config: libraryConfig(host, port, certificate),
       local: {
         // ice-char is base64's alphabet without its padding (RFC 8839 section 5.4).
@@ -101,11 +108,11 @@ export class DataChannelPipes implements PipeFactory {
         candidates: hostCandidates(host, port, publicIp),
       },
       handlers,
-      onFreed: () => setTimeout(() => this.#pipes.delete(pipe), AFTERLIFE_MS).unref(),
+      onFreed: () => setTimeout(() => this.#transports.delete(transport), AFTERLIFE_MS).unref(),
       log,
     });
-    this.#pipes.add(pipe);
-    return pipe;
+    this.#transports.add(transport);
+    return transport;
   }
 }
 
@@ -124,7 +131,7 @@ function libraryConfig(host: string, port: number, certificate: TransportCertifi
   };
 }
 
-/** The certificate of our end of one path. */
+/** The certificate of our end of one transport. */
 interface TransportCertificate {
   /** PEM. */
   readonly certificate: string;
@@ -135,8 +142,8 @@ interface TransportCertificate {
 }
 
 /**
- * Makes a certificate for one path. Each has its own: the new fingerprint tells a browser that the
- * replacement of a path is a new DTLS association, not only an ICE restart (RFC 8842 section 4).
+ * Makes a certificate for one transport. Each has its own: the new fingerprint tells a browser that the
+ * replacement of a transport is a new DTLS association, not only an ICE restart (RFC 8842 section 4).
  */
 async function createTransportCertificate(): Promise<TransportCertificate> {
   const made = await generate([{ name: 'commonName', value: 'patchbay' }], {
@@ -150,8 +157,8 @@ async function createTransportCertificate(): Promise<TransportCertificate> {
 }
 
 /**
- * The values of `a=candidate` for a UDP port that all paths share (RFC 8839 section 5.1): they follow from where we
- * listen, so that they are known before any path is made.
+ * The values of `a=candidate` for a UDP port that all transports share (RFC 8839 section 5.1): they follow from where we
+ * listen, so that they are known before any transport is made.
  * @param host what the port is bound to; `0.0.0.0` or `::` stands for the addresses of all interfaces
  * @param publicIp announced in place of all of them
  */
@@ -203,7 +210,7 @@ export async function freeUdpPort(host: string, port: number): Promise<number> {
 }
 
 /**
- * Binds the UDP port of all pipes before the first pipe is made, until it is released.
+ * Binds the UDP port of all transports before the first transport is made, until it is released.
  * @throws MediaError NO_PORT when another program has it
  */
 export function holdUdpPort(host: string, port: number): { release(): void } {

@@ -5,14 +5,14 @@ import { Channels } from './channels.js';
 import { InflowLimit } from './inflow-limit.js';
 import {
   MAX_DATA_MESSAGE,
-  type OfferedPipe,
-  type PipeHandlers,
-  type PipeState,
+  type OfferedTransport,
+  type TransportHandlers,
+  type TransportState,
   type TransportDescription,
-} from './pipe.js';
+} from './transport.js';
 import { isRtcp, readUint32, rtpSsrc } from '../../rtp/index.js';
 
-/** More SSRCs than the streams of any session bring to one path in all its life. */
+/** More SSRCs than the streams of any session bring to one transport in all its life. */
 export const MAX_SOURCES = 4_096;
 
 const SHORTEST_PACKET = 12;
@@ -23,9 +23,9 @@ const RTCP_SSRC_OFFSET = 4;
  * The transport library sees an SDP with one fake audio m-line, whatever the browser negotiates. With a single
  * m-line it hands up and sends every SRTP and SRTCP packet regardless of its SSRC. This is the mid of that m-line.
  */
-export const PIPE_MID = '0';
+export const MEDIA_MID = '0';
 
-const PIPE_PAYLOAD_TYPE = 111;
+const MEDIA_PAYLOAD_TYPE = 111;
 
 const DATA_MID = '1';
 
@@ -38,24 +38,24 @@ const MEDIA_RATES = {
   bytes: { burst: 32_000_000, perSecond: 8_000_000 },
 };
 
-interface DataChannelPipeOptions {
+interface DataChannelTransportOptions {
   readonly config: RtcConfig;
   readonly local: TransportDescription;
-  readonly handlers: PipeHandlers;
+  readonly handlers: TransportHandlers;
   /** The library's connection is closed. */
   readonly onFreed: () => void;
   readonly log: Log;
 }
 
 /**
- * A path whose local parameters are chosen here, so that the library starts only when the remote ones are
+ * A transport whose local parameters are chosen here, so that the library starts only when the remote ones are
  * known, and always as the answerer: as the offerer it would let DTLS start before it has the fingerprint to
  * check.
  */
-export class DataChannelPipe implements OfferedPipe {
+export class DataChannelTransport implements OfferedTransport {
   readonly local: TransportDescription;
-  readonly #options: DataChannelPipeOptions;
-  #handlers: PipeHandlers | undefined;
+  readonly #options: DataChannelTransportOptions;
+  #handlers: TransportHandlers | undefined;
   #connection: PeerConnection | undefined;
   #track: Track | undefined;
   #channels: Channels | undefined;
@@ -64,10 +64,10 @@ export class DataChannelPipe implements OfferedPipe {
   #abused = false;
   #freed = false;
   /** The state of the connection as the library reports it. */
-  #connectionState: PipeState = 'connecting';
-  #state: PipeState = 'connecting';
+  #connectionState: TransportState = 'connecting';
+  #state: TransportState = 'connecting';
 
-  constructor(options: DataChannelPipeOptions) {
+  constructor(options: DataChannelTransportOptions) {
     this.#options = options;
     this.#handlers = options.handlers;
     this.local = options.local;
@@ -77,7 +77,7 @@ export class DataChannelPipe implements OfferedPipe {
     return this.#channels !== undefined;
   }
 
-  get state(): PipeState {
+  get state(): TransportState {
     return this.#state;
   }
 
@@ -89,7 +89,7 @@ export class DataChannelPipe implements OfferedPipe {
     });
   }
 
-  /** In place of {@link accept}, for a path that the other end offered. */
+  /** In place of {@link accept}, for a transport that the other end offered. */
   async open(remote: TransportDescription, withData: boolean): Promise<void> {
     await this.#start(this.#describe(remote, { withData }));
   }
@@ -113,7 +113,7 @@ export class DataChannelPipe implements OfferedPipe {
     this.#state = 'closed';
     this.#handlers = undefined;
     this.#channels?.stop();
-    // `#shut` frees an abused path once its channels are drained.
+    // `#shut` frees an abused transport once its channels are drained.
     if (!this.#abused) this.free();
   }
 
@@ -126,17 +126,17 @@ export class DataChannelPipe implements OfferedPipe {
   }
 
   /** Gives the library the other end's parameters. @returns the track that it makes of them */
-  #describe(remote: TransportDescription, options: PipeSdpOptions): Promise<Track> {
+  #describe(remote: TransportDescription, options: TransportSdpOptions): Promise<Track> {
     if (this.#connection) throw new MediaError('INVALID_STATE', 'The transport has its parameters already.');
     try {
-      const connection = new nodeDataChannel.PeerConnection('pipe', this.#options.config);
+      const connection = new nodeDataChannel.PeerConnection('transport', this.#options.config);
       this.#connection = connection;
       connection.onStateChange((state) => {
-        this.#connectionState = pipeState(state);
+        this.#connectionState = transportState(state);
         this.#follow();
       });
       const track = new Promise<Track>((resolve) => connection.onTrack(resolve));
-      connection.setRemoteDescription(writePipeSdp(remote, options), 'offer');
+      connection.setRemoteDescription(writeTransportSdp(remote, options), 'offer');
       if (options.withData === true) {
         this.#channels = new Channels(connection, {
           onHeartbeat: () => this.#handlers?.onHeartbeat(),
@@ -177,7 +177,7 @@ export class DataChannelPipe implements OfferedPipe {
     }
   }
 
-  /** Stops handing up packets; the owner is told, and closes the path. */
+  /** Stops handing up packets; the owner is told, and closes the transport. */
   #shut(why: string): void {
     if (this.#abused || this.#state === 'closed') return;
     this.#abused = true;
@@ -199,14 +199,14 @@ export class DataChannelPipe implements OfferedPipe {
     }
   }
 
-  #stateChanged(next: PipeState): void {
+  #stateChanged(next: TransportState): void {
     if (this.#state === 'closed' || next === this.#state) return;
     this.#state = next;
     this.#handlers?.onState(next);
   }
 }
 
-function pipeState(state: string): PipeState {
+function transportState(state: string): TransportState {
   switch (state) {
     case 'connected':
     case 'disconnected':
@@ -220,7 +220,7 @@ function pipeState(state: string): PipeState {
   }
 }
 
-interface PipeSdpOptions {
+interface TransportSdpOptions {
   /** With a section for the clients' data channels. */
   readonly withData?: boolean;
   /**
@@ -231,9 +231,9 @@ interface PipeSdpOptions {
 }
 
 /** The SDP of a remote end with these parameters, for the library. */
-export function writePipeSdp(remote: TransportDescription, options: PipeSdpOptions = {}): string {
+export function writeTransportSdp(remote: TransportDescription, options: TransportSdpOptions = {}): string {
   const { withData = false, controlled = false } = options;
-  const mids = withData ? `${PIPE_MID} ${DATA_MID}` : PIPE_MID;
+  const mids = withData ? `${MEDIA_MID} ${DATA_MID}` : MEDIA_MID;
   const transport = [
     'c=IN IP4 0.0.0.0',
     `a=ice-ufrag:${remote.iceUfrag}`,
@@ -242,12 +242,12 @@ export function writePipeSdp(remote: TransportDescription, options: PipeSdpOptio
     `a=setup:${remote.setup}`,
   ];
   const media = [
-    `m=audio 9 UDP/TLS/RTP/SAVPF ${String(PIPE_PAYLOAD_TYPE)}`,
+    `m=audio 9 UDP/TLS/RTP/SAVPF ${String(MEDIA_PAYLOAD_TYPE)}`,
     ...transport,
-    `a=mid:${PIPE_MID}`,
+    `a=mid:${MEDIA_MID}`,
     'a=sendrecv',
     'a=rtcp-mux',
-    `a=rtpmap:${String(PIPE_PAYLOAD_TYPE)} opus/48000/2`,
+    `a=rtpmap:${String(MEDIA_PAYLOAD_TYPE)} opus/48000/2`,
     ...remote.candidates.map((candidate) => `a=candidate:${candidate}`),
   ];
   const data = [
@@ -269,7 +269,7 @@ export function writePipeSdp(remote: TransportDescription, options: PipeSdpOptio
 }
 
 /**
- * Counts the SSRCs that come by one path. The SRTP library keeps a context for each, and searches all of them
+ * Counts the SSRCs that come by one transport. The SRTP library keeps a context for each, and searches all of them
  * for each packet: a peer that invents SSRCs without end would slow everybody down.
  */
 class SourceGuard {

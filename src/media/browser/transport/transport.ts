@@ -11,15 +11,15 @@ export interface TransportDescription {
 
 export type DtlsSetup = 'active' | 'passive' | 'actpass';
 
-export type PipeState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
+export type TransportState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
 
-/** Called from the event loop; not after {@link Pipe.close}. */
-export interface PipeHandlers {
+/** Called from the event loop; not after {@link Transport.close}. */
+export interface TransportHandlers {
   /** One decrypted RTP or RTCP packet; the receiver owns the buffer. */
   onPacket(packet: Buffer): void;
   /** The browser answered a heartbeat. */
   onHeartbeat(): void;
-  onState(state: PipeState): void;
+  onState(state: TransportState): void;
   /** The browser sent more than any page needs; nothing more is handed up. */
   onAbuse(): void;
 }
@@ -31,12 +31,12 @@ export interface PipeHandlers {
  */
 export const MAX_DATA_MESSAGE = 1_024;
 
-/** An encrypted path to a browser that carries any RTP and RTCP and knows nothing of m-lines. */
-export interface Pipe {
+/** An encrypted transport to a browser that carries any RTP and RTCP and knows nothing of m-lines. */
+export interface Transport {
   readonly local: TransportDescription;
-  /** Whether the path carries the clients' data channels beside the media. */
+  /** Whether the transport carries the clients' data channels beside the media. */
   readonly hasData: boolean;
-  readonly state: PipeState;
+  readonly state: TransportState;
   /** Copies and sends one packet. @returns whether it went out */
   send(packet: Buffer): boolean;
   /**
@@ -44,23 +44,23 @@ export interface Pipe {
    * Without such a channel nothing is sent.
    */
   sendDiagnostics(message: string): void;
-  /** Frees the path; no handler is called afterwards. */
+  /** Frees the transport; no handler is called afterwards. */
   close(): void;
 }
 
-/** A path that we offered, waiting for the other end's parameters. */
-export interface OfferedPipe extends Pipe {
+/** A transport that we offered, waiting for the other end's parameters. */
+export interface OfferedTransport extends Transport {
   /** To be called once. @throws MediaError BAD_SDP */
   accept(remote: TransportDescription): void;
 }
 
-/** Makes paths. Rejects with MediaError. */
-export interface PipeFactory {
-  offer(handlers: PipeHandlers): Promise<OfferedPipe>;
+/** Makes transports. Rejects with MediaError. */
+export interface TransportFactory {
+  offer(handlers: TransportHandlers): Promise<OfferedTransport>;
   /**
    * @param withData whether to run the clients' data channels beside the media; only when the remote end
    * offered a data section
    */
-  answer(remote: TransportDescription, withData: boolean, handlers: PipeHandlers): Promise<Pipe>;
+  answer(remote: TransportDescription, withData: boolean, handlers: TransportHandlers): Promise<Transport>;
   stop(): Promise<void>;
 }
