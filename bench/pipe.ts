@@ -1,7 +1,7 @@
 /**
  * What a stream costs that goes to another media host by a pipe, on both hosts, compared in the same run with what one
- * more browser costs that receives it on its own host. The same packets are published all the time; each turn adds
- * nothing, the browser, or the pipe.
+ * more browser costs that receives it on its own host. Both hosts have packets of streams of their own all the time, as
+ * hosts do; each turn adds nothing, the browser, or the pipe from one to the other.
  */
 import { median } from './median.js';
 import { randomBytes } from 'node:crypto';
@@ -20,11 +20,14 @@ const AUDIO_PACKETS_PER_SECOND = 50;
 
 const folder = await mkdtemp(join(tmpdir(), 'bench-pipe-'));
 const [key, path] = [randomBytes(32).toString('base64'), join(folder, 'pipe')];
-const receiver = new BenchHost();
-await receiver.ask({ type: 'listen', path, key });
 const sender = new BenchHost();
-await sender.ask({ type: 'connect', path, key });
-await sender.ask({ type: 'publish', streams: STREAMS });
+await sender.ask({ type: 'listen', path, key });
+const receiver = new BenchHost();
+await receiver.ask({ type: 'connect', path, key });
+await sender.ask({ type: 'publish', streams: STREAMS, prefix: 'sent' });
+await receiver.ask({ type: 'publish', streams: STREAMS, prefix: 'own' });
+const run = (seconds: number): Promise<unknown> =>
+  Promise.all([sender, receiver].map((host) => host.ask({ type: 'run', seconds })));
 
 const browser = new LoadTransport();
 browser.report();
@@ -37,9 +40,9 @@ sender.onOffer = (offer) => void answer(offer).then((sdp) => sender.ask({ type: 
 async function turn(what: 'nothing' | 'browser' | 'pipe'): Promise<{ sender: number; receiver: number }> {
   await sender.ask({ type: 'receive', on: what === 'browser' });
   await sender.ask({ type: 'pipe', on: what === 'pipe' });
-  await sender.ask({ type: 'run', seconds: 1 }); // Warm-up.
+  await run(1); // Warm-up.
   const [senderBefore, receiverBefore] = [await sender.processorTime(), await receiver.processorTime()];
-  await sender.ask({ type: 'run', seconds: SECONDS });
+  await run(SECONDS);
   return {
     sender: (await sender.processorTime()) - senderBefore,
     receiver: (await receiver.processorTime()) - receiverBefore,

@@ -4,8 +4,8 @@ import type { PipeCounters } from '../../src/media/pipe/index.js';
 /** What a host of the bench is asked to do. */
 export type HostRequest =
   | { readonly type: 'listen' | 'connect'; readonly path: string; readonly key: string }
-  /** Publishes so many streams, whose packets come while it runs. */
-  | { readonly type: 'publish'; readonly streams: number }
+  /** Publishes so many streams, whose packets come while it runs. @param prefix of their ids */
+  | { readonly type: 'publish'; readonly streams: number; readonly prefix: string }
   /** Whether its browser receives them. */
   | { readonly type: 'receive'; readonly on: boolean }
   | { readonly type: 'answer'; readonly sdp: string }

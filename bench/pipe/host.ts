@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BrowserHandle, createMediaPlane } from '../../src/media/index.js';
 import { LiveStreams } from '../../src/media/live-streams.js';
-import { connectPipe, listenForPipes, type Pipe } from '../../src/media/pipe/index.js';
+import { connectPipe, listenForPipes, type SendingPipe } from '../../src/media/pipe/index.js';
 import { writeRtpHeader } from '../../src/media/rtp/index.js';
 import { PublishedTrack } from '../../src/media/track.js';
 import type { HostReply, HostRequest } from './bench-host.js';
@@ -24,7 +24,7 @@ const plane = createMediaPlane(
 );
 const tracks: PublishedTrack[] = [];
 const streamIds = (): string[] => tracks.map(({ streamId }) => streamId);
-let pipe: Pipe | undefined;
+let pipe: SendingPipe | undefined;
 let browser: BrowserHandle | undefined;
 /** Settles when the browser has answered the last offer. */
 let answered: () => void = ignore;
@@ -35,12 +35,12 @@ async function handle(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
     case 'connect': {
       const [address, key] = [{ path: request.path }, Buffer.from(request.key, 'base64')];
       const parts = { streams: plane.remoteStreams, log: quiet };
-      if (request.type === 'connect') pipe = connectPipe(address, key, parts);
-      else (await listenForPipes(address, parts)).expect(key);
+      if (request.type === 'connect') connectPipe(address, key, parts);
+      else pipe = (await listenForPipes(address, parts)).expect(key);
       return {};
     }
     case 'publish':
-      publish(request.streams);
+      publish(request.streams, request.prefix);
       return {};
     case 'receive':
       await receive(request.on);
@@ -64,11 +64,11 @@ async function handle(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
   }
 }
 
-function publish(count: number): void {
+function publish(count: number, prefix: string): void {
   if (!(plane.remoteStreams instanceof LiveStreams)) throw new Error('The plane has another kind of table.');
   for (let i = 0; i < count; i += 1) {
     const codec = { name: 'PCMU', clockRate: 8000, channels: 1 };
-    tracks.push(new PublishedTrack({ kind: 'audio', streamId: `s${i}`, codec }));
+    tracks.push(new PublishedTrack({ kind: 'audio', streamId: `${prefix}${i}`, codec }));
   }
   plane.remoteStreams.replaceLocal(
     [],

@@ -53,7 +53,7 @@ export class HostLink {
   readonly isRetired: boolean;
   /** The devices that it carried when the gateway came. */
   readonly carried: readonly CarriedState[];
-  /** The hosts to which it had pipes then. */
+  /** The hosts that it had pipes from then. */
   readonly pipes: readonly string[];
   /** When the last message came, by `performance.now()`. */
   heardAt = performance.now();

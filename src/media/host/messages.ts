@@ -63,7 +63,7 @@ export type HelloAnswer =
       /** 0 before the first browser, if the system chooses. */
       readonly webrtcPort: number;
       readonly devices: readonly CarriedState[];
-      /** The hosts to which it has pipes. */
+      /** The hosts that it has pipes from. */
       readonly pipes: readonly string[];
     }
   | {
@@ -98,9 +98,9 @@ export interface HostRequests {
   update: [OfDevice & { readonly sdpOffer?: string }, PhoneDescription];
   confirm: [OfDevice & { readonly source: PhoneSource }, undefined];
   sendDtmf: [OfDevice & { readonly dtmf: MediaDtmf }, undefined];
-  /** Another host is gone: the pipe to it is closed. */
+  /** Another host is gone: the pipes to it and from it are closed. */
   unpipe: [{ readonly host: string }, undefined];
-  /** Takes pipes of another host with this key, or (`connect`) makes one to it. The host's id names the pipe. */
+  /** Makes an end of a pipe: to another host, which will connect to it, or (`connect`) from it. */
   pipe: [{ readonly host: string; readonly key: string; readonly connect: boolean }, undefined];
   /** The full set of streams that another host gets by the pipe to it. */
   pipeStreams: [{ readonly host: string; readonly streamIds: readonly string[] }, undefined];

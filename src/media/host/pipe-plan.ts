@@ -13,7 +13,7 @@ const PIPE_KEY_BYTES = 32;
 
 /**
  * Decides which streams go from which host to which, so that every device receives the streams of its delivery. It
- * sends hosts only changes, and joins two hosts by a pipe when the first stream has to go from one to the other.
+ * sends hosts only changes, and makes a pipe from one to another when the first stream has to go there.
  */
 export class PipePlan {
   readonly #log: Log;
@@ -27,6 +27,7 @@ export class PipePlan {
   readonly #routes = new Map<HostLink, Map<HostLink, Set<string>>>();
   /** Pairs whose set of streams is to be told. */
   readonly #changed = new Map<HostLink, Set<HostLink>>();
+  /** The ids of the hosts that each has a pipe from. */
   readonly #joined = new Map<HostLink, Set<string>>();
   #isHeld = true;
   #isScheduled = false;
@@ -35,17 +36,19 @@ export class PipePlan {
     this.#log = log;
   }
 
-  /** A host is there. @param joined the hosts to which it has pipes already */
+  /** A host is there. @param joined the hosts that it has pipes from already */
   add(host: HostLink, joined: readonly string[]): void {
     this.#joined.set(host, new Set(joined));
   }
 
   /** A host died. */
   drop(host: HostLink): void {
+    const senders = this.#joined.get(host);
     this.#joined.delete(host);
     for (const [other, joined] of this.#joined) {
+      const hasPipe = joined.delete(host.id) || senders?.has(other.id) === true;
       // A failure means that the other host is gone too.
-      if (joined.delete(host.id)) other.request('unpipe', { host: host.id }).catch(() => undefined);
+      if (hasPipe) other.request('unpipe', { host: host.id }).catch(() => undefined);
     }
     this.#routes.delete(host);
     this.#changed.delete(host);
@@ -169,13 +172,12 @@ export class PipePlan {
     }
   }
 
-  /** Makes a pipe between two hosts, once. The second takes it before the first connects. */
+  /** Makes a pipe from a host to another, once. The first expects it before the second connects. */
   async #join(from: HostLink, to: HostLink): Promise<void> {
-    if (this.#joined.get(from)?.has(to.id)) return;
-    this.#joined.get(from)?.add(to.id);
+    if (this.#joined.get(to)?.has(from.id)) return;
     this.#joined.get(to)?.add(from.id);
     const key = randomBytes(PIPE_KEY_BYTES).toString('base64');
-    await to.request('pipe', { host: from.id, key, connect: false });
-    await from.request('pipe', { host: to.id, key, connect: true });
+    await from.request('pipe', { host: to.id, key, connect: false });
+    await to.request('pipe', { host: from.id, key, connect: true });
   }
 }

@@ -280,7 +280,9 @@ export class HostServer {
       case 'sendDtmf':
         return this.#device(request.deviceId).phone.sendDtmf(request.dtmf);
       case 'pipe': {
-        this.#pipesNow().join(request.host, Buffer.from(request.key, 'base64'), request.connect);
+        const key = Buffer.from(request.key, 'base64');
+        if (request.connect) this.#pipesNow().connect(request.host, key);
+        else this.#pipesNow().expect(request.host, key);
         return;
       }
       case 'pipeStreams': {

@@ -104,12 +104,9 @@ describe('the connections of a pipe', () => {
     }).listen(`${path}-other`);
     await once(impostor, 'listening');
     const streams = new Streams();
-    streams.publish('s', opus());
     const pipe = connectPipe({ path: `${path}-other` }, stage.key, { streams, log: silentLog });
-    pipe.send(['s']);
     await vi.waitUntil(() => pipe.counters().failures > 1);
     expect(pipe.counters().connections).toBe(0);
-    expect(streams.get('s')?.tracks[0]?.sinkCount).toBe(0);
     pipe.close();
     impostor.close();
   });

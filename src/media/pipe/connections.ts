@@ -2,7 +2,15 @@ import { once } from 'node:events';
 import { chmod } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { greet, pipeName, welcome } from './handshake.js';
-import { type Pipe, PipeEnd, type PipeParts } from './pipe.js';
+import { Incoming, readInto } from './incoming.js';
+import {
+  type Pipe,
+  type PipeEnd,
+  type PipeParts,
+  ReceivingEnd,
+  SendingEnd,
+  type SendingPipe,
+} from './pipe.js';
 
 /** Where the listening end of pipes is: a Unix socket, or TCP between machines. */
 type PipeAddress = { readonly path: string } | { readonly host: string; readonly port: number };
@@ -18,13 +26,13 @@ const GREETING_MS = 5000;
 const MAX_GREETINGS = 64;
 const KEEP_ALIVE_MS = 5000;
 
-/** Accepts pipes of other hosts. */
+/** Accepts the pipes by which other hosts get streams of this one. */
 export interface PipeListener {
   readonly address: PipeAddress;
   /** Connections that were refused: garbage, unknown names, or too many at once. */
   readonly refused: number;
-  /** Makes this end of a pipe, to which the other host will connect with the same key. */
-  expect(key: Buffer): Pipe;
+  /** Makes the sending end of a pipe, to which the other host will connect with the same key. */
+  expect(key: Buffer): SendingPipe;
   /** Closes its pipes and listens no more. */
   close(): Promise<void>;
 }
@@ -43,14 +51,14 @@ class Listener implements PipeListener {
   readonly #parts: PipeParts;
   readonly #server: Server;
   /** The expected pipes by name. */
-  readonly #pipes = new Map<string, { readonly key: Buffer; readonly end: PipeEnd }>();
+  readonly #pipes = new Map<string, { readonly key: Buffer; readonly end: SendingEnd }>();
   readonly #greeting = new Set<Socket>();
   #address: PipeAddress | undefined;
   refused = 0;
 
   constructor(parts: PipeParts) {
     this.#parts = parts;
-    this.#server = createServer({ pauseOnConnect: false }, (socket) => void this.#accept(socket));
+    this.#server = createServer((socket) => void this.#accept(socket));
   }
 
   get address(): PipeAddress {
@@ -67,10 +75,10 @@ class Listener implements PipeListener {
     this.#server.on('error', (error) => this.#parts.log.error({ err: error }, 'cannot accept a pipe'));
   }
 
-  expect(key: Buffer): Pipe {
+  expect(key: Buffer): SendingPipe {
     const name = pipeName(requireKey(key));
     if (this.#pipes.has(name)) throw new Error('A pipe with this key is expected already.');
-    const end = new PipeEnd(this.#parts, () => this.#pipes.delete(name));
+    const end = new SendingEnd(this.#parts, () => this.#pipes.delete(name));
     this.#pipes.set(name, { key, end });
     return end;
   }
@@ -91,13 +99,15 @@ class Listener implements PipeListener {
       return;
     }
     this.#greeting.add(socket);
+    const incoming = new Incoming();
+    socket.on('data', incoming.onBytes);
     try {
       const { name, keys } = await inTime(
         socket,
-        welcome(socket, (wanted) => this.#pipes.get(wanted)?.key),
+        welcome(socket, incoming, (wanted) => this.#pipes.get(wanted)?.key),
       );
       const pipe = this.#pipes.get(name);
-      if (pipe) void pipe.end.use(socket, keys);
+      if (pipe) void pipe.end.use(socket, incoming, keys);
       else socket.destroy();
     } catch (error) {
       this.refused += 1;
@@ -110,13 +120,14 @@ class Listener implements PipeListener {
 }
 
 /**
- * Makes this end of a pipe, and connects it to the end that another host expects with the same key: again, with growing
- * pauses, whenever the connection cannot be made or is lost, until it is closed.
+ * Makes the receiving end of a pipe, and connects it to the end that another host expects with the same key: again, with
+ * growing pauses, whenever the connection cannot be made or is lost, until it is closed. The receiving end connects, since
+ * only sockets that connect can read cheaply ({@link readInto}), and it is the one that reads much.
  */
 export function connectPipe(address: PipeAddress, key: Buffer, parts: PipeParts): Pipe {
   requireKey(key);
   const stopped = new AbortController();
-  const end = new PipeEnd(parts, () => stopped.abort());
+  const end = new ReceivingEnd(parts, () => stopped.abort());
   void keepConnected(end, address, key, stopped.signal);
   return end;
 }
@@ -145,11 +156,12 @@ async function connectOnce(
   key: Buffer,
   stopped: AbortSignal,
 ): Promise<void> {
-  const socket = prepare(connect(address));
+  const incoming = new Incoming();
+  const socket = prepare(connect({ ...address, onread: readInto(incoming) }));
   const stop = (): void => void socket.destroy();
   stopped.addEventListener('abort', stop);
   try {
-    await end.use(socket, await inTime(socket, greet(socket, key)));
+    await end.use(socket, incoming, await inTime(socket, greet(socket, incoming, key)));
   } catch (error) {
     socket.destroy();
     if (!end.isClosed) end.failed(error);

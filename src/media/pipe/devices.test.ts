@@ -67,7 +67,7 @@ describe('devices on two hosts', () => {
   it('hear each other: phones, both ways, over a change of codec, and their keys', async () => {
     const [alice, bob] = [await call(left!, 'alice'), await call(right!, 'bob')];
     stage.listening.send([alice.streamId]);
-    stage.connecting.send([bob.streamId]);
+    stage.back.send([bob.streamId]);
     await deliver(bob.handle, alice.streamId);
     await deliver(alice.handle, bob.streamId);
     alice.phone.play(700);

@@ -1,5 +1,6 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
+import type { Incoming } from './incoming.js';
 
 /** What the first bytes of either end say: protocol and version. */
 const MAGIC = Buffer.from('PBP1');
@@ -23,10 +24,10 @@ export function pipeName(key: Buffer): string {
  * who has the pipe's key shows with the first record.
  * @throws Error by rejection when the connection ends, or the other end speaks something else
  */
-export async function greet(socket: Socket, key: Buffer): Promise<ConnectionKeys> {
+export async function greet(socket: Socket, incoming: Incoming, key: Buffer): Promise<ConnectionKeys> {
   const ours = randomBytes(NONCE_LENGTH);
   socket.write(Buffer.concat([MAGIC, Buffer.from(pipeName(key), 'base64'), ours]));
-  const [theirs] = split(await read(socket, MAGIC.length + NONCE_LENGTH), NONCE_LENGTH);
+  const [theirs] = split(await read(socket, incoming, MAGIC.length + NONCE_LENGTH), NONCE_LENGTH);
   const salt = Buffer.concat([ours, theirs!]);
   return { sending: derive(key, salt, CONNECTING), receiving: derive(key, salt, LISTENING) };
 }
@@ -38,9 +39,10 @@ export async function greet(socket: Socket, key: Buffer): Promise<ConnectionKeys
  */
 export async function welcome(
   socket: Socket,
+  incoming: Incoming,
   keyOf: (name: string) => Buffer | undefined,
 ): Promise<{ readonly name: string; readonly keys: ConnectionKeys }> {
-  const greeting = await read(socket, MAGIC.length + NAME_LENGTH + NONCE_LENGTH);
+  const greeting = await read(socket, incoming, MAGIC.length + NAME_LENGTH + NONCE_LENGTH);
   const [name, theirs] = split(greeting, NAME_LENGTH, NONCE_LENGTH);
   const text = name!.toString('base64');
   const key = keyOf(text);
@@ -68,23 +70,14 @@ function split(bytes: Buffer, ...lengths: number[]): Buffer[] {
   return lengths.map((length) => bytes.subarray(at, (at += length)));
 }
 
-/** Reads exactly so many bytes, and leaves the others in the socket, paused. */
-function read(socket: Socket, length: number): Promise<Buffer> {
+/** Reads exactly so many bytes. @throws Error by rejection when the connection ends before */
+function read(socket: Socket, incoming: Incoming, length: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    let bytes = Buffer.alloc(0);
-    const onData = (chunk: Buffer): void => {
-      bytes = Buffer.concat([bytes, chunk]);
-      if (bytes.length < length) return;
-      done();
-      socket.pause();
-      if (bytes.length > length) socket.unshift(bytes.subarray(length));
-      resolve(bytes.subarray(0, length));
-    };
-    const onClose = (): void => {
-      done();
-      reject(socket.errored ?? new Error('The connection ended.'));
-    };
-    const done = (): void => void socket.off('data', onData).off('close', onClose);
-    socket.on('data', onData).on('close', onClose);
+    const onClose = (): void => reject(socket.errored ?? new Error('The connection ended.'));
+    socket.once('close', onClose);
+    void incoming.read(length).then((bytes) => {
+      socket.off('close', onClose);
+      resolve(bytes);
+    });
   });
 }

@@ -1,2 +1,2 @@
 export { connectPipe, listenForPipes, type PipeListener } from './connections.js';
-export type { Pipe, PipeCounters } from './pipe.js';
+export type { Pipe, PipeCounters, SendingPipe } from './pipe.js';

@@ -43,7 +43,7 @@ describe('a pipe between two hosts', () => {
     stage.left.publish('there', there);
     stage.right.publish('back', back);
     stage.listening.send(['there']);
-    stage.connecting.send(['back']);
+    stage.back.send(['back']);
     const heardThere = listen(await stage.right.until('there'));
     const heardBack = listen(await stage.left.until('back'));
     for (let i = 0; i < 100; i += 1) {
@@ -59,7 +59,7 @@ describe('a pipe between two hosts', () => {
     stage.left.publish('known', opus('known'));
     stage.left.publish('other', opus('other'));
     stage.right.publish('back', opus('back'));
-    stage.connecting.send(['back']);
+    stage.back.send(['back']);
     await stage.left.until('back');
     stage.listening.send(['known', 'unknown', 'back']);
     await stage.right.until('known');

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Log } from '../../shared/index.js';
 import type { RemoteStreams } from '../live-streams.js';
-import { FRAME } from './frames.js';
 import type { ConnectionKeys } from './handshake.js';
+import type { Incoming } from './incoming.js';
 import { ReceivedStreams } from './received-streams.js';
 import { RecordChannel } from './record-channel.js';
 import { type PacketCounts, SentStreams } from './sent-streams.js';
@@ -20,59 +20,71 @@ export interface PipeCounters {
   readonly packetsDropped: number;
 }
 
-/** One end of the connection between two media hosts. */
+/** One end of a pipe. */
 export interface Pipe {
+  counters(): PipeCounters;
+  /** Ends the connection, and with it the streams that come by it. */
+  close(): void;
+}
+
+/** The end whose streams go to the other host. */
+export interface SendingPipe extends Pipe {
   /**
-   * Replaces the full set of this host's streams that the other end gets. From then on it follows by itself what
-   * becomes of them: streams that are not published yet, that end, or whose codec changes.
+   * Replaces the full set of streams that the other end gets. From then on it follows by itself what becomes of them:
+   * streams that are not published yet, that end, or whose codec changes.
    */
   send(streamIds: readonly string[]): void;
-  counters(): PipeCounters;
-  /** Ends the connection, and with it the streams that came by it. */
-  close(): void;
 }
 
 /** What an end of a pipe works with. */
 export interface PipeParts {
-  /** Of the plane whose streams are sent, and to whose devices the other host's streams go. */
+  /** Of the plane whose streams are sent, or to whose devices the other host's streams go. */
   readonly streams: RemoteStreams;
   readonly log: Log;
 }
 
+/** What an end has while a connection is up. */
+interface PipeStreams {
+  /** @param bytes valid during the call @throws Error when the frame makes no sense */
+  onFrame(type: number, bytes: Buffer, start: number, end: number): void;
+  close(): void;
+}
+
 /** One end of a pipe, over all its connections. */
-export class PipeEnd implements Pipe {
-  readonly #parts: PipeParts;
+export abstract class PipeEnd<Streams extends PipeStreams = PipeStreams> implements Pipe {
+  protected readonly parts: PipeParts;
+  protected readonly counts: PacketCounts = { packetsSent: 0, packetsReceived: 0, packetsDropped: 0 };
   readonly #onClose: () => void;
-  readonly #counts: PacketCounts = { packetsSent: 0, packetsReceived: 0, packetsDropped: 0 };
-  #wanted: ReadonlySet<string> = new Set();
   #connections = 0;
   #failures = 0;
   /** The newest connection that the other end has shown its key on. */
-  #channel: RecordChannel | undefined;
-  #sent: SentStreams | undefined;
+  #current: { readonly channel: RecordChannel; readonly streams: Streams } | undefined;
   /** Connections on which it has not. */
   readonly #unproven = new Set<RecordChannel>();
   #isClosed = false;
 
   /** @param onClose called when the pipe is closed on this end */
   constructor(parts: PipeParts, onClose: () => void) {
-    this.#parts = parts;
+    this.parts = parts;
     this.#onClose = onClose;
+  }
+
+  /** A connection has come up. */
+  protected abstract open(channel: RecordChannel): Streams;
+
+  /** Undefined while no connection is up. */
+  protected get current(): Streams | undefined {
+    return this.#current?.streams;
   }
 
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
-  send(streamIds: readonly string[]): void {
-    this.#wanted = new Set(streamIds);
-    this.#sent?.want(this.#wanted);
-  }
-
   counters(): PipeCounters {
     return {
-      ...this.#counts,
-      isConnected: this.#channel !== undefined,
+      ...this.counts,
+      isConnected: this.#current !== undefined,
       connections: this.#connections,
       failures: this.#failures,
     };
@@ -82,37 +94,36 @@ export class PipeEnd implements Pipe {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const channel of this.#unproven) channel.close();
-    this.#channel?.close();
+    this.#current?.channel.close();
     this.#onClose();
   }
 
   /** An attempt to connect failed. */
   failed(error: unknown): void {
     this.#failures += 1;
-    this.#parts.log.debug({ err: error }, 'a pipe between media hosts did not come up');
+    this.parts.log.debug({ err: error }, 'a pipe between media hosts did not come up');
   }
 
   /**
    * Takes a connection whose ends have greeted each other, in place of the one before.
    * @returns a promise that resolves when it is lost
    */
-  use(socket: Socket, keys: ConnectionKeys): Promise<void> {
+  use(socket: Socket, incoming: Incoming, keys: ConnectionKeys): Promise<void> {
     return new Promise((resolve) => {
-      let parts: { readonly sent: SentStreams; readonly received: ReceivedStreams } | undefined;
-      const channel = new RecordChannel(socket, keys, {
+      let streams: Streams | undefined;
+      const channel = new RecordChannel(socket, incoming, keys, {
         onOpen: () => {
           this.#unproven.delete(channel);
-          this.#channel?.close(new Error('The other end has connected again.'));
-          parts = this.#open(channel);
+          this.#current?.channel.close(new Error('The other end has connected again.'));
+          streams = this.open(channel);
+          this.#current = { channel, streams };
+          this.#connections += 1;
+          this.parts.log.debug({ connections: this.#connections }, 'a pipe between media hosts is up');
         },
-        onFrame: (type, bytes, start, end) => {
-          if (type === FRAME.keyFrame || type === FRAME.bitrate)
-            parts!.sent.onFeedback(type, bytes, start, end);
-          else parts!.received.onFrame(type, bytes, start, end);
-        },
+        onFrame: (type, bytes, start, end) => streams!.onFrame(type, bytes, start, end),
         onClosed: (reason) => {
           this.#unproven.delete(channel);
-          if (parts) this.#closed(channel, parts, reason);
+          if (streams) this.#lost(channel, streams, reason);
           else if (!this.#isClosed) this.failed(reason);
           resolve();
         },
@@ -122,29 +133,30 @@ export class PipeEnd implements Pipe {
     });
   }
 
-  #open(channel: RecordChannel): { sent: SentStreams; received: ReceivedStreams } {
-    const { streams, log } = this.#parts;
-    const sent = new SentStreams(streams, channel, this.#counts);
-    const received = new ReceivedStreams(streams, channel, this.#counts, log);
-    this.#channel = channel;
-    this.#sent = sent;
-    this.#connections += 1;
-    log.debug({ connections: this.#connections }, 'a pipe between media hosts is up');
-    sent.want(this.#wanted);
-    return { sent, received };
+  #lost(channel: RecordChannel, streams: Streams, reason: Error | undefined): void {
+    if (this.#current?.channel === channel) this.#current = undefined;
+    streams.close();
+    if (!this.#isClosed) this.parts.log.warn({ err: reason }, 'a pipe between media hosts was lost');
+  }
+}
+
+export class SendingEnd extends PipeEnd<SentStreams> implements SendingPipe {
+  #wanted: ReadonlySet<string> = new Set();
+
+  send(streamIds: readonly string[]): void {
+    this.#wanted = new Set(streamIds);
+    this.current?.want(this.#wanted);
   }
 
-  #closed(
-    channel: RecordChannel,
-    { sent, received }: { sent: SentStreams; received: ReceivedStreams },
-    reason: Error | undefined,
-  ): void {
-    if (this.#channel === channel) {
-      this.#channel = undefined;
-      this.#sent = undefined;
-    }
-    sent.close();
-    received.close();
-    if (!this.#isClosed) this.#parts.log.warn({ err: reason }, 'a pipe between media hosts was lost');
+  protected open(channel: RecordChannel): SentStreams {
+    const streams = new SentStreams(this.parts.streams, channel, this.counts);
+    streams.want(this.#wanted);
+    return streams;
+  }
+}
+
+export class ReceivingEnd extends PipeEnd<ReceivedStreams> {
+  protected open(channel: RecordChannel): ReceivedStreams {
+    return new ReceivedStreams(this.parts.streams, channel, this.counts, this.parts.log);
   }
 }

@@ -61,7 +61,7 @@ export class ReceivedStreams {
     this.#log = log;
   }
 
-  /** Takes a frame that is no feedback. @throws Error when it makes no sense */
+  /** Takes a frame. @throws Error when it makes no sense */
   onFrame(type: number, bytes: Buffer, start: number, end: number): void {
     if (type === FRAME.packet) this.#onPacket(bytes, start, end);
     else if (type === FRAME.clock)

@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { ConnectionKeys } from './handshake.js';
+import type { Incoming } from './incoming.js';
 
 /** Most plain bytes in a record. */
 const MAX_RECORD = 64 * 1024;
@@ -21,6 +22,8 @@ const PROOF_MS = 5000;
 
 /** The first frame of each end: it shows that the end has the key. */
 const PROOF = 0;
+
+const NOTHING = Buffer.alloc(0);
 
 interface ChannelHandlers {
   /** The other end has the key. */
@@ -47,7 +50,8 @@ export class RecordChannel {
   readonly #opening: RecordCipher;
   readonly #proof: NodeJS.Timeout;
   #length = 0;
-  #pending: Buffer = Buffer.alloc(0);
+  /** The start of a record whose end has not come yet. */
+  #pending: Buffer = NOTHING;
   #isOpen = false;
   #isClosed = false;
   #reason: Error | undefined;
@@ -56,7 +60,7 @@ export class RecordChannel {
   /** The other end does not keep up: media frames are to be dropped. */
   isCongested = false;
 
-  constructor(socket: Socket, keys: ConnectionKeys, handlers: ChannelHandlers) {
+  constructor(socket: Socket, incoming: Incoming, keys: ConnectionKeys, handlers: ChannelHandlers) {
     this.#socket = socket;
     this.#handlers = handlers;
     this.#sealing = new RecordCipher(keys.sending);
@@ -67,10 +71,11 @@ export class RecordChannel {
       this.isCongested = false;
     });
     socket.on('close', () => this.#onClose());
-    socket.on('data', (bytes) => this.#onData(bytes));
-    socket.resume();
-    // It may have been closed since the greeting.
-    if (socket.destroyed) queueMicrotask(() => this.#onClose());
+    queueMicrotask(() => {
+      // It may have been closed since the greeting.
+      if (socket.destroyed) this.#onClose();
+      else incoming.handTo((bytes) => this.#onData(bytes));
+    });
     this.reserve(PROOF, 0);
   }
 
@@ -118,6 +123,7 @@ export class RecordChannel {
     if (waiting > MAX_BACKLOG) this.close(new Error('The other end reads nothing.'));
   }
 
+  /** @param bytes valid during the call */
   #onData(bytes: Buffer): void {
     try {
       this.#read(this.#pending.length > 0 ? Buffer.concat([this.#pending, bytes]) : bytes);
@@ -136,7 +142,7 @@ export class RecordChannel {
       this.#readFrames(this.#opening.open(bytes.subarray(at, end)));
       at = end;
     }
-    this.#pending = bytes.subarray(at);
+    this.#pending = at < bytes.length ? Buffer.from(bytes.subarray(at)) : NOTHING;
   }
 
   #readFrames(plain: Buffer): void {
@@ -167,12 +173,12 @@ export class RecordChannel {
 
 /** One direction's cipher. The nonce counts records: the key is that of one connection. */
 class RecordCipher {
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #nonce = Buffer.alloc(12);
   #count = 0;
 
   constructor(key: Buffer) {
-    this.#key = key;
+    this.#key = createSecretKey(key);
   }
 
   /** @returns length, sealed bytes and tag, in memory of their own */

@@ -51,11 +51,12 @@ export class SentStreams {
   }
 
   /** Takes feedback. @throws Error when it makes no sense */
-  onFeedback(type: number, bytes: Buffer, start: number, end: number): void {
+  onFrame(type: number, bytes: Buffer, start: number, end: number): void {
     // The track may have ended while the feedback was on its way.
     const track = this.#tracks.get(readTrackNumber(bytes, start, end));
     if (type === FRAME.keyFrame) track?.wantPicture();
-    else track?.limitBitrate(readBitrate(bytes, start, end));
+    else if (type === FRAME.bitrate) track?.limitBitrate(readBitrate(bytes, start, end));
+    else throw new Error(`A frame has the unknown type ${type}.`);
   }
 
   close(): void {

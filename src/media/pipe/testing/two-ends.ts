@@ -9,7 +9,7 @@ import { silentLog } from '../../../shared/testing/index.js';
 import type { LiveStream } from '../../endpoint.js';
 import { LiveStreams, type RemoteStreams } from '../../live-streams.js';
 import { PublishedTrack } from '../../track.js';
-import { connectPipe, listenForPipes, type Pipe, type PipeListener } from '../index.js';
+import { connectPipe, listenForPipes, type Pipe, type PipeListener, type SendingPipe } from '../index.js';
 
 /** Passes bytes between a connecting and a listening end, and can hold them up, change them, or cut them off. */
 class Wire {
@@ -113,7 +113,10 @@ export function opus(streamId = 's'): PublishedTrack {
   return new PublishedTrack({ kind: 'audio', streamId, codec });
 }
 
-/** Joins two tables of streams by a pipe, through a {@link Wire}; all closed after each test. */
+/**
+ * Joins two tables of streams by a pipe from the left to the right, through a {@link Wire}, and one back; all closed after
+ * each test.
+ */
 export function useTwoEnds<Table extends RemoteStreams>(make: () => Table) {
   const key = randomBytes(32);
   const stage = {
@@ -123,9 +126,10 @@ export function useTwoEnds<Table extends RemoteStreams>(make: () => Table) {
     right: undefined as unknown as Table,
     listener: undefined as unknown as PipeListener,
     wire: undefined as unknown as Wire,
-    /** The left side's end, and the right side's. */
-    listening: undefined as unknown as Pipe,
+    /** The ends of the pipe from the left, and the right side's end of the one back. */
+    listening: undefined as unknown as SendingPipe,
     connecting: undefined as unknown as Pipe,
+    back: undefined as unknown as SendingPipe,
     /** Waits until the pipe has come up so many times. */
     connected: async (times = 1): Promise<void> => {
       await vi.waitUntil(
@@ -139,6 +143,8 @@ export function useTwoEnds<Table extends RemoteStreams>(make: () => Table) {
     },
   };
   let folder: string;
+  let backListener: PipeListener;
+  let backConnecting: Pipe;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'pipe-'));
     const wirePath = join(folder, 'wire');
@@ -149,12 +155,18 @@ export function useTwoEnds<Table extends RemoteStreams>(make: () => Table) {
     stage.wire = new Wire(wirePath, stage.path);
     stage.listening = stage.listener.expect(key);
     stage.connecting = connectPipe({ path: wirePath }, key, { streams: stage.right, log: silentLog });
+    const backPath = join(folder, 'back');
+    backListener = await listenForPipes({ path: backPath }, { streams: stage.right, log: silentLog });
+    stage.back = backListener.expect(key);
+    backConnecting = connectPipe({ path: backPath }, key, { streams: stage.left, log: silentLog });
     await stage.connected();
   });
   afterEach(async () => {
     stage.connecting.close();
     await stage.wire.close();
     await stage.listener.close();
+    backConnecting.close();
+    await backListener.close();
     await rm(folder, { recursive: true });
   });
   return stage;
