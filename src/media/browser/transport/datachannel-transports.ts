@@ -1,11 +1,11 @@
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import nodeDataChannel, { type RtcConfig } from 'node-datachannel';
-import { generate } from 'selfsigned';
 import { MediaError } from '../../types.js';
 import type { Log } from '../../../shared/index.js';
+import { createTransportCertificate, type TransportCertificate } from './certificate.js';
 import { DataChannelTransport } from './datachannel-transport.js';
 import {
   MAX_DATA_MESSAGE,
@@ -20,13 +20,6 @@ const HOST_TYPE_PREFERENCE = 126;
 
 /** A link-local address needs the name of its interface, which SDP cannot carry. */
 const isLinkLocal = (address: string): boolean => isIPv6(address) && /^fe[89ab]/i.test(address);
-
-const YEAR_MS = 365 * 24 * 3_600_000;
-
-/**
- * Browsers check only the fingerprint (RFC 8827 section 6.5): the certificate must only outlive the process.
- */
-const VALID_YEARS = 10;
 
 /**
  * Receive window of a transport's SCTP association, the smallest that the library allows (`SCTP_MINIMAL_RWND`): a
@@ -129,31 +122,6 @@ function libraryConfig(host: string, port: number, certificate: TransportCertifi
     certificatePemFile: certificate.certificate,
     keyPemFile: certificate.privateKey,
   };
-}
-
-/** The certificate of our end of one transport. */
-interface TransportCertificate {
-  /** PEM. */
-  readonly certificate: string;
-  /** PEM, PKCS #8. */
-  readonly privateKey: string;
-  /** Hash name and value, as in `a=fingerprint` (RFC 8122 section 5). */
-  readonly fingerprint: string;
-}
-
-/**
- * Makes a certificate for one transport. Each has its own: the new fingerprint tells a browser that the
- * replacement of a transport is a new DTLS association, not only an ICE restart (RFC 8842 section 4).
- */
-async function createTransportCertificate(): Promise<TransportCertificate> {
-  const made = await generate([{ name: 'commonName', value: 'patchbay' }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    notAfterDate: new Date(Date.now() + VALID_YEARS * YEAR_MS),
-  });
-  const { fingerprint256 } = new X509Certificate(made.cert);
-  return { certificate: made.cert, privateKey: made.private, fingerprint: `sha-256 ${fingerprint256}` };
 }
 
 /**
