@@ -64,7 +64,8 @@ export function waitedForProcessorMs(pid: number): number {
   }
 }
 
-const RESOLUTION_MS = 10;
+/** As often as phones' mixes are made: it wakes the host no more often than they do. */
+const RESOLUTION_MS = 20;
 
 /** Measures how well a host's process keeps up, from one reading to the next. */
 export class LoadWatch {
@@ -72,16 +73,17 @@ export class LoadWatch {
   #utilization = performance.eventLoopUtilization();
   #mixBusyMs = 0;
 
-  start(): void {
-    this.#delays.enable();
-  }
-
   stop(): void {
     this.#delays.disable();
   }
 
-  /** @param load of the host's plane */
-  read(load: MediaLoad): HostLoad {
+  /**
+   * @param load of the host's plane
+   * @param hasDevices delays are measured only while there are some: an idle host shall not wake for that
+   */
+  read(load: MediaLoad, hasDevices: boolean): HostLoad {
+    if (hasDevices) this.#delays.enable();
+    else this.#delays.disable();
     const { utilization: busy, active, idle } = performance.eventLoopUtilization(this.#utilization);
     this.#utilization = performance.eventLoopUtilization();
     const delayMs = Math.max(0, this.#delays.mean / 1e6 - RESOLUTION_MS) || 0;

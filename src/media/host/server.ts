@@ -93,7 +93,6 @@ export class HostServer {
       this.#server.listen(path, resolve);
     });
     await chmod(path, 0o600);
-    this.#load.start();
     this.#waitForGateway();
     this.#beat = setInterval(() => this.#sendBeat(), BEAT_MS);
   }
@@ -341,7 +340,7 @@ export class HostServer {
 
   #sendBeat(): void {
     if (!this.#gateway || !this.#plane) return;
-    const load = this.#load.read(this.#plane.load());
+    const load = this.#load.read(this.#plane.load(), this.#devices.size > 0);
     this.#gateway.link.send({ type: 'beat', load, counters: this.#plane.counters() });
   }
 }
