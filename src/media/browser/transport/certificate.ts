@@ -62,10 +62,11 @@ export async function createTransportCertificate(): Promise<TransportCertificate
   };
 }
 
-/** One value with its tag and length. */
+/** One value with its tag and length, which is to be as short as it can be: browsers refuse another. */
 function der(tag: number, ...parts: readonly Buffer[]): Buffer {
   const content = Buffer.concat(parts);
   const { length } = content;
-  const header = length < 0x80 ? [tag, length] : [tag, 0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from(header), content]);
+  const lengthBytes =
+    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.of(tag, ...lengthBytes), content]);
 }
