@@ -34,6 +34,16 @@ describe("Bandwidth's client, unmodified", () => {
     expect((await failure(() => gateway.client.getSession(ACCOUNT.id, id))).statusCode).toBe(404);
   });
 
+  it('creates a session whose talkers keep their levels', async () => {
+    const request = { method: 'POST', headers: { 'content-type': 'application/json' } };
+    const created = await gateway.ask('/sessions', { ...request, body: '{"levelling":false}' });
+    const session = (await created.json()) as { id: string };
+    expect(session).toMatchObject({ levelling: false });
+    expect(await (await gateway.ask(`/sessions/${session.id}`)).json()).toMatchObject({ levelling: false });
+    const wrong = await gateway.ask('/sessions', { ...request, body: '{"levelling":"maybe"}' });
+    expect(wrong.status).toBe(400);
+  });
+
   it('creates a session and a participant without a body', async () => {
     const session = await gateway.client.createSession(ACCOUNT.id);
     expect(session.result).toEqual({ id: session.result.id });

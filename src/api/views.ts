@@ -20,8 +20,8 @@ export const mediaTypes = (types: readonly ('AUDIO' | 'VIDEO')[]): MediaType[] =
 const moment = (epochMs: number): string => new Date(epochMs).toISOString();
 
 /** A session as REST shows it. */
-export function sessionView({ id, tag, createdAt, expiresAt }: Session): SessionView {
-  return { id, tag, createdAt: moment(createdAt), expiresAt: moment(expiresAt) };
+export function sessionView({ id, tag, levelling, createdAt, expiresAt }: Session): SessionView {
+  return { id, tag, levelling, createdAt: moment(createdAt), expiresAt: moment(expiresAt) };
 }
 
 function deviceSummaryView({ info, connectedAt }: ConnectedDevice): DeviceSummaryView {

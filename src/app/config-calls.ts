@@ -226,6 +226,12 @@ export const MEDIA = {
     'on',
     'true',
   ),
+  PATCHBAY_LEVELLING: described(
+    str({ default: 'on', choices: ['on', 'off'] }),
+    'Whether phones hear quiet and loud talkers at about the same loudness: see [phones.md](phones.md#what-a-phone-hears). A session may say otherwise (`levelling` when it is created).',
+    'off',
+    'false',
+  ),
 };
 
 export const SERVERS = {

@@ -27,6 +27,7 @@ export async function startMedia(config: Config, log: Logger, onSuperseded: () =
     asymmetricRtp: rtp.asymmetric,
     passHeldAudio: config.passHeldAudio,
     opusDtx: config.opusDtx,
+    levelling: config.levelling,
   };
   // The plane's errors are plain data already.
   const mediaLog = log.child({ part: 'media' }, { serializers: { err: (error: unknown) => error } });

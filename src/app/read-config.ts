@@ -189,6 +189,8 @@ export function readConfig(environment: Environment) {
     passHeldAudio: env.PATCHBAY_HELD_AUDIO === 'pass',
     /** Whether browsers and phones are asked to send nothing in silence. */
     opusDtx: env.PATCHBAY_OPUS_DTX === 'on',
+    /** Whether phones hear all talkers at about the same loudness. */
+    levelling: env.PATCHBAY_LEVELLING === 'on',
     phone: {
       tokenHeaders: env.PATCHBAY_TOKEN_HEADERS,
       shownHeaders: env.PATCHBAY_SHOWN_HEADERS,

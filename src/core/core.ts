@@ -22,6 +22,13 @@ import type {
   Subscriptions,
 } from './types.js';
 
+/** What an application may give when it creates a session. */
+export interface NewSession {
+  readonly tag?: string;
+  /** Whether those in it hear quiet and loud talkers at about the same loudness. Default: as the gateway is configured. */
+  readonly levelling?: boolean;
+}
+
 /** What an application may give when it creates a participant. */
 export interface NewParticipant {
   readonly publishPermissions?: readonly MediaType[];
@@ -65,7 +72,7 @@ export interface ListOptions {
  * that would change something throw STORE_UNAVAILABLE instead.
  */
 export interface SessionControl {
-  createSession(accountId: string, options: { readonly tag?: string }): Session;
+  createSession(accountId: string, options: NewSession): Session;
   session(accountId: string, sessionId: string): Session;
   sessions(accountId: string, options: ListOptions): Page<Session>;
   deleteSession(accountId: string, sessionId: string): void;

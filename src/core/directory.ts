@@ -2,7 +2,7 @@ import { v7 as uuid } from 'uuid';
 import type { Clock } from '../shared/index.js';
 import { AccountTable } from './account-table.js';
 import type { CoreStore } from './core-store.js';
-import type { NewParticipant } from './core.js';
+import type { NewParticipant, NewSession } from './core.js';
 import { PatchbayError } from './errors.js';
 import {
   checkNewParticipant,
@@ -49,7 +49,7 @@ export class Directory {
     }
   }
 
-  createSession(accountId: string, tag: string | undefined): Session {
+  createSession(accountId: string, { tag, levelling }: NewSession): Session {
     checkTag(tag, this.#limits);
     if (this.sessions.countOf(accountId) >= this.#limits.sessionsPerAccount) throw tooMany('sessions');
     const createdAt = this.#clock.now();
@@ -57,6 +57,7 @@ export class Directory {
       id: uuid(),
       accountId,
       tag,
+      levelling,
       createdAt,
       expiresAt: createdAt + this.#limits.sessionLifetimeMs,
     };

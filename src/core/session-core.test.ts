@@ -25,6 +25,20 @@ describe('devices', () => {
     expect(b.device.deliveries[0]).toEqual([{ streamId: ann, mediaTypes: ['audio'], participantId: ann }]);
   });
 
+  it("are told whether their session evens the talkers' levels", () => {
+    const { core } = coreForTests();
+    const told = (levelling?: boolean): (boolean | undefined)[] => {
+      const session = core.createSession(ACCOUNT, levelling === undefined ? {} : { levelling });
+      expect(session.levelling).toBe(levelling);
+      const [ann, bob] = [newParticipant(core), newParticipant(core)];
+      for (const id of [ann, bob]) core.addToSession(ACCOUNT, session.id, id, { sessionId: session.id });
+      const listener = connectTalking(core, ann).device;
+      connectTalking(core, bob);
+      return listener.levelling;
+    };
+    expect([told(), told(false), told(true)]).toEqual([[undefined], [false], [true]]);
+  });
+
   it('are told only what changes for them', () => {
     const { core, session, ann, bob } = conversation();
     const a = connectTalking(core, ann);

@@ -10,6 +10,7 @@ import type {
   CoreOptions,
   ListOptions,
   NewParticipant,
+  NewSession,
   Page,
 } from './core.js';
 import { DeviceConnection } from './device-connection.js';
@@ -114,9 +115,9 @@ class SessionCore implements Core {
     return { bytes: this.#memory.bytes, refused: this.#memory.refused };
   }
 
-  createSession(accountId: string, { tag }: { readonly tag?: string }): Session {
+  createSession(accountId: string, options: NewSession): Session {
     this.#store.admitChange();
-    const session = this.#directory.createSession(accountId, tag);
+    const session = this.#directory.createSession(accountId, options);
     this.#sessionLives.start(session.id, session.expiresAt);
     return session;
   }

@@ -174,7 +174,10 @@ export class Switchboard {
     const { sessionId, subscriptions } = participant;
     const published = sessionId === undefined ? [] : this.#published(sessionId);
     const delivery = deliveryFor({ participantId, subscriptions }, published);
-    if (connection.redirect(delivery)) this.#guard('deliver', () => connection.device.deliver(delivery));
+    if (!connection.redirect(delivery)) return;
+    const levelling =
+      sessionId === undefined ? undefined : this.#directory.sessions.get(sessionId)?.levelling;
+    this.#guard('deliver', () => connection.device.deliver(delivery, levelling));
   }
 
   #published(sessionId: string): readonly DeliveredStream[] {

@@ -28,6 +28,8 @@ export interface Session {
   readonly id: string;
   readonly accountId: string;
   readonly tag?: string | undefined;
+  /** Whether those in it hear quiet and loud talkers at about the same loudness; absent: as the gateway is configured. */
+  readonly levelling?: boolean | undefined;
   /** Epoch milliseconds. */
   readonly createdAt: number;
   /** Epoch milliseconds; it is deleted then. */
@@ -183,8 +185,11 @@ export interface Device {
   readonly capabilities: DeviceCapabilities;
   /** As they are now; `Connection.formatsChanged` tells of changes. */
   readonly formats: MediaFormats;
-  /** The full set of streams to receive; called at connecting when not empty, and whenever it changes. */
-  deliver(delivery: Delivery): void;
+  /**
+   * The full set of streams to receive; called at connecting when not empty, and whenever it changes.
+   * @param levelling as the session says: {@link Session.levelling}
+   */
+  deliver(delivery: Delivery, levelling?: boolean): void;
   /** The core has ended the connection: hang up and free everything. Called at most once. */
   close(reason: EndReason): void;
 }

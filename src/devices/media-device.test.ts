@@ -62,6 +62,17 @@ it('keeps a delivery that comes before the media are opened, and passes on what 
   expect(plane.deliveries('d')).toEqual([[{ streamId: 'a', kinds: ['audio'] }], []]);
 });
 
+it("passes on whether its session evens the talkers' levels", () => {
+  const { plane, device } = start();
+  device.deliver([stream('a', 'audio')], false);
+  device.open(plane);
+  device.deliver([stream('b', 'audio')]);
+  expect(plane.deliveries('d')).toEqual([
+    [{ streamId: 'a', kinds: ['audio'], levelling: false }],
+    [{ streamId: 'b', kinds: ['audio'] }],
+  ]);
+});
+
 it('reports events of the media plane to the core and to its subclass', async () => {
   const { plane, device } = start();
   device.open(plane);

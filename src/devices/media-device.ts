@@ -21,10 +21,15 @@ import type {
 import { type Log, withFields } from '../shared/index.js';
 
 /** A delivery as the media plane wants it, without the kinds of media that the device cannot receive. */
-function mediaDelivery(delivery: Delivery, receivable: readonly MediaKind[]): MediaDelivery[] {
+function mediaDelivery(
+  delivery: Delivery,
+  receivable: readonly MediaKind[],
+  levelling: boolean | undefined,
+): MediaDelivery[] {
+  const levels = levelling === undefined ? {} : { levelling };
   return delivery.flatMap(({ streamId, mediaTypes }) => {
     const kinds = mediaTypes.filter((kind) => receivable.includes(kind));
-    return kinds.length > 0 ? [{ streamId, kinds }] : [];
+    return kinds.length > 0 ? [{ streamId, kinds, ...levels }] : [];
   });
 }
 
@@ -44,6 +49,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   #media: Handle | undefined;
   #connection: Connection | undefined;
   #delivery: Delivery = [];
+  #levelling: boolean | undefined;
   #goesOn = false;
   #statistics: DeviceStatistics | undefined;
   #endReason: EndReason | undefined;
@@ -84,8 +90,9 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     return this.#media;
   }
 
-  deliver(delivery: Delivery): void {
+  deliver(delivery: Delivery, levelling?: boolean): void {
     this.#delivery = delivery;
+    this.#levelling = levelling;
     if (this.#media && !this.#goesOn) this.#setDelivery(this.#media);
   }
 
@@ -206,9 +213,11 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   }
 
   #setDelivery(media: Handle): void {
-    media.setDelivery(mediaDelivery(this.#delivery, this.#receivable)).catch((error: unknown) => {
-      this.log.error({ err: error }, 'The delivery could not be set.');
-    });
+    media
+      .setDelivery(mediaDelivery(this.#delivery, this.#receivable, this.#levelling))
+      .catch((error: unknown) => {
+        this.log.error({ err: error }, 'The delivery could not be set.');
+      });
   }
 
   async #closeMedia(): Promise<void> {

@@ -22,8 +22,11 @@ export interface EndpointContext<Event> {
 
 /** One device's end in the media plane. */
 export interface Endpoint {
-  /** Replaces the full set of tracks to receive. Returns at once. */
-  setTracks(tracks: readonly PublishedTrack[]): void;
+  /**
+   * Replaces the full set of tracks to receive. Returns at once.
+   * @param levelling whether the talkers' levels are evened where they are mixed
+   */
+  setTracks(tracks: readonly PublishedTrack[], levelling: boolean): void;
   statistics(): DeviceStatistics;
   /** Frees sockets, timers and native objects; ends the device's tracks. */
   close(): Promise<void>;

@@ -10,6 +10,8 @@ interface DevicePlane {
   remove(device: OpenDevice): void;
   /** The tracks that a delivery amounts to now, in its order. */
   resolve(delivery: readonly MediaDelivery[]): PublishedTrack[];
+  /** Whether levels are evened in mixes, unless a delivery says otherwise. */
+  evensLevels(): boolean;
   /** A device's streams, `before`, were replaced. */
   streamsChanged(before: readonly LiveStream[], now: readonly LiveStream[]): void;
 }
@@ -32,6 +34,7 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
   #delivery: readonly MediaDelivery[] = [];
   /** The tracks that the endpoint has, so that it is told only of changes. */
   #tracks: readonly PublishedTrack[] = [];
+  #levelling: boolean | undefined;
   #streams: readonly LiveStream[] = [];
   /** Requests under way whose results contain the streams: meanwhile no `streams` event is sent. */
   #answering = 0;
@@ -179,9 +182,13 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
     // A device that is being opened gets its tracks once its endpoint is made.
     if (!this.#endpoint || this.#isClosed) return;
     const tracks = this.#plane.resolve(this.#delivery);
-    if (sameTracks(tracks, this.#tracks)) return;
+    const said = this.#delivery.find((stream) => stream.levelling !== undefined)?.levelling;
+    const levelling = said ?? this.#plane.evensLevels();
+    const isHeardAlike = tracks.length === 0 || levelling === this.#levelling;
+    if (sameTracks(tracks, this.#tracks) && isHeardAlike) return;
     this.#tracks = tracks;
-    this.#endpoint.setTracks(tracks);
+    this.#levelling = levelling;
+    this.#endpoint.setTracks(tracks, levelling);
   }
 
   async #quietly<T>(action: () => Promise<T>): Promise<T> {

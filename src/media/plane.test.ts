@@ -29,8 +29,9 @@ const OFFER = [
 ].join('\r\n');
 
 /** A plane whose phone `a` opens when the test lets it. */
-function slowPlane() {
-  const phones = createPhoneFactory(options, silentLog);
+function slowPlane(others: Partial<MediaPlaneOptions> = {}) {
+  const all = { ...options, ...others };
+  const phones = createPhoneFactory(all, silentLog);
   let open = (): void => undefined;
   let fail: (error: Error) => void = () => undefined;
   const may = new Promise<void>((resolve, reject) => {
@@ -39,7 +40,7 @@ function slowPlane() {
   });
   const setTracks = vi.fn();
   const closed = vi.fn();
-  plane = new LocalMediaPlane(options, silentLog, {
+  plane = new LocalMediaPlane(all, silentLog, {
     browser: () => Promise.reject(new Error('no browsers here')),
     phone: async (context) => {
       if (context.deviceId !== 'a') return phones.open(context);
@@ -146,7 +147,29 @@ describe('opening', () => {
     await second.close();
     slow.open();
     await a.opened;
-    expect(slow.setTracks.mock.calls).toEqual([[[expect.objectContaining({ streamId: stream!.streamId })]]]);
+    expect(slow.setTracks.mock.calls).toEqual([
+      [[expect.objectContaining({ streamId: stream!.streamId })], true],
+    ]);
+  });
+
+  it("evens the talkers' levels unless a delivery or, without a word of that, the configuration says otherwise", async () => {
+    const evened = async (levelling?: boolean, said?: boolean): Promise<unknown[]> => {
+      const slow = slowPlane(levelling === undefined ? {} : { levelling });
+      const { stream } = await slow.phone('b', OFFER).opened;
+      slow.open();
+      const a = slow.phone('a');
+      const entry = said === undefined ? stream! : { ...stream!, levelling: said };
+      await a.setDelivery([entry]);
+      await a.opened;
+      await a.setDelivery([{ ...stream!, levelling: false }]);
+      const levels = slow.setTracks.mock.calls.map(([, evens]: unknown[]) => evens);
+      await plane?.stop();
+      return levels;
+    };
+    expect(await evened()).toEqual([true, false]);
+    expect(await evened(false)).toEqual([false]);
+    expect(await evened(false, true)).toEqual([true, false]);
+    expect(await evened(true, false)).toEqual([false]);
   });
 
   it('delays requests until the device is open, and rejects them once it is closed', async () => {

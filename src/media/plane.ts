@@ -172,6 +172,7 @@ export class LocalMediaPlane implements MediaPlane {
       clearInterval(this.#statistics);
       this.#statistics = undefined;
     },
+    evensLevels: (): boolean => this.#parts.options.levelling ?? true,
     resolve: (delivery: readonly MediaDelivery[]): PublishedTrack[] =>
       delivery.flatMap(({ streamId, kinds }) =>
         (this.#streams.get(streamId)?.tracks ?? []).filter(

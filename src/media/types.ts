@@ -15,6 +15,8 @@ export interface MediaStreamInfo {
 export interface MediaDelivery {
   readonly streamId: string;
   readonly kinds: readonly MediaKind[];
+  /** Whether talkers' levels are evened in a mix, the same for the whole delivery. Default: {@link MediaPlaneOptions.levelling}. */
+  readonly levelling?: boolean;
 }
 
 /** DTMF digits for a phone. */
@@ -204,4 +206,6 @@ export interface MediaPlaneOptions {
   readonly passHeldAudio?: boolean;
   /** Browsers and phones are asked for Opus with discontinuous transmission, and phones that ask get it. */
   readonly opusDtx?: boolean;
+  /** Whether mixes have all talkers at about the same loudness. Default: yes. */
+  readonly levelling?: boolean;
 }

@@ -51,7 +51,7 @@ async function backToVersion3(database: Database): Promise<void> {
 describe('a data folder', () => {
   it('keeps the core over a restart', async () => {
     const before = coreOn(await open());
-    const session = before.createSession(ACCOUNT, { tag: 'meeting' });
+    const session = before.createSession(ACCOUNT, { tag: 'meeting', levelling: false });
     const { participant, token } = before.createParticipant(ACCOUNT, {
       publishPermissions: ['audio'],
       callbackUrl: 'http://127.0.0.1:9/',

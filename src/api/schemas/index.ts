@@ -12,12 +12,21 @@ import { usageComponents } from './usage.js';
 
 export const NewSessionSchema = component(
   'NewSession',
-  Type.Object({ tag: Type.Optional(text(50, 'Free text of the application.')) }),
+  Type.Object({
+    tag: Type.Optional(text(50, 'Free text of the application.')),
+    levelling: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether phones hear quiet and loud talkers at about the same loudness. Default: the setting `PATCHBAY_LEVELLING`.',
+      }),
+    ),
+  }),
 );
 
 const properties = {
   id: Type.String(),
   tag: absentable(Type.String()),
+  levelling: absentable(Type.Boolean({ description: 'As it was given when the session was created.' })),
   createdAt: moment('When it was created.'),
   expiresAt: moment('When it is deleted, and the devices in it disconnected.'),
 };

@@ -38,6 +38,8 @@ export class FakeDevice implements Device {
   readonly capabilities: DeviceCapabilities;
   formats: MediaFormats = {};
   readonly deliveries: Delivery[] = [];
+  /** What its session said about levels, with each delivery. */
+  readonly levelling: (boolean | undefined)[] = [];
   readonly closed: EndReason[] = [];
 
   constructor(id: string, kind: DeviceKind = 'browser', capabilities: DeviceCapabilities = {}) {
@@ -45,8 +47,9 @@ export class FakeDevice implements Device {
     this.capabilities = capabilities;
   }
 
-  deliver(delivery: Delivery): void {
+  deliver(delivery: Delivery, levelling?: boolean): void {
     this.deliveries.push(delivery);
+    this.levelling.push(levelling);
   }
 
   close(reason: EndReason): void {

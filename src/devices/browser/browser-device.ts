@@ -158,9 +158,9 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.#subscribing.resume();
   }
 
-  override deliver(delivery: Delivery): void {
+  override deliver(delivery: Delivery, levelling?: boolean): void {
     this.#subscribing.deliver(delivery);
-    super.deliver(delivery);
+    super.deliver(delivery, levelling);
   }
 
   called(call: PageCall): void {

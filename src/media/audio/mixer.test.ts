@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { findAudioCodec } from '../codecs/index.js';
+import { findAudioCodec, toTrackCodec } from '../codecs/index.js';
 import { sine, toneLevel } from '../phone/testing/spectrum.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
 import { PublishedTrack } from '../track.js';
-import { DecoderPool, PhoneMix } from './mixer.js';
+import { PhoneMix } from './mixer.js';
+import { DecoderPool } from './stream-decoder.js';
+import { p56, speech } from './testing/signals.js';
 
 class Talker {
   readonly track: PublishedTrack;
@@ -70,13 +72,14 @@ describe('phone mix', () => {
     expect(silence.every((sample) => sample === 0)).toBe(true);
   });
 
-  it('saturates instead of wrapping around', () => {
+  it('turns down what exceeds full scale, and neither clips nor wraps around', () => {
     talkers = [new Talker(400, 32000), new Talker(401, 32000), new Talker(402, 32000)];
     const mix = new PhoneMix(pool, 8000);
     mix.setTracks(talkers.map(({ track }) => track));
     const [pcm] = heard([mix], 10);
-    expect(Math.max(...pcm!)).toBe(32767);
-    expect(Math.min(...pcm!)).toBe(-32768);
+    expect(Math.max(...pcm!)).toBeLessThan(32767);
+    expect(Math.max(...pcm!)).toBeGreaterThan(25_000);
+    expect(Math.min(...pcm!)).toBeGreaterThan(-32768);
     const steps = pcm!.subarray(1).map((sample, i) => Math.abs(sample - pcm![i]!));
     expect(Math.max(...steps)).toBeLessThan(32767);
   });
@@ -131,6 +134,70 @@ describe('phone mix', () => {
   it('plays sound after a pause without packets as loud as before', () => {
     const [before, after] = overOpus([8000, 8000, 0, 8000], 'usedtx=1');
     expect(after).toBeGreaterThan(0.8 * before);
+  });
+
+  /** Has each talker say a text of samples, in A-law, one after the other frame. @returns what a mix of them is */
+  function said(texts: readonly Int16Array[], levelling: boolean): Int16Array {
+    const codec = findAudioCodec('PCMA', 8000)!;
+    const tracks = texts.map(
+      (_, i) => new PublishedTrack({ kind: 'audio', streamId: `t${i}`, codec: toTrackCodec(codec) }),
+    );
+    const mix = new PhoneMix(pool, 8000);
+    mix.setTracks(tracks, levelling);
+    const encoder = codec.createEncoder(8000);
+    const frames = Math.floor(texts[0]!.length / 160);
+    const out = new Int16Array(160 * frames);
+    for (let n = 0; n < frames; n += 1) {
+      texts.forEach((text, i) => {
+        const payload = Buffer.alloc(160);
+        encoder.encode(text.subarray(n * 160, n * 160 + 160), 160, payload, 0);
+        tracks[i]!.push(rtpPacket({ sequence: n, timestamp: n * 160, payload }), 12, 172, false);
+      });
+      mix.mix(n, out, n * 160);
+    }
+    mix.close();
+    return out;
+  }
+
+  it('is bit by bit what one talker says when levels are not evened', () => {
+    const text = speech(-12, 8000, 4);
+    const codec = findAudioCodec('PCMA', 8000)!;
+    const payload = Buffer.alloc(text.length);
+    const decoded = new Int16Array(text.length);
+    codec.createEncoder(8000).encode(text, text.length, payload, 0);
+    codec.createDecoder(8000).decode(payload, 0, payload.length, decoded, 0);
+    const mixed = said([text], false);
+    // It comes by the 20 ms of the playout's reserve later, and is faded in.
+    expect(mixed.subarray(320)).toEqual(decoded.subarray(160, mixed.length - 160));
+  });
+
+  it('has two talkers 20 dB apart within 3 dB, unless levels are not evened', () => {
+    const [loud, quiet] = [speech(-16, 8000, 16, 1), speech(-36, 8000, 16, 2)];
+    const silence = new Int16Array(loud.length);
+    const apart = (levelling: boolean): number => {
+      const levels = [
+        [loud, silence],
+        [silence, quiet],
+      ].map((texts) => p56(said(texts, levelling).subarray(-8000 * 8), 8000));
+      return Math.abs(levels[0]! - levels[1]!);
+    };
+    expect(apart(true)).toBeLessThan(3);
+    expect(apart(false)).toBeGreaterThan(18);
+  });
+
+  it('takes another wish about levels at once, with the same tracks', () => {
+    talkers = [new Talker(400)];
+    const mix = new PhoneMix(pool, 8000);
+    const tracks = [talkers[0]!.track];
+    mix.setTracks(tracks, true);
+    mix.setTracks(tracks, false);
+    expect(pool.size).toBe(1);
+    const other = new PhoneMix(pool, 8000);
+    other.setTracks(tracks, true);
+    expect(pool.size).toBe(2);
+    for (const each of [mix, other]) each.close();
+    expect(pool.size).toBe(0);
+    expect(tracks[0]!.sinkCount).toBe(0);
   });
 
   it('leaves out video and what it cannot decode', () => {

@@ -164,8 +164,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     return { strangers: this.#ports.strangers, framesWithheld: this.#watch.framesWithheld };
   }
 
-  setTracks(tracks: readonly PublishedTrack[]): void {
-    this.#sender.setTracks(tracks);
+  setTracks(tracks: readonly PublishedTrack[], levelling: boolean): void {
+    this.#sender.setTracks(tracks, levelling);
     this.#relay.setTracks(tracks);
   }
 

@@ -67,6 +67,7 @@ export class RtpSender {
   #mix: PhoneMix | undefined;
   #encoder: AudioEncoder | undefined;
   #tracks: readonly PublishedTrack[] = [];
+  #levelling = true;
   #pcm = new Int16Array(0);
   #filled = 0;
   #sequence: number;
@@ -123,7 +124,7 @@ export class RtpSender {
     if (session.codec !== this.#session?.codec || rate !== this.#mix?.rate) {
       this.#mix?.close();
       this.#mix = new PhoneMix(this.#pool, rate);
-      this.#mix.setTracks(this.#tracks);
+      this.#mix.setTracks(this.#tracks, this.#levelling);
       this.#encoder = session.codec.createEncoder(rate, mayStop ? session.fmtp : undefined);
       this.#pcm = new Int16Array((rate / 1000) * (MAX_PTIME + FRAME_MS));
       this.#filled = 0;
@@ -132,9 +133,10 @@ export class RtpSender {
     this.#session = session;
   }
 
-  setTracks(tracks: readonly PublishedTrack[]): void {
+  setTracks(tracks: readonly PublishedTrack[], levelling: boolean): void {
     this.#tracks = tracks;
-    this.#mix?.setTracks(tracks);
+    this.#levelling = levelling;
+    this.#mix?.setTracks(tracks, levelling);
   }
 
   /** How many digits can be queued now. */

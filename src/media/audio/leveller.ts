@@ -1,0 +1,57 @@
+import type { SampleRate } from '../codecs/index.js';
+import { FRAME_MS } from './mix-clock.js';
+import { SpeechLevel } from './speech-level.js';
+
+/** Level that speech is brought to, in dBov: the nominal level of telephony (ITU-T P.50, G.111). */
+const TARGET_DB = -26;
+/** Bounds of the gain: quieter or louder speakers than these can make up for stay different. */
+const MAX_GAIN_DB = 18;
+const MIN_GAIN_DB = -18;
+/** Steady noise is not raised above this (dBov). */
+const NOISE_CEILING_DB = -55;
+/** An error this small is left. */
+const TOLERANCE_DB = 0.5;
+/** The gain moves by this share of the error in a frame (time constant 1 s), and at most by this step (6 dB a second). */
+const SHARE = FRAME_MS / 1000;
+const MAX_STEP_DB = (6 * FRAME_MS) / 1000;
+/** Frames between two looks at the level, which changes slowly. */
+const LOOK_FRAMES = 5;
+
+/**
+ * The gain by which one stream's speech comes to the same loudness as everyone's. It moves slowly, only while there is
+ * speech, and stays where it is in silence, noise and steady tones. The samples do not need it at one rate only: whichever
+ * decoder of the stream comes first in a frame has it measured.
+ */
+export class Leveller {
+  readonly speech = new SpeechLevel();
+  /** Factor at the end of the present frame; what it was at the start is {@link before}. */
+  gain = 1;
+  before = 1;
+  #gainDb = 0;
+  #targetDb = 0;
+  #frame = -1;
+  #frames = 0;
+
+  /** Takes what was decoded for a mix frame; undefined: silence. */
+  take(frame: number, pcm: Int16Array | undefined, rate: SampleRate): void {
+    if (frame === this.#frame) return;
+    this.#frame = frame;
+    if (pcm) this.speech.add(pcm, pcm.length, rate);
+    else this.speech.addSilence(FRAME_MS);
+    this.before = this.gain;
+    if (!this.speech.isActive || !this.speech.isModulated) return;
+    if (this.#frames % LOOK_FRAMES === 0) this.#look();
+    this.#frames += 1;
+    const error = this.#targetDb - this.#gainDb;
+    if (Math.abs(error) < TOLERANCE_DB) return;
+    this.#gainDb += Math.max(-MAX_STEP_DB, Math.min(MAX_STEP_DB, error * SHARE));
+    this.gain = 10 ** (this.#gainDb / 20);
+  }
+
+  #look(): void {
+    const { levelDb, noiseDb } = this.speech;
+    if (levelDb === undefined) return;
+    const most = Math.max(0, Math.min(MAX_GAIN_DB, NOISE_CEILING_DB - noiseDb));
+    this.#targetDb = Math.max(MIN_GAIN_DB, Math.min(most, TARGET_DB - levelDb));
+  }
+}
