@@ -54,7 +54,7 @@ async function startGateway(hosts: number, peerPorts: readonly number[]): Promis
 const used = (pids: readonly number[]): number => pids.reduce((sum, pid) => sum + processorSeconds(pid), 0);
 
 async function measure(hosts: number): Promise<Turn> {
-  const load = await Load.open(PHONES, 'PCMU');
+  const load = await Load.open({ name: 'all hear few', phones: PHONES, talk: 'marks' }, 'PCMU');
   const gateway = await startGateway(hosts, load.ports);
   await load.run(gateway.ports, 1); // Warm-up.
   load.sent = 0;

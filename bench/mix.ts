@@ -2,24 +2,39 @@
  * What a phone costs the media plane every 20 ms: receiving and forwarding its packet, and mixing, encoding and sending
  * what it hears of several talkers. Compared, in the same run, with a bare echo of as many sockets, with installed rivals,
  * and with phones at another address than announced, whose sockets are not connected. Also measures the delay that mixing
- * adds on a clean link, and the heap used for each packet.
+ * adds on a clean link, and the heap used for each packet. Then sessions in which all hear each other, where there is more
+ * and less to share. With BENCH_BEFORE, a folder with another checkout (and its node_modules), its media plane runs too.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import type { BenchCodec, Contestant } from './mix/contestant.js';
+import type { BenchCodec, Contestant, Scene } from './mix/contestant.js';
 import { freeswitchConference } from './mix/freeswitch.js';
 import { janus } from './mix/janus.js';
 import { Load } from './mix/load.js';
-import { echo, foundPhones, mediaPlane } from './mix/own.js';
+import { echo, foundPhones, mediaPlane, mediaPlaneBefore } from './mix/own.js';
 import { median } from './median.js';
 import { processorSeconds } from './process-time.js';
 
-const PHONES = Number(process.env['BENCH_PHONES'] ?? 50);
+/** By then everything is compiled, and encoders are shared that are. */
+const WARM_UP_SECONDS = 4;
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 6);
-const TALKERS = 4;
-const TURNS = 3;
+const TURNS = Number(process.env['BENCH_TURNS'] ?? 3);
 /** Share of a core that may be used before calls suffer. */
 const USABLE = 0.7;
+
+const heard: Scene = {
+  name: 'each hears 4 talkers',
+  phones: Number(process.env['BENCH_PHONES'] ?? 50),
+  talkers: 4,
+  talk: 'marks',
+};
+/** Sessions in which all hear each other: where there is nothing to share, and where there is much. */
+const sessions: readonly Scene[] = [
+  { name: 'sessions of 2 that talk in turns', phones: 40, session: 2, talk: 'turns' },
+  { name: 'sessions of 5 that talk in turns', phones: 40, session: 5, talk: 'turns' },
+  { name: 'sessions of 20 that talk in turns', phones: 40, session: 20, talk: 'turns' },
+  { name: '20 who all talk', phones: 20, session: 20, talk: 'all' },
+];
 
 interface Turn {
   /** Processor time for each phone and 20 ms. */
@@ -28,10 +43,10 @@ interface Turn {
   readonly delays: readonly number[];
 }
 
-async function measure({ carry }: Contestant, codec: BenchCodec): Promise<Turn> {
-  const load = await Load.open(PHONES, codec);
-  const { pid, ports, stop } = await carry({ peerPorts: load.ports, talkers: TALKERS, codec });
-  await load.run(ports, 1); // Warm-up.
+async function measure({ carry }: Contestant, scene: Scene, codec: BenchCodec): Promise<Turn> {
+  const load = await Load.open(scene, codec);
+  const { pid, ports, stop } = await carry({ peerPorts: load.ports, scene, codec });
+  await load.run(ports, WARM_UP_SECONDS);
   load.sent = 0;
   load.received = 0;
   load.delays.length = 0;
@@ -68,19 +83,30 @@ function report(name: string, turns: readonly Turn[], echoUs: number): void {
   console.log(`  ${name.padEnd(18)}${figures.join(', ')}`);
 }
 
-const rivals = [freeswitchConference, janus];
-for (const { name, missing } of rivals) if (missing !== undefined) console.log(`${name} skipped: ${missing}`);
-for (const codec of ['PCMU', 'G722'] as const) {
-  const contestants = [echo, mediaPlane, foundPhones, ...rivals].filter(
-    ({ codecs, missing }) => missing === undefined && codecs.includes(codec),
-  );
+async function compare(contestants: readonly Contestant[], scene: Scene, codec: BenchCodec): Promise<void> {
   const turns = new Map<Contestant, Turn[]>(contestants.map((contestant) => [contestant, []]));
   for (let turn = 0; turn < TURNS; turn += 1) {
-    for (const [contestant, own] of turns) own.push(await measure(contestant, codec));
+    for (const [contestant, own] of turns) own.push(await measure(contestant, scene, codec));
   }
-  console.log(`${codec}: ${PHONES} phones, each hears ${TALKERS} talkers, ${TURNS} turns of ${SECONDS} s`);
-  console.log('  processor time for each phone and 20 ms; delay from one phone to another:');
+  console.log(`${codec}: ${scene.phones} phones, ${scene.name}, ${TURNS} turns of ${SECONDS} s`);
   const echoUs = median(turns.get(echo)!.map(({ us }) => us));
   for (const [{ name }, own] of turns) report(name, own, echoUs);
+}
+
+const rivals = [freeswitchConference, janus];
+const before = mediaPlaneBefore ? [mediaPlaneBefore] : [];
+/** What is asked for: codecs, or `sessions`; all without a word. */
+const wanted = process.argv.slice(2);
+const isWanted = (what: string): boolean => wanted.length === 0 || wanted.includes(what);
+for (const { name, missing } of rivals) if (missing !== undefined) console.log(`${name} skipped: ${missing}`);
+console.log('processor time for each phone and 20 ms; delay from one phone to another:');
+for (const codec of ['PCMU', 'G722', 'opus'] as const) {
+  const contestants = [echo, mediaPlane, ...before, foundPhones, ...rivals].filter(
+    ({ codecs, missing }) => missing === undefined && codecs.includes(codec),
+  );
+  if (isWanted(codec)) await compare(contestants, heard, codec);
+}
+if (isWanted('sessions')) {
+  for (const scene of sessions) await compare([echo, mediaPlane, ...before], scene, 'PCMU');
 }
 console.log(`heap used for each packet, in or out: ${(await allocation()).toFixed(0)} bytes`);

@@ -2,7 +2,7 @@
  * Bytes of heap that one packet of one phone costs, in and out, without sockets. Must run with so large a young
  * generation that nothing is collected meanwhile.
  */
-import { DecoderPool } from '../../src/media/audio/index.js';
+import { MixGroups } from '../../src/media/audio/index.js';
 import { PhoneCrypto } from '../../src/media/phone/phone-crypto.js';
 import { RtpReceiver } from '../../src/media/phone/rtp-receiver.js';
 import { RtpSender } from '../../src/media/phone/rtp-sender.js';
@@ -36,11 +36,11 @@ const receivers = tracks.map((track) => {
   return receiver;
 });
 let sent = 0;
-const sender = new RtpSender(new DecoderPool(), new PhoneCrypto(0), () => {
+const sender = new RtpSender(new MixGroups(), new PhoneCrypto(0), () => {
   sent += 1;
 });
 sender.configure(session);
-sender.setTracks(tracks);
+sender.setTracks(tracks, true);
 
 const packets = tracks.map((_, i) => Buffer.alloc(172, i));
 let frame = 0;

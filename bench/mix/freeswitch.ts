@@ -63,7 +63,7 @@ export const freeswitchConference: Contestant = {
 
 async function fillConference(
   connection: FreeswitchConnection,
-  { peerPorts, talkers, codec }: Conversation,
+  { peerPorts, scene, codec }: Conversation,
 ): Promise<number[]> {
   const { payloadType } = findAudioCodec(codec, 8000)!;
   const ports: number[] = [];
@@ -71,7 +71,7 @@ async function fillConference(
     const offer = phoneOffer(peerPort).replace('0 8 101', String(payloadType));
     const { answer, leg } = connection.phoneLeg(offer);
     ports.push(Number(/m=audio (\d+)/.exec(await answer)![1]));
-    const flags = i < talkers ? '' : '+flags{mute}';
+    const flags = i < (scene.talkers ?? 0) ? '' : '+flags{mute}';
     const { uuid } = await leg;
     const reply = await connection.api(`uuid_transfer ${uuid} conference:all@bench${flags} inline`);
     if (!reply.startsWith('+OK')) throw new Error(`FreeSWITCH: ${reply}`);

@@ -70,7 +70,7 @@ async function configure(folder: string, httpPort: number): Promise<void> {
   for (const [name, lines] of Object.entries(files)) await writeFile(join(folder, name), lines.join('\n'));
 }
 
-async function fillRoom(httpPort: number, { peerPorts, talkers }: Conversation): Promise<number[]> {
+async function fillRoom(httpPort: number, { peerPorts, scene }: Conversation): Promise<number[]> {
   const plugin = await Plugin.attach(`http://127.0.0.1:${httpPort}/janus`);
   await plugin.ask({
     ...{ request: 'create', room: ROOM, sampling_rate: 8000, allow_rtp_participants: true },
@@ -80,7 +80,7 @@ async function fillRoom(httpPort: number, { peerPorts, talkers }: Conversation):
   for (const [i, port] of peerPorts.entries()) {
     const member = await plugin.another();
     const rtp = { ip: '127.0.0.1', port };
-    const muted = i >= talkers;
+    const muted = i >= (scene.talkers ?? 0);
     const joined = await member.askAndWait({ request: 'join', room: ROOM, codec: 'pcmu', muted, rtp });
     ports.push(joined.rtp!.port);
   }

@@ -2,23 +2,36 @@
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { findAudioCodec } from '../../src/media/codecs/index.js';
+import { AUDIO_CODECS } from '../../src/media/codecs/index.js';
 import type { AudioCodec } from '../../src/media/codecs/index.js';
 import { RTP_FIXED_HEADER, writeRtpHeader } from '../../src/media/rtp/index.js';
+import { seeded } from '../../src/media/audio/testing/signals.js';
 import { sine } from '../../src/media/phone/testing/spectrum.js';
+import type { BenchCodec, Scene } from './contestant.js';
 
 const FRAME_MS = 20;
 /** Frames between two loud ones. */
 const MARK_EVERY = 25;
+const MAX_PACKET = 500;
 
 /** A mix with a higher root mean square contains the loud packet. */
 const LOUD = 2500;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Mean length of a talkspurt (ITU-T P.59: 1.0 s), in frames. */
+const SPURT_FRAMES = 50;
+/** Payload type of Opus, which has no static one. */
+const DYNAMIC = 111;
+
 export class Load {
   readonly #sockets: Socket[];
+  readonly #scene: Scene;
   readonly #silence: Buffer;
+  /** A second of sound, packet by packet. */
+  readonly #sound: readonly Buffer[];
+  /** RTP clock units of a frame. */
+  readonly #units: number;
   readonly #payloadType: number;
   readonly #speak: (amplitude: number) => Buffer;
   /** When the first phone sent a loud packet. */
@@ -28,12 +41,17 @@ export class Load {
   /** ms from the loud packet's sending to its arrival in another phone's mix. */
   readonly delays: number[] = [];
 
-  private constructor(sockets: Socket[], codecName: string) {
+  private constructor(sockets: Socket[], scene: Scene, codecName: BenchCodec) {
     this.#sockets = sockets;
-    const codec = findAudioCodec(codecName, 8000)!;
+    this.#scene = scene;
+    const codec = AUDIO_CODECS.find(({ name }) => name === codecName)!;
     const rate = codec.mixRate();
-    this.#payloadType = codec.payloadType!;
+    this.#units = codec.clockRate / 50;
+    this.#payloadType = codec.payloadType ?? DYNAMIC;
     this.#speak = speaker(codec);
+    const sound = speaker(codec);
+    // With syllables, as speech has them.
+    this.#sound = Array.from({ length: 50 }, (_, i) => sound(6000 * (1.1 + Math.sin(i / 2))));
     this.#silence = speaker(codec)(0);
     const decoder = codec.createDecoder(rate);
     const pcm = new Int16Array(rate / 10);
@@ -50,35 +68,51 @@ export class Load {
     );
   }
 
-  static async open(phones: number, codec: string): Promise<Load> {
-    const sockets = Array.from({ length: phones }, () => createSocket('udp4'));
+  static async open(scene: Scene, codec: BenchCodec): Promise<Load> {
+    const sockets = Array.from({ length: scene.phones }, () => createSocket('udp4'));
     for (const socket of sockets) {
       socket.bind(0, '127.0.0.1');
       await once(socket, 'listening');
     }
-    return new Load(sockets, codec);
+    return new Load(sockets, scene, codec);
   }
 
   get ports(): number[] {
     return this.#sockets.map((socket) => socket.address().port);
   }
 
-  /** Sends for a time; the first phone sends a loud packet now and then. */
+  /** Sends for a time. */
   async run(ports: readonly number[], seconds: number): Promise<void> {
     const origin = performance.now();
-    const packets: Buffer[] = this.#sockets.map(() => Buffer.from(this.#silence));
+    const packets: Buffer[] = this.#sockets.map(() => Buffer.alloc(MAX_PACKET));
+    const { talk } = this.#scene;
+    const talks = talk === 'turns' ? this.#turns() : () => talk === 'all';
     for (let frame = 0; frame * FRAME_MS < seconds * 1000; frame += 1) {
       await sleep(Math.max(0, origin + frame * FRAME_MS - performance.now()));
-      const isLoud = frame % MARK_EVERY === MARK_EVERY - 1;
-      packets[0] = this.#speak(isLoud ? 16000 : 0);
+      const isLoud = talk === 'marks' && frame % MARK_EVERY === MARK_EVERY - 1;
+      const mark = talk === 'marks' ? this.#speak(isLoud ? 16000 : 0) : this.#silence;
       this.#sockets.forEach((socket, i) => {
-        const packet = packets[i]!;
-        writeRtpHeader(packet, this.#payloadType, false, frame & 0xffff, frame * 160, 1000 + i);
+        const sound = talks(i) ? this.#sound[frame % this.#sound.length]! : i === 0 ? mark : this.#silence;
+        sound.copy(packets[i]!);
+        const packet = packets[i]!.subarray(0, sound.length);
+        writeRtpHeader(packet, this.#payloadType, false, frame & 0xffff, frame * this.#units, 1000 + i);
         if (isLoud && i === 0) this.#markedAt = performance.now();
         socket.send(packet, ports[i], '127.0.0.1');
         this.sent += 1;
       });
     }
+  }
+
+  /** Two-state talkers: spurts and pauses of random length, so that of a session one talks at a time on average. */
+  #turns(): (phone: number) => boolean {
+    const random = seeded(7);
+    const others = Math.max(1, (this.#scene.session ?? this.#scene.phones) - 1);
+    const talking = this.#sockets.map(() => random() < 1 / (others + 1));
+    return (phone) => {
+      const mean = talking[phone] === true ? SPURT_FRAMES : SPURT_FRAMES * others;
+      if (random() < 1 / mean) talking[phone] = talking[phone] !== true;
+      return talking[phone] === true;
+    };
   }
 
   close(): void {
@@ -91,7 +125,7 @@ function speaker(codec: AudioCodec): (amplitude: number) => Buffer {
   const rate = codec.mixRate();
   const encoder = codec.createEncoder(rate);
   return (amplitude) => {
-    const out = Buffer.alloc(500);
+    const out = Buffer.alloc(MAX_PACKET);
     const pcm = sine(1000, rate, rate / 50, 0, amplitude);
     return out.subarray(0, RTP_FIXED_HEADER + encoder.encode(pcm, pcm.length, out, RTP_FIXED_HEADER));
   };

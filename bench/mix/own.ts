@@ -1,14 +1,22 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { pathToFileURL } from 'node:url';
 import type { Contestant } from './contestant.js';
 
-/** A process of bench/mix/server.ts, which reports its ports when it is ready. */
-function forked(name: string, role: 'echo' | 'phones' | 'found'): Contestant {
+/**
+ * A process of bench/mix/server.ts, which reports its ports when it is ready.
+ * @param root a checkout of the gateway, with a slash at the end
+ */
+function forked(
+  name: string,
+  role: 'echo' | 'phones' | 'found',
+  root = new URL('../../', import.meta.url),
+): Contestant {
   return {
     name,
-    codecs: ['PCMU', 'G722'],
+    codecs: ['PCMU', 'G722', 'opus'],
     carry: async (conversation) => {
-      const child = fork(new URL('server.ts', import.meta.url), [role]);
+      const child = fork(new URL('server.ts', import.meta.url), [role, root.href]);
       child.send(conversation);
       const [ports] = (await once(child, 'message')) as [number[]];
       return {
@@ -31,3 +39,9 @@ export const mediaPlane = forked('media plane', 'phones');
 
 /** The same with phones whose packets come from another address than announced: their sockets cannot be connected. */
 export const foundPhones = forked('... not connected', 'found');
+
+const before = process.env['BENCH_BEFORE'];
+
+/** The media plane of another checkout of the gateway, in the folder `BENCH_BEFORE`. */
+export const mediaPlaneBefore =
+  before === undefined ? undefined : forked('... before', 'phones', pathToFileURL(`${before}/`));

@@ -1,4 +1,5 @@
 export { FRAME_MS, MixClock } from './mix-clock.js';
 export type { FrameListener } from './mix-clock.js';
-export { PhoneMix } from './mixer.js';
-export { DecoderPool } from './stream-decoder.js';
+export { MixGroups } from './mix-groups.js';
+export { mixFormat } from './mix-group.js';
+export { PhoneMix } from './phone-mix.js';

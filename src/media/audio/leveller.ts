@@ -16,6 +16,13 @@ const SHARE = FRAME_MS / 1000;
 const MAX_STEP_DB = (6 * FRAME_MS) / 1000;
 /** Frames between two looks at the level, which changes slowly. */
 const LOOK_FRAMES = 5;
+/** What is below this is silence (dBov). */
+const SILENCE_DB = -60;
+/** The same for what is no louder than the steady noise of the stream, by this distance. */
+const QUIET_NOISE_DB = -50;
+const NOISE_DISTANCE_DB = 6;
+/** A stream is left out of mixes after so much silence. */
+const SILENT_FRAMES = 400 / FRAME_MS;
 
 /**
  * The gain by which one stream's speech comes to the same loudness as everyone's. It moves slowly, only while there is
@@ -31,6 +38,7 @@ export class Leveller {
   #targetDb = 0;
   #frame = -1;
   #frames = 0;
+  #silentFrames = SILENT_FRAMES;
 
   /** Takes what was decoded for a mix frame; undefined: silence. */
   take(frame: number, pcm: Int16Array | undefined, rate: SampleRate): void {
@@ -39,6 +47,7 @@ export class Leveller {
     if (pcm) this.speech.add(pcm, pcm.length, rate);
     else this.speech.addSilence(FRAME_MS);
     this.before = this.gain;
+    this.#silentFrames = this.#isSound() ? 0 : this.#silentFrames + 1;
     if (!this.speech.isActive || !this.speech.isModulated) return;
     if (this.#frames % LOOK_FRAMES === 0) this.#look();
     this.#frames += 1;
@@ -46,6 +55,17 @@ export class Leveller {
     if (Math.abs(error) < TOLERANCE_DB) return;
     this.#gainDb += Math.max(-MAX_STEP_DB, Math.min(MAX_STEP_DB, error * SHARE));
     this.gain = 10 ** (this.#gainDb / 20);
+  }
+
+  /** Whether there was any sound in the last 400 ms; quiet steady noise is none. */
+  get isAudible(): boolean {
+    return this.#silentFrames < SILENT_FRAMES;
+  }
+
+  #isSound(): boolean {
+    const { momentaryDb } = this.speech;
+    if (momentaryDb < SILENCE_DB) return false;
+    return momentaryDb > QUIET_NOISE_DB || momentaryDb > this.speech.noiseDb + NOISE_DISTANCE_DB;
   }
 
   #look(): void {

@@ -31,6 +31,11 @@ const SYLLABLE = 2;
 const STEADY_BLOCKS = 2 * BLOCKS_PER_SECOND;
 
 /**
+ * Every so many samples are looked at. No divisors of a block, so that a tone is not met in the same phase again and again.
+ */
+const STRIDES: Readonly<Record<SampleRate, number>> = { 8000: 1, 16_000: 3, 48_000: 7 };
+
+/**
  * The active speech level of one stream, as ITU-T P.56 method B measures it, in a running form: what was said lately
  * counts most, and pauses count nothing, however long. Levels are in dBov: a full-scale square wave has 0.
  */
@@ -39,6 +44,9 @@ export class SpeechLevel {
   #magnitudes = 0;
   #squares = 0;
   #samples = 0;
+  #counted = 0;
+  /** Samples until the next one that is looked at. */
+  #skip = 0;
   /** The envelope's two stages, relative to full scale. */
   #first = 0;
   #envelope = 0;
@@ -54,21 +62,36 @@ export class SpeechLevel {
   #crest = 0;
   #dip = Infinity;
   #sinceSyllable = STEADY_BLOCKS;
+  #loudest = 0;
 
   /** Takes the next samples of the stream: whole frames of 20 ms, or other multiples of 5 ms. */
   add(pcm: Int16Array, samples: number, rate: SampleRate): void {
     const length = rate / BLOCKS_PER_SECOND;
-    for (let i = 0; i < samples; i += 1) {
-      const sample = pcm[i]!;
-      this.#magnitudes += sample < 0 ? -sample : sample;
-      this.#squares += sample * sample;
-      this.#samples += 1;
+    this.#loudest = 0;
+    const stride = STRIDES[rate];
+    for (let at = 0; at < samples;) {
+      const end = Math.min(samples, at + length - this.#samples);
+      this.#samples += end - at;
+      let magnitudes = 0;
+      let squares = 0;
+      let i = at + this.#skip;
+      for (; i < end; i += stride) {
+        const sample = pcm[i]!;
+        magnitudes += sample < 0 ? -sample : sample;
+        squares += sample * sample;
+      }
+      this.#counted += (i - at - this.#skip) / stride;
+      this.#skip = i - end;
+      this.#magnitudes += magnitudes;
+      this.#squares += squares;
+      at = end;
       if (this.#samples >= length) this.#endBlock();
     }
   }
 
   /** Takes silence of so many ms. */
   addSilence(ms: number): void {
+    this.#loudest = 0;
     for (let blocks = (ms * BLOCKS_PER_SECOND) / 1000; blocks > 0; blocks -= 1) this.#endBlock();
   }
 
@@ -94,8 +117,7 @@ export class SpeechLevel {
   /** Level of the steady noise between words, in dBov; -Infinity for none. */
   get noiseDb(): number {
     const lowest = Math.min(this.#lowest, this.#lowestBefore);
-    // The envelope is of magnitudes; noise has an RMS 2 dB above the mean of those.
-    return lowest === Infinity || lowest === 0 ? -Infinity : 20 * Math.log10(lowest) + 2;
+    return toDb(lowest === Infinity ? 0 : lowest);
   }
 
   /** Whether there was speech within the last 200 ms: neither silence nor steady noise. */
@@ -108,13 +130,20 @@ export class SpeechLevel {
     return this.#sinceSyllable < STEADY_BLOCKS;
   }
 
+  /** Level of the loudest 5 ms that were added last, in dBov; -Infinity for none. */
+  get momentaryDb(): number {
+    return toDb(this.#loudest);
+  }
+
   #endBlock(): void {
-    const count = Math.max(1, this.#samples);
+    const count = Math.max(1, this.#counted);
     const magnitude = this.#magnitudes / count / 32768;
+    if (magnitude > this.#loudest) this.#loudest = magnitude;
     const energy = this.#squares / count / 2 ** 30;
     this.#magnitudes = 0;
     this.#squares = 0;
     this.#samples = 0;
+    this.#counted = 0;
     this.#first = KEEP * this.#first + (1 - KEEP) * magnitude;
     this.#envelope = KEEP * this.#envelope + (1 - KEEP) * this.#first;
     this.#followNoise();
@@ -161,4 +190,9 @@ export class SpeechLevel {
     this.#crest = envelope;
     this.#dip = Infinity;
   }
+}
+
+/** The level of noise or speech whose magnitudes have this mean: their RMS is about 2 dB above it. */
+function toDb(mean: number): number {
+  return mean === 0 ? -Infinity : 20 * Math.log10(mean) + 2;
 }

@@ -1,12 +1,19 @@
 import { type AudioCodec, findAudioCodec, type SampleRate } from '../codecs/index.js';
 import type { PublishedTrack, TrackSink } from '../track.js';
 import { Leveller } from './leveller.js';
+import { Limiter, peakOf } from './limiter.js';
 import { FRAME_MS } from './mix-clock.js';
 import { Playout } from './playout.js';
 
+/** Somebody who hears a stream, or publishes it: told when it becomes audible or silent. */
+export interface StreamListener {
+  streamChanged(): void;
+}
+
 interface Entry {
+  readonly track: PublishedTrack;
   readonly decoder: StreamDecoder;
-  users: number;
+  readonly listeners: Set<StreamListener>;
 }
 
 const keyOf = (rate: SampleRate, levelling: boolean): number => (levelling ? rate : -rate);
@@ -20,97 +27,161 @@ export class DecoderPool {
   readonly #tracks = new Map<PublishedTrack, Map<number, Entry>>();
   /** One for all decoders of a track; lasts as long as the track, so that its level is not forgotten while nobody hears it. */
   readonly #levellers = new WeakMap<PublishedTrack, Leveller>();
+  readonly #publishers = new WeakMap<PublishedTrack, StreamListener>();
+  /** All entries in one list: iterating it allocates nothing in a frame. */
+  readonly #entries: Entry[] = [];
+  #ids = 0;
 
   /** Decoders in use. */
   get size(): number {
-    let size = 0;
-    for (const entries of this.#tracks.values()) size += entries.size;
-    return size;
+    return this.#entries.length;
   }
 
   /** @returns undefined when the track's codec cannot be mixed */
-  acquire(track: PublishedTrack, rate: SampleRate, levelling: boolean): StreamDecoder | undefined {
+  acquire(
+    track: PublishedTrack,
+    rate: SampleRate,
+    levelling: boolean,
+    listener: StreamListener,
+  ): StreamDecoder | undefined {
     const codec = findAudioCodec(track.codec.name, track.codec.clockRate);
     if (!codec) return undefined;
-    const entries = this.#tracks.get(track) ?? new Map<number, Entry>();
-    const known = entries.get(keyOf(rate, levelling));
+    const byKey = this.#tracks.get(track) ?? new Map<number, Entry>();
+    const known = byKey.get(keyOf(rate, levelling));
     if (known) {
-      known.users += 1;
+      known.listeners.add(listener);
       return known.decoder;
     }
     const leveller = this.#levellers.get(track) ?? new Leveller();
     this.#levellers.set(track, leveller);
-    const decoder = new StreamDecoder(codec, rate, leveller, levelling);
-    entries.set(keyOf(rate, levelling), { decoder, users: 1 });
-    this.#tracks.set(track, entries);
+    this.#ids += 1;
+    const decoder = new StreamDecoder(this.#ids, codec, rate, leveller, levelling);
+    const entry: Entry = { track, decoder, listeners: new Set([listener]) };
+    byKey.set(keyOf(rate, levelling), entry);
+    this.#tracks.set(track, byKey);
+    this.#entries.push(entry);
     track.attach(decoder);
     return decoder;
   }
 
-  release(track: PublishedTrack, rate: SampleRate, levelling: boolean): void {
-    const entries = this.#tracks.get(track);
-    const entry = entries?.get(keyOf(rate, levelling));
-    if (!entries || !entry) return;
-    entry.users -= 1;
-    if (entry.users > 0) return;
+  release(track: PublishedTrack, rate: SampleRate, levelling: boolean, listener: StreamListener): void {
+    const byKey = this.#tracks.get(track);
+    const entry = byKey?.get(keyOf(rate, levelling));
+    if (!byKey || !entry) return;
+    entry.listeners.delete(listener);
+    if (entry.listeners.size > 0) return;
     track.detach(entry.decoder);
-    entries.delete(keyOf(rate, levelling));
-    if (entries.size === 0) this.#tracks.delete(track);
+    byKey.delete(keyOf(rate, levelling));
+    if (byKey.size === 0) this.#tracks.delete(track);
+    this.#entries.splice(this.#entries.indexOf(entry), 1);
+  }
+
+  /** The decoder of a track, if anybody hears it. */
+  find(track: PublishedTrack, rate: SampleRate, levelling: boolean): StreamDecoder | undefined {
+    return this.#tracks.get(track)?.get(keyOf(rate, levelling))?.decoder;
+  }
+
+  /** Tells who publishes a track. */
+  publishes(track: PublishedTrack, publisher: StreamListener): void {
+    this.#publishers.set(track, publisher);
+  }
+
+  /**
+   * Decodes a frame of each stream.
+   * @throws what a decoder threw, once all others have been read
+   */
+  read(frame: number): void {
+    let failed: { readonly error: unknown } | undefined;
+    for (let i = 0; i < this.#entries.length; i += 1) {
+      const { track, decoder, listeners } = this.#entries[i]!;
+      const wasAudible = decoder.isAudible;
+      try {
+        decoder.read(frame);
+      } catch (error) {
+        decoder.silence();
+        failed ??= { error };
+      }
+      if (decoder.isAudible === wasAudible) continue;
+      for (const listener of listeners) listener.streamChanged();
+      this.#publishers.get(track)?.streamChanged();
+    }
+    if (failed) throw failed.error;
   }
 }
 
 /** One published audio track as levelled samples at one rate, decoded once however many mixes it is part of. */
 export class StreamDecoder implements TrackSink {
+  /** Sets of streams are ordered by it. */
+  readonly id: number;
+  /** The present frame. */
+  samples: Int16Array;
+  /** Whether all of the present frame is zero. */
+  isSilent = true;
+  isAudible = false;
   readonly #playout: Playout;
   readonly #rate: SampleRate;
   readonly #leveller: Leveller;
   readonly #isLevelled: boolean;
   readonly #pcm: Int16Array;
-  /** Wider than what was decoded, since it is limited only after the sum. */
-  readonly #levelled: Int32Array;
-  #frame = -1;
-  #audible = false;
+  readonly #levelled: Int16Array;
+  /** For the shout of somebody quiet, who is turned up still. */
+  readonly #limiter = new Limiter();
+  #wide: Int32Array | undefined;
 
-  constructor(codec: AudioCodec, rate: SampleRate, leveller: Leveller, isLevelled: boolean) {
+  constructor(id: number, codec: AudioCodec, rate: SampleRate, leveller: Leveller, isLevelled: boolean) {
+    this.id = id;
     this.#playout = new Playout(codec, rate);
     this.#rate = rate;
     this.#leveller = leveller;
     this.#isLevelled = isLevelled;
     this.#pcm = new Int16Array((rate / 1000) * FRAME_MS);
-    this.#levelled = new Int32Array(this.#pcm.length);
+    this.#levelled = new Int16Array(isLevelled ? this.#pcm.length : 0);
+    this.samples = this.#pcm;
   }
 
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
     if (!telephoneEvent) this.#playout.insert(packet, payloadOffset, payloadEnd);
   }
 
-  /**
-   * The samples of a mix frame; the same ones for every call with the same number.
-   * @returns undefined when the stream is silent; else valid until the next frame is asked for
-   */
-  samples(frame: number): Int32Array | undefined {
-    if (frame !== this.#frame) {
-      this.#frame = frame;
-      this.#audible = this.#playout.read(this.#pcm, this.#pcm.length);
-      this.#leveller.take(frame, this.#audible ? this.#pcm : undefined, this.#rate);
-      if (this.#audible) this.#level();
-    }
-    return this.#audible ? this.#levelled : undefined;
+  /** Decodes the next frame. */
+  read(frame: number): void {
+    const isHeard = this.#playout.read(this.#pcm, this.#pcm.length);
+    const leveller = this.#leveller;
+    leveller.take(frame, isHeard ? this.#pcm : undefined, this.#rate);
+    this.isAudible = leveller.isAudible;
+    this.isSilent = !isHeard;
+    const isChanged = this.#isLevelled && (leveller.before !== 1 || leveller.gain !== 1);
+    if (isHeard && isChanged) this.#level(leveller.before, leveller.gain);
+    else this.samples = this.#pcm;
   }
 
-  #level(): void {
+  /** Makes the present frame silent. */
+  silence(): void {
+    this.samples.fill(0);
+    this.isSilent = true;
+  }
+
+  #level(before: number, gain: number): void {
     const pcm = this.#pcm;
     const levelled = this.#levelled;
-    const { before, gain } = this.#leveller;
-    if (!this.#isLevelled || (before === 1 && gain === 1)) {
-      for (let i = 0; i < pcm.length; i += 1) levelled[i] = pcm[i]!;
-      return;
-    }
+    this.samples = levelled;
     const step = (gain - before) / pcm.length;
     let factor = before;
+    let isOver = this.#limiter.gain !== 1;
     for (let i = 0; i < pcm.length; i += 1) {
       factor += step;
-      levelled[i] = Math.round(pcm[i]! * factor);
+      // Cheaper than Math.round.
+      const sample = Math.floor(pcm[i]! * factor + 0.5);
+      if (sample > 32767 || sample < -32768) isOver = true;
+      levelled[i] = sample;
     }
+    if (isOver) this.#limit(before, step);
+  }
+
+  #limit(before: number, step: number): void {
+    const wide = (this.#wide ??= new Int32Array(this.#pcm.length));
+    for (let i = 0; i < wide.length; i += 1)
+      wide[i] = Math.floor(this.#pcm[i]! * (before + (i + 1) * step) + 0.5);
+    this.#limiter.limit(wide, peakOf(wide), this.#levelled, 0);
   }
 }

@@ -24,7 +24,15 @@ export interface AudioEncoder {
    * @returns number of bytes written
    */
   encode(pcm: Int16Array, samples: number, out: Buffer, offset: number): number;
+  /** Takes over the memory of another encoder of the codec, where that can be copied. */
+  follow?(other: AudioEncoder): void;
 }
+
+/**
+ * What an encoder keeps from one frame to the next: nothing; something that can be copied; or something that cannot, so
+ * that a stream goes from one encoder to another only where nothing is heard.
+ */
+type EncoderMemory = 'none' | 'copied' | 'opaque';
 
 /** An audio codec: all that SDP, phones, browsers and mixes need to know about it. */
 export interface AudioCodec {
@@ -50,6 +58,7 @@ export interface AudioCodec {
   /** Sample rate of a mix for a phone with this codec. */
   mixRate(fmtp?: string): SampleRate;
   createDecoder(rate: SampleRate): AudioDecoder;
+  readonly encoderMemory: EncoderMemory;
   /** @param fmtp the receiver's parameters; followed as far as the encoder supports them */
   createEncoder(rate: SampleRate, fmtp?: string): AudioEncoder;
 }

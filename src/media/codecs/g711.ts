@@ -76,6 +76,7 @@ function g711(
     duration: (_packet, start, end) => end - start,
     mixRate: () => 8000,
     createDecoder: (rate) => new PcmDecoder(expandInto, 8000, rate),
+    encoderMemory: 'none',
     createEncoder: () => new G711Encoder(compressed),
   };
 }

@@ -101,6 +101,21 @@ class G722Band {
     this.scale = shape.firstScale;
   }
 
+  follow(other: G722Band): void {
+    this.scale = other.scale;
+    this.predicted = other.predicted;
+    this.#logScale = other.#logScale;
+    this.#zeros = other.#zeros;
+    this.#a1 = other.#a1;
+    this.#a2 = other.#a2;
+    this.#r1 = other.#r1;
+    this.#r2 = other.#r2;
+    this.#p1 = other.#p1;
+    this.#p2 = other.#p2;
+    this.#b.set(other.#b);
+    this.#d.set(other.#d);
+  }
+
   /** LOGSCL and SCALEL, or LOGSCH and SCALEH: follows the size of what was coded. */
   adaptScale(multiplier: number): void {
     const { maxLogScale, shift } = this.#shape;
@@ -170,6 +185,11 @@ class FilterMemory {
   readonly values = new Int32Array(2 * TAPS);
   /** Index of the oldest value; the 24 values follow one another from here. */
   oldest = 0;
+
+  follow(other: FilterMemory): void {
+    this.values.set(other.values);
+    this.oldest = other.oldest;
+  }
 
   push(first: number, second: number): void {
     const { values, oldest } = this;
@@ -242,6 +262,13 @@ class G722Encoder implements AudioEncoder {
   readonly #high = new G722Band(HIGHER_BAND);
   readonly #memory = new FilterMemory();
 
+  follow(other: AudioEncoder): void {
+    if (!(other instanceof G722Encoder)) return;
+    this.#low.follow(other.#low);
+    this.#high.follow(other.#high);
+    this.#memory.follow(other.#memory);
+  }
+
   encode(pcm: Int16Array, samples: number, out: Buffer, offset: number): number {
     const codes = samples >> 1;
     const { values } = this.#memory;
@@ -303,5 +330,6 @@ export const G722: AudioCodec = {
       ? new PcmDecoder(expander.narrow, 8000, 8000)
       : new PcmDecoder(expander.wide, 16000, rate);
   },
+  encoderMemory: 'copied',
   createEncoder: () => new G722Encoder(),
 };

@@ -105,5 +105,6 @@ export const OPUS: AudioCodec = {
     return limit <= 8000 ? 8000 : limit <= 16000 ? 16000 : 48000;
   },
   createDecoder: (rate) => new OpusDecoder(rate),
+  encoderMemory: 'opaque',
   createEncoder: (rate, fmtp) => new OpusEncoder(rate, /(?:^|[;\s])usedtx=1(?:[;\s]|$)/.test(fmtp ?? '')),
 };

@@ -1,7 +1,7 @@
 import { inNetworks, type Log } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { EndpointContext } from '../endpoint.js';
-import { DecoderPool, MixClock } from '../audio/index.js';
+import { MixClock, MixGroups } from '../audio/index.js';
 import type { MediaCounters, MixLoad, PhoneMediaEvent } from '../door.js';
 import type { MediaPlaneOptions } from '../types.js';
 import { PhoneEndpoint } from './phone-endpoint.js';
@@ -26,7 +26,7 @@ interface PhoneFactory {
 /** Makes the phone part of a media plane; binds nothing until a phone is described. */
 export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneFactory {
   const ports = new PortRange(options.rtpPorts);
-  const pool = new DecoderPool();
+  const groups = new MixGroups();
   const codecs = audioCodecsNamed(options.phoneCodecs);
   const isAsymmetric = inNetworks(options.asymmetricRtp ?? []);
   const clock = new MixClock({
@@ -44,7 +44,7 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
         context,
         ports,
         clock,
-        pool,
+        groups,
         codecs,
         isAsymmetric,
         before,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type AudioCodec, toTrackCodec } from '../codecs/index.js';
 import type { Endpoint, EndpointContext } from '../endpoint.js';
-import type { DecoderPool, FrameListener, MixClock } from '../audio/index.js';
+import type { FrameListener, MixClock, MixGroups } from '../audio/index.js';
 import { PublishedTrack } from '../track.js';
 import type { MediaCounters, PhoneMediaEvent } from '../door.js';
 import {
@@ -34,7 +34,7 @@ interface PhoneEndpointParts {
   readonly context: EndpointContext<PhoneMediaEvent>;
   readonly ports: PortRange;
   readonly clock: MixClock;
-  readonly pool: DecoderPool;
+  readonly groups: MixGroups;
   /** The allowed codecs, in the order in which they are offered. */
   readonly codecs: readonly AudioCodec[];
   /** Whether a phone that announces this address receives there, wherever it sends from. */
@@ -101,7 +101,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
       onFormat: (format) => this.#publish(format),
     });
     this.#sender = new RtpSender(
-      parts.pool,
+      parts.groups,
       this.#crypto,
       (packet) => this.#ports.bound?.socket.send(packet),
       before && { state: before.state.stream, ageMs: before.ageMs, frame: clock.present },
@@ -285,6 +285,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     if (old && old.codec.name === codec.name && old.codec.fmtp === codec.fmtp) return old;
     const track = new PublishedTrack({ kind: 'audio', streamId: this.#streamId, codec });
     this.#track = track;
+    this.#sender.setOwn(track);
     this.#isStale = true;
     this.#context.setStreams([{ streamId: this.#streamId, tracks: [track] }]);
     old?.end();

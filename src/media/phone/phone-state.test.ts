@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DecoderPool } from '../audio/index.js';
+import { MixGroups } from '../audio/index.js';
 import { writeRtcpReport } from '../rtp/index.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
 import { createMasterKey, SRTP_SUITES, SrtpReceiver, SrtpSender, type SrtpSuite } from '../srtp/index.js';
@@ -95,7 +95,7 @@ class Leg {
       stream && crypto && { state: crypto, ageMs, skipped: skippedBy(stream, ageMs) },
     );
     this.#sender = new RtpSender(
-      new DecoderPool(),
+      new MixGroups(),
       this.#crypto,
       (packet) => this.sent.push(Buffer.from(packet)),
       stream && { state: stream, ageMs, frame: this.#frame },

@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { AudioEncoder } from '../codecs/index.js';
-import { type DecoderPool, FRAME_MS, PhoneMix } from '../audio/index.js';
+import { FRAME_MS, mixFormat, type MixGroups, PhoneMix } from '../audio/index.js';
 import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
 import type { MediaDtmf } from '../types.js';
@@ -12,8 +11,6 @@ import { receives } from '../sdp/index.js';
 /** Buffers used in turn, so that a packet stays untouched while the system may still read it. */
 const RING = 8;
 const MAX_PACKET = 1500;
-/** Longest packet, in ms. */
-const MAX_PTIME = 60;
 
 const DEFAULT_CLOCK_RATE = 8000;
 
@@ -52,7 +49,7 @@ export const skippedBy = ({ rate }: StreamState, ageMs: number): number =>
 
 /** Sends one phone its encoded mix, one packet for each `ptime`, or telephone events. */
 export class RtpSender {
-  readonly #pool: DecoderPool;
+  readonly #groups: MixGroups;
   readonly #crypto: PhoneCrypto;
   readonly #send: (packet: Buffer) => void;
   readonly #ring = ringOfPackets();
@@ -65,15 +62,13 @@ export class RtpSender {
   readonly #event = Buffer.alloc(DTMF_PAYLOAD_LENGTH);
   #session: AudioSession | undefined;
   #mix: PhoneMix | undefined;
-  #encoder: AudioEncoder | undefined;
   #tracks: readonly PublishedTrack[] = [];
   #levelling = true;
-  #pcm = new Int16Array(0);
-  #filled = 0;
+  #own: PublishedTrack | undefined;
+  /** A frame of tones for a phone without telephone events. */
+  #toneFrame = new Int16Array(0);
   #sequence: number;
   readonly #timestampOrigin: number;
-  /** Frame that the next packet begins with. */
-  #firstFrame = 0;
   #marker = true;
   #eventTimestamp = 0;
   packets = 0;
@@ -86,8 +81,8 @@ export class RtpSender {
   #rateAtState = 0;
 
   /** @param before the stream of another process that this one continues */
-  constructor(pool: DecoderPool, crypto: PhoneCrypto, send: (packet: Buffer) => void, before?: StreamBefore) {
-    this.#pool = pool;
+  constructor(groups: MixGroups, crypto: PhoneCrypto, send: (packet: Buffer) => void, before?: StreamBefore) {
+    this.#groups = groups;
     this.#crypto = crypto;
     this.#send = send;
     this.ssrc = before?.state.ssrc ?? randomInt(1, 0xffffffff);
@@ -120,14 +115,12 @@ export class RtpSender {
 
   /** @param mayStop whether to use DTX toward a phone that asks for it */
   configure(session: AudioSession, mayStop = false): void {
-    const rate = session.codec.mixRate(session.fmtp);
-    if (session.codec !== this.#session?.codec || rate !== this.#mix?.rate) {
+    const format = mixFormat(session.codec, session.fmtp, session.ptime, mayStop ? session.fmtp : undefined);
+    if (format.key !== this.#mix?.format.key) {
       this.#mix?.close();
-      this.#mix = new PhoneMix(this.#pool, rate);
+      this.#mix = new PhoneMix(this.#groups, format);
+      this.#mix.setOwn(this.#own);
       this.#mix.setTracks(this.#tracks, this.#levelling);
-      this.#encoder = session.codec.createEncoder(rate, mayStop ? session.fmtp : undefined);
-      this.#pcm = new Int16Array((rate / 1000) * (MAX_PTIME + FRAME_MS));
-      this.#filled = 0;
       this.#marker = true;
     }
     this.#session = session;
@@ -137,6 +130,12 @@ export class RtpSender {
     this.#tracks = tracks;
     this.#levelling = levelling;
     this.#mix?.setTracks(tracks, levelling);
+  }
+
+  /** The track that the phone publishes: it is part of what others hear. */
+  setOwn(track: PublishedTrack): void {
+    this.#own = track;
+    this.#mix?.setOwn(track);
   }
 
   /** How many digits can be queued now. */
@@ -163,19 +162,27 @@ export class RtpSender {
       this.pause();
       return;
     }
-    const { rate } = this.#mix;
-    if (this.#filled === 0) this.#firstFrame = frame;
-    this.#mix.mix(frame, this.#pcm, this.#filled);
     const event = this.#dtmf.busy ? telephoneEventFor(session) : undefined;
-    if (event) this.#sendEvent(event, frame);
-    else if (this.#dtmf.busy) this.#playTones(rate);
-    this.#filled += (rate / 1000) * FRAME_MS;
-    this.#sendAudio(session, (rate / 1000) * session.ptime, event !== undefined);
+    const tones = this.#dtmf.busy && !event ? this.#playTones(this.#mix.format.rate) : undefined;
+    const group = this.#mix.run(frame, tones);
+    if (event) {
+      // Audio is left out while an event is sent (RFC 4733 section 2.2).
+      this.#sendEvent(event, frame);
+      return;
+    }
+    for (let i = 0; i < group.ready; i += 1) {
+      this.#sendPayload(
+        session,
+        group.payloads[i]!,
+        group.lengths[i]!,
+        group.firstFrame + (i * session.ptime) / FRAME_MS,
+      );
+    }
   }
 
   /** Frames are skipped: the next packet begins a talkspurt. */
   pause(): void {
-    this.#filled = 0;
+    this.#mix?.pause();
     this.#marker = true;
   }
 
@@ -184,20 +191,12 @@ export class RtpSender {
     this.#mix = undefined;
   }
 
-  /** @param suppressed audio is left out while an event is sent (RFC 4733 section 2.2) */
-  #sendAudio(session: AudioSession, samples: number, suppressed: boolean): void {
-    const perFrame = session.ptime / FRAME_MS;
-    for (; this.#filled >= samples; this.#firstFrame += perFrame) {
-      if (!suppressed) this.#sendPacket(session, samples);
-      this.#pcm.copyWithin(0, samples, this.#filled);
-      this.#filled -= samples;
-    }
-  }
-
-  #sendPacket(session: AudioSession, samples: number): void {
+  /** Sends a payload that may be sent to others too: encrypted is a copy. */
+  #sendPayload(session: AudioSession, payload: Buffer, length: number, firstFrame: number): void {
     const packet = this.#ring[this.#at]!;
-    const length = this.#encoder!.encode(this.#pcm, samples, packet, RTP_FIXED_HEADER);
-    this.#finish(session.payloadType, this.timestampOf(this.#firstFrame), this.#marker, length);
+    // Byte by byte: Buffer.copy makes a view of the part to be copied.
+    for (let i = 0; i < length; i += 1) packet[RTP_FIXED_HEADER + i] = payload[i]!;
+    this.#finish(session.payloadType, this.timestampOf(firstFrame), this.#marker, length);
     this.#marker = false;
   }
 
@@ -209,14 +208,16 @@ export class RtpSender {
     this.#marker = true;
   }
 
-  /** Replaces the mix frame by the digit's tones, for a phone without telephone events. */
-  #playTones(rate: number): void {
+  /** A frame with a digit's tones, for a phone without telephone events. */
+  #playTones(rate: number): Int16Array {
     const samples = (rate / 1000) * FRAME_MS;
+    if (this.#toneFrame.length !== samples) this.#toneFrame = new Int16Array(samples);
+    const pcm = this.#toneFrame;
     const due = this.#dtmf.next(FRAME_MS, rate, this.#event, 0);
     if (this.#dtmf.begins) this.#tones.begin();
-    if (due && !this.#dtmf.repeatsEnd)
-      this.#tones.write(this.#event[0]!, rate, this.#pcm, this.#filled, samples);
-    else this.#pcm.fill(0, this.#filled, this.#filled + samples);
+    if (due && !this.#dtmf.repeatsEnd) this.#tones.write(this.#event[0]!, rate, pcm, 0, samples);
+    else pcm.fill(0);
+    return pcm;
   }
 
   /** Writes the header of the ring's present packet and sends it. */

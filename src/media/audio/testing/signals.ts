@@ -118,3 +118,45 @@ export function p56(pcm: Int16Array, rate: number): number {
   }
   return level;
 }
+
+const BANDS = 32;
+
+/**
+ * Log-spectral distance of two signals in each 20 ms, in dB: the root mean square over bands of equal width of what their
+ * levels are apart. Bands under -70 dBov count as that.
+ */
+export function spectralDistances(one: Int16Array, other: Int16Array, rate: number): number[] {
+  const length = rate / 50;
+  const window = Float64Array.from(
+    { length },
+    (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * (i + 0.5)) / length),
+  );
+  // Bins of 50 Hz; what is above 3.4 kHz is in no telephone's band.
+  const bins = Array.from({ length: 2 * BANDS }, (_, bin) => bin + 4);
+  const cos = bins.map((bin) =>
+    Float64Array.from({ length }, (_, i) => Math.cos((2 * Math.PI * bin * i) / length)),
+  );
+  const sin = bins.map((bin) =>
+    Float64Array.from({ length }, (_, i) => Math.sin((2 * Math.PI * bin * i) / length)),
+  );
+  const bandsOf = (pcm: Int16Array, at: number): number[] => {
+    const powers = bins.map((_, b) => {
+      let [re, im] = [0, 0];
+      for (let i = 0; i < length; i += 1) {
+        const sample = pcm[at + i]! * window[i]!;
+        re += sample * cos[b]![i]!;
+        im += sample * sin[b]![i]!;
+      }
+      return (re * re + im * im) / length ** 2 / 2 ** 30;
+    });
+    return Array.from(
+      { length: BANDS },
+      (_, band) => 10 * Math.log10(powers[2 * band]! + powers[2 * band + 1]! + 1e-7),
+    );
+  };
+  const frames = Math.floor(Math.min(one.length, other.length) / length);
+  return Array.from({ length: frames }, (_, frame) => {
+    const [a, b] = [bandsOf(one, frame * length), bandsOf(other, frame * length)];
+    return Math.sqrt(a.reduce((sum, level, band) => sum + (level - b[band]!) ** 2, 0) / BANDS);
+  });
+}

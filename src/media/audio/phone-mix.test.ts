@@ -3,8 +3,8 @@ import { findAudioCodec, toTrackCodec } from '../codecs/index.js';
 import { sine, toneLevel } from '../phone/testing/spectrum.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
 import { PublishedTrack } from '../track.js';
-import { PhoneMix } from './mixer.js';
-import { DecoderPool } from './stream-decoder.js';
+import { MixGroups } from './mix-groups.js';
+import { Listener } from './testing/linear.js';
 import { p56, speech } from './testing/signals.js';
 
 class Talker {
@@ -35,26 +35,26 @@ class Talker {
 }
 
 describe('phone mix', () => {
-  let pool: DecoderPool;
+  let groups: MixGroups;
   let talkers: Talker[];
-  const heard = (mixes: readonly PhoneMix[], frames: number, from = 0): Int16Array[] => {
+  const heard = (mixes: readonly Listener[], frames: number, from = 0): Int16Array[] => {
     const outs = mixes.map((mix) => new Int16Array((mix.rate / 50) * frames));
     for (let frame = 0; frame < frames; frame += 1) {
       for (const talker of talkers) talker.talk();
-      mixes.forEach((mix, i) => mix.mix(from + frame, outs[i]!, (frame * mix.rate) / 50));
+      mixes.forEach((mix, i) => mix.hear(from + frame, outs[i], (frame * mix.rate) / 50));
     }
     return outs.map((out, i) => out.subarray((mixes[i]!.rate / 50) * 5));
   };
 
   beforeEach(() => {
-    pool = new DecoderPool();
+    groups = new MixGroups();
     talkers = [];
   });
 
   it('is the sum of just the tracks delivered', () => {
     talkers = [new Talker(400), new Talker(900), new Talker(1500)];
-    const mix = new PhoneMix(pool, 8000);
-    mix.setTracks([talkers[0]!.track, talkers[1]!.track]);
+    const mix = new Listener(groups, 8000);
+    mix.mix.setTracks([talkers[0]!.track, talkers[1]!.track]);
     const [pcm] = heard([mix], 30);
     expect(toneLevel(pcm!, 8000, 400)).toBeCloseTo(8000 / 32768, 1);
     expect(toneLevel(pcm!, 8000, 900)).toBeCloseTo(8000 / 32768, 1);
@@ -63,19 +63,19 @@ describe('phone mix', () => {
 
   it('takes a changed delivery into the next frame', () => {
     talkers = [new Talker(400), new Talker(900)];
-    const mix = new PhoneMix(pool, 8000);
-    mix.setTracks([talkers[0]!.track]);
+    const mix = new Listener(groups, 8000);
+    mix.mix.setTracks([talkers[0]!.track]);
     heard([mix], 20);
-    mix.setTracks([]);
+    mix.mix.setTracks([]);
     const silence = new Int16Array(160).fill(1);
-    mix.mix(20, silence);
+    mix.hear(20, silence);
     expect(silence.every((sample) => sample === 0)).toBe(true);
   });
 
   it('turns down what exceeds full scale, and neither clips nor wraps around', () => {
     talkers = [new Talker(400, 32000), new Talker(401, 32000), new Talker(402, 32000)];
-    const mix = new PhoneMix(pool, 8000);
-    mix.setTracks(talkers.map(({ track }) => track));
+    const mix = new Listener(groups, 8000);
+    mix.mix.setTracks(talkers.map(({ track }) => track));
     const [pcm] = heard([mix], 10);
     expect(Math.max(...pcm!)).toBeLessThan(32767);
     expect(Math.max(...pcm!)).toBeGreaterThan(25_000);
@@ -88,19 +88,19 @@ describe('phone mix', () => {
     talkers = [new Talker(400)];
     const track = talkers[0]!.track;
     const mixes = [
-      new PhoneMix(pool, 8000),
-      new PhoneMix(pool, 8000),
-      new PhoneMix(pool, 16000),
-      new PhoneMix(pool, 48000),
+      new Listener(groups, 8000),
+      new Listener(groups, 8000),
+      new Listener(groups, 16000),
+      new Listener(groups, 48000),
     ];
-    for (const mix of mixes) mix.setTracks([track]);
-    expect(pool.size).toBe(3);
+    for (const mix of mixes) mix.mix.setTracks([track]);
+    expect(groups.decoders.size).toBe(3);
     expect(track.sinkCount).toBe(3);
     for (const [i, pcm] of heard(mixes, 20).entries()) {
       expect(toneLevel(pcm, mixes[i]!.rate, 400)).toBeCloseTo(8000 / 32768, 1);
     }
-    for (const mix of mixes) mix.close();
-    expect(pool.size).toBe(0);
+    for (const mix of mixes) mix.mix.close();
+    expect(groups.decoders.size).toBe(0);
     expect(track.sinkCount).toBe(0);
   });
 
@@ -109,8 +109,8 @@ describe('phone mix', () => {
     const opus = findAudioCodec('opus', 48000)!;
     const encoder = opus.createEncoder(48000, fmtp);
     const track = new PublishedTrack({ kind: 'audio', streamId: 'opus', codec: opus });
-    const mix = new PhoneMix(pool, 8000);
-    mix.setTracks([track]);
+    const mix = new Listener(groups, 8000);
+    mix.mix.setTracks([track]);
     const out = new Int16Array(160 * 200);
     for (let n = 0; n < 200; n += 1) {
       const payload = Buffer.alloc(1500);
@@ -119,9 +119,9 @@ describe('phone mix', () => {
       const packet = rtpPacket({ sequence: n, timestamp: n * 960, payload: payload.subarray(0, bytes) });
       // With DTX browsers send only a packet now and then in silence.
       if (bytes > 2) track.push(packet, 12, packet.length, false);
-      mix.mix(n, out, n * 160);
+      mix.hear(n, out, n * 160);
     }
-    mix.close();
+    mix.mix.close();
     return [toneLevel(out.subarray(8_000, 16_000), 8000, 400), toneLevel(out.subarray(26_000), 8000, 400)];
   }
 
@@ -142,8 +142,8 @@ describe('phone mix', () => {
     const tracks = texts.map(
       (_, i) => new PublishedTrack({ kind: 'audio', streamId: `t${i}`, codec: toTrackCodec(codec) }),
     );
-    const mix = new PhoneMix(pool, 8000);
-    mix.setTracks(tracks, levelling);
+    const mix = new Listener(groups, 8000);
+    mix.mix.setTracks(tracks, levelling);
     const encoder = codec.createEncoder(8000);
     const frames = Math.floor(texts[0]!.length / 160);
     const out = new Int16Array(160 * frames);
@@ -153,9 +153,9 @@ describe('phone mix', () => {
         encoder.encode(text.subarray(n * 160, n * 160 + 160), 160, payload, 0);
         tracks[i]!.push(rtpPacket({ sequence: n, timestamp: n * 160, payload }), 12, 172, false);
       });
-      mix.mix(n, out, n * 160);
+      mix.hear(n, out, n * 160);
     }
-    mix.close();
+    mix.mix.close();
     return out;
   }
 
@@ -187,16 +187,16 @@ describe('phone mix', () => {
 
   it('takes another wish about levels at once, with the same tracks', () => {
     talkers = [new Talker(400)];
-    const mix = new PhoneMix(pool, 8000);
+    const mix = new Listener(groups, 8000);
     const tracks = [talkers[0]!.track];
-    mix.setTracks(tracks, true);
-    mix.setTracks(tracks, false);
-    expect(pool.size).toBe(1);
-    const other = new PhoneMix(pool, 8000);
-    other.setTracks(tracks, true);
-    expect(pool.size).toBe(2);
-    for (const each of [mix, other]) each.close();
-    expect(pool.size).toBe(0);
+    mix.mix.setTracks(tracks, true);
+    mix.mix.setTracks(tracks, false);
+    expect(groups.decoders.size).toBe(1);
+    const other = new Listener(groups, 8000);
+    other.mix.setTracks(tracks, true);
+    expect(groups.decoders.size).toBe(2);
+    for (const each of [mix, other]) each.mix.close();
+    expect(groups.decoders.size).toBe(0);
     expect(tracks[0]!.sinkCount).toBe(0);
   });
 
@@ -213,8 +213,8 @@ describe('phone mix', () => {
         codec: { name: 'iSAC', clockRate: 16000, channels: 1 },
       }),
     ];
-    const mix = new PhoneMix(pool, 8000);
-    mix.setTracks(tracks);
-    expect(pool.size).toBe(0);
+    const mix = new Listener(groups, 8000);
+    mix.mix.setTracks(tracks);
+    expect(groups.decoders.size).toBe(0);
   });
 });
