@@ -2,11 +2,9 @@
  * What it costs to have several media hosts: their processor time for each phone and 20 ms with one and with two, in turns
  * of the same run; the gateway's part beside it, and frames that came too late. Also what an idle host takes.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Opened, Order } from './hosts/gateway.js';
+import { BenchGateway } from './hosts/bench-gateway.js';
 import { Load } from './mix/load.js';
 import { median } from './median.js';
 import { processorSeconds } from './process-time.js';
@@ -17,6 +15,8 @@ const TURNS = 3;
 /** Phones in a session; each hears all others. */
 const IN_SESSION = 5;
 const IDLE_S = 5;
+/** Until then much of the time goes into compiling, in each host for itself. */
+const WARM_UP_S = 6;
 
 interface Turn {
   /** Processor time of all hosts for each phone and 20 ms. */
@@ -26,40 +26,16 @@ interface Turn {
   readonly late: number;
 }
 
-interface Gateway extends Opened {
-  readonly pid: number;
-  late(): Promise<number>;
-  stop(): Promise<void>;
-}
-
-async function startGateway(hosts: number, peerPorts: readonly number[]): Promise<Gateway> {
-  const child = fork(new URL('hosts/gateway.ts', import.meta.url));
-  const ask = async (order: Order): Promise<unknown> => {
-    child.send(order);
-    const [answer] = (await once(child, 'message')) as [unknown];
-    return answer;
-  };
-  const opened = (await ask({ type: 'open', hosts, peerPorts, inSession: IN_SESSION })) as Opened;
-  return {
-    ...opened,
-    pid: child.pid!,
-    late: () => ask({ type: 'late' }) as Promise<number>,
-    stop: async () => {
-      child.send({ type: 'stop' } satisfies Order);
-      await once(child, 'exit');
-    },
-  };
-}
-
 const used = (pids: readonly number[]): number => pids.reduce((sum, pid) => sum + processorSeconds(pid), 0);
 
 async function measure(hosts: number): Promise<Turn> {
   const load = await Load.open({ name: 'all hear few', phones: PHONES, talk: 'marks' }, 'PCMU');
-  const gateway = await startGateway(hosts, load.ports);
-  await load.run(gateway.ports, 1); // Warm-up.
+  const gateway = await BenchGateway.start(hosts);
+  const ports = await gateway.open(load.ports, IN_SESSION);
+  await load.run(ports, WARM_UP_S);
   load.sent = 0;
   const before = { hosts: used(gateway.pids), gateway: used([gateway.pid]), late: await gateway.late() };
-  await load.run(gateway.ports, SECONDS);
+  await load.run(ports, SECONDS);
   const inHosts = used(gateway.pids) - before.hosts;
   const inGateway = used([gateway.pid]) - before.gateway;
   await pause(1_000); // Hosts tell of late frames twice a second.
@@ -88,7 +64,7 @@ for (const [hosts, own] of turns) {
       `${own.reduce((sum, { late }) => sum + late, 0)} frames too late`,
   );
 }
-const idle = await startGateway(2, []);
+const idle = await BenchGateway.start(2);
 await pause(2_000);
 const idleBefore = idle.pids.map(processorSeconds);
 await pause(IDLE_S * 1_000);

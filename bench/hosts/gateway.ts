@@ -1,7 +1,7 @@
 /**
- * A process of bench/hosts.ts that has the media plane of a gateway, with so many media hosts. It opens a phone for each
- * port that it gets, and answers with the hosts' processes and the phones' ports; later, when asked, with the frames that
- * came too late.
+ * A process of bench/hosts.ts and bench/capacity.ts that has the media plane of a gateway, with so many media hosts. It
+ * opens a phone for each port that it gets, at first and again, and answers with the hosts' processes and the ports of the
+ * phones that it opened; when asked, with the frames that came too late.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,26 +12,21 @@ import { type MediaPlane, startMediaHosts } from '../../src/media/index.js';
 
 /** What the process is told, one after the other. */
 export type Order =
-  | {
-      readonly type: 'open';
-      readonly hosts: number;
-      readonly peerPorts: readonly number[];
-      readonly inSession: number;
-    }
+  | { readonly type: 'start'; readonly hosts: number }
+  /** Opens a phone for each port; each hears the others of its session, which are the next so many. */
+  | { readonly type: 'open'; readonly peerPorts: readonly number[]; readonly inSession: number }
   | { readonly type: 'late' }
   | { readonly type: 'stop' };
 
-/** What it answers. */
-export interface Opened {
-  readonly pids: readonly number[];
-  readonly ports: readonly number[];
-}
-
 const dataDir = mkdtempSync(join(tmpdir(), 'patchbay-bench-'));
 let plane: MediaPlane;
+let opened = 0;
 
-async function open({ hosts, peerPorts, inSession }: Extract<Order, { type: 'open' }>): Promise<Opened> {
+/** @returns the hosts' processes */
+async function start(hosts: number): Promise<number[]> {
   const pids: number[] = [];
+  // Hosts are plain JavaScript: without the loader of TypeScript, which takes memory and a thread.
+  process.execArgv.length = 0;
   plane = await startMediaHosts(
     {
       dataDir,
@@ -53,24 +48,34 @@ async function open({ hosts, peerPorts, inSession }: Extract<Order, { type: 'ope
     },
   );
   await plane.releaseCarried();
+  return pids;
+}
+
+/** @returns the phones' ports */
+async function open({ peerPorts, inSession }: Extract<Order, { type: 'open' }>): Promise<number[]> {
   const { payloadType } = findAudioCodec('PCMU', 8000)!;
   const phones = peerPorts.map((port, i) => {
     const lines = ['v=0', 'o=- 1 1 IN IP4 127.0.0.1', 's=-', 'c=IN IP4 127.0.0.1', 't=0 0'];
     const sdpOffer = [...lines, `m=audio ${port} RTP/AVP ${payloadType}`, ''].join('\r\n');
-    const sessionId = `session ${Math.floor(i / inSession)}`;
-    return plane.open({ kind: 'phone', deviceId: `${i}`, sessionId, sdpOffer }, () => undefined);
+    const number = opened + i;
+    const sessionId = `session ${Math.floor(number / inSession)}`;
+    return plane.open({ kind: 'phone', deviceId: `${number}`, sessionId, sdpOffer }, () => undefined);
   });
+  opened += peerPorts.length;
   const descriptions = await Promise.all(phones.map(({ opened }) => opened));
   for (const [i, phone] of phones.entries()) {
     const first = i - (i % inSession);
     const others = descriptions.slice(first, first + inSession).filter((_, at) => first + at !== i);
     await phone.setDelivery(others.map(({ stream }) => ({ streamId: stream!.streamId, kinds: ['audio'] })));
   }
-  return { pids, ports: descriptions.map(({ sdp }) => Number(/m=audio (\d+)/.exec(sdp)![1])) };
+  return descriptions.map(({ sdp }) => Number(/m=audio (\d+)/.exec(sdp)![1]));
 }
 
 async function obey(order: Order): Promise<void> {
   switch (order.type) {
+    case 'start':
+      process.send!(await start(order.hosts));
+      return;
     case 'open':
       process.send!(await open(order));
       return;
