@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { bitrateCap, combineWishes, PublishedTrack } from './track.js';
+import { bitrateCap, combineLimits, PublishedTrack } from './track.js';
 
 describe('the bit rate asked of a publisher', () => {
   it('is unlimited while its subscribers can take everything', () => {
@@ -25,18 +25,18 @@ describe('the bit rate asked of a publisher', () => {
   });
 });
 
-describe('the wishes of subscribers on several hosts', () => {
+describe('the limits of subscribers on several hosts', () => {
   it('count alike, wherever the subscribers are', () => {
     const limitBitrate = vi.fn();
     const codec = { name: 'VP8', clockRate: 90_000, channels: 1 };
     const track = new PublishedTrack({ kind: 'video', streamId: 's', codec, limitBitrate });
     const asked = (): unknown => limitBitrate.mock.lastCall?.[0];
     const [here, there] = [{}, {}];
-    track.limitBitrate(here, { limits: [300_000], thinned: false });
+    track.limitBitrate(here, { bitsPerSecond: [300_000], thinned: false });
     expect(asked()).toBe(300_000);
-    track.limitBitrate(there, { limits: [500_000, 800_000], thinned: false });
+    track.limitBitrate(there, { bitsPerSecond: [500_000, 800_000], thinned: false });
     expect(asked()).toBe(500_000);
-    track.limitBitrate(here, { limits: [Infinity, Infinity], thinned: false });
+    track.limitBitrate(here, { bitsPerSecond: [Infinity, Infinity], thinned: false });
     expect(asked()).toBe(Infinity);
     track.limitBitrate(here, undefined);
     expect(asked()).toBe(800_000);
@@ -45,12 +45,12 @@ describe('the wishes of subscribers on several hosts', () => {
   });
 
   it('of those who get only key frames count when nobody gets more', () => {
-    const thinned = { limits: [120_000], thinned: true };
-    expect(combineWishes([thinned, { limits: [900_000], thinned: false }])).toEqual({
+    const thinned = { bitsPerSecond: [120_000], thinned: true };
+    expect(combineLimits([thinned, { bitsPerSecond: [900_000], thinned: false }])).toEqual({
       limits: [900_000],
       thinned: false,
     });
-    expect(combineWishes([thinned, { limits: [], thinned: false }])).toEqual(thinned);
-    expect(combineWishes([])).toEqual({ limits: [], thinned: true });
+    expect(combineLimits([thinned, { bitsPerSecond: [], thinned: false }])).toEqual(thinned);
+    expect(combineLimits([])).toEqual({ limits: [], thinned: true });
   });
 });

@@ -55,10 +55,10 @@ export interface KeptPicture {
 }
 
 /**
- * Asks a publisher to send at most this many bits per second (Infinity: any number), which is what its subscribers
- * wish together.
+ * Asks a publisher to send at most this many bits per second (Infinity: any number): what the limits of its
+ * subscribers come to.
  */
-type BitrateListener = (bitsPerSecond: number, wish: BitrateWish) => void;
+type BitrateListener = (bitsPerSecond: number, limits: SubscriberLimits) => void;
 
 /** One published audio or video track. The publisher's transport pushes; subscribers attach sinks. */
 export class PublishedTrack {
@@ -73,7 +73,7 @@ export class PublishedTrack {
   #clock: ClockReading | undefined;
   #ended = false;
   readonly #onBitrate: BitrateListener;
-  readonly #wishes = new Map<object, BitrateWish>();
+  readonly #limits = new Map<object, SubscriberLimits>();
 
   constructor(options: {
     kind: MediaKind;
@@ -106,13 +106,13 @@ export class PublishedTrack {
 
   /**
    * Asks the publisher (video) to send no more than the subscribers can take.
-   * @param source whoever knows some of the subscribers @param wish theirs; undefined: it has none any more
+   * @param source whoever knows some of the subscribers @param limits theirs; undefined: it has none any more
    */
-  limitBitrate(source: object, wish: BitrateWish | undefined): void {
-    if (wish) this.#wishes.set(source, wish);
-    else this.#wishes.delete(source);
-    const all = combineWishes(this.#wishes.values());
-    this.#onBitrate(bitrateCap(all.limits), all);
+  limitBitrate(source: object, limits: SubscriberLimits | undefined): void {
+    if (limits) this.#limits.set(source, limits);
+    else this.#limits.delete(source);
+    const all = combineLimits(this.#limits.values());
+    this.#onBitrate(bitrateCap(all.bitsPerSecond), all);
   }
 
   attach(sink: TrackSink): void {
@@ -147,22 +147,25 @@ export class PublishedTrack {
 }
 
 /** What the subscribers of one video can take, as far as one source knows them. */
-export interface BitrateWish {
+export interface SubscriberLimits {
   /** Bits per second of each; Infinity: more than it is sent. */
-  readonly limits: readonly number[];
+  readonly bitsPerSecond: readonly number[];
   /** They get only key frames, since their networks carry far less than the whole video. */
   readonly thinned: boolean;
 }
 
 /**
- * The wishes of several sources as one. Subscribers that get only key frames count when nobody gets more: a lower
+ * The limits of several sources as one. Subscribers that get only key frames count when nobody gets more: a lower
  * rate could give them the video.
  */
-export function combineWishes(wishes: Iterable<BitrateWish>): BitrateWish {
-  const all = [...wishes].filter(({ limits }) => limits.length > 0);
+export function combineLimits(limits: Iterable<SubscriberLimits>): SubscriberLimits {
+  const all = [...limits].filter(({ bitsPerSecond }) => bitsPerSecond.length > 0);
   const full = all.filter(({ thinned }) => !thinned);
   const counted = full.length > 0 ? full : all;
-  return { limits: counted.flatMap(({ limits }) => limits), thinned: full.length === 0 };
+  return {
+    bitsPerSecond: counted.flatMap(({ bitsPerSecond }) => bitsPerSecond),
+    thinned: full.length === 0,
+  };
 }
 
 /** A useful picture needs about this many bits per second. */

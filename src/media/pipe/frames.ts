@@ -1,4 +1,4 @@
-import type { BitrateWish, ClockReading, TrackCodec } from '../track.js';
+import type { SubscriberLimits, ClockReading, TrackCodec } from '../track.js';
 import type { MediaKind } from '../types.js';
 import type { RecordChannel } from './record-channel.js';
 
@@ -133,7 +133,11 @@ export function readTrackNumber(bytes: Buffer, start: number, end: number): numb
   return bytes.readUInt32BE(start);
 }
 
-export function writeBitrate(channel: RecordChannel, track: number, { limits, thinned }: BitrateWish): void {
+export function writeBitrate(
+  channel: RecordChannel,
+  track: number,
+  { bitsPerSecond: limits, thinned }: SubscriberLimits,
+): void {
   const told = limits.slice(0, MAX_LIMITS);
   const at = channel.reserve(FRAME.bitrate, BITRATE_HEADER + 8 * told.length);
   channel.out.writeUInt32BE(track, at);
@@ -142,12 +146,12 @@ export function writeBitrate(channel: RecordChannel, track: number, { limits, th
 }
 
 /** @throws Error */
-export function readBitrate(bytes: Buffer, start: number, end: number): BitrateWish {
+export function readBitrate(bytes: Buffer, start: number, end: number): SubscriberLimits {
   const count = (end - start - BITRATE_HEADER) / 8;
   require(Number.isInteger(count) && count >= 0);
   const limits = Array.from({ length: count }, (_, i) => bytes.readDoubleBE(start + BITRATE_HEADER + 8 * i));
   require(limits.every((limit) => limit >= 0));
-  return { limits, thinned: bytes[start + 4] === 1 };
+  return { bitsPerSecond: limits, thinned: bytes[start + 4] === 1 };
 }
 
 function require(isSound: boolean): void {

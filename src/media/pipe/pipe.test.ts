@@ -128,16 +128,16 @@ describe('a pipe between two hosts', () => {
     remote.requestKeyFrame();
     await vi.waitUntil(() => requestKeyFrame.mock.calls.length > 0);
     const asked = (): unknown => limitBitrate.mock.lastCall?.[0];
-    camera.limitBitrate({}, { limits: [900_000], thinned: false });
+    camera.limitBitrate({}, { bitsPerSecond: [900_000], thinned: false });
     const [some, others] = [{}, {}];
-    remote.limitBitrate(some, { limits: [300_000, Infinity], thinned: false });
-    remote.limitBitrate(others, { limits: [200_000, 250_000], thinned: false });
+    remote.limitBitrate(some, { bitsPerSecond: [300_000, Infinity], thinned: false });
+    remote.limitBitrate(others, { bitsPerSecond: [200_000, 250_000], thinned: false });
     // The median of all five, on both hosts.
     await vi.waitUntil(() => asked() === 300_000);
     remote.limitBitrate(some, undefined);
-    remote.limitBitrate(others, { limits: [Infinity, Infinity], thinned: false });
+    remote.limitBitrate(others, { bitsPerSecond: [Infinity, Infinity], thinned: false });
     await vi.waitUntil(() => asked() === Infinity);
-    remote.limitBitrate(others, { limits: [120_000, 130_000], thinned: false });
+    remote.limitBitrate(others, { bitsPerSecond: [120_000, 130_000], thinned: false });
     await vi.waitUntil(() => asked() === 130_000);
     stage.listening.send([]);
     await vi.waitUntil(() => asked() === 900_000);

@@ -1,6 +1,6 @@
 import type { Log } from '../../shared/index.js';
 import { LastPicture } from '../browser/index.js';
-import { type BitrateWish, PublishedTrack } from '../track.js';
+import { type SubscriberLimits, PublishedTrack } from '../track.js';
 import type { LiveStream } from '../endpoint.js';
 import type { RemoteStreams } from '../live-streams.js';
 import { MAX_FORWARDED_PACKET, PacketScratch } from '../rtp/index.js';
@@ -144,14 +144,14 @@ export class ReceivedStreams {
     return received;
   }
 
-  /** Passes on the wishes of the subscribers here when they change. */
-  #bitrateListener(number: number): (bitsPerSecond: number, wish: BitrateWish) => void {
+  /** Passes on the limits of the subscribers here when they change. */
+  #bitrateListener(number: number): (bitsPerSecond: number, limits: SubscriberLimits) => void {
     let told = '';
-    return (_bitsPerSecond, wish) => {
-      const text = `${String(wish.thinned)} ${wish.limits.join()}`;
+    return (_bitsPerSecond, limits) => {
+      const text = `${String(limits.thinned)} ${limits.bitsPerSecond.join()}`;
       if (text === told) return;
       told = text;
-      writeBitrate(this.#channel, number, wish);
+      writeBitrate(this.#channel, number, limits);
     };
   }
 }

@@ -162,8 +162,8 @@ class SentTrack implements TrackSink {
     writeClock(this.#channel, this.number, reading);
   }
 
-  limitBitrate(wish: Parameters<PublishedTrack['limitBitrate']>[1]): void {
-    this.track.limitBitrate(this, wish);
+  limitBitrate(limits: Parameters<PublishedTrack['limitBitrate']>[1]): void {
+    this.track.limitBitrate(this, limits);
   }
 
   /** A subscriber there needs a picture: the publisher is asked, which may be still and send nothing. */

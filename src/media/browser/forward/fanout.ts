@@ -93,7 +93,7 @@ export class TrackFanout implements TrackSink {
     const full = open.filter((downlink) => downlink.full);
     const counted = full.length > 0 ? full : open;
     this.track.limitBitrate(this, {
-      limits: counted.map(({ limit }) => limit),
+      bitsPerSecond: counted.map(({ limit }) => limit),
       thinned: full.length === 0,
     });
   }

@@ -259,10 +259,10 @@ describe('the publish connection', () => {
       transports.last.sent.filter((packet) => packet[1] === 206 && (packet[0]! & 31) === 15).map(rembOf);
     vi.advanceTimersByTime(1000);
     expect(rembs()).toEqual([]);
-    track(1).limitBitrate(subscribers, { limits: [400_000], thinned: false });
+    track(1).limitBitrate(subscribers, { bitsPerSecond: [400_000], thinned: false });
     vi.advanceTimersByTime(1000);
     expect(rembs()).toEqual([464_000]);
-    track(1).limitBitrate(subscribers, { limits: [Infinity], thinned: false });
+    track(1).limitBitrate(subscribers, { bitsPerSecond: [Infinity], thinned: false });
     vi.advanceTimersByTime(10_000);
     expect(rembs().slice(1)).toEqual([20_000_000, 20_000_000, 20_000_000]);
   });
@@ -286,7 +286,7 @@ describe('the publish connection', () => {
       return rembs.map(rembOf)[0];
     };
     expect(second()).toBeUndefined();
-    track(0).limitBitrate(subscribers, { limits: [250_000], thinned: false });
+    track(0).limitBitrate(subscribers, { bitsPerSecond: [250_000], thinned: false });
     // Nobody receives the screen.
     expect(second()).toBe(250_000);
     listen(track(1));
@@ -294,7 +294,7 @@ describe('the publish connection', () => {
     const both = second()!;
     expect(both).toBeGreaterThan(250_000 + 800_000);
     expect(both).toBeLessThan(250_000 + 1_500_000);
-    track(1).limitBitrate(subscribers, { limits: [100_000], thinned: false });
+    track(1).limitBitrate(subscribers, { bitsPerSecond: [100_000], thinned: false });
     expect(second()).toBe(350_000);
   });
 
