@@ -47,10 +47,10 @@ describe('the limits of subscribers on several hosts', () => {
   it('of those who get only key frames count when nobody gets more', () => {
     const thinned = { bitsPerSecond: [120_000], thinned: true };
     expect(combineLimits([thinned, { bitsPerSecond: [900_000], thinned: false }])).toEqual({
-      limits: [900_000],
+      bitsPerSecond: [900_000],
       thinned: false,
     });
     expect(combineLimits([thinned, { bitsPerSecond: [], thinned: false }])).toEqual(thinned);
-    expect(combineLimits([])).toEqual({ limits: [], thinned: true });
+    expect(combineLimits([])).toEqual({ bitsPerSecond: [], thinned: true });
   });
 });
