@@ -182,6 +182,9 @@ export interface CarriedDevice {
   readonly note: string;
   /** Everything that the device publishes now. */
   readonly streams: readonly MediaStreamInfo[];
+  /** Phones: the last `state` event, and when it came, in epoch ms. */
+  readonly state?: string;
+  readonly stateAt?: number;
 }
 
 /** The browsers' part of the media plane. */

@@ -170,9 +170,13 @@ export class PhoneApp {
     try {
       const outcome = await sendBye(unsent.dialog, unsent.headers, { pause: this.#pause, wasAway: true });
       if (outcome === 'forgotten') await sendForgottenBye(unsent.dialog, unsent.headers, this.#application);
+      unsent.over();
     } catch (error) {
       // The SIP server would refuse it again.
-      if (error instanceof Error && isRefused(error.cause)) return;
+      if (error instanceof Error && isRefused(error.cause)) {
+        unsent.over();
+        return;
+      }
       this.#options.log.debug({ err: error }, 'The SIP server is away again; a BYE waits for it.');
       this.#unsentByes.push(unsent);
     }

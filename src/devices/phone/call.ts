@@ -25,7 +25,7 @@ import { ByeSender } from './dialog/bye.js';
 import { CallKeeper } from './restore/call-keeper.js';
 import type { CallRecord } from './restore/call-record.js';
 import { SetupSignal } from './setup.js';
-import type { SipDialog } from './sip.js';
+import type { Headers, SipDialog } from './sip.js';
 
 /**
  * One phone's call, from the INVITE to the end: the core's device, its media and, once it is answered, its dialog. It
@@ -42,6 +42,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   readonly setup = new SetupSignal();
   readonly byes: ByeSender;
   readonly keeper: CallKeeper;
+  readonly #listener: MediaListener<PhoneMediaEvent> = this.listener((event) => this.#takeMediaEvent(event));
   readonly #digits = new DigitMerger();
   readonly #undoAtEnd: (() => void)[] = [];
   #decidedListeners: (() => void)[] = [];
@@ -253,14 +254,17 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.end('error');
   }
 
-  /** Ends the call and tells the phone why. */
-  hangUp(reason: EndReason, text = endingText(reason)): void {
+  /** Ends the call and tells the phone why. @param headers of the BYE; default: the reason, and those that were set */
+  hangUp(reason: EndReason, text = endingText(reason), headers?: Headers): void {
     if (this.ended) return;
     this.log.info({ reason }, 'Hanging up.');
     this.setup.abort(new Refusal(480, text));
     // BYE is sent before the media are closed, so that the phone does not hear silence.
-    if (this.#dialog)
-      this.byes.send(this.#dialog, { ...this.keeper.byeHeaders, Reason: endingHeader(reason, text) });
+    if (this.#dialog) {
+      const bye = headers ?? { ...this.keeper.byeHeaders, Reason: endingHeader(reason, text) };
+      this.keeper.owesBye(bye);
+      this.byes.send(this.#dialog, bye, () => this.keeper.byeOver());
+    }
     this.#dialog = undefined;
     this.end(reason);
   }
@@ -302,10 +306,6 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   protected override heard(): void {
     this.keeper.wasHeard = true;
-  }
-
-  get #listener(): MediaListener<PhoneMediaEvent> {
-    return this.listener((event) => this.#takeMediaEvent(event));
   }
 
   #takeMediaEvent(event: PhoneMediaEvent): void {

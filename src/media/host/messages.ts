@@ -77,9 +77,6 @@ export interface CarriedState extends CarriedDevice {
   readonly labels?: Readonly<Record<string, string>>;
   /** When it was opened, in epoch ms. */
   readonly openedAt: number;
-  /** Phones: the last `state` event, and when it came, in epoch ms. */
-  readonly state?: string;
-  readonly stateAt?: number;
   /** Browsers: of the last subscribe offer. */
   readonly revision?: number;
   readonly layout?: readonly MediaKind[];

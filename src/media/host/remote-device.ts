@@ -88,6 +88,11 @@ export class RemoteDevice {
     return this.#note ?? '';
   }
 
+  /** A phone's last `state` event, and when it came, in epoch ms. */
+  get state(): { readonly text: string; readonly at: number } | undefined {
+    return this.#state;
+  }
+
   get streams(): readonly MediaStreamInfo[] {
     return this.#streams;
   }

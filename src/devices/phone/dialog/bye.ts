@@ -22,6 +22,8 @@ const SILENT_ACK_LIMIT_MS = 10_000;
 export interface UnsentBye {
   readonly dialog: SipDialog;
   readonly headers: Headers;
+  /** To be called when it need not be sent any more. */
+  readonly over: () => void;
 }
 
 /** What a {@link ByeSender} needs from outside of its call. */
@@ -63,18 +65,20 @@ export class ByeSender {
     this.#acknowledgement = untilAck(dialog, { acknowledged: onAcknowledged, silent: onSilence });
   }
 
-  send(dialog: SipDialog, headers: Headers): void {
+  /** @param over called when the BYE need not be sent any more, by nobody */
+  send(dialog: SipDialog, headers: Headers, over: () => void = () => undefined): void {
     const { pause, onBye, onByeUnsent, onByeForgotten } = this.#events;
     const send = (): Promise<ByeOutcome> => sendBye(dialog, headers, { pause });
     const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
     const bye = sent.then(
       (outcome) => {
-        if (outcome === 'forgotten') onByeForgotten({ dialog, headers });
+        if (outcome === 'forgotten') onByeForgotten({ dialog, headers, over });
+        else over();
         if (outcome === 'unreachable') this.#log.warn({}, 'BYE could not be sent to where the phone is.');
       },
       (error: unknown) => {
         this.#log.warn({ err: error }, 'BYE could not be sent; it waits for the SIP server.');
-        onByeUnsent({ dialog, headers });
+        onByeUnsent({ dialog, headers, over });
       },
     );
     onBye(bye);

@@ -37,8 +37,8 @@ export interface MediaState {
   readonly stateAt: number;
 }
 
-/** A call in the store. */
-export interface StoredCall extends MediaState {
+/** A call in the store. Without the state of its media there is but a BYE owed. */
+export interface StoredCall extends Partial<MediaState> {
   readonly note: string;
 }
 
@@ -73,6 +73,9 @@ export class CallKeeper {
   #isStored = false;
   #saving: NodeJS.Timeout | undefined;
   #isOver = false;
+  #owesBye = false;
+  /** The core may have ended the call's connection already. */
+  #participantId: string | undefined;
 
   constructor(call: PhoneCall, options: KeeperOptions) {
     this.#call = call;
@@ -101,8 +104,9 @@ export class CallKeeper {
   }
 
   /** Takes over what an earlier gateway kept. */
-  restore({ record, media }: LeftCall): void {
+  restore({ record, media, isStored }: LeftCall): void {
     this.dialogId = record.dialog.id;
+    this.#participantId = record.participantId;
     this.connectedAt = record.connectedAt;
     this.answeredAt = record.answeredAt;
     this.held = record.held;
@@ -110,7 +114,7 @@ export class CallKeeper {
     this.audio = record.audio;
     this.byeHeaders = record.byeHeaders;
     this.#media = media;
-    this.#isStored = media !== undefined;
+    this.#isStored = isStored;
   }
 
   /** Something changed: it is kept with what else changes in this turn of the event loop. */
@@ -139,11 +143,32 @@ export class CallKeeper {
     this.#saveSoon();
   }
 
+  /** The call is over next, but for our BYE: if this gateway dies before that is answered, the next one sends it again. */
+  owesBye(headers: Headers): void {
+    this.#owesBye = true;
+    const record = this.#record();
+    const note = record && noteOf({ ...record, owedBye: headers });
+    if (note === undefined || !this.#options.calls) return;
+    this.#options.calls.saveCall(this.#call.info.id, JSON.stringify({ note } satisfies StoredCall));
+    this.#isStored = true;
+  }
+
+  /** The BYE need not be sent any more. */
+  byeOver(): void {
+    this.#owesBye = false;
+    if (this.#isOver) this.#forget();
+  }
+
   /** The call is over. */
   over(): void {
     this.#isOver = true;
     clearTimeout(this.#saving);
+    if (!this.#owesBye) this.#forget();
+  }
+
+  #forget(): void {
     if (this.#isStored) this.#options.calls?.deleteCall(this.#call.info.id);
+    this.#isStored = false;
   }
 
   #keep(note: string): void {
@@ -174,7 +199,8 @@ export class CallKeeper {
   #record(): CallRecord | undefined {
     const { info, participant, dialog: present, exchange, byes } = this.#call;
     const dialog = this.#dialogRecord();
-    if (!participant || !dialog) return undefined;
+    this.#participantId = participant?.id ?? this.#participantId;
+    if (this.#participantId === undefined || !dialog) return undefined;
     const { port, ...origin } = this.#call.origin;
     const { sipServer, embedded } = this.#options;
     const { connectedAt, held, wasHeard, audio, byeHeaders, lateOffer } = this;
@@ -182,7 +208,7 @@ export class CallKeeper {
       version: 1,
       sipServer,
       dialog,
-      participantId: participant.id,
+      participantId: this.#participantId,
       info,
       origin: { ...origin, ...(port !== undefined && { port }) },
       source: present?.res?.source_address ?? present?.req.source_address ?? origin.address,

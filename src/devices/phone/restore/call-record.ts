@@ -68,6 +68,8 @@ const CallRecordSchema = Type.Object({
     owesOffer: Type.Boolean(),
   }),
   byeHeaders: Texts,
+  /** The call is over, but for our BYE with these headers, which the phone has not answered yet. */
+  owedBye: Type.Optional(Texts),
   audio: Type.Optional(Type.Object({ codec: Text, encryption: Text, remote: Type.Optional(Text) })),
 });
 

@@ -6,10 +6,11 @@ import { type CallRecord, readCallRecord } from './call-record.js';
 /** A call that an earlier gateway has left. */
 export interface LeftCall {
   readonly record: CallRecord;
-  /** What the phone publishes, if its media host has carried its media on; absent: that has died too. */
+  /** What the phone publishes, if its media host has carried its media on; absent: that has died too, or closed them. */
   readonly carried?: readonly MediaStreamInfo[];
-  /** Of the media, from the store. Always there when the media host has died. */
+  /** Of the media, from their host or, when that has died, from the store. */
   readonly media?: MediaState | undefined;
+  readonly isStored: boolean;
 }
 
 /**
@@ -31,10 +32,13 @@ export function leftCalls({
   const left = new Map<string, LeftCall>();
   const stored = new Map(calls.calls().map(({ id, document }) => [id, readStored(document)]));
   for (const [id, call] of stored) if (call) left.set(id, call);
-  for (const { deviceId, kind, note, streams } of carried) {
-    // What the host has is newer than what the store has.
+  for (const { deviceId, kind, note, streams, state, stateAt } of carried) {
+    // Its host had no time to close it.
+    if (left.get(deviceId)?.record.owedBye) continue;
+    // What the host has is newer than what the store has, and the store may have nothing yet.
     const record = kind === 'phone' ? readCallRecord(note) : undefined;
-    if (record) left.set(deviceId, { record, carried: streams, media: stored.get(deviceId)?.media });
+    const media = state === undefined || stateAt === undefined ? undefined : { state, stateAt };
+    if (record) left.set(deviceId, { record, carried: streams, media, isStored: stored.has(deviceId) });
     else left.delete(deviceId);
   }
   for (const [id, { record }] of left) if (!sipServers.includes(record.sipServer)) left.delete(id);
@@ -50,8 +54,9 @@ function readStored(document: string): LeftCall | undefined {
   try {
     const { note, state, stateAt } = JSON.parse(document) as Partial<StoredCall>;
     const record = readCallRecord(note ?? '');
+    if (record?.owedBye) return { record, isStored: true };
     return record && typeof state === 'string' && typeof stateAt === 'number'
-      ? { record, media: { state, stateAt } }
+      ? { record, media: { state, stateAt }, isStored: true }
       : undefined;
   } catch {
     // The caller logs it.

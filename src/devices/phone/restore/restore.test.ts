@@ -321,6 +321,55 @@ describe('a call whose gateway died', () => {
   }, 60_000);
 });
 
+describe('a call whose gateway died before its BYE was answered', () => {
+  /** Its gateway hangs up. @returns the calls in the store at that moment */
+  async function hangUp(change: (started: Started) => void = () => undefined): Promise<FakeCalls> {
+    const calls = new FakeCalls();
+    const before = startApp({ calls });
+    const dialog = await connectCall(before);
+    const device = before.gate.devices.get('alice')!;
+    device.capabilities.setByeHeaders!({ 'X-Result': 'kept' });
+    let answer = (): void => undefined;
+    vi.spyOn(dialog, 'destroy').mockImplementation((_options, done) => {
+      answer = () => done(null);
+    });
+    change(before);
+    device.close('disconnected');
+    await turn();
+    const left = new FakeCalls();
+    for (const [id, document] of calls.rows) left.rows.set(id, document);
+    expect(left.rows.size).toBe(1);
+    answer();
+    await vi.waitFor(() => expect(calls.rows.size).toBe(0));
+    return left;
+  }
+
+  it('gets it from the next one, with the same headers, and nothing else', async () => {
+    const calls = await hangUp();
+    const after = startApp({ calls });
+    goOn(after, calls);
+    await vi.waitFor(() => expect(after.srf.agent.sent('BYE')).toHaveLength(1));
+    expect(after.srf.agent.sent('BYE')[0]?.headers).toMatchObject({
+      'X-Result': 'kept',
+      Reason: expect.stringContaining('The application ended the call.') as string,
+    });
+    expect([after.gate.connects, after.media.specs, after.app.callCount]).toEqual([[], [], 0]);
+    await vi.waitFor(() => expect(calls.rows.size).toBe(0));
+  });
+
+  it('is not gone on with if its media host has not closed it yet', async () => {
+    const note: string[] = [];
+    const calls = await hangUp((before) => note.push(before.media.notes.at(-1)![1]));
+    const after = startApp({ calls });
+    const [deviceId] = calls.rows.keys();
+    after.media.carry({ kind: 'phone', deviceId: deviceId!, note: note[0]!, streams: [] });
+    goOn(after, calls);
+    await vi.waitFor(() => expect(after.srf.agent.sent('BYE')).toHaveLength(1));
+    expect(after.gate.connects).toEqual([]);
+    expect(after.media.carried()).toHaveLength(1);
+  });
+});
+
 describe('a call whose gateway and media host died', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }));
 
@@ -360,6 +409,23 @@ describe('a call whose gateway and media host died', () => {
     goOn(after, calls);
     await vi.waitFor(() => expect(byesOf(after)).toHaveLength(1));
     expect(after.gate.ends).toEqual(['lost']);
+    expect(calls.rows.size).toBe(0);
+  });
+
+  it('is stored by the next gateway if the one before had no time to', async () => {
+    const before = startApp();
+    await connectCall(before);
+    const note = await noteIn(before);
+    const [deviceId] = before.media.present as [string];
+    const calls = new FakeCalls();
+    const after = startApp({ calls });
+    const media = { state: 'keys and all', stateAt: Date.now() - 3000 };
+    after.media.carry({ kind: 'phone', deviceId, note, streams: [], ...media });
+    goOn(after, calls);
+    await turn();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(JSON.parse(calls.rows.get(deviceId)!)).toMatchObject(media);
+    await receive(after, new FakeRequest('BYE'));
     expect(calls.rows.size).toBe(0);
   });
 

@@ -37,6 +37,11 @@ export class RestoredCall {
     // Before the media: what they tell may end the call, and then its phone gets BYE.
     const exchange = attend(call, dialog, options);
     exchange.restore(record.exchange);
+    if (record.owedBye) {
+      call.hangUp('disconnected', undefined, record.owedBye);
+      this.#settle = () => Promise.resolve();
+      return;
+    }
     this.#try(() => {
       call.reconnect(options.gate, record);
       if (carried) call.publish(carried[0]);
