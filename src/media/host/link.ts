@@ -20,6 +20,11 @@ import { pidNamespace } from './processes.js';
 /** How long a host may take to answer a hello, and its plane to be made. */
 const WELCOME_MS = 10_000;
 
+/** A host has taken the connection, but does not answer. */
+export class SilentHost extends Error {
+  override readonly name = 'SilentHost';
+}
+
 interface LinkHandlers {
   onEvent(deviceId: string, event: DeviceEvent): void;
   onPlaneEvent(event: MediaPlaneEvent): void;
@@ -86,15 +91,20 @@ export class HostLink {
 
   /**
    * Connects to a host and greets it.
-   * @throws HostRefusal, or Error with the code of the system (ECONNREFUSED: its process is dead)
+   * @throws HostRefusal, SilentHost, or Error with the code of the system (ECONNREFUSED: its process is dead)
    */
-  static open(id: string, path: string, hello: Omit<Hello, 'type'>): Promise<HostLink> {
+  static open(
+    id: string,
+    path: string,
+    hello: Omit<Hello, 'type'>,
+    welcomeMs = WELCOME_MS,
+  ): Promise<HostLink> {
     return new Promise((resolve, reject) => {
       const stream = connect(path);
       let link: HostLink | undefined;
       const limit = setTimeout(
-        () => stream.destroy(new Error('The media host does not answer.')),
-        WELCOME_MS,
+        () => stream.destroy(new SilentHost('The media host does not answer.')),
+        welcomeMs,
       );
       const socket: MessageSocket<FromHost, ToHost> = new MessageSocket(stream, (message) => {
         if (link) {

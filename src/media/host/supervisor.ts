@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../shared/index.js';
 import { HostFolder } from './folder.js';
-import { HostLink, HostRefusal } from './link.js';
-import { endOf, kill, waitedForProcessorMs } from './processes.js';
+import { HostLink, HostRefusal, SilentHost } from './link.js';
+import { endOf, kill, processOf, waitedForProcessorMs } from './processes.js';
 import { type HostOptions, PROTOCOL } from './messages.js';
 
 const MAX_PORT = 65_535;
@@ -32,6 +32,8 @@ export interface HostsOptions {
    * The UDP port for browsers of the first host; the others have the following. 0: the system chooses each.
    */
   readonly webrtcPort: number;
+  /** How long a host may take to answer a hello, in ms; default 10,000. */
+  readonly welcomeMs?: number;
   /** A newer gateway of the data folder has taken the hosts: this one must end, and leave their devices alone. */
   readonly onSuperseded: () => void;
 }
@@ -83,7 +85,8 @@ export class Supervisor {
     const folder = await HostFolder.open(this.#options.dataDir);
     this.#folder = folder;
     this.#epoch = await folder.nextEpoch();
-    for (const id of await folder.ids()) await this.#adopt(folder, id);
+    const left = await folder.ids();
+    await Promise.all(left.map((id) => this.#adopt(folder, id)));
     const missing = this.#missing();
     const started = await Promise.allSettled(Array.from({ length: missing }, () => this.#startHost(folder)));
     const failed = started.find((result) => result.status === 'rejected');
@@ -119,26 +122,57 @@ export class Supervisor {
     if (this.#links.has(id) || this.#greeted.has(id)) return;
     this.#greeted.add(id);
     try {
-      this.#add(await this.#greet(folder, id));
+      this.#add(await this.#greetPatiently(folder, id));
       this.#greeted.delete(id);
     } catch (error) {
-      if (isDead(error)) await folder.forget(id);
+      if (error instanceof SilentHost) await this.#killSilent(folder, id);
+      else if (isDead(error)) await folder.forget(id);
       // It ends on its own when its time without a gateway is over.
       else this.#log.warn({ host: id, err: error }, 'A media host of an earlier gateway cannot be used.');
     }
   }
 
+  /** @throws SilentHost when it hangs: the time in which it only waited for a processor does not count */
+  async #greetPatiently(folder: HostFolder, id: string): Promise<HostLink> {
+    for (;;) {
+      const [startedAt, waitedMs] = [performance.now(), waitedMsOf(processOf(id))];
+      try {
+        return await this.#greet(folder, id);
+      } catch (error) {
+        const starvedMs = waitedMsOf(processOf(id)) - waitedMs;
+        if (!(error instanceof SilentHost) || starvedMs < (performance.now() - startedAt) / 2) throw error;
+      }
+    }
+  }
+
+  /** A host of an earlier gateway hangs. Its ports have to be free before its phones are restored from the store. */
+  async #killSilent(folder: HostFolder, id: string): Promise<void> {
+    const pid = processOf(id);
+    if (pid === undefined) {
+      this.#log.error(
+        { host: id },
+        'A media host of an earlier gateway hangs, and its process is not to be seen.',
+      );
+      return;
+    }
+    this.#log.error({ host: id, hostPid: pid }, 'A media host of an earlier gateway hangs and is killed.');
+    kill(pid);
+    await endOf(pid);
+    await folder.forget(id);
+  }
+
   #greet(folder: HostFolder, id: string): Promise<HostLink> {
     const { version, handoverMs, media } = this.#options;
     const options = { ...media, webrtcPorts: this.#webrtcPorts() };
-    return HostLink.open(id, folder.socketOf(id), {
+    const hello = {
       protocol: PROTOCOL,
       version,
       epoch: this.#epoch,
       secret: folder.secret,
       options,
       handoverMs,
-    });
+    };
+    return HostLink.open(id, folder.socketOf(id), hello, this.#options.welcomeMs);
   }
 
   /** A port for each host, and as many more as hosts of another version still have. */
@@ -250,7 +284,7 @@ export class Supervisor {
     if (now - this.#checkedAt > CHECK_MS + OWN_DELAY_MS) this.#onTimeSince = now;
     this.#checkedAt = now;
     for (const link of this.links) {
-      const waitedMs = link.pid === undefined ? 0 : waitedForProcessorMs(link.pid);
+      const waitedMs = waitedMsOf(link.pid);
       if (now - link.heardAt < 2 * CHECK_MS) {
         this.#waitedMs.set(link, waitedMs);
         continue;
@@ -272,6 +306,10 @@ export class Supervisor {
     if (this.#missing() === 0) return;
     for (const id of await folder.ids()) await this.#adopt(folder, id);
   }
+}
+
+function waitedMsOf(pid: number | undefined): number {
+  return pid === undefined ? 0 : waitedForProcessorMs(pid);
 }
 
 /** Whether an attempt to connect shows that no process listens (yet). */
