@@ -23,7 +23,7 @@ import { ReconnectTimer, type ReconnectTimes } from './reconnect-timer.js';
 import { isObject, RpcError } from './json-rpc.js';
 import { type LostAnswers, type PageCall, PageCalls } from './page-calls.js';
 import type { BrowserLimits } from './limits.js';
-import { type OfferedStreams, readAnswerSdp } from './messages.js';
+import { readAnswerSdp } from './messages.js';
 import { Publishing } from './publishing.js';
 import { BrowserFormats } from './stream-metadata.js';
 import { Subscribing } from './subscribing.js';
@@ -59,6 +59,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   /** Its media were opened by an earlier gateway, and its page has not come back yet. */
   #isCarried: boolean;
   readonly #connectedAt: number;
+  readonly #listener = this.listener((event: BrowserMediaEvent) => this.#takeMediaEvent(event));
   readonly #formats = new BrowserFormats(() => this.connection?.formatsChanged());
 
   /**
@@ -84,6 +85,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.#ended = ended;
     this.#isCarried = carried !== undefined;
     this.#connectedAt = carried?.note.connectedAt ?? parts.clock.now();
+    if (carried) this.#formats.sends({ codecs: carried.note.sent });
     this.#reconnectTimer = new ReconnectTimer({
       clock: parts.clock,
       times: parts.reconnectTimes,
@@ -127,7 +129,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
         this.#refused = tracks;
         this.#omit();
       },
-      onOffered: (offered) => this.#keepNote(offered),
+      onOffered: () => this.#keepNote(),
       ...(carried && { before: { offered: carried.note.offered, streams: carried.device.streams } }),
       onStreams: (streams) => this.#formats.receives(streams),
     });
@@ -135,7 +137,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       // The page counts as alive until its media say otherwise.
       this.#reconnectTimer.heard();
       this.#reconnectTimer.start(0);
-    } else this.#keepNote(new Map());
+    } else this.#keepNote();
   }
 
   get formats(): MediaFormats {
@@ -238,7 +240,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
 
   #takeMediaEvent(event: BrowserMediaEvent): void {
     if (event.type === 'subscribeOffer') {
-      this.#formats.sends(event.offer);
+      if (this.#formats.sends(event.offer)) this.#keepNote();
       if (this.#makesOffers) this.#subscribing.offer(event.offer);
     } else if (event.type === 'tracksOmitted') this.#tracksOmitted(event.tracks);
     else if (event.type === 'silent') this.#reconnectTimer.silent(event.silentMs);
@@ -257,9 +259,10 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   }
 
   /** Keeps what another gateway must know to go on with the page. */
-  #keepNote(offered: OfferedStreams): void {
+  #keepNote(): void {
     const { participantId, info } = this;
-    const note = { participantId, uniqueId: info.externalId, connectedAt: this.#connectedAt, offered };
+    const [{ offered }, { sent }, connectedAt] = [this.#publishing, this.#formats, this.#connectedAt];
+    const note = { participantId, uniqueId: info.externalId, connectedAt, offered, sent };
     keepPageNote(this.media, note).catch((error: unknown) => {
       if (!this.ended) this.log.error({ err: error }, 'The note of a page could not be kept.');
     });
@@ -305,7 +308,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     };
     const handle = media.open(
       { kind: 'browser', deviceId: this.info.id, sessionId, labels: this.labels, ...resumed },
-      this.listener((event) => this.#takeMediaEvent(event)),
+      this.#listener,
     );
     handle.opened.catch((error: unknown) => {
       // It was closed while it opened.
@@ -318,10 +321,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
 
   /** @throws Error when the device is not carried any more */
   #adopt(): BrowserHandle {
-    const handle = this.#parts.media.adoptBrowser(
-      this.info.id,
-      this.listener((event) => this.#takeMediaEvent(event)),
-    );
+    const handle = this.#parts.media.adoptBrowser(this.info.id, this.#listener);
     if (handle) return handle;
     throw new Error('The media of the browser are gone.');
   }

@@ -7,6 +7,8 @@ const stage = useBrowserServer();
 const STREAMS = [{ streamId: 'stream', publisherMsid: 'msid', kinds: ['audio'], codecs: ['opus'] }] as const;
 const OFFER = { sdpOffer: 'offer', mediaMetadata: { mediaStreams: { msid: { alias: 'voice' } } } };
 
+const SENT = { sdpOffer: 'sent', revision: 1, layout: ['audio'], streams: [], codecs: ['PCMU'] } as const;
+
 /** A page that publishes, as a media host carries it on; and the names of the events since. */
 async function carriedPage(note?: (kept: string) => string) {
   const fixture = await stage.start();
@@ -16,6 +18,7 @@ async function carriedPage(note?: (kept: string) => string) {
   media.browsers.streams = STREAMS;
   await client.call('offerSdp', OFFER);
   const device = core.device(ACCOUNT, id)!;
+  media.emit(device.info.id, { type: 'subscribeOffer', offer: SENT });
   const kept = media.notes.filter(([deviceId]) => deviceId === device.info.id).at(-1)![1];
   const connectedAt = device.connectedAt;
   // The other gateway has another core; here the participant just loses its device.
@@ -38,6 +41,7 @@ describe('a page whose media outlived the gateway', () => {
     expect(device).toMatchObject({
       info: { id: deviceId, externalId: 'unique-1' },
       connectedAt,
+      formats: { received: { codecs: ['opus'] }, sent: { codecs: ['PCMU'] } },
       streams: [{ streamId: 'stream', alias: 'voice', mediaTypes: ['audio'] }],
     });
     expect(events).toEqual(['carriedOver']);

@@ -29,7 +29,7 @@ export class Publishing {
   readonly #clock: Clock;
   readonly #bucket: TokenBucket;
   readonly #onRefused: (tracks: readonly OmittedTrack[]) => void;
-  readonly #onOffered: (offered: OfferedStreams) => void;
+  readonly #onOffered: () => void;
   readonly #onStreams: (streams: readonly MediaStreamInfo[]) => void;
   #offered: OfferedStreams = new Map();
   #refused: readonly RefusedTrack[] = [];
@@ -45,7 +45,7 @@ export class Publishing {
     /** The set of refused tracks changed. */
     onRefused: (tracks: readonly OmittedTrack[]) => void;
     /** The page offered other streams, or other aliases. */
-    onOffered: (offered: OfferedStreams) => void;
+    onOffered: () => void;
     /** What the page offered to an earlier gateway, and publishes since. */
     before?: { readonly offered: OfferedStreams; readonly streams: readonly MediaStreamInfo[] };
     /** The set of live streams changed. */
@@ -62,6 +62,11 @@ export class Publishing {
     if (!options.before) return;
     this.#offered = options.before.offered;
     this.streamsChanged(options.before.streams);
+  }
+
+  /** What the page offered last. */
+  get offered(): OfferedStreams {
+    return this.#offered;
   }
 
   /** @throws RpcError by rejection: bad parameters, too many offers, or an SDP that cannot be answered */
@@ -88,7 +93,7 @@ export class Publishing {
       throw error instanceof MediaError ? new RpcError('rejected', error.message, { cause: error }) : error;
     });
     this.#offered = offered;
-    this.#onOffered(offered);
+    this.#onOffered();
     this.streamsChanged(answer.streams);
     this.#refuse(answer, offered);
     return {

@@ -73,6 +73,8 @@ interface PageNote {
   /** When the page connected, in epoch ms. */
   readonly connectedAt: number;
   readonly offered: OfferedStreams;
+  /** The codecs of what is sent to the page. */
+  readonly sent: readonly string[];
 }
 
 /** A page whose media an earlier gateway left. */
@@ -94,13 +96,15 @@ export function readPageNote(text: string): PageNote | undefined {
     return undefined;
   }
   if (!isObject(note)) return undefined;
-  const { participantId, uniqueId, connectedAt, offered } = note;
+  // An earlier version did not write `sent`.
+  const { participantId, uniqueId, connectedAt, offered, sent = [] } = note;
   if (typeof participantId !== 'string' || typeof uniqueId !== 'string') return undefined;
-  if (typeof connectedAt !== 'number' || !Array.isArray(offered)) return undefined;
+  if (typeof connectedAt !== 'number' || !Array.isArray(offered) || !Array.isArray(sent)) return undefined;
   const streams = offered.filter(
     (entry): entry is [string, string | undefined] => Array.isArray(entry) && typeof entry[0] === 'string',
   );
-  return { participantId, uniqueId, connectedAt, offered: new Map(streams) };
+  const codecs = sent.filter((codec) => typeof codec === 'string');
+  return { participantId, uniqueId, connectedAt, offered: new Map(streams), sent: codecs };
 }
 
 /**

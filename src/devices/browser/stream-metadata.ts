@@ -104,9 +104,17 @@ export class BrowserFormats {
     this.#changed();
   }
 
-  sends({ codecs }: Pick<SubscribeOffer, 'codecs'>): void {
+  /** @returns whether they differ from those before */
+  sends({ codecs }: Pick<SubscribeOffer, 'codecs'>): boolean {
+    const isNew = codecs.join() !== this.#sent.join();
     this.#sent = codecs;
     this.#changed();
+    return isNew;
+  }
+
+  /** The codecs of what is sent to the page. */
+  get sent(): readonly string[] {
+    return this.#sent;
   }
 }
 
