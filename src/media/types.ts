@@ -186,11 +186,19 @@ export class MediaError extends Error {
   }
 }
 
+/** Every pair of ports whose number in the range, divided by `of`, leaves `part`. */
+export interface PortShare {
+  readonly part: number;
+  readonly of: number;
+}
+
 export interface MediaPlaneOptions {
   /** Address that phone RTP is received on. */
   readonly rtpHost: string;
   /** Inclusive range of UDP ports for phone RTP; even ports carry RTP, the next odd one RTCP. */
   readonly rtpPorts: readonly [first: number, last: number];
+  /** Which of them are taken first; default: any. */
+  readonly rtpShare?: PortShare;
   readonly webrtcHost: string;
   /** The one UDP port for all browsers' media. 0 lets the system choose (tests). */
   readonly webrtcPort: number;

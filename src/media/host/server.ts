@@ -190,8 +190,10 @@ export class HostServer {
   async #preparePlane(given: HostOptions): Promise<'port' | undefined> {
     if (this.#plane) return undefined;
     const { webrtcPorts, ...options } = given;
-    for (const webrtcPort of webrtcPorts) {
-      const made = this.#options.makePlane({ ...options, webrtcPort }, this.#log.write);
+    for (const [part, webrtcPort] of webrtcPorts.entries()) {
+      // Hosts that live have different ports for browsers, and so different shares of those for phones.
+      const rtpShare = { part, of: webrtcPorts.length };
+      const made = this.#options.makePlane({ ...options, webrtcPort, rtpShare }, this.#log.write);
       try {
         this.#webrtcPort = await made.webrtcPort();
       } catch (error) {

@@ -25,7 +25,7 @@ interface PhoneFactory {
 
 /** Makes the phone part of a media plane; binds nothing until a phone is described. */
 export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneFactory {
-  const ports = new PortRange(options.rtpPorts);
+  const ports = new PortRange(options.rtpPorts, options.rtpShare);
   const groups = new MixGroups();
   const codecs = audioCodecsNamed(options.phoneCodecs);
   const isAsymmetric = inNetworks(options.asymmetricRtp ?? []);

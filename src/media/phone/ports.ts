@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { MediaError, type MediaPlaneOptions } from '../types.js';
+import { MediaError, type MediaPlaneOptions, type PortShare } from '../types.js';
 
 /** Loopback and wildcard hosts, with their counterparts in the other address family. */
 const COUNTERPARTS: ReadonlyMap<string, string> = new Map([
@@ -22,6 +22,8 @@ const HELD_RETRY_MS = 20;
 /** Room for bursts while the process is busy: about a second of one phone's packets. */
 const RECEIVE_BUFFER = 256 * 1024;
 
+const WHOLE: PortShare = { part: 0, of: 1 };
+
 /** Two bound sockets: RTP on an even port, RTCP on the next (RFC 3550 section 11). */
 export interface PortPair {
   readonly rtp: Socket;
@@ -29,33 +31,47 @@ export interface PortPair {
   readonly port: number;
 }
 
-/** Hands out pairs of UDP ports from a range, round robin, so that a port is reused as late as possible. */
+/**
+ * Hands out pairs of UDP ports from a range, round robin, so that a port is reused as late as possible: first those of its
+ * share, then those of others. Otherwise a new call could take the port of a phone whose media host has just died.
+ */
 export class PortRange {
   readonly #first: number;
   readonly #pairs: number;
+  readonly #share: PortShare;
   readonly #taken = new Set<number>();
   #next: number;
 
   /** @param range inclusive */
-  constructor(range: readonly [first: number, last: number]) {
+  constructor(range: readonly [first: number, last: number], share: PortShare = WHOLE) {
     this.#first = range[0] + (range[0] % 2);
     this.#pairs = Math.max(0, Math.floor((range[1] - this.#first + 1) / 2));
+    this.#share = share;
     // Several gateways on one machine would otherwise fight over the same ports at start.
     this.#next = Math.floor(Math.random() * this.#pairs);
   }
 
   /** @throws MediaError NO_PORT when no pair in the range can be bound */
   async bind(host: string): Promise<PortPair> {
+    const { part, of } = this.#share;
+    const isOwn = (index: number): boolean => index % of === part;
+    const pair = (await this.#bindOne(host, isOwn)) ?? (await this.#bindOne(host, (index) => !isOwn(index)));
+    if (pair) return pair;
+    throw new MediaError('NO_PORT', 'No UDP port for RTP is free.');
+  }
+
+  async #bindOne(host: string, mayTake: (index: number) => boolean): Promise<PortPair | undefined> {
     for (let tried = 0; tried < this.#pairs; tried += 1) {
-      const port = this.#first + 2 * this.#next;
-      this.#next = (this.#next + 1) % this.#pairs;
-      if (this.#taken.has(port)) continue;
+      const index = this.#next;
+      this.#next = (index + 1) % this.#pairs;
+      const port = this.#first + 2 * index;
+      if (!mayTake(index) || this.#taken.has(port)) continue;
       this.#taken.add(port);
       const pair = await bindPair(host, port);
       if (pair) return pair;
       this.#taken.delete(port);
     }
-    throw new MediaError('NO_PORT', 'No UDP port for RTP is free.');
+    return undefined;
   }
 
   /**
