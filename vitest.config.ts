@@ -15,6 +15,7 @@ const PATIENT = { expect: { poll: { timeout: 20_000 } } };
 const SYSTEM = {
   ...PATIENT,
   globalSetup: ['test/support/build.ts'],
+  setupFiles: ['test/support/no-process-left.ts'],
   testTimeout: 60_000,
   hookTimeout: 60_000,
 };

@@ -1,23 +1,39 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { makeCertificate } from '../../test/support/certificate.js';
 import { Caller, isRequest, SDP, SipPeer } from '../../test/support/sip-peer.js';
 import { addressOf } from '../../test/support/sip-server.js';
 import { useRestartStage } from './testing/restart-stage.js';
 
-const stage = useRestartStage();
+/** Of server and phone, who trust it. */
+const { certFile, keyFile, remove } = makeCertificate();
+const certificate = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+remove();
+const stage = useRestartStage(certificate);
 
-describe('a dialog of a process that died, over TCP', () => {
+describe.each(['tcp', 'tls'] as const)('a dialog of a process that died, over %s', (transport) => {
+  const connectPhone = async (): Promise<SipPeer> => {
+    const address = addressOf(stage.server, transport);
+    if (transport === 'tcp') return SipPeer.tcp(address);
+    const socket = connectTls({ ...address, ca: certificate.cert });
+    await once(socket, 'secureConnect');
+    return SipPeer.stream(socket);
+  };
   let phone: SipPeer;
   let contact: Server;
   let connected: Promise<Socket>;
 
   beforeEach(async () => {
-    phone = await SipPeer.tcp(addressOf(stage.server, 'tcp'));
-    contact = createServer().listen(0, '127.0.0.1');
+    phone = await connectPhone();
+    contact = transport === 'tcp' ? createServer() : createTlsServer(certificate);
+    contact.listen(0, '127.0.0.1');
     await once(contact, 'listening');
-    connected = once(contact, 'connection').then(([socket]) => socket as Socket);
-    stage.caller = new Caller(phone, 'TCP');
+    const event = transport === 'tcp' ? 'connection' : 'secureConnection';
+    connected = once(contact, event).then(([socket]) => socket as Socket);
+    stage.caller = new Caller(phone, transport.toUpperCase());
     stage.cleanups.push(
       () => phone.close(),
       () => contact.close(),
@@ -25,7 +41,10 @@ describe('a dialog of a process that died, over TCP', () => {
     const { port } = contact.address() as { port: number };
     const request = stage.caller.request.bind(stage.caller);
     stage.caller.request = (...args) =>
-      request(...args).replace(/^Contact:.*$/m, `Contact: <sip:caller@127.0.0.1:${port};transport=tcp>`);
+      request(...args).replace(
+        /^Contact:.*$/m,
+        `Contact: <sip:caller@127.0.0.1:${port};transport=${transport}>`,
+      );
   });
 
   it('goes on by the phone’s next connection', async () => {
@@ -34,7 +53,7 @@ describe('a dialog of a process that died, over TCP', () => {
     const { id } = stage.lastSaved();
     await stage.restart();
     expect(stage.server.hasLostConnection(id)).toBe(true);
-    const again = await SipPeer.tcp(addressOf(stage.server, 'tcp'));
+    const again = await connectPhone();
     stage.cleanups.push(() => again.close());
     again.send(stage.caller.request('UPDATE', 2));
     expect((await again.final()).status).toBe(200);
@@ -61,7 +80,7 @@ describe('a dialog of a process that died, over TCP', () => {
     phone.send(invite);
     await phone.final();
     await stage.restart();
-    const again = await SipPeer.tcp(addressOf(stage.server, 'tcp'));
+    const again = await connectPhone();
     stage.cleanups.push(() => again.close());
     again.send(invite);
     stage.caller.learn(await again.final());

@@ -19,6 +19,10 @@ export interface GatewayOptions {
   runBy?: readonly string[];
   /** Whether to keep the log once the gateway is ready, which costs much time under load. Default: true. */
   keepLog?: boolean;
+  /** The program; default: the built one. */
+  program?: string;
+  /** How long the start may take; default 40 s. */
+  readyWithinMs?: number;
 }
 
 /** A gateway in a process of its own, as an operator would run it. */
@@ -47,15 +51,19 @@ export interface TestGateway {
 const START_LIMIT_MS = 40_000;
 const STOP_LIMIT_MS = 45_000;
 
+/** All gateways of this test file, and the folders that they had. */
+const started: { readonly child: ChildProcess; readonly dataDir: string }[] = [];
+
 const listening = (line: LogLine): boolean => line.msg === 'ready';
 
 /**
  * Starts the built gateway on free ports of 127.0.0.1 and waits until it is ready.
- * @throws when it exits or is not ready within 40 s; the message holds its output
+ * @throws when it exits or is not ready in time; the message holds its output
  */
 export async function startGateway(options: GatewayOptions = {}): Promise<TestGateway> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'patchbay-test-'));
-  const [command, ...args] = [...(options.runBy ?? []), process.execPath, 'dist/main.js'];
+  const { runBy = [], program = 'dist/main.js' } = options;
+  const [command, ...args] = [...runBy, process.execPath, program];
   const child = spawn(command, args, {
     env: {
       ...process.env,
@@ -71,11 +79,14 @@ export async function startGateway(options: GatewayOptions = {}): Promise<TestGa
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  started.push({ child, dataDir });
   const output = new Output(child);
-  const ready = await output.waitFor(listening, START_LIMIT_MS).catch((error: unknown) => {
-    child.kill('SIGKILL');
-    throw error;
-  });
+  const ready = await output
+    .waitFor(listening, options.readyWithinMs ?? START_LIMIT_MS)
+    .catch((error: unknown) => {
+      child.kill('SIGKILL');
+      throw error;
+    });
   if (options.keepLog === false) output.ignore();
   const host = options.env?.['PATCHBAY_HTTP_HOST'] ?? '127.0.0.1';
   const { httpPort, sipPort, webrtcPort } = ready as unknown as Record<string, number>;
@@ -115,6 +126,21 @@ export function leftHosts(dataDir: string): number[] {
     .map(Number);
 }
 
+/** The gateways that this test file has not ended, and the media hosts that live for their data folders. */
+export function processesLeft(): number[] {
+  const gateways = started.flatMap(({ child }) => (hasEnded(child) ? [] : child.pid!));
+  const hosts = [...new Set(started.map(({ dataDir }) => dataDir))].flatMap(leftHosts);
+  return [...gateways, ...hosts];
+}
+
+/** The next test file begins. The files of a process share this module. */
+export function forgetGateways(): void {
+  started.length = 0;
+}
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode !== null || signalCode !== null;
+
 /** Starts a gateway that must fail to start. @returns its output and its exit code */
 export async function failedStart({
   dataDir,
@@ -135,7 +161,7 @@ export async function failedStart({
 }
 
 async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   // Not 'exit': the last of its output may be read after that.
   const ended = once(child, 'close');
   const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);

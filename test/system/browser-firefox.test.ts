@@ -75,6 +75,35 @@ describe.skipIf(firefoxPath() === undefined)('Firefox', () => {
       await foxPage.publishTone(550);
       await page.hears(550, { participantId: fox.id });
     });
+
+    it(
+      'goes on receiving and publishing as if nothing was, when its media host outlives the gateway',
+      { timeout: 120_000 },
+      async ({ onTestFinished }) => {
+        const gateway = await LastingGateway.start({ ...webrtcHost, PATCHBAY_MEDIA_HOSTS: '1' });
+        onTestFinished(() => gateway.stop());
+        const session = await gateway.rest.session();
+        const [fox, chromium] = [await gateway.rest.member(session), await gateway.rest.member(session)];
+        const { wsUrl: gatewayUrl } = gateway;
+        const foxPage = await firefox.openClient({ gatewayUrl, token: fox.token });
+        const page = await stage.chrome.openClient({ gatewayUrl, token: chromium.token });
+        await foxPage.publishTone(440);
+        await page.publishTone(880);
+        await Promise.all([page.hears(440), foxPage.hears(880)]);
+        const { streamId } = await foxPage.receives({ participantId: chromium.id });
+        const before = (await foxPage.counters(streamId)).audio!;
+        const killedAt = performance.now();
+        await gateway.again('kill');
+        const awayMs = performance.now() - killedAt;
+        await Promise.all([page.hears(440), foxPage.hears(880)]);
+        const after = (await foxPage.counters(streamId)).audio!;
+        expect(after.packetsLost - before.packetsLost).toBe(0);
+        expect(after.packetsReceived - before.packetsReceived).toBeGreaterThan(awayMs / 40);
+        expect((after.concealedSamples - before.concealedSamples) / 48, 'ms concealed').toBeLessThan(
+          awayMs / 4,
+        );
+      },
+    );
   });
 
   // They mostly wait for the pages to notice, so they run at the same time.

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase, rows } from '../../src/store/database.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { Rest, type TestParticipant } from '../support/rest.js';
-import { placeCall, type SippCall } from '../support/sipp.js';
+import { freePort } from '../support/ports.js';
+import { phoneOffer, placeCall, type SippCall } from '../support/sipp.js';
 import { until } from '../support/until.js';
 
 describe.each([
@@ -19,10 +20,11 @@ describe.each([
   let calls: SippCall[];
 
   // Only the embedded SIP server starts anew with the gateway. Without a media host, media are in its process, and die too.
-  const start = (sipPort = 0): Promise<TestGateway> =>
+  const start = (sipPort: number): Promise<TestGateway> =>
     startGateway({
       dataDir,
       env: {
+        PATCHBAY_SIP_HOST: '127.0.0.1,::1',
         PATCHBAY_SIP_PORT: String(sipPort),
         PATCHBAY_DRACHTIO: '',
         PATCHBAY_FREESWITCH: '',
@@ -32,14 +34,21 @@ describe.each([
 
   beforeEach(async () => {
     dataDir = mkdtempSync(join(tmpdir(), 'patchbay-calls-'));
-    gateway = await start();
+    gateway = await start(await freePort());
     rest = new Rest(gateway);
     const session = await rest.session();
     members = [await rest.member(session), await rest.member(session)];
     const [one, other] = members as [TestParticipant, TestParticipant];
     calls = [
       await placeCall({ sipPort: gateway.sipPort, token: one.token, tone: 440 }),
-      await placeCall({ sipPort: gateway.sipPort, token: other.token, tone: 700 }),
+      // The other one over IPv6.
+      await placeCall({
+        sipPort: gateway.sipPort,
+        token: other.token,
+        tone: 700,
+        host: '::1',
+        invite: { sdp: (port) => phoneOffer(port, { host: '::1' }) },
+      }),
     ];
     await calls[0]!.tones.hears(700);
     await calls[1]!.tones.hears(440);

@@ -18,6 +18,11 @@ interface Client {
   ): void;
 }
 
+interface Pair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
 /** A SIP server with an application and a caller over UDP, which dies and is started again on the same ports. */
 class RestartStage {
   server!: SipServer;
@@ -28,12 +33,18 @@ class RestartStage {
   /** Requests that the application got from the present process. */
   heardByApp: Request[] = [];
   readonly cleanups: (() => unknown)[] = [];
+  readonly #tls: Pair | undefined;
   #srf: Srf | undefined;
+
+  constructor(tls?: Pair) {
+    this.#tls = tls;
+  }
 
   async start(): Promise<void> {
     this.kept = [];
     this.heardByApp = [];
-    this.server = await testServer({ onDialogChanged: this.#onDialogChanged });
+    const transports = ['udp', 'tcp', ...(this.#tls ? (['tls'] as const) : [])] as const;
+    await this.#serve(transports.map((transport) => ({ transport, host: '127.0.0.1', port: 0 })));
     await this.connect();
     this.peer = await SipPeer.udp(addressOf(this.server, 'udp'));
     this.caller = new Caller(this.peer);
@@ -50,20 +61,13 @@ class RestartStage {
   async restart(
     options: { connect?: boolean; during?: () => unknown; restored?: readonly unknown[] } = {},
   ): Promise<void> {
-    const [udp, tcp] = [addressOf(this.server, 'udp'), addressOf(this.server, 'tcp')];
+    const { sipAddresses } = this.server;
     const restored = options.restored ?? [this.lastSaved()];
     this.#disconnect();
     await this.server.stop();
     await options.during?.();
     this.heardByApp = [];
-    this.server = await testServer({
-      listeners: [
-        { ...udp, transport: 'udp' },
-        { ...tcp, transport: 'tcp' },
-      ],
-      restored,
-      onDialogChanged: this.#onDialogChanged,
-    });
+    await this.#serve(sipAddresses, restored);
     if (options.connect !== false) await this.connect();
   }
 
@@ -124,6 +128,16 @@ class RestartStage {
     by.send([`SIP/2.0 ${status}`, ...echo, ...headers, 'Content-Length: 0', '', ''].join('\r\n'));
   }
 
+  async #serve(addresses: SipServer['sipAddresses'], restored?: readonly unknown[]): Promise<void> {
+    const tls = this.#tls;
+    this.server = await testServer({
+      listeners: addresses.map((address) => ({ ...address, ...(address.transport === 'tls' && { tls }) })),
+      ...(tls && { tlsPeers: { verify: true, ca: tls.cert } }),
+      ...(restored && { restored }),
+      onDialogChanged: this.#onDialogChanged,
+    });
+  }
+
   readonly #onDialogChanged = (id: string): void => {
     const saved = this.server.savedDialog(id);
     if (saved) this.kept.push(JSON.stringify(saved));
@@ -135,8 +149,9 @@ class RestartStage {
   }
 }
 
-export function useRestartStage(): RestartStage {
-  const stage = new RestartStage();
+/** @param tls certificate and key of the server, which listens for TLS then, and the one certificate that it trusts */
+export function useRestartStage(tls?: Pair): RestartStage {
+  const stage = new RestartStage(tls);
   beforeEach(() => stage.start());
   afterEach(async () => {
     vi.useRealTimers();
