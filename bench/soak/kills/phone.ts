@@ -1,0 +1,342 @@
+import { once } from 'node:events';
+import { createSocket, type Socket } from 'node:dgram';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hear, type HeardMessage } from '../../../test/support/sip-peer.js';
+import { phoneOffer } from '../../../test/support/sipp.js';
+import { Tones } from './tones.js';
+
+/** RFC 3261, section 17.1: time to the first retransmission, and the longest. */
+const T1_MS = 500;
+const T2_MS = 4000;
+/** How long a request waits for its final answer: on a busy machine gateways start slowly. */
+const PATIENCE_MS = 200_000;
+/** A server that died after its 100 never answers: so long after that a phone gives up. */
+const TRYING_MS = 10_000;
+const LOCALHOST = '127.0.0.1';
+/** Shortest session interval of RFC 4028, for phones with a session timer. */
+const INTERVAL_S = 90;
+
+/** A call as its phone has seen it, times by `performance.now()`. */
+export interface SeenCall {
+  readonly callId: string;
+  readonly phone: number;
+  readonly invitedAt: number;
+  /** When the 200 came; absent: the call was given up before. */
+  answeredAt?: number;
+  /** When the BYE went out, or came. */
+  byeAt?: number;
+  /** When REST was asked to end it. Its BYE may come with the next gateway. */
+  removedAt?: number;
+  /** When the BYE was answered. */
+  overAt?: number;
+  /** Our request that ended it was answered otherwise than with 200, or the phone gave up. */
+  trouble?: string;
+}
+
+/** A call's dialog, from the phone's side. */
+interface PhoneDialog {
+  readonly seen: SeenCall;
+  readonly callId: string;
+  readonly fromTag: string;
+  readonly fields: { cseq: number; toTag: string; target: string; version: number };
+}
+
+interface Transaction {
+  readonly isInvite: boolean;
+  isTrying: boolean;
+  readonly settle: (final: HeardMessage | Error) => void;
+}
+
+/** A refusal of a call, or no answer at all. */
+export class NotAnswered extends Error {
+  override readonly name = 'NotAnswered';
+
+  constructor(
+    readonly status: number,
+    text: string,
+  ) {
+    super(text);
+  }
+}
+
+/**
+ * A phone that talks: SIP over UDP with retransmissions, since the gateway may be dead at any moment, and a tone. Every
+ * second one has a session timer.
+ */
+export class SoakPhone {
+  readonly tones: Tones;
+  readonly tone: number;
+  /** All its calls. */
+  readonly calls: SeenCall[] = [];
+  readonly #socket: Socket;
+  readonly #sipPort: number;
+  readonly #name: string;
+  readonly #transactions = new Map<string, Transaction>();
+  /** Our 200s to requests of the gateway, by branch, for retransmissions. */
+  readonly #answered = new Map<string, string>();
+  #dialog: PhoneDialog | undefined;
+  #onBye: (() => void) | undefined;
+  #branches = 0;
+
+  private constructor(options: { socket: Socket; sipPort: number; tone: number; run: string }, tones: Tones) {
+    this.#socket = options.socket;
+    this.#sipPort = options.sipPort;
+    this.tone = options.tone;
+    this.#name = `phone-${options.run}-${options.tone}`;
+    this.tones = tones;
+    this.#socket.on('message', (bytes) => this.#take(hear(bytes.toString('latin1'))));
+  }
+
+  /** @param run makes Call-IDs differ from those of other runs */
+  static async open(options: { sipPort: number; tone: number; run: string }): Promise<SoakPhone> {
+    const socket = createSocket('udp4');
+    socket.bind(0, LOCALHOST);
+    await once(socket, 'listening');
+    return new SoakPhone({ ...options, socket }, await Tones.open(options.tone));
+  }
+
+  get isInCall(): boolean {
+    return this.#dialog !== undefined;
+  }
+
+  get callId(): string | undefined {
+    return this.#dialog?.callId;
+  }
+
+  /** Calls. @throws NotAnswered when it is refused, or there is no answer */
+  async call(token: string): Promise<void> {
+    const callId = `${this.#name}-${this.calls.length}`;
+    const seen: SeenCall = { callId, phone: this.tone, invitedAt: performance.now() };
+    this.calls.push(seen);
+    const fields = { cseq: 1, toTag: '', target: `sip:gateway@${LOCALHOST}:${this.#sipPort}`, version: 1 };
+    const dialog: PhoneDialog = { seen, callId, fromTag: `tag-${callId}`, fields };
+    const final = await this.#request(dialog, 'INVITE', {
+      headers: [`User-to-User: ${token};encoding=jwt`, ...this.#timerHeaders()],
+      body: phoneOffer(this.tones.port),
+    });
+    if (final.status !== 200) {
+      seen.trouble = final.startLine;
+      throw new NotAnswered(final.status, final.startLine);
+    }
+    seen.answeredAt = performance.now();
+    fields.toTag = /;tag=([^;\s]+)/.exec(final.header('to')[0] ?? '')?.[1] ?? '';
+    fields.target = /<([^>]+)>/.exec(final.header('contact')[0] ?? '')?.[1] ?? fields.target;
+    this.#dialog = dialog;
+    this.#acknowledge(dialog, final);
+    this.tones.start(Number(/m=audio (\d+)/.exec(final.body)?.[1]));
+  }
+
+  /** Offers its media again, as they are. */
+  async offerAgain(): Promise<void> {
+    const dialog = this.#dialog;
+    if (!dialog) return;
+    dialog.fields.version += 1;
+    const final = await this.#request(dialog, 'INVITE', {
+      headers: this.#timerHeaders(),
+      body: phoneOffer(this.tones.port, { version: dialog.fields.version }),
+    });
+    if (final.status !== 200) throw new NotAnswered(final.status, `re-INVITE: ${final.startLine}`);
+    this.#acknowledge(dialog, final);
+  }
+
+  /** Hangs up; resolves when its BYE is answered. */
+  async hangUp(): Promise<void> {
+    const dialog = this.#dialog;
+    if (!dialog) return;
+    dialog.seen.byeAt = performance.now();
+    const final = await this.#request(dialog, 'BYE', {});
+    if (final.status !== 200) dialog.seen.trouble = `BYE: ${final.startLine}`;
+    this.#isOver(dialog);
+  }
+
+  /** REST is asked to end the call. Resolves when the gateway has hung up. @throws Error when it does not */
+  async removed(withinMs: number): Promise<void> {
+    if (!this.#dialog) return;
+    this.#dialog.seen.removedAt = performance.now();
+    const bye = new Promise<void>((resolve) => (this.#onBye = resolve));
+    const cancel = new AbortController();
+    const limit = sleep(withinMs, undefined, { signal: cancel.signal }).then(() => {
+      throw new Error('There was no BYE from the gateway.');
+    });
+    try {
+      await Promise.race([bye, limit]);
+    } finally {
+      cancel.abort();
+      limit.catch(() => undefined);
+    }
+  }
+
+  close(): void {
+    this.tones.close();
+    this.#socket.close();
+  }
+
+  #timerHeaders(): string[] {
+    const refresher = this.tone % 4 === 1 ? 'uas' : 'uac';
+    return this.tone % 2 === 1
+      ? ['Supported: timer', `Session-Expires: ${INTERVAL_S};refresher=${refresher}`]
+      : [];
+  }
+
+  #isOver(dialog: PhoneDialog): void {
+    dialog.seen.overAt ??= performance.now();
+    if (this.#dialog !== dialog) return;
+    this.#dialog = undefined;
+    this.tones.stop();
+    this.#onBye?.();
+    this.#onBye = undefined;
+  }
+
+  /** @throws NotAnswered when no final answer comes */
+  async #request(
+    dialog: PhoneDialog,
+    method: string,
+    { headers = [], body = '' }: { headers?: readonly string[]; body?: string },
+  ): Promise<HeardMessage> {
+    const branch = `z9hG4bK-${this.#name}-${++this.#branches}`;
+    const cseq = dialog.fields.cseq;
+    dialog.fields.cseq += 1;
+    const text = this.#write(dialog, method, cseq, branch, headers, body);
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      const settle = (final: HeardMessage | Error): void => {
+        clearTimeout(timer);
+        this.#transactions.delete(branch);
+        if (final instanceof Error) reject(final);
+        else resolve(final);
+      };
+      const transaction: Transaction = { isInvite: method === 'INVITE', isTrying: false, settle };
+      this.#transactions.set(branch, transaction);
+      const startedAt = performance.now();
+      const send = (waitMs: number): void => {
+        const waited = performance.now() - startedAt;
+        if (waited > (transaction.isTrying ? TRYING_MS : PATIENCE_MS)) {
+          settle(new NotAnswered(0, `${method} of ${dialog.callId}: no answer`));
+          return;
+        }
+        if (!transaction.isTrying) this.#send(text);
+        timer = setTimeout(() => send(Math.min(2 * waitMs, T2_MS)), waitMs);
+      };
+      send(T1_MS);
+    });
+  }
+
+  /** Acknowledges a 2xx to an INVITE. */
+  #acknowledge(dialog: PhoneDialog, answer: HeardMessage): void {
+    const branch = `z9hG4bK-${this.#name}-${++this.#branches}`;
+    this.#send(this.#write(dialog, 'ACK', cseqOf(answer), branch));
+  }
+
+  #write(
+    { callId, fromTag, fields }: PhoneDialog,
+    method: string,
+    cseq: number,
+    branch: string,
+    headers: readonly string[] = [],
+    body = '',
+  ): string {
+    const at = `${LOCALHOST}:${this.#socket.address().port}`;
+    return [
+      `${method} ${fields.target} SIP/2.0`,
+      `Via: SIP/2.0/UDP ${at};branch=${branch};rport`,
+      'Max-Forwards: 70',
+      `From: <sip:${this.#name}@${LOCALHOST}>;tag=${fromTag}`,
+      `To: <sip:gateway@${LOCALHOST}>${fields.toTag === '' ? '' : `;tag=${fields.toTag}`}`,
+      `Call-ID: ${callId}`,
+      `CSeq: ${cseq} ${method}`,
+      `Contact: <sip:${this.#name}@${at}>`,
+      ...headers,
+      ...(body === '' ? [] : ['Content-Type: application/sdp']),
+      `Content-Length: ${body.length}`,
+      '',
+      body,
+    ].join('\r\n');
+  }
+
+  #take(message: HeardMessage): void {
+    if (message.status > 0) this.#takeResponse(message);
+    else this.#takeRequest(message);
+  }
+
+  #takeResponse(response: HeardMessage): void {
+    const branch = /;branch=([^;\s,]+)/.exec(response.header('via')[0] ?? '')?.[1] ?? '';
+    const transaction = this.#transactions.get(branch);
+    const isInvite = response.header('cseq')[0]?.endsWith('INVITE') ?? false;
+    if (transaction && response.status < 200) {
+      if (transaction.isInvite) transaction.isTrying = true;
+      return;
+    }
+    const ofDialog = response.header('call-id')[0] === this.#dialog?.callId ? this.#dialog : undefined;
+    if (transaction) {
+      if (isInvite && response.status >= 300) this.#acknowledgeRefusal(response, branch);
+      transaction.settle(response);
+    } else if (isInvite && response.status >= 200 && response.status < 300 && ofDialog) {
+      // Its ACK was lost with the gateway.
+      this.#acknowledge(ofDialog, response);
+    }
+  }
+
+  /** RFC 3261, section 17.1.1.3. */
+  #acknowledgeRefusal(response: HeardMessage, branch: string): void {
+    const at = `${LOCALHOST}:${this.#socket.address().port}`;
+    const copied = ['From', 'To', 'Call-ID'].map((name) => `${name}: ${response.header(name)[0] ?? ''}`);
+    this.#send(
+      [
+        `ACK sip:gateway@${LOCALHOST}:${this.#sipPort} SIP/2.0`,
+        `Via: SIP/2.0/UDP ${at};branch=${branch};rport`,
+        'Max-Forwards: 70',
+        ...copied,
+        `CSeq: ${cseqOf(response)} ACK`,
+        'Content-Length: 0',
+        '',
+        '',
+      ].join('\r\n'),
+    );
+  }
+
+  #takeRequest(request: HeardMessage): void {
+    if (request.method === 'ACK') return;
+    const branch = `${/;branch=([^;\s,]+)/.exec(request.header('via')[0] ?? '')?.[1] ?? ''} ${request.method}`;
+    const known = this.#answered.get(branch);
+    if (known !== undefined) {
+      this.#send(known);
+      return;
+    }
+    const dialog = this.#dialog;
+    const isOurs = dialog !== undefined && request.header('call-id')[0] === dialog.callId;
+    const offers = request.body !== '';
+    if (isOurs && offers) dialog.fields.version += 1;
+    const body =
+      isOurs && (offers || request.method === 'INVITE')
+        ? phoneOffer(this.tones.port, { version: dialog.fields.version })
+        : '';
+    const refresh = request.header('session-expires');
+    const text = [
+      isOurs || this.#knows(request) ? 'SIP/2.0 200 OK' : 'SIP/2.0 481 Call/Transaction Does Not Exist',
+      ...request.header('via').map((via) => `Via: ${via}`),
+      ...['From', 'To', 'Call-ID', 'CSeq'].map((name) => `${name}: ${request.header(name)[0] ?? ''}`),
+      `Contact: <sip:${this.#name}@${LOCALHOST}:${this.#socket.address().port}>`,
+      ...(refresh.length > 0 ? [`Session-Expires: ${refresh[0]!}`, 'Require: timer'] : []),
+      ...(body === '' ? [] : ['Content-Type: application/sdp']),
+      `Content-Length: ${body.length}`,
+      '',
+      body,
+    ].join('\r\n');
+    this.#answered.set(branch, text);
+    this.#send(text);
+    if (request.method !== 'BYE' || !isOurs) return;
+    dialog.seen.byeAt ??= performance.now();
+    this.#isOver(dialog);
+  }
+
+  /** Whether it belongs to a call that is over: both sides may hang up at the same time. */
+  #knows(request: HeardMessage): boolean {
+    return this.calls.some(({ callId }) => callId === request.header('call-id')[0]);
+  }
+
+  #send(text: string): void {
+    this.#socket.send(Buffer.from(text, 'latin1'), this.#sipPort, LOCALHOST);
+  }
+}
+
+const cseqOf = (message: HeardMessage): number => Number.parseInt(message.header('cseq')[0] ?? '', 10);
