@@ -131,7 +131,10 @@ class RestartStage {
   async #serve(addresses: SipServer['sipAddresses'], restored?: readonly unknown[]): Promise<void> {
     const tls = this.#tls;
     this.server = await testServer({
-      listeners: addresses.map((address) => ({ ...address, ...(address.transport === 'tls' && { tls }) })),
+      listeners: addresses.map((address) => ({
+        ...address,
+        ...(tls && address.transport === 'tls' && { tls }),
+      })),
       ...(tls && { tlsPeers: { verify: true, ca: tls.cert } }),
       ...(restored && { restored }),
       onDialogChanged: this.#onDialogChanged,
