@@ -199,8 +199,8 @@ const range = (values: readonly number[]): string => {
 };
 
 let kills = 0;
-let isStopping = false;
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => (isStopping = true));
+const stopping = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
 if (PHONES > MOST_TONES) throw new Error(`SOAK_PHONES: at most ${MOST_TONES}, each with a tone of its own.`);
 console.log(`SOAK_SEED=${SEED}: ${KILLS} kills, ${PHONES} phones, ${HOSTS} media hosts`);
 await gateways.start();
@@ -209,7 +209,7 @@ const crowd = await Crowd.gather(rest, gateways.running.sipPort, PHONES, String(
 const talking = setInterval(() => crowd.talk(), TALK_EVERY_MS);
 try {
   if ((await settled(crowd, SETTLES_MS)) === undefined) complain(`at first: ${crowd.wrong().join('; ')}`);
-  while (kills < KILLS && wrong.length < MOST_WRONG && !isStopping) {
+  while (kills < KILLS && wrong.length < MOST_WRONG && !stopping.signal.aborted) {
     await allHosts();
     kills += 1;
     await round(crowd, kills);
