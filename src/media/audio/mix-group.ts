@@ -55,6 +55,7 @@ export class MixGroup {
   readonly phones = new Set<MixedPhone>();
   set: MixSet;
   readonly limiter = new Limiter();
+  readonly encoder: AudioEncoder;
   /** Its one phone hears something of its own instead of the mix at times. */
   isAlone = false;
   /** The group that this one could be part of, and the frame since which both hear the same. */
@@ -65,7 +66,6 @@ export class MixGroup {
   firstFrame = 0;
   readonly payloads: readonly Buffer[];
   readonly lengths: number[];
-  readonly #encoder: AudioEncoder;
   readonly #frameSamples: number;
   readonly #packetSamples: number;
   readonly #pcm: Int16Array;
@@ -76,12 +76,13 @@ export class MixGroup {
   /** It began with the memory of another. */
   #wasSplit = false;
 
-  constructor(id: number, format: MixFormat, set: MixSet) {
+  /** @param encoder a new one, or one that was reset */
+  constructor(id: number, format: MixFormat, set: MixSet, encoder: AudioEncoder) {
     this.id = id;
-    const { codec, rate, fmtp, ptime } = format;
+    const { codec, rate, ptime } = format;
     this.format = format;
     this.set = set;
-    this.#encoder = codec.createEncoder(rate, fmtp);
+    this.encoder = encoder;
     this.#frameSamples = (rate / 1000) * FRAME_MS;
     this.#packetSamples = (rate / 1000) * ptime;
     this.#pcm = new Int16Array(this.#packetSamples + this.#frameSamples);
@@ -107,7 +108,7 @@ export class MixGroup {
     this.#begins = other.#begins;
     this.#frame = wasMixed ? frame - 1 : other.#frame;
     this.#pcm.set(other.#pcm);
-    if (this.#encoder.follow) this.#encoder.follow(other.#encoder);
+    if (this.encoder.follow) this.encoder.follow(other.encoder);
     else if (other.#recent && this.#recent) this.#prime(other.#recent);
   }
 
@@ -178,7 +179,7 @@ export class MixGroup {
 
   #put(pcm: Int16Array): void {
     const payload = this.payloads[this.ready]!;
-    this.lengths[this.ready] = this.#encoder.encode(pcm, this.#packetSamples, payload, 0);
+    this.lengths[this.ready] = this.encoder.encode(pcm, this.#packetSamples, payload, 0);
     this.ready += 1;
   }
 
@@ -193,7 +194,7 @@ export class MixGroup {
     this.#recent!.set(recent);
     const samples = Math.min(this.#packetSamples, this.#frameSamples);
     for (let at = 0; at + samples <= recent.length; at += samples) {
-      this.#encoder.encode(recent.subarray(at, at + samples), samples, this.payloads[0]!, 0);
+      this.encoder.encode(recent.subarray(at, at + samples), samples, this.payloads[0]!, 0);
     }
   }
 }

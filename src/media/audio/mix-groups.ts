@@ -1,10 +1,35 @@
-import type { SampleRate } from '../codecs/index.js';
+import type { AudioEncoder, SampleRate } from '../codecs/index.js';
 import { FRAME_MS } from './mix-clock.js';
-import { MixGroup, type MixedPhone } from './mix-group.js';
+import { type MixedPhone, type MixFormat, MixGroup } from './mix-group.js';
 import { type MixSet, MixSets } from './mix-set.js';
 import { DecoderPool } from './stream-decoder.js';
 
 const lengthAt = (rate: SampleRate): number => (rate / 1000) * FRAME_MS;
+
+/** Encoders kept for each format, and formats: phones choose their parameters. */
+const MAX_SPARE = 8;
+const MAX_FORMATS = 16;
+
+/**
+ * Encoders of groups that are no more. One of libopus holds memory that the garbage collector does not see, and each time
+ * that somebody begins to talk may need one.
+ */
+class SpareEncoders {
+  readonly #spare = new Map<string, AudioEncoder[]>();
+
+  take({ key, codec, rate, fmtp }: MixFormat): AudioEncoder {
+    return this.#spare.get(key)?.pop() ?? codec.createEncoder(rate, fmtp);
+  }
+
+  give({ key }: MixFormat, encoder: AudioEncoder): void {
+    if (!encoder.reset) return;
+    const spare = this.#spare.get(key) ?? [];
+    if (spare.length >= MAX_SPARE || (!this.#spare.has(key) && this.#spare.size >= MAX_FORMATS)) return;
+    encoder.reset();
+    spare.push(encoder);
+    this.#spare.set(key, spare);
+  }
+}
 
 /**
  * All mixes of a host: which phones hear the same, and so share sum, limiter and encoder. Looks only at phones that hear
@@ -13,6 +38,7 @@ const lengthAt = (rate: SampleRate): number => (rate / 1000) * FRAME_MS;
 export class MixGroups {
   readonly decoders = new DecoderPool();
   readonly #sets = new MixSets();
+  readonly #encoders = new SpareEncoders();
   /** Iterating a list allocates nothing in a frame. */
   readonly #groups: MixGroup[] = [];
   /** The groups of each set. */
@@ -84,7 +110,7 @@ export class MixGroups {
 
   #makeGroup(phone: MixedPhone, set: MixSet): MixGroup {
     this.#made += 1;
-    const group = new MixGroup(this.#made, phone.format, set);
+    const group = new MixGroup(this.#made, phone.format, set, this.#encoders.take(phone.format));
     group.phones.add(phone);
     phone.group = group;
     this.#groups.push(group);
@@ -95,6 +121,7 @@ export class MixGroups {
   #drop(group: MixGroup): void {
     this.#groups.splice(this.#groups.indexOf(group), 1);
     this.#detune(group);
+    this.#encoders.give(group.format, group.encoder);
   }
 
   #tune(group: MixGroup, set: MixSet): void {

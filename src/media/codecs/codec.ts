@@ -26,6 +26,8 @@ export interface AudioEncoder {
   encode(pcm: Int16Array, samples: number, out: Buffer, offset: number): number;
   /** Takes over the memory of another encoder of the codec, where that can be copied. */
   follow?(other: AudioEncoder): void;
+  /** Forgets all that was encoded, where that is cheaper than another encoder. */
+  reset?(): void;
 }
 
 /**

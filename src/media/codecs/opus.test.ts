@@ -66,6 +66,21 @@ describe('Opus', () => {
     for (const fmtp of [undefined, 'usedtx=0', 'x-usedtx=1']) expect(stopped(sizes(fmtp))).toBe(0);
   });
 
+  it('encodes as a new encoder does once it is reset', () => {
+    const packets = (encoder: ReturnType<typeof OPUS.createEncoder>): string[] =>
+      Array.from({ length: 20 }, (_, i) => {
+        const out = Buffer.alloc(1500);
+        return out.toString('hex', 0, encoder.encode(sine(300, 48_000, 960, i * 960), 960, out, 0));
+      });
+    const used = OPUS.createEncoder(48_000, 'usedtx=1');
+    packets(used);
+    const second = packets(used);
+    used.reset!();
+    const fresh = packets(OPUS.createEncoder(48_000, 'usedtx=1'));
+    expect(second).not.toEqual(fresh);
+    expect(packets(used)).toEqual(fresh);
+  });
+
   it('never throws, and continues, whatever a payload holds', () => {
     const decoder = OPUS.createDecoder(16000);
     const pcm = new Int16Array(16 * 120);

@@ -79,6 +79,10 @@ class OpusEncoder implements AudioEncoder {
     this.#encoder.bitrate = rate === 48000 ? 32_000 : rate === 16000 ? 24_000 : 16_000;
   }
 
+  reset(): void {
+    this.#encoder.reset();
+  }
+
   encode(pcm: Int16Array, samples: number, out: Buffer, offset: number): number {
     const packet = this.#encoder.encode(pcm.subarray(0, samples));
     out.set(packet, offset);
