@@ -31,9 +31,10 @@ const SYLLABLE = 2;
 const STEADY_BLOCKS = 2 * BLOCKS_PER_SECOND;
 
 /**
- * Every so many samples are looked at. No divisors of a block, so that a tone is not met in the same phase again and again.
+ * One of so many samples is looked at, about 50 in 20 ms, which levels need no more of. No divisors of a block, so that a tone
+ * is not met in the same phase again and again.
  */
-const STRIDES: Readonly<Record<SampleRate, number>> = { 8000: 1, 16_000: 3, 48_000: 7 };
+const STRIDES: Readonly<Record<SampleRate, number>> = { 8000: 3, 16_000: 7, 48_000: 19 };
 
 /**
  * The active speech level of one stream, as ITU-T P.56 method B measures it, in a running form: what was said lately
@@ -62,12 +63,15 @@ export class SpeechLevel {
   #crest = 0;
   #dip = Infinity;
   #sinceSyllable = STEADY_BLOCKS;
-  #loudest = 0;
+  /** Mean magnitudes of the blocks that were added last, and their number. */
+  #latest = 0;
+  #latestBlocks = 0;
 
   /** Takes the next samples of the stream: whole frames of 20 ms, or other multiples of 5 ms. */
   add(pcm: Int16Array, samples: number, rate: SampleRate): void {
     const length = rate / BLOCKS_PER_SECOND;
-    this.#loudest = 0;
+    this.#latest = 0;
+    this.#latestBlocks = 0;
     const stride = STRIDES[rate];
     for (let at = 0; at < samples;) {
       const end = Math.min(samples, at + length - this.#samples);
@@ -91,7 +95,8 @@ export class SpeechLevel {
 
   /** Takes silence of so many ms. */
   addSilence(ms: number): void {
-    this.#loudest = 0;
+    this.#latest = 0;
+    this.#latestBlocks = 0;
     for (let blocks = (ms * BLOCKS_PER_SECOND) / 1000; blocks > 0; blocks -= 1) this.#endBlock();
   }
 
@@ -130,15 +135,16 @@ export class SpeechLevel {
     return this.#sinceSyllable < STEADY_BLOCKS;
   }
 
-  /** Level of the loudest 5 ms that were added last, in dBov; -Infinity for none. */
+  /** Level of what was added last, in dBov; -Infinity for none. */
   get momentaryDb(): number {
-    return toDb(this.#loudest);
+    return toDb(this.#latest / Math.max(1, this.#latestBlocks));
   }
 
   #endBlock(): void {
     const count = Math.max(1, this.#counted);
     const magnitude = this.#magnitudes / count / 32768;
-    if (magnitude > this.#loudest) this.#loudest = magnitude;
+    this.#latest += magnitude;
+    this.#latestBlocks += 1;
     const energy = this.#squares / count / 2 ** 30;
     this.#magnitudes = 0;
     this.#squares = 0;
