@@ -37,6 +37,48 @@ describe('a device', () => {
   });
 });
 
+describe('the quality of a device', () => {
+  it('is absent until it was measured, and then as it was measured last', async () => {
+    const id = participant();
+    const { connection } = new TestDevice(gateway.core, id, { kind: 'phone' });
+    const shown = async (): Promise<object> =>
+      (await (await gateway.ask(`/participants/${id}/device`)).json()) as object;
+    expect(await shown()).not.toHaveProperty('quality');
+    const sent = { packets: 99, roundTripMs: 30.5 };
+    connection.measured({ received: { packets: 0 }, sent: { packets: 3 } });
+    connection.measured({ received: { packets: 100, lost: 3, mos: 4.12 }, sent });
+    expect(await shown()).toMatchObject({
+      quality: { received: { packets: 100, lost: 3, mos: 4.12 }, sent },
+    });
+  });
+});
+
+describe('a stream', () => {
+  it('says whether somebody speaks in it, once somebody has', async () => {
+    const { id } = gateway.core.createParticipant(ACCOUNT.id, { publishPermissions: ['audio'] }).participant;
+    const { connection } = new TestDevice(gateway.core, id, { kind: 'phone' });
+    const shown = async (): Promise<unknown> =>
+      ((await (await gateway.ask(`/participants/${id}/device`)).json()) as { streams: unknown }).streams;
+    const stream = { streamId: 's', mediaTypes: ['AUDIO'] };
+    connection.publish([{ streamId: 's', mediaTypes: ['audio'] }]);
+    expect(await shown()).toEqual([stream]);
+    connection.speaking('s', true, -20.04);
+    connection.speaking('another', true, -20);
+    expect(await shown()).toEqual([{ ...stream, speaking: true, levelDb: -20 }]);
+    connection.speaking('s', true, -30);
+    expect(await shown()).toEqual([{ ...stream, speaking: true, levelDb: -20 }]);
+    // A media host that takes over does not know the level yet.
+    connection.speaking('s', false);
+    expect(await shown()).toEqual([{ ...stream, speaking: false, levelDb: -20 }]);
+    connection.speaking('s', true, -20);
+    connection.speaking('s', false, -21);
+    expect(await shown()).toEqual([{ ...stream, speaking: false, levelDb: -21 }]);
+    connection.publish([]);
+    connection.publish([{ streamId: 's', mediaTypes: ['audio'] }]);
+    expect(await shown()).toEqual([stream]);
+  });
+});
+
 describe('DTMF', () => {
   it('goes to the device as requested', async () => {
     const id = participant();

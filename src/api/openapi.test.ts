@@ -79,7 +79,7 @@ describe('the OpenAPI document', () => {
   });
 
   it('documents the webhooks', () => {
-    const asked = ['onHold', 'onResume', 'onCallFailed'];
+    const asked = ['onHold', 'onResume', 'onCallFailed', 'onSpeaking'];
     expect(Object.keys(document.webhooks)).toEqual([
       'onConnect',
       'onLeave',

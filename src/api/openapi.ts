@@ -22,6 +22,11 @@ const digit = {
   durationMs: { type: 'number', description: 'How long the key was pressed.' },
 };
 
+const speech = {
+  streamId: { type: 'string' },
+  speaking: { type: 'boolean', description: 'Whether it begins or ceases.' },
+};
+
 const failure = {
   status: { type: 'integer', description: 'The SIP status of the refusal.', examples: [488] },
   reason: { type: 'string', description: 'Why, in words.' },
@@ -77,7 +82,13 @@ const webhooks = {
     'onLeave',
     'A device left: sent exactly once for each onConnect',
     { ...connection, ...ending },
-    whereKnown,
+    {
+      ...whereKnown,
+      quality: {
+        $ref: '#/components/schemas/Quality',
+        description: 'How its audio fared, at most five seconds before; absent for a shorter connection.',
+      },
+    },
   ),
   onDisconnect: webhook('onDisconnect', 'The signalling of a device was lost; it may come back'),
   onHold: webhook('onHold', `A phone put the session on hold ${asked('hold')}`),
@@ -86,6 +97,15 @@ const webhooks = {
     'onCallFailed',
     `A call with the participant's token was refused ${asked('callFailed')}`,
     failure,
+  ),
+  onSpeaking: webhook(
+    'onSpeaking',
+    `Somebody begins or ceases to speak in a stream of the device ${asked('speaking')}`,
+    speech,
+    {
+      alias: { type: 'string', description: "The stream's alias." },
+      levelDb: { type: 'number', description: 'Level of the speech so far, in dB relative to full scale.' },
+    },
   ),
   onDtmf: webhook('onDtmf', 'A device sent a DTMF digit (an extension of this gateway)', digit),
 };

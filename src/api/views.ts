@@ -34,7 +34,11 @@ export function deviceView(device: ConnectedDevice): DeviceView {
     ...deviceSummaryView(device),
     held: device.held,
     ...device.formats,
-    streams: device.streams.map(streamView),
+    quality: device.quality,
+    streams: device.streams.map(({ isSpeaking, ...stream }) => ({
+      ...streamView(stream),
+      speaking: isSpeaking,
+    })),
     delivery: device.delivery.map(streamView),
     omitted: device.omitted.map((track) => ({ ...track, mediaType: upper(track.mediaType) })),
   };

@@ -16,7 +16,7 @@ import {
 } from '../sip-server/index.js';
 import { describeError } from '../shared/index.js';
 import { explainListenError, StartError } from './start-error.js';
-import type { Core } from '../core/index.js';
+import type { Core, DirectionQuality } from '../core/index.js';
 import { APP_TAG, type FailedCallReports, noRoom, speaksForParticipant } from '../devices/phone/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
@@ -85,12 +85,36 @@ export async function startEmbeddedSip(
     throw explainListenError(error, { host: 'PATCHBAY_SIP_HOST', port });
   });
   teardown.add('sip-server', () => server.stop());
+  core.on('measured', ({ at, device, quality, formats }) => {
+    if (device.kind !== 'phone') return;
+    for (const direction of ['received', 'sent'] as const)
+      server.captureQuality(device.externalId, {
+        ...qualityReport(quality[direction], formats[direction]?.codecs[0]),
+        CORRELATION_ID: device.externalId,
+        RTP_SIP_CALL_ID: device.externalId,
+        REPORT_TS: at / 1000,
+        TYPE: 'HANGUP',
+        DIR: direction === 'received' ? 0 : 1,
+      });
+  });
   measure(metrics, server);
   return {
     ...server.adminAddress,
     secret: admin.secret,
     hasLostConnection: (dialogId) => server.hasLostConnection(dialogId),
     savedDialog: (dialogId) => server.savedDialog(dialogId),
+  };
+}
+
+/** By the names that Homer's agents use. */
+function qualityReport(quality: DirectionQuality, codec: string | undefined): object {
+  return {
+    CODEC_NAME: codec,
+    TOTAL_PK: quality.packets,
+    PACKET_LOSS: quality.lost,
+    JITTER: quality.jitterMs,
+    RTT: quality.roundTripMs,
+    MOS: quality.mos,
   };
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi, type GatewayFacts, type Readiness } from '../api/index.js';
 import { BrowserServer, turnCredentials } from '../devices/browser/index.js';
+import { measureQuality } from './metrics/quality.js';
 import { measureBrowsers, measureMedia, measureRequests } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
 import { consolePage } from '../console/index.js';
@@ -111,6 +112,7 @@ async function build(
   teardown.add('usage', () => usage.stop());
   teardown.add('core', () => core.stop());
   measureState(metrics, core, usage);
+  measureQuality(metrics, core);
   measureStore(metrics, () => store.health());
   const media = await startMedia(config, log, onSuperseded);
   onCarried(media.carried().length);

@@ -9,6 +9,7 @@ import type {
   DeviceApiVersion,
   DeviceInfo,
   DeviceKind,
+  DeviceQuality,
   DtmfDigits,
   EndReason,
   FailedCall,
@@ -19,6 +20,7 @@ import type {
   PublishedStream,
   ResumePoint,
   Session,
+  StreamSpeech,
   Subscriptions,
 } from './types.js';
 
@@ -42,10 +44,13 @@ export interface NewParticipant {
 export interface ConnectedDevice {
   readonly info: DeviceInfo;
   readonly connectedAt: number;
-  readonly streams: readonly PublishedStream[];
+  /** Without {@link StreamSpeech} as long as nobody has spoken in it. */
+  readonly streams: readonly (PublishedStream & Partial<StreamSpeech>)[];
   readonly delivery: Delivery;
   readonly omitted: readonly OmittedTrack[];
   readonly formats: MediaFormats;
+  /** Absent before the first measurement, some seconds after it connected. */
+  readonly quality?: DeviceQuality;
   /** Whether it has put the session on hold; absent for a kind of device that cannot. */
   readonly held?: boolean;
 }
@@ -182,8 +187,12 @@ export interface CoreEvents {
   resumed: [event: DeviceEvent];
   /** The device's media are carried in another way than before. */
   formatsChanged: [event: DeviceEvent];
+  /** What was measured in all, once after `left`; not for a device of which nothing was. */
+  measured: [event: DeviceEvent & { readonly quality: DeviceQuality }];
   /** A call was refused; its device never connected. */
   callFailed: [event: { readonly at: number; readonly participant: Participant; readonly call: FailedCall }];
+  /** Somebody begins or ceases to speak in a stream of the device. */
+  speaking: [event: DeviceEvent & StreamSpeech & Pick<PublishedStream, 'streamId' | 'alias'>];
   dtmf: [event: DeviceEvent & { readonly digit: string; readonly durationMs: number }];
 }
 
@@ -195,6 +204,8 @@ export interface DeviceEvent {
   readonly session?: Session;
   /** The last known of each direction: a device that receives nothing any more keeps its last. */
   readonly formats: MediaFormats;
+  /** The last that was measured so far; absent before the first measurement. */
+  readonly quality?: DeviceQuality;
 }
 
 /** The session core: the commands of applications, the connections of devices, and the events of both. */

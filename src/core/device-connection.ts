@@ -5,6 +5,7 @@ import { mayResume, type ResumePoints } from './resume-points.js';
 import type { DeviceState, Switchboard } from './switchboard.js';
 import type {
   Connection,
+  DeviceQuality,
   EndReason,
   OmittedTrack,
   Participant,
@@ -27,6 +28,8 @@ export class DeviceConnection implements Connection {
   readonly #live: DeviceState;
   readonly #parts: ConnectionParts;
   #participant: Participant;
+  /** What was measured in all is known. */
+  #isMeasured = false;
 
   constructor(live: DeviceState, participant: Participant, parts: ConnectionParts) {
     this.#live = live;
@@ -67,6 +70,23 @@ export class DeviceConnection implements Connection {
     });
   }
 
+  speaking(streamId: string, isSpeaking: boolean, levelDb?: number): void {
+    this.#whileLive((participant) => {
+      const rounded = levelDb === undefined ? {} : { levelDb: Math.round(levelDb * 10) / 10 };
+      const speech = { isSpeaking, ...rounded };
+      const stream = this.#live.heard(streamId, speech);
+      if (!stream) return;
+      const event = this.#parts.switchboard.event(this.#live, participant);
+      const { alias } = stream;
+      this.#parts.events.emit('speaking', {
+        ...event,
+        ...speech,
+        streamId,
+        ...(alias === undefined ? {} : { alias }),
+      });
+    });
+  }
+
   hold(held: boolean): void {
     this.#whileLive((participant) => {
       if (this.#live.held === held) return;
@@ -81,6 +101,14 @@ export class DeviceConnection implements Connection {
       if (!this.#live.learnFormats()) return;
       this.#parts.events.emit('formatsChanged', this.#parts.switchboard.event(this.#live, participant));
     });
+  }
+
+  measured(quality: DeviceQuality): void {
+    const { switchboard, events } = this.#parts;
+    this.#live.quality = quality;
+    if (switchboard.isLive(this.#live) || this.#isMeasured) return;
+    this.#isMeasured = true;
+    events.emit('measured', { ...switchboard.event(this.#live, this.#participant), quality });
   }
 
   omit(tracks: readonly OmittedTrack[]): void {

@@ -2,6 +2,7 @@ export { type CoreStore, MemoryStore, type StoredResumePoint, type StoredState }
 export type {
   ConnectedDevice,
   Core,
+  CoreEvents,
   DeviceEvent,
   DeviceGate,
   ListOptions,

@@ -88,12 +88,16 @@ export function orderedMediaTypes(types: readonly MediaType[]): readonly MediaTy
   return ORDERED[(types.includes('audio') ? 1 : 0) + (types.includes('video') ? 2 : 0)]!;
 }
 
-/** All possible lists, shared as {@link ORDERED}. */
-const ASKED: readonly (readonly AskedEvent[])[] = [[], ['hold'], ['callFailed'], ['hold', 'callFailed']];
+const EVENTS: readonly AskedEvent[] = ['hold', 'callFailed', 'speaking'];
+
+/** All possible lists, by their events as bits, shared as {@link ORDERED}. */
+const ASKED: readonly (readonly AskedEvent[])[] = Array.from({ length: 2 ** EVENTS.length }, (_, bits) =>
+  EVENTS.filter((_event, i) => (bits >> i) & 1),
+);
 
 /** Each event once, in a fixed order. */
 export function orderedEvents(events: readonly AskedEvent[]): readonly AskedEvent[] {
-  return ASKED[(events.includes('hold') ? 1 : 0) + (events.includes('callFailed') ? 2 : 0)]!;
+  return ASKED[EVENTS.reduce((bits, event, i) => bits + (events.includes(event) ? 1 << i : 0), 0)]!;
 }
 
 /** Shared by all participants without subscriptions. */

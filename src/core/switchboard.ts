@@ -8,6 +8,7 @@ import type {
   Delivery,
   Device,
   DeviceKind,
+  DeviceQuality,
   EndReason,
   MediaFormat,
   MediaFormats,
@@ -15,6 +16,7 @@ import type {
   OmittedTrack,
   Participant,
   PublishedStream,
+  StreamSpeech,
 } from './types.js';
 
 /** The connected devices. Tells each what it receives, whenever that changes. */
@@ -139,6 +141,7 @@ export class Switchboard {
       participant,
       ...(session ? { session } : {}),
       formats: connection.lastFormats,
+      ...(connection.quality && { quality: connection.quality }),
     };
   }
 
@@ -213,9 +216,13 @@ export class DeviceState {
   held = false;
   /** Tracks of the delivery that the device cannot be sent, as it said last. */
   omitted: readonly OmittedTrack[] = [];
+  /** The last that was measured. */
+  quality: DeviceQuality | undefined;
   #streams: readonly LiveStream[] = [];
   #delivery: Delivery = [];
   #lastFormats: MediaFormats = {};
+  /** By the ids of streams in which somebody has spoken. */
+  readonly #speech = new Map<string, StreamSpeech>();
 
   constructor(participantId: string, device: Device, connectedAt: number) {
     this.participantId = participantId;
@@ -243,15 +250,17 @@ export class DeviceState {
   }
 
   /** What it publishes and receives, as `SessionControl.device` shows it. */
-  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted' | 'formats' | 'held'> {
+  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted' | 'formats' | 'quality' | 'held'> {
     const streams = this.#streams.map(({ stream: { streamId, alias, mediaTypes } }) => ({
       streamId,
       ...(alias === undefined ? {} : { alias }),
       mediaTypes,
+      ...this.#speech.get(streamId),
     }));
     const held = this.device.capabilities.hold ? { held: this.held } : {};
     const { formats } = this.device;
-    return { streams, delivery: this.#delivery, omitted: this.omitted, formats, ...held };
+    const quality = this.quality ? { quality: this.quality } : {};
+    return { streams, delivery: this.#delivery, omitted: this.omitted, formats, ...quality, ...held };
   }
 
   /**
@@ -273,7 +282,19 @@ export class DeviceState {
         if (!old) return { stream, order: nextOrder() };
         return sameStream(old.stream, stream) ? old : { stream, order: old.order };
       });
+    for (const streamId of this.#speech.keys())
+      if (!this.#streams.some((live) => live.stream.streamId === streamId)) this.#speech.delete(streamId);
     return before.length !== this.#streams.length || this.#streams.some((live, i) => live !== before[i]);
+  }
+
+  /** Takes what is said in a stream. @returns the stream; undefined when that changes nothing, or it is none of the device's */
+  heard(streamId: string, { isSpeaking, levelDb }: StreamSpeech): DeliveredStream | undefined {
+    const before = this.#speech.get(streamId);
+    if ((before?.isSpeaking ?? false) === isSpeaking) return undefined;
+    const stream = this.#streams.find((live) => live.stream.streamId === streamId)?.stream;
+    if (stream)
+      this.#speech.set(streamId, { ...before, isSpeaking, ...(levelDb !== undefined && { levelDb }) });
+    return stream;
   }
 
   /** Sets the delivery. @returns whether it differs from the one before, so that the device must be told */

@@ -2,7 +2,7 @@
 export type MediaType = 'audio' | 'video';
 
 /** Events that an application gets only if it asks for them. */
-export type AskedEvent = 'hold' | 'callFailed';
+export type AskedEvent = 'hold' | 'callFailed' | 'speaking';
 
 /** The browser protocol that a participant's token asks for. */
 export type DeviceApiVersion = 'V3' | 'V2';
@@ -59,6 +59,13 @@ export interface PublishedStream {
   readonly streamId: string;
   readonly alias?: string;
   readonly mediaTypes: readonly MediaType[];
+}
+
+/** What is said in a stream. */
+export interface StreamSpeech {
+  readonly isSpeaking: boolean;
+  /** Level of the speech so far, in dB relative to full scale. */
+  readonly levelDb?: number;
 }
 
 /** One stream that a device is to receive. */
@@ -135,6 +142,32 @@ export interface MediaFormats {
   readonly received?: MediaFormat | undefined;
   /** What the gateway sends to it. */
   readonly sent?: MediaFormat | undefined;
+}
+
+/** How the audio of one direction fares, since the device was opened. What was not measured is absent. */
+export interface DirectionQuality {
+  readonly packets: number;
+  readonly lost?: number;
+  /** Packets that came, but not in time to be played. */
+  readonly discarded?: number;
+  readonly jitterMs?: number;
+  readonly roundTripMs?: number;
+  /** Audio that was made up in place of missing packets. */
+  readonly concealedMs?: number;
+  /** Speech, in dB relative to full scale. */
+  readonly levelDb?: number;
+  /** Mean opinion score by the E-model, 1 to 4.5. */
+  readonly mos?: number;
+  /** `mos` rests on values that are not of the ITU. */
+  readonly mosIsEstimate?: boolean;
+}
+
+/** How a device's audio fares. */
+export interface DeviceQuality {
+  /** What the gateway receives from the device. */
+  readonly received: DirectionQuality;
+  /** What the gateway sends to it, as the device reports. */
+  readonly sent: DirectionQuality;
 }
 
 /** A call that was refused, though it is known for which participant it came. */
@@ -214,10 +247,14 @@ export interface Connection {
   signallingResumed(): void;
   /** One DTMF digit (`0-9*#A-D`) that the device sent. */
   dtmf(digit: string, durationMs: number): void;
+  /** Somebody begins or ceases to speak in one of the device's streams. */
+  speaking(streamId: string, isSpeaking: boolean, levelDb?: number): void;
   /** The device put the session on hold, or took it off hold. */
   hold(held: boolean): void;
   /** `Device.formats` may have changed. */
   formatsChanged(): void;
+  /** Replaces what was measured so far. After the end it is taken once more: the last is known only then. */
+  measured(quality: DeviceQuality): void;
   /** Replaces the set of tracks of the delivery that this device cannot be sent. */
   omit(tracks: readonly OmittedTrack[]): void;
   /** Keeps, over restarts too, what is needed to serve this device again; see `DeviceGate.resumePoint`. */

@@ -12,7 +12,7 @@ class TestDevice extends MediaDevice<PhoneHandle> {
   readonly capabilities = {};
   readonly formats = {};
   readonly told: unknown[] = [];
-  readonly connected = { end: vi.fn(), dtmf: vi.fn() };
+  readonly connected = { end: vi.fn(), dtmf: vi.fn(), measured: vi.fn() };
 
   constructor(log: Log) {
     super({ info, log, receivable: ['audio'] });
@@ -119,4 +119,37 @@ it('does not report an end to the core that the core caused, and logs its last s
   const fields = { connectionId: 'd', deviceId: 'x', reason: 'disconnected', ...none, packetsReceived: 7 };
   const asLogged = expect.objectContaining(fields) as object;
   await vi.waitFor(() => expect(log.debug).toHaveBeenCalledWith(asLogged, 'The media are closed.'));
+});
+
+it('tells the core what is measured, and once more when its media are closed', async () => {
+  const { plane, device } = start();
+  device.open(plane);
+  await device.media.opened;
+  const none = {
+    packetsReceived: 0,
+    bytesReceived: 0,
+    packetsSent: 0,
+    bytesSent: 0,
+    packetsLost: 0,
+    jitterMs: 0,
+  };
+  const say = (packets: number): void =>
+    plane.emit('d', {
+      type: 'statistics',
+      statistics: { ...none, quality: { received: { packets }, sent: { packets } } },
+    });
+  const told = (): unknown[] =>
+    device.connected.measured.mock.calls.map(([quality]) => (quality as { sent: object }).sent);
+  say(5);
+  // A media host of an older version does not measure it.
+  plane.emit('d', { type: 'statistics', statistics: none });
+  say(6);
+  expect(told()).toEqual([{ packets: 5 }, { packets: 6 }]);
+  const close = device.media.close.bind(device.media);
+  device.media.close = () => {
+    say(7);
+    return close();
+  };
+  device.leave();
+  await vi.waitFor(() => expect(told()).toEqual([{ packets: 5 }, { packets: 6 }, { packets: 7 }]));
 });

@@ -48,6 +48,8 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   #identity: Participant | undefined;
   #media: Handle | undefined;
   #connection: Connection | undefined;
+  /** The connection, also after its end. */
+  #measured: Pick<Connection, 'measured'> | undefined;
   #delivery: Delivery = [];
   #levelling: boolean | undefined;
   #goesOn = false;
@@ -107,6 +109,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   protected connectedBy(connection: Connection): void {
     this.#identity = connection.participant;
     this.#connection = connection;
+    this.#measured = connection;
   }
 
   /**
@@ -150,8 +153,12 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
       case 'heard':
         this.heard();
         return;
+      case 'speaking':
+        this.#connection?.speaking(event.streamId, event.isSpeaking, event.levelDb);
+        return;
       case 'statistics':
         this.#statistics = event.statistics;
+        if (event.statistics.quality) this.#connection?.measured(event.statistics.quality);
     }
   }
 
@@ -174,7 +181,10 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     this.#connection?.end(reason);
     this.#connection = undefined;
     this.onEnd(reason);
-    void this.#closeMedia().then(() => this.onFreed(reason));
+    void this.#closeMedia().then(() => {
+      if (this.#statistics?.quality) this.#measured?.measured(this.#statistics.quality);
+      this.onFreed(reason);
+    });
   }
 
   /** The core ended the device. */

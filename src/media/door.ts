@@ -38,6 +38,17 @@ export type DeviceMediaEvent =
    * `silent`.
    */
   | { readonly type: 'heard' }
+  /**
+   * Somebody begins or ceases to speak in a stream of the device. Told within 200 ms of the beginning, and 0.6 s (of a
+   * browser that sends nothing any more, 1.6 s) after the end, as pauses between words are none.
+   */
+  | {
+      readonly type: 'speaking';
+      readonly streamId: string;
+      readonly isSpeaking: boolean;
+      /** Level of the stream's speech so far, in dB relative to full scale; absent when the process knows of none. */
+      readonly levelDb?: number;
+    }
   /** Every {@link STATISTICS_INTERVAL_MS} while the device is open, and once more when it is closed. */
   | { readonly type: 'statistics'; readonly statistics: DeviceStatistics };
 
@@ -150,6 +161,8 @@ export interface MediaCounters {
   readonly strangers: number;
   /** 20 ms frames that were not sent because the announced address had given no sign of a phone. */
   readonly framesWithheld: number;
+  /** RTCP reports that cannot be true, or are not as long as they say. */
+  readonly reportsIgnored: number;
 }
 
 /** The media hosts of a plane; none when it is in this process. */

@@ -1,3 +1,4 @@
+import { sumOfCounters } from './counters.js';
 import { createPhoneFactory } from './phone/index.js';
 import { LocalMediaPlane, logByEvents } from './plane.js';
 import type { MediaListener, MediaPlane, MediaPlaneEvent } from './door.js';
@@ -51,7 +52,7 @@ function makePlane(
     browser: (context, spec) => browsers.open(context, spec),
     phone: (context, before) => phones.open(context, before),
     load: () => phones.load(),
-    counters: () => phones.counters(),
+    counters: () => sumOfCounters(phones.counters(), browsers.counters()),
     stop: async () => {
       await Promise.all([browsers.stop(), phones.stop()]);
     },

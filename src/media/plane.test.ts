@@ -1,3 +1,4 @@
+import { NO_COUNTERS } from './counters.js';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../shared/testing/index.js';
@@ -80,7 +81,7 @@ function scriptedPlane() {
       return Promise.resolve(endpoint as unknown as PhoneEndpoint);
     },
     load: () => ({ mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0 }),
-    counters: () => ({ strangers: 0, framesWithheld: 0 }),
+    counters: () => NO_COUNTERS,
     stop: () => Promise.resolve(),
   });
   const opener = plane;

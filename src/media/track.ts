@@ -35,6 +35,16 @@ export interface TrackSink {
   onClock?(reading: ClockReading): void;
   /** The publisher changed codec or SSRC, or is gone for good. */
   onTrackEnded?(): void;
+  /** How playing went; absent for a sink that does not play. */
+  readonly played?: Played;
+}
+
+/** What playing a track's packets was like. */
+export interface Played {
+  /** Packets that came, but not in time to be played. */
+  readonly discarded: number;
+  /** Audio made up in place of missing packets. */
+  readonly concealedMs: number;
 }
 
 /** The packets of a video track from its last key frame on, in the publisher's numbers. */
@@ -72,6 +82,8 @@ export class PublishedTrack {
   #sinks: TrackSink[] = [];
   #clock: ClockReading | undefined;
   #ended = false;
+  /** By the sinks that have left. */
+  #playedBefore: Played | undefined;
   readonly #onBitrate: BitrateListener;
   readonly #limits = new Map<object, SubscriberLimits>();
 
@@ -119,7 +131,22 @@ export class PublishedTrack {
     if (!this.#ended && !this.#sinks.includes(sink)) this.#sinks = [...this.#sinks, sink];
   }
 
+  /** How playing it has gone in this process, where several play it at a time the worst; undefined: nobody has. */
+  get played(): Played | undefined {
+    let now: Played | undefined;
+    for (const { played } of this.#sinks)
+      if (played && !(now && now.concealedMs >= played.concealedMs)) now = played;
+    const before = this.#playedBefore;
+    if (!now || !before) return now ?? before;
+    return {
+      discarded: before.discarded + now.discarded,
+      concealedMs: before.concealedMs + now.concealedMs,
+    };
+  }
+
   detach(sink: TrackSink): void {
+    const isLastPlayer = sink.played && !this.#sinks.some((other) => other !== sink && other.played);
+    if (isLastPlayer && this.#sinks.includes(sink)) this.#playedBefore = this.played;
     this.#sinks = this.#sinks.filter((other) => other !== sink);
   }
 
@@ -140,6 +167,7 @@ export class PublishedTrack {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#playedBefore = this.played;
     const sinks = this.#sinks;
     this.#sinks = [];
     for (const sink of sinks) sink.onTrackEnded?.();

@@ -161,6 +161,36 @@ export interface DeviceStatistics {
   readonly packetsLost: number;
   /** Arrival jitter by RFC 3550 section 6.4.1, in ms. */
   readonly jitterMs: number;
+  /** Absent from a media host of an older version. */
+  readonly quality?: DeviceQuality | undefined;
+}
+
+/** How the audio of one direction fares, since the device was opened. What was not measured is absent. */
+export interface DirectionQuality {
+  readonly packets: number;
+  /** On the network; it never falls. */
+  readonly lost?: number;
+  /** Packets that came, but not in time to be played. */
+  readonly discarded?: number;
+  /** By RFC 3550 section 6.4.1, at present. */
+  readonly jitterMs?: number;
+  /** Smoothed; to the device and back. */
+  readonly roundTripMs?: number;
+  /** Audio that was made up in place of missing packets. */
+  readonly concealedMs?: number;
+  /** Speech, in dB relative to full scale (a sine of full scale: -3 dB). */
+  readonly levelDb?: number;
+  /** Opinion score by the E-model, from loss, discard, round trip and codec. */
+  readonly mos?: number;
+  /** The codec has no values of the ITU: `mos` is an estimate. */
+  readonly mosIsEstimate?: boolean;
+}
+
+export interface DeviceQuality {
+  /** What comes from the device. */
+  readonly received: DirectionQuality;
+  /** What is sent to it, as its receiver reports say. */
+  readonly sent: DirectionQuality;
 }
 
 /** How often each open device's statistics are pushed. */

@@ -56,6 +56,8 @@ export interface SipServer {
    * confirmed or no INVITE's.
    */
   savedDialog(dialogId: string): SavedDialog | undefined;
+  /** Sends a report on the quality of a call to the Homer server, if there is one. */
+  captureQuality(callId: string, report: object): void;
   /** Lets closing applications finish what they have sent, then closes every socket and drops every call. */
   stop(): Promise<void>;
 }
@@ -176,6 +178,10 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     savedDialog: (dialogId) => {
       const record = records.get(dialogId);
       return record && savedDialog(record);
+    },
+    captureQuality: (callId, report) => {
+      const [at] = transports.addresses;
+      if (at) trace.quality(callId, at, report);
     },
     stop: stopAll,
   };

@@ -13,6 +13,11 @@ export interface CaptureOptions {
   readonly password?: string | undefined;
 }
 
+interface Capture {
+  readonly options: CaptureOptions;
+  readonly socket: Socket;
+}
+
 /** A UDP datagram holds no more. Longer messages are truncated in the capture only. */
 const MAX_CAPTURED_BYTES = 60_000;
 
@@ -23,7 +28,7 @@ export class MessageTrace {
   readonly #log: Log;
   /** Hides the tokens in a message's text. */
   readonly mask: (text: string) => string;
-  readonly #capture: { options: CaptureOptions; socket: Socket } | undefined;
+  readonly #capture: Capture | undefined;
 
   constructor(log: Log, maskedHeaders: readonly string[], capture: CaptureOptions | undefined) {
     this.#log = log;
@@ -48,26 +53,36 @@ export class MessageTrace {
     if (this.#capture) this.#toHomer(this.#capture, direction, text, flow);
   }
 
+  /** Sends a report on the quality of a call to Homer, which shows it with the call. */
+  quality(callId: string, at: { readonly host: string; readonly port: number }, report: object): void {
+    if (!this.#capture) return;
+    this.#send(this.#capture, {
+      protocol: 'udp',
+      source: at,
+      destination: at,
+      time: Date.now(),
+      payload: Buffer.from(JSON.stringify(report)),
+      type: TYPE_QUALITY,
+      correlationId: callId,
+    });
+  }
+
   close(): void {
     this.#capture?.socket.close();
   }
 
-  #toHomer(
-    { options, socket }: { options: CaptureOptions; socket: Socket },
-    direction: 'in' | 'out',
-    text: string,
-    flow: Flow,
-  ): void {
-    const packet = encodeHep(
-      {
-        protocol: flow.transport === 'udp' ? 'udp' : 'tcp',
-        source: direction === 'in' ? flow.remote : flow.local,
-        destination: direction === 'in' ? flow.local : flow.remote,
-        time: Date.now(),
-        payload: Buffer.from(text.slice(0, MAX_CAPTURED_BYTES), 'latin1'),
-      },
-      { id: options.agentId, password: options.password },
-    );
+  #toHomer(capture: Capture, direction: 'in' | 'out', text: string, flow: Flow): void {
+    this.#send(capture, {
+      protocol: flow.transport === 'udp' ? 'udp' : 'tcp',
+      source: direction === 'in' ? flow.remote : flow.local,
+      destination: direction === 'in' ? flow.local : flow.remote,
+      time: Date.now(),
+      payload: Buffer.from(text.slice(0, MAX_CAPTURED_BYTES), 'latin1'),
+    });
+  }
+
+  #send({ options, socket }: Capture, captured: CapturedPacket): void {
+    const packet = encodeHep(captured, { id: options.agentId, password: options.password });
     // A lost capture must not delay a call. The socket's error event logs it.
     socket.send(packet, options.port, options.host, () => undefined);
   }
@@ -89,11 +104,14 @@ const CHUNK = {
   agent: 12,
   password: 14,
   payload: 15,
+  correlationId: 17,
 } as const;
 
 const AF_INET = 2;
 const AF_INET6 = 10;
 const TYPE_SIP = 1;
+/** A report on quality, as JSON. */
+const TYPE_QUALITY = 34;
 
 /** One captured packet. */
 interface CapturedPacket {
@@ -103,6 +121,10 @@ interface CapturedPacket {
   /** Milliseconds since 1970. */
   readonly time: number;
   readonly payload: Buffer;
+  /** Default: SIP. */
+  readonly type?: number;
+  /** The Call-ID of the call that it belongs to, where the payload does not tell it. */
+  readonly correlationId?: string;
 }
 
 /** The capturing node, as Homer shows it. */
@@ -123,10 +145,12 @@ export function encodeHep(packet: CapturedPacket, agent: CaptureAgent): Buffer {
     short(CHUNK.destinationPort, packet.destination.port),
     long(CHUNK.seconds, Math.floor(packet.time / 1000)),
     long(CHUNK.microseconds, (packet.time % 1000) * 1000),
-    byte(CHUNK.type, TYPE_SIP),
+    byte(CHUNK.type, packet.type ?? TYPE_SIP),
     long(CHUNK.agent, agent.id),
   ];
   if (agent.password !== undefined) chunks.push(chunk(CHUNK.password, Buffer.from(agent.password)));
+  if (packet.correlationId !== undefined)
+    chunks.push(chunk(CHUNK.correlationId, Buffer.from(packet.correlationId)));
   chunks.push(chunk(CHUNK.payload, packet.payload));
   const body = Buffer.concat(chunks);
   const head = Buffer.alloc(6);

@@ -251,6 +251,25 @@ describe('capture', () => {
   });
 });
 
+describe('capture of quality', () => {
+  it('sends a report to Homer with the Call-ID of its call', async () => {
+    const homer = createSocket('udp4');
+    homer.bind(0, '127.0.0.1');
+    await once(homer, 'listening');
+    cleanups.push(() => homer.close());
+    const captured: Buffer[] = [];
+    homer.on('message', (bytes) => captured.push(bytes));
+    server = await testServer({ capture: { host: '127.0.0.1', port: homer.address().port, agentId: 1 } });
+    server.captureQuality('call-1@phone', { MOS: 4.1 });
+    await expect.poll(() => captured.length).toBe(1);
+    const report = captured[0]!.toString('latin1');
+    // Type 34: a report in JSON; chunk 17: what it belongs to.
+    expect(report).toContain('\0\0\0\x0b\0\x07\x22');
+    expect(report).toContain('\0\0\0\x11\0\x12call-1@phone');
+    expect(report).toContain('{"MOS":4.1}');
+  });
+});
+
 describe('the log', () => {
   it('shows every message at debug level, without tokens', async () => {
     const lines: { direction?: string; sip?: string }[] = [];

@@ -51,6 +51,8 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE usage_records ADD COLUMN sent_encryption TEXT;
   `,
   'CREATE TABLE calls (id TEXT PRIMARY KEY, sealed TEXT NOT NULL) STRICT, WITHOUT ROWID',
+  // As JSON. Unknown for the connections from before.
+  'ALTER TABLE usage_records ADD COLUMN quality TEXT',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

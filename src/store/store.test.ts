@@ -36,8 +36,13 @@ function coreOn(store: Store): Core {
   return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
 }
 
-/** Makes a database what version 4 of the schema left. */
+/** Makes a database what version 5 of the schema left. */
+async function backToVersion5(database: Database): Promise<void> {
+  await database.exec('ALTER TABLE usage_records DROP COLUMN quality; PRAGMA user_version = 5');
+}
+
 async function backToVersion4(database: Database): Promise<void> {
+  await backToVersion5(database);
   await database.exec('DROP TABLE calls; PRAGMA user_version = 4');
 }
 
@@ -167,6 +172,36 @@ describe('a data folder', () => {
       { ...found, endedAt: 2_000, endReason: 'left' },
       { ...found, id: left!.id, connectionId: 'c2', endedAt: 2_000, endReason: 'crashed', sent },
     ]);
+  });
+
+  it('of version 5 is read, which kept no quality of usage records', async () => {
+    const found = {
+      id: '0199a3a0-0000-7000-8000-000000000001',
+      connectionId: 'c1',
+      accountId: ACCOUNT,
+      participantId: 'p1',
+      kind: 'phone',
+      direction: 'inbound',
+      deviceId: 'call-1',
+      startedAt: 1_000,
+      endedAt: 2_000,
+      endReason: 'left',
+    } as const;
+    const record = { ...found, seenAt: 2_000 };
+    (await open()).usage.saveRecord(record);
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion5(database);
+    database.close();
+
+    const { usage } = await open();
+    const find = async (): Promise<object[]> => [
+      ...(await usage.find(ACCOUNT, { limit: 10 }, 3_000)).records,
+    ];
+    expect(await find()).toEqual([found]);
+    const quality = { received: { packets: 50, lost: 1, mos: 4.2 }, sent: { packets: 49 } };
+    usage.saveRecord({ ...record, quality });
+    expect(await find()).toEqual([{ ...found, quality }]);
   });
 
   it('of version 4 is read, which kept no calls', async () => {

@@ -153,6 +153,7 @@ function toColumns(record: KeptRecord): Record<string, SqlValue | undefined> {
     received_encryption: record.received?.encryption,
     sent_codecs: record.sent?.codecs.join(' '),
     sent_encryption: record.sent?.encryption,
+    quality: record.quality && JSON.stringify(record.quality),
     seen_at: record.seenAt,
     // Needed only for the events after a crash, and may hold secrets: not kept past the end.
     callback_url: record.endedAt === undefined ? record.callbackUrl : undefined,

@@ -7,6 +7,8 @@ import type { KeptRecord, UsageStore } from './usage-store.js';
 /** After a crash, the end of a connection is known to within this time. */
 const HEARTBEAT_MS = 15_000;
 const DAY_MS = 86_400_000;
+/** Most records that wait for their last measurement; one that is dropped keeps the measurement before. */
+const MAX_CLOSED = 5_000;
 
 interface OpenRecord {
   readonly record: KeptRecord;
@@ -20,6 +22,8 @@ export class Ledger {
   readonly #retentionMs: number;
   /** The open record of each connection, by the device's id, and its start on the monotonic clock. */
   readonly #open = new Map<string, OpenRecord>();
+  /** The last records of connections that ended, until it is known what was measured in all. */
+  readonly #closed = new Map<string, KeptRecord>();
   #heartbeat: Timer;
   #clearing: Timer;
 
@@ -31,7 +35,8 @@ export class Ledger {
     parts.core.on('carriedOver', (event) => this.#goOn(event));
     parts.core.on('moved', (event) => this.#move(event));
     parts.core.on('formatsChanged', (event) => this.#changeFormats(event));
-    parts.core.on('left', (event) => this.#end(event.device.id, event.reason));
+    parts.core.on('left', (event) => this.#end(event, event.reason));
+    parts.core.on('measured', (event) => this.#measured(event));
     this.#heartbeat = this.#clock.setTimeout(() => this.#beat(), HEARTBEAT_MS);
     this.#clearing = this.#clock.setTimeout(() => this.#clear(), 0);
   }
@@ -104,7 +109,7 @@ export class Ledger {
       this.#keep({ ...record, ...sessionOf(event.session), seenAt: this.#seenAt(open) }, since);
       return;
     }
-    this.#end(event.device.id, 'moved');
+    this.#end(event, 'moved');
     this.#begin(event);
   }
 
@@ -117,12 +122,24 @@ export class Ledger {
   }
 
   /** The end is start plus length on the monotonic clock, since the machine's clock may have been set meanwhile. */
-  #end(connectionId: string, endReason: RecordEnd): void {
+  #end({ device: { id: connectionId }, quality }: DeviceEvent, endReason: RecordEnd): void {
     const open = this.#open.get(connectionId);
     if (!open) return;
     this.#open.delete(connectionId);
     const at = this.#seenAt(open);
-    this.#store.saveRecord({ ...open.record, seenAt: at, endedAt: at, endReason });
+    const record = { ...open.record, seenAt: at, endedAt: at, endReason, ...(quality && { quality }) };
+    this.#store.saveRecord(record);
+    if (endReason === 'moved') return;
+    this.#closed.set(connectionId, record);
+    const [oldest] = this.#closed.keys();
+    if (this.#closed.size > MAX_CLOSED && oldest !== undefined) this.#closed.delete(oldest);
+  }
+
+  /** The media of a device that left are closed: now all is counted. */
+  #measured({ device, quality }: DeviceEvent): void {
+    const record = this.#closed.get(device.id);
+    this.#closed.delete(device.id);
+    if (record && quality) this.#store.saveRecord({ ...record, quality });
   }
 
   #seenAt({ record, since }: OpenRecord): number {

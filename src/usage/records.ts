@@ -1,4 +1,22 @@
-import type { DeviceInfo, EndReason, MediaFormats } from '../core/index.js';
+import type { DeviceInfo, DeviceQuality, DirectionQuality, EndReason, MediaFormats } from '../core/index.js';
+
+/** The columns of one direction's quality, by its properties. */
+const QUALITY: readonly Exclude<keyof DirectionQuality, 'mosIsEstimate'>[] = [
+  'packets',
+  'lost',
+  'discarded',
+  'jitterMs',
+  'roundTripMs',
+  'concealedMs',
+  'levelDb',
+  'mos',
+];
+
+const qualityColumns = (direction: keyof DeviceQuality): Column[] =>
+  QUALITY.map((name) => [
+    `${direction}${name.charAt(0).toUpperCase()}${name.slice(1)}`,
+    ({ quality }) => quality?.[direction][name],
+  ]);
 
 const COLUMNS: readonly Column[] = [
   ['id', (record) => record.id],
@@ -22,6 +40,8 @@ const COLUMNS: readonly Column[] = [
   ['receivedEncryption', (record) => record.received?.encryption],
   ['sentCodecs', (record) => record.sent?.codecs.join(' ')],
   ['sentEncryption', (record) => record.sent?.encryption],
+  ...qualityColumns('received'),
+  ...qualityColumns('sent'),
 ];
 
 /**
@@ -61,6 +81,8 @@ export interface UsageRecord extends MediaFormats {
   /** From start to end, or until now, with three decimals. */
   readonly seconds: number;
   readonly endReason?: RecordEnd;
+  /** Of the connection from its start to the end of this record; absent while it is open, and if nothing was measured. */
+  readonly quality?: DeviceQuality;
 }
 
 /** Which records of an account to report. */

@@ -14,6 +14,7 @@ import {
   connectionFacts,
   dtmfBody,
   eventId,
+  speakingBody,
   webhookBody,
   type WebhookBody,
   type WebhookEvent,
@@ -151,6 +152,7 @@ function notifyOfDevices(core: Core, clock: Clock, notify: Notify): void {
       ...connectionFacts(event.device, event.session?.id, event.formats),
       reason: event.reason,
       seconds: Math.round(clock.monotonic() - since) / 1_000,
+      ...(event.quality && { quality: event.quality }),
     });
     connections.delete(event.device.id);
   });
@@ -161,6 +163,9 @@ function notifyOfDevices(core: Core, clock: Clock, notify: Notify): void {
   core.on('callFailed', ({ at, participant, call }) => {
     if (!participant.events.includes('callFailed')) return;
     notify(participant, eventId(call.id, 'onCallFailed', 1), callFailedBody(at, participant, call));
+  });
+  core.on('speaking', (event) => {
+    if (event.participant.events.includes('speaking')) notifyNext(event, speakingBody(event));
   });
   core.on('held', (event) => notifyIfAsked('hold', 'onHold', event));
   core.on('resumed', (event) => notifyIfAsked('hold', 'onResume', event));

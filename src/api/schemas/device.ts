@@ -1,5 +1,14 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { absentable, component, listOf, MediaFormatSchema, moment, ref } from './shapes.js';
+import {
+  absentable,
+  component,
+  listOf,
+  MediaFormatSchema,
+  moment,
+  qualityComponents,
+  QualitySchema,
+  ref,
+} from './shapes.js';
 
 const mediaTypes = listOf(Type.Unsafe<'AUDIO' | 'VIDEO'>({ type: 'string', enum: ['AUDIO', 'VIDEO'] }));
 
@@ -32,6 +41,14 @@ const PublishedStreamSchema = component(
     streamId: Type.String(),
     alias: absentable(Type.String()),
     mediaTypes,
+    speaking: absentable(
+      Type.Boolean({ description: 'Whether somebody speaks in it now; absent before the first time.' }),
+    ),
+    levelDb: absentable(
+      Type.Number({
+        description: 'Level of the speech so far, in dB relative to full scale; absent before the first.',
+      }),
+    ),
   }),
 );
 
@@ -72,6 +89,9 @@ export const DeviceSchema = component(
       ref(MediaFormatSchema, 'How its media come to the gateway; absent while it sends none.'),
     ),
     sent: absentable(ref(MediaFormatSchema, 'How media are sent to it; absent while it is sent none.')),
+    quality: absentable(
+      ref(QualitySchema, 'How its audio fares, measured every five seconds; absent before the first time.'),
+    ),
     streams: listOf(ref(PublishedStreamSchema), { description: 'What it publishes now.' }),
     delivery: listOf(ref(DeliveredStreamSchema), { description: 'What it receives now.' }),
     omitted: listOf(ref(OmittedTrackSchema), {
@@ -132,6 +152,7 @@ export type DeviceView = Static<typeof DeviceSchema>;
 
 export const deviceComponents = [
   MediaFormatSchema,
+  ...qualityComponents,
   DeviceSummarySchema,
   DeviceChangeSchema,
   DtmfSchema,

@@ -74,7 +74,10 @@ export const IceServersSchema = component(
   }),
 );
 
-const askedEvent = Type.Unsafe<'hold' | 'callFailed'>({ type: 'string', enum: ['hold', 'callFailed'] });
+const askedEvent = Type.Unsafe<'hold' | 'callFailed' | 'speaking'>({
+  type: 'string',
+  enum: ['hold', 'callFailed', 'speaking'],
+});
 
 export const NewParticipantSchema = component(
   'NewParticipant',
@@ -103,7 +106,8 @@ export const NewParticipantSchema = component(
         uniqueItems: true,
         description:
           'Optional webhooks: `hold` for `onHold` and `onResume`, when its phone puts the session on hold and resumes; ' +
-          '`callFailed` for `onCallFailed`, when a call with its token is refused.',
+          '`callFailed` for `onCallFailed`, when a call with its token is refused; `speaking` for `onSpeaking`, when ' +
+          'somebody begins or ceases to speak in one of its streams.',
         examples: [['hold']],
       }),
     ),

@@ -86,6 +86,46 @@ export const MediaFormatSchema = component(
   ),
 );
 
+const count = (description: string) => absentable(Type.Integer({ description }));
+
+const measure = (description: string) => absentable(Type.Number({ description }));
+
+const DirectionQualitySchema = component(
+  'DirectionQuality',
+  Type.Object(
+    {
+      packets: Type.Integer({ description: 'Packets of audio.' }),
+      lost: count('Packets that the network lost. It never falls.'),
+      discarded: count('Packets that came, but too late or too many to be played.'),
+      jitterMs: measure('Jitter of arrival (RFC 3550), at present.'),
+      roundTripMs: measure('To the device and back, smoothed.'),
+      concealedMs: count('Audio that was made up in place of missing packets, in ms.'),
+      levelDb: measure('Level of speech, in dB relative to full scale.'),
+      mos: measure(
+        'Mean opinion score, 1 to 4.5, by the E-model of ITU-T G.107 (PCMU, PCMA), G.107.1 (G722) or G.107.2 (opus), ' +
+          'each with a scale of its own.',
+      ),
+      mosIsEstimate: absentable(
+        Type.Boolean({ description: 'Present when the ITU has published no values of the codec for `mos`.' }),
+      ),
+    },
+    {
+      description: 'The audio of one direction since the device connected; what was not measured is absent.',
+    },
+  ),
+);
+
+/** How the audio of a device fares. */
+export const QualitySchema = component(
+  'Quality',
+  Type.Object({
+    received: ref(DirectionQualitySchema, 'What comes from the device.'),
+    sent: ref(DirectionQualitySchema, 'What is sent to it, as it reports (RTCP).'),
+  }),
+);
+
+export const qualityComponents = [DirectionQualitySchema, QualitySchema];
+
 /** A list in a response. */
 export function listOf<T extends TSchema>(schema: T, options: { readonly description?: string } = {}) {
   return Type.Unsafe<readonly Static<T>[]>(Type.Array(schema, options));

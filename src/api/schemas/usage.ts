@@ -1,5 +1,15 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { absentable, component, listOf, MediaFormatSchema, moment, pageQuery, ref, text } from './shapes.js';
+import {
+  absentable,
+  component,
+  listOf,
+  MediaFormatSchema,
+  moment,
+  pageQuery,
+  QualitySchema,
+  ref,
+  text,
+} from './shapes.js';
 
 const time = (description: string) =>
   Type.Optional(
@@ -53,6 +63,13 @@ const UsageRecordSchema = component(
         ref(MediaFormatSchema, 'How its media came, at last; absent when it never sent any.'),
       ),
       sent: absentable(ref(MediaFormatSchema, 'How media were sent to it, at last.')),
+      quality: absentable(
+        ref(
+          QualitySchema,
+          'How the audio of the connection fared from its start to the end of the record; absent while it is open, ' +
+            'and when nothing was measured.',
+        ),
+      ),
     },
     { description: 'One connection of a device in one session.' },
   ),

@@ -211,6 +211,15 @@ export function measureMedia(
     },
   });
   new Counter({
+    name: 'patchbay_rtcp_ignored_total',
+    help: 'RTCP reports of phones and browsers that cannot be true, or are not as long as they say',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(media.counters().reportsIgnored);
+    },
+  });
+  new Counter({
     name: 'patchbay_rtp_frames_withheld_total',
     help: '20 ms frames that were not sent because nothing has come from the phone’s announced address',
     registers,

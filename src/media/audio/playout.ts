@@ -66,6 +66,8 @@ export class Playout {
   #excess = 0;
   /** Samples still to be inserted. */
   #missing = 0;
+  /** Samples made up so far. */
+  #concealed = 0;
 
   constructor(codec: AudioCodec, rate: SampleRate) {
     this.#codec = codec;
@@ -78,6 +80,11 @@ export class Playout {
 
   get counters(): Readonly<JitterCounters> {
     return this.#buffer.counters;
+  }
+
+  /** Audio made up so far in place of missing packets; silence after a stream's end is none. */
+  get concealedMs(): number {
+    return (this.#concealed * 1000) / this.#rate;
   }
 
   /** Buffered audio that is not read yet, in ms; negative while packets are overdue. */
@@ -200,7 +207,7 @@ export class Playout {
     if (samples === 0) {
       // The payload cannot be decoded, so it counts as lost.
       samples = (this.#rate / 1000) * RESERVE_MS;
-      this.#decoder.conceal(samples, this.#pcm, this.#end);
+      this.#conceal(samples);
     }
     this.#end += samples;
     this.#expected = (timestamp + samples * this.#unitsPerSample) >>> 0;
@@ -211,15 +218,20 @@ export class Playout {
     this.#excess -= cut;
   }
 
+  #conceal(samples: number): void {
+    this.#decoder.conceal(samples, this.#pcm, this.#end);
+    this.#concealed += samples;
+  }
+
   /** Lengthens the delay: plays inserted samples while the stream waits. */
   #wait(samples: number): void {
-    this.#decoder.conceal(samples, this.#pcm, this.#end);
+    this.#conceal(samples);
     this.#end += samples;
     this.#missing -= samples;
   }
 
   #fill(samples: number): void {
-    if (this.#idleMs < CONCEAL_MS) this.#decoder.conceal(samples, this.#pcm, this.#end);
+    if (this.#idleMs < CONCEAL_MS) this.#conceal(samples);
     else this.#pcm.fill(0, this.#end, this.#end + samples);
     this.#end += samples;
     this.#expected = (this.#expected + samples * this.#unitsPerSample) >>> 0;

@@ -1,5 +1,5 @@
 import { type AudioCodec, findAudioCodec, type SampleRate } from '../codecs/index.js';
-import type { PublishedTrack, TrackSink } from '../track.js';
+import type { Played, PublishedTrack, TrackSink } from '../track.js';
 import { Leveller } from './leveller.js';
 import { Limiter, peakOf } from './limiter.js';
 import { FRAME_MS } from './mix-clock.js';
@@ -137,6 +137,11 @@ export class StreamDecoder implements TrackSink {
     this.#pcm = new Int16Array((rate / 1000) * FRAME_MS);
     this.#levelled = new Int16Array(isLevelled ? this.#pcm.length : 0);
     this.samples = this.#pcm;
+  }
+
+  get played(): Played {
+    const { late, overflow } = this.#playout.counters;
+    return { discarded: late + overflow, concealedMs: this.#playout.concealedMs };
   }
 
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {

@@ -1,4 +1,5 @@
 import type { Endpoint, EndpointContext, LiveStream } from '../endpoint.js';
+import { directionQuality } from '../quality/index.js';
 import type { PublishedTrack } from '../track.js';
 import type { BrowserMediaEvent } from '../door.js';
 import type {
@@ -19,6 +20,8 @@ import type { TransportFactory } from './transport/transport.js';
 interface BrowserEndpointResources {
   readonly transports: TransportFactory;
   readonly fanouts: FanoutTable;
+  /** A report of a browser could not be true. */
+  readonly onReportIgnored: () => void;
 }
 
 /** A browser's end in the media plane: one peer connection to publish, one to subscribe. */
@@ -33,7 +36,7 @@ export class BrowserEndpoint implements Endpoint {
   constructor(
     context: EndpointContext<BrowserMediaEvent>,
     spec: BrowserSpec,
-    { transports, fanouts }: BrowserEndpointResources,
+    { transports, fanouts, onReportIgnored }: BrowserEndpointResources,
   ) {
     this.#context = context;
     const { deviceId, log } = context;
@@ -52,6 +55,8 @@ export class BrowserEndpoint implements Endpoint {
       onHeard,
       onAbuse,
       onDigit: (digit, durationMs) => context.emit({ type: 'dtmf', digit, durationMs }),
+      onSpeaking: (streamId, isSpeaking, levelDb) =>
+        context.emit({ type: 'speaking', streamId, isSpeaking, levelDb }),
       inherited: spec.revision !== undefined,
       onStuck: () =>
         log.warn(
@@ -63,6 +68,7 @@ export class BrowserEndpoint implements Endpoint {
     this.#subscribing = new SubscribeConnection({
       transports,
       fanouts,
+      onReportIgnored,
       revision: spec.revision ?? Math.floor(Date.now() / 1000),
       layout: spec.subscribeLayout ?? [],
       onOmitted: (tracks) => {
@@ -117,6 +123,11 @@ export class BrowserEndpoint implements Endpoint {
       bytesSent: sent.bytes,
       packetsLost,
       jitterMs,
+      quality: {
+        // Both ways cross the same network; round trips are measured on the one where we send.
+        received: directionQuality(this.#publishing.audioFigures(this.#subscribing.roundTripMs)),
+        sent: directionQuality(this.#subscribing.audioFigures),
+      },
     };
   }
 

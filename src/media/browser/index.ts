@@ -1,6 +1,7 @@
 import type { EndpointContext } from '../endpoint.js';
 import type { Log } from '../../shared/index.js';
-import type { BrowserMediaEvent } from '../door.js';
+import { NO_COUNTERS } from '../counters.js';
+import type { BrowserMediaEvent, MediaCounters } from '../door.js';
 import type { BrowserSpec, MediaPlaneOptions } from '../types.js';
 import { BrowserEndpoint } from './browser-endpoint.js';
 import { FanoutTable } from './forward/fanout.js';
@@ -18,6 +19,7 @@ interface BrowserFactory {
    * @throws MediaError NO_PORT by rejection when another program has it
    */
   holdPort(): Promise<number>;
+  counters(): MediaCounters;
   /** Frees the port and everything still open on it. */
   stop(): Promise<void>;
 }
@@ -28,6 +30,10 @@ interface BrowserFactory {
  */
 export function createBrowserFactory(options: MediaPlaneOptions, log: Log): BrowserFactory {
   const fanouts = new FanoutTable();
+  let reportsIgnored = 0;
+  const onReportIgnored = (): void => {
+    reportsIgnored += 1;
+  };
   const { webrtcHost: host, webrtcPort, publicIp } = options;
   const port = freeUdpPort(host, webrtcPort);
   // `open` reports a failure; a rejection before that must not count as unhandled.
@@ -38,12 +44,13 @@ export function createBrowserFactory(options: MediaPlaneOptions, log: Log): Brow
     async open(context, spec) {
       const udp = { host, port: await port, log };
       transports ??= new DataChannelTransports({ ...udp, ...(publicIp === undefined ? {} : { publicIp }) });
-      return new BrowserEndpoint(context, spec, { transports, fanouts });
+      return new BrowserEndpoint(context, spec, { transports, fanouts, onReportIgnored });
     },
     async holdPort() {
       held ??= holdUdpPort(host, await port);
       return port;
     },
+    counters: () => ({ ...NO_COUNTERS, reportsIgnored }),
     async stop() {
       held?.release();
       await transports?.stop();

@@ -36,6 +36,26 @@ export interface AudioEncoder {
  */
 type EncoderMemory = 'none' | 'copied' | 'opaque';
 
+/** Which of the E-model's scales the speech of a codec is judged on. */
+export type SpeechScale = 'narrowband' | 'wideband' | 'fullband';
+
+/** What a codec does to speech, for the E-model. */
+export interface SpeechImpairment {
+  readonly scale: SpeechScale;
+  /** Ie: the equipment impairment factor without loss. */
+  readonly ie: number;
+  /** Bpl: the robustness to random loss. */
+  readonly bpl: number;
+  /** Some of the values are not of ITU-T G.113. */
+  readonly isEstimate?: true;
+}
+
+/**
+ * Measures the payloads of one stream, in order.
+ * @returns the mean square of a payload's samples, 1 for those of full scale; NaN when it cannot be decoded
+ */
+export type LevelMeter = (packet: Buffer, start: number, end: number) => number;
+
 /** An audio codec: all that SDP, phones, browsers and mixes need to know about it. */
 export interface AudioCodec {
   /** Encoding name, as in SDP. */
@@ -55,11 +75,14 @@ export interface AudioCodec {
    * @param offered its `a=fmtp` in the peer's offer
    */
   readonly receiveFmtp?: (peer: 'phone' | 'browser', dtx: boolean, offered?: string) => string;
+  readonly speechImpairment: SpeechImpairment;
   /** Duration of a payload in RTP clock units; 0 if it is not known. */
   duration(packet: Buffer, start: number, end: number): number;
   /** Sample rate of a mix for a phone with this codec. */
   mixRate(fmtp?: string): SampleRate;
   createDecoder(rate: SampleRate): AudioDecoder;
+  /** For streams that nobody needs decoded: it does as little as the codec allows. */
+  createLevelMeter(): LevelMeter;
   readonly encoderMemory: EncoderMemory;
   /** @param fmtp the receiver's parameters; followed as far as the encoder supports them */
   createEncoder(rate: SampleRate, fmtp?: string): AudioEncoder;
@@ -76,4 +99,11 @@ export interface VideoCodec extends TrackCodec {
   readonly payloadType: number;
   /** Payload type of retransmissions (RFC 4588). */
   readonly rtxPayloadType: number;
+}
+
+/** Mean square of samples, 1 for those of full scale; NaN without samples. */
+export function meanSquare(pcm: Int16Array, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i += 1) sum += pcm[i]! * pcm[i]!;
+  return sum / (to - from) / 0x4000_0000;
 }

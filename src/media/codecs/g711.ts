@@ -1,6 +1,6 @@
 /** G.711 µ-law and A-law (ITU-T G.711), by tables made from the standard's segments. */
 import { PcmDecoder } from './pcm-decoder.js';
-import type { AudioCodec, AudioEncoder } from './codec.js';
+import type { AudioCodec, AudioEncoder, LevelMeter } from './codec.js';
 
 const MU_BIAS = 0x84;
 const MU_CLIP = 32635;
@@ -61,6 +61,12 @@ function g711(
 ): AudioCodec {
   const expanded = Int16Array.from({ length: 0x100 }, (_, byte) => expand(byte));
   const compressed = Uint8Array.from({ length: 0x10000 }, (_, bits) => compress((bits << 16) >> 16));
+  const squares = Float64Array.from(expanded, (sample) => (sample * sample) / 0x4000_0000);
+  const meter: LevelMeter = (packet, start, end) => {
+    let sum = 0;
+    for (let i = start; i < end; i += 1) sum += squares[packet[i]!]!;
+    return sum / (end - start);
+  };
   const expandInto = (packet: Buffer, start: number, end: number, out: Int16Array, at: number): number => {
     const samples = Math.min(end - start, out.length - at);
     for (let i = 0; i < samples; i += 1) out[at + i] = expanded[packet[start + i]!]!;
@@ -73,9 +79,12 @@ function g711(
     ptimes: [10, 20, 30, 40, 60],
     clockRate: 8000,
     channels: 1,
+    // G.113 appendix I, with concealment.
+    speechImpairment: { scale: 'narrowband', ie: 0, bpl: 25.1 },
     duration: (_packet, start, end) => end - start,
     mixRate: () => 8000,
     createDecoder: (rate) => new PcmDecoder(expandInto, 8000, rate),
+    createLevelMeter: () => meter,
     encoderMemory: 'none',
     createEncoder: () => new G711Encoder(compressed),
   };

@@ -1,5 +1,5 @@
 /** G.722 at 64 kbit/s (ITU-T G.722): 16 kHz audio in two sub-bands, each coded by ADPCM. */
-import type { AudioCodec, AudioEncoder } from './codec.js';
+import { type AudioCodec, type AudioEncoder, MAX_PACKET_MS, meanSquare } from './codec.js';
 import { type Expand, PcmDecoder } from './pcm-decoder.js';
 
 /** Tables of ITU-T G.722 (11/88 and 09/2012), by the names that its section 6 gives them. */
@@ -322,6 +322,8 @@ export const G722: AudioCodec = {
   // Not the sample rate: RFC 3551 section 4.5.2 keeps an old error for compatibility.
   clockRate: 8000,
   channels: 1,
+  // Ie of G.113 table IV.1. It has no Bpl of G.722: this is that of G.722.2 with the same Ie (table IV.4).
+  speechImpairment: { scale: 'wideband', ie: 13, bpl: 4.3, isEstimate: true },
   duration: (_packet, start, end) => end - start,
   mixRate: () => 16000,
   createDecoder: (rate) => {
@@ -329,6 +331,12 @@ export const G722: AudioCodec = {
     return rate === 8000
       ? new PcmDecoder(expander.narrow, 8000, 8000)
       : new PcmDecoder(expander.wide, 16000, rate);
+  },
+  // Nearly all of speech is in the lower sub-band, which needs no filter and half of the work.
+  createLevelMeter: () => {
+    const { narrow } = new G722Expander();
+    const pcm = new Int16Array(8 * MAX_PACKET_MS);
+    return (packet, start, end) => meanSquare(pcm, 0, narrow(packet, start, end, pcm, 0));
   },
   encoderMemory: 'copied',
   createEncoder: () => new G722Encoder(),

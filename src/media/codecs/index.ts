@@ -1,5 +1,13 @@
 export { MAX_PACKET_MS, toTrackCodec } from './codec.js';
-export type { AudioCodec, AudioDecoder, AudioEncoder, SampleRate } from './codec.js';
+export type {
+  AudioCodec,
+  AudioDecoder,
+  AudioEncoder,
+  LevelMeter,
+  SampleRate,
+  SpeechImpairment,
+  SpeechScale,
+} from './codec.js';
 export { bestLag } from './pcm-decoder.js';
 export {
   AUDIO_CODECS,

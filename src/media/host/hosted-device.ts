@@ -134,6 +134,7 @@ export class HostedDevice {
         this.#missed.delete('silent');
         break;
       case 'mediaLost':
+      case 'speaking':
       case 'statistics':
       case 'tracksOmitted':
       case 'renegotiate':

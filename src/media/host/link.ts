@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { NO_COUNTERS } from '../counters.js';
 import type { MediaCounters, MediaPlaneEvent } from '../door.js';
 import { MediaError } from '../types.js';
 import {
@@ -65,7 +66,7 @@ export class HostLink {
   /** The host has a newer gateway. */
   isSuperseded = false;
   load: HostLoad | undefined;
-  counters: MediaCounters = { strangers: 0, framesWithheld: 0 };
+  counters: MediaCounters = NO_COUNTERS;
   #handlers: LinkHandlers | undefined;
   /** Events that came before {@link handle} was called. */
   #early: FromHost[] | undefined = [];
@@ -188,7 +189,8 @@ export class HostLink {
         return;
       case 'beat':
         this.load = message.load;
-        this.counters = message.counters;
+        // A host of an older version does not count everything.
+        this.counters = { ...NO_COUNTERS, ...message.counters };
         return;
       case 'refused':
         this.isSuperseded = true;

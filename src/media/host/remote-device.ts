@@ -165,6 +165,7 @@ export class RemoteDevice {
       case 'mediaLost':
       case 'heard':
       case 'silent':
+      case 'speaking':
       case 'statistics':
       case 'tracksOmitted':
       case 'renegotiate':

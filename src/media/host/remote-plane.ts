@@ -12,6 +12,7 @@ import type {
   PhoneHandle,
   PhoneMediaEvent,
 } from '../door.js';
+import { NO_COUNTERS, sumOfCounters } from '../counters.js';
 import { type BrowserSpec, MediaError, type PhoneSpec } from '../types.js';
 import type { HostLink } from './link.js';
 import type { DeviceEvent } from './messages.js';
@@ -37,7 +38,7 @@ export class RemoteMediaPlane implements MediaPlane {
   readonly #listener: MediaListener<MediaPlaneEvent>;
   #hostWaiters: ((link: HostLink) => void)[] = [];
   /** Of hosts that are gone. */
-  #past: MediaCounters = { strangers: 0, framesWithheld: 0 };
+  #past: MediaCounters = NO_COUNTERS;
   #pastSkipped = 0;
   /** The host that became ready last; it may be dead. There is one once the plane has started. */
   #newest: HostLink | undefined;
@@ -120,7 +121,7 @@ export class RemoteMediaPlane implements MediaPlane {
   }
 
   counters(): MediaCounters {
-    return this.#supervisor.links.reduce((total, { counters }) => sum(total, counters), this.#past);
+    return this.#supervisor.links.reduce((total, { counters }) => sumOfCounters(total, counters), this.#past);
   }
 
   hosts(): MediaHosts {
@@ -192,7 +193,7 @@ export class RemoteMediaPlane implements MediaPlane {
   }
 
   #hostLost(link: HostLink): void {
-    this.#past = sum(this.#past, link.counters);
+    this.#past = sumOfCounters(this.#past, link.counters);
     this.#pastSkipped += link.load?.framesSkipped ?? 0;
     this.#hostsLost += 1;
     this.#pipes.drop(link);
@@ -220,8 +221,4 @@ export class RemoteMediaPlane implements MediaPlane {
       });
     });
   }
-}
-
-function sum(a: MediaCounters, b: MediaCounters): MediaCounters {
-  return { strangers: a.strangers + b.strangers, framesWithheld: a.framesWithheld + b.framesWithheld };
 }

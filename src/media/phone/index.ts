@@ -2,6 +2,7 @@ import { inNetworks, type Log } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { EndpointContext } from '../endpoint.js';
 import { MixClock, MixGroups } from '../audio/index.js';
+import { NO_COUNTERS, sumOfCounters } from '../counters.js';
 import type { MediaCounters, MixLoad, PhoneMediaEvent } from '../door.js';
 import type { MediaPlaneOptions } from '../types.js';
 import { PhoneEndpoint } from './phone-endpoint.js';
@@ -34,9 +35,9 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
   });
   const endpoints = new Set<PhoneEndpoint>();
   /** Counters of the endpoints that are closed. */
-  let past: MediaCounters = { strangers: 0, framesWithheld: 0 };
+  let past: MediaCounters = NO_COUNTERS;
   const close = (endpoint: PhoneEndpoint): void => {
-    if (endpoints.delete(endpoint)) past = sum(past, endpoint.counters);
+    if (endpoints.delete(endpoint)) past = sumOfCounters(past, endpoint.counters);
   };
   return {
     open(context, before) {
@@ -54,13 +55,9 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
       return Promise.resolve(endpoint);
     },
     load: () => clock.load(),
-    counters: () => [...endpoints].reduce((total, endpoint) => sum(total, endpoint.counters), past),
+    counters: () => [...endpoints].reduce((total, endpoint) => sumOfCounters(total, endpoint.counters), past),
     async stop() {
       await Promise.all([...endpoints].map((endpoint) => endpoint.close()));
     },
   };
-}
-
-function sum(a: MediaCounters, b: MediaCounters): MediaCounters {
-  return { strangers: a.strangers + b.strangers, framesWithheld: a.framesWithheld + b.framesWithheld };
 }

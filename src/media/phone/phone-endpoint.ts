@@ -17,6 +17,7 @@ import { Negotiation } from './negotiation.js';
 import { type BoundPorts, PhonePorts } from './phone-ports.js';
 import { type IpVersion, ipVersionOf, type PortRange } from './ports.js';
 import { type CryptoBefore, PhoneCrypto } from './phone-crypto.js';
+import { PhoneQuality } from './phone-quality.js';
 import { type PhoneBefore, writePhoneState } from './phone-state.js';
 import { RtcpSession, type RtcpSource } from './rtcp-session.js';
 import { RtpReceiver } from './rtp-receiver.js';
@@ -51,6 +52,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   readonly #receiver: RtpReceiver;
   readonly #sender: RtpSender;
   readonly #rtcp: RtcpSession;
+  readonly #quality: PhoneQuality;
   /** Until the phone's media go on. */
   #before: PhoneBefore | undefined;
   readonly #crypto: PhoneCrypto;
@@ -99,6 +101,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#receiver = new RtpReceiver({
       onDigit: (digit, durationMs) => this.#context.emit({ type: 'dtmf', digit, durationMs }),
       onFormat: (format) => this.#publish(format),
+      onAudio: (packet, offset, end, now) => this.#quality.onAudio(packet, offset, end, now),
     });
     this.#sender = new RtpSender(
       parts.groups,
@@ -109,6 +112,13 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) =>
       this.#ports.bound?.socket.sendRtcp(this.#crypto.sealRtcp(packet)),
     );
+    this.#quality = new PhoneQuality({
+      receiver: this.#receiver,
+      sender: this.#sender,
+      reports: this.#rtcp.reports,
+      onSpeaking: (isSpeaking, levelDb) =>
+        this.#context.emit({ type: 'speaking', streamId: this.#streamId, isSpeaking, levelDb }),
+    });
     this.#relay = new DtmfRelay((digit, durationMs) => this.#sender.sendDtmf({ digits: digit, durationMs }));
   }
 
@@ -138,6 +148,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
       this.#crypto.resume(session.crypto);
       this.#apply(session, bound, received);
       bound.socket.restore(found);
+      // Who spoke when the process before died may be silent now.
+      this.#context.emit({ type: 'speaking', streamId: this.#streamId, isSpeaking: false });
     }
     return this.#described('');
   }
@@ -161,7 +173,11 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   }
 
   get counters(): MediaCounters {
-    return { strangers: this.#ports.strangers, framesWithheld: this.#watch.framesWithheld };
+    return {
+      strangers: this.#ports.strangers,
+      framesWithheld: this.#watch.framesWithheld,
+      reportsIgnored: this.#rtcp.ignored,
+    };
   }
 
   setTracks(tracks: readonly PublishedTrack[], levelling: boolean): void {
@@ -177,14 +193,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   }
 
   statistics(): DeviceStatistics {
-    return {
-      packetsReceived: this.#receiver.packets,
-      bytesReceived: this.#receiver.bytes,
-      packetsSent: this.#sender.packets,
-      bytesSent: this.#sender.bytes,
-      packetsLost: this.#receiver.reception?.packetsLost ?? 0,
-      jitterMs: this.#receiver.reception?.jitterMs ?? 0,
-    };
+    return this.#quality.statistics();
   }
 
   async close(): Promise<void> {
@@ -212,6 +221,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     }
     this.#receiver.poll(now);
     this.#relay.poll(now);
+    this.#quality.poll(now);
     // Compared by size, since any frame may be skipped.
     if (frame < this.#nextSlowFrame) return;
     this.#nextSlowFrame = frame + SLOW_FRAMES;
@@ -238,7 +248,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     if (!packet) return false;
     const now = performance.now();
     this.#watch.reported(now);
-    this.#rtcp.onPacket(packet, this.#receiver.reception, now);
+    this.#rtcp.onPacket(packet, this.#rtcpSource(), now);
     return true;
   }
 
@@ -286,6 +296,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     const track = new PublishedTrack({ kind: 'audio', streamId: this.#streamId, codec });
     this.#track = track;
     this.#sender.setOwn(track);
+    this.#quality.follow(track, format.codec);
     this.#isStale = true;
     this.#context.setStreams([{ streamId: this.#streamId, tracks: [track] }]);
     old?.end();
@@ -327,8 +338,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   }
 
   #rtcpSource(): RtcpSource {
-    const { ssrc, packets, octets } = this.#sender;
-    return { ssrc, packets, octets, reception: this.#receiver.reception };
+    const { ssrc, packets, octets, clockRate } = this.#sender;
+    return { ssrc, packets, octets, clockRate, reception: this.#receiver.reception };
   }
 }
 

@@ -170,6 +170,23 @@ describe('what comes from a phone', () => {
     expect(receiver.reception!.packetsLost).toBe(0);
   });
 
+  it('goes on counting what is lost over changes of SSRC, of the numbers and of nothing', () => {
+    const say = (sequence: number, ssrc: number): void => {
+      for (let n = 0; n < 10; n += 1) {
+        now += 20;
+        if (n !== 5) receive({ sequence: sequence + n, timestamp: 160 * (sequence + n), ssrc });
+      }
+    };
+    say(100, 1);
+    expect(receiver.packetsLost).toBe(1);
+    say(7000, 2);
+    expect(receiver.packetsLost).toBe(2);
+    say(500, 2);
+    expect(receiver.packetsLost).toBe(3);
+    say(510, 2);
+    expect(receiver.packetsLost).toBe(4);
+  });
+
   it('reports key presses whatever SSRC, sequence numbers and timestamps do between them', () => {
     const press = (digit: number, sequence: number, timestamp: number, ssrc: number): void => {
       for (let n = 0; n < 5; n += 1)
@@ -275,11 +292,12 @@ describe('what comes from a phone', () => {
   it('survives any RTCP', () => {
     receive({ sequence: 1, timestamp: 0 });
     const rtcp = new RtcpSession('x@patchbay', () => undefined);
+    const source = { ssrc: 1, packets: 100, octets: 16_000, clockRate: 8000, reception: receiver.reception };
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 120 }), fc.integer({ min: 200, max: 207 }), (bytes, type) => {
         const packet = Buffer.from(bytes);
         if (packet.length > 3) packet.set([0x81, type, 0], 0);
-        rtcp.onPacket(packet, receiver.reception, now);
+        rtcp.onPacket(packet, source, now);
         expect(receiver.reception!.report(now).delaySinceLastSenderReport).toBeGreaterThanOrEqual(0);
       }),
       { numRuns: 1000 },

@@ -35,6 +35,8 @@ interface RtpReceiverHandlers {
   readonly onDigit: DigitListener;
   /** The phone sends in this format now. @returns the track that its audio goes to */
   readonly onFormat: (format: ReceivedFormat) => PublishedTrack;
+  /** Audio in that format that subscribers get. */
+  readonly onAudio?: (packet: Buffer, offset: number, end: number, nowMs: number) => void;
 }
 
 /**
@@ -65,7 +67,9 @@ export class RtpReceiver {
   #eventTimestampOut = 0;
   packets = 0;
   bytes = 0;
-  reception: ReceptionStatistics | undefined;
+  #reception: ReceptionStatistics | undefined;
+  /** Of the streams that the present one replaced. */
+  #lostBefore = 0;
 
   constructor(handlers: RtpReceiverHandlers) {
     this.#handlers = handlers;
@@ -112,6 +116,16 @@ export class RtpReceiver {
     return true;
   }
 
+  /** Of the present stream; undefined until the phone has been heard. */
+  get reception(): ReceptionStatistics | undefined {
+    return this.#reception;
+  }
+
+  /** Over all streams of the phone, one after the other. */
+  get packetsLost(): number {
+    return this.#lostBefore + (this.#reception?.packetsLost ?? 0);
+  }
+
   /** The codec that the phone sends. */
   get codec(): AudioCodec | undefined {
     return this.#format?.codec;
@@ -135,7 +149,7 @@ export class RtpReceiver {
     }
     this.#ssrc = ssrc;
     this.#rivalPackets = 0;
-    this.reception = undefined;
+    this.#restartReception();
     return true;
   }
 
@@ -158,7 +172,7 @@ export class RtpReceiver {
     if (format.codec.clockRate !== this.#format?.codec.clockRate) {
       this.#numbers = new Renumbering(format.codec.clockRate, 'audio');
       this.#restarts = 0;
-      this.reception = undefined;
+      this.#restartReception();
     }
     this.#format = format;
     this.#formatSince = nowMs;
@@ -170,7 +184,10 @@ export class RtpReceiver {
     const timestamp = rtpTimestamp(packet);
     if (!this.#numbers.take(packet, false, nowMs)) return;
     this.#count(packet, sequence, timestamp, nowMs);
-    if (isAudio && !this.#isMuted) this.#push(packet, offset, end, false);
+    if (isAudio && !this.#isMuted) {
+      this.#push(packet, offset, end, false);
+      this.#handlers.onAudio?.(packet, offset, end, nowMs);
+    }
     // Comfort noise and muted audio are left out without a gap in the sequence numbers.
     else this.#numbers.leaveOut();
   }
@@ -233,10 +250,15 @@ export class RtpReceiver {
   #count(packet: Buffer, sequence: number, timestamp: number, nowMs: number): void {
     this.packets += 1;
     this.bytes += packet.length;
-    if (this.#restarts !== this.#numbers.restarts) this.reception = undefined;
+    if (this.#restarts !== this.#numbers.restarts) this.#restartReception();
     this.#restarts = this.#numbers.restarts;
-    this.reception ??= new ReceptionStatistics(this.#ssrc, this.#format?.codec.clockRate ?? 8000);
-    this.reception.onPacket(sequence, timestamp, nowMs);
+    this.#reception ??= new ReceptionStatistics(this.#ssrc, this.#format?.codec.clockRate ?? 8000);
+    this.#reception.onPacket(sequence, timestamp, nowMs);
+  }
+
+  #restartReception(): void {
+    this.#lostBefore = this.packetsLost;
+    this.#reception = undefined;
   }
 
   #push(packet: Buffer, offset: number, end: number, isEvent: boolean): void {

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import type { AudioCodec } from '../codecs/index.js';
 import { FRAME_MS, mixFormat, type MixGroups, PhoneMix } from '../audio/index.js';
 import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
@@ -102,7 +103,7 @@ export class RtpSender {
       ssrc: this.ssrc,
       sequence: this.#sequence,
       timestamp: this.timestampOf(frame),
-      clockRate: session?.codec.clockRate ?? DEFAULT_CLOCK_RATE,
+      clockRate: this.clockRate,
       rate: this.#rateAtState,
     };
   }
@@ -148,9 +149,18 @@ export class RtpSender {
     this.#dtmf.add(digits, durationMs, gapMs);
   }
 
+  /** The codec that is sent; undefined before it is agreed. */
+  get codec(): AudioCodec | undefined {
+    return this.#session?.codec;
+  }
+
+  get clockRate(): number {
+    return this.#session?.codec.clockRate ?? DEFAULT_CLOCK_RATE;
+  }
+
   /** RTP timestamp of a mix frame. */
   timestampOf(frame: number): number {
-    const clockRate = this.#session?.codec.clockRate ?? DEFAULT_CLOCK_RATE;
+    const { clockRate } = this;
     return (this.#timestampOrigin + frame * FRAME_MS * (clockRate / 1000)) >>> 0;
   }
 

@@ -3,3 +3,4 @@ export * from './feedback.js';
 export * from './header.js';
 export { Renumbering } from './renumbering.js';
 export * from './rtcp.js';
+export { readVoipMetrics, type VoipMetrics } from './xr.js';

@@ -13,6 +13,8 @@ export const RTCP_SOURCE_DESCRIPTION = 202;
 export const RTCP_BYE = 203;
 export const RTCP_TRANSPORT_FEEDBACK = 205;
 export const RTCP_PAYLOAD_FEEDBACK = 206;
+/** RFC 3611 section 6. */
+export const RTCP_EXTENDED_REPORT = 207;
 
 const HEADER = 4;
 const REPORT_BLOCK = 24;
@@ -240,6 +242,10 @@ export class ReceptionStatistics {
   constructor(ssrc: number, clockRate: number) {
     this.#ssrc = ssrc;
     this.#clockRate = clockRate;
+  }
+
+  get packets(): number {
+    return this.#received;
   }
 
   get packetsLost(): number {

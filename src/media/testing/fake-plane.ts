@@ -1,3 +1,4 @@
+import { NO_COUNTERS } from '../counters.js';
 import type {
   BrowserHandle,
   BrowserMediaEvent,
@@ -103,7 +104,7 @@ export class FakeMediaPlane implements MediaPlane {
   }
 
   counters(): MediaCounters {
-    return { strangers: 0, framesWithheld: 0 };
+    return NO_COUNTERS;
   }
 
   stop(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { MediaFormats } from '../../core/index.js';
+import type { DeviceQuality, MediaFormats } from '../../core/index.js';
 import type { UsageFilter, UsageTotal, WrittenRecord } from '../../usage/index.js';
 import { bytesOf, type Database, type Row, rows, type SqlValue } from '../database.js';
 
@@ -47,6 +47,7 @@ export const RECORD_COLUMNS = [
   'received_encryption',
   'sent_codecs',
   'sent_encryption',
+  'quality',
 ];
 /** Columns that do not become a property of their own. */
 const NO_PROPERTIES: ReadonlySet<string> = new Set([
@@ -55,6 +56,7 @@ const NO_PROPERTIES: ReadonlySet<string> = new Set([
   'received_encryption',
   'sent_codecs',
   'sent_encryption',
+  'quality',
 ]);
 const NUMBERS = ['started_at', 'ended_at', 'seen_at'];
 const MAX_TOTALS = 1_000;
@@ -150,6 +152,7 @@ export function toRecord(row: Row): WrittenRecord {
     ...Object.fromEntries(entries),
     ...formatIn(row, 'received'),
     ...formatIn(row, 'sent'),
+    ...qualityIn(row),
   } as WrittenRecord;
 }
 
@@ -157,6 +160,16 @@ function formatIn(row: Row, direction: 'received' | 'sent'): MediaFormats {
   const [codecs, encryption] = [row[`${direction}_codecs`], row[`${direction}_encryption`]];
   if (typeof codecs !== 'string') return {};
   return { [direction]: { codecs: codecs.split(' '), encryption: String(encryption) } };
+}
+
+/** None for a damaged one: it is no reason to withhold the record. */
+function qualityIn({ quality }: Row): Pick<WrittenRecord, 'quality'> {
+  if (typeof quality !== 'string') return {};
+  try {
+    return { quality: JSON.parse(quality) as DeviceQuality };
+  } catch {
+    return {};
+  }
 }
 
 function toTotal(row: Row): UsageTotal {

@@ -69,6 +69,47 @@ describe('the webhooks of a connection', () => {
     ]);
   });
 
+  it('say at its end how it sounded, as far as it is known then', async () => {
+    const callbackUrl = 'http://127.0.0.1:9/';
+    const { id } = stage.core.createParticipant(ACCOUNT, { callbackUrl }).participant;
+    const connection = stage.core.connect(id, new FakeDevice('call', 'phone'), { replace: false });
+    const measured = (packets: number) => ({ received: { packets, lost: 1, mos: 4.2 }, sent: { packets } });
+    const inRecords = async (): Promise<unknown> =>
+      (await stage.usage.query(ACCOUNT, { participantId: id })).items.map(({ quality }) => quality);
+    connection.measured(measured(100));
+    connection.end('left');
+    expect(await inRecords()).toEqual([measured(100)]);
+
+    // The media are closed a moment later.
+    connection.measured(measured(140));
+    connection.measured(measured(999));
+    expect(await inRecords()).toEqual([measured(140)]);
+    await stage.crashAndStart();
+    expect(bodies()).toMatchObject([{ event: 'onConnect' }, { event: 'onLeave', quality: measured(100) }]);
+  });
+
+  it('say who speaks, for participants that ask for it', async () => {
+    const callbackUrl = 'http://127.0.0.1:9/';
+    for (const events of [[], ['speaking'] as const]) {
+      const { id } = stage.core.createParticipant(ACCOUNT, {
+        callbackUrl,
+        events,
+        publishPermissions: ['audio'],
+      }).participant;
+      const connection = stage.core.connect(id, new FakeDevice(id, 'browser'), { replace: false });
+      connection.publish([{ streamId: 's', alias: 'mic', mediaTypes: ['audio'] }]);
+      connection.speaking('s', true, -20);
+      connection.speaking('s', true, -21);
+      connection.speaking('s', false, -22.5);
+      connection.speaking('unknown', true, -20);
+    }
+    await stage.crashAndStart();
+    expect(bodies().filter((body) => (body as { event: string }).event === 'onSpeaking')).toMatchObject([
+      { streamId: 's', alias: 'mic', speaking: true, levelDb: -20 },
+      { streamId: 's', alias: 'mic', speaking: false, levelDb: -22.5 },
+    ]);
+  });
+
   it('say what kind of connection it is, and at its end why and how long it was', async () => {
     const callbackUrl = 'http://127.0.0.1:9/';
     const [ended, crashed] = [0, 1].map(

@@ -1,16 +1,18 @@
 import { v5 as hashed } from 'uuid';
 import type {
+  CoreEvents,
   DeviceEvent,
   DeviceInfo,
+  DeviceQuality,
   FailedCall,
   MediaFormat,
   MediaFormats,
   Participant,
 } from '../../core/index.js';
 
-/** `onDtmf`, `onHold`, `onResume` and `onCallFailed` are extensions of this gateway to Bandwidth's events. */
+/** `onDtmf`, `onHold`, `onResume`, `onSpeaking` and `onCallFailed` are extensions of this gateway to Bandwidth's events. */
 export type WebhookEvent =
-  'onConnect' | 'onLeave' | 'onDisconnect' | 'onDtmf' | 'onHold' | 'onResume' | 'onCallFailed';
+  'onConnect' | 'onLeave' | 'onDisconnect' | 'onDtmf' | 'onHold' | 'onResume' | 'onSpeaking' | 'onCallFailed';
 
 /** The JSON body that the application gets. */
 export interface WebhookBody {
@@ -26,6 +28,14 @@ export interface WebhookBody {
   readonly digit?: string;
   /** With `onDtmf`. */
   readonly durationMs?: number;
+  /** With `onSpeaking`. */
+  readonly streamId?: string;
+  /** With `onSpeaking`, if the stream has one. */
+  readonly alias?: string;
+  /** With `onSpeaking`: whether somebody begins or ceases to speak. */
+  readonly speaking?: boolean;
+  /** With `onSpeaking`: level of the stream's speech so far, in dB relative to full scale. */
+  readonly levelDb?: number;
   /** With `onCallFailed`: the SIP status of the refusal. */
   readonly status?: number;
   /** With `onLeave`: the reason, as in usage records; with `onCallFailed`: a text that says why. */
@@ -44,6 +54,8 @@ export interface WebhookBody {
   readonly sent?: MediaFormat | null;
   /** With `onLeave`: how long it was connected. */
   readonly seconds?: number;
+  /** With `onLeave`: as it was measured last, at most five seconds before; absent for a shorter connection. */
+  readonly quality?: DeviceQuality;
   /** With `onCallFailed`: names of the audio codecs that the phone offered. */
   readonly codecs?: readonly string[];
 }
@@ -100,6 +112,17 @@ export function dtmfBody(
   event: DeviceEvent & { readonly digit: string; readonly durationMs: number },
 ): WebhookBody {
   return { ...webhookBody('onDtmf', event), digit: event.digit, durationMs: event.durationMs };
+}
+
+export function speakingBody(event: CoreEvents['speaking'][0]): WebhookBody {
+  const { streamId, alias, isSpeaking, levelDb } = event;
+  return {
+    ...webhookBody('onSpeaking', event),
+    streamId,
+    ...(alias === undefined ? {} : { alias }),
+    speaking: isSpeaking,
+    ...(levelDb === undefined ? {} : { levelDb }),
+  };
 }
 
 /** The body of `onCallFailed`. */

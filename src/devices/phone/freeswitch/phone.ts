@@ -121,7 +121,12 @@ export class FreeswitchPhone implements PhoneHandle {
   }
 
   #asSent(event: PhoneMediaEvent): PhoneMediaEvent {
-    if (event.type !== 'streams' || !this.#call) return event;
+    if (!this.#call) return event;
+    if (event.type === 'statistics') {
+      // Measured between FreeSWITCH and us, which says nothing of the phone's network.
+      return { ...event, statistics: { ...event.statistics, quality: undefined } };
+    }
+    if (event.type !== 'streams') return event;
     const { audio } = this.#call.describe();
     return { ...event, streams: event.streams.map((stream) => sentAs(audio, stream)) };
   }

@@ -297,6 +297,8 @@ export class FakeGate implements PhoneGate {
       publish: (streams) => void this.published.set(participantId, streams),
       signallingLost: () => undefined,
       signallingResumed: () => undefined,
+      measured: () => undefined,
+      speaking: () => undefined,
       dtmf: (digit) => void this.digits.push(digit),
       hold: (held) => void this.holds.push(held),
       formatsChanged: () => undefined,

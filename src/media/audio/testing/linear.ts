@@ -19,6 +19,8 @@ export function linear(rate: SampleRate, encoderMemory: AudioCodec['encoderMemor
     createDecoder: () => {
       throw new Error('not needed');
     },
+    speechImpairment: { scale: 'narrowband', ie: 0, bpl: 25.1 },
+    createLevelMeter: () => () => Number.NaN,
     encoderMemory,
     createEncoder: () => ({
       encode: (pcm, samples, out) => {

@@ -1,12 +1,17 @@
 import { randomInt } from 'node:crypto';
+import { findAudioCodec } from '../../codecs/index.js';
+import { ReceiverReports, type StreamFigures } from '../../quality/index.js';
 import {
   nextSequence,
+  ntpMiddle,
   PacketScratch,
+  type ReportBlock,
   RTP_FIXED_HEADER,
   rtpMarker,
   rtpSequence,
   rtpTimestamp,
   setRtpSequence,
+  type VoipMetrics,
   writeRtcpReport,
   writeRtpHeader,
 } from '../../rtp/index.js';
@@ -71,6 +76,8 @@ export class Downlink {
   #needsKeyFrame = false;
   #formats: DownlinkFormats | undefined;
   readonly #replay: StillReplay;
+  /** Absent for video. */
+  readonly #reports: ReceiverReports | undefined;
   #packetCount = 0;
   #octetCount = 0;
   #rtxSequence = randomInt(0x10000);
@@ -83,6 +90,7 @@ export class Downlink {
     this.#cname = options.cname;
     this.#send = options.send;
     this.#bandwidth = fanout.track.kind === 'video' ? options.bandwidth : undefined;
+    this.#reports = fanout.track.kind === 'audio' ? new ReceiverReports() : undefined;
     this.#replay = new StillReplay({
       fanout,
       started: () => this.#packetCount > 0,
@@ -168,7 +176,31 @@ export class Downlink {
       packetCount: this.#packetCount >>> 0,
       octetCount: this.#octetCount >>> 0,
     };
+    this.#reports?.onSent(
+      ntpMiddle({ seconds: clock.ntpSeconds, fraction: clock.ntpFraction }),
+      performance.now(),
+    );
     this.#send(writeRtcpReport({ ssrc: this.fanout.ssrc, sender, blocks: [], cname: this.#cname }));
+  }
+
+  /** Takes what the subscriber reports of an audio track. @returns false when something in it cannot be true */
+  onReport(reporter: number, block: ReportBlock): boolean {
+    const stream = { packets: this.#packetCount, clockRate: this.fanout.codec.clockRate };
+    return this.#reports?.onBlock(reporter, block, stream, performance.now()) ?? true;
+  }
+
+  /** @returns false when something in it cannot be true */
+  onVoipMetrics(metrics: VoipMetrics): boolean {
+    return this.#reports?.onVoipMetrics(metrics, this.#packetCount) ?? true;
+  }
+
+  /** What was sent of an audio track, and how it came. */
+  get figures(): StreamFigures {
+    const { name, clockRate } = this.fanout.codec;
+    return {
+      ...(this.#reports?.figures(this.#packetCount) ?? { packets: this.#packetCount }),
+      codec: findAudioCodec(name, clockRate)?.speechImpairment,
+    };
   }
 
   /** Repeats a packet that the subscriber reports lost (by RFC 4588 if it supports that). */

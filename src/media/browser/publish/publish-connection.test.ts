@@ -22,6 +22,7 @@ function setUp({ inherited = false } = {}) {
     onHeard: () => undefined,
     onAbuse: () => undefined,
     onDigit: () => undefined,
+    onSpeaking: () => undefined,
     inherited,
     onStuck,
     onStreams,

@@ -11,6 +11,7 @@ import {
   writeRtcpReport,
 } from '../../rtp/index.js';
 import type { LiveStream } from '../../endpoint.js';
+import type { StreamFigures } from '../../quality/index.js';
 import { MediaError, type PublishOfferOptions, type RefusedTrack } from '../../types.js';
 import { type Description, parseDescription } from '../sdp/description.js';
 import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
@@ -22,7 +23,7 @@ import type {
 } from '../transport/transport.js';
 import { Demultiplexer, PublishedSet } from './published-set.js';
 import { TransportFeedbackSender } from './transport-feedback.js';
-import type { Uplink } from './uplink.js';
+import type { Uplink, UplinkOptions } from './uplink.js';
 
 /** The REMB that lifts a publisher's limit, in bits per second. */
 const NO_LIMIT = 20_000_000;
@@ -53,6 +54,8 @@ interface PublishConnectionOptions {
   readonly onAbuse: () => void;
   /** A DTMF digit came, once for each key press. */
   readonly onDigit: DigitListener;
+  /** Somebody begins or ceases to speak in one of the streams. */
+  readonly onSpeaking: UplinkOptions['onSpeaking'];
   /** The browser may have a connection from an earlier gateway, which is unknown here. */
   readonly inherited: boolean;
   /** The browser asked for another transport, which it could not use. */
@@ -76,6 +79,7 @@ export class PublishConnection {
     localSsrc: this.#localSsrc,
     send: (packet) => this.#send(packet),
     onDigit: (digit, durationMs) => this.#options.onDigit(digit, durationMs),
+    onSpeaking: (...speech) => this.#options.onSpeaking(...speech),
   });
   readonly #demultiplexer = new Demultiplexer();
   readonly #bitrate = new BitrateLimit(this.#localSsrc);
@@ -116,6 +120,11 @@ export class PublishConnection {
 
   get jitterMs(): number {
     return Math.max(0, ...this.#set.uplinks.map((uplink) => uplink.jitterMs));
+  }
+
+  /** Of the audio that comes. @param roundTripMs as measured where we send */
+  audioFigures(roundTripMs: number | undefined): StreamFigures[] {
+    return this.#set.audioFigures.map((figures) => ({ ...figures, roundTripMs }));
   }
 
   /**

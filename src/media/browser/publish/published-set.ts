@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LiveStream } from '../../endpoint.js';
+import { addFigures, type StreamFigures } from '../../quality/index.js';
 import type { MediaKind } from '../../types.js';
 import { type AcceptedMedia, streamKey } from '../sdp/publish-answer.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
@@ -7,7 +8,7 @@ import { findRtpExtension, rtpPayloadType, rtpSsrc } from '../../rtp/index.js';
 import { MID_EXTENSION } from '../sdp/writer.js';
 
 /** What all uplinks of a connection share. */
-type UplinkConnection = Pick<UplinkOptions, 'localSsrc' | 'send' | 'onDigit'>;
+type UplinkConnection = Pick<UplinkOptions, 'localSsrc' | 'send' | 'onDigit' | 'onSpeaking'>;
 
 interface Publication {
   readonly streamId: string;
@@ -19,6 +20,8 @@ interface Publication {
 export class PublishedSet {
   readonly #connect: UplinkConnection;
   #publications = new Map<string, Publication>();
+  /** Of the audio tracks that have ended. */
+  #past: StreamFigures = { packets: 0 };
 
   constructor(connect: UplinkConnection) {
     this.#connect = connect;
@@ -36,6 +39,12 @@ export class PublishedSet {
     }));
   }
 
+  /** Of the audio tracks: those that are published, each by itself, and those that were. */
+  get audioFigures(): readonly StreamFigures[] {
+    const audio = this.uplinks.filter(({ track }) => track.kind === 'audio');
+    return [this.#past, ...audio.map((uplink) => uplink.figures)];
+  }
+
   /** Follows an offer: tracks that are not in it end, and the others keep their stream id. */
   update(accepted: readonly AcceptedMedia[]): void {
     const before = this.#publications;
@@ -50,8 +59,13 @@ export class PublishedSet {
       publication.uplinks.set(media.section.kind, uplink);
     }
     for (const { uplinks } of before.values()) {
-      for (const uplink of uplinks.values()) if (!kept.has(uplink)) uplink.close();
+      for (const uplink of uplinks.values()) if (!kept.has(uplink)) this.#close(uplink);
     }
+  }
+
+  #close(uplink: Uplink): void {
+    if (uplink.track.kind === 'audio') this.#past = addFigures(this.#past, uplink.figures);
+    uplink.close();
   }
 
   #publication(key: string, media: AcceptedMedia, before: Publication | undefined): Publication {

@@ -29,6 +29,7 @@ async function setUp() {
     onHeard: () => undefined,
     onAbuse: () => undefined,
     onDigit: () => undefined,
+    onSpeaking: () => undefined,
     inherited: false,
     onStuck: () => undefined,
     onStreams: () => undefined,

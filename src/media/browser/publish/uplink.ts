@@ -14,11 +14,15 @@ import {
   setRtpSsrc,
   writePli,
 } from '../../rtp/index.js';
+import { findAudioCodec } from '../../codecs/index.js';
+import type { StreamFigures } from '../../quality/index.js';
 import { PublishedTrack } from '../../track.js';
 import { LastPicture } from '../forward/last-picture.js';
 import type { AcceptedMedia } from '../sdp/publish-answer.js';
 import { beginsKeyFrame } from '../forward/key-frames.js';
+import { LayerChoice } from './layer-choice.js';
 import { LossRepair } from './lost-packets.js';
+import { SpeechMeter } from './speech-meter.js';
 
 const OSN_LENGTH = 2;
 
@@ -33,6 +37,8 @@ export interface UplinkOptions {
   readonly send: (packet: Buffer) => void;
   /** A DTMF digit came in this m-line's audio. */
   readonly onDigit: DigitListener;
+  /** Somebody begins or ceases to speak in this m-line's audio. */
+  readonly onSpeaking: (streamId: string, isSpeaking: boolean, levelDb: number) => void;
 }
 
 /** One m-line on which a browser publishes: its packets become those of a published track. */
@@ -42,6 +48,8 @@ export class Uplink {
   readonly #keyFrames: KeyFrameRequests;
   readonly #digits: DtmfReceiver;
   readonly #picture: LastPicture | undefined;
+  /** Of audio. */
+  readonly #speech: SpeechMeter | undefined;
   #media: AcceptedMedia;
   #layers: LayerChoice | undefined;
   /** SSRC of a layer that is to be forwarded from its next key frame on. */
@@ -52,6 +60,8 @@ export class Uplink {
   #bytes = 0;
   #repair: LossRepair | undefined;
   #reception: ReceptionStatistics | undefined;
+  /** Of the SSRCs before. */
+  readonly #before = { packets: 0, lost: 0 };
 
   constructor(options: UplinkOptions) {
     this.#options = options;
@@ -61,6 +71,9 @@ export class Uplink {
     const { section, codec } = options.media;
     this.#layers = layersOf(options.media);
     const isVideo = section.kind === 'video';
+    this.#speech = isVideo
+      ? undefined
+      : new SpeechMeter((isSpeaking, levelDb) => options.onSpeaking(options.streamId, isSpeaking, levelDb));
     this.#picture = isVideo ? new LastPicture(codec.name, () => this.#keyFrames.ask()) : undefined;
     this.track = new PublishedTrack({
       kind: section.kind,
@@ -100,8 +113,26 @@ export class Uplink {
     return bytes;
   }
 
+  /** Over all SSRCs, one after the other. */
   get packetsLost(): number {
-    return this.#reception?.packetsLost ?? 0;
+    return this.#before.lost + (this.#reception?.packetsLost ?? 0);
+  }
+
+  /** What came of an audio track, and how. */
+  get figures(): StreamFigures {
+    const packets = this.#before.packets + (this.#reception?.packets ?? 0);
+    const { name, clockRate } = this.#media.codec;
+    return {
+      packets,
+      ...(packets > 0 && {
+        lost: this.packetsLost,
+        expected: packets + this.packetsLost,
+        ...this.track.played,
+      }),
+      jitterMs: this.#reception?.jitterMs,
+      levelDb: this.#speech?.levelDb,
+      codec: findAudioCodec(name, clockRate)?.speechImpairment,
+    };
   }
 
   get jitterMs(): number {
@@ -147,6 +178,7 @@ export class Uplink {
   /** The report block about the publisher's packets, undefined before the first. Called once a second. */
   report(nowMs: number): ReportBlock | undefined {
     this.#digits.poll(nowMs);
+    this.#speech?.poll(nowMs);
     return this.#reception?.report(nowMs);
   }
 
@@ -170,6 +202,7 @@ export class Uplink {
     this.#repair?.onPacket(sequence, nowMs);
     if (telephoneEvent)
       this.#digits.onPacket(packet, payloadOffset, payloadEnd, this.track.codec.clockRate, nowMs);
+    else this.#speech?.onPacket(this.#media, packet, payloadOffset, payloadEnd, nowMs);
     this.#push(packet, payloadOffset, payloadEnd, telephoneEvent, nowMs);
   }
 
@@ -202,6 +235,8 @@ export class Uplink {
   #follow(ssrc: number): ReceptionStatistics {
     if (this.#reception !== undefined && ssrc === this.#ssrc) return this.#reception;
     const { codec } = this.#media;
+    this.#before.packets += this.#reception?.packets ?? 0;
+    this.#before.lost = this.packetsLost;
     this.#ssrc = ssrc;
     this.#reception = new ReceptionStatistics(ssrc, codec.clockRate);
     this.#repair?.stop();
@@ -277,47 +312,4 @@ function restoreRetransmission(
   setRtpSsrc(restored, ssrc);
   setRtpPayloadType(restored, payloadType);
   return restored;
-}
-
-/** A smaller layer is forwarded once it has come without the larger one for this long. */
-const STOPPED_MS = 1_000;
-
-/**
- * Chooses the layer to forward when a publisher sends several, each by its SSRC (`a=ssrc-group:SIM`): the
- * largest that comes. Such a publisher cannot be asked for one layer only, and stops the larger ones when its
- * network or our limit is too low for them.
- */
-class LayerChoice {
-  readonly #ssrcs: readonly number[];
-  /** Index of the layer. */
-  #chosen = -1;
-  /** Since when only smaller layers have come. */
-  #aloneSince: number | undefined;
-
-  /** @param ssrcs from the smallest picture to the largest */
-  constructor(ssrcs: readonly number[]) {
-    this.#ssrcs = ssrcs;
-  }
-
-  /**
-   * Whether to forward a packet. Layers are changed at key frames: nothing else decodes then.
-   * @returns `key` for a packet of a layer that is to be forwarded from its next key frame on
-   */
-  take(ssrc: number, beginsKeyFrame: boolean, nowMs: number): 'forward' | 'drop' | 'key' {
-    const index = this.#ssrcs.indexOf(ssrc);
-    // A browser may send by another SSRC than its page announced.
-    if (index < 0) return this.#chosen < 0 ? 'forward' : 'drop';
-    if (index === this.#chosen) {
-      this.#aloneSince = undefined;
-      return 'forward';
-    }
-    if (index < this.#chosen) {
-      this.#aloneSince ??= nowMs;
-      if (nowMs - this.#aloneSince < STOPPED_MS) return 'drop';
-    }
-    if (!beginsKeyFrame) return 'key';
-    this.#chosen = index;
-    this.#aloneSince = undefined;
-    return 'forward';
-  }
 }

@@ -105,8 +105,8 @@ describe('the answer to a publish offer', () => {
 
   it('keeps only the header extensions that we read', () => {
     const { sections } = answer(CAMERA);
-    expect(sections[1]!.match(/a=extmap.*/g)).toHaveLength(2);
-    expect(sections[1]).not.toContain('ssrc-audio-level');
+    expect(sections[1]!.match(/a=extmap.*/g)).toHaveLength(3);
+    expect(sections[1]).toContain('a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n');
   });
 
   it('refuses kinds that the device may not publish, out of the bundle', () => {

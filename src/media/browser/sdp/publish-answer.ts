@@ -8,6 +8,7 @@ import type { MediaKind, RefusedTrack } from '../../types.js';
 import { isMedia } from './description.js';
 import type { Description, Format, MediaSection, Section } from './description.js';
 import {
+  AUDIO_LEVEL_EXTENSION,
   joinLines,
   MID_EXTENSION,
   REPAIRED_RID_EXTENSION,
@@ -42,6 +43,7 @@ const FEEDBACK: Record<MediaKind, readonly string[]> = {
 const EXTENSIONS: readonly string[] = [
   MID_EXTENSION,
   TRANSPORT_CC_EXTENSION,
+  AUDIO_LEVEL_EXTENSION,
   RID_EXTENSION,
   REPAIRED_RID_EXTENSION,
 ];

@@ -1,3 +1,4 @@
+import { addFigures, type StreamFigures } from '../../quality/index.js';
 import type { PublishedTrack } from '../../track.js';
 import type { ForwardedCodec } from '../codecs.js';
 import { Downlink } from '../forward/downlink.js';
@@ -13,6 +14,9 @@ import {
   readNack,
   readRemb,
   readReportBlocks,
+  readUint32,
+  readVoipMetrics,
+  RTCP_EXTENDED_REPORT,
   RTCP_PAYLOAD_FEEDBACK,
   RTCP_RECEIVER_REPORT,
   RTCP_SENDER_REPORT,
@@ -27,6 +31,8 @@ export class DownlinkSet {
   readonly bandwidth = new SubscriberBandwidth(() => this.requestKeyFrames());
   readonly #byTrack = new Map<PublishedTrack, Downlink>();
   readonly #bySsrc = new Map<number, Downlink>();
+  /** Of the audio tracks that are sent no more. */
+  #past: StreamFigures = { packets: 0 };
 
   constructor(fanouts: FanoutTable, send: (packet: Buffer) => boolean) {
     this.#fanouts = fanouts;
@@ -41,11 +47,18 @@ export class DownlinkSet {
     return this.#bySsrc.get(ssrc);
   }
 
+  /** Of the audio tracks: those that are sent, each by itself, and those that were. */
+  get audioFigures(): readonly StreamFigures[] {
+    const audio = [...this.#byTrack.values()].filter(({ fanout }) => fanout.track.kind === 'audio');
+    return [this.#past, ...audio.map((downlink) => downlink.figures)];
+  }
+
   /** Keeps exactly these tracks' downlinks; the others stop at once. */
   retain(tracks: readonly PublishedTrack[]): void {
     const wanted = new Set(tracks);
     for (const [track, downlink] of this.#byTrack) {
       if (wanted.has(track)) continue;
+      if (track.kind === 'audio') this.#past = addFigures(this.#past, downlink.figures);
       downlink.close();
       this.bandwidth.remove(track);
       this.#fanouts.release(downlink.fanout);
@@ -88,10 +101,13 @@ export class DownlinkSet {
 /** Acts on the RTCP of a subscriber: repeats what it lost, asks publishers for the key frames it needs. */
 export class SubscriberFeedback {
   readonly #downlinks: DownlinkSet;
+  readonly #onReportIgnored: () => void;
   readonly #cursor = new RtcpCursor();
 
-  constructor(downlinks: DownlinkSet) {
+  /** @param onReportIgnored a report could not be true, or was not as long as it said */
+  constructor(downlinks: DownlinkSet, onReportIgnored: () => void) {
     this.#downlinks = downlinks;
+    this.#onReportIgnored = onReportIgnored;
   }
 
   onRtcp(packet: Buffer): void {
@@ -101,6 +117,9 @@ export class SubscriberFeedback {
         case RTCP_SENDER_REPORT:
         case RTCP_RECEIVER_REPORT:
           this.#onReport(packet);
+          break;
+        case RTCP_EXTENDED_REPORT:
+          this.#onExtendedReport(packet);
           break;
         case RTCP_TRANSPORT_FEEDBACK:
           this.#onTransportFeedback(packet);
@@ -114,10 +133,20 @@ export class SubscriberFeedback {
   }
 
   #onReport(packet: Buffer): void {
-    for (const { ssrc, fractionLost } of readReportBlocks(packet, this.#cursor)) {
-      if (this.#downlinks.bySsrc(ssrc)?.fanout.track.kind !== 'video') continue;
-      this.#downlinks.bandwidth.onLoss(fractionLost / 256);
+    for (const block of readReportBlocks(packet, this.#cursor)) {
+      const downlink = this.#downlinks.bySsrc(block.ssrc);
+      if (!downlink) continue;
+      if (downlink.fanout.track.kind === 'video') this.#downlinks.bandwidth.onLoss(block.fractionLost / 256);
+      else if (!downlink.onReport(readUint32(packet, this.#cursor.start), block)) this.#onReportIgnored();
     }
+  }
+
+  #onExtendedReport(packet: Buffer): void {
+    const isWhole = readVoipMetrics(packet, this.#cursor, (metrics) => {
+      const downlink = this.#downlinks.bySsrc(metrics.ssrc);
+      if (downlink && !downlink.onVoipMetrics(metrics)) this.#onReportIgnored();
+    });
+    if (!isWhole) this.#onReportIgnored();
   }
 
   #onTransportFeedback(packet: Buffer): void {

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { isRtcp } from '../../rtp/index.js';
+import type { StreamFigures } from '../../quality/index.js';
 import type { PublishedTrack } from '../../track.js';
 import {
   type MediaDelivery,
@@ -33,6 +34,8 @@ interface SubscribeConnectionOptions {
   /** The transport to the browser is gone; a fresh one is offered as long as that makes sense. */
   readonly onGone: () => void;
   readonly onAbuse: () => void;
+  /** A report of the browser could not be true. */
+  readonly onReportIgnored: () => void;
   readonly log: Log;
 }
 
@@ -78,7 +81,7 @@ export class SubscribeConnection {
     this.#layout = new SubscribeLayout(options.layout);
     this.#inherited = options.layout.length > 0;
     this.#downlinks = new DownlinkSet(options.fanouts, (packet) => this.#send(packet));
-    this.#feedback = new SubscriberFeedback(this.#downlinks);
+    this.#feedback = new SubscriberFeedback(this.#downlinks, options.onReportIgnored);
     this.#transport = new SubscriberTransport({
       transports: options.transports,
       onPacket: (packet) => {
@@ -95,6 +98,17 @@ export class SubscribeConnection {
     });
     // A browser that already has m-lines has a dead transport: it needs a new one, even without tracks.
     if (options.layout.length > 0) this.#reoffer();
+  }
+
+  /** Of the audio that is sent, each track by itself. */
+  get audioFigures(): readonly StreamFigures[] {
+    return this.#downlinks.audioFigures;
+  }
+
+  /** Of the audio track with the longest. */
+  get roundTripMs(): number | undefined {
+    const known = this.audioFigures.flatMap(({ roundTripMs }) => roundTripMs ?? []);
+    return known.length > 0 ? Math.max(...known) : undefined;
   }
 
   /** Replaces the full set of tracks to send: removed tracks stop at once, new ones follow with an offer. */

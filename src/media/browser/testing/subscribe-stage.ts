@@ -35,6 +35,7 @@ export function setUp(layout: readonly MediaKind[] = []) {
   const offers: Offer[] = [];
   const onGone = vi.fn();
   const onOmitted = vi.fn();
+  const onReportIgnored = vi.fn();
   const connection = new SubscribeConnection({
     transports,
     fanouts: new FanoutTable(),
@@ -44,6 +45,7 @@ export function setUp(layout: readonly MediaKind[] = []) {
     onOmitted,
     onHeard: () => undefined,
     onAbuse: () => undefined,
+    onReportIgnored,
     onGone,
     log: silentLog,
   });
@@ -59,7 +61,7 @@ export function setUp(layout: readonly MediaKind[] = []) {
     if (transports.last.state === 'connecting') transports.last.become('connected');
     await turn();
   };
-  return { transports, offers, connection, onGone, onOmitted, turn, answer, settle };
+  return { transports, offers, connection, onGone, onOmitted, onReportIgnored, turn, answer, settle };
 }
 
 /** Runs the tests of a `describe` with fake timers. */

@@ -112,7 +112,7 @@ export class TestPhone {
   }
 
   /** Sends a tone in 20 ms packets until `stop`. */
-  play(hertz: number): void {
+  play(hertz: number, amplitude?: number): void {
     const rate = this.codec.mixRate();
     const encoder = this.codec.createEncoder(rate);
     const out = Buffer.alloc(1500);
@@ -121,7 +121,7 @@ export class TestPhone {
     const origin = performance.now();
     this.#timer = setInterval(() => {
       while (played / rate < (performance.now() - origin) / 1000) {
-        const length = encoder.encode(sine(hertz, rate, samples, played), samples, out, 0);
+        const length = encoder.encode(sine(hertz, rate, samples, played, amplitude), samples, out, 0);
         this.send(out.subarray(0, length), this.payloadType);
         this.#timestamp += this.codec.clockRate / 50;
         played += samples;

@@ -24,7 +24,9 @@ export class HostPlane extends LocalMediaPlane {
     const phones = createPhoneFactory(OPTIONS, silentLog);
     super(OPTIONS, silentLog, {
       browser: (context, spec) =>
-        Promise.resolve(new BrowserEndpoint(context, spec, { transports, fanouts })),
+        Promise.resolve(
+          new BrowserEndpoint(context, spec, { transports, fanouts, onReportIgnored: () => undefined }),
+        ),
       phone: (context, before) => phones.open(context, before),
       load: () => phones.load(),
       counters: () => phones.counters(),

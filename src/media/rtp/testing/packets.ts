@@ -22,3 +22,25 @@ export function rtpPacket(fields: {
   packet.set(payload, 12);
   return packet;
 }
+
+/** An RTCP extended report (RFC 3611) with these blocks. */
+export function extendedReport(...blocks: readonly Buffer[]): Buffer {
+  const contents = Buffer.concat(blocks);
+  const header = Buffer.alloc(8);
+  header[0] = 0x80;
+  header[1] = 207;
+  header.writeUInt16BE(1 + contents.length / 4, 2);
+  return Buffer.concat([header, contents]);
+}
+
+/** A block of VoIP metrics; rates in 1/256. */
+export function voipMetricsBlock({ ssrc = 0, loss = 0, discard = 0, roundTripMs = 0 }): Buffer {
+  const block = Buffer.alloc(36);
+  block[0] = 7;
+  block.writeUInt16BE(8, 2);
+  block.writeUInt32BE(ssrc, 4);
+  block[8] = loss;
+  block[9] = discard;
+  block.writeUInt16BE(roundTripMs, 16);
+  return block;
+}

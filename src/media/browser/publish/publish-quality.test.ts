@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { OPUS } from '../../codecs/opus.js';
+import { sine } from '../../phone/testing/spectrum.js';
+import { directionQuality } from '../../quality/index.js';
+import { type BrowserOffer, browserOffer, type OfferedMediaLine } from '../testing/browser-sdp.js';
+import { FakeTransports } from '../testing/fake-transports.js';
+import { rtpPacket } from '../testing/packets.js';
+import { PublishConnection } from './publish-connection.js';
+
+const MIC: OfferedMediaLine = { kind: 'audio', mid: '1', msid: 'camera', ssrc: 11 };
+const CAMERA: OfferedMediaLine = { kind: 'video', mid: '2', msid: 'camera', ssrc: 21, rtxSsrc: 22 };
+
+function setUp() {
+  const transports = new FakeTransports();
+  const onSpeaking = vi.fn();
+  const connection = new PublishConnection({
+    transports,
+    cname: 'gateway',
+    onHeard: () => undefined,
+    onAbuse: () => undefined,
+    onDigit: () => undefined,
+    onSpeaking,
+    inherited: false,
+    onStuck: () => undefined,
+    onStreams: () => undefined,
+  });
+  const offer = (description: BrowserOffer): Promise<string> =>
+    connection.negotiate({ sdpOffer: browserOffer(description), allowedKinds: ['audio', 'video'] });
+  const receive = (packet: Buffer): void => transports.last.handlers.onPacket(packet);
+  return { connection, offer, receive, onSpeaking };
+}
+
+describe('what a page publishes', () => {
+  beforeEach(
+    () =>
+      void vi.useFakeTimers({
+        toFake: ['setTimeout', 'setInterval', 'clearInterval', 'clearTimeout', 'performance'],
+      }),
+  );
+  afterEach(() => void vi.useRealTimers());
+
+  it('is counted, its audio over changes of SSRC and of what is published', async () => {
+    const { connection, offer, receive } = setUp();
+    await offer({ media: [MIC, CAMERA] });
+    const say = (ssrc: number): void => {
+      for (const sequence of [1, 2, 3, 5])
+        receive(rtpPacket({ ssrc, sequence, payloadType: 111, extensions: { 4: Buffer.from('1') } }));
+    };
+    const quality = () => directionQuality(connection.audioFigures(30));
+    expect(quality()).toEqual({ packets: 0, roundTripMs: 30 });
+    say(11);
+    expect(quality()).toMatchObject({ packets: 4, lost: 1, roundTripMs: 30 });
+    say(12);
+    expect(quality()).toMatchObject({ packets: 8, lost: 2 });
+    await offer({ media: [CAMERA] });
+    expect(quality()).toMatchObject({ packets: 8, lost: 2 });
+  });
+
+  it.each([
+    ['the level in each packet', true],
+    ['the audio where the page sends no levels', false],
+  ])('tells by %s when somebody speaks', async (_, withLevels) => {
+    const { connection, offer, receive, onSpeaking } = setUp();
+    const answer = await offer({ media: [MIC] });
+    expect(answer).toContain('a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level');
+    const encoder = OPUS.createEncoder(48_000);
+    const payload = Buffer.alloc(1500);
+    let sequence = 0;
+    const say = (packets: number, db: number): void => {
+      for (let i = 0; i < packets; i += 1) {
+        vi.advanceTimersByTime(20);
+        const amplitude = db < -100 ? 0 : 32768 * 10 ** ((db + 3) / 20);
+        const pcm = sine(500, 48_000, 960, 960 * sequence, amplitude);
+        const length = encoder.encode(pcm, 960, payload, 0);
+        receive(
+          rtpPacket({
+            ssrc: 11,
+            sequence: (sequence += 1),
+            payload: Buffer.from(payload.subarray(0, length)),
+            ...(withLevels && { extensions: { 1: Buffer.of(0x80 | -db) } }),
+          }),
+        );
+      }
+    };
+    say(50, -127);
+    expect(onSpeaking).not.toHaveBeenCalled();
+    say(8, -20);
+    const { streamId } = connection.streams[0]!;
+    expect(onSpeaking.mock.calls).toEqual([[streamId, true, expect.closeTo(-20, 0) as number]]);
+    expect(directionQuality(connection.audioFigures(undefined)).levelDb).toBeCloseTo(-20, 0);
+    say(withLevels ? 31 : 40, -127);
+    expect(onSpeaking).toHaveBeenCalledTimes(2);
+    say(8, -20);
+    // A page that stops sending.
+    vi.advanceTimersByTime(2_000);
+    expect(onSpeaking.mock.calls.map(([, isSpeaking]) => isSpeaking as boolean)).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+  });
+});

@@ -1,0 +1,56 @@
+import { type AudioCodec, findAudioCodec, type LevelMeter } from '../../codecs/index.js';
+import { levelOf, SpeechDetector } from '../../quality/index.js';
+import { findRtpExtension } from '../../rtp/index.js';
+import type { AcceptedMedia } from '../sdp/publish-answer.js';
+import { AUDIO_LEVEL_EXTENSION } from '../sdp/writer.js';
+
+/** Low seven bits of the extension: the level below full scale, in dB. The highest is the browser's own opinion. */
+const LEVEL_BITS = 0x7f;
+
+/** Tells when somebody speaks in a browser's audio: by the level that it writes into each packet, or else by the audio. */
+export class SpeechMeter {
+  readonly #detector: SpeechDetector;
+  readonly #span = { offset: 0, length: 0 };
+  #media: AcceptedMedia | undefined;
+  #extensionId: number | undefined;
+  #codec: AudioCodec | undefined;
+  /** Made when it is needed. */
+  #meter: LevelMeter | undefined;
+
+  constructor(onChange: (isSpeaking: boolean, levelDb: number) => void) {
+    this.#detector = new SpeechDetector((isSpeaking) => onChange(isSpeaking, this.#detector.levelDb ?? 0));
+  }
+
+  get levelDb(): number | undefined {
+    return this.#detector.levelDb;
+  }
+
+  onPacket(media: AcceptedMedia, packet: Buffer, offset: number, end: number, nowMs: number): void {
+    if (media !== this.#media) this.#follow(media);
+    const codec = this.#codec;
+    if (!codec) return;
+    const db = this.#levelOf(codec, packet, offset, end);
+    if (Number.isNaN(db)) return;
+    this.#detector.onLevel(db, (codec.duration(packet, offset, end) * 1000) / codec.clockRate, nowMs);
+  }
+
+  poll(nowMs: number): void {
+    this.#detector.poll(nowMs);
+  }
+
+  #follow(media: AcceptedMedia): void {
+    this.#media = media;
+    this.#extensionId = media.section.extensions.get(AUDIO_LEVEL_EXTENSION);
+    const { name, clockRate } = media.codec;
+    this.#codec = findAudioCodec(name, clockRate);
+  }
+
+  #levelOf(codec: AudioCodec, packet: Buffer, offset: number, end: number): number {
+    const id = this.#extensionId;
+    if (id !== undefined && findRtpExtension(packet, offset, id, this.#span))
+      return -(packet[this.#span.offset]! & LEVEL_BITS);
+    this.#meter ??= codec.createLevelMeter();
+    const power = this.#meter(packet, offset, end);
+    return Number.isNaN(power) ? power : levelOf(power);
+  }
+}

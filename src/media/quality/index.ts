@@ -1,0 +1,3 @@
+export { addFigures, directionQuality, type StreamFigures } from './direction-quality.js';
+export { ReceiverReports } from './receiver-reports.js';
+export { levelOf, SpeechDetector } from './speech-detector.js';
