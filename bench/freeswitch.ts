@@ -44,6 +44,10 @@ const freeswitch = await startFreeswitch({
   servers: [freeswitchServer],
   gatewayId,
   fallbackToDirect: false,
+  sipServers: new Map(),
+  embedded: undefined,
+  left: [],
+  onChanged: () => undefined,
   log,
 });
 const phone = createSocket('udp4');

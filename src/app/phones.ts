@@ -10,6 +10,7 @@ import { startEmbeddedSip } from './embedded-sip.js';
 import {
   type CallStore,
   createPhoneApp,
+  dialogsOf,
   FailedCallReports,
   leftCalls,
   type PhoneApp,
@@ -18,7 +19,7 @@ import {
   startFreeswitch,
 } from '../devices/phone/index.js';
 import type { LoadControl } from './load/index.js';
-import type { MediaPlane, PhoneDoor } from '../media/index.js';
+import type { MediaPlane } from '../media/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 
@@ -79,7 +80,7 @@ export async function startPhones(
         load,
         descriptors,
         failedCallReports,
-        restored: left.map(({ record }) => record.dialog),
+        restored: left.flatMap(({ record }) => dialogsOf(record)),
         onDialogChanged: (dialogId) => apps.forEach((app) => app.dialogChanged(dialogId)),
       })
     : undefined;
@@ -89,7 +90,15 @@ export async function startPhones(
     (server) => new SipClient({ server, graceMs: config.drachtioGraceMs, log: clientLog }),
   );
   teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
-  const phoneMedia = await startPhoneMedia(config, log, teardown, { media, metrics }, clients);
+  const sipServers = new Map(
+    clients.map(({ srf }, index) => [embedded ? EMBEDDED : nameOf(servers[index]!), srf]),
+  );
+  const freeswitch = await startFreeswitches(config, log, teardown, { media, metrics }, clients, {
+    sipServers,
+    embedded,
+    left: left.map(({ record }) => record),
+    onChanged: (deviceId) => apps.forEach((app) => app.wayChanged(deviceId)),
+  });
   const callsNow = (): number => apps.reduce((sum, { callCount }) => sum + callCount, 0);
   const observer = measureCalls(metrics, callsNow, () => failedCallReports.notLookedUp);
   load.countIn(callsNow);
@@ -105,7 +114,8 @@ export async function startPhones(
         sipServer: embedded ? EMBEDDED : nameOf(servers[index]!),
         gate: core,
         calls,
-        media: phoneMedia,
+        media: freeswitch?.media ?? media,
+        ...(freeswitch && { freeswitch: freeswitch.media }),
         failedCallReports,
         observer,
         admit,
@@ -118,6 +128,7 @@ export async function startPhones(
   teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
   for (const app of apps) app.restore(left);
   await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
+  freeswitch?.releaseLeft();
   const at = clients.find(({ connected }) => connected)?.sipAddress;
   return {
     address: at === undefined ? {} : { sip: `sip:${at.host}:${at.port}`, sipPort: at.port },
@@ -145,6 +156,7 @@ function createApp(
     | 'admit'
     | 'knowsPeers'
     | 'embedded'
+    | 'freeswitch'
     | 'calls'
   >,
 ): PhoneApp {
@@ -161,18 +173,20 @@ function createApp(
   return app;
 }
 
-async function startPhoneMedia(
+async function startFreeswitches(
   config: Config,
   log: Logger,
   teardown: Teardown,
   { media, metrics }: Pick<Parts, 'media' | 'metrics'>,
   clients: readonly SipClient[],
-): Promise<PhoneDoor> {
-  if (config.freeswitch.servers.length === 0) return media;
+  dialogs: Pick<Parameters<typeof startFreeswitch>[0], 'sipServers' | 'embedded' | 'left' | 'onChanged'>,
+): Promise<Awaited<ReturnType<typeof startFreeswitch>> | undefined> {
+  if (config.freeswitch.servers.length === 0) return undefined;
   const freeswitch = await startFreeswitch({
     srf: () => (clients.find(({ connected }) => connected) ?? clients[0]!).srf,
     sipReachable: () => anyReachable(clients),
     plane: media,
+    ...dialogs,
     ...config.freeswitch,
     gatewayId: gatewayId(config.dataDir),
     // FreeSWITCH reaches the media plane in the private network.
@@ -181,7 +195,7 @@ async function startPhoneMedia(
   });
   measureFreeswitch(metrics, () => freeswitch.status());
   teardown.add('freeswitch', () => freeswitch.stop());
-  return freeswitch.media;
+  return freeswitch;
 }
 
 /** Whether any SIP server can be reached. Waits for those that are still connecting. */

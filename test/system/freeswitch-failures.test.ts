@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { movable, rtpPortOf, useFreeswitchPool } from '../support/freeswitch-pool.js';
 import type { LogLine } from '../support/gateway.js';
@@ -191,7 +193,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     expect(server.owns(await rtpPortOf(direct))).toBe(false);
   });
 
-  it('hangs up the legs of a killed gateway when that starts again', async () => {
+  it('hangs up the legs of a killed gateway that has kept nothing of their call', async () => {
     const server = await freeswitch(1);
     const gateway = await gatewayWith([server]);
     const rest = new Rest(gateway);
@@ -201,6 +203,8 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
 
     await gateway.kill();
     expect(await server.channels()).toBe(2);
+    for (const file of readdirSync(gateway.dataDir).filter((name) => name.startsWith('patchbay.db')))
+      rmSync(join(gateway.dataDir, file));
     await gatewayWith([server], { dataDir: gateway.dataDir });
     await until('no legs', async () => (await server.channels()) === 0, { withinMs: 20_000 });
   });

@@ -97,13 +97,13 @@ export class PhoneApp {
    * Goes on with calls that an earlier gateway has left with this SIP server. To be called before that is connected to.
    */
   restore(left: readonly LeftCall[]): void {
-    const { srf, media } = this.#options;
+    const { srf, media, freeswitch } = this.#options;
     for (const one of left) {
       const { info, origin, sipServer } = one.record;
       if (sipServer !== this.#sipServer) continue;
       const log = this.#options.log.child({ callId: info.externalId, peer: origin.address });
       const call = this.#newCall(info, { ...origin, port: origin.port }, log);
-      this.#restored.push(new RestoredCall(call, one, { ...this.#setup, srf, media }));
+      this.#restored.push(new RestoredCall(call, one, { ...this.#setup, srf, media, freeswitch }));
     }
   }
 
@@ -115,6 +115,11 @@ export class PhoneApp {
   /** The embedded SIP server has something new to keep of a dialog. */
   dialogChanged(dialogId: string): void {
     this.#dialogs.find(dialogId)?.dialogChanged(dialogId);
+  }
+
+  /** There is something new to keep of a device's way through FreeSWITCH. */
+  wayChanged(deviceId: string): void {
+    this.#calls.get(deviceId)?.keeper.soon();
   }
 
   /** The SIP server can be reached for the first time. */
@@ -249,14 +254,14 @@ export class PhoneApp {
   }
 
   #newCall(info: DeviceInfo, origin: CallOrigin, log: PhoneAppOptions['log']): PhoneCall {
-    const { media, maxCallMs = 0, embedded, calls } = this.#options;
+    const { media, maxCallMs = 0, embedded, freeswitch, calls } = this.#options;
     const call = new PhoneCall({
       info,
       media,
       log,
       maxCallMs,
       origin,
-      keeper: { sipServer: this.#sipServer, embedded, calls },
+      keeper: { sipServer: this.#sipServer, embedded, freeswitch, calls },
       onDialog: (answered, dialog) => this.#dialogs.add(answered, dialog.id),
       onEnded: (ended, reason) => this.#forget(ended, reason),
       pause: this.#pause,

@@ -2,6 +2,7 @@ export { createPhoneApp, PhoneApp } from './app.js';
 export { FailedCallReports } from './failed-call-reports.js';
 export { type CallObserver, noRoom } from './refusal.js';
 export type { CallStore } from './restore/call-keeper.js';
+export { dialogsOf } from './restore/call-record.js';
 export { leftCalls } from './restore/left-calls.js';
 export type { PhoneAppOptions } from './options.js';
 export { APP_TAG, SipClient } from './sip-client.js';

@@ -5,7 +5,7 @@ import type { PhoneDoor, SipSource } from '../../media/index.js';
 import type { PhoneCall } from './call.js';
 import type { ByeEvents } from './dialog/bye.js';
 import type { FailedCallReports } from './failed-call-reports.js';
-import type { CallStore, EmbeddedServer, KeeperOptions } from './restore/call-keeper.js';
+import type { CallStore, EmbeddedServer, KeeperOptions, FreeswitchRecords } from './restore/call-keeper.js';
 import type { SipDialog } from './sip.js';
 import type { CallObserver } from './refusal.js';
 
@@ -42,6 +42,8 @@ export interface PhoneAppOptions {
   readonly sipServer?: string;
   /** Absent with drachtio-server. */
   readonly embedded?: EmbeddedServer;
+  /** Absent without FreeSWITCH. */
+  readonly freeswitch?: FreeswitchRecords;
   /** Where calls outlive both the gateway and their media host. Absent: nowhere. */
   readonly calls?: CallStore;
   /** Shortest session interval in s that phones may ask for (Min-SE). Default 90, the minimum of RFC 4028. */

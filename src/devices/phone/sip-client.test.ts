@@ -57,6 +57,17 @@ describe('the connection to a SIP server', () => {
     expect(lines.filter((line) => line.includes('cannot reach the SIP server'))).toHaveLength(1);
   });
 
+  it('is reachable from the first time on that it is up', async () => {
+    relay.down();
+    const { client } = clientOf();
+    let isReachable: boolean | undefined;
+    void client.reachable().then((answer) => (isReachable = answer));
+    expect(await client.connect(100)).toBe(false);
+    expect(isReachable).toBeUndefined();
+    relay.up();
+    await until('reachable', () => isReachable === true, { withinMs: 5000 });
+  });
+
   it('logs once that the secret is wrong', async () => {
     const { client, lines } = clientOf({ secret: 'guess' });
     expect(await client.connect(700)).toBe(false);

@@ -114,15 +114,18 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     return this.#state === 'up';
   }
 
-  /** Whether the SIP server can be reached. While the connection is down, waits until it is up again or lost. */
+  /**
+   * Whether the SIP server can be reached. While the connection is down, waits until it is up again or lost; before the
+   * first one, waits for that.
+   */
   async reachable(): Promise<boolean> {
-    if (this.#state === 'away') {
+    if (this.#state === 'away' || this.#state === 'starting') {
       await new Promise<void>((resolve) => {
         const settle = (): void => {
-          this.off('back', settle).off('lost', settle);
+          this.off('up', settle).off('back', settle).off('lost', settle);
           resolve();
         };
-        this.on('back', settle).on('lost', settle);
+        this.on('up', settle).on('back', settle).on('lost', settle);
       });
     }
     return this.connected;

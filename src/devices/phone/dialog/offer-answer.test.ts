@@ -25,7 +25,7 @@ async function start() {
     onBye: nothing,
     onByeUnsent: nothing,
     onByeForgotten: nothing,
-    keeper: { sipServer: '', embedded: undefined, calls: undefined },
+    keeper: { sipServer: '', embedded: undefined, freeswitch: undefined, calls: undefined },
     onDialog: nothing,
   });
   await call.openMedia('first offer');

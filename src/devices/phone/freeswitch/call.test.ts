@@ -107,6 +107,7 @@ async function open(sdpOffer?: string): Promise<BridgedCall> {
     log,
     onEnded: (cause) => void outcomes.push(cause),
     onOrphaned: () => void outcomes.push('orphaned'),
+    onChanged: () => undefined,
   });
   await call.open();
   return call;

@@ -10,9 +10,12 @@ import {
   type PhoneSpec,
   reverse,
 } from '../../../media/index.js';
+import type { FreeswitchRecord } from '../restore/call-record.js';
 import type { FreeswitchConnection } from './connection.js';
 import { LegRefused } from './failure.js';
-import { hangupCauses, type Leg, ModifyRefused } from './leg.js';
+import type { CarriedLegs } from './carried-legs.js';
+import { type Leg, ModifyRefused } from './leg.js';
+import { type BridgedLegs, Legs } from './legs.js';
 import {
   audioOf,
   directionOf,
@@ -43,6 +46,18 @@ interface BridgedCallOptions {
   readonly onEnded: (cause: 'transport' | 'timeout') => void;
   /** Legs are lost, though nobody hung up. */
   readonly onOrphaned: () => void;
+  /** There is something new to keep for the next gateway. */
+  readonly onChanged: () => void;
+}
+
+/** What the gateway before has left of a call. */
+export interface CallBefore {
+  /** The phone's end in the media plane. */
+  readonly media: PhoneHandle;
+  readonly record: FreeswitchRecord;
+  readonly held: boolean;
+  /** Absent: they have died with it. */
+  readonly legs?: BridgedLegs | undefined;
 }
 
 /** FreeSWITCH's name for a leg that got no RTP for its `rtp-timeout-sec`. */
@@ -57,10 +72,10 @@ export class BridgedCall {
   /** The phone's end in the media plane. */
   readonly media: PhoneHandle;
   readonly #options: BridgedCallOptions;
-  readonly #origin = new Origin();
+  readonly #before: CallBefore | undefined;
+  readonly #origin: Origin;
   #server: FreeswitchServer;
-  #phoneLeg: Promise<Leg> | undefined;
-  #mediaLeg: Promise<Leg> | undefined;
+  #legs: Legs;
   /** What the phone said last. */
   #phoneSdp: string | undefined;
   /** What the phone was told last. */
@@ -71,38 +86,58 @@ export class BridgedCall {
   #bridged: Promise<void> = Promise.resolve();
   /** What the plane knows of the phone. */
   #inner: PhoneDescription | undefined;
-  /** A leg that the call has now has ended. */
-  #legsEnd = false;
-  /** No leg is opened any more, and none tells of its end. */
+  /** No leg is opened any more. */
   #isOver = false;
   #closing: Promise<void> | undefined;
 
-  constructor(server: FreeswitchServer, options: BridgedCallOptions) {
+  constructor(server: FreeswitchServer, options: BridgedCallOptions, before?: CallBefore) {
     this.#server = server;
     this.#options = options;
+    this.#before = before;
+    this.#legs = this.#newLegs();
     const { deviceId, sessionId, labels, sdpOffer } = options.spec;
-    this.#phoneSdp = sdpOffer;
+    this.#phoneSdp = before ? before.record.phoneSdp : sdpOffer;
+    this.#toldSdp = before?.record.toldSdp ?? '';
+    this.#origin = new Origin(before?.record.origin);
     // FreeSWITCH answers our offer.
-    this.media = options.plane.open(
-      { kind: 'phone', deviceId, sessionId, source: 'trusted', ...(labels && { labels }) },
-      options.listener,
-    );
+    this.media =
+      before?.media ??
+      options.plane.open(
+        { kind: 'phone', deviceId, sessionId, source: 'trusted', ...(labels && { labels }) },
+        options.listener,
+      );
+    if (before?.legs) this.#legs.goOnWith(before.legs);
   }
 
   /**
-   * Answers the phone's offer in FreeSWITCH or (without one) makes an offer to it, and bridges it to the plane.
+   * Answers the phone's offer in FreeSWITCH or (without one) makes an offer to it, and bridges it to the plane; or goes
+   * on with the call of the gateway before.
    * @throws what FreeSWITCH, drachtio-srf and the plane throw; nothing is left open then
    */
   async open(): Promise<PhoneDescription> {
     try {
-      const { sdp } = await this.media.opened;
-      await this.#openLegs(sdp);
+      const opened = await this.media.opened;
+      if (this.#before) this.#inner = { ...opened, held: this.#before.held };
+      else await this.#openLegs(opened.sdp);
       this.#requireOpen();
       return this.describe();
     } catch (error) {
       await this.close();
       throw error;
     }
+  }
+
+  /** What another gateway needs to go on with it. */
+  record(carriedLegs: CarriedLegs): FreeswitchRecord {
+    const origin = this.#origin.state;
+    const legs = this.#legs.bridged && carriedLegs.save(this.#legs.bridged);
+    return {
+      server: this.#server.address,
+      toldSdp: this.#toldSdp,
+      ...(this.#phoneSdp !== undefined && { phoneSdp: this.#phoneSdp }),
+      ...(origin && { origin }),
+      ...(legs && { legs }),
+    };
   }
 
   /** Whether the phone is not, or no longer, in a FreeSWITCH. */
@@ -128,7 +163,7 @@ export class BridgedCall {
 
   /** The phone's answer to an offer of ours. */
   async answer(sdpAnswer: string): Promise<PhoneDescription> {
-    const phoneLeg = await this.#present(this.#phoneLeg);
+    const phoneLeg = await this.#legs.phone;
     await this.#modify(phoneLeg, sdpAnswer);
     this.#phoneSdp = sdpAnswer;
     if (this.#planeOffer === undefined) {
@@ -143,7 +178,7 @@ export class BridgedCall {
 
   /** A new offer of the phone; without one, what it was told last is the offer. */
   async update(sdpOffer?: string): Promise<PhoneDescription> {
-    const phoneLeg = await this.#present(this.#phoneLeg);
+    const phoneLeg = await this.#legs.phone;
     // Changed while FreeSWITCH bridges it, the phone could go unheard from then on.
     await this.#bridged;
     if (sdpOffer === undefined) {
@@ -167,7 +202,8 @@ export class BridgedCall {
 
   /** Does it all again on another FreeSWITCH; the phone is to be offered {@link describe} then. */
   async moveTo(server: FreeswitchServer): Promise<void> {
-    this.#leaveLegs();
+    this.#legs.leave();
+    this.#legs = this.#newLegs();
     this.#server = server;
     const { sdp } = await this.media.update();
     await this.#openLegs(sdp);
@@ -176,7 +212,7 @@ export class BridgedCall {
   /** Gives up the legs, of a FreeSWITCH that is gone, and leaves the plane's device open. */
   release(): void {
     this.#isOver = true;
-    this.#leaveLegs();
+    this.#legs.leave();
   }
 
   /** Ends the legs, those that are being opened too, and the plane's device. Resolves when nothing is left. */
@@ -187,8 +223,7 @@ export class BridgedCall {
   }
 
   async #close(): Promise<void> {
-    const ends = [this.#phoneLeg, this.#mediaLeg].map((leg) => this.#hangUp(leg));
-    await Promise.all([...ends, this.media.close()]);
+    await Promise.all([this.#legs.hangUp(), this.media.close()]);
   }
 
   /** To be called before a leg is opened: nobody would end it. */
@@ -198,17 +233,16 @@ export class BridgedCall {
 
   async #openLegs(planeOffer: string): Promise<void> {
     this.#requireOpen();
-    this.#legsEnd = false;
     this.#server.reserve();
     const connection = this.#connection();
     if (this.#phoneSdp === undefined) {
       this.#planeOffer = planeOffer;
-      this.#phoneLeg = this.#watched(connection.offeringLeg());
-      this.#tell(plainAudioOnly((await this.#phoneLeg).sdp), 'sendrecv');
+      this.#legs.takePhone(connection.offeringLeg());
+      this.#tell(plainAudioOnly((await this.#legs.phone).sdp), 'sendrecv');
       return;
     }
     const { answer, leg } = connection.phoneLeg(this.#phoneSdp);
-    this.#phoneLeg = this.#watched(leg);
+    this.#legs.takePhone(leg);
     const ofPhone = hasUsableAudio(this.#phoneSdp) ? answer.catch(refusedByServer) : answer;
     const [told] = await Promise.all([ofPhone, this.#openMediaLeg(connection, planeOffer)]);
     this.#tell(told, reverse(directionOf(this.#phoneSdp)));
@@ -236,17 +270,15 @@ export class BridgedCall {
     // FreeSWITCH takes the first codec that it has: the phone's, so that it need not transcode.
     const offer = preferring(planeOffer, this.#phoneSdp && firstCodec(this.#phoneSdp));
     const { rtpHost } = this.#options;
-    this.#mediaLeg = this.#watched(
-      connection.mediaLeg(rtpHost === undefined ? offer : withAddress(offer, rtpHost)),
-    );
-    const leg = await this.#mediaLeg.catch(refusedByServer);
+    this.#legs.takeMedia(connection.mediaLeg(rtpHost === undefined ? offer : withAddress(offer, rtpHost)));
+    const leg = await this.#legs.media.catch(refusedByServer);
     const description = withAddress(leg.sdp, leg.mediaIp);
     this.#inner = await this.media.answer(this.#asPhone(description));
   }
 
   /** Tells the plane which way the phone wants media, in the words of the leg that the plane knows. */
   async #passOn(): Promise<void> {
-    const leg = await this.#present(this.#mediaLeg);
+    const leg = await this.#legs.media;
     const description = this.#asPhone(withAddress(leg.sdp, leg.mediaIp));
     if (hasTelephoneEvent(description)) {
       this.#inner = await this.media.update(description);
@@ -272,40 +304,29 @@ export class BridgedCall {
   #bridge(): void {
     const server = this.#server;
     const connection = this.#connection();
-    const bridged = Promise.all([this.#phoneLeg, this.#mediaLeg]).then(async ([phoneLeg, mediaLeg]) => {
-      if (!phoneLeg || !mediaLeg) return;
-      const events = this.#phoneSdp === undefined || hasTelephoneEvent(this.#phoneSdp);
-      if (events) await connection.passOnDtmf(phoneLeg, mediaLeg);
-      else phoneLeg.findDtmf();
-      await connection.bridge(phoneLeg, mediaLeg);
-      server.accepted();
-    });
-    this.#bridged = bridged.catch((error: unknown) => {
-      if (this.#isOver || connection !== this.#server.connection) return;
-      this.#options.log.warn({ err: error }, 'FreeSWITCH could not bridge the phone.');
-      server.refused(error);
-      this.#options.onOrphaned();
-    });
-  }
-
-  #watched(leg: Promise<Leg>): Promise<Leg> {
-    leg.then(
-      async (ready) => {
-        await ready.ended;
-        await this.#onLegEnded(leg);
+    const events = this.#phoneSdp === undefined || hasTelephoneEvent(this.#phoneSdp);
+    this.#bridged = this.#legs.bridge(connection, events).then(
+      () => {
+        server.accepted();
+        this.#options.onChanged();
       },
-      () => undefined,
+      (error: unknown) => {
+        if (this.#isOver || connection !== this.#server.connection) return;
+        this.#options.log.warn({ err: error }, 'FreeSWITCH could not bridge the phone.');
+        server.refused(error);
+        this.#options.onOrphaned();
+      },
     );
-    return leg;
   }
 
-  async #onLegEnded(leg: Promise<Leg>): Promise<void> {
-    if (!this.#has(leg) || this.#legsEnd) return;
-    this.#legsEnd = true;
-    const causes = await hangupCauses([this.#phoneLeg, this.#mediaLeg]);
-    if (!this.#has(leg)) return;
-    // Their connections broke. When all of FreeSWITCH is gone, that is the server's to tell.
-    if (causes.length === 0 && (!(await this.#server.check()) || !this.#has(leg))) return;
+  #newLegs(): Legs {
+    return new Legs({
+      check: () => this.#server.check(),
+      onEnded: (causes) => this.#onLegsEnded(causes),
+    });
+  }
+
+  #onLegsEnded(causes: readonly string[]): void {
     this.#options.log.info({ causes }, 'FreeSWITCH ended a leg.');
     const isShuttingDown = causes.includes(SHUTDOWN);
     if (isShuttingDown) this.#server.refused(new Error('FreeSWITCH is shutting down.'));
@@ -313,35 +334,10 @@ export class BridgedCall {
     else this.#options.onEnded(causes.includes(MEDIA_TIMEOUT) ? 'timeout' : 'transport');
   }
 
-  /** Whether a leg is one that the call has now, and not one that it had before it moved. */
-  #has(leg: Promise<Leg>): boolean {
-    return !this.#isOver && (leg === this.#phoneLeg || leg === this.#mediaLeg);
-  }
-
-  async #hangUp(leg: Promise<Leg> | undefined): Promise<void> {
-    // A leg that could not be opened needs no ending.
-    const ready = await leg?.catch(() => undefined);
-    await ready?.hangUp();
-  }
-
-  #leaveLegs(): void {
-    for (const leg of [this.#phoneLeg, this.#mediaLeg]) {
-      leg?.then(
-        (ready) => ready.abandon(),
-        () => undefined,
-      );
-    }
-  }
-
   #connection(): FreeswitchConnection {
     const { connection } = this.#server;
     if (!connection) throw new Error(`FreeSWITCH ${this.#server.address} is down.`);
     return connection;
-  }
-
-  #present(leg: Promise<Leg> | undefined): Promise<Leg> {
-    if (!leg) throw new Error('The call has no legs.');
-    return leg;
   }
 }
 

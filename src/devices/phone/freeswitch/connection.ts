@@ -16,6 +16,10 @@ const COMMAND_LIMIT_MS = 5000;
 const LEG_LIMIT_MS = 6000;
 /** Marks every leg with the gateway that it belongs to. */
 const GATEWAY_HEADER = 'X-Patchbay-Gateway';
+/** The variable of a channel that has it. */
+const GATEWAY_VARIABLE = `sip_h_${GATEWAY_HEADER}`;
+/** The event of a hung-up channel, by drachtio-modesl's names. */
+const HANGUPS = 'esl::event::CHANNEL_HANGUP::*';
 /** The variable of a channel that names the channel it is bridged to. */
 const PARTNER = 'signal_bond';
 
@@ -42,6 +46,9 @@ interface AnsweredLeg {
 export class FreeswitchConnection {
   readonly #server: MediaServer;
   readonly #options: ConnectionOptions;
+  /** Told when the channel of that id ends. */
+  readonly #watched = new Map<string, (cause: string | undefined) => void>();
+  #hearsHangups = false;
   #isClosed = false;
 
   constructor(server: MediaServer, options: ConnectionOptions) {
@@ -93,9 +100,36 @@ export class FreeswitchConnection {
     ]);
   }
 
-  /** Hangs up what a gateway of this id has left behind. */
-  async hangUpLeftovers(): Promise<void> {
-    await this.api(`hupall NORMAL_CLEARING sip_h_${GATEWAY_HEADER} ${this.#options.gatewayId}`);
+  /**
+   * Hangs up what a gateway of this id has left behind.
+   * @param spared channels that are gone on with
+   */
+  async hangUpLeftovers(spared: ReadonlySet<string>): Promise<void> {
+    if (spared.size === 0) {
+      await this.api(`hupall NORMAL_CLEARING ${GATEWAY_VARIABLE} ${this.#options.gatewayId}`);
+      return;
+    }
+    const others = channelsIn(await this.api('show channels as json')).filter((uuid) => !spared.has(uuid));
+    await Promise.all(others.map((uuid) => this.#hangUpOurs(uuid)));
+  }
+
+  /**
+   * Tells when a channel ends that makes no connection back to us: with the hang-up cause, or with undefined when it
+   * has ended before. If the connection ends first, that is not told.
+   */
+  watch(uuid: string, onEnd: (cause: string | undefined) => void): void {
+    const { conn } = this.#server;
+    this.#hearHangups();
+    this.#watched.set(uuid, onEnd);
+    conn.filter('Unique-ID', uuid);
+    // After that no end of it can be missed.
+    this.api(`uuid_exists ${uuid}`).then(
+      (reply) => {
+        if (reply.trim() !== 'true') this.#ended(uuid, undefined);
+      },
+      (error: unknown) =>
+        this.#options.log.debug({ err: error, leg: uuid }, 'FreeSWITCH did not say whether a leg is there.'),
+    );
   }
 
   /** @throws LimitPassed */
@@ -106,6 +140,32 @@ export class FreeswitchConnection {
   close(): void {
     this.#isClosed = true;
     this.#server.disconnect();
+  }
+
+  /** Only of those channels that are named: there may be many more, of other gateways. */
+  #hearHangups(): void {
+    if (this.#hearsHangups) return;
+    this.#hearsHangups = true;
+    const { conn } = this.#server;
+    conn.on(HANGUPS, (event) => {
+      this.#ended(event.getHeader('Unique-ID') ?? '', event.getHeader('Hangup-Cause') ?? undefined);
+    });
+    // Without any filter everything would come.
+    conn.filter('Event-Name', 'HEARTBEAT');
+    conn.subscribe(['CHANNEL_HANGUP']);
+  }
+
+  #ended(uuid: string, cause: string | undefined): void {
+    const onEnd = this.#watched.get(uuid);
+    if (!onEnd) return;
+    this.#watched.delete(uuid);
+    this.#server.conn.filterDelete('Unique-ID', uuid);
+    onEnd(cause);
+  }
+
+  async #hangUpOurs(uuid: string): Promise<void> {
+    const gatewayId = await this.api(`uuid_getvar ${uuid} ${GATEWAY_VARIABLE}`);
+    if (gatewayId.trim() === this.#options.gatewayId) await this.api(`uuid_kill ${uuid}`);
   }
 
   async #leg(endpoint: ReturnType<MediaServer['createEndpoint']>): Promise<Leg> {
@@ -171,6 +231,12 @@ async function probe({ host, port, secret }: ConnectionOptions): Promise<string>
   } finally {
     connection.disconnect();
   }
+}
+
+/** Ids of all channels, from the reply to `show channels as json`. */
+function channelsIn(reply: string): string[] {
+  const { rows = [] } = JSON.parse(reply) as { rows?: readonly { readonly uuid: string }[] };
+  return rows.map(({ uuid }) => uuid);
 }
 
 /** A command goes out in several writes: with Nagle's algorithm, each would cost the other end's delayed ACK, 40 ms. */

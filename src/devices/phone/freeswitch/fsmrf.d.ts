@@ -29,13 +29,22 @@ declare module 'drachtio-fsmrf' {
   }
 
   interface MediaServer extends EventEmitter<{ end: [] }> {
-    readonly conn: { readonly socket: Socket | null };
+    readonly conn: Connection;
     /** Listens for the connections that FreeSWITCH makes back. drachtio-fsmrf gives no other access to it. */
     readonly _server: { readonly server: Server };
     api(command: string): Promise<string>;
     createEndpoint(options: LegOptions): Promise<Endpoint>;
     connectCaller(request: object, response: object, options: LegOptions): Promise<{ endpoint: Endpoint }>;
     disconnect(): void;
+  }
+
+  /** The part of drachtio-modesl's connection that is used with it. */
+  interface Connection {
+    readonly socket: Socket | null;
+    on(event: string, listener: (event: { getHeader(name: string): string | null }) => void): void;
+    subscribe(events: readonly string[]): void;
+    filter(header: string, value: string): void;
+    filterDelete(header: string, value: string): void;
   }
 
   class Mrf {

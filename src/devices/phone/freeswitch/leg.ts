@@ -1,4 +1,4 @@
-import type { Endpoint } from 'drachtio-fsmrf';
+import type { Dialog } from 'drachtio-fsmrf';
 import type { Logger } from 'pino';
 import { settledWithin, withinLimit } from '../../../shared/index.js';
 
@@ -9,6 +9,15 @@ const BYE_LIMIT_MS = 2000;
 const PARTNER_LIMIT_MS = 2000;
 /** A cause of Q.850, for a BYE that names none. */
 const UNNAMED_CAUSE = 'NORMAL_UNSPECIFIED';
+
+/** The channel of a leg, and its dialog, as drachtio-fsmrf has them. */
+export interface Channel {
+  readonly uuid: string;
+  readonly local: { readonly mediaIp: string };
+  readonly dialog: Dialog;
+  execute(application: string, argument: string, done: () => void): void;
+  once(event: 'destroy', listener: (end?: { reason?: string }) => void): unknown;
+}
 
 /** Runs one command of FreeSWITCH's `api`. */
 type Api = (command: string) => Promise<string>;
@@ -30,9 +39,10 @@ export class Leg {
   readonly uuid: string;
   /** The address that the leg's RTP is bound to, whatever its SDP says to the world. */
   readonly mediaIp: string;
-  readonly #endpoint: Endpoint;
+  readonly #channel: Channel;
   readonly #api: Api;
   readonly #log: Logger;
+  readonly #byeComes: boolean;
   readonly #channelGone: Promise<void>;
   readonly #dialogGone: Promise<void>;
   /**
@@ -45,21 +55,24 @@ export class Leg {
   /** Its end is our doing. */
   #isLeft = false;
 
-  constructor(endpoint: Endpoint, api: Api, log: Logger) {
-    this.uuid = endpoint.uuid;
-    this.mediaIp = endpoint.local.mediaIp;
-    this.#endpoint = endpoint;
+  /** @param byeComes whether a BYE of FreeSWITCH reaches us */
+  constructor(channel: Channel, api: Api, log: Logger, byeComes = true) {
+    this.uuid = channel.uuid;
+    this.mediaIp = channel.local.mediaIp;
+    this.#channel = channel;
     this.#api = api;
-    this.#log = log.child({ leg: endpoint.uuid });
+    this.#log = log.child({ leg: channel.uuid });
+    this.#byeComes = byeComes;
     this.ended = new Promise((resolve) => (this.#settleEnded = resolve));
     this.#dialogGone = new Promise((resolve) => {
-      endpoint.dialog.on('destroy', (bye) => {
+      if (!byeComes) resolve();
+      channel.dialog.on('destroy', (bye) => {
         resolve();
         this.#end(causeIn(bye.get('Reason')));
       });
     });
     this.#channelGone = new Promise((resolve) => {
-      endpoint.once('destroy', (end) => {
+      channel.once('destroy', (end) => {
         resolve();
         if (end?.reason === undefined) void this.#endWithBye();
         else this.#end(end.reason);
@@ -81,9 +94,13 @@ export class Leg {
     if (!this.#isLeft) this.#settleEnded(hangupCause);
   }
 
+  get dialog(): Dialog {
+    return this.#channel.dialog;
+  }
+
   /** What FreeSWITCH said in answer to the last INVITE; to one without SDP: its offer. */
   get sdp(): string {
-    return this.#endpoint.dialog.remote.sdp;
+    return this.dialog.remote.sdp;
   }
 
   /**
@@ -92,7 +109,7 @@ export class Leg {
    * @throws ModifyRefused, LimitPassed
    */
   async modify(sdp: string): Promise<string> {
-    const { dialog } = this.#endpoint;
+    const { dialog } = this;
     const answer = new Promise<string>((resolve, reject) => {
       const headers = { Contact: dialog.local.contact };
       dialog.request({ method: 'INVITE', body: sdp, headers }, (error, response) => {
@@ -106,7 +123,7 @@ export class Leg {
 
   /** Lets FreeSWITCH find DTMF in the sound of a phone that has no events. */
   findDtmf(): void {
-    this.#endpoint.execute('spandsp_start_dtmf', '', () => undefined);
+    this.#channel.execute('spandsp_start_dtmf', '', () => undefined);
   }
 
   /** Ends the leg on both sides. Resolves when it is gone, or after 2 s. */
@@ -116,6 +133,7 @@ export class Leg {
       if (!this.#isGone)
         await withinLimit(this.#api(`uuid_kill ${this.uuid}`), HANG_UP_LIMIT_MS, 'uuid_kill');
       await withinLimit(Promise.all([this.#channelGone, this.#dialogGone]), HANG_UP_LIMIT_MS, 'Hanging up');
+      if (!this.#byeComes) this.abandon();
     } catch (error) {
       this.#log.debug({ err: error }, 'FreeSWITCH did not end a leg; ending its dialog.');
       this.abandon();
@@ -125,7 +143,7 @@ export class Leg {
   /** Ends what there is on this side, without counting on FreeSWITCH. */
   abandon(): void {
     this.#isLeft = true;
-    this.#endpoint.dialog.destroy().catch((error: unknown) => {
+    this.dialog.destroy().catch((error: unknown) => {
       this.#log.debug({ err: error }, 'A leg’s dialog was gone already.');
     });
   }

@@ -2,8 +2,11 @@ import { pino } from 'pino';
 import { expect, it, vi } from 'vitest';
 import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
 import type { PhoneMediaEvent } from '../../../media/door.js';
+import { CarriedLegs } from './carried-legs.js';
 import { FreeswitchMedia, FreeswitchPool } from './media.js';
 import type { FreeswitchServer } from './server.js';
+
+const log = pino({ level: 'silent' });
 
 const OFFER = ['v=0', 'o=- 1 1 IN IP4 192.0.2.1', 's=-', 'c=IN IP4 192.0.2.1', 't=0 0']
   .concat('m=audio 4000 RTP/AVP 0', '')
@@ -58,7 +61,10 @@ function start(servers = [new FakeServer()]) {
     plane,
     sipReachable: () => Promise.resolve(true),
     fallbackToDirect: false,
-    log: pino({ level: 'silent' }),
+    carriedLegs: new CarriedLegs({ sipServers: new Map(), embedded: undefined, log }),
+    left: new Map(),
+    onChanged: () => undefined,
+    log,
   });
   const events: PhoneMediaEvent[] = [];
   const open = () =>
@@ -145,17 +151,4 @@ it('says the codec and the encryption between FreeSWITCH and the phone, whatever
   plane.emit('d', { type: 'streams', streams: [plane.phones.stream('d')] });
   expect(events).toMatchObject([{ type: 'streams', streams: [{ codecs: ['PCMU'] }] }]);
   await handle.close();
-});
-
-it('goes on with no phone of an earlier gateway, whose legs are hung up', () => {
-  const { plane, media, calls } = start();
-  plane.carry({ kind: 'phone', deviceId: 'd', note: '', streams: [] });
-  media.adoptPhone();
-  expect(plane.carried()).toHaveLength(1);
-  const restored = { state: 'kept', ageMs: 0 };
-  expect(() => media.open({ kind: 'phone', deviceId: 'd', restored }, () => undefined)).toThrow(
-    'earlier gateway',
-  );
-  expect(calls()).toBe(0);
-  expect(plane.specs).toEqual([]);
 });

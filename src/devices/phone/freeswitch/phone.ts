@@ -12,7 +12,9 @@ import {
   type PhoneSource,
   type PhoneSpec,
 } from '../../../media/index.js';
-import { BridgedCall } from './call.js';
+import type { CallRecord, FreeswitchRecord } from '../restore/call-record.js';
+import { BridgedCall, type CallBefore } from './call.js';
+import type { CarriedLegs } from './carried-legs.js';
 import { asPatchbayError, isServersFault, noServer } from './failure.js';
 import { sentAs } from './sdp.js';
 import type { FreeswitchServer } from './server.js';
@@ -27,12 +29,31 @@ export interface FreeswitchOptions {
   readonly log: Logger;
 }
 
-interface PhoneOptions extends FreeswitchOptions {
+export interface PhoneOptions extends FreeswitchOptions {
+  readonly carriedLegs: CarriedLegs;
   readonly pool: {
     /** Those that can take a call, in the order that new calls should try them. */
     candidates(except?: FreeswitchServer): FreeswitchServer[];
   };
   readonly onClosed: (phone: FreeswitchPhone) => void;
+  /** There is something new to keep for the next gateway. */
+  readonly onChanged: () => void;
+}
+
+/** The way of a phone of the gateway before: what was kept of it, and where its legs are. */
+export interface WayBefore {
+  readonly record: CallRecord & { readonly freeswitch: FreeswitchRecord };
+  readonly server: FreeswitchServer;
+  readonly legs: CallBefore['legs'];
+}
+
+export interface GoOn {
+  readonly spec: PhoneSpec;
+  readonly listener: MediaListener<PhoneMediaEvent>;
+  /** Gets hold of its end in the media plane. */
+  readonly takeMedia: (listener: MediaListener<PhoneMediaEvent>) => PhoneHandle | undefined;
+  /** Absent: it was served without FreeSWITCH. */
+  readonly before: WayBefore | undefined;
 }
 
 /** As the media plane has it, before FreeSWITCH and what is read for it get a description. */
@@ -43,7 +64,7 @@ function requireBounded(sdp: string | undefined): void {
 
 /** One phone that is served by way of FreeSWITCH or, where that may be and has to be, without. */
 export class FreeswitchPhone implements PhoneHandle {
-  readonly opened: Promise<PhoneDescription>;
+  #opened!: Promise<PhoneDescription>;
   readonly #options: PhoneOptions;
   readonly #spec: PhoneSpec;
   readonly #listener: MediaListener<PhoneMediaEvent>;
@@ -60,15 +81,48 @@ export class FreeswitchPhone implements PhoneHandle {
   /** On its way to another FreeSWITCH. */
   #isMoving = false;
 
-  constructor(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>, options: PhoneOptions) {
+  private constructor(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>, options: PhoneOptions) {
     this.#spec = spec;
     this.#listener = (event) => listener(this.#asSent(event));
     this.#options = options;
     this.#source = spec.source;
     this.#log = options.log.child({ deviceId: spec.deviceId });
-    this.opened = this.#open();
-    // Whoever opens it learns of a failure when he looks.
-    this.opened.catch(() => undefined);
+  }
+
+  /** Opens it by one of the pool's FreeSWITCHes. */
+  static open(
+    spec: PhoneSpec,
+    listener: MediaListener<PhoneMediaEvent>,
+    options: PhoneOptions,
+  ): FreeswitchPhone {
+    const phone = new FreeswitchPhone(spec, listener, options);
+    phone.#openBy(() => phone.#openAnew());
+    return phone;
+  }
+
+  /**
+   * Goes on with a phone of the gateway before.
+   * @returns undefined when it has no end in the media plane
+   */
+  static goOn(
+    { spec, listener, takeMedia, before }: GoOn,
+    options: PhoneOptions,
+  ): FreeswitchPhone | undefined {
+    const phone = new FreeswitchPhone(spec, listener, options);
+    const media = takeMedia(phone.#listener);
+    if (!media) return undefined;
+    phone.#media = media;
+    phone.#openBy(() => (before ? phone.#goOn(media, before) : media.opened));
+    return phone;
+  }
+
+  get opened(): Promise<PhoneDescription> {
+    return this.#opened;
+  }
+
+  /** What another gateway needs to go on with its way; undefined when it is served without FreeSWITCH. */
+  record(): FreeswitchRecord | undefined {
+    return this.#call?.record(this.#options.carriedLegs);
   }
 
   isOn(server: FreeswitchServer): boolean {
@@ -131,10 +185,15 @@ export class FreeswitchPhone implements PhoneHandle {
     return { ...event, streams: event.streams.map((stream) => sentAs(audio, stream)) };
   }
 
-  async #open(): Promise<PhoneDescription> {
+  #openBy(open: () => Promise<PhoneDescription>): void {
+    this.#opened = this.#open(open);
+    // Whoever opens it learns of a failure when he looks.
+    this.#opened.catch(() => undefined);
+  }
+
+  async #open(open: () => Promise<PhoneDescription>): Promise<PhoneDescription> {
     try {
-      requireBounded(this.#spec.sdpOffer);
-      const description = (await this.#openByFreeswitch()) ?? (await this.#openDirectly());
+      const description = await open();
       this.#isOpen = true;
       return description;
     } catch (error) {
@@ -142,6 +201,23 @@ export class FreeswitchPhone implements PhoneHandle {
       await this.close();
       throw wasClosed ? closedMeanwhile(error) : error;
     }
+  }
+
+  async #openAnew(): Promise<PhoneDescription> {
+    requireBounded(this.#spec.sdpOffer);
+    return (await this.#openByFreeswitch()) ?? this.#openDirectly();
+  }
+
+  async #goOn(media: PhoneHandle, { record, server, legs }: WayBefore): Promise<PhoneDescription> {
+    const { origin, held, freeswitch, dialog } = record;
+    this.#source = { ...origin };
+    const toldSdp = freeswitch.toldSdp ?? dialog.localSdp ?? '';
+    const call = this.#callOn(server, { media, held, legs, record: { ...freeswitch, toldSdp } });
+    this.#call = call;
+    const description = await call.open();
+    this.#isOpen = true;
+    if (!legs || !server.connection) this.orphaned();
+    return description;
   }
 
   /** @returns undefined when no FreeSWITCH takes the phone, and it may go without */
@@ -173,19 +249,21 @@ export class FreeswitchPhone implements PhoneHandle {
     return media.opened;
   }
 
-  #callOn(server: FreeswitchServer): BridgedCall {
-    const { plane, rtpHost } = this.#options;
-    return new BridgedCall(server, {
+  #callOn(server: FreeswitchServer, before?: CallBefore): BridgedCall {
+    const { plane, rtpHost, onChanged } = this.#options;
+    const options = {
       spec: this.#spec,
       plane,
       listener: this.#listener,
       rtpHost,
       log: this.#log,
-      onEnded: (cause) => {
+      onChanged,
+      onEnded: (cause: 'transport' | 'timeout') => {
         if (this.#isOpen) this.#listener({ type: 'mediaLost', cause });
       },
       onOrphaned: () => this.orphaned(),
-    });
+    };
+    return new BridgedCall(server, options, before);
   }
 
   #useMedia(media: PhoneHandle): void {
@@ -210,9 +288,9 @@ export class FreeswitchPhone implements PhoneHandle {
 
   /** @returns false when the call ended meanwhile */
   async #move(call: BridgedCall): Promise<boolean> {
-    if (!call.movable) throw new Error('The phone’s media cannot be moved.');
-    // The phone is to be told of its new media, and FreeSWITCH's legs are calls, too.
+    // The phone is to be told of its new media or its end, and FreeSWITCH's legs are calls, too.
     if (!(await this.#options.sipReachable())) throw new Error('No SIP server can be reached.');
+    if (!call.movable) throw new Error('The phone’s media cannot be moved.');
     let lastError: unknown;
     for (const server of this.#refuges(call.server)) {
       if (call.isOver()) return false;

@@ -156,8 +156,19 @@ function codecOf(section: Section, payloadType: number): string | undefined {
  * them.
  */
 export class Origin {
-  #version = 0;
+  #version: number;
   #id: string | undefined;
+
+  /** @param before of an earlier gateway, to go on with */
+  constructor(before?: { readonly id: string; readonly version: number }) {
+    this.#id = before?.id;
+    this.#version = before?.version ?? 0;
+  }
+
+  /** Absent before the first description. */
+  get state(): { id: string; version: number } | undefined {
+    return this.#id === undefined ? undefined : { id: this.#id, version: this.#version };
+  }
 
   next(sdp: string): string {
     const session = parse(sdp);

@@ -26,6 +26,7 @@ beforeEach(async () => {
     log: pino({ level: 'silent' }),
     onDown: () => undefined,
     connect: () => Promise.resolve(connection),
+    spared: () => new Set<string>(),
   };
   server = new FreeswitchServer({ ...options, srf: () => expect.unreachable() });
   await server.start();

@@ -31,6 +31,8 @@ interface FreeswitchServerOptions extends Omit<ConnectionOptions, 'onLost'> {
   readonly onDown: (server: FreeswitchServer) => void;
   /** For tests. */
   readonly connect?: typeof connectFreeswitch;
+  /** Channels of the gateway before that are gone on with. */
+  readonly spared: () => ReadonlySet<string>;
 }
 
 /** One FreeSWITCH of the pool. Keeps a connection to it and pings it; reconnects with growing pauses. */
@@ -159,7 +161,7 @@ export class FreeswitchServer {
       connection.close();
       return;
     }
-    await connection.hangUpLeftovers();
+    await connection.hangUpLeftovers(this.#options.spared());
     this.accepted();
     this.#connection = connection;
     if (!(await this.check())) return;

@@ -2,7 +2,13 @@ import type { MediaFormats } from '../../../core/index.js';
 import type { PhoneAudio } from '../../../media/index.js';
 import type { PhoneCall } from '../call.js';
 import type { Headers } from '../sip.js';
-import { type CallRecord, type DialogRecord, type ExchangeRecord, noteOf } from './call-record.js';
+import {
+  type CallRecord,
+  type DialogRecord,
+  type ExchangeRecord,
+  type FreeswitchRecord,
+  noteOf,
+} from './call-record.js';
 import type { LeftCall } from './left-calls.js';
 import { dialogRecordOf } from './restored-dialog.js';
 
@@ -22,11 +28,19 @@ export interface EmbeddedServer {
   savedDialog(dialogId: string): DialogRecord | undefined;
 }
 
+/** Phones' ways through FreeSWITCH. */
+export interface FreeswitchRecords {
+  /** What another gateway needs to go on with a device's way; undefined when it goes without FreeSWITCH. */
+  recordOf(deviceId: string): FreeswitchRecord | undefined;
+}
+
 export interface KeeperOptions {
   /** Names the SIP server, the same over restarts. */
   readonly sipServer: string;
   /** Absent with drachtio-server. */
   readonly embedded: EmbeddedServer | undefined;
+  /** Absent without FreeSWITCH. */
+  readonly freeswitch: FreeswitchRecords | undefined;
   readonly calls: CallStore | undefined;
 }
 
@@ -203,6 +217,7 @@ export class CallKeeper {
     if (this.#participantId === undefined || !dialog) return undefined;
     const { port, ...origin } = this.#call.origin;
     const { sipServer, embedded } = this.#options;
+    const freeswitch = this.#freeswitchRecord(dialog);
     const { connectedAt, held, wasHeard, audio, byeHeaders, lateOffer } = this;
     return {
       version: 1,
@@ -223,7 +238,15 @@ export class CallKeeper {
         (lateOffer === undefined ? NO_EXCHANGE : { awaitedCseq: lateOffer, isFirst: true, owesOffer: false }),
       byeHeaders,
       ...(audio && { audio }),
+      ...(freeswitch && { freeswitch }),
     };
+  }
+
+  #freeswitchRecord({ localSdp }: DialogRecord): FreeswitchRecord | undefined {
+    const record = this.#options.freeswitch?.recordOf(this.#call.info.id);
+    if (!record || record.toldSdp !== localSdp) return record;
+    const { toldSdp: _sameAsLocal, ...rest } = record;
+    return rest;
   }
 
   #dialogRecord(): DialogRecord | undefined {

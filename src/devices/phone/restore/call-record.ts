@@ -25,6 +25,31 @@ const DialogRecordSchema = Type.Object({
   unacknowledged: Type.Optional(Type.Object({})),
 });
 
+const LegRecordSchema = Type.Object({
+  /** Of the channel. */
+  uuid: Text,
+  /** The address that the leg's RTP is bound to. */
+  mediaIp: Text,
+  /** FreeSWITCH's last description; absent where it is not needed any more. */
+  sdp: Type.Optional(Text),
+  /** The SIP server that has the dialog. */
+  sipServer: Text,
+  dialog: DialogRecordSchema,
+});
+
+const FreeswitchRecordSchema = Type.Object({
+  /** `host:port` of its event socket. */
+  server: Text,
+  /** What the phone said last; absent until it has answered our first offer. */
+  phoneSdp: Type.Optional(Text),
+  /** What the phone was told last; absent if it is the dialog's `localSdp`. */
+  toldSdp: Type.Optional(Text),
+  /** Of what the phone is told. */
+  origin: Type.Optional(Type.Object({ id: Text, version: Type.Integer() })),
+  /** Absent until they are bridged: such legs die with their gateway. */
+  legs: Type.Optional(Type.Object({ phone: LegRecordSchema, media: LegRecordSchema })),
+});
+
 const CallRecordSchema = Type.Object({
   /** Another one cannot be read. */
   version: Type.Literal(1),
@@ -71,6 +96,8 @@ const CallRecordSchema = Type.Object({
   /** The call is over, but for our BYE with these headers, which the phone has not answered yet. */
   owedBye: Type.Optional(Texts),
   audio: Type.Optional(Type.Object({ codec: Text, encryption: Text, remote: Type.Optional(Text) })),
+  /** The FreeSWITCH between the phone and the media plane. */
+  freeswitch: Type.Optional(FreeswitchRecordSchema),
 });
 
 /**
@@ -79,11 +106,27 @@ const CallRecordSchema = Type.Object({
  */
 export type DialogRecord = Static<typeof DialogRecordSchema>;
 
+/** A leg in a FreeSWITCH: its channel there, and its dialog. */
+export type LegRecord = Static<typeof LegRecordSchema>;
+
+/** What is kept of a phone's way through a FreeSWITCH. */
+export type FreeswitchRecord = Static<typeof FreeswitchRecordSchema>;
+
 /** How far offers and answers of a call are. */
 export type ExchangeRecord = CallRecord['exchange'];
 
 /** What another process needs to go on with an answered call: plain data. */
 export type CallRecord = Static<typeof CallRecordSchema>;
+
+/** The legs of a call in a FreeSWITCH. */
+export function legsOf({ freeswitch }: CallRecord): LegRecord[] {
+  return freeswitch?.legs ? [freeswitch.legs.phone, freeswitch.legs.media] : [];
+}
+
+/** All dialogs of a call: with the phone, and with FreeSWITCH. */
+export function dialogsOf(record: CallRecord): DialogRecord[] {
+  return [record.dialog, ...legsOf(record).map(({ dialog }) => dialog)];
+}
 
 /** Reads a note, perhaps of another version; undefined when it cannot be used. */
 export function readCallRecord(note: string): CallRecord | undefined {

@@ -6,6 +6,7 @@ import { attend, type AttendOptions } from '../dialog/attend.js';
 import { endLostTransfer } from '../dialog/transfer.js';
 import type { PhoneGate } from '../options.js';
 import { logFailure } from '../refusal.js';
+import type { FreeswitchRecords } from './call-keeper.js';
 import type { LeftCall } from './left-calls.js';
 import { restoreDialog } from './restored-dialog.js';
 
@@ -13,6 +14,8 @@ interface GoOnOptions extends AttendOptions {
   readonly srf: Srf;
   readonly gate: PhoneGate;
   readonly media: PhoneDoor;
+  /** Absent without FreeSWITCH. */
+  readonly freeswitch: FreeswitchRecords | undefined;
 }
 
 /** Goes on with a call that an earlier gateway has left. If that is impossible, its phone gets BYE. */
@@ -60,8 +63,10 @@ export class RestoredCall {
     if (call.ended) return;
     this.#try(() => {
       const handle = call.takeMedia((spec, listener) => {
-        const { carried, media } = this.#left;
-        const { media: door } = this.#options;
+        const { carried, media, record } = this.#left;
+        const { media: door, freeswitch } = this.#options;
+        if (record.freeswitch && !freeswitch)
+          throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'No FreeSWITCH is configured any more.');
         // Clocks may be set back.
         const restored = media && { state: media.state, ageMs: Math.max(0, Date.now() - media.stateAt) };
         const found = carried

@@ -1,0 +1,90 @@
+import type { MediaServer } from 'drachtio-fsmrf';
+import { pino } from 'pino';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { FreeswitchConnection } from './connection.js';
+
+const OURS = 'sip_h_X-Patchbay-Gateway';
+
+/** Channels of a FreeSWITCH, by whose they are. */
+let channels: Map<string, string>;
+let commands: string[];
+let filters: Set<string>;
+let emit: (event: { getHeader(name: string): string | null }) => void;
+let connection: FreeswitchConnection;
+
+function reply(command: string): string {
+  commands.push(command);
+  const [name, uuid = ''] = command.split(' ');
+  if (name === 'show') {
+    const rows = [...channels.keys()].map((id) => ({ uuid: id }));
+    return JSON.stringify({ row_count: rows.length, ...(rows.length > 0 && { rows }) });
+  }
+  if (name === 'uuid_exists') return String(channels.has(uuid));
+  return name === 'uuid_getvar' ? `${channels.get(uuid) ?? '_undef_'}` : '+OK';
+}
+
+beforeEach(() => {
+  channels = new Map([
+    ['kept', 'us'],
+    ['left', 'us'],
+    ['foreign', 'others'],
+  ]);
+  commands = [];
+  filters = new Set();
+  const server = {
+    once: () => undefined,
+    api: (command: string) => Promise.resolve(reply(command)),
+    conn: {
+      on: (_event: string, listener: typeof emit) => (emit = listener),
+      subscribe: () => undefined,
+      filter: (header: string, value: string) => filters.add(`${header} ${value}`),
+      filterDelete: (header: string, value: string) => filters.delete(`${header} ${value}`),
+    },
+  };
+  connection = new FreeswitchConnection(server as unknown as MediaServer, {
+    srf: () => expect.unreachable(),
+    host: '127.0.0.1',
+    port: 8021,
+    secret: 'x',
+    gatewayId: 'us',
+    log: pino({ level: 'silent' }),
+  });
+});
+
+describe('channels of the gateway before', () => {
+  it('are hung up all at once when none is gone on with', async () => {
+    await connection.hangUpLeftovers(new Set());
+    expect(commands).toEqual([`hupall NORMAL_CLEARING ${OURS} us`]);
+  });
+
+  it('are hung up but for those that are gone on with, and those of other gateways', async () => {
+    await connection.hangUpLeftovers(new Set(['kept']));
+    expect(commands.filter((command) => command.startsWith('uuid_kill'))).toEqual(['uuid_kill left']);
+    channels.clear();
+    await connection.hangUpLeftovers(new Set(['kept']));
+  });
+});
+
+describe('the end of a channel that is watched', () => {
+  const hangUp = (uuid: string): void =>
+    emit({ getHeader: (name) => (name === 'Unique-ID' ? uuid : 'MEDIA_TIMEOUT') });
+
+  it('is told once, with its cause, and nothing else comes', async () => {
+    const told = vi.fn();
+    connection.watch('kept', told);
+    await vi.waitFor(() => expect(commands).toEqual(['uuid_exists kept']));
+    expect(filters).toEqual(new Set(['Event-Name HEARTBEAT', 'Unique-ID kept']));
+    hangUp('foreign');
+    expect(told).not.toHaveBeenCalled();
+    hangUp('kept');
+    hangUp('kept');
+    expect(told.mock.calls).toEqual([['MEDIA_TIMEOUT']]);
+    expect(filters).toEqual(new Set(['Event-Name HEARTBEAT']));
+  });
+
+  it('is told without a cause when it is gone already', async () => {
+    const told = vi.fn();
+    connection.watch('gone', told);
+    await vi.waitFor(() => expect(told.mock.calls).toEqual([[undefined]]));
+  });
+});
