@@ -21,7 +21,13 @@ const start = (sipPort = 0): Promise<TestGateway> =>
   startGateway({
     dataDir,
     runBy: CONTAINER,
-    env: { PATCHBAY_MEDIA_HOSTS: '1', PATCHBAY_SIP_PORT: String(sipPort) },
+    env: {
+      PATCHBAY_MEDIA_HOSTS: '1',
+      PATCHBAY_SIP_PORT: String(sipPort),
+      // A drachtio-server answers the BYE of a call from before with 481.
+      PATCHBAY_DRACHTIO: '',
+      PATCHBAY_FREESWITCH: '',
+    },
   });
 
 beforeEach(async () => {
