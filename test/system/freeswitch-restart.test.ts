@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFailed } from 'vitest';
@@ -32,7 +33,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, { timeout: 120_000 }, () => {
     env: Record<string, string>,
   ): () => Promise<TestGateway> {
     const dataDir = mkdtempSync(join(tmpdir(), 'patchbay-freeswitch-'));
-    afterwards(() => Promise.resolve(rmSync(dataDir, { recursive: true, force: true })));
+    afterwards(() => rm(dataDir, { recursive: true, force: true }));
     afterwards(() => until('no media host', () => leftHosts(dataDir).length === 0, PATIENCE));
     let ports = {};
     return async () => {
@@ -75,7 +76,10 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, { timeout: 120_000 }, () => {
     ['together with its media', '0'],
   ])('%s go on: heard, on the same legs, changed and ended from either side', async (_what, hosts) => {
     const webhooks = await WebhookReceiver.start();
-    afterwards(() => Promise.resolve(webhooks.close()));
+    afterwards(() => {
+      webhooks.close();
+      return Promise.resolve();
+    });
     const server = await freeswitch(1);
     const start = successors([server], { PATCHBAY_MEDIA_HOSTS: hosts });
     let gateway = await start();

@@ -20,7 +20,7 @@ function reply(command: string): string {
     return JSON.stringify({ row_count: rows.length, ...(rows.length > 0 && { rows }) });
   }
   if (name === 'uuid_exists') return String(channels.has(uuid));
-  return name === 'uuid_getvar' ? `${channels.get(uuid) ?? '_undef_'}` : '+OK';
+  return name === 'uuid_getvar' ? (channels.get(uuid) ?? '_undef_') : '+OK';
 }
 
 beforeEach(() => {

@@ -103,20 +103,19 @@ export class Legs {
     leg.then(
       async (ready) => {
         await ready.ended;
-        await this.#onEnded();
+        if (!this.#isLeft) await this.#onEnded();
       },
       () => undefined,
     );
   }
 
   async #onEnded(): Promise<void> {
-    if (this.#isLeft || this.#hasEnded) return;
+    if (this.#hasEnded) return;
     this.#hasEnded = true;
     const causes = await hangupCauses(this.#all);
-    if (this.#isLeft) return;
     // Their connections broke. When all of FreeSWITCH is gone, that is the server's to tell.
-    if (causes.length === 0 && (!(await this.#options.check()) || this.#isLeft)) return;
-    this.#options.onEnded(causes);
+    const isTold = causes.length > 0 || (await this.#options.check());
+    if (isTold && !this.#isLeft) this.#options.onEnded(causes);
   }
 }
 

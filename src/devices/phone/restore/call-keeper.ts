@@ -244,9 +244,9 @@ export class CallKeeper {
 
   #freeswitchRecord({ localSdp }: DialogRecord): FreeswitchRecord | undefined {
     const record = this.#options.freeswitch?.recordOf(this.#call.info.id);
-    if (!record || record.toldSdp !== localSdp) return record;
-    const { toldSdp: _sameAsLocal, ...rest } = record;
-    return rest;
+    if (!record) return undefined;
+    const { toldSdp, ...rest } = record;
+    return toldSdp === localSdp ? rest : record;
   }
 
   #dialogRecord(): DialogRecord | undefined {
