@@ -69,6 +69,7 @@ export async function startPhones(
   const isEmbedded = config.drachtio.length === 0;
   const left = leftCalls({
     carried: media.carried(),
+    hosts: media.hosts().ids,
     calls,
     sipServers: isEmbedded ? [EMBEDDED] : config.drachtio.map(nameOf),
     log,

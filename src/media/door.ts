@@ -74,9 +74,9 @@ export type PhoneMediaEvent =
   /**
    * What {@link PhoneSpec.restored} needs to go on with the phone's media after their process died, as JSON of 3 kB at
    * most. It comes after each description, when the phone's address is found or its codec changes, and now and then.
-   * It contains keys: keep it secret.
+   * It contains keys: keep it secret. `host` names the media host ({@link MediaHosts.ids}), if there is one.
    */
-  | { readonly type: 'state'; readonly state: string };
+  | { readonly type: 'state'; readonly state: string; readonly host?: string };
 
 /**
  * Gets the events of one device. After a call of {@link DeviceHandle.close} it gets only the last statistics.
@@ -168,6 +168,8 @@ export interface MediaCounters {
 /** The media hosts of a plane; none when it is in this process. */
 export interface MediaHosts {
   readonly present: number;
+  /** Names of those that are present; no host ever has another's. */
+  readonly ids: readonly string[];
   /** How many died, or were killed because they hung, since the start. */
   readonly lost: number;
 }

@@ -92,7 +92,7 @@ export class LocalMediaPlane implements MediaPlane {
   }
 
   hosts(): MediaHosts {
-    return { present: 0, lost: 0 };
+    return { present: 0, ids: [], lost: 0 };
   }
 
   counters(): MediaCounters {

@@ -310,7 +310,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   #takeMediaEvent(event: PhoneMediaEvent): void {
     if (event.type === 'renegotiate') void renegotiate(this);
-    else if (event.type === 'state') this.keeper.mediaState(event.state);
+    else if (event.type === 'state') this.keeper.mediaState(event.state, event.host);
     else this.takeEvent(event);
   }
 

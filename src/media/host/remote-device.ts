@@ -170,8 +170,9 @@ export class RemoteDevice {
       case 'tracksOmitted':
       case 'renegotiate':
     }
-    if (this.#listener) this.#listener(event);
-    else this.#early.push(event);
+    const told = event.type === 'state' ? { ...event, host: this.#link.id } : event;
+    if (this.#listener) this.#listener(told);
+    else this.#early.push(told);
   }
 
   /**

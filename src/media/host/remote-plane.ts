@@ -125,7 +125,8 @@ export class RemoteMediaPlane implements MediaPlane {
   }
 
   hosts(): MediaHosts {
-    return { present: this.#supervisor.links.length, lost: this.#hostsLost };
+    const { links } = this.#supervisor;
+    return { present: links.length, ids: links.map(({ id }) => id), lost: this.#hostsLost };
   }
 
   async stop(): Promise<void> {

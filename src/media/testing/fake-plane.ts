@@ -100,7 +100,7 @@ export class FakeMediaPlane implements MediaPlane {
   }
 
   hosts(): MediaHosts {
-    return { present: 0, lost: 0 };
+    return { present: 0, ids: [], lost: 0 };
   }
 
   counters(): MediaCounters {

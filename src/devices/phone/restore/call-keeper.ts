@@ -49,6 +49,8 @@ export interface MediaState {
   readonly state: string;
   /** When the media plane gave it out, in epoch milliseconds. */
   readonly stateAt: number;
+  /** The media host; absent when the media are in the gateway's process. */
+  readonly host?: string;
 }
 
 /** A call in the store. Without the state of its media there is but a BYE owed. */
@@ -151,9 +153,9 @@ export class CallKeeper {
   }
 
   /** The media plane tells what it needs to go on after its process died. */
-  mediaState(state: string): void {
+  mediaState(state: string, host?: string): void {
     if (this.#isOver) return;
-    this.#media = { state, stateAt: Date.now() };
+    this.#media = { state, stateAt: Date.now(), ...(host !== undefined && { host }) };
     this.#saveSoon();
   }
 

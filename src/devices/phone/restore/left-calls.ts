@@ -19,11 +19,14 @@ export interface LeftCall {
  */
 export function leftCalls({
   carried,
+  hosts,
   calls,
   sipServers,
   log,
 }: {
   readonly carried: readonly CarriedDevice[];
+  /** The media hosts that are alive. */
+  readonly hosts: readonly string[];
   readonly calls: CallStore;
   /** Those that may have the dialogs. */
   readonly sipServers: readonly string[];
@@ -31,7 +34,16 @@ export function leftCalls({
 }): LeftCall[] {
   const left = new Map<string, LeftCall>();
   const stored = new Map(calls.calls().map(({ id, document }) => [id, readStored(document)]));
-  for (const [id, call] of stored) if (call) left.set(id, call);
+  // If the host lives and carries the call no more, it was over: the gateway died before it had written that.
+  const isOver = ({ media }: LeftCall): boolean => media?.host !== undefined && hosts.includes(media.host);
+  for (const [id, call] of stored) {
+    if (!call) continue;
+    if (!isOver(call)) left.set(id, call);
+    else if (!carried.some(({ deviceId }) => deviceId === id)) {
+      stored.delete(id);
+      calls.deleteCall(id);
+    }
+  }
   for (const { deviceId, kind, note, streams, state, stateAt } of carried) {
     // Its host had no time to close it.
     if (left.get(deviceId)?.record.owedBye) continue;
@@ -52,11 +64,11 @@ export function leftCalls({
 
 function readStored(document: string): LeftCall | undefined {
   try {
-    const { note, state, stateAt } = JSON.parse(document) as Partial<StoredCall>;
+    const { note, state, stateAt, host } = JSON.parse(document) as Partial<StoredCall>;
     const record = readCallRecord(note ?? '');
     if (record?.owedBye) return { record, isStored: true };
     return record && typeof state === 'string' && typeof stateAt === 'number'
-      ? { record, media: { state, stateAt }, isStored: true }
+      ? { record, media: { state, stateAt, ...(host !== undefined && { host }) }, isStored: true }
       : undefined;
   } catch {
     // The caller logs it.

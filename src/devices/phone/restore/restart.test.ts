@@ -28,6 +28,7 @@ class Phones {
     for (const [deviceId, note] of notes) phones.media.carry({ kind: 'phone', deviceId, note, streams: [] });
     const left = leftCalls({
       carried: phones.media.carried(),
+      hosts: [],
       calls: NO_CALLS,
       sipServers: ['embedded'],
       log,

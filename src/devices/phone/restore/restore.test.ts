@@ -56,10 +56,10 @@ async function restart(
   return started;
 }
 
-function goOn(started: Started, calls: CallStore = new FakeCalls()): void {
+function goOn(started: Started, calls: CallStore = new FakeCalls(), hosts: readonly string[] = []): void {
   const { log } = recordingLog();
   const carried = started.media.carried();
-  started.app.restore(leftCalls({ carried, calls, sipServers: ['server'], log }));
+  started.app.restore(leftCalls({ carried, hosts, calls, sipServers: ['server'], log }));
   started.srf.app.client = started.srf.agent;
   started.app.sipServerUp();
 }
@@ -373,7 +373,7 @@ describe('a call whose gateway died before its BYE was answered', () => {
 describe('a call whose gateway and media host died', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }));
 
-  async function storedCall(): Promise<FakeCalls> {
+  async function storedCall(host?: string): Promise<FakeCalls> {
     const calls = new FakeCalls();
     const before = startApp({ calls });
     await connectCall(before);
@@ -381,7 +381,11 @@ describe('a call whose gateway and media host died', () => {
     await vi.advanceTimersByTimeAsync(500);
     // Without the state of its media it could not go on.
     expect(calls.rows.size).toBe(0);
-    before.media.emit(before.media.present[0]!, { type: 'state', state: 'keys and all' });
+    before.media.emit(before.media.present[0]!, {
+      type: 'state',
+      state: 'keys and all',
+      ...(host !== undefined && { host }),
+    });
     await vi.advanceTimersByTimeAsync(500);
     expect(calls.rows.size).toBe(1);
     return calls;
@@ -400,6 +404,23 @@ describe('a call whose gateway and media host died', () => {
     await receive(after, new FakeRequest('BYE'));
     expect(after.gate.ends).toEqual(['left']);
     expect(calls.rows.size).toBe(0);
+  });
+
+  it('was over if its media host lives and carries it no more', async () => {
+    const calls = await storedCall('host-1');
+    const after = startApp({ calls });
+    goOn(after, calls, ['host-2', 'host-1']);
+    await turn();
+    expect([after.media.specs, after.gate.connects, byesOf(after)]).toEqual([[], [], []]);
+    expect(calls.rows.size).toBe(0);
+  });
+
+  it('goes on if only other media hosts live', async () => {
+    const calls = await storedCall('host-1');
+    const after = startApp({ calls });
+    goOn(after, calls, ['host-2']);
+    await vi.waitFor(() => expect(after.media.present).toHaveLength(1));
+    expect(after.gate.connects[0]?.[0]).toBe('alice');
   });
 
   it('gets BYE when its media cannot be restored', async () => {
