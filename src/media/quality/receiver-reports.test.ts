@@ -71,6 +71,12 @@ describe('what a receiver reports of our stream', () => {
     expect(reports.figures(1000).lost).toBe(33);
   });
 
+  it('counts once what a receiver reports under several SSRCs', () => {
+    for (const [i, packetsLost] of [10, 12, 20, 20, 31].entries())
+      take({ packetsLost, highestSequence: 1000 + i }, REPORTER + (i % 2));
+    expect(reports.figures(1000).lost).toBe(31);
+  });
+
   it('counts from now for a reporter that has heard the stream from an earlier process', () => {
     expect(take({ packetsLost: 5000 })).toBe(false);
     expect(take({ packetsLost: 5007, highestSequence: 1001 })).toBe(true);

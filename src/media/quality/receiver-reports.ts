@@ -24,6 +24,8 @@ export class ReceiverReports {
   #reporter = -1;
   #highest = 0;
   #backward = 0;
+  /** What the last block counted as lost. */
+  #reported = 0;
   /** Lost by the reporters before. */
   #lostBefore = 0;
   /** What the present reporter had lost before we began to count. */
@@ -99,12 +101,16 @@ export class ReceiverReports {
   }
 
   /** Whether a block may follow the last one; one of another reporter begins anew. */
-  #follows(reporter: number, { highestSequence }: ReportBlock): boolean {
+  #follows(reporter: number, { highestSequence, packetsLost }: ReportBlock): boolean {
     if (reporter === this.#reporter && (highestSequence - this.#highest) >> 0 < 0) {
       this.#backward += 1;
       if (this.#backward < BACKWARD_RUN) return false;
       this.#reporter = -1;
     }
+    // Chromium reports under several SSRCs: one whose counts go on is the same receiver.
+    const goesOn = (highestSequence - this.#highest) >> 0 >= 0 && packetsLost >= this.#reported;
+    this.#reported = packetsLost;
+    if (this.#reporter >= 0 && goesOn) this.#reporter = reporter;
     if (reporter !== this.#reporter) {
       this.#reporter = reporter;
       this.#lostBefore = this.#lost ?? 0;
