@@ -4,7 +4,7 @@ import { type PortPair, PortRange } from './ports.js';
 
 const PAIRS = 8;
 /** An address of this test's own: at another one, other programs may take ports of the range. */
-const HOST = `127.9.${(process.pid >> 8) & 0xff}.${(process.pid & 0xff) || 1}`;
+const HOST = `127.9.${(process.pid >> 8) & 0xff}.${process.pid & 0xff || 1}`;
 const bound: PortPair[] = [];
 afterEach(() => {
   for (const { rtp, rtcp } of bound.splice(0)) {
