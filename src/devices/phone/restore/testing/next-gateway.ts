@@ -64,7 +64,7 @@ export function goOn(
   started.app.sipServerUp();
 }
 
-export const dialogIn = ({ srf }: Started) => srf.restored.get('dialog-1')!;
+const dialogIn = ({ srf }: Started) => srf.restored.get('dialog-1')!;
 
 /** The phone sends a request in the restored dialog. */
 export async function receive(started: Started, request: FakeRequest): Promise<FakeRequest> {
