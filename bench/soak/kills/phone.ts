@@ -15,6 +15,8 @@ const TRYING_MS = 10_000;
 const LOCALHOST = '127.0.0.1';
 /** Shortest session interval of RFC 4028, for phones with a session timer. */
 const INTERVAL_S = 90;
+/** Four times in an interval, since the gateway may be dead for some of them. */
+const REFRESH_MS = (INTERVAL_S * 1000) / 4;
 
 /** A call as its phone has seen it, times by `performance.now()`. */
 export interface SeenCall {
@@ -29,6 +31,8 @@ export interface SeenCall {
   removedAt?: number;
   /** When the BYE was answered. */
   overAt?: number;
+  /** The last refresh of its session timer that failed. */
+  failedRefresh?: string;
   /** Our request that ended it was answered otherwise than with 200, or the phone gave up. */
   trouble?: string;
 }
@@ -76,6 +80,7 @@ export class SoakPhone {
   readonly #answered = new Map<string, string>();
   #dialog: PhoneDialog | undefined;
   #onBye: (() => void) | undefined;
+  #refreshing: NodeJS.Timeout | undefined;
   #branches = 0;
 
   private constructor(options: { socket: Socket; sipPort: number; tone: number; run: string }, tones: Tones) {
@@ -124,6 +129,14 @@ export class SoakPhone {
     this.#dialog = dialog;
     this.#acknowledge(dialog, final);
     this.tones.start(Number(/m=audio (\d+)/.exec(final.body)?.[1]));
+    if (this.#refresher === 'uac') this.#refreshing = setInterval(() => this.#refresh(dialog), REFRESH_MS);
+  }
+
+  /** RFC 4028 section 7.2. If it fails, as the gateway may be dead, there is time for the next one. */
+  #refresh({ seen }: PhoneDialog): void {
+    this.offerAgain().catch((error: unknown) => {
+      seen.failedRefresh = String(error);
+    });
   }
 
   /** Offers its media again, as they are. */
@@ -167,21 +180,28 @@ export class SoakPhone {
   }
 
   close(): void {
+    clearInterval(this.#refreshing);
     this.tones.close();
     this.#socket.close();
   }
 
   #timerHeaders(): string[] {
-    const refresher = this.tone % 4 === 1 ? 'uas' : 'uac';
-    return this.tone % 2 === 1
-      ? ['Supported: timer', `Session-Expires: ${INTERVAL_S};refresher=${refresher}`]
+    return this.#refresher
+      ? ['Supported: timer', `Session-Expires: ${INTERVAL_S};refresher=${this.#refresher}`]
       : [];
+  }
+
+  /** Who refreshes its session timer; undefined: it has none. */
+  get #refresher(): 'uas' | 'uac' | undefined {
+    if (this.tone % 2 === 0) return undefined;
+    return this.tone % 4 === 1 ? 'uas' : 'uac';
   }
 
   #isOver(dialog: PhoneDialog): void {
     dialog.seen.overAt ??= performance.now();
     if (this.#dialog !== dialog) return;
     this.#dialog = undefined;
+    clearInterval(this.#refreshing);
     this.tones.stop();
     this.#onBye?.();
     this.#onBye = undefined;
