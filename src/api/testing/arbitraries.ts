@@ -34,6 +34,7 @@ export class Arbitraries {
     if (schema.enum) return fc.constantFrom(...schema.enum);
     if (schema.type === 'object') return this.#object(schema);
     if (schema.type === 'array') return this.#array(schema, name);
+    if (schema.type === 'boolean') return fc.boolean();
     if (schema.type === 'integer') return fc.integer({ min: schema.minimum!, max: schema.maximum! });
     if (schema.type === 'string') return name.endsWith('Id') ? this.#ids(name) : text(schema);
     throw new Error(`The document has a schema that nothing is made for: ${JSON.stringify(schema)}`);
