@@ -197,9 +197,10 @@ export interface CarriedDevice {
   readonly note: string;
   /** Everything that the device publishes now. */
   readonly streams: readonly MediaStreamInfo[];
-  /** Phones: the last `state` event, and when it came, in epoch ms. */
+  /** Phones: the last `state` event, when it came, in epoch ms, and the media host that has the phone. */
   readonly state?: string;
   readonly stateAt?: number;
+  readonly host?: string;
 }
 
 /** The browsers' part of the media plane. */

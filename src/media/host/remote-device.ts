@@ -88,6 +88,10 @@ export class RemoteDevice {
     return this.#note ?? '';
   }
 
+  get hostId(): string {
+    return this.#link.id;
+  }
+
   /** A phone's last `state` event, and when it came, in epoch ms. */
   get state(): { readonly text: string; readonly at: number } | undefined {
     return this.#state;

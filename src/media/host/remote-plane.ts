@@ -79,13 +79,13 @@ export class RemoteMediaPlane implements MediaPlane {
     return [...this.#devices.values()]
       .filter(({ isAdopted }) => !isAdopted)
       .sort((a, b) => a.openedAt - b.openedAt)
-      .map(({ spec, note, streams, state }) => ({
+      .map(({ spec, note, streams, state, hostId }) => ({
         kind: spec.kind,
         deviceId: spec.deviceId,
         ...(spec.sessionId !== undefined && { sessionId: spec.sessionId }),
         note,
         streams,
-        ...(state && { state: state.text, stateAt: state.at }),
+        ...(state && { state: state.text, stateAt: state.at, host: hostId }),
       }));
   }
 

@@ -44,12 +44,15 @@ export function leftCalls({
       calls.deleteCall(id);
     }
   }
-  for (const { deviceId, kind, note, streams, state, stateAt } of carried) {
+  for (const { deviceId, kind, note, streams, state, stateAt, host } of carried) {
     // Its host had no time to close it.
     if (left.get(deviceId)?.record.owedBye) continue;
     // What the host has is newer than what the store has, and the store may have nothing yet.
     const record = kind === 'phone' ? readCallRecord(note) : undefined;
-    const media = state === undefined || stateAt === undefined ? undefined : { state, stateAt };
+    const media =
+      state === undefined || stateAt === undefined
+        ? undefined
+        : { state, stateAt, ...(host !== undefined && { host }) };
     if (record) left.set(deviceId, { record, carried: streams, media, isStored: stored.has(deviceId) });
     else left.delete(deviceId);
   }

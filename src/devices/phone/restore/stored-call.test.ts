@@ -78,7 +78,7 @@ describe('a call whose gateway and media host died', () => {
     const [deviceId] = before.media.present as [string];
     const calls = new FakeCalls();
     const after = startApp({ calls });
-    const media = { state: 'keys and all', stateAt: Date.now() - 3000 };
+    const media = { state: 'keys and all', stateAt: Date.now() - 3000, host: 'host-1' };
     after.media.carry({ kind: 'phone', deviceId, note, streams: [], ...media });
     goOn(after, calls);
     await turn();
