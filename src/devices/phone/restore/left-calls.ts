@@ -40,8 +40,8 @@ export function leftCalls({
     if (!call) continue;
     if (!isOver(call)) left.set(id, call);
     else if (!carried.some(({ deviceId }) => deviceId === id)) {
-      stored.delete(id);
-      calls.deleteCall(id);
+      // If the phone did not hang up itself, our BYE may have died with the gateway.
+      left.set(id, { record: { ...call.record, owedBye: call.record.byeHeaders }, isStored: true });
     }
   }
   for (const { deviceId, kind, note, streams, state, stateAt, host } of carried) {
