@@ -15,6 +15,11 @@ const MAX_FRAME = 32 * 1024;
 /** So many bytes, or so long, may wait for the other end to read them before media frames are dropped. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 const MAX_WAITING_MS = 500;
+/**
+ * Least time between two records. A record costs the same for one packet as for many; without this, a pipe would cost more
+ * for each packet than a browser that receives it. What comes after a longer pause goes out at once.
+ */
+const GATHER_MS = 3;
 /** When so much waits, though only frames that must not be dropped are added, the connection is given up. */
 const MAX_BACKLOG = 8 * 1024 * 1024;
 /** Time in which the other end must show that it has the key. */
@@ -38,8 +43,8 @@ interface ChannelHandlers {
 }
 
 /**
- * Carries frames over a stream connection, sealed by AES-256-GCM. All frames that are written in one turn of the event
- * loop go out as one record at its end.
+ * Carries frames over a stream connection, sealed by AES-256-GCM. Frames go out in records: at the end of this turn of the
+ * event loop, or {@link GATHER_MS} after the record before, whichever is later.
  */
 export class RecordChannel {
   /** Where the bodies of frames are written, at the index that {@link reserve} returns. */
@@ -50,6 +55,7 @@ export class RecordChannel {
   readonly #opening: RecordCipher;
   readonly #proof: NodeJS.Timeout;
   #length = 0;
+  #sentAt = -Infinity;
   /** The start of a record whose end has not come yet. */
   #pending: Buffer = NOTHING;
   #isOpen = false;
@@ -84,13 +90,13 @@ export class RecordChannel {
   }
 
   /**
-   * Adds a frame, to be sent at the end of this turn of the event loop; once closed, it goes nowhere.
+   * Adds a frame, to be sent with the next record; once closed, it goes nowhere.
    * @returns index in {@link out} for its body, to be written at once
    */
   reserve(type: number, length: number): number {
     if (length > MAX_FRAME) throw new RangeError(`A frame of ${length} bytes is too long.`);
     if (this.#length + FRAME_HEADER + length > MAX_RECORD) this.#flush();
-    if (this.#length === 0) setImmediate(this.#onTurnEnd);
+    if (this.#length === 0) this.#schedule();
     const at = this.#length;
     this.out.writeUInt16BE(length, at);
     this.out[at + 2] = type;
@@ -106,12 +112,18 @@ export class RecordChannel {
     this.#onClose();
   }
 
-  readonly #onTurnEnd = (): void => this.#flush();
+  #schedule(): void {
+    if (performance.now() - this.#sentAt < GATHER_MS) setTimeout(this.#onDue, GATHER_MS);
+    else setImmediate(this.#onDue);
+  }
+
+  readonly #onDue = (): void => this.#flush();
 
   #flush(): void {
     const length = this.#length;
     this.#length = 0;
     if (this.#isClosed || length === 0) return;
+    this.#sentAt = performance.now();
     if (!this.#socket.write(this.#sealing.seal(this.out.subarray(0, length)))) this.#onWaiting();
   }
 
