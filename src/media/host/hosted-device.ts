@@ -19,6 +19,7 @@ export class HostedDevice {
   #note = '';
   #streams: readonly MediaStreamInfo[] = [];
   #state: Pick<CarriedState, 'state' | 'stateAt'> = {};
+  #sendsState = false;
   #offer: Pick<CarriedState, 'revision' | 'layout'> = {};
 
   /** Opens it. @param send takes the device's events until {@link detach} */
@@ -112,8 +113,20 @@ export class HostedDevice {
     else if (event.type === 'state') this.#state = { state: event.state, stateAt: Date.now() };
     else if (event.type === 'subscribeOffer')
       this.#offer = { revision: event.offer.revision, layout: event.offer.layout };
-    if (this.#send) this.#send(event);
+    if (event.type === 'state') this.#sendState();
+    else if (this.#send) this.#send(event);
     else this.#keepFor(event);
+  }
+
+  /** Afterwards: the gateway first gets the description that it answers a call with. */
+  #sendState(): void {
+    if (this.#sendsState) return;
+    this.#sendsState = true;
+    setImmediate(() => {
+      this.#sendsState = false;
+      const { state } = this.#state;
+      if (state !== undefined) this.#send?.({ type: 'state', state });
+    });
   }
 
   #keepFor(event: DeviceEvent): void {
