@@ -102,6 +102,31 @@ describe('writes', () => {
     expect(committed()).toEqual([['1'], ['2', '3']]);
   });
 
+  it('are committed by one transaction at a time, whoever asks for another meanwhile', async () => {
+    const { database, queue, put, committed } = queueForTests();
+    const exec = database.exec.bind(database);
+    let underWay = 0;
+    database.exec = async (sql) => {
+      underWay += 1;
+      expect(underWay).toBe(1);
+      await new Promise(setImmediate);
+      if (committed().length < 3) {
+        put(`${committed().length + 2}`);
+        void queue.flush();
+      }
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      await exec(sql);
+      underWay -= 1;
+    };
+    put('1');
+    await queue.flush();
+    await queue.flush();
+    await queue.flush();
+    await queue.flush();
+    expect(committed()).toEqual([['1'], ['2'], ['3'], ['4']]);
+  });
+
   it('are waited for by a flush that comes while they are being committed', async () => {
     const { database, queue, put, committed } = queueForTests();
     let late: Promise<unknown> | undefined;

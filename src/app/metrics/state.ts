@@ -110,6 +110,14 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
       this.inc(usage.webhookCounts().rests);
     },
   });
+  new Gauge({
+    name: 'patchbay_webhook_servers',
+    help: 'Servers of accounts that webhooks wait for, or that are left alone for a while',
+    registers,
+    collect() {
+      this.set(usage.webhookCounts().servers);
+    },
+  });
 }
 
 /** Adds the health of the store to the metrics. */

@@ -17,10 +17,11 @@ export function queueForTests(
 ) {
   const clock = new FakeClock();
   const underWay: Attempt[] = [];
+  const warnings: string[] = [];
   const queue = new WebhookQueue({
     store,
     clock,
-    log: silentLog,
+    log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
     random,
     limits: { ...DEFAULT_QUEUE_LIMITS, ...limits },
     send: ({ id }) =>
@@ -43,5 +44,5 @@ export function queueForTests(
       createdAt: clock.now(),
       body: { event: 'onConnect', timestamp: String(clock.now()), participantId, deviceId: 'd' },
     });
-  return { queue, store, clock, underWay, add, ids: () => underWay.map(({ id }) => id) };
+  return { queue, store, clock, underWay, warnings, add, ids: () => underWay.map(({ id }) => id) };
 }

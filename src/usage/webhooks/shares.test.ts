@@ -67,6 +67,40 @@ describe('webhooks of several accounts', () => {
     expect(ids()).toEqual(['a0', 'a1']);
   });
 
+  it('share the room: what was delivered counts no more', async () => {
+    const { add, queue, underWay, store } = queueForTests({ size: 4, concurrency: 1, concurrencyOwn: 1 });
+    for (let n = 0; n < 4; n += 1) {
+      add(`a${n}`, `ann${n}`, 'app.example', 'a');
+      if (n < 3) await underWay[0]!.ends();
+    }
+    for (let n = 0; n < 4; n += 1) add(`b${n}`, `bob${n}`, 'app.example', 'b');
+    expect(queue.counts()).toMatchObject({ waiting: 4, droppedOfAccount: 1 });
+    expect(store.webhooks().map(({ id }) => id)).toEqual(['a3', 'b0', 'b1', 'b2']);
+  });
+
+  it('that are dropped are logged now and then', () => {
+    const { add, queue, warnings } = queueForTests({ sizePerParticipant: 1 });
+    for (let n = 0; n < 2_002; n += 1) add(`${n}`, 'ann');
+    expect(queue.counts().dropped).toBe(2_001);
+    expect(warnings).toHaveLength(3);
+  });
+
+  it('leave nothing behind of servers and accounts that they were delivered to', async () => {
+    const { add, queue, underWay, clock } = queueForTests({ timeoutsBeforeRest: 2, giveUpMs: 500 });
+    for (const account of ['a', 'b'])
+      for (let n = 0; n < 3; n += 1) add(`${account}${n}`, `${account}${n}`, `${n % 2}.example`, account);
+    expect(queue.counts().servers).toBe(4);
+    await underWay.find(({ id }) => id === 'a0')!.ends();
+    expect(queue.counts().servers).toBe(4); // Its other event is under way.
+    await underWay.find(({ id }) => id === 'a2')!.ends();
+    expect(queue.counts().servers).toBe(3);
+    clock.advance(500);
+    for (const attempt of [...underWay]) await attempt.ends(timeout);
+    expect(queue.counts()).toMatchObject({ waiting: 0, servers: 1, rests: 1 });
+    clock.advance(60_000);
+    expect(queue.counts().servers).toBe(0);
+  });
+
   it('count large ones more than once', () => {
     const { add, queue } = queueForTests({ size: 10 });
     for (let n = 0; n < 10; n += 1) add(`${n}`, `${'x'.repeat(9_000)}${n}`);

@@ -52,6 +52,8 @@ export interface WebhookCounts {
   readonly droppedOfAccount: number;
   /** How often a server was left alone for a while, since it timed out repeatedly. */
   readonly rests: number;
+  /** Servers, counted for each account, that webhooks wait for or that are left alone. */
+  readonly servers: number;
 }
 
 /** One event that waits to be delivered. */

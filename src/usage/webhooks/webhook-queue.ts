@@ -67,7 +67,9 @@ export class WebhookQueue {
 
   counts(): WebhookCounts {
     const { droppedOfParticipant, droppedOfAccount } = this.#counts;
-    return { ...this.#counts, dropped: droppedOfParticipant + droppedOfAccount };
+    let servers = 0;
+    for (const share of this.#shares.values()) servers += share.servers.size;
+    return { ...this.#counts, dropped: droppedOfParticipant + droppedOfAccount, servers };
   }
 
   /** Queues a webhook, and keeps it in the store until it is delivered or given up. */
