@@ -25,6 +25,16 @@ class Talker {
     });
   }
 
+  /** A packet without a payload, as browsers send to probe the network. */
+  probe(): void {
+    const packet = rtpPacket({
+      sequence: this.#n,
+      timestamp: (this.#n - 1) * 160,
+      payload: new Uint8Array(),
+    });
+    this.track.push(packet, 12, 12, false);
+  }
+
   talk(): void {
     const payload = Buffer.alloc(160);
     const pcm = sine(this.#hertz, 8000, 160, this.#n * 160, this.#amplitude);
@@ -59,6 +69,19 @@ describe('phone mix', () => {
     expect(toneLevel(pcm!, 8000, 400)).toBeCloseTo(8000 / 32768, 1);
     expect(toneLevel(pcm!, 8000, 900)).toBeCloseTo(8000 / 32768, 1);
     expect(toneLevel(pcm!, 8000, 1500)).toBeLessThan(0.005);
+  });
+
+  it('has nothing of packets without a payload', () => {
+    talkers = [new Talker(400)];
+    const mix = new Listener(groups, 8000);
+    mix.mix.setTracks([talkers[0]!.track], false);
+    for (let frame = 0; frame < 50; frame += 1) {
+      talkers[0]!.talk();
+      talkers[0]!.probe();
+      mix.mix.run(frame);
+    }
+    // Of the start.
+    expect(talkers[0]!.track.played).toEqual({ discarded: 0, concealedMs: 20 });
   });
 
   it('takes a changed delivery into the next frame', () => {

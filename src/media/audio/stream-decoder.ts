@@ -145,7 +145,9 @@ export class StreamDecoder implements TrackSink {
   }
 
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
-    if (!telephoneEvent) this.#playout.insert(packet, payloadOffset, payloadEnd);
+    // A packet without a payload only probes the network.
+    if (!telephoneEvent && payloadEnd > payloadOffset)
+      this.#playout.insert(packet, payloadOffset, payloadEnd);
   }
 
   /** Decodes the next frame. */

@@ -101,6 +101,15 @@ describe('what comes from a phone', () => {
     expect(steps()).toEqual([1]);
   });
 
+  it('leaves out packets without a payload without a gap, and counts them', () => {
+    receive({ sequence: 1, timestamp: 0 });
+    receive({ sequence: 2, timestamp: 0, payload: new Uint8Array() });
+    receive({ sequence: 3, timestamp: 160 });
+    expect(pushed.map(({ timestamp }) => timestamp)).toEqual([0, 160]);
+    expect(steps()).toEqual([1]);
+    expect(receiver).toMatchObject({ packets: 3, packetsLost: 0 });
+  });
+
   it('leaves out muted audio without a gap, but not telephone events', () => {
     for (let n = 0; n < 3; n += 1) receive({ sequence: n, timestamp: 160 * n });
     receiver.agree(session, true);
@@ -292,7 +301,14 @@ describe('what comes from a phone', () => {
   it('survives any RTCP', () => {
     receive({ sequence: 1, timestamp: 0 });
     const rtcp = new RtcpSession('x@patchbay', () => undefined);
-    const source = { ssrc: 1, packets: 100, octets: 16_000, clockRate: 8000, reception: receiver.reception };
+    const source = {
+      ssrc: 1,
+      packets: 100,
+      octets: 16_000,
+      newest: 99,
+      clockRate: 8000,
+      reception: receiver.reception,
+    };
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 120 }), fc.integer({ min: 200, max: 207 }), (bytes, type) => {
         const packet = Buffer.from(bytes);

@@ -182,6 +182,11 @@ export class RtpReceiver {
   #takeAudio(packet: Buffer, offset: number, end: number, isAudio: boolean, nowMs: number): void {
     const sequence = rtpSequence(packet);
     const timestamp = rtpTimestamp(packet);
+    if (offset === end) {
+      this.#numbers.skip(packet);
+      this.#count(packet, sequence, timestamp, nowMs);
+      return;
+    }
     if (!this.#numbers.take(packet, false, nowMs)) return;
     this.#count(packet, sequence, timestamp, nowMs);
     if (isAudio && !this.#isMuted) {

@@ -9,6 +9,8 @@ interface Sent {
   readonly timestamp: number;
   readonly ssrc?: number;
   readonly event?: boolean;
+  /** Without a payload. */
+  readonly empty?: boolean;
 }
 
 interface Out {
@@ -22,6 +24,10 @@ function renumber(sent: readonly Sent[], kind: 'audio' | 'video' = 'audio', cloc
   const numbers = new Renumbering(clockRate, kind);
   return sent.flatMap((source, index) => {
     const packet = rtpPacket({ ...source, payload: new Uint8Array(1) });
+    if (source.empty === true) {
+      numbers.skip(packet);
+      return [];
+    }
     if (!numbers.take(packet, source.event ?? false, index * 20)) return [];
     return [{ sequence: numbers.sequence, timestamp: numbers.timestamp, source }];
   });
@@ -68,6 +74,17 @@ describe('the numbers of a track', () => {
     expect(rising.length).toBeGreaterThanOrEqual(before.length + after.length - 10);
     expect(numberSteps(rising).every((step) => step === 1)).toBe(true);
     expect(timeSteps(rising).every((step) => step >= 160 && step <= 1800)).toBe(true);
+  });
+
+  it('have no gap where packets without a payload were, whose timestamps are those of the packets before', () => {
+    const probing = [0, 1, 1, 1, 2, 3, 3, 4].map((n, i, all) => ({
+      sequence: 65_533 + i,
+      timestamp: 900 + 160 * n,
+      empty: n === all[i - 1],
+    }));
+    const out = renumber(probing);
+    expect(numberSteps(out)).toEqual([1, 1, 1, 1]);
+    expect(out.map(({ timestamp }) => timestamp)).toEqual([900, 1060, 1220, 1380, 1540]);
   });
 
   it('do not follow two sources that take turns', () => {
@@ -126,6 +143,7 @@ it('no number is sent twice, or further behind than SRTP accepts, whatever comes
     timestamp: fc.oneof(fc.nat({ max: 4000 }), fc.nat({ max: 2 ** 32 - 1 })),
     ssrc: fc.constantFrom(1, 1, 1, 2),
     event: fc.constantFrom(false, false, true),
+    empty: fc.constantFrom(false, false, false, true),
   });
   fc.assert(
     fc.property(

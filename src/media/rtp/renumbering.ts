@@ -103,6 +103,20 @@ export class Renumbering {
     this.#sinceStart = 0;
   }
 
+  /**
+   * Leaves out a packet without a payload, by which browsers probe the network: without a gap in the numbers, and without
+   * an effect on the timestamps, as it repeats the one of the packet before.
+   */
+  skip(packet: Uint8Array): void {
+    const source = rtpSequence(packet);
+    const distance = rtpSsrc(packet) === this.#ssrc ? sequenceDelta(source, this.#highest) : 0;
+    if (distance <= 0 || distance >= MAX_DROPOUT) return;
+    this.#highest = source;
+    this.#lastSequence = (this.#lastSequence + distance - 1) & 0xffff;
+    this.#sequenceShift -= 1;
+    this.#sinceStart = 0;
+  }
+
   /** Makes room for a packet that is not from the source. Its number is `sequence`; the caller chooses the timestamp. */
   insert(): void {
     this.#lastSequence = nextSequence(Math.max(0, this.#lastSequence));

@@ -124,6 +124,15 @@ describe('reception statistics', () => {
     expect(uneven.jitterMs).toBeCloseTo(10, 1);
   });
 
+  it('takes no jitter from packets that repeat a timestamp', () => {
+    const statistics = new ReceptionStatistics(1, 8000);
+    for (let i = 0; i < 500; i += 1) {
+      statistics.onPacket(2 * i, i * 160, i * 20);
+      statistics.onPacket(2 * i + 1, i * 160, i * 20 + 15);
+    }
+    expect(statistics.report(0)).toMatchObject({ jitter: 0, packetsLost: 0 });
+  });
+
   it('gives the delay since the last sender report', () => {
     const statistics = new ReceptionStatistics(1, 8000);
     statistics.onSenderReport(sender, 1000);

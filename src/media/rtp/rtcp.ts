@@ -235,6 +235,7 @@ export class ReceptionStatistics {
   #expectedBefore = 0;
   #receivedBefore = 0;
   #lastTransit = Number.NaN;
+  #lastTimestamp = Number.NaN;
   #jitter = 0;
   #lastReport = 0;
   #lastReportAt = 0;
@@ -262,6 +263,9 @@ export class ReceptionStatistics {
     if (this.#first < 0) this.#first = extended;
     if (extended > this.#highest) this.#highest = extended;
     this.#received += 1;
+    // Packets of one timestamp, such as a picture's and those that only probe the network, are not sent at once.
+    if (timestamp === this.#lastTimestamp) return;
+    this.#lastTimestamp = timestamp;
     const transit = (arrivalMs * this.#clockRate) / 1000 - timestamp;
     const change = Math.abs(transit - this.#lastTransit);
     this.#lastTransit = transit;

@@ -77,6 +77,17 @@ describe('a track on its way to subscribers', () => {
     expect(sent.map(rtpSequence)).toEqual([2]);
   });
 
+  it('leaves out audio packets without a payload, by which Chromium probes the network', () => {
+    const { subscriber, push } = setUp();
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    push({ sequence: 1, timestamp: 960 });
+    for (const sequence of [2, 3, 4]) push({ sequence, timestamp: 960, payload: new Uint8Array() });
+    push({ sequence: 5, timestamp: 1920 });
+    expect(sent.map(rtpSequence)).toEqual([1, 2]);
+    expect(sent.map(rtpTimestamp)).toEqual([960, 1920]);
+  });
+
   it('carries telephone events to those who take them', () => {
     const { subscriber, push } = setUp();
     const [takes, refuses] = [subscriber(), subscriber()];

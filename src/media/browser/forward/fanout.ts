@@ -73,6 +73,10 @@ export class TrackFanout implements TrackSink {
     if (length > MAX_FORWARDED_PACKET) return;
     const payloadType = telephoneEvent ? this.codec.telephoneEventPayloadType : this.codec.payloadType;
     if (payloadType === undefined) return;
+    if (payloadLength === 0 && this.track.kind === 'audio') {
+      this.#numbers.skip(packet);
+      return;
+    }
     if (!this.#numbers.take(packet, telephoneEvent, performance.now())) return;
     if (this.#restarts !== this.#numbers.restarts) this.#onRestart();
     const { sequence, timestamp } = this.#numbers;
