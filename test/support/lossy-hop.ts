@@ -8,15 +8,31 @@ const GATEWAY_ADDRESS = '127.0.0.1';
 export interface HopNetwork {
   /** Share of media packets that is lost in each direction, 0 to 1. Handshakes and ICE checks pass. */
   loss: number;
+  /** In place of that: of this many RTP packets one is lost, in each direction, and no RTCP. */
+  losesOneOf?: number;
+  /** How long each media packet takes, each way; default: no time. */
+  delayMs?: number;
   /** Nothing passes, each way. */
   down?: boolean;
   /** So much passes toward the browsers, with a queue before it; default: all. */
   bitsPerSecond?: number;
 }
 
+/** RFC 7983: RTP and RTCP start with 128 to 191. */
+const isMedia = (packet: Buffer): boolean => packet[0]! >= 128 && packet[0]! <= 191;
+
+/** RFC 5761: RTCP's types are 192 to 223. */
+const isRtp = (packet: Buffer): boolean => isMedia(packet) && !(packet[1]! >= 192 && packet[1]! <= 223);
+
+/** What came through in one direction. */
+interface Passage {
+  rtpPackets: number;
+}
+
 interface Back {
   readonly socket: Socket;
   readonly network: HopNetwork;
+  readonly up: Passage;
 }
 
 /** What does not get through a slow network within this time is dropped, as routers do. */
@@ -68,6 +84,7 @@ export class LossyHop {
   readonly #back = new Map<string, Back>();
   /** One for each network, whatever the sockets in it. */
   readonly #lines = new Map<HopNetwork, SlowLine>();
+  readonly #delayed = new Set<NodeJS.Timeout>();
   #random = 0x2545f491;
 
   private constructor(front: Socket, port: number) {
@@ -88,6 +105,7 @@ export class LossyHop {
     this.#front.close();
     for (const { socket } of this.#back.values()) socket.close();
     for (const line of this.#lines.values()) line.stop();
+    for (const timer of this.#delayed) clearTimeout(timer);
   }
 
   #toGateway(packet: Buffer, from: RemoteInfo): void {
@@ -95,13 +113,29 @@ export class LossyHop {
     let back = this.#back.get(key);
     if (!back) {
       const [socket, network] = [createSocket('udp4'), this.network];
+      const down: Passage = { rtpPackets: 0 };
       socket.on('message', (reply) => {
-        if (!this.#loses(network, reply)) this.#toBrowser(network, reply, from);
+        if (this.#loses(network, reply, down)) return;
+        this.#later(network, reply, () => this.#toBrowser(network, reply, from));
       });
-      back = { socket, network };
+      back = { socket, network, up: { rtpPackets: 0 } };
       this.#back.set(key, back);
     }
-    if (!this.#loses(back.network, packet)) back.socket.send(packet, this.port, GATEWAY_ADDRESS);
+    const { socket, network, up } = back;
+    if (this.#loses(network, packet, up)) return;
+    this.#later(network, packet, () => socket.send(packet, this.port, GATEWAY_ADDRESS));
+  }
+
+  #later({ delayMs = 0 }: HopNetwork, packet: Buffer, pass: () => void): void {
+    if (delayMs === 0 || !isMedia(packet)) {
+      pass();
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#delayed.delete(timer);
+      pass();
+    }, delayMs);
+    this.#delayed.add(timer);
   }
 
   #toBrowser(network: HopNetwork, packet: Buffer, { port, address }: RemoteInfo): void {
@@ -115,11 +149,12 @@ export class LossyHop {
     line.add(packet.length, network.bitsPerSecond, pass);
   }
 
-  #loses({ loss, down }: HopNetwork, packet: Buffer): boolean {
+  #loses({ loss, losesOneOf, down }: HopNetwork, packet: Buffer, passage: Passage): boolean {
     if (down === true) return true;
-    // RFC 7983: RTP and RTCP start with 128 to 191.
-    const isMedia = packet[0]! >= 128 && packet[0]! <= 191;
-    return isMedia && this.#next() < loss;
+    if (losesOneOf === undefined) return isMedia(packet) && this.#next() < loss;
+    if (!isRtp(packet)) return false;
+    passage.rtpPackets += 1;
+    return passage.rtpPackets % losesOneOf === 0;
   }
 
   /** The same losses in each run with the same traffic (xorshift). */

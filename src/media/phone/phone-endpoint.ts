@@ -338,8 +338,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   }
 
   #rtcpSource(): RtcpSource {
-    const { ssrc, packets, octets, clockRate } = this.#sender;
-    return { ssrc, packets, octets, clockRate, reception: this.#receiver.reception };
+    const { ssrc, packets, octets, newest, clockRate } = this.#sender;
+    return { ssrc, packets, octets, newest, clockRate, reception: this.#receiver.reception };
   }
 }
 

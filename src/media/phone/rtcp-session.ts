@@ -9,6 +9,7 @@ import {
   RTCP_RECEIVER_REPORT,
   RTCP_SENDER_REPORT,
   RtcpCursor,
+  sequenceDelta,
   toNtp,
   writeRtcpReport,
 } from '../rtp/index.js';
@@ -22,6 +23,8 @@ export interface RtcpSource {
   readonly ssrc: number;
   readonly packets: number;
   readonly octets: number;
+  /** Sequence number of the last packet. */
+  readonly newest: number;
   /** Of the RTP timestamps that we send. */
   readonly clockRate: number;
   /** Undefined until the phone has been heard. */
@@ -82,7 +85,9 @@ export class RtcpSession {
     for (const block of readReportBlocks(packet, this.#cursor)) {
       if (block.ssrc !== source.ssrc) continue;
       const reporter = readUint32(packet, this.#cursor.start);
-      if (!this.reports.onBlock(reporter, block, source, nowMs)) this.ignored += 1;
+      const ahead = sequenceDelta(source.newest, block.highestSequence & 0xffff);
+      const reached = source.packets - (ahead > 0 && ahead < source.packets ? ahead : 0);
+      if (!this.reports.onBlock(reporter, block, { ...source, reached }, nowMs)) this.ignored += 1;
     }
   }
 

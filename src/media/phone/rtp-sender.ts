@@ -139,6 +139,11 @@ export class RtpSender {
     this.#mix?.setOwn(track);
   }
 
+  /** Sequence number of the last packet. */
+  get newest(): number {
+    return (this.#sequence - 1) & 0xffff;
+  }
+
   /** How many digits can be queued now. */
   get dtmfRoom(): number {
     return this.#dtmf.room;

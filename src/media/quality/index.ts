@@ -1,3 +1,4 @@
 export { addFigures, directionQuality, type StreamFigures } from './direction-quality.js';
 export { ReceiverReports } from './receiver-reports.js';
+export { SentNumbers } from './sent-numbers.js';
 export { levelOf, SpeechDetector } from './speech-detector.js';

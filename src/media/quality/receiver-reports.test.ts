@@ -77,6 +77,30 @@ describe('what a receiver reports of our stream', () => {
     expect(reports.figures(1000).lost).toBe(31);
   });
 
+  it('takes packets that come late for no other receiver', () => {
+    for (const [i, packetsLost] of [10, 14, 12, 20, 19].entries())
+      take({ packetsLost, highestSequence: 1000 + i }, REPORTER + (i % 2));
+    expect(reports.figures(1000).lost).toBe(20);
+  });
+
+  it('does not count what was never sent to it', () => {
+    const told = (packetsLost: number, skipped: number, reporter = REPORTER): boolean =>
+      reports.onBlock(reporter, block({ packetsLost }), { ...sent, skipped }, now);
+    told(30, 20);
+    expect(reports.figures(1000).lost).toBe(10);
+    told(64, 50);
+    expect(reports.figures(1000).lost).toBe(14);
+    // Who begins to hear it now has missed what is skipped from now on.
+    told(0, 50, REPORTER + 1);
+    told(7, 52, REPORTER + 1);
+    expect(reports.figures(1000).lost).toBe(19);
+  });
+
+  it('leaves out what is under way', () => {
+    reports.onBlock(REPORTER, block({ packetsLost: 90 }), { ...sent, reached: 900 }, now);
+    expect(reports.figures(1000)).toMatchObject({ lost: 90, expected: 900 });
+  });
+
   it('counts from now for a reporter that has heard the stream from an earlier process', () => {
     expect(take({ packetsLost: 5000 })).toBe(false);
     expect(take({ packetsLost: 5007, highestSequence: 1001 })).toBe(true);
@@ -84,7 +108,7 @@ describe('what a receiver reports of our stream', () => {
   });
 
   it.each([
-    ['is about a stream that was never sent', { packets: 0, clockRate: 8000 }, {}],
+    ['is about a stream that was never sent', { ...sent, packets: 0 }, {}],
     ['has a jitter of minutes', sent, { jitter: 0xffffffff }],
     ['lost more than was sent', sent, { packetsLost: 1001 }],
     ['answers a sender report that was never sent', sent, { lastSenderReport: 99 }],
@@ -127,6 +151,8 @@ describe('what a receiver reports of our stream', () => {
     const any = fc.record({
       reporter: fc.nat(2),
       packets: fc.nat(2000),
+      reached: fc.nat(2500),
+      skipped: fc.nat(100),
       packetsLost: fc.integer({ min: -0x800000, max: 0x7fffff }),
       highestSequence: uint32,
       jitter: uint32,
@@ -137,9 +163,9 @@ describe('what a receiver reports of our stream', () => {
       fc.property(fc.array(any, { maxLength: 20 }), (all) => {
         const subject = new ReceiverReports();
         let lost = 0;
-        for (const { reporter, packets, ...parts } of all) {
+        for (const { reporter, packets, reached, skipped, ...parts } of all) {
           subject.onSent(LSR, now);
-          subject.onBlock(reporter, block(parts), { packets, clockRate: 8000 }, now + 30);
+          subject.onBlock(reporter, block(parts), { packets, clockRate: 8000, reached, skipped }, now + 30);
           const quality = directionQuality([
             { ...subject.figures(packets), codec: { scale: 'narrowband', ie: 0, bpl: 25.1 } },
           ]);

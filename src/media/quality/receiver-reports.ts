@@ -9,8 +9,21 @@ const BACKWARD_RUN = 3;
 const ROUNDING_MS = 10;
 const MAX_ROUND_TRIP_MS = 60_000;
 const MAX_JITTER_SECONDS = 10;
+/** A receiver may count so many fewer as lost than before, since they were only late. */
+const MAX_LATE = 10;
 /** Weight of a new round trip in the smoothed one. */
 const NEW_WEIGHT = 0.25;
+
+/** What we have sent of a stream. */
+interface SentStream {
+  readonly packets: number;
+  /** Of its timestamps. */
+  readonly clockRate: number;
+  /** Packets up to the highest number that the receiver reports. Default: all. */
+  readonly reached?: number;
+  /** Numbers up to there that were not sent, as the publisher's packets were lost on their way to us. */
+  readonly skipped?: number;
+}
 
 /**
  * What the receiver of one of our streams says of it by RTCP: report blocks (RFC 3550 section 6.4.1) and VoIP metrics
@@ -30,6 +43,9 @@ export class ReceiverReports {
   #lostBefore = 0;
   /** What the present reporter had lost before we began to count. */
   #lostBase = 0;
+  /** What we had skipped at the last block, and when we began to count. */
+  #skipped = 0;
+  #skippedBase = 0;
   #lost: number | undefined;
   #jitterMs: number | undefined;
   #roundTripMs: number | undefined;
@@ -49,26 +65,31 @@ export class ReceiverReports {
   }
 
   /**
-   * @param reporter SSRC of who reports @param stream how much we have sent, and the clock of its timestamps
+   * @param reporter SSRC of who reports
    * @returns false when something in it cannot be true, which is not taken
    */
   onBlock(
     reporter: number,
     block: ReportBlock,
-    { packets, clockRate }: { readonly packets: number; readonly clockRate: number },
+    { packets, clockRate, reached = packets, skipped = 0 }: SentStream,
     nowMs: number,
   ): boolean {
     if (packets === 0 || block.jitter > MAX_JITTER_SECONDS * clockRate) return false;
     if (!this.#follows(reporter, block)) return false;
-    const lost = this.#lostBefore + block.packetsLost - this.#lostBase;
+    this.#skipped = skipped;
+    // A receiver knows only sequence numbers: it counts as lost what was never sent to it.
+    const own = block.packetsLost - this.#lostBase - (skipped - this.#skippedBase);
+    const lost = this.#lostBefore + own;
     if (lost > packets) {
       // Who has heard the stream from another process of ours counts from then.
       this.#lostBase = block.packetsLost;
+      this.#skippedBase = skipped;
       return false;
     }
     // Packets that are late after all do not sound any better for it.
     this.#lost = Math.max(0, lost, this.#lost ?? 0);
-    this.#expected = packets;
+    // What is under way is neither lost nor received.
+    this.#expected = Math.max(this.#lost, Math.min(packets, reached));
     this.#jitterMs = (block.jitter * 1000) / clockRate;
     return block.lastSenderReport === 0 || this.#measureRoundTrip(block, nowMs);
   }
@@ -108,13 +129,14 @@ export class ReceiverReports {
       this.#reporter = -1;
     }
     // Chromium reports under several SSRCs: one whose counts go on is the same receiver.
-    const goesOn = (highestSequence - this.#highest) >> 0 >= 0 && packetsLost >= this.#reported;
+    const goesOn = (highestSequence - this.#highest) >> 0 >= 0 && packetsLost >= this.#reported - MAX_LATE;
     this.#reported = packetsLost;
     if (this.#reporter >= 0 && goesOn) this.#reporter = reporter;
     if (reporter !== this.#reporter) {
       this.#reporter = reporter;
       this.#lostBefore = this.#lost ?? 0;
       this.#lostBase = 0;
+      this.#skippedBase = this.#skipped;
     }
     this.#backward = 0;
     this.#highest = highestSequence;

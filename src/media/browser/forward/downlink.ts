@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { findAudioCodec } from '../../codecs/index.js';
-import { ReceiverReports, type StreamFigures } from '../../quality/index.js';
+import { ReceiverReports, SentNumbers, type StreamFigures } from '../../quality/index.js';
 import {
   nextSequence,
   ntpMiddle,
@@ -80,6 +80,8 @@ export class Downlink {
   readonly #reports: ReceiverReports | undefined;
   #packetCount = 0;
   #octetCount = 0;
+  /** Absent for video. */
+  readonly #numbers: SentNumbers | undefined;
   #rtxSequence = randomInt(0x10000);
   readonly #repeated = new Map<number, number>();
   #repeatedInSecond = 0;
@@ -91,6 +93,7 @@ export class Downlink {
     this.#send = options.send;
     this.#bandwidth = fanout.track.kind === 'video' ? options.bandwidth : undefined;
     this.#reports = fanout.track.kind === 'audio' ? new ReceiverReports() : undefined;
+    this.#numbers = this.#reports && new SentNumbers();
     this.#replay = new StillReplay({
       fanout,
       started: () => this.#packetCount > 0,
@@ -147,7 +150,9 @@ export class Downlink {
     if (!formats || (telephoneEvent && !formats.telephoneEvents)) return;
     if (!this.#replay.makesWay(rtpSequence(packet))) return;
     if (this.#bandwidth && !this.#mayPass(this.#bandwidth, inKeyFrame)) return;
-    if (this.#count(this.#sendShifted(packet), payloadLength)) this.#bandwidth?.onSent(packet.length);
+    if (!this.#count(this.#sendShifted(packet), payloadLength)) return;
+    this.#bandwidth?.onSent(packet.length);
+    this.#numbers?.add(rtpSequence(packet));
   }
 
   #count(sent: boolean, payloadLength: number): boolean {
@@ -185,7 +190,11 @@ export class Downlink {
 
   /** Takes what the subscriber reports of an audio track. @returns false when something in it cannot be true */
   onReport(reporter: number, block: ReportBlock): boolean {
-    const stream = { packets: this.#packetCount, clockRate: this.fanout.codec.clockRate };
+    const stream = {
+      packets: this.#packetCount,
+      clockRate: this.fanout.codec.clockRate,
+      ...this.#numbers?.until(block.highestSequence),
+    };
     return this.#reports?.onBlock(reporter, block, stream, performance.now()) ?? true;
   }
 
