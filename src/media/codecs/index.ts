@@ -8,7 +8,7 @@ export type {
   SpeechImpairment,
   SpeechScale,
 } from './codec.js';
-export { bestLag } from './pcm-decoder.js';
+export { bestLag } from './concealer.js';
 export {
   AUDIO_CODECS,
   audioCodecsNamed,

@@ -30,14 +30,24 @@ export function opusDuration(packet: Uint8Array, start: number, end: number): nu
   return samples > MAX_SAMPLES ? 0 : samples;
 }
 
+/** By what decoded audio is cross-faded with concealment that was cut short. */
+const OVERLAP_MS = 5;
+
 class OpusDecoder implements AudioDecoder {
   readonly #decoder: Decoder;
   /** A packet of only a TOC byte makes libopus conceal one frame of the stream's own configuration. */
   readonly #lost = new Uint8Array(1);
+  readonly #overlap: number;
   #heard = false;
+  /** Concealed audio that was not asked for yet, `#rest[#from, #to)`: libopus makes whole frames of it. */
+  readonly #rest: Int16Array;
+  #from = 0;
+  #to = 0;
 
   constructor(rate: SampleRate) {
     this.#decoder = new Decoder({ channels: 1, sample_rate: rate });
+    this.#overlap = (rate / 1000) * OVERLAP_MS;
+    this.#rest = new Int16Array((rate / 1000) * MAX_PACKET_MS);
   }
 
   decode(packet: Buffer, start: number, end: number, out: Int16Array, at: number): number {
@@ -46,19 +56,35 @@ class OpusDecoder implements AudioDecoder {
     if (samples > 0) {
       this.#lost[0] = packet[start]! & 0xfc;
       this.#heard = true;
+      if (this.#from < this.#to) this.#blend(out, at, samples);
     }
     return samples;
   }
 
+  /** By libopus, which fades as G.711 Appendix I does, and into its own decoding of the next packet. */
   conceal(samples: number, out: Int16Array, at: number): void {
     const end = at + samples;
     let done = at;
     while (done < end && this.#heard) {
-      const made = this.#run(this.#lost, out, done);
-      if (made === 0) break;
-      done += made;
+      if (this.#from === this.#to) {
+        this.#from = 0;
+        this.#to = this.#run(this.#lost, this.#rest, 0);
+        if (this.#to === 0) break;
+      }
+      for (; done < end && this.#from < this.#to; done += 1, this.#from += 1)
+        out[done] = this.#rest[this.#from]!;
     }
     if (done < end) out.fill(0, done, end);
+  }
+
+  /** Leads from a concealed frame of which less was needed. */
+  #blend(out: Int16Array, at: number, samples: number): void {
+    const overlap = Math.min(samples, this.#to - this.#from, this.#overlap);
+    for (let i = 0; i < overlap; i += 1) {
+      const share = (i + 1) / (overlap + 1);
+      out[at + i] = Math.round(out[at + i]! * share + this.#rest[this.#from + i]! * (1 - share));
+    }
+    this.#from = this.#to;
   }
 
   /** libopus throws for a payload that is not Opus: only that packet is lost. */

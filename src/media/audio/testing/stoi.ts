@@ -146,22 +146,28 @@ function transform(re: Float64Array, im: Float64Array): void {
 /** Zero crossings of the sinc on each side. */
 const SINC_WIDTH = 16;
 
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+
 /** A signal at another rate, by a windowed sinc. */
 export function resample(pcm: ArrayLike<number>, from: number, to: number): Float64Array {
   if (from === to) return Float64Array.from(pcm);
   // Of the lower of the two rates.
   const cut = Math.min(1, to / from) * 0.95;
-  const reach = SINC_WIDTH / cut;
-  return Float64Array.from({ length: Math.floor((pcm.length * to) / from) }, (_, i) => {
-    const centre = (i * from) / to;
-    const first = Math.max(0, Math.ceil(centre - reach));
-    const last = Math.min(pcm.length - 1, Math.floor(centre + reach));
-    let sum = 0;
-    for (let at = first; at <= last; at += 1) {
-      const x = (at - centre) * cut;
+  const reach = Math.ceil(SINC_WIDTH / cut);
+  const phases = Array.from({ length: to / divisor(from, to) }, (_, phase) => {
+    const offset = ((phase * from) / to) % 1;
+    return Float64Array.from({ length: 2 * reach + 1 }, (_, tap) => {
+      const x = (tap - reach - offset) * cut;
+      if (Math.abs(x) >= SINC_WIDTH) return 0;
       const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
-      sum += pcm[at]! * cut * sinc * (0.5 + 0.5 * Math.cos((Math.PI * x) / SINC_WIDTH));
-    }
+      return cut * sinc * (0.5 + 0.5 * Math.cos((Math.PI * x) / SINC_WIDTH));
+    });
+  });
+  return Float64Array.from({ length: Math.floor((pcm.length * to) / from) }, (_, i) => {
+    const taps = phases[i % phases.length]!;
+    const first = Math.floor((i * from) / to) - reach;
+    let sum = 0;
+    for (let tap = 0; tap < taps.length; tap += 1) sum += (pcm[first + tap] ?? 0) * taps[tap]!;
     return sum;
   });
 }

@@ -1,0 +1,7 @@
+/** What speech sounds like after the network and the mix: all parts, or those that are named (`npm run bench:sound -- loss`). */
+import { loss } from './sound/loss.js';
+
+const PARTS = { loss };
+
+const wanted = process.argv.slice(2);
+for (const [name, part] of Object.entries(PARTS)) if (wanted.length === 0 || wanted.includes(name)) part();
