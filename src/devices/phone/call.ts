@@ -191,6 +191,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   /** A SIP message of the phone within the call came, from this source. */
   confirmed(source: SipSource): void {
     if (this.ended) return;
+    this.keeper.isUnproven = false;
     this.media.confirm(source).catch((error: unknown) => {
       this.log.error({ err: error }, 'The media plane could not be told where the phone is.');
     });
@@ -306,6 +307,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
 
   protected override heard(): void {
     this.keeper.wasHeard = true;
+    this.keeper.isUnproven = false;
   }
 
   #takeMediaEvent(event: PhoneMediaEvent): void {

@@ -101,7 +101,9 @@ async function clearPlace(
   // The caller may have cancelled the first call and got its 487 while our 200 is still under way to the SIP server.
   await other?.decided();
   call.setup.throwIfAborted();
-  if (other && !other.wasAcknowledged && isCutOff(other, call, embedded)) other.hangUp('replaced');
+  if (!other) return;
+  const isGone = other.keeper.isUnproven || (!other.wasAcknowledged && isCutOff(other, call, embedded));
+  if (isGone) other.hangUp('replaced');
 }
 
 /**

@@ -76,6 +76,11 @@ export class CallKeeper {
   answeredAt = 0;
   held = false;
   wasHeard = false;
+  /**
+   * The call comes from the store alone, and nothing has come from its phone since: the phone may have hung up just before
+   * both the gateway and the media host died.
+   */
+  isUnproven = false;
   /** Absent until the codec is agreed on. */
   audio: PhoneAudio | undefined;
   /** The codec that the phone sends, which may be another agreed one than we send. */
@@ -120,7 +125,8 @@ export class CallKeeper {
   }
 
   /** Takes over what an earlier gateway kept. */
-  restore({ record, media, isStored }: LeftCall): void {
+  restore({ record, carried, media, isStored }: LeftCall): void {
+    this.isUnproven = carried === undefined;
     this.dialogId = record.dialog.id;
     this.#participantId = record.participantId;
     this.connectedAt = record.connectedAt;

@@ -1,12 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MAX_NOTE_BYTES } from '../../../media/door.js';
 import { MediaError } from '../../../media/types.js';
-import { FakeRequest } from '../testing/fakes.js';
-import { connectCall, startApp } from '../testing/phone-app.js';
+import { FakeRequest, VALID_TOKEN } from '../testing/fakes.js';
+import { answerTo, connectCall, invite, startApp, type Started } from '../testing/phone-app.js';
 import { type CallRecord, noteOf, readCallRecord } from './call-record.js';
 import { FakeCalls, turn, noteIn, recordIn, goOn, receive, byesOf } from './testing/next-gateway.js';
 
 afterEach(() => void vi.useRealTimers());
+
+const hear = (after: Started): Promise<void> => {
+  after.media.emit(after.media.present[0]!, { type: 'heard' });
+  return turn();
+};
 
 describe('a call whose gateway and media host died', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }));
@@ -69,6 +74,30 @@ describe('a call whose gateway and media host died', () => {
     await vi.waitFor(() => expect(byesOf(after)).toHaveLength(1));
     expect(after.gate.ends).toEqual(['lost']);
     expect(calls.rows.size).toBe(0);
+  });
+
+  describe('and whose phone may have hung up before', () => {
+    it('gives way to the next call of its participant', async () => {
+      const calls = await storedCall();
+      const after = startApp({ calls });
+      goOn(after, calls);
+      await connectCall(after);
+      expect(byesOf(after)).toEqual([expect.stringContaining('took the place of this call')]);
+      expect(after.app.callCount).toBe(1);
+    });
+
+    it.each([
+      ['its media come', hear],
+      ['it sends a request', (after: Started) => receive(after, new FakeRequest('INFO')).then(turn)],
+    ])('keeps its place once %s', async (_what, prove) => {
+      const calls = await storedCall();
+      const after = startApp({ calls });
+      goOn(after, calls);
+      await vi.waitFor(() => expect(after.media.present).toHaveLength(1));
+      await prove(after);
+      expect(await answerTo(after, invite(VALID_TOKEN))).toMatchObject({ status: 486 });
+      expect(byesOf(after)).toEqual([]);
+    });
   });
 
   it('is stored by the next gateway if the one before had no time to', async () => {
