@@ -113,6 +113,33 @@ describe('a usage record', () => {
     });
   });
 
+  it('begins when a device is carried over that connected just before the gateway died, at that time', async () => {
+    const ann = stage.participant();
+    const since = stage.clock.now() - 2_000;
+    await stage.store.flush();
+    await stage.crashAndStart(() => {
+      stage.core.connect(ann, new FakeDevice('call'), { replace: false, carriedSince: since });
+    });
+    stage.clock.advance(1_000);
+    stage.core.disconnectDevice(ACCOUNT, ann);
+    const { items } = await stage.usage.query(ACCOUNT, {});
+    expect(items).toMatchObject([{ connectionId: 'call', startedAt: since, seconds: 3 }]);
+  });
+
+  it('has the quality that was measured last, also after the end', async () => {
+    const measured = (packets: number) => ({ received: { packets }, sent: { packets } });
+    const records = async () => (await stage.usage.query(ACCOUNT, {})).items;
+    const { connection } = connectTalking(stage.core, stage.participant());
+    connection.measured(measured(1));
+    connection.end('left');
+    expect(await records()).toMatchObject([{ quality: measured(1), endReason: 'left' }]);
+    connection.measured(measured(2));
+    expect(await records()).toMatchObject([{ quality: measured(2), endReason: 'left' }]);
+    const other = connectTalking(stage.core, stage.participant()).connection;
+    other.end('left');
+    expect((await records()).map((record) => 'quality' in record).sort()).toEqual([false, true]);
+  });
+
   it('is followed by another when the participant goes on in another session', async () => {
     const ann = stage.participant();
     const first = stage.sessionWith('first', ann);
