@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startGateway, type TestGateway } from './gateway.js';
 import { type NewTestParticipant, Rest, type TestParticipant } from './rest.js';
-import { type CallOptions, placeCall, type SippCall } from './sipp.js';
+import { type CallOptions, phoneOffer, placeCall, type SippCall, type Steps } from './sipp.js';
 
 /** Tones of the phone under test and of the other phone in its session, in Hz. */
 export const MINE = 440;
@@ -17,6 +17,22 @@ export const embedded = it.skipIf(!isEmbedded);
 
 /** How long phones are waited for. */
 export const limit = { withinMs: 20_000, everyMs: 10 };
+
+/** Steps of a phone that holds its call and resumes it, at cues. */
+export const holdsOnce: Steps = (scenario, port) =>
+  scenario
+    .expect(200)
+    .ack()
+    .waitForCue()
+    .request('INVITE', { body: phoneOffer(port, { direction: 'sendonly', version: 2 }) })
+    .expect(200)
+    .ack()
+    .waitForCue()
+    .request('INVITE', { body: phoneOffer(port, { version: 3 }) })
+    .expect(200)
+    .ack()
+    .waitForCue()
+    .bye();
 
 interface PhoneRoomOptions {
   /** Environment of the gateway. */

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFailed } from 'vitest';
+import { holdsOnce } from '../support/phone-room.js';
 import { endReasonOf } from '../support/closed-usage.js';
 import { useFreeswitchPool } from '../support/freeswitch-pool.js';
 import { leftHosts, type TestGateway } from '../support/gateway.js';
@@ -13,7 +14,7 @@ import {
   TestDrachtio,
   type TestFreeswitch,
 } from '../support/servers.js';
-import { phoneOffer, placeCall, type SippCall, type Steps } from '../support/sipp.js';
+import { placeCall, type SippCall, type Steps } from '../support/sipp.js';
 import { until } from '../support/until.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
@@ -55,21 +56,6 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, { timeout: 120_000 }, () => {
       call.messages.filter(({ direction, method }) => direction === 'sent' && method === 'ACK').length;
     await until(`ACK ${count}`, () => acks() >= count, PATIENCE);
   }
-
-  const holdsOnce: Steps = (scenario, port) =>
-    scenario
-      .expect(200)
-      .ack()
-      .waitForCue()
-      .request('INVITE', { body: phoneOffer(port, { direction: 'sendonly', version: 2 }) })
-      .expect(200)
-      .ack()
-      .waitForCue()
-      .request('INVITE', { body: phoneOffer(port, { version: 3 }) })
-      .expect(200)
-      .ack()
-      .waitForCue()
-      .bye();
 
   it.each([
     ['alone', '1'],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClientPage, launchChromium, type TestBrowser } from '../support/chromium.js';
-import { direct, limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
+import { direct, holdsOnce, limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
 import { RawPhone } from '../support/raw-phone.js';
 import { audioAddressOf } from '../support/sip-message.js';
 import { phoneOffer, type Scenario, type SippCall, type Steps } from '../support/sipp.js';
@@ -103,21 +103,6 @@ describe('a phone that holds', () => {
       expect(webhooks.digits(id)).toBe('0123');
     });
   });
-
-  const holdsOnce: Steps = (scenario, port) =>
-    scenario
-      .expect(200)
-      .ack()
-      .waitForCue()
-      .request('INVITE', { body: phoneOffer(port, { direction: 'sendonly', version: 2 }) })
-      .expect(200)
-      .ack()
-      .waitForCue()
-      .request('INVITE', { body: phoneOffer(port, { version: 3 }) })
-      .expect(200)
-      .ack()
-      .waitForCue()
-      .bye();
 
   it('causes no webhook for applications that did not ask for it', async () => {
     await room.withCall(

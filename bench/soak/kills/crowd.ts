@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Rest, SubscriptionsBody, TestParticipant } from '../../../test/support/rest.js';
-import { NotAnswered, SoakPhone } from './phone.js';
+import { SoakPhone } from './phone.js';
+import { NotAnswered } from './transactions.js';
 import type { Random } from './random.js';
 import { isSame } from './tones.js';
 

@@ -4,14 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hear, type HeardMessage } from '../../../test/support/sip-peer.js';
 import { phoneOffer } from '../../../test/support/sipp.js';
 import { Tones } from './tones.js';
+import { NotAnswered, Transactions } from './transactions.js';
 
-/** RFC 3261, section 17.1: time to the first retransmission, and the longest. */
-const T1_MS = 500;
-const T2_MS = 4000;
-/** How long a request waits for its final answer: on a busy machine gateways start slowly. */
-const PATIENCE_MS = 200_000;
-/** A server that died after its 100 never answers: so long after that a phone gives up. */
-const TRYING_MS = 10_000;
 const LOCALHOST = '127.0.0.1';
 /** Shortest session interval of RFC 4028, for phones with a session timer. */
 const INTERVAL_S = 90;
@@ -45,24 +39,6 @@ interface PhoneDialog {
   readonly fields: { cseq: number; toTag: string; target: string; version: number };
 }
 
-interface Transaction {
-  readonly isInvite: boolean;
-  isTrying: boolean;
-  readonly settle: (final: HeardMessage | Error) => void;
-}
-
-/** A refusal of a call, or no answer at all. */
-export class NotAnswered extends Error {
-  override readonly name = 'NotAnswered';
-
-  constructor(
-    readonly status: number,
-    text: string,
-  ) {
-    super(text);
-  }
-}
-
 /**
  * A phone that talks: SIP over UDP with retransmissions, since the gateway may be dead at any moment, and a tone. Every
  * second one has a session timer.
@@ -75,7 +51,7 @@ export class SoakPhone {
   readonly #socket: Socket;
   readonly #sipPort: number;
   readonly #name: string;
-  readonly #transactions = new Map<string, Transaction>();
+  readonly #transactions = new Transactions((text) => this.#send(text));
   /** Our 200s to requests of the gateway, by branch, for retransmissions. */
   readonly #answered = new Map<string, string>();
   #dialog: PhoneDialog | undefined;
@@ -217,28 +193,7 @@ export class SoakPhone {
     const cseq = dialog.fields.cseq;
     dialog.fields.cseq += 1;
     const text = this.#write(dialog, method, cseq, branch, headers, body);
-    return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
-      const settle = (final: HeardMessage | Error): void => {
-        clearTimeout(timer);
-        this.#transactions.delete(branch);
-        if (final instanceof Error) reject(final);
-        else resolve(final);
-      };
-      const transaction: Transaction = { isInvite: method === 'INVITE', isTrying: false, settle };
-      this.#transactions.set(branch, transaction);
-      const startedAt = performance.now();
-      const send = (waitMs: number): void => {
-        const waited = performance.now() - startedAt;
-        if (waited > (transaction.isTrying ? TRYING_MS : PATIENCE_MS)) {
-          settle(new NotAnswered(0, `${method} of ${dialog.callId}: no answer`));
-          return;
-        }
-        if (!transaction.isTrying) this.#send(text);
-        timer = setTimeout(() => send(Math.min(2 * waitMs, T2_MS)), waitMs);
-      };
-      send(T1_MS);
-    });
+    return this.#transactions.request(branch, method, text, `${method} of ${dialog.callId}`);
   }
 
   /** Acknowledges a 2xx to an INVITE. */
@@ -280,19 +235,14 @@ export class SoakPhone {
 
   #takeResponse(response: HeardMessage): void {
     const branch = /;branch=([^;\s,]+)/.exec(response.header('via')[0] ?? '')?.[1] ?? '';
-    const transaction = this.#transactions.get(branch);
     const isInvite = response.header('cseq')[0]?.endsWith('INVITE') ?? false;
-    if (transaction && response.status < 200) {
-      if (transaction.isInvite) transaction.isTrying = true;
-      return;
-    }
-    const ofDialog = response.header('call-id')[0] === this.#dialog?.callId ? this.#dialog : undefined;
-    if (transaction) {
-      if (isInvite && response.status >= 300) this.#acknowledgeRefusal(response, branch);
-      transaction.settle(response);
-    } else if (isInvite && response.status >= 200 && response.status < 300 && ofDialog) {
+    const isKnown = this.#transactions.take(branch, response);
+    if (response.status < 200 || !isInvite) return;
+    if (response.status >= 300) {
+      if (isKnown) this.#acknowledgeRefusal(response, branch);
+    } else if (!isKnown && this.#dialog && response.header('call-id')[0] === this.#dialog.callId) {
       // Its ACK was lost with the gateway.
-      this.#acknowledge(ofDialog, response);
+      this.#acknowledge(this.#dialog, response);
     }
   }
 
