@@ -58,81 +58,85 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, { timeout: 120_000 }, () => {
   }
 
   it.each([
-    ['alone', '1'],
-    ['together with its media', '0'],
-  ])('%s go on: heard, on the same legs, changed and ended from either side', async (_what, hosts) => {
-    const webhooks = await WebhookReceiver.start();
-    afterwards(() => {
-      webhooks.close();
-      return Promise.resolve();
-    });
-    const server = await freeswitch(1);
-    const start = successors([server], { PATCHBAY_MEDIA_HOSTS: hosts });
-    let gateway = await start();
-    let rest = new Rest(gateway);
-    const session = await rest.session();
-    const member = (): Promise<TestParticipant> =>
-      rest.member(session, { callbackUrl: webhooks.url, events: ['hold'] });
-    const members = [await member(), await member(), await member()] as const;
-    const [{ id }, { id: otherId }, { id: thirdId }] = members;
-    const { sipPort } = gateway;
-    const place = async ({ token }: TestParticipant, tone: number, then?: Steps): Promise<SippCall> =>
-      ended(await placeCall({ sipPort, token, tone, limitS: 100, ...(then && { then }) }));
-    const one = await place(members[0], ONE);
-    const other = await place(members[1], OTHER, holdsOnce);
-    const third = await place(members[2], 1000);
-    await hear(one, OTHER);
-    await hear(other, ONE);
-    await until('all legs', async () => (await server.channels()) === 6, PATIENCE);
-    const device = await rest.device(id);
-    const messages = [one, other].map((call) => call.messages.length);
-    const breaks = one.tones.breaks + other.tones.breaks;
+    ['alone', '1', 'kill'],
+    ['together with its media', '0', 'kill'],
+    ['or exchanged by SIGUSR2', '1', 'exchange'],
+  ] as const)(
+    '%s go on: heard, on the same legs, changed and ended from either side',
+    async (_what, hosts, end) => {
+      const webhooks = await WebhookReceiver.start();
+      afterwards(() => {
+        webhooks.close();
+        return Promise.resolve();
+      });
+      const server = await freeswitch(1);
+      const start = successors([server], { PATCHBAY_MEDIA_HOSTS: hosts });
+      let gateway = await start();
+      let rest = new Rest(gateway);
+      const session = await rest.session();
+      const member = (): Promise<TestParticipant> =>
+        rest.member(session, { callbackUrl: webhooks.url, events: ['hold'] });
+      const members = [await member(), await member(), await member()] as const;
+      const [{ id }, { id: otherId }, { id: thirdId }] = members;
+      const { sipPort } = gateway;
+      const place = async ({ token }: TestParticipant, tone: number, then?: Steps): Promise<SippCall> =>
+        ended(await placeCall({ sipPort, token, tone, limitS: 100, ...(then && { then }) }));
+      const one = await place(members[0], ONE);
+      const other = await place(members[1], OTHER, holdsOnce);
+      const third = await place(members[2], 1000);
+      await hear(one, OTHER);
+      await hear(other, ONE);
+      await until('all legs', async () => (await server.channels()) === 6, PATIENCE);
+      const device = await rest.device(id);
+      const messages = [one, other].map((call) => call.messages.length);
+      const breaks = one.tones.breaks + other.tones.breaks;
 
-    await gateway.kill();
-    expect(await server.channels()).toBe(6);
-    gateway = await start();
-    rest = new Rest(gateway);
-    await hear(one, OTHER);
-    await hear(other, ONE);
-    expect((await rest.device(id)).id).toBe(device.id);
-    expect(
-      [one, other].map((call) => call.messages.length),
-      'no SIP message is needed',
-    ).toEqual(messages);
-    expect(await server.channels()).toBe(6);
-    if (hosts !== '0')
-      expect(one.tones.breaks + other.tones.breaks - breaks, 'breaks in the sequence').toBe(0);
+      await gateway[end]();
+      expect(await server.channels()).toBe(6);
+      gateway = await start();
+      rest = new Rest(gateway);
+      await hear(one, OTHER);
+      await hear(other, ONE);
+      expect((await rest.device(id)).id).toBe(device.id);
+      expect(
+        [one, other].map((call) => call.messages.length),
+        'no SIP message is needed',
+      ).toEqual(messages);
+      expect(await server.channels()).toBe(6);
+      if (hosts !== '0')
+        expect(one.tones.breaks + other.tones.breaks - breaks, 'breaks in the sequence').toBe(0);
 
-    one.tones.sendDigit('5');
-    expect(await webhooks.digitsOf(id, 1)).toBe('5');
-    await rest.request('POST', `/participants/${id}/device/dtmf`, { digits: '42' });
-    await until('digits at the phone', () => one.tones.digits === '42', PATIENCE);
-    await other.cue();
-    await webhooks.event('onHold', otherId);
-    await one.tones.stopsHearing(OTHER);
-    await acknowledges(other, 2);
-    await other.cue();
-    await webhooks.event('onResume', otherId);
-    await hear(one, OTHER);
-    await acknowledges(other, 3);
-    await rest.subscribe(session, otherId, { participants: [{ participantId: thirdId }] });
-    await other.tones.stopsHearing(ONE);
+      one.tones.sendDigit('5');
+      expect(await webhooks.digitsOf(id, 1)).toBe('5');
+      await rest.request('POST', `/participants/${id}/device/dtmf`, { digits: '42' });
+      await until('digits at the phone', () => one.tones.digits === '42', PATIENCE);
+      await other.cue();
+      await webhooks.event('onHold', otherId);
+      await one.tones.stopsHearing(OTHER);
+      await acknowledges(other, 2);
+      await other.cue();
+      await webhooks.event('onResume', otherId);
+      await hear(one, OTHER);
+      await acknowledges(other, 3);
+      await rest.subscribe(session, otherId, { participants: [{ participantId: thirdId }] });
+      await other.tones.stopsHearing(ONE);
 
-    await rest.disconnectDevice(id);
-    await one.hungUp();
-    await other.hangUp();
-    expect(await endReasonOf(rest, otherId)).toBe('left');
-    await until('two legs', async () => (await server.channels()) === 2, PATIENCE);
-    // Whoever does this means the call.
-    await server.api('hupall NORMAL_CLEARING');
-    await third.hungUp();
-    await until('no legs', async () => (await server.channels()) === 0, PATIENCE);
-    expect(await endReasonOf(rest, thirdId)).toBe('lost');
-    const { items } = (await rest.request('GET', '/usage')) as { items: { endReason?: string }[] };
-    expect(items.map(({ endReason }) => endReason).sort()).toEqual(['disconnected', 'left', 'lost']);
-    await webhooks.event('onLeave', otherId);
-    expect([...new Set(webhooks.events(otherId))]).toEqual(['onConnect', 'onHold', 'onResume', 'onLeave']);
-  });
+      await rest.disconnectDevice(id);
+      await one.hungUp();
+      await other.hangUp();
+      expect(await endReasonOf(rest, otherId)).toBe('left');
+      await until('two legs', async () => (await server.channels()) === 2, PATIENCE);
+      // Whoever does this means the call.
+      await server.api('hupall NORMAL_CLEARING');
+      await third.hungUp();
+      await until('no legs', async () => (await server.channels()) === 0, PATIENCE);
+      expect(await endReasonOf(rest, thirdId)).toBe('lost');
+      const { items } = (await rest.request('GET', '/usage')) as { items: { endReason?: string }[] };
+      expect(items.map(({ endReason }) => endReason).sort()).toEqual(['disconnected', 'left', 'lost']);
+      await webhooks.event('onLeave', otherId);
+      expect([...new Set(webhooks.events(otherId))]).toEqual(['onConnect', 'onHold', 'onResume', 'onLeave']);
+    },
+  );
 
   it.skipIf(!DRACHTIO_PROGRAM)(
     'go on with drachtio-server, too, and end from our side (needs PATCHBAY_TEST_DRACHTIO_PROGRAM)',
