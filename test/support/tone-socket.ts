@@ -155,13 +155,18 @@ export class ToneSocket {
       : toneLevel(samples, frequency, PHONE_RATE);
   }
 
-  /** How many packets since a time (`performance.now()`) have the tone, and how many do not. */
-  packetsSince(since: number, frequency: number): { with: number; without: number } {
+  /** How many packets since a time (`performance.now()`) have the tone, how many do not, and how many in a row have it. */
+  packetsSince(since: number, frequency: number): { with: number; without: number; inARow: number } {
     const levels = this.#heard
       .filter(({ at }) => at >= since)
       .map(({ samples }) => toneLevel(samples, frequency, PHONE_RATE));
     const having = levels.filter((level) => level > HEARD_DB).length;
-    return { with: having, without: levels.length - having };
+    let [row, inARow] = [0, 0];
+    for (const level of levels) {
+      row = level > HEARD_DB ? row + 1 : 0;
+      inARow = Math.max(inARow, row);
+    }
+    return { with: having, without: levels.length - having, inARow };
   }
 
   /** Length in ms of the latest audio packet that came. */

