@@ -23,10 +23,27 @@ const SYSTEM = {
 // Projects of one group run together, and groups after one another.
 const [UNIT, TOGETHER, ALONE, LAST] = [0, 1, 2, 3].map((groupOrder) => ({ sequence: { groupOrder } }));
 
+/** Gateways of tests have no media hosts, to start faster, except where this is set. */
+const DEFAULT_HOSTS = { PATCHBAY_MEDIA_HOSTS: '' };
+
+/** Tests of phones and browsers that run once more with the default number of media hosts. */
+const ON_HOSTS = ['first-call', 'whisper', 'phone-talk', 'phone-endings'].map(
+  (name) => `test/system/${name}.test.ts`,
+);
+
 /** The tests of phones once more on other servers, or a word on why not. */
 const columns = COLUMNS.map(({ name, env, missing }) =>
   missing.length === 0
-    ? { test: { ...SYSTEM, ...ONE_AT_A_TIME, ...LAST, name, include: phoneTests(), env } }
+    ? {
+        test: {
+          ...SYSTEM,
+          ...ONE_AT_A_TIME,
+          ...LAST,
+          name,
+          include: phoneTests(),
+          env: { ...DEFAULT_HOSTS, ...env },
+        },
+      }
     : {
         test: {
           ...LAST,
@@ -57,6 +74,7 @@ export default defineConfig({
       {
         test: { ...SYSTEM, ...ONE_AT_A_TIME, ...ALONE, name: 'system, alone', include: systemTests('alone') },
       },
+      { test: { ...SYSTEM, ...LAST, name: 'system, media hosts', include: ON_HOSTS, env: DEFAULT_HOSTS } },
       ...columns,
     ],
   },

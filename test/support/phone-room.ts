@@ -7,8 +7,11 @@ import { type CallOptions, phoneOffer, placeCall, type SippCall, type Steps } fr
 export const MINE = 440;
 export const OTHERS = 700;
 
+/** Phones' media do not go by FreeSWITCH. */
+export const isDirect = (process.env['PATCHBAY_FREESWITCH'] ?? '') === '';
+
 /** A test of what the media plane agrees on: FreeSWITCH negotiates with phones in its own way. */
-export const direct = it.skipIf((process.env['PATCHBAY_FREESWITCH'] ?? '') !== '');
+export const direct = it.skipIf(!isDirect);
 
 export const isEmbedded = (process.env['PATCHBAY_DRACHTIO'] ?? '') === '';
 

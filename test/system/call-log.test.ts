@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium, type TestBrowser } from '../support/chromium.js';
 import { type LogLine, startGateway, type TestGateway } from '../support/gateway.js';
+import { isDirect } from '../support/phone-room.js';
 import { Rest } from '../support/rest.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
@@ -86,7 +87,8 @@ describe('the log', () => {
         codec: 'PCMU',
         encryption: 'none',
       });
-      expect(answered?.['remote']).toMatch(/^127\.0\.0\.1:\d+$/);
+      // What a phone's address is behind FreeSWITCH, only that knows.
+      if (isDirect) expect(answered?.['remote']).toMatch(/^127\.0\.0\.1:\d+$/);
     } finally {
       await Promise.all(calls.map((call) => call.end()));
     }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startGateway, type TestGateway } from '../support/gateway.js';
+import { isDirect } from '../support/phone-room.js';
 import { DEVELOPMENT_ACCOUNT, Rest, type TestParticipant } from '../support/rest.js';
 import { placeCall, placeRefusedCall } from '../support/sipp.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
@@ -67,7 +68,9 @@ describe('a call that was refused', () => {
       participantId: asking.id,
       deviceId: callId,
       status: 488,
-      reason: 'The phone offers no supported audio codec; supported are opus, G722, PCMU, PCMA.',
+      reason: isDirect
+        ? 'The phone offers no supported audio codec; supported are opus, G722, PCMU, PCMA.'
+        : 'FreeSWITCH cannot use any of the offered media.',
       codecs: ['G729', 'iLBC'],
     });
     await receiver.event('onCallFailed', asking.id);
