@@ -148,7 +148,7 @@ export const PHONES = {
   ),
   PATCHBAY_MEDIA_TIMEOUT: described(
     positive({ default: 30 }),
-    'Seconds without media from a phone, not counting hold, after which it is hung up.',
+    'Seconds without media from a phone, not counting hold, after which it is hung up; five times as long after comfort noise, or once that was agreed on.',
     '60',
     '0',
   ),

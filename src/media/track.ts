@@ -31,6 +31,11 @@ export interface TrackSink {
    * @param telephoneEvent the payload is an RFC 4733 event, not the track's codec
    */
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void;
+  /**
+   * The publisher has nothing but noise to send, from the packet's timestamp to that of its next audio, and describes it
+   * (RFC 3389). The packet has no sequence number of its own.
+   */
+  onComfortNoise?(packet: Buffer, payloadOffset: number, payloadEnd: number): void;
   /** The publisher's sender report: tracks of one stream are in step when played by their NTP times. */
   onClock?(reading: ClockReading): void;
   /** The publisher changed codec or SSRC, or is gone for good. */
@@ -156,6 +161,11 @@ export class PublishedTrack {
     for (let i = 0; i < sinks.length; i += 1) {
       sinks[i]!.onPacket(packet, payloadOffset, payloadEnd, telephoneEvent);
     }
+  }
+
+  /** Hands one packet of comfort noise to those sinks that play it. */
+  pushComfortNoise(packet: Buffer, payloadOffset: number, payloadEnd: number): void {
+    for (const sink of this.#sinks) sink.onComfortNoise?.(packet, payloadOffset, payloadEnd);
   }
 
   /** Takes a sender report of the publisher. */

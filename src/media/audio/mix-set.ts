@@ -5,6 +5,7 @@ import type { StreamDecoder } from './stream-decoder.js';
 const MIN_DERIVED = 3;
 /** A mix below this is silence where an encoder is exchanged: -54 dB of full scale. */
 const QUIET = 64;
+const SILENCE_DB = -127;
 
 /** The sum of some streams at one rate, made once in a frame however many hear it. */
 export class MixSet {
@@ -41,6 +42,21 @@ export class MixSet {
   derive(larger: MixSet | undefined, without: StreamDecoder | undefined): void {
     this.#larger = larger;
     this.#without = without;
+  }
+
+  /** Whether there was a sound in any stream of late. */
+  get isAudible(): boolean {
+    for (let i = 0; i < this.streams.length; i += 1) if (this.streams[i]!.isAudible) return true;
+    return false;
+  }
+
+  /** Level of the present frame in dBov, where that is one stream's; -127 for silence. */
+  get levelDb(): number {
+    const { pcm } = this;
+    if (!pcm) return SILENCE_DB;
+    let squares = 0;
+    for (let i = 0; i < pcm.length; i += 1) squares += pcm[i]! * pcm[i]!;
+    return Math.max(SILENCE_DB, 10 * Math.log10(squares / pcm.length / 2 ** 30));
   }
 
   /** Mixes a frame, for which the streams have been read. */

@@ -3,6 +3,7 @@ import { findAudioCodec } from '../codecs/index.js';
 import { sine, toneLevel } from '../phone/testing/spectrum.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
 import { Playout } from './playout.js';
+import { levelDb } from './testing/signals.js';
 
 const pcmu = findAudioCodec('PCMU', 8000)!;
 const SAMPLES = 160;
@@ -211,5 +212,63 @@ describe('playout', () => {
     expect(toneLevel(Int16Array.from(heard.slice(-8000)), 8000, 400)).toBeGreaterThan(0.8 * FULL);
     expect(playout.counters).toMatchObject({ lost: 0, late: 0, overflow: 0 });
     expect(playout.delayMs).toBeLessThan(120);
+  });
+
+  describe('of comfort noise', () => {
+    const describeNoise = (n: number, dB = 40): void =>
+      bench.playout.comfort(
+        rtpPacket({ sequence: 0, timestamp: n * SAMPLES, payload: Buffer.of(dB) }),
+        12,
+        13,
+      );
+    const heardDb = (frames: number): number => levelDb(bench.heard.slice(-frames * SAMPLES));
+    const pause = (frames: number): void => {
+      for (let i = 0; i < frames; i += 1) expect(bench.read()).toBe(true);
+    };
+
+    it('plays it until the next audio, which is where it belongs, and makes nothing up', () => {
+      bench.run(0, 50);
+      const { concealedMs, delayMs } = bench.playout;
+      describeNoise(50);
+      pause(100);
+      expect(Math.abs(heardDb(95) + 40)).toBeLessThan(1);
+      describeNoise(150, 50);
+      pause(50);
+      expect(Math.abs(heardDb(45) + 50)).toBeLessThan(1);
+      for (let n = 200; n < 250; n += 1) {
+        bench.packet(n, n - 150);
+        bench.read();
+      }
+      expect(bench.level(40)).toBeCloseTo(FULL, 2);
+      expect(bench.playout.concealedMs).toBe(concealedMs);
+      expect(Math.abs(bench.playout.delayMs - delayMs)).toBeLessThanOrEqual(2);
+      expect(bench.playout.counters).toMatchObject({ lost: 0, late: 0, overflow: 0 });
+    });
+
+    it('conceals what is lost before it', () => {
+      bench.run(0, 50);
+      describeNoise(52);
+      for (let i = 0; i < 10; i += 1) bench.read();
+      expect(bench.playout.concealedMs).toBeGreaterThanOrEqual(40);
+      expect(bench.playout.concealedMs).toBeLessThanOrEqual(60);
+      expect(Math.abs(heardDb(6) + 40)).toBeLessThan(1);
+    });
+
+    it('begins with it when nothing came before', () => {
+      describeNoise(7);
+      pause(20);
+      expect(Math.abs(heardDb(18) + 40)).toBeLessThan(1);
+      bench.run(27, 50);
+      expect(bench.level(40)).toBeCloseTo(FULL, 2);
+      expect(bench.playout.concealedMs).toBe(0);
+    });
+
+    it('does not go back to what came late', () => {
+      bench.run(0, 50);
+      describeNoise(20, 30);
+      for (let i = 0; i < 20; i += 1) bench.read();
+      expect(bench.read()).toBe(false);
+      expect(Math.max(...bench.heard.slice(-SAMPLES))).toBe(0);
+    });
   });
 });

@@ -6,6 +6,7 @@ import {
   type SampleRate,
 } from '../codecs/index.js';
 import { rtpTimestamp, timestampDelta } from '../rtp/index.js';
+import { ComfortNoise } from './comfort-noise.js';
 import { JitterBuffer, type JitterCounters } from './jitter-buffer.js';
 
 /** Shortest piece worth cutting out, in ms: one period of the highest voice. */
@@ -68,6 +69,11 @@ export class Playout {
   #missing = 0;
   /** Samples made up so far. */
   #concealed = 0;
+  /** Made at the first comfort noise. Since which timestamp it is to be heard; undefined: audio came since. */
+  #noise: ComfortNoise | undefined;
+  #noiseFrom: number | undefined;
+  /** Timestamp after the last decoded packet; undefined before the first. */
+  #decodedEnd: number | undefined;
 
   constructor(codec: AudioCodec, rate: SampleRate) {
     this.#codec = codec;
@@ -102,6 +108,26 @@ export class Playout {
     if (inserted === 'late') return;
     const end = (timestamp + this.#codec.duration(packet, payloadOffset, payloadEnd)) >>> 0;
     if (empty || !this.#anchored || timestampDelta(end, this.#newestEnd) > 0) this.#newestEnd = end;
+  }
+
+  /** The publisher sends nothing from a comfort noise packet's timestamp on: this is to be heard until it does (RFC 3389). */
+  comfort(packet: Buffer, payloadOffset: number, payloadEnd: number): void {
+    const timestamp = rtpTimestamp(packet);
+    const isLate = this.#decodedEnd !== undefined && timestampDelta(timestamp, this.#decodedEnd) < 0;
+    const isOlder = this.#noiseFrom !== undefined && timestampDelta(timestamp, this.#noiseFrom) < 0;
+    if (this.#anchored && (isLate || isOlder)) return;
+    this.#noise ??= new ComfortNoise(this.#rate);
+    this.#noise.describe(packet, payloadOffset, payloadEnd);
+    if (this.#anchored) {
+      // Later descriptions of the same noise do not interrupt it.
+      this.#noiseFrom ??= timestamp;
+      return;
+    }
+    this.#anchored = true;
+    this.#expected = (timestamp - RESERVE_MS * this.#unitsPerMs) >>> 0;
+    this.#noiseFrom = this.#expected;
+    if (this.#buffer.size === 0) this.#newestEnd = timestamp;
+    this.#startWindow();
   }
 
   /**
@@ -212,13 +238,28 @@ export class Playout {
     this.#end += samples;
     this.#expected = (timestamp + samples * this.#unitsPerSample) >>> 0;
     this.#idleMs = 0;
+    this.#decodedEnd = this.#expected;
+    if (this.#noiseFrom !== undefined && timestampDelta(timestamp, this.#noiseFrom) >= 0)
+      this.#noiseFrom = undefined;
     if (this.#excess <= 0) return;
     const cut = shorten(this.#pcm, this.#start, this.#end, this.#rate);
     this.#end -= cut;
     this.#excess -= cut;
   }
 
+  /** Whether there is noise in place of what is missing now. */
+  get #isNoise(): boolean {
+    return (
+      this.#noiseFrom !== undefined &&
+      timestampDelta(this.#expected, this.#noiseFrom) >= -GAP_TOLERANCE_MS * this.#unitsPerMs
+    );
+  }
+
   #conceal(samples: number): void {
+    if (this.#noise && this.#isNoise) {
+      this.#noise.play(this.#pcm, this.#end, samples);
+      return;
+    }
     this.#decoder.conceal(samples, this.#pcm, this.#end);
     this.#concealed += samples;
   }
@@ -231,11 +272,12 @@ export class Playout {
   }
 
   #fill(samples: number): void {
-    if (this.#idleMs < CONCEAL_MS) this.#conceal(samples);
+    const isNoise = this.#isNoise;
+    if (isNoise || this.#idleMs < CONCEAL_MS) this.#conceal(samples);
     else this.#pcm.fill(0, this.#end, this.#end + samples);
     this.#end += samples;
     this.#expected = (this.#expected + samples * this.#unitsPerSample) >>> 0;
-    this.#idleMs += (samples * 1000) / this.#rate;
+    this.#idleMs = isNoise ? 0 : this.#idleMs + (samples * 1000) / this.#rate;
   }
 
   #makeRoom(): void {

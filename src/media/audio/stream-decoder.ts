@@ -150,6 +150,10 @@ export class StreamDecoder implements TrackSink {
       this.#playout.insert(packet, payloadOffset, payloadEnd);
   }
 
+  onComfortNoise(packet: Buffer, payloadOffset: number, payloadEnd: number): void {
+    this.#playout.comfort(packet, payloadOffset, payloadEnd);
+  }
+
   /** Decodes the next frame. */
   read(frame: number): void {
     const isHeard = this.#playout.read(this.#pcm, this.#pcm.length);

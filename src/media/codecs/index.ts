@@ -9,6 +9,7 @@ export type {
   SpeechScale,
 } from './codec.js';
 export { bestLag } from './concealer.js';
+export { Upsampler } from './pcm-decoder.js';
 export {
   AUDIO_CODECS,
   audioCodecsNamed,

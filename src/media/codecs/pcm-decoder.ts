@@ -45,7 +45,7 @@ export class PcmDecoder implements AudioDecoder {
 }
 
 /** Raises a stream's sample rate by a whole factor with a windowed-sinc polyphase filter; keeps state. */
-class Upsampler {
+export class Upsampler {
   /** Coefficients by phase, newest sample first. */
   readonly #phases: Float32Array;
   /** The last TAPS samples, each stored twice, so that a window of them is always contiguous. */

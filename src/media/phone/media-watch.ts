@@ -3,11 +3,16 @@ import type { EndpointContext } from '../endpoint.js';
 import { receives } from '../sdp/index.js';
 import { type AudioSession, expectsMedia } from './sdp/audio-session.js';
 
+/** Comfort noise may be followed by silence (RFC 3389 section 4): then the time limit is so many times longer. */
+const QUIET_FACTOR = 5;
+
 /** Notices when a phone's media come and when they are missing, and when ours must not be sent. */
 export class MediaWatch {
   readonly #context: EndpointContext<PhoneMediaEvent>;
   #lastAt = 0;
   #isLost = false;
+  /** The phone sent comfort noise last. */
+  #isQuiet = false;
   #isHeard = false;
   #isWithheld = false;
   /** Mix frames that were not sent because the announced address had given no sign of a phone. */
@@ -22,9 +27,13 @@ export class MediaWatch {
     this.#lastAt = nowMs;
   }
 
-  /** An RTP packet of the phone came. @param isTaken its stream was accepted */
-  heard(nowMs: number, isTaken: boolean): void {
+  /**
+   * An RTP packet of the phone came.
+   * @param isTaken its stream was accepted @param isQuiet it sends comfort noise
+   */
+  heard(nowMs: number, isTaken: boolean, isQuiet: boolean): void {
     this.#lastAt = nowMs;
+    this.#isQuiet = isQuiet;
     this.#isLost = false;
     if (this.#isHeard || !isTaken) return;
     this.#isHeard = true;
@@ -42,7 +51,9 @@ export class MediaWatch {
       this.#lastAt = nowMs;
       return;
     }
-    if (this.#isLost || nowMs - this.#lastAt < this.#context.options.mediaTimeoutMs) return;
+    const mayBeQuiet = this.#isQuiet || session.sentComfortNoise !== undefined;
+    const limitMs = this.#context.options.mediaTimeoutMs * (mayBeQuiet ? QUIET_FACTOR : 1);
+    if (this.#isLost || nowMs - this.#lastAt < limitMs) return;
     this.#isLost = true;
     this.#context.emit({ type: 'mediaLost', cause: 'timeout' });
   }

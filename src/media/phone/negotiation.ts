@@ -115,7 +115,10 @@ export class Negotiation {
   takeAnswer(sdp: string): Taken {
     const { codecs } = this.#parts;
     const { section } = chooseAudio(readRemoteDescription(sdp), codecs);
-    const session = agreeOn(section, codecs, this.#offered ?? this.#session?.offered);
+    const { sentComfortNoise, ...agreed } = agreeOn(section, codecs, this.#offered ?? this.#session?.offered);
+    // An answer may have it only if our offer had it.
+    const hasNoise = sentComfortNoise !== undefined && this.#session?.sentComfortNoise !== undefined;
+    const session = hasNoise ? { ...agreed, sentComfortNoise } : agreed;
     requireOffered(this.#session?.crypto, session.crypto);
     return { session, section };
   }

@@ -85,7 +85,18 @@ describe('a phone call', () => {
     await stage.hears(bob, 700, performance.now() + 200);
   });
 
-  it('tolerates comfort noise', async () => {
+  it('takes no comfort noise from an answer whose offer had none', async () => {
+    const alice = await stage.phone();
+    await stage.open('alice');
+    await stage.handle('alice').answer(alice.offer().replace(/(m=audio.*)/, '$1 13'));
+    expect((await stage.handle('alice').update()).sdp).not.toContain('CN/8000');
+    await stage.handle('alice').update(alice.offer().replace(/(m=audio.*)/, '$1 13'));
+    expect((await stage.handle('alice').update()).sdp).toContain('a=rtpmap:13 CN/8000');
+    await stage.handle('alice').answer(alice.offer().replace(/(m=audio.*)/, '$1 13'));
+    expect((await stage.handle('alice').update()).sdp).toContain('a=rtpmap:13 CN/8000');
+  });
+
+  it('is heard after comfort noise', async () => {
     const { alice, bob } = await stage.aliceAndBob();
     for (let i = 0; i < 10; i += 1) alice.send(Uint8Array.of(60), 13);
     alice.play(700);

@@ -239,7 +239,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     const now = performance.now();
     const packet = this.#crypto.openRtp(sealed);
     if (!packet || !this.#receiver.onPacket(packet, now)) return false;
-    this.#watch.heard(now, this.#receiver.packets > 0);
+    this.#watch.heard(now, this.#receiver.packets > 0, this.#receiver.isQuiet);
     return true;
   }
 

@@ -37,6 +37,8 @@ describe('what comes from a phone', () => {
   let now: number;
   let digits: string;
   let formats: string[];
+  let noise: { level: number; timestamp: number }[];
+  let audio: number;
 
   beforeEach(() => {
     pushed = [];
@@ -56,10 +58,18 @@ describe('what comes from a phone', () => {
           bytes: end - start,
         }),
     });
+    noise = [];
+    audio = 0;
+    track.attach({
+      onPacket: () => undefined,
+      onComfortNoise: (packet, start) =>
+        noise.push({ level: packet[start]!, timestamp: rtpTimestamp(packet) }),
+    });
     digits = '';
     formats = [];
     receiver = new RtpReceiver({
       onDigit: (digit) => (digits += digit),
+      onAudio: () => (audio += 1),
       onFormat: ({ codec }) => {
         formats.push(codec.name);
         return track;
@@ -94,11 +104,37 @@ describe('what comes from a phone', () => {
     expect(steps().every((step) => step === 1)).toBe(true);
   });
 
-  it('leaves out comfort noise without a gap', () => {
+  it('hands on comfort noise with its timestamp, without a gap in the audio of those who play none', () => {
     receive({ sequence: 1, timestamp: 0 });
     expect(receive({ sequence: 2, timestamp: 160, payloadType: 13, payload: Uint8Array.of(70) })).toBe(true);
+    expect(receiver.isQuiet).toBe(true);
     receive({ sequence: 3, timestamp: 1600 });
+    expect(receiver.isQuiet).toBe(false);
     expect(steps()).toEqual([1]);
+    expect(noise).toEqual([{ level: 70, timestamp: pushed[0]!.timestamp + 160 }]);
+    expect(audio).toBe(2);
+    expect(receiver.packetsLost).toBe(0);
+  });
+
+  it('ends comfort noise when the phone holds, and has none from it then', () => {
+    receive({ sequence: 1, timestamp: 0 });
+    receive({ sequence: 2, timestamp: 160, payloadType: 13, payload: Uint8Array.of(50) });
+    receiver.agree(session, true);
+    receive({ sequence: 3, timestamp: 320, payloadType: 13, payload: Uint8Array.of(50) });
+    expect(noise.map(({ level }) => level)).toEqual([50, 127]);
+  });
+
+  it('leaves out comfort noise beside a codec with another clock', () => {
+    const opus = agreeOn(
+      chooseAudio(
+        readRemoteDescription(offer.replace('0 101', '96 13').replace('101 tel', '96 opus/48000/2\r\na=x:')),
+      ).section,
+    );
+    receiver.agree(opus);
+    receive({ sequence: 1, timestamp: 0, payloadType: 96 });
+    expect(receive({ sequence: 2, timestamp: 160, payloadType: 13, payload: Uint8Array.of(50) })).toBe(true);
+    expect(pushed).toHaveLength(1);
+    expect(noise).toEqual([]);
   });
 
   it('leaves out packets without a payload without a gap, and counts them', () => {

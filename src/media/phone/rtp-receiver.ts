@@ -3,6 +3,7 @@ import {
   DtmfReceiver,
   ReceptionStatistics,
   Renumbering,
+  RTP_FIXED_HEADER,
   rtpPayloadEnd,
   rtpMarker,
   rtpPayloadOffset,
@@ -15,6 +16,7 @@ import {
   setRtpSsrc,
   setRtpTimestamp,
   timestampDelta,
+  writeRtpHeader,
 } from '../rtp/index.js';
 import type { DigitListener } from '../rtp/index.js';
 import type { AudioCodec } from '../codecs/index.js';
@@ -29,6 +31,10 @@ const MIN_FORMAT_MS = 1000;
 const MAX_EVENT_SECONDS = 10;
 /** An event that is further behind than this is not late: the numbers started over (RFC 3550 A.1). */
 const MAX_MISORDER = 100;
+/** RTP clock of comfort noise (RFC 3389). Beside audio of another clock its timestamps are in no relation to that. */
+const COMFORT_NOISE_RATE = 8000;
+/** Comfort noise of -127 dBov. */
+const SILENCE = 127;
 
 /** What the owner of a receiver is told. */
 interface RtpReceiverHandlers {
@@ -50,6 +56,7 @@ export class RtpReceiver {
   readonly #ssrcOut = randomInt(1, 0xffffffff);
   #session: AudioSession | undefined;
   #isMuted = false;
+  #isQuiet = false;
   #format: ReceivedFormat | undefined;
   #formatSince = -Infinity;
   #track: PublishedTrack | undefined;
@@ -83,6 +90,8 @@ export class RtpReceiver {
    * @param received the codec that the phone is known to send
    */
   agree(session: AudioSession, isMuted = false, received?: AudioCodec): void {
+    // What the phone sends from now on would not end the noise.
+    if (isMuted && !this.#isMuted && this.#isQuiet) this.#endNoise();
     this.#isMuted = isMuted;
     const isPreferred = session.codec !== this.#session?.codec;
     const expected = received ?? (isPreferred ? session.codec : this.#format?.codec);
@@ -179,6 +188,11 @@ export class RtpReceiver {
     this.#track = this.#handlers.onFormat(format);
   }
 
+  /** The phone sent comfort noise last, and so may send nothing before its next audio. */
+  get isQuiet(): boolean {
+    return this.#isQuiet;
+  }
+
   #takeAudio(packet: Buffer, offset: number, end: number, isAudio: boolean, nowMs: number): void {
     const sequence = rtpSequence(packet);
     const timestamp = rtpTimestamp(packet);
@@ -189,12 +203,16 @@ export class RtpReceiver {
     }
     if (!this.#numbers.take(packet, false, nowMs)) return;
     this.#count(packet, sequence, timestamp, nowMs);
+    // A late packet says nothing of what the phone does now.
+    if (this.#numbers.sequence === this.#numbers.lastSequence) this.#isQuiet = !isAudio;
     if (isAudio && !this.#isMuted) {
       this.#push(packet, offset, end, false);
       this.#handlers.onAudio?.(packet, offset, end, nowMs);
+    } else {
+      if (!isAudio && !this.#isMuted) this.#pushNoise(packet, offset, end);
+      // Comfort noise and muted audio are left out without a gap in the sequence numbers.
+      this.#numbers.leaveOut();
     }
-    // Comfort noise and muted audio are left out without a gap in the sequence numbers.
-    else this.#numbers.leaveOut();
   }
 
   /** Events may have an SSRC of their own, which does not have to replace the audio's. */
@@ -264,6 +282,19 @@ export class RtpReceiver {
   #restartReception(): void {
     this.#lostBefore = this.packetsLost;
     this.#reception = undefined;
+  }
+
+  #pushNoise(packet: Buffer, offset: number, end: number): void {
+    if (this.#format?.codec.clockRate !== COMFORT_NOISE_RATE) return;
+    setRtpTimestamp(packet, this.#numbers.timestamp);
+    setRtpSsrc(packet, this.#ssrcOut);
+    this.#track?.pushComfortNoise(packet, offset, end);
+  }
+
+  #endNoise(): void {
+    const packet = Buffer.alloc(RTP_FIXED_HEADER + 1, SILENCE);
+    writeRtpHeader(packet, 13, false, 0, this.#numbers.lastTimestamp, this.#ssrcOut);
+    this.#track?.pushComfortNoise(packet, RTP_FIXED_HEADER, packet.length);
   }
 
   #push(packet: Buffer, offset: number, end: number, isEvent: boolean): void {

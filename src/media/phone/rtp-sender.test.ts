@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { MixGroups } from '../audio/index.js';
 import { findStaticAudioCodec, toTrackCodec } from '../codecs/index.js';
-import { RTP_FIXED_HEADER, rtpPayloadType, rtpSequence, rtpSsrc } from '../rtp/index.js';
+import {
+  RTP_FIXED_HEADER,
+  rtpMarker,
+  rtpPayloadType,
+  rtpSequence,
+  rtpSsrc,
+  rtpTimestamp,
+} from '../rtp/index.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
 import { createMasterKey, SRTP_SUITES, SrtpReceiver } from '../srtp/index.js';
 import { PublishedTrack } from '../track.js';
@@ -33,6 +40,57 @@ class Phone {
     this.sender.setTracks([track], false);
   }
 }
+
+describe('silence', () => {
+  const groups = new MixGroups();
+  const track = new PublishedTrack({ kind: 'audio', streamId: 't', codec: toTrackCodec(PCMU) });
+  const encoder = PCMU.createEncoder(8000);
+  let sequence = 0;
+  const talk = (frame: number, amplitude: number): void => {
+    const payload = Buffer.alloc(160);
+    encoder.encode(sine(400, 8000, 160, frame * 160, amplitude), 160, payload, 0);
+    sequence += 1;
+    track.push(rtpPacket({ sequence, timestamp: frame * 160, payload }), 12, 172, false);
+  };
+  const noiseOffer = readRemoteDescription(
+    sdp('m=audio 4000 RTP/AVP 0 101 97', 'a=rtpmap:101 telephone-event/8000', 'a=rtpmap:97 CN/8000'),
+  );
+  const withNoise = agreeOn(chooseAudio(noiseOffer).section);
+
+  it('is sent as comfort noise twice a second to a phone that offered it, as audio to others', () => {
+    const [phone, other] = [withNoise, sessionOf()].map((session) => new Phone(groups, track, session));
+    const typesIn = (from: number, to: number, amplitude: number): number[] => {
+      const { length } = phone!.sent;
+      for (let frame = from; frame < to; frame += 1) {
+        talk(frame, amplitude);
+        for (const { sender } of [phone!, other!]) sender.onFrame(frame);
+      }
+      return phone!.sent.slice(length).map(rtpPayloadType);
+    };
+    expect(typesIn(0, 50, 8000)).toEqual(new Array(50).fill(0));
+    // Quieter than any sound: -70 dBov.
+    const fading = typesIn(50, 110, 15);
+    expect(fading.filter((type) => type === 97)).toHaveLength(1);
+    expect(fading.indexOf(97)).toBeGreaterThan(40);
+    expect(typesIn(110, 310, 15)).toEqual(new Array(8).fill(97));
+    const noise = phone!.sent.at(-1)!;
+    expect(noise).toHaveLength(RTP_FIXED_HEADER + 1);
+    expect(Math.abs(noise[RTP_FIXED_HEADER]! - 70)).toBeLessThan(4);
+    phone!.sender.sendDtmf({ digits: '5' });
+    expect(typesIn(310, 315, 15)).toEqual(new Array(5).fill(101));
+    typesIn(315, 400, 15);
+    const back = typesIn(400, 410, 8000);
+    expect(new Set(back)).toEqual(new Set([0]));
+    const speech = phone!.sent.slice(-back.length);
+    expect(speech.map(rtpMarker)).toEqual(back.map((_, i) => i === 0));
+    const first = phone!.sent[0]!;
+    for (const [i, packet] of phone!.sent.entries())
+      expect((rtpSequence(packet) - rtpSequence(first)) & 0xffff).toBe(i);
+    expect((rtpTimestamp(speech.at(-1)!) - rtpTimestamp(first)) >>> 0).toBe(409 * 160);
+    expect(new Set(other!.sent.map(rtpPayloadType))).toEqual(new Set([0]));
+    expect(other!.sent).toHaveLength(410);
+  });
+});
 
 describe('payloads for several phones', () => {
   const talker = () => {

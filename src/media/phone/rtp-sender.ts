@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { AudioCodec } from '../codecs/index.js';
-import { FRAME_MS, mixFormat, type MixGroups, PhoneMix } from '../audio/index.js';
+import { FRAME_MS, mixFormat, type MixGroup, type MixGroups, PhoneMix } from '../audio/index.js';
 import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
 import type { MediaDtmf } from '../types.js';
@@ -14,6 +14,11 @@ const RING = 8;
 const MAX_PACKET = 1500;
 
 const DEFAULT_CLOCK_RATE = 8000;
+
+/** After so much silence a phone is sent comfort noise (RFC 3389) in its place, if that was agreed on: half a second, ... */
+const QUIET_FRAMES = 500 / FRAME_MS;
+/** ... and then again and again, so that it hears of us, and NATs between keep the way open. */
+const NOISE_FRAMES = 500 / FRAME_MS;
 
 /** If the packets sent differ by more than this from what the last state lets expect, it is sent again. */
 const MAX_DRIFT = 500;
@@ -72,6 +77,10 @@ export class RtpSender {
   readonly #timestampOrigin: number;
   #marker = true;
   #eventTimestamp = 0;
+  /** For so many frames there has been no sound. */
+  #quietFrames = 0;
+  /** Frame of the last comfort noise since the last audio. */
+  #noiseAt = -Infinity;
   packets = 0;
   bytes = 0;
   /** Payload bytes, as sender reports count them. */
@@ -180,11 +189,18 @@ export class RtpSender {
     const event = this.#dtmf.busy ? telephoneEventFor(session) : undefined;
     const tones = this.#dtmf.busy && !event ? this.#playTones(this.#mix.format.rate) : undefined;
     const group = this.#mix.run(frame, tones);
+    const isSound = event !== undefined || tones !== undefined || group.set.isAudible;
+    this.#quietFrames = isSound ? 0 : this.#quietFrames + 1;
     if (event) {
       // Audio is left out while an event is sent (RFC 4733 section 2.2).
       this.#sendEvent(event, frame);
       return;
     }
+    if (session.sentComfortNoise !== undefined && this.#quietFrames >= QUIET_FRAMES) {
+      if (group.ready > 0) this.#sendNoise(session.sentComfortNoise, group);
+      return;
+    }
+    this.#noiseAt = -Infinity;
     for (let i = 0; i < group.ready; i += 1) {
       this.#sendPayload(
         session,
@@ -213,6 +229,15 @@ export class RtpSender {
     for (let i = 0; i < length; i += 1) packet[RTP_FIXED_HEADER + i] = payload[i]!;
     this.#finish(session.payloadType, this.timestampOf(firstFrame), this.#marker, length);
     this.#marker = false;
+  }
+
+  #sendNoise(payloadType: number, { firstFrame, set }: MixGroup): void {
+    // Audio that follows begins a talkspurt (RFC 3551 section 4.1).
+    this.#marker = true;
+    if (firstFrame - this.#noiseAt < NOISE_FRAMES) return;
+    this.#noiseAt = firstFrame;
+    this.#ring[this.#at]![RTP_FIXED_HEADER] = Math.round(-set.levelDb);
+    this.#finish(payloadType, this.timestampOf(firstFrame), false, 1);
   }
 
   #sendEvent(event: { payloadType: number; clockRate: number }, frame: number): void {

@@ -18,6 +18,8 @@ export const FRAME = {
 const TELEPHONE_EVENT = 1;
 /** The packet belongs to the kept picture: it is kept, and not played. */
 const KEPT = 2;
+/** The packet describes comfort noise. */
+const COMFORT_NOISE = 4;
 
 /** Track, flags, payload offset, padding, age of a kept picture. */
 const PACKET_HEADER = 13;
@@ -59,6 +61,7 @@ export function readStream(bytes: Buffer, start: number, end: number): StreamFra
 export interface PacketFrame {
   track: number;
   telephoneEvent: boolean;
+  comfortNoise: boolean;
   kept: boolean;
   /** Of a kept packet: how long ago the picture's newest packet came, in ms. */
   ageMs: number;
@@ -69,6 +72,9 @@ export interface PacketFrame {
   length: number;
 }
 
+/** What a packet is, if it is not of the track's codec. */
+export type PacketKind = 'telephoneEvent' | 'comfortNoise' | undefined;
+
 /** Writes a packet. @param ageMs of a kept packet; -1: it is a new one */
 export function writePacket(
   channel: RecordChannel,
@@ -76,18 +82,21 @@ export function writePacket(
   packet: Buffer,
   payloadOffset: number,
   payloadEnd: number,
-  telephoneEvent: boolean,
+  kind: PacketKind,
   ageMs: number,
 ): void {
   const at = channel.reserve(FRAME.packet, PACKET_HEADER + packet.length);
   const { out } = channel;
   out.writeUInt32BE(track, at);
-  out[at + 4] = (telephoneEvent ? TELEPHONE_EVENT : 0) | (ageMs < 0 ? 0 : KEPT);
+  out[at + 4] = flagOf(kind) | (ageMs < 0 ? 0 : KEPT);
   out.writeUInt16BE(payloadOffset, at + 5);
   out.writeUInt16BE(packet.length - payloadEnd, at + 7);
   out.writeUInt32BE(ageMs < 0 ? 0 : Math.min(0xffffffff, Math.round(ageMs)), at + 9);
   packet.copy(out, at + PACKET_HEADER);
 }
+
+const flagOf = (kind: PacketKind): number =>
+  kind === 'telephoneEvent' ? TELEPHONE_EVENT : kind === 'comfortNoise' ? COMFORT_NOISE : 0;
 
 /** @throws Error */
 export function readPacket(bytes: Buffer, start: number, end: number, into: PacketFrame): void {
@@ -96,6 +105,7 @@ export function readPacket(bytes: Buffer, start: number, end: number, into: Pack
   const flags = bytes[start + 4]!;
   into.track = bytes.readUInt32BE(start);
   into.telephoneEvent = (flags & TELEPHONE_EVENT) !== 0;
+  into.comfortNoise = (flags & COMFORT_NOISE) !== 0;
   into.kept = (flags & KEPT) !== 0;
   into.payloadOffset = bytes.readUInt16BE(start + 5);
   into.payloadEnd = length - bytes.readUInt16BE(start + 7);

@@ -38,6 +38,23 @@ describe('a pipe between two hosts', () => {
     expect(stage.connecting.counters()).toMatchObject({ packetsReceived: 3, packetsSent: 0 });
   });
 
+  it('carries comfort noise, as such', async () => {
+    const track = opus();
+    stage.left.publish('s', track);
+    stage.listening.send(['s']);
+    const remote = await stage.right.until('s');
+    const heard = listen(remote);
+    const noise: (readonly [number, number])[] = [];
+    remote.attach({
+      onPacket: () => undefined,
+      onComfortNoise: (packet, from, to) => noise.push([packet[from]!, to - from]),
+    });
+    track.pushComfortNoise(rtpPacket({ sequence: 1, timestamp: 8, payload: Buffer.of(55, 1) }), 12, 14);
+    push(track, 1);
+    await vi.waitUntil(() => heard.length === 1);
+    expect(noise).toEqual([[55, 2]]);
+  });
+
   it('carries streams both ways at once', async () => {
     const [there, back] = [opus('there'), opus('back')];
     stage.left.publish('there', there);

@@ -46,6 +46,7 @@ export class ReceivedStreams {
   readonly #packet: PacketFrame = {
     track: 0,
     telephoneEvent: false,
+    comfortNoise: false,
     kept: false,
     ageMs: 0,
     payloadOffset: 0,
@@ -99,7 +100,8 @@ export class ReceivedStreams {
     this.#counts.packetsReceived += 1;
     picture?.onPacket(packet, payloadOffset, payloadEnd, now);
     try {
-      track.push(packet, payloadOffset, payloadEnd, frame.telephoneEvent);
+      if (frame.comfortNoise) track.pushComfortNoise(packet, payloadOffset, payloadEnd);
+      else track.push(packet, payloadOffset, payloadEnd, frame.telephoneEvent);
     } catch (error) {
       // The fault of one subscriber must not end the streams of all.
       this.#log.error({ err: error }, 'failed to handle media of another host');

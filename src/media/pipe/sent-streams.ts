@@ -2,7 +2,15 @@ import type { LiveStream } from '../endpoint.js';
 import type { RemoteStreams } from '../live-streams.js';
 import { MAX_FORWARDED_PACKET, PacketScratch, RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import type { ClockReading, PublishedTrack, TrackCodec, TrackSink } from '../track.js';
-import { FRAME, readBitrate, readTrackNumber, writeClock, writePacket, writeStream } from './frames.js';
+import {
+  FRAME,
+  type PacketKind,
+  readBitrate,
+  readTrackNumber,
+  writeClock,
+  writePacket,
+  writeStream,
+} from './frames.js';
 import type { RecordChannel } from './record-channel.js';
 
 /** A longer `a=fmtp` does not cross: subscribers get the codec's own. */
@@ -143,6 +151,14 @@ class SentTrack implements TrackSink {
   }
 
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
+    this.#send(packet, payloadOffset, payloadEnd, telephoneEvent ? 'telephoneEvent' : undefined);
+  }
+
+  onComfortNoise(packet: Buffer, payloadOffset: number, payloadEnd: number): void {
+    this.#send(packet, payloadOffset, payloadEnd, 'comfortNoise');
+  }
+
+  #send(packet: Buffer, payloadOffset: number, payloadEnd: number, kind: PacketKind): void {
     if (this.#channel.isCongested || packet.length > MAX_FORWARDED_PACKET) {
       this.#counts.packetsDropped += 1;
       this.#hasGap = true;
@@ -155,7 +171,7 @@ class SentTrack implements TrackSink {
       if (this.track.kind === 'video') this.track.requestKeyFrame();
     }
     this.#counts.packetsSent += 1;
-    writePacket(this.#channel, this.number, packet, payloadOffset, payloadEnd, telephoneEvent, -1);
+    writePacket(this.#channel, this.number, packet, payloadOffset, payloadEnd, kind, -1);
   }
 
   onClock(reading: ClockReading): void {
@@ -181,7 +197,7 @@ class SentTrack implements TrackSink {
       const sequence = picture.newestSequence - (count - 1 - i);
       writeRtpHeader(packet, 0, picture.marker(i), sequence, picture.timestamp(i), picture.ssrc);
       payload.copy(packet, RTP_FIXED_HEADER);
-      writePacket(this.#channel, this.number, packet, RTP_FIXED_HEADER, packet.length, false, ageMs);
+      writePacket(this.#channel, this.number, packet, RTP_FIXED_HEADER, packet.length, undefined, ageMs);
     }
   }
 }

@@ -6,6 +6,9 @@ import { chooseCrypto, type SessionCrypto } from './crypto.js';
 import type { RemoteDescription, RemoteFormat, RemoteSection } from './remote-description.js';
 
 const DEFAULT_PTIME = 20;
+/** Its static payload type (RFC 3551 section 6), and its clock rate. */
+const COMFORT_NOISE = 13;
+const COMFORT_NOISE_RATE = 8000;
 
 /** The supported RTP profiles; those with feedback (AVPF, SAVPF) only allow more RTCP. */
 const PLAIN_PROFILES: readonly string[] = ['RTP/AVP', 'RTP/AVPF'];
@@ -38,8 +41,10 @@ export interface AudioSession {
   readonly receivedEvents: ReadonlyMap<number, number>;
   /** Our payload types: they keep their meaning for the whole call (RFC 3264 section 8.3.2). */
   readonly offered: OfferedFormats;
-  /** RFC 3389 payload types: tolerated, not played. */
+  /** RFC 3389 payload types that the phone may send, whether agreed on or not. */
   readonly comfortNoise: ReadonlySet<number>;
+  /** The one that it is sent; absent when it has none for the clock of the codec. */
+  readonly sentComfortNoise?: number;
   /** Packet length that we send, in ms. */
   readonly ptime: number;
   /** As the phone sees it. */
@@ -126,7 +131,7 @@ export function agreeOn(
     ...(chosen.format.fmtp === undefined ? {} : { fmtp: chosen.format.fmtp }),
     telephoneEvents,
     ...(offered ? receivedByOffer(section, codecs, offered) : receivedByAnswer(chosen, telephoneEvents)),
-    comfortNoise: new Set([13, ...named(section, 'CN').map(({ payloadType }) => payloadType)]),
+    ...comfortNoiseOf(section, chosen),
     ptime: choosePtime(section, chosen.codec),
     direction,
     held: direction === 'inactive' || direction === 'sendonly',
@@ -228,6 +233,24 @@ function receivedByOffer(
 
 function named(section: RemoteSection, name: string): RemoteFormat[] {
   return section.formats.filter((format) => format.name.toLowerCase() === name.toLowerCase());
+}
+
+/** With PCMU, PCMA and G.722. There is none for the clock of Opus, which has DTX of its own. */
+function comfortNoiseOf(
+  section: RemoteSection,
+  { codec, format }: KnownFormat,
+): Pick<AudioSession, 'comfortNoise' | 'sentComfortNoise'> {
+  const described = named(section, 'CN');
+  const sent = section.formats.find(
+    (known) =>
+      (known.payloadType === COMFORT_NOISE && known.name === '') ||
+      (described.includes(known) && known.clockRate === codec.clockRate),
+  );
+  const isSent = sent && codec.clockRate === COMFORT_NOISE_RATE && sent.payloadType !== format.payloadType;
+  return {
+    comfortNoise: new Set([COMFORT_NOISE, ...described.map(({ payloadType }) => payloadType)]),
+    ...(isSent && { sentComfortNoise: sent.payloadType }),
+  };
 }
 
 /** The longest packet time of the codec that the phone allows. */

@@ -49,6 +49,7 @@ export function writeOffer(
   const formats = [
     ...[...codecs].map(([codec, payloadType]) => codecFormat(end, codec, payloadType)),
     ...[...telephoneEvents].map(([clockRate, payloadType]) => eventFormat(payloadType, clockRate)),
+    ...noiseFormats(session),
   ];
   return writeLines([
     ...sessionLines(end),
@@ -82,6 +83,7 @@ function answerSection(end: LocalEnd, section: RemoteSection, session: AudioSess
   const formats: LocalFormat[] = [
     codecFormat(end, session.codec, session.payloadType),
     ...(event ? [eventFormat(event.payloadType, event.clockRate)] : []),
+    ...noiseFormats(session),
   ];
   return [
     `m=${section.written.media} ${end.port} ${section.written.protocol} ${payloadTypes(formats)}`,
@@ -118,6 +120,10 @@ const eventFormat = (payloadType: number, clockRate: number): LocalFormat => ({
   fmtp: DTMF_EVENTS,
 });
 
+/** Comfort noise, which we never ask for, but keep once the phone did. */
+const noiseFormats = (session: AudioSession | undefined): LocalFormat[] =>
+  session?.sentComfortNoise === undefined ? [] : [{ payloadType: session.sentComfortNoise, map: 'CN/8000' }];
+
 /**
  * The formats to offer: the allowed codecs. Within a call the present codec comes first, and payload types
  * are kept.
@@ -130,6 +136,7 @@ export function formatsToOffer(
   const used = new Set<number>([
     ...(known?.codecs.values() ?? []),
     ...(known?.telephoneEvents.values() ?? []),
+    ...(session?.sentComfortNoise === undefined ? [] : [session.sentComfortNoise]),
   ]);
   const dynamic = (preferred: number): number => {
     let payloadType = preferred;

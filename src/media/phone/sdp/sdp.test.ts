@@ -239,6 +239,43 @@ describe('answer', () => {
     ]);
   });
 
+  it.each([
+    [['m=audio 4000 RTP/AVP 0 13'], 13],
+    [['m=audio 4000 RTP/AVP 9 0 13', 'a=rtpmap:13 CN/8000'], 13],
+    [['m=audio 4000 RTP/AVP 8 104 105', 'a=rtpmap:104 CN/16000', 'a=rtpmap:105 cn/8000'], 105],
+  ])('agrees to comfort noise that is offered: %j', (written, payloadType) => {
+    const { session, lines } = negotiate(sdp(...written));
+    expect(session.sentComfortNoise).toBe(payloadType);
+    const m = lines.find((line) => line.startsWith('m='));
+    expect(m).toBe(`m=audio 20000 RTP/AVP ${session.payloadType} ${payloadType}`);
+    expect(lines).toContain(`a=rtpmap:${payloadType} CN/8000`);
+  });
+
+  it.each([
+    [['m=audio 4000 RTP/AVP 0']],
+    [['m=audio 4000 RTP/AVP 100 13', 'a=rtpmap:100 opus/48000/2']],
+    [['m=audio 4000 RTP/AVP 0 104', 'a=rtpmap:104 CN/16000']],
+    // Not comfort noise, though a phone says so.
+    [['m=audio 4000 RTP/AVP 13 0', 'a=rtpmap:13 PCMA/8000']],
+  ])('answers no comfort noise that it was not offered for the codec: %j', (written) => {
+    const { session, lines } = negotiate(sdp(...written));
+    expect(session.sentComfortNoise).toBeUndefined();
+    expect(lines.join()).not.toContain('CN/');
+  });
+
+  it('goes on offering the comfort noise that the phone offered', () => {
+    const { session } = negotiate(sdp('m=audio 4000 RTP/AVP 0 97', 'a=rtpmap:97 CN/8000'));
+    const formats = formatsToOffer(session, AUDIO_CODECS);
+    const lines = writeOffer(end, session, formats).split('\r\n');
+    expect(lines).toContain('a=rtpmap:97 CN/8000');
+    const types = lines
+      .find((line) => line.startsWith('m='))!
+      .split(' ')
+      .slice(3);
+    expect(new Set(types).size).toBe(types.length);
+    expect(writeOffer(end, undefined, formatsToOffer(undefined, AUDIO_CODECS))).not.toContain('CN/');
+  });
+
   it('tolerates comfort noise on any payload type', () => {
     const { session } = negotiate(sdp('m=audio 4000 RTP/AVP 0 13 105', 'a=rtpmap:105 CN/16000'));
     expect([...session.comfortNoise]).toEqual([13, 105]);
