@@ -155,6 +155,19 @@ export class ToneSocket {
       : toneLevel(samples, frequency, PHONE_RATE);
   }
 
+  /** Level of all of the latest 200 ms of what came, in dBov (0: a square wave of full scale). */
+  loudness(): number {
+    const since = performance.now() - WINDOW_MS;
+    const samples = this.#heard.filter(({ at }) => at >= since).flatMap((heard) => [...heard.samples]);
+    const squares = samples.reduce((sum, sample) => sum + sample * sample, 0);
+    return 10 * Math.log10(squares / samples.length / 2 ** 30);
+  }
+
+  /** Sends one comfort noise packet (RFC 3389) in the tone's stream. @param attenuation of the noise, in dB */
+  sendComfortNoise(attenuation: number): void {
+    this.#send(Buffer.of(attenuation), 13, false, false);
+  }
+
   /** How many packets since a time (`performance.now()`) have the tone, how many do not, and how many in a row have it. */
   packetsSince(since: number, frequency: number): { with: number; without: number; inARow: number } {
     const levels = this.#heard

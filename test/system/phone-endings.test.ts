@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { usePhoneRoom } from '../support/phone-room.js';
+import { direct, limit, MINE, OTHERS, usePhoneRoom } from '../support/phone-room.js';
 import { phoneOffer, placeCall, type Steps } from '../support/sipp.js';
 import { until } from '../support/until.js';
 
 const MEDIA_TIMEOUT_S = 1;
 const MAX_CALL_S = 4;
+const NOISE_DB = 45;
 
 const untilBye: Steps = (scenario) => scenario.expect(200).ack().waitForBye();
 
@@ -144,5 +145,33 @@ describe('a phone call with short limits', () => {
       });
     await Promise.all([toTheEnd(untilBye, false), toTheEnd(held, true)]);
     expect(performance.now() - startedAt).toBeGreaterThan(1000 * MAX_CALL_S);
+  });
+});
+
+describe('a phone that sends comfort noise', () => {
+  const room = usePhoneRoom({ alone: true, env: { PATCHBAY_MEDIA_TIMEOUT: String(MEDIA_TIMEOUT_S) } });
+
+  direct('gets it too, is heard as noise of its level, and is not hung up in its silence', async () => {
+    const sdp = (port: number): string => phoneOffer(port).replace(/m=audio .*/, '$& 13');
+    await room.withCall({ invite: { sdp } }, async (quiet) => {
+      const { body } = await quiet.final();
+      expect(body).toContain('a=rtpmap:13 CN/8000');
+      // Nobody else is there: a mix without a sound.
+      await until('comfort noise', () => (quiet.tones.received.get(13) ?? 0) > 1, limit);
+      await room.withCall({ tone: OTHERS }, async (listener) => {
+        const { body: answer } = await listener.final();
+        expect(answer).not.toContain('CN/8000');
+        await listener.tones.hears(MINE);
+        quiet.tones.pause();
+        quiet.tones.sendComfortNoise(NOISE_DB);
+        await until('noise', () => Math.abs(listener.tones.loudness() + NOISE_DB) < 1.5, limit);
+        const { packets } = listener.tones;
+        const muchLonger = (3 * 1000 * MEDIA_TIMEOUT_S) / 20;
+        await until('a long silence', () => listener.tones.packets - packets > muchLonger, limit);
+        expect(Math.abs(listener.tones.loudness() + NOISE_DB)).toBeLessThan(1.5);
+        await quiet.hangUp();
+        await listener.hangUp();
+      });
+    });
   });
 });
