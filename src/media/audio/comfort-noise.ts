@@ -39,6 +39,11 @@ export class ComfortNoise {
     this.#at = this.#piece.length;
   }
 
+  /** In dBov, as it was described last. */
+  get levelDb(): number {
+    return 20 * Math.log10(this.#target / FULL_SCALE);
+  }
+
   /** Takes the payload of a comfort noise packet (RFC 3389 section 3); an empty one changes nothing. */
   describe(packet: Uint8Array, start: number, end: number): void {
     if (end <= start) return;

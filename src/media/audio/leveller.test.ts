@@ -41,6 +41,48 @@ describe('leveller', () => {
     }
   });
 
+  /** Speech in pieces of 2 s, and 3 s of comfort noise after each. @returns the frames' gains in dB */
+  const withComfort = (
+    leveller: Leveller,
+    said: Int16Array,
+    comfortDb: number,
+    comforts = true,
+  ): number[] => {
+    const hiss = noise(10 ** (comfortDb / 20), 24_000);
+    const gains: number[] = [];
+    const take = (pcm: Int16Array, db?: number): void => {
+      for (let at = 0; at < pcm.length; at += FRAME) {
+        leveller.take(gains.length, pcm.subarray(at, at + FRAME), 8000, db);
+        gains.push(20 * Math.log10(leveller.gain));
+      }
+    };
+    for (let at = 0; at < said.length; at += 16_000) {
+      take(said.subarray(at, at + 16_000));
+      if (comforts) take(hiss, comfortDb);
+    }
+    return gains;
+  };
+
+  it('takes comfort noise for no speech', () => {
+    const said = speech(-34, 8000, 16, 3);
+    const [without, leveller] = [new Leveller(), new Leveller()];
+    withComfort(without, said, -65, false);
+    const gains = withComfort(leveller, said, -65);
+    expect(Math.abs(leveller.speech.levelDb! - without.speech.levelDb!)).toBeLessThan(1);
+    // Once the speech before has died away.
+    const pauses = gains.filter((_, i) => i % 250 >= 130);
+    for (const [i, gain] of pauses.entries()) if (i % 120 > 0) expect(gain).toBe(pauses[i - 1]);
+  });
+
+  it('does not turn up comfort noise above its ceiling, and hears it like other noise', () => {
+    const said = speech(-44, 8000, 16, 3);
+    const [loud, quiet] = [new Leveller(), new Leveller()];
+    expect(withComfort(loud, said, -46).at(-1)).toBeLessThan(0.5);
+    expect(withComfort(quiet, said, -65).at(-1)).toBeLessThan(10.5);
+    expect(withComfort(new Leveller(), said, -75).at(-1)).toBeGreaterThan(13);
+    expect([loud.isAudible, quiet.isAudible]).toEqual([true, false]);
+  });
+
   it('stays where it is in silence', () => {
     const { gains } = levelled(joined(speech(-38, 8000, 8), new Int16Array(8000 * 10)));
     // The hangover of speech is 0.2 s.

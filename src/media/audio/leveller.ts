@@ -39,15 +39,21 @@ export class Leveller {
   #frame = -1;
   #frames = 0;
   #silentFrames = SILENT_FRAMES;
+  /** Of the last comfort noise. */
+  #comfortDb = -Infinity;
 
-  /** Takes what was decoded for a mix frame; undefined: silence. */
-  take(frame: number, pcm: Int16Array | undefined, rate: SampleRate): void {
+  /**
+   * Takes what was decoded for a mix frame; undefined: silence.
+   * @param comfortDb level of the comfort noise that it is, which the publisher sent in place of speech
+   */
+  take(frame: number, pcm: Int16Array | undefined, rate: SampleRate, comfortDb?: number): void {
     if (frame === this.#frame) return;
     this.#frame = frame;
-    if (pcm) this.speech.add(pcm, pcm.length, rate);
+    if (comfortDb !== undefined) this.#comfortDb = comfortDb;
+    if (pcm && comfortDb === undefined) this.speech.add(pcm, pcm.length, rate);
     else this.speech.addSilence(FRAME_MS);
     this.before = this.gain;
-    this.#silentFrames = this.#isSound() ? 0 : this.#silentFrames + 1;
+    this.#silentFrames = this.#isSound(comfortDb) ? 0 : this.#silentFrames + 1;
     if (!this.speech.isActive || !this.speech.isModulated) return;
     if (this.#frames % LOOK_FRAMES === 0) this.#look();
     this.#frames += 1;
@@ -62,7 +68,8 @@ export class Leveller {
     return this.#silentFrames < SILENT_FRAMES;
   }
 
-  #isSound(): boolean {
+  #isSound(comfortDb: number | undefined): boolean {
+    if (comfortDb !== undefined) return comfortDb > QUIET_NOISE_DB;
     const { momentaryDb } = this.speech;
     if (momentaryDb < SILENCE_DB) return false;
     return momentaryDb > QUIET_NOISE_DB || momentaryDb > this.speech.noiseDb + NOISE_DISTANCE_DB;
@@ -71,7 +78,7 @@ export class Leveller {
   #look(): void {
     const { levelDb, noiseDb } = this.speech;
     if (levelDb === undefined) return;
-    const most = Math.max(0, Math.min(MAX_GAIN_DB, NOISE_CEILING_DB - noiseDb));
+    const most = Math.max(0, Math.min(MAX_GAIN_DB, NOISE_CEILING_DB - Math.max(noiseDb, this.#comfortDb)));
     this.#targetDb = Math.max(MIN_GAIN_DB, Math.min(most, TARGET_DB - levelDb));
   }
 }

@@ -230,7 +230,9 @@ describe('playout', () => {
       bench.run(0, 50);
       const { concealedMs, delayMs } = bench.playout;
       describeNoise(50);
+      expect(bench.playout.noiseDb).toBeUndefined();
       pause(100);
+      expect(bench.playout.noiseDb).toBeCloseTo(-40, 5);
       expect(Math.abs(heardDb(95) + 40)).toBeLessThan(1);
       describeNoise(150, 50);
       pause(50);
@@ -239,6 +241,7 @@ describe('playout', () => {
         bench.packet(n, n - 150);
         bench.read();
       }
+      expect(bench.playout.noiseDb).toBeUndefined();
       expect(bench.level(40)).toBeCloseTo(FULL, 2);
       expect(bench.playout.concealedMs).toBe(concealedMs);
       expect(Math.abs(bench.playout.delayMs - delayMs)).toBeLessThanOrEqual(2);

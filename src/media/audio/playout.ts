@@ -93,6 +93,11 @@ export class Playout {
     return (this.#concealed * 1000) / this.#rate;
   }
 
+  /** Level of the comfort noise that is played now, in dBov; undefined: it is none. */
+  get noiseDb(): number | undefined {
+    return this.#noise && this.#isNoise ? this.#noise.levelDb : undefined;
+  }
+
   /** Buffered audio that is not read yet, in ms; negative while packets are overdue. */
   get delayMs(): number {
     return (this.#levelSamples() * 1000) / this.#rate;

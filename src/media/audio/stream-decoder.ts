@@ -158,7 +158,7 @@ export class StreamDecoder implements TrackSink {
   read(frame: number): void {
     const isHeard = this.#playout.read(this.#pcm, this.#pcm.length);
     const leveller = this.#leveller;
-    leveller.take(frame, isHeard ? this.#pcm : undefined, this.#rate);
+    leveller.take(frame, isHeard ? this.#pcm : undefined, this.#rate, this.#playout.noiseDb);
     this.isAudible = leveller.isAudible;
     this.isSilent = !isHeard;
     const isChanged = this.#isLevelled && (leveller.before !== 1 || leveller.gain !== 1);
