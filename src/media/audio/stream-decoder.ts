@@ -30,7 +30,13 @@ export class DecoderPool {
   readonly #publishers = new WeakMap<PublishedTrack, StreamListener>();
   /** All entries in one list: iterating it allocates nothing in a frame. */
   readonly #entries: Entry[] = [];
+  readonly #now: () => number;
   #ids = 0;
+
+  /** @param now monotonic time in ms */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** Decoders in use. */
   get size(): number {
@@ -55,7 +61,7 @@ export class DecoderPool {
     const leveller = this.#levellers.get(track) ?? new Leveller();
     this.#levellers.set(track, leveller);
     this.#ids += 1;
-    const decoder = new StreamDecoder(this.#ids, codec, rate, leveller, levelling);
+    const decoder = new StreamDecoder(this.#ids, codec, rate, leveller, levelling, this.#now);
     const entry: Entry = { track, decoder, listeners: new Set([listener]) };
     byKey.set(keyOf(rate, levelling), entry);
     this.#tracks.set(track, byKey);
@@ -92,11 +98,13 @@ export class DecoderPool {
    */
   read(frame: number): void {
     let failed: { readonly error: unknown } | undefined;
+    // Once for all: a time is a number on the heap.
+    const now = this.#now();
     for (let i = 0; i < this.#entries.length; i += 1) {
       const { track, decoder, listeners } = this.#entries[i]!;
       const wasAudible = decoder.isAudible;
       try {
-        decoder.read(frame);
+        decoder.read(frame, now);
       } catch (error) {
         decoder.silence();
         failed ??= { error };
@@ -128,9 +136,16 @@ export class StreamDecoder implements TrackSink {
   readonly #limiter = new Limiter();
   #wide: Int32Array | undefined;
 
-  constructor(id: number, codec: AudioCodec, rate: SampleRate, leveller: Leveller, isLevelled: boolean) {
+  constructor(
+    id: number,
+    codec: AudioCodec,
+    rate: SampleRate,
+    leveller: Leveller,
+    isLevelled: boolean,
+    now: () => number,
+  ) {
     this.id = id;
-    this.#playout = new Playout(codec, rate);
+    this.#playout = new Playout(codec, rate, now);
     this.#rate = rate;
     this.#leveller = leveller;
     this.#isLevelled = isLevelled;
@@ -154,9 +169,9 @@ export class StreamDecoder implements TrackSink {
     this.#playout.comfort(packet, payloadOffset, payloadEnd);
   }
 
-  /** Decodes the next frame. */
-  read(frame: number): void {
-    const isHeard = this.#playout.read(this.#pcm, this.#pcm.length);
+  /** Decodes the next frame, at a time in ms. */
+  read(frame: number, now: number): void {
+    const isHeard = this.#playout.read(this.#pcm, this.#pcm.length, now);
     const leveller = this.#leveller;
     leveller.take(frame, isHeard ? this.#pcm : undefined, this.#rate, this.#playout.noiseDb);
     this.isAudible = leveller.isAudible;
