@@ -1,7 +1,7 @@
 import { rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, SequenceUnwrapper } from '../rtp/index.js';
 
-/** Slots of the ring, a power of two: 1.28 s of 10 ms packets, so that a burst of a second fits. */
-const SLOTS = 128;
+/** Slots of the ring, a power of two: 640 ms of 10 ms packets. */
+const SLOTS = 64;
 /** No audio payload of a phone or browser is larger. */
 const MAX_PAYLOAD = 1500;
 
@@ -41,8 +41,6 @@ interface Slot {
   played: number;
 }
 
-const NO_PAYLOAD = Buffer.alloc(0);
-
 /**
  * Puts the packets of one stream into order: a ring by sequence number, into which payloads are copied. It knows no time:
  * `Playout` decides when a packet is due.
@@ -57,14 +55,12 @@ export class JitterBuffer {
     restarts: 0,
   };
   readonly #slots: Slot[] = Array.from({ length: SLOTS }, () => ({
-    payload: NO_PAYLOAD,
+    payload: Buffer.alloc(0),
     length: 0,
     timestamp: 0,
     sequence: -1,
     played: -1,
   }));
-  /** Memory of payloads that have been played: the last is taken first, so that a stream needs no more than it buffers. */
-  readonly #spare: Buffer[] = [];
   readonly #unwrapper = new SequenceUnwrapper();
   #ssrc = -1;
   /** Lowest sequence number that may still be played; -1: no packet yet. */
@@ -109,8 +105,9 @@ export class JitterBuffer {
     for (; ; this.#next += 1) {
       const slot = this.#slots[this.#next % SLOTS]!;
       if (slot.sequence === this.#next) {
-        this.#free(slot);
+        slot.sequence = -1;
         slot.played = this.#next;
+        this.#stored -= 1;
         this.#next += 1;
         return;
       }
@@ -154,11 +151,12 @@ export class JitterBuffer {
     this.#ssrc = ssrc;
     this.#next = -1;
     this.#highest = -1;
+    this.#stored = 0;
     this.#played = false;
     this.#strayNext = -1;
     this.#unwrapper.reset();
     for (const slot of this.#slots) {
-      if (slot.sequence >= 0) this.#free(slot);
+      slot.sequence = -1;
       slot.played = -1;
     }
     this.counters.restarts += 1;
@@ -176,28 +174,15 @@ export class JitterBuffer {
       this.counters.duplicate += 1;
       return 'dropped';
     }
-    slot.payload = this.#copy(packet, payloadOffset, payloadEnd);
-    slot.length = payloadEnd - payloadOffset;
+    const length = payloadEnd - payloadOffset;
+    if (slot.payload.length < length) slot.payload = Buffer.allocUnsafeSlow((length + 255) & ~255);
+    packet.copy(slot.payload, 0, payloadOffset, payloadEnd);
+    slot.length = length;
     slot.timestamp = rtpTimestamp(packet);
     slot.sequence = sequence;
     this.#stored += 1;
     if (sequence > this.#highest) this.#highest = sequence;
     return 'stored';
-  }
-
-  #copy(packet: Buffer, start: number, end: number): Buffer {
-    const length = end - start;
-    let payload = this.#spare.pop() ?? NO_PAYLOAD;
-    if (payload.length < length) payload = Buffer.allocUnsafeSlow((length + 255) & ~255);
-    packet.copy(payload, 0, start, end);
-    return payload;
-  }
-
-  #free(slot: Slot): void {
-    this.#spare.push(slot.payload);
-    slot.payload = NO_PAYLOAD;
-    slot.sequence = -1;
-    this.#stored -= 1;
   }
 
   #refuse(sequence: number): Inserted {
@@ -210,7 +195,8 @@ export class JitterBuffer {
   #makeRoom(): void {
     const slot = this.#slots[this.#next % SLOTS]!;
     if (slot.sequence === this.#next) {
-      this.#free(slot);
+      slot.sequence = -1;
+      this.#stored -= 1;
       this.counters.overflow += 1;
     } else {
       this.counters.lost += 1;

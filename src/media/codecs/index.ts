@@ -8,6 +8,7 @@ export type {
   SpeechImpairment,
   SpeechScale,
 } from './codec.js';
+export { bestLag } from './concealer.js';
 export { Upsampler } from './pcm-decoder.js';
 export {
   AUDIO_CODECS,
