@@ -46,7 +46,6 @@ describe('the OpenAPI document', () => {
         ...[
           'listSessions',
           'listParticipants',
-          'updateParticipant',
           'getDevice',
           'updateDevice',
           'disconnectDevice',

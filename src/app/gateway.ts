@@ -104,13 +104,7 @@ async function build(
   const core = createCore({
     tokenSecret: store.tokenSecret,
     store: store.core,
-    limits: {
-      ...config.lifetimes,
-      ...config.memory,
-      devicesPerAccount: config.devicesPerAccount,
-      noiseSuppressions: config.noiseSuppression.max,
-    },
-    suppressedKinds: config.noiseSuppression.kinds,
+    limits: { ...config.lifetimes, ...config.memory, devicesPerAccount: config.devicesPerAccount },
     log: log.child({ part: 'core' }),
   });
   const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });

@@ -38,12 +38,7 @@ export interface NewParticipant {
   readonly tag?: string;
   readonly callbackUrl?: string;
   readonly events?: readonly AskedEvent[];
-  /** Whether phones hear it without its noise. Default: as the gateway is configured for its kind of device. */
-  readonly noiseSuppression?: boolean;
 }
-
-/** What an application may change of a participant; what is absent stays. */
-export type ParticipantChange = Pick<NewParticipant, 'noiseSuppression'>;
 
 /** A connected device, as REST shows it. */
 export interface ConnectedDevice {
@@ -93,8 +88,6 @@ export interface SessionControl {
   ): { readonly participant: Participant; readonly token: string };
   participant(accountId: string, participantId: string): Participant;
   participants(accountId: string, options: ListOptions): Page<Participant>;
-  /** @throws PatchbayError PARTICIPANT_NOT_FOUND, NOISE_SUPPRESSION_FULL */
-  updateParticipant(accountId: string, participantId: string, change: ParticipantChange): void;
   deleteParticipant(accountId: string, participantId: string): void;
 
   members(accountId: string, sessionId: string): readonly Participant[];
@@ -234,9 +227,6 @@ export interface CoreCounts {
   readonly devices: Readonly<Record<DeviceKind, number>>;
   /** Devices that were refused because their account had reached its limit. */
   readonly devicesRefused: number;
-  /** Participants whose noise is suppressed, and how often that was refused. */
-  readonly noiseSuppressions: number;
-  readonly noiseSuppressionsRefused: number;
 }
 
 export interface CoreMemory {
@@ -253,7 +243,5 @@ export interface CoreOptions {
   readonly clock?: Clock;
   /** Those that differ from `DEFAULT_CORE_LIMITS`. */
   readonly limits?: Partial<Limits>;
-  /** Kinds of devices whose noise is suppressed unless their participants say otherwise. Default: none. */
-  readonly suppressedKinds?: readonly DeviceKind[];
   readonly log: Log;
 }

@@ -27,11 +27,9 @@ function mediaDelivery(
   levelling: boolean | undefined,
 ): MediaDelivery[] {
   const levels = levelling === undefined ? {} : { levelling };
-  return delivery.flatMap(({ streamId, mediaTypes, noiseSuppression }) => {
+  return delivery.flatMap(({ streamId, mediaTypes }) => {
     const kinds = mediaTypes.filter((kind) => receivable.includes(kind));
-    return kinds.length > 0
-      ? [{ streamId, kinds, ...levels, ...(noiseSuppression && { noiseSuppression }) }]
-      : [];
+    return kinds.length > 0 ? [{ streamId, kinds, ...levels }] : [];
   });
 }
 

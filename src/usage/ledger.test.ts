@@ -90,8 +90,8 @@ describe('a usage record', () => {
   it('goes on when the device is carried over to the next gateway, with the time in between', async () => {
     const ann = stage.participant();
     const session = stage.sessionWith('meeting', ann);
-    const { device } = connectTalking(stage.core, ann);
     connectTalking(stage.core, stage.participant('lost'));
+    const { device } = connectTalking(stage.core, ann);
     const since = stage.clock.now();
     stage.clock.advance(60_000);
     await stage.crashAndStart(() => {
@@ -99,6 +99,8 @@ describe('a usage record', () => {
       stage.core.connect(ann, device, { replace: true, carriedSince: since });
     });
     stage.clock.advance(2_000);
+    const [open] = (await stage.usage.query(ACCOUNT, { participantId: ann })).items;
+    expect(open).not.toHaveProperty('endReason');
     stage.core.disconnectDevice(ACCOUNT, ann);
     const { items } = await stage.usage.query(ACCOUNT, {});
     expect(items).toHaveLength(2);

@@ -54,7 +54,6 @@ export { ListQuerySchema } from './shapes.js';
 export {
   CreatedParticipantSchema,
   NewParticipantSchema,
-  ParticipantChangeSchema,
   ParticipantDetailSchema,
   type ParticipantDetailView,
   type ParticipantView,

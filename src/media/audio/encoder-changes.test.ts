@@ -40,7 +40,8 @@ class Received {
  * the frames at which its encoder changed
  */
 function conversation(codec: AudioCodec, texts: readonly Int16Array[], who: number) {
-  const groups = new MixGroups();
+  let frame = 0;
+  const groups = new MixGroups(() => frame * 20);
   const format = mixFormat(codec, undefined, 20);
   const { rate } = format;
   const tracks = texts.map(
@@ -57,7 +58,7 @@ function conversation(codec: AudioCodec, texts: readonly Int16Array[], who: numb
   const encoder = codec.createEncoder(rate);
   const decoder = codec.createDecoder(rate);
   const [mixed, alone]: [Int16Array[], Int16Array[]] = [[], []];
-  for (let frame = 0; (frame + 1) * 160 <= texts[0]!.length; frame += 1) {
+  for (; (frame + 1) * 160 <= texts[0]!.length; frame += 1) {
     texts.forEach((text, i) => {
       const payload = Buffer.alloc(160);
       PCMA.createEncoder(8000).encode(text.subarray(frame * 160, frame * 160 + 160), 160, payload, 0);

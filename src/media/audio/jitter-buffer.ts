@@ -1,7 +1,7 @@
 import { rtpSequence, rtpSsrc, rtpTimestamp, sequenceDelta, SequenceUnwrapper } from '../rtp/index.js';
 
-/** Slots of the ring, a power of two: 640 ms of 10 ms packets. */
-const SLOTS = 64;
+/** Slots of the ring, a power of two: 1.28 s of 10 ms packets, so that a burst of a second fits. */
+const SLOTS = 128;
 /** No audio payload of a phone or browser is larger. */
 const MAX_PAYLOAD = 1500;
 
@@ -41,6 +41,8 @@ interface Slot {
   played: number;
 }
 
+const NO_PAYLOAD = Buffer.alloc(0);
+
 /**
  * Puts the packets of one stream into order: a ring by sequence number, into which payloads are copied. It knows no time:
  * `Playout` decides when a packet is due.
@@ -55,12 +57,14 @@ export class JitterBuffer {
     restarts: 0,
   };
   readonly #slots: Slot[] = Array.from({ length: SLOTS }, () => ({
-    payload: Buffer.alloc(0),
+    payload: NO_PAYLOAD,
     length: 0,
     timestamp: 0,
     sequence: -1,
     played: -1,
   }));
+  /** Memory of payloads that have been played: the last is taken first, so that a stream needs no more than it buffers. */
+  readonly #spare: Buffer[] = [];
   readonly #unwrapper = new SequenceUnwrapper();
   #ssrc = -1;
   /** Lowest sequence number that may still be played; -1: no packet yet. */
@@ -105,9 +109,8 @@ export class JitterBuffer {
     for (; ; this.#next += 1) {
       const slot = this.#slots[this.#next % SLOTS]!;
       if (slot.sequence === this.#next) {
-        slot.sequence = -1;
+        this.#free(slot);
         slot.played = this.#next;
-        this.#stored -= 1;
         this.#next += 1;
         return;
       }
@@ -151,12 +154,11 @@ export class JitterBuffer {
     this.#ssrc = ssrc;
     this.#next = -1;
     this.#highest = -1;
-    this.#stored = 0;
     this.#played = false;
     this.#strayNext = -1;
     this.#unwrapper.reset();
     for (const slot of this.#slots) {
-      slot.sequence = -1;
+      if (slot.sequence >= 0) this.#free(slot);
       slot.played = -1;
     }
     this.counters.restarts += 1;
@@ -174,15 +176,28 @@ export class JitterBuffer {
       this.counters.duplicate += 1;
       return 'dropped';
     }
-    const length = payloadEnd - payloadOffset;
-    if (slot.payload.length < length) slot.payload = Buffer.allocUnsafeSlow((length + 255) & ~255);
-    packet.copy(slot.payload, 0, payloadOffset, payloadEnd);
-    slot.length = length;
+    slot.payload = this.#copy(packet, payloadOffset, payloadEnd);
+    slot.length = payloadEnd - payloadOffset;
     slot.timestamp = rtpTimestamp(packet);
     slot.sequence = sequence;
     this.#stored += 1;
     if (sequence > this.#highest) this.#highest = sequence;
     return 'stored';
+  }
+
+  #copy(packet: Buffer, start: number, end: number): Buffer {
+    const length = end - start;
+    let payload = this.#spare.pop() ?? NO_PAYLOAD;
+    if (payload.length < length) payload = Buffer.allocUnsafeSlow((length + 255) & ~255);
+    packet.copy(payload, 0, start, end);
+    return payload;
+  }
+
+  #free(slot: Slot): void {
+    this.#spare.push(slot.payload);
+    slot.payload = NO_PAYLOAD;
+    slot.sequence = -1;
+    this.#stored -= 1;
   }
 
   #refuse(sequence: number): Inserted {
@@ -195,8 +210,7 @@ export class JitterBuffer {
   #makeRoom(): void {
     const slot = this.#slots[this.#next % SLOTS]!;
     if (slot.sequence === this.#next) {
-      slot.sequence = -1;
-      this.#stored -= 1;
+      this.#free(slot);
       this.counters.overflow += 1;
     } else {
       this.counters.lost += 1;

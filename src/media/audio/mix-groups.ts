@@ -36,7 +36,7 @@ class SpareEncoders {
  * something else than in the frame before, and at groups that could be one.
  */
 export class MixGroups {
-  readonly decoders = new DecoderPool();
+  readonly decoders: DecoderPool;
   readonly #sets = new MixSets();
   readonly #encoders = new SpareEncoders();
   /** Iterating a list allocates nothing in a frame. */
@@ -46,6 +46,11 @@ export class MixGroups {
   readonly #stale = new Set<MixedPhone>();
   #frame = -1;
   #made = 0;
+
+  /** @param now monotonic time in ms, by which packets come and frames are made */
+  constructor(now?: () => number) {
+    this.decoders = new DecoderPool(now);
+  }
 
   /** Groups and sets in use. */
   get size(): { readonly groups: number; readonly sets: number } {

@@ -47,17 +47,20 @@ class Talker {
 describe('phone mix', () => {
   let groups: MixGroups;
   let talkers: Talker[];
+  let now = 0;
   const heard = (mixes: readonly Listener[], frames: number, from = 0): Int16Array[] => {
     const outs = mixes.map((mix) => new Int16Array((mix.rate / 50) * frames));
     for (let frame = 0; frame < frames; frame += 1) {
       for (const talker of talkers) talker.talk();
       mixes.forEach((mix, i) => mix.hear(from + frame, outs[i], (frame * mix.rate) / 50));
+      now += 20;
     }
     return outs.map((out, i) => out.subarray((mixes[i]!.rate / 50) * 5));
   };
 
   beforeEach(() => {
-    groups = new MixGroups();
+    now = 0;
+    groups = new MixGroups(() => now);
     talkers = [];
   });
 
@@ -143,6 +146,7 @@ describe('phone mix', () => {
       // With DTX browsers send only a packet now and then in silence.
       if (bytes > 2) track.push(packet, 12, packet.length, false);
       mix.hear(n, out, n * 160);
+      now += 20;
     }
     mix.mix.close();
     return [toneLevel(out.subarray(8_000, 16_000), 8000, 400), toneLevel(out.subarray(26_000), 8000, 400)];
@@ -177,6 +181,7 @@ describe('phone mix', () => {
         tracks[i]!.push(rtpPacket({ sequence: n, timestamp: n * 160, payload }), 12, 172, false);
       });
       mix.hear(n, out, n * 160);
+      now += 20;
     }
     mix.mix.close();
     return out;

@@ -1,20 +1,11 @@
-import {
-  type AudioCodec,
-  type AudioDecoder,
-  bestLag,
-  MAX_PACKET_MS,
-  type SampleRate,
-} from '../codecs/index.js';
+import { type AudioCodec, type AudioDecoder, MAX_PACKET_MS, type SampleRate } from '../codecs/index.js';
 import { rtpTimestamp, timestampDelta } from '../rtp/index.js';
+import { Arrivals } from './arrivals.js';
 import { ComfortNoise } from './comfort-noise.js';
 import { JitterBuffer, type JitterCounters } from './jitter-buffer.js';
+import { MIN_PIECE_MS, TimeScale } from './time-scale.js';
 
-/** Shortest piece worth cutting out, in ms: one period of the highest voice. */
-const MIN_CUT_MS = 2.5;
-
-const MAX_CUT_MS = 10;
-
-/** Audio kept in reserve when a stream starts, and when the delay is reduced. */
+/** Audio kept in reserve when a stream starts. */
 const RESERVE_MS = 20;
 /** A packet later than this counts as a new start of the stream: the reserve is built up again. */
 const RESTART_LATE_MS = 100;
@@ -22,29 +13,39 @@ const RESTART_LATE_MS = 100;
 const MAX_GAP_MS = 250;
 /** Timestamps of some devices are this inexact; it does not mean a gap. */
 const GAP_TOLERANCE_MS = 2;
-/** Buffered audio beyond this is dropped at once. */
-const MAX_DELAY_MS = 300;
+/** Room for a burst of a second. When more is buffered, the oldest is dropped... */
+const MAX_DELAY_MS = 1250;
+/** ...until this much is left: one gap instead of many. */
+const KEPT_MS = 1000;
 /** After this long without packets, silence replaces concealment. */
 const CONCEAL_MS = 100;
-/** Delay that no packet needed in this many reads (1 s at 20 ms) is removed... */
-const WINDOW_READS = 50;
-/** ...if it is at least this long. */
-const MIN_EXCESS_MS = 10;
-/** This many late packets in a window count as jitter, and the delay grows; fewer are ignored. */
-const LATE_LIMIT = 2;
-const MAX_GROWTH_MS = 100;
+/** Up to this much superfluous delay there is time to wait for places where a cut is not heard, and between cuts... */
+const MILD_MS = 60;
+const MILD_PAUSE_MS = 60;
+const MILD_SIMILARITY = 0.9;
+/** ...from this much on any place will do, and half of the speech may be cut out. */
+const URGENT_MS = 200;
+/** Where no period can be cut out, another place is tried so much later. */
+const RETRY_MS = 10;
+/** Concealment into which what comes after dropped audio fades. */
+const SEAM_MS = 5;
 
 /**
  * Plays one stream at the pace of its reader: packets go in as they arrive, samples come out as requested.
  *
- * The delay adapts. When packets are late, it grows by their lateness; delay that no packet needed for a second is cut
- * out, pitch period by pitch period. That also compensates the drift between the clocks of publisher and reader.
+ * The delay adapts. When packets are late, it grows by their lateness; delay that no packet needed for 1.2 s is cut out,
+ * pitch period by pitch period, or in pauses of the speech: faster, the more it is. That also compensates the drift
+ * between the clocks of publisher and reader. Bursts of a second are played whole.
  */
 export class Playout {
   readonly #codec: AudioCodec;
   readonly #decoder: AudioDecoder;
   readonly #buffer = new JitterBuffer();
+  readonly #now: () => number;
+  readonly #arrivals: Arrivals;
+  readonly #timeScale: TimeScale;
   readonly #rate: SampleRate;
+  readonly #perMs: number;
   /** RTP clock units for each ms, and for each sample. */
   readonly #unitsPerMs: number;
   readonly #unitsPerSample: number;
@@ -52,6 +53,8 @@ export class Playout {
   readonly #pcm: Int16Array;
   #start = 0;
   #end = 0;
+  /** Nothing is cut out before this place in `#pcm`; it may be ahead of `#end`. */
+  #uncut = 0;
   /** Timestamp of the next sample to be decoded, when anchored. */
   #expected = 0;
   #anchored = false;
@@ -59,14 +62,6 @@ export class Playout {
   #newestEnd = 0;
   /** ms since the last packet was decoded. */
   #idleMs = 0;
-  #windowReads = 0;
-  /** How long before its turn the latest packet of this window came, in samples. */
-  #windowMargin = Infinity;
-  #windowLate = 0;
-  /** Samples still to be cut out. */
-  #excess = 0;
-  /** Samples still to be inserted. */
-  #missing = 0;
   /** Samples made up so far. */
   #concealed = 0;
   /** Made at the first comfort noise. Since which timestamp it is to be heard; undefined: audio came since. */
@@ -75,13 +70,18 @@ export class Playout {
   /** Timestamp after the last decoded packet; undefined before the first. */
   #decodedEnd: number | undefined;
 
-  constructor(codec: AudioCodec, rate: SampleRate) {
+  /** @param now monotonic time in ms, by which packets come and reads are made */
+  constructor(codec: AudioCodec, rate: SampleRate, now: () => number = () => performance.now()) {
     this.#codec = codec;
     this.#rate = rate;
+    this.#perMs = rate / 1000;
     this.#decoder = codec.createDecoder(rate);
+    this.#now = now;
+    this.#arrivals = new Arrivals(rate, now);
+    this.#timeScale = new TimeScale(rate);
     this.#unitsPerMs = codec.clockRate / 1000;
     this.#unitsPerSample = codec.clockRate / rate;
-    this.#pcm = new Int16Array((rate / 1000) * 3 * MAX_PACKET_MS);
+    this.#pcm = new Int16Array(this.#perMs * 3 * MAX_PACKET_MS);
   }
 
   get counters(): Readonly<JitterCounters> {
@@ -109,7 +109,10 @@ export class Playout {
     if (inserted === 'dropped') return;
     if (inserted === 'restarted') this.#anchored = false;
     const timestamp = rtpTimestamp(packet);
-    if (this.#anchored) this.#observe(timestamp, inserted === 'late');
+    if (this.#anchored) {
+      const before = this.#gapBefore(timestamp) / this.#unitsPerSample;
+      this.#arrivals.observe(Math.floor(this.#end - this.#start + before));
+    }
     if (inserted === 'late') return;
     const end = (timestamp + this.#codec.duration(packet, payloadOffset, payloadEnd)) >>> 0;
     if (empty || !this.#anchored || timestampDelta(end, this.#newestEnd) > 0) this.#newestEnd = end;
@@ -132,28 +135,28 @@ export class Playout {
     this.#expected = (timestamp - RESERVE_MS * this.#unitsPerMs) >>> 0;
     this.#noiseFrom = this.#expected;
     if (this.#buffer.size === 0) this.#newestEnd = timestamp;
-    this.#startWindow();
+    this.#arrivals.reset();
   }
 
   /**
    * Takes the next `samples` samples (at most 60 ms) into `out`.
+   * @param at the time, where many streams are read at once
    * @returns false if they are silence because no packets came
    */
-  read(out: Int16Array, samples: number): boolean {
+  read(out: Int16Array, samples: number, at = this.#now()): boolean {
+    this.#arrivals.read(samples, at);
     if (!this.#anchored && !this.#anchor()) {
       out.fill(0, 0, samples);
       return false;
     }
     this.#bound();
-    this.#adapt();
-    while (this.#end - this.#start < samples) this.#produce(samples - (this.#end - this.#start));
+    do {
+      while (this.#end - this.#start < samples) this.#produce(samples - (this.#end - this.#start));
+    } while (this.#adapt(samples));
     // Element by element: a view to copy from would have to be allocated in every frame.
     for (let i = 0; i < samples; i += 1) out[i] = this.#pcm[this.#start + i]!;
     this.#start += samples;
-    if (this.#start === this.#end) {
-      this.#start = 0;
-      this.#end = 0;
-    }
+    if (this.#start === this.#end) this.#makeRoom();
     return this.#idleMs < CONCEAL_MS;
   }
 
@@ -168,9 +171,7 @@ export class Playout {
     if (!packet) return false;
     this.#anchored = true;
     this.#expected = (packet.timestamp - RESERVE_MS * this.#unitsPerMs) >>> 0;
-    this.#startWindow();
-    this.#excess = 0;
-    this.#missing = 0;
+    this.#arrivals.reset();
     return true;
   }
 
@@ -178,58 +179,105 @@ export class Playout {
   #bound(): void {
     if (this.delayMs <= MAX_DELAY_MS) return;
     let packet = this.#buffer.peek();
-    while (packet && timestampDelta(this.#newestEnd, packet.timestamp) > 3 * RESERVE_MS * this.#unitsPerMs) {
+    while (packet && timestampDelta(this.#newestEnd, packet.timestamp) > KEPT_MS * this.#unitsPerMs) {
       this.#buffer.discard();
       packet = this.#buffer.peek();
     }
-    this.#end = this.#start;
-    if (packet) this.#expected = packet.timestamp;
-    else this.#anchored = false;
-  }
-
-  /** Records how long before its turn a packet came. */
-  #observe(timestamp: number, late: boolean): void {
-    const ahead = timestampDelta(timestamp, this.#expected) / this.#unitsPerSample;
-    this.#windowMargin = Math.min(this.#windowMargin, this.#end - this.#start + ahead);
-    if (late) this.#windowLate += 1;
-  }
-
-  /** Adapts the delay: lengthens it at once, shortens it once in a window. */
-  #adapt(): void {
-    const perMs = this.#rate / 1000;
-    if (this.#windowLate >= LATE_LIMIT) {
-      this.#missing = Math.min(MAX_GROWTH_MS * perMs, Math.max(0, Math.ceil(-this.#windowMargin)));
-      this.#excess = 0;
-      this.#startWindow();
+    if (!packet) {
+      this.#end = this.#start;
+      this.#anchored = false;
       return;
     }
-    this.#windowReads += 1;
-    if (this.#windowReads < WINDOW_READS) return;
-    const excess = this.#windowMargin - RESERVE_MS * perMs;
-    this.#excess = excess >= MIN_EXCESS_MS * perMs && excess < Infinity ? excess : 0;
-    this.#startWindow();
+    this.#makeRoom();
+    this.#skip(this.#gapBefore(packet.timestamp) / this.#unitsPerSample);
+    const seam = SEAM_MS * this.#perMs;
+    this.#conceal(seam);
+    this.#end += seam;
+    this.#arrivals.moved(seam);
   }
 
-  #startWindow(): void {
-    this.#windowReads = 0;
-    this.#windowMargin = Infinity;
-    this.#windowLate = 0;
+  /** Goes on so many samples later in the stream; negative: earlier, which lengthens the delay. */
+  #skip(samples: number): void {
+    if (samples === 0) return;
+    this.#expected = (this.#expected + samples * this.#unitsPerSample) >>> 0;
+    this.#arrivals.moved(-Math.floor(samples));
+  }
+
+  /**
+   * Brings the delay nearer to what is needed, by a piece of the speech that begins within the next samples.
+   * @returns whether there may be more to cut out
+   */
+  #adapt(samples: number): boolean {
+    if (this.#arrivals.shortage > 0) this.#lengthen();
+    const { spare } = this.#arrivals;
+    if (spare < MIN_PIECE_MS * this.#perMs) return false;
+    this.#makeRoom();
+    if (this.#uncut >= samples) return false;
+    // Long periods are found only in as much as two of them.
+    while (this.#end < this.#uncut + this.#timeScale.enough) {
+      const packet = this.#buffer.peek();
+      if (!packet || Math.abs(this.#gapBefore(packet.timestamp)) > GAP_TOLERANCE_MS * this.#unitsPerMs) break;
+      this.#decode(packet.payload, packet.length, packet.timestamp);
+    }
+    return this.#shorten(spare);
+  }
+
+  #lengthen(): void {
+    this.#makeRoom();
+    const from = this.#uncut;
+    if (from >= this.#end) return;
+    const similarity = this.#timeScale.isQuiet(this.#pcm, from, this.#end) ? 0 : MILD_SIMILARITY;
+    const added = this.#timeScale.lengthen(this.#pcm, from, this.#end, similarity);
+    this.#end += added;
+    this.#uncut += added > 0 ? 2 * added : RETRY_MS * this.#perMs;
+    this.#arrivals.moved(added);
+  }
+
+  /** Cuts a piece out of the decoded samples. */
+  #shorten(spare: number): boolean {
+    const from = this.#uncut;
+    if (from >= this.#end) return false;
+    const spareMs = spare / this.#perMs;
+    const isQuiet = this.#timeScale.isQuiet(this.#pcm, from, this.#end);
+    const similarity = (MILD_SIMILARITY * (URGENT_MS - Math.max(MILD_MS, spareMs))) / (URGENT_MS - MILD_MS);
+    const cut = isQuiet
+      ? this.#timeScale.shortenQuiet(this.#pcm, from, this.#end, spare)
+      : this.#timeScale.shorten(this.#pcm, from, this.#end, spare, Math.max(0, similarity));
+    if (cut === 0) {
+      if (!isQuiet) this.#uncut += (spareMs < MILD_MS ? MILD_PAUSE_MS : RETRY_MS) * this.#perMs;
+      return false;
+    }
+    this.#end -= cut;
+    this.#arrivals.moved(-cut);
+    const pause = spareMs >= URGENT_MS ? 0 : spareMs >= MILD_MS ? cut : MILD_PAUSE_MS * this.#perMs;
+    // The seam is not cut again.
+    this.#uncut += isQuiet ? this.#timeScale.quietFade : cut + pause;
+    return true;
+  }
+
+  /** How much is missing before a packet, in RTP clock units; negative: it is overdue. */
+  #gapBefore(timestamp: number): number {
+    return timestampDelta(timestamp, this.#expected);
   }
 
   /** Appends samples: a decoded packet, or at most `wanted` concealed or silent ones. */
   #produce(wanted: number): void {
     this.#makeRoom();
-    if (this.#missing > 0) {
-      this.#wait(Math.min(wanted, this.#missing));
-      return;
-    }
     const packet = this.#buffer.peek();
-    const gap = packet ? timestampDelta(packet.timestamp, this.#expected) : 0;
+    const gap = packet ? this.#gapBefore(packet.timestamp) : 0;
     if (!packet) this.#fill(wanted);
     else if (gap > MAX_GAP_MS * this.#unitsPerMs || gap < -RESTART_LATE_MS * this.#unitsPerMs) this.#anchor();
     else if (gap > GAP_TOLERANCE_MS * this.#unitsPerMs) {
-      this.#fill(Math.min(wanted, Math.ceil(gap / this.#unitsPerSample)));
+      this.#bridge(wanted, Math.ceil(gap / this.#unitsPerSample));
     } else this.#decode(packet.payload, packet.length, packet.timestamp);
+  }
+
+  /** Fills a gap before a packet that is there; less of it when the delay is to be reduced and nothing is heard. */
+  #bridge(wanted: number, gap: number): void {
+    const isSilent = this.#isNoise || this.#idleMs >= CONCEAL_MS;
+    const spare = isSilent ? Math.min(gap, this.#arrivals.spare) : 0;
+    if (spare > 0) this.#skip(spare);
+    else this.#fill(Math.min(wanted, gap));
   }
 
   #decode(payload: Buffer, length: number, timestamp: number): void {
@@ -237,19 +285,17 @@ export class Playout {
     this.#buffer.shift();
     if (samples === 0) {
       // The payload cannot be decoded, so it counts as lost.
-      samples = (this.#rate / 1000) * RESERVE_MS;
+      samples = this.#perMs * RESERVE_MS;
       this.#conceal(samples);
     }
+    this.#timeScale.hear(this.#pcm, this.#end, this.#end + samples);
+    this.#skip(this.#gapBefore(timestamp) / this.#unitsPerSample);
     this.#end += samples;
     this.#expected = (timestamp + samples * this.#unitsPerSample) >>> 0;
     this.#idleMs = 0;
     this.#decodedEnd = this.#expected;
     if (this.#noiseFrom !== undefined && timestampDelta(timestamp, this.#noiseFrom) >= 0)
       this.#noiseFrom = undefined;
-    if (this.#excess <= 0) return;
-    const cut = shorten(this.#pcm, this.#start, this.#end, this.#rate);
-    this.#end -= cut;
-    this.#excess -= cut;
   }
 
   /** Whether there is noise in place of what is missing now. */
@@ -269,13 +315,6 @@ export class Playout {
     this.#concealed += samples;
   }
 
-  /** Lengthens the delay: plays inserted samples while the stream waits. */
-  #wait(samples: number): void {
-    this.#conceal(samples);
-    this.#end += samples;
-    this.#missing -= samples;
-  }
-
   #fill(samples: number): void {
     const isNoise = this.#isNoise;
     if (isNoise || this.#idleMs < CONCEAL_MS) this.#conceal(samples);
@@ -289,23 +328,7 @@ export class Playout {
     if (this.#start === 0) return;
     this.#pcm.copyWithin(0, this.#start, this.#end);
     this.#end -= this.#start;
+    this.#uncut = Math.max(0, this.#uncut - this.#start);
     this.#start = 0;
   }
-}
-
-/**
- * Removes one pitch period from the end of `pcm[start, end)` with a cross-fade, which shortens buffered speech without a
- * click.
- * @returns samples removed; 0 if there are too few to find a period
- */
-function shorten(pcm: Int16Array, start: number, end: number, sampleRate: number): number {
-  const maxLag = (sampleRate / 1000) * MAX_CUT_MS;
-  if (end - start < 2 * maxLag) return 0;
-  const lag = bestLag(pcm, Math.round((sampleRate / 1000) * MIN_CUT_MS), maxLag, end);
-  const first = end - 2 * lag;
-  for (let i = 0; i < lag; i += 1) {
-    const share = (i + 1) / (lag + 1);
-    pcm[first + i] = Math.round(pcm[first + i]! * (1 - share) + pcm[first + lag + i]! * share);
-  }
-  return lag;
 }

@@ -145,7 +145,7 @@ export class Concealer {
  * @param pcm must be at least `2 * maxLag` long
  * @returns a lag in samples, `minLag` to `maxLag`
  */
-export function bestLag(pcm: Int16Array, minLag: number, maxLag: number, end = pcm.length): number {
+function bestLag(pcm: Int16Array, minLag: number, maxLag: number, end = pcm.length): number {
   // At 8 kHz every sample and lag is tried. At higher rates coarser steps find about the same with less work.
   const step = Math.max(1, Math.floor(maxLag / 120));
   const coarse = search(pcm, minLag, maxLag, step, maxLag, end);

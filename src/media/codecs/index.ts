@@ -8,7 +8,6 @@ export type {
   SpeechImpairment,
   SpeechScale,
 } from './codec.js';
-export { bestLag } from './concealer.js';
 export { Upsampler } from './pcm-decoder.js';
 export {
   AUDIO_CODECS,

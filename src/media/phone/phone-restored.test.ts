@@ -79,6 +79,19 @@ describe('a phone whose media process died', () => {
     expect(again).toContain(`o=patchbay ${id} ${Number(version) + 1} `);
   });
 
+  it('goes on with comfort noise', async () => {
+    const alice = await stage.phone();
+    const { sdp } = await stage.open('alice', alice.offer().replace(/m=audio.*/, '$& 13'));
+    alice.callTo(sdp);
+    const state = stateOf('alice');
+    await stage.restart({});
+    await restore('alice', state);
+    alice.play(700);
+    // Nobody else is heard: there is nothing but silence to send.
+    await alice.until(() => alice.received.some(({ payloadType }) => payloadType === 13));
+    expect((await stage.handle('alice').update()).sdp).toContain('a=rtpmap:13 CN/8000');
+  });
+
   it('is sent to at once where it was found, though it announced another address', async () => {
     const alice = await stage.phone();
     const { sdp } = await stage.open('alice', alice.offer(['a=sendrecv'], 4));

@@ -53,6 +53,28 @@ export function speech(activeDb: number, rate: SampleRate, seconds: number, seed
   return Int16Array.from(samples, (sample) => Math.max(-32768, Math.min(32767, Math.round(sample * scale))));
 }
 
+/** A voice that sings on without a pause, up and down; what it says after `seconds` goes on where it began. */
+export function voice(rate: SampleRate, seconds: number, hertz = 130, amplitude = 4000): Int16Array {
+  return Int16Array.from({ length: rate * seconds }, (_, i) => {
+    const at = i / rate;
+    const turn = 2 * Math.PI * (at / seconds);
+    const phase =
+      2 * Math.PI * Math.round(hertz * seconds) * (at / seconds) + 2 * seconds * Math.sin(5 * turn);
+    let sum = 0;
+    for (let harmonic = 1; harmonic < 6; harmonic += 1)
+      sum += Math.sin(harmonic * phase + harmonic ** 2) / harmonic;
+    return Math.round(amplitude * sum * (1 + 0.3 * Math.sin(Math.round(3 * seconds) * turn)));
+  });
+}
+
+/** The sharpest bend of a signal, which a click is: the largest second difference of its samples. */
+export function sharpestBend(pcm: ArrayLike<number>, from = 0, to = pcm.length): number {
+  let sharpest = 0;
+  for (let i = from + 2; i < to; i += 1)
+    sharpest = Math.max(sharpest, Math.abs(pcm[i]! - 2 * pcm[i - 1]! + pcm[i - 2]!));
+  return sharpest;
+}
+
 /** Chords with a beat, as music on hold has: its level never stays, and never stops. */
 export function music(activeDb: number, rate: SampleRate, seconds: number): Int16Array {
   const scale = 32768 * 10 ** (activeDb / 20);

@@ -88,6 +88,20 @@ describe('a track on its way to subscribers', () => {
     expect(sent.map(rtpTimestamp)).toEqual([960, 1920]);
   });
 
+  it('is silent for subscribers while there is comfort noise, which to them is no loss', () => {
+    const { track, subscriber, push } = setUp({ name: 'PCMU', clockRate: 8000, channels: 1 });
+    const { sent, downlink } = subscriber();
+    downlink.start(ALL);
+    push({ sequence: 1, timestamp: 0 });
+    const noise = rtpPacket({ payloadType: 13, sequence: 2, timestamp: 160, payload: Buffer.of(60) });
+    track.pushComfortNoise(noise, 12, 13);
+    push({ sequence: 2, timestamp: 1600, marker: true });
+    expect(sent.map(rtpPayloadType)).toEqual([0, 0]);
+    expect(sent.map(rtpSequence)).toEqual([1, 2]);
+    expect(sent.map(rtpTimestamp)).toEqual([0, 1600]);
+    expect(rtpMarker(sent[1]!)).toBe(true);
+  });
+
   it('carries telephone events to those who take them', () => {
     const { subscriber, push } = setUp();
     const [takes, refuses] = [subscriber(), subscriber()];
