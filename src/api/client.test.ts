@@ -44,6 +44,35 @@ describe("Bandwidth's client, unmodified", () => {
     expect(wrong.status).toBe(400);
   });
 
+  it('creates a participant whose noise is suppressed, changes that, and is refused when all places are taken', async () => {
+    const send = (method: string, path: string, body: object): Promise<Response> =>
+      gateway.ask(path, {
+        method,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    const created = async (body: object): Promise<{ participant: { id: string } }> =>
+      (await (await send('POST', '/participants', body)).json()) as { participant: { id: string } };
+    const { participant: quiet } = await created({ noiseSuppression: true });
+    const { participant: other } = await created({});
+    const { participant: loud } = await created({ noiseSuppression: false });
+    expect(quiet).toMatchObject({ noiseSuppression: true });
+    expect(other).not.toHaveProperty('noiseSuppression');
+    for (let i = 0; i < 4; i += 1) await created({ noiseSuppression: true });
+    const refused = await send('PATCH', `/participants/${loud.id}`, { noiseSuppression: true });
+    expect(refused.status).toBe(409);
+    expect(await refused.json()).toMatchObject({ reason: 'PATCHBAY_NOISE_SUPPRESSION_FULL' });
+    expect((await send('POST', '/participants', { noiseSuppression: true })).status).toBe(409);
+    expect((await send('PATCH', `/participants/${quiet.id}`, {})).status).toBe(204);
+    expect((await send('PATCH', `/participants/${quiet.id}`, { noiseSuppression: false })).status).toBe(204);
+    expect((await send('PATCH', `/participants/${loud.id}`, { noiseSuppression: true })).status).toBe(204);
+    expect(await (await gateway.ask(`/participants/${loud.id}`)).json()).toMatchObject({
+      noiseSuppression: true,
+    });
+    expect((await send('PATCH', `/participants/${loud.id}`, { noiseSuppression: 'x' })).status).toBe(400);
+    expect((await send('PATCH', '/participants/nobody', { noiseSuppression: true })).status).toBe(404);
+  });
+
   it('creates a session and a participant without a body', async () => {
     const session = await gateway.client.createSession(ACCOUNT.id);
     expect(session.result).toEqual({ id: session.result.id });

@@ -116,7 +116,7 @@ describe('a mistake in a request is named', () => {
 
   it.each([
     ['PATCH', '/sessions', 'GET, HEAD, POST'],
-    ['POST', '/participants/p', 'DELETE, GET, HEAD'],
+    ['POST', '/participants/p', 'DELETE, GET, HEAD, PATCH'],
     ['GET', '/participants/p/device/dtmf', 'POST'],
   ])('%s %s is 405 with the methods that there are', async (method, path, allowed) => {
     const answer = await ask(method, path);

@@ -46,6 +46,7 @@ describe('the OpenAPI document', () => {
         ...[
           'listSessions',
           'listParticipants',
+          'updateParticipant',
           'getDevice',
           'updateDevice',
           'disconnectDevice',

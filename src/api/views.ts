@@ -56,6 +56,7 @@ function viewOf<D>(participant: Participant, device: D) {
     tag: participant.tag,
     callbackUrl: participant.callbackUrl,
     events: participant.events.length > 0 ? participant.events : undefined,
+    noiseSuppression: participant.noiseSuppression,
     sessions: participant.sessionId === undefined ? [] : [participant.sessionId],
     subscriptions: participant.subscriptions,
     createdAt: moment(participant.createdAt),

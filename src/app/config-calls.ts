@@ -20,6 +20,7 @@ import {
   server,
   servers,
   turnUrls,
+  wholeNumber,
   wholeSeconds,
 } from './config-values.js';
 
@@ -231,6 +232,18 @@ export const MEDIA = {
     'Whether phones hear quiet and loud talkers at about the same loudness: see [phones.md](phones.md#what-a-phone-hears). A session may say otherwise (`levelling` when it is created).',
     'off',
     'false',
+  ),
+  PATCHBAY_NOISE_SUPPRESSION: described(
+    str({ default: 'off', choices: ['off', 'phones'] }),
+    '`phones`: other phones hear each phone without its noise, as long as there is a place: see [phones.md](phones.md#what-a-phone-hears). A participant may say otherwise (`noiseSuppression`). `off`: only of participants that say so.',
+    'phones',
+    'on',
+  ),
+  PATCHBAY_NOISE_SUPPRESSION_MAX: described(
+    wholeNumber({ default: 5 }),
+    'Participants whose noise is suppressed, of all accounts. Each takes about 5 % of a processor core while a phone hears it, so the default is a quarter of one.',
+    '20',
+    'many',
   ),
 };
 

@@ -104,7 +104,13 @@ async function build(
   const core = createCore({
     tokenSecret: store.tokenSecret,
     store: store.core,
-    limits: { ...config.lifetimes, ...config.memory, devicesPerAccount: config.devicesPerAccount },
+    limits: {
+      ...config.lifetimes,
+      ...config.memory,
+      devicesPerAccount: config.devicesPerAccount,
+      noiseSuppressions: config.noiseSuppression.max,
+    },
+    suppressedKinds: config.noiseSuppression.kinds,
     log: log.child({ part: 'core' }),
   });
   const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });

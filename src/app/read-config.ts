@@ -191,6 +191,11 @@ export function readConfig(environment: Environment) {
     opusDtx: env.PATCHBAY_OPUS_DTX === 'on',
     /** Whether phones hear all talkers at about the same loudness. */
     levelling: env.PATCHBAY_LEVELLING === 'on',
+    /** Whose noise phones do not hear, unless participants say otherwise, and of how many participants. */
+    noiseSuppression: {
+      kinds: env.PATCHBAY_NOISE_SUPPRESSION === 'phones' ? ['phone'] : [],
+      max: env.PATCHBAY_NOISE_SUPPRESSION_MAX,
+    },
     phone: {
       tokenHeaders: env.PATCHBAY_TOKEN_HEADERS,
       shownHeaders: env.PATCHBAY_SHOWN_HEADERS,

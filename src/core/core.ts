@@ -38,7 +38,12 @@ export interface NewParticipant {
   readonly tag?: string;
   readonly callbackUrl?: string;
   readonly events?: readonly AskedEvent[];
+  /** Whether phones hear it without its noise. Default: as the gateway is configured for its kind of device. */
+  readonly noiseSuppression?: boolean;
 }
+
+/** What an application may change of a participant; what is absent stays. */
+export type ParticipantChange = Pick<NewParticipant, 'noiseSuppression'>;
 
 /** A connected device, as REST shows it. */
 export interface ConnectedDevice {
@@ -88,6 +93,8 @@ export interface SessionControl {
   ): { readonly participant: Participant; readonly token: string };
   participant(accountId: string, participantId: string): Participant;
   participants(accountId: string, options: ListOptions): Page<Participant>;
+  /** @throws PatchbayError PARTICIPANT_NOT_FOUND, NOISE_SUPPRESSION_FULL */
+  updateParticipant(accountId: string, participantId: string, change: ParticipantChange): void;
   deleteParticipant(accountId: string, participantId: string): void;
 
   members(accountId: string, sessionId: string): readonly Participant[];
@@ -227,6 +234,9 @@ export interface CoreCounts {
   readonly devices: Readonly<Record<DeviceKind, number>>;
   /** Devices that were refused because their account had reached its limit. */
   readonly devicesRefused: number;
+  /** Participants whose noise is suppressed, and how often that was refused. */
+  readonly noiseSuppressions: number;
+  readonly noiseSuppressionsRefused: number;
 }
 
 export interface CoreMemory {
@@ -243,5 +253,7 @@ export interface CoreOptions {
   readonly clock?: Clock;
   /** Those that differ from `DEFAULT_CORE_LIMITS`. */
   readonly limits?: Partial<Limits>;
+  /** Kinds of devices whose noise is suppressed unless their participants say otherwise. Default: none. */
+  readonly suppressedKinds?: readonly DeviceKind[];
   readonly log: Log;
 }

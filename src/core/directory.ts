@@ -2,7 +2,7 @@ import { v7 as uuid } from 'uuid';
 import type { Clock } from '../shared/index.js';
 import { AccountTable } from './account-table.js';
 import type { CoreStore } from './core-store.js';
-import type { NewParticipant, NewSession } from './core.js';
+import type { NewParticipant, NewSession, ParticipantChange } from './core.js';
 import { PatchbayError } from './errors.js';
 import {
   checkNewParticipant,
@@ -68,6 +68,7 @@ export class Directory {
   }
 
   createParticipant(accountId: string, options: NewParticipant): Participant {
+    const { noiseSuppression } = options;
     checkNewParticipant(options, this.#limits);
     if (this.participants.countOf(accountId) >= this.#limits.participantsPerAccount) {
       throw tooMany('participants');
@@ -82,6 +83,7 @@ export class Directory {
       tag,
       callbackUrl,
       events: orderedEvents(events),
+      ...(noiseSuppression !== undefined && { noiseSuppression }),
       sessionId: undefined,
       subscriptions: NO_SUBSCRIPTIONS,
       createdAt,
@@ -160,6 +162,10 @@ export class Directory {
   leave(participant: Participant): Participant {
     if (participant.sessionId !== undefined) this.#dropMember(participant.sessionId, participant.id);
     return this.#keep({ ...participant, sessionId: undefined, subscriptions: NO_SUBSCRIPTIONS });
+  }
+
+  updateParticipant(participant: Participant, change: ParticipantChange): Participant {
+    return this.#keep({ ...participant, ...change });
   }
 
   /** @throws PatchbayError BAD_REQUEST, TOO_MANY_REQUESTS, OVERLOADED */

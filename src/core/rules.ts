@@ -15,6 +15,7 @@ export const DEFAULT_CORE_LIMITS: Limits = {
   sessionsPerAccount: 100_000,
   participantsPerAccount: 200_000,
   devicesPerAccount: Number.POSITIVE_INFINITY,
+  noiseSuppressions: 5,
   bytes: 1_024 * MEBIBYTE,
   bytesPerAccount: 512 * MEBIBYTE,
   sessionLifetimeMs: 9 * HOUR_MS,
@@ -146,6 +147,8 @@ export interface Limits {
   readonly participantsPerAccount: number;
   /** Devices of one account that are connected at once. */
   readonly devicesPerAccount: number;
+  /** Participants whose noise is suppressed, of all accounts. */
+  readonly noiseSuppressions: number;
   /** What the core keeps, in estimated bytes: in all, and for one account. */
   readonly bytes: number;
   readonly bytesPerAccount: number;

@@ -12,10 +12,12 @@ import type {
   NewParticipant,
   NewSession,
   Page,
+  ParticipantChange,
 } from './core.js';
 import { DeviceConnection } from './device-connection.js';
 import { Switchboard } from './switchboard.js';
 import { Directory } from './directory.js';
+import { NoiseSuppression } from './noise-suppression.js';
 import { PatchbayError } from './errors.js';
 import { Lifetimes } from './lifetimes.js';
 import { DEFAULT_CORE_LIMITS, type Limits } from './rules.js';
@@ -56,12 +58,20 @@ class SessionCore implements Core {
   readonly #switchboard: Switchboard;
   readonly #resumePoints: ResumePoints;
   readonly #memory: Memory;
+  readonly #suppression: NoiseSuppression;
   readonly #sessionLives: Lifetimes;
   readonly #participantLives: Lifetimes;
   #draining = false;
   #devicesRefused = 0;
 
-  constructor({ tokenSecret, store, clock = systemClock, limits: changed, log }: CoreOptions) {
+  constructor({
+    tokenSecret,
+    store,
+    clock = systemClock,
+    limits: changed,
+    log,
+    suppressedKinds = [],
+  }: CoreOptions) {
     const limits = { ...DEFAULT_CORE_LIMITS, ...changed };
     this.#store = store;
     this.#limits = limits;
@@ -73,7 +83,9 @@ class SessionCore implements Core {
     this.#events = new EventHub(log);
     this.#memory = new Memory(limits);
     this.#directory = new Directory({ store, clock, limits, memory: this.#memory });
+    this.#suppression = new NoiseSuppression(limits.noiseSuppressions, suppressedKinds);
     this.#switchboard = new Switchboard({
+      suppression: this.#suppression,
       directory: this.#directory,
       events: this.#events,
       clock,
@@ -91,7 +103,10 @@ class SessionCore implements Core {
     this.#directory.restore(sessions, participants);
     this.#resumePoints.restore(resumePoints, (id) => this.#directory.participants.get(id)?.accountId);
     for (const { id, expiresAt } of sessions) this.#sessionLives.start(id, expiresAt);
-    for (const { id, expiresAt } of participants) this.#participantLives.start(id, expiresAt);
+    for (const participant of participants) {
+      this.#participantLives.start(participant.id, participant.expiresAt);
+      this.#suppression.follow(participant, undefined);
+    }
   }
 
   on<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void {
@@ -108,6 +123,8 @@ class SessionCore implements Core {
       participants: this.#directory.participants.size,
       devices: this.#switchboard.counts(),
       devicesRefused: this.#devicesRefused,
+      noiseSuppressions: this.#suppression.taken,
+      noiseSuppressionsRefused: this.#suppression.refused,
     };
   }
 
@@ -140,7 +157,9 @@ class SessionCore implements Core {
     options: NewParticipant,
   ): { readonly participant: Participant; readonly token: string } {
     this.#store.admitChange();
+    if (options.noiseSuppression === true) this.#suppression.admit();
     const participant = this.#directory.createParticipant(accountId, options);
+    this.#suppression.follow(participant, undefined);
     this.#participantLives.start(participant.id, participant.expiresAt);
     return { participant, token: this.#tokens.issue(participant) };
   }
@@ -151,6 +170,13 @@ class SessionCore implements Core {
 
   participants(accountId: string, options: ListOptions): Page<Participant> {
     return this.#directory.participants.page(accountId, options);
+  }
+
+  updateParticipant(accountId: string, participantId: string, change: ParticipantChange): void {
+    this.#store.admitChange();
+    const before = this.#directory.participant(accountId, participantId);
+    if (change.noiseSuppression === true) this.#suppression.admit(participantId);
+    this.#switchboard.suppressionChanged(this.#directory.updateParticipant(before, change));
   }
 
   deleteParticipant(accountId: string, participantId: string): void {
@@ -317,6 +343,7 @@ class SessionCore implements Core {
     this.#closeDevices([participant], reason);
     this.#resumePoints.forgetAll(participant);
     this.#directory.deleteParticipant(participant);
+    this.#suppression.release(participantId);
   }
 
   #connected(accountId: string, participantId: string): { participant: Participant; device: Device } {

@@ -2,6 +2,7 @@ import type { Clock, EventHub, Log } from '../shared/index.js';
 import type { ConnectedDevice, CoreEvents, DeviceEvent } from './core.js';
 import { deliveryFor, sameDelivery } from './deliveries.js';
 import type { Directory } from './directory.js';
+import type { NoiseSuppression } from './noise-suppression.js';
 import { type Limits, orderedMediaTypes } from './rules.js';
 import type {
   DeliveredStream,
@@ -31,6 +32,7 @@ export class Switchboard {
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #log: Log;
+  readonly #suppression: NoiseSuppression;
   #publishedSoFar = 0;
 
   constructor(parts: {
@@ -39,7 +41,9 @@ export class Switchboard {
     clock: Clock;
     limits: Limits;
     log: Log;
+    suppression: NoiseSuppression;
   }) {
+    this.#suppression = parts.suppression;
     this.#directory = parts.directory;
     this.#events = parts.events;
     this.#clock = parts.clock;
@@ -78,6 +82,7 @@ export class Switchboard {
     this.#live.set(participant.id, connection);
     this.#byAccount.set(participant.accountId, this.countOf(participant.accountId) + 1);
     this.#countKind(device.info.kind, 1);
+    this.#suppress(connection, participant);
     this.#refresh(participant.sessionId);
     const event = this.event(connection, participant);
     if (carriedSince === undefined) this.#events.emit('connected', event);
@@ -132,6 +137,13 @@ export class Switchboard {
     this.#refreshMember(participant.id);
   }
 
+  /** Whether the participant's noise is to be suppressed may have changed. */
+  suppressionChanged(participant: Participant): void {
+    const connection = this.#live.get(participant.id);
+    if (!connection) this.#suppression.follow(participant, undefined);
+    else if (this.#suppress(connection, participant)) this.#refresh(participant.sessionId);
+  }
+
   event(connection: DeviceState, participant: Participant): DeviceEvent {
     const session =
       participant.sessionId === undefined ? undefined : this.#directory.sessions.get(participant.sessionId);
@@ -151,10 +163,17 @@ export class Switchboard {
     const event = this.event(connection, participant);
     this.#live.delete(participant.id);
     this.#countKind(connection.device.info.kind, -1);
+    this.#suppression.follow(participant, undefined);
     const left = this.countOf(participant.accountId) - 1;
     if (left === 0) this.#byAccount.delete(participant.accountId);
     else this.#byAccount.set(participant.accountId, left);
     return { connection, event };
+  }
+
+  /** @returns whether the device's streams changed */
+  #suppress(connection: DeviceState, participant: Participant): boolean {
+    this.#suppression.follow(participant, connection.device.info.kind);
+    return connection.suppress(this.#suppression.holds(participant.id));
   }
 
   #countKind(kind: DeviceKind, change: number): void {
@@ -219,6 +238,7 @@ export class DeviceState {
   /** The last that was measured. */
   quality: DeviceQuality | undefined;
   #streams: readonly LiveStream[] = [];
+  #isSuppressed = false;
   #delivery: Delivery = [];
   #lastFormats: MediaFormats = {};
   /** By the ids of streams in which somebody has spoken. */
@@ -282,9 +302,29 @@ export class DeviceState {
         if (!old) return { stream, order: nextOrder() };
         return sameStream(old.stream, stream) ? old : { stream, order: old.order };
       });
+    this.#markSuppressed();
     for (const streamId of this.#speech.keys())
       if (!this.#streams.some((live) => live.stream.streamId === streamId)) this.#speech.delete(streamId);
     return before.length !== this.#streams.length || this.#streams.some((live, i) => live !== before[i]);
+  }
+
+  /** Sets whether its noise is suppressed, in the oldest of its streams with audio. @returns whether a stream changed */
+  suppress(isSuppressed: boolean): boolean {
+    this.#isSuppressed = isSuppressed;
+    return this.#markSuppressed();
+  }
+
+  #markSuppressed(): boolean {
+    const before = this.#streams;
+    const audio = before.filter(({ stream }) => stream.mediaTypes.includes('audio'));
+    const oldest = Math.min(...audio.map(({ order }) => order));
+    this.#streams = before.map((live) => {
+      const { noiseSuppression = false, ...stream } = live.stream;
+      const isWanted = this.#isSuppressed && live.order === oldest;
+      if (noiseSuppression === isWanted) return live;
+      return { order: live.order, stream: isWanted ? { ...stream, noiseSuppression: true } : stream };
+    });
+    return this.#streams.some((live, i) => live !== before[i]);
   }
 
   /** Takes what is said in a stream. @returns the stream; undefined when that changes nothing, or it is none of the device's */

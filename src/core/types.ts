@@ -46,6 +46,8 @@ export interface Participant {
   readonly callbackUrl?: string | undefined;
   /** Optional events that its application asked for. */
   readonly events: readonly AskedEvent[];
+  /** Whether phones hear it without its noise; absent: as the gateway is configured for its kind of device. */
+  readonly noiseSuppression?: boolean | undefined;
   /** The session it is in. */
   readonly sessionId?: string | undefined;
   readonly subscriptions: Subscriptions;
@@ -72,6 +74,8 @@ export interface StreamSpeech {
 export interface DeliveredStream extends PublishedStream {
   /** Who publishes it. */
   readonly participantId: string;
+  /** Mixes are to have it without its noise. */
+  readonly noiseSuppression?: true;
 }
 
 /** The full set of streams that a device receives at a moment. Ordered by the time of publishing. */

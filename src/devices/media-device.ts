@@ -27,9 +27,11 @@ function mediaDelivery(
   levelling: boolean | undefined,
 ): MediaDelivery[] {
   const levels = levelling === undefined ? {} : { levelling };
-  return delivery.flatMap(({ streamId, mediaTypes }) => {
+  return delivery.flatMap(({ streamId, mediaTypes, noiseSuppression }) => {
     const kinds = mediaTypes.filter((kind) => receivable.includes(kind));
-    return kinds.length > 0 ? [{ streamId, kinds, ...levels }] : [];
+    return kinds.length > 0
+      ? [{ streamId, kinds, ...levels, ...(noiseSuppression && { noiseSuppression }) }]
+      : [];
   });
 }
 

@@ -7,7 +7,7 @@ import { createPhoneFactory, type PhoneEndpoint } from './phone/index.js';
 import { LocalMediaPlane, logByEvents } from './plane.js';
 import { PublishedTrack } from './track.js';
 import type { MediaPlaneEvent, PhoneHandle, PhoneMediaEvent } from './door.js';
-import { MediaError, type MediaPlaneOptions, STATISTICS_INTERVAL_MS } from './types.js';
+import { type MediaDelivery, MediaError, type MediaPlaneOptions, STATISTICS_INTERVAL_MS } from './types.js';
 
 const nothing = (): void => undefined;
 const options: MediaPlaneOptions = {
@@ -171,6 +171,22 @@ describe('opening', () => {
     expect(await evened(false)).toEqual([false]);
     expect(await evened(false, true)).toEqual([true, false]);
     expect(await evened(true, false)).toEqual([false]);
+  });
+
+  it('has mixes suppress the noise of the streams that a delivery says so of', async () => {
+    const slow = slowPlane();
+    const { stream } = await slow.phone('b', OFFER).opened;
+    slow.open();
+    const a = slow.phone('a');
+    await a.opened;
+    const suppressed = async (delivery: MediaDelivery): Promise<unknown> => {
+      await a.setDelivery([delivery]);
+      const [tracks] = slow.setTracks.mock.calls.at(-1) as [{ suppressesNoise: boolean }[]];
+      return tracks[0]!.suppressesNoise;
+    };
+    expect(await suppressed(stream!)).toBe(false);
+    expect(await suppressed({ ...stream!, noiseSuppression: true })).toBe(true);
+    expect(await suppressed(stream!)).toBe(false);
   });
 
   it('delays requests until the device is open, and rejects them once it is closed', async () => {

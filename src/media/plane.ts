@@ -174,11 +174,13 @@ export class LocalMediaPlane implements MediaPlane {
     },
     evensLevels: (): boolean => this.#parts.options.levelling ?? true,
     resolve: (delivery: readonly MediaDelivery[]): PublishedTrack[] =>
-      delivery.flatMap(({ streamId, kinds }) =>
-        (this.#streams.get(streamId)?.tracks ?? []).filter(
+      delivery.flatMap(({ streamId, kinds, noiseSuppression = false }) => {
+        const tracks = (this.#streams.get(streamId)?.tracks ?? []).filter(
           (track) => !track.ended && kinds.includes(track.kind),
-        ),
-      ),
+        );
+        for (const track of tracks) track.suppressesNoise = noiseSuppression;
+        return tracks;
+      }),
     streamsChanged: (before: readonly LiveStream[], now: readonly LiveStream[]): void =>
       this.#streams.replaceLocal(before, now),
   };

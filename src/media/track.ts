@@ -84,6 +84,8 @@ export class PublishedTrack {
   readonly requestKeyFrame: () => void;
   /** For subscribers that join while the publisher sends nothing; absent when no picture is kept. */
   readonly picture?: KeptPicture;
+  /** Mixes have it without its noise; set from deliveries. */
+  suppressesNoise = false;
   #sinks: TrackSink[] = [];
   #clock: ClockReading | undefined;
   #ended = false;

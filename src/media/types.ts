@@ -17,6 +17,8 @@ export interface MediaDelivery {
   readonly kinds: readonly MediaKind[];
   /** Whether talkers' levels are evened in a mix, the same for the whole delivery. Default: {@link MediaPlaneOptions.levelling}. */
   readonly levelling?: boolean;
+  /** Mixes have the stream without its noise: the same in all deliveries. */
+  readonly noiseSuppression?: true;
 }
 
 /** DTMF digits for a phone. */

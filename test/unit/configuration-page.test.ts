@@ -34,7 +34,7 @@ describe('docs/configuration.md', () => {
       (file) => readFileSync(file, 'utf8').match(/PATCHBAY_[A-Z][A-Z_]*[A-Z]/g) ?? [],
     );
     const isError =
-      /^PATCHBAY_(?:TEST_\w+|SECRET|[A-Z_]*(?:NOT_\w+|DISAGREE|INVALID|EXPIRED|OVERLOADED|TOO_MANY_\w+|NO_COMMON_\w+|STORE_\w+|BAD_\w+|SHUTTING_DOWN|DEVICE_CANNOT|ALREADY_CONNECTED|IN_OTHER_SESSION|UNAUTHORIZED))$/;
+      /^PATCHBAY_(?:TEST_\w+|SECRET|[A-Z_]*(?:NOT_\w+|DISAGREE|INVALID|EXPIRED|OVERLOADED|TOO_MANY_\w+|NO_COMMON_\w+|STORE_\w+|BAD_\w+|SHUTTING_DOWN|DEVICE_CANNOT|NOISE_SUPPRESSION_FULL|ALREADY_CONNECTED|IN_OTHER_SESSION|UNAUTHORIZED))$/;
     expect(named.filter((name) => !known.has(name) && !isError.test(name))).toEqual([]);
   });
 });

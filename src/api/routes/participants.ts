@@ -6,6 +6,7 @@ import {
   ListQuerySchema,
   NewParticipantSchema,
   optionalBody,
+  ParticipantChangeSchema,
   ParticipantDetailSchema,
   ParticipantPageSchema,
   readErrors,
@@ -38,8 +39,12 @@ export function participantRoutes(
         tags,
         summary: 'Create a participant and the token of its device',
         params: AccountPath,
+        description: '409: it asks for noise suppression, and all places for that are taken.',
         body: optionalBody(NewParticipantSchema),
-        response: { 200: ref(CreatedParticipantSchema, 'The participant and its token.'), ...writeErrors() },
+        response: {
+          200: ref(CreatedParticipantSchema, 'The participant and its token.'),
+          ...writeErrors(409),
+        },
       },
     },
     async ({ params, body }) => {
@@ -96,6 +101,27 @@ export function participantRoutes(
         core.participant(accountId, participantId),
         core.device(accountId, participantId),
       ),
+  );
+
+  api.patch(
+    '/participants/:participantId',
+    {
+      schema: {
+        operationId: 'updateParticipant',
+        tags,
+        summary: 'Change a participant',
+        description:
+          'It takes effect at once. 409: all places for noise suppression are taken; nothing is changed.',
+        params: ParticipantPath,
+        body: optionalBody(ParticipantChangeSchema),
+        response: { 204: DoneSchema, ...writeErrors(404, 409) },
+      },
+    },
+    async ({ params, body }, reply) => {
+      core.updateParticipant(params.accountId, params.participantId, body ?? {});
+      await core.flush();
+      done(reply);
+    },
   );
 
   api.delete(

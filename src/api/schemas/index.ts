@@ -54,6 +54,7 @@ export { ListQuerySchema } from './shapes.js';
 export {
   CreatedParticipantSchema,
   NewParticipantSchema,
+  ParticipantChangeSchema,
   ParticipantDetailSchema,
   type ParticipantDetailView,
   type ParticipantView,

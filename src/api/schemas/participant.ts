@@ -79,6 +79,12 @@ const askedEvent = Type.Unsafe<'hold' | 'callFailed' | 'speaking'>({
   enum: ['hold', 'callFailed', 'speaking'],
 });
 
+const noiseSuppression = Type.Boolean({
+  description:
+    'Whether phones hear it without its noise; browsers hear it as it is. Default: of phones, as ' +
+    '`PATCHBAY_NOISE_SUPPRESSION` says; of others, `false`.',
+});
+
 export const NewParticipantSchema = component(
   'NewParticipant',
   Type.Object({
@@ -111,7 +117,16 @@ export const NewParticipantSchema = component(
         examples: [['hold']],
       }),
     ),
+    noiseSuppression: Type.Optional(noiseSuppression),
   }),
+);
+
+export const ParticipantChangeSchema = component(
+  'ParticipantChange',
+  Type.Object(
+    { noiseSuppression: Type.Optional(noiseSuppression) },
+    { description: 'What is absent stays.' },
+  ),
 );
 
 const properties = {
@@ -122,6 +137,9 @@ const properties = {
   callbackUrl: absentable(Type.String()),
   events: absentable(
     listOf(askedEvent, { description: 'Optional webhooks that its application asked for; absent: none.' }),
+  ),
+  noiseSuppression: absentable(
+    Type.Boolean({ description: 'As the application set it; absent: it did not.' }),
   ),
   sessions: listOf(Type.String(), { description: 'The id of the session that it is in, or empty.' }),
   subscriptions: ref(SubscriptionsSchema),
@@ -160,6 +178,7 @@ export type ParticipantDetailView = Static<typeof ParticipantDetailSchema>;
 
 export const participantComponents = [
   NewParticipantSchema,
+  ParticipantChangeSchema,
   ParticipantSchema,
   ParticipantDetailSchema,
   CreatedParticipantSchema,

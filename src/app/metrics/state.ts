@@ -68,6 +68,23 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
     },
   });
   new Gauge({
+    name: 'patchbay_noise_suppressions',
+    help: 'Participants that hold a place for noise suppression',
+    registers,
+    collect() {
+      this.set(core.counts().noiseSuppressions);
+    },
+  });
+  new Counter({
+    name: 'patchbay_noise_suppressions_refused_total',
+    help: 'Participants whose noise is not suppressed because all places are taken',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(core.counts().noiseSuppressionsRefused);
+    },
+  });
+  new Gauge({
     name: 'patchbay_webhooks_waiting',
     help: 'Webhooks that are not delivered yet',
     registers,

@@ -1,5 +1,6 @@
 import { type AudioCodec, findAudioCodec, type SampleRate } from '../codecs/index.js';
 import type { Played, PublishedTrack, TrackSink } from '../track.js';
+import { CleanStreams, type CleanStream } from './clean-stream.js';
 import { Leveller } from './leveller.js';
 import { Limiter, peakOf } from './limiter.js';
 import { FRAME_MS } from './mix-clock.js';
@@ -12,6 +13,7 @@ export interface StreamListener {
 
 interface Entry {
   readonly track: PublishedTrack;
+  readonly codec: AudioCodec;
   readonly decoder: StreamDecoder;
   readonly listeners: Set<StreamListener>;
 }
@@ -31,11 +33,13 @@ export class DecoderPool {
   /** All entries in one list: iterating it allocates nothing in a frame. */
   readonly #entries: Entry[] = [];
   readonly #now: () => number;
+  readonly #clean: CleanStreams;
   #ids = 0;
 
   /** @param now monotonic time in ms */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
+    this.#clean = new CleanStreams(now);
   }
 
   /** Decoders in use. */
@@ -62,7 +66,7 @@ export class DecoderPool {
     this.#levellers.set(track, leveller);
     this.#ids += 1;
     const decoder = new StreamDecoder(this.#ids, codec, rate, leveller, levelling, this.#now);
-    const entry: Entry = { track, decoder, listeners: new Set([listener]) };
+    const entry: Entry = { track, codec, decoder, listeners: new Set([listener]) };
     byKey.set(keyOf(rate, levelling), entry);
     this.#tracks.set(track, byKey);
     this.#entries.push(entry);
@@ -76,6 +80,7 @@ export class DecoderPool {
     if (!byKey || !entry) return;
     entry.listeners.delete(listener);
     if (entry.listeners.size > 0) return;
+    this.#clean.release(track, entry.decoder);
     track.detach(entry.decoder);
     byKey.delete(keyOf(rate, levelling));
     if (byKey.size === 0) this.#tracks.delete(track);
@@ -101,9 +106,11 @@ export class DecoderPool {
     // Once for all: a time is a number on the heap.
     const now = this.#now();
     for (let i = 0; i < this.#entries.length; i += 1) {
-      const { track, decoder, listeners } = this.#entries[i]!;
+      const { track, codec, decoder, listeners } = this.#entries[i]!;
       const wasAudible = decoder.isAudible;
       try {
+        if (track.suppressesNoise !== (decoder.clean !== undefined))
+          this.#clean.change(track, codec, decoder);
         decoder.read(frame, now);
       } catch (error) {
         decoder.silence();
@@ -126,6 +133,8 @@ export class StreamDecoder implements TrackSink {
   /** Whether all of the present frame is zero. */
   isSilent = true;
   isAudible = false;
+  /** Where it gets the stream without its noise; absent: it decodes the packets itself. */
+  clean: CleanStream | undefined;
   readonly #playout: Playout;
   readonly #rate: SampleRate;
   readonly #leveller: Leveller;
@@ -171,9 +180,16 @@ export class StreamDecoder implements TrackSink {
 
   /** Decodes the next frame, at a time in ms. */
   read(frame: number, now: number): void {
-    const isHeard = this.#playout.read(this.#pcm, this.#pcm.length, now);
+    const isHeard = this.clean
+      ? this.clean.read(frame, this.#rate, this.#pcm, now)
+      : this.#playout.read(this.#pcm, this.#pcm.length, now);
     const leveller = this.#leveller;
-    leveller.take(frame, isHeard ? this.#pcm : undefined, this.#rate, this.#playout.noiseDb);
+    leveller.take(
+      frame,
+      isHeard ? this.#pcm : undefined,
+      this.#rate,
+      this.clean ? undefined : this.#playout.noiseDb,
+    );
     this.isAudible = leveller.isAudible;
     this.isSilent = !isHeard;
     const isChanged = this.#isLevelled && (leveller.before !== 1 || leveller.gain !== 1);
