@@ -11,6 +11,13 @@ let commands: string[];
 let filters: Set<string>;
 let emit: (event: { getHeader(name: string): string | null }) => void;
 let connection: FreeswitchConnection;
+let server: {
+  readonly once: () => void;
+  readonly api: (command: string) => Promise<string>;
+  readonly conn: object;
+  pendingConnections: Map<string, { conn?: object; fn: (conn: object) => void }>;
+  connectCaller: (invite: { answered(sdp: string): void }) => Promise<{ endpoint: object }>;
+};
 
 function reply(command: string): string {
   commands.push(command);
@@ -31,8 +38,10 @@ beforeEach(() => {
   ]);
   commands = [];
   filters = new Set();
-  const server = {
+  server = {
     once: () => undefined,
+    pendingConnections: new Map(),
+    connectCaller: () => expect.unreachable(),
     api: (command: string) => Promise.resolve(reply(command)),
     conn: {
       on: (_event: string, listener: typeof emit) => (emit = listener),
@@ -49,6 +58,34 @@ beforeEach(() => {
     gatewayId: 'us',
     log: pino({ level: 'silent' }),
   });
+});
+
+it('makes a leg with encrypted media also when FreeSWITCH connects back before its 200 has come', async () => {
+  const [early, late] = [{}, {}];
+  const made: object[] = [];
+  const endpoint = {
+    uuid: 'leg',
+    local: { sdp: '', mediaIp: '127.0.0.1' },
+    dialog: { on: () => undefined },
+    on: () => undefined,
+    once: () => undefined,
+  };
+  server.connectCaller = (invite) =>
+    new Promise((resolve) => {
+      // drachtio-fsmrf does nothing more than this with a connection that is early.
+      const fn = (conn: object): void => {
+        made.push(conn);
+        resolve({ endpoint });
+      };
+      server.pendingConnections.set('another that waits', { fn: () => made.push(late) });
+      server.pendingConnections.set('this one', { conn: early, fn });
+      invite.answered('answer');
+    });
+  const { answer, leg } = connection.phoneLeg('offer');
+  expect(await answer).toBe('answer');
+  expect((await leg).uuid).toBe('leg');
+  expect(made).toEqual([early]);
+  expect([...server.pendingConnections.keys()]).toEqual(['another that waits']);
 });
 
 describe('channels of the gateway before', () => {

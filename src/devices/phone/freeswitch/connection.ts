@@ -72,8 +72,12 @@ export class FreeswitchConnection {
   /** A leg that answers a phone's SDP offer, encrypted media included. */
   phoneLeg(offer: string): AnsweredLeg {
     const { promise: answer, resolve, reject } = deferred<string>();
+    const answered = (sdp: string): void => {
+      resolve(sdp);
+      this.#takeEarlyConnections();
+    };
     const pair = this.#server.connectCaller(
-      new CaughtInvite(offer, resolve),
+      new CaughtInvite(offer, answered),
       {},
       { headers: this.#headers() },
     );
@@ -179,6 +183,20 @@ export class FreeswitchConnection {
         () => undefined,
       );
       throw error;
+    }
+  }
+
+  /**
+   * Once FreeSWITCH has answered, drachtio-fsmrf waits for its connection, for 4 s. With encrypted media, that waits also
+   * when it has come already.
+   */
+  #takeEarlyConnections(): void {
+    const { pendingConnections: pending } = this.#server;
+    for (const [id, { conn, fn, connTimeout }] of pending) {
+      if (!conn || !fn) continue;
+      pending.delete(id);
+      clearTimeout(connTimeout);
+      fn(conn);
     }
   }
 

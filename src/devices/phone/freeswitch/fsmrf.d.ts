@@ -32,6 +32,11 @@ declare module 'drachtio-fsmrf' {
     readonly conn: Connection;
     /** Listens for the connections that FreeSWITCH makes back. drachtio-fsmrf gives no other access to it. */
     readonly _server: { readonly server: Server };
+    /** Legs that wait for FreeSWITCH to connect back: its connection, and what is to be done with it after the 200. */
+    readonly pendingConnections: Map<
+      string,
+      { readonly conn?: object; readonly fn?: (conn: object) => void; readonly connTimeout?: NodeJS.Timeout }
+    >;
     api(command: string): Promise<string>;
     createEndpoint(options: LegOptions): Promise<Endpoint>;
     connectCaller(request: object, response: object, options: LegOptions): Promise<{ endpoint: Endpoint }>;
