@@ -2,7 +2,8 @@ import type { EventHub } from '../shared/index.js';
 import type { CoreEvents } from './core.js';
 import type { Directory } from './directory.js';
 import { mayResume, type ResumePoints } from './resume-points.js';
-import type { DeviceState, Switchboard } from './switchboard.js';
+import type { DeviceState } from './device-state.js';
+import type { Switchboard } from './switchboard.js';
 import type {
   Connection,
   DeviceQuality,

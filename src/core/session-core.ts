@@ -27,7 +27,6 @@ import { SAFE_SECRET_BYTES, Tokens } from './tokens.js';
 import type {
   Connection,
   Device,
-  DeviceCapabilities,
   DeviceInfo,
   DeviceKind,
   DtmfDigits,
@@ -62,16 +61,9 @@ class SessionCore implements Core {
   readonly #sessionLives: Lifetimes;
   readonly #participantLives: Lifetimes;
   #draining = false;
-  #devicesRefused = 0;
 
-  constructor({
-    tokenSecret,
-    store,
-    clock = systemClock,
-    limits: changed,
-    log,
-    suppressedKinds = [],
-  }: CoreOptions) {
+  constructor(options: CoreOptions) {
+    const { tokenSecret, store, clock = systemClock, limits: changed, log, suppressedKinds = [] } = options;
     const limits = { ...DEFAULT_CORE_LIMITS, ...changed };
     this.#store = store;
     this.#limits = limits;
@@ -122,7 +114,7 @@ class SessionCore implements Core {
       sessions: this.#directory.sessions.size,
       participants: this.#directory.participants.size,
       devices: this.#switchboard.counts(),
-      devicesRefused: this.#devicesRefused,
+      devicesRefused: this.#switchboard.refused,
       noiseSuppressions: this.#suppression.taken,
       noiseSuppressionsRefused: this.#suppression.refused,
     };
@@ -230,16 +222,23 @@ class SessionCore implements Core {
 
   disconnectDevice(accountId: string, participantId: string): void {
     this.#store.admitChange();
-    const { participant } = this.#connected(accountId, participantId);
+    const participant = this.#directory.participant(accountId, participantId);
+    this.#switchboard.deviceOf(participant);
     this.#closeDevices([participant], 'disconnected');
   }
 
   async sendDtmf(accountId: string, participantId: string, dtmf: DtmfDigits): Promise<void> {
-    await this.#capability(accountId, participantId, 'sendDtmf')(dtmf);
+    await this.#switchboard.capability(
+      this.#directory.participant(accountId, participantId),
+      'sendDtmf',
+    )(dtmf);
   }
 
   setByeHeaders(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void {
-    this.#capability(accountId, participantId, 'setByeHeaders')(headers);
+    this.#switchboard.capability(
+      this.#directory.participant(accountId, participantId),
+      'setByeHeaders',
+    )(headers);
   }
 
   flush(): Promise<void> {
@@ -294,15 +293,8 @@ class SessionCore implements Core {
     });
   }
 
-  admitDevice({ id, accountId }: Pick<Participant, 'id' | 'accountId'>): void {
-    // A device that replaces another does not add to their number.
-    if (this.#switchboard.get(id) || this.#switchboard.countOf(accountId) < this.#limits.devicesPerAccount)
-      return;
-    this.#devicesRefused += 1;
-    throw new PatchbayError(
-      'PATCHBAY_TOO_MANY_CALLS',
-      'The account has reached its limit of connected devices.',
-    );
+  admitDevice(participant: Pick<Participant, 'id' | 'accountId'>): void {
+    this.#switchboard.admit(participant);
   }
 
   connectedDevice(participantId: string): DeviceInfo | undefined {
@@ -321,10 +313,7 @@ class SessionCore implements Core {
     this.drain();
     this.#sessionLives.stop();
     this.#participantLives.stop();
-    const connected = this.#switchboard
-      .participantIds()
-      .flatMap((id) => this.#directory.participants.get(id) ?? []);
-    this.#closeDevices(connected, 'shutdown');
+    this.#closeDevices(this.#switchboard.participants(), 'shutdown');
     await this.#store.flush();
   }
 
@@ -344,25 +333,6 @@ class SessionCore implements Core {
     this.#resumePoints.forgetAll(participant);
     this.#directory.deleteParticipant(participant);
     this.#suppression.release(participantId);
-  }
-
-  #connected(accountId: string, participantId: string): { participant: Participant; device: Device } {
-    const participant = this.#directory.participant(accountId, participantId);
-    const live = this.#switchboard.get(participant.id);
-    if (live) return { participant, device: live.device };
-    throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no device connected.');
-  }
-
-  /** Refuses commands that the device cannot do, for all of them in one place. */
-  #capability<C extends keyof DeviceCapabilities>(
-    accountId: string,
-    participantId: string,
-    name: C,
-  ): NonNullable<DeviceCapabilities[C]> {
-    const { device } = this.#connected(accountId, participantId);
-    const capability = device.capabilities[name];
-    if (capability !== undefined) return capability;
-    throw new PatchbayError('PATCHBAY_DEVICE_CANNOT', `The connected ${device.info.kind} cannot do that.`);
   }
 
   #closeDevices(participants: readonly Participant[], reason: EndReason): void {

@@ -1,23 +1,19 @@
 import type { Clock, EventHub, Log } from '../shared/index.js';
-import type { ConnectedDevice, CoreEvents, DeviceEvent } from './core.js';
-import { deliveryFor, sameDelivery } from './deliveries.js';
+import type { CoreEvents, DeviceEvent } from './core.js';
+import { deliveryFor } from './deliveries.js';
+import { DeviceState } from './device-state.js';
 import type { Directory } from './directory.js';
+import { PatchbayError } from './errors.js';
 import type { NoiseSuppression } from './noise-suppression.js';
-import { type Limits, orderedMediaTypes } from './rules.js';
+import type { Limits } from './rules.js';
 import type {
   DeliveredStream,
-  Delivery,
   Device,
+  DeviceCapabilities,
   DeviceKind,
-  DeviceQuality,
   EndReason,
-  MediaFormat,
-  MediaFormats,
-  MediaType,
-  OmittedTrack,
   Participant,
   PublishedStream,
-  StreamSpeech,
 } from './types.js';
 
 /** The connected devices. Tells each what it receives, whenever that changes. */
@@ -34,6 +30,8 @@ export class Switchboard {
   readonly #log: Log;
   readonly #suppression: NoiseSuppression;
   #publishedSoFar = 0;
+  /** Devices that their accounts had no room for. */
+  refused = 0;
 
   constructor(parts: {
     directory: Directory;
@@ -72,8 +70,41 @@ export class Switchboard {
     return this.#byAccount.get(accountId) ?? 0;
   }
 
-  participantIds(): readonly string[] {
-    return [...this.#live.keys()];
+  /** @throws PatchbayError DEVICE_NOT_FOUND */
+  deviceOf({ id }: Participant): Device {
+    const live = this.#live.get(id);
+    if (live) return live.device;
+    throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The participant has no device connected.');
+  }
+
+  /**
+   * Refuses commands that the device cannot do, for all of them in one place.
+   * @throws PatchbayError DEVICE_NOT_FOUND, DEVICE_CANNOT
+   */
+  capability<C extends keyof DeviceCapabilities>(
+    participant: Participant,
+    name: C,
+  ): NonNullable<DeviceCapabilities[C]> {
+    const { capabilities, info } = this.deviceOf(participant);
+    const capability = capabilities[name];
+    if (capability !== undefined) return capability;
+    throw new PatchbayError('PATCHBAY_DEVICE_CANNOT', `The connected ${info.kind} cannot do that.`);
+  }
+
+  /** @throws PatchbayError TOO_MANY_CALLS when the account has no room for a device of the participant */
+  admit({ id, accountId }: Pick<Participant, 'id' | 'accountId'>): void {
+    // A device that replaces another does not add to their number.
+    if (this.#live.has(id) || this.countOf(accountId) < this.#limits.devicesPerAccount) return;
+    this.refused += 1;
+    throw new PatchbayError(
+      'PATCHBAY_TOO_MANY_CALLS',
+      'The account has reached its limit of connected devices.',
+    );
+  }
+
+  /** Those that have a device. */
+  participants(): readonly Participant[] {
+    return Array.from(this.#live.keys()).flatMap((id) => this.#directory.participants.get(id) ?? []);
   }
 
   /** @param carriedSince when it connected to an earlier gateway, in epoch ms; absent: it connects now */
@@ -217,148 +248,4 @@ export class Switchboard {
       this.#log.error({ err: error }, `a device failed at ${what}`);
     }
   }
-}
-
-/** A stream that is published now, with its place in the order of publishing. */
-interface LiveStream {
-  readonly stream: DeliveredStream;
-  readonly order: number;
-}
-
-/** A connected device and what it publishes and receives now. */
-export class DeviceState {
-  readonly participantId: string;
-  readonly device: Device;
-  /** Epoch milliseconds. */
-  readonly connectedAt: number;
-  signallingLost = false;
-  held = false;
-  /** Tracks of the delivery that the device cannot be sent, as it said last. */
-  omitted: readonly OmittedTrack[] = [];
-  /** The last that was measured. */
-  quality: DeviceQuality | undefined;
-  #streams: readonly LiveStream[] = [];
-  #isSuppressed = false;
-  #delivery: Delivery = [];
-  #lastFormats: MediaFormats = {};
-  /** By the ids of streams in which somebody has spoken. */
-  readonly #speech = new Map<string, StreamSpeech>();
-
-  constructor(participantId: string, device: Device, connectedAt: number) {
-    this.participantId = participantId;
-    this.device = device;
-    this.connectedAt = connectedAt;
-    this.learnFormats();
-  }
-
-  /** The last known of each direction. */
-  get lastFormats(): MediaFormats {
-    return this.#lastFormats;
-  }
-
-  /** Takes how the device's media are carried now. @returns whether {@link lastFormats} changed */
-  learnFormats(): boolean {
-    const before = this.#lastFormats;
-    const { received = before.received, sent = before.sent } = this.device.formats;
-    if (sameFormat(received, before.received) && sameFormat(sent, before.sent)) return false;
-    this.#lastFormats = { received, sent };
-    return true;
-  }
-
-  get streams(): readonly LiveStream[] {
-    return this.#streams;
-  }
-
-  /** What it publishes and receives, as `SessionControl.device` shows it. */
-  media(): Pick<ConnectedDevice, 'streams' | 'delivery' | 'omitted' | 'formats' | 'quality' | 'held'> {
-    const streams = this.#streams.map(({ stream: { streamId, alias, mediaTypes } }) => ({
-      streamId,
-      ...(alias === undefined ? {} : { alias }),
-      mediaTypes,
-      ...this.#speech.get(streamId),
-    }));
-    const held = this.device.capabilities.hold ? { held: this.held } : {};
-    const { formats } = this.device;
-    const quality = this.quality ? { quality: this.quality } : {};
-    return { streams, delivery: this.#delivery, omitted: this.omitted, formats, ...quality, ...held };
-  }
-
-  /**
-   * Replaces the streams. One that goes on keeps its place and, unless it changed, its object.
-   * @param nextOrder gives the place of a stream that is new
-   * @returns whether anything changed
-   */
-  publish(
-    published: readonly PublishedStream[],
-    permissions: readonly MediaType[],
-    nextOrder: () => number,
-  ): boolean {
-    const before = this.#streams;
-    const known = new Map(before.map((live) => [live.stream.streamId, live]));
-    this.#streams = published
-      .flatMap((stream) => permitted(stream, this.participantId, permissions) ?? [])
-      .map((stream) => {
-        const old = known.get(stream.streamId);
-        if (!old) return { stream, order: nextOrder() };
-        return sameStream(old.stream, stream) ? old : { stream, order: old.order };
-      });
-    this.#markSuppressed();
-    for (const streamId of this.#speech.keys())
-      if (!this.#streams.some((live) => live.stream.streamId === streamId)) this.#speech.delete(streamId);
-    return before.length !== this.#streams.length || this.#streams.some((live, i) => live !== before[i]);
-  }
-
-  /** Sets whether its noise is suppressed, in the oldest of its streams with audio. @returns whether a stream changed */
-  suppress(isSuppressed: boolean): boolean {
-    this.#isSuppressed = isSuppressed;
-    return this.#markSuppressed();
-  }
-
-  #markSuppressed(): boolean {
-    const before = this.#streams;
-    const audio = before.filter(({ stream }) => stream.mediaTypes.includes('audio'));
-    const oldest = Math.min(...audio.map(({ order }) => order));
-    this.#streams = before.map((live) => {
-      const { noiseSuppression = false, ...stream } = live.stream;
-      const isWanted = this.#isSuppressed && live.order === oldest;
-      if (noiseSuppression === isWanted) return live;
-      return { order: live.order, stream: isWanted ? { ...stream, noiseSuppression: true } : stream };
-    });
-    return this.#streams.some((live, i) => live !== before[i]);
-  }
-
-  /** Takes what is said in a stream. @returns the stream; undefined when that changes nothing, or it is none of the device's */
-  heard(streamId: string, { isSpeaking, levelDb }: StreamSpeech): DeliveredStream | undefined {
-    const before = this.#speech.get(streamId);
-    if ((before?.isSpeaking ?? false) === isSpeaking) return undefined;
-    const stream = this.#streams.find((live) => live.stream.streamId === streamId)?.stream;
-    if (stream)
-      this.#speech.set(streamId, { ...before, isSpeaking, ...(levelDb !== undefined && { levelDb }) });
-    return stream;
-  }
-
-  /** Sets the delivery. @returns whether it differs from the one before, so that the device must be told */
-  redirect(delivery: Delivery): boolean {
-    if (sameDelivery(this.#delivery, delivery)) return false;
-    this.#delivery = delivery;
-    return true;
-  }
-}
-
-function permitted(
-  { streamId, alias, mediaTypes }: PublishedStream,
-  participantId: string,
-  permissions: readonly MediaType[],
-): DeliveredStream | undefined {
-  const granted = orderedMediaTypes(mediaTypes.filter((type) => permissions.includes(type)));
-  if (granted.length === 0) return undefined;
-  return { streamId, ...(alias === undefined ? {} : { alias }), mediaTypes: granted, participantId };
-}
-
-function sameStream(one: DeliveredStream, other: DeliveredStream): boolean {
-  return one.alias === other.alias && one.mediaTypes.join() === other.mediaTypes.join();
-}
-
-function sameFormat(one: MediaFormat | undefined, other: MediaFormat | undefined): boolean {
-  return one?.encryption === other?.encryption && one?.codecs.join() === other?.codecs.join();
 }
