@@ -50,7 +50,8 @@ describe('a media host', () => {
     const first = await greet(1);
     listen(first);
     await openPhone(first);
-    await first.request('keep', { deviceId: 'phone', note: 'who it is' });
+    first.keep('phone', 'who it is');
+    first.keep('another', 'that the host does not know');
     plane.emit('phone', { type: 'state', state: 'numbers and keys' });
     first.destroy();
     await vi.waitFor(() => expect(first.isLost).toBe(true));

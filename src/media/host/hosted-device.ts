@@ -6,6 +6,8 @@ import type { CarriedState, DeviceEvent } from './messages.js';
 /** Digits that are kept while no gateway is connected; further ones are dropped. */
 const MAX_DIGITS = 128;
 
+const STATE_DELAY_MS = 10;
+
 /** A device of a media host, with what a later gateway has to know of it. */
 export class HostedDevice {
   readonly #spec: BrowserSpec | PhoneSpec;
@@ -70,8 +72,7 @@ export class HostedDevice {
     return this.#described(await this.phone.update(sdpOffer));
   }
 
-  async keep(note: string): Promise<void> {
-    await this.#handle.keep(note);
+  keep(note: string): void {
     this.#note = note;
   }
 
@@ -118,15 +119,15 @@ export class HostedDevice {
     else this.#keepFor(event);
   }
 
-  /** Afterwards: the gateway first gets the description that it answers a call with. */
+  /** A moment later: the gateway first answers the call whose description it gets meanwhile. */
   #sendState(): void {
     if (this.#sendsState) return;
     this.#sendsState = true;
-    setImmediate(() => {
+    setTimeout(() => {
       this.#sendsState = false;
       const { state } = this.#state;
       if (state !== undefined) this.#send?.({ type: 'state', state });
-    });
+    }, STATE_DELAY_MS);
   }
 
   #keepFor(event: DeviceEvent): void {

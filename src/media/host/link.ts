@@ -161,6 +161,11 @@ export class HostLink {
     });
   }
 
+  /** Keeps a note with a device. What is written survives this process. */
+  keep(deviceId: string, note: string): void {
+    if (!this.#isLost) this.#socket.send({ type: 'keep', deviceId, note });
+  }
+
   /** Cuts the connection; the host then waits for another gateway. */
   destroy(): void {
     this.#socket.destroy();

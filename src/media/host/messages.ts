@@ -22,7 +22,7 @@ import type {
 } from '../types.js';
 
 /** Version of this protocol. A gateway and a host with different numbers do not understand each other. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** The first message on a connection, from the gateway. */
 export interface Hello {
@@ -86,7 +86,6 @@ export interface CarriedState extends CarriedDevice {
 export interface HostRequests {
   open: [{ readonly spec: BrowserSpec | PhoneSpec }, PhoneDescription | undefined];
   setDelivery: [OfDevice & { readonly delivery: readonly MediaDelivery[] }, undefined];
-  keep: [OfDevice & { readonly note: string }, undefined];
   close: [OfDevice, undefined];
   publish: [OfDevice & { readonly options: PublishOfferOptions }, PublishAnswer];
   answerSubscribe: [OfDevice & { readonly sdpAnswer: string }, undefined];
@@ -116,7 +115,11 @@ export type ResultOf<N extends RequestName> = HostRequests[N][1];
 /** One request, with its name and arguments. */
 export type AnyRequest = { [N in RequestName]: { readonly name: N } & ArgumentsOf<N> }[RequestName];
 
-export type ToHost = Hello | { readonly type: 'request'; readonly id: number; readonly request: AnyRequest };
+export type ToHost =
+  | Hello
+  | { readonly type: 'request'; readonly id: number; readonly request: AnyRequest }
+  /** What the gateway keeps with a device. It is written just before a call's 200, so it gets no answer. */
+  | ({ readonly type: 'keep'; readonly note: string } & OfDevice);
 
 export type DeviceEvent = BrowserMediaEvent | PhoneMediaEvent;
 

@@ -54,10 +54,12 @@ describe('a device whose host died', () => {
       { kind: 'phone', deviceId: 'phone', restored: { state: 'numbers and keys' } },
     ]);
     expect(plane.specs[0]).not.toHaveProperty('sdpOffer');
-    expect(plane.notes).toEqual([['phone', 'who it is']]);
     expect(plane.deliveries('phone').at(-1)).toEqual([{ streamId: 'meanwhile', kinds: ['audio'] }]);
     expect(plane.phones.dtmf).toEqual([['phone', { digits: '1' }]]);
     expect(failures).toEqual([]);
+    const next = await hosts[1].greet(2);
+    expect(next.carried).toMatchObject([{ deviceId: 'phone', note: 'who it is' }]);
+    next.destroy();
   });
 
   it('goes to a third one when the second dies, too', async () => {

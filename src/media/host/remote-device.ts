@@ -279,7 +279,7 @@ export class RemoteDevice {
     while (note !== this.#note || delivery !== this.#delivery) {
       [note, delivery] = [this.#note, this.#delivery];
       this.#owner.changed(this);
-      if (note !== undefined) await link.request('keep', { deviceId, note });
+      if (note !== undefined) link.keep(deviceId, note);
       if (delivery) await link.request('setDelivery', { deviceId, delivery });
     }
     this.#owner.changed(this);
@@ -335,10 +335,15 @@ export class RemoteDevice {
   #handle() {
     return {
       setDelivery: (delivery: readonly MediaDelivery[]) => this.setDelivery(delivery),
-      keep: async (note: string) => {
-        requireShortNote(note);
+      keep: (note: string) => {
+        try {
+          requireShortNote(note);
+        } catch (error) {
+          return Promise.reject(error);
+        }
         this.#note = note;
-        if (!this.#moving) await this.#repeatable('keep', { note });
+        if (!this.#moving && !this.#isClosed) this.#link.keep(this.deviceId, note);
+        return Promise.resolve();
       },
       close: () => this.close(),
     };

@@ -137,7 +137,10 @@ export class HostServer {
             },
             () => socket.destroy(),
           );
-      } else if (gateway && gateway === this.#gateway) void this.#serve(message.id, message.request, link);
+      } else if (gateway && gateway === this.#gateway) {
+        if (message.type === 'request') void this.#serve(message.id, message.request, link);
+        else this.#devices.get(message.deviceId)?.keep(message.note);
+      }
     });
     socket.on('close', () => {
       clearTimeout(limit);
@@ -262,8 +265,6 @@ export class HostServer {
         return this.#open(request.spec);
       case 'setDelivery':
         return this.#device(request.deviceId).handle.setDelivery(request.delivery);
-      case 'keep':
-        return this.#device(request.deviceId).keep(request.note);
       case 'close':
         return this.#close(request.deviceId);
       case 'publish':
