@@ -99,6 +99,8 @@ const gateways = new Gateways();
 const wrong: string[] = [];
 const settledMs = new Map<Kill, number[]>();
 const counts = new Map<Kill, number>();
+/** When gateways died. */
+const deaths: number[] = [];
 let longestGapMs = 0;
 
 function complain(what: string): void {
@@ -119,6 +121,7 @@ async function settled(crowd: Crowd, withinMs: number): Promise<number | undefin
 const isGatewayOnly = (kill: Kill): boolean => kill === 'gateway' || kill === 'exchange';
 
 async function strike(kill: Kill): Promise<void> {
+  if (kill !== 'host' && kill !== 'hang') deaths.push(performance.now());
   const hosts = gateways.hosts();
   const victim = hosts[random.below(hosts.length)]!;
   switch (kill) {
@@ -220,10 +223,12 @@ try {
     rest,
     crowd.members.map(({ participant }) => participant.id),
     crowd.members.flatMap(({ phone }) => phone.calls),
+    deaths,
   );
   for (const what of usage.wrong) complain(what);
   console.log(
-    `${usage.records} usage records of ${usage.answered} calls: ${usage.seconds.toFixed(0)} s, by the phones ${usage.phonesSeconds.toFixed(0)} s`,
+    `${usage.records} usage records of ${usage.answered} calls: ${usage.seconds.toFixed(0)} s, by the phones ${usage.phonesSeconds.toFixed(0)} s; ` +
+      `${usage.unwritten} with an end that was not written before the gateway died`,
   );
 } finally {
   clearInterval(talking);

@@ -335,15 +335,12 @@ export class RemoteDevice {
   #handle() {
     return {
       setDelivery: (delivery: readonly MediaDelivery[]) => this.setDelivery(delivery),
-      keep: (note: string) => {
-        try {
-          requireShortNote(note);
-        } catch (error) {
-          return Promise.reject(error);
-        }
+      // It is written before this returns: nothing is waited for.
+      // eslint-disable-next-line @typescript-eslint/require-await
+      keep: async (note: string) => {
+        requireShortNote(note);
         this.#note = note;
         if (!this.#moving && !this.#isClosed) this.#link.keep(this.deviceId, note);
-        return Promise.resolve();
       },
       close: () => this.close(),
     };
