@@ -93,6 +93,11 @@ export class ClientPage {
     return this.#call('runDocumented', code, options.now);
   }
 
+  /** What is published in syllables is silence from now on. */
+  fallSilent(): Promise<void> {
+    return this.#call('fallSilent');
+  }
+
   /** Unpublishes one stream, or all. */
   unpublish(streamId?: string): Promise<void> {
     return this.#call('unpublish', streamId);

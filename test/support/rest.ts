@@ -26,6 +26,8 @@ interface TestStream {
   readonly streamId: string;
   readonly alias?: string;
   readonly mediaTypes: readonly string[];
+  readonly speaking?: boolean;
+  readonly levelDb?: number;
 }
 
 /** A connected device as REST shows it. */

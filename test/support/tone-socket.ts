@@ -123,6 +123,12 @@ export class ToneSocket {
     this.#tone = sine(frequency, PHONE_RATE);
   }
 
+  /** Sends steady white noise of this level (dBov) in place of the tone. */
+  set noise(level: number) {
+    const peak = 32_768 * Math.sqrt(3) * 10 ** (level / 20);
+    this.#tone = (count) => Int16Array.from({ length: count }, () => peak * (2 * Math.random() - 1));
+  }
+
   /** Sends the tone, from now on, to this address. */
   start(remote: RtpAddress): void {
     this.#remote = remote;

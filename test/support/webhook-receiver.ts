@@ -8,6 +8,10 @@ interface ReceivedWebhook {
   readonly event: string;
   readonly participantId: string;
   readonly digit?: string;
+  /** With onSpeaking. */
+  readonly streamId?: string;
+  readonly speaking?: boolean;
+  readonly levelDb?: number;
 }
 
 /** An application's end of the webhooks, on a free port of 127.0.0.1. */

@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { CLIENT_VERSIONS, type ClientVersion } from '../support/chromium.js';
 import { type Member, openMember } from '../support/member.js';
 import type { NewTestMember, SubscriptionsBody } from '../support/rest.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
+import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 const stage = useStage();
 
@@ -26,6 +27,39 @@ describe.each(CLIENT_VERSIONS)('the streams of browsers, client %s', (client: Cl
     await one.page.hears(880, { participantId: two.who.id });
     // Nobody receives their own streams.
     expect(await one.page.streams()).toHaveLength(1);
+  });
+
+  it('tells who speaks to an application that asked, and how loud, by the level that the page sends', async () => {
+    const webhooks = await WebhookReceiver.start();
+    onTestFinished(() => webhooks.close());
+    const { rest } = stage;
+    const asked = { callbackUrl: webhooks.url, events: ['speaking'] } as const;
+    const { who, page } = await join(await rest.session(), asked);
+    await page.publish({ toneHz: 440, syllables: true });
+    const told = () =>
+      webhooks.received.filter(
+        ({ event, participantId }) => event === 'onSpeaking' && participantId === who.id,
+      );
+    const tells = (times: number) =>
+      until(`${times} onSpeaking`, () => told().length >= times, {
+        withinMs: 30_000,
+        seen: () => Promise.resolve(told()),
+      });
+    await tells(1);
+    const [stream] = (await rest.device(who.id)).streams;
+    expect(stream).toMatchObject({ speaking: true });
+    // A sine of 0.4.
+    expect(Math.abs(stream!.levelDb! - 20 * Math.log10(0.4 / Math.SQRT2))).toBeLessThan(3);
+    const [publishing] = (await page.peers()).filter(({ role }) => role === 'publish');
+    expect(publishing).toMatchObject({ takesLevels: true });
+    await page.fallSilent();
+    await tells(2);
+    const { streamId } = stream!;
+    expect(told()).toMatchObject([
+      { streamId, speaking: true },
+      { streamId, speaking: false },
+    ]);
+    expect((await rest.device(who.id)).streams).toMatchObject([{ speaking: false }]);
   });
 
   it('goes on after an ICE restart', async () => {

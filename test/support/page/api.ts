@@ -16,6 +16,8 @@ export interface PublishRequest {
   readonly alias?: string;
   /** Frequency (Hz) of the tone in the audio track; absent: no audio track. */
   readonly toneHz?: number;
+  /** The tone comes in syllables, as speech does, for a minute at most: until {@link TestPageApi.fallSilent}. */
+  readonly syllables?: boolean;
   /** Adds a video track with moving pictures. */
   readonly video?: boolean;
   /** Pictures of 1280 by 720 instead of 320 by 240. */
@@ -103,6 +105,8 @@ export interface PeerState {
   readonly candidatePair?: string;
   /** The remote address of the pair in use. */
   readonly remoteAddress?: string;
+  /** The other end takes the level of each audio packet from its header (RFC 6464). */
+  readonly takesLevels: boolean;
 }
 
 /** Counters of a published video track, all layers together. */
@@ -139,6 +143,8 @@ export interface TestPageApi {
    * `mediaStream` that was published last. @param now calls that, too, and waits for it
    */
   runDocumented(code: string, now: boolean): Promise<void>;
+  /** What is published in syllables is silence from now on. */
+  fallSilent(): Promise<void>;
   unpublish(streamId?: string): Promise<void>;
   disconnect(): Promise<void>;
   sendDtmf(digits: string, streamId?: string): Promise<void>;

@@ -13,7 +13,7 @@ import {
   watchPeers,
 } from './peers.js';
 import { busyTrack, paint, pictureTrack, shown, stillTrack } from './pictures.js';
-import { ToneMeter, toneTrack } from './tones.js';
+import { fallSilent, ToneMeter, toneTrack } from './tones.js';
 
 /** The part of the client's `RtcStream` that the page reads. */
 interface ClientStream {
@@ -93,7 +93,7 @@ function forget(streamId: string): void {
 
 function media(request: PublishRequest): MediaStream {
   const tracks: MediaStreamTrack[] = [];
-  if (request.toneHz !== undefined) tracks.push(toneTrack(request.toneHz));
+  if (request.toneHz !== undefined) tracks.push(toneTrack(request.toneHz, request.syllables === true));
   if (request.video === true) tracks.push(pictureTrack(request.large === true ? LARGE : undefined));
   if (request.busy === true) tracks.push(busyTrack());
   if (request.still === true) tracks.push(stillTrack());
@@ -144,6 +144,10 @@ globalThis.patchbayTest = {
     ) as (...args: unknown[]) => () => Promise<void>;
     const connectAnew = make(client, used.token, used.websocketUrl, used.mediaStream);
     if (now) await connectAnew();
+  },
+  fallSilent() {
+    fallSilent();
+    return Promise.resolve();
   },
   unpublish: (streamId) => client.unpublish(...(streamId === undefined ? [] : [streamId])),
   disconnect() {

@@ -151,6 +151,8 @@ export async function sentVideo(): Promise<SentVideo> {
   };
 }
 
+const AUDIO_LEVELS = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
+
 /** State of every peer connection made so far, oldest first. */
 export function peerStates(): Promise<PeerState[]> {
   return Promise.all(
@@ -160,6 +162,7 @@ export function peerStates(): Promise<PeerState[]> {
         connectionState: connection.connectionState,
         signalingState: connection.signalingState,
         role: role(connection),
+        takesLevels: connection.remoteDescription?.sdp.includes(AUDIO_LEVELS) === true,
         ...pair,
       };
     }),

@@ -1,13 +1,40 @@
 const context = new AudioContext({ sampleRate: 48_000 });
 
-/** An audio track with a steady sine tone, which goes on for the track's clones when the track is stopped. */
-export function toneTrack(hz: number): MediaStreamTrack {
+const VOLUME = 0.4;
+/** In seconds. */
+const SYLLABLE = 0.2;
+const PAUSE = 0.1;
+const LONGEST_SPEECH = 60;
+
+const speaking: GainNode[] = [];
+
+/**
+ * An audio track with a sine tone, steady or in syllables, which goes on for the track's clones when the track is stopped.
+ */
+export function toneTrack(hz: number, syllables: boolean): MediaStreamTrack {
   const oscillator = new OscillatorNode(context, { frequency: hz });
-  const gain = new GainNode(context, { gain: 0.4 });
+  const gain = new GainNode(context, { gain: VOLUME });
   const destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
   oscillator.connect(gain).connect(destination);
   oscillator.start();
+  if (syllables) speak(gain);
   return destination.stream.getAudioTracks()[0]!;
+}
+
+function speak(gain: GainNode): void {
+  speaking.push(gain);
+  const start = context.currentTime;
+  for (let at = start; at < start + LONGEST_SPEECH; at += SYLLABLE + PAUSE) {
+    gain.gain.setValueAtTime(VOLUME, at);
+    gain.gain.setValueAtTime(0, at + SYLLABLE);
+  }
+}
+
+export function fallSilent(): void {
+  for (const { gain } of speaking) {
+    gain.cancelScheduledValues(context.currentTime);
+    gain.setValueAtTime(0, context.currentTime);
+  }
 }
 
 /** Listens by spectrum to the audio of a stream that a media element is playing. */
