@@ -42,6 +42,8 @@ export interface TrackSink {
   onTrackEnded?(): void;
   /** How playing went; absent for a sink that does not play. */
   readonly played?: Played;
+  /** Mean square of the audio that it decoded last (1: full scale); undefined: it has decoded nothing. */
+  readonly power?: number | undefined;
 }
 
 /** What playing a track's packets was like. */
@@ -149,6 +151,16 @@ export class PublishedTrack {
       discarded: before.discarded + now.discarded,
       concealedMs: before.concealedMs + now.concealedMs,
     };
+  }
+
+  /** Mean square of the audio that was decoded last (1: full scale); undefined while nobody decodes it. */
+  get decodedPower(): number | undefined {
+    const sinks = this.#sinks;
+    for (let i = 0; i < sinks.length; i += 1) {
+      const { power } = sinks[i]!;
+      if (power !== undefined) return power;
+    }
+    return undefined;
   }
 
   detach(sink: TrackSink): void {

@@ -65,13 +65,14 @@ export class SpeechLevel {
   #sinceSyllable = STEADY_BLOCKS;
   /** Mean magnitudes of the blocks that were added last, and their number. */
   #latest = 0;
+  /** Of the same blocks: the sum of their mean squares. */
+  #latestEnergy = 0;
   #latestBlocks = 0;
 
   /** Takes the next samples of the stream: whole frames of 20 ms, or other multiples of 5 ms. */
   add(pcm: Int16Array, samples: number, rate: SampleRate): void {
     const length = rate / BLOCKS_PER_SECOND;
-    this.#latest = 0;
-    this.#latestBlocks = 0;
+    this.#forgetLatest();
     const stride = STRIDES[rate];
     for (let at = 0; at < samples;) {
       const end = Math.min(samples, at + length - this.#samples);
@@ -95,8 +96,7 @@ export class SpeechLevel {
 
   /** Takes silence of so many ms. */
   addSilence(ms: number): void {
-    this.#latest = 0;
-    this.#latestBlocks = 0;
+    this.#forgetLatest();
     for (let blocks = (ms * BLOCKS_PER_SECOND) / 1000; blocks > 0; blocks -= 1) this.#endBlock();
   }
 
@@ -140,12 +140,24 @@ export class SpeechLevel {
     return toDb(this.#latest / Math.max(1, this.#latestBlocks));
   }
 
+  /** Mean square of what was added last; 1: full scale. */
+  get momentaryPower(): number {
+    return this.#latestEnergy / Math.max(1, this.#latestBlocks);
+  }
+
+  #forgetLatest(): void {
+    this.#latest = 0;
+    this.#latestEnergy = 0;
+    this.#latestBlocks = 0;
+  }
+
   #endBlock(): void {
     const count = Math.max(1, this.#counted);
     const magnitude = this.#magnitudes / count / 32768;
     this.#latest += magnitude;
     this.#latestBlocks += 1;
     const energy = this.#squares / count / 2 ** 30;
+    this.#latestEnergy += energy;
     this.#magnitudes = 0;
     this.#squares = 0;
     this.#samples = 0;

@@ -144,6 +144,7 @@ export class StreamDecoder implements TrackSink {
   /** For the shout of somebody quiet, who is turned up still. */
   readonly #limiter = new Limiter();
   #wide: Int32Array | undefined;
+  #hasRead = false;
 
   constructor(
     id: number,
@@ -161,6 +162,10 @@ export class StreamDecoder implements TrackSink {
     this.#pcm = new Int16Array((rate / 1000) * FRAME_MS);
     this.#levelled = new Int16Array(isLevelled ? this.#pcm.length : 0);
     this.samples = this.#pcm;
+  }
+
+  get power(): number | undefined {
+    return this.#hasRead ? this.#leveller.speech.momentaryPower : undefined;
   }
 
   get played(): Played {
@@ -184,6 +189,7 @@ export class StreamDecoder implements TrackSink {
       ? this.clean.read(frame, this.#rate, this.#pcm, now)
       : this.#playout.read(this.#pcm, this.#pcm.length, now);
     const leveller = this.#leveller;
+    this.#hasRead = true;
     leveller.take(
       frame,
       isHeard ? this.#pcm : undefined,

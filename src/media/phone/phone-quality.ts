@@ -41,7 +41,8 @@ export class PhoneQuality {
   /** Audio came. */
   onAudio(packet: Buffer, offset: number, end: number, nowMs: number): void {
     if (!this.#codec || !this.#meter) return;
-    const power = this.#meter(packet, offset, end);
+    // Where a mix decodes it anyway, that tells its level a moment later, and nothing is decoded twice.
+    const power = this.#track?.decodedPower ?? this.#meter(packet, offset, end);
     if (Number.isNaN(power)) return;
     const { clockRate } = this.#codec;
     const ms = (this.#codec.duration(packet, offset, end) * 1000) / clockRate;

@@ -7,9 +7,13 @@ import { AUDIO_LEVEL_EXTENSION } from '../sdp/writer.js';
 /** Low seven bits of the extension: the level below full scale, in dB. The highest is the browser's own opinion. */
 const LEVEL_BITS = 0x7f;
 
-/** Tells when somebody speaks in a browser's audio: by the level that it writes into each packet, or else by the audio. */
+/**
+ * Tells when somebody speaks in a browser's audio: by the level that it writes into each packet; else by what a mix decodes,
+ * or by the audio itself.
+ */
 export class SpeechMeter {
   readonly #detector: SpeechDetector;
+  readonly #decodedPower: () => number | undefined;
   readonly #span = { offset: 0, length: 0 };
   #media: AcceptedMedia | undefined;
   #extensionId: number | undefined;
@@ -17,7 +21,12 @@ export class SpeechMeter {
   /** Made when it is needed. */
   #meter: LevelMeter | undefined;
 
-  constructor(onChange: (isSpeaking: boolean, levelDb: number) => void) {
+  /** @param decodedPower {@link PublishedTrack.decodedPower} */
+  constructor(
+    onChange: (isSpeaking: boolean, levelDb: number) => void,
+    decodedPower: () => number | undefined,
+  ) {
+    this.#decodedPower = decodedPower;
     this.#detector = new SpeechDetector((isSpeaking) => onChange(isSpeaking, this.#detector.levelDb ?? 0));
   }
 
@@ -50,7 +59,7 @@ export class SpeechMeter {
     if (id !== undefined && findRtpExtension(packet, offset, id, this.#span))
       return -(packet[this.#span.offset]! & LEVEL_BITS);
     this.#meter ??= codec.createLevelMeter();
-    const power = this.#meter(packet, offset, end);
+    const power = this.#decodedPower() ?? this.#meter(packet, offset, end);
     return Number.isNaN(power) ? power : levelOf(power);
   }
 }

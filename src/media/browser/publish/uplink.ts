@@ -73,7 +73,10 @@ export class Uplink {
     const isVideo = section.kind === 'video';
     this.#speech = isVideo
       ? undefined
-      : new SpeechMeter((isSpeaking, levelDb) => options.onSpeaking(options.streamId, isSpeaking, levelDb));
+      : new SpeechMeter(
+          (isSpeaking, levelDb) => options.onSpeaking(options.streamId, isSpeaking, levelDb),
+          () => this.track.decodedPower,
+        );
     this.#picture = isVideo ? new LastPicture(codec.name, () => this.#keyFrames.ask()) : undefined;
     this.track = new PublishedTrack({
       kind: section.kind,
