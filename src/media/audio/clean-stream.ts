@@ -26,6 +26,8 @@ export class CleanStream implements TrackSink {
   readonly #rates = new Map<SampleRate, Decimator>();
   #frame = -1;
   #isHeard = false;
+  /** Somebody speaks in the present frame; else there is only what is left of the noise. */
+  isSpeech = false;
   /** RNNoise holds back the last of what was heard. */
   #isDrained = true;
 
@@ -68,7 +70,11 @@ export class CleanStream implements TrackSink {
       this.#clean.fill(0);
       return;
     }
-    for (let at = 0; at < FRAME; at += RNNOISE_FRAME) this.#rnnoise.process(this.#raw, this.#clean, at);
+    this.isSpeech = false;
+    for (let at = 0; at < FRAME; at += RNNOISE_FRAME) {
+      this.#rnnoise.process(this.#raw, this.#clean, at);
+      this.isSpeech ||= this.#rnnoise.isSpeech;
+    }
   }
 }
 

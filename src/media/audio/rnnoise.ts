@@ -57,6 +57,12 @@ const FALL = 0.15;
 
 const require = createRequire(import.meta.url);
 
+/** Frames of 10 ms: over how many the power is smoothed whose lowest value counts as noise, and in how many it is sought. */
+const FLOOR_SMOOTHING = 20;
+const FLOOR_FRAMES = 200;
+/** What is less than 6 dB above that is no speech. */
+const ABOVE_FLOOR = 4;
+
 const INLINED = 'data:application/octet-stream;base64,';
 
 let loading: Promise<void> | undefined;
@@ -109,6 +115,11 @@ export class RnnoiseState {
     this.#frame = rnnoise._malloc(RNNOISE_FRAME * Float32Array.BYTES_PER_ELEMENT);
   }
 
+  /** Whether somebody speaks in the frame that came out last, or did shortly before. */
+  get isSpeech(): boolean {
+    return this.#share.isSpeech;
+  }
+
   /** Takes a frame of `pcm` from `at`, and writes what comes of it to `out` at the same place. */
   process(pcm: Int16Array, out: Float32Array, at: number): void {
     const heap = this.#rnnoise.HEAPF32;
@@ -118,7 +129,7 @@ export class RnnoiseState {
     const now = this.#rnnoise.HEAPF32;
     const before = this.#before;
     let kept = this.#share.present;
-    const step = (this.#share.next(speech, before) - kept) / RNNOISE_FRAME;
+    const step = (this.#share.next(speech, powerOf(pcm, at), before) - kept) / RNNOISE_FRAME;
     for (let i = 0; i < RNNOISE_FRAME; i += 1) {
       kept += step;
       out[at + i] = (1 - kept) * now[first + i]! + kept * before[i]!;
@@ -143,11 +154,22 @@ class KeptShare {
   /** Frames for which somebody still counts as speaking. */
   #held = 0;
   readonly #noise = new MeanPower(NOISE_FRAMES);
+  readonly #floor = new LowestPower();
   readonly #speech = new MeanPower(SPEECH_FRAMES);
 
-  /** @param probability of speech, which runs ahead of the frame @param pcm the frame, as it came */
-  next(probability: number, pcm: Int16Array): number {
-    if (probability > MAYBE_SPEECH) this.#held = HELD_FRAMES;
+  get isSpeech(): boolean {
+    return this.#held > 0;
+  }
+
+  /**
+   * @param probability of speech in the newest frame @param power of that frame
+   * @param pcm the frame that comes out, as it came
+   */
+  next(probability: number, power: number, pcm: Int16Array): number {
+    this.#floor.add(power);
+    // RNNoise takes steady noise for speech at times, and for seconds.
+    const isAbove = power > ABOVE_FLOOR * this.#floor.power;
+    if (probability > MAYBE_SPEECH && isAbove) this.#held = HELD_FRAMES;
     else if (this.#held > 0) this.#held -= 1;
     if (this.#held === 0) this.#noise.add(pcm);
     else if (probability > SURELY_SPEECH) this.#speech.add(pcm);
@@ -158,8 +180,41 @@ class KeptShare {
 
   /** 0: speech is hardly above the noise, or no noise was heard alone yet; 1: it is far above. */
   #clearness(): number {
-    const db = 10 * Math.log10((this.#speech.power + 1) / (this.#noise.power + 1));
+    const noise = Math.max(this.#noise.power, this.#floor.power);
+    const db = 10 * Math.log10((this.#speech.power + 1) / (noise + 1));
     return Number.isNaN(db) ? 0 : Math.max(0, Math.min(1, (db - NOISY_DB) / (CLEAR_DB - NOISY_DB)));
+  }
+}
+
+/** Mean square of a frame. */
+function powerOf(pcm: Int16Array, at: number): number {
+  let sum = 0;
+  for (let i = at; i < at + RNNOISE_FRAME; i += 1) sum += pcm[i]! * pcm[i]!;
+  return sum / RNNOISE_FRAME;
+}
+
+/** The lowest power of the last one to two windows, over more than a syllable's dip. */
+class LowestPower {
+  #smooth = Number.NaN;
+  #lowest = Infinity;
+  #lowestBefore = Infinity;
+  #frames = 0;
+
+  /** 0 before the first frame. */
+  get power(): number {
+    const lowest = Math.min(this.#lowest, this.#lowestBefore);
+    return lowest === Infinity ? 0 : lowest;
+  }
+
+  add(power: number): void {
+    this.#smooth = Number.isNaN(this.#smooth)
+      ? power
+      : this.#smooth + (power - this.#smooth) / FLOOR_SMOOTHING;
+    this.#frames += 1;
+    this.#lowest = Math.min(this.#lowest, this.#smooth);
+    if (this.#frames % FLOOR_FRAMES !== 0) return;
+    this.#lowestBefore = this.#lowest;
+    this.#lowest = Infinity;
   }
 }
 
@@ -176,10 +231,8 @@ class MeanPower {
 
   /** Takes the first {@link RNNOISE_FRAME} samples. */
   add(pcm: Int16Array): void {
-    let sum = 0;
-    for (let i = 0; i < RNNOISE_FRAME; i += 1) sum += pcm[i]! * pcm[i]!;
     this.#frames = Math.min(this.#longest, this.#frames + 1);
     const before = this.#frames === 1 ? 0 : this.power;
-    this.power = before + (sum / RNNOISE_FRAME - before) / this.#frames;
+    this.power = before + (powerOf(pcm, 0) - before) / this.#frames;
   }
 }

@@ -190,17 +190,18 @@ export class StreamDecoder implements TrackSink {
       : this.#playout.read(this.#pcm, this.#pcm.length, now);
     const leveller = this.#leveller;
     this.#hasRead = true;
-    leveller.take(
-      frame,
-      isHeard ? this.#pcm : undefined,
-      this.#rate,
-      this.clean ? undefined : this.#playout.noiseDb,
-    );
+    leveller.take(frame, isHeard ? this.#pcm : undefined, this.#rate, this.#noiseDb());
     this.isAudible = leveller.isAudible;
     this.isSilent = !isHeard;
     const isChanged = this.#isLevelled && (leveller.before !== 1 || leveller.gain !== 1);
     if (isHeard && isChanged) this.#level(leveller.before, leveller.gain);
     else this.samples = this.#pcm;
+  }
+
+  /** Level of the present frame, in dBov, if it is known to be noise: it is not brought to the level of speech. */
+  #noiseDb(): number | undefined {
+    if (!this.clean) return this.#playout.noiseDb;
+    return this.clean.isSpeech ? undefined : powerDb(this.#pcm);
   }
 
   /** Makes the present frame silent. */
@@ -232,4 +233,11 @@ export class StreamDecoder implements TrackSink {
       wide[i] = Math.floor(this.#pcm[i]! * (before + (i + 1) * step) + 0.5);
     this.#limiter.limit(wide, peakOf(wide), this.#levelled, 0);
   }
+}
+
+/** Power of samples in dB of full scale. */
+function powerDb(pcm: Int16Array): number {
+  let sum = 0;
+  for (let i = 0; i < pcm.length; i += 1) sum += pcm[i]! * pcm[i]!;
+  return 10 * Math.log10(sum / pcm.length / 2 ** 30);
 }
