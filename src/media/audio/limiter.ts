@@ -15,6 +15,15 @@ const SILENCE = 64;
 /** A peak this near to the ceiling holds the gain (1 dB). */
 const NEAR = 10 ** (1 / 20);
 
+export const SILENCE_DB = -127;
+
+/** Level of samples in dBov; -127 for silence. */
+export function levelOf(pcm: Int16Array): number {
+  let squares = 0;
+  for (let i = 0; i < pcm.length; i += 1) squares += pcm[i]! * pcm[i]!;
+  return Math.max(SILENCE_DB, 10 * Math.log10(squares / pcm.length / 2 ** 30));
+}
+
 /** The largest magnitude; -32768 counts as 32767, since both are full scale. */
 export function peakOf(sum: Int32Array): number {
   let peak = 0;

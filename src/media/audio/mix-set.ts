@@ -1,11 +1,10 @@
-import { type Limiter, peakOf } from './limiter.js';
+import { levelOf, type Limiter, peakOf, SILENCE_DB } from './limiter.js';
 import type { StreamDecoder } from './stream-decoder.js';
 
 /** Fewer streams are summed faster than they are taken out of a larger sum. */
 const MIN_DERIVED = 3;
 /** A mix below this is silence where an encoder is exchanged: -54 dB of full scale. */
 const QUIET = 64;
-const SILENCE_DB = -127;
 
 /** The sum of some streams at one rate, made once in a frame however many hear it. */
 export class MixSet {
@@ -52,11 +51,7 @@ export class MixSet {
 
   /** Level of the present frame in dBov, where that is one stream's; -127 for silence. */
   get levelDb(): number {
-    const { pcm } = this;
-    if (!pcm) return SILENCE_DB;
-    let squares = 0;
-    for (let i = 0; i < pcm.length; i += 1) squares += pcm[i]! * pcm[i]!;
-    return Math.max(SILENCE_DB, 10 * Math.log10(squares / pcm.length / 2 ** 30));
+    return this.pcm ? levelOf(this.pcm) : SILENCE_DB;
   }
 
   /** Mixes a frame, for which the streams have been read. */

@@ -2,7 +2,7 @@ import { type AudioCodec, findAudioCodec, type SampleRate } from '../codecs/inde
 import type { Played, PublishedTrack, TrackSink } from '../track.js';
 import { CleanStreams, type CleanStream } from './clean-stream.js';
 import { Leveller } from './leveller.js';
-import { Limiter, peakOf } from './limiter.js';
+import { levelOf, Limiter, peakOf } from './limiter.js';
 import { FRAME_MS } from './mix-clock.js';
 import { Playout } from './playout.js';
 
@@ -201,7 +201,7 @@ export class StreamDecoder implements TrackSink {
   /** Level of the present frame, in dBov, if it is known to be noise: it is not brought to the level of speech. */
   #noiseDb(): number | undefined {
     if (!this.clean) return this.#playout.noiseDb;
-    return this.clean.isSpeech ? undefined : powerDb(this.#pcm);
+    return this.clean.isSpeech ? undefined : levelOf(this.#pcm);
   }
 
   /** Makes the present frame silent. */
@@ -233,11 +233,4 @@ export class StreamDecoder implements TrackSink {
       wide[i] = Math.floor(this.#pcm[i]! * (before + (i + 1) * step) + 0.5);
     this.#limiter.limit(wide, peakOf(wide), this.#levelled, 0);
   }
-}
-
-/** Power of samples in dB of full scale. */
-function powerDb(pcm: Int16Array): number {
-  let sum = 0;
-  for (let i = 0; i < pcm.length; i += 1) sum += pcm[i]! * pcm[i]!;
-  return 10 * Math.log10(sum / pcm.length / 2 ** 30);
 }

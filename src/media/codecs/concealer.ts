@@ -145,35 +145,21 @@ export class Concealer {
  * @param pcm must be at least `2 * maxLag` long
  * @returns a lag in samples, `minLag` to `maxLag`
  */
-function bestLag(pcm: Int16Array, minLag: number, maxLag: number, end = pcm.length): number {
+function bestLag(pcm: Int16Array, minLag: number, maxLag: number): number {
   // At 8 kHz every sample and lag is tried. At higher rates coarser steps find about the same with less work.
   const step = Math.max(1, Math.floor(maxLag / 120));
-  const coarse = search(pcm, minLag, maxLag, step, maxLag, end);
+  const coarse = search(pcm, minLag, maxLag, step, maxLag);
   if (step === 1) return coarse;
-  return search(
-    pcm,
-    Math.max(minLag, coarse - step + 1),
-    Math.min(maxLag, coarse + step - 1),
-    1,
-    maxLag,
-    end,
-  );
+  return search(pcm, Math.max(minLag, coarse - step + 1), Math.min(maxLag, coarse + step - 1), 1, maxLag);
 }
 
-function search(
-  pcm: Int16Array,
-  from: number,
-  to: number,
-  step: number,
-  length: number,
-  end: number,
-): number {
+function search(pcm: Int16Array, from: number, to: number, step: number, length: number): number {
   let best = to;
   let bestScore = -1;
   for (let lag = from; lag <= to; lag += step) {
     let product = 0;
     let energy = 1;
-    for (let i = end - length; i < end; i += step) {
+    for (let i = pcm.length - length; i < pcm.length; i += step) {
       const earlier = pcm[i - lag]!;
       product += pcm[i]! * earlier;
       energy += earlier * earlier;
