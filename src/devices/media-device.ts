@@ -212,6 +212,11 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     return { account, participantId, deviceId: this.info.externalId };
   }
 
+  /** Whether the application asked to be told who speaks: then levels are worth decoding what nobody hears. */
+  protected get metersSpeech(): boolean {
+    return (this.participant ?? this.#identity)?.events.includes('speaking') ?? false;
+  }
+
   /** `connectionId` is `device.id` in REST, and `deviceId` is its `externalId`. */
   #ids(): object {
     const participant = this.participant ?? this.#identity;

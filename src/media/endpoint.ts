@@ -14,6 +14,8 @@ export interface EndpointContext<Event> {
   readonly deviceId: string;
   readonly options: MediaPlaneOptions;
   readonly log: Log;
+  /** As in the device's spec. */
+  readonly metersSpeech: boolean;
   /** Replaces the full set of streams that this device publishes. */
   setStreams(streams: readonly LiveStream[]): void;
   /** Sends an event to whoever opened the device. */

@@ -65,7 +65,7 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
 
   /** The context that the endpoint is made with. */
   context<Event>(
-    parts: Pick<EndpointContext<Event>, 'options' | 'log'>,
+    parts: Pick<EndpointContext<Event>, 'options' | 'log' | 'metersSpeech'>,
     listener: MediaListener<Event>,
   ): EndpointContext<Event> {
     return {

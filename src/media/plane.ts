@@ -152,10 +152,10 @@ export class LocalMediaPlane implements MediaPlane {
     );
   }
 
-  #partsFor({ deviceId, labels }: BrowserSpec | PhoneSpec): { options: MediaPlaneOptions; log: Log } {
+  #partsFor({ deviceId, labels, metersSpeech = false }: BrowserSpec | PhoneSpec) {
     const { options, log } = this.#parts;
     const fields = { connectionId: deviceId, ...labels };
-    return { options, log: withFields(log, () => fields) };
+    return { options, log: withFields(log, () => fields), metersSpeech };
   }
 
   readonly #forDevices = {

@@ -42,6 +42,21 @@ interface DeviceSpec {
   readonly sessionId?: string | undefined;
   /** Fields for every log line about the device, beside its id as `connectionId`; opaque to the plane. */
   readonly labels?: Readonly<Record<string, string>>;
+  /**
+   * `speaking` events and levels of speech are wanted even of what nobody hears, though it has to be decoded for that alone.
+   * Otherwise there are none of it, unless they cost next to nothing.
+   */
+  readonly metersSpeech?: boolean;
+}
+
+/** The part of a spec that stays the same wherever and however often the device is opened. */
+export function lastingSpec({ deviceId, sessionId, labels, metersSpeech }: DeviceSpec) {
+  return {
+    deviceId,
+    ...(sessionId !== undefined && { sessionId }),
+    ...(labels && { labels }),
+    ...(metersSpeech !== undefined && { metersSpeech }),
+  };
 }
 
 export interface BrowserSpec extends DeviceSpec {

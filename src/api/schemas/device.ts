@@ -42,7 +42,11 @@ const PublishedStreamSchema = component(
     alias: absentable(Type.String()),
     mediaTypes,
     speaking: absentable(
-      Type.Boolean({ description: 'Whether somebody speaks in it now; absent before the first time.' }),
+      Type.Boolean({
+        description:
+          'Whether somebody speaks in it now; absent before the first time. G722 and opus that no phone hears are measured ' +
+          'only if the participant was created with `"events": ["speaking"]` or the browser sends levels (RFC 6464).',
+      }),
     ),
     levelDb: absentable(
       Type.Number({

@@ -113,7 +113,7 @@ export const NewParticipantSchema = component(
         description:
           'Optional webhooks: `hold` for `onHold` and `onResume`, when its phone puts the session on hold and resumes; ' +
           '`callFailed` for `onCallFailed`, when a call with its token is refused; `speaking` for `onSpeaking`, when ' +
-          'somebody begins or ceases to speak in one of its streams.',
+          'somebody begins or ceases to speak in one of its streams (then these are measured though nobody hears them).',
         examples: [['hold']],
       }),
     ),

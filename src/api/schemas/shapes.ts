@@ -100,7 +100,9 @@ const DirectionQualitySchema = component(
       jitterMs: measure('Jitter of arrival (RFC 3550), at present.'),
       roundTripMs: measure('To the device and back, smoothed.'),
       concealedMs: count('Audio that was made up in place of missing packets, in ms.'),
-      levelDb: measure('Level of speech, in dB relative to full scale.'),
+      levelDb: measure(
+        'Level of speech, in dB relative to full scale, as far as it is measured (`speaking`).',
+      ),
       mos: measure(
         'Mean opinion score, 1 to 4.5, by the E-model of ITU-T G.107 (PCMU, PCMA), G.107.1 (G722) or G.107.2 (opus), ' +
           'each with a scale of its own.',

@@ -307,7 +307,14 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       subscribeLayout: known.layout,
     };
     const handle = media.open(
-      { kind: 'browser', deviceId: this.info.id, sessionId, labels: this.labels, ...resumed },
+      {
+        kind: 'browser',
+        deviceId: this.info.id,
+        sessionId,
+        labels: this.labels,
+        metersSpeech: this.metersSpeech,
+        ...resumed,
+      },
       this.#listener,
     );
     handle.opened.catch((error: unknown) => {

@@ -47,6 +47,16 @@ describe('subscribing', () => {
     expect(stage.fixture.media.specs.map(({ sessionId }) => sessionId)).toEqual([session, undefined]);
   });
 
+  it('opens media whose speech is metered where nobody hears it if the application asked who speaks', async () => {
+    await stage.start();
+    const { core, media } = stage.fixture;
+    for (const events of [['speaking'], []] as const) {
+      const { token } = core.createParticipant(ACCOUNT, { publishPermissions: ['audio'], events });
+      await stage.fixture.ready(token, { uniqueId: events.join() });
+    }
+    expect(media.specs.map(({ metersSpeech }) => metersSpeech)).toEqual([true, false]);
+  });
+
   it('passes deliveries on and tells the page whose streams they are', async () => {
     await stage.start();
     const { client, deviceId, publisher } = await subscribed();

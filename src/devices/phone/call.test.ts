@@ -60,6 +60,16 @@ describe('a call', () => {
     expect(started.media.deliveries(device.info.id).at(-1)).toEqual([{ streamId: 's', kinds: ['audio'] }]);
   });
 
+  it.each([
+    ['if its application asked who speaks', ['speaking'] as const, true],
+    ['unless its application asked who speaks', ['hold'] as const, false],
+  ])('has its speech metered where nobody hears it only %s', async (_, events, metersSpeech) => {
+    const started = startApp();
+    started.gate.events = events;
+    await answerTo(started, invite(VALID_TOKEN));
+    expect(started.media.specs).toMatchObject([{ metersSpeech }]);
+  });
+
   it('tells how its media are carried when it connects, and again when that changes', async () => {
     const started = startApp();
     started.media.phones.audio = { codec: 'PCMU', encryption: 'none' };

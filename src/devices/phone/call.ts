@@ -323,6 +323,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
       deviceId: this.info.id,
       sessionId: this.participant?.sessionId,
       labels: { ...this.labels, callId: this.info.externalId },
+      metersSpeech: this.metersSpeech,
       source: { address, isDirect, isConnection },
     };
   }

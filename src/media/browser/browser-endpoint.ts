@@ -57,6 +57,7 @@ export class BrowserEndpoint implements Endpoint {
       onDigit: (digit, durationMs) => context.emit({ type: 'dtmf', digit, durationMs }),
       onSpeaking: (streamId, isSpeaking, levelDb) =>
         context.emit({ type: 'speaking', streamId, isSpeaking, levelDb }),
+      metersSpeech: context.metersSpeech,
       inherited: spec.revision !== undefined,
       onStuck: () =>
         log.warn(

@@ -83,6 +83,8 @@ export interface AudioCodec {
   createDecoder(rate: SampleRate): AudioDecoder;
   /** For streams that nobody needs decoded: it does as little as the codec allows. */
   createLevelMeter(): LevelMeter;
+  /** Whether level meters cost next to nothing, so that every stream may have one. */
+  readonly hasCheapLevel: boolean;
   readonly encoderMemory: EncoderMemory;
   /** @param fmtp the receiver's parameters; followed as far as the encoder supports them */
   createEncoder(rate: SampleRate, fmtp?: string): AudioEncoder;

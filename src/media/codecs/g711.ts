@@ -85,6 +85,7 @@ function g711(
     mixRate: () => 8000,
     createDecoder: (rate) => new PcmDecoder(expandInto, 8000, rate),
     createLevelMeter: () => meter,
+    hasCheapLevel: true,
     encoderMemory: 'none',
     createEncoder: () => new G711Encoder(compressed),
   };

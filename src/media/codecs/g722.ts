@@ -338,6 +338,7 @@ export const G722: AudioCodec = {
     const pcm = new Int16Array(8 * MAX_PACKET_MS);
     return (packet, start, end) => meanSquare(pcm, 0, narrow(packet, start, end, pcm, 0));
   },
+  hasCheapLevel: false,
   encoderMemory: 'copied',
   createEncoder: () => new G722Encoder(),
 };

@@ -152,6 +152,7 @@ export const OPUS: AudioCodec = {
     const pcm = new Int16Array(8 * MAX_PACKET_MS);
     return (packet, start, end) => meanSquare(pcm, 0, decoder.decode(packet, start, end, pcm, 0));
   },
+  hasCheapLevel: false,
   encoderMemory: 'opaque',
   createEncoder: (rate, fmtp) => new OpusEncoder(rate, /(?:^|[;\s])usedtx=1(?:[;\s]|$)/.test(fmtp ?? '')),
 };

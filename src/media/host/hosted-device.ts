@@ -1,6 +1,12 @@
 import type { BrowserHandle, MediaPlane, PhoneHandle } from '../door.js';
-import type { BrowserSpec, MediaStreamInfo, PhoneDescription, PhoneSpec } from '../types.js';
-import { MediaError } from '../types.js';
+import {
+  type BrowserSpec,
+  lastingSpec,
+  MediaError,
+  type MediaStreamInfo,
+  type PhoneDescription,
+  type PhoneSpec,
+} from '../types.js';
 import type { CarriedState, DeviceEvent } from './messages.js';
 
 /** Digits that are kept while no gateway is connected; further ones are dropped. */
@@ -90,12 +96,9 @@ export class HostedDevice {
   }
 
   carried(): CarriedState {
-    const { kind, deviceId, sessionId, labels } = this.#spec;
     return {
-      kind,
-      deviceId,
-      ...(sessionId !== undefined && { sessionId }),
-      ...(labels && { labels }),
+      kind: this.#spec.kind,
+      ...lastingSpec(this.#spec),
       note: this.#note,
       streams: this.#streams,
       openedAt: this.#openedAt,

@@ -75,6 +75,7 @@ export type HelloAnswer =
 /** A device that a host carries, with what the gateway must know to open it again elsewhere. */
 export interface CarriedState extends CarriedDevice {
   readonly labels?: Readonly<Record<string, string>>;
+  readonly metersSpeech?: boolean;
   /** When it was opened, in epoch ms. */
   readonly openedAt: number;
   /** Browsers: of the last subscribe offer. */

@@ -17,7 +17,8 @@ async function phoneOnHost() {
     closed: () => undefined,
     notMoved: (_device: RemoteDevice, error: unknown) => void failures.push(error),
   };
-  const device = new RemoteDevice({ kind: 'phone', deviceId: 'phone', sdpOffer: 'offer' }, links[0], owner);
+  const spec = { kind: 'phone', deviceId: 'phone', sdpOffer: 'offer', metersSpeech: true } as const;
+  const device = new RemoteDevice(spec, links[0], owner);
   const handlers = (link: HostLink): void =>
     link.handle({
       onEvent: (_deviceId, event) => device.take(event),
@@ -31,12 +32,12 @@ async function phoneOnHost() {
     await hosts[host].server.end();
     await vi.waitFor(() => expect(links[host].isLost).toBe(true));
   };
-  return { hosts, links, device, handle, events, failures, die };
+  return { hosts, links, owner, device, handle, events, failures, die };
 }
 
 describe('a device whose host died', () => {
   it('is opened on another one with what is known of it, the latest note and the latest delivery', async () => {
-    const { hosts, links, device, handle, events, failures, die } = await phoneOnHost();
+    const { hosts, links, owner, device, handle, events, failures, die } = await phoneOnHost();
     hosts[0].plane.emit('phone', { type: 'state', state: 'numbers and keys' });
     await vi.waitFor(() => expect(events).toHaveLength(1));
     await handle.keep('who it is');
@@ -51,14 +52,16 @@ describe('a device whose host died', () => {
     await digits;
     const { plane } = hosts[1];
     expect(plane.specs).toMatchObject([
-      { kind: 'phone', deviceId: 'phone', restored: { state: 'numbers and keys' } },
+      { kind: 'phone', deviceId: 'phone', metersSpeech: true, restored: { state: 'numbers and keys' } },
     ]);
     expect(plane.specs[0]).not.toHaveProperty('sdpOffer');
     expect(plane.deliveries('phone').at(-1)).toEqual([{ streamId: 'meanwhile', kinds: ['audio'] }]);
     expect(plane.phones.dtmf).toEqual([['phone', { digits: '1' }]]);
     expect(failures).toEqual([]);
     const next = await hosts[1].greet(2);
-    expect(next.carried).toMatchObject([{ deviceId: 'phone', note: 'who it is' }]);
+    expect(next.carried).toMatchObject([{ deviceId: 'phone', note: 'who it is', metersSpeech: true }]);
+    const adopted = RemoteDevice.carried(next.carried[0]!, next, owner);
+    expect(adopted.spec).toMatchObject({ deviceId: 'phone', metersSpeech: true });
     next.destroy();
   });
 

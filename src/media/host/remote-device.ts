@@ -2,6 +2,7 @@ import type { BrowserHandle, MediaListener, PhoneHandle } from '../door.js';
 import { requireShortNote } from '../plane.js';
 import {
   type BrowserSpec,
+  lastingSpec,
   type MediaDelivery,
   MediaError,
   type MediaKind,
@@ -59,9 +60,8 @@ export class RemoteDevice {
 
   /** A device that a host carried when the gateway came. */
   static carried(state: CarriedState, link: HostLink, owner: DeviceOwner): RemoteDevice {
-    const { kind, deviceId, sessionId, labels, streams, openedAt } = state;
-    const spec = { kind, deviceId, ...(sessionId !== undefined && { sessionId }), ...(labels && { labels }) };
-    const device = new RemoteDevice(spec, link, owner, openedAt);
+    const { kind, streams, openedAt } = state;
+    const device = new RemoteDevice({ kind, ...lastingSpec(state) }, link, owner, openedAt);
     device.#isOpen = true;
     device.#holdsDelivery = true;
     device.#note = state.note;
@@ -287,8 +287,8 @@ export class RemoteDevice {
 
   /** @throws Error when nothing is known of a phone's media yet */
   #specElsewhere(): BrowserSpec | PhoneSpec {
-    const { kind, deviceId, sessionId, labels } = this.spec;
-    const common = { deviceId, ...(sessionId !== undefined && { sessionId }), ...(labels && { labels }) };
+    const { kind } = this.spec;
+    const common = lastingSpec(this.spec);
     if (kind === 'browser') {
       const revision = Math.max(this.#offered?.revision ?? 0, Math.floor(Date.now() / 1000));
       return { kind, ...common, revision, subscribeLayout: this.#offered?.layout ?? [] };

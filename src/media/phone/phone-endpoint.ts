@@ -116,6 +116,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
       receiver: this.#receiver,
       sender: this.#sender,
       reports: this.#rtcp.reports,
+      metersSpeech: parts.context.metersSpeech,
       onSpeaking: (isSpeaking, levelDb) =>
         this.#context.emit({ type: 'speaking', streamId: this.#streamId, isSpeaking, levelDb }),
     });

@@ -1,4 +1,5 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { findAudioCodec } from '../codecs/index.js';
 import { RtcpCursor, readSenderInfo, RTCP_SENDER_REPORT, readUint32, writeRtcpReport } from '../rtp/index.js';
 import { extendedReport, voipMetricsBlock } from '../rtp/testing/packets.js';
 import { usePhoneStage } from './testing/phone-stage.js';
@@ -36,6 +37,7 @@ const block = (parts: object) => ({
 
 describe('the quality of a phone', () => {
   const stage = usePhoneStage();
+  afterEach(() => void vi.restoreAllMocks());
   const quality = (deviceId: string) => stage.plane.statistics(deviceId).quality!;
 
   it('is what comes from it, and what it reports of what it gets', async () => {
@@ -105,14 +107,18 @@ describe('the quality of a phone', () => {
     expect(quality('bob').received).toEqual({ packets: 0 });
   });
 
+  const phoneWith = (codec: string) => stage.phone({ codec, ...(codec === 'opus' && { clockRate: 48_000 }) });
+
   it.each([
-    ['though nobody hears it', 'PCMU', false],
-    ['though nobody hears it', 'G722', false],
-    ['though nobody hears it', 'opus', false],
-    ['by what a mix decodes for somebody who hears it', 'opus', true],
-  ])('tells when somebody speaks, %s (%s)', async (_how, codec, isHeard) => {
-    const alice = await stage.phone({ codec, ...(codec === 'opus' && { clockRate: 48_000 }) });
-    const streamId = await stage.call('alice', alice);
+    ['though nobody hears it or asked', 'PCMU', false, false],
+    ['as was asked for, though nobody hears it', 'G722', true, false],
+    ['as was asked for, though nobody hears it', 'opus', true, false],
+    ['by what a mix decodes for somebody who hears it', 'opus', false, true],
+  ])('tells when somebody speaks, %s (%s)', async (_how, codec, metersSpeech, isHeard) => {
+    const alice = await phoneWith(codec);
+    const { sdp, stream } = await stage.open('alice', alice.offer(), { metersSpeech });
+    alice.callTo(sdp);
+    const { streamId } = stream!;
     if (isHeard) {
       await stage.call('bob', await stage.phone());
       await stage.deliver('bob', streamId);
@@ -130,5 +136,19 @@ describe('the quality of a phone', () => {
     alice.stop();
     await vi.waitFor(() => expect(told()).toHaveLength(2), { timeout: 5_000 });
     expect(told()[1]).toMatchObject({ isSpeaking: false });
+  });
+
+  it.each(['G722', 'opus'])('decodes nothing for a level that nobody asked for (%s)', async (codec) => {
+    const createLevelMeter = vi.spyOn(
+      findAudioCodec(codec, codec === 'opus' ? 48_000 : 8000)!,
+      'createLevelMeter',
+    );
+    const alice = await phoneWith(codec);
+    await stage.call('alice', alice);
+    alice.play(500);
+    await vi.waitFor(() => expect(quality('alice').received.packets).toBeGreaterThan(25));
+    expect(createLevelMeter).not.toHaveBeenCalled();
+    expect(stage.events.filter(({ type }) => type === 'speaking')).toEqual([]);
+    expect(quality('alice').received).not.toHaveProperty('levelDb');
   });
 });

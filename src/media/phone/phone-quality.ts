@@ -1,5 +1,11 @@
-import type { AudioCodec, LevelMeter } from '../codecs/index.js';
-import { directionQuality, levelOf, type ReceiverReports, SpeechDetector } from '../quality/index.js';
+import type { AudioCodec } from '../codecs/index.js';
+import {
+  directionQuality,
+  levelOf,
+  type ReceiverReports,
+  SpeechDetector,
+  StreamLevel,
+} from '../quality/index.js';
 import type { Played, PublishedTrack } from '../track.js';
 import type { DeviceQuality, DeviceStatistics } from '../types.js';
 import type { RtpReceiver } from './rtp-receiver.js';
@@ -9,6 +15,8 @@ interface PhoneQualityParts {
   readonly receiver: RtpReceiver;
   readonly sender: RtpSender;
   readonly reports: ReceiverReports;
+  /** As in {@link PhoneSpec}. */
+  readonly metersSpeech: boolean;
   /** Somebody begins or ceases to speak into the phone. */
   readonly onSpeaking: (isSpeaking: boolean, levelDb: number) => void;
 }
@@ -21,7 +29,7 @@ export class PhoneQuality {
   #track: PublishedTrack | undefined;
   readonly #speech: SpeechDetector;
   #codec: AudioCodec | undefined;
-  #meter: LevelMeter | undefined;
+  #level: StreamLevel | undefined;
 
   constructor(parts: PhoneQualityParts) {
     this.#parts = parts;
@@ -35,14 +43,13 @@ export class PhoneQuality {
     this.#playedBefore = this.#played();
     this.#track = track;
     this.#codec = codec;
-    this.#meter = codec.createLevelMeter();
+    this.#level = new StreamLevel(codec, this.#parts.metersSpeech);
   }
 
   /** Audio came. */
   onAudio(packet: Buffer, offset: number, end: number, nowMs: number): void {
-    if (!this.#codec || !this.#meter) return;
-    // Where a mix decodes it anyway, that tells its level a moment later, and nothing is decoded twice.
-    const power = this.#track?.decodedPower ?? this.#meter(packet, offset, end);
+    if (!this.#codec || !this.#level) return;
+    const power = this.#level.power(this.#track?.decodedPower, packet, offset, end);
     if (Number.isNaN(power)) return;
     const { clockRate } = this.#codec;
     const ms = (this.#codec.duration(packet, offset, end) * 1000) / clockRate;

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import {
   type Direction,
+  lastingSpec,
   MediaError,
   type MediaListener,
   type PhoneDescription,
@@ -95,15 +96,14 @@ export class BridgedCall {
     this.#options = options;
     this.#before = before;
     this.#legs = this.#newLegs();
-    const { deviceId, sessionId, labels, sdpOffer } = options.spec;
-    this.#phoneSdp = before ? before.record.phoneSdp : sdpOffer;
+    this.#phoneSdp = before ? before.record.phoneSdp : options.spec.sdpOffer;
     this.#toldSdp = before?.record.toldSdp ?? '';
     this.#origin = new Origin(before?.record.origin);
     // FreeSWITCH answers our offer.
     this.media =
       before?.media ??
       options.plane.open(
-        { kind: 'phone', deviceId, sessionId, source: 'trusted', ...(labels && { labels }) },
+        { kind: 'phone', ...lastingSpec(options.spec), source: 'trusted' },
         options.listener,
       );
     if (before?.legs) this.#legs.goOnWith(before.legs);

@@ -12,6 +12,8 @@ const OFFER = ['v=0', 'o=- 1 1 IN IP4 192.0.2.1', 's=-', 'c=IN IP4 192.0.2.1', '
   .concat('m=audio 4000 RTP/AVP 0', '')
   .join('\r\n');
 
+const SPEC = { deviceId: 'd', sessionId: 's', labels: { participantId: 'p' }, metersSpeech: true } as const;
+
 /** A FreeSWITCH whose legs are there when the test says so. */
 class FakeServer {
   readonly address = 'fake:8021';
@@ -68,7 +70,7 @@ function start(servers = [new FakeServer()]) {
   });
   const events: PhoneMediaEvent[] = [];
   const open = () =>
-    media.open({ kind: 'phone', deviceId: 'd', sessionId: 's', sdpOffer: OFFER }, (event) => {
+    media.open({ ...SPEC, kind: 'phone', sdpOffer: OFFER }, (event) => {
       events.push(event);
     });
   const calls = (): number => media.callsOn(servers[0] as unknown as FreeswitchServer);
@@ -80,7 +82,7 @@ it('opens two legs and the plane’s end, and frees them', async () => {
   const handle = open();
   await handle.opened;
   expect([server.opened, plane.present, calls()]).toEqual([2, ['d'], 1]);
-  expect(plane.specs).toEqual([{ kind: 'phone', deviceId: 'd', sessionId: 's', source: 'trusted' }]);
+  expect(plane.specs).toEqual([{ ...SPEC, kind: 'phone', source: 'trusted' }]);
   const closing = handle.close();
   // It counts no more, though its legs are hung up only now.
   expect(calls()).toBe(0);

@@ -38,9 +38,15 @@ describe('a call whose gateway and media host died', () => {
     const calls = await storedCall();
     vi.setSystemTime(Date.now() + 6500);
     const after = startApp({ calls });
+    after.gate.events = ['speaking'];
     goOn(after, calls);
     expect(after.media.specs).toMatchObject([
-      { kind: 'phone', sessionId: 'session-of-alice', restored: { state: 'keys and all', ageMs: 7000 } },
+      {
+        kind: 'phone',
+        sessionId: 'session-of-alice',
+        metersSpeech: true,
+        restored: { state: 'keys and all', ageMs: 7000 },
+      },
     ]);
     await vi.waitFor(() => expect(after.media.present).toHaveLength(1));
     expect(after.gate.connects[0]?.[0]).toBe('alice');

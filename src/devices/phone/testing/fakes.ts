@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import type { ConnectOptions } from '../../../core/core.js';
 import { PatchbayError } from '../../../core/errors.js';
 import type {
+  AskedEvent,
   Connection,
   Device,
   EndReason,
@@ -248,6 +249,8 @@ export class FakeGate implements PhoneGate {
   onConnect: ((device: Device) => void) | undefined;
 
   readonly failed: { readonly participantId: string; readonly call: FailedCall }[] = [];
+  /** What the participants' application asked for. */
+  events: readonly AskedEvent[] = [];
 
   callFailed(participantId: string, call: FailedCall): void {
     this.failed.push({ participantId, call });
@@ -256,11 +259,11 @@ export class FakeGate implements PhoneGate {
   authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant {
     switch (token) {
       case VALID_TOKEN:
-        return participant('alice');
+        return this.#participant('alice');
       case BOBS_TOKEN:
-        return participant('bob');
+        return this.#participant('bob');
       case EXPIRED_TOKEN:
-        if (options?.ignoreExpiry) return participant('alice');
+        if (options?.ignoreExpiry) return this.#participant('alice');
         throw new PatchbayError('PATCHBAY_TOKEN_EXPIRED', 'The token has expired.');
       case DELETED_TOKEN:
         throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
@@ -293,7 +296,7 @@ export class FakeGate implements PhoneGate {
     this.connectedWith.set(participantId, device.formats);
     this.onConnect?.(device);
     return {
-      participant: participant(participantId),
+      participant: this.#participant(participantId),
       publish: (streams) => void this.published.set(participantId, streams),
       signallingLost: () => undefined,
       signallingResumed: () => undefined,
@@ -314,20 +317,20 @@ export class FakeGate implements PhoneGate {
   connectedDevice(participantId: string): Device['info'] | undefined {
     return this.devices.get(participantId)?.info;
   }
-}
 
-function participant(id: string): Participant {
-  return {
-    id,
-    accountId: '9900000',
-    sessionId: `session-of-${id}`,
-    publishPermissions: ['audio'],
-    deviceApiVersion: 'V3',
-    events: [],
-    subscriptions: {},
-    createdAt: 0,
-    expiresAt: Number.MAX_SAFE_INTEGER,
-  };
+  #participant(id: string): Participant {
+    return {
+      id,
+      accountId: '9900000',
+      sessionId: `session-of-${id}`,
+      publishPermissions: ['audio'],
+      deviceApiVersion: 'V3',
+      events: this.events,
+      subscriptions: {},
+      createdAt: 0,
+      expiresAt: Number.MAX_SAFE_INTEGER,
+    };
+  }
 }
 
 /** A logger that keeps its lines. */

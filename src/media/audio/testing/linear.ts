@@ -21,6 +21,7 @@ export function linear(rate: SampleRate, encoderMemory: AudioCodec['encoderMemor
     },
     speechImpairment: { scale: 'narrowband', ie: 0, bpl: 25.1 },
     createLevelMeter: () => () => Number.NaN,
+    hasCheapLevel: true,
     encoderMemory,
     createEncoder: () => ({
       encode: (pcm, samples, out) => {

@@ -56,6 +56,7 @@ interface PublishConnectionOptions {
   readonly onDigit: DigitListener;
   /** Somebody begins or ceases to speak in one of the streams. */
   readonly onSpeaking: UplinkOptions['onSpeaking'];
+  readonly metersSpeech: boolean;
   /** The browser may have a connection from an earlier gateway, which is unknown here. */
   readonly inherited: boolean;
   /** The browser asked for another transport, which it could not use. */
@@ -75,12 +76,7 @@ export class PublishConnection {
   readonly #options: PublishConnectionOptions;
   readonly #localSsrc = randomInt(1, 2 ** 32);
   readonly #sessionId = String(randomInt(1, 2 ** 47));
-  readonly #set = new PublishedSet({
-    localSsrc: this.#localSsrc,
-    send: (packet) => this.#send(packet),
-    onDigit: (digit, durationMs) => this.#options.onDigit(digit, durationMs),
-    onSpeaking: (...speech) => this.#options.onSpeaking(...speech),
-  });
+  readonly #set: PublishedSet;
   readonly #demultiplexer = new Demultiplexer();
   readonly #bitrate = new BitrateLimit(this.#localSsrc);
   readonly #cursor = new RtcpCursor();
@@ -98,6 +94,13 @@ export class PublishConnection {
 
   constructor(options: PublishConnectionOptions) {
     this.#options = options;
+    this.#set = new PublishedSet({
+      localSsrc: this.#localSsrc,
+      send: (packet) => this.#send(packet),
+      onDigit: options.onDigit,
+      onSpeaking: options.onSpeaking,
+      metersSpeech: options.metersSpeech,
+    });
   }
 
   get streams(): LiveStream[] {

@@ -10,7 +10,7 @@ import { PublishConnection } from './publish-connection.js';
 const MIC: OfferedMediaLine = { kind: 'audio', mid: '1', msid: 'camera', ssrc: 11 };
 const CAMERA: OfferedMediaLine = { kind: 'video', mid: '2', msid: 'camera', ssrc: 21, rtxSsrc: 22 };
 
-function setUp() {
+function setUp(metersSpeech = false) {
   const transports = new FakeTransports();
   const onSpeaking = vi.fn();
   const connection = new PublishConnection({
@@ -20,6 +20,7 @@ function setUp() {
     onAbuse: () => undefined,
     onDigit: () => undefined,
     onSpeaking,
+    metersSpeech,
     inherited: false,
     onStuck: () => undefined,
     onStreams: () => undefined,
@@ -56,11 +57,9 @@ describe('what a page publishes', () => {
     expect(quality()).toMatchObject({ packets: 8, lost: 2 });
   });
 
-  it.each([
-    ['the level in each packet', true],
-    ['the audio where the page sends no levels', false],
-  ])('tells by %s when somebody speaks', async (_, withLevels) => {
-    const { connection, offer, receive, onSpeaking } = setUp();
+  /** A page that publishes Opus; `say` sends that many packets of a tone of this level. */
+  async function talkingPage(withLevels: boolean, metersSpeech: boolean) {
+    const { connection, offer, receive, onSpeaking } = setUp(metersSpeech);
     const answer = await offer({ media: [MIC] });
     expect(answer).toContain('a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level');
     const encoder = OPUS.createEncoder(48_000);
@@ -82,12 +81,21 @@ describe('what a page publishes', () => {
         );
       }
     };
+    const levelDb = () => directionQuality(connection.audioFigures(undefined)).levelDb;
+    return { connection, onSpeaking, say, levelDb };
+  }
+
+  it.each([
+    ['the level in each packet', true, false],
+    ['the audio where the page sends no levels, as was asked for', false, true],
+  ])('tells by %s when somebody speaks', async (_, withLevels, metersSpeech) => {
+    const { connection, onSpeaking, say, levelDb } = await talkingPage(withLevels, metersSpeech);
     say(50, -127);
     expect(onSpeaking).not.toHaveBeenCalled();
     say(8, -20);
     const { streamId } = connection.streams[0]!;
     expect(onSpeaking.mock.calls).toEqual([[streamId, true, expect.closeTo(-20, 0) as number]]);
-    expect(directionQuality(connection.audioFigures(undefined)).levelDb).toBeCloseTo(-20, 0);
+    expect(levelDb()).toBeCloseTo(-20, 0);
     say(withLevels ? 31 : 40, -127);
     expect(onSpeaking).toHaveBeenCalledTimes(2);
     say(8, -20);
@@ -99,5 +107,23 @@ describe('what a page publishes', () => {
       true,
       false,
     ]);
+  });
+
+  it('is decoded for no level that nobody asked for', async () => {
+    const createLevelMeter = vi.spyOn(OPUS, 'createLevelMeter');
+    const { connection, onSpeaking, say, levelDb } = await talkingPage(false, false);
+    say(50, -127);
+    say(50, -20);
+    expect(createLevelMeter).not.toHaveBeenCalled();
+    expect(onSpeaking).not.toHaveBeenCalled();
+    expect(levelDb()).toBeUndefined();
+    // A mix that decodes it for somebody tells.
+    const mix = { onPacket: () => undefined, power: 0 };
+    connection.streams[0]!.tracks[0]!.attach(mix);
+    say(50, -127);
+    mix.power = 0.01;
+    say(8, -20);
+    expect(onSpeaking).toHaveBeenCalledOnce();
+    expect(levelDb()).toBeCloseTo(-20, 0);
   });
 });

@@ -8,7 +8,7 @@ import { findRtpExtension, rtpPayloadType, rtpSsrc } from '../../rtp/index.js';
 import { MID_EXTENSION } from '../sdp/writer.js';
 
 /** What all uplinks of a connection share. */
-type UplinkConnection = Pick<UplinkOptions, 'localSsrc' | 'send' | 'onDigit' | 'onSpeaking'>;
+type UplinkConnection = Omit<UplinkOptions, 'media' | 'streamId'>;
 
 interface Publication {
   readonly streamId: string;

@@ -1,5 +1,5 @@
-import { type AudioCodec, findAudioCodec, type LevelMeter } from '../../codecs/index.js';
-import { levelOf, SpeechDetector } from '../../quality/index.js';
+import { type AudioCodec, findAudioCodec } from '../../codecs/index.js';
+import { levelOf, SpeechDetector, StreamLevel } from '../../quality/index.js';
 import { findRtpExtension } from '../../rtp/index.js';
 import type { AcceptedMedia } from '../sdp/publish-answer.js';
 import { AUDIO_LEVEL_EXTENSION } from '../sdp/writer.js';
@@ -9,24 +9,26 @@ const LEVEL_BITS = 0x7f;
 
 /**
  * Tells when somebody speaks in a browser's audio: by the level that it writes into each packet; else by what a mix decodes,
- * or by the audio itself.
+ * or (where that is cheap or asked for) by the audio itself.
  */
 export class SpeechMeter {
   readonly #detector: SpeechDetector;
   readonly #decodedPower: () => number | undefined;
+  readonly #metersSpeech: boolean;
   readonly #span = { offset: 0, length: 0 };
   #media: AcceptedMedia | undefined;
   #extensionId: number | undefined;
   #codec: AudioCodec | undefined;
-  /** Made when it is needed. */
-  #meter: LevelMeter | undefined;
+  #level: StreamLevel | undefined;
 
-  /** @param decodedPower {@link PublishedTrack.decodedPower} */
+  /** @param decodedPower {@link PublishedTrack.decodedPower} @param metersSpeech as in {@link BrowserSpec} */
   constructor(
     onChange: (isSpeaking: boolean, levelDb: number) => void,
     decodedPower: () => number | undefined,
+    metersSpeech: boolean,
   ) {
     this.#decodedPower = decodedPower;
+    this.#metersSpeech = metersSpeech;
     this.#detector = new SpeechDetector((isSpeaking) => onChange(isSpeaking, this.#detector.levelDb ?? 0));
   }
 
@@ -37,8 +39,9 @@ export class SpeechMeter {
   onPacket(media: AcceptedMedia, packet: Buffer, offset: number, end: number, nowMs: number): void {
     if (media !== this.#media) this.#follow(media);
     const codec = this.#codec;
-    if (!codec) return;
-    const db = this.#levelOf(codec, packet, offset, end);
+    const level = this.#level;
+    if (!codec || !level) return;
+    const db = this.#levelOf(level, packet, offset, end);
     if (Number.isNaN(db)) return;
     this.#detector.onLevel(db, (codec.duration(packet, offset, end) * 1000) / codec.clockRate, nowMs);
   }
@@ -51,15 +54,16 @@ export class SpeechMeter {
     this.#media = media;
     this.#extensionId = media.section.extensions.get(AUDIO_LEVEL_EXTENSION);
     const { name, clockRate } = media.codec;
-    this.#codec = findAudioCodec(name, clockRate);
+    const codec = findAudioCodec(name, clockRate);
+    if (codec !== this.#codec) this.#level = codec && new StreamLevel(codec, this.#metersSpeech);
+    this.#codec = codec;
   }
 
-  #levelOf(codec: AudioCodec, packet: Buffer, offset: number, end: number): number {
+  #levelOf(level: StreamLevel, packet: Buffer, offset: number, end: number): number {
     const id = this.#extensionId;
     if (id !== undefined && findRtpExtension(packet, offset, id, this.#span))
       return -(packet[this.#span.offset]! & LEVEL_BITS);
-    this.#meter ??= codec.createLevelMeter();
-    const power = this.#decodedPower() ?? this.#meter(packet, offset, end);
+    const power = level.power(this.#decodedPower(), packet, offset, end);
     return Number.isNaN(power) ? power : levelOf(power);
   }
 }

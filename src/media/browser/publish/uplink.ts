@@ -39,6 +39,8 @@ export interface UplinkOptions {
   readonly onDigit: DigitListener;
   /** Somebody begins or ceases to speak in this m-line's audio. */
   readonly onSpeaking: (streamId: string, isSpeaking: boolean, levelDb: number) => void;
+  /** As in {@link BrowserSpec}. */
+  readonly metersSpeech: boolean;
 }
 
 /** One m-line on which a browser publishes: its packets become those of a published track. */
@@ -76,6 +78,7 @@ export class Uplink {
       : new SpeechMeter(
           (isSpeaking, levelDb) => options.onSpeaking(options.streamId, isSpeaking, levelDb),
           () => this.track.decodedPower,
+          options.metersSpeech,
         );
     this.#picture = isVideo ? new LastPicture(codec.name, () => this.#keyFrames.ask()) : undefined;
     this.track = new PublishedTrack({

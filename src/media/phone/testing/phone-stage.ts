@@ -19,7 +19,7 @@ interface PhoneStage {
   restart(options: Partial<MediaPlaneOptions>): Promise<void>;
   phone(options?: PhoneOptions): Promise<TestPhone>;
   /** Opens a device in the plane. */
-  open(deviceId: string, sdpOffer?: string): Promise<PhoneDescription>;
+  open(deviceId: string, sdpOffer?: string, spec?: Partial<PhoneSpec>): Promise<PhoneDescription>;
   /** Opens a device that another plane had. */
   restore(deviceId: string, restored: NonNullable<PhoneSpec['restored']>): Promise<PhoneDescription>;
   /** The handle of an opened device. */
@@ -69,8 +69,8 @@ export function usePhoneStage(): PhoneStage {
       phones.push(phone);
       return phone;
     },
-    open: (deviceId, sdpOffer) =>
-      opened({ kind: 'phone', deviceId, ...(sdpOffer !== undefined && { sdpOffer }) }),
+    open: (deviceId, sdpOffer, spec) =>
+      opened({ ...spec, kind: 'phone', deviceId, ...(sdpOffer !== undefined && { sdpOffer }) }),
     restore: (deviceId, restored) => opened({ kind: 'phone', deviceId, restored }),
     handle: (deviceId) => handles.get(deviceId)!,
     async call(deviceId, phone, lines) {
