@@ -1,6 +1,7 @@
 import type {
   BrowserSpec,
   DeviceStatistics,
+  FileSpec,
   MediaDelivery,
   MediaDtmf,
   MediaStreamInfo,
@@ -8,6 +9,7 @@ import type {
   PhoneDescription,
   PhoneSource,
   PhoneSpec,
+  ProgramSpec,
   PublishAnswer,
   PublishOfferOptions,
   SubscribeOffer,
@@ -78,6 +80,26 @@ export type PhoneMediaEvent =
    */
   | { readonly type: 'state'; readonly state: string; readonly host?: string };
 
+export type ProgramMediaEvent =
+  | DeviceMediaEvent
+  /** 20 ms of what it receives: its mix or, with `streamId`, one stream. The buffer is the listener's. */
+  | { readonly type: 'audio'; readonly streamId?: string; readonly pcm: Buffer }
+  /** A key was pressed by a device whose stream it receives. */
+  | { readonly type: 'digit'; readonly streamId: string; readonly digit: string; readonly durationMs: number }
+  /** All that was played before {@link ProgramHandle.mark} has been sent, or was cleared. */
+  | { readonly type: 'played'; readonly mark: string }
+  /** So much audio found no room in the queue and is lost; told at most once a second. */
+  | { readonly type: 'overflow'; readonly droppedMs: number }
+  /** The media host died: what waited to be played is lost, and marks are not answered any more. */
+  | { readonly type: 'interrupted' };
+
+export type FileMediaEvent =
+  | DeviceMediaEvent
+  /** Its listener hears it from now on. */
+  | { readonly type: 'started' }
+  /** It has been played to its end. */
+  | { readonly type: 'ended' };
+
 /**
  * Gets the events of one device. After a call of {@link DeviceHandle.close} it gets only the last statistics.
  */
@@ -137,6 +159,29 @@ export interface PhoneHandle extends DeviceHandle {
   sendDtmf(dtmf: MediaDtmf): Promise<void>;
 }
 
+/** A program's end in the media plane. It is closed, and its requests wait and are rejected, like a {@link BrowserHandle}. */
+export interface ProgramHandle extends DeviceHandle {
+  /** @throws MediaError by rejection: INVALID_STATE */
+  readonly opened: Promise<MediaStreamInfo>;
+  /** Queues audio to be played in real time. What finds no room is dropped (`overflow`). */
+  play(pcm: Buffer): void;
+  /** Asks for the event `played` once all that was queued so far has been played. */
+  mark(mark: string): void;
+  /** Drops what is queued; the marks in it are answered. */
+  clear(): void;
+  /** Sends keys in its stream, as RFC 4733 events. @throws MediaError by rejection: TOO_MANY_DIGITS */
+  sendDtmf(dtmf: MediaDtmf): Promise<void>;
+}
+
+/**
+ * A file that is played to a device. It publishes one stream, which begins as soon as the device that hears it can be
+ * sent audio: a phone at once, a browser when it has answered the offer.
+ */
+export interface FileHandle extends DeviceHandle {
+  /** @throws MediaError by rejection: BAD_FILE (it cannot be read), INVALID_STATE */
+  readonly opened: Promise<MediaStreamInfo>;
+}
+
 /** How well phones' mixes keep up. */
 export interface MixLoad {
   /** How late phones' mixes were made, in ms: the worst of the last one to two seconds; 0 without phones. */
@@ -190,7 +235,7 @@ export const MAX_NOTE_BYTES = 8192;
 
 /** A device that outlived the gateway that opened it. */
 export interface CarriedDevice {
-  readonly kind: 'browser' | 'phone';
+  readonly kind: 'browser' | 'phone' | 'program';
   readonly deviceId: string;
   readonly sessionId?: string;
   /** The last text given to {@link DeviceHandle.keep}; empty when there was none. */
@@ -220,13 +265,27 @@ export interface PhoneDoor {
   adoptPhone(deviceId: string, listener: MediaListener<PhoneMediaEvent>): PhoneHandle | undefined;
 }
 
+/** The programs' part of the media plane. */
+export interface ProgramDoor {
+  open(spec: ProgramSpec, listener: MediaListener<ProgramMediaEvent>): ProgramHandle;
+  /** Goes on with a carried program, like {@link BrowserDoor.adoptBrowser}. */
+  adoptProgram(deviceId: string, listener: MediaListener<ProgramMediaEvent>): ProgramHandle | undefined;
+}
+
+/** The part of the media plane that plays files. */
+export interface FileDoor {
+  open(spec: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle;
+}
+
 /** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */
-export interface MediaPlane extends BrowserDoor, PhoneDoor {
+export interface MediaPlane extends BrowserDoor, PhoneDoor, ProgramDoor, FileDoor {
   /**
    * Opens a device's end. The handle is returned at once, so that the device can be closed before it is open.
    */
   open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
+  open(spec: ProgramSpec, listener: MediaListener<ProgramMediaEvent>): ProgramHandle;
+  open(spec: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle;
   /**
    * Devices that outlived the gateway that opened them, until they are adopted or released. A plane in this
    * process has none.

@@ -15,6 +15,8 @@ export interface MediaStreamInfo {
 export interface MediaDelivery {
   readonly streamId: string;
   readonly kinds: readonly MediaKind[];
+  /** It is an announcement: while it is heard in a mix, all else is lower, and its own level stays as it is. */
+  readonly announcement?: true;
   /** Whether talkers' levels are evened in a mix, the same for the whole delivery. Default: {@link MediaPlaneOptions.levelling}. */
   readonly levelling?: boolean;
   /** Mixes have the stream without its noise: the same in all deliveries. */
@@ -126,6 +128,35 @@ export interface PhoneSpec extends DeviceSpec {
   readonly sdpOffer?: string;
 }
 
+/** Sample rate of a program's audio, in Hz. */
+export type ProgramRate = 8000 | 16000 | 24000 | 48000;
+
+/** A program sends and receives samples: signed, 16 bits, little-endian, mono, at its rate. */
+export interface ProgramSpec extends DeviceSpec {
+  readonly kind: 'program';
+  readonly rate: ProgramRate;
+  /** It receives one mix of its delivery, or each stream by itself. */
+  readonly channels: 'mix' | 'streams';
+  /** Longest audio that waits to be played, in ms. */
+  readonly queueMs: number;
+  /** Id of its stream, when the device goes on after its process died; default: a new one. */
+  readonly streamId?: string;
+}
+
+/** A file of samples that is played to one device: signed, 16 bits, little-endian, mono. */
+export interface FileSpec extends DeviceSpec {
+  readonly kind: 'file';
+  /** Path of the file, which the process of the device that hears it must be able to read. */
+  readonly path: string;
+  readonly rate: ProgramRate;
+  /** The device that hears it: they are best on the same host. */
+  readonly listenerId: string;
+  /** Times that it is played: 0 for without end. */
+  readonly times: number;
+  /** Factor of the samples: 1 leaves them as they are. */
+  readonly volume: number;
+}
+
 export interface PhoneDescription {
   /** Our SDP: the answer, or the offer when the phone made none. */
   readonly sdp: string;
@@ -221,7 +252,8 @@ export type MediaErrorCode =
   | 'NO_PORT'
   | 'INVALID_STATE'
   | 'TOO_MANY_DIGITS'
-  | 'NOTE_TOO_LONG';
+  | 'NOTE_TOO_LONG'
+  | 'BAD_FILE';
 
 export class MediaError extends Error {
   override readonly name = 'MediaError';
