@@ -1,4 +1,5 @@
 import type {
+  AnySpec,
   BrowserSpec,
   DeviceStatistics,
   FileSpec,
@@ -105,6 +106,12 @@ export type FileMediaEvent =
  */
 export type MediaListener<Event> = (event: Event) => void;
 
+/** Gets the events of a device of whatever kind. */
+export type AnyMediaListener = MediaListener<BrowserMediaEvent> &
+  MediaListener<PhoneMediaEvent> &
+  MediaListener<ProgramMediaEvent> &
+  MediaListener<FileMediaEvent>;
+
 /** Requests to a device of any kind. */
 export interface DeviceHandle {
   /**
@@ -181,6 +188,8 @@ export interface FileHandle extends DeviceHandle {
   /** @throws MediaError by rejection: BAD_FILE (it cannot be read), INVALID_STATE */
   readonly opened: Promise<MediaStreamInfo>;
 }
+
+export type AnyHandle = BrowserHandle | PhoneHandle | ProgramHandle | FileHandle;
 
 /** How well phones' mixes keep up. */
 export interface MixLoad {
@@ -286,6 +295,7 @@ export interface MediaPlane extends BrowserDoor, PhoneDoor, ProgramDoor, FileDoo
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
   open(spec: ProgramSpec, listener: MediaListener<ProgramMediaEvent>): ProgramHandle;
   open(spec: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle;
+  open(spec: AnySpec, listener: AnyMediaListener): AnyHandle;
   /**
    * Devices that outlived the gateway that opened them, until they are adopted or released. A plane in this
    * process has none.

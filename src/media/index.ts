@@ -1,5 +1,8 @@
 import { sumOfCounters } from './counters.js';
+import { createMixing } from './audio/index.js';
+import { FileEndpoint, SampleFiles } from './files/index.js';
 import { createPhoneFactory } from './phone/index.js';
+import { ProgramEndpoint } from './program/index.js';
 import { LocalMediaPlane, logByEvents } from './plane.js';
 import type { MediaListener, MediaPlane, MediaPlaneEvent } from './door.js';
 import type { MediaPlaneOptions } from './types.js';
@@ -47,11 +50,15 @@ function makePlane(
 ): HostedPlane & { readonly plane: LocalMediaPlane } {
   const log = logByEvents(listener);
   const browsers = createBrowserFactory(options, log);
-  const phones = createPhoneFactory(options, log);
+  const mixing = createMixing(log);
+  const phones = createPhoneFactory(options, mixing);
+  const files = new SampleFiles();
   const plane = new LocalMediaPlane(options, log, {
     browser: (context, spec) => browsers.open(context, spec),
     phone: (context, before) => phones.open(context, before),
-    load: () => phones.load(),
+    program: (context, spec) => Promise.resolve(new ProgramEndpoint(context, spec, mixing)),
+    file: (context, spec) => FileEndpoint.open(context, spec, mixing, files),
+    load: () => mixing.clock.load(),
     counters: () => sumOfCounters(phones.counters(), browsers.counters()),
     stop: async () => {
       await Promise.all([browsers.stop(), phones.stop()]);

@@ -98,6 +98,12 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
     return this.request((endpoint) => this.#quietly(() => action(endpoint)));
   }
 
+  /** Does something with the endpoint, once it is open. Nothing happens if that fails. */
+  soon(action: (endpoint: E) => void): void {
+    if (this.#isOpen) this.tell(action);
+    else this.request(action).catch(() => undefined);
+  }
+
   /** Does something with the endpoint if there is one now. */
   tell(action: (endpoint: E) => void): void {
     if (this.#endpoint && !this.#isClosed) action(this.#endpoint);

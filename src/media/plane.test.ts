@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../shared/testing/index.js';
 import type { EndpointContext } from './endpoint.js';
+import { createMixing } from './audio/index.js';
 import { createPhoneFactory, type PhoneEndpoint } from './phone/index.js';
 import { LocalMediaPlane, logByEvents } from './plane.js';
 import { PublishedTrack } from './track.js';
@@ -29,10 +30,16 @@ const OFFER = [
   ...['m=audio 40000 RTP/AVP 0', ''],
 ].join('\r\n');
 
+const noneMade = {
+  program: () => Promise.reject(new Error('no programs here')),
+  file: () => Promise.reject(new Error('no files here')),
+};
+
 /** A plane whose phone `a` opens when the test lets it. */
 function slowPlane(others: Partial<MediaPlaneOptions> = {}) {
   const all = { ...options, ...others };
-  const phones = createPhoneFactory(all, silentLog);
+  const mixing = createMixing(silentLog);
+  const phones = createPhoneFactory(all, mixing);
   let open = (): void => undefined;
   let fail: (error: Error) => void = () => undefined;
   const may = new Promise<void>((resolve, reject) => {
@@ -52,7 +59,8 @@ function slowPlane(others: Partial<MediaPlaneOptions> = {}) {
       endpoint.close = () => close().then(closed);
       return endpoint;
     },
-    load: () => phones.load(),
+    ...noneMade,
+    load: () => mixing.clock.load(),
     counters: () => phones.counters(),
     stop: () => phones.stop(),
   });
@@ -80,6 +88,7 @@ function scriptedPlane() {
       };
       return Promise.resolve(endpoint as unknown as PhoneEndpoint);
     },
+    ...noneMade,
     load: () => ({ mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0 }),
     counters: () => NO_COUNTERS,
     stop: () => Promise.resolve(),

@@ -2,14 +2,20 @@ import { stdSerializers } from 'pino';
 import { type Log, withFields } from '../shared/index.js';
 import type { BrowserEndpoint } from './browser/index.js';
 import type { EndpointContext, LiveStream } from './endpoint.js';
+import type { FileEndpoint } from './files/index.js';
 import { LiveStreams, type RemoteStreams } from './live-streams.js';
 import { OpenDevice } from './open-device.js';
 import { type PhoneBefore, type PhoneEndpoint, readPhoneState } from './phone/index.js';
+import type { ProgramEndpoint } from './program/index.js';
 import type { PublishedTrack } from './track.js';
 import {
+  type AnyHandle,
+  type AnyMediaListener,
   type BrowserHandle,
   type BrowserMediaEvent,
   type DeviceHandle,
+  type FileHandle,
+  type FileMediaEvent,
   MAX_NOTE_BYTES,
   type MediaCounters,
   type MediaHosts,
@@ -20,14 +26,20 @@ import {
   type MediaPlaneEvent,
   type PhoneHandle,
   type PhoneMediaEvent,
+  type ProgramHandle,
+  type ProgramMediaEvent,
 } from './door.js';
 import {
+  type AnySpec,
   type BrowserSpec,
+  type FileSpec,
   type MediaDelivery,
   MediaError,
   type MediaPlaneOptions,
+  type MediaStreamInfo,
   type PhoneDescription,
   type PhoneSpec,
+  type ProgramSpec,
   STATISTICS_INTERVAL_MS,
 } from './types.js';
 
@@ -35,6 +47,8 @@ import {
 interface EndpointFactory {
   browser(context: EndpointContext<BrowserMediaEvent>, spec: BrowserSpec): Promise<BrowserEndpoint>;
   phone(context: EndpointContext<PhoneMediaEvent>, before?: PhoneBefore): Promise<PhoneEndpoint>;
+  program(context: EndpointContext<ProgramMediaEvent>, spec: ProgramSpec): Promise<ProgramEndpoint>;
+  file(context: EndpointContext<FileMediaEvent>, spec: FileSpec): Promise<FileEndpoint>;
   load(): MixLoad;
   counters(): MediaCounters;
   stop(): Promise<void>;
@@ -58,11 +72,20 @@ export class LocalMediaPlane implements MediaPlane {
 
   open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
-  open(
-    spec: BrowserSpec | PhoneSpec,
-    listener: MediaListener<BrowserMediaEvent> & MediaListener<PhoneMediaEvent>,
-  ): BrowserHandle | PhoneHandle {
-    return spec.kind === 'browser' ? this.#openBrowser(spec, listener) : this.#openPhone(spec, listener);
+  open(spec: ProgramSpec, listener: MediaListener<ProgramMediaEvent>): ProgramHandle;
+  open(spec: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle;
+  open(spec: AnySpec, listener: AnyMediaListener): AnyHandle;
+  open(spec: AnySpec, listener: AnyMediaListener): AnyHandle {
+    switch (spec.kind) {
+      case 'browser':
+        return this.#openBrowser(spec, listener);
+      case 'phone':
+        return this.#openPhone(spec, listener);
+      case 'program':
+        return this.#openProgram(spec, listener);
+      case 'file':
+        return this.#openFile(spec, listener);
+    }
   }
 
   /** Streams of other hosts, for the devices of this one. */
@@ -80,6 +103,10 @@ export class LocalMediaPlane implements MediaPlane {
   }
 
   adoptPhone(): undefined {
+    return undefined;
+  }
+
+  adoptProgram(): undefined {
     return undefined;
   }
 
@@ -141,6 +168,34 @@ export class LocalMediaPlane implements MediaPlane {
     };
   }
 
+  #openProgram(spec: ProgramSpec, listener: MediaListener<ProgramMediaEvent>): ProgramHandle {
+    const device = new OpenDevice<ProgramEndpoint>(spec.deviceId, this.#forDevices, listener);
+    const context = device.context(this.#partsFor(spec), listener);
+    return {
+      opened: device.open(
+        () => this.#factory.program(context, spec),
+        () => Promise.resolve(firstStream(device)),
+      ),
+      play: (pcm) => device.soon((program) => program.play(pcm)),
+      mark: (mark) => device.soon((program) => program.mark(mark)),
+      clear: () => device.soon((program) => program.clear()),
+      sendDtmf: (dtmf) => device.request((program) => program.sendDtmf(dtmf)),
+      ...handleOf(device),
+    };
+  }
+
+  #openFile(spec: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle {
+    const device = new OpenDevice<FileEndpoint>(spec.deviceId, this.#forDevices, listener);
+    const context = device.context(this.#partsFor(spec), listener);
+    return {
+      opened: device.open(
+        () => this.#factory.file(context, spec),
+        () => Promise.resolve(firstStream(device)),
+      ),
+      ...handleOf(device),
+    };
+  }
+
   #restore(
     device: OpenDevice<PhoneEndpoint>,
     context: EndpointContext<PhoneMediaEvent>,
@@ -152,7 +207,7 @@ export class LocalMediaPlane implements MediaPlane {
     );
   }
 
-  #partsFor({ deviceId, labels, metersSpeech = false }: BrowserSpec | PhoneSpec) {
+  #partsFor({ deviceId, labels, metersSpeech = false }: AnySpec) {
     const { options, log } = this.#parts;
     const fields = { connectionId: deviceId, ...labels };
     return { options, log: withFields(log, () => fields), metersSpeech };
@@ -174,11 +229,14 @@ export class LocalMediaPlane implements MediaPlane {
     },
     evensLevels: (): boolean => this.#parts.options.levelling ?? true,
     resolve: (delivery: readonly MediaDelivery[]): PublishedTrack[] =>
-      delivery.flatMap(({ streamId, kinds, noiseSuppression = false }) => {
+      delivery.flatMap(({ streamId, kinds, noiseSuppression = false, announcement = false }) => {
         const tracks = (this.#streams.get(streamId)?.tracks ?? []).filter(
           (track) => !track.ended && kinds.includes(track.kind),
         );
-        for (const track of tracks) track.suppressesNoise = noiseSuppression;
+        for (const track of tracks) {
+          track.suppressesNoise = noiseSuppression;
+          track.isAnnouncement = announcement;
+        }
         return tracks;
       }),
     streamsChanged: (before: readonly LiveStream[], now: readonly LiveStream[]): void =>
@@ -188,6 +246,13 @@ export class LocalMediaPlane implements MediaPlane {
   #pushStatistics(): void {
     for (const device of this.#devices.values()) device.pushStatistics();
   }
+}
+
+/** The one stream that programs and files publish. */
+function firstStream(device: OpenDevice): MediaStreamInfo {
+  const [stream] = device.streams;
+  if (!stream) throw new MediaError('INVALID_STATE', `Device ${device.deviceId} publishes nothing.`);
+  return stream;
 }
 
 /**

@@ -40,6 +40,8 @@ export interface TrackSink {
   onClock?(reading: ClockReading): void;
   /** The publisher changed codec or SSRC, or is gone for good. */
   onTrackEnded?(): void;
+  /** Whether it passes audio on to somebody now; absent: it needs no packets of audio. */
+  readonly wantsAudio?: boolean;
   /** How playing went; absent for a sink that does not play. */
   readonly played?: Played;
   /** Mean square of the audio that it decoded last (1: full scale); undefined: it has decoded nothing. */
@@ -52,6 +54,16 @@ export interface Played {
   readonly discarded: number;
   /** Audio made up in place of missing packets. */
   readonly concealedMs: number;
+}
+
+/** Audio that is made in this process, as samples: mixes take it without a codec between. */
+export interface PcmSource {
+  /**
+   * Writes a mix frame (20 ms) at a rate in Hz to `out`. Frames are asked for in ascending order, each by any number of
+   * readers.
+   * @returns false if it is silence
+   */
+  read(frame: number, rate: number, out: Int16Array): boolean;
 }
 
 /** The packets of a video track from its last key frame on, in the publisher's numbers. */
@@ -86,6 +98,10 @@ export class PublishedTrack {
   readonly requestKeyFrame: () => void;
   /** For subscribers that join while the publisher sends nothing; absent when no picture is kept. */
   readonly picture?: KeptPicture;
+  /** Its samples, where they are made in this process. Packets of it come only while a sink wants them. */
+  readonly pcm?: PcmSource;
+  /** Mixes have all else lower while it is heard, and its own level as it is; set from deliveries. */
+  isAnnouncement = false;
   /** Mixes have it without its noise; set from deliveries. */
   suppressesNoise = false;
   #sinks: TrackSink[] = [];
@@ -103,6 +119,7 @@ export class PublishedTrack {
     requestKeyFrame?: () => void;
     limitBitrate?: BitrateListener;
     picture?: KeptPicture;
+    pcm?: PcmSource;
   }) {
     this.kind = options.kind;
     this.streamId = options.streamId;
@@ -110,6 +127,7 @@ export class PublishedTrack {
     this.requestKeyFrame = options.requestKeyFrame ?? (() => undefined);
     this.#onBitrate = options.limitBitrate ?? (() => undefined);
     if (options.picture) this.picture = options.picture;
+    if (options.pcm) this.pcm = options.pcm;
   }
 
   get ended(): boolean {
@@ -123,6 +141,13 @@ export class PublishedTrack {
 
   get sinkCount(): number {
     return this.#sinks.length;
+  }
+
+  /** Whether a sink passes its audio on to somebody now. */
+  get isWanted(): boolean {
+    const sinks = this.#sinks;
+    for (let i = 0; i < sinks.length; i += 1) if (sinks[i]!.wantsAudio === true) return true;
+    return false;
   }
 
   /**

@@ -157,6 +157,9 @@ export interface FileSpec extends DeviceSpec {
   readonly volume: number;
 }
 
+/** What any device is opened with. */
+export type AnySpec = BrowserSpec | PhoneSpec | ProgramSpec | FileSpec;
+
 export interface PhoneDescription {
   /** Our SDP: the answer, or the offer when the phone made none. */
   readonly sdp: string;

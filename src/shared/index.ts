@@ -10,3 +10,4 @@ export { EventHub } from './event-hub.js';
 export { describeError, type Log, withFields } from './log.js';
 export { settledWithin, withinLimit } from './clock.js';
 export { KeyedBuckets, type Rate, TokenBucket } from './token-bucket.js';
+export { Resampler } from './resampler.js';

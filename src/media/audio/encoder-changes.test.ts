@@ -19,10 +19,10 @@ class Received {
   readonly #frame: Int16Array;
   readonly pcm: Int16Array[] = [];
 
-  constructor(groups: MixGroups, format: MixFormat, own: PublishedTrack) {
+  constructor(groups: MixGroups, codec: AudioCodec, format: MixFormat, own: PublishedTrack) {
     this.mix = new PhoneMix(groups, format);
     this.mix.setOwn(own);
-    this.#decoder = format.codec.createDecoder(format.rate);
+    this.#decoder = codec.createDecoder(format.rate);
     this.#frame = new Int16Array(format.rate / 50);
   }
 
@@ -49,7 +49,7 @@ function conversation(codec: AudioCodec, texts: readonly Int16Array[], who: numb
   );
   const others = (i: number): PublishedTrack[] => tracks.filter((track) => track !== tracks[i]);
   const phones = tracks.map((track, i) => {
-    const phone = new Received(groups, format, track);
+    const phone = new Received(groups, codec, format, track);
     phone.mix.setTracks(others(i), false);
     return phone;
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DtmfTones } from '../phone/dtmf-sender.js';
+import { DtmfTones } from '../rtp/index.js';
 import { sine, toneLevel } from '../phone/testing/spectrum.js';
 import { Leveller } from './leveller.js';
 import { joined, levelDb, music, noise, p56, speech } from './testing/signals.js';

@@ -4,7 +4,8 @@ import { FRAME_MS } from './mix-clock.js';
 import type { MixSet } from './mix-set.js';
 import type { StreamDecoder } from './stream-decoder.js';
 
-const MAX_PAYLOAD = 1500;
+/** Largest payload of a packet, and 20 ms of samples at 48 kHz. */
+const MAX_PAYLOAD = 1920;
 /** Frames of the mix that are kept for an encoder that has to begin amid sound: 60 ms. */
 const PRIMING_FRAMES = 3;
 /** An encoder with memory is exchanged for another only after both heard the same for so many frames: 2 s. */
@@ -12,9 +13,12 @@ const JOIN_FRAMES = 100;
 /** An encoder whose memory cannot be copied is exchanged after so many frames of silence. */
 const QUIET_FRAMES = 3;
 
+/** What mixes need to know of the codec that they are encoded by. */
+export type MixCodec = Pick<AudioCodec, 'name' | 'encoderMemory' | 'createEncoder'>;
+
 /** How a mix is encoded. Phones whose formats have the same key can be sent the same payloads. */
 export interface MixFormat {
-  readonly codec: AudioCodec;
+  readonly codec: MixCodec;
   readonly rate: SampleRate;
   /** Parameters that the encoder follows. */
   readonly fmtp: string | undefined;

@@ -1,5 +1,6 @@
 import type { AudioEncoder, SampleRate } from '../codecs/index.js';
-import { FRAME_MS } from './mix-clock.js';
+import type { Log } from '../../shared/index.js';
+import { FRAME_MS, MixClock } from './mix-clock.js';
 import { type MixedPhone, type MixFormat, MixGroup } from './mix-group.js';
 import { type MixSet, MixSets } from './mix-set.js';
 import { DecoderPool } from './stream-decoder.js';
@@ -235,4 +236,15 @@ export class MixGroups {
     group.phones.clear();
     this.#drop(group);
   }
+}
+
+/** What all mixes of a plane share. */
+export interface Mixing {
+  readonly clock: MixClock;
+  readonly groups: MixGroups;
+}
+
+export function createMixing(log: Log): Mixing {
+  const onError = (err: unknown): void => log.error({ err }, 'A mix could not be made or sent.');
+  return { clock: new MixClock({ onError }), groups: new MixGroups() };
 }

@@ -19,6 +19,8 @@ export class MixSet {
   /** Frames in a row that were as good as silent. */
   quietFrames = 0;
   readonly #sum: Int32Array;
+  /** While they are heard, all else is lower. */
+  readonly #announcements: readonly StreamDecoder[];
   #frame = -1;
   #peak = 0;
   /** Sum of these streams and one more, and that stream: less work when others need that sum too. */
@@ -29,12 +31,17 @@ export class MixSet {
     this.key = key;
     this.streams = streams;
     this.#sum = new Int32Array(length);
+    this.#announcements = streams.filter(({ isAnnouncement }) => isAnnouncement);
     if (streams.length === 0) this.pcm = new Int16Array(length);
   }
 
   /** The set that this one may be derived from. */
   get larger(): MixSet | undefined {
     return this.#larger;
+  }
+
+  get hasAnnouncements(): boolean {
+    return this.#announcements.length > 0;
   }
 
   /** Has this set derived from one that has a stream more. */
@@ -88,8 +95,26 @@ export class MixSet {
       const all = this.#larger.#sum;
       const one = this.#without.samples;
       for (let i = 0; i < sum.length; i += 1) sum[i] = all[i]! - one[i]!;
-    } else this.#addAll(sum);
+    } else if (this.hasAnnouncements) this.#addLowered(sum);
+    else this.#addAll(sum);
     this.#peak = peakOf(sum);
+  }
+
+  #addLowered(sum: Int32Array): void {
+    sum.fill(0);
+    let [before, after] = [1, 1];
+    for (const announcement of this.#announcements) {
+      before = Math.min(before, announcement.othersBefore);
+      after = Math.min(after, announcement.others);
+    }
+    for (const { isSilent, isAnnouncement, samples } of this.streams) {
+      if (!isSilent && !isAnnouncement) for (let i = 0; i < sum.length; i += 1) sum[i]! += samples[i]!;
+    }
+    const step = (after - before) / sum.length;
+    for (let i = 0; i < sum.length; i += 1) sum[i] = Math.round(sum[i]! * (before + step * (i + 1)));
+    for (const { isSilent, samples } of this.#announcements) {
+      if (!isSilent) for (let i = 0; i < sum.length; i += 1) sum[i]! += samples[i]!;
+    }
   }
 
   #addAll(sum: Int32Array): void {
@@ -122,6 +147,7 @@ export class MixSets {
     const set = this.#find(streams, length, scope);
     set.users += 1;
     if (!own || streams.length < MIN_DERIVED || set.larger || streams.includes(own)) return set;
+    if (set.hasAnnouncements || own.isAnnouncement) return set;
     const larger = this.#find(
       [...streams, own].sort((a, b) => a.id - b.id),
       length,

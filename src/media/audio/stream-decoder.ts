@@ -1,10 +1,16 @@
 import { type AudioCodec, findAudioCodec, type SampleRate } from '../codecs/index.js';
-import type { Played, PublishedTrack, TrackSink } from '../track.js';
+import type { PcmSource, Played, PublishedTrack, TrackSink } from '../track.js';
 import { CleanStreams, type CleanStream } from './clean-stream.js';
 import { Leveller } from './leveller.js';
 import { levelOf, Limiter, peakOf } from './limiter.js';
 import { FRAME_MS } from './mix-clock.js';
 import { Playout } from './playout.js';
+
+/** Factor of all else while an announcement is heard: 12 dB less. It is reached, and left again, in two frames. */
+const LOWERED = 0.25;
+const LOWER_STEP = (1 - LOWERED) / 2;
+/** An announcement is part of mixes for so long after its end, so that all else rises again in them. */
+const AFTER_FRAMES = 100 / FRAME_MS;
 
 /** Somebody who hears a stream, or publishes it: told when it becomes audible or silent. */
 export interface StreamListener {
@@ -65,12 +71,16 @@ export class DecoderPool {
     const leveller = this.#levellers.get(track) ?? new Leveller();
     this.#levellers.set(track, leveller);
     this.#ids += 1;
-    const decoder = new StreamDecoder(this.#ids, codec, rate, leveller, levelling, this.#now);
+    const source = track.pcm ?? new Playout(codec, rate, this.#now);
+    const decoder = new StreamDecoder(this.#ids, source, rate, leveller, {
+      isLevelled: levelling && !track.isAnnouncement,
+      isAnnouncement: track.isAnnouncement,
+    });
     const entry: Entry = { track, codec, decoder, listeners: new Set([listener]) };
     byKey.set(keyOf(rate, levelling), entry);
     this.#tracks.set(track, byKey);
     this.#entries.push(entry);
-    track.attach(decoder);
+    if (!track.pcm) track.attach(decoder);
     return decoder;
   }
 
@@ -109,7 +119,8 @@ export class DecoderPool {
       const { track, codec, decoder, listeners } = this.#entries[i]!;
       const wasAudible = decoder.isAudible;
       try {
-        if (track.suppressesNoise !== (decoder.clean !== undefined))
+        // What is made here has no noise.
+        if (!track.pcm && track.suppressesNoise !== (decoder.clean !== undefined))
           this.#clean.change(track, codec, decoder);
         decoder.read(frame, now);
       } catch (error) {
@@ -135,7 +146,15 @@ export class StreamDecoder implements TrackSink {
   isAudible = false;
   /** Where it gets the stream without its noise; absent: it decodes the packets itself. */
   clean: CleanStream | undefined;
-  readonly #playout: Playout;
+  /** While it is heard, all else in a mix is lower. */
+  readonly isAnnouncement: boolean;
+  /** An announcement's factor for all else, at the start and the end of the present frame. */
+  othersBefore = 1;
+  others = 1;
+  #framesAfter = AFTER_FRAMES;
+  /** Plays its packets; absent for a stream that is made in this process. */
+  readonly #playout: Playout | undefined;
+  readonly #source: PcmSource | undefined;
   readonly #rate: SampleRate;
   readonly #leveller: Leveller;
   readonly #isLevelled: boolean;
@@ -148,14 +167,15 @@ export class StreamDecoder implements TrackSink {
 
   constructor(
     id: number,
-    codec: AudioCodec,
+    source: Playout | PcmSource,
     rate: SampleRate,
     leveller: Leveller,
-    isLevelled: boolean,
-    now: () => number,
+    { isLevelled, isAnnouncement }: { readonly isLevelled: boolean; readonly isAnnouncement: boolean },
   ) {
     this.id = id;
-    this.#playout = new Playout(codec, rate, now);
+    this.isAnnouncement = isAnnouncement;
+    if (source instanceof Playout) this.#playout = source;
+    else this.#source = source;
     this.#rate = rate;
     this.#leveller = leveller;
     this.#isLevelled = isLevelled;
@@ -169,38 +189,56 @@ export class StreamDecoder implements TrackSink {
   }
 
   get played(): Played {
-    const { late, overflow } = this.#playout.counters;
-    return { discarded: late + overflow, concealedMs: this.#playout.concealedMs };
+    const { late = 0, overflow = 0 } = this.#playout?.counters ?? {};
+    return { discarded: late + overflow, concealedMs: this.#playout?.concealedMs ?? 0 };
   }
 
   onPacket(packet: Buffer, payloadOffset: number, payloadEnd: number, telephoneEvent: boolean): void {
     // A packet without a payload only probes the network.
     if (!telephoneEvent && payloadEnd > payloadOffset)
-      this.#playout.insert(packet, payloadOffset, payloadEnd);
+      this.#playout?.insert(packet, payloadOffset, payloadEnd);
   }
 
   onComfortNoise(packet: Buffer, payloadOffset: number, payloadEnd: number): void {
-    this.#playout.comfort(packet, payloadOffset, payloadEnd);
+    this.#playout?.comfort(packet, payloadOffset, payloadEnd);
   }
 
   /** Decodes the next frame, at a time in ms. */
   read(frame: number, now: number): void {
-    const isHeard = this.clean
-      ? this.clean.read(frame, this.#rate, this.#pcm, now)
-      : this.#playout.read(this.#pcm, this.#pcm.length, now);
+    const isHeard = this.#fill(frame, now);
     const leveller = this.#leveller;
     this.#hasRead = true;
     leveller.take(frame, isHeard ? this.#pcm : undefined, this.#rate, this.#noiseDb());
     this.isAudible = leveller.isAudible;
+    if (this.isAnnouncement) this.#lowerOthers(isHeard);
     this.isSilent = !isHeard;
     const isChanged = this.#isLevelled && (leveller.before !== 1 || leveller.gain !== 1);
     if (isHeard && isChanged) this.#level(leveller.before, leveller.gain);
     else this.samples = this.#pcm;
   }
 
+  /** Pauses in an announcement are part of it. */
+  #lowerOthers(isHeard: boolean): void {
+    this.#framesAfter = isHeard ? 0 : this.#framesAfter + 1;
+    this.isAudible = this.#framesAfter < AFTER_FRAMES;
+    this.othersBefore = this.others;
+    this.others = isHeard
+      ? Math.max(LOWERED, this.others - LOWER_STEP)
+      : Math.min(1, this.others + LOWER_STEP);
+  }
+
+  /** @returns false for silence */
+  #fill(frame: number, now: number): boolean {
+    if (this.clean) return this.clean.read(frame, this.#rate, this.#pcm, now);
+    if (this.#playout) return this.#playout.read(this.#pcm, this.#pcm.length, now);
+    const isSound = this.#source!.read(frame, this.#rate, this.#pcm);
+    if (!isSound) this.#pcm.fill(0);
+    return isSound;
+  }
+
   /** Level of the present frame, in dBov, if it is known to be noise: it is not brought to the level of speech. */
   #noiseDb(): number | undefined {
-    if (!this.clean) return this.#playout.noiseDb;
+    if (!this.clean) return this.#playout?.noiseDb;
     return this.clean.isSpeech ? undefined : levelOf(this.#pcm);
   }
 

@@ -1,4 +1,4 @@
-export { MAX_PACKET_MS, toTrackCodec } from './codec.js';
+export { MAX_PACKET_MS, meanSquare, toTrackCodec } from './codec.js';
 export type {
   AudioCodec,
   AudioDecoder,
@@ -16,3 +16,4 @@ export {
   findStaticAudioCodec,
   VIDEO_CODECS,
 } from './registry.js';
+export { createOpusEncoder, OPUS } from './opus.js';

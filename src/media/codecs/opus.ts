@@ -103,13 +103,13 @@ class OpusDecoder implements AudioDecoder {
 class OpusEncoder implements AudioEncoder {
   readonly #encoder: Encoder;
 
-  constructor(rate: SampleRate, dtx: boolean) {
+  constructor(rate: SampleRate | 24000, dtx: boolean) {
     this.#encoder = new Encoder({ channels: 1, sample_rate: rate, application: 'voip' });
     this.#encoder.complexity = 5;
     this.#encoder.inband_fec = true;
     this.#encoder.packet_loss = 5;
     this.#encoder.dtx = dtx;
-    this.#encoder.bitrate = rate === 48000 ? 32_000 : rate === 16000 ? 24_000 : 16_000;
+    this.#encoder.bitrate = rate >= 24_000 ? 32_000 : rate === 16_000 ? 24_000 : 16_000;
   }
 
   reset(): void {
@@ -121,6 +121,11 @@ class OpusEncoder implements AudioEncoder {
     out.set(packet, offset);
     return packet.length;
   }
+}
+
+/** An encoder for audio that never was a mix, at its own rate. */
+export function createOpusEncoder(rate: SampleRate | 24000): AudioEncoder {
+  return new OpusEncoder(rate, false);
 }
 
 /** Opus, mixed in mono whatever the number of channels in SDP. */

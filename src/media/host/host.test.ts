@@ -13,6 +13,7 @@ const { start: startHost, folder: dataFolder } = useHosts();
 function listen(link: HostLink): { events: [string, DeviceEvent][]; isLost: () => boolean } {
   const events: [string, DeviceEvent][] = [];
   link.handle({
+    onAudio: ({ deviceId, ...audio }) => events.push([deviceId, { type: 'audio', ...audio }]),
     onEvent: (deviceId, event) => events.push([deviceId, event]),
     onPlaneEvent: () => undefined,
     onLost: () => undefined,
@@ -30,7 +31,7 @@ describe('a media host', () => {
     const { plane, greet } = await startHost();
     const link = await greet(1);
     const { events } = listen(link);
-    expect(await openPhone(link)).toMatchObject({ sdp: 'answer-1', held: false });
+    expect(await openPhone(link)).toMatchObject({ description: { sdp: 'answer-1', held: false } });
     await link.request('setDelivery', { deviceId: 'phone', delivery: [{ streamId: 's', kinds: ['audio'] }] });
     expect(plane.deliveries('phone')).toEqual([[{ streamId: 's', kinds: ['audio'] }]]);
     plane.emit('phone', digit('5'));
@@ -134,5 +135,71 @@ describe('a media host', () => {
     expect(Buffer.byteLength(folder.socketOf(id))).toBeLessThan(108);
     expect((await greet(1)).pid).toBe(process.pid);
     expect((await HostFolder.open(deep)).socketOf(id)).toBe(folder.socketOf(id));
+  });
+
+  it("passes a program's audio both ways, among its marks, and keeps marks while no gateway is there", async () => {
+    const { plane, greet } = await startHost();
+    const link = await greet(1);
+    const { events } = listen(link);
+    const program = { kind: 'program', deviceId: 'bot', rate: 8000, channels: 'mix', queueMs: 500 } as const;
+    expect(await link.request('open', { spec: program })).toMatchObject({
+      stream: { streamId: 'stream-bot' },
+    });
+    const pcm = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i & 0xff));
+    expect(link.play('bot', pcm)).toBe(true);
+    link.mark('bot', 'end');
+    link.play('nobody', pcm);
+    link.clear('bot');
+    await vi.waitFor(() =>
+      expect(plane.programs.told).toEqual([
+        ['bot', pcm],
+        ['bot', 'mark end'],
+        ['bot', 'clear'],
+      ]),
+    );
+    plane.emit('bot', { type: 'audio', pcm });
+    plane.emit('bot', { type: 'audio', streamId: 'phone', pcm: pcm.subarray(0, 320) });
+    await vi.waitFor(() =>
+      expect(events).toEqual([
+        ['bot', { type: 'audio', pcm }],
+        ['bot', { type: 'audio', streamId: 'phone', pcm: pcm.subarray(0, 320) }],
+      ]),
+    );
+    link.destroy();
+    await vi.waitFor(() => expect(link.isLost).toBe(true));
+    // The host has noticed as soon as it keeps what its devices say.
+    (await vi.waitFor(() => greet(2))).destroy();
+    let epoch = 2;
+    await vi.waitFor(async () => {
+      plane.emit('bot', { type: 'played', mark: 'end' });
+      plane.emit('bot', { type: 'audio', pcm });
+      const next = await greet((epoch += 1));
+      expect(next.carried).toMatchObject([
+        { kind: 'program', deviceId: 'bot', program: { rate: 8000, channels: 'mix', queueMs: 500 } },
+      ]);
+      const later = listen(next);
+      next.destroy();
+      await vi.waitFor(() => expect(next.isLost).toBe(true));
+      expect(later.events).toContainEqual(['bot', { type: 'played', mark: 'end' }]);
+      expect(later.events.filter(([, { type }]) => type === 'audio')).toEqual([]);
+    });
+  });
+
+  it('closes a file when another gateway comes, which does not carry it on', async () => {
+    const { plane, greet } = await startHost();
+    const link = await greet(1);
+    const spec = {
+      kind: 'file',
+      deviceId: 'prompt',
+      path: '/prompt',
+      rate: 8000,
+      listenerId: 'phone',
+      times: 1,
+      volume: 1,
+    } as const;
+    await link.request('open', { spec });
+    const next = await greet(2);
+    expect(next.carried).toEqual([]);
+    await vi.waitFor(() => expect(plane.closed).toEqual(['prompt']));
   });
 });

@@ -1,29 +1,38 @@
-import type { BrowserHandle, MediaPlane, PhoneHandle } from '../door.js';
+import type { AnyHandle, BrowserHandle, MediaPlane, PhoneHandle, ProgramHandle } from '../door.js';
 import {
-  type BrowserSpec,
+  type AnySpec,
   lastingSpec,
   MediaError,
   type MediaStreamInfo,
   type PhoneDescription,
-  type PhoneSpec,
+  type ProgramSpec,
 } from '../types.js';
-import type { CarriedState, DeviceEvent } from './messages.js';
+import type { AnyRequest, CarriedState, DeviceEvent, OpenResult, ToHost } from './messages.js';
 
-/** Digits that are kept while no gateway is connected; further ones are dropped. */
-const MAX_DIGITS = 128;
+/** The requests that a device answers itself. */
+type DeviceRequest = Extract<
+  AnyRequest,
+  {
+    name:
+      'setDelivery' | 'publish' | 'answerSubscribe' | 'resume' | 'answer' | 'update' | 'confirm' | 'sendDtmf';
+  }
+>;
+
+/** Digits and marks that are kept while no gateway is connected; further ones are dropped. */
+const MAX_KEPT = 128;
 
 const STATE_DELAY_MS = 10;
 
 /** A device of a media host, with what a later gateway has to know of it. */
 export class HostedDevice {
-  readonly #spec: BrowserSpec | PhoneSpec;
+  readonly #spec: AnySpec;
   readonly #openedAt = Date.now();
-  readonly #handle: BrowserHandle | PhoneHandle;
+  readonly #handle: AnyHandle;
   /** Absent while no gateway is there. */
   #send: ((event: DeviceEvent) => void) | undefined;
-  /** What came while no gateway was there: the last event of each type, and all digits. */
+  /** What came while no gateway was there: the last event of each type, and all digits and marks. */
   #missed = new Map<DeviceEvent['type'], DeviceEvent>();
-  #digits: DeviceEvent[] = [];
+  #each: DeviceEvent[] = [];
   #note = '';
   #streams: readonly MediaStreamInfo[] = [];
   #state: Pick<CarriedState, 'state' | 'stateAt'> = {};
@@ -31,11 +40,11 @@ export class HostedDevice {
   #offer: Pick<CarriedState, 'revision' | 'layout'> = {};
 
   /** Opens it. @param send takes the device's events until {@link detach} */
-  constructor(plane: MediaPlane, spec: BrowserSpec | PhoneSpec, send: (event: DeviceEvent) => void) {
+  constructor(plane: MediaPlane, spec: AnySpec, send: (event: DeviceEvent) => void) {
     this.#spec = spec;
     this.#send = send;
     const listener = (event: DeviceEvent): void => this.#take(event);
-    this.#handle = spec.kind === 'browser' ? plane.open(spec, listener) : plane.open(spec, listener);
+    this.#handle = plane.open(spec, listener);
   }
 
   get deviceId(): string {
@@ -43,43 +52,69 @@ export class HostedDevice {
   }
 
   /** Resolves when it is open. @throws MediaError by rejection, as the handle's `opened` */
-  async opened(): Promise<PhoneDescription | undefined> {
-    const description = await this.#handle.opened;
-    return description ? this.#described(description) : undefined;
+  async opened(): Promise<OpenResult> {
+    const opened = await this.#handle.opened;
+    if (!opened) return {};
+    if ('sdp' in opened) return { description: this.#described(opened) };
+    this.#streams = [opened];
+    return { stream: opened };
   }
 
-  /** @throws MediaError UNKNOWN_DEVICE when it is a phone */
-  get browser(): BrowserHandle {
+  get handle(): AnyHandle {
+    return this.#handle;
+  }
+
+  /** @throws MediaError by rejection: what the device says, UNKNOWN_DEVICE for a request that its kind has not */
+  async serve(request: DeviceRequest): Promise<unknown> {
+    switch (request.name) {
+      case 'setDelivery':
+        return this.#handle.setDelivery(request.delivery);
+      case 'publish': {
+        const answer = await this.#browser.publish(request.options);
+        this.#streams = answer.streams;
+        return answer;
+      }
+      case 'answerSubscribe':
+        return this.#browser.answerSubscribe(request.sdpAnswer);
+      case 'resume':
+        return this.#browser.resume();
+      case 'answer':
+        return this.#described(await this.#phone.answer(request.sdpAnswer));
+      case 'update':
+        return this.#described(await this.#phone.update(request.sdpOffer));
+      case 'confirm':
+        return this.#phone.confirm(request.source);
+      case 'sendDtmf':
+        return (this.#program ?? this.#phone).sendDtmf(request.dtmf);
+    }
+  }
+
+  /** What a program plays. */
+  play(pcm: Buffer): void {
+    this.#program?.play(pcm);
+  }
+
+  /** Takes a message that gets no answer. */
+  told(message: Extract<ToHost, { type: 'keep' | 'mark' | 'clear' }>): void {
+    if (message.type === 'keep') this.#note = message.note;
+    else if (message.type === 'mark') this.#program?.mark(message.mark);
+    else this.#program?.clear();
+  }
+
+  /** @throws MediaError UNKNOWN_DEVICE */
+  get #browser(): BrowserHandle {
     if ('publish' in this.#handle) return this.#handle;
     throw new MediaError('UNKNOWN_DEVICE', `Device ${this.deviceId} is not a browser.`);
   }
 
-  /** @throws MediaError UNKNOWN_DEVICE when it is a browser */
-  get phone(): PhoneHandle {
+  /** @throws MediaError UNKNOWN_DEVICE */
+  get #phone(): PhoneHandle {
     if ('confirm' in this.#handle) return this.#handle;
     throw new MediaError('UNKNOWN_DEVICE', `Device ${this.deviceId} is not a phone.`);
   }
 
-  get handle(): BrowserHandle | PhoneHandle {
-    return this.#handle;
-  }
-
-  async publish(options: Parameters<BrowserHandle['publish']>[0]): ReturnType<BrowserHandle['publish']> {
-    const answer = await this.browser.publish(options);
-    this.#streams = answer.streams;
-    return answer;
-  }
-
-  async answer(sdpAnswer: string): Promise<PhoneDescription> {
-    return this.#described(await this.phone.answer(sdpAnswer));
-  }
-
-  async update(sdpOffer?: string): Promise<PhoneDescription> {
-    return this.#described(await this.phone.update(sdpOffer));
-  }
-
-  keep(note: string): void {
-    this.#note = note;
+  get #program(): ProgramHandle | undefined {
+    return 'play' in this.#handle ? this.#handle : undefined;
   }
 
   /** The gateway is gone: events are kept. */
@@ -90,18 +125,22 @@ export class HostedDevice {
   /** Another gateway is connected: it gets the events that came in between. */
   attach(send: (event: DeviceEvent) => void): void {
     this.#send = send;
-    for (const event of [...this.#missed.values(), ...this.#digits]) send(event);
+    for (const event of [...this.#missed.values(), ...this.#each]) send(event);
     this.#missed = new Map();
-    this.#digits = [];
+    this.#each = [];
   }
 
-  carried(): CarriedState {
+  /** Absent for a file, which its gateway has to end. */
+  carried(): CarriedState | undefined {
+    const { kind } = this.#spec;
+    if (kind === 'file') return undefined;
     return {
-      kind: this.#spec.kind,
+      kind,
       ...lastingSpec(this.#spec),
       note: this.#note,
       streams: this.#streams,
       openedAt: this.#openedAt,
+      ...(this.#spec.kind === 'program' && { program: programTerms(this.#spec) }),
       ...this.#state,
       ...this.#offer,
     };
@@ -122,6 +161,11 @@ export class HostedDevice {
     else this.#keepFor(event);
   }
 
+  /** Each of these counts. */
+  #keepSome(event: DeviceEvent): void {
+    if (this.#each.length < MAX_KEPT) this.#each.push(event);
+  }
+
   /** A moment later: the gateway first answers the call whose description it gets meanwhile. */
   #sendState(): void {
     if (this.#sendsState) return;
@@ -135,13 +179,20 @@ export class HostedDevice {
 
   #keepFor(event: DeviceEvent): void {
     switch (event.type) {
+      // What a program would have received meanwhile is late; its marks are answered.
+      case 'audio':
+        return;
+      case 'played':
+        this.#keepSome(event);
+        return;
       // `carried` has them; `resume` makes an unanswered offer again.
       case 'streams':
       case 'state':
       case 'subscribeOffer':
         return;
       case 'dtmf':
-        if (this.#digits.length < MAX_DIGITS) this.#digits.push(event);
+      case 'digit':
+        this.#keepSome(event);
         return;
       // Of `silent` and `heard`, only the later one counts.
       case 'silent':
@@ -155,7 +206,15 @@ export class HostedDevice {
       case 'statistics':
       case 'tracksOmitted':
       case 'renegotiate':
+      case 'overflow':
+      case 'interrupted':
+      case 'started':
+      case 'ended':
     }
     this.#missed.set(event.type, event);
   }
+}
+
+function programTerms({ rate, channels, queueMs }: ProgramSpec): CarriedState['program'] {
+  return { rate, channels, queueMs };
 }

@@ -11,11 +11,11 @@ import {
   type Hello,
   type HelloAnswer,
   type HostLoad,
-  MessageSocket,
   type RequestName,
   type ResultOf,
   type ToHost,
 } from './messages.js';
+import { type AudioMessage, MessageSocket } from './message-socket.js';
 import { pidNamespace } from './processes.js';
 
 /** How long a host may take to answer a hello, and its plane to be made. */
@@ -27,6 +27,8 @@ export class SilentHost extends Error {
 }
 
 interface LinkHandlers {
+  /** What a program receives. */
+  onAudio(message: AudioMessage): void;
   onEvent(deviceId: string, event: DeviceEvent): void;
   onPlaneEvent(event: MediaPlaneEvent): void;
   /** The host is dead, or has another gateway. */
@@ -107,7 +109,7 @@ export class HostLink {
         () => stream.destroy(new SilentHost('The media host does not answer.')),
         welcomeMs,
       );
-      const socket: MessageSocket<FromHost, ToHost> = new MessageSocket(stream, (message) => {
+      const take = (message: FromHost): void => {
         if (link) {
           link.#take(message);
           return;
@@ -124,7 +126,11 @@ export class HostLink {
           );
           stream.destroy();
         }
-      });
+      };
+      const takeAudio = (message: AudioMessage): void => {
+        if (link) link.#handlers?.onAudio(message);
+      };
+      const socket: MessageSocket<FromHost, ToHost> = new MessageSocket(stream, take, takeAudio);
       stream.on('connect', () => socket.send({ type: 'hello', ...hello }));
       stream.on('error', reject);
       stream.on('close', () => {
@@ -164,6 +170,19 @@ export class HostLink {
   /** Keeps a note with a device. What is written survives this process. */
   keep(deviceId: string, note: string): void {
     if (!this.#isLost) this.#socket.send({ type: 'keep', deviceId, note });
+  }
+
+  /** Gives a program's audio to its host. @returns false if it is lost, since the host does not keep up */
+  play(deviceId: string, pcm: Buffer): boolean {
+    return !this.#isLost && this.#socket.sendAudio({ deviceId, pcm });
+  }
+
+  mark(deviceId: string, mark: string): void {
+    if (!this.#isLost) this.#socket.send({ type: 'mark', deviceId, mark });
+  }
+
+  clear(deviceId: string): void {
+    if (!this.#isLost) this.#socket.send({ type: 'clear', deviceId });
   }
 
   /** Cuts the connection; the host then waits for another gateway. */

@@ -1,28 +1,30 @@
-import type { Socket } from 'node:net';
 import type {
   BrowserMediaEvent,
   CarriedDevice,
+  FileMediaEvent,
   MediaCounters,
   MediaLoad,
   MediaPlaneEvent,
   PhoneMediaEvent,
+  ProgramMediaEvent,
 } from '../door.js';
 import type {
-  BrowserSpec,
+  AnySpec,
   MediaDelivery,
   MediaDtmf,
   MediaErrorCode,
   MediaKind,
   MediaPlaneOptions,
+  MediaStreamInfo,
   PhoneDescription,
   PhoneSource,
-  PhoneSpec,
   PublishAnswer,
+  ProgramSpec,
   PublishOfferOptions,
 } from '../types.js';
 
 /** Version of this protocol. A gateway and a host with different numbers do not understand each other. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** The first message on a connection, from the gateway. */
 export interface Hello {
@@ -78,6 +80,8 @@ export interface CarriedState extends CarriedDevice {
   readonly metersSpeech?: boolean;
   /** When it was opened, in epoch ms. */
   readonly openedAt: number;
+  /** Programs: what they were opened with. */
+  readonly program?: Pick<ProgramSpec, 'rate' | 'channels' | 'queueMs'> | undefined;
   /** Browsers: of the last subscribe offer. */
   readonly revision?: number;
   readonly layout?: readonly MediaKind[];
@@ -85,7 +89,7 @@ export interface CarriedState extends CarriedDevice {
 
 /** The requests of a gateway, with the arguments and the result of each. */
 export interface HostRequests {
-  open: [{ readonly spec: BrowserSpec | PhoneSpec }, PhoneDescription | undefined];
+  open: [{ readonly spec: AnySpec }, OpenResult];
   setDelivery: [OfDevice & { readonly delivery: readonly MediaDelivery[] }, undefined];
   close: [OfDevice, undefined];
   publish: [OfDevice & { readonly options: PublishOfferOptions }, PublishAnswer];
@@ -105,6 +109,12 @@ export interface HostRequests {
   stop: [Record<string, never>, undefined];
 }
 
+/** What a phone, a program or a file is told when it is open. */
+export interface OpenResult {
+  readonly description?: PhoneDescription;
+  readonly stream?: MediaStreamInfo;
+}
+
 interface OfDevice {
   readonly deviceId: string;
 }
@@ -120,9 +130,13 @@ export type ToHost =
   | Hello
   | { readonly type: 'request'; readonly id: number; readonly request: AnyRequest }
   /** What the gateway keeps with a device. It is written just before a call's 200, so it gets no answer. */
-  | ({ readonly type: 'keep'; readonly note: string } & OfDevice);
+  | ({ readonly type: 'keep'; readonly note: string } & OfDevice)
+  /** A program's mark, or the end of all that it has sent: among the audio, which comes in messages of its own. */
+  | ({ readonly type: 'mark'; readonly mark: string } & OfDevice)
+  | ({ readonly type: 'clear' } & OfDevice);
 
-export type DeviceEvent = BrowserMediaEvent | PhoneMediaEvent;
+/** All but a program's audio, which goes as an {@link AudioMessage}. */
+export type DeviceEvent = BrowserMediaEvent | PhoneMediaEvent | ProgramMediaEvent | FileMediaEvent;
 
 export type FromHost =
   | HelloAnswer
@@ -141,87 +155,4 @@ export type FromHost =
 export interface HostLoad extends MediaLoad {
   /** Share of the last half second that phones' mixes took. */
   readonly mixShare: number;
-}
-
-const LENGTH_BYTES = 4;
-
-/** Longest message: an SDP of the largest size with what JSON escapes, and the devices of a full host. */
-const MAX_MESSAGE = 64 * 1024 * 1024;
-
-/** JSON messages over a stream socket, each after its length in four bytes, big-endian. */
-export class MessageSocket<Incoming, Outgoing> {
-  readonly #socket: Socket;
-  readonly #onMessage: (message: Incoming) => void;
-  #parts: Buffer[] = [];
-  #size = 0;
-  /** Bytes of the next message with its length; the length's own while that is not known. */
-  #wanted = LENGTH_BYTES;
-
-  /** @param onMessage is not called after the socket was destroyed */
-  constructor(socket: Socket, onMessage: (message: Incoming) => void) {
-    this.#socket = socket;
-    this.#onMessage = onMessage;
-    socket.on('data', (data) => this.#take(data));
-    // `close` follows, and the owner of the socket listens for that.
-    socket.on('error', () => undefined);
-  }
-
-  /** The bytes that the other end has not taken yet. */
-  get waiting(): number {
-    return this.#socket.writableLength;
-  }
-
-  send(message: Outgoing): void {
-    if (this.#socket.destroyed) return;
-    const text = JSON.stringify(message);
-    const length = Buffer.byteLength(text);
-    const frame = Buffer.allocUnsafe(LENGTH_BYTES + length);
-    frame.writeUInt32BE(length);
-    frame.write(text, LENGTH_BYTES);
-    this.#socket.write(frame);
-  }
-
-  /** Sends what is waiting, then closes. */
-  end(): void {
-    this.#socket.end();
-  }
-
-  destroy(): void {
-    this.#socket.destroy();
-  }
-
-  #take(data: Buffer): void {
-    this.#parts.push(data);
-    this.#size += data.length;
-    while (this.#size >= this.#wanted && !this.#socket.destroyed) this.#next();
-  }
-
-  /** Reads a length or a message, for which there is enough. */
-  #next(): void {
-    const whole = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#size);
-    if (this.#wanted === LENGTH_BYTES) {
-      const length = whole.readUInt32BE();
-      if (length > MAX_MESSAGE) {
-        this.#socket.destroy();
-        return;
-      }
-      this.#wanted = LENGTH_BYTES + length;
-      this.#parts = [whole];
-      return;
-    }
-    const message = whole.toString('utf8', LENGTH_BYTES, this.#wanted);
-    const rest = whole.subarray(this.#wanted);
-    this.#parts = rest.length > 0 ? [rest] : [];
-    this.#size = rest.length;
-    this.#wanted = LENGTH_BYTES;
-    let parsed: Incoming;
-    try {
-      // Both ends know the secret of the data folder: a message has the type that its sender gave it.
-      parsed = JSON.parse(message) as Incoming;
-    } catch {
-      this.#socket.destroy();
-      return;
-    }
-    this.#onMessage(parsed);
-  }
 }

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { HostLink } from './link.js';
 import type { DeviceEvent } from './messages.js';
 import { RemoteDevice } from './remote-device.js';
+import { phoneHandle } from './remote-handles.js';
 import { useHosts } from './testing/host-stage.js';
 
 const stage = useHosts();
@@ -21,12 +22,16 @@ async function phoneOnHost() {
   const device = new RemoteDevice(spec, links[0], owner);
   const handlers = (link: HostLink): void =>
     link.handle({
+      onAudio: () => undefined,
       onEvent: (_deviceId, event) => device.take(event),
       onPlaneEvent: () => undefined,
       onLost: () => undefined,
     });
   links.forEach(handlers);
-  const handle = device.openPhone((event) => events.push(event));
+  const handle = phoneHandle(
+    device,
+    device.open((event) => events.push(event)),
+  );
   await handle.opened;
   const die = async (host: 0 | 1): Promise<void> => {
     await hosts[host].server.end();

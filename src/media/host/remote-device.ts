@@ -1,18 +1,23 @@
-import type { BrowserHandle, MediaListener, PhoneHandle } from '../door.js';
-import { requireShortNote } from '../plane.js';
+import type { CarriedDevice, MediaListener } from '../door.js';
 import {
-  type BrowserSpec,
-  lastingSpec,
+  type AnySpec,
   type MediaDelivery,
   MediaError,
   type MediaKind,
   type MediaStreamInfo,
   type PhoneDescription,
   type PhoneSource,
-  type PhoneSpec,
 } from '../types.js';
 import type { HostLink } from './link.js';
-import type { ArgumentsOf, CarriedState, DeviceEvent, RequestName, ResultOf } from './messages.js';
+import type {
+  ArgumentsOf,
+  CarriedState,
+  DeviceEvent,
+  OpenResult,
+  RequestName,
+  ResultOf,
+} from './messages.js';
+import { specElsewhere, specOfCarried } from './remote-specs.js';
 
 /** What the plane wants to know about its devices. */
 interface DeviceOwner {
@@ -30,7 +35,7 @@ const MAX_MOVES = 3;
 
 /** A device on a media host, as the gateway has it. It moves to another host when its own dies. */
 export class RemoteDevice {
-  readonly spec: BrowserSpec | PhoneSpec;
+  readonly spec: AnySpec;
   readonly openedAt: number;
   readonly #owner: DeviceOwner;
   #link: HostLink;
@@ -50,7 +55,7 @@ export class RemoteDevice {
   /** Deliveries are kept until {@link deliverNow}, since those made while devices are adopted lack streams. */
   #holdsDelivery = false;
 
-  constructor(spec: BrowserSpec | PhoneSpec, link: HostLink, owner: DeviceOwner, openedAt = Date.now()) {
+  constructor(spec: AnySpec, link: HostLink, owner: DeviceOwner, openedAt = Date.now()) {
     this.spec = spec;
     this.#link = link;
     this.#owner = owner;
@@ -60,8 +65,8 @@ export class RemoteDevice {
 
   /** A device that a host carried when the gateway came. */
   static carried(state: CarriedState, link: HostLink, owner: DeviceOwner): RemoteDevice {
-    const { kind, streams, openedAt } = state;
-    const device = new RemoteDevice({ kind, ...lastingSpec(state) }, link, owner, openedAt);
+    const { streams, openedAt } = state;
+    const device = new RemoteDevice(specOfCarried(state), link, owner, openedAt);
     device.#isOpen = true;
     device.#holdsDelivery = true;
     device.#note = state.note;
@@ -84,17 +89,23 @@ export class RemoteDevice {
     return this.#listener !== undefined;
   }
 
-  get note(): string {
-    return this.#note ?? '';
+  /** The link to its host, if messages that get no answer may be sent. */
+  get openLink(): HostLink | undefined {
+    return this.#moving || this.#isClosed ? undefined : this.#link;
   }
 
-  get hostId(): string {
-    return this.#link.id;
-  }
-
-  /** A phone's last `state` event, and when it came, in epoch ms. */
-  get state(): { readonly text: string; readonly at: number } | undefined {
-    return this.#state;
+  /** As an earlier gateway left it; absent for files, which none leaves. */
+  asCarried(): CarriedDevice | undefined {
+    const { kind, deviceId, sessionId } = this.spec;
+    if (kind === 'file') return undefined;
+    return {
+      kind,
+      deviceId,
+      ...(sessionId !== undefined && { sessionId }),
+      note: this.#note ?? '',
+      streams: this.#streams,
+      ...(this.#state && { state: this.#state.text, stateAt: this.#state.at, host: this.#link.id }),
+    };
   }
 
   get streams(): readonly MediaStreamInfo[] {
@@ -105,37 +116,47 @@ export class RemoteDevice {
     return this.#delivery ?? [];
   }
 
-  /** Opens it for a browser. */
-  openBrowser(listener: Listener): BrowserHandle {
+  /** Opens it. @throws MediaError by rejection: what its host reports */
+  open(listener: Listener): Promise<OpenResult> {
     this.#listener = listener;
-    const opened = this.#open().then(() => undefined);
+    const opened = this.#open();
     opened.catch(() => undefined);
-    return this.#browserHandle(opened);
+    return opened;
   }
 
-  /** Opens it for a phone. */
-  openPhone(listener: Listener): PhoneHandle {
+  /** Goes on with a device that an earlier gateway opened. @returns what it was told when it was open, as far as it is known */
+  adopt(listener: Listener): Promise<OpenResult> {
     this.#listener = listener;
-    const opened = this.#open().then((description) => description!);
-    opened.catch(() => undefined);
-    return this.#phoneHandle(opened);
-  }
-
-  adoptBrowser(listener: Listener): BrowserHandle {
-    this.#adoptBy(listener);
-    return this.#browserHandle(Promise.resolve());
-  }
-
-  adoptPhone(listener: Listener): PhoneHandle {
-    this.#adoptBy(listener);
+    const early = this.#early;
+    this.#early = [];
+    // The caller gets its handle first.
+    setImmediate(() => early.forEach((event) => listener(event)));
     const [stream] = this.#streams;
-    return this.#phoneHandle(Promise.resolve({ sdp: '', held: false, ...(stream && { stream }) }));
+    const described = stream ? { stream } : {};
+    return Promise.resolve(
+      this.spec.kind === 'phone' ? { description: { sdp: '', held: false, ...described } } : described,
+    );
   }
 
   /** The deliveries of all adopted devices are known. */
   deliverNow(): void {
     this.#holdsDelivery = false;
     if (this.#delivery) void this.setDelivery(this.#delivery);
+  }
+
+  /** Keeps a note with it. */
+  keep(note: string): void {
+    this.#note = note;
+    this.openLink?.keep(this.deviceId, note);
+  }
+
+  /** Where the phone's last message came from. */
+  signalled(source: PhoneSource): void {
+    this.#source = source;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   async close(): Promise<void> {
@@ -157,7 +178,7 @@ export class RemoteDevice {
   take(event: DeviceEvent): void {
     switch (event.type) {
       case 'streams':
-        this.#publish(event.streams);
+        this.publish(event.streams);
         break;
       case 'state':
         this.#state = { text: event.state, at: Date.now() };
@@ -173,6 +194,13 @@ export class RemoteDevice {
       case 'statistics':
       case 'tracksOmitted':
       case 'renegotiate':
+      case 'audio':
+      case 'digit':
+      case 'played':
+      case 'overflow':
+      case 'interrupted':
+      case 'started':
+      case 'ended':
     }
     const told = event.type === 'state' ? { ...event, host: this.#link.id } : event;
     if (this.#listener) this.#listener(told);
@@ -197,14 +225,14 @@ export class RemoteDevice {
     this.#delivery = delivery;
     if (this.#holdsDelivery || this.#moving) return;
     this.#owner.changed(this);
-    await this.#repeatable('setDelivery', { delivery });
+    await this.repeatable('setDelivery', { delivery });
   }
 
-  async #open(): Promise<PhoneDescription | undefined> {
+  async #open(): Promise<OpenResult> {
     try {
-      const description = await this.#link.request('open', { spec: this.spec });
+      const result = await this.#link.request('open', { spec: this.spec });
       this.#isOpen = true;
-      return this.#described(description);
+      return this.#opened(result);
     } catch (error) {
       this.#isClosed = true;
       this.#owner.closed(this);
@@ -212,25 +240,26 @@ export class RemoteDevice {
     }
   }
 
-  #adoptBy(listener: Listener): void {
-    this.#listener = listener;
-    const early = this.#early;
-    this.#early = [];
-    // The caller gets its handle first.
-    setImmediate(() => early.forEach((event) => listener(event)));
+  #opened(result: OpenResult): OpenResult {
+    const stream = result.description?.stream ?? result.stream;
+    if (stream) this.publish([stream]);
+    return result;
   }
 
-  #described<D extends PhoneDescription | undefined>(description: D): D {
-    if (description?.stream) this.#publish([description.stream]);
+  /** A phone's description may tell its stream. */
+  described(description: PhoneDescription): PhoneDescription {
+    if (description.stream) this.publish([description.stream]);
     return description;
   }
 
-  #publish(streams: readonly MediaStreamInfo[]): void {
+  /** The device publishes exactly these streams. */
+  publish(streams: readonly MediaStreamInfo[]): void {
     this.#streams = streams;
     this.#owner.changed(this);
   }
 
-  async #request<N extends RequestName>(
+  /** @throws MediaError by rejection: what the host reports, UNKNOWN_DEVICE once it is closed */
+  async request<N extends RequestName>(
     name: N,
     args: Omit<ArgumentsOf<N>, 'deviceId'>,
   ): Promise<ResultOf<N>> {
@@ -240,10 +269,10 @@ export class RemoteDevice {
   }
 
   /** A request that is made again on the next host: it does not matter if this one dies before it answers. */
-  async #repeatable<N extends RequestName>(name: N, args: Omit<ArgumentsOf<N>, 'deviceId'>): Promise<void> {
+  async repeatable<N extends RequestName>(name: N, args: Omit<ArgumentsOf<N>, 'deviceId'>): Promise<void> {
     const link = this.#link;
     try {
-      await this.#request(name, args);
+      await this.request(name, args);
     } catch (error) {
       if (!link.isLost) throw error;
     }
@@ -259,7 +288,7 @@ export class RemoteDevice {
         // The next host may have died too.
         if (this.#link.isLost && attempt < MAX_MOVES) continue;
         this.#owner.notMoved(this, error);
-        this.#publish([]);
+        this.publish([]);
         this.#listener?.({ type: 'mediaLost', cause: 'transport' });
         return;
       }
@@ -268,12 +297,18 @@ export class RemoteDevice {
 
   async #openElsewhere(link: HostLink): Promise<void> {
     const { deviceId } = this;
-    const spec = this.#specElsewhere();
-    const description = await link.request('open', { spec });
+    const spec = specElsewhere(this.spec, {
+      stream: this.#streams[0],
+      offered: this.#offered,
+      state: this.#state,
+      source: this.#source,
+    });
+    const result = await link.request('open', { spec });
     if (spec.kind === 'browser') {
-      this.#publish([]);
+      this.publish([]);
       this.#listener?.({ type: 'streams', streams: [] });
-    } else this.#described(description);
+    } else this.#opened(result);
+    if (spec.kind === 'program') this.#listener?.({ type: 'interrupted' });
     // Both may change while they are being passed on.
     let [note, delivery]: [string | undefined, readonly MediaDelivery[] | undefined] = [undefined, undefined];
     while (note !== this.#note || delivery !== this.#delivery) {
@@ -283,66 +318,5 @@ export class RemoteDevice {
       if (delivery) await link.request('setDelivery', { deviceId, delivery });
     }
     this.#owner.changed(this);
-  }
-
-  /** @throws Error when nothing is known of a phone's media yet */
-  #specElsewhere(): BrowserSpec | PhoneSpec {
-    const { kind } = this.spec;
-    const common = lastingSpec(this.spec);
-    if (kind === 'browser') {
-      const revision = Math.max(this.#offered?.revision ?? 0, Math.floor(Date.now() / 1000));
-      return { kind, ...common, revision, subscribeLayout: this.#offered?.layout ?? [] };
-    }
-    if (!this.#state) throw new Error('The phone has sent no state of its media yet.');
-    const { text: state, at } = this.#state;
-    return {
-      kind,
-      ...common,
-      ...(this.#source && { source: this.#source }),
-      restored: { state, ageMs: Math.max(0, Date.now() - at) },
-    };
-  }
-
-  #browserHandle(opened: Promise<void>): BrowserHandle {
-    return {
-      opened,
-      publish: async (options) => {
-        const answer = await this.#request('publish', { options });
-        this.#publish(answer.streams);
-        return answer;
-      },
-      answerSubscribe: (sdpAnswer) => this.#request('answerSubscribe', { sdpAnswer }),
-      resume: () => this.#request('resume', {}),
-      ...this.#handle(),
-    };
-  }
-
-  #phoneHandle(opened: Promise<PhoneDescription>): PhoneHandle {
-    return {
-      opened,
-      answer: async (sdpAnswer) => this.#described(await this.#request('answer', { sdpAnswer })),
-      update: async (sdpOffer) =>
-        this.#described(await this.#request('update', sdpOffer === undefined ? {} : { sdpOffer })),
-      confirm: async (source) => {
-        this.#source = source;
-        if (!this.#isClosed) await this.#repeatable('confirm', { source });
-      },
-      sendDtmf: (dtmf) => this.#request('sendDtmf', { dtmf }),
-      ...this.#handle(),
-    };
-  }
-
-  #handle() {
-    return {
-      setDelivery: (delivery: readonly MediaDelivery[]) => this.setDelivery(delivery),
-      // It is written before this returns: nothing is waited for.
-      // eslint-disable-next-line @typescript-eslint/require-await
-      keep: async (note: string) => {
-        requireShortNote(note);
-        this.#note = note;
-        if (!this.#moving && !this.#isClosed) this.#link.keep(this.deviceId, note);
-      },
-      close: () => this.close(),
-    };
   }
 }

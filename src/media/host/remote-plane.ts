@@ -1,8 +1,12 @@
 import { type Log } from '../../shared/index.js';
 import type {
+  AnyHandle,
+  AnyMediaListener,
   BrowserHandle,
   BrowserMediaEvent,
   CarriedDevice,
+  FileHandle,
+  FileMediaEvent,
   MediaCounters,
   MediaHosts,
   MediaListener,
@@ -11,20 +15,33 @@ import type {
   MediaPlaneEvent,
   PhoneHandle,
   PhoneMediaEvent,
+  ProgramHandle,
+  ProgramMediaEvent,
 } from '../door.js';
 import { NO_COUNTERS, sumOfCounters } from '../counters.js';
-import { type BrowserSpec, MediaError, type PhoneSpec } from '../types.js';
+import {
+  type AnySpec,
+  type BrowserSpec,
+  type FileSpec,
+  MediaError,
+  type PhoneSpec,
+  type ProgramSpec,
+} from '../types.js';
 import type { HostLink } from './link.js';
 import type { DeviceEvent } from './messages.js';
 import { PipePlan } from './pipe-plan.js';
 import { RemoteDevice } from './remote-device.js';
+import { browserHandle, handleFor, phoneHandle, programHandle } from './remote-handles.js';
 import { type HostsOptions, Supervisor } from './supervisor.js';
 
-type AnyListener = MediaListener<BrowserMediaEvent> | MediaListener<PhoneMediaEvent>;
-
 /** A device sends only events of its own kind, which its listener can take. */
-const asDeviceListener = (listener: AnyListener): MediaListener<DeviceEvent> =>
-  listener as MediaListener<DeviceEvent>;
+const asDeviceListener = (
+  listener:
+    | AnyMediaListener
+    | MediaListener<BrowserMediaEvent>
+    | MediaListener<PhoneMediaEvent>
+    | MediaListener<ProgramMediaEvent>,
+): MediaListener<DeviceEvent> => listener as MediaListener<DeviceEvent>;
 
 /** How long devices of a dead host wait for its replacement when there is no other host. */
 const REPLACEMENT_MS = 10_000;
@@ -64,37 +81,44 @@ export class RemoteMediaPlane implements MediaPlane {
 
   open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
-  open(spec: BrowserSpec | PhoneSpec, listener: AnyListener): BrowserHandle | PhoneHandle {
+  open(spec: ProgramSpec, listener: MediaListener<ProgramMediaEvent>): ProgramHandle;
+  open(spec: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle;
+  open(spec: AnySpec, listener: AnyMediaListener): AnyHandle;
+  open(spec: AnySpec, listener: AnyMediaListener): AnyHandle {
     // The host refuses a second device of an id, which must not replace the first here.
     const known = this.#devices.get(spec.deviceId);
     // With no other choice take a host of another version, or even a dead one, which refuses the device.
-    const link = known?.link ?? this.#hostFor(spec.sessionId) ?? this.#supervisor.links[0] ?? this.#newest!;
+    const link =
+      known?.link ??
+      this.#hostOfListener(spec) ??
+      this.#hostFor(spec.sessionId) ??
+      this.#supervisor.links[0] ??
+      this.#newest!;
     const device = new RemoteDevice(spec, link, this.#owner);
     if (!known) this.#devices.set(spec.deviceId, device);
-    const take = asDeviceListener(listener);
-    return spec.kind === 'browser' ? device.openBrowser(take) : device.openPhone(take);
+    return handleFor(device, device.open(asDeviceListener(listener)));
   }
 
   carried(): readonly CarriedDevice[] {
     return [...this.#devices.values()]
       .filter(({ isAdopted }) => !isAdopted)
       .sort((a, b) => a.openedAt - b.openedAt)
-      .map(({ spec, note, streams, state, hostId }) => ({
-        kind: spec.kind,
-        deviceId: spec.deviceId,
-        ...(spec.sessionId !== undefined && { sessionId: spec.sessionId }),
-        note,
-        streams,
-        ...(state && { state: state.text, stateAt: state.at, host: hostId }),
-      }));
+      .flatMap((device) => device.asCarried() ?? []);
   }
 
   adoptBrowser(deviceId: string, listener: MediaListener<BrowserMediaEvent>): BrowserHandle | undefined {
-    return this.#carriedDevice(deviceId, 'browser')?.adoptBrowser(asDeviceListener(listener));
+    const device = this.#carriedDevice(deviceId, 'browser');
+    return device && browserHandle(device, device.adopt(asDeviceListener(listener)));
   }
 
   adoptPhone(deviceId: string, listener: MediaListener<PhoneMediaEvent>): PhoneHandle | undefined {
-    return this.#carriedDevice(deviceId, 'phone')?.adoptPhone(asDeviceListener(listener));
+    const device = this.#carriedDevice(deviceId, 'phone');
+    return device && phoneHandle(device, device.adopt(asDeviceListener(listener)));
+  }
+
+  adoptProgram(deviceId: string, listener: MediaListener<ProgramMediaEvent>): ProgramHandle | undefined {
+    const device = this.#carriedDevice(deviceId, 'program');
+    return device && programHandle(device, device.adopt(asDeviceListener(listener)));
   }
 
   async releaseCarried(): Promise<void> {
@@ -153,9 +177,15 @@ export class RemoteMediaPlane implements MediaPlane {
     this.#supervisor.end(link);
   }
 
-  #carriedDevice(deviceId: string, kind: 'browser' | 'phone'): RemoteDevice | undefined {
+  #carriedDevice(deviceId: string, kind: CarriedDevice['kind']): RemoteDevice | undefined {
     const device = this.#devices.get(deviceId);
     return device && !device.isAdopted && device.spec.kind === kind ? device : undefined;
+  }
+
+  /** Where the device is that hears a file. */
+  #hostOfListener(spec: AnySpec): HostLink | undefined {
+    const link = spec.kind === 'file' ? this.#devices.get(spec.listenerId)?.link : undefined;
+    return link?.isLost === true ? undefined : link;
   }
 
   /** The host with the most devices of the session, else the one with the fewest devices. */
@@ -180,6 +210,7 @@ export class RemoteMediaPlane implements MediaPlane {
     this.#newest = link;
     this.#pipes.add(link, link.pipes);
     link.handle({
+      onAudio: ({ deviceId, ...audio }) => this.#take(link, deviceId, { type: 'audio', ...audio }),
       onEvent: (deviceId, event) => this.#take(link, deviceId, event),
       onPlaneEvent: (event) => this.#listener(event),
       onLost: () => this.#supervisor.lost(link),

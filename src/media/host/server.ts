@@ -13,11 +13,11 @@ import {
   type Hello,
   type HelloAnswer,
   type HostOptions,
-  MessageSocket,
   optionsKey,
   PROTOCOL,
   type ToHost,
 } from './messages.js';
+import { type AudioMessage, MessageSocket } from './message-socket.js';
 import { HostPipes } from './host-pipes.js';
 import { logByEvents } from '../plane.js';
 import { HostedDevice } from './hosted-device.js';
@@ -126,7 +126,7 @@ export class HostServer {
   #accept(socket: Socket): void {
     const limit = setTimeout(() => socket.destroy(), HELLO_MS);
     let gateway: Gateway | undefined;
-    const link: MessageSocket<ToHost, FromHost> = new MessageSocket(socket, (message) => {
+    const take = (message: ToHost): void => {
       if (message.type === 'hello') {
         clearTimeout(limit);
         if (gateway) socket.destroy();
@@ -139,9 +139,13 @@ export class HostServer {
           );
       } else if (gateway && gateway === this.#gateway) {
         if (message.type === 'request') void this.#serve(message.id, message.request, link);
-        else this.#devices.get(message.deviceId)?.keep(message.note);
+        else this.#devices.get(message.deviceId)?.told(message);
       }
-    });
+    };
+    const takeAudio = ({ deviceId, pcm }: AudioMessage): void => {
+      if (gateway && gateway === this.#gateway) this.#devices.get(deviceId)?.play(pcm);
+    };
+    const link: MessageSocket<ToHost, FromHost> = new MessageSocket(socket, take, takeAudio);
     socket.on('close', () => {
       clearTimeout(limit);
       if (gateway && gateway === this.#gateway) this.#gatewayGone();
@@ -170,10 +174,14 @@ export class HostServer {
       pidNamespace: pidNamespace(),
       isRetired: hello.version !== this.#options.version || optionsKey(hello.options) !== this.#planeOptions,
       webrtcPort: this.#webrtcPort,
-      devices: [...this.#devices.values()].map((device) => device.carried()),
+      devices: [...this.#devices.values()].flatMap((device) => device.carried() ?? []),
       pipes: this.#pipes?.hosts ?? [],
     });
-    for (const device of this.#devices.values()) device.attach(this.#eventsTo(device.deviceId));
+    for (const device of this.#devices.values()) {
+      if (device.carried()) device.attach(this.#eventsTo(device.deviceId));
+      // The gateway that played a file is gone, and the next one begins anew.
+      else void this.#serve(0, { name: 'close', deviceId: device.deviceId }, link);
+    }
     this.#log.sendTo((event) => link.send({ type: 'plane', event }));
     return gateway;
   }
@@ -263,24 +271,8 @@ export class HostServer {
     switch (request.name) {
       case 'open':
         return this.#open(request.spec);
-      case 'setDelivery':
-        return this.#device(request.deviceId).handle.setDelivery(request.delivery);
       case 'close':
         return this.#close(request.deviceId);
-      case 'publish':
-        return this.#device(request.deviceId).publish(request.options);
-      case 'answerSubscribe':
-        return this.#device(request.deviceId).browser.answerSubscribe(request.sdpAnswer);
-      case 'resume':
-        return this.#device(request.deviceId).browser.resume();
-      case 'answer':
-        return this.#device(request.deviceId).answer(request.sdpAnswer);
-      case 'update':
-        return this.#device(request.deviceId).update(request.sdpOffer);
-      case 'confirm':
-        return this.#device(request.deviceId).phone.confirm(request.source);
-      case 'sendDtmf':
-        return this.#device(request.deviceId).phone.sendDtmf(request.dtmf);
       case 'pipe': {
         const key = Buffer.from(request.key, 'base64');
         if (request.connect) this.#pipesNow().connect(request.host, key);
@@ -297,6 +289,15 @@ export class HostServer {
       }
       case 'stop':
         return this.end();
+      case 'setDelivery':
+      case 'publish':
+      case 'answerSubscribe':
+      case 'resume':
+      case 'answer':
+      case 'update':
+      case 'confirm':
+      case 'sendDtmf':
+        return this.#device(request.deviceId).serve(request);
     }
   }
 
@@ -338,7 +339,10 @@ export class HostServer {
   }
 
   #eventsTo(deviceId: string): (event: DeviceEvent) => void {
-    return (event) => this.#gateway?.link.send({ type: 'event', deviceId, event });
+    return (event) => {
+      if (event.type === 'audio') this.#gateway?.link.sendAudio({ deviceId, ...event });
+      else this.#gateway?.link.send({ type: 'event', deviceId, event });
+    };
   }
 
   #sendBeat(): void {

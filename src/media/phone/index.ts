@@ -1,9 +1,9 @@
-import { inNetworks, type Log } from '../../shared/index.js';
+import { inNetworks } from '../../shared/index.js';
 import { audioCodecsNamed } from '../codecs/index.js';
 import type { EndpointContext } from '../endpoint.js';
-import { MixClock, MixGroups } from '../audio/index.js';
+import type { Mixing } from '../audio/index.js';
 import { NO_COUNTERS, sumOfCounters } from '../counters.js';
-import type { MediaCounters, MixLoad, PhoneMediaEvent } from '../door.js';
+import type { MediaCounters, PhoneMediaEvent } from '../door.js';
 import type { MediaPlaneOptions } from '../types.js';
 import { PhoneEndpoint } from './phone-endpoint.js';
 import type { PhoneBefore } from './phone-state.js';
@@ -18,21 +18,16 @@ export { MAX_SDP, offeredAudioCodecs } from './sdp/remote-description.js';
 interface PhoneFactory {
   /** @param before the phone in the process that died, whose media go on here */
   open(context: EndpointContext<PhoneMediaEvent>, before?: PhoneBefore): Promise<PhoneEndpoint>;
-  load(): MixLoad;
   counters(): MediaCounters;
   /** Closes the phones that are still open. */
   stop(): Promise<void>;
 }
 
 /** Makes the phone part of a media plane; binds nothing until a phone is described. */
-export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneFactory {
+export function createPhoneFactory(options: MediaPlaneOptions, { clock, groups }: Mixing): PhoneFactory {
   const ports = new PortRange(options.rtpPorts, options.rtpShare);
-  const groups = new MixGroups();
   const codecs = audioCodecsNamed(options.phoneCodecs);
   const isAsymmetric = inNetworks(options.asymmetricRtp ?? []);
-  const clock = new MixClock({
-    onError: (error) => log.error({ err: error }, 'failed to handle media of a phone'),
-  });
   const endpoints = new Set<PhoneEndpoint>();
   /** Counters of the endpoints that are closed. */
   let past: MediaCounters = NO_COUNTERS;
@@ -54,7 +49,6 @@ export function createPhoneFactory(options: MediaPlaneOptions, log: Log): PhoneF
       endpoints.add(endpoint);
       return Promise.resolve(endpoint);
     },
-    load: () => clock.load(),
     counters: () => [...endpoints].reduce((total, endpoint) => sumOfCounters(total, endpoint.counters), past),
     async stop() {
       await Promise.all([...endpoints].map((endpoint) => endpoint.close()));

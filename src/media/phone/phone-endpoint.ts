@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type AudioCodec, toTrackCodec } from '../codecs/index.js';
 import type { Endpoint, EndpointContext } from '../endpoint.js';
-import type { FrameListener, MixClock, MixGroups } from '../audio/index.js';
+import { DtmfRelay, type FrameListener, type MixClock, type MixGroups } from '../audio/index.js';
 import { PublishedTrack } from '../track.js';
 import type { MediaCounters, PhoneMediaEvent } from '../door.js';
 import {
@@ -11,7 +11,6 @@ import {
   type PhoneDescription,
   type PhoneSource,
 } from '../types.js';
-import { DtmfRelay } from './dtmf-sender.js';
 import { MediaWatch } from './media-watch.js';
 import { Negotiation } from './negotiation.js';
 import { type BoundPorts, PhonePorts } from './phone-ports.js';

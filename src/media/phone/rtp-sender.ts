@@ -1,11 +1,16 @@
 import { randomInt } from 'node:crypto';
 import type { AudioCodec } from '../codecs/index.js';
 import { FRAME_MS, mixFormat, type MixGroup, type MixGroups, PhoneMix } from '../audio/index.js';
-import { RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
+import {
+  DTMF_PAYLOAD_LENGTH,
+  DtmfSender,
+  DtmfTones,
+  RTP_FIXED_HEADER,
+  writeRtpHeader,
+} from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
 import type { MediaDtmf } from '../types.js';
 import type { PhoneCrypto } from './phone-crypto.js';
-import { DTMF_PAYLOAD_LENGTH, DtmfSender, DtmfTones } from './dtmf-sender.js';
 import { type AudioSession, telephoneEventFor } from './sdp/audio-session.js';
 import { receives } from '../sdp/index.js';
 

@@ -122,6 +122,7 @@ const scratch = new PacketScratch();
 class SentTrack implements TrackSink {
   readonly number: number;
   readonly track: PublishedTrack;
+  readonly wantsAudio = true;
   readonly #channel: RecordChannel;
   readonly #counts: PacketCounts;
   #isAttached = false;

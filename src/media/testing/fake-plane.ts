@@ -1,9 +1,13 @@
 import { NO_COUNTERS } from '../counters.js';
 import type {
+  AnyHandle,
+  AnyMediaListener,
   BrowserHandle,
   BrowserMediaEvent,
   CarriedDevice,
   DeviceHandle,
+  FileHandle,
+  FileMediaEvent,
   MediaCounters,
   MediaHosts,
   MediaListener,
@@ -11,9 +15,13 @@ import type {
   MediaPlane,
   PhoneHandle,
   PhoneMediaEvent,
+  ProgramHandle,
+  ProgramMediaEvent,
 } from '../door.js';
 import {
+  type AnySpec,
   type BrowserSpec,
+  type FileSpec,
   type MediaDelivery,
   type MediaDtmf,
   MediaError,
@@ -22,19 +30,23 @@ import {
   type PhoneDescription,
   type PhoneSource,
   type PhoneSpec,
+  type ProgramSpec,
   type PublishAnswer,
   type PublishOfferOptions,
   type RefusedTrack,
 } from '../types.js';
 
-type AnyEvent = BrowserMediaEvent | PhoneMediaEvent;
+type AnyEvent = BrowserMediaEvent | PhoneMediaEvent | ProgramMediaEvent | FileMediaEvent;
 
 /** A media plane that writes down what it is told, and says what the test makes it say. */
 export class FakeMediaPlane implements MediaPlane {
-  readonly specs: (BrowserSpec | PhoneSpec)[] = [];
+  readonly specs: AnySpec[] = [];
   isStopped = false;
   readonly browsers = new FakeBrowsers();
   readonly phones = new FakePhones();
+  readonly programs = new FakePrograms();
+  /** Set: files are refused with this. */
+  fileFailure: MediaError | undefined;
   /** Of devices that were closed. */
   readonly closed: string[] = [];
   /** Answers to offers of the plane, of phones and browsers. */
@@ -67,12 +79,21 @@ export class FakeMediaPlane implements MediaPlane {
 
   open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
   open(spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>): PhoneHandle;
-  open(
-    spec: BrowserSpec | PhoneSpec,
-    listener: MediaListener<BrowserMediaEvent> & MediaListener<PhoneMediaEvent>,
-  ): BrowserHandle | PhoneHandle {
+  open(spec: ProgramSpec, listener: MediaListener<ProgramMediaEvent>): ProgramHandle;
+  open(spec: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle;
+  open(spec: AnySpec, listener: AnyMediaListener): AnyHandle;
+  open(spec: AnySpec, listener: AnyMediaListener): AnyHandle {
     this.specs.push(spec);
-    return spec.kind === 'browser' ? this.#browser(spec, listener) : this.#phone(spec, listener);
+    switch (spec.kind) {
+      case 'browser':
+        return this.#browser(spec, listener);
+      case 'phone':
+        return this.#phone(spec, listener);
+      case 'program':
+        return this.#program(spec, listener);
+      case 'file':
+        return this.#file(spec, listener);
+    }
   }
 
   carried(): readonly CarriedDevice[] {
@@ -87,6 +108,10 @@ export class FakeMediaPlane implements MediaPlane {
 
   adoptPhone(deviceId: string, listener: MediaListener<PhoneMediaEvent>): PhoneHandle | undefined {
     return this.#carried.delete(deviceId) ? this.#phone({ kind: 'phone', deviceId }, listener) : undefined;
+  }
+
+  adoptProgram(deviceId: string, listener: MediaListener<ProgramMediaEvent>): ProgramHandle | undefined {
+    return this.#carried.delete(deviceId) ? this.#program({ deviceId }, listener) : undefined;
   }
 
   releaseCarried(): Promise<void> {
@@ -167,6 +192,34 @@ export class FakeMediaPlane implements MediaPlane {
     };
   }
 
+  #program(
+    { deviceId }: Pick<ProgramSpec, 'deviceId'>,
+    listener: MediaListener<ProgramMediaEvent>,
+  ): ProgramHandle {
+    const { programs } = this;
+    this.#present.set(deviceId, listener as MediaListener<AnyEvent>);
+    return {
+      opened: Promise.resolve({ streamId: `stream-${deviceId}`, kinds: ['audio'], codecs: ['opus'] }),
+      play: (pcm) => void programs.told.push([deviceId, pcm]),
+      mark: (mark) => void programs.told.push([deviceId, `mark ${mark}`]),
+      clear: () => void programs.told.push([deviceId, 'clear']),
+      sendDtmf: (dtmf) => {
+        programs.dtmf.push([deviceId, dtmf]);
+        return Promise.resolve();
+      },
+      ...this.#handle(deviceId),
+    };
+  }
+
+  #file({ deviceId }: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle {
+    if (!this.fileFailure) this.#present.set(deviceId, listener as MediaListener<AnyEvent>);
+    const opened = this.fileFailure
+      ? Promise.reject(this.fileFailure)
+      : Promise.resolve({ streamId: `stream-${deviceId}`, kinds: ['audio'] as const, codecs: ['opus'] });
+    opened.catch(() => undefined);
+    return { opened, ...this.#handle(deviceId) };
+  }
+
   #handle(deviceId: string): DeviceHandle {
     return {
       setDelivery: (delivery) => {
@@ -204,6 +257,12 @@ class FakeBrowsers {
     await this.held;
     return { sdpAnswer: `answer to ${options.sdpOffer}`, streams: this.streams, refused: this.refused };
   }
+}
+
+class FakePrograms {
+  /** What was played, marked and cleared, in this order. */
+  readonly told: [deviceId: string, what: Buffer | string][] = [];
+  readonly dtmf: [deviceId: string, dtmf: MediaDtmf][] = [];
 }
 
 /** Every phone's offer is answered. */

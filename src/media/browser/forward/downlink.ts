@@ -38,10 +38,17 @@ interface DownlinkFormats {
   readonly telephoneEvents: boolean;
 }
 
+/** The way to a subscriber. */
+export interface SubscriberLink {
+  /** Whether packets go out now. */
+  readonly isConnected: boolean;
+  /** Sends a copy. @returns whether it went out */
+  send(packet: Buffer): boolean;
+}
+
 interface DownlinkOptions {
   readonly cname: string;
-  /** Sends a copy. @returns whether it went out */
-  readonly send: (packet: Buffer) => boolean;
+  readonly link: SubscriberLink;
   readonly bandwidth?: DownlinkBandwidth;
 }
 
@@ -69,7 +76,7 @@ const scratch = new PacketScratch();
 export class Downlink {
   readonly fanout: TrackFanout;
   readonly #cname: string;
-  readonly #send: (packet: Buffer) => boolean;
+  readonly #link: SubscriberLink;
   /** Absent for audio, which is never limited. */
   readonly #bandwidth: DownlinkBandwidth | undefined;
   /** Something was left out: nothing decodes before the next key frame. */
@@ -90,7 +97,7 @@ export class Downlink {
   constructor(fanout: TrackFanout, options: DownlinkOptions) {
     this.fanout = fanout;
     this.#cname = options.cname;
-    this.#send = options.send;
+    this.#link = options.link;
     this.#bandwidth = fanout.track.kind === 'video' ? options.bandwidth : undefined;
     this.#reports = fanout.track.kind === 'audio' ? new ReceiverReports() : undefined;
     this.#numbers = this.#reports && new SentNumbers();
@@ -100,7 +107,7 @@ export class Downlink {
       send: (packet, isKey) => {
         if (isKey) this.#needsKeyFrame = this.#bandwidth?.thinned === true;
         // Not counted for the bandwidth: the publisher cannot change the rate of a replay.
-        return this.#count(this.#send(packet), packet.length - fanout.headerLength);
+        return this.#count(this.#link.send(packet), packet.length - fanout.headerLength);
       },
     });
     fanout.add(this);
@@ -109,6 +116,11 @@ export class Downlink {
   /** Whether the subscriber takes packets now. */
   get open(): boolean {
     return this.#formats !== undefined;
+  }
+
+  /** Whether packets reach the subscriber: it has accepted the m-line, and its transport is connected. */
+  get isReady(): boolean {
+    return this.open && this.#link.isConnected;
   }
 
   /** Whether the subscriber is to get every packet. */
@@ -165,10 +177,10 @@ export class Downlink {
   /** All subscribers share the packet: its sequence number is restored after sending. */
   #sendShifted(packet: Buffer): boolean {
     const { shift } = this.#replay;
-    if (shift === 0) return this.#send(packet);
+    if (shift === 0) return this.#link.send(packet);
     const sequence = rtpSequence(packet);
     setRtpSequence(packet, sequence + shift);
-    const sent = this.#send(packet);
+    const sent = this.#link.send(packet);
     setRtpSequence(packet, sequence);
     return sent;
   }
@@ -185,7 +197,7 @@ export class Downlink {
       ntpMiddle({ seconds: clock.ntpSeconds, fraction: clock.ntpFraction }),
       performance.now(),
     );
-    this.#send(writeRtcpReport({ ssrc: this.fanout.ssrc, sender, blocks: [], cname: this.#cname }));
+    this.#link.send(writeRtcpReport({ ssrc: this.fanout.ssrc, sender, blocks: [], cname: this.#cname }));
   }
 
   /** Takes what the subscriber reports of an audio track. @returns false when something in it cannot be true */
@@ -229,12 +241,12 @@ export class Downlink {
   #repeat(formats: DownlinkFormats, packet: Buffer, sequence: number): void {
     if (this.#bandwidth?.mayRepeat(packet.length) === false) return;
     if (formats.retransmissions) {
-      this.#send(this.#asRetransmission(packet, sequence));
+      this.#link.send(this.#asRetransmission(packet, sequence));
       return;
     }
     const before = rtpSequence(packet);
     setRtpSequence(packet, sequence);
-    this.#send(packet);
+    this.#link.send(packet);
     setRtpSequence(packet, before);
   }
 

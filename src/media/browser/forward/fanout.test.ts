@@ -32,7 +32,7 @@ function setUp(codec: TrackCodec = OPUS, kind: 'audio' | 'video' = 'audio') {
     const sent: Buffer[] = [];
     const downlink = new Downlink(fanout, {
       cname: 'stream',
-      send: (packet) => sent.push(Buffer.from(packet)) > 0,
+      link: { isConnected: true, send: (packet) => sent.push(Buffer.from(packet)) > 0 },
       bandwidth,
     });
     return { sent, downlink, bandwidth };

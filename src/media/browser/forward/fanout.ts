@@ -59,6 +59,12 @@ export class TrackFanout implements TrackSink {
     return this.#downlinks.length === 0;
   }
 
+  get wantsAudio(): boolean {
+    const downlinks = this.#downlinks;
+    for (let i = 0; i < downlinks.length; i += 1) if (downlinks[i]!.isReady) return true;
+    return false;
+  }
+
   add(downlink: Downlink): void {
     this.#downlinks = [...this.#downlinks, downlink];
   }

@@ -38,9 +38,12 @@ function setUp(codec: Codec = 'VP8') {
     const sent: Buffer[] = [];
     const downlink = new Downlink(fanout, {
       cname: 'stream',
-      send: (packet) => {
-        if (line.up && !isRtcp(packet)) sent.push(Buffer.from(packet));
-        return line.up;
+      link: {
+        isConnected: true,
+        send: (packet) => {
+          if (line.up && !isRtcp(packet)) sent.push(Buffer.from(packet));
+          return line.up;
+        },
       },
     });
     downlink.start(formats);

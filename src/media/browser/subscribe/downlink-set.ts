@@ -1,7 +1,7 @@
 import { addFigures, type StreamFigures } from '../../quality/index.js';
 import type { PublishedTrack } from '../../track.js';
 import type { ForwardedCodec } from '../codecs.js';
-import { Downlink } from '../forward/downlink.js';
+import { Downlink, type SubscriberLink } from '../forward/downlink.js';
 import type { FanoutTable } from '../forward/fanout.js';
 import { SubscriberBandwidth } from './subscriber-bandwidth.js';
 import {
@@ -27,16 +27,16 @@ import {
 /** The tracks that one subscriber receives, by their SSRCs. */
 export class DownlinkSet {
   readonly #fanouts: FanoutTable;
-  readonly #send: (packet: Buffer) => boolean;
+  readonly #link: SubscriberLink;
   readonly bandwidth = new SubscriberBandwidth(() => this.requestKeyFrames());
   readonly #byTrack = new Map<PublishedTrack, Downlink>();
   readonly #bySsrc = new Map<number, Downlink>();
   /** Of the audio tracks that are sent no more. */
   #past: StreamFigures = { packets: 0 };
 
-  constructor(fanouts: FanoutTable, send: (packet: Buffer) => boolean) {
+  constructor(fanouts: FanoutTable, link: SubscriberLink) {
     this.#fanouts = fanouts;
-    this.#send = send;
+    this.#link = link;
   }
 
   of(track: PublishedTrack): Downlink | undefined {
@@ -90,7 +90,7 @@ export class DownlinkSet {
     const downlink = new Downlink(fanout, {
       // Both tracks of a stream share it, so that the browser keeps them in step.
       cname: track.streamId,
-      send: this.#send,
+      link: this.#link,
       ...(track.kind === 'video' ? { bandwidth: this.bandwidth.add(track) } : {}),
     });
     this.#byTrack.set(track, downlink);

@@ -95,7 +95,7 @@ function setUp() {
     limitBitrate: (bitsPerSecond) => (asked = bitsPerSecond),
   });
   const requests = new Requests();
-  const set = new DownlinkSet(new FanoutTable(), (packet) => {
+  const send = (packet: Buffer): boolean => {
     const now = performance.now();
     if (packet[1] === 200) return true;
     const delay = line.carry(packet.length, now);
@@ -110,7 +110,8 @@ function setUp() {
       estimate.arrives(packet.length, delay, now);
     }
     return true;
-  });
+  };
+  const set: DownlinkSet = new DownlinkSet(new FanoutTable(), { isConnected: true, send });
   set.retain([track]);
   set.of(track)!.start({ retransmissions: true, telephoneEvents: false });
   let due = 0;

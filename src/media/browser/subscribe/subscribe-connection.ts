@@ -9,7 +9,7 @@ import {
   type OmittedMediaTrack,
   type SubscribeOffer,
 } from '../../types.js';
-import type { Downlink } from '../forward/downlink.js';
+import type { Downlink, SubscriberLink } from '../forward/downlink.js';
 import type { FanoutTable } from '../forward/fanout.js';
 import { isMedia, type MediaSection, parseDescription, type Section } from '../sdp/description.js';
 import { type OfferedSection, writeSubscribeOffer } from '../sdp/subscribe-offer.js';
@@ -52,7 +52,7 @@ interface OfferedTrackSlot {
 }
 
 /** The peer connection on which a browser subscribes: we offer and send, it answers. */
-export class SubscribeConnection {
+export class SubscribeConnection implements SubscriberLink {
   readonly sent: SentCounts = { packets: 0, bytes: 0 };
   readonly #options: SubscribeConnectionOptions;
   readonly #sessionId = String(randomInt(1, 2 ** 47));
@@ -80,7 +80,7 @@ export class SubscribeConnection {
     this.#revision = options.revision;
     this.#layout = new SubscribeLayout(options.layout);
     this.#inherited = options.layout.length > 0;
-    this.#downlinks = new DownlinkSet(options.fanouts, (packet) => this.#send(packet));
+    this.#downlinks = new DownlinkSet(options.fanouts, this);
     this.#feedback = new SubscriberFeedback(this.#downlinks, options.onReportIgnored);
     this.#transport = new SubscriberTransport({
       transports: options.transports,
@@ -267,7 +267,13 @@ export class SubscribeConnection {
     return true;
   }
 
-  #send(packet: Buffer): boolean {
+  /** Whether packets reach the browser now. */
+  get isConnected(): boolean {
+    return this.#transport.isConnected;
+  }
+
+  /** Sends a copy. @returns whether it went out */
+  send(packet: Buffer): boolean {
     if (!this.#transport.send(packet)) return false;
     this.sent.packets += 1;
     this.sent.bytes += packet.length;

@@ -94,6 +94,10 @@ export class SubscriberTransport {
     this.#gone(cause);
   }
 
+  get isConnected(): boolean {
+    return this.#transport?.state === 'connected';
+  }
+
   send(packet: Buffer): boolean {
     if (!this.#transport?.send(packet)) return false;
     this.#awaitingSince ??= performance.now();

@@ -1,6 +1,9 @@
 import { silentLog } from '../../../shared/testing/index.js';
 import { LocalMediaPlane } from '../../plane.js';
 import type { DeviceStatistics, MediaPlaneOptions } from '../../types.js';
+import { createMixing } from '../../audio/index.js';
+import { FileEndpoint, SampleFiles } from '../../files/index.js';
+import { ProgramEndpoint } from '../../program/index.js';
 import { createPhoneFactory } from '../index.js';
 import type { PhoneEndpoint } from '../phone-endpoint.js';
 
@@ -17,16 +20,20 @@ export class PhonePlane extends LocalMediaPlane {
       mediaTimeoutMs: 30_000,
       ...options,
     };
-    const phones = createPhoneFactory(all, silentLog);
+    const mixing = createMixing(silentLog);
+    const phones = createPhoneFactory(all, mixing);
+    const files = new SampleFiles();
     const endpoints = new Map<string, PhoneEndpoint>();
     super(all, silentLog, {
       browser: () => Promise.reject(new Error('no browsers here')),
+      program: (context, spec) => Promise.resolve(new ProgramEndpoint(context, spec, mixing)),
+      file: (context, spec) => FileEndpoint.open(context, spec, mixing, files),
       phone: async (context, before) => {
         const endpoint = await phones.open(context, before);
         endpoints.set(context.deviceId, endpoint);
         return endpoint;
       },
-      load: () => phones.load(),
+      load: () => mixing.clock.load(),
       counters: () => phones.counters(),
       stop: () => phones.stop(),
     });

@@ -1,3 +1,6 @@
+import { createMixing } from '../../audio/index.js';
+import { FileEndpoint, SampleFiles } from '../../files/index.js';
+import { ProgramEndpoint } from '../../program/index.js';
 import { silentLog } from '../../../shared/testing/index.js';
 import { BrowserEndpoint } from '../../browser/index.js';
 import { FanoutTable } from '../../browser/forward/fanout.js';
@@ -21,14 +24,18 @@ export class HostPlane extends LocalMediaPlane {
   constructor() {
     const transports = new FakeTransports();
     const fanouts = new FanoutTable();
-    const phones = createPhoneFactory(OPTIONS, silentLog);
+    const mixing = createMixing(silentLog);
+    const phones = createPhoneFactory(OPTIONS, mixing);
+    const files = new SampleFiles();
     super(OPTIONS, silentLog, {
       browser: (context, spec) =>
         Promise.resolve(
           new BrowserEndpoint(context, spec, { transports, fanouts, onReportIgnored: () => undefined }),
         ),
       phone: (context, before) => phones.open(context, before),
-      load: () => phones.load(),
+      program: (context, spec) => Promise.resolve(new ProgramEndpoint(context, spec, mixing)),
+      file: (context, spec) => FileEndpoint.open(context, spec, mixing, files),
+      load: () => mixing.clock.load(),
       counters: () => phones.counters(),
       stop: () => phones.stop(),
     });

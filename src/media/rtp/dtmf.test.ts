@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { rtpPacket } from '../rtp/testing/packets.js';
-import { DtmfReceiver } from '../rtp/dtmf-receiver.js';
-import { DtmfSender } from './dtmf-sender.js';
+import { rtpPacket } from './testing/packets.js';
+import { DtmfReceiver } from './dtmf-receiver.js';
+import { DtmfSender } from '../rtp/index.js';
 
 interface Sent {
   readonly timestamp: number;

@@ -1,0 +1,2 @@
+export { FileEndpoint } from './file-endpoint.js';
+export { SampleFiles } from './sample-file.js';

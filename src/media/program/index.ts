@@ -1,0 +1,1 @@
+export { ProgramEndpoint } from './program-endpoint.js';
