@@ -133,6 +133,33 @@ describe('the timestamps of a track', () => {
   });
 });
 
+describe('the numbers after packets that were left out', () => {
+  const empty = (sequence: number): Sent => ({ sequence, timestamp: 0, empty: true });
+
+  it('go on when video jumps by half of all numbers', () => {
+    const sent = [
+      { sequence: 65_500, timestamp: 0 },
+      empty(0),
+      ...[32_733, 32_734].map((sequence) => ({ sequence, timestamp: 0 })),
+    ];
+    expect(renumber(sent, 'video').map(({ sequence }) => sequence)).toEqual([65_500, 0]);
+  });
+
+  it('are not far ahead however many packets are missing before them', () => {
+    const sent = [
+      { sequence: 0, timestamp: 0 },
+      ...Array.from({ length: 40 }, (_, i) => empty(2900 * (i + 1))),
+    ];
+    const last = { sequence: (2900 * 40 + 1) & 0xffff, timestamp: 160 };
+    const [first, next] = renumber(
+      [...sent.map((one) => ({ ...one, sequence: one.sequence & 0xffff })), last],
+      'video',
+    );
+    expect(sequenceDelta(next!.sequence, first!.sequence)).toBeLessThan(3000);
+    expect(sequenceDelta(next!.sequence, first!.sequence)).toBeGreaterThan(0);
+  });
+});
+
 it('no number is sent twice, or further behind than SRTP accepts, whatever comes', () => {
   const sent = fc.record({
     sequence: fc.oneof(

@@ -5,6 +5,8 @@ const MAX_DROPOUT = 3000;
 const MAX_MISORDER = 100;
 /** Retransmitted video packets (RFC 4588) come later; SRTP accepts up to 1024 behind. */
 const MAX_MISORDER_VIDEO = 1000;
+/** A number further ahead than this is behind (RFC 1982). */
+const HALF_CYCLE = 0x8000;
 /** This many old packets in a row, with successive numbers, are not late: the source went back a little. */
 const LATE_RUN = 10;
 /** The network delays no packet by more than this many seconds. */
@@ -30,6 +32,8 @@ export class Renumbering {
   #highest = 0;
   #lastSequence = -1;
   #sequenceShift = 0;
+  /** Numbers after the last packet that was sent, of packets that are missing before one that was left out. */
+  #unsent = 0;
   /** Timestamp sent with the newest packet that is no event. */
   #lastTimestamp = -1;
   #lastAt = 0;
@@ -78,7 +82,8 @@ export class Renumbering {
       return this.#takeNewest(source, timestamp, isEvent, nowMs);
     }
     const distance = sequenceDelta(source, this.#highest);
-    if (distance > 0 && (distance < MAX_DROPOUT || this.#isVideo)) {
+    const longest = this.#isVideo ? HALF_CYCLE - this.#unsent : MAX_DROPOUT;
+    if (distance > 0 && distance < longest) {
       this.#strayNext = -1;
       this.#lateRun = 0;
       this.#follow(distance, timestamp, isEvent, nowMs);
@@ -111,9 +116,11 @@ export class Renumbering {
     const source = rtpSequence(packet);
     const distance = rtpSsrc(packet) === this.#ssrc ? sequenceDelta(source, this.#highest) : 0;
     if (distance <= 0 || distance >= MAX_DROPOUT) return;
+    const gap = this.#unsent + distance < MAX_DROPOUT ? distance - 1 : 0;
     this.#highest = source;
-    this.#lastSequence = (this.#lastSequence + distance - 1) & 0xffff;
-    this.#sequenceShift -= 1;
+    this.#unsent += gap;
+    this.#lastSequence = (this.#lastSequence + gap) & 0xffff;
+    this.#sequenceShift = this.#lastSequence - source;
     this.#sinceStart = 0;
   }
 
@@ -190,6 +197,7 @@ export class Renumbering {
     this.sequence = (source + this.#sequenceShift) & 0xffff;
     this.timestamp = (timestamp + this.#timestampShift) >>> 0;
     this.#lastSequence = this.sequence;
+    this.#unsent = 0;
     if (isEvent) return true;
     this.#lastTimestamp = this.timestamp;
     this.#lastAt = nowMs;
