@@ -145,6 +145,11 @@ describe('the numbers after packets that were left out', () => {
     expect(renumber(sent, 'video').map(({ sequence }) => sequence)).toEqual([65_500, 0]);
   });
 
+  it('are not those of other packets when one of those comes again, with a payload', () => {
+    const sent = [{ sequence: 65_500, timestamp: 0 }, empty(65_521), { sequence: 65_521, timestamp: 0 }];
+    expect(renumber(sent).map(({ sequence }) => sequence)).toEqual([65_500]);
+  });
+
   it('are not far ahead however many packets are missing before them', () => {
     const sent = [
       { sequence: 0, timestamp: 0 },

@@ -105,7 +105,7 @@ export class Renumbering {
     if (this.sequence !== this.#lastSequence) return;
     this.#lastSequence = (this.#lastSequence - 1) & 0xffff;
     this.#sequenceShift -= 1;
-    this.#sinceStart = 0;
+    this.#sinceStart = -1;
   }
 
   /**
@@ -121,7 +121,7 @@ export class Renumbering {
     this.#unsent += gap;
     this.#lastSequence = (this.#lastSequence + gap) & 0xffff;
     this.#sequenceShift = this.#lastSequence - source;
-    this.#sinceStart = 0;
+    this.#sinceStart = -1;
   }
 
   /** Makes room for a packet that is not from the source. Its number is `sequence`; the caller chooses the timestamp. */
