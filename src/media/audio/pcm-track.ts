@@ -21,6 +21,11 @@ interface PcmTrackOptions {
   readonly next: (out: Int16Array) => boolean;
   /** Keys to be sent; what else there is waits meanwhile. */
   readonly dtmf?: DtmfSender;
+  /**
+   * Encodes the present frame in place of an encoder of the track's own.
+   * @returns the number of bytes; undefined when it cannot, from here on
+   */
+  readonly encode?: (pcm: Int16Array, out: Buffer, offset: number) => number | undefined;
   /** Somebody begins or ceases to speak in it. */
   readonly onSpeaking?: (isSpeaking: boolean, levelDb: number) => void;
 }
@@ -107,10 +112,19 @@ export class PcmTrack implements PcmSource {
       this.#marker = true;
       return;
     }
-    this.#encoder ??= createOpusEncoder(this.#options.rate);
-    const length = this.#encoder.encode(this.#pcm, this.#pcm.length, this.#packet, RTP_FIXED_HEADER);
+    const length = this.#encode();
     this.#push(length, this.#marker, frame * UNITS_PER_FRAME, false);
     this.#marker = false;
+  }
+
+  /** @returns the length of the payload */
+  #encode(): number {
+    const shared = this.#encoder
+      ? undefined
+      : this.#options.encode?.(this.#pcm, this.#packet, RTP_FIXED_HEADER);
+    if (shared !== undefined) return shared;
+    this.#encoder ??= createOpusEncoder(this.#options.rate);
+    return this.#encoder.encode(this.#pcm, this.#pcm.length, this.#packet, RTP_FIXED_HEADER);
   }
 
   #sendEvent(dtmf: DtmfSender, frame: number): void {

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Encoder } from '@evan/opus';
 import { sine } from '../phone/testing/spectrum.js';
 import { SampleStage } from '../program/testing/sample-stage.js';
 
@@ -55,6 +56,35 @@ describe('a file', () => {
     await run(40);
     await vi.waitFor(() => expect(events).toEqual(['started', 'ended']));
     expect(sink.packets).toBe(20);
+  });
+
+  it('is encoded once for all browsers that hear it, whenever each of them begins', async () => {
+    const encode = vi.spyOn(Encoder.prototype, 'encode');
+    const path = await write(sine(440, 8000, 8000));
+    const payloads = await Promise.all(
+      [0, 1, 2].map(async () => {
+        const { track } = await stage.file({ path });
+        const sink = {
+          wantsAudio: false,
+          heard: [] as string[],
+          onPacket: (packet: Buffer, from: number, to: number) =>
+            sink.heard.push(packet.toString('hex', from, to)),
+        };
+        track.attach(sink);
+        return sink;
+      }),
+    );
+    for (const sink of payloads) {
+      sink.wantsAudio = true;
+      await run(7);
+    }
+    await run(60);
+    // The end is followed by silence, which each encodes for itself.
+    const [first, ...others] = payloads.map(({ heard }) => heard.slice(0, 49));
+    expect(first).toHaveLength(49);
+    for (const other of others) expect(other).toEqual(first);
+    expect(encode.mock.calls.length).toBeLessThan(49 + 3 * 13);
+    encode.mockRestore();
   });
 
   it('is repeated without a gap as often as asked, at its volume', async () => {

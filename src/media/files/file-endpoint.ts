@@ -3,17 +3,20 @@ import { type FrameListener, type Mixing, PcmTrack } from '../audio/index.js';
 import type { FileMediaEvent } from '../door.js';
 import type { Endpoint, EndpointContext } from '../endpoint.js';
 import type { DeviceStatistics, FileSpec } from '../types.js';
-import type { FilePosition, SampleFiles } from './sample-file.js';
+import type { EncodedFile, OpenedFile, SampleFiles } from './sample-file.js';
 
 /** A file that is played to one device as a stream, from its beginning, once that device hears it. */
 export class FileEndpoint implements Endpoint, FrameListener {
   readonly #context: EndpointContext<FileMediaEvent>;
   readonly #spec: FileSpec;
   readonly #mixing: Mixing;
-  readonly #position: FilePosition;
-  readonly #release: () => Promise<void>;
+  readonly #file: OpenedFile;
+  /** Frames that were played, up to the present one. */
+  #frames = 0;
   readonly #published: PcmTrack;
   #timesPlayed = 0;
+  /** The disk was not fast enough. */
+  #hasGaps = false;
   #isStarted = false;
   #hasEnded = false;
   #isClosed = false;
@@ -22,15 +25,26 @@ export class FileEndpoint implements Endpoint, FrameListener {
     context: EndpointContext<FileMediaEvent>,
     spec: FileSpec,
     mixing: Mixing,
-    opened: { readonly position: FilePosition; readonly release: () => Promise<void> },
+    file: OpenedFile,
   ) {
     this.#context = context;
     this.#spec = spec;
     this.#mixing = mixing;
-    this.#position = opened.position;
-    this.#release = opened.release;
+    this.#file = file;
     const streamId = randomUUID();
-    this.#published = new PcmTrack({ streamId, rate: spec.rate, next: (out) => this.#next(out) });
+    // Made when the first browser hears it.
+    let encoded: EncodedFile | undefined;
+    this.#published = new PcmTrack({
+      streamId,
+      rate: spec.rate,
+      next: (out) => this.#next(out),
+      encode: (pcm, out, offset) => {
+        // A repetition begins amid a frame, what follows the end is no part of the file, and a gap is only here.
+        if (this.#timesPlayed > 0 || this.#hasGaps) return undefined;
+        encoded ??= file.encoded(spec.rate, spec.volume);
+        return encoded.encode(this.#frames - 1, pcm, out, offset);
+      },
+    });
     context.setStreams([{ streamId, tracks: [this.#published.track] }]);
     mixing.clock.add(this);
   }
@@ -71,7 +85,7 @@ export class FileEndpoint implements Endpoint, FrameListener {
     this.#isClosed = true;
     this.#mixing.clock.remove(this);
     this.#published.track.end();
-    await this.#release();
+    await this.#file.release();
   }
 
   #next(out: Int16Array): boolean {
@@ -82,16 +96,21 @@ export class FileEndpoint implements Endpoint, FrameListener {
     }
     if (this.#hasEnded) return false;
     const { times, volume } = this.#spec;
+    const position = this.#file.position;
+    this.#frames += 1;
     let written = 0;
     for (;;) {
-      written += this.#position.read(out, written, volume);
-      if (!this.#position.isAtEnd) break;
+      written += position.read(out, written, volume);
+      if (!position.isAtEnd) {
+        this.#hasGaps ||= written < out.length;
+        break;
+      }
       this.#timesPlayed += 1;
       if (times > 0 && this.#timesPlayed >= times) {
         this.#end();
         break;
       }
-      this.#position.rewind();
+      position.rewind();
       if (written === out.length) break;
     }
     out.fill(0, written);

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { MediaError } from '../types.js';
+import { type AudioEncoder, createOpusEncoder } from '../codecs/index.js';
+import { MediaError, type ProgramRate } from '../types.js';
 
 /** Samples are read in pieces of this many bytes: one second at 48 kHz. */
 const PIECE_BYTES = 96_000;
@@ -15,6 +16,8 @@ class SampleFile {
   #samples = 0;
   /** In the order of their last use. */
   readonly #pieces = new Map<number, Int16Array | 'loading'>();
+  /** By rate and volume. */
+  readonly #encoded = new Map<string, EncodedFile>();
 
   constructor(path: string) {
     this.path = path;
@@ -44,7 +47,14 @@ class SampleFile {
     await file?.close();
   }
 
-  /** A sample; undefined while it is still being read. */
+  encoded(rate: ProgramRate, volume: number): EncodedFile {
+    const key = `${rate} ${volume}`;
+    const encoded = this.#encoded.get(key) ?? new EncodedFile(rate);
+    this.#encoded.set(key, encoded);
+    return encoded;
+  }
+
+  /** A piece of its samples; undefined while it is still being read. */
   piece(index: number): Int16Array | undefined {
     const piece = this.#pieces.get(index);
     if (piece === undefined) void this.#load(index).catch(() => this.#pieces.delete(index));
@@ -64,6 +74,32 @@ class SampleFile {
       if (this.#pieces.size <= MAX_PIECES) break;
       this.#pieces.delete(oldest);
     }
+  }
+}
+
+/** The file at one volume as Opus, encoded once, frame by frame, by whichever listener comes first to it. */
+export class EncodedFile {
+  readonly #encoder: AudioEncoder;
+  readonly #payloads: Buffer[] = [];
+
+  constructor(rate: ProgramRate) {
+    this.#encoder = createOpusEncoder(rate);
+  }
+
+  /**
+   * Writes the payload of a frame to `out` from `offset`. @param index counts the frames since the file's beginning
+   * @returns the number of bytes; undefined if frames before it have not been encoded
+   */
+  encode(index: number, pcm: Int16Array, out: Buffer, offset: number): number | undefined {
+    const known = this.#payloads[index];
+    if (known) {
+      out.set(known, offset);
+      return known.length;
+    }
+    if (index !== this.#payloads.length) return undefined;
+    const length = this.#encoder.encode(pcm, pcm.length, out, offset);
+    this.#payloads.push(Buffer.from(out.subarray(offset, offset + length)));
+    return length;
   }
 }
 
@@ -104,12 +140,20 @@ export class FilePosition {
   }
 }
 
+/** A file as one listener has it. */
+export interface OpenedFile {
+  readonly position: FilePosition;
+  /** The whole of it as Opus, shared with others. */
+  encoded(rate: ProgramRate, volume: number): EncodedFile;
+  release(): Promise<void>;
+}
+
 /** The files that are being played, each once. */
 export class SampleFiles {
   readonly #files = new Map<string, { readonly file: SampleFile; readonly opened: Promise<void> }>();
 
   /** @throws MediaError BAD_FILE by rejection */
-  async acquire(path: string): Promise<{ position: FilePosition; release: () => Promise<void> }> {
+  async acquire(path: string): Promise<OpenedFile> {
     const known = this.#files.get(path);
     const file = known?.file ?? new SampleFile(path);
     const opened = known?.opened ?? file.open();
@@ -130,7 +174,11 @@ export class SampleFiles {
       await release();
       throw error;
     }
-    return { position: new FilePosition(file), release };
+    return {
+      position: new FilePosition(file),
+      encoded: (rate, volume) => file.encoded(rate, volume),
+      release,
+    };
   }
 }
 
