@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { HostLink } from './link.js';
 import type { DeviceEvent } from './messages.js';
 import { RemoteDevice } from './remote-device.js';
-import { phoneHandle } from './remote-handles.js';
+import { phoneHandle, programHandle } from './remote-handles.js';
 import { useHosts } from './testing/host-stage.js';
 
 const stage = useHosts();
@@ -91,5 +91,46 @@ describe('a device whose host died', () => {
     await vi.waitFor(() => expect(events).toContainEqual({ type: 'mediaLost', cause: 'transport' }));
     expect(failures).toHaveLength(1);
     expect(device.streams).toEqual([]);
+  });
+});
+
+describe('a program whose host died', () => {
+  it('goes on with the same stream, and is told that what waited is lost', async () => {
+    const hosts = [await stage.start(), await stage.start()] as const;
+    const links = [await hosts[0].greet(1), await hosts[1].greet(1)] as const;
+    const events: DeviceEvent[] = [];
+    const owner = { changed: () => undefined, closed: () => undefined, notMoved: () => undefined };
+    const spec = {
+      kind: 'program',
+      deviceId: 'bot',
+      rate: 16_000,
+      channels: 'streams',
+      queueMs: 900,
+    } as const;
+    const device = new RemoteDevice(spec, links[0], owner);
+    for (const link of links)
+      link.handle({
+        onAudio: () => undefined,
+        onEvent: (_deviceId, event) => device.take(event),
+        onPlaneEvent: () => undefined,
+        onLost: () => undefined,
+      });
+    const handle = programHandle(
+      device,
+      device.open((event) => events.push(event)),
+    );
+    expect(await handle.opened).toMatchObject({ streamId: 'stream-bot' });
+    await handle.setDelivery([{ streamId: 'phone', kinds: ['audio'] }]);
+    await hosts[0].server.end();
+    await vi.waitFor(() => expect(links[0].isLost).toBe(true));
+    device.move(() => Promise.resolve(links[1]));
+    handle.play(Buffer.alloc(320));
+    await vi.waitFor(() => expect(events).toEqual([{ type: 'interrupted' }]));
+    expect(hosts[1].plane.specs).toEqual([{ ...spec, streamId: 'stream-bot' }]);
+    await vi.waitFor(() =>
+      expect(hosts[1].plane.deliveries('bot')).toEqual([[{ streamId: 'phone', kinds: ['audio'] }]]),
+    );
+    handle.mark('later');
+    await vi.waitFor(() => expect(hosts[1].plane.programs.told).toEqual([['bot', 'mark later']]));
   });
 });
