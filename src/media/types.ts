@@ -1,3 +1,5 @@
+import type { SampleRate } from './codecs/index.js';
+
 export type MediaKind = 'audio' | 'video';
 
 /** A stream as the media plane publishes it. */
@@ -129,7 +131,7 @@ export interface PhoneSpec extends DeviceSpec {
 }
 
 /** Sample rate of a program's audio, in Hz. */
-export type ProgramRate = 8000 | 16000 | 24000 | 48000;
+export type ProgramRate = SampleRate;
 
 /** A program sends and receives samples: signed, 16 bits, little-endian, mono, at its rate. */
 export interface ProgramSpec extends DeviceSpec {

@@ -14,7 +14,7 @@ function played(rate: SampleRate, payload: readonly number[], seconds = 2): Int1
   return pcm;
 }
 
-describe.each([8000, 16_000, 48_000] as const)('comfort noise at %i Hz', (rate) => {
+describe.each([8000, 16_000, 24_000, 48_000] as const)('comfort noise at %i Hz', (rate) => {
   it.each([
     [[35], -35],
     [[50], -50],

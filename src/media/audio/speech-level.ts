@@ -34,7 +34,7 @@ const STEADY_BLOCKS = 2 * BLOCKS_PER_SECOND;
  * One of so many samples is looked at, about 50 in 20 ms, which levels need no more of. No divisors of a block, so that a tone
  * is not met in the same phase again and again.
  */
-const STRIDES: Readonly<Record<SampleRate, number>> = { 8000: 3, 16_000: 7, 48_000: 19 };
+const STRIDES: Readonly<Record<SampleRate, number>> = { 8000: 3, 16_000: 7, 24_000: 9, 48_000: 19 };
 
 /**
  * The active speech level of one stream, as ITU-T P.56 method B measures it, in a running form: what was said lately

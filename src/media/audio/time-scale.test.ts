@@ -3,7 +3,7 @@ import { sine } from '../phone/testing/spectrum.js';
 import { levelDb, noise, sharpestBend, voice } from './testing/signals.js';
 import { TimeScale } from './time-scale.js';
 
-const RATES = [8000, 16000, 48000] as const;
+const RATES = [8000, 16000, 24000, 48000] as const;
 
 describe('time scale', () => {
   it.each(RATES)('cuts whole periods out of a voice at %i Hz, without a click', (rate) => {

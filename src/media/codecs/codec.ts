@@ -1,7 +1,7 @@
 import type { TrackCodec } from '../track.js';
 
-/** Sample rates of mixes, in Hz. Every decoder supports all of them. */
-export type SampleRate = 8000 | 16000 | 48000;
+/** Sample rates of mixes, in Hz: those of phones' codecs, and that which programs may ask for besides (24000). Every decoder supports all of them. */
+export type SampleRate = 8000 | 16000 | 24000 | 48000;
 
 /** Longest audio that one packet may hold, in ms (Opus: RFC 6716 section 3.2.5). */
 export const MAX_PACKET_MS = 120;

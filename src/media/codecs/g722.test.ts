@@ -36,5 +36,6 @@ describe('G.722', () => {
 
   it('decodes to 48 kHz', () => {
     expect(G722.createDecoder(48000).decode(code, 0, 160, new Int16Array(5760), 0)).toBe(960);
+    expect(G722.createDecoder(24000).decode(code, 0, 160, new Int16Array(5760), 0)).toBe(480);
   });
 });

@@ -14,7 +14,7 @@ function encodeTone(rate: SampleRate, frames: number): Buffer[] {
 }
 
 describe('Opus', () => {
-  it.each([8000, 16000, 48000] as const)(
+  it.each([8000, 16000, 24000, 48000] as const)(
     'decodes straight to %i Hz, over lost and broken packets',
     (rate) => {
       const decoder = OPUS.createDecoder(rate);

@@ -103,7 +103,7 @@ class OpusDecoder implements AudioDecoder {
 class OpusEncoder implements AudioEncoder {
   readonly #encoder: Encoder;
 
-  constructor(rate: SampleRate | 24000, dtx: boolean) {
+  constructor(rate: SampleRate, dtx: boolean) {
     this.#encoder = new Encoder({ channels: 1, sample_rate: rate, application: 'voip' });
     this.#encoder.complexity = 5;
     this.#encoder.inband_fec = true;
@@ -124,7 +124,7 @@ class OpusEncoder implements AudioEncoder {
 }
 
 /** An encoder for audio that never was a mix, at its own rate. */
-export function createOpusEncoder(rate: SampleRate | 24000): AudioEncoder {
+export function createOpusEncoder(rate: SampleRate): AudioEncoder {
   return new OpusEncoder(rate, false);
 }
 

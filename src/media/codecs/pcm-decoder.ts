@@ -1,3 +1,4 @@
+import { Resampler } from '../../shared/index.js';
 import { Concealer } from './concealer.js';
 import { type AudioDecoder, MAX_PACKET_MS, type SampleRate } from './codec.js';
 
@@ -12,7 +13,7 @@ export class PcmDecoder implements AudioDecoder {
   readonly #expand: Expand;
   readonly #concealer: Concealer;
   readonly #factor: number;
-  readonly #upsampler: Upsampler | undefined;
+  readonly #upsampler: Upsampler | Resampler | undefined;
   /** Samples at the codec's own rate; unused if that is the wanted rate. */
   readonly #native: Int16Array;
 
@@ -20,7 +21,10 @@ export class PcmDecoder implements AudioDecoder {
     this.#expand = expand;
     this.#concealer = new Concealer(nativeRate);
     this.#factor = rate / nativeRate;
-    this.#upsampler = this.#factor === 1 ? undefined : new Upsampler(this.#factor);
+    if (this.#factor !== 1)
+      this.#upsampler = Number.isInteger(this.#factor)
+        ? new Upsampler(this.#factor)
+        : new Resampler(nativeRate, rate);
     this.#native = new Int16Array(this.#upsampler ? (nativeRate / 1000) * MAX_PACKET_MS : 0);
   }
 
@@ -29,8 +33,7 @@ export class PcmDecoder implements AudioDecoder {
     const from = this.#upsampler ? 0 : at;
     const samples = this.#expand(packet, start, end, pcm, from);
     this.#concealer.remember(pcm, from, samples);
-    this.#upsampler?.process(pcm, samples, out, at);
-    return samples * this.#factor;
+    return this.#upsampler?.process(pcm, samples, out, at) ?? samples;
   }
 
   conceal(samples: number, out: Int16Array, at: number): void {
@@ -56,8 +59,8 @@ export class Upsampler {
     this.#phases = designPhases(factor);
   }
 
-  /** Reads `input[0, samples)` and writes `factor` times as many to `out` from `at`. */
-  process(input: Int16Array, samples: number, out: Int16Array, at: number): void {
+  /** Reads `input[0, samples)` and writes `factor` times as many to `out` from `at`. @returns how many that are */
+  process(input: Int16Array, samples: number, out: Int16Array, at: number): number {
     const history = this.#history;
     const phases = this.#phases;
     let o = at;
@@ -72,6 +75,7 @@ export class Upsampler {
         out[o] = sum > 32767 ? 32767 : sum < -32768 ? -32768 : Math.round(sum);
       }
     }
+    return o - at;
   }
 }
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { findAudioCodec, toTrackCodec } from '../codecs/index.js';
+import { AUDIO_CODECS, findAudioCodec, toTrackCodec } from '../codecs/index.js';
 import { sine, toneLevel } from '../phone/testing/spectrum.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
 import { PublishedTrack } from '../track.js';
@@ -142,6 +142,30 @@ describe('what a program receives', () => {
     expect(received).toHaveLength(60);
     expect(new Set(received.map(({ length }) => length))).toEqual(new Set([rate / 50]));
     expect(toneLevel(heard.subarray(rate / 5, rate), rate, 1000)).toBeCloseTo(8000 / 32_768, 2);
+  });
+
+  it.each(['PCMU', 'PCMA', 'G722', 'opus'])('of a phone with %s is the same at each rate', (name) => {
+    const codec = AUDIO_CODECS.find((one) => one.name === name)!;
+    const rate = codec.mixRate();
+    const encoder = codec.createEncoder(rate);
+    const track = new PublishedTrack({ kind: 'audio', streamId: 'phone', codec: toTrackCodec(codec) });
+    const listeners = RATES.flatMap((to) =>
+      (['mix', 'streams'] as const).map((channels) =>
+        stage.program(`${to} ${channels}`, { rate: to, channels }).hear(track),
+      ),
+    );
+    const payload = Buffer.alloc(400);
+    for (let n = 0; n < 60; n += 1) {
+      const length = encoder.encode(sine(1000, rate, rate / 50, (n * rate) / 50), rate / 50, payload, 0);
+      const timestamp = (n * codec.clockRate) / 50;
+      const packet = rtpPacket({ sequence: n, timestamp, payload: payload.subarray(0, length) });
+      track.push(packet, 12, packet.length, false);
+      stage.run(1);
+    }
+    for (const { heard, rate: at } of listeners) {
+      const settled = heard.subarray(at / 5, at);
+      expect(20 * Math.log10(toneLevel(settled, at, 1000) / (8000 / 32_768))).toBeCloseTo(0, -0.1);
+    }
   });
 
   it('is converted once for all programs that hear the same', () => {

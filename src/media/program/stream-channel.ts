@@ -1,10 +1,9 @@
 import { FRAME_MS } from '../audio/index.js';
 import { type AudioDecoder, findAudioCodec, MAX_PACKET_MS } from '../codecs/index.js';
 import { rtpSequence, rtpSsrc, sequenceDelta } from '../rtp/index.js';
-import { Resampler } from '../../shared/index.js';
 import type { PublishedTrack, TrackSink } from '../track.js';
 import type { ProgramRate } from '../types.js';
-import { sourceRate, writeSamples } from './samples.js';
+import { writeSamples } from './samples.js';
 
 /** Missing packets are made up for up to so long; a longer gap is none, but a pause or a jump. */
 const MAX_CONCEALED_MS = 100;
@@ -20,10 +19,8 @@ export class StreamChannel implements TrackSink {
   readonly #rate: ProgramRate;
   readonly #emit: (pcm: Buffer) => void;
   readonly #decoder: AudioDecoder | undefined;
-  readonly #resampler: Resampler | undefined;
-  /** What one packet is decoded to, before and after its rate is changed. */
+  /** What one packet is decoded to. */
   readonly #decoded: Int16Array;
-  readonly #converted: Int16Array;
   /** A frame of the program, and how much of it is there. */
   readonly #frame: Int16Array;
   #filled = 0;
@@ -39,12 +36,9 @@ export class StreamChannel implements TrackSink {
     this.track = track;
     this.#rate = rate;
     this.#emit = emit;
-    const source = sourceRate(rate);
     const codec = track.pcm ? undefined : findAudioCodec(track.codec.name, track.codec.clockRate);
-    this.#decoder = codec?.createDecoder(source);
-    this.#resampler = source === rate ? undefined : new Resampler(source, rate);
-    this.#decoded = new Int16Array((source / 1000) * MAX_PACKET_MS);
-    this.#converted = new Int16Array(this.#resampler?.room(this.#decoded.length) ?? 0);
+    this.#decoder = codec?.createDecoder(rate);
+    this.#decoded = new Int16Array((rate / 1000) * MAX_PACKET_MS);
     this.#frame = new Int16Array((rate / 1000) * FRAME_MS);
     if (this.#decoder) track.attach(this);
   }
@@ -82,7 +76,7 @@ export class StreamChannel implements TrackSink {
 
   /** Packets are missing, each as long as the last one. */
   #conceal(decoder: AudioDecoder, packets: number): void {
-    const packetMs = (this.#samples * 1000) / sourceRate(this.#rate);
+    const packetMs = (this.#samples * 1000) / this.#rate;
     const count = Math.min(packets, Math.floor(MAX_CONCEALED_MS / packetMs));
     if (this.#samples === 0 || packets > count) return;
     for (let i = 0; i < count; i += 1) {
@@ -93,10 +87,8 @@ export class StreamChannel implements TrackSink {
   }
 
   #take(samples: number): void {
-    const pcm = this.#resampler ? this.#converted : this.#decoded;
-    const length = this.#resampler?.process(this.#decoded, samples, pcm) ?? samples;
-    for (let i = 0; i < length; i += 1) {
-      this.#frame[this.#filled] = pcm[i]!;
+    for (let i = 0; i < samples; i += 1) {
+      this.#frame[this.#filled] = this.#decoded[i]!;
       this.#filled += 1;
       if (this.#filled < this.#frame.length) continue;
       this.#filled = 0;
