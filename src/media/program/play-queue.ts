@@ -1,3 +1,12 @@
+import { FRAME_MS, MIN_PIECE_MS, TimeScale } from '../audio/index.js';
+import type { ProgramRate } from '../types.js';
+import { RealTimeFeed } from './real-time-feed.js';
+
+/** Superfluous delay over this is cut out wherever it can be, else where it is not heard and not in every frame. */
+const URGENT_MS = 200;
+const MILD_SIMILARITY = 0.9;
+const MILD_PAUSE_FRAMES = 60 / FRAME_MS;
+
 /** The sound before a {@link PlayQueue.clear} fades for so long, so that the cut does not click. */
 const FADE_MS = 5;
 /** Samples that the queue has room for at first, in ms. */
@@ -14,7 +23,12 @@ const MAX_MARKS = 1000;
 
 /** What a program has sent and was not played yet: samples, with marks among them. */
 export class PlayQueue {
-  readonly #rate: number;
+  readonly #rate: ProgramRate;
+  readonly #feed: RealTimeFeed;
+  readonly #timeScale: TimeScale;
+  /** A frame and what follows it, out of which a piece may be cut. */
+  readonly #piece: Int16Array;
+  #framesSinceCut = 0;
   readonly #limit: number;
   readonly #onPlayed: (mark: string) => void;
   /** A ring: `#count` samples from `#from` on. */
@@ -35,8 +49,12 @@ export class PlayQueue {
    * @param limitMs longest audio that may wait
    * @param onPlayed all before a mark has been played or cleared
    */
-  constructor(rate: number, limitMs: number, onPlayed: (mark: string) => void) {
+  constructor(rate: ProgramRate, limitMs: number, onPlayed: (mark: string) => void) {
     this.#rate = rate;
+    const frameSamples = (rate / 1000) * FRAME_MS;
+    this.#feed = new RealTimeFeed(frameSamples);
+    this.#timeScale = new TimeScale(rate);
+    this.#piece = new Int16Array(frameSamples + this.#timeScale.enough);
     this.#limit = Math.ceil((limitMs * rate) / 1000);
     this.#onPlayed = onPlayed;
     this.#ring = new Int16Array(Math.min(this.#limit, (FIRST_ROOM_MS * rate) / 1000));
@@ -51,6 +69,7 @@ export class PlayQueue {
   add(pcm: Buffer): void {
     const samples = pcm.length >> 1;
     this.received += samples;
+    this.#feed.arrived(samples);
     const taken = Math.min(samples, this.#limit - this.#count);
     this.dropped += samples - taken;
     this.#makeRoom(this.#count + taken);
@@ -79,6 +98,7 @@ export class PlayQueue {
     }
     this.#played += this.#count;
     this.#count = 0;
+    this.#feed.reset();
     this.#tell();
   }
 
@@ -91,13 +111,38 @@ export class PlayQueue {
       out.set(fading);
       at = fading.length;
     }
-    const taken = Math.min(this.#count, out.length - at);
-    for (let i = 0; i < taken; i += 1) out[at + i] = this.#next(i);
-    out.fill(0, at + taken);
+    const cut = at === 0 ? this.#catchUp(out) : 0;
+    const taken = cut > 0 ? out.length + cut : Math.min(this.#count, out.length - at);
+    if (cut === 0) {
+      for (let i = 0; i < taken; i += 1) out[at + i] = this.#next(i);
+      out.fill(0, at + taken);
+    }
     this.#from = (this.#from + taken) % this.#ring.length;
     this.#count -= taken;
     this.#played += taken;
+    this.#feed.played(this.#count);
     return at + taken > 0;
+  }
+
+  /** Writes a frame from which a piece was cut out, to lower the delay. @returns samples cut out; 0: nothing was written */
+  #catchUp(out: Int16Array): number {
+    const { spare } = this.#feed;
+    const piece = this.#piece;
+    this.#framesSinceCut += 1;
+    if (spare < (this.#rate / 1000) * MIN_PIECE_MS || this.#count < piece.length) return 0;
+    const isUrgent = spare > (this.#rate / 1000) * URGENT_MS;
+    if (!isUrgent && this.#framesSinceCut < MILD_PAUSE_FRAMES) return 0;
+    for (let i = 0; i < piece.length; i += 1) piece[i] = this.#next(i);
+    this.#timeScale.hear(piece, 0, out.length);
+    // A cut is cross-faded within the frame, so that what follows it stays as it is.
+    const cut = this.#timeScale.isQuiet(piece, 0, piece.length)
+      ? this.#timeScale.shortenQuiet(piece, 0, piece.length, Math.min(spare, out.length))
+      : this.#timeScale.shorten(piece, 0, piece.length, spare, isUrgent ? 0 : MILD_SIMILARITY);
+    if (cut === 0) return 0;
+    this.#framesSinceCut = 0;
+    this.#feed.cut(cut);
+    for (let i = 0; i < out.length; i += 1) out[i] = piece[i]!;
+    return cut;
   }
 
   /** Tells the marks that were reached: to be called when what was read has been sent. */

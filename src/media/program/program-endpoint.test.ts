@@ -76,6 +76,35 @@ describe('what a program sends', () => {
     expect(speaker.marks).toEqual(['at once', 'half', 'whole']);
   });
 
+  it('that comes in real time is played with the delay that it needs, also after a stall', () => {
+    const speaker = stage.program('speaker');
+    const listener = stage.program('listener').hear(speaker.track);
+    let sent = 0;
+    const say = (frames: number): void => {
+      speaker.play(sine(440, 8000, 160 * frames, sent));
+      sent += 160 * frames;
+    };
+    const run = (frames: number) => stage.run(frames, () => say(1));
+    run(100);
+    // Half a second of frames that were not made.
+    say(25);
+    run(50);
+    const marked = (text: string): number => {
+      speaker.endpoint.mark(text);
+      const from = stage.frame;
+      while (!speaker.marks.includes(text)) run(1);
+      return (stage.frame - from) * 20;
+    };
+    expect(marked('late')).toBeGreaterThanOrEqual(500);
+    run(400);
+    expect(marked('in time')).toBeLessThanOrEqual(60);
+    // Without a gap or a click.
+    const heard = listener.heard.subarray(listener.heard.findIndex(Boolean));
+    const steps = heard.map((sample, i) => Math.abs(sample - (heard[i - 1] ?? 0)));
+    expect(Math.max(...steps)).toBeLessThan(1.3 * 8000 * ((2 * Math.PI * 440) / 8000));
+    expect(listener.received.slice(3).every((pcm) => pcm.some(Boolean))).toBe(true);
+  });
+
   it('finds no room in a queue that is full, which is counted and told once a second', () => {
     const speaker = stage.program('speaker', { queueMs: 1000 });
     speaker.play(sine(440, 8000, 12_000));
