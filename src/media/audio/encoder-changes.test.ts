@@ -4,7 +4,7 @@ import { rtpPacket } from '../rtp/testing/packets.js';
 import { PublishedTrack } from '../track.js';
 import { type MixFormat, mixFormat, type MixGroup } from './mix-group.js';
 import { MixGroups } from './mix-groups.js';
-import { PhoneMix } from './phone-mix.js';
+import { DeviceMix } from './device-mix.js';
 import { Listener } from './testing/linear.js';
 import { joined, spectralDistances, speech } from './testing/signals.js';
 
@@ -13,14 +13,14 @@ const silence = (seconds: number): Int16Array => new Int16Array(8000 * seconds);
 
 /** What reaches a phone: packets decoded by one decoder, as its own would. */
 class Received {
-  readonly mix: PhoneMix;
+  readonly mix: DeviceMix;
   readonly groups: MixGroup[] = [];
   readonly #decoder;
   readonly #frame: Int16Array;
   readonly pcm: Int16Array[] = [];
 
   constructor(groups: MixGroups, codec: AudioCodec, format: MixFormat, own: PublishedTrack) {
-    this.mix = new PhoneMix(groups, format);
+    this.mix = new DeviceMix(groups, format);
     this.mix.setOwn(own);
     this.#decoder = codec.createDecoder(format.rate);
     this.#frame = new Int16Array(format.rate / 50);

@@ -5,5 +5,5 @@ export { createMixing, MixGroups, type Mixing } from './mix-groups.js';
 export { mixFormat, type MixFormat } from './mix-group.js';
 export type { MixGroup } from './mix-group.js';
 export { PcmTrack } from './pcm-track.js';
-export { PhoneMix } from './phone-mix.js';
+export { DeviceMix } from './device-mix.js';
 export { MIN_PIECE_MS, TimeScale } from './time-scale.js';

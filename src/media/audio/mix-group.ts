@@ -16,7 +16,7 @@ const QUIET_FRAMES = 3;
 /** What mixes need to know of the codec that they are encoded by. */
 export type MixCodec = Pick<AudioCodec, 'name' | 'encoderMemory' | 'createEncoder'>;
 
-/** How a mix is encoded. Phones whose formats have the same key can be sent the same payloads. */
+/** How a mix is encoded. Devices whose formats have the same key can be sent the same payloads. */
 export interface MixFormat {
   readonly codec: MixCodec;
   readonly rate: SampleRate;
@@ -27,15 +27,15 @@ export interface MixFormat {
   readonly key: string;
 }
 
-/** A phone that is sent a mix. */
-export interface MixedPhone {
+/** A device that is sent a mix. */
+export interface MixedDevice {
   readonly format: MixFormat;
   group: MixGroup | undefined;
   /** The streams that it hears now, ordered by id. */
   audible(): readonly StreamDecoder[];
   /** Its own stream, while it is audible and others hear it. */
   ownStream(): StreamDecoder | undefined;
-  /** Phones share silence only with others of the same scope, which so is about that of a session. */
+  /** Devices share silence only with others of the same scope, which so is about that of a session. */
   readonly scope: number;
 }
 
@@ -50,17 +50,17 @@ export function mixFormat(
 }
 
 /**
- * Phones that hear the same in the same format: their mix is limited and encoded once. Packets begin at the same frames in
- * all groups of a format, so that a phone can go from one to the other between two packets.
+ * Devices that hear the same in the same format: their mix is limited and encoded once. Packets begin at the same frames in
+ * all groups of a format, so that a device can go from one to the other between two packets.
  */
 export class MixGroup {
   readonly id: number;
   readonly format: MixFormat;
-  readonly phones = new Set<MixedPhone>();
+  readonly devices = new Set<MixedDevice>();
   set: MixSet;
   readonly limiter = new Limiter();
   readonly encoder: AudioEncoder;
-  /** Its one phone hears something of its own instead of the mix at times. */
+  /** Its one device hears something of its own instead of the mix at times. */
   isAlone = false;
   /** The group that this one could be part of, and the frame since which both hear the same. */
   partner: MixGroup | undefined;
@@ -102,7 +102,7 @@ export class MixGroup {
     return this.#frame < 0;
   }
 
-  /** Goes on, for phones that hear something else from a frame on, where their group is. */
+  /** Goes on, for devices that hear something else from a frame on, where their group is. */
   follow(other: MixGroup, frame: number): void {
     this.limiter.follow(other.limiter);
     this.#wasSplit = true;
@@ -117,7 +117,7 @@ export class MixGroup {
   }
 
   /**
-   * Whether the phones can go to another group of the same set and format, before a frame is mixed, without hearing it.
+   * Whether the devices can go to another group of the same set and format, before a frame is mixed, without hearing it.
    * @param frames how long both have heard the same
    */
   canJoin(other: MixGroup, frames: number): boolean {

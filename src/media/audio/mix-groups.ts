@@ -1,13 +1,13 @@
 import type { AudioEncoder, SampleRate } from '../codecs/index.js';
 import type { Log } from '../../shared/index.js';
 import { FRAME_MS, MixClock } from './mix-clock.js';
-import { type MixedPhone, type MixFormat, MixGroup } from './mix-group.js';
+import { type MixedDevice, type MixFormat, MixGroup } from './mix-group.js';
 import { type MixSet, MixSets } from './mix-set.js';
 import { DecoderPool } from './stream-decoder.js';
 
 const lengthAt = (rate: SampleRate): number => (rate / 1000) * FRAME_MS;
 
-/** Encoders kept for each format, and formats: phones choose their parameters. */
+/** Encoders kept for each format, and formats: devices choose their parameters. */
 const MAX_SPARE = 8;
 const MAX_FORMATS = 16;
 
@@ -33,7 +33,7 @@ class SpareEncoders {
 }
 
 /**
- * All mixes of a host: which phones hear the same, and so share sum, limiter and encoder. Looks only at phones that hear
+ * All mixes of a host: which devices hear the same, and so share sum, limiter and encoder. Looks only at devices that hear
  * something else than in the frame before, and at groups that could be one.
  */
 export class MixGroups {
@@ -44,7 +44,7 @@ export class MixGroups {
   readonly #groups: MixGroup[] = [];
   /** The groups of each set. */
   readonly #bySet = new Map<MixSet, MixGroup[]>();
-  readonly #stale = new Set<MixedPhone>();
+  readonly #stale = new Set<MixedDevice>();
   #frame = -1;
   #made = 0;
 
@@ -58,12 +58,12 @@ export class MixGroups {
     return { groups: this.#groups.length, sets: this.#sets.size };
   }
 
-  /** What a phone hears may have changed. */
-  changed(phone: MixedPhone): void {
-    if (phone.group) this.#stale.add(phone);
+  /** What a device hears may have changed. */
+  changed(device: MixedDevice): void {
+    if (device.group) this.#stale.add(device);
   }
 
-  /** Before the first mix of a frame: reads the streams, and puts phones that hear the same together. */
+  /** Before the first mix of a frame: reads the streams, and puts devices that hear the same together. */
   advance(frame: number): void {
     if (frame === this.#frame) return;
     this.#frame = frame;
@@ -76,49 +76,49 @@ export class MixGroups {
     }
   }
 
-  /** A phone begins to be sent its mix. */
-  enter(phone: MixedPhone): MixGroup {
-    const set = this.#setOf(phone);
-    const group = this.#makeGroup(phone, set);
+  /** A device begins to be sent its mix. */
+  enter(device: MixedDevice): MixGroup {
+    const set = this.#setOf(device);
+    const group = this.#makeGroup(device, set);
     const partner = this.#partnerOf(group);
     if (!partner || !group.canJoin(partner, 0)) return group;
     this.#join(group, partner);
     return partner;
   }
 
-  /** A phone is not sent its mix for now. */
-  leave(phone: MixedPhone): void {
-    const { group } = phone;
-    this.#stale.delete(phone);
+  /** A device is not sent its mix for now. */
+  leave(device: MixedDevice): void {
+    const { group } = device;
+    this.#stale.delete(device);
     if (!group) return;
-    group.phones.delete(phone);
-    phone.group = undefined;
-    if (group.phones.size === 0) this.#drop(group);
+    group.devices.delete(device);
+    device.group = undefined;
+    if (group.devices.size === 0) this.#drop(group);
   }
 
-  /** Gives a phone a group of its own, until {@link rejoin}. */
-  isolate(phone: MixedPhone): void {
-    const { group } = phone;
+  /** Gives a device a group of its own, until {@link rejoin}. */
+  isolate(device: MixedDevice): void {
+    const { group } = device;
     if (!group) return;
-    if (group.phones.size > 1) this.#split(group, [phone], group.set);
-    phone.group!.isAlone = true;
+    if (group.devices.size > 1) this.#split(group, [device], group.set);
+    device.group!.isAlone = true;
   }
 
-  /** A phone that was isolated may hear the same as others again. */
-  rejoin(phone: MixedPhone): void {
-    if (phone.group) phone.group.isAlone = false;
+  /** A device that was isolated may hear the same as others again. */
+  rejoin(device: MixedDevice): void {
+    if (device.group) device.group.isAlone = false;
   }
 
-  #setOf(phone: MixedPhone): MixSet {
-    const { format, scope } = phone;
-    return this.#sets.acquire(phone.audible(), lengthAt(format.rate), scope, phone.ownStream());
+  #setOf(device: MixedDevice): MixSet {
+    const { format, scope } = device;
+    return this.#sets.acquire(device.audible(), lengthAt(format.rate), scope, device.ownStream());
   }
 
-  #makeGroup(phone: MixedPhone, set: MixSet): MixGroup {
+  #makeGroup(device: MixedDevice, set: MixSet): MixGroup {
     this.#made += 1;
-    const group = new MixGroup(this.#made, phone.format, set, this.#encoders.take(phone.format));
-    group.phones.add(phone);
-    phone.group = group;
+    const group = new MixGroup(this.#made, device.format, set, this.#encoders.take(device.format));
+    group.devices.add(device);
+    device.group = group;
     this.#groups.push(group);
     this.#tune(group, set);
     return group;
@@ -148,15 +148,15 @@ export class MixGroups {
     this.#sets.release(set);
   }
 
-  /** Sorts phones that hear something else now into other groups. */
+  /** Sorts devices that hear something else now into other groups. */
   #regroup(): void {
     if (this.#stale.size === 0) return;
-    const wanted = new Map<MixedPhone, MixSet>();
+    const wanted = new Map<MixedDevice, MixSet>();
     const affected = new Set<MixGroup>();
-    for (const phone of this.#stale) {
-      const set = this.#setOf(phone);
-      wanted.set(phone, set);
-      if (phone.group && set !== phone.group.set) affected.add(phone.group);
+    for (const device of this.#stale) {
+      const set = this.#setOf(device);
+      wanted.set(device, set);
+      if (device.group && set !== device.group.set) affected.add(device.group);
     }
     this.#stale.clear();
     for (const group of affected) this.#divide(group, wanted);
@@ -164,18 +164,18 @@ export class MixGroups {
   }
 
   /** Most of a group go on with it, the others with copies of it. */
-  #divide(group: MixGroup, wanted: ReadonlyMap<MixedPhone, MixSet>): void {
-    const parts = new Map<MixSet, MixedPhone[]>([[group.set, []]]);
-    for (const phone of group.phones) {
-      const set = wanted.get(phone) ?? group.set;
+  #divide(group: MixGroup, wanted: ReadonlyMap<MixedDevice, MixSet>): void {
+    const parts = new Map<MixSet, MixedDevice[]>([[group.set, []]]);
+    for (const device of group.devices) {
+      const set = wanted.get(device) ?? group.set;
       const part = parts.get(set);
-      if (part) part.push(phone);
-      else parts.set(set, [phone]);
+      if (part) part.push(device);
+      else parts.set(set, [device]);
     }
     let largest = group.set;
-    for (const [set, phones] of parts) if (phones.length > parts.get(largest)!.length) largest = set;
-    for (const [set, phones] of parts) {
-      if (set !== largest && phones.length > 0) this.#split(group, phones, set);
+    for (const [set, devices] of parts) if (devices.length > parts.get(largest)!.length) largest = set;
+    for (const [set, devices] of parts) {
+      if (set !== largest && devices.length > 0) this.#split(group, devices, set);
     }
     this.#retune(group, largest);
   }
@@ -187,18 +187,18 @@ export class MixGroups {
     this.#tune(group, set);
   }
 
-  #split(group: MixGroup, phones: readonly MixedPhone[], set: MixSet): void {
-    const [first, ...others] = phones;
+  #split(group: MixGroup, devices: readonly MixedDevice[], set: MixSet): void {
+    const [first, ...others] = devices;
     set.users += 1;
     const part = this.#makeGroup(first!, set);
     part.follow(group, this.#frame);
-    for (const phone of others) this.#move(phone, part);
-    for (const phone of phones) group.phones.delete(phone);
+    for (const device of others) this.#move(device, part);
+    for (const device of devices) group.devices.delete(device);
   }
 
-  #move(phone: MixedPhone, group: MixGroup): void {
-    group.phones.add(phone);
-    phone.group = group;
+  #move(device: MixedDevice, group: MixGroup): void {
+    group.devices.add(device);
+    device.group = group;
   }
 
   /** Looks at each frame whether two groups hear the same, and joins them when that will not be heard. */
@@ -209,7 +209,7 @@ export class MixGroups {
     }
     const { partner: before } = group;
     // As long as it may be, it stays the same one, so that the time in which both hear the same is known.
-    const stays = before && before.phones.size > 0 && before.set === group.set && !before.isAlone;
+    const stays = before && before.devices.size > 0 && before.set === group.set && !before.isAlone;
     const partner = stays ? before : this.#partnerOf(group);
     if (partner !== before) group.partnerSince = frame;
     group.partner = partner;
@@ -225,15 +225,15 @@ export class MixGroups {
     let best = group;
     for (const other of this.#bySet.get(group.set) ?? []) {
       if (other.format.key !== group.format.key || other.isAlone) continue;
-      const isBetter = other.phones.size - best.phones.size || best.id - other.id;
+      const isBetter = other.devices.size - best.devices.size || best.id - other.id;
       if (isBetter > 0) best = other;
     }
     return best === group ? undefined : best;
   }
 
   #join(group: MixGroup, other: MixGroup): void {
-    for (const phone of group.phones) this.#move(phone, other);
-    group.phones.clear();
+    for (const device of group.devices) this.#move(device, other);
+    group.devices.clear();
     this.#drop(group);
   }
 }

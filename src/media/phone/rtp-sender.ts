@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { AudioCodec } from '../codecs/index.js';
-import { FRAME_MS, mixFormat, type MixGroup, type MixGroups, PhoneMix } from '../audio/index.js';
+import { FRAME_MS, mixFormat, type MixGroup, type MixGroups, DeviceMix } from '../audio/index.js';
 import {
   DTMF_PAYLOAD_LENGTH,
   DtmfSender,
@@ -72,7 +72,7 @@ export class RtpSender {
   readonly #tones = new DtmfTones();
   readonly #event = Buffer.alloc(DTMF_PAYLOAD_LENGTH);
   #session: AudioSession | undefined;
-  #mix: PhoneMix | undefined;
+  #mix: DeviceMix | undefined;
   #tracks: readonly PublishedTrack[] = [];
   #levelling = true;
   #own: PublishedTrack | undefined;
@@ -133,7 +133,7 @@ export class RtpSender {
     const format = mixFormat(session.codec, session.fmtp, session.ptime, mayStop ? session.fmtp : undefined);
     if (format.key !== this.#mix?.format.key) {
       this.#mix?.close();
-      this.#mix = new PhoneMix(this.#groups, format);
+      this.#mix = new DeviceMix(this.#groups, format);
       this.#mix.setOwn(this.#own);
       this.#mix.setTracks(this.#tracks, this.#levelling);
       this.#marker = true;

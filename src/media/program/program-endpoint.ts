@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { DtmfRelay, FRAME_MS, type FrameListener, type Mixing, PcmTrack, PhoneMix } from '../audio/index.js';
+import { DtmfRelay, FRAME_MS, type FrameListener, type Mixing, PcmTrack, DeviceMix } from '../audio/index.js';
 import type { ProgramMediaEvent } from '../door.js';
 import type { Endpoint, EndpointContext } from '../endpoint.js';
 import { DtmfSender } from '../rtp/index.js';
@@ -27,7 +27,7 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
   readonly #published: PcmTrack;
   readonly #relay: DtmfRelay;
   /** Absent where each stream is received by itself. */
-  readonly #mix: PhoneMix | undefined;
+  readonly #mix: DeviceMix | undefined;
   #channels: readonly StreamChannel[] = [];
   #isPlaying = false;
   #waitedFrames = 0;
@@ -53,7 +53,7 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
       context.emit({ type: 'digit', streamId: from, digit, durationMs }),
     );
     if (spec.channels === 'mix') {
-      this.#mix = new PhoneMix(mixing.groups, programFormat(rate));
+      this.#mix = new DeviceMix(mixing.groups, programFormat(rate));
       this.#mix.setOwn(this.#published.track);
     }
     context.setStreams([{ streamId, tracks: [this.#published.track] }]);
@@ -141,7 +141,7 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
     return this.#isPlaying;
   }
 
-  #sendMix(mix: PhoneMix, frame: number): void {
+  #sendMix(mix: DeviceMix, frame: number): void {
     const group = mix.run(frame);
     for (let i = 0; i < group.ready; i += 1)
       this.#emit(Buffer.from(group.payloads[i]!.subarray(0, group.lengths[i])));

@@ -2,7 +2,7 @@ import type { AudioCodec, SampleRate } from '../../codecs/index.js';
 import type { PublishedTrack } from '../../track.js';
 import type { MixFormat } from '../mix-group.js';
 import type { MixGroups } from '../mix-groups.js';
-import { PhoneMix } from '../phone-mix.js';
+import { DeviceMix } from '../device-mix.js';
 
 /** What was encoded into each payload. */
 const encoded = new WeakMap<Buffer, Int16Array>();
@@ -36,12 +36,12 @@ export function linear(rate: SampleRate, encoderMemory: AudioCodec['encoderMemor
 /** One who listens to a mix and hears its samples. */
 export class Listener {
   readonly rate: SampleRate;
-  readonly mix: PhoneMix;
+  readonly mix: DeviceMix;
 
   constructor(groups: MixGroups, rate: SampleRate, own?: PublishedTrack, format: Partial<MixFormat> = {}) {
     this.rate = rate;
     const key = `${format.codec?.name ?? ''} ${rate}`;
-    this.mix = new PhoneMix(groups, {
+    this.mix = new DeviceMix(groups, {
       codec: linear(rate),
       rate,
       fmtp: undefined,

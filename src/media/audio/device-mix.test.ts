@@ -44,7 +44,7 @@ class Talker {
   }
 }
 
-describe('phone mix', () => {
+describe('device mix', () => {
   let groups: MixGroups;
   let talkers: Talker[];
   let now = 0;

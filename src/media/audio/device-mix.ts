@@ -1,16 +1,16 @@
 import type { PublishedTrack } from '../track.js';
-import type { MixedPhone, MixFormat, MixGroup } from './mix-group.js';
+import type { MixedDevice, MixFormat, MixGroup } from './mix-group.js';
 import type { MixGroups } from './mix-groups.js';
 import type { StreamDecoder, StreamListener } from './stream-decoder.js';
 
-let phones = 0;
+let devices = 0;
 
-/** What one phone hears: the sum of the audio tracks delivered to it, limited and encoded. */
-export class PhoneMix implements MixedPhone, StreamListener {
+/** What one device hears: the sum of the audio tracks delivered to it, limited and encoded. */
+export class DeviceMix implements MixedDevice, StreamListener {
   readonly format: MixFormat;
   group: MixGroup | undefined;
   readonly #groups: MixGroups;
-  readonly #id = (phones += 1);
+  readonly #id = (devices += 1);
   #levelling = true;
   #own: PublishedTrack | undefined;
   #sources = new Map<PublishedTrack, StreamDecoder>();
@@ -45,7 +45,7 @@ export class PhoneMix implements MixedPhone, StreamListener {
     this.streamChanged();
   }
 
-  /** The track that the phone publishes. */
+  /** The track that the device publishes. */
   setOwn(track: PublishedTrack | undefined): void {
     this.#own = track;
     if (track) this.#groups.decoders.publishes(track, this);
@@ -73,8 +73,8 @@ export class PhoneMix implements MixedPhone, StreamListener {
   }
 
   /**
-   * Mixes and encodes a frame (20 ms), if no other phone of its group has.
-   * @param replaced what the phone hears in its place
+   * Mixes and encodes a frame (20 ms), if no other device of its group has.
+   * @param replaced what the device hears in its place
    * @returns the group, with the packets that the frame completes
    */
   run(frame: number, replaced?: Int16Array): MixGroup {
