@@ -1,9 +1,10 @@
 /**
  * What a phone costs the media plane every 20 ms: receiving and forwarding its packet, and mixing, encoding and sending
- * what it hears of several talkers. Compared, in the same run, with a bare echo of as many sockets, with installed rivals,
- * and with phones at another address than announced, whose sockets are not connected. Also measures the delay that mixing
- * adds on a clean link, and the heap used for each packet. Then sessions in which all hear each other, where there is more
- * and less to share. With BENCH_BEFORE, a folder with another checkout (and its node_modules), its media plane runs too.
+ * what it hears of several talkers. Compared, in the same run, with a bare echo of as many sockets, with one that sends by a
+ * clock, as whatever mixes has to, with installed rivals, and with phones at another address than announced, whose sockets
+ * are not connected. Also measures the delay that mixing adds on a clean link, and the heap used for each packet. Then
+ * sessions in which all hear each other, where there is more and less to share. With BENCH_BEFORE, a folder with another
+ * checkout (and its node_modules), its media plane runs too.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,12 +12,12 @@ import type { BenchCodec, Contestant, Scene } from './mix/contestant.js';
 import { freeswitchConference } from './mix/freeswitch.js';
 import { janus } from './mix/janus.js';
 import { Load } from './mix/load.js';
-import { echo, foundPhones, mediaPlane, mediaPlaneBefore } from './mix/own.js';
+import { clockedEcho, echo, foundPhones, mediaPlane, mediaPlaneBefore } from './mix/own.js';
 import { median } from './median.js';
 import { processorSeconds } from './process-time.js';
 
-/** By then everything is compiled, and encoders are shared that are. */
-const WARM_UP_SECONDS = 4;
+/** By then nearly all is compiled (after 4 s V8 still took 5 µs a packet for it), and encoders are shared that are. */
+const WARM_UP_SECONDS = 10;
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 6);
 const TURNS = Number(process.env['BENCH_TURNS'] ?? 3);
 /** Share of a core that may be used before calls suffer. */
@@ -101,7 +102,7 @@ const isWanted = (what: string): boolean => wanted.length === 0 || wanted.includ
 for (const { name, missing } of rivals) if (missing !== undefined) console.log(`${name} skipped: ${missing}`);
 console.log('processor time for each phone and 20 ms; delay from one phone to another:');
 for (const codec of ['PCMU', 'G722', 'opus'] as const) {
-  const contestants = [echo, mediaPlane, ...before, foundPhones, ...rivals].filter(
+  const contestants = [echo, clockedEcho, mediaPlane, ...before, foundPhones, ...rivals].filter(
     ({ codecs, missing }) => missing === undefined && codecs.includes(codec),
   );
   if (isWanted(codec)) await compare(contestants, heard, codec);

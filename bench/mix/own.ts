@@ -9,7 +9,7 @@ import type { Contestant } from './contestant.js';
  */
 function forked(
   name: string,
-  role: 'echo' | 'phones' | 'found',
+  role: 'echo' | 'clocked' | 'phones' | 'found',
   root = new URL('../../', import.meta.url),
 ): Contestant {
   return {
@@ -33,6 +33,9 @@ function forked(
 
 /** The least that as many sockets cost in Node. */
 export const echo = forked('bare echo', 'echo');
+
+/** The same where each socket sends every 20 ms, whatever came: the phones have gone to sleep, and are woken up. */
+export const clockedEcho = forked('... by a clock', 'clocked');
 
 /** The media plane of the gateway. */
 export const mediaPlane = forked('media plane', 'phones');

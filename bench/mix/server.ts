@@ -1,15 +1,16 @@
 /**
  * A process that carries a conversation of bench/mix.ts: phones of a media plane, or a bare echo of as many sockets.
- * Started with `echo`, `phones` or `found` (phones with another announced address), and with the URL of the checkout whose
- * media plane it runs. It gets the conversation as a message, and answers with the port for each phone.
+ * Started with `echo`, `clocked` (an echo that sends every 20 ms), `phones` or `found` (phones with another announced
+ * address), and with the URL of the checkout whose media plane it runs. It gets the conversation as a message, and answers
+ * with the port for each phone.
  */
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { MixClock } from '../../src/media/audio/index.js';
 import type * as TestPlane from '../../src/media/phone/testing/test-plane.js';
 import type { BenchCodec, Conversation, Scene } from './contestant.js';
 
-/** Echoes each datagram from a connected socket: the least that receiving and sending cost here. */
-async function openEcho({ peerPorts }: Conversation): Promise<number[]> {
+async function openSockets({ peerPorts }: Conversation): Promise<Socket[]> {
   return Promise.all(
     peerPorts.map(async (peerPort) => {
       const socket = createSocket('udp4');
@@ -17,10 +18,36 @@ async function openEcho({ peerPorts }: Conversation): Promise<number[]> {
       await once(socket, 'listening');
       socket.connect(peerPort, '127.0.0.1');
       await once(socket, 'connect');
-      socket.on('message', (packet) => socket.send(packet, () => undefined));
-      return socket.address().port;
+      return socket;
     }),
   );
+}
+
+const portsOf = (sockets: readonly Socket[]): number[] => sockets.map((socket) => socket.address().port);
+
+/** Echoes each datagram from a connected socket: the least that receiving and sending cost here. */
+async function openEcho(conversation: Conversation): Promise<number[]> {
+  const sockets = await openSockets(conversation);
+  for (const socket of sockets) socket.on('message', (packet) => socket.send(packet, () => undefined));
+  return portsOf(sockets);
+}
+
+/** Sends what came last every 20 ms. */
+async function openClocked(conversation: Conversation): Promise<number[]> {
+  const sockets = await openSockets(conversation);
+  const latest = new Map<Socket, Buffer>();
+  for (const socket of sockets) socket.on('message', (packet) => void latest.set(socket, packet));
+  const clock = new MixClock({
+    onError: (error) => {
+      throw error;
+    },
+  });
+  clock.add({
+    onFrame: () => {
+      for (const [socket, packet] of latest) socket.send(packet, () => undefined);
+    },
+  });
+  return portsOf(sockets);
 }
 
 /** @param host the address announced for their media */
@@ -62,8 +89,13 @@ function offer(host: string, port: number, codec: BenchCodec): string {
 }
 
 process.on('message', (conversation: Conversation) => {
-  const role = process.argv[2];
+  const role = process.argv[2] as 'echo' | 'clocked' | 'phones' | 'found';
   const host = role === 'found' ? '127.0.0.2' : '127.0.0.1';
-  const opened = role === 'echo' ? openEcho(conversation) : openPhones(conversation, host);
+  const opened =
+    role === 'echo'
+      ? openEcho(conversation)
+      : role === 'clocked'
+        ? openClocked(conversation)
+        : openPhones(conversation, host);
   void opened.then((ports) => process.send!(ports));
 });

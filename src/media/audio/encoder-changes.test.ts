@@ -29,7 +29,8 @@ class Received {
   take(frame: number): void {
     const group = this.mix.run(frame);
     this.groups.push(group);
-    this.#decoder.decode(group.payloads[0]!, 0, group.lengths[0]!, this.#frame, 0);
+    const [payload] = group.payloads;
+    this.#decoder.decode(payload!, 0, payload!.length, this.#frame, 0);
     this.pcm.push(this.#frame.slice());
   }
 }

@@ -68,8 +68,9 @@ export class MixGroup {
   /** Number of packets that the last frame completed, and the frame that the first of them begins with. */
   ready = 0;
   firstFrame = 0;
-  readonly payloads: readonly Buffer[];
-  readonly lengths: number[];
+  /** What the last frame completed: views of {@link buffers}, of the length of each, which most codecs never change. */
+  readonly payloads: Buffer[];
+  readonly buffers: readonly Buffer[];
   readonly #frameSamples: number;
   readonly #packetSamples: number;
   readonly #pcm: Int16Array;
@@ -91,10 +92,10 @@ export class MixGroup {
     this.#packetSamples = (rate / 1000) * ptime;
     this.#pcm = new Int16Array(this.#packetSamples + this.#frameSamples);
     if (codec.encoderMemory === 'opaque') this.#recent = new Int16Array(PRIMING_FRAMES * this.#frameSamples);
-    this.payloads = Array.from({ length: Math.max(1, Math.ceil(FRAME_MS / ptime)) }, () =>
+    this.buffers = Array.from({ length: Math.max(1, Math.ceil(FRAME_MS / ptime)) }, () =>
       Buffer.allocUnsafe(MAX_PAYLOAD),
     );
-    this.lengths = this.payloads.map(() => 0);
+    this.payloads = [...this.buffers];
   }
 
   /** Whether its encoder or packet has begun. */
@@ -182,8 +183,10 @@ export class MixGroup {
   }
 
   #put(pcm: Int16Array): void {
-    const payload = this.payloads[this.ready]!;
-    this.lengths[this.ready] = this.encoder.encode(pcm, this.#packetSamples, payload, 0);
+    const i = this.ready;
+    const buffer = this.buffers[i]!;
+    const length = this.encoder.encode(pcm, this.#packetSamples, buffer, 0);
+    if (this.payloads[i]!.length !== length) this.payloads[i] = buffer.subarray(0, length);
     this.ready += 1;
   }
 
@@ -198,7 +201,7 @@ export class MixGroup {
     this.#recent!.set(recent);
     const samples = Math.min(this.#packetSamples, this.#frameSamples);
     for (let at = 0; at + samples <= recent.length; at += samples) {
-      this.encoder.encode(recent.subarray(at, at + samples), samples, this.payloads[0]!, 0);
+      this.encoder.encode(recent.subarray(at, at + samples), samples, this.buffers[0]!, 0);
     }
   }
 }

@@ -92,7 +92,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
       crypto: this.#crypto,
       consent: this.#consent,
       handlers: {
-        onRtp: (packet) => this.#onRtp(packet),
+        onRtp: (packet, nowMs) => this.#onRtp(packet, nowMs),
         onRtcp: (packet) => this.#onRtcp(packet),
         onMoved: () => this.#stateChanged(),
       },
@@ -235,8 +235,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#watch.check(now, this.#negotiation.session);
   }
 
-  #onRtp(sealed: Buffer): boolean {
-    const now = performance.now();
+  #onRtp(sealed: Buffer, now: number): boolean {
     const packet = this.#crypto.openRtp(sealed);
     if (!packet || !this.#receiver.onPacket(packet, now)) return false;
     this.#watch.heard(now, this.#receiver.packets > 0, this.#receiver.isQuiet);

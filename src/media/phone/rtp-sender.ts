@@ -207,12 +207,7 @@ export class RtpSender {
     }
     this.#noiseAt = -Infinity;
     for (let i = 0; i < group.ready; i += 1) {
-      this.#sendPayload(
-        session,
-        group.payloads[i]!,
-        group.lengths[i]!,
-        group.firstFrame + (i * session.ptime) / FRAME_MS,
-      );
+      this.#sendPayload(session, group.payloads[i]!, group.firstFrame + (i * session.ptime) / FRAME_MS);
     }
   }
 
@@ -228,11 +223,10 @@ export class RtpSender {
   }
 
   /** Sends a payload that may be sent to others too: encrypted is a copy. */
-  #sendPayload(session: AudioSession, payload: Buffer, length: number, firstFrame: number): void {
-    const packet = this.#ring[this.#at]!;
-    // Byte by byte: Buffer.copy makes a view of the part to be copied.
-    for (let i = 0; i < length; i += 1) packet[RTP_FIXED_HEADER + i] = payload[i]!;
-    this.#finish(session.payloadType, this.timestampOf(firstFrame), this.#marker, length);
+  #sendPayload(session: AudioSession, payload: Buffer, firstFrame: number): void {
+    // Of whole views it makes none itself, as Buffer.copy does, and it is faster than byte by byte.
+    this.#ring[this.#at]!.set(payload, RTP_FIXED_HEADER);
+    this.#finish(session.payloadType, this.timestampOf(firstFrame), this.#marker, payload.length);
     this.#marker = false;
   }
 

@@ -9,10 +9,10 @@ import type { SendConsent } from './send-consent.js';
 /** Receives the phone's packets. */
 export interface RtpSocketHandlers {
   /**
-   * A datagram that is not RTCP.
+   * A datagram that is not RTCP, and when it came.
    * @returns whether it is the phone's: well formed, of the session, authentic
    */
-  onRtp(packet: Buffer): boolean;
+  onRtp(packet: Buffer, nowMs: number): boolean;
   /** @returns whether it is the phone's: authentic, if the call is encrypted */
   onRtcp(packet: Buffer): boolean;
   /** The phone's packets come from another address than before. */
@@ -170,7 +170,7 @@ export class RtpSocket {
       if (this.#mux && isPeer && this.#handlers.onRtcp(packet)) this.#heardReport(from.address);
       return;
     }
-    if (!this.#handlers.onRtp(packet)) return;
+    if (!this.#handlers.onRtp(packet, nowMs)) return;
     if (!this.#search.heard(from, nowMs)) return;
     this.#consent.heard(samePeer(from, this.#search.announced));
     this.#disconnect();

@@ -143,8 +143,7 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
 
   #sendMix(mix: DeviceMix, frame: number): void {
     const group = mix.run(frame);
-    for (let i = 0; i < group.ready; i += 1)
-      this.#emit(Buffer.from(group.payloads[i]!.subarray(0, group.lengths[i])));
+    for (let i = 0; i < group.ready; i += 1) this.#emit(Buffer.from(group.payloads[i]!));
   }
 
   #setChannels(tracks: readonly PublishedTrack[]): void {

@@ -55,7 +55,7 @@ export class Listener {
   /** Writes a frame to `out` from `at`. */
   hear(frame: number, out = new Int16Array(this.rate / 50), at = 0): Int16Array {
     const group = this.mix.run(frame);
-    if (group.ready > 0) out.set(encoded.get(group.payloads[0]!)!, at);
+    if (group.ready > 0) out.set(encoded.get(group.buffers[0]!)!, at);
     return out;
   }
 }
