@@ -60,8 +60,8 @@ const require = createRequire(import.meta.url);
 /** Frames of 10 ms: over how many the power is smoothed whose lowest value counts as noise, and in how many it is sought. */
 const FLOOR_SMOOTHING = 20;
 const FLOOR_FRAMES = 200;
-/** What is less than 6 dB above that is no speech. */
-const ABOVE_FLOOR = 4;
+/** What is less than 3 dB above that is no speech. */
+const ABOVE_FLOOR = 2;
 
 const INLINED = 'data:application/octet-stream;base64,';
 
