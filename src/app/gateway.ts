@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi, type GatewayFacts, type Readiness } from '../api/index.js';
 import { BrowserServer, turnCredentials } from '../devices/browser/index.js';
+import { Upgrades } from '../devices/upgrades.js';
 import { measureQuality } from './metrics/quality.js';
 import { measureBrowsers, measureMedia, measureRequests } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
@@ -241,8 +242,9 @@ async function startHttp(
       return iceServers?.(id) ?? [];
     },
   });
+  const upgrades = new Upgrades(api.server);
   const browsers = new BrowserServer({
-    server: api.server,
+    upgrades,
     gate: core,
     media,
     clientAddress,

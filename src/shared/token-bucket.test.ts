@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { Admission } from '../devices/browser/device-table.js';
-import { DEFAULT_BROWSER_LIMITS } from '../devices/browser/limits.js';
 import { KeyedBuckets, TokenBucket } from './token-bucket.js';
 
 describe('a token bucket', () => {
@@ -31,21 +29,5 @@ describe('a token bucket', () => {
     expect(buckets.take('late', 0)).toBe(false);
     expect(buckets.take('later', 2_000)).toBe(true);
     expect(buckets.size).toBe(1);
-  });
-});
-
-describe('admission', () => {
-  const admission = new Admission({ ...DEFAULT_BROWSER_LIMITS, socketsPerAddress: 1 });
-
-  it.each([
-    ['192.0.2.1', '::ffff:192.0.2.1'],
-    ['2001:db8:0:1::1', '2001:db8:0:1:ffff::2'],
-  ])('counts %s and %s as one address', (one, other) => {
-    const release = admission.admit(one, 0);
-    expect(release).toBeDefined();
-    expect(admission.admit(other, 0)).toBeUndefined();
-    release!();
-    admission.admit(other, 0)!();
-    expect(admission.sockets).toBe(0);
   });
 });

@@ -21,6 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'api',
     'console',
     'sip-server',
+    'devices',
     'devices/browser',
     'devices/phone',
     'store',

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ACCOUNT } from '../../core/testing/index.js';
 import { PatchbayError } from '../../core/index.js';
-import { KEEPALIVE_MS, MISSED_SIGNS } from './client-socket.js';
+import { KEEPALIVE_MS, MISSED_SIGNS } from '../keep-alive.js';
 import { useBrowserServer } from './testing/server-fixture.js';
 import { method } from './testing/raw-client.js';
 

@@ -1,20 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type DeviceGate, type Participant, PatchbayError } from '../../core/index.js';
 import type { BrowserDoor, CarriedDevice } from '../../media/index.js';
 import { type CarriedPage, readPageNote } from './resumption.js';
-import {
-  type ClientAddress,
-  clientAddresses,
-  type Clock,
-  hangUp,
-  KeyedBuckets,
-  type Log,
-  systemClock,
-} from '../../shared/index.js';
-import { Admission, DeviceTable } from './device-table.js';
+import { type Clock, KeyedBuckets, type Log, systemClock } from '../../shared/index.js';
+import { SocketGate, type SocketGateOptions } from '../socket-gate.js';
+import type { Upgrades } from '../upgrades.js';
+import { DeviceTable } from './device-table.js';
 import { BrowserDevice, type BrowserParts } from './browser-device.js';
 import { JsonRpcFormat, speaksCircularJson } from './json-rpc.js';
 import { ClientSocket, closeFor } from './client-socket.js';
@@ -28,9 +22,9 @@ const PROTOCOL_PATH = /(?:^|\/)v([23])\/?$/i;
 
 const UNIQUE_ID = /^[\w.:@+-]{1,128}$/;
 
-export interface BrowserServerOptions {
-  /** Upgrade requests for `/v3/`, behind any prefix, are served; others get 404. */
-  readonly server: Server;
+export interface BrowserServerOptions extends SocketGateOptions {
+  /** Upgrade requests for `/v3/`, behind any prefix, are served. */
+  readonly upgrades: Upgrades;
   readonly gate: DeviceGate;
   readonly media: BrowserDoor;
   readonly log: Log;
@@ -38,12 +32,6 @@ export interface BrowserServerOptions {
   /** Limits that differ from `DEFAULT_BROWSER_LIMITS`. */
   readonly limits?: Partial<BrowserLimits>;
   readonly reconnectTimes?: Partial<ReconnectTimes>;
-  /** Finds the client's address, behind proxies too. Default: the address of the socket's peer. */
-  readonly clientAddress?: ClientAddress;
-  /** Whether the process may open more sockets; if not, upgrades get 503. Default: always. */
-  readonly hasRoom?: () => boolean;
-  /** Asked with the address of every new page. @returns the seconds of Retry-After when the page is refused */
-  readonly admit?: (address: string) => number | undefined;
 }
 
 /** Counts for monitoring. */
@@ -60,16 +48,12 @@ export interface BrowserCounters {
 
 /** Serves browsers: Bandwidth's V3 protocol, JSON-RPC 2.0 over WebSocket. */
 export class BrowserServer {
-  readonly #server: Server;
   readonly #sockets: WebSocketServer;
   readonly #parts: BrowserParts;
   readonly #devices = new DeviceTable();
-  readonly #admission: Admission;
+  readonly #gate: SocketGate;
   readonly #newDevices: KeyedBuckets;
-  readonly #clientAddress: ClientAddress;
-  readonly #hasRoom: () => boolean;
-  readonly #admit: (address: string) => number | undefined;
-  #refusedUpgrades = 0;
+  readonly #stopServing: () => void;
   #refusedTokens = 0;
   #abusiveSockets = 0;
   #stopping = false;
@@ -87,11 +71,8 @@ export class BrowserServer {
       reconnectTimes: { ...DEFAULT_RECONNECT_TIMES, ...options.reconnectTimes },
       log: options.log,
     };
-    this.#admission = new Admission(limits);
-    this.#admit = options.admit ?? (() => undefined);
+    this.#gate = new SocketGate(limits, clock, options);
     this.#newDevices = new KeyedBuckets(limits.devices);
-    this.#clientAddress = options.clientAddress ?? clientAddresses([]);
-    this.#hasRoom = options.hasRoom ?? (() => true);
     // No compression: it costs memory for each socket, and a small message could inflate to a huge one.
     const socketOptions = {
       noServer: true,
@@ -100,8 +81,7 @@ export class BrowserServer {
       closeTimeout: limits.closeMs,
     };
     this.#sockets = new WebSocketServer(socketOptions);
-    this.#server = options.server;
-    this.#server.on('upgrade', this.#onUpgrade);
+    this.#stopServing = options.upgrades.serve((...request) => this.#onUpgrade(...request));
   }
 
   /** Goes on with the pages whose media an earlier gateway left; they have time to come back. */
@@ -114,9 +94,9 @@ export class BrowserServer {
 
   counters(): BrowserCounters {
     return {
-      sockets: this.#admission.sockets,
+      sockets: this.#gate.sockets,
       devices: this.#devices.size,
-      refusedUpgrades: this.#refusedUpgrades,
+      refusedUpgrades: this.#gate.refused,
       refusedTokens: this.#refusedTokens,
       abusiveSockets: this.#abusiveSockets,
     };
@@ -126,38 +106,19 @@ export class BrowserServer {
   stop(): Promise<void> {
     this.#stopping = true;
     this.#devices.stop();
-    this.#server.off('upgrade', this.#onUpgrade);
+    this.#stopServing();
     this.#sockets.close();
     return Promise.resolve();
   }
 
-  readonly #onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+  #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): boolean {
     const asked = parseSocketRequest(request.url ?? '/');
-    if (!asked) {
-      refuse(stream, '404 Not Found');
-      return;
-    }
-    if (!this.#hasRoom()) {
-      this.#refusedUpgrades += 1;
-      refuse(stream, '503 Service Unavailable');
-      return;
-    }
-    const address = this.#clientAddress(request);
-    const release = this.#admission.admit(address, this.#parts.clock.monotonic());
-    if (!release) {
-      this.#refusedUpgrades += 1;
-      refuse(stream, '429 Too Many Requests');
-      return;
-    }
-    stream.once('close', release);
-    const retryAfterS = this.#isHere(asked) ? undefined : this.#admit(address);
-    if (retryAfterS !== undefined) {
-      // Clients retry every second, whatever the status is.
-      refuse(stream, '503 Service Unavailable', `Retry-After: ${retryAfterS}\r\n`);
-      return;
-    }
-    this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, asked, address));
-  };
+    if (!asked) return false;
+    const address = this.#gate.enter(request, stream, () => this.#isHere(asked));
+    if (address !== undefined)
+      this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, asked, address));
+    return true;
+  }
 
   #accept(socket: WebSocket, asked: SocketRequest, address: string): void {
     const refuseToken = (reason: string): void => {
@@ -265,10 +226,6 @@ export class BrowserServer {
     const abused = (): void => void (this.#abusiveSockets += 1);
     return new ClientSocket({ socket, format, user, limits, clock, log: user.log, abused });
   }
-}
-
-function refuse(stream: Duplex, status: string, header = ''): void {
-  hangUp(stream, `HTTP/1.1 ${status}\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`);
 }
 
 /** What the URL of a WebSocket says about the client. */

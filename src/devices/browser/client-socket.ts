@@ -1,6 +1,7 @@
 import type { RawData, WebSocket } from 'ws';
 import { type EndReason, mayResume } from '../../core/index.js';
-import { type Clock, type Log, type Timer, TokenBucket } from '../../shared/index.js';
+import { type Clock, type Log, TokenBucket } from '../../shared/index.js';
+import { KeepAlive } from '../keep-alive.js';
 import type { IncomingMessage, JsonRpcFormat, RequestId, RpcError } from './json-rpc.js';
 import type { BrowserLimits } from './limits.js';
 import type { AnswerLine, Outcome, PageCall } from './page-calls.js';
@@ -14,14 +15,6 @@ export interface SocketUser {
   socketClosed(socket: ClientSocket, code: number): void;
 }
 
-/** How often a ping is sent. */
-export const KEEPALIVE_MS = 3_000;
-/**
- * After this many periods in a row without a message or a pong the socket is cut. One period is not enough: some proxies
- * pass data on every few seconds only, so that two pongs come together.
- */
-export const MISSED_SIGNS = 2;
-
 /** One WebSocket of a browser: JSON-RPC framing, keep-alive, and the limits on what it may send. */
 export class ClientSocket implements AnswerLine {
   readonly #socket: WebSocket;
@@ -34,10 +27,7 @@ export class ClientSocket implements AnswerLine {
   readonly #messages: TokenBucket;
   readonly #bytes: TokenBucket;
   #invalid = 0;
-  #heardAt: number;
-  #heard = true;
-  #missed = 0;
-  #keepalive: Timer;
+  readonly #keepAlive: KeepAlive;
 
   constructor(options: {
     socket: WebSocket;
@@ -59,15 +49,13 @@ export class ClientSocket implements AnswerLine {
     const now = options.clock.monotonic();
     this.#messages = new TokenBucket(options.limits.messages, now);
     this.#bytes = new TokenBucket(options.limits.bytes, now);
-    this.#heardAt = now;
-    this.#socket.ping();
-    this.#keepalive = this.#scheduleKeepalive();
+    this.#keepAlive = new KeepAlive(options.socket, options.clock);
     this.#listen();
   }
 
   /** Milliseconds since the last message or pong. */
   get silentMs(): number {
-    return this.#clock.monotonic() - this.#heardAt;
+    return this.#keepAlive.silentMs;
   }
 
   /** Sends a notification. It is lost when the socket is not open. */
@@ -91,38 +79,13 @@ export class ClientSocket implements AnswerLine {
   }
 
   #listen(): void {
-    this.#socket.on('message', (data, isBinary) => {
-      this.#signOfLife();
-      this.#receive(data, isBinary);
-    });
-    this.#socket.on('pong', () => this.#signOfLife());
+    this.#socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     // Malformed WebSocket frames, or a message that is too long: ws closes the socket with the right code.
     this.#socket.on('error', (error) => {
       this.#log.debug({ err: error }, 'browser socket failed');
       this.#abused();
     });
-    this.#socket.once('close', (code) => {
-      this.#keepalive.cancel();
-      this.#user.socketClosed(this, code);
-    });
-  }
-
-  #signOfLife(): void {
-    this.#heard = true;
-    this.#heardAt = this.#clock.monotonic();
-  }
-
-  #scheduleKeepalive(): Timer {
-    return this.#clock.setTimeout(() => {
-      this.#missed = this.#heard ? 0 : this.#missed + 1;
-      if (this.#missed >= MISSED_SIGNS) {
-        this.terminate();
-        return;
-      }
-      this.#heard = false;
-      this.#socket.ping();
-      this.#keepalive = this.#scheduleKeepalive();
-    }, KEEPALIVE_MS);
+    this.#socket.once('close', (code) => this.#user.socketClosed(this, code));
   }
 
   #receive(data: RawData, isBinary: boolean): void {

@@ -1,7 +1,8 @@
 import type { Rate } from '../../shared/index.js';
+import type { SocketLimits } from '../socket-gate.js';
 
 /** How much one browser, participant or address may use. */
-export interface BrowserLimits {
+export interface BrowserLimits extends SocketLimits {
   /** Bytes of one message. A longer one closes the socket with 1009. */
   readonly messageBytes: number;
   readonly messages: Rate;
@@ -13,12 +14,8 @@ export interface BrowserLimits {
   readonly invalidMessages: number;
   /** Bytes that wait to be sent to one browser. With more, its socket is cut. */
   readonly outgoingBytes: number;
-  readonly socketsPerAddress: number;
-  /** New sockets of one address. */
-  readonly connects: Rate;
   /** New devices of one participant. */
   readonly devices: Rate;
-  readonly sockets: number;
   /** A socket is cut if its page has not answered our close frame after this many ms. */
   readonly closeMs: number;
 }

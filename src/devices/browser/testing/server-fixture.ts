@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach } from 'vitest';
 import type { Core, MediaType } from '../../../core/index.js';
 import { ACCOUNT, coreForTests } from '../../../core/testing/index.js';
+import { Upgrades } from '../../upgrades.js';
 import { BrowserServer, type BrowserServerOptions } from '../browser-server.js';
 import { type FakeClock, silentLog } from '../../../shared/testing/index.js';
 import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
@@ -16,6 +17,7 @@ class ServerFixture {
   readonly media = new FakeMediaPlane();
   readonly #options: Partial<BrowserServerOptions>;
   readonly #server = createServer();
+  readonly #upgrades = new Upgrades(this.#server);
   readonly #clients: RawClient[] = [];
   #browsers: BrowserServer;
 
@@ -87,7 +89,7 @@ class ServerFixture {
 
   #create(): BrowserServer {
     return new BrowserServer({
-      server: this.#server,
+      upgrades: this.#upgrades,
       gate: this.core,
       media: this.media,
       clock: this.clock,
