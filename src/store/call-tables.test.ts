@@ -80,6 +80,14 @@ describe('the calls in the store', () => {
     expect(await sealed()).toEqual([]);
   });
 
+  it('are not sealed as programs are', async () => {
+    store.calls.saveCall('one', 'of one');
+    store.programs.saveProgram('two', 'wss://secret');
+    await reopen(undefined, 'INSERT INTO programs SELECT id, sealed FROM calls');
+    expect(store.programs.programs()).toEqual([{ id: 'two', document: 'wss://secret' }]);
+    expect(warnings.join()).toContain('Programs to connect to cannot be read');
+  });
+
   it('cannot be exchanged for one another or changed', async () => {
     store.calls.saveCall('one', 'of one');
     store.calls.saveCall('two', 'of two');

@@ -53,6 +53,7 @@ const MIGRATIONS: readonly string[] = [
   'CREATE TABLE calls (id TEXT PRIMARY KEY, sealed TEXT NOT NULL) STRICT, WITHOUT ROWID',
   // As JSON. Unknown for the connections from before.
   'ALTER TABLE usage_records ADD COLUMN quality TEXT',
+  'CREATE TABLE programs (id TEXT PRIMARY KEY, sealed TEXT NOT NULL) STRICT, WITHOUT ROWID',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -36,8 +36,13 @@ function coreOn(store: Store): Core {
   return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
 }
 
-/** Makes a database what version 5 of the schema left. */
+/** Makes a database what version 6 of the schema left. */
+async function backToVersion6(database: Database): Promise<void> {
+  await database.exec('DROP TABLE programs; PRAGMA user_version = 6');
+}
+
 async function backToVersion5(database: Database): Promise<void> {
+  await backToVersion6(database);
   await database.exec('ALTER TABLE usage_records DROP COLUMN quality; PRAGMA user_version = 5');
 }
 
@@ -202,6 +207,21 @@ describe('a data folder', () => {
     const quality = { received: { packets: 50, lost: 1, mos: 4.2 }, sent: { packets: 49 } };
     usage.saveRecord({ ...record, quality });
     expect(await find()).toEqual([{ ...found, quality }]);
+  });
+
+  it('of version 6 is read, which kept no programs', async () => {
+    coreOn(await open()).createSession(ACCOUNT, { tag: 'before' });
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion6(database);
+    database.close();
+    const store = await reopen();
+    expect(coreOn(store).sessions(ACCOUNT, {}).items).toMatchObject([{ tag: 'before' }]);
+    expect(store.programs.programs()).toEqual([]);
+    store.programs.saveProgram('one', 'document');
+    store.programs.saveProgram('gone', 'document');
+    store.programs.deleteProgram('gone');
+    expect((await reopen()).programs.programs()).toEqual([{ id: 'one', document: 'document' }]);
   });
 
   it('of version 4 is read, which kept no calls', async () => {

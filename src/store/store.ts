@@ -6,6 +6,7 @@ import type { UsageStore } from '../usage/index.js';
 import type { Log } from '../shared/index.js';
 import { CallTables, loadCalls } from './call-tables.js';
 import { CoreTables, loadCoreState, StateTooLargeError } from './core-tables.js';
+import { loadPrograms, ProgramTables } from './program-tables.js';
 import { damagedIn, HourlyBackups, newestGood, setAside } from './backups.js';
 import {
   backupsIn,
@@ -34,6 +35,7 @@ export interface Store {
   readonly core: CoreStore;
   readonly usage: UsageStore;
   readonly calls: CallTables;
+  readonly programs: ProgramTables;
   /** Whether it can write, and when the last copy was made (epoch ms), if one was. */
   health(): StoreHealth & { readonly backedUpAt: number | undefined };
   /** Resolves when everything saved so far is on disk. @throws Error when it could not be written */
@@ -80,7 +82,14 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
       ? await tokenSecret(dataDir, log)
       : { secret: options.tokenSecret, found: false };
   await refuseToBeginAnew(dataDir);
-  const { writer, isNew, core, calls, usage: leftovers } = await openWhole(dataDir, secret.secret, log);
+  const {
+    writer,
+    isNew,
+    core,
+    calls,
+    programs,
+    usage: leftovers,
+  } = await openWhole(dataDir, secret.secret, log);
   if (isNew && secret.found) {
     log.warn(
       { file: path },
@@ -106,6 +115,7 @@ async function openLocked(options: StoreOptions, lock: FolderLock): Promise<Stor
     core: new CoreTables(core, queue),
     usage,
     calls: new CallTables(calls, queue),
+    programs: new ProgramTables(programs, queue),
     health: () => ({ ...queue.health, backedUpAt: copies.lastAt }),
     flush: () => queue.flush(),
     close: async () => {
@@ -154,7 +164,8 @@ async function openWhole(dataDir: string, secret: string, log: Log) {
     await migrate(writer, path);
     const core = await loadCoreState(writer, roomForState(), log);
     const calls = await loadCalls(writer, secret, log);
-    return { writer, isNew, core, calls, usage: await loadUsage(writer, log) };
+    const programs = await loadPrograms(writer, secret, log);
+    return { writer, isNew, core, calls, programs, usage: await loadUsage(writer, log) };
   } catch (error) {
     for (const database of opened) database.close();
     if (error instanceof StateTooLargeError) throw error;

@@ -1,0 +1,67 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { bytesOf, type Database, rows } from './database.js';
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/**
+ * Encrypts texts that must not lie in the database as they are, such as keys of SRTP: with AES-256-GCM, by a key made of
+ * the token secret. Each is bound to a name, so that one row's text cannot be put into another.
+ */
+export class Seal {
+  readonly #key: Buffer;
+
+  /** @param purpose what it seals: each purpose has a key of its own */
+  constructor(tokenSecret: string, purpose: string) {
+    this.#key = Buffer.from(hkdfSync('sha256', tokenSecret, '', purpose, 32));
+  }
+
+  close(name: string, text: string): string {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(Buffer.from(name));
+    const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()]);
+    return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64');
+  }
+
+  /** @throws Error when it was changed, or sealed with another secret or name */
+  open(name: string, sealed: string): string {
+    const bytes = Buffer.from(sealed, 'base64');
+    const nonce = bytes.subarray(0, NONCE_BYTES);
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(Buffer.from(name)).setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+    const text = decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES), undefined, 'utf8');
+    return text + decipher.final('utf8');
+  }
+}
+
+/** A row that was sealed. */
+export interface SealedDocument {
+  readonly id: string;
+  readonly document: string;
+}
+
+/**
+ * Reads a table of the columns `id` and `sealed`. Rows that cannot be opened are removed: they are damaged, or sealed with
+ * another token secret.
+ * @returns what was found, and how many rows were removed
+ */
+export async function sealedRows(
+  database: Database,
+  table: 'calls' | 'programs',
+  seal: Seal,
+): Promise<{ readonly found: readonly SealedDocument[]; readonly lost: number }> {
+  const found: SealedDocument[] = [];
+  const unreadable: string[] = [];
+  const columns = `${bytesOf('id')}, hex(id) AS key, ${bytesOf('sealed')}`;
+  for (const row of await rows(database, `SELECT ${columns} FROM ${table}`)) {
+    const id = String(row['id']);
+    try {
+      found.push({ id, document: seal.open(id, String(row['sealed'])) });
+    } catch {
+      unreadable.push(String(row['key']));
+    }
+  }
+  for (const key of unreadable)
+    await rows(database, `DELETE FROM ${table} WHERE id = CAST(unhex(?) AS TEXT)`, [key]);
+  return { found, lost: unreadable.length };
+}
