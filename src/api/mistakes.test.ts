@@ -6,7 +6,7 @@ let gateway: TestGateway;
 
 beforeAll(async () => {
   const callbackRefusal = (url: string) =>
-    Promise.resolve(url === REFUSED ? 'Webhooks must not be sent to 169.254.169.254.' : undefined);
+    Promise.resolve(url === REFUSED ? 'The gateway must not connect to 169.254.169.254.' : undefined);
   gateway = await startApi({ usage: { ...NO_USAGE, callbackRefusal } });
 });
 afterAll(() => gateway.stop());
@@ -65,7 +65,7 @@ describe('a mistake in a request is named', () => {
       'POST',
       '/participants',
       { callbackUrl: REFUSED },
-      /^body\/callbackUrl: Webhooks must not be sent to 169\.254\.169\.254\.$/,
+      /^body\/callbackUrl: The gateway must not connect to 169\.254\.169\.254\.$/,
     ],
     [
       'POST',

@@ -4,3 +4,4 @@ export { createUsage, type Usage } from './usage.js';
 export type { ListedFailure } from './report.js';
 export type { FoundRecords, KeptRecord, UsageStore, WrittenRecord } from './usage-store.js';
 export type { Webhook } from './webhooks/webhook.js';
+export { TargetGuard } from './webhooks/target-guard.js';

@@ -76,7 +76,7 @@ describe('without rules of the operator', () => {
       'http://[::169.254.169.254]/',
       'http://[2002:a9fe:a9fe::]/',
     ];
-    for (const url of denied) expect(() => guard.checkLiteral(new URL(url)), url).toThrow('must not be sent');
+    for (const url of denied) expect(() => guard.checkLiteral(new URL(url)), url).toThrow('must not connect');
     expect(() => guard.checkLiteral(new URL('http://127.0.0.1:9/'))).not.toThrow();
     expect(() => guard.checkLiteral(new URL('http://name.example/'))).not.toThrow();
   });
@@ -123,8 +123,8 @@ describe('a name', () => {
   });
 
   it('is not found when there are none', async () => {
-    await expect(lookedUp(finds('169.254.169.254'), true)).rejects.toThrow('must not be sent');
-    await expect(lookedUp(finds(), false)).rejects.toThrow('must not be sent');
+    await expect(lookedUp(finds('169.254.169.254'), true)).rejects.toThrow('must not connect');
+    await expect(lookedUp(finds(), false)).rejects.toThrow('must not connect');
   });
 
   it('that cannot be resolved fails with the error of the lookup', async () => {

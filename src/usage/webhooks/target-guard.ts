@@ -2,7 +2,7 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import ipaddr from 'ipaddr.js';
 import { type AddressFilter, hostNames, inNetworks } from '../../shared/index.js';
 
-/** Which addresses webhooks may be sent to. */
+/** Which addresses URLs of applications may lead to. */
 export interface TargetRules {
   /** Addresses and CIDRs; if there are any, no other addresses are called. */
   readonly allow?: readonly string[];
@@ -82,7 +82,7 @@ class TargetDeniedError extends Error {
   override readonly name = 'TargetDeniedError';
 }
 
-/** Keeps webhooks away from addresses that only the gateway's own machine should reach. */
+/** Keeps webhooks, and whatever else goes to URLs of applications, away from addresses that only the gateway's own machine should reach. */
 export class TargetGuard {
   readonly #isAllowed: AddressFilter;
   readonly #isDenied: AddressFilter;
@@ -156,7 +156,7 @@ const findAll: Resolve = (name, _options, callback) => {
 };
 
 function denied(host: string): TargetDeniedError {
-  return new TargetDeniedError(`Webhooks must not be sent to ${host}.`);
+  return new TargetDeniedError(`The gateway must not connect to ${host}.`);
 }
 
 /** The IPv4 addresses to which an IPv6 address may lead. */

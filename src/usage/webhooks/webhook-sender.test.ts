@@ -110,7 +110,7 @@ describe('a webhook', () => {
       callback(null, [{ address: '127.0.0.1', family: 4 }]);
     const guarded = sender({ targets, resolve });
     for (const host of ['127.0.0.1', '127.1', 'name.example']) {
-      await expect(guarded.send(webhook(`http://${host}:${port}/`))).rejects.toThrow('must not be sent');
+      await expect(guarded.send(webhook(`http://${host}:${port}/`))).rejects.toThrow('must not connect');
     }
     await sender({ resolve }).send(webhook(`http://name.example:${port}/`));
     expect(requests).toBe(1);
