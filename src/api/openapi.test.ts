@@ -55,6 +55,7 @@ describe('the OpenAPI document', () => {
           'listFailedCalls',
           'getIceServers',
         ],
+        ...['connectProgram', 'getProgram', 'disconnectProgram'],
         ...['isAlive', 'isReady'],
       ].sort(),
     );

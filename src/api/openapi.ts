@@ -12,7 +12,7 @@ const properties = {
   participantId: { type: 'string' },
   deviceId: {
     type: 'string',
-    description: "The device's own id: a browser's `uniqueId`, a phone's Call-ID.",
+    description: "The device's own id: a browser's or program's `uniqueId`, a phone's Call-ID.",
   },
   tag: { type: 'string', description: "The participant's tag; absent if it has none." },
 };
@@ -38,7 +38,7 @@ const failure = {
 };
 
 const connection = {
-  kind: { type: 'string', examples: ['browser', 'phone'] },
+  kind: { type: 'string', examples: ['browser', 'phone', 'program'] },
   direction: { type: 'string', enum: ['inbound', 'outbound'] },
   received: formatOrNull(
     'How its media come to the gateway. Null until that is agreed on: in `onConnect` of a page.',
@@ -132,7 +132,7 @@ const describe = (about: GatewayFacts): string => `
 Patchbay connects browsers (WebRTC) and phones (SIP) in **sessions**. Applications written for Bandwidth's
 WebRTC API run against it by changing their base URL to \`http(s)://<gateway>/v1\`.
 
-Create a **session**; create a **participant** and give its **token** to a browser page or, in the
+Create a **session**; create a **participant** and give its **token** to a browser page, to a program (docs/programs.md) or, in the
 \`User-to-User\` header of a transferred call, to a phone; add the participant to the session with
  **subscriptions** that say whom it receives. Every change takes effect at once, and is on disk before the
 response.
@@ -160,7 +160,7 @@ of path and headers 431.
 | body | 64 KiB | 413 |
 | memory of an account (sessions, participants and subscriptions with their texts) | ${megabytes(about.bytesPerAccount)} | 429; 503 when all accounts together use ${megabytes(about.bytes)} |
 | page of a listing | 1,000 items and 1 MB | continued by \`next\` |
-| connected phones and pages of an account | ${limitOf(about.devicesPerAccount)} | phones get 480; pages are closed with 1013, and try again |
+| connected phones, pages and programs of an account | ${limitOf(about.devicesPerAccount)} | phones get 480, programs 429; pages are closed with 1013, and try again |
 | requests of an account | ${limitOf(about.requestsPerSecond, ' a second')} | 429 with \`Retry-After\` |
 
 ## Subscriptions
@@ -177,7 +177,10 @@ own streams. You can subscribe to participants and streams that do not exist yet
 
 const tags = [
   { name: 'Sessions', description: 'Groups of at most 20 participants.' },
-  { name: 'Participants', description: 'People and programs, and their devices: browsers and phones.' },
+  {
+    name: 'Participants',
+    description: 'People and programs, and their devices: browsers, phones and programs.',
+  },
   { name: 'Subscriptions', description: 'Who receives whom.' },
   { name: 'Usage', description: 'Which devices were connected for how long: the billing report.' },
   { name: 'Webhooks', description: 'Events that the gateway sends to applications.' },

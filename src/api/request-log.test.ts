@@ -66,9 +66,11 @@ describe('the log', () => {
     const headers = { authorization: basic({ user: 'somebody', password: 'guessed-secret' }) };
     await gateway.ask('/sessions', { headers });
     await fetch(`${gateway.url}/v3/?token=${token}`);
+    await fetch(`${gateway.url}/program/?token=${token}`);
     await fetch(`${gateway.url}/v1/%zz?token=${token}`);
     const logged = gateway.logged.join('');
     expect(logged).toContain('"/v3/"');
+    expect(logged).toContain('"/program/"');
     for (const secret of [
       token!,
       ACCOUNT.password,

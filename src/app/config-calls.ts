@@ -161,6 +161,15 @@ export const PHONES = {
   ),
 };
 
+export const PROGRAMS = {
+  PATCHBAY_PROGRAM_GRACE: described(
+    atLeastZero({ default: 10 }),
+    'Seconds that a program which lost its socket has to come back, before it leaves: see [programs.md](programs.md).',
+    '30',
+    'long',
+  ),
+};
+
 export const MEDIA = {
   PATCHBAY_PUBLIC_IP: described(
     host({ default: undefined }),

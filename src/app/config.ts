@@ -3,7 +3,7 @@
  * (`npm run docs`).
  */
 import { str } from 'envalid';
-import { MEDIA, PHONES, SERVERS, SIP } from './config-calls.js';
+import { MEDIA, PHONES, PROGRAMS, SERVERS, SIP } from './config-calls.js';
 import {
   accounts,
   atLeastZero,
@@ -21,7 +21,7 @@ const text = str({ default: undefined });
 const HTTP = {
   PATCHBAY_HTTP_HOST: described(
     host({ default: '127.0.0.1' }),
-    'Address that HTTP listens on: REST under `/v1`, WebSocket under `/v3/`, the console under `/`, `/healthz`, `/readyz`, `/metrics`, `/docs`, `/openapi.json`.',
+    'Address that HTTP listens on: REST under `/v1`, WebSocket of browsers under `/v3/` and of programs under `/program/`, the console under `/`, `/healthz`, `/readyz`, `/metrics`, `/docs`, `/openapi.json`.',
     '0.0.0.0',
     'http://0.0.0.0',
   ),
@@ -68,19 +68,19 @@ const ACCOUNTS = {
 const LIMITS = {
   PATCHBAY_MAX_CALLS: described(
     wholeNumber({ default: 0 }),
-    'Phones and pages connected at once; more are refused with 503. 0: as many as the machine can serve.',
+    'Phones, pages and programs connected at once; more are refused with 503. 0: as many as the machine can serve.',
     '500',
     'many',
   ),
   PATCHBAY_MAX_CALLS_PER_ACCOUNT: described(
     wholeNumber({ default: undefined }),
-    'Phones and pages of one account connected at once. Its further phones get 480, its pages try again. 0: no limit. Empty: half of `PATCHBAY_MAX_CALLS` when there are several accounts, otherwise no limit.',
+    'Phones, pages and programs of one account connected at once. Its further phones get 480, its programs 429, its pages try again. 0: no limit. Empty: half of `PATCHBAY_MAX_CALLS` when there are several accounts, otherwise no limit.',
     '200',
     '-1',
   ),
   PATCHBAY_MAX_CALLS_PER_SECOND: described(
     wholeNumber({ default: 0 }),
-    'Phone calls accepted each second, and as many pages; more are refused with 503. 0: as many as the machine can serve.',
+    'Phone calls accepted each second, and as many pages and programs; more are refused with 503. 0: as many as the machine can serve.',
     '50',
     '0.5',
   ),
@@ -163,6 +163,7 @@ export const GROUPS = [
   { title: 'Accounts and tokens', variables: ACCOUNTS },
   { title: 'The embedded SIP server', variables: SIP },
   { title: 'Phones', variables: PHONES },
+  { title: 'Programs', variables: PROGRAMS },
   { title: 'Media', variables: MEDIA },
   { title: 'drachtio-server and FreeSWITCH', variables: SERVERS },
   { title: 'Limits', variables: LIMITS },
@@ -175,6 +176,7 @@ export const VARIABLES = {
   ...ACCOUNTS,
   ...SIP,
   ...PHONES,
+  ...PROGRAMS,
   ...MEDIA,
   ...SERVERS,
   ...LIMITS,

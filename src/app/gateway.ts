@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi, type GatewayFacts, type Readiness } from '../api/index.js';
 import { BrowserServer, turnCredentials } from '../devices/browser/index.js';
+import type { SocketGateOptions } from '../devices/socket-gate.js';
 import { Upgrades } from '../devices/upgrades.js';
 import { measureQuality } from './metrics/quality.js';
 import { measureBrowsers, measureMedia, measureRequests } from './metrics/traffic.js';
@@ -13,6 +14,7 @@ import { type LoadControl, startLoadControl } from './load/index.js';
 import type { MediaPlane } from '../media/index.js';
 import { readyAddresses, startMedia } from './media.js';
 import { startPhones } from './phones.js';
+import { preparePrograms } from './programs.js';
 import { explainListenError } from './start-error.js';
 import { clientAddresses, settledWithin } from '../shared/index.js';
 import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
@@ -137,6 +139,12 @@ async function build(
     descriptors,
     calls: store.calls,
   });
+  const sockets = {
+    clientAddress: clientAddresses(config.trustedProxies),
+    hasRoom: () => descriptors.forBrowsers,
+    admit: (address: string) => load.admission.admit('page', address)?.retryAfterS,
+  };
+  const programs = preparePrograms(config, log, { core, media, metrics, store: store.programs, ...sockets });
   const http = await startHttp(config, log, teardown, {
     core,
     media,
@@ -144,6 +152,8 @@ async function build(
     metrics,
     load,
     descriptors,
+    sockets,
+    programs,
     // Before pages can connect. What is not carried on by now ended with the previous gateway.
     beforeListening: async () => {
       phones.deliverAgain();
@@ -202,6 +212,8 @@ interface Parts {
 }
 
 interface HttpParts {
+  readonly sockets: Required<SocketGateOptions>;
+  readonly programs: ReturnType<typeof preparePrograms>;
   readonly usage: Usage;
   readonly metrics: Registry;
   readonly readiness: () => Readiness;
@@ -213,10 +225,9 @@ async function startHttp(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, load, descriptors, beforeListening, ...options }: Parts & HttpParts,
+  { core, media, load, descriptors, sockets, programs, beforeListening, ...options }: Parts & HttpParts,
 ) {
   const { accounts, rateLimit, turn, metricsFor, docsFor } = config;
-  const clientAddress = clientAddresses(config.trustedProxies);
   // Valid as long as the participant's token.
   const { participantLifetimeMs } = config.lifetimes;
   const iceServers =
@@ -227,7 +238,8 @@ async function startHttp(
     accounts,
     rateLimit,
     iceServers,
-    clientAddress,
+    programs: programs.targets,
+    clientAddress: sockets.clientAddress,
     onAnswered,
     metricsFor,
     docsFor,
@@ -244,19 +256,19 @@ async function startHttp(
   });
   const upgrades = new Upgrades(api.server);
   const browsers = new BrowserServer({
+    ...sockets,
     upgrades,
     gate: core,
     media,
-    clientAddress,
-    hasRoom: () => descriptors.forBrowsers,
-    admit: (address) => load.admission.admit('page', address)?.retryAfterS,
     log: log.child({ part: 'browser' }),
   });
   browsers.restore(media.carried());
   load.countIn(() => browsers.counters().devices);
   measureBrowsers(options.metrics, () => browsers.counters());
+  load.countIn(programs.devices);
   teardown.add('http', () => api.close());
   teardown.add('browsers', () => browsers.stop());
+  programs.serve(upgrades, teardown, sockets);
   await beforeListening();
   await api.listen(config.http).catch((error: unknown) => {
     throw explainListenError(error, { host: 'PATCHBAY_HTTP_HOST', port: 'PATCHBAY_HTTP_PORT' });

@@ -182,6 +182,8 @@ export function readConfig(environment: Environment) {
     },
     logLevel: env.PATCHBAY_LOG_LEVEL,
     drainMs: env.PATCHBAY_DRAIN_SECONDS * 1000,
+    /** How long a program without a socket is kept. */
+    programGraceMs: env.PATCHBAY_PROGRAM_GRACE * 1000,
     mediaTimeoutMs: env.PATCHBAY_MEDIA_TIMEOUT * 1000,
     /** Codecs that phones may use, in the order in which an offer names them. */
     phoneCodecs: env.PATCHBAY_PHONE_CODECS,

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { hangUp } from '../shared/index.js';
 
 /** Takes an upgrade request, unless its path is somebody else's. @returns whether it was taken */
-export type TakeUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => boolean;
+type TakeUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => boolean;
 
 /** Gives each upgrade request of an HTTP server to whoever serves its path; all others get 404. */
 export class Upgrades {

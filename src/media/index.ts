@@ -66,6 +66,6 @@ function makePlane(
   });
   return { plane, streams: plane.remoteStreams, webrtcPort: () => browsers.holdPort() };
 }
-export { AUDIO_CODECS } from './codecs/index.js';
+export { AUDIO_CODECS, compressMuLaw, expandMuLaw } from './codecs/index.js';
 export { type Direction, MAX_SDP, offeredAudioCodecs, reverse } from './phone/index.js';
 export { HostRefusal } from './host/index.js';

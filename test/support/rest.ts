@@ -33,7 +33,7 @@ interface TestStream {
 /** A connected device as REST shows it. */
 interface TestDevice {
   readonly id: string;
-  readonly kind: 'browser' | 'phone';
+  readonly kind: 'browser' | 'phone' | 'program';
   /** Of phones. */
   readonly held?: boolean;
   readonly externalId: string;

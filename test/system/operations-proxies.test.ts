@@ -21,6 +21,7 @@ const PATHS = [
 const BELOW: Readonly<Record<string, string>> = {
   '/v1/': `/v1/accounts/${DEVELOPMENT_ACCOUNT.id}/sessions`,
   '/v3/': '/v3/?token=none',
+  '/program/': '/program/?token=none',
   '/console/': '/console/iceServers',
 };
 
@@ -35,7 +36,7 @@ const isByGateway = ({ headers }: Answer): boolean => headers['x-content-type-op
 
 it('docs/operations.md says of all paths of the gateway whether to publish them', () => {
   expect(PATHS.filter(({ published }) => published).map(({ path }) => path)).toEqual(
-    expect.arrayContaining(['/v1/', '/v3/', '/', '/console/']),
+    expect.arrayContaining(['/v1/', '/v3/', '/program/', '/', '/console/']),
   );
   expect(PATHS.filter(({ published }) => !published).map(({ path }) => path)).toEqual(
     expect.arrayContaining(['/metrics', '/docs', '/openapi.json', '/healthz', '/readyz']),

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import * as schemas from '../../src/api/schemas/index.js';
 import { fromCircular, speaksCircularJson, toCircular } from '../../src/devices/browser/json-rpc.js';
 import { parseSocketRequest } from '../../src/devices/browser/browser-server.js';
+import { parseProgramRequest } from '../../src/devices/program/program-server.js';
 import * as freeswitchSdp from '../../src/devices/phone/freeswitch/sdp.js';
 import { parseStatus } from '../../src/devices/phone/freeswitch/server.js';
 import { AUDIO_CODECS } from '../../src/media/codecs/index.js';
@@ -80,6 +81,9 @@ const READERS: Record<string, (text: string) => unknown> = {
   'a page’s version': speaksCircularJson,
   'a page’s message': (text) => [fromCircular(text), toCircular(text)],
   'the URL of a socket': (text) => parseSocketRequest(`/v3/?${text}`),
+  'the URL of a program': (text) => parseProgramRequest({ url: `/program/?${text}`, headers: {} }),
+  'the header of a program': (text) =>
+    parseProgramRequest({ url: '/program/', headers: { authorization: text } }),
 };
 
 it.each(Object.entries(READERS))('%s: in time by the length', (_name, work) => expectLinear(work), 60_000);

@@ -63,7 +63,7 @@ export function deviceRoutes(api: Api, core: SessionControl): void {
         summary: 'Send DTMF digits to the device of a participant',
         description:
           'The digits are queued, and sent one after the other; the device does not hear its session meanwhile. ' +
-          '409: this kind of device (a browser) cannot receive digits. 429: too many digits wait; none of these ' +
+          '409: this kind of device (a browser) cannot receive digits. A program gets each as a message. 429: too many digits wait; none of these ' +
           'were queued.',
         params: ParticipantPath,
         body: optionalBody(DtmfSchema),

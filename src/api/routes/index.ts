@@ -4,16 +4,23 @@ import { Slices } from '../slices.js';
 import { deviceRoutes } from './devices.js';
 import { iceServerRoutes, type IceServers, participantRoutes } from './participants.js';
 import { memberRoutes, subscriptionRoutes } from './members.js';
+import { type ProgramControl, programRoutes } from './programs.js';
 import { sessionRoutes } from './sessions.js';
 import { failedCallRoutes, type UsageReports, usageRoutes } from './usage.js';
 
 export type { IceServers } from './participants.js';
+export type { ProgramControl } from './programs.js';
 export type { UsageReports } from './usage.js';
 
 /** All routes of an account. */
 export function accountRoutes(
   api: Api,
-  { core, usage, iceServers }: { core: SessionControl; usage: UsageReports; iceServers: IceServers },
+  {
+    core,
+    usage,
+    programs,
+    iceServers,
+  }: { core: SessionControl; usage: UsageReports; programs: ProgramControl; iceServers: IceServers },
 ): void {
   const slices = new Slices();
   sessionRoutes(api, core, slices);
@@ -21,6 +28,7 @@ export function accountRoutes(
   subscriptionRoutes(api, core);
   participantRoutes(api, core, slices, (url) => usage.callbackRefusal(url));
   deviceRoutes(api, core);
+  programRoutes(api, programs);
   usageRoutes(api, usage, slices);
   failedCallRoutes(api, usage, slices);
   iceServerRoutes(api, core, iceServers);

@@ -14,9 +14,9 @@ const mediaTypes = listOf(Type.Unsafe<'AUDIO' | 'VIDEO'>({ type: 'string', enum:
 
 const facts = {
   id: Type.String(),
-  kind: Type.String({ description: 'More kinds may be added.', examples: ['browser', 'phone'] }),
+  kind: Type.String({ description: 'More kinds may be added.', examples: ['browser', 'phone', 'program'] }),
   externalId: Type.String({
-    description: "The device's own id: a browser's `uniqueId`, a phone's Call-ID.",
+    description: "The device's own id: a browser's or program's `uniqueId`, a phone's Call-ID.",
   }),
   direction: Type.Unsafe<'inbound' | 'outbound'>({ type: 'string', enum: ['inbound', 'outbound'] }),
   caller: absentable(Type.String({ description: 'Phones: number or user part of the caller.' })),

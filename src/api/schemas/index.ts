@@ -8,6 +8,7 @@ import {
   ParticipantSchema,
   subscriptionComponents,
 } from './participant.js';
+import { programComponents } from './program.js';
 import { usageComponents } from './usage.js';
 
 export const NewSessionSchema = component(
@@ -48,6 +49,7 @@ export {
   type DeviceView,
   DtmfSchema,
 } from './device.js';
+export { type NewProgramBody, NewProgramSchema, ProgramSchema, type ProgramView } from './program.js';
 export { readErrors, writeErrors } from './shapes.js';
 export { IceServersSchema } from './participant.js';
 export { ListQuerySchema } from './shapes.js';
@@ -78,6 +80,7 @@ export const components = [
   ErrorSchema,
   ...subscriptionComponents,
   ...deviceComponents,
+  ...programComponents,
   ...participantComponents,
   ...sessionComponents,
   SessionPageSchema,

@@ -42,7 +42,7 @@ const UsageRecordSchema = component(
       sessionTag: absentable(Type.String()),
       participantId: Type.String(),
       participantTag: absentable(Type.String()),
-      kind: Type.String({ examples: ['browser', 'phone'] }),
+      kind: Type.String({ examples: ['browser', 'phone', 'program'] }),
       direction: Type.String({ examples: ['inbound', 'outbound'] }),
       deviceId: Type.String({
         description: "The device's own id: a browser's `uniqueId`, a phone's Call-ID.",

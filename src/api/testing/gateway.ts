@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { ApiController, Client, Environment } from '@bandwidth/webrtc';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { type Core, createCore, MemoryStore } from '../../core/index.js';
+import { type Core, createCore, MemoryStore, PatchbayError } from '../../core/index.js';
 import { measureRequests } from '../../app/metrics/traffic.js';
 import { type ApiOptions, createApi } from '../index.js';
 
@@ -33,6 +33,18 @@ export const NO_USAGE = {
   failedCalls: () => [],
 };
 
+const noProgram = (): PatchbayError =>
+  new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'This gateway connects to no program.');
+
+/** Connects to no program. */
+const NO_PROGRAMS = {
+  connect: () => Promise.reject(noProgram()),
+  program: () => {
+    throw noProgram();
+  },
+  disconnect: () => Promise.reject(noProgram()),
+};
+
 /** What the documents say of the gateway. */
 const ABOUT = {
   version: '1.2.3',
@@ -51,6 +63,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
   const api = createApi({
     core,
     usage: NO_USAGE,
+    programs: NO_PROGRAMS,
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     log,
     metrics,

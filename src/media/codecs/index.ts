@@ -8,6 +8,7 @@ export type {
   SpeechImpairment,
   SpeechScale,
 } from './codec.js';
+export { compressMuLaw, expandMuLaw } from './g711.js';
 export { Upsampler } from './pcm-decoder.js';
 export {
   AUDIO_CODECS,

@@ -198,12 +198,15 @@ export class FakeMediaPlane implements MediaPlane {
   ): ProgramHandle {
     const { programs } = this;
     this.#present.set(deviceId, listener as MediaListener<AnyEvent>);
+    const opened = programs.open(deviceId);
+    opened.catch(() => undefined);
     return {
-      opened: Promise.resolve({ streamId: `stream-${deviceId}`, kinds: ['audio'], codecs: ['opus'] }),
+      opened,
       play: (pcm) => void programs.told.push([deviceId, pcm]),
       mark: (mark) => void programs.told.push([deviceId, `mark ${mark}`]),
       clear: () => void programs.told.push([deviceId, 'clear']),
       sendDtmf: (dtmf) => {
+        if (programs.failure) return Promise.reject(programs.failure);
         programs.dtmf.push([deviceId, dtmf]);
         return Promise.resolve();
       },
@@ -259,12 +262,6 @@ class FakeBrowsers {
   }
 }
 
-class FakePrograms {
-  /** What was played, marked and cleared, in this order. */
-  readonly told: [deviceId: string, what: Buffer | string][] = [];
-  readonly dtmf: [deviceId: string, dtmf: MediaDtmf][] = [];
-}
-
 /** Every phone's offer is answered. */
 class FakePhones {
   readonly offers: (string | undefined)[] = [];
@@ -299,5 +296,22 @@ class FakePhones {
 
   answer(deviceId: string, sdpAnswer: string): Promise<PhoneDescription> {
     return this.update(deviceId, sdpAnswer);
+  }
+}
+
+/** Programs are open at once; marks are answered when the test says so. */
+class FakePrograms {
+  /** What was played, `mark` with its name, and `clear`, in their order. */
+  readonly told: [deviceId: string, what: Buffer | string][] = [];
+  readonly dtmf: [deviceId: string, dtmf: MediaDtmf][] = [];
+  /** Set: opening and sending digits fail with it. */
+  failure: Error | undefined;
+  /** Set: opening waits for it. */
+  gate: Promise<void> | undefined;
+
+  async open(deviceId: string): Promise<MediaStreamInfo> {
+    await this.gate;
+    if (this.failure) throw this.failure;
+    return { streamId: `stream-${deviceId}`, kinds: ['audio'], codecs: ['opus'] };
   }
 }
