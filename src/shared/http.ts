@@ -106,3 +106,18 @@ export function hangUp(stream: Duplex, lastWord: string): void {
   stream.once('close', () => clearTimeout(timer));
   stream.end(lastWord, free);
 }
+
+/** A URL without user and password, which belong into a header. */
+export function withoutCredentials(url: URL): URL {
+  const bare = new URL(url);
+  bare.username = '';
+  bare.password = '';
+  return bare;
+}
+
+/** The header that sends the credentials of a URL as HTTP Basic (RFC 7617); none if it has none. */
+export function basicAuthorization(url: URL): { readonly authorization?: string } {
+  if (url.username === '' && url.password === '') return {};
+  const credentials = [url.username, url.password].map(decodeURIComponent).join(':');
+  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
+}

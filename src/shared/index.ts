@@ -1,5 +1,6 @@
 export { type ClientAddress, clientAddresses, isForwarded } from './http.js';
-export { hangUp } from './http.js';
+export { becomeHelper } from './helper-process.js';
+export { basicAuthorization, hangUp, withoutCredentials } from './http.js';
 export { hostNames } from './host-names.js';
 export { holdsToken, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
 export { nearestName } from './nearest-name.js';

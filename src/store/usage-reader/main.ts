@@ -1,6 +1,5 @@
-import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { becomeHelper } from '../../shared/index.js';
 import { connect, type Database, rows } from '../database.js';
 import { type ReaderJob, runJob } from './queries.js';
 
@@ -9,17 +8,10 @@ import { type ReaderJob, runJob } from './queries.js';
 /** Rows in one message: the gateway can do other work between two messages. */
 const SLICE = 100;
 const LOWEST_PRIORITY = 19;
-/** The IPC channel's, as `fork` sets it up. */
-const CHANNEL_FD = 3;
-/** How often to check that the gateway is still alive, while a query blocks the main thread. */
-const LOOK_MS = 250;
 
-closeInherited();
+becomeHelper();
 setPriority(LOWEST_PRIORITY);
-dieWithParent();
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 const database = openToRead(process.argv[2]!);
-process.on('disconnect', () => process.exit(0));
 process.on('message', (job) => void serve(job as ReaderJob));
 
 async function serve(job: ReaderJob): Promise<void> {
@@ -48,33 +40,4 @@ async function openToRead(path: string): Promise<Database> {
   // Sorting must not write temporary files.
   await rows(opened, 'PRAGMA temp_store = MEMORY');
   return opened;
-}
-
-/**
- * Closes inherited descriptors that libraries opened in the gateway without O_CLOEXEC, as libdatachannel does with its
- * port, which would otherwise stay in use after the gateway's death. Pipes with both ends here are this process's own.
- */
-function closeInherited(): void {
-  if (process.platform !== 'linux' || import.meta.url.endsWith('.ts')) return;
-  const open = readdirSync('/proc/self/fd').map((fd) => ({ fd: Number(fd), is: kindOf(fd) }));
-  for (const { fd, is } of open) {
-    const alone = open.filter((other) => other.is === is).length === 1;
-    if (fd > CHANNEL_FD && (is.startsWith('socket:') || (is.startsWith('pipe:') && alone))) closeSync(fd);
-  }
-}
-
-function kindOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    // The descriptor of the listing itself, which is closed by now.
-    return '';
-  }
-}
-
-/** Ends this process when the gateway is killed, even during a long query, in which no `disconnect` event arrives. */
-function dieWithParent(): void {
-  const watch = `const { parent } = require('node:worker_threads').workerData;
-    setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, ${LOOK_MS});`;
-  new Worker(watch, { eval: true, workerData: { parent: process.ppid } }).unref();
 }

@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici';
+import { basicAuthorization, withoutCredentials } from '../../shared/index.js';
 import { type Resolve, TargetGuard, type TargetRules } from './target-guard.js';
 import type { Webhook } from './webhook.js';
 
@@ -66,7 +67,7 @@ export class WebhookSender {
         'content-type': 'application/json',
         'user-agent': 'patchbay',
         'x-patchbay-event-id': eventId,
-        ...authorization(target),
+        ...basicAuthorization(target),
       },
       body: JSON.stringify(body),
       dispatcher: this.#agent,
@@ -85,18 +86,4 @@ export class WebhookSender {
 function isTimedOut(error: Error): boolean {
   // The codes of connections and of name servers.
   return 'code' in error && (error.code === 'ETIMEDOUT' || error.code === 'ETIMEOUT');
-}
-
-function withoutCredentials(url: URL): URL {
-  const bare = new URL(url);
-  bare.username = '';
-  bare.password = '';
-  return bare;
-}
-
-/** Credentials in the callback URL are sent as HTTP Basic (RFC 7617). */
-function authorization(url: URL): { readonly authorization?: string } {
-  if (url.username === '' && url.password === '') return {};
-  const credentials = [url.username, url.password].map(decodeURIComponent).join(':');
-  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` };
 }
