@@ -20,13 +20,20 @@ import { answerClientError, answerError, answerErrors } from './errors.js';
 import { type Api, putHeaders } from './instance.js';
 import { type Readiness, serveHealth } from './health.js';
 import { type GatewayFacts, serveOpenApi } from './openapi.js';
-import { accountRoutes, type IceServers, type ProgramControl, type UsageReports } from './routes/index.js';
+import {
+  accountRoutes,
+  type IceServers,
+  type MediaControl,
+  type ProgramControl,
+  type UsageReports,
+} from './routes/index.js';
 import { components } from './schemas/index.js';
 
 export interface ApiOptions {
   readonly core: SessionControl;
   readonly usage: UsageReports;
   readonly programs: ProgramControl;
+  readonly media: MediaControl;
   readonly accounts: readonly Account[];
   readonly log: Logger;
   /** Served at `/metrics`. */
@@ -85,8 +92,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
       answerData(account);
       account.addHook('onRequest', authentication(new Credentials(options.accounts)));
       if (options.rateLimit) limitRate(account, options.rateLimit);
-      const { core, usage, programs, iceServers = () => [] } = options;
-      accountRoutes(account, { core, usage, programs, iceServers });
+      const { core, usage, programs, media, iceServers = () => [] } = options;
+      accountRoutes(account, { core, usage, programs, media, iceServers });
       done();
     },
     { prefix: '/v1/accounts/:accountId' },

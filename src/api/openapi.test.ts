@@ -54,6 +54,16 @@ describe('the OpenAPI document', () => {
           'getUsage',
           'listFailedCalls',
           'getIceServers',
+          'playToSession',
+          'getSessionMedia',
+          'playToMember',
+          'getMemberMedia',
+          'playToParticipant',
+          'getParticipantMedia',
+          'listMedia',
+          'uploadMedia',
+          'downloadMedia',
+          'deleteMedia',
         ],
         ...['connectProgram', 'getProgram', 'disconnectProgram'],
         ...['isAlive', 'isReady'],
@@ -81,7 +91,7 @@ describe('the OpenAPI document', () => {
   });
 
   it('documents the webhooks', () => {
-    const asked = ['onHold', 'onResume', 'onCallFailed', 'onSpeaking'];
+    const asked = ['onHold', 'onResume', 'onCallFailed', 'onSpeaking', 'onAnnouncement'];
     expect(Object.keys(document.webhooks)).toEqual([
       'onConnect',
       'onLeave',

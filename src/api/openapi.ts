@@ -107,6 +107,15 @@ const webhooks = {
       levelDb: { type: 'number', description: 'Level of the speech so far, in dB relative to full scale.' },
     },
   ),
+  onAnnouncement: webhook(
+    'onAnnouncement',
+    `A sound for the device begins, has ended, was stopped, or failed ${asked('announcement')}`,
+    {
+      announcementId: { type: 'string', description: 'As in the response of the request.' },
+      state: { type: 'string', enum: ['STARTED', 'ENDED', 'STOPPED', 'FAILED'] },
+    },
+    { cause: { type: 'string', description: 'With `FAILED`: why, for people.' } },
+  ),
   onDtmf: webhook('onDtmf', 'A device sent a DTMF digit (an extension of this gateway)', digit),
 };
 
@@ -157,7 +166,7 @@ of path and headers 431.
 | sessions of a participant | 1 | 409 \`PATCHBAY_IN_OTHER_SESSION\` |
 | tag | 50 characters | 400 |
 | life of sessions, participants and tokens | ${about.sessionHours} hours | deleted, devices disconnected |
-| body | 64 KiB | 413 |
+| body, except of uploads | 64 KiB | 413 |
 | memory of an account (sessions, participants and subscriptions with their texts) | ${megabytes(about.bytesPerAccount)} | 429; 503 when all accounts together use ${megabytes(about.bytes)} |
 | page of a listing | 1,000 items and 1 MB | continued by \`next\` |
 | connected phones, pages and programs of an account | ${limitOf(about.devicesPerAccount)} | phones get 480, programs 429; pages are closed with 1013, and try again |
@@ -181,6 +190,7 @@ const tags = [
     name: 'Participants',
     description: 'People and programs, and their devices: browsers, phones and programs.',
   },
+  { name: 'Media', description: 'Sounds that the gateway itself plays.' },
   { name: 'Subscriptions', description: 'Who receives whom.' },
   { name: 'Usage', description: 'Which devices were connected for how long: the billing report.' },
   { name: 'Webhooks', description: 'Events that the gateway sends to applications.' },

@@ -1,4 +1,11 @@
-import type { ConnectedDevice, MediaType, Participant, PublishedStream, Session } from '../core/index.js';
+import type {
+  ConnectedDevice,
+  MediaType,
+  Participant,
+  PublishedStream,
+  Session,
+  WaitingMusic,
+} from '../core/index.js';
 import type { ListedFailure, UsageRecord } from '../usage/index.js';
 import type {
   DeviceSummaryView,
@@ -20,8 +27,25 @@ export const mediaTypes = (types: readonly ('AUDIO' | 'VIDEO')[]): MediaType[] =
 const moment = (epochMs: number): string => new Date(epochMs).toISOString();
 
 /** A session as REST shows it. */
-export function sessionView({ id, tag, levelling, createdAt, expiresAt }: Session): SessionView {
-  return { id, tag, levelling, createdAt: moment(createdAt), expiresAt: moment(expiresAt) };
+export function sessionView(session: Session): SessionView {
+  const { id, tag, levelling, waitingMusic, joinTones, createdAt, expiresAt } = session;
+  return {
+    id,
+    tag,
+    levelling,
+    waitingMusic: waitingMusic && musicView(waitingMusic),
+    joinTones,
+    createdAt: moment(createdAt),
+    expiresAt: moment(expiresAt),
+  };
+}
+
+function musicView({ mediaUrl, when }: WaitingMusic): NonNullable<SessionView['waitingMusic']> {
+  return {
+    ...(mediaUrl !== undefined && { mediaUrl }),
+    // Those in it are in a session.
+    when: when.filter((reason) => reason !== 'no-session'),
+  };
 }
 
 function deviceSummaryView({ info, connectedAt }: ConnectedDevice): DeviceSummaryView {

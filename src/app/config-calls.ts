@@ -20,6 +20,8 @@ import {
   server,
   servers,
   turnUrls,
+  WAITING_REASONS,
+  waitingReasons,
   wholeNumber,
   wholeSeconds,
 } from './config-values.js';
@@ -253,6 +255,62 @@ export const MEDIA = {
     'Participants whose noise is suppressed, of all accounts. Each takes about 5 % of a processor core while a phone hears it, so the default is a quarter of one.',
     '20',
     'many',
+  ),
+};
+
+export const ANNOUNCEMENTS = {
+  PATCHBAY_MEDIA_UPLOAD_MB: described(
+    positive({ default: 20 }),
+    'Largest file, in MB, that is uploaded to be played, or fetched from a `mediaUrl`: see [announcements.md](announcements.md).',
+    '100',
+    '0',
+  ),
+  PATCHBAY_MEDIA_ACCOUNT_MB: described(
+    positive({ default: 200 }),
+    'MB that the uploaded files of one account may take in the data folder.',
+    '1000',
+    'half',
+  ),
+  PATCHBAY_MEDIA_MAX_SECONDS: described(
+    positive({ default: 600 }),
+    'Longest sound that is played, in seconds.',
+    '3600',
+    '1h',
+  ),
+  PATCHBAY_MEDIA_CACHE_MB: described(
+    positive({ default: 1000 }),
+    'MB of decoded sounds in the data folder. Those that were used least recently go first, but none that plays. A minute takes 1 MB at 8 kHz and 6 MB at 48 kHz.',
+    '4000',
+    '0',
+  ),
+  PATCHBAY_MAX_ANNOUNCEMENTS: described(
+    wholeNumber({ default: 2000 }),
+    'Sounds that the gateway plays at once, counted for each device that hears one: announcements, waiting music and tones.',
+    '500',
+    'many',
+  ),
+  PATCHBAY_MAX_ANNOUNCEMENTS_PER_ACCOUNT: described(
+    wholeNumber({ default: undefined }),
+    'The same for one account. Empty: half of `PATCHBAY_MAX_ANNOUNCEMENTS` when there are several accounts, otherwise all.',
+    '100',
+    '-1',
+  ),
+  PATCHBAY_WAITING_MUSIC: described(
+    text,
+    'File (WAV, Ogg Opus, MP3) that phones hear, repeated, while they hear nobody; `tone:music` is a plain one that the gateway makes itself. A file that cannot be read stops the start. Empty: silence, except in sessions that say otherwise (`waitingMusic`).',
+    '/etc/patchbay/waiting.mp3',
+  ),
+  PATCHBAY_WAITING_WHEN: described(
+    waitingReasons({ default: WAITING_REASONS }),
+    'When they hear it. `no-session`: their participant is in no session. `alone`: nobody else in the session is connected. `nobody-publishes`: others are connected, but none of them publishes audio.',
+    'alone,nobody-publishes',
+    'always',
+  ),
+  PATCHBAY_JOIN_TONES: described(
+    str({ default: 'off', choices: ['off', 'on'] }),
+    '`on`: a tone tells who enters and leaves a session, to those who would hear the participant. A session may say otherwise (`joinTones`).',
+    'on',
+    'true',
   ),
 };
 

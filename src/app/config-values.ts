@@ -2,6 +2,7 @@
 import { EnvError, makeValidator } from 'envalid';
 import ipaddr from 'ipaddr.js';
 import type { Account, Audience } from '../api/index.js';
+import type { WaitingReason } from '../core/index.js';
 import { AUDIO_CODECS } from '../media/index.js';
 import { inNetworks } from '../shared/index.js';
 
@@ -110,6 +111,16 @@ export const phoneCodecs = makeValidator<readonly string[]>((text) =>
     const codec = PHONE_CODECS.find((known) => known.toLowerCase() === name.toLowerCase());
     if (codec === undefined) throw new EnvError(`not one of ${PHONE_CODECS.join(', ')}: ${name}`);
     return codec;
+  }),
+);
+
+export const WAITING_REASONS = ['no-session', 'alone', 'nobody-publishes'] as const;
+
+export const waitingReasons = makeValidator<readonly WaitingReason[]>((text) =>
+  parts(text).map((word) => {
+    const reason = WAITING_REASONS.find((known) => known === word);
+    if (!reason) throw new EnvError(`not one of ${WAITING_REASONS.join(', ')}: ${word}`);
+    return reason;
   }),
 );
 

@@ -3,7 +3,7 @@
  * (`npm run docs`).
  */
 import { str } from 'envalid';
-import { MEDIA, PHONES, PROGRAMS, SERVERS, SIP } from './config-calls.js';
+import { ANNOUNCEMENTS, MEDIA, PHONES, PROGRAMS, SERVERS, SIP } from './config-calls.js';
 import {
   accounts,
   atLeastZero,
@@ -165,6 +165,7 @@ export const GROUPS = [
   { title: 'Phones', variables: PHONES },
   { title: 'Programs', variables: PROGRAMS },
   { title: 'Media', variables: MEDIA },
+  { title: 'Announcements and waiting music', variables: ANNOUNCEMENTS },
   { title: 'drachtio-server and FreeSWITCH', variables: SERVERS },
   { title: 'Limits', variables: LIMITS },
   { title: 'Data, usage and webhooks', variables: DATA },
@@ -178,6 +179,7 @@ export const VARIABLES = {
   ...PHONES,
   ...PROGRAMS,
   ...MEDIA,
+  ...ANNOUNCEMENTS,
   ...SERVERS,
   ...LIMITS,
   ...DATA,

@@ -1,10 +1,12 @@
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { AnnouncementsPart } from '../announcements/index.js';
 import { createApi, type GatewayFacts, type Readiness } from '../api/index.js';
 import { BrowserServer, turnCredentials } from '../devices/browser/index.js';
 import type { SocketGateOptions } from '../devices/socket-gate.js';
 import { Upgrades } from '../devices/upgrades.js';
+import { startAnnouncements } from './announcements.js';
 import { measureQuality } from './metrics/quality.js';
 import { measureBrowsers, measureMedia, measureRequests } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
@@ -127,6 +129,7 @@ async function build(
   onCarried(media.carried().length);
   teardown.add('media', () => media.stop());
   measureMedia(metrics, media);
+  const announcements = await startAnnouncements(config, log, teardown, { core, media, metrics });
   const { descriptors, stop } = await watchDescriptors(log, metrics);
   teardown.add('descriptors', stop);
   const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
@@ -149,6 +152,7 @@ async function build(
     core,
     media,
     usage,
+    announcements,
     metrics,
     load,
     descriptors,
@@ -159,6 +163,7 @@ async function build(
       phones.deliverAgain();
       await media.releaseCarried();
       usage.closeCrashed();
+      announcements.start();
     },
     about: {
       version: VERSION,
@@ -214,6 +219,7 @@ interface Parts {
 interface HttpParts {
   readonly sockets: Required<SocketGateOptions>;
   readonly programs: ReturnType<typeof preparePrograms>;
+  readonly announcements: AnnouncementsPart;
   readonly usage: Usage;
   readonly metrics: Registry;
   readonly readiness: () => Readiness;
@@ -225,7 +231,17 @@ async function startHttp(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, load, descriptors, sockets, programs, beforeListening, ...options }: Parts & HttpParts,
+  {
+    core,
+    media,
+    load,
+    descriptors,
+    sockets,
+    programs,
+    announcements,
+    beforeListening,
+    ...options
+  }: Parts & HttpParts,
 ) {
   const { accounts, rateLimit, turn, metricsFor, docsFor } = config;
   // Valid as long as the participant's token.
@@ -235,6 +251,7 @@ async function startHttp(
   const onAnswered = measureRequests(options.metrics);
   const api = createApi({
     core,
+    media: announcements.announcements,
     accounts,
     rateLimit,
     iceServers,

@@ -198,6 +198,22 @@ export function readConfig(environment: Environment) {
       kinds: env.PATCHBAY_NOISE_SUPPRESSION === 'phones' ? ['phone'] : [],
       max: env.PATCHBAY_NOISE_SUPPRESSION_MAX,
     },
+    announcements: {
+      uploads: {
+        maxBytes: env.PATCHBAY_MEDIA_UPLOAD_MB * MEBIBYTE,
+        accountBytes: env.PATCHBAY_MEDIA_ACCOUNT_MB * MEBIBYTE,
+      },
+      cacheBytes: env.PATCHBAY_MEDIA_CACHE_MB * MEBIBYTE,
+      maxSeconds: env.PATCHBAY_MEDIA_MAX_SECONDS,
+      players: {
+        players: env.PATCHBAY_MAX_ANNOUNCEMENTS,
+        playersPerAccount:
+          env.PATCHBAY_MAX_ANNOUNCEMENTS_PER_ACCOUNT ??
+          Math.ceil(env.PATCHBAY_MAX_ANNOUNCEMENTS / (accountsGiven.length > 1 ? 2 : 1)),
+      },
+      waiting: { music: env.PATCHBAY_WAITING_MUSIC, when: env.PATCHBAY_WAITING_WHEN },
+      joinTones: env.PATCHBAY_JOIN_TONES === 'on',
+    },
     phone: {
       tokenHeaders: env.PATCHBAY_TOKEN_HEADERS,
       shownHeaders: env.PATCHBAY_SHOWN_HEADERS,

@@ -22,6 +22,8 @@ import type {
   Session,
   StreamSpeech,
   Subscriptions,
+  WaitingMusic,
+  WaitingReason,
 } from './types.js';
 
 /** What an application may give when it creates a session. */
@@ -29,6 +31,10 @@ export interface NewSession {
   readonly tag?: string;
   /** Whether those in it hear quiet and loud talkers at about the same loudness. Default: as the gateway is configured. */
   readonly levelling?: boolean;
+  /** What phones in it hear while they hear nobody. Default: as the gateway is configured. */
+  readonly waitingMusic?: WaitingMusic;
+  /** Whether a tone tells who enters and leaves. Default: as the gateway is configured. */
+  readonly joinTones?: boolean;
 }
 
 /** What an application may give when it creates a participant. */
@@ -178,6 +184,34 @@ export interface DeviceGate {
   flush(): Promise<void>;
 }
 
+/** What became of an announcement, as its receiver's application is told. */
+export interface AnnouncementReport {
+  readonly announcementId: string;
+  readonly state: 'STARTED' | 'ENDED' | 'STOPPED' | 'FAILED';
+  /** With FAILED: why, in words. */
+  readonly cause?: string;
+}
+
+/** The part of the core by which the gateway's own sound reaches devices. */
+export interface AnnouncementGate {
+  /**
+   * Replaces the announcements that a participant's device receives, beside the streams of others. They go with the
+   * device. Nothing happens when it has none.
+   */
+  announce(participantId: string, streamIds: readonly string[]): void;
+  /** Tells the participant's application, by the event `announcement`. Nothing happens when no device is connected. */
+  report(participantId: string, report: AnnouncementReport): void;
+  /** Why a connected participant hears nobody; undefined when that is otherwise, or when it is not connected. */
+  waitingReason(participantId: string): WaitingReason | undefined;
+  /** Connected participants of a session that hear another one, or would if that published. */
+  hearersOf(participantId: string, sessionId: string): readonly string[];
+  /** Connected participants of a session. */
+  connectedIn(sessionId: string): readonly string[];
+  /** All connected participants. */
+  connected(): readonly string[];
+  session(sessionId: string): Session | undefined;
+}
+
 /** Events of devices, for webhooks and usage records. Each is emitted after the state has changed. */
 export interface CoreEvents {
   connected: [event: DeviceEvent];
@@ -201,6 +235,12 @@ export interface CoreEvents {
   /** Somebody begins or ceases to speak in a stream of the device. */
   speaking: [event: DeviceEvent & StreamSpeech & Pick<PublishedStream, 'streamId' | 'alias'>];
   dtmf: [event: DeviceEvent & { readonly digit: string; readonly durationMs: number }];
+  /** What became of an announcement for the device. */
+  announcement: [event: DeviceEvent & AnnouncementReport];
+  /** Who is connected in a session, or what they publish, may have changed. */
+  audienceChanged: [sessionId: string];
+  /** A session was deleted, or expired. */
+  sessionEnded: [sessionId: string];
 }
 
 export interface DeviceEvent {
@@ -217,6 +257,7 @@ export interface DeviceEvent {
 
 /** The session core: the commands of applications, the connections of devices, and the events of both. */
 export interface Core extends SessionControl, DeviceGate {
+  readonly announcements: AnnouncementGate;
   on<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
   off<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
   counts(): CoreCounts;

@@ -39,6 +39,14 @@ function matcher(subscriptions: Subscriptions): (stream: DeliveredStream) => boo
     (alias !== undefined && (aliases.get(participantId)?.has(alias) ?? false));
 }
 
+/** Whether a member receives a participant's streams, or some aliases of them. */
+export function hears({ participantId, subscriptions }: Member, whom: string): boolean {
+  if (participantId === whom) return false;
+  const entries = subscriptions.participants ?? [];
+  if (entries.length === 0) return subscriptions.sessionId !== undefined;
+  return entries.some((entry) => entry.participantId === whom);
+}
+
 /** Whether two deliveries hold the same stream objects in the same order. */
 export function sameDelivery(one: Delivery, other: Delivery): boolean {
   return one.length === other.length && one.every((stream, index) => stream === other[index]);

@@ -34,6 +34,7 @@ export class DeviceState {
   quality: DeviceQuality | undefined;
   #streams: readonly LiveStream[] = [];
   #isSuppressed = false;
+  #announcements: Delivery = [];
   #delivery: Delivery = [];
   #lastFormats: MediaFormats = {};
   /** By the ids of streams in which somebody has spoken. */
@@ -130,6 +131,24 @@ export class DeviceState {
     if (stream)
       this.#speech.set(streamId, { ...before, isSpeaking, ...(levelDb !== undefined && { levelDb }) });
     return stream;
+  }
+
+  /** What the gateway itself plays to it. */
+  get announcements(): Delivery {
+    return this.#announcements;
+  }
+
+  /** Replaces the announcements. One that goes on keeps its object. */
+  announce(streamIds: readonly string[]): void {
+    this.#announcements = streamIds.map(
+      (streamId) =>
+        this.#announcements.find((known) => known.streamId === streamId) ?? this.#announcement(streamId),
+    );
+  }
+
+  #announcement(streamId: string): DeliveredStream {
+    const { participantId } = this;
+    return { streamId, alias: 'announcement', mediaTypes: ['audio'], participantId, announcement: true };
   }
 
   /** Sets the delivery. @returns whether it differs from the one before, so that the device must be told */

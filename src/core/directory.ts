@@ -49,7 +49,7 @@ export class Directory {
     }
   }
 
-  createSession(accountId: string, { tag, levelling }: NewSession): Session {
+  createSession(accountId: string, { tag, levelling, waitingMusic, joinTones }: NewSession): Session {
     checkTag(tag, this.#limits);
     if (this.sessions.countOf(accountId) >= this.#limits.sessionsPerAccount) throw tooMany('sessions');
     const createdAt = this.#clock.now();
@@ -58,6 +58,8 @@ export class Directory {
       accountId,
       tag,
       levelling,
+      ...(waitingMusic && { waitingMusic }),
+      ...(joinTones !== undefined && { joinTones }),
       createdAt,
       expiresAt: createdAt + this.#limits.sessionLifetimeMs,
     };

@@ -11,6 +11,10 @@ const STATUS = {
   PATCHBAY_SESSION_NOT_FOUND: { http: 404, sip: 404 },
   PATCHBAY_PARTICIPANT_NOT_FOUND: { http: 404, sip: 404 },
   PATCHBAY_DEVICE_NOT_FOUND: { http: 404, sip: 404 },
+  /** No uploaded file has this name. */
+  PATCHBAY_MEDIA_NOT_FOUND: { http: 404, sip: 404 },
+  /** The file cannot be played. */
+  PATCHBAY_BAD_MEDIA: { http: 400, sip: 400 },
   PATCHBAY_NOT_A_MEMBER: { http: 404, sip: 404 },
   PATCHBAY_IN_OTHER_SESSION: { http: 409, sip: 480 },
   PATCHBAY_SESSION_FULL: { http: 409, sip: 480 },

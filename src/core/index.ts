@@ -1,5 +1,6 @@
 export { type CoreStore, MemoryStore, type StoredResumePoint, type StoredState } from './core-store.js';
 export type {
+  AnnouncementReport,
   ConnectedDevice,
   Core,
   CoreEvents,

@@ -6,6 +6,7 @@ import type { ParticipantSubscription, Participant, ResumePoint, Session } from 
 const SESSION_BYTES = 320;
 const PARTICIPANT_BYTES = 640;
 const SUBSCRIPTION_BYTES = 64;
+const WAITING_BYTES = 160;
 const RESUME_POINT_BYTES = 384;
 const TEXT_BYTES = 24;
 /** An account may always hold this fraction (1/64) of the process's limit, even if others use up the rest. */
@@ -14,8 +15,10 @@ const SHARE = 64;
 const OVER = 1.25;
 
 /** Bytes that a session takes, estimated by the length of its texts. */
-export function sessionBytes({ tag }: Session): number {
-  return SESSION_BYTES + textBytes(tag);
+export function sessionBytes({ tag, waitingMusic }: Session): number {
+  return (
+    SESSION_BYTES + textBytes(tag) + (waitingMusic ? WAITING_BYTES + textBytes(waitingMusic.mediaUrl) : 0)
+  );
 }
 
 /** Bytes that a participant takes, with its membership and subscriptions, estimated by the length of its texts. */

@@ -89,7 +89,7 @@ export function orderedMediaTypes(types: readonly MediaType[]): readonly MediaTy
   return ORDERED[(types.includes('audio') ? 1 : 0) + (types.includes('video') ? 2 : 0)]!;
 }
 
-const EVENTS: readonly AskedEvent[] = ['hold', 'callFailed', 'speaking'];
+const EVENTS: readonly AskedEvent[] = ['hold', 'callFailed', 'speaking', 'announcement'];
 
 /** All possible lists, by their events as bits, shared as {@link ORDERED}. */
 const ASKED: readonly (readonly AskedEvent[])[] = Array.from({ length: 2 ** EVENTS.length }, (_, bits) =>

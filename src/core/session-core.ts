@@ -1,4 +1,5 @@
 import { type Clock, EventHub, systemClock } from '../shared/index.js';
+import { Announcing } from './announcing.js';
 import type { CoreStore } from './core-store.js';
 import type {
   ConnectedDevice,
@@ -48,6 +49,7 @@ export function createCore(options: CoreOptions): Core {
 
 /** Implements `Core`: membership rules come from `Directory`, connected devices from `Switchboard`. */
 class SessionCore implements Core {
+  readonly announcements: Announcing;
   readonly #store: CoreStore;
   readonly #limits: Limits;
   readonly #clock: Clock;
@@ -84,6 +86,7 @@ class SessionCore implements Core {
       limits,
       log,
     });
+    this.announcements = new Announcing(this.#directory, this.#switchboard, this.#events);
     this.#resumePoints = new ResumePoints(store, this.#memory);
     this.#sessionLives = new Lifetimes(clock, (id) => this.#endSession(id, 'expired'));
     this.#participantLives = new Lifetimes(clock, (id) => this.#endParticipant(id, 'expired'));
@@ -228,17 +231,13 @@ class SessionCore implements Core {
   }
 
   async sendDtmf(accountId: string, participantId: string, dtmf: DtmfDigits): Promise<void> {
-    await this.#switchboard.capability(
-      this.#directory.participant(accountId, participantId),
-      'sendDtmf',
-    )(dtmf);
+    const participant = this.#directory.participant(accountId, participantId);
+    await this.#switchboard.capability(participant, 'sendDtmf')(dtmf);
   }
 
   setByeHeaders(accountId: string, participantId: string, headers: Readonly<Record<string, string>>): void {
-    this.#switchboard.capability(
-      this.#directory.participant(accountId, participantId),
-      'setByeHeaders',
-    )(headers);
+    const participant = this.#directory.participant(accountId, participantId);
+    this.#switchboard.capability(participant, 'setByeHeaders')(headers);
   }
 
   flush(): Promise<void> {
@@ -323,6 +322,7 @@ class SessionCore implements Core {
     this.#sessionLives.cancel(sessionId, session.expiresAt);
     this.#closeDevices(this.#directory.members(sessionId), reason);
     this.#directory.deleteSession(session);
+    this.#events.emit('sessionEnded', sessionId);
   }
 
   #endParticipant(participantId: string, reason: EndReason): void {

@@ -168,6 +168,12 @@ export class Switchboard {
     this.#refreshMember(participant.id);
   }
 
+  /** Replaces what the gateway itself plays to a participant's device, if it has one. */
+  announce(participantId: string, streamIds: readonly string[]): void {
+    this.#live.get(participantId)?.announce(streamIds);
+    this.#refreshMember(participantId);
+  }
+
   /** Whether the participant's noise is to be suppressed may have changed. */
   suppressionChanged(participant: Participant): void {
     const connection = this.#live.get(participant.id);
@@ -217,6 +223,7 @@ export class Switchboard {
     // A copy, since telling one device may change who is in the session.
     const connected = Array.from(this.#directory.memberIds(sessionId)).filter((id) => this.#live.has(id));
     for (const id of connected) this.#refreshMember(id);
+    this.#events.emit('audienceChanged', sessionId);
   }
 
   /** Computes the delivery only now, since telling one device may have changed it for the next. */
@@ -226,7 +233,8 @@ export class Switchboard {
     if (!connection || !participant) return;
     const { sessionId, subscriptions } = participant;
     const published = sessionId === undefined ? [] : this.#published(sessionId);
-    const delivery = deliveryFor({ participantId, subscriptions }, published);
+    const heard = deliveryFor({ participantId, subscriptions }, published);
+    const delivery = [...heard, ...connection.announcements];
     if (!connection.redirect(delivery)) return;
     const levelling =
       sessionId === undefined ? undefined : this.#directory.sessions.get(sessionId)?.levelling;

@@ -2,7 +2,18 @@
 export type MediaType = 'audio' | 'video';
 
 /** Events that an application gets only if it asks for them. */
-export type AskedEvent = 'hold' | 'callFailed' | 'speaking';
+export type AskedEvent = 'hold' | 'callFailed' | 'speaking' | 'announcement';
+
+/** Why a participant hears nobody: it is in no session, nobody else in it is connected, or nobody else publishes audio. */
+export type WaitingReason = 'no-session' | 'alone' | 'nobody-publishes';
+
+/** What phones hear while they hear nobody. */
+export interface WaitingMusic {
+  /** Absent: as the gateway is configured. */
+  readonly mediaUrl?: string | undefined;
+  /** When it is played; empty: never. */
+  readonly when: readonly WaitingReason[];
+}
 
 /** The browser protocol that a participant's token asks for. */
 export type DeviceApiVersion = 'V3' | 'V2';
@@ -30,6 +41,10 @@ export interface Session {
   readonly tag?: string | undefined;
   /** Whether those in it hear quiet and loud talkers at about the same loudness; absent: as the gateway is configured. */
   readonly levelling?: boolean | undefined;
+  /** What phones in it hear while they hear nobody; absent: as the gateway is configured. */
+  readonly waitingMusic?: WaitingMusic | undefined;
+  /** Whether a tone tells who enters and leaves; absent: as the gateway is configured. */
+  readonly joinTones?: boolean | undefined;
   /** Epoch milliseconds. */
   readonly createdAt: number;
   /** Epoch milliseconds; it is deleted then. */
@@ -72,8 +87,10 @@ export interface StreamSpeech {
 
 /** One stream that a device is to receive. */
 export interface DeliveredStream extends PublishedStream {
-  /** Who publishes it. */
+  /** Who publishes it; of an announcement, the receiver itself, since browsers' clients require a participant. */
   readonly participantId: string;
+  /** The gateway itself plays it: while it is heard in a mix, all else is lower. */
+  readonly announcement?: true;
   /** Mixes are to have it without its noise. */
   readonly noiseSuppression?: true;
 }

@@ -27,10 +27,18 @@ function mediaDelivery(
   levelling: boolean | undefined,
 ): MediaDelivery[] {
   const levels = levelling === undefined ? {} : { levelling };
-  return delivery.flatMap(({ streamId, mediaTypes, noiseSuppression }) => {
+  return delivery.flatMap(({ streamId, mediaTypes, noiseSuppression, announcement }) => {
     const kinds = mediaTypes.filter((kind) => receivable.includes(kind));
     return kinds.length > 0
-      ? [{ streamId, kinds, ...levels, ...(noiseSuppression && { noiseSuppression }) }]
+      ? [
+          {
+            streamId,
+            kinds,
+            ...levels,
+            ...(noiseSuppression && { noiseSuppression }),
+            ...(announcement && { announcement }),
+          },
+        ]
       : [];
   });
 }

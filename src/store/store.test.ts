@@ -124,6 +124,21 @@ describe('a data folder', () => {
     expect(participants.map(({ id }) => id)).toEqual(participants.map(({ id }) => id).sort());
   });
 
+  it('keeps what sessions say of music and tones; those from before say nothing', async () => {
+    const before = coreOn(await open());
+    const own = { waitingMusic: { mediaUrl: 'media:a.wav', when: ['alone'] }, joinTones: true } as const;
+    const [old, told] = [{}, own].map((options) => before.createSession(ACCOUNT, options).id);
+    await before.flush();
+    const after = coreOn(await reopen());
+    expect(after.session(ACCOUNT, told!)).toMatchObject(own);
+    expect(Object.keys(after.session(ACCOUNT, old!)).sort()).toEqual([
+      'accountId',
+      'createdAt',
+      'expiresAt',
+      'id',
+    ]);
+  });
+
   it('of version 2 is read: its participants asked for no events', async () => {
     const before = coreOn(await open());
     const old = before.createParticipant(ACCOUNT, { tag: 'old', callbackUrl: 'http://127.0.0.1:9/' });

@@ -10,6 +10,7 @@ import { DEFAULT_QUEUE_LIMITS, type QueueLimits, type WebhookCounts } from './we
 import { WebhookQueue } from './webhooks/webhook-queue.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
 import {
+  announcementBody,
   callFailedBody,
   connectionFacts,
   dtmfBody,
@@ -166,6 +167,9 @@ function notifyOfDevices(core: Core, clock: Clock, notify: Notify): void {
   });
   core.on('speaking', (event) => {
     if (event.participant.events.includes('speaking')) notifyNext(event, speakingBody(event));
+  });
+  core.on('announcement', (event) => {
+    if (event.participant.events.includes('announcement')) notifyNext(event, announcementBody(event));
   });
   core.on('held', (event) => notifyIfAsked('hold', 'onHold', event));
   core.on('resumed', (event) => notifyIfAsked('hold', 'onResume', event));

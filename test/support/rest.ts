@@ -14,7 +14,7 @@ export interface NewTestParticipant {
   publishPermissions?: readonly ('AUDIO' | 'VIDEO')[];
   tag?: string;
   callbackUrl?: string;
-  events?: readonly ('hold' | 'callFailed' | 'speaking')[];
+  events?: readonly ('hold' | 'callFailed' | 'speaking' | 'announcement')[];
 }
 
 /** As {@link NewTestParticipant}, in a session; without `subscriptions` it receives everyone there. */

@@ -12,6 +12,9 @@ interface ReceivedWebhook {
   readonly streamId?: string;
   readonly speaking?: boolean;
   readonly levelDb?: number;
+  /** With onAnnouncement. */
+  readonly state?: string;
+  readonly cause?: string;
 }
 
 /** An application's end of the webhooks, on a free port of 127.0.0.1. */

@@ -5,9 +5,11 @@ import { deviceRoutes } from './devices.js';
 import { iceServerRoutes, type IceServers, participantRoutes } from './participants.js';
 import { memberRoutes, subscriptionRoutes } from './members.js';
 import { type ProgramControl, programRoutes } from './programs.js';
+import { announcementRoutes, type MediaControl, uploadRoutes } from './media.js';
 import { sessionRoutes } from './sessions.js';
 import { failedCallRoutes, type UsageReports, usageRoutes } from './usage.js';
 
+export type { MediaControl } from './media.js';
 export type { IceServers } from './participants.js';
 export type { ProgramControl } from './programs.js';
 export type { UsageReports } from './usage.js';
@@ -19,16 +21,25 @@ export function accountRoutes(
     core,
     usage,
     programs,
+    media,
     iceServers,
-  }: { core: SessionControl; usage: UsageReports; programs: ProgramControl; iceServers: IceServers },
+  }: {
+    core: SessionControl;
+    usage: UsageReports;
+    programs: ProgramControl;
+    media: MediaControl;
+    iceServers: IceServers;
+  },
 ): void {
   const slices = new Slices();
-  sessionRoutes(api, core, slices);
+  sessionRoutes(api, core, slices, (accountId, mediaUrl) => media.check(accountId, mediaUrl));
   memberRoutes(api, core, slices);
   subscriptionRoutes(api, core);
   participantRoutes(api, core, slices, (url) => usage.callbackRefusal(url));
   deviceRoutes(api, core);
   programRoutes(api, programs);
+  announcementRoutes(api, core, media);
+  uploadRoutes(api, media);
   usageRoutes(api, usage, slices);
   failedCallRoutes(api, usage, slices);
   iceServerRoutes(api, core, iceServers);

@@ -17,8 +17,16 @@ import { membersJson } from './members.js';
 
 const tags = ['Sessions'];
 
-/** Routes to create, list, get and delete sessions. */
-export function sessionRoutes(api: Api, core: SessionControl, slices: Slices): void {
+/**
+ * Routes to create, list, get and delete sessions.
+ * @param checkMedia throws when a sound cannot be played, as far as can be told at once
+ */
+export function sessionRoutes(
+  api: Api,
+  core: SessionControl,
+  slices: Slices,
+  checkMedia: (accountId: string, mediaUrl: string) => void,
+): void {
   api.post(
     '/sessions',
     {
@@ -28,10 +36,12 @@ export function sessionRoutes(api: Api, core: SessionControl, slices: Slices): v
         summary: 'Create a session',
         params: AccountPath,
         body: optionalBody(NewSessionSchema),
-        response: { 200: ref(SessionSchema, 'The session.'), ...writeErrors() },
+        response: { 200: ref(SessionSchema, 'The session.'), ...writeErrors(404) },
       },
     },
     async ({ params, body }) => {
+      const mediaUrl = body?.waitingMusic?.mediaUrl;
+      if (mediaUrl !== undefined) checkMedia(params.accountId, mediaUrl);
       const session = core.createSession(params.accountId, body ?? {});
       await core.flush();
       return sessionView(session);

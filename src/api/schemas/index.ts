@@ -9,7 +9,29 @@ import {
   subscriptionComponents,
 } from './participant.js';
 import { programComponents } from './program.js';
+import type { AnnouncementSchema, PlaySchema } from './media.js';
+import { mediaComponents, mediaUrl } from './media.js';
 import { usageComponents } from './usage.js';
+
+const waitingMusic = Type.Object(
+  {
+    mediaUrl: Type.Optional(mediaUrl),
+    when: Type.Array(
+      Type.Unsafe<'alone' | 'nobody-publishes'>({ type: 'string', enum: ['alone', 'nobody-publishes'] }),
+      {
+        uniqueItems: true,
+        description:
+          '`alone`: nobody else in the session is connected; `nobody-publishes`: others are, but none of them publishes ' +
+          'audio. Empty: never.',
+      },
+    ),
+  },
+  {
+    description:
+      'What its phones hear while they hear nobody, repeated; without `mediaUrl` the music of the gateway. Default: the ' +
+      'settings `PATCHBAY_WAITING_MUSIC` and `PATCHBAY_WAITING_WHEN`.',
+  },
+);
 
 export const NewSessionSchema = component(
   'NewSession',
@@ -21,6 +43,14 @@ export const NewSessionSchema = component(
           'Whether phones hear quiet and loud talkers at about the same loudness. Default: the setting `PATCHBAY_LEVELLING`.',
       }),
     ),
+    waitingMusic: Type.Optional(waitingMusic),
+    joinTones: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether a tone tells who enters and leaves, to those who would hear the participant. Default: the setting ' +
+          '`PATCHBAY_JOIN_TONES`.',
+      }),
+    ),
   }),
 );
 
@@ -28,6 +58,8 @@ const properties = {
   id: Type.String(),
   tag: absentable(Type.String()),
   levelling: absentable(Type.Boolean({ description: 'As it was given when the session was created.' })),
+  waitingMusic: absentable(waitingMusic),
+  joinTones: absentable(Type.Boolean({ description: 'As it was given when the session was created.' })),
   createdAt: moment('When it was created.'),
   expiresAt: moment('When it is deleted, and the devices in it disconnected.'),
 };
@@ -50,6 +82,7 @@ export {
   DtmfSchema,
 } from './device.js';
 export { type NewProgramBody, NewProgramSchema, ProgramSchema, type ProgramView } from './program.js';
+export { AnnouncementSchema, mediaName, PlaySchema, UploadSchema, UploadsSchema } from './media.js';
 export { readErrors, writeErrors } from './shapes.js';
 export { IceServersSchema } from './participant.js';
 export { ListQuerySchema } from './shapes.js';
@@ -85,8 +118,11 @@ export const components = [
   ...sessionComponents,
   SessionPageSchema,
   ParticipantPageSchema,
+  ...mediaComponents,
   ...usageComponents,
   IceServersSchema,
 ];
 
+export type AnnouncementView = Static<typeof AnnouncementSchema>;
+export type PlayBody = Static<typeof PlaySchema>;
 export type SessionView = Static<typeof SessionSchema>;

@@ -74,9 +74,9 @@ export const IceServersSchema = component(
   }),
 );
 
-const askedEvent = Type.Unsafe<'hold' | 'callFailed' | 'speaking'>({
+const askedEvent = Type.Unsafe<'hold' | 'callFailed' | 'speaking' | 'announcement'>({
   type: 'string',
-  enum: ['hold', 'callFailed', 'speaking'],
+  enum: ['hold', 'callFailed', 'speaking', 'announcement'],
 });
 
 const noiseSuppression = Type.Boolean({
@@ -113,7 +113,9 @@ export const NewParticipantSchema = component(
         description:
           'Optional webhooks: `hold` for `onHold` and `onResume`, when its phone puts the session on hold and resumes; ' +
           '`callFailed` for `onCallFailed`, when a call with its token is refused; `speaking` for `onSpeaking`, when ' +
-          'somebody begins or ceases to speak in one of its streams (then these are measured though nobody hears them).',
+          'somebody begins or ceases to speak in one of its streams (then these are measured though nobody hears them); ' +
+          '`announcement` for `onAnnouncement`, when a sound that the application has played begins, ends, is stopped or ' +
+          'fails.',
         examples: [['hold']],
       }),
     ),

@@ -36,6 +36,9 @@ export class Arbitraries {
     if (schema.type === 'array') return this.#array(schema, name);
     if (schema.type === 'boolean') return fc.boolean();
     if (schema.type === 'integer') return fc.integer({ min: schema.minimum!, max: schema.maximum! });
+    if (schema.type === 'number') {
+      return fc.double({ min: schema.minimum!, max: schema.maximum!, noNaN: true });
+    }
     if (schema.type === 'string') return name.endsWith('Id') ? this.#ids(name) : text(schema);
     throw new Error(`The document has a schema that nothing is made for: ${JSON.stringify(schema)}`);
   }

@@ -45,6 +45,20 @@ const NO_PROGRAMS = {
   disconnect: () => Promise.reject(noProgram()),
 };
 
+/** Plays nothing, and has no files. */
+export const NO_MEDIA = {
+  check: () => undefined,
+  play: () => ({ mediaState: 'PLAYING', state: 'LOADING' }) as const,
+  stop: () => ({ mediaState: 'STOPPED' }) as const,
+  state: () => ({ mediaState: 'STOPPED' }) as const,
+  uploads: () => [],
+  upload: () => Promise.reject(new PatchbayError('PATCHBAY_BAD_MEDIA', 'It cannot be played.')),
+  readUpload: () => {
+    throw new PatchbayError('PATCHBAY_MEDIA_NOT_FOUND', 'There is no such file.');
+  },
+  deleteUpload: () => Promise.reject(new PatchbayError('PATCHBAY_MEDIA_NOT_FOUND', 'There is no such file.')),
+};
+
 /** What the documents say of the gateway. */
 const ABOUT = {
   version: '1.2.3',
@@ -64,6 +78,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
     core,
     usage: NO_USAGE,
     programs: NO_PROGRAMS,
+    media: NO_MEDIA,
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     log,
     metrics,

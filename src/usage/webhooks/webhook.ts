@@ -1,5 +1,6 @@
 import { v5 as hashed } from 'uuid';
 import type {
+  AnnouncementReport,
   CoreEvents,
   DeviceEvent,
   DeviceInfo,
@@ -10,9 +11,17 @@ import type {
   Participant,
 } from '../../core/index.js';
 
-/** `onDtmf`, `onHold`, `onResume`, `onSpeaking` and `onCallFailed` are extensions of this gateway to Bandwidth's events. */
+/** `onDtmf`, `onHold`, `onResume`, `onSpeaking`, `onCallFailed` and `onAnnouncement` are extensions of this gateway to Bandwidth's events. */
 export type WebhookEvent =
-  'onConnect' | 'onLeave' | 'onDisconnect' | 'onDtmf' | 'onHold' | 'onResume' | 'onSpeaking' | 'onCallFailed';
+  | 'onConnect'
+  | 'onLeave'
+  | 'onDisconnect'
+  | 'onDtmf'
+  | 'onHold'
+  | 'onResume'
+  | 'onSpeaking'
+  | 'onCallFailed'
+  | 'onAnnouncement';
 
 /** The JSON body that the application gets. */
 export interface WebhookBody {
@@ -58,6 +67,12 @@ export interface WebhookBody {
   readonly quality?: DeviceQuality;
   /** With `onCallFailed`: names of the audio codecs that the phone offered. */
   readonly codecs?: readonly string[];
+  /** With `onAnnouncement`: as the answer to the request had it. */
+  readonly announcementId?: string;
+  /** With `onAnnouncement`. */
+  readonly state?: AnnouncementReport['state'];
+  /** With `onAnnouncement` of an announcement that failed: why, in words. */
+  readonly cause?: string;
 }
 
 /** One event on its way to the application. */
@@ -122,6 +137,16 @@ export function speakingBody(event: CoreEvents['speaking'][0]): WebhookBody {
     ...(alias === undefined ? {} : { alias }),
     speaking: isSpeaking,
     ...(levelDb === undefined ? {} : { levelDb }),
+  };
+}
+
+export function announcementBody(event: CoreEvents['announcement'][0]): WebhookBody {
+  const { announcementId, state, cause } = event;
+  return {
+    ...webhookBody('onAnnouncement', event),
+    announcementId,
+    state,
+    ...(cause === undefined ? {} : { cause }),
   };
 }
 

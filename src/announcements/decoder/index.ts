@@ -1,0 +1,3 @@
+export { SoundError } from './chunk.js';
+export type { DecodedSound, SoundInput } from './decode.js';
+export { Decoder } from './decoder.js';
