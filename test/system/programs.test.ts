@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { AudioProgram } from '../support/program.js';
 import type { TestParticipant } from '../support/rest.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
@@ -214,11 +215,35 @@ describe('a program', () => {
     receiver.close();
   });
 
+  it('is refused with a status, and closed with a reason when it goes on with bad messages', async () => {
+    const { rest, gateway } = stage;
+    const agent = await rest.member(session);
+    const status = (query: string): Promise<unknown> =>
+      new Promise((resolve) => {
+        const socket = new WebSocket(`${gateway.wsUrl}/program/?${query}`);
+        socket.on('error', () => undefined);
+        socket.once('unexpected-response', (_request, response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+      });
+    expect(await status('token=none')).toBe(401);
+    expect(await status(`token=${agent.token}&rate=11025`)).toBe(400);
+    const bot = await program(agent);
+    for (let i = 0; i < 30; i += 1) bot.send({ type: 'sing' });
+    const { code, reason } = await bot.closed;
+    expect([code, reason]).toEqual([1008, 'Too many bad messages, the last one: unknown-message.']);
+    expect(await bot.message('error')).toMatchObject({ code: 'unknown-message' });
+    await rest.deleteParticipant(agent.id);
+  });
+
   it('is counted in the metrics', async () => {
     const { gateway } = stage;
     const metrics = await (await fetch(`${gateway.httpUrl}/metrics`)).text();
     expect(metrics).toMatch(/^patchbay_devices\{kind="program"\} \d/m);
     expect(metrics).toMatch(/^patchbay_program_sockets \d/m);
+    expect(metrics).toMatch(/^patchbay_program_refusals_total\{reason="parameters"\} 2$/m);
+    expect(metrics).toMatch(/^patchbay_program_refusals_total\{reason="abuse"\} 1$/m);
     expect(metrics).toMatch(/^patchbay_program_lost_audio_seconds_total\{direction="to_program"\} 0$/m);
   });
 });

@@ -36,9 +36,9 @@ export const NewProgramSchema = component(
       headers: Type.Optional(
         Type.Unsafe<Readonly<Record<string, string>>>({
           type: 'object',
-          maxProperties: 16,
+          maxProperties: 8,
           propertyNames: { type: 'string', pattern: "^[\\w!#$%&'*+.^`|~-]{1,64}$" },
-          additionalProperties: { type: 'string', maxLength: 4096, pattern: '^[\\x20-\\x7e]*$' },
+          additionalProperties: { type: 'string', maxLength: 2048, pattern: '^[\\x20-\\x7e]*$' },
           description: 'HTTP headers of the request for the WebSocket. They are never shown again.',
           examples: [{ Authorization: 'Bearer s3cret' }],
         }),

@@ -25,6 +25,8 @@ export interface DialerParts {
   readonly hasRoom: () => boolean;
   /** Asked before each new device. @returns the seconds to wait when it is refused */
   readonly admit: (host: string) => number | undefined;
+  /** From 0 to 1, spreads the attempts of many programs that were lost together. Default: `Math.random`. */
+  readonly random?: () => number;
 }
 
 /** `waiting`: for the next attempt. */
@@ -32,6 +34,8 @@ export type DialerState = 'connecting' | 'connected' | 'waiting';
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
+/** Pauses are longer or shorter by up to this share. */
+const SPREAD = 0.2;
 /** After a connection that lasted so long, the pauses begin anew. */
 const STEADY_MS = 10_000;
 /** For name, connection and upgrade together. */
@@ -179,8 +183,10 @@ export class Dialer {
     if (this.#isStopped) return;
     this.#state = 'waiting';
     this.failure = failure;
-    this.#log.info({ failure, pauseMs: this.#pauseMs }, 'A program cannot be connected to; trying again.');
-    this.#timer = this.#parts.programs.parts.clock.setTimeout(() => this.#attempt(), this.#pauseMs);
+    const { programs, random = Math.random } = this.#parts;
+    const pauseMs = Math.round(this.#pauseMs * (1 - SPREAD + 2 * SPREAD * random()));
+    this.#log.info({ failure, pauseMs }, 'A program cannot be connected to; trying again.');
+    this.#timer = programs.parts.clock.setTimeout(() => this.#attempt(), pauseMs);
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
   }
 

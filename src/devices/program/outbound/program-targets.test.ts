@@ -15,6 +15,9 @@ beforeEach(async () => {
 });
 afterEach(() => host.stop());
 
+/** Pauses are as long as they are on average. */
+const random = () => 0.5;
+
 const ALLOWS = {
   checkLiteral: () => undefined,
   lookup: () => lookup,
@@ -38,7 +41,14 @@ async function scene(
   const store = new Stored();
   const make = () =>
     new ProgramTargets(
-      { programs: fixture.programs, guard: ALLOWS, hasRoom: () => true, admit: () => undefined, ...options },
+      {
+        programs: fixture.programs,
+        guard: ALLOWS,
+        hasRoom: () => true,
+        admit: () => undefined,
+        random,
+        ...options,
+      },
       store,
     );
   const targets = make();
@@ -111,6 +121,20 @@ describe('a program that the gateway connects to', () => {
     fixture.clock.advance(8_000);
     await (await host.program()).message('start');
     expect(view().failure).toBeUndefined();
+  });
+
+  it.each([
+    [0, 400],
+    [1, 600],
+  ])('is tried again with a spread, as much as %d says after %i ms', async (share, pause) => {
+    host.refuseWith = 500;
+    const { fixture, connect, view } = await scene({ random: () => share });
+    await connect();
+    await vi.waitFor(() => expect(view().state).toBe('waiting'));
+    fixture.clock.advance(pause - 1);
+    expect(view().state).toBe('waiting');
+    fixture.clock.advance(1);
+    expect(view().state).toBe('connecting');
   });
 
   it('goes on when it is reached again in time', async () => {
@@ -235,7 +259,7 @@ describe('after a restart', () => {
     await fixture.restart();
     fixture.server.restore(fixture.media.carried());
     const after = new ProgramTargets(
-      { programs: fixture.programs, guard: ALLOWS, hasRoom: () => true, admit: () => undefined },
+      { programs: fixture.programs, guard: ALLOWS, hasRoom: () => true, admit: () => undefined, random },
       store,
     );
     after.restore(fixture.media.carried());
@@ -295,6 +319,24 @@ describe('a program to connect to is refused', () => {
       failure: 'The gateway must not connect to 127.0.0.1.',
     });
     expect(host.requests).toEqual([]);
+  });
+
+  it('where its name leads only to addresses that must not be reached, at each attempt', async () => {
+    const asked: string[] = [];
+    let isAllowed = false;
+    const guarded: ReturnType<DialerParts['guard']['lookup']> = (name, options, callback) => {
+      asked.push(name);
+      if (isAllowed) lookup('127.0.0.1', options, callback);
+      else callback(new Error('The gateway must not connect to agent.test.'), []);
+    };
+    const { connect, view, fixture } = await scene({ guard: { ...ALLOWS, lookup: () => guarded } });
+    await connect({ url: host.url.replace('127.0.0.1', 'agent.test') });
+    await vi.waitFor(() => expect(view().failure).toBe('The gateway must not connect to agent.test.'));
+    expect(host.requests).toEqual([]);
+    isAllowed = true;
+    fixture.clock.advance(500);
+    await host.program();
+    expect(asked).toEqual(['agent.test', 'agent.test']);
   });
 
   it('while the participant has a device, or is another account’s', async () => {
