@@ -88,7 +88,9 @@ export class Announcements {
     core.on('connected', ({ participant }) => this.#entered(participant.id, participant.sessionId));
     core.on('moved', ({ participant }) => this.#moved(participant.id, participant.sessionId));
     core.on('left', ({ participant }) => this.#deviceLeft(participant.id));
-    core.on('sessionEnded', (sessionId) => this.#stopPresent({ sessionId }));
+    core.on('sessionChanged', ({ change, session }) => {
+      if (change === 'deleted') this.#stopPresent({ sessionId: session.id });
+    });
   }
 
   /** @throws PatchbayError BAD_REQUEST, MEDIA_NOT_FOUND, TOO_MANY_REQUESTS */

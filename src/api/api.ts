@@ -21,6 +21,7 @@ import { type Api, putHeaders } from './instance.js';
 import { type Readiness, serveHealth } from './health.js';
 import { type GatewayFacts, serveOpenApi } from './openapi.js';
 import {
+  type AccountEvents,
   accountRoutes,
   type IceServers,
   type MediaControl,
@@ -34,6 +35,7 @@ export interface ApiOptions {
   readonly usage: UsageReports;
   readonly programs: ProgramControl;
   readonly media: MediaControl;
+  readonly events: AccountEvents;
   readonly accounts: readonly Account[];
   readonly log: Logger;
   /** Served at `/metrics`. */
@@ -92,8 +94,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
       answerData(account);
       account.addHook('onRequest', authentication(new Credentials(options.accounts)));
       if (options.rateLimit) limitRate(account, options.rateLimit);
-      const { core, usage, programs, media, iceServers = () => [] } = options;
-      accountRoutes(account, { core, usage, programs, media, iceServers });
+      const { core, usage, programs, media, events, iceServers = () => [] } = options;
+      accountRoutes(account, { core, usage, programs, media, events, iceServers });
       done();
     },
     { prefix: '/v1/accounts/:accountId' },

@@ -64,6 +64,7 @@ describe('the OpenAPI document', () => {
           'uploadMedia',
           'downloadMedia',
           'deleteMedia',
+          'readEvents',
         ],
         ...['connectProgram', 'getProgram', 'disconnectProgram'],
         ...['isAlive', 'isReady'],

@@ -192,6 +192,7 @@ const tags = [
   },
   { name: 'Media', description: 'Sounds that the gateway itself plays.' },
   { name: 'Subscriptions', description: 'Who receives whom.' },
+  { name: 'Events', description: 'What happens in the account, at once.' },
   { name: 'Usage', description: 'Which devices were connected for how long: the billing report.' },
   { name: 'Webhooks', description: 'Events that the gateway sends to applications.' },
   { name: 'Gateway', description: 'The gateway itself. Needs no credentials.' },

@@ -17,11 +17,12 @@ import type { MediaPlane } from '../media/index.js';
 import { readyAddresses, startMedia } from './media.js';
 import { startPhones } from './phones.js';
 import { preparePrograms } from './programs.js';
+import { EventFeed, feedFromCore } from '../events/index.js';
 import { explainListenError } from './start-error.js';
-import { clientAddresses, settledWithin } from '../shared/index.js';
+import { clientAddresses, settledWithin, systemClock } from '../shared/index.js';
 import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
 import { openStore } from '../store/index.js';
-import { measureBuild, measureState, measureStore } from './metrics/state.js';
+import { measureBuild, measureEvents, measureState, measureStore } from './metrics/state.js';
 import { Teardown } from './teardown.js';
 import { VERSION } from './version.js';
 import { createUsage, type Usage } from '../usage/index.js';
@@ -227,6 +228,18 @@ interface HttpParts {
   readonly beforeListening: () => Promise<void>;
 }
 
+/** What happens in accounts, for whoever reads it by REST. */
+function readEvents(core: Core, metrics: Registry, teardown: Teardown): EventFeed {
+  const feed = new EventFeed(systemClock);
+  feedFromCore(feed, core);
+  measureEvents(metrics, feed);
+  teardown.add('events', () => {
+    feed.stop();
+    return Promise.resolve();
+  });
+  return feed;
+}
+
 async function startHttp(
   config: Config,
   log: Logger,
@@ -252,6 +265,7 @@ async function startHttp(
   const api = createApi({
     core,
     media: announcements.announcements,
+    events: readEvents(core, options.metrics, teardown),
     accounts,
     rateLimit,
     iceServers,

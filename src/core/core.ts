@@ -239,8 +239,25 @@ export interface CoreEvents {
   announcement: [event: DeviceEvent & AnnouncementReport];
   /** Who is connected in a session, or what they publish, may have changed. */
   audienceChanged: [sessionId: string];
-  /** A session was deleted, or expired. */
-  sessionEnded: [sessionId: string];
+  /** `deleted`: also when it expired. */
+  sessionChanged: [
+    event: { readonly at: number; readonly change: 'created' | 'deleted'; readonly session: Session },
+  ];
+  /** `updated`: its session, subscriptions or another property. */
+  participantChanged: [
+    event: {
+      readonly at: number;
+      readonly change: 'created' | 'updated' | 'deleted';
+      readonly participant: Participant;
+      readonly session?: Session | undefined;
+    },
+  ];
+  /** The device publishes exactly these streams from now on. */
+  streamsChanged: [event: DeviceEvent & { readonly streams: readonly PublishedStream[] }];
+  /** The device receives exactly these streams from now on. */
+  delivered: [event: DeviceEvent & { readonly delivery: Delivery }];
+  /** How the device's audio fares was measured again. */
+  qualityMeasured: [event: DeviceEvent];
 }
 
 export interface DeviceEvent {

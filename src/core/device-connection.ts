@@ -107,7 +107,11 @@ export class DeviceConnection implements Connection {
   measured(quality: DeviceQuality): void {
     const { switchboard, events } = this.#parts;
     this.#live.quality = quality;
-    if (switchboard.isLive(this.#live) || this.#isMeasured) return;
+    if (switchboard.isLive(this.#live)) {
+      events.emit('qualityMeasured', switchboard.event(this.#live, this.participant));
+      return;
+    }
+    if (this.#isMeasured) return;
     this.#isMeasured = true;
     events.emit('measured', { ...switchboard.event(this.#live, this.#participant), quality });
   }

@@ -1,8 +1,8 @@
 import { v7 as uuid } from 'uuid';
-import type { Clock } from '../shared/index.js';
+import type { Clock, EventHub } from '../shared/index.js';
 import { AccountTable } from './account-table.js';
 import type { CoreStore } from './core-store.js';
-import type { NewParticipant, NewSession, ParticipantChange } from './core.js';
+import type { CoreEvents, NewParticipant, NewSession, ParticipantChange } from './core.js';
 import { PatchbayError } from './errors.js';
 import {
   checkNewParticipant,
@@ -31,7 +31,17 @@ export class Directory {
   readonly #limits: Limits;
   readonly #memory: Memory;
 
-  constructor(parts: { store: CoreStore; clock: Clock; limits: Limits; memory: Memory }) {
+  readonly #events: EventHub<CoreEvents>;
+
+  constructor(parts: {
+    store: CoreStore;
+    clock: Clock;
+    limits: Limits;
+    memory: Memory;
+    /** Get `sessionChanged` and `participantChanged`, except for what {@link restore} does. */
+    events: EventHub<CoreEvents>;
+  }) {
+    this.#events = parts.events;
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#limits = parts.limits;
@@ -66,6 +76,7 @@ export class Directory {
     this.#memory.change(accountId, 0, sessionBytes(session));
     this.sessions.set(session);
     this.#store.saveSession(session);
+    this.#events.emit('sessionChanged', { at: createdAt, change: 'created', session });
     return session;
   }
 
@@ -184,6 +195,7 @@ export class Directory {
     this.#memory.count(session.accountId, -sessionBytes(session));
     this.sessions.delete(session);
     this.#store.deleteSession(session.id);
+    this.#events.emit('sessionChanged', { at: this.#clock.now(), change: 'deleted', session });
   }
 
   deleteParticipant(participant: Participant): void {
@@ -191,6 +203,7 @@ export class Directory {
     this.#memory.count(participant.accountId, -participantBytes(participant));
     this.participants.delete(participant);
     this.#store.deleteParticipant(participant.id);
+    this.#tell('deleted', participant);
   }
 
   #keep(participant: Participant): Participant {
@@ -202,7 +215,13 @@ export class Directory {
     );
     this.#place(participant);
     this.#store.saveParticipant(participant);
+    this.#tell(before ? 'updated' : 'created', participant);
     return participant;
+  }
+
+  #tell(change: 'created' | 'updated' | 'deleted', participant: Participant): void {
+    const session = this.sessions.get(participant.sessionId ?? '');
+    this.#events.emit('participantChanged', { at: this.#clock.now(), change, participant, session });
   }
 
   #place(participant: Participant): void {

@@ -76,7 +76,7 @@ class SessionCore implements Core {
     }
     this.#events = new EventHub(log);
     this.#memory = new Memory(limits);
-    this.#directory = new Directory({ store, clock, limits, memory: this.#memory });
+    this.#directory = new Directory({ store, clock, limits, memory: this.#memory, events: this.#events });
     this.#suppression = new NoiseSuppression(limits.noiseSuppressions, suppressedKinds);
     this.#switchboard = new Switchboard({
       suppression: this.#suppression,
@@ -322,7 +322,6 @@ class SessionCore implements Core {
     this.#sessionLives.cancel(sessionId, session.expiresAt);
     this.#closeDevices(this.#directory.members(sessionId), reason);
     this.#directory.deleteSession(session);
-    this.#events.emit('sessionEnded', sessionId);
   }
 
   #endParticipant(participantId: string, reason: EndReason): void {

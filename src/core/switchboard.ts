@@ -134,7 +134,10 @@ export class Switchboard {
       participant.publishPermissions,
       () => this.#publishedSoFar++,
     );
-    if (changed) this.#refresh(participant.sessionId);
+    if (!changed) return;
+    const published = connection.streams.map(({ stream }) => stream);
+    this.#events.emit('streamsChanged', { ...this.event(connection, participant), streams: published });
+    this.#refresh(participant.sessionId);
   }
 
   /** Ends these connections together, so that none of them is told that another left. */
@@ -239,6 +242,7 @@ export class Switchboard {
     const levelling =
       sessionId === undefined ? undefined : this.#directory.sessions.get(sessionId)?.levelling;
     this.#guard('deliver', () => connection.device.deliver(delivery, levelling));
+    this.#events.emit('delivered', { ...this.event(connection, participant), delivery });
   }
 
   #published(sessionId: string): readonly DeliveredStream[] {

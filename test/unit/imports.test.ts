@@ -14,6 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['usage', 'core', 'shared'],
   api: ['usage', 'core', 'shared'],
   announcements: ['core', 'media', 'shared'],
+  events: ['core', 'shared'],
   devices: ['core', 'media', 'shared'],
   'devices/program': ['devices', 'core', 'media', 'shared'],
   'devices/browser': ['devices', 'core', 'media', 'shared'],
@@ -21,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   console: ['shared'],
   app: [
     'announcements',
+    'events',
     'api',
     'console',
     'sip-server',

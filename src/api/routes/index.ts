@@ -5,10 +5,12 @@ import { deviceRoutes } from './devices.js';
 import { iceServerRoutes, type IceServers, participantRoutes } from './participants.js';
 import { memberRoutes, subscriptionRoutes } from './members.js';
 import { type ProgramControl, programRoutes } from './programs.js';
+import { type AccountEvents, eventRoutes } from './events.js';
 import { announcementRoutes, type MediaControl, uploadRoutes } from './media.js';
 import { sessionRoutes } from './sessions.js';
 import { failedCallRoutes, type UsageReports, usageRoutes } from './usage.js';
 
+export type { AccountEvents } from './events.js';
 export type { MediaControl } from './media.js';
 export type { IceServers } from './participants.js';
 export type { ProgramControl } from './programs.js';
@@ -22,12 +24,14 @@ export function accountRoutes(
     usage,
     programs,
     media,
+    events,
     iceServers,
   }: {
     core: SessionControl;
     usage: UsageReports;
     programs: ProgramControl;
     media: MediaControl;
+    events: AccountEvents;
     iceServers: IceServers;
   },
 ): void {
@@ -40,6 +44,7 @@ export function accountRoutes(
   programRoutes(api, programs);
   announcementRoutes(api, core, media);
   uploadRoutes(api, media);
+  eventRoutes(api, events);
   usageRoutes(api, usage, slices);
   failedCallRoutes(api, usage, slices);
   iceServerRoutes(api, core, iceServers);

@@ -4,6 +4,8 @@ import { ApiController, Client, Environment } from '@bandwidth/webrtc';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { type Core, createCore, MemoryStore, PatchbayError } from '../../core/index.js';
+import { EventFeed, feedFromCore } from '../../events/index.js';
+import { systemClock } from '../../shared/index.js';
 import { measureRequests } from '../../app/metrics/traffic.js';
 import { type ApiOptions, createApi } from '../index.js';
 
@@ -18,6 +20,8 @@ export interface TestGateway {
   readonly url: string;
   /** Bandwidth's published client, unmodified. */
   readonly client: ApiController;
+  /** How many read the events of `ACCOUNT`. */
+  eventReaders(): number;
   /** Its log, one JSON line each. */
   readonly logged: readonly string[];
   clientOf(account: { readonly user: string; readonly password: string }): ApiController;
@@ -74,11 +78,14 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
   const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) });
   const core = createCore({ tokenSecret: 's'.repeat(32), store: new MemoryStore(), log });
   const metrics = new Registry();
+  const feed = new EventFeed(systemClock);
+  feedFromCore(feed, core);
   const api = createApi({
     core,
     usage: NO_USAGE,
     programs: NO_PROGRAMS,
     media: NO_MEDIA,
+    events: feed,
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     log,
     metrics,
@@ -105,6 +112,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
     url,
     client: clientOf(ACCOUNT),
     clientOf,
+    eventReaders: () => feed.readersOf(ACCOUNT.id),
     logged,
     ask: (path, init) => {
       const headers = new Headers(init?.headers);

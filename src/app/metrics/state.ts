@@ -1,3 +1,4 @@
+import type { EventFeed } from '../../events/index.js';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Core } from '../../core/index.js';
 import type { Store } from '../../store/index.js';
@@ -162,6 +163,26 @@ export function measureStore(metrics: Registry, health: Store['health']): void {
     registers,
     collect() {
       this.set(health().waiting);
+    },
+  });
+}
+
+/** Adds what is kept for readers of events. */
+export function measureEvents(metrics: Registry, feed: EventFeed): void {
+  new Gauge({
+    name: 'patchbay_event_readers',
+    help: 'Streams of events that are being read',
+    registers: [metrics],
+    collect() {
+      this.set(feed.counts().readers);
+    },
+  });
+  new Gauge({
+    name: 'patchbay_event_bytes',
+    help: 'Bytes of events that are kept for readers that come back',
+    registers: [metrics],
+    collect() {
+      this.set(feed.counts().bytes);
     },
   });
 }

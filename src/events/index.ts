@@ -1,0 +1,2 @@
+export { feedFromCore } from './core-events.js';
+export { EventFeed } from './feed.js';
