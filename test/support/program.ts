@@ -86,16 +86,34 @@ export class AudioProgram {
   }
 
   async hears(frequency: number, channel = 0): Promise<void> {
-    await until(`${frequency} Hz`, () => this.level(frequency, channel) > HEARD_DB, LIMIT);
+    await until(
+      `${frequency} Hz`,
+      () => this.level(frequency, channel) > HEARD_DB,
+      this.#limit(frequency, channel),
+    );
   }
 
   async hearsNoMore(frequency: number, channel = 0): Promise<void> {
-    await until(`no ${frequency} Hz`, () => this.level(frequency, channel) < GONE_DB, LIMIT);
+    await until(
+      `no ${frequency} Hz`,
+      () => this.level(frequency, channel) < GONE_DB,
+      this.#limit(frequency, channel),
+    );
   }
 
   /** Cuts the connection without a close frame. */
   cut(): void {
     this.socket.terminate();
+  }
+
+  #limit(frequency: number, channel: number) {
+    const seen = () => ({
+      level: this.level(frequency, channel),
+      heardMs: this.heardMs(channel),
+      told: this.messages.slice(-5),
+      isOpen: this.socket.readyState === WebSocket.OPEN,
+    });
+    return { ...LIMIT, seen: () => Promise.resolve(seen()) };
   }
 
   #take(data: Buffer): void {

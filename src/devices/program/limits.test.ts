@@ -194,6 +194,33 @@ describe('a program that does not read', () => {
     expect(told.reduce((sum, message) => sum + Number(message['droppedMs']), 0)).toBe(120);
   });
 
+  it('loses it before the system has kept much of it', async () => {
+    const { fixture, program, deviceId } = await limited({ unreadMs: 2_000, waitingMs: 1_000 });
+    program.socket.pause();
+    let sent = 0;
+    const send = (ms: number): void => {
+      for (let at = 0; at < ms; at += 20) {
+        const pcm = Buffer.alloc(640);
+        pcm.writeUInt32LE((sent += 1));
+        fixture.media.emit(deviceId, { type: 'audio', pcm });
+        fixture.clock.advance(20);
+      }
+    };
+    send(5_000);
+    // Two seconds are under way, and one waits.
+    const { droppedMs } = fixture.server.counters();
+    expect(droppedMs).toBeGreaterThan(1_800);
+    expect(droppedMs).toBeLessThan(2_200);
+    program.socket.resume();
+    await program.until(() => program.audio.find((pcm) => pcm.readUInt32LE() === sent));
+    const heard = program.audio.map((pcm) => pcm.readUInt32LE());
+    expect(heard).toHaveLength(sent - droppedMs / 20);
+    // It goes on as before.
+    send(20);
+    await program.until(() => program.audio.find((pcm) => pcm.readUInt32LE() === sent));
+    expect(fixture.server.counters().droppedMs).toBe(droppedMs);
+  });
+
   it('is cut when even messages find no room', async () => {
     const { fixture, program, deviceId } = await limited({ outgoingBytes: 65_536, marks: 1e9 });
     program.socket.pause();

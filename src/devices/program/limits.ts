@@ -16,6 +16,8 @@ export interface ProgramLimits extends SocketLimits {
   readonly queueMs: number;
   /** Bytes given to the system for a program that does not read; more audio waits in the gateway. */
   readonly socketBytes: number;
+  /** How long a program may take to read what it was sent; more audio waits in the gateway meanwhile. */
+  readonly unreadMs: number;
   /** Longest time that audio waits for a program that does not read. Then the oldest is dropped. */
   readonly waitingMs: number;
   /** Messages of audio that wait so, at most. */
@@ -46,6 +48,7 @@ export const DEFAULT_PROGRAM_LIMITS: ProgramLimits = {
   marks: 1_000,
   queueMs: 60_000,
   socketBytes: 64 * KIBIBYTE,
+  unreadMs: 2_000,
   waitingMs: 2_000,
   waitingMessages: 2_000,
   outgoingBytes: MEBIBYTE,

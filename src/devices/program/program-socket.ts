@@ -45,6 +45,8 @@ interface Waiting {
 }
 
 const FRAME_MS = 20;
+/** How often a ping asks whether the program has read what it was sent before. */
+const PROBE_MS = 500;
 /** How often a program is told that audio is lost. */
 const TELL_DROPPED_MS = 1_000;
 
@@ -65,6 +67,9 @@ export class ProgramSocket {
   readonly #badMessages: TokenBucket;
   /** Audio for which the socket has no room, the oldest first. */
   readonly #waiting: Waiting[] = [];
+  /** A ping that was sent behind audio, and that was not answered yet. */
+  #probe: { readonly at: number } | undefined;
+  #probedAt = Number.NEGATIVE_INFINITY;
   #droppedMs = 0;
   #toldAt = Number.NEGATIVE_INFINITY;
   #isAbusive = false;
@@ -114,11 +119,12 @@ export class ProgramSocket {
   audio(pcm: Buffer, channel: Channel | undefined): void {
     if (!this.#isOpen) return;
     const message = this.#conversation.audio(pcm, channel);
-    if (this.#waiting.length === 0 && this.#hasRoom) {
+    const now = this.#clock.monotonic();
+    if (this.#waiting.length === 0 && this.#hasRoom(now)) {
       this.#socket.send(message, this.#sendWaiting);
+      this.#ask(now);
       return;
     }
-    const now = this.#clock.monotonic();
     this.#waiting.push({ message, since: now });
     this.#dropOld(now);
     this.#sendWaiting();
@@ -135,8 +141,21 @@ export class ProgramSocket {
     this.#socket.terminate();
   }
 
-  get #hasRoom(): boolean {
-    return this.#socket.bufferedAmount <= this.#limits.socketBytes;
+  /**
+   * Whether the program reads: the system alone would keep minutes of audio for it, so what counts is whether pings are
+   * answered that were sent behind the audio.
+   */
+  #hasRoom(now: number): boolean {
+    const { socketBytes, unreadMs } = this.#limits;
+    const isLate = this.#probe !== undefined && now - this.#probe.at > unreadMs;
+    return !isLate && this.#socket.bufferedAmount <= socketBytes;
+  }
+
+  #ask(now: number): void {
+    if (this.#probe || now - this.#probedAt < PROBE_MS) return;
+    this.#probedAt = now;
+    this.#probe = { at: now };
+    this.#socket.ping();
   }
 
   #dropOld(now: number): void {
@@ -162,9 +181,11 @@ export class ProgramSocket {
 
   readonly #sendWaiting = (): void => {
     if (this.#waiting.length === 0) return;
-    while (this.#waiting.length > 0 && this.#hasRoom && this.#isOpen)
+    const now = this.#clock.monotonic();
+    while (this.#waiting.length > 0 && this.#hasRoom(now) && this.#isOpen)
       this.#socket.send(this.#waiting.shift()!.message, this.#sendWaiting);
-    if (this.#waiting.length === 0) this.#tellDropped(this.#clock.monotonic());
+    this.#ask(now);
+    if (this.#waiting.length === 0) this.#tellDropped(now);
   };
 
   #listen(): void {
@@ -172,6 +193,11 @@ export class ProgramSocket {
       if (!this.#isOpen) return;
       // With the default binaryType, ws hands every message over as one Buffer.
       this.#receive(data as Buffer, isBinary);
+    });
+    // Of several pings the program may answer only the last (RFC 6455 section 5.5.3), which may be one of keep-alive.
+    this.#socket.on('pong', () => {
+      this.#probe = undefined;
+      this.#sendWaiting();
     });
     // Malformed WebSocket frames, or a message that is too long: ws closes the socket with the right code.
     this.#socket.on('error', (error) => {
