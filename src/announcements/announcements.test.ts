@@ -1,9 +1,7 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { PatchbayError } from '../core/index.js';
 import { ACCOUNT, codeOf } from '../core/testing/index.js';
 import type { FileSpec } from '../media/index.js';
 import { announcementStage } from './testing/stage.js';
@@ -333,60 +331,5 @@ describe('a sound by URL', () => {
     server.closeAllConnections();
     await expect.poll(() => stage.part.counts().fetching).toBe(0);
     stage.core.deleteSession(ACCOUNT, session);
-  });
-});
-
-describe('limits', () => {
-  it('keep the number of sounds that play at once', async () => {
-    const small = await announcementStage({ players: { players: 3, playersPerAccount: 2 } });
-    const session = small.core.createSession(ACCOUNT, {}).id;
-    const members = ['ann', 'bob', 'cid'].map((tag) => small.member(session, tag));
-    const play = (i: number) =>
-      small.announcements.play(ACCOUNT, { participantId: members[i]!.id }, { mediaUrl: 'tone:music' });
-    for (const i of [0, 1]) {
-      play(i);
-      await expect.poll(() => small.media.heardBy(members[i]!.device.info.id)).toHaveLength(1);
-    }
-    expect(codeOf(() => play(2))).toBe('PATCHBAY_TOO_MANY_REQUESTS');
-    // To play anew needs no more room.
-    play(1);
-    expect(small.part.counts()).toMatchObject({ refused: 1, playing: { participant: 2 } });
-    small.announcements.stop(ACCOUNT, { participantId: members[0]!.id });
-    small.reports.length = 0;
-    small.announcements.play(ACCOUNT, { sessionId: session }, { mediaUrl: 'tone:music' });
-    expect(small.reports).toEqual([
-      'bob FAILED: The gateway cannot play it now.',
-      'cid FAILED: The gateway cannot play it now.',
-    ]);
-    await small.stop();
-  });
-});
-
-describe('uploads', () => {
-  it('are refused when they cannot be played, and known at once when they can', async () => {
-    const { announcements, part } = stage;
-    const bad = announcements.upload(ACCOUNT, 'bad', Readable.from([Buffer.from('no sound')]));
-    await expect(bad).rejects.toMatchObject({ code: 'PATCHBAY_BAD_MEDIA' } satisfies Partial<PatchbayError>);
-    expect(announcements.uploads(ACCOUNT).map(({ name }) => name)).toEqual([NAME]);
-    const { cacheBytes, decodings } = part.counts();
-    await announcements.upload(ACCOUNT, 'second', createReadStream('test/fixtures/tone-440.opus'));
-    expect(part.counts()).toMatchObject({ decodings: decodings + 1 });
-    expect(part.counts().cacheBytes).toBeGreaterThan(cacheBytes);
-    await announcements.deleteUpload(ACCOUNT, 'second');
-    expect(part.counts().cacheBytes).toBe(cacheBytes);
-  });
-
-  it('that are deleted or replaced while they play are heard to their end', async () => {
-    const { announcements, part } = stage;
-    const ann = stage.member(newSession(), 'ann');
-    const before = part.counts().cacheBytes;
-    await announcements.upload(ACCOUNT, 'third', createReadStream('test/fixtures/tone-440.opus'));
-    announcements.play(ACCOUNT, { participantId: ann.id }, { mediaUrl: 'media:third' });
-    await announcements.deleteUpload(ACCOUNT, 'third');
-    const { path } = heard(ann.device);
-    expect(readFileSync(path).length).toBeGreaterThan(0);
-    expect(codeOf(() => announcements.check(ACCOUNT, 'media:third'))).toBe('PATCHBAY_MEDIA_NOT_FOUND');
-    announcements.stop(ACCOUNT, { participantId: ann.id });
-    await expect.poll(() => part.counts().cacheBytes).toBe(before);
   });
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { type AnnouncementReport, type Core, PatchbayError } from '../core/index.js';
 import { BoundedMap, type Clock, type Log, type Timer } from '../shared/index.js';
+import { SoundError } from './decoder/index.js';
 import type { Players } from './players.js';
 import type { HeldSound } from './sound-cache.js';
 import { soundSource, type Sounds, type SoundSource } from './sounds.js';
@@ -52,6 +53,8 @@ interface Announcement {
 
 /** The last states of audiences for which nothing plays. */
 const MAX_PAST = 10_000;
+
+const NOT_NOW = 'The gateway cannot play it now.';
 
 const keyOf = (audience: Audience): string =>
   'sessionId' in audience ? `session ${audience.sessionId}` : `participant ${audience.participantId}`;
@@ -182,7 +185,9 @@ export class Announcements {
       else sound.release();
     } catch (error) {
       if (!this.#isPresent(announcement)) return;
-      const cause = error instanceof Error ? error.message : String(error);
+      // Others are the gateway's own affair, and may name its files.
+      const isTheirs = error instanceof SoundError || error instanceof PatchbayError;
+      const cause = isTheirs ? error.message : NOT_NOW;
       this.#log.warn({ err: error, ...this.#about(announcement) }, 'An announcement cannot be played.');
       for (const id of this.#audienceNow(announcement)) this.#report(announcement, id, 'FAILED', cause);
       this.#settle(announcement, 'FAILED', cause);
@@ -237,12 +242,7 @@ export class Announcements {
   ): void {
     announcement.receivers.delete(participantId);
     if (this.#inSession.get(participantId) === announcement) this.#inSession.delete(participantId);
-    this.#report(
-      announcement,
-      participantId,
-      state,
-      state === 'FAILED' ? 'The gateway cannot play it now.' : undefined,
-    );
+    this.#report(announcement, participantId, state, state === 'FAILED' ? NOT_NOW : undefined);
   }
 
   #settleIfDone(announcement: Announcement, state: 'ENDED' | 'FAILED' = 'ENDED'): void {

@@ -39,6 +39,9 @@ it('drops what was used least recently, but nothing that plays', () => {
   const other = held.share();
   add('d', 60);
   expect(['a', 'c', 'd'].map((key) => cache.has(key))).toEqual([true, false, true]);
+  // Also when it was used least recently.
+  add('f', 40);
+  expect(['a', 'd', 'f'].map((key) => cache.has(key))).toEqual([true, false, true]);
   // What plays leaves no room for it.
   expect(() => add('e', 80)).toThrow('no room');
   held.release();

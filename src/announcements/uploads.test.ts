@@ -119,6 +119,8 @@ describe('uploaded files', () => {
     });
     await expect(uploads.put('1', 'a', broken, good)).rejects.toThrow('reset');
     expect(await text(uploads.read('1', 'a'))).toBe('first');
+    const full = () => Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+    expect(await codeOf(uploads.put('1', 'a', body('second'), full))).toBe('PATCHBAY_STORE_UNAVAILABLE');
     const [account = ''] = readdirSync(join(folder, 'media'));
     expect(readdirSync(join(folder, 'media', account))).toEqual(['a']);
   });

@@ -30,6 +30,8 @@ interface KeptUpload extends Upload {
 /** Letters that mean nothing to file systems and URLs, so that a name is the file's name too. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const DRAFT = '.draft-';
+/** The disk is full, read-only, failing, or not the gateway's. */
+const DISK_ERRORS = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EACCES'];
 const MAX_FILES = 1_000;
 /** Uploads of one account under way. */
 const AT_ONCE = 4;
@@ -151,7 +153,11 @@ export class Uploads {
       return { upload: shown(kept), replaced };
     } catch (error) {
       await rm(draft, { force: true });
-      throw error;
+      throw isOfDisk(error)
+        ? new PatchbayError('PATCHBAY_STORE_UNAVAILABLE', 'The disk takes no writes: nothing was kept.', {
+            cause: error,
+          })
+        : error;
     }
   }
 
@@ -206,6 +212,9 @@ const sizeOf = (files: ReadonlyMap<string, Upload>): number =>
   [...files.values()].reduce((sum, { bytes }) => sum + bytes, 0);
 
 const megabytes = (bytes: number): number => Math.floor(bytes / 1_048_576);
+
+const isOfDisk = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && DISK_ERRORS.includes(String(error.code));
 
 const tooMany = (message: string): PatchbayError => new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', message);
 

@@ -73,6 +73,18 @@ it("passes on whether its session evens the talkers' levels", () => {
   ]);
 });
 
+it('passes on what the gateway itself plays as such', () => {
+  const { plane, device } = start();
+  device.open(plane);
+  device.deliver([{ ...stream('a', 'audio'), announcement: true }, stream('b', 'audio')]);
+  expect(plane.deliveries('d')).toEqual([
+    [
+      { streamId: 'a', kinds: ['audio'], announcement: true },
+      { streamId: 'b', kinds: ['audio'] },
+    ],
+  ]);
+});
+
 it('reports events of the media plane to the core and to its subclass', async () => {
   const { plane, device } = start();
   device.open(plane);

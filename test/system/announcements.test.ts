@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readMetrics } from '../support/metrics.js';
+import { AudioProgram } from '../support/program.js';
 import { DEVELOPMENT_ACCOUNT, type TestParticipant } from '../support/rest.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
 import { useStage } from '../support/stage.js';
@@ -152,7 +153,10 @@ it('plays a prompt to one phone, with all else lowered, from WAV, MP3 and Ogg Op
       expect(asked).toEqual(['/tone-440.mp3', '/tone-440.opus']);
 
       // The whole session, and a part of it that is in no session any more.
+      const bot = await AudioProgram.connect(stage.gateway.wsUrl, (await rest.member(session)).token);
       await play(`/sessions/${session}`, { mediaUrl: 'media:prompt.wav', loop: true });
+      await bot.hears(PROMPT);
+      bot.cut();
       await Promise.all([annCall, bobCall].map((call) => call.tones.hears(PROMPT)));
       await rest.leave(session, ann.id);
       await annCall.tones.stopsHearing(PROMPT);

@@ -97,6 +97,12 @@ describe.concurrent("an operator's mistake", () => {
       /PATCHBAY_SIP_TLS_CERT: the file cannot be read: ENOENT/,
     ],
     [
+      'waiting music that is missing',
+      1,
+      () => ({ PATCHBAY_WAITING_MUSIC: '/no/music.mp3' }),
+      /PATCHBAY_WAITING_MUSIC: \/no\/music\.mp3 cannot be read: .*ENOENT/,
+    ],
+    [
       'a certificate that is none',
       1,
       () => ({ PATCHBAY_SIP_TLS_CERT: join(folder, 'no.pem'), PATCHBAY_SIP_TLS_KEY: one.keyFile }),
