@@ -129,15 +129,17 @@ export class PlayQueue {
     const { spare } = this.#feed;
     const piece = this.#piece;
     this.#framesSinceCut += 1;
-    if (spare < (this.#rate / 1000) * MIN_PIECE_MS || this.#count < piece.length) return 0;
+    const length = Math.min(this.#count, piece.length);
+    const most = Math.min(spare, length - out.length);
+    if (most < (this.#rate / 1000) * MIN_PIECE_MS) return 0;
     const isUrgent = spare > (this.#rate / 1000) * URGENT_MS;
     if (!isUrgent && this.#framesSinceCut < MILD_PAUSE_FRAMES) return 0;
-    for (let i = 0; i < piece.length; i += 1) piece[i] = this.#next(i);
+    for (let i = 0; i < length; i += 1) piece[i] = this.#next(i);
     this.#timeScale.hear(piece, 0, out.length);
     // A cut is cross-faded within the frame, so that what follows it stays as it is.
-    const cut = this.#timeScale.isQuiet(piece, 0, piece.length)
-      ? this.#timeScale.shortenQuiet(piece, 0, piece.length, Math.min(spare, out.length))
-      : this.#timeScale.shorten(piece, 0, piece.length, spare, isUrgent ? 0 : MILD_SIMILARITY);
+    const cut = this.#timeScale.isQuiet(piece, 0, length)
+      ? this.#timeScale.shortenQuiet(piece, 0, length, most)
+      : this.#timeScale.shorten(piece, 0, length, most, isUrgent ? 0 : MILD_SIMILARITY);
     if (cut === 0) return 0;
     this.#framesSinceCut = 0;
     this.#feed.cut(cut);

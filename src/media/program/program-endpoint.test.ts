@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { AUDIO_CODECS, findAudioCodec, toTrackCodec } from '../codecs/index.js';
 import { sine, toneLevel } from '../phone/testing/spectrum.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
@@ -30,14 +30,25 @@ describe('what a program sends', () => {
     expect(heard.slice(start, start + speech.length)).toEqual(speech);
   });
 
-  it('waits for a second frame, or for one frame time, after a silence', () => {
+  it('waits for more than a frame, or for 5 ms, after a silence', () => {
+    let now = 1000;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const speaker = stage.program('speaker');
     const listener = stage.program('listener').hear(speaker.track);
-    speaker.play(sine(440, 8000, 160));
+    const frame = sine(440, 8000, 160);
+    speaker.play(frame);
+    now += 4;
     stage.run(1);
     expect(sounding(listener.received)).toBe(0);
+    now += 20;
     stage.run(1);
     expect(sounding(listener.received)).toBe(1);
+    stage.run(2);
+    speaker.play(frame);
+    speaker.play(frame);
+    stage.run(1);
+    expect(sounding(listener.received)).toBe(2);
+    clock.mockRestore();
   });
 
   it('ends within a frame when it is cleared, without a click, and its marks are answered', () => {

@@ -10,10 +10,10 @@ import { programFormat } from './samples.js';
 import { StreamChannel } from './stream-channel.js';
 
 /**
- * When there was silence, so many frames have to wait before they are played, or the first has to wait for a frame: a
- * program that sends in real time is not always on time.
+ * After a silence, what comes waits for so long before it is played, unless more than a frame is there: a program that sends
+ * in real time is not always on time.
  */
-const RESERVE_FRAMES = 2;
+const RESERVE_MS = 5;
 /** Audio that found no room is told this often. */
 const OVERFLOW_MS = 1000;
 
@@ -30,7 +30,8 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
   readonly #mix: DeviceMix | undefined;
   #channels: readonly StreamChannel[] = [];
   #isPlaying = false;
-  #waitedFrames = 0;
+  /** When the first of what waits came; undefined: nothing waits, or it is played. */
+  #waitsSince: number | undefined;
   #framesSent = 0;
   #toldDropped = 0;
   #toldAt = -Infinity;
@@ -67,6 +68,7 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
   }
 
   play(pcm: Buffer): void {
+    if (!this.#isPlaying && this.#queue.waiting === 0) this.#waitsSince = performance.now();
     this.#queue.add(pcm);
     this.#tellOverflow(performance.now());
   }
@@ -132,12 +134,12 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
 
   #next(out: Int16Array): boolean {
     if (!this.#isPlaying) {
-      const isEnough = this.#queue.waiting >= RESERVE_FRAMES * out.length || this.#waitedFrames > 0;
-      this.#waitedFrames = this.#queue.waiting > 0 ? this.#waitedFrames + 1 : 0;
-      if (this.#queue.waiting === 0 || !isEnough) return false;
+      if (this.#queue.waiting === 0) return false;
+      const waitedMs = performance.now() - (this.#waitsSince ?? -Infinity);
+      if (this.#queue.waiting <= out.length && waitedMs < RESERVE_MS) return false;
     }
+    this.#waitsSince = undefined;
     this.#isPlaying = this.#queue.read(out);
-    if (!this.#isPlaying) this.#waitedFrames = 0;
     return this.#isPlaying;
   }
 

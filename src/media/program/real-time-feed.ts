@@ -5,6 +5,8 @@ const WINDOW_FRAMES = 2000 / FRAME_MS;
 /** In real time as much comes as is played, by this share of it, and something at least this often. */
 const TOLERANCE = 0.1;
 const LONGEST_PAUSE_FRAMES = 500 / FRAME_MS;
+/** So much stays, beyond what was needed of late. */
+const RESERVE_MS = 5;
 
 /**
  * Whether a program sends as its microphone or its own line gives it: then what waits at all times is delay that a stall
@@ -55,8 +57,8 @@ export class RealTimeFeed {
     const played = WINDOW_FRAMES * this.#frameSamples;
     const isRealTime =
       Math.abs(this.#received - played) <= TOLERANCE * played && this.#longestPause <= LONGEST_PAUSE_FRAMES;
-    // One frame stays in reserve.
-    this.spare = isRealTime ? Math.max(0, this.#leastWaiting - this.#frameSamples) : 0;
+    const reserve = (this.#frameSamples * RESERVE_MS) / FRAME_MS;
+    this.spare = isRealTime ? Math.max(0, this.#leastWaiting - reserve) : 0;
     this.#restart();
   }
 
