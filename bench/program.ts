@@ -20,7 +20,7 @@ const USABLE = 0.7;
 /** Programs that hear each other in pairs. */
 const MANY = 300;
 
-const start = (file: string): ChildProcess => fork(new URL(`program/${file}`, import.meta.url));
+const start = (file: URL): ChildProcess => fork(file);
 
 async function stop(child: ChildProcess): Promise<void> {
   child.send('stop');
@@ -34,7 +34,7 @@ interface Turn extends Delays {
 }
 
 async function measure(channels: 'mix' | 'streams'): Promise<Turn> {
-  const child = start('gateway.ts');
+  const child = start(new URL('program/gateway.ts', import.meta.url));
   const pairs = await Promise.all(
     Array.from({ length: PROGRAMS }, async () => ({ talker: await bound(), listener: await bound() })),
   );
@@ -79,7 +79,7 @@ async function measure(channels: 'mix' | 'streams'): Promise<Turn> {
 
 /** @returns processor time of gateway and host for each of many programs that hear each other in pairs, and 20 ms */
 async function measurePairs(): Promise<{ gatewayUs: number; hostUs: number }> {
-  const child = start('gateway.ts');
+  const child = start(new URL('program/gateway.ts', import.meta.url));
   child.send({ pairs: MANY / 2, rooms: [] } satisfies Order);
   const [{ port, hostPid, pairs }] = (await once(child, 'message')) as [Opened];
   const programs: WebSocket[] = [];
@@ -109,7 +109,7 @@ async function whileTalking(
 
 /** @returns processor time of a bare echo for each socket and 20 ms */
 async function echo(count: number): Promise<number> {
-  const child = start('echo.ts');
+  const child = start(new URL('program/echo.ts', import.meta.url));
   const [port] = (await once(child, 'message')) as [number];
   const sockets = await Promise.all(Array.from({ length: count }, () => connected(`ws://127.0.0.1:${port}`)));
   for (const socket of sockets) socket.on('message', () => undefined);
