@@ -220,9 +220,16 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     return { account, participantId, deviceId: this.info.externalId };
   }
 
-  /** Whether the application asked to be told who speaks: then levels are worth decoding what nobody hears. */
-  protected get metersSpeech(): boolean {
-    return (this.participant ?? this.#identity)?.events.includes('speaking') ?? false;
+  /** What the media plane's specs of all kinds of device have in common. */
+  protected get spec() {
+    const participant = this.participant ?? this.#identity;
+    return {
+      deviceId: this.info.id,
+      sessionId: participant?.sessionId,
+      labels: this.labels,
+      // Levels are worth decoding what nobody hears where the application asked to be told who speaks.
+      metersSpeech: participant?.events.includes('speaking') ?? false,
+    };
   }
 
   /** `connectionId` is `device.id` in REST, and `deviceId` is its `externalId`. */

@@ -157,7 +157,7 @@ it('follow no redirect, and a participant that names a metadata address is not c
   expect(application.attempts.filter(({ path }) => path === '/elsewhere')).toEqual([]);
 
   const spying = rest.participant({ callbackUrl: 'http://169.254.169.254/latest/meta-data?secret=1' });
-  await expect(spying).rejects.toThrow(/400 .*must not be sent to 169\.254\.169\.254/);
+  await expect(spying).rejects.toThrow(/400 .*must not connect to 169\.254\.169\.254/);
   await expect(spying).rejects.not.toThrow('secret');
 });
 

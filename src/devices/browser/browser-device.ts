@@ -118,7 +118,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       ...(carried && { carriedSince: this.#connectedAt }),
     });
     this.connectedBy(connection);
-    this.openedAs(carried ? this.#adopt() : this.#open(known, connection.participant.sessionId));
+    this.openedAs(carried ? this.#adopt() : this.#open(known));
     this.#publishing = new Publishing({
       deviceId: id,
       media: this.media,
@@ -300,23 +300,13 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     }
   }
 
-  #open(known: ResumePoint | undefined, sessionId: string | undefined): BrowserHandle {
+  #open(known: ResumePoint | undefined): BrowserHandle {
     const { media, clock } = this.#parts;
     const resumed = known && {
       revision: Math.max(known.revision, Math.floor(clock.now() / 1000)),
       subscribeLayout: known.layout,
     };
-    const handle = media.open(
-      {
-        kind: 'browser',
-        deviceId: this.info.id,
-        sessionId,
-        labels: this.labels,
-        metersSpeech: this.metersSpeech,
-        ...resumed,
-      },
-      this.#listener,
-    );
+    const handle = media.open({ kind: 'browser', ...this.spec, ...resumed }, this.#listener);
     handle.opened.catch((error: unknown) => {
       // It was closed while it opened.
       if (this.ended) return;

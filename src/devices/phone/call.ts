@@ -320,10 +320,8 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     const { address, isDirect, isConnection } = this.origin;
     return {
       kind: 'phone',
-      deviceId: this.info.id,
-      sessionId: this.participant?.sessionId,
+      ...this.spec,
       labels: { ...this.labels, callId: this.info.externalId },
-      metersSpeech: this.metersSpeech,
       source: { address, isDirect, isConnection },
     };
   }

@@ -94,7 +94,7 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
       this.streamsChanged(carried.device.streams);
       this.#waitForSocket();
     } else {
-      this.openedAs(this.#open(connection.participant.sessionId));
+      this.openedAs(this.#open());
       this.#keepNote();
     }
   }
@@ -313,11 +313,11 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
     }, this.#parts.graceMs);
   }
 
-  #open(sessionId: string | undefined): ProgramHandle {
+  #open(): ProgramHandle {
     const { media, limits } = this.#parts;
     const { rate, channels } = this.identity;
-    const about = { kind: 'program', deviceId: this.info.id, sessionId, labels: this.labels } as const;
-    const handle = media.open({ ...about, rate, channels, queueMs: limits.queueMs }, this.#listener);
+    const audio = { rate, channels, queueMs: limits.queueMs };
+    const handle = media.open({ kind: 'program', ...this.spec, ...audio }, this.#listener);
     handle.opened.then(
       (stream) => {
         if (!this.ended) this.streamsChanged([stream]);

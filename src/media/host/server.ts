@@ -268,6 +268,8 @@ export class HostServer {
   }
 
   async #do(request: AnyRequest): Promise<unknown> {
+    if ('deviceId' in request && request.name !== 'close' && request.name !== 'stop')
+      return this.#device(request.deviceId).serve(request);
     switch (request.name) {
       case 'open':
         return this.#open(request.spec);
@@ -289,15 +291,6 @@ export class HostServer {
       }
       case 'stop':
         return this.end();
-      case 'setDelivery':
-      case 'publish':
-      case 'answerSubscribe':
-      case 'resume':
-      case 'answer':
-      case 'update':
-      case 'confirm':
-      case 'sendDtmf':
-        return this.#device(request.deviceId).serve(request);
     }
   }
 

@@ -82,7 +82,10 @@ class TargetDeniedError extends Error {
   override readonly name = 'TargetDeniedError';
 }
 
-/** Keeps webhooks, and whatever else goes to URLs of applications, away from addresses that only the gateway's own machine should reach. */
+/**
+ * Keeps webhooks, and whatever else goes to URLs of applications, away from addresses that only the gateway's own machine
+ * should reach.
+ */
 export class TargetGuard {
   readonly #isAllowed: AddressFilter;
   readonly #isDenied: AddressFilter;
