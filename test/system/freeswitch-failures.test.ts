@@ -51,7 +51,9 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     await lost.tones.hears(700);
     await kept.tones.hears(440);
     expect(kept.messages.length).toBe(messagesOfKept);
-    expect(await rest.device(one.id)).toMatchObject({ id: deviceId, streams });
+    // What is measured of them goes on.
+    const same = streams.map(({ streamId }) => ({ streamId }));
+    expect(await rest.device(one.id)).toMatchObject({ id: deviceId, streams: same });
 
     await dying.restart();
     const isUp = ({ msg, freeswitch: address }: LogLine): boolean =>
@@ -85,7 +87,9 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
     expect(hanging.owns(moved.port)).toBe(false);
     hung.tones.start(moved);
     await hung.tones.hears(heard);
-    expect(await rest.device(owner.id)).toMatchObject({ id: deviceId, streams });
+    // What is measured of them goes on.
+    const same = streams.map(({ streamId }) => ({ streamId }));
+    expect(await rest.device(owner.id)).toMatchObject({ id: deviceId, streams: same });
 
     hanging.thaw();
     await until('no legs', async () => (await hanging.channels()) === 0, { withinMs: HANG_MS });
