@@ -115,6 +115,21 @@ describe('a usage record', () => {
     });
   });
 
+  it('ends where it was carried over last, when the next gateway dies soon and its device is gone then', async () => {
+    const ann = stage.participant();
+    const { device } = connectTalking(stage.core, ann);
+    const since = stage.clock.now();
+    // Less than a heartbeat.
+    stage.clock.advance(10_000);
+    await stage.crashAndStart(() => {
+      stage.core.connect(ann, device, { replace: true, carriedSince: since });
+    });
+    stage.clock.advance(2_000);
+    await stage.crashAndStart();
+    const { items } = await stage.usage.query(ACCOUNT, {});
+    expect(items).toMatchObject([{ endReason: 'crashed', seconds: 10 }]);
+  });
+
   it('begins when a device is carried over that connected just before the gateway died, at that time', async () => {
     const ann = stage.participant();
     const since = stage.clock.now() - 2_000;

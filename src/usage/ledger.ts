@@ -48,12 +48,15 @@ export class Ledger {
    */
   closeCrashed(): readonly KeptRecord[] {
     const gone = this.#store.openRecords().filter(({ connectionId }) => !this.#open.has(connectionId));
-    return gone.map((record) => {
+    const closed = gone.map((record) => {
       const endedAt = Math.max(record.startedAt, record.seenAt);
-      const closed: KeptRecord = { ...record, endedAt, endReason: 'crashed' };
-      this.#store.saveRecord(closed);
-      return closed;
+      const ended: KeptRecord = { ...record, endedAt, endReason: 'crashed' };
+      this.#store.saveRecord(ended);
+      return ended;
     });
+    // Those that were carried over live now, even if this gateway dies before its first heartbeat.
+    if (this.#open.size > 0) this.#store.heartbeat(this.#clock.now());
+    return closed;
   }
 
   stop(): void {
