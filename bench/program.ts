@@ -15,6 +15,8 @@ const PROGRAMS = Number(process.env['BENCH_PROGRAMS'] ?? 100);
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 6);
 const TURNS = Number(process.env['BENCH_TURNS'] ?? 3);
 const WARM_UP_SECONDS = 4;
+/** Rooms that have a phone that hears, too. */
+const LISTENERS = Number(process.env['BENCH_LISTENERS'] ?? PROGRAMS);
 /** Share of a core that may be used before calls suffer. */
 const USABLE = 0.7;
 /** Programs that hear each other in pairs. */
@@ -40,9 +42,9 @@ async function measure(channels: 'mix' | 'streams'): Promise<Turn> {
   );
   const order: Order = {
     pairs: 0,
-    rooms: pairs.map(({ talker, listener }) => ({
+    rooms: pairs.map(({ talker, listener }, i) => ({
       talkerPort: talker.address().port,
-      listenerPort: listener.address().port,
+      listenerPort: i < LISTENERS ? listener.address().port : undefined,
     })),
   };
   child.send(order);
@@ -55,11 +57,12 @@ async function measure(channels: 'mix' | 'streams'): Promise<Turn> {
     const program = await connected(url);
     programs.push(program);
     // The listening phone shows itself, so that it is sent what it hears.
-    pairs[i]!.listener.send(
-      Buffer.from([0x80, 0, ...new Uint8Array(10), 0xff]),
-      ports.listenerPort,
-      '127.0.0.1',
-    );
+    if (i < LISTENERS)
+      pairs[i]!.listener.send(
+        Buffer.from([0x80, 0, ...new Uint8Array(10), 0xff]),
+        ports.listenerPort,
+        '127.0.0.1',
+      );
     rooms.push(new Room({ ...pairs[i]!, program }, ports, delays, channels === 'streams'));
   }
   const run = (seconds: number) =>
