@@ -1,11 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
+import fastifyCookie from '@fastify/cookie';
 import { SerializerSelector } from '@fastify/fast-json-stringify-compiler';
-import fastify, { type FastifyInstance, type RawServerDefault } from 'fastify';
+import fastify, { type FastifyInstance, type onRequestHookHandler, type RawServerDefault } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { PatchbayError, type SessionControl } from '../core/index.js';
-import { type ClientAddress, clientAddresses, TokenBucket } from '../shared/index.js';
+import {
+  type AddressedRequest,
+  type Clock,
+  type ClientAddress,
+  clientAddresses,
+  systemClock,
+  TokenBucket,
+} from '../shared/index.js';
 import { logRequests, type OnAnswered, whenAnswered } from './answered.js';
 import {
   type Account,
@@ -13,6 +21,7 @@ import {
   type Audience,
   authentication,
   Credentials,
+  type Door,
   readableBy,
 } from './authentication.js';
 import { acceptBodies, describeViolation, requestValidators } from './validation.js';
@@ -29,6 +38,7 @@ import {
   type UsageReports,
 } from './routes/index.js';
 import { components } from './schemas/index.js';
+import { ConsoleSessions, FailedAttempts, type RefusedAttempt, signInRoutes } from './sign-in/index.js';
 
 export interface ApiOptions {
   readonly core: SessionControl;
@@ -37,6 +47,12 @@ export interface ApiOptions {
   readonly media: MediaControl;
   readonly events: AccountEvents;
   readonly accounts: readonly Account[];
+  /** The cookie of the console is signed with a key made of it. */
+  readonly tokenSecret: string;
+  /** Accounts that may see the whole gateway. */
+  readonly operators: readonly string[];
+  /** Id of the development account, if that is configured. */
+  readonly developmentAccount?: string | undefined;
   readonly log: Logger;
   /** Served at `/metrics`. */
   readonly metrics: Registry;
@@ -54,6 +70,12 @@ export interface ApiOptions {
   readonly iceServers?: IceServers | undefined;
   /** Finds the client's address, for the log. Default: the address of the connection. */
   readonly clientAddress?: ClientAddress;
+  /** Whether a client's request came by TLS, by way of a proxy. Default: none did. */
+  readonly isSecure?: (request: AddressedRequest) => boolean;
+  /** User and password were wrong, or not looked at since too many had been. */
+  readonly onRefused?: (door: Door, refused: RefusedAttempt) => void;
+  /** For passwords and cookies. Default: the machine's. */
+  readonly clock?: Clock;
   /** Largest body of a request, in bytes. Default: 65,536. */
   readonly bodyLimit?: number;
   /** How long a request may take to arrive, in ms. Default: 30,000. */
@@ -89,10 +111,11 @@ export function createApi(options: ApiOptions): FastifyInstance {
     serveMetrics(scope, options.metrics);
     done();
   });
+  const authenticate = signIn(api, options, clientAddress, log);
   api.register(
     (account: Api, _options, done) => {
       answerData(account);
-      account.addHook('onRequest', authentication(new Credentials(options.accounts)));
+      account.addHook('onRequest', authenticate);
       if (options.rateLimit) limitRate(account, options.rateLimit);
       const { core, usage, programs, media, events, iceServers = () => [] } = options;
       accountRoutes(account, { core, usage, programs, media, events, iceServers });
@@ -101,6 +124,38 @@ export function createApi(options: ApiOptions): FastifyInstance {
     { prefix: '/v1/accounts/:accountId' },
   );
   return api;
+}
+
+/**
+ * Serves signing in at the console.
+ * @returns a hook that lets in whoever has an account's credentials, or is signed in
+ */
+function signIn(
+  api: Api,
+  options: ApiOptions,
+  clientAddress: ClientAddress,
+  log: Logger,
+): onRequestHookHandler {
+  const { accounts, tokenSecret, clock = systemClock, onRefused = () => undefined } = options;
+  const sessions = new ConsoleSessions({ tokenSecret, accounts, clock });
+  const attempts = new FailedAttempts(clock);
+  const shared = { sessions, attempts, clientAddress };
+  // Before the scopes that read cookies.
+  api.register(fastifyCookie);
+  api.register((scope: Api, _options, done) => {
+    answerData(scope);
+    signInRoutes(scope, {
+      ...shared,
+      version: options.about.version,
+      operators: options.operators,
+      developmentAccount: options.developmentAccount,
+      isSecure: options.isSecure ?? (() => false),
+      onRefused: (refused) => onRefused('console', refused),
+      log,
+    });
+    done();
+  });
+  return authentication({ ...shared, credentials: new Credentials(accounts), onRefused });
 }
 
 /** Serves the metrics of all parts of the gateway. */

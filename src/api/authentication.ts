@@ -1,7 +1,16 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { onRequestHookHandler } from 'fastify';
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import { PatchbayError } from '../core/index.js';
 import { type ClientAddress, inNetworks, isForwarded } from '../shared/index.js';
+import {
+  CONSOLE_COOKIE,
+  type ConsoleSessions,
+  crossSite,
+  type FailedAttempts,
+  isSameOrigin,
+  type RefusedAttempt,
+  tooManyAttempts,
+} from './sign-in/index.js';
 
 /** Most bytes of `user:password` in UTF-8. */
 const MAX_BYTES = 508;
@@ -9,17 +18,82 @@ const MAX_BYTES = 508;
 /** `Basic` and the credentials in base64, with or without padding (RFC 7617 section 2). */
 const BASIC = /^basic +([\w+/=-]+) *$/i;
 
-/** Refuses requests without the credentials of the account in the path. */
-export function authentication(credentials: Credentials): onRequestHookHandler {
-  return function authenticate(request, reply, next) {
-    const fault = credentials.faultOf(accountOf(request), request.headers.authorization);
-    if (fault === undefined) {
-      next();
-      return;
-    }
-    reply.header('www-authenticate', 'Basic realm="Patchbay", charset="UTF-8"');
-    next(new PatchbayError('PATCHBAY_UNAUTHORIZED', fault));
+/** How a request showed whose it is: by HTTP Basic, or by the cookie of the console. */
+export type Door = 'basic' | 'console';
+
+interface AuthenticationOptions {
+  readonly credentials: Credentials;
+  readonly sessions: ConsoleSessions;
+  readonly attempts: FailedAttempts;
+  readonly clientAddress: ClientAddress;
+  /** Credentials were wrong, or were not looked at since too many had been. */
+  readonly onRefused: (door: Door, refused: RefusedAttempt) => void;
+}
+
+/**
+ * Refuses requests without the credentials of the account in the path. The cookie of the console stands for them, unless
+ * there is an `Authorization` header, which alone counts then.
+ */
+export function authentication(options: AuthenticationOptions): onRequestHookHandler {
+  const { credentials, sessions } = options;
+  const faultOf = (request: FastifyRequest, reply: FastifyReply): PatchbayError | undefined => {
+    const { authorization } = request.headers;
+    const cookie = request.cookies[CONSOLE_COOKIE];
+    if (authorization === undefined && cookie !== undefined) return cookieFault(sessions, request, cookie);
+    const refused = refusedBasic(options, request);
+    if (typeof refused === 'object') return tooManyAttempts(reply, refused.waitS);
+    const fault = credentials.faultOf(accountOf(request), authorization);
+    return fault === undefined ? undefined : unauthorized(fault);
   };
+  return function authenticate(request, reply, next) {
+    const fault = faultOf(request, reply);
+    if (fault?.httpStatus === 401 && !isFromPage(request))
+      reply.header('www-authenticate', 'Basic realm="Patchbay", charset="UTF-8"');
+    next(fault);
+  };
+}
+
+const unauthorized = (words: string): PatchbayError => new PatchbayError('PATCHBAY_UNAUTHORIZED', words);
+
+function cookieFault(
+  sessions: ConsoleSessions,
+  request: FastifyRequest,
+  cookie: string,
+): PatchbayError | undefined {
+  const signedIn = sessions.signedIn(cookie);
+  if (!signedIn) return unauthorized('You are not signed in any more: sign in again.');
+  if (!signedIn.accountIds.includes(accountOf(request)))
+    return unauthorized('You are not signed in to the account in the path.');
+  const { method } = request;
+  return method === 'GET' || method === 'HEAD' || isSameOrigin(request) ? undefined : crossSite();
+}
+
+/** Why credentials in HTTP Basic are refused, whichever account they are for. */
+function refusedBasic(
+  { credentials, attempts, clientAddress, onRefused }: AuthenticationOptions,
+  request: FastifyRequest,
+): RefusedAttempt | undefined {
+  const given = basicCredentials(request.headers.authorization);
+  if (given === '') return undefined;
+  const [user = ''] = given.split(':', 1);
+  const password = given.slice(user.length + 1);
+  const isRight = credentials.know(given);
+  const refused = attempts.refusal({ address: clientAddress(request), user, password, isRight });
+  if (refused !== undefined) onRefused('basic', refused);
+  return refused;
+}
+
+/** `user:password`; empty if the header is not HTTP Basic. */
+const basicCredentials = (authorization = ''): string =>
+  Buffer.from(BASIC.exec(authorization)?.[1] ?? '', 'base64').toString();
+
+/**
+ * Whether a script in a page made a request. To such a request no answer asks for HTTP Basic: the browser would open a
+ * dialog of its own. `EventSource` can send no header to say so, nor do browsers send `Sec-Fetch-Dest` over plain HTTP.
+ */
+function isFromPage({ headers, cookies }: FastifyRequest): boolean {
+  if (headers['x-patchbay-console'] !== undefined || cookies[CONSOLE_COOKIE] !== undefined) return true;
+  return headers['sec-fetch-dest'] === 'empty' || headers.accept === 'text/event-stream';
 }
 
 /** The account in a request's path; empty if the path has none. */
@@ -76,6 +150,11 @@ export class Credentials {
       }
       this.#known.set(id, [...(this.#known.get(id) ?? []), digest(credentials)]);
     }
+  }
+
+  /** Whether `user:password` are those of some account. */
+  know(userAndPassword: string): boolean {
+    return isAmong([...this.#known.values()].flat(), digest(Buffer.from(userAndPassword)));
   }
 
   /** Why an `Authorization` header does not give access to an account, for people; undefined if it does. */

@@ -148,6 +148,8 @@ response.
 
 ## Requests
 * Authenticate with HTTP Basic and the credentials of the account in the path; otherwise the response is 401.
+  Wrong passwords are slowed down: ten of a user from one address, then one each six seconds; more get 429.
+  The console's own pages use a cookie instead (docs/console.md).
 * Bodies are JSON (\`Content-Type: application/json\`) and may be left out. Unknown properties are ignored, except
   those that are nearly a known one (\`callbackURL\`), which are answered with 400. A property that is \`null\` counts
   as absent.

@@ -51,6 +51,8 @@ export const accounts = makeValidator<readonly Account[]>((text) => {
   return list;
 });
 
+export const accountIds = makeValidator<readonly string[]>(parts);
+
 const parseCidrs = (text: string): readonly string[] =>
   parts(text).map((entry) => {
     try {

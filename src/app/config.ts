@@ -5,6 +5,7 @@
 import { str } from 'envalid';
 import { ANNOUNCEMENTS, MEDIA, PHONES, PROGRAMS, SERVERS, SIP } from './config-calls.js';
 import {
+  accountIds,
   accounts,
   atLeastZero,
   audience,
@@ -58,9 +59,15 @@ const ACCOUNTS = {
     '9900001:acme:s3cret,9900002:globex:other',
     'acme:s3cret',
   ),
+  PATCHBAY_OPERATORS: described(
+    accountIds({ default: undefined }),
+    'Ids of accounts that see the whole gateway in the console and by `GET .../gateway`, comma-separated; others see their own share. Empty: none, except the development account.',
+    '9900000',
+    'nobody',
+  ),
   PATCHBAY_TOKEN_SECRET: described(
     text,
-    'Key that signs the participant tokens (HS256). Changing it makes all tokens given out so far invalid. Empty: a random one is made at the first start and kept in the data folder (`token-secret`).',
+    'Key that signs the participant tokens (HS256). Changing it makes all tokens given out so far invalid, and signs everyone out of the console. Empty: a random one is made at the first start and kept in the data folder (`token-secret`).',
     'a-long-random-text',
   ),
 };

@@ -8,8 +8,13 @@ import type { SocketGateOptions } from '../devices/socket-gate.js';
 import { Upgrades } from '../devices/upgrades.js';
 import { startAnnouncements } from './announcements.js';
 import { measureQuality } from './metrics/quality.js';
-import { measureBrowsers, measureMedia, measureRequests } from './metrics/traffic.js';
-import type { Config } from './read-config.js';
+import {
+  measureBrowsers,
+  measureMedia,
+  measureRefusedCredentials,
+  measureRequests,
+} from './metrics/traffic.js';
+import { type Config, DEVELOPMENT_ACCOUNT } from './read-config.js';
 import { consolePage } from '../console/index.js';
 import { type Core, createCore } from '../core/index.js';
 import { type LoadControl, startLoadControl } from './load/index.js';
@@ -19,7 +24,7 @@ import { startPhones } from './phones.js';
 import { preparePrograms } from './programs.js';
 import { EventFeed, feedFromCore } from '../events/index.js';
 import { explainListenError } from './start-error.js';
-import { clientAddresses, settledWithin, systemClock } from '../shared/index.js';
+import { clientAddresses, secureRequests, settledWithin, systemClock } from '../shared/index.js';
 import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
 import { openStore } from '../store/index.js';
 import { measureBuild, measureEvents, measureState, measureStore } from './metrics/state.js';
@@ -159,6 +164,7 @@ async function build(
     descriptors,
     sockets,
     programs,
+    tokenSecret: store.tokenSecret,
     // Before pages can connect. What is not carried on by now ended with the previous gateway.
     beforeListening: async () => {
       phones.deliverAgain();
@@ -222,6 +228,7 @@ interface HttpParts {
   readonly programs: ReturnType<typeof preparePrograms>;
   readonly announcements: AnnouncementsPart;
   readonly usage: Usage;
+  readonly tokenSecret: string;
   readonly metrics: Registry;
   readonly readiness: () => Readiness;
   readonly about: GatewayFacts;
@@ -256,7 +263,7 @@ async function startHttp(
     ...options
   }: Parts & HttpParts,
 ) {
-  const { accounts, rateLimit, turn, metricsFor, docsFor } = config;
+  const { accounts, operators, rateLimit, turn, metricsFor, docsFor } = config;
   // Valid as long as the participant's token.
   const { participantLifetimeMs } = config.lifetimes;
   const iceServers =
@@ -267,10 +274,14 @@ async function startHttp(
     media: announcements.announcements,
     events: readEvents(core, options.metrics, teardown),
     accounts,
+    operators,
+    developmentAccount: accounts.find((account) => account === DEVELOPMENT_ACCOUNT)?.id,
     rateLimit,
     iceServers,
     programs: programs.targets,
     clientAddress: sockets.clientAddress,
+    isSecure: secureRequests(config.trustedProxies),
+    onRefused: measureRefusedCredentials(options.metrics),
     onAnswered,
     metricsFor,
     docsFor,

@@ -52,6 +52,16 @@ describe('readConfig', () => {
     expect(() => readConfig({ PATCHBAY_MEMORY_MB: '1e6' })).toThrow('--max-old-space-size');
   });
 
+  it('knows operators among the accounts, of itself the development account only', () => {
+    const two = { PATCHBAY_ACCOUNTS: '1:a:x,2:b:y' };
+    expect(readConfig({}).operators).toEqual([DEVELOPMENT_ACCOUNT.id]);
+    expect(readConfig(two).operators).toEqual([]);
+    expect(readConfig({ ...two, PATCHBAY_OPERATORS: '2, 1' }).operators).toEqual(['2', '1']);
+    expect(() => readConfig({ ...two, PATCHBAY_OPERATORS: '2,3' })).toThrow(
+      'PATCHBAY_OPERATORS: 3 is not the id of an account; those of PATCHBAY_ACCOUNTS are 1, 2',
+    );
+  });
+
   it('lets each of several accounts have half of the calls by default', () => {
     const two = { PATCHBAY_ACCOUNTS: '1:a:x,2:b:y', PATCHBAY_MAX_CALLS: '9' };
     expect(readConfig({ PATCHBAY_MAX_CALLS: '9' }).devicesPerAccount).toBe(Infinity);

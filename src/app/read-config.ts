@@ -59,6 +59,22 @@ function turnServer(urls: readonly string[], secret: string | undefined) {
   return { urls, secret };
 }
 
+/** The accounts that see the whole gateway; of itself, only the development account does. */
+function operatorsAmong(
+  accounts: readonly Account[],
+  given: readonly string[] | undefined,
+): readonly string[] {
+  const known = accounts.map(({ id }) => id);
+  if (given === undefined) return known.filter(() => accounts.includes(DEVELOPMENT_ACCOUNT));
+  const unknown = given.find((id) => !known.includes(id));
+  if (unknown !== undefined) {
+    throw new ConfigError(
+      `PATCHBAY_OPERATORS: ${unknown} is not the id of an account; those of PATCHBAY_ACCOUNTS are ${known.join(', ')}`,
+    );
+  }
+  return given;
+}
+
 /** Media hosts, if their number is not configured. */
 const MAX_HOSTS = 8;
 
@@ -114,6 +130,8 @@ export function readConfig(environment: Environment) {
     metricsFor: env.PATCHBAY_METRICS_ALLOW.length > 0 ? env.PATCHBAY_METRICS_ALLOW : ('direct' as const),
     docsFor: env.PATCHBAY_DOCS,
     accounts: accountsGiven,
+    /** Ids of accounts that see the whole gateway. */
+    operators: operatorsAmong(accountsGiven, env.PATCHBAY_OPERATORS),
     devicesPerAccount: devicesPerAccount(
       env.PATCHBAY_MAX_CALLS_PER_ACCOUNT,
       env.PATCHBAY_MAX_CALLS,

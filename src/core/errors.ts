@@ -3,6 +3,8 @@ const STATUS = {
   PATCHBAY_BAD_REQUEST: { http: 400, sip: 400 },
   PATCHBAY_UNAUTHORIZED: { http: 401, sip: 403 },
   PATCHBAY_FORBIDDEN: { http: 403, sip: 403 },
+  /** A page of another site had a browser that is signed in at the console make this request. */
+  PATCHBAY_CROSS_SITE: { http: 403, sip: 403 },
   PATCHBAY_TOKEN_INVALID: { http: 401, sip: 403 },
   PATCHBAY_TOKEN_EXPIRED: { http: 401, sip: 403 },
   PATCHBAY_TOKENS_DISAGREE: { http: 400, sip: 400 },

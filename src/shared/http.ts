@@ -44,7 +44,10 @@ export function clientAddresses(trusted: readonly string[]): ClientAddress {
     const peer = socket.remoteAddress ?? '';
     if (trusted.length === 0 || !isTrusted(peer)) return peer;
     const { forwarded, 'x-forwarded-for': xForwardedFor } = headers;
-    const chains = [forwardedFor(forwarded ?? ''), commaSeparated(xForwardedFor?.toString() ?? '')];
+    const chains = [
+      forwardedParameter(forwarded ?? '', 'for'),
+      commaSeparated(xForwardedFor?.toString() ?? ''),
+    ];
     const [one = peer, other = one] = chains
       .filter(({ length }) => length > 0)
       .map((chain) => last(peer, chain));
@@ -55,13 +58,30 @@ export function clientAddresses(trusted: readonly string[]): ClientAddress {
 const commaSeparated = (header: string): string[] =>
   header.length > MAX_HEADER_LENGTH || header === '' ? [] : header.split(',').map((part) => part.trim());
 
-/** The `for` parameter of each element; empty if it has none. */
-function forwardedFor(header: string): string[] {
+/** A parameter of each element of `Forwarded`; empty where it has none. */
+function forwardedParameter(header: string, name: 'for' | 'proto'): string[] {
   if (header === '' || header.length > MAX_HEADER_LENGTH) return [];
+  const start = `${name}=`;
   return splitOutsideQuotes(header, ',').map((element) => {
-    const pair = splitOutsideQuotes(element, ';').find((one) => /^for=/i.test(one.trim()));
-    return unquoted((pair ?? '').trim().slice('for='.length));
+    const pairs = splitOutsideQuotes(element, ';').map((one) => one.trim());
+    const pair = pairs.find((one) => one.toLowerCase().startsWith(start)) ?? '';
+    return unquoted(pair.slice(start.length));
   });
+}
+
+/**
+ * Tells whether a client's request came by TLS, as a trusted proxy says in `Forwarded` (RFC 7239) or
+ * `X-Forwarded-Proto`. A client that claims so itself gets cookies for TLS only, which harms nobody else.
+ * @param trusted addresses and CIDRs
+ */
+export function secureRequests(trusted: readonly string[]): (request: AddressedRequest) => boolean {
+  const isTrusted = inNetworks(trusted);
+  return ({ socket, headers }) => {
+    if (!isTrusted(socket.remoteAddress ?? '')) return false;
+    const { forwarded = '', 'x-forwarded-proto': proto = '' } = headers;
+    const said = [...forwardedParameter(forwarded, 'proto'), ...commaSeparated(proto.toString())];
+    return said.some((one) => one.toLowerCase() === 'https');
+  };
 }
 
 function splitOutsideQuotes(text: string, separator: string): string[] {

@@ -1,4 +1,5 @@
-export { type ClientAddress, clientAddresses, isForwarded } from './http.js';
+export { type AddressedRequest, type ClientAddress, clientAddresses, isForwarded } from './http.js';
+export { secureRequests } from './http.js';
 export { becomeHelper } from './helper-process.js';
 export { basicAuthorization, hangUp, withoutCredentials } from './http.js';
 export { hostNames } from './host-names.js';

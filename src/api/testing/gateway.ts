@@ -87,6 +87,8 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
     media: NO_MEDIA,
     events: feed,
     accounts: [ACCOUNT, OTHER_ACCOUNT],
+    tokenSecret: 's'.repeat(32),
+    operators: [ACCOUNT.id],
     log,
     metrics,
     onAnswered: measureRequests(metrics),

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { CallObserver, FreeswitchStatus } from '../../devices/phone/index.js';
 import type { BrowserCounters } from '../../devices/browser/index.js';
-import type { OnAnswered } from '../../api/index.js';
+import type { ApiOptions, OnAnswered } from '../../api/index.js';
 import type { MediaPlane } from '../../media/index.js';
 
 /** In seconds. A call is normally answered within some milliseconds; it takes longer when a server is full. */
@@ -159,6 +159,17 @@ export function measureRequests(metrics: Registry): OnAnswered {
   });
   return ({ method }, { statusCode: status }, { route = 'unknown', ms }) =>
     histogram.observe({ method, route, status }, ms / 1000);
+}
+
+/** Adds users and passwords that were refused to the metrics. */
+export function measureRefusedCredentials(metrics: Registry): NonNullable<ApiOptions['onRefused']> {
+  const refused = new Counter({
+    name: 'patchbay_credentials_refused_total',
+    help: 'Users and passwords that were refused, at REST or at the sign-in of the console: wrong, or too many before',
+    labelNames: ['door', 'cause'],
+    registers: [metrics],
+  });
+  return (door, cause) => refused.inc({ door, cause: cause === 'wrong' ? 'wrong' : 'too_many' });
 }
 
 /** Adds the load and the counters of the media plane to the metrics. */
