@@ -19,21 +19,22 @@ const newest = (folder) =>
     .filter((entry) => entry.isFile())
     .reduce((latest, entry) => Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0);
 
-/** The console's page, with the published browser client in one script. */
+/** The console's page: a script, with the published browser client in it, and a style. */
 async function buildPage() {
   const { build: bundle } = await import('esbuild');
   mkdirSync('dist/console/page', { recursive: true });
   await bundle({
-    entryPoints: ['src/console/page/page.ts'],
-    outfile: 'dist/console/page/page.js',
+    entryPoints: { page: 'src/console/page/main.tsx', style: 'src/console/page/style/index.css' },
+    outdir: 'dist/console/page',
     bundle: true,
     minify: true,
     platform: 'browser',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
     define: { global: 'window' },
     logLevel: 'warning',
   });
-  for (const file of ['index.html', 'style.css'])
-    copyFileSync(`src/console/page/${file}`, `dist/console/page/${file}`);
+  copyFileSync('src/console/page/index.html', 'dist/console/page/index.html');
 }
 
 export async function build() {

@@ -1,4 +1,5 @@
 import { BandwidthRtcV3 as BandwidthRtc, type RtcStream } from '@bandwidth/webrtc-browser';
+import { GATEWAY_AWAY, JoinError, tokenFailure } from './failures.js';
 
 /** After this close code the client does not reconnect; after all others it does. */
 const NORMAL_CLOSURE = 1000;
@@ -8,9 +9,9 @@ interface ConnectionHandlers {
   streamUnavailable(streamId: string): void;
 }
 
-interface PublishOptions {
-  readonly audio: boolean;
-  readonly video: boolean;
+/** What the gateway tells a page that has a token. */
+interface Admission {
+  readonly iceServers: readonly RTCIceServer[];
 }
 
 const websocketUrl = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}`;
@@ -30,16 +31,20 @@ export class GatewayConnection {
     this.#client.onStreamUnavailable((streamId: string) => handlers.streamUnavailable(streamId));
   }
 
-  /** @throws Error that says what is wrong with the token */
+  /** @throws JoinError by rejection, which says what is wrong with the token */
   async open(): Promise<void> {
-    const iceServers = await this.#iceServers();
-    await this.#client.connect({ deviceToken: this.#token }, { websocketUrl, iceServers });
+    // This also checks the token, since the client itself does not report that a token is refused.
+    const { iceServers } = await askWithToken<Admission>('/console/iceServers', this.#token);
+    await this.#client.connect({ deviceToken: this.#token }, { websocketUrl, iceServers: [...iceServers] });
   }
 
-  /** @returns the media types that are published: those that the participant has permission for */
-  async publish(wanted: PublishOptions): Promise<readonly string[]> {
-    if (!wanted.audio && !wanted.video) return [];
-    return (await this.#client.publish({ ...wanted })).mediaTypes;
+  /** @returns what is published: of the stream's types those that the participant has permission for */
+  publish(stream: MediaStream, alias?: string): Promise<RtcStream> {
+    return this.#client.publish(stream, undefined, alias);
+  }
+
+  unpublish(stream: RtcStream): Promise<void> {
+    return this.#client.unpublish(stream);
   }
 
   mute(muted: boolean): void {
@@ -66,15 +71,18 @@ export class GatewayConnection {
   close(): void {
     this.#client.disconnect();
   }
+}
 
-  /** This also checks the token, since the client itself does not report that a token is refused. */
-  async #iceServers(): Promise<RTCIceServer[]> {
-    const headers = { authorization: `Bearer ${this.#token}` };
-    const response = await fetch('/console/iceServers', { headers });
-    const body = (await response.json()) as { iceServers: RTCIceServer[]; error?: string };
-    if (!response.ok) throw new Error(body.error ?? `The gateway answered ${String(response.status)}.`);
-    return body.iceServers;
-  }
+/** @throws JoinError by rejection: the gateway is away, or refuses the token */
+async function askWithToken<T>(path: string, token: string): Promise<T> {
+  const headers = { authorization: `Bearer ${token}` };
+  const response = await fetch(path, { headers, cache: 'no-store' }).catch(() => undefined);
+  if (!response) throw new JoinError(GATEWAY_AWAY);
+  const body = (await response.json().catch(() => ({}))) as T & { readonly error?: string };
+  if (response.status === 401) throw new JoinError(tokenFailure(body.error ?? 'The token is not valid.'));
+  if (!response.ok)
+    throw new JoinError({ ...GATEWAY_AWAY, words: `The gateway answered ${response.status}.` });
+  return body;
 }
 
 interface SocketWatcher {
@@ -83,13 +91,17 @@ interface SocketWatcher {
   closed(final: boolean, reason: string): void;
 }
 
+let watcher: SocketWatcher | undefined;
+
 /** Watches all WebSockets of the page, since the client has no events for its socket. */
-export function watchSockets(watcher: SocketWatcher): void {
-  globalThis.WebSocket = class extends WebSocket {
-    constructor(url: string | URL, protocols?: string | string[]) {
-      super(url, protocols);
-      this.addEventListener('open', () => watcher.opened());
-      this.addEventListener('close', ({ code, reason }) => watcher.closed(code === NORMAL_CLOSURE, reason));
-    }
-  };
+export function watchSockets(next: SocketWatcher | undefined): void {
+  watcher = next;
 }
+
+globalThis.WebSocket = class extends WebSocket {
+  constructor(url: string | URL, protocols?: string | string[]) {
+    super(url, protocols);
+    this.addEventListener('open', () => watcher?.opened());
+    this.addEventListener('close', ({ code, reason }) => watcher?.closed(code === NORMAL_CLOSURE, reason));
+  }
+};

@@ -1,0 +1,2 @@
+export { Join } from './join.js';
+export { TokenForm } from './token-form.js';

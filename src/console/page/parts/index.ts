@@ -1,0 +1,6 @@
+export { useAction } from './action.js';
+export { Copy } from './copy.js';
+export { Dialog } from './dialog.js';
+export { Problem } from './problem.js';
+export { QrCode } from './qr-code.js';
+export { Since } from './time.js';

@@ -1,0 +1,2 @@
+export { Account } from './account.js';
+export { Home } from './home.js';

@@ -1,0 +1,1 @@
+export { SessionView } from './session-view.js';
