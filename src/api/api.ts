@@ -35,6 +35,7 @@ import {
   type IceServers,
   type MediaControl,
   type ProgramControl,
+  type TestCallControl,
   type UsageReports,
 } from './routes/index.js';
 import { components } from './schemas/index.js';
@@ -45,6 +46,7 @@ export interface ApiOptions {
   readonly usage: UsageReports;
   readonly programs: ProgramControl;
   readonly media: MediaControl;
+  readonly testCalls: TestCallControl;
   readonly events: AccountEvents;
   readonly accounts: readonly Account[];
   /** The cookie of the console is signed with a key made of it. */
@@ -117,8 +119,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
       answerData(account);
       account.addHook('onRequest', authenticate);
       if (options.rateLimit) limitRate(account, options.rateLimit);
-      const { core, usage, programs, media, events, iceServers = () => [] } = options;
-      accountRoutes(account, { core, usage, programs, media, events, iceServers });
+      const { core, usage, programs, media, events, testCalls, iceServers = () => [] } = options;
+      accountRoutes(account, { core, usage, programs, media, events, testCalls, iceServers });
       done();
     },
     { prefix: '/v1/accounts/:accountId' },

@@ -174,7 +174,7 @@ async function make(call: Call, run: Run): Promise<void> {
   if (response.status >= 400) expect(snapshot(), said).toEqual(before);
   // A request that fits the document is refused only for a rule that no schema can express.
   if (response.status === 400 && !body.spoilt)
-    expect(text, said).toMatch(/sessionId|cursor|digits|mediaUrl|mediaState|url/);
+    expect(text, said).toMatch(/sessionId|cursor|digits|mediaUrl|mediaState|url|participantId/);
   if (response.ok && text !== '' && method === 'POST') run.learn(operation.operationId, JSON.parse(text));
 }
 

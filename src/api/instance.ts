@@ -17,6 +17,7 @@ const participantId = Type.String();
 export const AccountPath = Type.Object({ accountId });
 export const SessionPath = Type.Object({ accountId, sessionId });
 export const ParticipantPath = Type.Object({ accountId, participantId });
+export const TestCallPath = Type.Object({ accountId, testCallId: Type.String() });
 export const MemberPath = Type.Object({ accountId, sessionId, participantId });
 
 /** The response of an operation without a result; the change is on disk. */

@@ -67,6 +67,7 @@ describe('the OpenAPI document', () => {
           'readEvents',
         ],
         ...['connectProgram', 'getProgram', 'disconnectProgram'],
+        ...['placeTestCall', 'listTestCalls', 'getTestCall', 'endTestCall'],
         ...['isAlive', 'isReady'],
       ].sort(),
     );

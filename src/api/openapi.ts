@@ -193,6 +193,7 @@ const tags = [
     description: 'People and programs, and their devices: browsers, phones and programs.',
   },
   { name: 'Media', description: 'Sounds that the gateway itself plays.' },
+  { name: 'Test calls', description: 'Calls from a phone that is built in, to try whether calls work.' },
   { name: 'Subscriptions', description: 'Who receives whom.' },
   { name: 'Events', description: 'What happens in the account, at once.' },
   { name: 'Usage', description: 'Which devices were connected for how long: the billing report.' },

@@ -24,7 +24,7 @@ const upper = (type: MediaType): 'AUDIO' | 'VIDEO' => (type === 'audio' ? 'AUDIO
 export const mediaTypes = (types: readonly ('AUDIO' | 'VIDEO')[]): MediaType[] =>
   types.map((type) => (type === 'AUDIO' ? 'audio' : 'video'));
 
-const moment = (epochMs: number): string => new Date(epochMs).toISOString();
+export const moment = (epochMs: number): string => new Date(epochMs).toISOString();
 
 /** A session as REST shows it. */
 export function sessionView(session: Session): SessionView {

@@ -20,6 +20,7 @@ import type { Core, DirectionQuality } from '../core/index.js';
 import { APP_TAG, type FailedCallReports, noRoom, speaksForParticipant } from '../devices/phone/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
+import type { OwnCalls } from '../trial/index.js';
 
 /** Counters of present sizes; the others are totals. */
 const TABLES = ['transactions', 'waiting', 'dialogs', 'proxiedDialogs', 'connections', 'apps'];
@@ -33,6 +34,7 @@ interface Parts {
   readonly load: LoadControl;
   readonly descriptors: Descriptors;
   readonly failedCallReports: FailedCallReports;
+  readonly ownCalls: OwnCalls;
   /** Dialogs that the previous gateway left. */
   readonly restored: readonly object[];
   readonly onDialogChanged: (dialogId: string) => void;
@@ -46,7 +48,16 @@ export async function startEmbeddedSip(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, metrics, load: { admission }, descriptors, failedCallReports, restored, onDialogChanged }: Parts,
+  {
+    core,
+    metrics,
+    load: { admission },
+    descriptors,
+    failedCallReports,
+    ownCalls,
+    restored,
+    onDialogChanged,
+  }: Parts,
 ): Promise<EmbeddedSip> {
   const { allow, scanners, messagesPerSecond, capture, apps, router } = config.sip;
   const admin = apps ?? { host: '127.0.0.1', port: 0, secret: randomBytes(16).toString('hex') };
@@ -60,6 +71,7 @@ export async function startEmbeddedSip(
     router: routerOf(router, sipLog, teardown)?.decide,
     allow,
     scanners,
+    isOwnSocket: (remote) => ownCalls.isOwnSocket(remote),
     exempts: (request) => speaksForParticipant(request, config.phone.tokenHeaders, core),
     publicIp: config.publicIp,
     minSessionSeconds: config.phone.minSessionS,
@@ -72,7 +84,13 @@ export async function startEmbeddedSip(
       maxConnections: Math.min(MAX_CONNECTIONS, Math.floor(descriptors.limit / 4)),
     },
     admission: {
-      admit: (source) => admission.admit('phone', source)?.retryAfterS,
+      // A test call takes no other caller's share; when the gateway is full it is refused as all are.
+      admit: (source, isOwn) =>
+        isOwn
+          ? admission.full
+            ? admission.refuse('phone', 'max_calls').retryAfterS
+            : undefined
+          : admission.admit('phone', source)?.retryAfterS,
       crowded: () => admission.refuse('phone', 'crowded').retryAfterS,
     },
     onNoRoom: (invite) => failedCallReports.foundNoRoom(invite, noRoom()),

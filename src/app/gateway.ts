@@ -21,6 +21,7 @@ import { type LoadControl, startLoadControl } from './load/index.js';
 import type { MediaPlane } from '../media/index.js';
 import { readyAddresses, startMedia } from './media.js';
 import { startPhones } from './phones.js';
+import { startTestCalls } from './test-calls.js';
 import { preparePrograms } from './programs.js';
 import { EventFeed, feedFromCore } from '../events/index.js';
 import { explainListenError } from './start-error.js';
@@ -29,6 +30,7 @@ import { type Descriptors, guardConnections, watchDescriptors } from './sockets.
 import { openStore } from '../store/index.js';
 import { measureBuild, measureEvents, measureState, measureStore } from './metrics/state.js';
 import { Teardown } from './teardown.js';
+import { OwnCalls, type TestCalls } from '../trial/index.js';
 import { VERSION } from './version.js';
 import { createUsage, type Usage } from '../usage/index.js';
 
@@ -140,6 +142,7 @@ async function build(
   teardown.add('descriptors', stop);
   const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
 
+  const ownCalls = new OwnCalls();
   const phones = await startPhones(config, log, teardown, {
     core,
     media,
@@ -147,7 +150,10 @@ async function build(
     load,
     descriptors,
     calls: store.calls,
+    ownCalls,
   });
+  const events = readEvents(core, metrics, teardown);
+  const testCalls = startTestCalls(config, log, teardown, { core, phones, metrics, events, ownCalls });
   const sockets = {
     clientAddress: clientAddresses(config.trustedProxies),
     hasRoom: () => descriptors.forBrowsers,
@@ -165,6 +171,8 @@ async function build(
     sockets,
     programs,
     tokenSecret: store.tokenSecret,
+    events,
+    testCalls,
     // Before pages can connect. What is not carried on by now ended with the previous gateway.
     beforeListening: async () => {
       phones.deliverAgain();
@@ -192,6 +200,8 @@ async function build(
     metrics,
     async leave() {
       if (config.mediaHosts === 0) return false;
+      // The next gateway could not go on with them.
+      await testCalls.stop();
       core.drain();
       // Notes of calls for their media hosts are sent within this turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
@@ -201,6 +211,7 @@ async function build(
     async stop(hurry) {
       readiness = 'draining';
       core.drain();
+      await testCalls.stop();
       const hurried = new Promise<void>((resolve) => {
         hurry?.addEventListener('abort', () => {
           resolve();
@@ -227,6 +238,8 @@ interface HttpParts {
   readonly sockets: Required<SocketGateOptions>;
   readonly programs: ReturnType<typeof preparePrograms>;
   readonly announcements: AnnouncementsPart;
+  readonly events: EventFeed;
+  readonly testCalls: TestCalls;
   readonly usage: Usage;
   readonly tokenSecret: string;
   readonly metrics: Registry;
@@ -272,7 +285,6 @@ async function startHttp(
   const api = createApi({
     core,
     media: announcements.announcements,
-    events: readEvents(core, options.metrics, teardown),
     accounts,
     operators,
     developmentAccount: accounts.find((account) => account === DEVELOPMENT_ACCOUNT)?.id,

@@ -22,6 +22,7 @@ import type { LoadControl } from './load/index.js';
 import type { MediaPlane } from '../media/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
+import type { OwnCalls, SipTarget } from '../trial/index.js';
 
 /** How long the start waits for a drachtio-server. After that, connecting goes on in the background. */
 const FIRST_CONNECT_MS = 5000;
@@ -34,6 +35,8 @@ interface Parts {
   readonly descriptors: Descriptors;
   /** Where calls outlive both the gateway and their media host. */
   readonly calls: CallStore;
+  /** By what the gateway knows its own calls. */
+  readonly ownCalls: OwnCalls;
 }
 
 /** Name of the embedded SIP server where dialogs name their server. */
@@ -42,6 +45,8 @@ const EMBEDDED = 'embedded';
 interface Phones {
   /** Where calls are received; empty while no SIP server can be reached. */
   readonly address: { readonly sip?: string; readonly sipPort?: number };
+  /** Where a call of the gateway's own goes to now. */
+  receivesAt(): SipTarget | undefined;
   /** All devices of the previous gateway are connected to the core again. */
   deliverAgain(): void;
   /** Takes no new calls; resolves when those in progress have ended. */
@@ -58,7 +63,7 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, metrics, load, descriptors, calls }: Parts,
+  { core, media, metrics, load, descriptors, calls, ownCalls }: Parts,
 ): Promise<Phones> {
   const failedCallReports = new FailedCallReports({
     gate: core,
@@ -81,6 +86,7 @@ export async function startPhones(
         load,
         descriptors,
         failedCallReports,
+        ownCalls,
         restored: left.flatMap(({ record }) => dialogsOf(record)),
         onDialogChanged: (dialogId) => apps.forEach((app) => app.dialogChanged(dialogId)),
       })
@@ -105,8 +111,8 @@ export async function startPhones(
   load.countIn(callsNow);
   const { admission } = load;
   // The embedded SIP server has checked admission already. Calls that it admitted at the same time may still be too many.
-  const admit = (source: string) => {
-    if (config.drachtio.length > 0) return admission.admit('phone', source)?.retryAfterS;
+  const admit = (source: string, isTest: boolean) => {
+    if (config.drachtio.length > 0 && !isTest) return admission.admit('phone', source)?.retryAfterS;
     return admission.full ? admission.refuse('phone', 'max_calls').retryAfterS : undefined;
   };
   apps.push(
@@ -120,6 +126,7 @@ export async function startPhones(
         failedCallReports,
         observer,
         admit,
+        isTestCall: (callId) => ownCalls.take(callId),
         // drachtio-server does not know PATCHBAY_SIP_ALLOW.
         knowsPeers: embedded !== undefined && config.sip.allow.length > 0,
         ...(embedded && { embedded }),
@@ -132,6 +139,7 @@ export async function startPhones(
   freeswitch?.releaseLeft();
   const at = clients.find(({ connected }) => connected)?.sipAddress;
   return {
+    receivesAt: () => clients.find(({ connected }) => connected)?.receivesAt,
     address: at === undefined ? {} : { sip: `sip:${at.host}:${at.port}`, sipPort: at.port },
     deliverAgain: () => apps.forEach((app) => app.deliverAgain()),
     drain: () => Promise.all(apps.map((app) => app.drain())),
@@ -155,6 +163,7 @@ function createApp(
     | 'failedCallReports'
     | 'observer'
     | 'admit'
+    | 'isTestCall'
     | 'knowsPeers'
     | 'embedded'
     | 'freeswitch'

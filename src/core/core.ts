@@ -275,6 +275,11 @@ export interface DeviceEvent {
 /** The session core: the commands of applications, the connections of devices, and the events of both. */
 export interface Core extends SessionControl, DeviceGate {
   readonly announcements: AnnouncementGate;
+  /**
+   * Another token of a participant, for a call of the gateway's own.
+   * @throws PatchbayError PARTICIPANT_NOT_FOUND
+   */
+  tokenOf(accountId: string, participantId: string): string;
   on<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
   off<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
   counts(): CoreCounts;

@@ -22,6 +22,8 @@ const STATUS = {
   PATCHBAY_SESSION_FULL: { http: 409, sip: 480 },
   /** The gateway suppresses the noise of as many participants as it may. */
   PATCHBAY_NOISE_SUPPRESSION_FULL: { http: 409, sip: 480 },
+  /** The account has a test call under way. */
+  PATCHBAY_TEST_CALL_RUNNING: { http: 409, sip: 480 },
   PATCHBAY_ALREADY_CONNECTED: { http: 409, sip: 486 },
   /** The device is of a kind that lacks this capability. */
   PATCHBAY_DEVICE_CANNOT: { http: 409, sip: 488 },

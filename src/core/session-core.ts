@@ -159,6 +159,10 @@ class SessionCore implements Core {
     return { participant, token: this.#tokens.issue(participant) };
   }
 
+  tokenOf(accountId: string, participantId: string): string {
+    return this.#tokens.issue(this.#directory.participant(accountId, participantId));
+  }
+
   participant(accountId: string, participantId: string): Participant {
     return this.#directory.participant(accountId, participantId);
   }

@@ -147,6 +147,8 @@ export interface DeviceInfo {
   readonly called?: string;
   /** Phones: the headers of the INVITE that the operator wants shown, by their configured names. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** The gateway itself calls, to try whether calls work. */
+  readonly test?: true;
 }
 
 /** How media are carried in one direction. */

@@ -66,6 +66,21 @@ function makePlane(
   });
   return { plane, streams: plane.remoteStreams, webrtcPort: () => browsers.holdPort() };
 }
-export { AUDIO_CODECS, compressMuLaw, expandMuLaw } from './codecs/index.js';
+export { AUDIO_CODECS, compressMuLaw, expandMuLaw, meanSquare } from './codecs/index.js';
+export type { AudioCodec, AudioDecoder, AudioEncoder } from './codecs/index.js';
+/** What a phone of the gateway's own needs. */
+export {
+  isRtcp,
+  ReceptionStatistics,
+  rtpPayloadEnd,
+  rtpPayloadOffset,
+  rtpSequence,
+  rtpSsrc,
+  rtpTimestamp,
+  rtpPayloadType,
+  writeRtpHeader,
+} from './rtp/index.js';
+export { directionQuality, levelOf } from './quality/index.js';
+export { RtcpSession, type RtcpSource } from './phone/index.js';
 export { type Direction, MAX_SDP, offeredAudioCodecs, reverse } from './phone/index.js';
 export { HostRefusal } from './host/index.js';

@@ -55,6 +55,32 @@ describe('the allow-list', () => {
     expect((await caller.peer.final()).status).toBe(200);
   });
 
+  it('lets a socket of this process in, and says so where admission is asked', async () => {
+    let own = 0;
+    const admitted: boolean[] = [];
+    await start(
+      {
+        allow: ['192.0.2.0/24'],
+        isOwnSocket: ({ host, port }) => host === '127.0.0.1' && port === own,
+        admission: {
+          admit: (_source, isOwn) => {
+            admitted.push(isOwn);
+            return 7;
+          },
+          crowded: () => 1,
+        },
+      },
+      (app) => app.invite((_request, response) => response.send(486)),
+    );
+    const [stranger, caller] = [await udpCaller(), await udpCaller()];
+    own = caller.peer.port;
+    stranger.peer.send(stranger.request('INVITE', 1, { body: SDP }));
+    caller.peer.send(caller.request('INVITE', 1, { body: SDP }));
+    expect((await caller.peer.final()).status).toBe(503);
+    expect(admitted).toEqual([true]);
+    await expect.poll(() => server.counters().droppedNotAllowed).toBe(1);
+  });
+
   it('is refused with the entry that is wrong', async () => {
     await start({});
     await expect(testServer({ allow: ['127.0.0.1/33'] })).rejects.toThrow('127.0.0.1/33');

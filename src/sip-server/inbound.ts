@@ -158,8 +158,9 @@ export class Inbound {
     } else this.#queue.enter({ key, source: flow.remote.host, request, essentials, flow });
   }
 
-  #admits({ request, source }: NewRequest): boolean {
-    const retryAfter = request.method === 'INVITE' ? this.#admission.admit(source) : undefined;
+  #admits({ request, source, flow }: NewRequest): boolean {
+    const isOwn = this.#sourceFilter.isOwn(flow);
+    const retryAfter = request.method === 'INVITE' ? this.#admission.admit(source, isOwn) : undefined;
     this.#retryAfter = retryAfter ?? 0;
     return retryAfter === undefined;
   }

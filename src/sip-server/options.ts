@@ -3,6 +3,7 @@ import type { AdminOptions } from './apps/admin.js';
 import type { RequestExemption } from './defence/source-filter.js';
 import type { InviteView } from './defence/request-view.js';
 import type { RequestRouter } from './routing/decision.js';
+import type { Endpoint } from './transport/flow.js';
 import type { TlsPeerOptions } from './transport/connection.js';
 import type { ListenerOptions } from './transport/transports.js';
 import type { CaptureOptions } from './trace.js';
@@ -40,9 +41,10 @@ export const DEFAULT_SIP_LIMITS: SipLimits = {
 export interface SipAdmission {
   /**
    * Asked before a new INVITE is served.
+   * @param isOwn whether it comes from a socket of this process: `SipServerOptions.isOwnSocket`
    * @returns when to try again, if the INVITE is to be refused
    */
-  admit(source: string): number | undefined;
+  admit(source: string, isOwn: boolean): number | undefined;
   /**
    * Called when a new request is refused because too many are waiting.
    * @returns when to try again
@@ -68,6 +70,8 @@ export interface SipServerOptions {
   readonly minSessionSeconds?: number | undefined;
   /** CIDRs that may send anything at all; empty: everyone. */
   readonly allow: readonly string[];
+  /** Whether an address and UDP port are a socket of this process, for which neither `allow` nor rates hold. Default: none is. */
+  readonly isOwnSocket?: ((remote: Endpoint) => boolean) | undefined;
   /** IPv4 address to announce in Via and Contact when behind NAT. */
   readonly publicIp?: string | undefined;
   /** User-Agents that get no response, given by the name that they begin with. Default: well-known scanners. */

@@ -75,6 +75,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       rate: { perSecond: limits.messagesPerSecond, burst: limits.messageBurst },
       scanners: options.scanners ?? KNOWN_SCANNERS,
       exempts: options.exempts,
+      isOwnSocket: options.isOwnSocket,
     },
     counters,
   );

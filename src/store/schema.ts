@@ -54,6 +54,8 @@ const MIGRATIONS: readonly string[] = [
   // As JSON. Unknown for the connections from before.
   'ALTER TABLE usage_records ADD COLUMN quality TEXT',
   'CREATE TABLE programs (id TEXT PRIMARY KEY, sealed TEXT NOT NULL) STRICT, WITHOUT ROWID',
+  // 1: a test call of the gateway's own. Before, there were none.
+  'ALTER TABLE usage_records ADD COLUMN test INTEGER',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -36,8 +36,13 @@ function coreOn(store: Store): Core {
   return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
 }
 
-/** Makes a database what version 6 of the schema left. */
+/** Makes a database what version 7 of the schema left. */
+async function backToVersion7(database: Database): Promise<void> {
+  await database.exec('ALTER TABLE usage_records DROP COLUMN test; PRAGMA user_version = 7');
+}
+
 async function backToVersion6(database: Database): Promise<void> {
+  await backToVersion7(database);
   await database.exec('DROP TABLE programs; PRAGMA user_version = 6');
 }
 
@@ -237,6 +242,31 @@ describe('a data folder', () => {
     store.programs.saveProgram('gone', 'document');
     store.programs.deleteProgram('gone');
     expect((await reopen()).programs.programs()).toEqual([{ id: 'one', document: 'document' }]);
+  });
+
+  it('of version 7 is read, which knew no test calls', async () => {
+    const found = {
+      id: '0199a3a0-0000-7000-8000-000000000001',
+      connectionId: 'c1',
+      accountId: ACCOUNT,
+      participantId: 'p1',
+      kind: 'phone',
+      direction: 'inbound',
+      deviceId: 'call-1',
+      startedAt: 1_000,
+      endedAt: 2_000,
+      endReason: 'left',
+    } as const;
+    (await open()).usage.saveRecord({ ...found, seenAt: 2_000 });
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion7(database);
+    database.close();
+
+    const { usage } = await open();
+    const second = { ...found, id: '0199a3a0-0000-7000-8000-000000000002', test: true } as const;
+    usage.saveRecord({ ...second, seenAt: 2_000 });
+    expect((await usage.find(ACCOUNT, { limit: 10 }, 3_000)).records).toEqual([found, second]);
   });
 
   it('of version 4 is read, which kept no calls', async () => {

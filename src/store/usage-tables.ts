@@ -154,6 +154,7 @@ function toColumns(record: KeptRecord): Record<string, SqlValue | undefined> {
     sent_codecs: record.sent?.codecs.join(' '),
     sent_encryption: record.sent?.encryption,
     quality: record.quality && JSON.stringify(record.quality),
+    test: record.test ? 1 : undefined,
     seen_at: record.seenAt,
     // Needed only for the events after a crash, and may hold secrets: not kept past the end.
     callback_url: record.endedAt === undefined ? record.callbackUrl : undefined,

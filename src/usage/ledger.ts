@@ -95,6 +95,7 @@ export class Ledger {
       ...(device.caller === undefined ? {} : { caller: device.caller }),
       ...(device.callerName === undefined ? {} : { callerName: device.callerName }),
       ...(device.called === undefined ? {} : { called: device.called }),
+      ...(device.test && { test: true }),
       startedAt: at,
       seenAt: at,
       ...(participant.callbackUrl === undefined ? {} : { callbackUrl: participant.callbackUrl }),

@@ -24,25 +24,25 @@ it('has a header line and one line for each record, with empty cells for what is
   expect(lines).toHaveLength(4);
   expect(lines[0]).toMatch(/^id,connectionId,accountId,sessionId,/);
   expect(lines[1]).toBe(
-    'r1,c1,9900000,,,p1,,phone,inbound,call-1,,,,2023-11-14T22:13:20.000Z,,1.5,,,,,' + ','.repeat(16),
+    'r1,c1,9900000,,,p1,,phone,inbound,call-1,,,,2023-11-14T22:13:20.000Z,,1.5,,,,,' + ','.repeat(17),
   );
-  expect(lines[2]).toMatch(/,2023-11-14T22:13:21.500Z,1.5,left,{20}$/);
+  expect(lines[2]).toMatch(/,2023-11-14T22:13:21.500Z,1.5,left,{21}$/);
 });
 
 it('has the codecs and the encryption of each direction in cells of their own', () => {
   const received = { codecs: ['opus', 'VP8'], encryption: 'DTLS-SRTP' };
   const csv = usageCsv([{ ...RECORD, received, sent: { codecs: ['PCMU'], encryption: 'none' } }]);
   expect(csv.split('\r\n')[0]).toMatch(/,receivedCodecs,receivedEncryption,sentCodecs,sentEncryption,/);
-  expect(cells(csv).slice(-20, -16)).toEqual(['opus VP8', 'DTLS-SRTP', 'PCMU', 'none']);
+  expect(cells(csv).slice(-21, -17)).toEqual(['opus VP8', 'DTLS-SRTP', 'PCMU', 'none']);
 });
 
 it('has the quality of each direction in cells of their own', () => {
   const received = { packets: 950, lost: 50, jitterMs: 3.2, concealedMs: 900, levelDb: -21.5, mos: 3.93 };
   const csv = usageCsv([{ ...RECORD, quality: { received, sent: { packets: 1000, roundTripMs: 50 } } }]);
   expect(csv.split('\r\n')[0]).toMatch(
-    /,receivedPackets,receivedLost,receivedDiscarded,receivedJitterMs,receivedRoundTripMs,receivedConcealedMs,receivedLevelDb,receivedMos,sentPackets,.*,sentMos$/,
+    /,receivedPackets,receivedLost,receivedDiscarded,receivedJitterMs,receivedRoundTripMs,receivedConcealedMs,receivedLevelDb,receivedMos,sentPackets,.*,sentMos,test$/,
   );
-  expect(cells(csv).slice(-16).join()).toBe('950,50,,3.2,,900,-21.5,3.93,1000,,,,50,,,');
+  expect(cells(csv).slice(-17).join()).toBe('950,50,,3.2,,900,-21.5,3.93,1000,,,,50,,,,');
 });
 
 it('quotes cells with quotes, commas and line ends', () => {
@@ -74,4 +74,8 @@ it('keeps every name from being a formula', () => {
       },
     ),
   );
+});
+
+it('marks test calls', () => {
+  expect(cells(usageCsv([{ ...RECORD, test: true }])).at(-1)).toBe('true');
 });

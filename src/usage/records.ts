@@ -42,6 +42,7 @@ const COLUMNS: readonly Column[] = [
   ['sentEncryption', (record) => record.sent?.encryption],
   ...qualityColumns('received'),
   ...qualityColumns('sent'),
+  ['test', (record) => (record.test ? 'true' : undefined)],
 ];
 
 /**
@@ -74,6 +75,8 @@ export interface UsageRecord extends MediaFormats {
   readonly caller?: string;
   readonly callerName?: string;
   readonly called?: string;
+  /** It is a test call of the gateway's own. */
+  readonly test?: true;
   /** Epoch milliseconds. */
   readonly startedAt: number;
   /** Epoch milliseconds; absent while it is open. */

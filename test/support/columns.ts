@@ -48,7 +48,7 @@ export function systemTests(which: 'together' | 'alone'): string[] {
 }
 
 /** Support modules by which tests place calls. */
-const CALLING = ['support/sipp.js', 'support/phone-room.js'];
+const CALLING = ['support/sipp.js', 'support/phone-room.js', "'/testCalls'"];
 
 /**
  * The whole-system tests that place calls, except for those that start their own servers, and those that only concern

@@ -7,6 +7,7 @@ import { memberRoutes, subscriptionRoutes } from './members.js';
 import { type ProgramControl, programRoutes } from './programs.js';
 import { type AccountEvents, eventRoutes } from './events.js';
 import { announcementRoutes, type MediaControl, uploadRoutes } from './media.js';
+import { type TestCallControl, testCallRoutes } from './test-calls.js';
 import { sessionRoutes } from './sessions.js';
 import { failedCallRoutes, type UsageReports, usageRoutes } from './usage.js';
 
@@ -14,6 +15,7 @@ export type { AccountEvents } from './events.js';
 export type { MediaControl } from './media.js';
 export type { IceServers } from './participants.js';
 export type { ProgramControl } from './programs.js';
+export type { TestCallControl } from './test-calls.js';
 export type { UsageReports } from './usage.js';
 
 /** All routes of an account. */
@@ -25,6 +27,7 @@ export function accountRoutes(
     programs,
     media,
     events,
+    testCalls,
     iceServers,
   }: {
     core: SessionControl;
@@ -32,6 +35,7 @@ export function accountRoutes(
     programs: ProgramControl;
     media: MediaControl;
     events: AccountEvents;
+    testCalls: TestCallControl;
     iceServers: IceServers;
   },
 ): void {
@@ -45,6 +49,7 @@ export function accountRoutes(
   announcementRoutes(api, core, media);
   uploadRoutes(api, media);
   eventRoutes(api, events);
+  testCallRoutes(api, testCalls);
   usageRoutes(api, usage, slices);
   failedCallRoutes(api, usage, slices);
   iceServerRoutes(api, core, iceServers);

@@ -11,6 +11,7 @@ import {
 import { programComponents } from './program.js';
 import type { AnnouncementSchema, PlaySchema } from './media.js';
 import { mediaComponents, mediaUrl } from './media.js';
+import { testCallComponents } from './test-call.js';
 import { usageComponents } from './usage.js';
 
 const waitingMusic = Type.Object(
@@ -82,6 +83,13 @@ export {
   DtmfSchema,
 } from './device.js';
 export { type NewProgramBody, NewProgramSchema, ProgramSchema, type ProgramView } from './program.js';
+export {
+  type NewTestCallBody,
+  NewTestCallSchema,
+  TestCallSchema,
+  TestCallsSchema,
+  type TestCallView,
+} from './test-call.js';
 export { AnnouncementSchema, mediaName, PlaySchema, UploadSchema, UploadsSchema } from './media.js';
 export { readErrors, writeErrors } from './shapes.js';
 export { IceServersSchema } from './participant.js';
@@ -120,6 +128,7 @@ export const components = [
   ParticipantPageSchema,
   ...mediaComponents,
   ...usageComponents,
+  ...testCallComponents,
   IceServersSchema,
 ];
 

@@ -50,6 +50,9 @@ const UsageRecordSchema = component(
       caller: absentable(Type.String()),
       callerName: absentable(Type.String()),
       called: absentable(Type.String()),
+      test: absentable(
+        Type.Boolean({ description: "True for a test call of the gateway's own; absent for all others." }),
+      ),
       startedAt: moment('When it started.'),
       endedAt: absentable(moment('When it ended; absent while it is open.')),
       seconds: Type.Number({ description: 'From its start to its end, or until now.' }),

@@ -63,6 +63,13 @@ export const NO_MEDIA = {
   deleteUpload: () => Promise.reject(new PatchbayError('PATCHBAY_MEDIA_NOT_FOUND', 'There is no such file.')),
 };
 
+const noTestCall = (): never => {
+  throw new PatchbayError('PATCHBAY_NOT_FOUND', 'There is no such test call.');
+};
+
+/** Calls nobody. */
+const NO_TEST_CALLS = { start: noTestCall, get: noTestCall, list: () => [], end: noTestCall };
+
 /** What the documents say of the gateway. */
 const ABOUT = {
   version: '1.2.3',
@@ -86,6 +93,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
     programs: NO_PROGRAMS,
     media: NO_MEDIA,
     events: feed,
+    testCalls: NO_TEST_CALLS,
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     tokenSecret: 's'.repeat(32),
     operators: [ACCOUNT.id],

@@ -41,6 +41,25 @@ describe('the phone application', () => {
     expect(started.app.callCount).toBe(1);
   });
 
+  it('knows the gateway’s own test calls by their Call-IDs', async () => {
+    const asked: (readonly [string, boolean])[] = [];
+    const started = startApp({
+      admit: (source, isTest) => {
+        asked.push([source, isTest]);
+        return undefined;
+      },
+      isTestCall: (callId) => callId === 'call-2',
+    });
+    await connectCall(started);
+    await answerTo(started, invite(BOBS_TOKEN, { 'call-id': 'call-2' }));
+    expect(asked).toEqual([
+      ['127.0.0.1', false],
+      ['127.0.0.1', true],
+    ]);
+    expect(started.gate.devices.get('alice')?.info).not.toHaveProperty('test');
+    expect(started.gate.devices.get('bob')?.info).toHaveProperty('test', true);
+  });
+
   it('refuses new calls with 503 while draining, and ends the others when it stops', async () => {
     const started = startApp();
     const dialog = await connectCall(started);

@@ -214,8 +214,9 @@ export class PhoneApp {
   }
 
   async #onInvite(invite: SipRequest, responder: SipResponder): Promise<void> {
-    const { observer, admit } = this.#options;
-    const retryAfterS = this.#draining ? undefined : admit?.(invite.source_address);
+    const { observer, admit, isTestCall } = this.#options;
+    const isTest = isTestCall?.(callIdOf(invite)) === true;
+    const retryAfterS = this.#draining ? undefined : admit?.(invite.source_address, isTest);
     if (retryAfterS !== undefined) {
       // Not logged one by one, as there are many: admission control logs once when overload begins.
       responder.send(503, { headers: refusalHeaders(noRoom(retryAfterS)) });
@@ -228,7 +229,11 @@ export class PhoneApp {
     let call: PhoneCall | undefined;
     try {
       if (this.#draining) throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is stopping.');
-      call = this.#newCall(this.#infoOf(invite), { ...sourceOf(invite), port: invite.source_port }, log);
+      call = this.#newCall(
+        { ...this.#infoOf(invite), ...(isTest && { test: true }) },
+        { ...sourceOf(invite), port: invite.source_port },
+        log,
+      );
       await setUpCall(call, invite, responder, this.#setup);
       observer?.answered(performance.now() - receivedAt);
     } catch (error) {

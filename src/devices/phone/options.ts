@@ -51,8 +51,10 @@ export interface PhoneAppOptions {
   /** Whether a phone may transfer its call by REFER, so that the gateway calls the target. Default no. */
   readonly acceptTransfers?: boolean;
   readonly observer?: CallObserver;
-  /** Asked with the source address of every new call. @returns the seconds of Retry-After when the call is refused */
-  readonly admit?: (source: string) => number | undefined;
+  /** Asked about every new call. @returns the seconds of Retry-After when the call is refused */
+  readonly admit?: (source: string, isTest: boolean) => number | undefined;
+  /** Whether an INVITE with this Call-ID is a test call of the gateway's own; asked once for each. Default: none is. */
+  readonly isTestCall?: (callId: string) => boolean;
 }
 
 /** Where an INVITE came from. */

@@ -64,6 +64,8 @@ interface SipClientOptions {
   readonly log: Logger;
 }
 
+const ANY: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
 /** The tag by which a SIP server knows this application. */
 export const APP_TAG = 'patchbay';
 
@@ -135,6 +137,21 @@ export class SipClient extends EventEmitter<SipClientEvents> {
   get sipAddress(): { readonly host: string; readonly port: number } | undefined {
     const [, host, port] = /(?:^|,)udp\/([^,]+):(\d+)/.exec(this.#addresses) ?? [];
     return host === undefined ? undefined : { host, port: Number(port) };
+  }
+
+  /** Where a call from this machine reaches the SIP server, by the simplest transport that it has. */
+  get receivesAt():
+    { readonly transport: 'udp' | 'tcp' | 'tls'; readonly host: string; readonly port: number } | undefined {
+    const entries = this.#addresses.split(',');
+    for (const transport of ['udp', 'tcp', 'tls'] as const) {
+      const entry = entries.find((one) => one.startsWith(`${transport}/`))?.slice(transport.length + 1);
+      if (entry === undefined) continue;
+      const colon = entry.lastIndexOf(':');
+      const host = entry.slice(0, colon).replace(/^\[|\]$/g, '');
+      // Of a server that listens on all addresses, the one of this machine.
+      return { transport, host: ANY[host] ?? host, port: Number(entry.slice(colon + 1)) };
+    }
+    return undefined;
   }
 
   /**

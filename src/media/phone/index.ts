@@ -12,6 +12,7 @@ import { PortRange } from './ports.js';
 export { PhoneEndpoint } from './phone-endpoint.js';
 export { type PhoneBefore, readPhoneState } from './phone-state.js';
 export { type Direction, reverse } from '../sdp/index.js';
+export { RtcpSession, type RtcpSource } from './rtcp-session.js';
 export { MAX_SDP, offeredAudioCodecs } from './sdp/remote-description.js';
 
 /** Opens phones; they share one mix clock, one decoder for each stream and rate, and the range of ports. */

@@ -1,6 +1,6 @@
 import type { SipCounters } from '../counters.js';
 import type { SipRequest } from '../message/message.js';
-import type { Flow } from '../transport/flow.js';
+import type { Endpoint, Flow } from '../transport/flow.js';
 import { type RequestView, requestView } from './request-view.js';
 import { type AddressFilter, BoundedMap, inNetworks, KeyedBuckets, type Rate } from '../../shared/index.js';
 
@@ -48,6 +48,8 @@ interface SourceFilterOptions {
   readonly scanners: readonly string[];
   /** Whether such a request is served all the same. */
   readonly exempts?: RequestExemption | undefined;
+  /** Whether an address and UDP port are a socket of this process. */
+  readonly isOwnSocket?: ((remote: Endpoint) => boolean) | undefined;
 }
 
 /** The verdict on received bytes. */
@@ -65,6 +67,7 @@ export class SourceFilter {
   readonly #budget = new ReplyBudget();
   readonly #scanners: readonly string[];
   readonly #exempts: RequestExemption | undefined;
+  readonly #isOwnSocket: ((remote: Endpoint) => boolean) | undefined;
   readonly #counters: SipCounters;
 
   /** Throws when an entry of the allow-list is malformed. */
@@ -73,6 +76,7 @@ export class SourceFilter {
     this.#rate = new KeyedBuckets(options.rate, { maxKeys: MAX_SOURCES, whenFull: 'forget-oldest' });
     this.#scanners = options.scanners;
     this.#exempts = options.exempts;
+    this.#isOwnSocket = options.isOwnSocket;
     this.#counters = counters;
   }
 
@@ -83,8 +87,14 @@ export class SourceFilter {
     return admitted;
   }
 
+  /** Whether a socket of this process is the peer. The address of a connection may be anyone's on this machine. */
+  isOwn({ reliable, remote }: Flow): boolean {
+    return !reliable && this.#isOwnSocket?.(remote) === true;
+  }
+
   /** Whether to process bytes that were received on a flow. */
   admits(bytes: number, flow: Flow): Admission {
+    if (this.isOwn(flow)) return 'admitted';
     const source = flow.remote.host;
     if (this.#allow?.(source) === false) {
       this.#counters.droppedNotAllowed++;
@@ -115,7 +125,8 @@ export class SourceFilter {
 
   /** Whether this many bytes may be sent on a flow. */
   allowsSending(bytes: number, flow: Flow): boolean {
-    if (flow.reliable || this.#budget.spend(flow.remote.host, bytes, performance.now())) return true;
+    if (flow.reliable || this.isOwn(flow) || this.#budget.spend(flow.remote.host, bytes, performance.now()))
+      return true;
     this.#counters.droppedAmplification++;
     return false;
   }

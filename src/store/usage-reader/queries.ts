@@ -48,6 +48,7 @@ export const RECORD_COLUMNS = [
   'sent_codecs',
   'sent_encryption',
   'quality',
+  'test',
 ];
 /** Columns that do not become a property of their own. */
 const NO_PROPERTIES: ReadonlySet<string> = new Set([
@@ -57,8 +58,9 @@ const NO_PROPERTIES: ReadonlySet<string> = new Set([
   'sent_codecs',
   'sent_encryption',
   'quality',
+  'test',
 ]);
-const NUMBERS = ['started_at', 'ended_at', 'seen_at'];
+const NUMBERS = ['started_at', 'ended_at', 'seen_at', 'test'];
 const MAX_TOTALS = 1_000;
 
 /** How to select a column: numbers as they are, text as bytes (see {@link bytesOf}). */
@@ -153,6 +155,7 @@ export function toRecord(row: Row): WrittenRecord {
     ...formatIn(row, 'received'),
     ...formatIn(row, 'sent'),
     ...qualityIn(row),
+    ...(Number(row['test']) === 1 && { test: true }),
   } as WrittenRecord;
 }
 

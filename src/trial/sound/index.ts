@@ -1,0 +1,1 @@
+export { RtpPhone } from './rtp-phone.js';
