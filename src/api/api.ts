@@ -55,6 +55,8 @@ export interface ApiOptions {
   readonly operators: readonly string[];
   /** Id of the development account, if that is configured. */
   readonly developmentAccount?: string | undefined;
+  /** Where phones call, as `sip:host:port`, for the console. */
+  readonly sipUri?: string | undefined;
   readonly log: Logger;
   /** Served at `/metrics`. */
   readonly metrics: Registry;
@@ -151,6 +153,7 @@ function signIn(
       version: options.about.version,
       operators: options.operators,
       developmentAccount: options.developmentAccount,
+      sipUri: options.sipUri,
       isSecure: options.isSecure ?? (() => false),
       onRefused: (refused) => onRefused('console', refused),
       log,

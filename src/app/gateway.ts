@@ -173,6 +173,7 @@ async function build(
     tokenSecret: store.tokenSecret,
     events,
     testCalls,
+    sipUri: phones.address.sip,
     // Before pages can connect. What is not carried on by now ended with the previous gateway.
     beforeListening: async () => {
       phones.deliverAgain();
@@ -235,6 +236,8 @@ interface Parts {
 }
 
 interface HttpParts {
+  /** Where phones call; undefined while no drachtio-server can be reached. */
+  readonly sipUri: string | undefined;
   readonly sockets: Required<SocketGateOptions>;
   readonly programs: ReturnType<typeof preparePrograms>;
   readonly announcements: AnnouncementsPart;

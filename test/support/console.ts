@@ -42,3 +42,9 @@ export async function isTooWide(page: Page): Promise<boolean> {
 export async function shows(page: Page, text: string): Promise<void> {
   await page.waitForFunction(`document.body.innerText.includes(${JSON.stringify(text)})`);
 }
+
+/** Clicks what is at a selector of puppeteer's, once it is there. */
+export async function click(page: Page, selector: string): Promise<void> {
+  const element = await page.waitForSelector(selector, { visible: true });
+  await element!.click();
+}

@@ -14,6 +14,8 @@ interface ConsoleFacts {
   readonly operators: readonly string[];
   /** Id of the development account, if that is configured. */
   readonly developmentAccount?: string | undefined;
+  /** Where phones call, as `sip:host:port`; absent while no SIP server is known. */
+  readonly sipUri?: string | undefined;
 }
 
 interface SignInOptions extends ConsoleFacts {
@@ -80,13 +82,13 @@ export function signInRoutes(api: Api, options: SignInOptions): void {
 /** What the page learns of who is signed in; nobody, too. */
 function me(
   signedIn: SignedIn | undefined,
-  { version, operators, developmentAccount }: ConsoleFacts,
+  { version, operators, developmentAccount, sipUri }: ConsoleFacts,
 ): object {
   const accounts = signedIn?.accountIds ?? [];
   return {
     version,
     accounts,
-    ...(signedIn && { user: signedIn.user }),
+    ...(signedIn && { user: signedIn.user, sipUri }),
     isOperator: accounts.some((id) => operators.includes(id)),
     development: developmentAccount !== undefined && accounts.includes(developmentAccount),
     developmentSignIn: developmentAccount !== undefined,

@@ -13,8 +13,8 @@ interface Me {
   /** The gateway has its development account, which anybody may use. */
   readonly developmentSignIn: boolean;
   readonly version?: string;
-  /** Host and port that phones call. */
-  readonly sipAddress?: string;
+  /** What phones call, as `sip:host:port`; absent while no SIP server is known. */
+  readonly sipUri?: string;
 }
 
 /** Undefined until the gateway has answered for the first time. */
@@ -22,6 +22,15 @@ export const me = signal<Me | undefined>(undefined);
 
 /** The gateway's development account, known to everybody: the README names its password. */
 const DEVELOPMENT = { user: 'patchbay', password: 'patchbay' };
+
+/** Addresses of a server that listens on all of the machine's. */
+const EVERY_ADDRESS = new Set(['0.0.0.0', '[::]', '::']);
+
+/** Host and port that phones call; the host of this page when the gateway listens on all of its addresses. */
+export function sipAddress(): string {
+  const [, host = '', port = '5060'] = /^sip:(.+):(\d+)$/.exec(me.value?.sipUri ?? '') ?? [];
+  return `${host === '' || EVERY_ADDRESS.has(host) ? location.hostname : host}:${port}`;
+}
 
 /** @throws ApiError by rejection */
 export async function askWhoIsSignedIn(): Promise<void> {

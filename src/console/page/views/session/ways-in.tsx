@@ -1,8 +1,5 @@
-import { me } from '../../gateway/signed-in.js';
+import { sipAddress } from '../../gateway/signed-in.js';
 import { Copy, QrCode } from '../../parts/index.js';
-
-/** Where phones call: as the gateway says, else the host of this page. */
-const sipAddress = (): string => me.value?.sipAddress ?? location.hostname;
 
 /** All that lets somebody in as a participant: by browser, by phone, or by a Voice API application. */
 export function WaysIn({ token }: { readonly token: string }) {
