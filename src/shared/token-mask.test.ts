@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { holdsToken, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
+import { holdsToken, maskSipBody, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
 
 const token = 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoiOTkwMDAwMCIsInAiOiJ4In0.c2lnbmF0dXJl-_';
 const percent = Array.from(token)
@@ -61,6 +61,8 @@ describe('sipTokenMask', () => {
     ['Refer-To: <sip:a@b?User-to-User=abc&X=1>', 'Refer-To: <sip:a@b?User-to-User=***&X=1>'],
     ['Refer-To: <sip:a@b?X=1&user%2Dto%2Duser=abc>', 'Refer-To: <sip:a@b?X=1&user%2Dto%2Duser=***>'],
     [`To: <sip:${token}@b>`, 'To: <sip:***@b>'],
+    ['Authorization: Digest username="a", response="0a4f"', 'Authorization: ***'],
+    ['Proxy-Authorization: Basic YTpi', 'Proxy-Authorization: ***'],
   ])('masks whatever is in a place for tokens: %s', (line, masked) => {
     const text = `INVITE sip:x@y SIP/2.0\r\n${line}\r\nCall-ID: c\r\n\r\nbody`;
     expect(mask(text)).toBe(`INVITE sip:x@y SIP/2.0\r\n${masked}\r\nCall-ID: c\r\n\r\nbody`);
@@ -71,6 +73,24 @@ describe('sipTokenMask', () => {
     'From: "a \\"b\\" eyJ" <sip:100%25@host>;tag=65794a',
   ])('leaves other text as it is', (text) => {
     expect(mask(text)).toBe(text);
+  });
+});
+
+describe('the keys of SRTP', () => {
+  const mask = sipTokenMask([]);
+  const inSdp = (line: string) => `INVITE sip:x@y SIP/2.0\r\nCall-ID: c\r\n\r\nv=0\r\n${line}\r\nt=0 0\r\n`;
+
+  it.each([
+    [
+      'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGw|2^20|1:4;inline:QUJD|2^20|1:4 FEC_ORDER=FEC_SRTP',
+      'a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20|1:4;inline:***|2^20|1:4 FEC_ORDER=FEC_SRTP',
+    ],
+    ['k=base64:WVNfX19z', 'k=base64:***'],
+    ['a=key-mgmt:mikey AQAFgM0X', 'a=key-mgmt:mikey ***'],
+    ['a=fingerprint:sha-256 AA:BB', 'a=fingerprint:sha-256 AA:BB'],
+  ])('are masked: %s', (line, masked) => {
+    expect(mask(inSdp(line))).toBe(inSdp(masked));
+    expect(maskSipBody(inSdp(line))).toBe(inSdp(masked));
   });
 });
 

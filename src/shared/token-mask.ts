@@ -28,24 +28,44 @@ export function holdsToken(text: string): boolean {
 }
 
 /**
- * Makes a function that masks participant tokens in the text of a SIP message, or in a part of one: all that looks like
- * a token, and whatever is in a place for tokens. @param headers further headers that carry a token
+ * Makes a function that masks the secrets in the text of a SIP message, or in a part of one: participant tokens (all that
+ * looks like one, and whatever is in a place for tokens), credentials (RFC 3261 section 22), and the keys of SRTP in a
+ * session description (RFC 4568, RFC 3830, `k=`). @param headers further headers that carry a token
  */
 export function sipTokenMask(headers: readonly string[]): (text: string) => string {
-  const secret = new Set(['user-to-user', ...headers.map((name) => name.toLowerCase())]);
+  const secret = new Set([...SECRET_HEADERS, ...headers.map((name) => name.toLowerCase())]);
   const isSecret = (name: string): boolean =>
     secret.has(name) || (name.startsWith('x-') && name.includes('token'));
   return (text) => {
-    const end = text.indexOf('\r\n\r\n');
+    const end = endOfHead(text);
     // Unfold headers, since only their first line has the name.
-    const head = (end < 0 ? text : text.slice(0, end)).replace(/\r\n[ \t]+/g, ' ');
-    const lines = head.split('\r\n').map((line) => {
+    const head = text.slice(0, end).replace(/\r?\n[ \t]+/g, ' ');
+    const lines = head.split('\n').map((line) => {
       const colon = line.indexOf(':');
       const name = line.slice(0, Math.max(colon, 0)).trimEnd().toLowerCase();
-      return isSecret(name) ? `${line.slice(0, colon)}: ${MASK}` : maskParameters(line);
+      if (!isSecret(name)) return maskParameters(line);
+      return `${line.slice(0, colon)}: ${MASK}${line.endsWith('\r') ? '\r' : ''}`;
     });
-    return maskTokens(lines.join('\r\n')) + (end < 0 ? '' : maskTokens(text.slice(end)));
+    return maskTokens(lines.join('\n')) + maskSipBody(text.slice(end));
   };
+}
+
+const SECRET_HEADERS = ['user-to-user', 'authorization', 'proxy-authorization'];
+
+/** The embedded SIP server also reads heads whose lines end in LF alone. */
+function endOfHead(text: string): number {
+  const ends = ['\r\n\r\n', '\n\n'].map((end) => text.indexOf(end)).filter((end) => end >= 0);
+  return ends.length === 0 ? text.length : Math.min(...ends);
+}
+
+/** Masks the secrets in a body: tokens, and keys that only the two ends of a call may know. */
+export function maskSipBody(text: string): string {
+  const body = maskTokens(text);
+  if (!/inline:|^k=|^a=key-mgmt:/im.test(body)) return body;
+  return body
+    .replace(/(\binline:)[^\s|;]+/gi, `$1${MASK}`)
+    .replace(/^(k=[a-z0-9]+:)[^\r\n]+/gim, `$1${MASK}`)
+    .replace(/^(a=key-mgmt:[^\s]{1,40} )[^\r\n]+/gim, `$1${MASK}`);
 }
 
 const DELIMITER = /[;?&]/;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { maskTokens } from '../../shared/index.js';
+import { maskSipBody } from '../../shared/index.js';
 import { encodeMessage, NO_BODY, type SipMessage } from '../message/message.js';
 import { readNumber } from '../message/grammar.js';
 import { Headers, spellName } from '../message/headers.js';
@@ -86,7 +86,7 @@ export function cdrFrame(
 ): Buffer {
   const tail = detail === undefined ? '' : `|${detail}`;
   // Mask the body first, so that Content-Length is computed from the masked body.
-  const body = Buffer.from(maskTokens(message.body.toString('latin1')), 'latin1');
+  const body = Buffer.from(maskSipBody(message.body.toString('latin1')), 'latin1');
   const text = mask(forApp({ ...message, body }).toString('latin1'));
   return frame(`${randomUUID()}|${kind}|${source}|${timeOfDay()}${tail}`, Buffer.from(text, 'latin1'));
 }
