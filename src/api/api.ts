@@ -32,6 +32,7 @@ import { type GatewayFacts, serveOpenApi } from './openapi.js';
 import {
   type AccountEvents,
   accountRoutes,
+  type CallReports,
   type IceServers,
   type MediaControl,
   type ProgramControl,
@@ -48,6 +49,7 @@ export interface ApiOptions {
   readonly media: MediaControl;
   readonly testCalls: TestCallControl;
   readonly events: AccountEvents;
+  readonly calls: CallReports;
   readonly accounts: readonly Account[];
   /** The cookie of the console is signed with a key made of it. */
   readonly tokenSecret: string;
@@ -121,8 +123,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
       answerData(account);
       account.addHook('onRequest', authenticate);
       if (options.rateLimit) limitRate(account, options.rateLimit);
-      const { core, usage, programs, media, events, testCalls, iceServers = () => [] } = options;
-      accountRoutes(account, { core, usage, programs, media, events, testCalls, iceServers });
+      const { core, usage, programs, media, events, testCalls, calls, iceServers = () => [] } = options;
+      accountRoutes(account, { core, usage, programs, media, events, testCalls, calls, iceServers });
       done();
     },
     { prefix: '/v1/accounts/:accountId' },

@@ -196,6 +196,10 @@ const tags = [
   { name: 'Test calls', description: 'Calls from a phone that is built in, to try whether calls work.' },
   { name: 'Subscriptions', description: 'Who receives whom.' },
   { name: 'Events', description: 'What happens in the account, at once.' },
+  {
+    name: 'Calls',
+    description: 'Calls that are up, that are over and that were refused; their SIP messages and quality.',
+  },
   { name: 'Usage', description: 'Which devices were connected for how long: the billing report.' },
   { name: 'Webhooks', description: 'Events that the gateway sends to applications.' },
   { name: 'Gateway', description: 'The gateway itself. Needs no credentials.' },

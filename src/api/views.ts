@@ -6,13 +6,17 @@ import type {
   Session,
   WaitingMusic,
 } from '../core/index.js';
+import type { Call, CallTrace, QualitySeries } from '../calls/index.js';
 import type { ListedFailure, UsageRecord } from '../usage/index.js';
 import type {
+  CallTraceView,
+  CallView,
   DeviceSummaryView,
   DeviceView,
   FailedCallsView,
   ParticipantDetailView,
   ParticipantView,
+  QualitySeriesView,
   SessionView,
   UsageReportView,
 } from './schemas/index.js';
@@ -128,4 +132,30 @@ export function usageRecordView(record: UsageRecord): UsageReportView['items'][n
     startedAt: moment(record.startedAt),
     endedAt: record.endedAt === undefined ? undefined : moment(record.endedAt),
   };
+}
+
+/** A call as REST shows it. */
+export function callView(call: Call): CallView {
+  const { startedAt, endedAt, sessions, ...facts } = call;
+  return {
+    ...facts,
+    startedAt: moment(startedAt),
+    endedAt: endedAt === undefined ? undefined : moment(endedAt),
+    sessions: sessions.map(({ sessionId, sessionTag, startedAt: since, endedAt: until }) => ({
+      sessionId,
+      sessionTag,
+      startedAt: moment(since),
+      endedAt: until === undefined ? undefined : moment(until),
+    })),
+  };
+}
+
+/** A message of a call's ladder as REST shows it. */
+export function ladderMessageView(message: CallTrace['messages'][number]): CallTraceView['items'][number] {
+  return { ...message, at: moment(message.at) };
+}
+
+/** How a call sounded over its time, as REST shows it. */
+export function qualitySeriesView({ stepSeconds, points }: QualitySeries): QualitySeriesView {
+  return { stepSeconds, points: points.map((point) => ({ ...point, at: moment(point.at) })) };
 }

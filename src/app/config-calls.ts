@@ -98,6 +98,12 @@ export const SIP = {
     '192.0.2.9:9060',
     'homer',
   ),
+  PATCHBAY_TRACE_MB: described(
+    wholeNumber({ default: 64 }),
+    'Memory in MB for the SIP messages of calls, which REST and console show. The oldest calls leave first, failed ones last. 0: none are kept.',
+    '256',
+    'all',
+  ),
 };
 
 export const PHONES = {

@@ -17,6 +17,7 @@ import {
 import { describeError } from '../shared/index.js';
 import { explainListenError, StartError } from './start-error.js';
 import type { Core, DirectionQuality } from '../core/index.js';
+import type { TraceRing } from '../calls/index.js';
 import { APP_TAG, type FailedCallReports, noRoom, speaksForParticipant } from '../devices/phone/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
@@ -35,6 +36,8 @@ interface Parts {
   readonly descriptors: Descriptors;
   readonly failedCallReports: FailedCallReports;
   readonly ownCalls: OwnCalls;
+  /** Undefined: no messages are kept. */
+  readonly ring: TraceRing | undefined;
   /** Dialogs that the previous gateway left. */
   readonly restored: readonly object[];
   readonly onDialogChanged: (dialogId: string) => void;
@@ -55,6 +58,7 @@ export async function startEmbeddedSip(
     descriptors,
     failedCallReports,
     ownCalls,
+    ring,
     restored,
     onDialogChanged,
   }: Parts,
@@ -76,6 +80,7 @@ export async function startEmbeddedSip(
     publicIp: config.publicIp,
     minSessionSeconds: config.phone.minSessionS,
     capture,
+    ...(ring && { onMessage: (direction, bytes, path) => ring.message(direction, bytes, path) }),
     maskedHeaders: config.phone.tokenHeaders,
     // A burst may be as large as four seconds' worth.
     limits: {

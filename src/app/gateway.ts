@@ -22,13 +22,14 @@ import type { MediaPlane } from '../media/index.js';
 import { readyAddresses, startMedia } from './media.js';
 import { startPhones } from './phones.js';
 import { startTestCalls } from './test-calls.js';
+import { Calls, TraceRing } from '../calls/index.js';
 import { preparePrograms } from './programs.js';
 import { EventFeed, feedFromCore } from '../events/index.js';
 import { explainListenError } from './start-error.js';
 import { clientAddresses, secureRequests, settledWithin, systemClock } from '../shared/index.js';
 import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
 import { openStore } from '../store/index.js';
-import { measureBuild, measureEvents, measureState, measureStore } from './metrics/state.js';
+import { measureBuild, measureEvents, measureState, measureStore, measureTraces } from './metrics/state.js';
 import { Teardown } from './teardown.js';
 import { OwnCalls, type TestCalls } from '../trial/index.js';
 import { VERSION } from './version.js';
@@ -143,6 +144,10 @@ async function build(
   const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
 
   const ownCalls = new OwnCalls();
+  const { traceBytes } = config.sip;
+  const ring = traceBytes > 0 ? new TraceRing({ bytes: traceBytes }) : undefined;
+  const calls = new Calls({ core, usage, ring, tokenHeaders: config.phone.tokenHeaders });
+  measureTraces(metrics, ring, calls);
   const phones = await startPhones(config, log, teardown, {
     core,
     media,
@@ -151,6 +156,7 @@ async function build(
     descriptors,
     calls: store.calls,
     ownCalls,
+    ring,
   });
   const events = readEvents(core, metrics, teardown);
   const testCalls = startTestCalls(config, log, teardown, { core, phones, metrics, events, ownCalls });
@@ -174,6 +180,7 @@ async function build(
     events,
     testCalls,
     sipUri: phones.address.sip,
+    calls,
     // Before pages can connect. What is not carried on by now ended with the previous gateway.
     beforeListening: async () => {
       phones.deliverAgain();
@@ -245,6 +252,7 @@ interface HttpParts {
   readonly testCalls: TestCalls;
   readonly usage: Usage;
   readonly tokenSecret: string;
+  readonly calls: Calls;
   readonly metrics: Registry;
   readonly readiness: () => Readiness;
   readonly about: GatewayFacts;

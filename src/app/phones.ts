@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import { measureCalls, measureFreeswitch } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
 import type { Core } from '../core/index.js';
+import type { TraceRing } from '../calls/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
 import {
   type CallStore,
@@ -37,6 +38,8 @@ interface Parts {
   readonly calls: CallStore;
   /** By what the gateway knows its own calls. */
   readonly ownCalls: OwnCalls;
+  /** Where SIP messages are kept; undefined: nowhere. */
+  readonly ring: TraceRing | undefined;
 }
 
 /** Name of the embedded SIP server where dialogs name their server. */
@@ -63,7 +66,7 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, metrics, load, descriptors, calls, ownCalls }: Parts,
+  { core, media, metrics, load, descriptors, calls, ownCalls, ring }: Parts,
 ): Promise<Phones> {
   const failedCallReports = new FailedCallReports({
     gate: core,
@@ -87,6 +90,7 @@ export async function startPhones(
         descriptors,
         failedCallReports,
         ownCalls,
+        ring,
         restored: left.flatMap(({ record }) => dialogsOf(record)),
         onDialogChanged: (dialogId) => apps.forEach((app) => app.dialogChanged(dialogId)),
       })
@@ -94,7 +98,14 @@ export async function startPhones(
   const servers = embedded ? [embedded] : config.drachtio;
   const clientLog = log.child({ part: 'sip-client' });
   const clients = servers.map(
-    (server) => new SipClient({ server, graceMs: config.drachtioGraceMs, log: clientLog }),
+    (server) =>
+      new SipClient({
+        server,
+        graceMs: config.drachtioGraceMs,
+        log: clientLog,
+        // The embedded SIP server shows more itself: retransmissions, and our own addresses.
+        ...(ring && !isEmbedded && { onMessage: (...message) => ring.message(...message) }),
+      }),
   );
   teardown.add('sip clients', () => clients.forEach((client) => client.stop()));
   const sipServers = new Map(

@@ -169,6 +169,8 @@ export function readConfig(environment: Environment) {
       router: env.PATCHBAY_SIP_ROUTER,
       /** Homer server that gets a copy of every SIP message. */
       capture: env.PATCHBAY_HEP,
+      /** For the messages of calls; 0: none are kept. */
+      traceBytes: env.PATCHBAY_TRACE_MB * MEBIBYTE,
     },
     /** 0: no fixed limit. */
     admission: {

@@ -13,6 +13,8 @@ const STATUS = {
   PATCHBAY_SESSION_NOT_FOUND: { http: 404, sip: 404 },
   PATCHBAY_PARTICIPANT_NOT_FOUND: { http: 404, sip: 404 },
   PATCHBAY_DEVICE_NOT_FOUND: { http: 404, sip: 404 },
+  /** There is no such call, or nothing is kept of it. */
+  PATCHBAY_CALL_NOT_FOUND: { http: 404, sip: 404 },
   /** No uploaded file has this name. */
   PATCHBAY_MEDIA_NOT_FOUND: { http: 404, sip: 404 },
   /** The file cannot be played. */

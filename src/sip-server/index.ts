@@ -14,3 +14,4 @@ export type { SipAdmission, SipLimits, SipServerOptions } from './options.js';
 export type { SipCounters } from './counters.js';
 export type { TlsPeerOptions } from './transport/connection.js';
 export type { ListenerOptions } from './transport/transports.js';
+export type { MessageTap } from './trace.js';

@@ -6,7 +6,7 @@ import type { RequestRouter } from './routing/decision.js';
 import type { Endpoint } from './transport/flow.js';
 import type { TlsPeerOptions } from './transport/connection.js';
 import type { ListenerOptions } from './transport/transports.js';
-import type { CaptureOptions } from './trace.js';
+import type { CaptureOptions, MessageTap } from './trace.js';
 
 /** Limits of the server's tables. */
 export interface SipLimits {
@@ -80,6 +80,8 @@ export interface SipServerOptions {
   readonly exempts?: RequestExemption | undefined;
   /** Homer server that gets a copy of every message. */
   readonly capture?: CaptureOptions | undefined;
+  /** Told of every message of every call, secrets included. Called on the way of each message: it must be quick. */
+  readonly onMessage?: MessageTap | undefined;
   /** Headers, besides the known ones, whose values are masked in log and capture. */
   readonly maskedHeaders?: readonly string[] | undefined;
   readonly limits?: Partial<SipLimits> | undefined;

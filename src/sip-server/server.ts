@@ -79,7 +79,8 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     },
     counters,
   );
-  const trace = new MessageTrace(options.log, options.maskedHeaders ?? [], options.capture);
+  const { onMessage } = options;
+  const trace = new MessageTrace(options.log, options.maskedHeaders ?? [], options.capture, onMessage);
   // The parts refer to each other in a circle: transports call the layers above, which send through transports.
   const later: { inbound?: Inbound; agent?: UserAgent } = {};
   const transports = await Transports.open({

@@ -23,15 +23,29 @@ const MAX_CAPTURED_BYTES = 60_000;
 
 const CALL_ID = /^(?:Call-ID|i)[ \t]*:[ \t]*(\S+)/im;
 
-/** Copies every message, with tokens masked, to the log (at debug level) and to Homer. */
+/** Told of every message that comes in or goes out, as it is. Whoever keeps the bytes copies them. */
+export type MessageTap = (
+  direction: 'in' | 'out',
+  bytes: Buffer,
+  path: Pick<Flow, 'transport' | 'local' | 'remote'>,
+) => void;
+
+/** Copies every message, with secrets masked, to the log (at debug level) and to Homer, and as it is to a tap. */
 export class MessageTrace {
   readonly #log: Log;
-  /** Hides the tokens in a message's text. */
+  /** Hides the secrets in a message's text. */
   readonly mask: (text: string) => string;
   readonly #capture: Capture | undefined;
+  readonly #tap: MessageTap | undefined;
 
-  constructor(log: Log, maskedHeaders: readonly string[], capture: CaptureOptions | undefined) {
+  constructor(
+    log: Log,
+    maskedHeaders: readonly string[],
+    capture: CaptureOptions | undefined,
+    tap?: MessageTap,
+  ) {
     this.#log = log;
+    this.#tap = tap;
     this.mask = sipTokenMask(maskedHeaders);
     if (!capture) return;
     const socket = createSocket(isIPv6(capture.host) ? 'udp6' : 'udp4');
@@ -41,6 +55,7 @@ export class MessageTrace {
   }
 
   message(direction: 'in' | 'out', bytes: Buffer, flow: Flow): void {
+    this.#tap?.(direction, bytes, flow);
     const debug = this.#log.isLevelEnabled?.('debug') ?? true;
     if (!debug && !this.#capture) return;
     const text = this.mask(bytes.toString('latin1'));

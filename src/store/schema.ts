@@ -56,6 +56,11 @@ const MIGRATIONS: readonly string[] = [
   'CREATE TABLE programs (id TEXT PRIMARY KEY, sealed TEXT NOT NULL) STRICT, WITHOUT ROWID',
   // 1: a test call of the gateway's own. Before, there were none.
   'ALTER TABLE usage_records ADD COLUMN test INTEGER',
+  // To find one connection, by the gateway's id and by the device's own.
+  `
+  CREATE INDEX usage_records_by_connection ON usage_records (connection_id, started_at);
+  CREATE INDEX usage_records_by_device ON usage_records (device_id);
+  `,
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -36,8 +36,15 @@ function coreOn(store: Store): Core {
   return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
 }
 
-/** Makes a database what version 7 of the schema left. */
+/** Makes a database what version 8 of the schema left. */
+async function backToVersion8(database: Database): Promise<void> {
+  for (const index of ['usage_records_by_connection', 'usage_records_by_device'])
+    await database.exec(`DROP INDEX ${index}`);
+  await database.exec('PRAGMA user_version = 8');
+}
+
 async function backToVersion7(database: Database): Promise<void> {
+  await backToVersion8(database);
   await database.exec('ALTER TABLE usage_records DROP COLUMN test; PRAGMA user_version = 7');
 }
 
@@ -227,6 +234,28 @@ describe('a data folder', () => {
     const quality = { received: { packets: 50, lost: 1, mos: 4.2 }, sent: { packets: 49 } };
     usage.saveRecord({ ...record, quality });
     expect(await find()).toEqual([{ ...found, quality }]);
+  });
+
+  it('of version 8 is read: its connections can be found, too', async () => {
+    const record = {
+      id: '0199a3a0-0000-7000-8000-000000000001',
+      connectionId: 'c1',
+      accountId: ACCOUNT,
+      participantId: 'p1',
+      kind: 'phone',
+      direction: 'inbound',
+      deviceId: 'call-1',
+      startedAt: 1_000,
+      endedAt: 2_000,
+      endReason: 'left',
+    } as const;
+    (await open()).usage.saveRecord({ ...record, seenAt: 2_000 });
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion8(database);
+    database.close();
+    const { usage } = await open();
+    expect(await usage.findConnections(ACCOUNT, { id: 'call-1', limit: 10 })).toEqual([[record]]);
   });
 
   it('of version 6 is read, which kept no programs', async () => {

@@ -1,5 +1,13 @@
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
-import type { FoundRecords, KeptRecord, UsageFilter, UsageStore, Webhook } from '../usage/index.js';
+import type {
+  ConnectionQuery,
+  FoundRecords,
+  KeptRecord,
+  UsageFilter,
+  UsageStore,
+  Webhook,
+  WrittenRecord,
+} from '../usage/index.js';
 import type { Log } from '../shared/index.js';
 import { bytesOf, type Database, parsed, readable, rows, type SqlValue } from './database.js';
 import { asRead, RECORD_COLUMNS, toRecord } from './usage-reader/queries.js';
@@ -106,6 +114,14 @@ export class UsageTables implements UsageStore {
       records,
       totals: await this.#reader.read(accountId, { kind: 'totals', accountId, filter, now }),
     };
+  }
+
+  async findConnections(
+    accountId: string,
+    query: ConnectionQuery,
+  ): Promise<readonly (readonly WrittenRecord[])[]> {
+    await this.#queue.flush();
+    return this.#reader.read(accountId, { kind: 'connections', accountId, query });
   }
 
   /** Ends a deletion after its present slice. */

@@ -1,4 +1,5 @@
-export { usageCsv } from './records.js';
+export { csvLine, usageCsv } from './records.js';
+export type { ConnectionFilter, ConnectionQuery, UsageConnection } from './connections.js';
 export type { UsageFilter, UsageRecord, UsageReport, UsageTotal } from './records.js';
 export { createUsage, type Usage } from './usage.js';
 export type { ListedFailure } from './report.js';

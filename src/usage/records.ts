@@ -127,10 +127,13 @@ type Column = readonly [name: string, value: (record: UsageRecord) => string | n
 
 /** The records as CSV (RFC 4180), times in ISO 8601. @param header false if the records continue others */
 export function usageCsv(records: readonly UsageRecord[], { header = true } = {}): string {
-  const lines = records.map((record) => COLUMNS.map(([, value]) => field(value(record))));
-  return [...(header ? [COLUMNS.map(([name]) => name)] : []), ...lines]
-    .map((line) => `${line.join(',')}\r\n`)
-    .join('');
+  const lines = records.map((record) => csvLine(COLUMNS.map(([, value]) => value(record))));
+  return [...(header ? [csvLine(COLUMNS.map(([name]) => name))] : []), ...lines].join('');
+}
+
+/** A line of CSV (RFC 4180). Text that a spreadsheet would take for a formula stays text. */
+export function csvLine(values: readonly (string | number | undefined)[]): string {
+  return `${values.map(field).join(',')}\r\n`;
 }
 
 function field(value: string | number | undefined): string {

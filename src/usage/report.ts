@@ -112,6 +112,7 @@ export interface ListedFailure extends FailedCall {
   /** Epoch milliseconds. */
   readonly at: number;
   readonly participantId: string;
+  readonly participantTag?: string | undefined;
 }
 
 /** Calls kept for each account; the oldest is dropped first. */
@@ -123,10 +124,10 @@ export class FailedCalls {
 
   constructor(core: Pick<Core, 'on'>) {
     core.on('callFailed', ({ at, participant, call }) => {
-      const { accountId, id: participantId } = participant;
+      const { accountId, id: participantId, tag: participantTag } = participant;
       const list = this.#byAccount.get(accountId) ?? [];
       this.#byAccount.set(accountId, list);
-      list.push({ ...call, at, participantId });
+      list.push({ ...call, at, participantId, participantTag });
       if (list.length > KEPT) list.shift();
     });
   }

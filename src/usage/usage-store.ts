@@ -1,3 +1,4 @@
+import type { ConnectionQuery } from './connections.js';
 import type { UsageFilter, UsageRecord, UsageTotal } from './records.js';
 import type { Webhook } from './webhooks/webhook.js';
 
@@ -41,6 +42,12 @@ export interface UsageStore {
     filter: UsageFilter & { readonly limit: number },
     now: number,
   ): Promise<FoundRecords>;
+
+  /**
+   * Reads connections, the newest first, each with its records in the order of their start; off this thread.
+   * @throws PatchbayError as {@link find} does
+   */
+  findConnections(accountId: string, query: ConnectionQuery): Promise<readonly (readonly WrittenRecord[])[]>;
 
   /** Undelivered webhooks that were found at the start, oldest first. */
   webhooks(): readonly Webhook[];

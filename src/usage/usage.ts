@@ -1,10 +1,11 @@
 import { v7 as uuid } from 'uuid';
 import { type AskedEvent, type Core, type DeviceEvent, type Participant } from '../core/index.js';
 import { type Clock, type Log, systemClock } from '../shared/index.js';
+import { type ConnectionQuery, Connections, type UsageConnection } from './connections.js';
 import { FailedCalls, type ListedFailure, Reports } from './report.js';
 import { Ledger } from './ledger.js';
 import type { UsageFilter, UsageReport } from './records.js';
-import type { KeptRecord, UsageStore } from './usage-store.js';
+import type { KeptRecord, UsageStore, WrittenRecord } from './usage-store.js';
 import type { TargetRules } from './webhooks/target-guard.js';
 import { DEFAULT_QUEUE_LIMITS, type QueueLimits, type WebhookCounts } from './webhooks/shares.js';
 import { WebhookQueue } from './webhooks/webhook-queue.js';
@@ -53,6 +54,11 @@ export interface Usage {
    * of the account are being made
    */
   query(accountId: string, filter: UsageFilter): Promise<UsageReport>;
+  /**
+   * Connections of an account, the newest first.
+   * @throws PatchbayError TOO_MANY_REQUESTS, OVERLOADED
+   */
+  connections(accountId: string, query: ConnectionQuery): Promise<readonly UsageConnection[]>;
   /** A text that says why the operator's rules refuse a callback URL; undefined if they do not. */
   callbackRefusal(url: string): Promise<string | undefined>;
   /** The last refused calls of an account, the newest first, since the gateway's start. */
@@ -88,9 +94,12 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
   const ledger = new Ledger({ core, store, clock, retentionMs: options.retentionMs ?? DEFAULT_RETENTION_MS });
   notifyOfDevices(core, clock, notify);
   const failedCalls = new FailedCalls(core);
-  const reports = new Reports({ store, clock, lengthOf: (open) => ledger.lengthOf(open) });
+  const lengthOf = (open: WrittenRecord): number | undefined => ledger.lengthOf(open);
+  const reports = new Reports({ store, clock, lengthOf });
+  const connections = new Connections(store, lengthOf, () => clock.now());
   return {
     query: (accountId, filter) => reports.query(accountId, filter),
+    connections: (accountId, query) => connections.find(accountId, query),
     callbackRefusal: (url) => sender.refusal(url),
     failedCalls: (accountId) => failedCalls.of(accountId),
     webhookCounts: () => queue.counts(),

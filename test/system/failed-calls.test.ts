@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startGateway, type TestGateway } from '../support/gateway.js';
-import { isDirect } from '../support/phone-room.js';
+import { isDirect, isEmbedded } from '../support/phone-room.js';
 import { DEVELOPMENT_ACCOUNT, Rest, type TestParticipant } from '../support/rest.js';
 import { placeCall, placeRefusedCall } from '../support/sipp.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
@@ -16,6 +16,17 @@ interface FailedCall {
   readonly status: number;
   readonly reason: string;
   readonly codecs: readonly string[];
+}
+
+interface ListedCall {
+  readonly deviceId: string;
+}
+
+interface SipMessage {
+  readonly direction: 'in' | 'out';
+  readonly method: string;
+  readonly status?: number;
+  readonly repeated: boolean;
 }
 
 /** Codecs that the gateway has none of. */
@@ -82,6 +93,47 @@ describe('a call that was refused', () => {
     expect(await failed(new Rest(gateway, OTHER_ACCOUNT))).toEqual([]);
   });
 
+  it('is among the calls, with its SIP messages, as one is that was answered', async () => {
+    const calls = async (query: string): Promise<readonly ListedCall[]> =>
+      ((await rest.request('GET', `/calls?${query}`)) as { items: ListedCall[] }).items;
+    const trace = async (callId: string): Promise<readonly SipMessage[]> =>
+      ((await rest.request('GET', `/calls/${encodeURIComponent(callId)}/trace`)) as { items: SipMessage[] })
+        .items;
+    const ladder = async (callId: string): Promise<readonly string[]> =>
+      // A 100 and retransmissions may come or not.
+      (await trace(callId))
+        .filter(({ status, repeated }) => status !== 100 && !repeated)
+        .map(({ direction, method, status }) => `${direction} ${status ?? ''} ${method}`);
+    const [refused] = await calls(`participantId=${asking.id}`);
+    expect(refused).toMatchObject({
+      state: 'failed',
+      status: 488,
+      explanation: expect.stringContaining('PATCHBAY_PHONE_CODECS') as string,
+    });
+    // drachtio-server acknowledges for the application.
+    await expect
+      .poll(() => ladder(refused!.deviceId))
+      .toEqual(['in  INVITE', 'out 488 INVITE', ...(isEmbedded ? ['in  ACK'] : [])]);
+
+    const member = await rest.member(session);
+    const call = await placeCall({ sipPort: gateway.sipPort, token: member.token, tone: 440 });
+    await call.final();
+    const [live] = await calls(`participantId=${member.id}`);
+    expect(live).toMatchObject({ state: 'live', kind: 'phone', received: { codecs: ['PCMU'] } });
+    await rest.disconnectDevice(member.id);
+    await call.end();
+    await expect.poll(() => calls(`participantId=${member.id}&state=ended`)).toHaveLength(1);
+    await expect
+      .poll(() => ladder(live!.deviceId))
+      .toEqual(['in  INVITE', 'out 200 INVITE', 'in  ACK', 'out  BYE', 'in 200 BYE']);
+    const text = JSON.stringify(await trace(live!.deviceId));
+    expect(text).toContain('***');
+    expect(text).not.toContain(member.token);
+    await expect(
+      new Rest(gateway, OTHER_ACCOUNT).request('GET', `/calls/${encodeURIComponent(live!.deviceId)}/trace`),
+    ).rejects.toThrow('404');
+  });
+
   it('for a participant that is in a call is listed too; for nobody it is not', async () => {
     const busy = await rest.member(session, { callbackUrl: receiver.url });
     const call = await placeCall({ sipPort: gateway.sipPort, token: busy.token, tone: 440 });
@@ -103,7 +155,7 @@ describe('a call that was refused', () => {
     const { items } = (await rest.request('GET', '/usage')) as {
       items: { participantId: string; deviceId: string }[];
     };
-    expect(items).toHaveLength(1);
+    expect(items).toHaveLength(2);
     const [{ participantId, deviceId } = { participantId: '', deviceId: '' }] = items;
     for (const filter of [`participantId=${participantId}`, `deviceId=${encodeURIComponent(deviceId)}`]) {
       expect(await rest.request('GET', `/usage?${filter}`)).toMatchObject({

@@ -1,6 +1,8 @@
 import type { SessionControl } from '../../core/index.js';
+import { CsvStreams } from '../csv-streams.js';
 import type { Api } from '../instance.js';
 import { Slices } from '../slices.js';
+import { type CallReports, callRoutes } from './calls.js';
 import { deviceRoutes } from './devices.js';
 import { iceServerRoutes, type IceServers, participantRoutes } from './participants.js';
 import { memberRoutes, subscriptionRoutes } from './members.js';
@@ -11,6 +13,7 @@ import { type TestCallControl, testCallRoutes } from './test-calls.js';
 import { sessionRoutes } from './sessions.js';
 import { failedCallRoutes, type UsageReports, usageRoutes } from './usage.js';
 
+export type { CallReports } from './calls.js';
 export type { AccountEvents } from './events.js';
 export type { MediaControl } from './media.js';
 export type { IceServers } from './participants.js';
@@ -28,6 +31,7 @@ export function accountRoutes(
     media,
     events,
     testCalls,
+    calls,
     iceServers,
   }: {
     core: SessionControl;
@@ -36,10 +40,12 @@ export function accountRoutes(
     media: MediaControl;
     events: AccountEvents;
     testCalls: TestCallControl;
+    calls: CallReports;
     iceServers: IceServers;
   },
 ): void {
   const slices = new Slices();
+  const csvStreams = new CsvStreams();
   sessionRoutes(api, core, slices, (accountId, mediaUrl) => media.check(accountId, mediaUrl));
   memberRoutes(api, core, slices);
   subscriptionRoutes(api, core);
@@ -50,7 +56,8 @@ export function accountRoutes(
   uploadRoutes(api, media);
   eventRoutes(api, events);
   testCallRoutes(api, testCalls);
-  usageRoutes(api, usage, slices);
+  usageRoutes(api, usage, { slices, csvStreams });
   failedCallRoutes(api, usage, slices);
+  callRoutes(api, calls, { slices, csvStreams });
   iceServerRoutes(api, core, iceServers);
 }

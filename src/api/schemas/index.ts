@@ -12,6 +12,7 @@ import { programComponents } from './program.js';
 import type { AnnouncementSchema, PlaySchema } from './media.js';
 import { mediaComponents, mediaUrl } from './media.js';
 import { testCallComponents } from './test-call.js';
+import { callComponents } from './calls.js';
 import { usageComponents } from './usage.js';
 
 const waitingMusic = Type.Object(
@@ -103,6 +104,16 @@ export {
   type ParticipantView,
 } from './participant.js';
 
+export {
+  CallPageSchema,
+  CallQuerySchema,
+  CallSchema,
+  CallTraceSchema,
+  type CallTraceView,
+  type CallView,
+  QualitySeriesSchema,
+  type QualitySeriesView,
+} from './calls.js';
 export { listOf, optionalBody, ref } from './shapes.js';
 export { NewSubscriptionsSchema, SubscriptionsSchema } from './participant.js';
 export {
@@ -129,6 +140,7 @@ export const components = [
   ...mediaComponents,
   ...usageComponents,
   ...testCallComponents,
+  ...callComponents,
   IceServersSchema,
 ];
 

@@ -37,6 +37,18 @@ export const NO_USAGE = {
   failedCalls: () => [],
 };
 
+const noCall = (): Promise<never> =>
+  Promise.reject(new PatchbayError('PATCHBAY_CALL_NOT_FOUND', 'There is no such call.'));
+
+/** Has no calls. */
+const NO_CALLS = {
+  list: () => Promise.resolve({ items: [] }),
+  call: noCall,
+  trace: noCall,
+  deleteTrace: noCall,
+  quality: noCall,
+};
+
 const noProgram = (): PatchbayError =>
   new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'This gateway connects to no program.');
 
@@ -94,6 +106,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
     media: NO_MEDIA,
     events: feed,
     testCalls: NO_TEST_CALLS,
+    calls: NO_CALLS,
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     tokenSecret: 's'.repeat(32),
     operators: [ACCOUNT.id],

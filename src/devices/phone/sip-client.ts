@@ -37,12 +37,40 @@ interface Listening {
   readonly app: { readonly client: { readonly wp: EventEmitter } };
 }
 
+/** Told of each SIP message that the SIP server passes on, or says that it has sent for us. */
+type SeenMessage = (
+  direction: 'in' | 'out',
+  bytes: Buffer,
+  path: { readonly transport: string; readonly remote: { readonly host: string; readonly port: number } },
+) => void;
+
+/**
+ * Reads a frame of drachtio's protocol: `id|sip|source|bytes|protocol|address|port|...`, and for what was sent for us
+ * `id|response|id of the command|OK|source|bytes|protocol|address|port|...`; the message follows on the next line.
+ */
+function tellOf(frame: string, told: SeenMessage): void {
+  const start = frame.indexOf('\r\n');
+  if (start < 0) return;
+  const fields = frame.slice(0, start).split('|');
+  const isReply = fields[1] === 'response' && fields[3] === 'OK';
+  if (fields[1] !== 'sip' && !isReply) return;
+  const [source, , transport = '', host = '', port] = fields.slice(isReply ? 4 : 2);
+  const bytes = Buffer.from(frame.slice(start + 2));
+  if (bytes.length === 0) return;
+  told(source === 'application' ? 'out' : 'in', bytes, { transport, remote: { host, port: Number(port) } });
+}
+
 /** Makes each message harmless before drachtio-srf parses it. */
-function sanitizeMessagesOf(srf: Srf, dropped: (peer: string | undefined) => void): void {
+function sanitizeMessagesOf(
+  srf: Srf,
+  dropped: (peer: string | undefined) => void,
+  told: SeenMessage | undefined,
+): void {
   const { wp } = (srf as unknown as Listening).app.client;
   const readers = wp.listeners('msg') as ((socket: unknown, text: string) => void)[];
   wp.removeAllListeners('msg');
   wp.on('msg', (socket: unknown, text: string) => {
+    if (told) tellOf(text, told);
     const harmless = sanitizeFrame(text);
     // The peer's address is the sixth field of the line before the message.
     if (harmless === undefined) dropped(text.split('|', 6)[5]);
@@ -61,6 +89,7 @@ interface SipClientOptions {
   readonly server: { readonly host: string; readonly port: number; readonly secret: string };
   /** How long calls are kept while the connection is down, in ms. Default 30 s. */
   readonly graceMs?: number;
+  readonly onMessage?: SeenMessage;
   readonly log: Logger;
 }
 
@@ -175,9 +204,9 @@ export class SipClient extends EventEmitter<SipClientEvents> {
     });
     const connecting = this.srf.connect(config);
     // Called before the connection is made, and so before its first message.
-    sanitizeMessagesOf(this.srf, (peer) =>
-      this.#log.warn({ peer }, 'A SIP message that cannot be parsed was dropped.'),
-    );
+    const dropped = (peer: string | undefined): void =>
+      this.#log.warn({ peer }, 'A SIP message that cannot be parsed was dropped.');
+    sanitizeMessagesOf(this.srf, dropped, this.#options.onMessage);
     await connecting;
     return up;
   }

@@ -1,5 +1,5 @@
 import type { DeviceQuality, MediaFormats } from '../../core/index.js';
-import type { UsageFilter, UsageTotal, WrittenRecord } from '../../usage/index.js';
+import type { ConnectionQuery, UsageFilter, UsageTotal, WrittenRecord } from '../../usage/index.js';
 import { bytesOf, type Database, type Row, rows, type SqlValue } from '../database.js';
 
 /** A job for the reader, as plain data. */
@@ -16,6 +16,7 @@ export type ReaderJob =
       /** Until when open records are counted. */
       readonly now: number;
     }
+  | { readonly kind: 'connections'; readonly accountId: string; readonly query: ConnectionQuery }
   /** Counts the records that ended before a time. */
   | { readonly kind: 'expired'; readonly before: number };
 
@@ -23,6 +24,7 @@ export type ReaderJob =
 export interface ReaderResults {
   readonly records: readonly WrittenRecord[];
   readonly totals: readonly UsageTotal[];
+  readonly connections: readonly (readonly WrittenRecord[])[];
   readonly expired: readonly number[];
 }
 
@@ -79,6 +81,8 @@ export async function runJob(database: Database, job: ReaderJob): Promise<readon
       return records(database, job.accountId, job.filter);
     case 'totals':
       return totals(database, job.accountId, job.filter, job.now);
+    case 'connections':
+      return connections(database, job.accountId, job.query);
     case 'expired': {
       const [row] = await rows(database, 'SELECT count(*) AS n FROM usage_records WHERE ended_at < ?', [
         job.before,
@@ -127,6 +131,54 @@ async function totals(
     [now, ...parameters],
   );
   return found.map(toTotal);
+}
+
+/**
+ * Connections with their records, the newest first. A connection that has moved to another session has several records:
+ * it has its place by the first of them.
+ */
+async function connections(
+  database: Database,
+  accountId: string,
+  { before, id, state, ...filter }: ConnectionQuery,
+): Promise<readonly (readonly WrittenRecord[])[]> {
+  const { sessionId, kind, caller, limit, ...common } = filter;
+  const { where, parameters } = condition(accountId, common);
+  const ofConnection = 'FROM usage_records r WHERE r.connection_id = usage_records.connection_id';
+  const terms: [string, ...SqlValue[]][] = [
+    [
+      `NOT EXISTS (SELECT 1 ${ofConnection} AND (r.started_at, r.id) < (usage_records.started_at, usage_records.id))`,
+    ],
+  ];
+  if (kind !== undefined) terms.push(['kind = ?', kind]);
+  if (caller !== undefined)
+    terms.push(['(instr(caller, ?) > 0 OR instr(caller_name, ?) > 0)', caller, caller]);
+  if (id !== undefined) terms.push(['(connection_id = ? OR device_id = ?)', id, id]);
+  if (sessionId !== undefined)
+    terms.push([`EXISTS (SELECT 1 ${ofConnection} AND r.session_id = ?)`, sessionId]);
+  if (state !== undefined) {
+    terms.push([`${state === 'live' ? '' : 'NOT '}EXISTS (SELECT 1 ${ofConnection} AND r.ended_at IS NULL)`]);
+  }
+  if (before)
+    terms.push(['(started_at, usage_records.connection_id) < (?, ?)', before.at, before.connectionId]);
+  const found = await rows(
+    database,
+    `SELECT ${bytesOf('connection_id')} FROM usage_records
+      WHERE ${[where, ...terms.map(([sql]) => sql)].join(' AND ')}
+      ORDER BY started_at DESC, usage_records.connection_id DESC LIMIT ?`,
+    [...parameters, ...terms.flatMap(([, ...values]) => values), limit],
+  );
+  const ids = found.map((row) => String(row['connection_id']));
+  const byConnection = new Map(ids.map((connection): [string, WrittenRecord[]] => [connection, []]));
+  const records = await rows(
+    database,
+    `SELECT ${RECORD_COLUMNS.map(asRead).join(', ')} FROM usage_records
+      WHERE connection_id IN (${ids.map(() => '?').join(', ')}) AND account_id = ?
+      ORDER BY started_at, usage_records.id`,
+    [...ids, accountId],
+  );
+  for (const record of records.map(toRecord)) byConnection.get(record.connectionId)?.push(record);
+  return [...byConnection.values()];
 }
 
 function condition(

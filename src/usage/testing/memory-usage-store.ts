@@ -29,6 +29,11 @@ export class MemoryUsageStore implements UsageStore {
     return Promise.resolve({ records, totals: [] });
   }
 
+  findConnections(accountId: string): Promise<readonly (readonly KeptRecord[])[]> {
+    const records = [...this.records.values()].filter((record) => record.accountId === accountId);
+    return Promise.resolve(records.map((record) => [record]));
+  }
+
   webhooks(): readonly Webhook[] {
     return [...this.#webhooks.values()];
   }
