@@ -277,8 +277,8 @@ describe('bytes that are no UTF-8', () => {
       INSERT INTO participants VALUES (${bad}, ${bad}), ('b', 'null');
       INSERT INTO resume_points VALUES (${bad}, ${bad}, 1, ${bad}), ('p', ${bad}, 2, '{"layout":[],"revision":1}');
       INSERT INTO webhooks VALUES (${bad}, ${bad});
-      INSERT INTO usage_records VALUES (${Array(13).fill(bad).join(', ')}, 1, 2, NULL, ${Array(7).fill(bad).join(', ')});
-      INSERT INTO usage_records VALUES ('r', ${bad}, '${ACCOUNT}', ${Array(10).fill(bad).join(', ')}, 1, 2, 3, ${Array(7).fill(bad).join(', ')});
+      INSERT INTO usage_records VALUES (${Array(13).fill(bad).join(', ')}, 1, 2, NULL, ${Array(7).fill(bad).join(', ')}, NULL);
+      INSERT INTO usage_records VALUES ('r', ${bad}, '${ACCOUNT}', ${Array(10).fill(bad).join(', ')}, 1, 2, 3, ${Array(7).fill(bad).join(', ')}, NULL);
       INSERT INTO calls VALUES (${bad}, ${bad});
     `);
     const store = await open();
