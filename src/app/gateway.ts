@@ -313,12 +313,7 @@ async function startHttp(
   });
   const { trustedProxies } = config;
   guardConnections({ server: api.server, descriptors, metrics: options.metrics, trustedProxies });
-  await api.register(consolePage, {
-    iceServers: (token) => {
-      const { id } = core.authenticate(token);
-      return iceServers?.(id) ?? [];
-    },
-  });
+  await api.register(consolePage, { core, iceServers: (id) => iceServers?.(id) ?? [] });
   const upgrades = new Upgrades(api.server);
   const browsers = new BrowserServer({
     ...sockets,

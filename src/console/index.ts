@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { type AdmissionCore, admissionOf } from './admission.js';
 
 const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
 
@@ -14,26 +15,31 @@ const HEADERS = {
 };
 
 interface ConsoleOptions {
-  /**
-   * The `iceServers` for a page with this participant token.
-   * @throws PatchbayError when the token is not valid
-   */
-  readonly iceServers: (token: string) => readonly object[];
+  readonly core: AdmissionCore;
+  /** The `iceServers` for a participant. */
+  readonly iceServers: (participantId: string) => readonly object[];
 }
 
+/** The token that authorises a request (RFC 6750 section 2.1); empty when it has none. */
+const tokenOf = (request: FastifyRequest): string =>
+  /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
+
 /**
- * Serves the web console under `/`: a page that joins a session with a participant token, by the published browser
- * client. It has no account, so `/console/iceServers` is authorised by the token (RFC 6750).
+ * Serves the web console under `/`. Its page that joins a session has no account: what that asks is authorised by the
+ * participant's token.
  */
-export const consolePage: FastifyPluginAsync<ConsoleOptions> = async (app, { iceServers }) => {
+export const consolePage: FastifyPluginAsync<ConsoleOptions> = async (app, { core, iceServers }) => {
   app.addHook('onRequest', (_request, reply, next) => {
     reply.headers(HEADERS);
     next();
   });
   app.get('/console/iceServers', { schema: { hide: true } }, (request, reply) => {
-    const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
     void reply.header('cache-control', 'no-store');
-    return { iceServers: iceServers(token) };
+    return { iceServers: iceServers(core.authenticate(tokenOf(request)).id) };
+  });
+  app.get('/console/participant', { schema: { hide: true } }, (request, reply) => {
+    void reply.header('cache-control', 'no-store');
+    return admissionOf(core, tokenOf(request));
   });
   await app.register(fastifyStatic, { root: PAGE, decorateReply: false, index: 'index.html' });
 };

@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'devices/browser': ['devices', 'core', 'media', 'shared'],
   'devices/phone': ['devices', 'core', 'media', 'shared'],
   trial: ['sip-server', 'core', 'media', 'shared'],
-  console: ['shared'],
+  console: ['core', 'shared'],
   app: [
     'announcements',
     'events',

@@ -1,9 +1,12 @@
 import { type Signal, useSignal, useSignalEffect } from '@preact/signals';
 import type { RtcStream } from '@bandwidth/webrtc-browser';
 import { useEffect, useMemo } from 'preact/hooks';
+import { useAdmission } from './admission.js';
 import { GatewayConnection, watchSockets } from './connection.js';
+import { Controls } from './controls.js';
 import { endedBy, type Failure, failureOf } from './failures.js';
 import type { Brought } from './join.js';
+import { MediaPathWatch, pathText } from './peer-connections.js';
 import { Received } from './received.js';
 
 interface CallOptions {
@@ -20,7 +23,9 @@ export function Call({ brought: { token, media }, status, onEnd }: CallOptions) 
   const state = useSignal('Connecting …');
   const isLost = useSignal(false);
   useSignalEffect(() => {
-    status.value = isLost.value ? 'The connection is lost. Reconnecting …' : state.value;
+    status.value = isLost.value
+      ? 'The connection is lost: the gateway is away, or your network. Reconnecting …'
+      : state.value;
   });
   const granted = useSignal<readonly string[]>([]);
   const streams = useSignal<readonly RtcStream[]>([]);
@@ -37,6 +42,7 @@ export function Call({ brought: { token, media }, status, onEnd }: CallOptions) 
       }),
     [],
   );
+  const watch = useMemo(() => new MediaPathWatch(), []);
   useEffect(() => {
     let isOver = false;
     const end = (why?: Failure): void => {
@@ -54,16 +60,34 @@ export function Call({ brought: { token, media }, status, onEnd }: CallOptions) 
     join(connection, media, state, granted).catch((error: unknown) => end(failureOf(error)));
     return () => {
       isOver = true;
+      watch.stop();
       watchSockets(undefined);
       connection.close();
       for (const track of media?.getTracks() ?? []) track.stop();
     };
   }, []);
+  const admission = useAdmission(token, `${state.value} ${streams.value.length}`).value;
+  const path = watch.path.value;
   return (
     <section id="call">
-      <Controls connection={connection} granted={granted.value} onLeave={() => onEnd()} />
+      <p class="facts">
+        {admission?.participant.tag !== undefined && <>You are {admission.participant.tag}. </>}
+        {admission &&
+          (admission.session
+            ? `In session ${admission.session.tag ?? 'without a tag'}.`
+            : 'In no session yet.')}
+      </p>
+      <p id="network" class={path.state === 'blocked' ? 'notice' : 'facts'} role="status">
+        {pathText(path)}
+      </p>
+      <Controls
+        connection={connection}
+        granted={granted.value}
+        admission={admission}
+        onLeave={() => onEnd()}
+      />
       <h2>Received streams</h2>
-      <Received streams={streams.value} />
+      <Received streams={streams.value} admission={admission} />
     </section>
   );
 }
@@ -85,64 +109,4 @@ async function join(
   const published = mediaTypes.map((type) => type.toLowerCase()).join(' and ');
   status.value =
     published === '' ? 'Connected; not permitted to publish that.' : `Connected and publishing ${published}.`;
-}
-
-const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '0', '#'];
-
-interface ControlsOptions {
-  readonly connection: GatewayConnection;
-  /** Media types that are published. */
-  readonly granted: readonly string[];
-  readonly onLeave: () => void;
-}
-
-function Controls({ connection, granted, onLeave }: ControlsOptions) {
-  const problem = useSignal('');
-  const [hasAudio, hasVideo] = [granted.includes('AUDIO'), granted.includes('VIDEO')];
-  const press = async (digit: string): Promise<void> => {
-    problem.value = '';
-    try {
-      await connection.press(digit);
-    } catch (error) {
-      problem.value = `The key ${digit} was not sent: ${error instanceof Error ? error.message : String(error)}`;
-    }
-  };
-  return (
-    <>
-      <div class="controls">
-        <label class="check">
-          <input
-            type="checkbox"
-            id="mute"
-            disabled={!hasAudio}
-            onChange={(event) => connection.mute(event.currentTarget.checked)}
-          />{' '}
-          mute my microphone
-        </label>
-        <label class="check">
-          <input
-            type="checkbox"
-            id="hide"
-            disabled={!hasVideo}
-            onChange={(event) => connection.hide(event.currentTarget.checked)}
-          />{' '}
-          stop my camera
-        </label>
-        <button type="button" id="leave" onClick={onLeave}>
-          Leave
-        </button>
-      </div>
-      <fieldset id="keypad" disabled={!hasAudio}>
-        <legend>Keypad</legend>
-        {KEYS.map((digit) => (
-          <button type="button" class="secondary" key={digit} onClick={() => void press(digit)}>
-            {digit}
-          </button>
-        ))}
-      </fieldset>
-      <p class="problem" role="alert">
-        {problem.value}
-      </p>
-    </>
-  );
 }

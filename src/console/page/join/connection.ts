@@ -9,8 +9,7 @@ interface ConnectionHandlers {
   streamUnavailable(streamId: string): void;
 }
 
-/** What the gateway tells a page that has a token. */
-interface Admission {
+interface IceServers {
   readonly iceServers: readonly RTCIceServer[];
 }
 
@@ -34,7 +33,7 @@ export class GatewayConnection {
   /** @throws JoinError by rejection, which says what is wrong with the token */
   async open(): Promise<void> {
     // This also checks the token, since the client itself does not report that a token is refused.
-    const { iceServers } = await askWithToken<Admission>('/console/iceServers', this.#token);
+    const { iceServers } = await askWithToken<IceServers>('/console/iceServers', this.#token);
     await this.#client.connect({ deviceToken: this.#token }, { websocketUrl, iceServers: [...iceServers] });
   }
 
@@ -74,7 +73,7 @@ export class GatewayConnection {
 }
 
 /** @throws JoinError by rejection: the gateway is away, or refuses the token */
-async function askWithToken<T>(path: string, token: string): Promise<T> {
+export async function askWithToken<T>(path: string, token: string): Promise<T> {
   const headers = { authorization: `Bearer ${token}` };
   const response = await fetch(path, { headers, cache: 'no-store' }).catch(() => undefined);
   if (!response) throw new JoinError(GATEWAY_AWAY);
