@@ -12,7 +12,7 @@ interface Admission {
 }
 
 /** The core, as far as it is asked here. */
-interface AdmissionCore {
+export interface AdmissionCore {
   authenticate(token: string): Participant;
   session(accountId: string, sessionId: string): Session;
   members(accountId: string, sessionId: string): readonly Participant[];
