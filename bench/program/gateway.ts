@@ -89,6 +89,7 @@ async function openPhone(plane: MediaPlane, participantId: string, peerPort: num
     formats: {},
     deliver: (delivery) =>
       void handle.setDelivery(delivery.map(({ streamId }) => ({ streamId, kinds: ['audio'] }))),
+    watchLevels: () => undefined,
     close: () => undefined,
   };
   core

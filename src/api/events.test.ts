@@ -1,7 +1,8 @@
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeDevice } from '../core/testing/index.js';
-import { ACCOUNT, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
+import type { AccountEvents } from './routes/index.js';
+import { ACCOUNT, basic, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
 
 interface Told {
   readonly id: string;
@@ -71,6 +72,21 @@ class EventReader {
       data: JSON.parse(fields.get('data')!) as Record<string, unknown>,
     });
   }
+}
+
+/** A reader that reads nothing more once the system's buffers are full. */
+async function pausedReader(): Promise<IncomingMessage> {
+  const { port } = gateway.server.address() as { port: number };
+  const path = `/v1/accounts/${ACCOUNT.id}/events`;
+  const asked = request({ port, path, headers: { authorization: basic(ACCOUNT) } }).end();
+  asked.on('error', () => undefined);
+  return new Promise((resolve) =>
+    asked.on('response', (response) => {
+      response.pause();
+      response.on('error', () => undefined);
+      resolve(response);
+    }),
+  );
 }
 
 describe('the events of an account', () => {
@@ -151,6 +167,34 @@ describe('the events of an account', () => {
     expect(tagged.types).toEqual(['reset', 'participantCreated', 'participantUpdated']);
   });
 
+  it('have the levels of a session for who watches it', async () => {
+    const { core } = gateway;
+    const session = core.createSession(ACCOUNT.id, {});
+    const { participant } = core.createParticipant(ACCOUNT.id, { publishPermissions: ['audio'] });
+    core.addToSession(ACCOUNT.id, session.id, participant.id, {});
+    const device = new FakeDevice('d1', 'phone');
+    const connection = core.connect(participant.id, device, { replace: false });
+    connection.publish([{ streamId: 's1', mediaTypes: ['audio'] }]);
+    const all = await EventReader.open();
+    const watching = await EventReader.open(`?sessionId=${session.id}`);
+    await vi.waitFor(() => expect(device.watched).toEqual([true]));
+    connection.levels([{ streamId: 's1', levelDb: -20.3 }]);
+    await vi.waitFor(() =>
+      expect(watching.of('levels')).toMatchObject([
+        { sessionId: session.id, levels: [{ streamId: 's1', participantId: participant.id, levelDb: -20 }] },
+      ]),
+    );
+    expect(all.types).not.toContain('levels');
+    watching.end();
+    await vi.waitFor(() => expect(device.watched).toEqual([true, false]));
+  });
+
+  it('of a session that does not exist, or of another account, are none', async () => {
+    const other = gateway.core.createSession(OTHER_ACCOUNT.id, {});
+    for (const id of ['unknown', other.id])
+      expect((await EventReader.open(`?sessionId=${id}`)).types).toEqual(['reset']);
+  });
+
   it('go on after the last that a reader had, when it comes back', async () => {
     const { core } = gateway;
     const reader = await EventReader.open();
@@ -190,20 +234,29 @@ describe('the events of an account', () => {
     gateway = await startApi();
   });
 
+  it('that are out of date soon are not sent to a reader that has not read the last ones', async () => {
+    type Reader = Parameters<AccountEvents['read']>[1];
+    let reader: Reader | undefined;
+    const events: AccountEvents = {
+      readersOf: () => 0,
+      read: (_account, one) => {
+        reader = one;
+        return () => undefined;
+      },
+    };
+    await gateway.stop();
+    gateway = await startApi({ events });
+    const slow = await pausedReader();
+    const levels = { id: '1', type: 'levels', text: '{}' };
+    expect(reader!.offer(levels)).toBe(true);
+    reader!.send({ id: '2', type: 'long', text: 'x'.repeat(16 * 1024 * 1024) });
+    expect(reader!.offer(levels)).toBe(false);
+    slow.resume();
+    await vi.waitFor(() => expect(reader!.offer(levels)).toBe(true), { timeout: 20_000 });
+  });
+
   it('cut off a reader that does not read, and nothing of it stays', async () => {
-    const { port } = gateway.server.address() as { port: number };
-    const authorization = `Basic ${Buffer.from(`${ACCOUNT.user}:${ACCOUNT.password}`).toString('base64')}`;
-    const path = `/v1/accounts/${ACCOUNT.id}/events`;
-    const slow = request({ port, path, headers: { authorization } }).end();
-    slow.on('error', () => undefined);
-    // Paused: nothing is read once the system's buffers are full.
-    await new Promise<void>((resolve) =>
-      slow.on('response', (response) => {
-        response.pause();
-        response.on('error', () => undefined);
-        resolve();
-      }),
-    );
+    await pausedReader();
     const tag = 'x'.repeat(50);
     expect(gateway.eventReaders()).toBe(1);
     await vi.waitFor(

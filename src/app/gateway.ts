@@ -24,7 +24,7 @@ import { startPhones } from './phones.js';
 import { startTestCalls } from './test-calls.js';
 import { Calls, TraceRing } from '../calls/index.js';
 import { preparePrograms } from './programs.js';
-import { EventFeed, feedFromCore } from '../events/index.js';
+import { type EventFeed, feedFromCore } from '../events/index.js';
 import { explainListenError } from './start-error.js';
 import { clientAddresses, secureRequests, settledWithin, systemClock } from '../shared/index.js';
 import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
@@ -261,8 +261,7 @@ interface HttpParts {
 
 /** What happens in accounts, for whoever reads it by REST. */
 function readEvents(core: Core, metrics: Registry, teardown: Teardown): EventFeed {
-  const feed = new EventFeed(systemClock);
-  feedFromCore(feed, core);
+  const feed = feedFromCore(core, systemClock);
   measureEvents(metrics, feed);
   teardown.add('events', () => {
     feed.stop();

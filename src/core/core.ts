@@ -20,6 +20,7 @@ import type {
   PublishedStream,
   ResumePoint,
   Session,
+  StreamLoudness,
   StreamSpeech,
   Subscriptions,
   WaitingMusic,
@@ -234,6 +235,13 @@ export interface CoreEvents {
   callFailed: [event: { readonly at: number; readonly participant: Participant; readonly call: FailedCall }];
   /** Somebody begins or ceases to speak in a stream of the device. */
   speaking: [event: DeviceEvent & StreamSpeech & Pick<PublishedStream, 'streamId' | 'alias'>];
+  /** How loud a device's streams are now, several times a second while its session is watched. */
+  levels: [
+    event: {
+      readonly participant: Participant;
+      readonly levels: readonly StreamLoudness[];
+    },
+  ];
   dtmf: [event: DeviceEvent & { readonly digit: string; readonly durationMs: number }];
   /** What became of an announcement for the device. */
   announcement: [event: DeviceEvent & AnnouncementReport];
@@ -282,6 +290,8 @@ export interface Core extends SessionControl, DeviceGate {
   tokenOf(accountId: string, participantId: string): string;
   on<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
   off<E extends keyof CoreEvents>(event: E, listener: (...args: CoreEvents[E]) => void): void;
+  /** Has the event `levels` emitted for the devices in a session, until the returned function is called; several may watch. */
+  watchLevels(sessionId: string): () => void;
   counts(): CoreCounts;
   memory(): CoreMemory;
   /** From now on `connect` throws SHUTTING_DOWN; connected devices stay. */

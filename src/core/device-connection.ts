@@ -12,6 +12,7 @@ import type {
   Participant,
   PublishedStream,
   ResumePoint,
+  StreamLoudness,
 } from './types.js';
 
 const DTMF_DIGIT = /^[0-9*#A-D]$/;
@@ -85,6 +86,15 @@ export class DeviceConnection implements Connection {
         streamId,
         ...(alias === undefined ? {} : { alias }),
       });
+    });
+  }
+
+  levels(levels: readonly StreamLoudness[]): void {
+    this.#whileLive((participant) => {
+      if (!this.#live.isWatched) return;
+      const known = new Set(this.#live.streams.map(({ stream }) => stream.streamId));
+      const permitted = levels.filter(({ streamId }) => known.has(streamId));
+      this.#parts.events.emit('levels', { participant, levels: permitted });
     });
   }
 

@@ -28,6 +28,8 @@ export class DeviceState {
   readonly connectedAt: number;
   signallingLost = false;
   held = false;
+  /** Its levels are wanted. */
+  isWatched = false;
   /** Tracks of the delivery that the device cannot be sent, as it said last. */
   omitted: readonly OmittedTrack[] = [];
   /** The last that was measured. */

@@ -244,6 +244,10 @@ class SessionCore implements Core {
     this.#switchboard.capability(participant, 'setByeHeaders')(headers);
   }
 
+  watchLevels(sessionId: string): () => void {
+    return this.#switchboard.watchLevels(sessionId);
+  }
+
   flush(): Promise<void> {
     return this.#store.flush();
   }

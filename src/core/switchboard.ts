@@ -29,6 +29,8 @@ export class Switchboard {
   readonly #limits: Limits;
   readonly #log: Log;
   readonly #suppression: NoiseSuppression;
+  /** How many watch the levels of a session. */
+  readonly #watchers = new Map<string, number>();
   #publishedSoFar = 0;
   /** Devices that their accounts had no room for. */
   refused = 0;
@@ -177,6 +179,22 @@ export class Switchboard {
     this.#refreshMember(participantId);
   }
 
+  /** Wants the levels of a session's devices. @returns what ends that */
+  watchLevels(sessionId: string): () => void {
+    const change = (by: number): void => {
+      const watchers = (this.#watchers.get(sessionId) ?? 0) + by;
+      if (watchers === 0) this.#watchers.delete(sessionId);
+      else this.#watchers.set(sessionId, watchers);
+      for (const id of this.#directory.memberIds(sessionId)) this.#watch(this.#live.get(id), sessionId);
+    };
+    change(1);
+    let hasEnded = false;
+    return () => {
+      if (!hasEnded) change(-1);
+      hasEnded = true;
+    };
+  }
+
   /** Whether the participant's noise is to be suppressed may have changed. */
   suppressionChanged(participant: Participant): void {
     const connection = this.#live.get(participant.id);
@@ -235,6 +253,7 @@ export class Switchboard {
     const participant = this.#directory.participants.get(participantId);
     if (!connection || !participant) return;
     const { sessionId, subscriptions } = participant;
+    this.#watch(connection, sessionId);
     const published = sessionId === undefined ? [] : this.#published(sessionId);
     const heard = deliveryFor({ participantId, subscriptions }, published);
     const delivery = [...heard, ...connection.announcements];
@@ -243,6 +262,13 @@ export class Switchboard {
       sessionId === undefined ? undefined : this.#directory.sessions.get(sessionId)?.levelling;
     this.#guard('deliver', () => connection.device.deliver(delivery, levelling));
     this.#events.emit('delivered', { ...this.event(connection, participant), delivery });
+  }
+
+  #watch(connection: DeviceState | undefined, sessionId: string | undefined): void {
+    const isWatched = sessionId !== undefined && this.#watchers.has(sessionId);
+    if (!connection || connection.isWatched === isWatched) return;
+    connection.isWatched = isWatched;
+    this.#guard('watchLevels', () => connection.device.watchLevels(isWatched));
   }
 
   #published(sessionId: string): readonly DeliveredStream[] {

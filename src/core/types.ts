@@ -206,6 +206,13 @@ export interface FailedCall extends Pick<
   readonly codecs: readonly string[];
 }
 
+/** How loud a stream is at this moment. */
+export interface StreamLoudness {
+  readonly streamId: string;
+  /** In dB relative to full scale. */
+  readonly levelDb: number;
+}
+
 /** DTMF digits for a device. */
 export interface DtmfDigits {
   /** One or more of `0-9*#A-D`, sent in this order. */
@@ -246,6 +253,8 @@ export interface Device {
    * @param levelling as the session says: {@link Session.levelling}
    */
   deliver(delivery: Delivery, levelling?: boolean): void;
+  /** Begins or ceases to tell how loud its streams are ({@link Connection.levels}). */
+  watchLevels(isWatched: boolean): void;
   /** The core has ended the connection: hang up and free everything. Called at most once. */
   close(reason: EndReason): void;
 }
@@ -272,6 +281,8 @@ export interface Connection {
   dtmf(digit: string, durationMs: number): void;
   /** Somebody begins or ceases to speak in one of the device's streams. */
   speaking(streamId: string, isSpeaking: boolean, levelDb?: number): void;
+  /** How loud those of its streams are whose level is known, while that is wanted ({@link Device.watchLevels}). */
+  levels(levels: readonly StreamLoudness[]): void;
   /** The device put the session on hold, or took it off hold. */
   hold(held: boolean): void;
   /** `Device.formats` may have changed. */

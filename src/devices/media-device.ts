@@ -63,6 +63,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   #delivery: Delivery = [];
   #levelling: boolean | undefined;
   #goesOn = false;
+  #isWatched = false;
   #statistics: DeviceStatistics | undefined;
   #endReason: EndReason | undefined;
 
@@ -108,6 +109,11 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     if (this.#media && !this.#goesOn) this.#setDelivery(this.#media);
   }
 
+  watchLevels(isWatched: boolean): void {
+    this.#isWatched = isWatched;
+    this.#media?.watchLevels(isWatched);
+  }
+
   /** The core ended the connection. */
   close(reason: EndReason): void {
     this.#identity = this.participant ?? this.#identity;
@@ -129,6 +135,7 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
   protected openedAs(media: Handle, goesOn = false): void {
     this.#media = media;
     this.#goesOn = goesOn;
+    if (this.#isWatched) media.watchLevels(true);
     if (this.#delivery.length > 0 && !goesOn) this.#setDelivery(media);
   }
 
@@ -165,6 +172,9 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
         return;
       case 'speaking':
         this.#connection?.speaking(event.streamId, event.isSpeaking, event.levelDb);
+        return;
+      case 'levels':
+        this.#connection?.levels(event.levels);
         return;
       case 'statistics':
         this.#statistics = event.statistics;

@@ -1,5 +1,7 @@
 import type { Core, DeviceEvent, Participant, PublishedStream, Session } from '../core/index.js';
-import type { AccountEvent, EventFeed } from './feed.js';
+import type { Clock } from '../shared/index.js';
+import { type AccountEvent, EventFeed } from './feed.js';
+import { SessionLevels } from './session-levels.js';
 
 /** What an event says of a participant and the session that it is in. */
 function about(participant: Participant, session: Session | undefined) {
@@ -15,8 +17,18 @@ const upper = ({ mediaTypes, ...stream }: PublishedStream): object => ({
   mediaTypes: mediaTypes.map((type) => type.toUpperCase()),
 });
 
-/** Writes what happens in the core into the feed of its account. docs/events.md describes each event. */
-export function feedFromCore(feed: EventFeed, core: Pick<Core, 'on'>): void {
+/** Events of what happens in the core, in a feed for each account. docs/events.md describes each event. */
+export function feedFromCore(
+  core: Pick<Core, 'on' | 'watchLevels' | 'announcements'>,
+  clock: Clock,
+): EventFeed {
+  const levels = new SessionLevels(core, clock, (accountId, event) => feed.offer(accountId, event));
+  const feed = new EventFeed(clock, (accountId, sessionId) => levels.watch(accountId, sessionId));
+  follow(feed, core);
+  return feed;
+}
+
+function follow(feed: EventFeed, core: Pick<Core, 'on'>): void {
   /** Adds an event about a device, if anybody reads them. */
   const tell = (
     type: string,

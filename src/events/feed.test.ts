@@ -15,10 +15,15 @@ const happen = (n: number, more: Partial<AccountEvent> = {}): void =>
 /** Reads an account's events. */
 function read(lastEventId?: string, filter: EventFilter = {}, account = 'a') {
   const events: StoredEvent[] = [];
-  const end = feed.read(account, { filter, lastEventId, send: (event) => events.push(event) });
+  const reader = {
+    isSlow: false,
+    send: (event: StoredEvent) => events.push(event),
+    offer: (event: StoredEvent): boolean => !reader.isSlow && events.push(event) > 0,
+  };
+  const end = feed.read(account, { filter, lastEventId, ...reader });
   const told = (): (string | number)[] =>
     events.map(({ type, text }) => (type === 'thing' ? (JSON.parse(text) as { n: number }).n : type));
-  return { events, end, told };
+  return { events, end, told, reader };
 }
 
 describe('the events of an account', () => {
@@ -76,6 +81,42 @@ describe('the events of an account', () => {
     expect(read(recent).told()).toHaveLength(9);
   });
 
+  it('that are out of date soon are not kept, and go to who watches their session and keeps up', () => {
+    const reader = read(undefined, { sessionId: 's' });
+    const [slow, other, all] = [
+      read(undefined, { sessionId: 's' }),
+      read(undefined, { sessionId: 't' }),
+      read(),
+    ];
+    slow.reader.isSlow = true;
+    happen(1, { sessionId: 's' });
+    const before = feed.counts().bytes;
+    for (let n = 2; n < 5; n += 1)
+      feed.offer('a', { type: 'thing', at: 0, sessionId: 's', tags: [], data: { n } });
+    happen(5, { sessionId: 's' });
+    expect(reader.told()).toEqual(['reset', 1, 2, 3, 4, 5]);
+    expect(slow.told()).toEqual(['reset', 1, 5]);
+    expect(other.told()).toEqual(['reset']);
+    expect(all.told()).toEqual(['reset', 1, 5]);
+    expect(feed.counts()).toMatchObject({ dropped: 3, bytes: before * 2 });
+    // A reader that had one of them as its last goes on as if there had been none.
+    expect(read(reader.events.at(-2)!.id, { sessionId: 's' }).told()).toEqual([5]);
+  });
+
+  it('of one session are known to be read, as long as they are', () => {
+    const watched: string[] = [];
+    feed = new EventFeed(clock, (account, sessionId) => {
+      watched.push(`${account} ${sessionId}`);
+      return () => watched.push('end');
+    });
+    const reader = read(undefined, { sessionId: 's' });
+    read();
+    expect(watched).toEqual(['a s']);
+    reader.end();
+    reader.end();
+    expect(watched).toEqual(['a s', 'end']);
+  });
+
   it('are kept for five minutes after the last reader has gone', () => {
     const reader = read();
     reader.end();
@@ -90,6 +131,6 @@ describe('the events of an account', () => {
     back.end();
     clock.advance(5 * 60_000);
     expect(feed.isRead('a')).toBe(false);
-    expect(feed.counts()).toEqual({ readers: 0, bytes: 0 });
+    expect(feed.counts()).toEqual({ readers: 0, bytes: 0, dropped: 0 });
   });
 });

@@ -34,7 +34,15 @@ interface Reader {
   /** Id of the last event that it has; absent: it has none. */
   readonly lastEventId?: string | undefined;
   send(event: StoredEvent): void;
+  /**
+   * Sends what is out of date a moment later, unless the reader has not read what was sent before.
+   * @returns whether it was sent
+   */
+  offer(event: StoredEvent): boolean;
 }
+
+/** Begins to watch a session. @returns what ends that */
+type Watch = (accountId: string, sessionId: string) => () => void;
 
 /** Events of an account that are kept for readers that come back. */
 const KEPT_BYTES = 256 * 1024;
@@ -81,6 +89,19 @@ class AccountFeed {
     for (const reader of [...this.readers]) if (isWanted(event, reader.filter)) reader.send(stored);
   }
 
+  /** Sends an event that is not kept to those who watch its session. @returns how many were not sent it */
+  offer({ type, at, data, sessionId, tags }: AccountEvent): number {
+    const text = JSON.stringify({ at: new Date(at).toISOString(), ...data });
+    const event = { id: this.newestId, type, text };
+    let dropped = 0;
+    for (const reader of this.readers) {
+      const isWatching =
+        reader.filter.sessionId === sessionId && isWanted({ sessionId, tags }, reader.filter);
+      if (isWatching && !reader.offer(event)) dropped += 1;
+    }
+    return dropped;
+  }
+
   /** Those after an event; undefined when some are not kept any more. */
   since(id: string, filter: EventFilter): StoredEvent[] | undefined {
     const [epoch, number] = id.split('-');
@@ -94,7 +115,10 @@ class AccountFeed {
   }
 }
 
-function isWanted({ sessionId, tags }: AccountEvent, filter: EventFilter): boolean {
+function isWanted(
+  { sessionId, tags }: Pick<AccountEvent, 'sessionId' | 'tags'>,
+  filter: EventFilter,
+): boolean {
   if (filter.sessionId !== undefined && filter.sessionId !== sessionId) return false;
   return filter.tag === undefined || tags.includes(filter.tag);
 }
@@ -108,9 +132,14 @@ export class EventFeed {
   /** Made anew at each start: what was told before is not known any more. */
   readonly #epoch = randomBytes(6).toString('hex');
   readonly #accounts = new Map<string, AccountFeed>();
+  readonly #onWatched: Watch;
+  /** Events that were not sent since their readers had not read the ones before. */
+  #dropped = 0;
 
-  constructor(clock: Clock) {
+  /** @param onWatched somebody reads the events of one session */
+  constructor(clock: Clock, onWatched: Watch = () => () => undefined) {
     this.#clock = clock;
+    this.#onWatched = onWatched;
   }
 
   /** Whether events of an account have to be made. */
@@ -118,13 +147,13 @@ export class EventFeed {
     return this.#accounts.has(accountId);
   }
 
-  counts(): { readonly readers: number; readonly bytes: number } {
+  counts(): { readonly readers: number; readonly bytes: number; readonly dropped: number } {
     let [readers, bytes] = [0, 0];
     for (const feed of this.#accounts.values()) {
       readers += feed.readers.size;
       bytes += feed.bytes;
     }
-    return { readers, bytes };
+    return { readers, bytes, dropped: this.#dropped };
   }
 
   readersOf(accountId: string): number {
@@ -133,6 +162,11 @@ export class EventFeed {
 
   add(accountId: string, event: AccountEvent): void {
     this.#accounts.get(accountId)?.add(event);
+  }
+
+  /** As {@link add}, but the event is not kept, and goes only to those who watch its session and keep up. */
+  offer(accountId: string, event: AccountEvent): void {
+    this.#dropped += this.#accounts.get(accountId)?.offer(event) ?? 0;
   }
 
   /**
@@ -148,8 +182,12 @@ export class EventFeed {
     const reset = { id: feed.newestId, type: 'reset', text: '{}' };
     for (const event of missed ?? [reset]) reader.send(event);
     feed.readers.add(reader);
+    const endWatch =
+      filter.sessionId === undefined ? undefined : this.#onWatched(accountId, filter.sessionId);
     return () => {
-      if (!feed.readers.delete(reader) || feed.readers.size > 0) return;
+      if (!feed.readers.delete(reader)) return;
+      endWatch?.();
+      if (feed.readers.size > 0) return;
       feed.forgets = this.#clock.setTimeout(() => this.#accounts.delete(accountId), RESUME_MS);
     };
   }

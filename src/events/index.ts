@@ -1,2 +1,2 @@
 export { feedFromCore } from './core-events.js';
-export { EventFeed } from './feed.js';
+export type { EventFeed } from './feed.js';

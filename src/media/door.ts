@@ -13,6 +13,7 @@ import type {
   ProgramSpec,
   PublishAnswer,
   PublishOfferOptions,
+  StreamLevelInfo,
   SubscribeOffer,
 } from './types.js';
 
@@ -52,6 +53,11 @@ export type DeviceMediaEvent =
       /** Level of the stream's speech so far, in dB relative to full scale; absent when the process knows of none. */
       readonly levelDb?: number;
     }
+  /**
+   * How loud what the device publishes is now, every {@link LEVELS_INTERVAL_MS} while it is watched
+   * ({@link DeviceHandle.watchLevels}); once without any when nothing is heard of its streams any more.
+   */
+  | { readonly type: 'levels'; readonly levels: readonly StreamLevelInfo[] }
   /** Every {@link STATISTICS_INTERVAL_MS} while the device is open, and once more when it is closed. */
   | { readonly type: 'statistics'; readonly statistics: DeviceStatistics };
 
@@ -125,6 +131,11 @@ export interface DeviceHandle {
    * @throws MediaError by rejection: NOTE_TOO_LONG (more than {@link MAX_NOTE_BYTES} of UTF-8)
    */
   keep(note: string): Promise<void>;
+  /**
+   * Begins or ceases to push `levels`, and to decode what has to be decoded for them. They cease with the gateway. Nothing
+   * happens once it is closed.
+   */
+  watchLevels(isWatched: boolean): void;
   /** Frees everything of the device, also while it is being opened: `opened` is rejected with INVALID_STATE then. */
   close(): Promise<void>;
 }

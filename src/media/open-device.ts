@@ -10,6 +10,8 @@ interface DevicePlane {
   remove(device: OpenDevice): void;
   /** The tracks that a delivery amounts to now, in its order. */
   resolve(delivery: readonly MediaDelivery[]): PublishedTrack[];
+  /** The device's levels are wanted, or not any more. */
+  watch(device: OpenDevice, isWatched: boolean): void;
   /** Whether levels are evened in mixes, unless a delivery says otherwise. */
   evensLevels(): boolean;
   /** A device's streams, `before`, were replaced. */
@@ -38,6 +40,9 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
   #streams: readonly LiveStream[] = [];
   /** Requests under way whose results contain the streams: meanwhile no `streams` event is sent. */
   #answering = 0;
+  #isWatched = false;
+  /** The last `levels` had some. */
+  #wasHeard = false;
 
   constructor(deviceId: string, plane: DevicePlane, listener: MediaListener<DeviceMediaEvent>) {
     this.deviceId = deviceId;
@@ -65,11 +70,17 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
 
   /** The context that the endpoint is made with. */
   context<Event>(
-    parts: Pick<EndpointContext<Event>, 'options' | 'log' | 'metersSpeech'>,
+    {
+      options,
+      log,
+      metersSpeech,
+    }: Pick<EndpointContext<Event>, 'options' | 'log'> & { metersSpeech: boolean },
     listener: MediaListener<Event>,
   ): EndpointContext<Event> {
     return {
-      ...parts,
+      options,
+      log,
+      metersSpeech: () => metersSpeech || this.#isWatched,
       deviceId: this.deviceId,
       setStreams: (streams) => {
         if (this.#isClosed) return;
@@ -126,6 +137,21 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
     }
   }
 
+  watchLevels(isWatched: boolean): void {
+    if (this.#isClosed || isWatched === this.#isWatched) return;
+    this.#isWatched = isWatched;
+    this.#wasHeard = false;
+    // What was loudest before nobody asked for.
+    this.tell((endpoint) => void endpoint.takeLevels());
+    this.#plane.watch(this, isWatched);
+  }
+
+  pushLevels(): void {
+    const levels = this.#endpoint?.takeLevels() ?? [];
+    if (levels.length > 0 || this.#wasHeard) this.#listener({ type: 'levels', levels });
+    this.#wasHeard = levels.length > 0;
+  }
+
   pushStatistics(): void {
     if (!this.#isOpen || !this.#endpoint) return;
     this.#listener({ type: 'statistics', statistics: this.#endpoint.statistics() });
@@ -171,6 +197,7 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
 
   async #close(): Promise<void> {
     this.#plane.remove(this);
+    this.#plane.watch(this, false);
     this.#replaceStreams([]);
     this.pushStatistics();
     // An endpoint that could not be made needs no closing; `open` reports the error.

@@ -8,7 +8,13 @@ import { createPhoneFactory, type PhoneEndpoint } from './phone/index.js';
 import { LocalMediaPlane, logByEvents } from './plane.js';
 import { PublishedTrack } from './track.js';
 import type { MediaPlaneEvent, PhoneHandle, PhoneMediaEvent } from './door.js';
-import { type MediaDelivery, MediaError, type MediaPlaneOptions, STATISTICS_INTERVAL_MS } from './types.js';
+import {
+  type MediaDelivery,
+  MediaError,
+  type MediaPlaneOptions,
+  STATISTICS_INTERVAL_MS,
+  type StreamLevelInfo,
+} from './types.js';
 
 const nothing = (): void => undefined;
 const options: MediaPlaneOptions = {
@@ -76,6 +82,7 @@ function scriptedPlane() {
   const described = vi.fn(() => Promise.resolve({ sdp: 'answer', held: false }));
   const contexts: EndpointContext<PhoneMediaEvent>[] = [];
   const setTracks = vi.fn();
+  const takeLevels = vi.fn((): StreamLevelInfo[] => []);
   plane = new LocalMediaPlane(options, silentLog, {
     browser: () => Promise.reject(new Error('no browsers here')),
     phone: (context) => {
@@ -83,6 +90,7 @@ function scriptedPlane() {
       const endpoint = {
         describe: described,
         setTracks,
+        takeLevels,
         statistics: () => ({ ...statistics, packetsSent: (statistics.packetsSent += 1) }),
         close: () => Promise.resolve(),
       };
@@ -99,7 +107,7 @@ function scriptedPlane() {
     const handle = opener.open({ kind: 'phone', deviceId }, (event) => void events.push(event));
     return { handle, events };
   };
-  return { phone, contexts, described, setTracks };
+  return { phone, contexts, described, setTracks, takeLevels };
 }
 
 const stream = (streamId: string) => ({
@@ -275,6 +283,34 @@ describe('events', () => {
     });
     await handle.update('offer');
     expect(events).toEqual([]);
+  });
+});
+
+describe('levels', () => {
+  it('are pushed five times a second while they are watched, and cost nothing otherwise', async () => {
+    vi.useFakeTimers();
+    const { phone, contexts, takeLevels } = scriptedPlane();
+    const [a, b] = [phone('a'), phone('b')];
+    await Promise.all([a.handle.opened, b.handle.opened]);
+    const timers = vi.getTimerCount();
+    expect(contexts[0]!.metersSpeech()).toBe(false);
+    a.handle.watchLevels(true);
+    expect(contexts.map((context) => context.metersSpeech())).toEqual([true, false]);
+    takeLevels.mockReturnValue([{ streamId: 's', levelDb: -20 }]);
+    vi.advanceTimersByTime(400);
+    takeLevels.mockReturnValue([]);
+    vi.advanceTimersByTime(400);
+    const heard = { type: 'levels', levels: [{ streamId: 's', levelDb: -20 }] };
+    expect(a.events).toEqual([heard, heard, { type: 'levels', levels: [] }]);
+    a.handle.watchLevels(false);
+    takeLevels.mockClear();
+    vi.advanceTimersByTime(1_000);
+    expect(takeLevels).not.toHaveBeenCalled();
+    b.handle.watchLevels(true);
+    await b.handle.close();
+    await b.handle.close();
+    b.handle.watchLevels(true);
+    expect(vi.getTimerCount()).toBe(timers);
   });
 });
 

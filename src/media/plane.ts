@@ -33,6 +33,7 @@ import {
   type AnySpec,
   type BrowserSpec,
   type FileSpec,
+  LEVELS_INTERVAL_MS,
   type MediaDelivery,
   MediaError,
   type MediaPlaneOptions,
@@ -64,6 +65,9 @@ export class LocalMediaPlane implements MediaPlane {
     for (const device of this.#devices.values()) device.refreshIfReceiving(changed);
   });
   #statistics: NodeJS.Timeout | undefined;
+  /** Those whose levels are wanted. */
+  readonly #watched = new Set<OpenDevice>();
+  #levels: NodeJS.Timeout | undefined;
 
   constructor(options: MediaPlaneOptions, log: Log, factory: EndpointFactory) {
     this.#parts = { options, log };
@@ -227,6 +231,16 @@ export class LocalMediaPlane implements MediaPlane {
       clearInterval(this.#statistics);
       this.#statistics = undefined;
     },
+    watch: (device: OpenDevice, isWatched: boolean): void => {
+      if (isWatched) this.#watched.add(device);
+      else this.#watched.delete(device);
+      if (this.#watched.size > 0)
+        this.#levels ??= setInterval(() => this.#pushLevels(), LEVELS_INTERVAL_MS).unref();
+      else {
+        clearInterval(this.#levels);
+        this.#levels = undefined;
+      }
+    },
     evensLevels: (): boolean => this.#parts.options.levelling ?? true,
     resolve: (delivery: readonly MediaDelivery[]): PublishedTrack[] =>
       delivery.flatMap(({ streamId, kinds, noiseSuppression = false, announcement = false }) => {
@@ -242,6 +256,10 @@ export class LocalMediaPlane implements MediaPlane {
     streamsChanged: (before: readonly LiveStream[], now: readonly LiveStream[]): void =>
       this.#streams.replaceLocal(before, now),
   };
+
+  #pushLevels(): void {
+    for (const device of this.#watched) device.pushLevels();
+  }
 
   #pushStatistics(): void {
     for (const device of this.#devices.values()) device.pushStatistics();
@@ -275,6 +293,7 @@ function handleOf(device: OpenDevice): DeviceHandle {
     },
     // Nothing outlives this process.
     keep: (note) => device.request(() => requireShortNote(note)),
+    watchLevels: (isWatched) => device.watchLevels(isWatched),
     close: () => device.close(),
   };
 }

@@ -13,6 +13,13 @@ export interface MediaStreamInfo {
   readonly codecs: readonly string[];
 }
 
+/** How loud a stream is. */
+export interface StreamLevelInfo {
+  readonly streamId: string;
+  /** The loudest of its packets of late, in dB relative to full scale. */
+  readonly levelDb: number;
+}
+
 /** One stream of a device's delivery, with the kinds to receive of it. */
 export interface MediaDelivery {
   readonly streamId: string;
@@ -248,6 +255,8 @@ export interface DeviceQuality {
 
 /** How often each open device's statistics are pushed. */
 export const STATISTICS_INTERVAL_MS = 5_000;
+/** How often the levels of a device are pushed while they are watched. */
+export const LEVELS_INTERVAL_MS = 200;
 
 export type MediaErrorCode =
   | 'BAD_SDP'

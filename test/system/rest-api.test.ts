@@ -12,6 +12,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { startGateway, type TestGateway } from '../support/gateway.js';
+import { placeCall } from '../support/sipp.js';
 import { until } from '../support/until.js';
 
 const ACCOUNT = { id: '7700000', user: 'team', password: 'pass:word' };
@@ -129,6 +130,47 @@ describe('a connected device', () => {
     expect(report.items).toMatchObject([{ participantId: id, kind: 'browser', endReason: 'disconnected' }]);
   });
 });
+
+describe('the events of a session', () => {
+  it('tell who reads them how loud a phone is', async () => {
+    const client = clientOf();
+    const session = (await client.createSession(ACCOUNT.id)).result.id!;
+    const { participant, token } = (
+      await client.createParticipant(ACCOUNT.id, { publishPermissions: [PublishPermissionEnum.AUDIO] })
+    ).result;
+    await client.addParticipantToSession(ACCOUNT.id, session, participant!.id!);
+    const call = await placeCall({ sipPort: gateway.sipPort, token: token!, tone: 440 });
+    try {
+      const { body } = await ask(`/events?sessionId=${session}`);
+      const level = await firstOf(body as unknown as AsyncIterable<Uint8Array>, 'levels');
+      expect(level).toMatchObject({ sessionId: session, levels: [{ participantId: participant!.id }] });
+      const [{ levelDb }] = (level as { levels: [{ levelDb: number }] }).levels;
+      expect(levelDb).toBeGreaterThan(-40);
+      await call.hangUp();
+    } finally {
+      await call.end();
+    }
+  });
+});
+
+/** Name and value of a line of server-sent events. */
+const splitField = (line: string): [string, string] => {
+  const [name = '', value = ''] = line.split(/: ?(.*)/s);
+  return [name, value];
+};
+
+/** Reads server-sent events up to the first of a type. */
+async function firstOf(body: AsyncIterable<Uint8Array>, type: string): Promise<unknown> {
+  let text = '';
+  for await (const chunk of body) {
+    text += Buffer.from(chunk).toString();
+    const blocks = text.split('\n\n').slice(0, -1);
+    const fields = blocks.map((block) => new Map(block.split('\n').map((line) => splitField(line))));
+    const data = fields.find((one) => one.get('event') === type)?.get('data');
+    if (data !== undefined) return JSON.parse(data);
+  }
+  throw new Error(`There was no ${type} in ${text}`);
+}
 
 describe('after kill -9 and a restart', () => {
   it('everything that was answered is still there', async () => {

@@ -27,6 +27,8 @@ export interface AccountEvents {
       readonly filter: { readonly sessionId?: string | undefined; readonly tag?: string | undefined };
       readonly lastEventId?: string | undefined;
       send(event: SentEvent): void;
+      /** @returns false if the reader does not keep up, so that it was not sent */
+      offer(event: SentEvent): boolean;
     },
   ): () => void;
 }
@@ -39,7 +41,9 @@ const KEEP_ALIVE_MS = 10_000;
 const RETRY_MS = 2_000;
 
 const Query = Type.Object({
-  sessionId: Type.Optional(Type.String({ description: 'Only events of this session.' })),
+  sessionId: Type.Optional(
+    Type.String({ description: 'Only events of this session, and `levels`: how loud its streams are.' }),
+  ),
   tag: Type.Optional(Type.String({ description: 'Only events of sessions and participants with this tag.' })),
 });
 
@@ -82,22 +86,25 @@ export function eventRoutes(api: Api, events: AccountEvents): void {
       }
       open.add(reply);
       reply.raw.once('close', () => open.delete(reply));
-      await stream(request, reply, (send) =>
+      await stream(request, reply, (way) =>
         events.read(accountId, {
           filter: request.query,
           lastEventId: request.headers['last-event-id'],
-          send,
+          ...way,
         }),
       );
     },
   );
 }
 
+/** How events go to a reader. */
+type Way = Pick<Parameters<AccountEvents['read']>[1], 'send' | 'offer'>;
+
 /** @param read begins to read; returns what ends it */
 async function stream(
   request: FastifyRequest,
   reply: FastifyReply,
-  read: (send: (event: SentEvent) => void) => () => void,
+  read: (way: Way) => () => void,
 ): Promise<void> {
   reply.hijack();
   const { raw } = reply;
@@ -110,9 +117,17 @@ async function stream(
     // It is JSON already.
     serializer: String,
   });
-  const end = read(({ id, type, text }) => {
+  const send = ({ id, type, text }: SentEvent): void => {
     if (raw.writableLength > MAX_WAITING_BYTES) raw.destroy();
     else if (session.isConnected) session.push(text, type, id);
+  };
+  const end = read({
+    send,
+    offer: (event) => {
+      if (raw.writableLength > 0) return false;
+      send(event);
+      return true;
+    },
   });
   session.once('disconnected', end);
   // It may have gone before it was listened to.

@@ -18,6 +18,7 @@ export class TestDevice implements Device {
   formats: MediaFormats = {};
   delivery: Delivery = [];
   closed: EndReason | undefined;
+  isWatched = false;
 
   constructor(
     core: Core,
@@ -38,6 +39,10 @@ export class TestDevice implements Device {
 
   deliver(delivery: Delivery): void {
     this.delivery = delivery;
+  }
+
+  watchLevels(isWatched: boolean): void {
+    this.isWatched = isWatched;
   }
 
   close(reason: EndReason): void {

@@ -4,7 +4,7 @@ import { ApiController, Client, Environment } from '@bandwidth/webrtc';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { type Core, createCore, MemoryStore, PatchbayError } from '../../core/index.js';
-import { EventFeed, feedFromCore } from '../../events/index.js';
+import { feedFromCore } from '../../events/index.js';
 import { systemClock } from '../../shared/index.js';
 import { measureRequests } from '../../app/metrics/traffic.js';
 import { type ApiOptions, createApi } from '../index.js';
@@ -97,8 +97,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
   const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) });
   const core = createCore({ tokenSecret: 's'.repeat(32), store: new MemoryStore(), log });
   const metrics = new Registry();
-  const feed = new EventFeed(systemClock);
-  feedFromCore(feed, core);
+  const feed = feedFromCore(core, systemClock);
   const api = createApi({
     core,
     usage: NO_USAGE,

@@ -170,6 +170,15 @@ export function measureStore(metrics: Registry, health: Store['health']): void {
 
 /** Adds what is kept for readers of events. */
 export function measureEvents(metrics: Registry, feed: EventFeed): void {
+  new Counter({
+    name: 'patchbay_event_levels_dropped_total',
+    help: 'Events `levels` that were not sent since their readers had not read the ones before',
+    registers: [metrics],
+    collect() {
+      this.reset();
+      this.inc(feed.counts().dropped);
+    },
+  });
   new Gauge({
     name: 'patchbay_event_readers',
     help: 'Streams of events that are being read',

@@ -41,6 +41,8 @@ export class FakeDevice implements Device {
   /** What its session said about levels, with each delivery. */
   readonly levelling: (boolean | undefined)[] = [];
   readonly closed: EndReason[] = [];
+  /** Whether its levels are wanted, each time that it was told. */
+  readonly watched: boolean[] = [];
 
   constructor(id: string, kind: DeviceKind = 'browser', capabilities: DeviceCapabilities = {}) {
     this.info = { id, kind, externalId: `external-${id}`, direction: 'inbound' };
@@ -50,6 +52,10 @@ export class FakeDevice implements Device {
   deliver(delivery: Delivery, levelling?: boolean): void {
     this.deliveries.push(delivery);
     this.levelling.push(levelling);
+  }
+
+  watchLevels(isWatched: boolean): void {
+    this.watched.push(isWatched);
   }
 
   close(reason: EndReason): void {

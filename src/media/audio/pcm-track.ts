@@ -3,7 +3,7 @@ import { type AudioEncoder, createOpusEncoder, meanSquare, OPUS, toTrackCodec } 
 import { levelOf, SpeechDetector } from '../quality/index.js';
 import { DTMF_PAYLOAD_LENGTH, type DtmfSender, RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
 import { type PcmSource, PublishedTrack } from '../track.js';
-import type { ProgramRate } from '../types.js';
+import type { ProgramRate, StreamLevelInfo } from '../types.js';
 import { FrameRates } from './frame-rates.js';
 import { FRAME_MS } from './mix-clock.js';
 
@@ -68,6 +68,12 @@ export class PcmTrack implements PcmSource {
   /** Level of the speech so far, in dB relative to full scale. */
   get levelDb(): number | undefined {
     return this.#speech.levelDb;
+  }
+
+  /** How loud it has been since the last call. */
+  takeLevels(): StreamLevelInfo[] {
+    const levelDb = this.#speech.takePeak();
+    return levelDb === undefined ? [] : [{ streamId: this.#options.streamId, levelDb }];
   }
 
   /** Whether somebody hears the track, or would if there was something to hear. */

@@ -9,6 +9,7 @@ import type {
   PublishAnswer,
   PublishOfferOptions,
   RefusedTrack,
+  StreamLevelInfo,
 } from '../types.js';
 import type { FanoutTable } from './forward/fanout.js';
 import { Liveness } from './liveness.js';
@@ -130,6 +131,10 @@ export class BrowserEndpoint implements Endpoint {
         sent: directionQuality(this.#subscribing.audioFigures),
       },
     };
+  }
+
+  takeLevels(): StreamLevelInfo[] {
+    return this.#publishing.takeLevels();
   }
 
   #tellOmitted(): void {

@@ -80,6 +80,11 @@ export class FileEndpoint implements Endpoint, FrameListener {
     };
   }
 
+  /** It belongs to no participant. */
+  takeLevels(): [] {
+    return [];
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

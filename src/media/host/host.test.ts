@@ -54,12 +54,17 @@ describe('a media host', () => {
     first.keep('phone', 'who it is');
     first.keep('another', 'that the host does not know');
     plane.emit('phone', { type: 'state', state: 'numbers and keys' });
+    first.watchLevels('phone', true);
+    await vi.waitFor(() => expect([...plane.watched]).toEqual(['phone']));
     first.destroy();
     await vi.waitFor(() => expect(first.isLost).toBe(true));
     // The host has noticed as soon as it keeps what its devices say.
     const second = await vi.waitFor(async () => greet(2));
     second.destroy();
     await vi.waitFor(() => expect(second.isLost).toBe(true));
+    // Nobody is told of levels, and the next gateway asks for them if it wants.
+    expect([...plane.watched]).toEqual([]);
+    plane.emit('phone', { type: 'levels', levels: [] });
     for (const of of '12') plane.emit('phone', digit(of));
     plane.emit('phone', { type: 'mediaLost', cause: 'timeout' });
     const third = await greet(3);

@@ -95,8 +95,9 @@ export class HostedDevice {
   }
 
   /** Takes a message that gets no answer. */
-  told(message: Extract<ToHost, { type: 'keep' | 'mark' | 'clear' }>): void {
+  told(message: Extract<ToHost, { type: 'keep' | 'levels' | 'mark' | 'clear' }>): void {
     if (message.type === 'keep') this.#note = message.note;
+    else if (message.type === 'levels') this.#handle.watchLevels(message.isWatched);
     else if (message.type === 'mark') this.#program?.mark(message.mark);
     else this.#program?.clear();
   }
@@ -117,9 +118,10 @@ export class HostedDevice {
     return 'play' in this.#handle ? this.#handle : undefined;
   }
 
-  /** The gateway is gone: events are kept. */
+  /** The gateway is gone: events are kept. The next one says again whose levels are wanted. */
   detach(): void {
     this.#send = undefined;
+    this.#handle.watchLevels(false);
   }
 
   /** Another gateway is connected: it gets the events that came in between. */
@@ -181,6 +183,7 @@ export class HostedDevice {
     switch (event.type) {
       // What a program would have received meanwhile is late; its marks are answered.
       case 'audio':
+      case 'levels':
         return;
       case 'played':
         this.#keepSome(event);

@@ -172,6 +172,10 @@ export class HostLink {
     if (!this.#isLost) this.#socket.send({ type: 'keep', deviceId, note });
   }
 
+  watchLevels(deviceId: string, isWatched: boolean): void {
+    if (!this.#isLost) this.#socket.send({ type: 'levels', deviceId, isWatched });
+  }
+
   /** Gives a program's audio to its host. @returns false if it is lost, since the host does not keep up */
   play(deviceId: string, pcm: Buffer): boolean {
     return !this.#isLost && this.#socket.sendAudio({ deviceId, pcm });

@@ -24,7 +24,7 @@ import type {
 } from '../types.js';
 
 /** Version of this protocol. A gateway and a host with different numbers do not understand each other. */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 /** The first message on a connection, from the gateway. */
 export interface Hello {
@@ -131,6 +131,8 @@ export type ToHost =
   | { readonly type: 'request'; readonly id: number; readonly request: AnyRequest }
   /** What the gateway keeps with a device. It is written just before a call's 200, so it gets no answer. */
   | ({ readonly type: 'keep'; readonly note: string } & OfDevice)
+  /** Whether the levels of the device's streams are wanted from now on. */
+  | ({ readonly type: 'levels'; readonly isWatched: boolean } & OfDevice)
   /** A program's mark, or the end of all that it has sent: among the audio, which comes in messages of its own. */
   | ({ readonly type: 'mark'; readonly mark: string } & OfDevice)
   | ({ readonly type: 'clear' } & OfDevice);

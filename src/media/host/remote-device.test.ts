@@ -46,6 +46,8 @@ describe('a device whose host died', () => {
     hosts[0].plane.emit('phone', { type: 'state', state: 'numbers and keys' });
     await vi.waitFor(() => expect(events).toHaveLength(1));
     await handle.keep('who it is');
+    handle.watchLevels(true);
+    await vi.waitFor(() => expect([...hosts[0].plane.watched]).toEqual(['phone']));
     await handle.setDelivery([{ streamId: 'before', kinds: ['audio'] }]);
     await die(0);
     let choose: (link: HostLink) => void = () => undefined;
@@ -61,6 +63,7 @@ describe('a device whose host died', () => {
     ]);
     expect(plane.specs[0]).not.toHaveProperty('sdpOffer');
     expect(plane.deliveries('phone').at(-1)).toEqual([{ streamId: 'meanwhile', kinds: ['audio'] }]);
+    expect([...plane.watched]).toEqual(['phone']);
     expect(plane.phones.dtmf).toEqual([['phone', { digits: '1' }]]);
     expect(failures).toEqual([]);
     const next = await hosts[1].greet(2);

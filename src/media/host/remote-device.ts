@@ -54,6 +54,7 @@ export class RemoteDevice {
   #moving: Promise<void> | undefined;
   /** Deliveries are kept until {@link deliverNow}, since those made while devices are adopted lack streams. */
   #holdsDelivery = false;
+  #isWatched = false;
 
   constructor(spec: AnySpec, link: HostLink, owner: DeviceOwner, openedAt = Date.now()) {
     this.spec = spec;
@@ -150,6 +151,13 @@ export class RemoteDevice {
     this.openLink?.keep(this.deviceId, note);
   }
 
+  /** Whether the levels of its streams are wanted. */
+  watchLevels(isWatched: boolean): void {
+    if (isWatched === this.#isWatched) return;
+    this.#isWatched = isWatched;
+    this.openLink?.watchLevels(this.deviceId, isWatched);
+  }
+
   /** Where the phone's last message came from. */
   signalled(source: PhoneSource): void {
     this.#source = source;
@@ -191,6 +199,7 @@ export class RemoteDevice {
       case 'heard':
       case 'silent':
       case 'speaking':
+      case 'levels':
       case 'statistics':
       case 'tracksOmitted':
       case 'renegotiate':
@@ -309,6 +318,7 @@ export class RemoteDevice {
       this.#listener?.({ type: 'streams', streams: [] });
     } else this.#opened(result);
     if (spec.kind === 'program') this.#listener?.({ type: 'interrupted' });
+    if (this.#isWatched) link.watchLevels(deviceId, true);
     // Both may change while they are being passed on.
     let [note, delivery]: [string | undefined, readonly MediaDelivery[] | undefined] = [undefined, undefined];
     while (note !== this.#note || delivery !== this.#delivery) {

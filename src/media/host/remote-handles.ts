@@ -80,6 +80,7 @@ function handleOf(device: RemoteDevice): DeviceHandle {
       requireShortNote(note);
       device.keep(note);
     },
+    watchLevels: (isWatched) => device.watchLevels(isWatched),
     close: () => device.close(),
   };
 }

@@ -196,6 +196,10 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     return this.#quality.statistics();
   }
 
+  takeLevels() {
+    return this.#quality.takeLevels(this.#streamId);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

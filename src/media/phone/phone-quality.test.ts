@@ -138,6 +138,21 @@ describe('the quality of a phone', () => {
     expect(told()[1]).toMatchObject({ isSpeaking: false });
   });
 
+  it.each(['PCMU', 'G722', 'opus'])('tells how loud it is while that is watched (%s)', async (codec) => {
+    const alice = await phoneWith(codec);
+    const streamId = await stage.call('alice', alice);
+    const told = () => stage.events.flatMap((event) => (event.type === 'levels' ? [event.levels] : []));
+    alice.play(500);
+    await alice.until(() => alice.received.length >= 25);
+    expect(told()).toEqual([]);
+    stage.handle('alice').watchLevels(true);
+    await vi.waitFor(() => expect(told().length).toBeGreaterThan(2), { timeout: 5_000 });
+    // Amplitude 8000 of 32768, as a mean square.
+    expect(told()[1]).toEqual([{ streamId, levelDb: expect.closeTo(-15.3, 0) as number }]);
+    alice.stop();
+    await vi.waitFor(() => expect(told().at(-1)).toEqual([]), { timeout: 5_000 });
+  });
+
   it.each(['G722', 'opus'])('decodes nothing for a level that nobody asked for (%s)', async (codec) => {
     const createLevelMeter = vi.spyOn(
       findAudioCodec(codec, codec === 'opus' ? 48_000 : 8000)!,

@@ -7,7 +7,7 @@ import {
   StreamLevel,
 } from '../quality/index.js';
 import type { Played, PublishedTrack } from '../track.js';
-import type { DeviceQuality, DeviceStatistics } from '../types.js';
+import type { DeviceQuality, DeviceStatistics, StreamLevelInfo } from '../types.js';
 import type { RtpReceiver } from './rtp-receiver.js';
 import type { RtpSender } from './rtp-sender.js';
 
@@ -15,8 +15,8 @@ interface PhoneQualityParts {
   readonly receiver: RtpReceiver;
   readonly sender: RtpSender;
   readonly reports: ReceiverReports;
-  /** As in {@link PhoneSpec}. */
-  readonly metersSpeech: boolean;
+  /** As in {@link EndpointContext}. */
+  readonly metersSpeech: () => boolean;
   /** Somebody begins or ceases to speak into the phone. */
   readonly onSpeaking: (isSpeaking: boolean, levelDb: number) => void;
 }
@@ -59,6 +59,11 @@ export class PhoneQuality {
   /** To be called several times a second. */
   poll(nowMs: number): void {
     this.#speech.poll(nowMs);
+  }
+
+  takeLevels(streamId: string): readonly StreamLevelInfo[] {
+    const levelDb = this.#speech.takePeak();
+    return levelDb === undefined ? [] : [{ streamId, levelDb }];
   }
 
   statistics(): DeviceStatistics {

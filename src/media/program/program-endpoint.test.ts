@@ -51,6 +51,19 @@ describe('what a program sends', () => {
     clock.mockRestore();
   });
 
+  it('is as loud as the loudest frame that was played since it was asked', () => {
+    const speaker = stage.program('speaker');
+    stage.run(1);
+    speaker.play(sine(440, 8000, 800));
+    stage.run(10);
+    const [level] = speaker.endpoint.takeLevels();
+    expect(level!.streamId).toBe(speaker.track.streamId);
+    expect(level!.levelDb).toBeGreaterThan(-20);
+    expect(speaker.endpoint.takeLevels()).toEqual([]);
+    stage.run(1);
+    expect(speaker.endpoint.takeLevels()[0]!.levelDb).toBe(-127);
+  });
+
   it('ends within a frame when it is cleared, without a click, and its marks are answered', () => {
     const speaker = stage.program('speaker');
     const listener = stage.program('listener').hear(speaker.track);

@@ -4,7 +4,13 @@ import type { ProgramMediaEvent } from '../door.js';
 import type { Endpoint, EndpointContext } from '../endpoint.js';
 import { DtmfSender } from '../rtp/index.js';
 import type { PublishedTrack } from '../track.js';
-import { type DeviceStatistics, type MediaDtmf, MediaError, type ProgramSpec } from '../types.js';
+import {
+  type DeviceStatistics,
+  type MediaDtmf,
+  MediaError,
+  type ProgramSpec,
+  type StreamLevelInfo,
+} from '../types.js';
 import { PlayQueue } from './play-queue.js';
 import { programFormat } from './samples.js';
 import { StreamChannel } from './stream-channel.js';
@@ -119,6 +125,10 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
         sent: { packets: this.#framesSent },
       },
     };
+  }
+
+  takeLevels(): StreamLevelInfo[] {
+    return this.#published.takeLevels();
   }
 
   close(): Promise<void> {

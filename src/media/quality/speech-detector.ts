@@ -42,6 +42,7 @@ export class SpeechDetector {
   #lastAt = 0;
   #meanPower = 0;
   #meanMs = 0;
+  #peakDb = Number.NEGATIVE_INFINITY;
 
   /** @param onChange somebody begins or ceases to speak */
   constructor(onChange: (isSpeaking: boolean) => void = () => undefined) {
@@ -53,10 +54,18 @@ export class SpeechDetector {
     return this.#meanMs > 0 ? levelOf(this.#meanPower) : undefined;
   }
 
+  /** The loudest level since the last call, in dB relative to full scale; undefined if there was none. */
+  takePeak(): number | undefined {
+    const peak = this.#peakDb;
+    this.#peakDb = Number.NEGATIVE_INFINITY;
+    return peak === Number.NEGATIVE_INFINITY ? undefined : peak;
+  }
+
   /** @param db level of the next piece of audio, relative to full scale @param ms its length */
   onLevel(db: number, ms: number, nowMs: number): void {
     const length = Math.min(LONGEST_MS, ms);
     this.#lastAt = nowMs;
+    if (db > this.#peakDb) this.#peakDb = db;
     this.#followNoise(db, length);
     const noise = Math.min(this.#lowest, this.#lowestBefore);
     if (db >= QUIETEST_DB && db >= noise + ABOVE_NOISE_DB) this.#onSpeech(db, length);

@@ -3,14 +3,14 @@ import type { AudioCodec, LevelMeter } from '../codecs/index.js';
 /** The level of a stream's packets, as far as it is known anyway, costs nearly nothing, or was asked for. */
 export class StreamLevel {
   readonly #codec: AudioCodec;
-  readonly #isMetered: boolean;
+  readonly #isAskedFor: () => boolean;
   /** Made when it is needed, since it may have a decoder. */
   #meter: LevelMeter | undefined;
 
-  /** @param isAskedFor it is wanted even if the stream has to be decoded for nothing else */
-  constructor(codec: AudioCodec, isAskedFor: boolean) {
+  /** @param isAskedFor whether it is wanted now even if the stream has to be decoded for nothing else */
+  constructor(codec: AudioCodec, isAskedFor: () => boolean) {
     this.#codec = codec;
-    this.#isMetered = isAskedFor || codec.hasCheapLevel;
+    this.#isAskedFor = isAskedFor;
   }
 
   /**
@@ -20,7 +20,7 @@ export class StreamLevel {
    */
   power(decodedPower: number | undefined, packet: Buffer, start: number, end: number): number {
     if (decodedPower !== undefined) return decodedPower;
-    if (!this.#isMetered) return Number.NaN;
+    if (!this.#codec.hasCheapLevel && !this.#isAskedFor()) return Number.NaN;
     this.#meter ??= this.#codec.createLevelMeter();
     return this.#meter(packet, start, end);
   }

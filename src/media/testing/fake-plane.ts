@@ -47,6 +47,8 @@ export class FakeMediaPlane implements MediaPlane {
   readonly programs = new FakePrograms();
   /** Set: files are refused with this. */
   fileFailure: MediaError | undefined;
+  /** Devices whose levels are wanted. */
+  readonly watched = new Set<string>();
   /** Of devices that were closed. */
   readonly closed: string[] = [];
   /** Answers to offers of the plane, of phones and browsers. */
@@ -232,6 +234,10 @@ export class FakeMediaPlane implements MediaPlane {
       keep: (note) => {
         this.notes.push([deviceId, note]);
         return Promise.resolve();
+      },
+      watchLevels: (isWatched) => {
+        if (isWatched) this.watched.add(deviceId);
+        else this.watched.delete(deviceId);
       },
       close: () => {
         this.closed.push(deviceId);

@@ -74,6 +74,7 @@ export class FreeswitchPhone implements PhoneHandle {
   /** Its end in the media plane; absent before the first is opened. */
   #media: PhoneHandle | undefined;
   #delivery: readonly MediaDelivery[] = [];
+  #isWatched = false;
   /** Of the phone's latest SIP message: to be known when FreeSWITCH is no longer between. */
   #source: PhoneSource | undefined;
   #isOpen = false;
@@ -156,6 +157,11 @@ export class FreeswitchPhone implements PhoneHandle {
   async setDelivery(delivery: readonly MediaDelivery[]): Promise<void> {
     this.#delivery = delivery;
     await this.#media?.setDelivery(delivery);
+  }
+
+  watchLevels(isWatched: boolean): void {
+    this.#isWatched = isWatched;
+    this.#media?.watchLevels(isWatched);
   }
 
   async keep(note: string): Promise<void> {
@@ -269,6 +275,7 @@ export class FreeswitchPhone implements PhoneHandle {
   #useMedia(media: PhoneHandle): void {
     this.#media = media;
     if (this.#delivery.length > 0) void this.setDelivery(this.#delivery);
+    if (this.#isWatched) media.watchLevels(true);
   }
 
   async #rescue(call: BridgedCall): Promise<void> {

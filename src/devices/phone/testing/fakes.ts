@@ -301,6 +301,7 @@ export class FakeGate implements PhoneGate {
       signallingLost: () => undefined,
       signallingResumed: () => undefined,
       measured: () => undefined,
+      levels: () => undefined,
       speaking: () => undefined,
       dtmf: (digit) => void this.digits.push(digit),
       hold: (held) => void this.holds.push(held),

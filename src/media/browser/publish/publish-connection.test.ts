@@ -23,7 +23,7 @@ function setUp({ inherited = false } = {}) {
     onAbuse: () => undefined,
     onDigit: () => undefined,
     onSpeaking: () => undefined,
-    metersSpeech: false,
+    metersSpeech: () => false,
     inherited,
     onStuck,
     onStreams,

@@ -12,7 +12,12 @@ import {
 } from '../../rtp/index.js';
 import type { LiveStream } from '../../endpoint.js';
 import type { StreamFigures } from '../../quality/index.js';
-import { MediaError, type PublishOfferOptions, type RefusedTrack } from '../../types.js';
+import {
+  MediaError,
+  type PublishOfferOptions,
+  type RefusedTrack,
+  type StreamLevelInfo,
+} from '../../types.js';
 import { type Description, parseDescription } from '../sdp/description.js';
 import { acceptOffer, writePublishAnswer } from '../sdp/publish-answer.js';
 import type {
@@ -56,7 +61,7 @@ interface PublishConnectionOptions {
   readonly onDigit: DigitListener;
   /** Somebody begins or ceases to speak in one of the streams. */
   readonly onSpeaking: UplinkOptions['onSpeaking'];
-  readonly metersSpeech: boolean;
+  readonly metersSpeech: () => boolean;
   /** The browser may have a connection from an earlier gateway, which is unknown here. */
   readonly inherited: boolean;
   /** The browser asked for another transport, which it could not use. */
@@ -128,6 +133,11 @@ export class PublishConnection {
   /** Of the audio that comes. @param roundTripMs as measured where we send */
   audioFigures(roundTripMs: number | undefined): StreamFigures[] {
     return this.#set.audioFigures.map((figures) => ({ ...figures, roundTripMs }));
+  }
+
+  /** @see PublishedSet.takeLevels */
+  takeLevels(): StreamLevelInfo[] {
+    return this.#set.takeLevels();
   }
 
   /**

@@ -10,7 +10,7 @@ import { PublishConnection } from './publish-connection.js';
 const MIC: OfferedMediaLine = { kind: 'audio', mid: '1', msid: 'camera', ssrc: 11 };
 const CAMERA: OfferedMediaLine = { kind: 'video', mid: '2', msid: 'camera', ssrc: 21, rtxSsrc: 22 };
 
-function setUp(metersSpeech = false) {
+function setUp(metersSpeech: () => boolean = () => false) {
   const transports = new FakeTransports();
   const onSpeaking = vi.fn();
   const connection = new PublishConnection({
@@ -58,7 +58,7 @@ describe('what a page publishes', () => {
   });
 
   /** A page that publishes Opus; `say` sends that many packets of a tone of this level. */
-  async function talkingPage(withLevels: boolean, metersSpeech: boolean) {
+  async function talkingPage(withLevels: boolean, metersSpeech: () => boolean) {
     const { connection, offer, receive, onSpeaking } = setUp(metersSpeech);
     const answer = await offer({ media: [MIC] });
     expect(answer).toContain('a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level');
@@ -89,7 +89,7 @@ describe('what a page publishes', () => {
     ['the level in each packet', true, false],
     ['the audio where the page sends no levels, as was asked for', false, true],
   ])('tells by %s when somebody speaks', async (_, withLevels, metersSpeech) => {
-    const { connection, onSpeaking, say, levelDb } = await talkingPage(withLevels, metersSpeech);
+    const { connection, onSpeaking, say, levelDb } = await talkingPage(withLevels, () => metersSpeech);
     say(50, -127);
     expect(onSpeaking).not.toHaveBeenCalled();
     say(8, -20);
@@ -109,9 +109,27 @@ describe('what a page publishes', () => {
     ]);
   });
 
+  it.each([true, false])(
+    'is as loud as its loudest packet since it was asked (levels sent: %s)',
+    async (sent) => {
+      let isWatched = sent;
+      const { connection, say } = await talkingPage(sent, () => isWatched);
+      say(5, -20);
+      const { streamId } = connection.streams[0]!;
+      const levelDb = expect.closeTo(-20, 0) as number;
+      expect(connection.takeLevels()).toEqual(sent ? [{ streamId, levelDb }] : []);
+      isWatched = true;
+      say(5, -40);
+      say(5, -20);
+      say(5, -40);
+      expect(connection.takeLevels()).toEqual([{ streamId, levelDb }]);
+      expect(connection.takeLevels()).toEqual([]);
+    },
+  );
+
   it('is decoded for no level that nobody asked for', async () => {
     const createLevelMeter = vi.spyOn(OPUS, 'createLevelMeter');
-    const { connection, onSpeaking, say, levelDb } = await talkingPage(false, false);
+    const { connection, onSpeaking, say, levelDb } = await talkingPage(false, () => false);
     say(50, -127);
     say(50, -20);
     expect(createLevelMeter).not.toHaveBeenCalled();

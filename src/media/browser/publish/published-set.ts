@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { LiveStream } from '../../endpoint.js';
 import { addFigures, type StreamFigures } from '../../quality/index.js';
-import type { MediaKind } from '../../types.js';
+import type { MediaKind, StreamLevelInfo } from '../../types.js';
 import { type AcceptedMedia, streamKey } from '../sdp/publish-answer.js';
 import { Uplink, type UplinkOptions } from './uplink.js';
 import { findRtpExtension, rtpPayloadType, rtpSsrc } from '../../rtp/index.js';
@@ -43,6 +43,14 @@ export class PublishedSet {
   get audioFigures(): readonly StreamFigures[] {
     const audio = this.uplinks.filter(({ track }) => track.kind === 'audio');
     return [this.#past, ...audio.map((uplink) => uplink.figures)];
+  }
+
+  /** How loud the audio has been since the last call, where that is known. */
+  takeLevels(): StreamLevelInfo[] {
+    return [...this.#publications.values()].flatMap(({ streamId, uplinks }) => {
+      const levelDb = uplinks.get('audio')?.takeLevel();
+      return levelDb === undefined ? [] : [{ streamId, levelDb }];
+    });
   }
 
   /** Follows an offer: tracks that are not in it end, and the others keep their stream id. */

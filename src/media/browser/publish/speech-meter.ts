@@ -14,18 +14,18 @@ const LEVEL_BITS = 0x7f;
 export class SpeechMeter {
   readonly #detector: SpeechDetector;
   readonly #decodedPower: () => number | undefined;
-  readonly #metersSpeech: boolean;
+  readonly #metersSpeech: () => boolean;
   readonly #span = { offset: 0, length: 0 };
   #media: AcceptedMedia | undefined;
   #extensionId: number | undefined;
   #codec: AudioCodec | undefined;
   #level: StreamLevel | undefined;
 
-  /** @param decodedPower {@link PublishedTrack.decodedPower} @param metersSpeech as in {@link BrowserSpec} */
+  /** @param decodedPower {@link PublishedTrack.decodedPower} @param metersSpeech as in {@link EndpointContext} */
   constructor(
     onChange: (isSpeaking: boolean, levelDb: number) => void,
     decodedPower: () => number | undefined,
-    metersSpeech: boolean,
+    metersSpeech: () => boolean,
   ) {
     this.#decodedPower = decodedPower;
     this.#metersSpeech = metersSpeech;
@@ -34,6 +34,11 @@ export class SpeechMeter {
 
   get levelDb(): number | undefined {
     return this.#detector.levelDb;
+  }
+
+  /** @see SpeechDetector.takePeak */
+  takePeak(): number | undefined {
+    return this.#detector.takePeak();
   }
 
   onPacket(media: AcceptedMedia, packet: Buffer, offset: number, end: number, nowMs: number): void {

@@ -30,7 +30,7 @@ async function setUp() {
     onAbuse: () => undefined,
     onDigit: () => undefined,
     onSpeaking: () => undefined,
-    metersSpeech: false,
+    metersSpeech: () => false,
     inherited: false,
     onStuck: () => undefined,
     onStreams: () => undefined,

@@ -39,8 +39,8 @@ export interface UplinkOptions {
   readonly onDigit: DigitListener;
   /** Somebody begins or ceases to speak in this m-line's audio. */
   readonly onSpeaking: (streamId: string, isSpeaking: boolean, levelDb: number) => void;
-  /** As in {@link BrowserSpec}. */
-  readonly metersSpeech: boolean;
+  /** As in {@link EndpointContext}. */
+  readonly metersSpeech: () => boolean;
 }
 
 /** One m-line on which a browser publishes: its packets become those of a published track. */
@@ -139,6 +139,11 @@ export class Uplink {
       levelDb: this.#speech?.levelDb,
       codec: findAudioCodec(name, clockRate)?.speechImpairment,
     };
+  }
+
+  /** Loudest level of its audio since the last call, in dB relative to full scale, if it is known. */
+  takeLevel(): number | undefined {
+    return this.#speech?.takePeak();
   }
 
   get jitterMs(): number {

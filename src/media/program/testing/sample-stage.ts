@@ -88,7 +88,7 @@ function contextOf(deviceId: string, onStreams: (streams: readonly LiveStream[])
     webrtcPort: 0,
     mediaTimeoutMs: 1000,
   } as const;
-  return { deviceId, options, log: silentLog, metersSpeech: false, setStreams: onStreams };
+  return { deviceId, options, log: silentLog, metersSpeech: () => false, setStreams: onStreams };
 }
 
 /** A program, and what it was told. */
