@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Core, WaitingReason } from '../core/index.js';
 import type { FileDoor } from '../media/index.js';
@@ -6,7 +7,7 @@ import { Announcements } from './announcements.js';
 import type { FetchGuard } from './download.js';
 import { JoinTones } from './join-tones.js';
 import { type PlayerLimits, Players } from './players.js';
-import { Sounds, type SoundSource } from './sounds.js';
+import { Sounds, soundSource, type SoundSource } from './sounds.js';
 import type { UploadLimits } from './uploads.js';
 import { WaitingMusic } from './waiting-music.js';
 
@@ -42,6 +43,14 @@ export interface AnnouncementsPart {
     readonly playing: ReturnType<Players['counts']>;
     readonly refused: number;
   };
+  /**
+   * A sound that can be had by its `mediaUrl`, whole.
+   * @throws PatchbayError, or Error whose message says why it cannot be played
+   */
+  samples(
+    accountId: string,
+    mediaUrl: string,
+  ): Promise<{ readonly rate: number; readonly samples: Int16Array }>;
   /** Begins with the music of those who wait, once the devices of an earlier gateway are connected again. */
   start(): void;
   stop(): Promise<void>;
@@ -83,6 +92,19 @@ export async function createAnnouncements(options: AnnouncementsOptions): Promis
   return {
     announcements,
     counts: () => ({ ...sounds.counts(), playing: players.counts(), refused: players.refused }),
+    samples: async (accountId, mediaUrl) => {
+      const source = soundSource(accountId, mediaUrl);
+      sounds.admit(source);
+      const sound = await sounds.load(source);
+      try {
+        const bytes = await readFile(sound.path);
+        const samples = new Int16Array(sound.samples);
+        for (let i = 0; i < samples.length; i += 1) samples[i] = bytes.readInt16LE(2 * i);
+        return { rate: sound.rate, samples };
+      } finally {
+        sound.release();
+      }
+    },
     start: () => waiting.start(),
     stop: () => sounds.close(),
   };

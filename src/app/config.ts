@@ -141,6 +141,12 @@ const DATA = {
     '10.1.0.0/16',
     'example.com',
   ),
+  PATCHBAY_VOICE_API_TRIAL: described(
+    str({ default: undefined, choices: ['on', 'off'] }),
+    'Whether accounts may try their applications against a Voice API that the gateway plays: it then sends events to answer URLs that they give, to where webhooks may be sent. See [voice-api-trial.md](voice-api-trial.md). Empty: `on` with the development account, otherwise `off`.',
+    'on',
+    'yes',
+  ),
   PATCHBAY_WEBHOOK_DENY: described(
     cidrs({ default: [] }),
     'Addresses and CIDRs that webhooks never go to, beside link-local, metadata and multicast addresses. Deny private addresses if you do not trust everyone who may create participants.',

@@ -159,7 +159,14 @@ async function build(
     ring,
   });
   const events = readEvents(core, metrics, teardown);
-  const testCalls = startTestCalls(config, log, teardown, { core, phones, metrics, events, ownCalls });
+  const testCalls = startTestCalls(config, log, teardown, {
+    core,
+    phones,
+    metrics,
+    events,
+    ownCalls,
+    announcements,
+  });
   const sockets = {
     clientAddress: clientAddresses(config.trustedProxies),
     hasRoom: () => descriptors.forBrowsers,

@@ -152,6 +152,8 @@ export function readConfig(environment: Environment) {
     },
     /** Undefined: generated once and kept in the data folder. */
     tokenSecret: env.PATCHBAY_TOKEN_SECRET,
+    /** Whether accounts may try applications. */
+    voiceApiTrial: (env.PATCHBAY_VOICE_API_TRIAL ?? (env.PATCHBAY_ACCOUNTS ? 'off' : 'on')) === 'on',
     sip: {
       hosts: env.PATCHBAY_SIP_HOST,
       port: env.PATCHBAY_SIP_PORT,

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { AnnouncementsPart } from '../announcements/index.js';
 import type { Core } from '../core/index.js';
 import type { EventFeed } from '../events/index.js';
 import { type OwnCalls, type SipTarget, type TestCall, TestCalls } from '../trial/index.js';
+import { TargetGuard } from '../usage/index.js';
 import type { Config } from './read-config.js';
 import type { Teardown } from './teardown.js';
 import { VERSION } from './version.js';
@@ -13,6 +15,7 @@ interface Parts {
   readonly events: EventFeed;
   readonly metrics: Registry;
   readonly ownCalls: OwnCalls;
+  readonly announcements: AnnouncementsPart;
 }
 
 /** Prepares the built-in test caller. */
@@ -20,7 +23,7 @@ export function startTestCalls(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, phones, events, metrics, ownCalls }: Parts,
+  { core, phones, events, metrics, ownCalls, announcements }: Parts,
 ): TestCalls {
   const [freeswitch] = config.freeswitch.servers;
   const testCalls = new TestCalls({
@@ -30,6 +33,10 @@ export function startTestCalls(
     rtpHost: freeswitch?.host ?? config.rtp.host,
     codecs: config.phoneCodecs,
     version: VERSION,
+    triesApplications: config.voiceApiTrial,
+    // Applications are asked where webhooks may be sent to.
+    guard: new TargetGuard(config.usage.webhooks.targets),
+    loadSound: (accountId, url) => announcements.samples(accountId, url),
     log: log.child({ part: 'trial' }),
     onChanged: (accountId, call) => tell(events, core, accountId, call),
   });
@@ -49,7 +56,16 @@ function tell(feed: EventFeed, core: Core, accountId: string, call: TestCall): v
     at: Date.now(),
     sessionId,
     tags: [participant?.tag, session?.tag].flatMap((tag) => tag ?? []),
-    data: { testCallId, state, participantId, sessionId, deviceId, problem: problem?.code },
+    data: {
+      testCallId,
+      state,
+      participantId,
+      sessionId,
+      deviceId,
+      problem: problem?.code,
+      // How many there are, so that a reader knows when to ask for them.
+      steps: call.steps?.length,
+    },
   });
 }
 

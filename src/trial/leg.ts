@@ -26,10 +26,10 @@ interface LegHandlers {
   onHungUp(reason: string | undefined): void;
 }
 
-interface Dial {
+export interface Dial {
   readonly from: string;
   readonly displayName?: string | undefined;
-  /** Value of the User-to-User header (RFC 7433). */
+  /** Value of the User-to-User header (RFC 7433); empty: none. */
   readonly userToUser: string;
   /** Default: the gateway's SIP address. */
   readonly requestUri?: string | undefined;

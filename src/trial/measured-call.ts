@@ -32,6 +32,8 @@ export class MeasuredCall {
   #problem: Problem | undefined;
   /** Stays, whatever is measured. */
   #isFixed = false;
+  /** The call was connected to the core. */
+  #hadDevice = false;
 
   constructor(
     {
@@ -72,6 +74,8 @@ export class MeasuredCall {
     this.#leg = leg;
     this.#dialledAt = this.#now();
     this.#answeredAt = 0;
+    this.#hadDevice = false;
+    this.#problem = undefined;
     this.#facts.deviceId = leg.callId;
     this.#facts.codec = leg.phone.codec.name;
     if (participantId !== undefined) this.#facts.participantId = participantId;
@@ -84,8 +88,23 @@ export class MeasuredCall {
   }
 
   refused(answer: FinalAnswer): void {
-    this.#facts.signalling = { status: answer.status, reason: answer.reason };
+    this.notAnswered(answer);
     this.failed(refusalProblem(answer));
+  }
+
+  /** One SIP call of an application's was not answered; others may follow. */
+  notAnswered(answer: FinalAnswer): void {
+    this.#facts.signalling = { status: answer.status, reason: answer.reason };
+    this.troubled(refusalProblem(answer));
+  }
+
+  troubled(problem: Problem): void {
+    this.#problem = problem;
+  }
+
+  /** Its SIP call is over, but the application may go on. */
+  legOver(): void {
+    this.#leg = undefined;
   }
 
   /** It cannot go on. */
@@ -102,7 +121,7 @@ export class MeasuredCall {
     this.measure();
     if (problem) this.#problem = problem;
     this.#isFixed = true;
-    this.#state = 'ended';
+    this.#state = this.#problem && this.#facts.signalling?.answeredAfterMs === undefined ? 'failed' : 'ended';
     this.#facts.endedAt = Date.now();
   }
 
@@ -118,9 +137,13 @@ export class MeasuredCall {
   measure(): boolean {
     const leg = this.#leg;
     if (!leg || this.isOver || this.#answeredAt === 0) return false;
+    const device = this.#deviceOf(this.#facts.participantId);
+    // It was hung up, and the last figures stand.
+    if (!device && this.#hadDevice) return false;
+    this.#hadDevice = device !== undefined;
     const { heard, roundTripMs } = leg.phone;
-    const { received } = this.#participantSound();
-    const heardBy = this.#heardBy();
+    const received = soundOf(device);
+    const heardBy = this.#heardBy(device);
     const before = [this.#problem?.code, this.#facts.toGateway?.heardBy, this.#facts.mos === undefined];
     this.#facts.fromGateway = heard;
     this.#facts.toGateway = { ...received, heardBy };
@@ -135,31 +158,10 @@ export class MeasuredCall {
     return after.some((value, i) => value !== before[i]);
   }
 
-  /** As the gateway measured it. */
-  #participantSound(): { received: TestCallSound } {
-    const { participantId } = this.#facts;
-    const device = this.#deviceOf(participantId);
-    const { packets = 0, lost, jitterMs, levelDb, mos } = device?.quality?.received ?? {};
-    const level = levelDb ?? device?.streams[0]?.levelDb;
-    return {
-      received: {
-        packets,
-        ...(lost !== undefined && { lost }),
-        ...(jitterMs !== undefined && { jitterMs }),
-        ...(level !== undefined && { levelDb: rounded(level) }),
-        ...(mos !== undefined && { mos }),
-      },
-    };
-  }
-
-  #deviceOf(participantId: string | undefined): ReturnType<CoreView['device']> {
-    if (participantId === undefined || !this.#exists(participantId)) return undefined;
+  #deviceOf(participantId: string | undefined): Device {
+    if (participantId === undefined || !this.#participant(participantId)) return undefined;
     const device = this.#core.device(this.accountId, participantId);
     return device?.info.externalId === this.#leg?.callId ? device : undefined;
-  }
-
-  #exists(participantId: string): boolean {
-    return this.#participant(participantId) !== undefined;
   }
 
   #participant(participantId: string): ReturnType<CoreView['participant']> | undefined {
@@ -171,7 +173,7 @@ export class MeasuredCall {
     }
   }
 
-  #heardBy(): number {
+  #heardBy(device: Device): number {
     const { participantId } = this.#facts;
     const sessionId = participantId === undefined ? undefined : this.#participant(participantId)?.sessionId;
     if (sessionId === undefined) {
@@ -179,7 +181,7 @@ export class MeasuredCall {
       return 0;
     }
     this.#facts.sessionId = sessionId;
-    const publishes = (this.#deviceOf(participantId)?.streams.length ?? 0) > 0;
+    const publishes = (device?.streams.length ?? 0) > 0;
     return publishes ? this.#core.announcements.hearersOf(participantId!, sessionId).length : 0;
   }
 
@@ -194,6 +196,21 @@ export class MeasuredCall {
     if (!participant.publishPermissions.includes('audio')) return MAY_NOT_PUBLISH;
     return toGateway?.heardBy === 0 ? NOBODY_HEARS : undefined;
   }
+}
+
+type Device = ReturnType<CoreView['device']>;
+
+/** The call's sound, as the gateway measured it. */
+function soundOf(device: Device): TestCallSound {
+  const { packets = 0, lost, jitterMs, levelDb, mos } = device?.quality?.received ?? {};
+  const level = levelDb ?? device?.streams[0]?.levelDb;
+  return {
+    packets,
+    ...(lost !== undefined && { lost }),
+    ...(jitterMs !== undefined && { jitterMs }),
+    ...(level !== undefined && { levelDb: rounded(level) }),
+    ...(mos !== undefined && { mos }),
+  };
 }
 
 const rounded = (value: number): number => Math.round(value * 10) / 10;

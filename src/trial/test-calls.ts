@@ -8,10 +8,17 @@ import {
   systemClock,
   type Timer,
 } from '../shared/index.js';
+import {
+  ApplicationClient,
+  ApplicationTrial,
+  type LoadedSound,
+  type NewApplicationTrial,
+  type RequestGuard,
+} from './application/index.js';
 import { Leg, LegError, type LegOptions } from './leg.js';
 import { type CoreView, MeasuredCall } from './measured-call.js';
 import { endedEarly } from './problems.js';
-import type { NewTestCall, TestCall } from './types.js';
+import type { TestCall } from './types.js';
 
 /** Finished test calls of an account that are kept. */
 const KEPT = 20;
@@ -27,6 +34,16 @@ interface TestCallsOptions extends Omit<LegOptions, 'clock'> {
   readonly log: Log;
   /** Called whenever the state of a test call, or what is wrong with it, has changed. */
   readonly onChanged: (accountId: string, call: TestCall) => void;
+  /** Whether applications may be tried. */
+  readonly triesApplications: boolean;
+  readonly guard: RequestGuard;
+  /** @throws Error whose message says why it cannot be played */
+  readonly loadSound: (accountId: string, url: string) => Promise<LoadedSound>;
+}
+
+interface NewTestCall extends NewApplicationTrial {
+  readonly participantId?: string | undefined;
+  readonly seconds?: number | undefined;
 }
 
 /** A test call under way. */
@@ -41,6 +58,7 @@ interface Running {
 export class TestCalls {
   readonly #options: TestCallsOptions;
   readonly #clock: Clock;
+  readonly #client: ApplicationClient;
   readonly #rate = new KeyedBuckets(RATE);
   /** By account. */
   readonly #running = new Map<string, Running>();
@@ -53,6 +71,13 @@ export class TestCalls {
   constructor(options: TestCallsOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#client = new ApplicationClient(options.guard);
+    // Whose token an application has given is known by the call that came of it.
+    options.core.on('connected', ({ device, participant }) => {
+      if (!device.test) return;
+      const call = this.#running.get(participant.accountId)?.call;
+      if (call?.view.deviceId === device.externalId) call.belongsTo(participant.id);
+    });
   }
 
   /** Test calls since the start, by how they went, and those under way. `refused`: they were not begun. */
@@ -66,25 +91,57 @@ export class TestCalls {
   }
 
   /**
-   * Begins to call a participant.
-   * @throws PatchbayError BAD_REQUEST, PARTICIPANT_NOT_FOUND, TEST_CALL_RUNNING, TOO_MANY_REQUESTS, SHUTTING_DOWN
+   * Begins to call a participant, or to try an application.
+   * @throws PatchbayError BAD_REQUEST, FORBIDDEN, PARTICIPANT_NOT_FOUND, TEST_CALL_RUNNING, TOO_MANY_REQUESTS,
+   * SHUTTING_DOWN
    */
-  start(accountId: string, { participantId, seconds = DEFAULT_SECONDS }: NewTestCall): TestCall {
-    if (participantId === undefined) {
-      throw new PatchbayError('PATCHBAY_BAD_REQUEST', "body must have required property 'participantId'");
+  start(
+    accountId: string,
+    { participantId, seconds = DEFAULT_SECONDS, ...application }: NewTestCall,
+  ): TestCall {
+    const { answerUrl, bxml } = application;
+    if ([participantId, answerUrl, bxml].filter((one) => one !== undefined).length !== 1) {
+      throw new PatchbayError('PATCHBAY_BAD_REQUEST', 'Give one of participantId, answerUrl and bxml.');
     }
-    const { core } = this.#options;
-    core.participant(accountId, participantId);
+    const { core, triesApplications } = this.#options;
+    if (participantId !== undefined) core.participant(accountId, participantId);
+    else if (!triesApplications) {
+      throw new PatchbayError(
+        'PATCHBAY_FORBIDDEN',
+        'This gateway tries no applications: its operator may set PATCHBAY_VOICE_API_TRIAL=on.',
+      );
+    }
     this.#admit(accountId);
-    const facts = { accountId, testCallId: randomUUID(), kind: 'participant', participantId } as const;
-    const call = new MeasuredCall({ ...facts, startedAt: this.#clock.now() }, core, () =>
-      this.#clock.monotonic(),
+    const kind = participantId === undefined ? 'application' : 'participant';
+    const facts = { accountId, testCallId: randomUUID(), kind, startedAt: this.#clock.now() } as const;
+    const call = new MeasuredCall(
+      { ...facts, ...(participantId !== undefined && { participantId }) },
+      core,
+      () => this.#clock.monotonic(),
     );
     this.#begin(call, seconds, (over) => {
+      if (participantId === undefined) return this.#try(call, application, over);
       const leg = this.#dial(call, participantId, over);
       return async () => (await leg)?.hangUp();
     });
     return call.view;
+  }
+
+  #try(call: MeasuredCall, application: NewApplicationTrial, over: () => void): () => Promise<void> {
+    const { loadSound } = this.#options;
+    const trial = new ApplicationTrial(application, {
+      call,
+      client: this.#client,
+      clock: this.#clock,
+      loadSound,
+      dial: (dial) => Leg.dial({ ...this.#options, clock: this.#clock }, dial),
+      onStep: () => this.#changed(call),
+    });
+    void trial.over.then(() => {
+      if (call.view.signalling?.answeredAfterMs !== undefined) this.#counts.answered += 1;
+      over();
+    });
+    return () => trial.hangUp();
   }
 
   /** @throws PatchbayError NOT_FOUND */
@@ -110,6 +167,7 @@ export class TestCalls {
     const limit = new Promise<void>((resolve) => (timer = this.#clock.setTimeout(resolve, STOP_MS)));
     await Promise.race([Promise.allSettled(ends), limit]);
     timer?.cancel();
+    await this.#client.stop();
   }
 
   /** @throws PatchbayError TEST_CALL_RUNNING, TOO_MANY_REQUESTS, SHUTTING_DOWN */
@@ -202,7 +260,9 @@ export class TestCalls {
   async #hangUp(accountId: string, call: MeasuredCall): Promise<void> {
     const running = this.#running.get(accountId);
     if (running?.call !== call) return;
-    call.ended();
+    // The end of an application's trial has steps of its own.
+    if (call.view.kind === 'participant') call.ended();
+    else call.measure();
     await running.hangUp();
     this.#over(call);
   }

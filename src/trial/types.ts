@@ -78,8 +78,3 @@ export interface TestCall {
   readonly problem?: Problem;
   readonly steps?: readonly TrialStep[];
 }
-
-export interface NewTestCall {
-  readonly participantId?: string | undefined;
-  readonly seconds?: number | undefined;
-}

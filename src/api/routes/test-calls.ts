@@ -13,7 +13,10 @@ import {
 import { moment } from '../views.js';
 
 /** A test call as `TestCallControl` has it: times are epoch milliseconds. */
-export type TestCallFacts = Omit<TestCallView, 'startedAt' | 'endedAt'> & {
+type TestCallFacts = Omit<TestCallView, 'startedAt' | 'endedAt' | 'steps'> & {
+  readonly steps?: readonly (Omit<NonNullable<TestCallView['steps']>[number], 'at'> & {
+    readonly at: number;
+  })[];
   readonly startedAt: number;
   readonly endedAt?: number;
 };
@@ -30,11 +33,12 @@ export interface TestCallControl {
 
 const tags = ['Test calls'];
 
-function testCallView({ startedAt, endedAt, ...facts }: TestCallFacts): TestCallView {
+function testCallView({ startedAt, endedAt, steps, ...facts }: TestCallFacts): TestCallView {
   return {
     ...facts,
     startedAt: moment(startedAt),
     ...(endedAt !== undefined && { endedAt: moment(endedAt) }),
+    ...(steps && { steps: steps.map(({ at, ...step }) => ({ ...step, at: moment(at) })) }),
   };
 }
 
@@ -46,15 +50,16 @@ export function testCallRoutes(api: Api, testCalls: TestCallControl): void {
       schema: {
         operationId: 'placeTestCall',
         tags,
-        summary: 'Call a participant from a built-in phone, and measure how the call fares',
+        summary: 'Call a participant from a built-in phone, or try an application',
         description:
           "A SIP client in the gateway's own process calls the gateway's real SIP port with the participant's token, sings a " +
           'scale, and measures what comes back, whatever `PATCHBAY_SIP_ALLOW` says. 409: the account has a test call ' +
           'already. 429: it has placed too many: ten at once, and one every 5 s in the long run. Usage records of test ' +
-          'calls have `test: true`.',
+          'calls have `test: true`. Instead of `participantId`, give `answerUrl` or `bxml` to try an application: the gateway ' +
+          'then behaves as Bandwidth’s Voice API would; see docs/voice-api-trial.md. 403: `PATCHBAY_VOICE_API_TRIAL` is off.',
         params: AccountPath,
         body: optionalBody(NewTestCallSchema),
-        response: { 201: ref(TestCallSchema, 'The call is being placed.'), ...writeErrors(404, 409) },
+        response: { 201: ref(TestCallSchema, 'The call is being placed.'), ...writeErrors(403, 404, 409) },
       },
     },
     ({ params: { accountId }, body }, reply) => {

@@ -22,6 +22,7 @@ export const ErrorSchema = component(
 const DESCRIPTIONS = {
   400: 'The request is not as documented.',
   401: 'The credentials are missing, wrong, or belong to another account than the one in the path.',
+  403: 'The operator does not allow it.',
   404: 'Not in this account, or deleted.',
   409: 'Not possible now.',
   413: 'The body is too large.',
@@ -148,6 +149,11 @@ export function text(maxLength: number, description: string) {
   return Type.String({ maxLength, pattern: '^[^\\u0000\\p{Cs}]*$', description });
 }
 
+/** An http or https URL. */
+export function webUrl(description: string) {
+  return Type.String({ maxLength: 2048, format: 'web-url', description });
+}
+
 /** A time in a response. */
 export const moment = (description: string) =>
   Type.String({ format: 'date-time', description, examples: ['2026-01-31T12:00:00.000Z'] });
@@ -171,7 +177,7 @@ export function readErrors(...own: readonly 404[]) {
 }
 
 /** The errors of an operation that changes something: the common ones and `own`. */
-export function writeErrors(...own: readonly (404 | 409)[]) {
+export function writeErrors(...own: readonly (403 | 404 | 409)[]) {
   return answers([400, 401, 413, 415, 429, 500, 503, ...own]);
 }
 

@@ -1,5 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { absentable, component, listOf, moment, ref, text } from './shapes.js';
+import { absentable, component, listOf, moment, ref, text, webUrl } from './shapes.js';
+
+const method = Type.Unsafe<'GET' | 'POST'>({
+  type: 'string',
+  enum: ['GET', 'POST'],
+  description: 'Default: `POST`.',
+});
 
 /** A test call to place. */
 export const NewTestCallSchema = component(
@@ -13,6 +19,27 @@ export const NewTestCallSchema = component(
         description: 'After so many seconds the test caller hangs up. Default: 120.',
       }),
     ),
+    answerUrl: Type.Optional(webUrl('Where the application to be tried answers events with BXML.')),
+    answerMethod: Type.Optional(method),
+    username: Type.Optional(text(256, 'For HTTP Basic at `answerUrl` and `disconnectUrl`.')),
+    password: Type.Optional(text(256, 'Likewise. It is never shown again.')),
+    disconnectUrl: Type.Optional(webUrl('Where the event `disconnect` is sent. Default: nowhere.')),
+    disconnectMethod: Type.Optional(method),
+    bxml: Type.Optional(text(32_768, 'The BXML to execute, in place of what an application would answer.')),
+    from: Type.Optional(text(64, 'Number of the caller in events and calls. Default: `+15555550100`.')),
+    to: Type.Optional(text(64, 'Number that is called. Default: `+15555550199`.')),
+    applicationId: Type.Optional(text(128, 'As in events. Default: `trial`.')),
+    tag: Type.Optional(text(256, 'As in events.')),
+    direction: Type.Optional(
+      Type.Unsafe<'inbound' | 'outbound'>({
+        type: 'string',
+        enum: ['inbound', 'outbound'],
+        description:
+          '`outbound`, the default: the application has had somebody called, and gets `answer`. `inbound`: somebody ' +
+          'calls a number of the application, which gets `initiate`.',
+      }),
+    ),
+    voiceApiUrl: Type.Optional(webUrl('What `callUrl` in events begins with. Default: that of Bandwidth.')),
   }),
 );
 
@@ -70,6 +97,27 @@ const properties = {
     }),
   ),
   mos: absentable(Type.Number({ description: 'That of the worse direction.' })),
+  steps: absentable(
+    listOf(
+      Type.Object({
+        at: moment('When it was done.'),
+        kind: Type.Unsafe<'request' | 'verb' | 'call' | 'note'>({
+          type: 'string',
+          enum: ['request', 'verb', 'call', 'note'],
+        }),
+        text: Type.String({ description: 'What was done, for people.' }),
+        isFault: absentable(Type.Boolean({ description: 'Something is wrong.' })),
+        method: absentable(Type.String()),
+        url: absentable(Type.String()),
+        event: absentable(Type.String({ description: 'The `eventType`.', examples: ['answer'] })),
+        request: absentable(Type.String({ description: 'What was sent.' })),
+        status: absentable(Type.Integer({ description: 'Of the response, by HTTP or SIP.' })),
+        response: absentable(Type.String({ description: 'The BXML that came, with tokens masked.' })),
+        deviceId: absentable(Type.String({ description: 'The Call-ID of the SIP call.' })),
+      }),
+      { description: 'What the trial of an application did, at most 200 steps.' },
+    ),
+  ),
   problem: absentable(
     Type.Object(
       {

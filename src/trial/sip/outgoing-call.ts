@@ -268,7 +268,8 @@ export class OutgoingCall {
     for (const route of this.#routes) headers.add('Route', route);
     if (method === 'INVITE') {
       headers.add('Contact', this.#contact).add('Allow', ALLOW).add('User-Agent', userAgent);
-      headers.add('User-to-User', userToUser).add('Content-Type', 'application/sdp');
+      if (userToUser !== '') headers.add('User-to-User', userToUser);
+      headers.add('Content-Type', 'application/sdp');
     }
     return { kind: 'request', method, uri: this.#remoteTarget, headers, body };
   }

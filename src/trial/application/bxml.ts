@@ -1,0 +1,87 @@
+import { XMLParser } from 'fast-xml-parser';
+
+/** A verb of BXML, or an element in one. */
+export interface Verb {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Its text, without that of elements in it. */
+  readonly text: string;
+  readonly children: readonly Verb[];
+}
+
+/** What Bandwidth accepts. */
+export const MAX_BXML = 64 * 1024;
+const MAX_VERBS = 500;
+const ATTRIBUTES = ':@';
+const TEXT = '#text';
+
+/** The document is not BXML; the message says why, for people. */
+export class BxmlError extends Error {
+  override readonly name = 'BxmlError';
+}
+
+const parser = new XMLParser({
+  preserveOrder: true,
+  ignoreAttributes: false,
+  attributeNamePrefix: '',
+  parseTagValue: false,
+  parseAttributeValue: false,
+  trimValues: true,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+  htmlEntities: true,
+});
+
+type Parsed = Readonly<Record<string, unknown>>;
+
+/**
+ * The verbs of a BXML document: `<Response>` or `<Bxml>` with verbs in it.
+ * @throws BxmlError
+ */
+export function readBxml(document: string): readonly Verb[] {
+  if (Buffer.byteLength(document) > MAX_BXML) throw new BxmlError('BXML may have 64 KB.');
+  if (document.trim() === '') throw new BxmlError('There is no BXML: the response is empty.');
+  // Entities of a document's own, and external ones, are never needed.
+  if (/<!DOCTYPE|<!ENTITY/i.test(document)) throw new BxmlError('A BXML document has no DOCTYPE.');
+  const roots = elementsOf(parse(document));
+  const [root] = roots;
+  if (roots.length !== 1 || !root || !['Response', 'Bxml'].includes(root.name)) {
+    throw new BxmlError('BXML is one <Response> or <Bxml> element with verbs in it.');
+  }
+  if (root.children.length > MAX_VERBS) throw new BxmlError(`The trial takes ${MAX_VERBS} verbs at once.`);
+  return root.children;
+}
+
+function parse(document: string): unknown {
+  try {
+    // With the check of well-formedness.
+    return parser.parse(document, true);
+  } catch (error) {
+    throw new BxmlError(`This is not XML: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function elementsOf(nodes: unknown): Verb[] {
+  if (!Array.isArray(nodes)) return [];
+  return (nodes as Parsed[]).flatMap((node) => {
+    const name = Object.keys(node).find((key) => key !== ATTRIBUTES && key !== TEXT);
+    if (name === undefined) return [];
+    const children = node[name];
+    return {
+      name,
+      attributes: (node[ATTRIBUTES] ?? {}) as Record<string, string>,
+      text: textOf(children),
+      children: elementsOf(children),
+    };
+  });
+}
+
+const textOf = (nodes: unknown): string =>
+  Array.isArray(nodes)
+    ? (nodes as Parsed[])
+        .map((node) => (TEXT in node ? String(node[TEXT]) : ''))
+        .join('')
+        .trim()
+    : '';
