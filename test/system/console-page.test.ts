@@ -1,6 +1,7 @@
 import type { Browser, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { click, complaintsOf, inEveryLook, isTooWide, launchConsole, shows } from '../support/console.js';
+import { click, launchConsole, shows } from '../support/console.js';
+import { isFitForAll } from '../support/fit-for-all.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { Rest } from '../support/rest.js';
 import { placeCall } from '../support/sipp.js';
@@ -40,14 +41,6 @@ describe('the page that joins', () => {
     return String(await on.evaluate("document.querySelector('#problem').textContent"));
   }
 
-  async function isFitForAll(view: string): Promise<void> {
-    await inEveryLook(page, async (look) => {
-      expect.soft(await complaintsOf(page), `${view}, ${look}`).toEqual([]);
-      expect.soft(await isTooWide(page), `${view}, ${look}: is too wide`).toBe(false);
-    });
-    await page.setViewport({ width: 1280, height: 800 });
-  }
-
   it('shows the link to the documents to those who may read them', async () => {
     const hidden = "document.querySelector('#documents')?.hidden !== false";
     await page.goto(gateway.httpUrl);
@@ -69,7 +62,7 @@ describe('the page that joins', () => {
 
     await open(person.token);
     await page.waitForFunction("document.querySelector('#join meter').value > 0.01");
-    await isFitForAll('before joining');
+    await isFitForAll(page, 'before joining');
     await join(person.token);
     await shows(page, 'you are in no session');
     await rest.join(session, person.id, { sessionId: session });
@@ -83,7 +76,7 @@ describe('the page that joins', () => {
       await shows(page, 'You are agent. In session support.');
       await shows(page, 'Keys go to the application, and as tones to caller.');
       await shows(page, 'Network: good');
-      await isFitForAll('a call');
+      await isFitForAll(page, 'a call');
       await call.hangUp();
       await page.waitForFunction("document.querySelector('#streams').innerText.startsWith('None yet')");
     } finally {

@@ -1,20 +1,12 @@
 import type { Browser, Page } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium, type TestBrowser } from '../support/chromium.js';
-import { click, complaintsOf, inEveryLook, isTooWide, launchConsole, shows } from '../support/console.js';
+import { click, launchConsole, shows } from '../support/console.js';
+import { isFitForAll } from '../support/fit-for-all.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { LastingGateway } from '../support/lasting-gateway.js';
 import { DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT, Rest, TWO_ACCOUNTS } from '../support/rest.js';
 import { placeCall } from '../support/sipp.js';
-
-/** A view has nothing that axe complains about, and fits, in both widths and colour schemes. */
-async function isFitForAll(page: Page, view: string): Promise<void> {
-  await inEveryLook(page, async (look) => {
-    expect.soft(await complaintsOf(page), `${view}, ${look}`).toEqual([]);
-    expect.soft(await isTooWide(page), `${view}, ${look}: is too wide`).toBe(false);
-  });
-  await page.setViewport({ width: 1280, height: 800 });
-}
 
 /** A crossing of the matrix, by its words. */
 const crossing = (receiver: string, publisher: string): string =>
@@ -87,6 +79,8 @@ describe('the console', () => {
       const isReceived = (state: string) => `[aria-label*=": ${state}"]`;
       await page.waitForSelector(crossing('caller', 'supervisor') + isReceived('received'));
       await call.tones.hears(1100);
+      for (const name of ['caller', 'agent', 'supervisor'])
+        await page.waitForFunction(`document.querySelector('[aria-label="Level of ${name}"]').value > 0.5`);
       await isFitForAll(page, 'the matrix');
 
       await page.select('[aria-label="Supervisor"]', supervisor.id);
@@ -112,6 +106,7 @@ describe('the console', () => {
 
       await click(page, '.receiver .name ::-p-text(agent)');
       await shows(page, 'May publish');
+      await click(page, 'dialog summary');
       await isFitForAll(page, 'a participant');
       await click(page, 'dialog ::-p-text(Mute for everybody)');
       await shows(page, 'Let everybody hear it');

@@ -5,6 +5,8 @@ export interface Source {
   readonly publisher: Participant;
   /** Absent: it publishes nothing. */
   readonly stream?: Stream;
+  /** Nobody is subscribed to the publisher, while others are heard. */
+  readonly isMuted?: true;
 }
 
 /** By which subscription somebody receives a stream. */
@@ -34,9 +36,23 @@ export interface Cell {
 
 /** All lines of a session's matrix, in the order of its participants. */
 export function sourcesOf(participants: readonly Participant[]): Source[] {
+  const heard = new Set(participants.filter(({ id }) => isHeard(participants, id)).map(({ id }) => id));
   return participants.flatMap((publisher): Source[] => {
     const streams = publisher.device?.streams ?? [];
-    return streams.length === 0 ? [{ publisher }] : streams.map((stream) => ({ publisher, stream }));
+    const isMuted = heard.size > 0 && !heard.has(publisher.id);
+    const source: Source = { publisher, ...(isMuted && { isMuted }) };
+    return streams.length === 0 ? [source] : streams.map((stream) => ({ ...source, stream }));
+  });
+}
+
+/** Whether somebody receives, or would receive, a participant. */
+export function isHeard(participants: readonly Participant[], id: string): boolean {
+  return participants.some((receiver) => {
+    const { sessionId, participants: entries = [] } = receiver.subscriptions;
+    if (receiver.id === id) return false;
+    return entries.length === 0
+      ? sessionId !== undefined
+      : entries.some(({ participantId }) => participantId === id);
   });
 }
 
@@ -73,13 +89,16 @@ const WHY: Record<Exclude<Hindrance, 'left-out'>, string> = {
 };
 
 /** Whether a receiver gets a stream, and why or why not. */
-export function cellOf(receiver: Participant, { publisher, stream }: Source): Cell {
+export function cellOf(receiver: Participant, { publisher, stream, isMuted }: Source): Cell {
   if (receiver.id === publisher.id) return { state: 'own', words: 'its own' };
   const level = wantedBy(receiver.subscriptions, publisher, stream);
   const delivered = stream && receiver.device?.delivery.find(({ streamId }) => streamId === stream.streamId);
   const why = hindranceOf(receiver, publisher, stream, delivered);
   if (level === undefined && !delivered) {
-    const more = why === undefined || why.hindrance === 'on-its-way' ? '' : `; ${why.words}`;
+    const more = [
+      isMuted ? '; muted for everybody' : '',
+      why === undefined || why.hindrance === 'on-its-way' ? '' : `; ${why.words}`,
+    ].join('');
     return { state: 'off', hindrance: 'not-subscribed', words: `${WHY['not-subscribed']}${more}` };
   }
   const by = level === undefined ? '' : `, ${BY[level]}`;

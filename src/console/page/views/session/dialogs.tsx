@@ -58,6 +58,7 @@ export function NewParticipant({ context: { accountPath, sessionPath, session },
           Tag
           <input
             name="tag"
+            autofocus
             placeholder="agent, caller, supervisor …"
             maxLength={50}
             value={tag.value}
@@ -138,6 +139,7 @@ export function PlaySound({
           Sound: an address of a WAV, MP3 or Ogg Opus file, an uploaded file, or a tone
           <input
             name="mediaUrl"
+            autofocus
             list="sounds"
             required
             value={mediaUrl.value}

@@ -1,19 +1,14 @@
 import { useSignal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
 import { ask } from '../../gateway/client.js';
-import {
-  type Listed,
-  nameOf,
-  type Participant,
-  type Session,
-  type Subscriptions,
-} from '../../gateway/resources.js';
+import { nameOf, type Participant, type Subscriptions } from '../../gateway/resources.js';
 import { tokenOf } from '../../gateway/tokens.js';
 import { Dialog, Problem, Since, useAction } from '../../parts/index.js';
+import { Move, ProgramTarget, SendDigits } from './commands.js';
 import { PlaySound } from './dialogs.js';
+import { isHeard } from './cells.js';
 import { Connection, Meter, qualityText } from './facts.js';
 import type { Levels } from './levels.js';
-import { isHeard, muted, type Patch, unmuted } from './patching.js';
+import { muted, type Patch, unmuted } from './patching.js';
 import type { SessionContext } from './session-view.js';
 import { WaysIn } from './ways-in.js';
 
@@ -123,6 +118,8 @@ export function ParticipantDialog({ context, participant, levels, patch, onClose
         phones hear it without its noise
       </label>
       <Move context={context} participant={participant} onMoved={onClose} />
+      {device?.kind === 'phone' && <SendDigits path={path} />}
+      <ProgramTarget path={path} />
       <Problem error={problem.value} />
       {token !== undefined && <WaysIn token={token} />}
     </Dialog>
@@ -141,63 +138,4 @@ function subscriptionText(
       return streamAliases.length === 0 ? name : `${name} (${streamAliases.join(', ')})`;
     })
     .join(', ');
-}
-
-interface MoveOptions {
-  readonly context: SessionContext;
-  readonly participant: Participant;
-  readonly onMoved: () => void;
-}
-
-/** Takes a participant to another session, where it hears everyone. Its call goes on. */
-function Move({ context: { accountPath, sessionPath, session }, participant, onMoved }: MoveOptions) {
-  const sessions = useSignal<readonly Session[]>([]);
-  const target = useSignal('');
-  const { isBusy, problem, run } = useAction();
-  useEffect(() => {
-    void run(async () => {
-      const { items } = await ask<Listed<Session>>('GET', `${accountPath}/sessions?limit=200`);
-      sessions.value = items.filter(({ id }) => id !== session.id);
-    });
-  }, []);
-  const move = async (): Promise<void> => {
-    const own = `/participants/${participant.id}`;
-    await ask('DELETE', `${sessionPath}${own}`);
-    try {
-      await ask('PUT', `${accountPath}/sessions/${target.value}${own}`, { sessionId: target.value });
-    } catch (error) {
-      // Back to where it was, as it was: the other session may be full, or gone.
-      await ask('PUT', `${sessionPath}${own}`, participant.subscriptions);
-      throw error;
-    }
-    onMoved();
-  };
-  if (sessions.value.length === 0) return <Problem error={problem.value} />;
-  return (
-    <form
-      class="inline"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void run(move);
-      }}
-    >
-      <select
-        aria-label="Another session"
-        required
-        value={target.value}
-        onChange={(event) => (target.value = event.currentTarget.value)}
-      >
-        <option value="">Move to …</option>
-        {sessions.value.map((one) => (
-          <option key={one.id} value={one.id}>
-            {nameOf(one)}
-          </option>
-        ))}
-      </select>
-      <button type="submit" class="secondary" disabled={isBusy.value || target.value === ''}>
-        Move
-      </button>
-      <Problem error={problem.value} />
-    </form>
-  );
 }

@@ -1,17 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Device, Participant, Subscriptions } from '../../gateway/resources.js';
-import { cellOf, sourcesOf } from './cells.js';
-import {
-  everyone,
-  isHeard,
-  monitor,
-  muted,
-  nobody,
-  type Patch,
-  toggled,
-  unmuted,
-  whisper,
-} from './patching.js';
+import { cellOf, isHeard, sourcesOf } from './cells.js';
+import { everyone, monitor, muted, nobody, type Patch, toggled, unmuted, whisper } from './patching.js';
 
 const DEVICE: Device = {
   id: 'd',
@@ -143,6 +133,7 @@ describe('presets', () => {
   it('let everyone or nobody hear everyone', () => {
     expect(after(everyone('s', people))).toHaveLength(6);
     expect(after(nobody(people))).toEqual([]);
+    expect(sourcesOf(patched(people, nobody(people))).some(({ isMuted }) => isMuted)).toBe(false);
   });
 
   it('monitor: the supervisor is heard by nobody', () => {
@@ -176,6 +167,9 @@ describe('presets', () => {
     expect(received(silenced)).toHaveLength(4);
     expect([isHeard(all, 'agent'), isHeard(silenced, 'agent')]).toEqual([true, false]);
     expect(muted(silenced, 'agent')).toEqual([]);
+    const muteds = sourcesOf(silenced).map(({ publisher, isMuted = false }) => [publisher.id, isMuted]);
+    expect(Object.fromEntries(muteds)).toEqual({ caller: false, agent: true, supervisor: false });
+    expect(cellOf(silenced[0]!, sourcesOf(silenced)[1]!).words).toBe('not subscribed; muted for everybody');
     expect(received(patched(silenced, unmuted(silenced, 'agent')))).toHaveLength(6);
   });
 });

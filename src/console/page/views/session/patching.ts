@@ -143,11 +143,3 @@ export function unmuted(participants: readonly Participant[], id: string): Patch
     ];
   });
 }
-
-/** Whether somebody receives, or would receive, a participant. */
-export function isHeard(participants: readonly Participant[], id: string): boolean {
-  return participants.some(
-    ({ id: receiverId, subscriptions }) =>
-      receiverId !== id && wantedAliases(subscriptions, id) !== undefined,
-  );
-}

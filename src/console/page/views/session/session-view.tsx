@@ -29,19 +29,24 @@ export interface SessionContext {
 type Opened =
   { readonly dialog: 'new' | 'play' | 'delete' } | { readonly dialog: 'participant'; readonly id: string };
 
+/** The participant whose facts are shown. */
+const openedId = (opened: Opened | undefined): string | undefined =>
+  opened?.dialog === 'participant' ? opened.id : undefined;
+
 /** A session: who hears whom, and everything that can be done to it. */
 export function SessionView({ account, id }: { readonly account: string; readonly id: string }) {
   const accountPath = `/v1/accounts/${encodeURIComponent(account)}`;
   const sessionPath = `${accountPath}/sessions/${encodeURIComponent(id)}`;
+  const opened = useSignal<Opened | undefined>(undefined);
   const levels = useMemo(() => new Levels(), [id]);
   const { value, problem, connected } = useLive<SessionDetail>(sessionPath, {
     account,
     sessionId: id,
     read: () => ask('GET', sessionPath),
-    concerns: ({ type }: GatewayEvent) => !OTHER_NEWS.has(type),
+    concerns: ({ type, data }: GatewayEvent) =>
+      !OTHER_NEWS.has(type) || (type === 'quality' && data['participantId'] === openedId(opened.value)),
     happened: (event) => levels.happened(event),
   });
-  const opened = useSignal<Opened | undefined>(undefined);
   const { isBusy, problem: failed, run } = useAction();
   const isGone = useComputed(() => problem.value?.status === 404);
   const close = (): void => {
