@@ -33,6 +33,7 @@ import {
   type AccountEvents,
   accountRoutes,
   type CallReports,
+  type GatewayReports,
   type IceServers,
   type MediaControl,
   type ProgramControl,
@@ -50,6 +51,8 @@ export interface ApiOptions {
   readonly testCalls: TestCallControl;
   readonly events: AccountEvents;
   readonly calls: CallReports;
+  /** What the gateway tells of itself. */
+  readonly gateway: GatewayReports;
   readonly accounts: readonly Account[];
   /** The cookie of the console is signed with a key made of it. */
   readonly tokenSecret: string;
@@ -123,8 +126,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
       answerData(account);
       account.addHook('onRequest', authenticate);
       if (options.rateLimit) limitRate(account, options.rateLimit);
-      const { core, usage, programs, media, events, testCalls, calls, iceServers = () => [] } = options;
-      accountRoutes(account, { core, usage, programs, media, events, testCalls, calls, iceServers });
+      accountRoutes(account, { ...options, iceServers: options.iceServers ?? (() => []) });
       done();
     },
     { prefix: '/v1/accounts/:accountId' },

@@ -3,3 +3,4 @@ export type { OnAnswered } from './answered.js';
 export { type ApiOptions, createApi } from './api.js';
 export type { Readiness } from './health.js';
 export type { GatewayFacts } from './openapi.js';
+export type { GatewayReports } from './routes/index.js';

@@ -65,6 +65,7 @@ describe('the OpenAPI document', () => {
           'downloadMedia',
           'deleteMedia',
           'readEvents',
+          'getGateway',
           'listCalls',
           'getCall',
           'getCallTrace',

@@ -202,7 +202,7 @@ const tags = [
   },
   { name: 'Usage', description: 'Which devices were connected for how long: the billing report.' },
   { name: 'Webhooks', description: 'Events that the gateway sends to applications.' },
-  { name: 'Gateway', description: 'The gateway itself. Needs no credentials.' },
+  { name: 'Gateway', description: 'The gateway itself. `/healthz` and `/readyz` need no credentials.' },
 ];
 
 /** The page loads nothing from other origins and works over plain HTTP. */

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { AnnouncementsPart } from '../announcements/index.js';
-import { createApi, type GatewayFacts, type Readiness } from '../api/index.js';
+import { createApi, type GatewayFacts, type GatewayReports, type Readiness } from '../api/index.js';
 import { BrowserServer, turnCredentials } from '../devices/browser/index.js';
 import type { SocketGateOptions } from '../devices/socket-gate.js';
 import { Upgrades } from '../devices/upgrades.js';
@@ -17,6 +17,7 @@ import {
 import { type Config, DEVELOPMENT_ACCOUNT } from './read-config.js';
 import { consolePage } from '../console/index.js';
 import { type Core, createCore } from '../core/index.js';
+import { gatewayReports } from './gateway-report.js';
 import { type LoadControl, startLoadControl } from './load/index.js';
 import type { MediaPlane } from '../media/index.js';
 import { readyAddresses, startMedia } from './media.js';
@@ -188,6 +189,7 @@ async function build(
     testCalls,
     sipUri: phones.address.sip,
     calls,
+    gateway: await gatewayReports(config, { core, media, usage, store, load, phones }),
     // Before pages can connect. What is not carried on by now ended with the previous gateway.
     beforeListening: async () => {
       phones.deliverAgain();
@@ -260,6 +262,7 @@ interface HttpParts {
   readonly usage: Usage;
   readonly tokenSecret: string;
   readonly calls: Calls;
+  readonly gateway: GatewayReports;
   readonly metrics: Registry;
   readonly readiness: () => Readiness;
   readonly about: GatewayFacts;

@@ -42,14 +42,25 @@ interface Parts {
   readonly ring: TraceRing | undefined;
 }
 
+/** A server, and whether it can be reached. */
+interface Connected {
+  readonly address: string;
+  readonly connected: boolean;
+}
+
 /** Name of the embedded SIP server where dialogs name their server. */
 const EMBEDDED = 'embedded';
 
-interface Phones {
+export interface Phones {
   /** Where calls are received; empty while no SIP server can be reached. */
   readonly address: { readonly sip?: string; readonly sipPort?: number };
   /** Where a call of the gateway's own goes to now. */
   receivesAt(): SipTarget | undefined;
+  /** Calls now, including those that are being set up. */
+  calls(): number;
+  /** What phones call now, and the connections to the SIP servers. */
+  sip(): { readonly uri?: string; readonly connections: readonly Connected[] };
+  freeswitch(): readonly (Connected & { readonly calls: number })[];
   /** All devices of the previous gateway are connected to the core again. */
   deliverAgain(): void;
   /** Takes no new calls; resolves when those in progress have ended. */
@@ -149,9 +160,24 @@ export async function startPhones(
   await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
   freeswitch?.releaseLeft();
   const at = clients.find(({ connected }) => connected)?.sipAddress;
+  const uri = at && `sip:${at.host}:${at.port}`;
   return {
+    calls: callsNow,
+    sip: () => ({
+      ...(uri !== undefined && { uri }),
+      connections: clients.map(({ connected }, index) => ({
+        address: embedded ? EMBEDDED : nameOf(servers[index]!),
+        connected,
+      })),
+    }),
+    freeswitch: () =>
+      (freeswitch?.status() ?? []).map(({ address, healthy, calls: onIt }) => ({
+        address,
+        connected: healthy,
+        calls: onIt,
+      })),
     receivesAt: () => clients.find(({ connected }) => connected)?.receivesAt,
-    address: at === undefined ? {} : { sip: `sip:${at.host}:${at.port}`, sipPort: at.port },
+    address: at && uri !== undefined ? { sip: uri, sipPort: at.port } : {},
     deliverAgain: () => apps.forEach((app) => app.deliverAgain()),
     drain: () => Promise.all(apps.map((app) => app.drain())),
     hangUp: () => void Promise.all(apps.map((app) => app.stop())),

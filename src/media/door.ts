@@ -239,6 +239,14 @@ export interface MediaHosts {
   readonly lost: number;
 }
 
+/** How one media host keeps up. */
+export interface MediaHostLoad extends Omit<MediaLoad, 'mixBusyMs'> {
+  readonly id: string;
+  readonly devices: number;
+  /** It takes no new devices. */
+  readonly isRetired: boolean;
+}
+
 /**
  * Events of the plane itself: lines for the log. An error in the fields is plain data as pino writes it: `type`,
  * `message`, `stack` and others.
@@ -318,6 +326,8 @@ export interface MediaPlane extends BrowserDoor, PhoneDoor, ProgramDoor, FileDoo
   load(): MediaLoad;
   counters(): MediaCounters;
   hosts(): MediaHosts;
+  /** Each of the media hosts; empty when there are none. */
+  hostLoads(): readonly MediaHostLoad[];
   /** Frees everything. */
   stop(): Promise<void>;
 }

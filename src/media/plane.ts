@@ -126,6 +126,10 @@ export class LocalMediaPlane implements MediaPlane {
     return { present: 0, ids: [], lost: 0 };
   }
 
+  hostLoads(): [] {
+    return [];
+  }
+
   counters(): MediaCounters {
     return this.#factory.counters();
   }

@@ -7,7 +7,12 @@ import { Ledger } from './ledger.js';
 import type { UsageFilter, UsageReport } from './records.js';
 import type { KeptRecord, UsageStore, WrittenRecord } from './usage-store.js';
 import type { TargetRules } from './webhooks/target-guard.js';
-import { DEFAULT_QUEUE_LIMITS, type QueueLimits, type WebhookCounts } from './webhooks/shares.js';
+import {
+  DEFAULT_QUEUE_LIMITS,
+  type QueueLimits,
+  type WaitingWebhooks,
+  type WebhookCounts,
+} from './webhooks/shares.js';
 import { WebhookQueue } from './webhooks/webhook-queue.js';
 import { WebhookSender } from './webhooks/webhook-sender.js';
 import {
@@ -64,6 +69,8 @@ export interface Usage {
   /** The last refused calls of an account, the newest first, since the gateway's start. */
   failedCalls(accountId: string): readonly ListedFailure[];
   webhookCounts(): WebhookCounts;
+  /** Webhooks of an account that wait. */
+  webhooksOf(accountId: string): WaitingWebhooks;
   /**
    * Closes the records that a dead gateway left open, and sends their events. To be called once, when the devices that
    * go on are connected again.
@@ -103,6 +110,7 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     callbackRefusal: (url) => sender.refusal(url),
     failedCalls: (accountId) => failedCalls.of(accountId),
     webhookCounts: () => queue.counts(),
+    webhooksOf: (accountId) => queue.countsOf(accountId),
     closeCrashed: () => {
       for (const record of ledger.closeCrashed()) notifyOfCrash(record, notify);
     },

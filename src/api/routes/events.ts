@@ -34,7 +34,7 @@ export interface AccountEvents {
 }
 
 /** Readers of one account at a time. */
-const MAX_READERS = 32;
+export const MAX_READERS = 32;
 /** A reader for whom more than this waits is cut off. It may come back, and gets what it has missed. */
 const MAX_WAITING_BYTES = 512 * 1024;
 const KEEP_ALIVE_MS = 10_000;

@@ -4,6 +4,7 @@ import type { Api } from '../instance.js';
 import { Slices } from '../slices.js';
 import { type CallReports, callRoutes } from './calls.js';
 import { deviceRoutes } from './devices.js';
+import { type GatewayReports, gatewayRoutes } from './gateway.js';
 import { iceServerRoutes, type IceServers, participantRoutes } from './participants.js';
 import { memberRoutes, subscriptionRoutes } from './members.js';
 import { type ProgramControl, programRoutes } from './programs.js';
@@ -15,6 +16,7 @@ import { failedCallRoutes, type UsageReports, usageRoutes } from './usage.js';
 
 export type { CallReports } from './calls.js';
 export type { AccountEvents } from './events.js';
+export type { GatewayReports } from './gateway.js';
 export type { MediaControl } from './media.js';
 export type { IceServers } from './participants.js';
 export type { ProgramControl } from './programs.js';
@@ -32,6 +34,8 @@ export function accountRoutes(
     events,
     testCalls,
     calls,
+    gateway,
+    operators,
     iceServers,
   }: {
     core: SessionControl;
@@ -41,6 +45,8 @@ export function accountRoutes(
     events: AccountEvents;
     testCalls: TestCallControl;
     calls: CallReports;
+    gateway: GatewayReports;
+    operators: readonly string[];
     iceServers: IceServers;
   },
 ): void {
@@ -59,5 +65,6 @@ export function accountRoutes(
   usageRoutes(api, usage, { slices, csvStreams });
   failedCallRoutes(api, usage, slices);
   callRoutes(api, calls, { slices, csvStreams });
+  gatewayRoutes(api, { reports: gateway, events, operators });
   iceServerRoutes(api, core, iceServers);
 }

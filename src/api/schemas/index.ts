@@ -8,6 +8,7 @@ import {
   ParticipantSchema,
   subscriptionComponents,
 } from './participant.js';
+import { GatewaySchema } from './gateway.js';
 import { programComponents } from './program.js';
 import type { AnnouncementSchema, PlaySchema } from './media.js';
 import { mediaComponents, mediaUrl } from './media.js';
@@ -114,6 +115,7 @@ export {
   QualitySeriesSchema,
   type QualitySeriesView,
 } from './calls.js';
+export { GatewaySchema, type OwnShare, type WholeGateway } from './gateway.js';
 export { listOf, optionalBody, ref } from './shapes.js';
 export { NewSubscriptionsSchema, SubscriptionsSchema } from './participant.js';
 export {
@@ -141,6 +143,7 @@ export const components = [
   ...usageComponents,
   ...testCallComponents,
   ...callComponents,
+  GatewaySchema,
   IceServersSchema,
 ];
 

@@ -7,7 +7,7 @@ import { type Core, createCore, MemoryStore, PatchbayError } from '../../core/in
 import { feedFromCore } from '../../events/index.js';
 import { systemClock } from '../../shared/index.js';
 import { measureRequests } from '../../app/metrics/traffic.js';
-import { type ApiOptions, createApi } from '../index.js';
+import { type ApiOptions, createApi, type GatewayReports } from '../index.js';
 
 export const ACCOUNT = { id: '9900000', user: 'patchbay', password: 'secret: ü' };
 export const OTHER_ACCOUNT = { id: '9900001', user: 'other', password: 'other' };
@@ -61,6 +61,27 @@ const NO_PROGRAMS = {
   disconnect: () => Promise.reject(noProgram()),
 };
 
+/** What the gateway tells of itself. */
+const REPORTS: GatewayReports = {
+  version: '1.2.3',
+  own: () => ({ devices: { browser: 2, phone: 1 }, maxDevices: 55, webhooks: { waiting: 3, failing: 1 } }),
+  whole: () => ({
+    startedAt: '2026-11-30T00:00:00.000Z',
+    load: { state: 'open', busy: 0.5, delayMs: 1.5, processors: 0.75, devices: { browser: 4, phone: 5 } },
+    mediaHosts: [
+      { id: 'h', devices: 3, busy: 0, delayMs: 0, mixLatenessMs: 0, framesSkipped: 0, isRetired: false },
+    ],
+    mediaHostsLost: 0,
+    sip: { server: 'embedded', connections: [{ address: 'embedded', connected: true }] },
+    freeswitch: [],
+    ports: { http: '127.0.0.1:8080', webrtc: 7000, rtp: { first: 20_000, last: 29_999, used: 10 } },
+    certificates: [{ usedFor: 'SIP', endsAt: '2027-01-01T00:00:00.000Z' }],
+    webhooks: { waiting: 3, failing: 1, givenUp: 0, dropped: 0 },
+    store: { writable: true, waiting: 0 },
+    warnings: [{ code: 'NO_TLS', message: 'It is so.', advice: 'Do this.' }],
+  }),
+};
+
 /** Plays nothing, and has no files. */
 export const NO_MEDIA = {
   check: () => undefined,
@@ -109,6 +130,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestG
     accounts: [ACCOUNT, OTHER_ACCOUNT],
     tokenSecret: 's'.repeat(32),
     operators: [ACCOUNT.id],
+    gateway: REPORTS,
     log,
     metrics,
     onAnswered: measureRequests(metrics),

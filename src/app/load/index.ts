@@ -10,6 +10,13 @@ import { LoadMeter, systemMeterClock } from './load-meter.js';
 /** Refuses new calls when the gateway is overloaded. */
 export interface LoadControl {
   readonly admission: Admission;
+  /** How it is now. */
+  now(): {
+    readonly admission: 'open' | 'full' | 'overloaded';
+    readonly busy: number;
+    readonly delayMs: number;
+    readonly processors: number;
+  };
   /** Adds a count of phones or pages, including those that are connecting, to the number of calls. */
   countIn(calls: () => number): void;
 }
@@ -42,7 +49,16 @@ export function startLoadControl(
     admission.stop();
   });
   measure(metrics, admission, meter);
-  return { admission, countIn: (calls) => void counts.push(calls) };
+  return {
+    admission,
+    now: () => ({
+      admission: admission.overloaded ? 'overloaded' : admission.full ? 'full' : 'open',
+      busy: meter.busy,
+      delayMs: meter.delayMs,
+      processors: meter.processor,
+    }),
+    countIn: (calls) => void counts.push(calls),
+  };
 }
 
 function measure(metrics: Registry, admission: Admission, meter: LoadMeter): void {

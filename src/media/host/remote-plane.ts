@@ -8,6 +8,7 @@ import type {
   FileHandle,
   FileMediaEvent,
   MediaCounters,
+  MediaHostLoad,
   MediaHosts,
   MediaListener,
   MediaLoad,
@@ -151,6 +152,20 @@ export class RemoteMediaPlane implements MediaPlane {
   hosts(): MediaHosts {
     const { links } = this.#supervisor;
     return { present: links.length, ids: links.map(({ id }) => id), lost: this.#hostsLost };
+  }
+
+  hostLoads(): MediaHostLoad[] {
+    const counts = new Map<HostLink, number>();
+    for (const { link } of this.#devices.values()) counts.set(link, (counts.get(link) ?? 0) + 1);
+    return this.#supervisor.links.map((link) => ({
+      id: link.id,
+      devices: counts.get(link) ?? 0,
+      isRetired: link.isRetired,
+      busy: link.load?.busy ?? 0,
+      delayMs: link.load?.delayMs ?? 0,
+      mixLatenessMs: link.load?.mixLatenessMs ?? 0,
+      framesSkipped: link.load?.framesSkipped ?? 0,
+    }));
   }
 
   async stop(): Promise<void> {

@@ -130,6 +130,10 @@ export class FakeMediaPlane implements MediaPlane {
     return { present: 0, ids: [], lost: 0 };
   }
 
+  hostLoads(): [] {
+    return [];
+  }
+
   counters(): MediaCounters {
     return NO_COUNTERS;
   }

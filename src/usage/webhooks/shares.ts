@@ -40,8 +40,14 @@ export const DEFAULT_QUEUE_LIMITS: QueueLimits = {
   giveUpMs: 3_600_000,
 };
 
-export interface WebhookCounts {
+export interface WaitingWebhooks {
+  /** Webhooks that are not delivered yet. */
   readonly waiting: number;
+  /** Participants whose next webhook has failed, and is tried again. */
+  readonly failing: number;
+}
+
+export interface WebhookCounts extends WaitingWebhooks {
   readonly delivered: number;
   /** Failed attempts, whether or not the webhook was delivered later. */
   readonly failedAttempts: number;
@@ -112,6 +118,15 @@ export class Share {
     const server = new Server(this, origin);
     this.servers.set(origin, server);
     return server;
+  }
+
+  get counts(): WaitingWebhooks {
+    let [waiting, failing] = [0, 0];
+    for (const line of this.lines) {
+      waiting += line.waiting.length;
+      if (line.attempts > 0) failing += 1;
+    }
+    return { waiting, failing };
   }
 
   get idle(): boolean {

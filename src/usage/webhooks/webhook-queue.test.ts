@@ -67,7 +67,9 @@ describe('webhooks of one participant', () => {
     const { add, underWay, ids, clock, queue } = queueForTests({ firstRetryMs: 1_000 });
     add('1', 'ann');
     await underWay[0]!.ends(new WebhookRefusedError(500));
-    expect(queue.counts()).toMatchObject({ givenUp: 0, waiting: 1 });
+    expect(queue.counts()).toMatchObject({ givenUp: 0, waiting: 1, failing: 1 });
+    expect(queue.countsOf('a')).toEqual({ waiting: 1, failing: 1 });
+    expect(queue.countsOf('nobody')).toEqual({ waiting: 0, failing: 0 });
     clock.advance(1_000);
     expect(ids()).toEqual(['1']);
   });

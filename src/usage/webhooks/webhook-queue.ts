@@ -6,6 +6,7 @@ import {
   type Server,
   Share,
   type Waiting,
+  type WaitingWebhooks,
   type WebhookCounts,
 } from './shares.js';
 import { WebhookRefusedError, WebhookTimeoutError } from './webhook-sender.js';
@@ -67,9 +68,16 @@ export class WebhookQueue {
 
   counts(): WebhookCounts {
     const { droppedOfParticipant, droppedOfAccount } = this.#counts;
-    let servers = 0;
+    let [servers, failing] = [0, 0];
     for (const share of this.#shares.values()) servers += share.servers.size;
-    return { ...this.#counts, dropped: droppedOfParticipant + droppedOfAccount, servers };
+    for (const { attempts } of this.#lines.values()) if (attempts > 0) failing += 1;
+    const dropped = droppedOfParticipant + droppedOfAccount;
+    return { ...this.#counts, dropped, servers, failing };
+  }
+
+  /** What waits of one account. */
+  countsOf(accountId: string): WaitingWebhooks {
+    return this.#shares.get(accountId)?.counts ?? { waiting: 0, failing: 0 };
   }
 
   /** Queues a webhook, and keeps it in the store until it is delivered or given up. */
