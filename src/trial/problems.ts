@@ -4,7 +4,7 @@ import type { Problem } from './types.js';
 /** What to do about a refusal, by its SIP status: docs/phones.md has the same table. */
 const ADVICE: Readonly<Record<number, string>> = {
   400: 'Something between the test call and the gateway changes its messages: look at the SIP proxy in front.',
-  403: 'The token was not accepted. The gateway that received the call has another token secret: check PATCHBAY_TOKEN_SECRET, and which gateway drachtio-server passes calls to.',
+  403: 'There is no valid participant token in the call. In BXML it belongs into the attribute uui of <SipUri>, as TOKEN;encoding=jwt. If the token is right, the gateway that received the call has another token secret: check PATCHBAY_TOKEN_SECRET, and which gateway drachtio-server passes calls to.',
   404: 'The participant was deleted: create another one.',
   408: 'The SIP server is running but no application answers: check that the gateway is connected to drachtio-server.',
   480: 'The account has as many phones and pages connected as it may: disconnect some, or raise PATCHBAY_MAX_CALLS_PER_ACCOUNT.',

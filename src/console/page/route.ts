@@ -6,6 +6,7 @@ export type Route =
   | { readonly view: 'join'; readonly token: string }
   | { readonly view: 'sessions'; readonly account: string }
   | { readonly view: 'session'; readonly account: string; readonly id: string }
+  | { readonly view: 'test'; readonly account: string }
   | { readonly view: 'unknown'; readonly account?: string };
 
 const hash = signal(location.hash);
@@ -29,6 +30,8 @@ function routeOf(fragment: string): Route {
     case '':
     case 'sessions':
       return id === '' ? { view: 'sessions', account } : { view: 'session', account, id };
+    case 'test':
+      return { view: 'test', account };
     default:
       return { view: 'unknown', account };
   }

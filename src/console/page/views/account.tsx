@@ -5,6 +5,7 @@ import { goTo, linkTo, type Route } from '../route.js';
 import { Actions } from './actions.js';
 import { SessionView } from './session/index.js';
 import { Sessions } from './sessions.js';
+import { TestCallView } from './test-call/index.js';
 
 interface AccountOptions {
   readonly account: string;
@@ -12,7 +13,10 @@ interface AccountOptions {
 }
 
 /** What the navigation offers: the view's name in addresses, and its title. */
-const VIEWS = [['sessions', 'Sessions']] as const;
+const VIEWS = [
+  ['sessions', 'Sessions'],
+  ['test', 'Test call'],
+] as const;
 
 /** The views of an account, with the navigation between them. */
 export function Account({ account, route }: AccountOptions) {
@@ -67,6 +71,8 @@ function viewOf(route: Route, account: string): ComponentChildren {
       );
     case 'sessions':
       return <Sessions account={account} />;
+    case 'test':
+      return <TestCallView account={account} key={account} />;
     case 'session':
       return <SessionView account={account} id={route.id} key={route.id} />;
   }

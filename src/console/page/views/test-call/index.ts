@@ -1,0 +1,1 @@
+export { TestCallView } from './test-call-view.js';
