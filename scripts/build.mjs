@@ -4,12 +4,14 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { run } from './run.mjs';
 
 const STAMP = 'dist/.built';
@@ -19,7 +21,7 @@ const newest = (folder) =>
     .filter((entry) => entry.isFile())
     .reduce((latest, entry) => Math.max(latest, statSync(join(entry.parentPath, entry.name)).mtimeMs), 0);
 
-/** The console's page: a script, with the published browser client in it, and a style. */
+/** The console's page: a script, with the published browser client in it, and a style; compressed, too. */
 async function buildPage() {
   const { build: bundle } = await import('esbuild');
   mkdirSync('dist/console/page', { recursive: true });
@@ -35,6 +37,11 @@ async function buildPage() {
     logLevel: 'warning',
   });
   copyFileSync('src/console/page/index.html', 'dist/console/page/index.html');
+  for (const file of ['index.html', 'page.js', 'style.css']) {
+    const content = readFileSync(`dist/console/page/${file}`);
+    writeFileSync(`dist/console/page/${file}.br`, brotliCompressSync(content));
+    writeFileSync(`dist/console/page/${file}.gz`, gzipSync(content));
+  }
 }
 
 export async function build() {
@@ -42,6 +49,7 @@ export async function build() {
     newest('src'),
     statSync('tsconfig.build.json').mtimeMs,
     statSync('package-lock.json').mtimeMs,
+    statSync('scripts/build.mjs').mtimeMs,
   );
   if (existsSync(STAMP) && statSync(STAMP).mtimeMs >= inputs) return;
   const startedAt = new Date();

@@ -41,5 +41,10 @@ export const consolePage: FastifyPluginAsync<ConsoleOptions> = async (app, { cor
     void reply.header('cache-control', 'no-store');
     return admissionOf(core, tokenOf(request));
   });
-  await app.register(fastifyStatic, { root: PAGE, decorateReply: false, index: 'index.html' });
+  await app.register(fastifyStatic, {
+    root: PAGE,
+    decorateReply: false,
+    index: ['index.html'],
+    preCompressed: true,
+  });
 };

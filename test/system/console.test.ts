@@ -29,6 +29,8 @@ describe('the console', () => {
   });
 
   it('opens the development account by one click, and makes a session and a participant', async () => {
+    const requests: string[] = [];
+    page.on('request', (request) => requests.push(request.url()));
     await page.goto(gateway.httpUrl);
     await page.waitForSelector('#development');
     await isFitForAll(page, 'home');
@@ -58,6 +60,20 @@ describe('the console', () => {
     expect(await new Rest(gateway).request('GET', '/sessions')).toMatchObject({
       items: [{ tag: 'support' }],
     });
+    expect(requests.filter((url) => !url.startsWith(gateway.httpUrl) && !url.startsWith('data:'))).toEqual(
+      [],
+    );
+  });
+
+  it.each(['br', 'gzip'])('is small, compressed by %s', async (encoding) => {
+    const sizes = ['/', '/page.js', '/style.css'].map(async (path) => {
+      const { headers } = await fetch(gateway.httpUrl + path, { headers: { 'accept-encoding': encoding } });
+      expect(headers.get('content-encoding')).toBe(encoding);
+      return Number(headers.get('content-length'));
+    });
+    const total = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+    expect(total).toBeGreaterThan(10_000);
+    expect(total).toBeLessThan(150_000);
   });
 
   it('sets a whisper by click, which is heard; and shows it after a reload', async () => {
