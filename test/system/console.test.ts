@@ -141,6 +141,15 @@ describe('the console', () => {
     await shows(page, 'Sessions');
     await expect(rest.request('GET', `/sessions/${session}`)).rejects.toThrow('404');
   });
+
+  it('shows an operator how the gateway is', async () => {
+    await page.waitForSelector('#new-session');
+    await click(page, 'nav ::-p-text(Gateway)');
+    await shows(page, 'New calls are let in');
+    await shows(page, `sip:127.0.0.1:${gateway.sipPort}`);
+    await shows(page, 'Media run in the gateway’s own process');
+    await isFitForAll(page, 'the gateway');
+  });
 });
 
 describe('the console of several accounts', () => {
@@ -177,6 +186,9 @@ describe('the console of several accounts', () => {
     await signIn(OTHER_ACCOUNT);
     await shows(page, 'theirs');
     expect(await page.evaluate('document.body.innerText')).not.toContain('mine');
+    await page.goto(`${gateway.running.httpUrl}/#/${OTHER_ACCOUNT.id}/gateway`);
+    await shows(page, 'This account');
+    expect(await page.evaluate('document.body.innerText')).not.toContain('Media hosts');
     await page.goto(`${gateway.running.httpUrl}/#/${DEVELOPMENT_ACCOUNT.id}/sessions/${mine}`);
     await shows(page, `Sign in to account ${DEVELOPMENT_ACCOUNT.id}`);
     await page.goto(`${gateway.running.httpUrl}/#/${OTHER_ACCOUNT.id}/sessions`);

@@ -4,7 +4,7 @@ import { computed, signal } from '@preact/signals';
 export type Route =
   | { readonly view: 'home' }
   | { readonly view: 'join'; readonly token: string }
-  | { readonly view: 'sessions'; readonly account: string }
+  | { readonly view: 'sessions' | 'gateway'; readonly account: string }
   | { readonly view: 'session'; readonly account: string; readonly id: string }
   | { readonly view: 'test'; readonly account: string }
   | { readonly view: 'unknown'; readonly account?: string };
@@ -32,6 +32,8 @@ function routeOf(fragment: string): Route {
       return id === '' ? { view: 'sessions', account } : { view: 'session', account, id };
     case 'test':
       return { view: 'test', account };
+    case 'gateway':
+      return { view, account };
     default:
       return { view: 'unknown', account };
   }

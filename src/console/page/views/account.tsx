@@ -3,6 +3,7 @@ import { me, signOut } from '../gateway/signed-in.js';
 import { Problem, useAction } from '../parts/index.js';
 import { goTo, linkTo, type Route } from '../route.js';
 import { Actions } from './actions.js';
+import { GatewayView } from './gateway.js';
 import { SessionView } from './session/index.js';
 import { Sessions } from './sessions.js';
 import { TestCallView } from './test-call/index.js';
@@ -16,6 +17,7 @@ interface AccountOptions {
 const VIEWS = [
   ['sessions', 'Sessions'],
   ['test', 'Test call'],
+  ['gateway', 'Gateway'],
 ] as const;
 
 /** The views of an account, with the navigation between them. */
@@ -73,6 +75,8 @@ function viewOf(route: Route, account: string): ComponentChildren {
       return <Sessions account={account} />;
     case 'test':
       return <TestCallView account={account} key={account} />;
+    case 'gateway':
+      return <GatewayView account={account} key={account} />;
     case 'session':
       return <SessionView account={account} id={route.id} key={route.id} />;
   }
