@@ -3,7 +3,7 @@ import type { RtcStream } from '@bandwidth/webrtc-browser';
 import { useEffect, useMemo } from 'preact/hooks';
 import { useAdmission } from './admission.js';
 import { GatewayConnection, watchSockets } from './connection.js';
-import { Controls } from './controls.js';
+import { Controls, Keypad } from './controls.js';
 import { endedBy, type Failure, failureOf } from './failures.js';
 import type { Brought } from './join.js';
 import { MediaPathWatch, pathText } from './peer-connections.js';
@@ -88,6 +88,7 @@ export function Call({ brought: { token, media }, status, onEnd }: CallOptions) 
       />
       <h2>Received streams</h2>
       <Received streams={streams.value} admission={admission} />
+      <Keypad connection={connection} hasAudio={granted.value.includes('AUDIO')} admission={admission} />
     </section>
   );
 }

@@ -12,20 +12,10 @@ interface ControlsOptions {
   readonly onLeave: () => void;
 }
 
-const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '0', '#'];
-
 /** What can be done within a call. */
 export function Controls({ connection, granted, admission, onLeave }: ControlsOptions) {
   const problem = useSignal('');
   const [hasAudio, hasVideo] = [granted.includes('AUDIO'), granted.includes('VIDEO')];
-  const press = async (digit: string): Promise<void> => {
-    problem.value = '';
-    try {
-      await connection.press(digit);
-    } catch (error) {
-      problem.value = `The key ${digit} was not sent: ${error instanceof Error ? error.message : String(error)}`;
-    }
-  };
   return (
     <>
       <div class="controls">
@@ -57,6 +47,31 @@ export function Controls({ connection, granted, admission, onLeave }: ControlsOp
       <p class="problem" role="alert">
         {problem.value}
       </p>
+    </>
+  );
+}
+
+interface KeypadOptions {
+  readonly connection: GatewayConnection;
+  readonly hasAudio: boolean;
+  readonly admission: Admission | undefined;
+}
+
+const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '0', '#'];
+
+/** Keys that are sent as DTMF. */
+export function Keypad({ connection, hasAudio, admission }: KeypadOptions) {
+  const problem = useSignal('');
+  const press = async (digit: string): Promise<void> => {
+    problem.value = '';
+    try {
+      await connection.press(digit);
+    } catch (error) {
+      problem.value = `The key ${digit} was not sent: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  };
+  return (
+    <>
       <fieldset id="keypad" disabled={!hasAudio}>
         <legend>Keypad</legend>
         {KEYS.map((digit) => (
@@ -65,6 +80,9 @@ export function Controls({ connection, granted, admission, onLeave }: ControlsOp
           </button>
         ))}
       </fieldset>
+      <p class="problem" role="alert">
+        {problem.value}
+      </p>
       {admission && hasAudio && <p class="hint">{digitsText(admission)}</p>}
     </>
   );
