@@ -1,40 +1,28 @@
-import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { AnnouncementsPart } from '../announcements/index.js';
-import { createApi, type GatewayFacts, type GatewayReports, type Readiness } from '../api/index.js';
-import { BrowserServer, turnCredentials } from '../devices/browser/index.js';
-import type { SocketGateOptions } from '../devices/socket-gate.js';
-import { Upgrades } from '../devices/upgrades.js';
+import type { Readiness } from '../api/index.js';
 import { startAnnouncements } from './announcements.js';
 import { measureQuality } from './metrics/quality.js';
-import {
-  measureBrowsers,
-  measureMedia,
-  measureRefusedCredentials,
-  measureRequests,
-} from './metrics/traffic.js';
-import { type Config, DEVELOPMENT_ACCOUNT } from './read-config.js';
-import { consolePage } from '../console/index.js';
+import { measureMedia } from './metrics/traffic.js';
+import { startHttp } from './http.js';
+import type { Config } from './read-config.js';
 import { type Core, createCore } from '../core/index.js';
 import { gatewayReports } from './gateway-report.js';
-import { type LoadControl, startLoadControl } from './load/index.js';
-import type { MediaPlane } from '../media/index.js';
+import { startLoadControl } from './load/index.js';
 import { readyAddresses, startMedia } from './media.js';
 import { startPhones } from './phones.js';
 import { startTestCalls } from './test-calls.js';
 import { Calls, TraceRing } from '../calls/index.js';
 import { preparePrograms } from './programs.js';
 import { type EventFeed, feedFromCore } from '../events/index.js';
-import { explainListenError } from './start-error.js';
-import { clientAddresses, secureRequests, settledWithin, systemClock } from '../shared/index.js';
-import { type Descriptors, guardConnections, watchDescriptors } from './sockets.js';
+import { clientAddresses, settledWithin, systemClock } from '../shared/index.js';
+import { watchDescriptors } from './sockets.js';
 import { openStore } from '../store/index.js';
 import { measureBuild, measureEvents, measureState, measureStore, measureTraces } from './metrics/state.js';
 import { Teardown } from './teardown.js';
-import { OwnCalls, type TestCalls } from '../trial/index.js';
+import { OwnCalls } from '../trial/index.js';
 import { VERSION } from './version.js';
-import { createUsage, type Usage } from '../usage/index.js';
+import { createUsage } from '../usage/index.js';
 
 export interface Gateway {
   /** Where it listens; a port configured as 0 is here the one that the system chose. */
@@ -244,31 +232,6 @@ async function build(
   };
 }
 
-interface Parts {
-  readonly core: Core;
-  readonly media: MediaPlane;
-  readonly load: LoadControl;
-  readonly descriptors: Descriptors;
-}
-
-interface HttpParts {
-  /** Where phones call; undefined while no drachtio-server can be reached. */
-  readonly sipUri: string | undefined;
-  readonly sockets: Required<SocketGateOptions>;
-  readonly programs: ReturnType<typeof preparePrograms>;
-  readonly announcements: AnnouncementsPart;
-  readonly events: EventFeed;
-  readonly testCalls: TestCalls;
-  readonly usage: Usage;
-  readonly tokenSecret: string;
-  readonly calls: Calls;
-  readonly gateway: GatewayReports;
-  readonly metrics: Registry;
-  readonly readiness: () => Readiness;
-  readonly about: GatewayFacts;
-  readonly beforeListening: () => Promise<void>;
-}
-
 /** What happens in accounts, for whoever reads it by REST. */
 function readEvents(core: Core, metrics: Registry, teardown: Teardown): EventFeed {
   const feed = feedFromCore(core, systemClock);
@@ -278,74 +241,4 @@ function readEvents(core: Core, metrics: Registry, teardown: Teardown): EventFee
     return Promise.resolve();
   });
   return feed;
-}
-
-async function startHttp(
-  config: Config,
-  log: Logger,
-  teardown: Teardown,
-  {
-    core,
-    media,
-    load,
-    descriptors,
-    sockets,
-    programs,
-    announcements,
-    beforeListening,
-    ...options
-  }: Parts & HttpParts,
-) {
-  const { accounts, operators, rateLimit, turn, metricsFor, docsFor } = config;
-  // Valid as long as the participant's token.
-  const { participantLifetimeMs } = config.lifetimes;
-  const iceServers =
-    turn && ((id: string) => [turnCredentials(turn, id, Date.now() + participantLifetimeMs)]);
-  const onAnswered = measureRequests(options.metrics);
-  const api = createApi({
-    core,
-    media: announcements.announcements,
-    accounts,
-    operators,
-    developmentAccount: accounts.find((account) => account === DEVELOPMENT_ACCOUNT)?.id,
-    rateLimit,
-    iceServers,
-    programs: programs.targets,
-    clientAddress: sockets.clientAddress,
-    isSecure: secureRequests(config.trustedProxies),
-    onRefused: measureRefusedCredentials(options.metrics),
-    onAnswered,
-    metricsFor,
-    docsFor,
-    log,
-    ...options,
-  });
-  const { trustedProxies } = config;
-  guardConnections({ server: api.server, descriptors, metrics: options.metrics, trustedProxies });
-  await api.register(consolePage, { core, iceServers: (id) => iceServers?.(id) ?? [] });
-  const upgrades = new Upgrades(api.server);
-  const browsers = new BrowserServer({
-    ...sockets,
-    upgrades,
-    gate: core,
-    media,
-    log: log.child({ part: 'browser' }),
-  });
-  browsers.restore(media.carried());
-  load.countIn(() => browsers.counters().devices);
-  measureBrowsers(options.metrics, () => browsers.counters());
-  load.countIn(programs.devices);
-  teardown.add('http', () => api.close());
-  teardown.add('browsers', () => browsers.stop());
-  programs.serve(upgrades, teardown, sockets);
-  await beforeListening();
-  await api.listen(config.http).catch((error: unknown) => {
-    throw explainListenError(error, { host: 'PATCHBAY_HTTP_HOST', port: 'PATCHBAY_HTTP_PORT' });
-  });
-  const { port } = api.server.address() as AddressInfo;
-  return {
-    address: { http: `http://${config.http.host}:${port}`, httpPort: port },
-    /** Also those with requests under way. */
-    cutConnections: () => api.server.closeAllConnections(),
-  };
 }
