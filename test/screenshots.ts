@@ -60,6 +60,20 @@ try {
   await page.hover('[aria-label^="agent receives supervisor"]');
   await take(page, 'console-session');
   await take(page, 'console-session-phone', PHONE);
+
+  await page.setViewport(DESKTOP);
+  await click(page, 'nav ::-p-text(Test call)');
+  await click(page, 'main button ::-p-text(Place a test call)');
+  const link = await page.waitForSelector('a::-p-text(Hear it)');
+  const listener = await browser.newPage();
+  await listener.goto(
+    String(await link!.evaluate((element) => (element as unknown as { href: string }).href)),
+  );
+  await click(listener, '#join button[type=submit]');
+  await page.bringToFront();
+  await shows(page, 'heard by one participant');
+  await shows(page, 'round trip');
+  await take(page, 'console-test-call');
 } finally {
   for (const call of calls) {
     await call.hangUp();
