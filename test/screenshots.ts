@@ -66,9 +66,7 @@ try {
   await click(page, 'main button ::-p-text(Place a test call)');
   const link = await page.waitForSelector('a::-p-text(Hear it)');
   const listener = await browser.newPage();
-  await listener.goto(
-    String(await link!.evaluate((element) => (element as unknown as { href: string }).href)),
-  );
+  await listener.goto(await link!.evaluate((element) => (element as unknown as { href: string }).href));
   await click(listener, '#join button[type=submit]');
   await page.bringToFront();
   await shows(page, 'heard by one participant');
