@@ -121,7 +121,8 @@ describe('the list of calls', () => {
       offeredCodecs: ['G729'],
       participantId: participants.get('busy@carrier'),
       participantTag: 'failed',
-      explanation: expect.stringContaining('one participant for each call') as string,
+      explanation: 'Its participant is connected already.',
+      advice: expect.stringContaining('one participant for each call') as string,
     });
   });
 
@@ -132,7 +133,8 @@ describe('the list of calls', () => {
       seconds: 20,
       endedAt: new Date(start + 20_000).toISOString(),
       endReason: 'media-timeout',
-      explanation: expect.stringContaining('PATCHBAY_MEDIA_TIMEOUT') as string,
+      explanation: expect.stringContaining('No sound') as string,
+      advice: expect.stringContaining('PATCHBAY_MEDIA_TIMEOUT') as string,
       sessionId: sessions[1],
       sessions: [
         { sessionId: sessions[0], sessionTag: 'sales', startedAt: call!.startedAt },

@@ -1,13 +1,13 @@
 import { type Core, type DeviceQuality, type MediaFormats, pageLimit, PatchbayError } from '../core/index.js';
 import { sipTokenMask } from '../shared/index.js';
 import type { ConnectionFilter, ListedFailure, Usage, UsageConnection } from '../usage/index.js';
-import { explainEnd, explainRefusal } from './explanations.js';
+import { explainEnd, explainRefusal, type Explanation } from './explanations.js';
 import { ladder, type LadderMessage } from './ladder.js';
 import { QualityHistory, type QualitySeries } from './quality-series.js';
 import type { TraceRing } from './trace-ring.js';
 
 /** A call: the connection of a device, or one that was refused. */
-export interface Call extends MediaFormats {
+export interface Call extends MediaFormats, Partial<Explanation> {
   /** The gateway's id of the connection, or of the refused call. */
   readonly connectionId: string;
   /** The device's own id: a phone's Call-ID, a page's `uniqueId`. */
@@ -35,8 +35,6 @@ export interface Call extends MediaFormats {
   readonly reason?: string;
   /** Names of the audio codecs that a refused phone offered. */
   readonly offeredCodecs?: readonly string[];
-  /** Why it ended or was refused, and what to do about it, in words. */
-  readonly explanation?: string | undefined;
   readonly quality?: DeviceQuality | undefined;
   /** Only those that it was in; empty for refused calls. */
   readonly sessions: UsageConnection['sessions'];
@@ -206,7 +204,7 @@ export class Calls {
       endedAt,
       seconds,
       endReason,
-      explanation: endReason === undefined ? undefined : explainEnd(endReason),
+      ...(endReason !== undefined && explainEnd(endReason)),
       received,
       sent,
       quality: quality ?? this.#quality.latest(accountId, connectionId),
@@ -236,7 +234,7 @@ function failedCall(failure: ListedFailure): Call {
     seconds: 0,
     status,
     offeredCodecs: codecs,
-    explanation: explainRefusal(status),
+    ...explainRefusal(status),
     sessions: [],
   };
 }

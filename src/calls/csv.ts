@@ -33,6 +33,7 @@ const COLUMNS: readonly (readonly [name: string, value: (call: Call) => string |
   ['reason', (call) => call.reason],
   ['offeredCodecs', (call) => call.offeredCodecs?.join(' ')],
   ['explanation', (call) => call.explanation],
+  ['advice', (call) => call.advice],
 ];
 
 /** Calls as CSV (RFC 4180), times in ISO 8601. @param header false if the calls continue others */

@@ -78,17 +78,24 @@ const REFUSED_OTHERWISE: Readonly<Record<number, Words>> = {
   6: ['The call was declined.', 'The reason says why.'],
 };
 
-function sentences([why, whatToDo]: Words): string {
-  return whatToDo === undefined ? why : `${why} ${whatToDo}`;
+/** What REST says of an end. */
+export interface Explanation {
+  readonly explanation: string;
+  /** What to do about it; absent where nothing needs to be done. */
+  readonly advice?: string;
+}
+
+function said([explanation, advice]: Words): Explanation {
+  return advice === undefined ? { explanation } : { explanation, advice };
 }
 
 /** Why a connection ended; undefined for reasons that need no word. */
-export function explainEnd(reason: string): string | undefined {
+export function explainEnd(reason: string): Explanation | undefined {
   const words = (ENDED as Readonly<Record<string, Words>>)[reason];
-  return words && sentences(words);
+  return words && said(words);
 }
 
 /** Why a call was refused. @param status SIP's */
-export function explainRefusal(status: number): string {
-  return sentences(REFUSED[status] ?? REFUSED_OTHERWISE[Math.floor(status / 100)] ?? REFUSED_OTHERWISE[4]!);
+export function explainRefusal(status: number): Explanation {
+  return said(REFUSED[status] ?? REFUSED_OTHERWISE[Math.floor(status / 100)] ?? REFUSED_OTHERWISE[4]!);
 }

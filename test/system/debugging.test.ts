@@ -38,11 +38,12 @@ it('the way from "caller 4711 heard nothing" to its cause is as documented', asy
     // Step 1: from the number and the time to the participant and the Call-ID.
     const until = new Date(Date.now() + 60_000).toISOString();
     const moments = { '2026-11-29T09:45:00Z': began, '2026-11-29T10:16:00Z': until };
-    const [call, refused, ...more] = run('format=csv', moments).trim().split('\n');
-    expect(more).toEqual([]);
-    expect(JSON.parse(refused!)).toEqual({ items: [] });
     const callId = (await rest.device(caller.id)).externalId;
-    expect(call!.split(',')).toEqual(expect.arrayContaining([caller.id, session, callId]));
+    expect(JSON.parse(run('caller=4711', moments))).toMatchObject({
+      items: [
+        { participantId: caller.id, deviceId: callId, state: 'live', sessions: [{ sessionId: session }] },
+      ],
+    });
 
     // Step 2: the other publishes, and the caller hears nobody, since it is subscribed to nobody.
     const members = JSON.parse(run('/participants"', { '<sessionId>': session })) as {
@@ -63,6 +64,11 @@ it('the way from "caller 4711 heard nothing" to its cause is as documented', asy
     expect(lines).toContain('Call answered.');
     expect(lines).toContain(`/sessions/${session}/participants/${caller.id}`);
     expect(lines).not.toContain((await rest.device(other.id)).externalId);
+
+    // Step 4: what was said in SIP.
+    const messages = run('/trace?format=text', { '<Call-ID>': callId });
+    expect(messages).toContain('From: <sip:4711@127.0.0.1>');
+    expect(messages).toContain('SIP/2.0 200 OK');
   } finally {
     await Promise.all(calls.map((call) => call.end()));
   }

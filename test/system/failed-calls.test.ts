@@ -108,7 +108,7 @@ describe('a call that was refused', () => {
     expect(refused).toMatchObject({
       state: 'failed',
       status: 488,
-      explanation: expect.stringContaining('PATCHBAY_PHONE_CODECS') as string,
+      advice: expect.stringContaining('PATCHBAY_PHONE_CODECS') as string,
     });
     // drachtio-server acknowledges for the application.
     await expect

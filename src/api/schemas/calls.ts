@@ -88,8 +88,9 @@ export const CallSchema = component(
         listOf(Type.String(), { description: 'Of a refused call, the audio codecs that the phone offered.' }),
       ),
       explanation: absentable(
-        Type.String({ description: 'Why it ended or was refused, and what to do about it, for people.' }),
+        Type.String({ description: 'Why it ended or was refused, in words, for people.' }),
       ),
+      advice: absentable(Type.String({ description: 'What can be done about that, in words.' })),
       received: absentable(ref(MediaFormatSchema, 'How its media came, at last.')),
       sent: absentable(ref(MediaFormatSchema, 'How media were sent to it, at last.')),
       quality: absentable(ref(QualitySchema, 'How its audio fared from its start to its end, or until now.')),
