@@ -6,7 +6,7 @@ import { isFitForAll } from '../support/fit-for-all.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { LastingGateway } from '../support/lasting-gateway.js';
 import { DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT, Rest, TWO_ACCOUNTS } from '../support/rest.js';
-import { placeCall } from '../support/sipp.js';
+import { placeCall, placeRefusedCall } from '../support/sipp.js';
 
 /** A crossing of the matrix, by its words. */
 const crossing = (receiver: string, publisher: string): string =>
@@ -149,6 +149,48 @@ describe('the console', () => {
     await shows(page, `sip:127.0.0.1:${gateway.sipPort}`);
     await shows(page, 'Media run in the gateway’s own process');
     await isFitForAll(page, 'the gateway');
+  });
+
+  it('lists calls, says why one was refused, and shows the SIP messages and the quality of another', async () => {
+    const text = async (): Promise<string> => String(await page.evaluate('document.body.innerText'));
+    const rest = new Rest(gateway);
+    const { id, token } = await rest.member(await rest.session(), { tag: 'dialler' });
+    await page.goto(`${gateway.httpUrl}/#/${DEVELOPMENT_ACCOUNT.id}/calls`);
+    const call = await placeCall({ sipPort: gateway.sipPort, token, tone: 440 });
+    try {
+      await page.waitForSelector('tr:has(.state.live) ::-p-text(dialler)');
+      await placeRefusedCall({ sipPort: gateway.sipPort, token });
+      await shows(page, 'Its participant is connected already.');
+      expect(await text()).not.toContain('+15555550100');
+      await click(page, 'tr:has(.state.live) .masked');
+      await shows(page, '+15555550100');
+      await isFitForAll(page, 'calls');
+
+      await page.select('#call-filter [name=state]', 'failed');
+      await page.waitForFunction("document.querySelector('.state.live') === null");
+      await click(page, 'tr:has(.state.failed) a');
+      await shows(page, 'make one participant for each call');
+      await shows(page, '486 Busy Here (INVITE)');
+      await isFitForAll(page, 'a refused call');
+
+      await click(page, '.crumbs a');
+      await page.select('#call-filter [name=state]', '');
+      await click(page, 'tr:has(.state.live) a');
+      await click(page, '.ladder ::-p-text(INVITE with SDP)');
+      await shows(page, 'User-to-User: ***');
+      expect(await text()).not.toContain(token);
+      await page.waitForSelector('.chart canvas');
+      await isFitForAll(page, 'a call');
+
+      await rest.disconnectDevice(id);
+      await shows(page, 'The application disconnected it.');
+      await shows(page, '200 OK (BYE)');
+      await click(page, '::-p-text(Forget them)');
+      await click(page, 'dialog ::-p-text(Forget them)');
+      await shows(page, 'No SIP messages of this call are kept');
+    } finally {
+      await call.end();
+    }
   });
 });
 

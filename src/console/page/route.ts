@@ -7,6 +7,8 @@ export type Route =
   | { readonly view: 'sessions' | 'gateway'; readonly account: string }
   | { readonly view: 'session'; readonly account: string; readonly id: string }
   | { readonly view: 'test'; readonly account: string }
+  | { readonly view: 'calls'; readonly account: string }
+  | { readonly view: 'call'; readonly account: string; readonly id: string }
   | { readonly view: 'unknown'; readonly account?: string };
 
 const hash = signal(location.hash);
@@ -34,6 +36,8 @@ function routeOf(fragment: string): Route {
       return { view: 'test', account };
     case 'gateway':
       return { view, account };
+    case 'calls':
+      return id === '' ? { view: 'calls', account } : { view: 'call', account, id };
     default:
       return { view: 'unknown', account };
   }

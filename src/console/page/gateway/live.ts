@@ -10,6 +10,8 @@ interface Live<T> {
   readonly problem: ReadonlySignal<ApiError | undefined>;
   /** False while events are not read: what is shown may be old. */
   readonly connected: ReadonlySignal<boolean>;
+  /** Reads it anew, for what no event tells of. */
+  readonly refresh: () => void;
 }
 
 /** Changes that come at once are read at once, then together: reading takes longer than being told of them. */
@@ -22,6 +24,8 @@ interface LiveOptions<T> {
   readonly read: () => Promise<T>;
   /** Whether an event changes what is shown, so that it has to be read anew. */
   readonly concerns: (event: GatewayEvent) => boolean;
+  /** Least time between two reads, where reading costs more; default 80 ms. */
+  readonly pauseMs?: number;
   /** Is told of every event. */
   readonly happened?: (event: GatewayEvent) => void;
 }
@@ -37,6 +41,7 @@ export function useLive<T>(key: string, options: LiveOptions<T>): Live<T> {
   const connected = useSignal(true);
   /** The key for which the view reads: answers for another one come too late. */
   const current = useRef('');
+  const refreshNow = useRef<() => void>(() => undefined);
   useEffect(() => {
     current.current = key;
     value.value = undefined;
@@ -57,10 +62,11 @@ export function useLive<T>(key: string, options: LiveOptions<T>): Live<T> {
         } catch (error) {
           problem.value = error instanceof ApiError ? error : new ApiError(0, '', String(error));
         }
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        await new Promise((resolve) => setTimeout(resolve, options.pauseMs ?? PAUSE_MS));
       }
       state.isReading = false;
     };
+    refreshNow.current = () => void refresh();
     const stop = readEvents(options.account, options.sessionId, {
       begin: () => void refresh(),
       happened: (event) => {
@@ -73,5 +79,5 @@ export function useLive<T>(key: string, options: LiveOptions<T>): Live<T> {
     });
     return stop;
   }, [key]);
-  return { value, problem, connected };
+  return { value, problem, connected, refresh: () => refreshNow.current() };
 }

@@ -92,6 +92,62 @@ export interface CreatedParticipant {
   readonly warnings?: readonly string[];
 }
 
+/** The connection of a device, or a call that was refused. */
+export interface Call {
+  readonly connectionId: string;
+  readonly deviceId: string;
+  readonly kind: string;
+  readonly direction: string;
+  readonly state: 'live' | 'ended' | 'failed';
+  readonly caller?: string;
+  readonly callerName?: string;
+  readonly called?: string;
+  readonly participantId: string;
+  readonly participantTag?: string;
+  readonly sessions: readonly { readonly sessionId: string; readonly sessionTag?: string }[];
+  readonly test?: boolean;
+  readonly startedAt: string;
+  readonly endedAt?: string;
+  readonly seconds: number;
+  readonly endReason?: string;
+  readonly status?: number;
+  readonly reason?: string;
+  readonly explanation?: string;
+  readonly advice?: string;
+  readonly offeredCodecs?: readonly string[];
+  readonly received?: MediaFormat;
+  readonly sent?: MediaFormat;
+  readonly quality?: { readonly received: DirectionQuality; readonly sent: DirectionQuality };
+}
+
+/** A SIP message of a call, secrets masked. */
+export interface SipMessage {
+  readonly at: string;
+  readonly direction: 'in' | 'out';
+  readonly from: string;
+  readonly to: string;
+  readonly status?: number;
+  readonly summary: string;
+  readonly text: string;
+  /** It came before: a retransmission. */
+  readonly repeated: boolean;
+}
+
+export interface CallTrace {
+  readonly items: readonly SipMessage[];
+  /** Later messages that were not kept. */
+  readonly left: number;
+}
+
+/** Counts are of a step, the rest is as it was at its end. */
+export interface QualitySeries {
+  readonly points: readonly {
+    readonly at: string;
+    readonly received: DirectionQuality;
+    readonly sent: DirectionQuality;
+  }[];
+}
+
 /** A page of a list. */
 export interface Listed<T> {
   readonly items: readonly T[];

@@ -3,4 +3,4 @@ export { Copy } from './copy.js';
 export { Dialog } from './dialog.js';
 export { Problem } from './problem.js';
 export { QrCode } from './qr-code.js';
-export { Since } from './time.js';
+export { clockText, Length, Moment, Since } from './time.js';

@@ -4,6 +4,7 @@ import { Problem, useAction } from '../parts/index.js';
 import { goTo, linkTo, type Route } from '../route.js';
 import { Actions } from './actions.js';
 import { GatewayView } from './gateway.js';
+import { Calls, CallView } from './calls/index.js';
 import { SessionView } from './session/index.js';
 import { Sessions } from './sessions.js';
 import { TestCallView } from './test-call/index.js';
@@ -16,6 +17,7 @@ interface AccountOptions {
 /** What the navigation offers: the view's name in addresses, and its title. */
 const VIEWS = [
   ['sessions', 'Sessions'],
+  ['calls', 'Calls'],
   ['test', 'Test call'],
   ['gateway', 'Gateway'],
 ] as const;
@@ -77,6 +79,10 @@ function viewOf(route: Route, account: string): ComponentChildren {
       return <TestCallView account={account} key={account} />;
     case 'gateway':
       return <GatewayView account={account} key={account} />;
+    case 'calls':
+      return <Calls account={account} key={account} />;
+    case 'call':
+      return <CallView account={account} id={route.id} key={route.id} />;
     case 'session':
       return <SessionView account={account} id={route.id} key={route.id} />;
   }

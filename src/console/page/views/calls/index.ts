@@ -1,0 +1,2 @@
+export { CallView } from './call.js';
+export { Calls } from './calls.js';
