@@ -261,6 +261,7 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
       case 'mediaLost':
       case 'heard':
       case 'speaking':
+      case 'levels':
       case 'statistics':
         this.takeEvent(event);
     }

@@ -73,6 +73,19 @@ describe('a program', () => {
     expect(await program.message('channel', ({ state }) => state === 'closed')).toMatchObject(about);
   });
 
+  it('tells how loud it is while its session is watched', async () => {
+    const { fixture, session, id, deviceId } = await inSession();
+    const told: unknown[] = [];
+    fixture.core.on('levels', ({ participant, levels }) => told.push([participant.id, levels]));
+    const end = fixture.core.watchLevels(session);
+    expect([...fixture.media.watched]).toEqual([deviceId]);
+    const levels = [{ streamId: `stream-${deviceId}`, levelDb: -20 }];
+    fixture.media.emit(deviceId, { type: 'levels', levels });
+    expect(told).toEqual([[id, levels]]);
+    end();
+    expect([...fixture.media.watched]).toEqual([]);
+  });
+
   it('that asks for them gets each stream by itself, marked with its number', async () => {
     const { fixture, talker, program, deviceId } = await inSession({ channels: 'streams' });
     connectTalking(fixture.core, talker);
