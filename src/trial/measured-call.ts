@@ -202,10 +202,10 @@ type Device = ReturnType<CoreView['device']>;
 
 /** The call's sound, as the gateway measured it. */
 function soundOf(device: Device): TestCallSound {
-  const { packets = 0, lost, jitterMs, levelDb, mos } = device?.quality?.received ?? {};
+  const { packets, lost, jitterMs, levelDb, mos } = device?.quality?.received ?? {};
   const level = levelDb ?? device?.streams[0]?.levelDb;
   return {
-    packets,
+    ...(packets !== undefined && { packets }),
     ...(lost !== undefined && { lost }),
     ...(jitterMs !== undefined && { jitterMs }),
     ...(level !== undefined && { levelDb: rounded(level) }),

@@ -22,7 +22,8 @@ export type TestCallState = 'calling' | 'answered' | 'ended' | 'failed';
 
 /** How the sound of one direction fared. */
 export interface TestCallSound {
-  readonly packets: number;
+  /** Absent: not known, as by way of FreeSWITCH. */
+  readonly packets?: number;
   readonly lost?: number;
   readonly jitterMs?: number;
   /** In dB relative to full scale. */

@@ -6,6 +6,9 @@ import { until } from '../support/until.js';
 
 /** A harmonic that all notes around the octave of the sung scale have near. */
 const SUNG_HZ = 440;
+/** FreeSWITCH is on this machine, and must be allowed. */
+const VIA_FREESWITCH = (process.env['PATCHBAY_FREESWITCH'] ?? '') !== '';
+const ALLOW = VIA_FREESWITCH ? {} : { PATCHBAY_SIP_ALLOW: '192.0.2.0/24' };
 const LIMIT = { withinMs: 30_000 };
 
 interface TestCall {
@@ -14,7 +17,7 @@ interface TestCall {
   readonly deviceId?: string;
   readonly sessionId?: string;
   readonly signalling?: { readonly status: number; readonly answeredAfterMs?: number };
-  readonly toGateway?: { readonly packets: number; readonly heardBy: number; readonly levelDb?: number };
+  readonly toGateway?: { readonly packets?: number; readonly heardBy: number; readonly levelDb?: number };
   readonly fromGateway?: { readonly packets: number; readonly lost: number; readonly levelDb?: number };
   readonly roundTripMs?: number;
   readonly delayMs?: number;
@@ -23,7 +26,7 @@ interface TestCall {
 }
 
 describe('the test caller, where PATCHBAY_SIP_ALLOW excludes this machine', () => {
-  const stage = useStage({ env: { ...TWO_ACCOUNTS, PATCHBAY_SIP_ALLOW: '192.0.2.0/24' } });
+  const stage = useStage({ env: { ...TWO_ACCOUNTS, ...ALLOW } });
   const place = async (body: object): Promise<TestCall> =>
     (await stage.rest.request('POST', '/testCalls', body)) as TestCall;
   const read = async ({ testCallId }: TestCall): Promise<TestCall> =>
@@ -67,10 +70,12 @@ describe('the test caller, where PATCHBAY_SIP_ALLOW excludes this machine', () =
           now.mos !== undefined &&
           now.roundTripMs !== undefined &&
           now.fromGateway?.levelDb !== undefined &&
+          // FreeSWITCH does not tell how many came.
+          ((now.toGateway?.packets ?? 0) > 50 || VIA_FREESWITCH) &&
           now
         );
       },
-      LIMIT,
+      { ...LIMIT, seen: () => read(call) },
     );
     expect(good).toMatchObject({
       state: 'answered',
@@ -80,7 +85,6 @@ describe('the test caller, where PATCHBAY_SIP_ALLOW excludes this machine', () =
     });
     expect(good.problem).toBeUndefined();
     expect(good.mos).toBeGreaterThan(3.5);
-    expect(good.toGateway?.packets).toBeGreaterThan(50);
     expect(good.delayMs).toBeGreaterThanOrEqual(60);
     await hangUp(call);
     expect(await read(call)).toMatchObject({ state: 'ended', mos: good.mos });

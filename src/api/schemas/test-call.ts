@@ -44,7 +44,9 @@ export const NewTestCallSchema = component(
 );
 
 const sound = {
-  packets: Type.Integer(),
+  packets: absentable(
+    Type.Integer({ description: 'Absent while it is not known, as always by way of FreeSWITCH.' }),
+  ),
   lost: absentable(Type.Integer()),
   jitterMs: absentable(Type.Number()),
   levelDb: absentable(Type.Number({ description: 'In dB relative to full scale.' })),

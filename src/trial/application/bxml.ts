@@ -1,4 +1,5 @@
 import { XMLParser } from 'fast-xml-parser';
+import { SyntaxValidator } from 'fast-xml-validator';
 
 /** A verb of BXML, or an element in one. */
 export interface Verb {
@@ -54,8 +55,9 @@ export function readBxml(document: string): readonly Verb[] {
 
 function parse(document: string): unknown {
   try {
-    // With the check of well-formedness.
-    return parser.parse(document, true);
+    // The parser itself takes what is not well-formed.
+    SyntaxValidator.validate(document);
+    return parser.parse(document);
   } catch (error) {
     throw new BxmlError(`This is not XML: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,

@@ -1,7 +1,7 @@
 /** What REST says of a test call, as far as the page shows it. */
 
 interface Sound {
-  readonly packets: number;
+  readonly packets?: number;
   readonly lost?: number;
   readonly jitterMs?: number;
   readonly levelDb?: number;

@@ -112,9 +112,9 @@ function soundInWords(
   { packets, lost, jitterMs, levelDb }: NonNullable<TestCall['fromGateway']>,
   more = '',
 ): string {
-  if (packets === 0) return joined('none so far', more);
+  if (packets === 0 || (packets === undefined && levelDb === undefined)) return joined('none so far', more);
   return joined(
-    `${packets.toLocaleString()} packets`,
+    packets === undefined ? '' : `${packets.toLocaleString()} packets`,
     lost === undefined ? '' : `${lost.toLocaleString()} lost`,
     jitterMs === undefined ? '' : `jitter ${known(jitterMs, 'ms')}`,
     levelDb === undefined ? 'silent' : known(levelDb, 'dB'),
