@@ -72,6 +72,12 @@ try {
   await shows(page, 'heard by one participant');
   await shows(page, 'round trip');
   await take(page, 'console-test-call');
+
+  await page.setViewport(DESKTOP);
+  await click(page, 'nav ::-p-text(Calls)');
+  await click(page, 'tbody tr:nth-child(4) a');
+  await page.waitForSelector('canvas');
+  await take(page, 'console-call', { ...DESKTOP, height: 1240 });
 } finally {
   for (const call of calls) {
     await call.hangUp();
