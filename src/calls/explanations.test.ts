@@ -12,7 +12,8 @@ describe('why a call ended or was refused', () => {
   });
 
   it('has words for statuses that the table lacks', () => {
-    for (const status of [499, 500, 699, 302]) expect(explainRefusal(status).explanation).toMatch(/^The .*\.$/);
+    for (const status of [499, 500, 699, 302])
+      expect(explainRefusal(status).explanation).toMatch(/^The .*\.$/);
   });
 
   it('tells what to do about an end that somebody can do something about', () => {

@@ -34,6 +34,8 @@ export function Sessions({ account }: { readonly account: string }) {
     account,
     read: () => readSessions(path),
     concerns: ({ type }) => type === 'sessionCreated' || type === 'sessionDeleted',
+    // The whole list is read: on a busy gateway, not after every session.
+    pauseMs: 1_000,
   });
   const { isBusy, problem: failed, run } = useAction();
   const create = async (): Promise<void> => {
