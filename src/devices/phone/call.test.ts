@@ -148,7 +148,7 @@ describe('a call', () => {
   });
 
   it('ends at its longest duration', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
     const started = startApp({ maxCallMs: 60_000 });
     started.srf.receive(invite(VALID_TOKEN));
     await Promise.resolve();
