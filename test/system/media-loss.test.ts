@@ -4,8 +4,8 @@ import { useHopStage } from '../support/hop-stage.js';
 import type { HopNetwork } from '../support/lossy-hop.js';
 import { until } from '../support/until.js';
 
-/** About eight seconds of pictures. */
-const FRAMES = 160;
+/** About six seconds of pictures. */
+const FRAMES = 120;
 const WITHIN_MS = 25_000;
 /** Part of the packets that a bad network loses, and of the feedback. */
 const LOSS = 0.05;

@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Clock, describeError } from '../../shared/index.js';
 import type { MeasuredCall } from '../measured-call.js';
 import type { Problem } from '../types.js';
-import { type ApplicationClient, type Callback, CallbackError } from './application-client.js';
-import { BxmlError, readBxml, type Verb } from './bxml.js';
+import type { ApplicationClient } from './application-client.js';
+import type { Verb } from './bxml.js';
+import { Callbacks, CallEnds, type Document, fault } from './callbacks.js';
 import { resampled, speak, speechMs } from './speech.js';
 import { Steps } from './steps.js';
 import { type DialLeg, Transfer, type TransferEnd } from './transfer.js';
@@ -47,24 +48,9 @@ interface ApplicationTrialParts {
 /** Nobody hears what is said to the caller alone, so it need not take as long as it would. */
 const UNHEARD_MS = 1_500;
 const MAX_PAUSE_MS = 60_000;
-/** Requests to the application: a `<Redirect>` to itself must end. */
-const MAX_REQUESTS = 50;
 /** What can be executed for a called party before it is connected to the caller. */
 const NOT_FOR_CALLED = ['Transfer', 'Bridge', 'Conference', 'Forward'];
 const DEFAULT_VOICE_API = 'https://voice.bandwidth.com';
-
-/** The call ends: by a verb, or as the application is at fault. */
-class CallEnds extends Error {
-  override readonly name = 'CallEnds';
-  readonly reason: Cause;
-  readonly problem: Problem | undefined;
-
-  constructor(reason: Cause, problem?: Problem) {
-    super(problem?.message ?? reason);
-    this.reason = reason;
-    this.problem = problem;
-  }
-}
 
 /** Verbs are executed for the caller, or for the called party of a transfer, who hears them. */
 interface Party {
@@ -78,9 +64,9 @@ export class ApplicationTrial {
   readonly #options: NewApplicationTrial;
   readonly #caller: VoiceCall;
   readonly steps: Steps;
+  readonly #callbacks: Callbacks;
   readonly #stop = new AbortController();
   #transfer: Transfer | undefined;
-  #requests = 0;
   readonly over: Promise<void>;
 
   constructor(options: NewApplicationTrial, parts: ApplicationTrialParts) {
@@ -103,6 +89,7 @@ export class ApplicationTrial {
       call.step(steps);
       parts.onStep();
     });
+    this.#callbacks = new Callbacks(parts.client, this.steps, this.#stop.signal);
     this.over = this.#run();
   }
 
@@ -146,11 +133,11 @@ export class ApplicationTrial {
     if (direction === 'outbound') this.#caller.answeredAt = this.#parts.clock.now();
     if (bxml !== undefined) {
       this.steps.add({ kind: 'note', text: 'Executes the BXML that was given.', response: bxml });
-      return this.#document(bxml, undefined);
+      return this.#callbacks.document(bxml, undefined);
     }
     const callback = { url: new URL(answerUrl!), method: answerMethod, username, password };
     const type = direction === 'outbound' ? 'answer' : 'initiate';
-    const document = await this.#ask(callback, this.#caller.event(type));
+    const document = await this.#callbacks.ask(callback, this.#caller.event(type));
     // An incoming call is answered by the first BXML.
     this.#caller.answeredAt ??= this.#parts.clock.now();
     return document;
@@ -230,7 +217,7 @@ export class ApplicationTrial {
   async #play(text: string, base: URL | undefined, { transfer }: Party): Promise<void> {
     const whom = transfer ? 'to the called party' : 'to the caller, which nobody hears';
     try {
-      const url = this.#resolve(text, base);
+      const url = this.#callbacks.resolve(text, base);
       const { rate, samples } = await this.#parts.loadSound(this.#parts.call.accountId, url.href);
       this.steps.add({ kind: 'verb', text: `<PlayAudio> ${whom}: ${url.href}` });
       if (transfer) await transfer.phone.player.play(resampled(samples, rate, transfer.phone.player.rate));
@@ -258,7 +245,7 @@ export class ApplicationTrial {
       return undefined;
     }
     this.steps.add({ kind: 'verb', text: `<Redirect> to ${redirectUrl}.` });
-    return this.#ask(this.#callback(attributes, 'redirect', base)!, call.event('redirect'));
+    return this.#callbacks.ask(this.#callbacks.named(attributes, 'redirect', base)!, call.event('redirect'));
   }
 
   async #transferTo(verb: Verb, base: URL | undefined): Promise<Document> {
@@ -286,13 +273,13 @@ export class ApplicationTrial {
       this.#transfer = transfer;
       end = await transfer.run();
       if (transfer.error) throw transfer.error;
-      const disconnect = this.#callback(target.attributes, 'transferDisconnect', base);
+      const disconnect = this.#callbacks.named(target.attributes, 'transferDisconnect', base);
       if (disconnect && transfer.wasAnswered)
-        await this.#tell(disconnect, transfer.leg.over('transferDisconnect', end.cause));
+        await this.#callbacks.tell(disconnect, transfer.leg.over('transferDisconnect', end.cause));
       if (transfer.wasAnswered) break;
     }
     this.#transfer = undefined;
-    const complete = this.#callback(attributes, 'transferComplete', base);
+    const complete = this.#callbacks.named(attributes, 'transferComplete', base);
     // Without it the call ends with the transfer: verbs that follow are not executed.
     if (!complete) throw new CallEnds('hangup');
     this.#stop.signal.throwIfAborted();
@@ -300,116 +287,19 @@ export class ApplicationTrial {
       transferCallerId: attributes['transferCallerId'] ?? this.#options.from ?? '+15555550100',
       transferTo: end.to,
     });
-    return this.#ask(complete, event, this.#callback(attributes, 'transferCompleteFallback', base));
+    return this.#callbacks.ask(
+      complete,
+      event,
+      this.#callbacks.named(attributes, 'transferCompleteFallback', base),
+    );
   }
 
   /** The called party has answered: what is only for it comes before it is connected to the caller. */
   async #called(transfer: Transfer, target: Verb, base: URL | undefined): Promise<void> {
-    const callback = this.#callback(target.attributes, 'transferAnswer', base);
+    const callback = this.#callbacks.named(target.attributes, 'transferAnswer', base);
     if (!callback) return;
     const event = transfer.leg.event('transferAnswer');
-    await this.#execute(await this.#ask(callback, event), { call: transfer.leg, transfer });
-  }
-
-  /** Where an attribute such as `redirectUrl` says that an event goes; undefined when there is none. */
-  #callback(
-    attributes: Verb['attributes'],
-    event:
-      'redirect' | 'transferComplete' | 'transferCompleteFallback' | 'transferAnswer' | 'transferDisconnect',
-    base: URL | undefined,
-  ): Callback | undefined {
-    const url = attributes[`${event}Url`];
-    if (url === undefined || url === '') return undefined;
-    const method = attributes[`${event}Method`] === 'GET' ? 'GET' : 'POST';
-    const [username, password] = event.endsWith('Fallback')
-      ? [attributes['fallbackUsername'], attributes['fallbackPassword']]
-      : [attributes['username'], attributes['password']];
-    return { url: this.#resolve(url, base), method, username, password };
-  }
-
-  #resolve(url: string, base: URL | undefined): URL {
-    const resolved = URL.canParse(url, base?.href) ? new URL(url, base) : undefined;
-    if (resolved && ['http:', 'https:'].includes(resolved.protocol)) return resolved;
-    const hint = base ? '' : ' Pasted BXML needs whole URLs, as there is nothing to resolve others against.';
-    throw new CallEnds(
-      'error',
-      fault(`${url} is no http or https URL.${hint}`, 'Correct the URL in the BXML.'),
-    );
-  }
-
-  /** Sends an event, and reads the BXML that comes. @throws CallEnds */
-  async #ask(callback: Callback, event: object, fallback?: Callback): Promise<Document> {
-    try {
-      const { status, text } = await this.#send(callback, event);
-      if (status < 200 || status > 299) throw new CallbackError(`The application answered ${status}.`);
-      if (status === 204 || text.trim() === '') return { verbs: [], base: callback.url };
-      return this.#document(text, callback.url);
-    } catch (error) {
-      if (!(error instanceof CallbackError)) throw error;
-      if (fallback) return this.#ask(fallback, event);
-      const advice = 'Check the URL, and what the application logs; the step shows what was sent to it.';
-      throw new CallEnds('callback-error', fault(error.message, advice));
-    }
-  }
-
-  /** Sends an event whose response does not matter. */
-  async #tell(callback: Callback, event: object): Promise<void> {
-    try {
-      await this.#send(callback, event);
-    } catch (error) {
-      if (!(error instanceof CallbackError) && !(error instanceof CallEnds)) throw error;
-    }
-  }
-
-  async #send(
-    callback: Callback,
-    event: object,
-    signal = this.#stop.signal,
-  ): Promise<{ status: number; text: string }> {
-    this.#requests += 1;
-    if (this.#requests > MAX_REQUESTS) {
-      const advice = 'Does a <Redirect> lead back to itself?';
-      throw new CallEnds(
-        'error',
-        fault(`The trial made ${MAX_REQUESTS} requests, which is all that it may.`, advice),
-      );
-    }
-    const { eventType } = event as { readonly eventType: string };
-    const { method, url } = callback;
-    const bare = new URL(url);
-    bare.username = bare.password = '';
-    const step = { kind: 'request', method, url: bare.href, event: eventType } as const;
-    const said = { ...step, request: JSON.stringify(event, undefined, 2) };
-    try {
-      const answer = await this.#parts.client.send(callback, event, signal);
-      const isFault = answer.status >= 300;
-      const text = `${eventType} event: the application answered ${answer.status}.`;
-      this.steps.add({
-        ...said,
-        text,
-        status: answer.status,
-        response: answer.text,
-        ...(isFault && { isFault }),
-      });
-      return answer;
-    } catch (error) {
-      if (error instanceof CallbackError) {
-        this.steps.add({ ...said, text: `${eventType} event: ${error.message}`, isFault: true });
-      }
-      throw error;
-    }
-  }
-
-  #document(text: string, base: URL | undefined): Document {
-    try {
-      return { verbs: readBxml(text), base };
-    } catch (error) {
-      if (!(error instanceof BxmlError)) throw error;
-      throw new CallEnds(
-        'invalid-bxml',
-        fault(error.message, 'Correct the BXML that the application answers.'),
-      );
-    }
+    await this.#execute(await this.#callbacks.ask(callback, event), { call: transfer.leg, transfer });
   }
 
   async #disconnected(cause: Cause): Promise<void> {
@@ -418,7 +308,11 @@ export class ApplicationTrial {
     const callback = { url: new URL(disconnectUrl), method: disconnectMethod, username, password };
     try {
       // The trial may have been stopped, and the application is told all the same.
-      await this.#send(callback, this.#caller.over('disconnect', cause), AbortSignal.timeout(5_000));
+      await this.#callbacks.send(
+        callback,
+        this.#caller.over('disconnect', cause),
+        AbortSignal.timeout(5_000),
+      );
     } catch (error) {
       const text = `disconnect event: ${describeError(error)}`;
       this.steps.add({ kind: 'note', text, isFault: true });
@@ -429,11 +323,3 @@ export class ApplicationTrial {
     return pause(ms, undefined, { signal: this.#stop.signal, ref: false });
   }
 }
-
-/** Verbs, and the URL that they came from. */
-interface Document {
-  readonly verbs: readonly Verb[];
-  readonly base: URL | undefined;
-}
-
-const fault = (message: string, advice: string): Problem => ({ code: 'application', message, advice });

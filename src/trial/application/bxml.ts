@@ -1,6 +1,3 @@
-import { XMLParser } from 'fast-xml-parser';
-import { SyntaxValidator } from 'fast-xml-validator';
-
 /** A verb of BXML, or an element in one. */
 export interface Verb {
   readonly name: string;
@@ -21,30 +18,44 @@ export class BxmlError extends Error {
   override readonly name = 'BxmlError';
 }
 
-const parser = new XMLParser({
-  preserveOrder: true,
-  ignoreAttributes: false,
-  attributeNamePrefix: '',
-  parseTagValue: false,
-  parseAttributeValue: false,
-  trimValues: true,
-  ignoreDeclaration: true,
-  ignorePiTags: true,
-  htmlEntities: true,
-});
+/** The libraries are loaded with the first trial: they would make every start of the gateway a tenth of a second longer. */
+async function loadParser(): Promise<(document: string) => unknown> {
+  const [{ XMLParser }, { SyntaxValidator }] = await Promise.all([
+    import('fast-xml-parser'),
+    import('fast-xml-validator'),
+  ]);
+  const parser = new XMLParser({
+    preserveOrder: true,
+    ignoreAttributes: false,
+    attributeNamePrefix: '',
+    parseTagValue: false,
+    parseAttributeValue: false,
+    trimValues: true,
+    ignoreDeclaration: true,
+    ignorePiTags: true,
+    htmlEntities: true,
+  });
+  return (document) => {
+    // The parser itself takes what is not well-formed.
+    SyntaxValidator.validate(document);
+    return parser.parse(document) as unknown;
+  };
+}
+
+let parser: ReturnType<typeof loadParser> | undefined;
 
 type Parsed = Readonly<Record<string, unknown>>;
 
 /**
  * The verbs of a BXML document: `<Response>` or `<Bxml>` with verbs in it.
- * @throws BxmlError
+ * @throws BxmlError by rejection
  */
-export function readBxml(document: string): readonly Verb[] {
+export async function readBxml(document: string): Promise<readonly Verb[]> {
   if (Buffer.byteLength(document) > MAX_BXML) throw new BxmlError('BXML may have 64 KB.');
   if (document.trim() === '') throw new BxmlError('There is no BXML: the response is empty.');
   // Entities of a document's own, and external ones, are never needed.
   if (/<!DOCTYPE|<!ENTITY/i.test(document)) throw new BxmlError('A BXML document has no DOCTYPE.');
-  const roots = elementsOf(parse(document));
+  const roots = elementsOf(await parse(document));
   const [root] = roots;
   if (roots.length !== 1 || !root || !['Response', 'Bxml'].includes(root.name)) {
     throw new BxmlError('BXML is one <Response> or <Bxml> element with verbs in it.');
@@ -53,11 +64,11 @@ export function readBxml(document: string): readonly Verb[] {
   return root.children;
 }
 
-function parse(document: string): unknown {
+async function parse(document: string): Promise<unknown> {
+  parser ??= loadParser();
+  const read = await parser;
   try {
-    // The parser itself takes what is not well-formed.
-    SyntaxValidator.validate(document);
-    return parser.parse(document);
+    return read(document);
   } catch (error) {
     throw new BxmlError(`This is not XML: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
