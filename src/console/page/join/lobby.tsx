@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { type Failure, insecurePage, mediaFailure } from './failures.js';
 import type { Brought } from './join.js';
 import { measureLevel, type SoundLevel } from './sound-level.js';
+import { TokenField } from './token-form.js';
 
 interface LobbyOptions {
   readonly token: string;
@@ -120,20 +121,7 @@ export function Lobby({ token: given, onJoin }: LobbyOptions) {
       }}
     >
       <h2>Join the call</h2>
-      {given === '' && (
-        <label>
-          Participant token
-          <textarea
-            id="token"
-            rows={3}
-            spellcheck={false}
-            autocomplete="off"
-            required
-            value={token.value}
-            onInput={(event) => (token.value = event.currentTarget.value)}
-          />
-        </label>
-      )}
+      {given === '' && <TokenField token={token} />}
       <label class="check">
         <input
           type="checkbox"

@@ -1,4 +1,4 @@
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import { goTo } from '../route.js';
 
 /** Asks for a participant token, and goes on to joining with it. */
@@ -12,21 +12,28 @@ export function TokenForm() {
         goTo(`#token=${token.value.trim()}`);
       }}
     >
-      <label>
-        Participant token
-        <textarea
-          id="token"
-          rows={3}
-          spellcheck={false}
-          autocomplete="off"
-          required
-          value={token.value}
-          onInput={(event) => (token.value = event.currentTarget.value)}
-        />
-      </label>
+      <TokenField token={token} />
       <button type="submit" class="secondary">
         Continue
       </button>
     </form>
+  );
+}
+
+/** Where a participant token is pasted. */
+export function TokenField({ token }: { readonly token: Signal<string> }) {
+  return (
+    <label>
+      Participant token
+      <textarea
+        id="token"
+        rows={3}
+        spellcheck={false}
+        autocomplete="off"
+        required
+        value={token.value}
+        onInput={(event) => (token.value = event.currentTarget.value)}
+      />
+    </label>
   );
 }

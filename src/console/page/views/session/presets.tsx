@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { nameOf, type SessionDetail } from '../../gateway/resources.js';
+import { nameOf, type Participant, type SessionDetail } from '../../gateway/resources.js';
 import { everyone, monitor, nobody, type Patch, whisper } from './patching.js';
 
 interface PresetOptions {
@@ -31,18 +31,12 @@ export function Presets({ session, isBusy, patch }: PresetOptions) {
         Nobody
       </button>
       <span class="divider" />
-      <select
-        aria-label="Supervisor"
-        value={chosen}
-        onChange={(event) => (supervisor.value = event.currentTarget.value)}
-      >
-        <option value="">Supervisor …</option>
-        {participants.map((participant) => (
-          <option key={participant.id} value={participant.id}>
-            {nameOf(participant)}
-          </option>
-        ))}
-      </select>
+      <Choice
+        role="Supervisor"
+        participants={participants}
+        chosen={chosen}
+        choose={(who) => (supervisor.value = who)}
+      />
       <button
         type="button"
         class="secondary"
@@ -52,20 +46,12 @@ export function Presets({ session, isBusy, patch }: PresetOptions) {
       >
         Monitor
       </button>
-      <select
-        aria-label="Agent"
-        value={advised}
-        onChange={(event) => (agent.value = event.currentTarget.value)}
-      >
-        <option value="">Agent …</option>
-        {participants
-          .filter((participant) => participant.id !== chosen)
-          .map((participant) => (
-            <option key={participant.id} value={participant.id}>
-              {nameOf(participant)}
-            </option>
-          ))}
-      </select>
+      <Choice
+        role="Agent"
+        participants={participants.filter((participant) => participant.id !== chosen)}
+        chosen={advised}
+        choose={(who) => (agent.value = who)}
+      />
       <button
         type="button"
         class="secondary"
@@ -85,5 +71,27 @@ export function Presets({ session, isBusy, patch }: PresetOptions) {
         Barge
       </button>
     </div>
+  );
+}
+
+interface ChoiceOptions {
+  readonly role: string;
+  readonly participants: readonly Participant[];
+  /** Id of the one who has the role; empty: nobody. */
+  readonly chosen: string;
+  readonly choose: (participantId: string) => void;
+}
+
+/** Who of the participants has a role in a preset. */
+function Choice({ role, participants, chosen, choose }: ChoiceOptions) {
+  return (
+    <select aria-label={role} value={chosen} onChange={(event) => choose(event.currentTarget.value)}>
+      <option value="">{role} …</option>
+      {participants.map((participant) => (
+        <option key={participant.id} value={participant.id}>
+          {nameOf(participant)}
+        </option>
+      ))}
+    </select>
   );
 }
