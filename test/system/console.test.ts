@@ -174,6 +174,7 @@ describe('the console', () => {
       await isFitForAll(page, 'a refused call');
 
       await click(page, '.crumbs a');
+      await page.waitForSelector('#call-filter');
       await page.select('#call-filter [name=state]', '');
       await click(page, 'tr:has(.state.live) a');
       await click(page, '.ladder ::-p-text(INVITE with SDP)');
