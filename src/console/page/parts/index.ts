@@ -1,4 +1,5 @@
 export { useAction } from './action.js';
+export { Away } from './away.js';
 export { Copy } from './copy.js';
 export { Dialog } from './dialog.js';
 export { Problem } from './problem.js';

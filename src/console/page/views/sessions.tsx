@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import { ask } from '../gateway/client.js';
 import { useLive } from '../gateway/live.js';
 import { type Listed, nameOf, type Session } from '../gateway/resources.js';
-import { Problem, Since, useAction } from '../parts/index.js';
+import { Away, Problem, Since, useAction } from '../parts/index.js';
 import { goTo, linkTo } from '../route.js';
 
 /** Sessions of an account that are read; of more, the newest are missing. */
@@ -68,7 +68,7 @@ export function Sessions({ account }: { readonly account: string }) {
         </form>
       </div>
       <Problem error={failed.value ?? problem.value} />
-      {!connected.value && <p class="notice">The gateway is away; what is shown may be old.</p>}
+      <Away connected={connected} />
       {shown?.sessions.length === 0 && (
         <div class="empty">
           <h2>No sessions yet</h2>

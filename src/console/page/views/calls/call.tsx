@@ -9,7 +9,7 @@ import {
   nameOf,
   type QualitySeries,
 } from '../../gateway/resources.js';
-import { Copy, Moment, Problem } from '../../parts/index.js';
+import { Away, Copy, Moment, Problem } from '../../parts/index.js';
 import { linkTo } from '../../route.js';
 import { Caller, CallLength, Fact, lossOf, Masked, participantName, State } from './figures.js';
 import { Ladder } from './ladder.js';
@@ -102,11 +102,7 @@ export function CallView({ account, id }: { readonly account: string; readonly i
         <h1>Call of {participantName(call)}</h1>
         <State call={call} />
       </div>
-      {!connected.value && (
-        <p class="notice" role="status">
-          The gateway is away. This is what it said last; the page goes on by itself.
-        </p>
-      )}
+      <Away connected={connected} />
       <Problem error={problem.value} />
       {needsWords(call) && <Why call={call} />}
       <Facts call={call} account={account} />

@@ -3,7 +3,7 @@ import { ask } from '../../gateway/client.js';
 import type { GatewayEvent } from '../../gateway/events.js';
 import { useLive } from '../../gateway/live.js';
 import type { Call, Listed } from '../../gateway/resources.js';
-import { Moment, Problem } from '../../parts/index.js';
+import { Away, Moment, Problem } from '../../parts/index.js';
 import { linkTo } from '../../route.js';
 import { Caller, CallLength, lossOf, participantName, State, worst } from './figures.js';
 import { filter, FilterForm, queryOf } from './filter.js';
@@ -46,11 +46,7 @@ export function Calls({ account }: { readonly account: string }) {
         </a>
       </div>
       <FilterForm />
-      {!connected.value && (
-        <p class="notice" role="status">
-          The gateway is away. This is what it said last; the page goes on by itself.
-        </p>
-      )}
+      <Away connected={connected} />
       <Problem error={problem.value} />
       {shown?.items.length === 0 && <None isFiltered={query !== ''} />}
       {shown !== undefined && shown.items.length > 0 && (

@@ -4,7 +4,7 @@ import { ask } from '../../gateway/client.js';
 import type { GatewayEvent } from '../../gateway/events.js';
 import { useLive } from '../../gateway/live.js';
 import { nameOf, type SessionDetail } from '../../gateway/resources.js';
-import { Problem, useAction } from '../../parts/index.js';
+import { Away, Problem, useAction } from '../../parts/index.js';
 import { linkTo } from '../../route.js';
 import { DeleteSession, NewParticipant, PlaySound } from './dialogs.js';
 import { Levels } from './levels.js';
@@ -99,11 +99,7 @@ export function SessionView({ account, id }: { readonly account: string; readonl
           </button>
         </div>
       </div>
-      {!connected.value && (
-        <p class="notice" role="status">
-          The gateway is away. This is what it said last; the page goes on by itself.
-        </p>
-      )}
+      <Away connected={connected} />
       <Problem error={failed.value ?? problem.value} />
       {participants.length === 0 ? (
         <div class="empty">

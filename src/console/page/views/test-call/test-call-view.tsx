@@ -4,7 +4,7 @@ import { ask } from '../../gateway/client.js';
 import { useLive } from '../../gateway/live.js';
 import type { CreatedParticipant, Listed, Participant, Session } from '../../gateway/resources.js';
 import { rememberToken } from '../../gateway/tokens.js';
-import { Problem, useAction } from '../../parts/index.js';
+import { Away, Problem, useAction } from '../../parts/index.js';
 import { PlaceForm, TrialForm } from './forms.js';
 import { Result } from './result.js';
 import { isUnderWay, summaryOf, type TestCall } from './result-types.js';
@@ -76,7 +76,7 @@ export function TestCallView({ account }: { readonly account: string }) {
   return (
     <>
       <h1>Test call</h1>
-      {!connected.value && <p class="notice">The gateway is away; what is shown may be old.</p>}
+      <Away connected={connected} />
       <Problem error={failed.value ?? problem.value} />
       {call && (
         <Result
