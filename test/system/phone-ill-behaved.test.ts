@@ -137,8 +137,10 @@ describe('a phone whose RTP deviates from the RFCs', () => {
         const short = await page.hears(500);
         phone.opusMs = 120;
         await phone.later(25);
-        const long = await page.hears(500);
-        expect(Math.abs(long.levelDb - short.levelDb)).toBeLessThan(3);
+        // On a busy machine the page's jitter buffer takes longer to fit the larger packets, and conceals meanwhile.
+        const isAsLoud = async (): Promise<boolean> =>
+          Math.abs((await page.hears(500)).levelDb - short.levelDb) < 3;
+        await until('the level of packets of 20 ms', isAsLoud, limit);
       },
       { sdp },
     );
