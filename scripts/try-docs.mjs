@@ -143,7 +143,7 @@ function versionBefore() {
     '-G',
     '^ *.?(CREATE|ALTER|UPDATE|DROP) ',
     '--',
-    'src/store/schema.ts',
+    'src/store/libsql/schema.ts',
   );
   return git('rev-parse', `${changed}^`);
 }

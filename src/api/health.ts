@@ -35,7 +35,7 @@ export function serveHealth(api: Api, readiness: () => Readiness, version: strin
           503: {
             ...StatusSchema,
             description:
-              '`starting`, `draining`, `store-unavailable`: its disk takes no writes, or `overloaded`: calls have ' +
+              '`starting`, `draining`, `store-unavailable`: its database takes no writes, or `overloaded`: calls have ' +
               'been refused for more than 10 s',
           },
         },

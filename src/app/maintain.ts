@@ -1,5 +1,5 @@
 import { readConfig } from './read-config.js';
-import { backup, DataFolderError, restore } from '../store/index.js';
+import { backup, StoreError, restore } from '../store/index.js';
 
 /** The commands `backup [FOLDER]` and `restore [FILE | empty]`, for the data folder PATCHBAY_DATA_DIR. */
 async function maintain([command, argument]: readonly string[]): Promise<string> {
@@ -13,7 +13,7 @@ async function maintain([command, argument]: readonly string[]): Promise<string>
       from === undefined ? 'The next start begins with nothing.' : `The next start uses the copy ${from}.`;
     return aside === undefined ? now : `${now} The old database is kept as ${aside}.`;
   }
-  throw new DataFolderError('Usage: backup [FOLDER] or restore [FILE | empty].');
+  throw new StoreError('Usage: backup [FOLDER] or restore [FILE | empty].');
 }
 
 try {

@@ -5,7 +5,7 @@ import { knownTerminal, onStopSignals, surviveUncaught, yieldToCalls } from './p
 import { createLog } from './log.js';
 import { VERSION } from './version.js';
 import { StartError } from './start-error.js';
-import { DataFolderError } from '../store/index.js';
+import { StoreError } from '../store/index.js';
 
 const EXIT_USAGE = 2;
 
@@ -98,7 +98,7 @@ try {
   surviveUncaught(process, log, gateway.metrics);
   log.info({ ...gateway.addresses, version: VERSION }, 'ready');
 } catch (error) {
-  if (error instanceof StartError || error instanceof DataFolderError) {
+  if (error instanceof StartError || error instanceof StoreError) {
     log.fatal(`could not start: ${error.message}`);
   } else {
     log.fatal({ err: error }, 'could not start');

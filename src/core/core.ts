@@ -85,7 +85,7 @@ export interface ListOptions {
 
 /**
  * What applications do with sessions and participants. Every change takes effect at once, in memory and at the devices;
- * {@link flush} resolves when it is on disk too. Methods throw `PatchbayError`. While the disk takes no writes, those
+ * {@link flush} resolves when it is on disk too. Methods throw `PatchbayError`. While the database takes no writes, those
  * that would change something throw STORE_UNAVAILABLE instead.
  */
 export interface SessionControl {

@@ -38,7 +38,7 @@ const STATUS = {
   PATCHBAY_NO_COMMON_TRANSPORT: { http: 488, sip: 488 },
   PATCHBAY_BAD_SDP: { http: 400, sip: 488 },
   PATCHBAY_OVERLOADED: { http: 503, sip: 503 },
-  /** What was asked for was not done: the disk takes no writes. */
+  /** What was asked for was not done: the database takes no writes. */
   PATCHBAY_STORE_UNAVAILABLE: { http: 503, sip: 503 },
   /** What was asked for was done, but is not on disk yet. */
   PATCHBAY_STORE_FAILED: { http: 503, sip: 503 },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Log } from '../shared/index.js';
-import { openDatabase, rows } from './database.js';
+import { openDatabase, rows } from './libsql/database.js';
 import { openStore, type Store } from './index.js';
 
 let dataDir: string;

@@ -1,3 +1,3 @@
-export { backup, restore } from './backups.js';
-export { DataFolderError } from './data-folder.js';
+export { StoreError } from './engine.js';
+export { backup, restore } from './libsql/index.js';
 export { openStore, type Store } from './store.js';

@@ -1,5 +1,4 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { bytesOf, type Database, rows } from './database.js';
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -34,34 +33,35 @@ export class Seal {
   }
 }
 
-/** A row that was sealed. */
+/** What was in a sealed row. */
 export interface SealedDocument {
   readonly id: string;
   readonly document: string;
 }
 
+/** A row as it is stored. */
+export interface SealedRow {
+  readonly id: string;
+  readonly sealed: string;
+}
+
 /**
- * Reads a table of the columns `id` and `sealed`. Rows that cannot be opened are removed: they are damaged, or sealed with
- * another token secret.
- * @returns what was found, and how many rows were removed
+ * Opens rows.
+ * @returns what was in them, and the ids of those that cannot be opened: they are damaged, or sealed with another token
+ *   secret
  */
-export async function sealedRows(
-  database: Database,
-  table: 'calls' | 'programs',
+export function openRows(
+  rows: readonly SealedRow[],
   seal: Seal,
-): Promise<{ readonly found: readonly SealedDocument[]; readonly lost: number }> {
+): { readonly found: readonly SealedDocument[]; readonly lost: readonly string[] } {
   const found: SealedDocument[] = [];
-  const unreadable: string[] = [];
-  const columns = `${bytesOf('id')}, hex(id) AS key, ${bytesOf('sealed')}`;
-  for (const row of await rows(database, `SELECT ${columns} FROM ${table}`)) {
-    const id = String(row['id']);
+  const lost: string[] = [];
+  for (const { id, sealed } of rows) {
     try {
-      found.push({ id, document: seal.open(id, String(row['sealed'])) });
+      found.push({ id, document: seal.open(id, sealed) });
     } catch {
-      unreadable.push(String(row['key']));
+      lost.push(id);
     }
   }
-  for (const key of unreadable)
-    await rows(database, `DELETE FROM ${table} WHERE id = CAST(unhex(?) AS TEXT)`, [key]);
-  return { found, lost: unreadable.length };
+  return { found, lost };
 }

@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCore, type Core } from '../core/index.js';
 import { ACCOUNT, FakeDevice } from '../core/testing/index.js';
 import { silentLog } from '../shared/testing/index.js';
-import { loadCoreState } from './core-tables.js';
-import { type Database, openDatabase, rows } from './database.js';
+import { type Database, openDatabase, rows } from './libsql/database.js';
 import { openStore, type Store } from './index.js';
+import { coreStateIn } from './libsql/load.js';
 
 let dataDir: string;
 const opened: Store[] = [];
@@ -127,10 +127,10 @@ describe('a data folder', () => {
     }
     await opened.pop()!.close();
     const database = await openDatabase(join(dataDir, 'patchbay.db'));
-    const loading = loadCoreState(database, 2_000_000, silentLog);
+    const loading = coreStateIn(database, 2_000_000, silentLog);
     await expect(loading).rejects.toThrow(`account ${ACCOUNT}: 601 items`);
     await expect(loading).rejects.toThrow('--max-old-space-size');
-    const { participants } = await loadCoreState(database, 20_000_000, silentLog);
+    const { participants } = await coreStateIn(database, 20_000_000, silentLog);
     database.close();
     expect(participants).toHaveLength(601);
     expect(participants.map(({ id }) => id)).toEqual(participants.map(({ id }) => id).sort());

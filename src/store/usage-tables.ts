@@ -8,48 +8,17 @@ import type {
   Webhook,
   WrittenRecord,
 } from '../usage/index.js';
-import type { Log } from '../shared/index.js';
-import { bytesOf, type Database, parsed, readable, rows, type SqlValue } from './database.js';
-import { asRead, RECORD_COLUMNS, toRecord } from './usage-reader/queries.js';
-import type { UsageReader } from './usage-reader/usage-reader.js';
+import type { FoundState } from './engine.js';
+import type { SqlValue } from './rows.js';
+import type { UsageReader } from './usage-queries.js';
 import type { WriteQueue } from './write-queue.js';
+import { DELETED_AT_ONCE } from './writes.js';
 
-const KEPT_COLUMNS = [...RECORD_COLUMNS, 'seen_at', 'callback_url'];
-
-const SAVE_RECORD = `INSERT OR REPLACE INTO usage_records (${KEPT_COLUMNS.join(', ')})
-  SELECT ${KEPT_COLUMNS.map((column) => `value->>'${column}'`).join(', ')} FROM rows`;
-const HEARTBEAT = `UPDATE usage_records SET seen_at = max(seen_at, (SELECT value->>'at' FROM rows))
-  WHERE ended_at IS NULL`;
-/** Records in one deletion, so that other writes wait for a slice and not for a year's records. */
-const DELETED_AT_ONCE = 500;
-const DELETE_RECORDS = `DELETE FROM usage_records WHERE id IN (SELECT id FROM usage_records
-  WHERE ended_at < (SELECT value->>'before' FROM rows) ORDER BY ended_at LIMIT ${DELETED_AT_ONCE})`;
 /** Time from the first slice until the remaining ones are counted: the gateway's start has more urgent work. */
 const COUNT_AFTER_MS = 60_000;
 const BETWEEN_SLICES_MS = 50;
-const SAVE_WEBHOOK = "INSERT OR REPLACE INTO webhooks SELECT value->>'id', value FROM rows";
-const DELETE_WEBHOOK = "DELETE FROM webhooks WHERE id IN (SELECT value->>'id' FROM rows)";
-
 /** What {@link UsageTables} returns at the start. */
-interface UsageLeftovers {
-  readonly openRecords: readonly KeptRecord[];
-  readonly webhooks: readonly Webhook[];
-}
-
-export async function loadUsage(database: Database, log: Log): Promise<UsageLeftovers> {
-  const open = await rows(
-    database,
-    `SELECT ${KEPT_COLUMNS.map(asRead).join(', ')} FROM usage_records WHERE ended_at IS NULL ORDER BY usage_records.id`,
-  );
-  const webhooks = await rows(
-    database,
-    `SELECT ${bytesOf('id')}, ${bytesOf('document')} FROM webhooks ORDER BY webhooks.id`,
-  );
-  return {
-    openRecords: open.map((row) => toRecord(row) as KeptRecord),
-    webhooks: readable('webhooks', webhooks, (row) => parsed(row['document']) as Webhook, log),
-  };
-}
+type UsageLeftovers = Pick<FoundState, 'openRecords' | 'webhooks'>;
 
 /** Usage records, in columns for queries, and undelivered webhooks. */
 export class UsageTables implements UsageStore {
@@ -77,15 +46,15 @@ export class UsageTables implements UsageStore {
   }
 
   saveRecord(record: KeptRecord): void {
-    this.#queue.put(`usage ${record.id}`, SAVE_RECORD, toColumns(record));
+    this.#queue.put(`usage ${record.id}`, 'saveRecord', toColumns(record));
   }
 
   heartbeat(at: number): void {
-    this.#queue.put('usage heartbeat', HEARTBEAT, { at });
+    this.#queue.put('usage heartbeat', 'heartbeat', { at });
   }
 
   deleteRecordsBefore(before: number): void {
-    this.#queue.put('usage retention', DELETE_RECORDS, { before });
+    this.#queue.put('usage retention', 'deleteRecords', { before });
     clearTimeout(this.#deleting);
     this.#deleting = setTimeout(() => {
       // Already logged where it failed; the next deletion tries again.
@@ -96,7 +65,7 @@ export class UsageTables implements UsageStore {
   async #deleteRest(before: number): Promise<void> {
     const [count = 0] = await this.#reader.read('', { kind: 'expired', before });
     for (let left = count; left > 0; left -= DELETED_AT_ONCE) {
-      this.#queue.put('usage retention', DELETE_RECORDS, { before });
+      this.#queue.put('usage retention', 'deleteRecords', { before });
       await this.#queue.flush();
       await setTimeoutPromise(BETWEEN_SLICES_MS, undefined, { ref: false });
     }
@@ -134,11 +103,11 @@ export class UsageTables implements UsageStore {
   }
 
   saveWebhook(webhook: Webhook): void {
-    this.#queue.put(`webhook ${webhook.id}`, SAVE_WEBHOOK, webhook);
+    this.#queue.put(`webhook ${webhook.id}`, 'saveWebhook', webhook);
   }
 
   deleteWebhook(id: string): void {
-    this.#queue.put(`webhook ${id}`, DELETE_WEBHOOK, { id });
+    this.#queue.put(`webhook ${id}`, 'deleteWebhook', { id });
   }
 
   flush(): Promise<void> {

@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Database } from './database.js';
+import { DeposedError } from './engine.js';
+import { libsqlWriter } from './libsql/writer.js';
+import { silentLog } from '../shared/testing/index.js';
 import { WriteQueue } from './write-queue.js';
 
 /** A database that records its transactions, and fails when told to. */
-class FakeDatabase implements Database {
+class FakeDatabase {
   readonly committed: { row: unknown }[][] = [];
   failures = 0;
   /** All but rollbacks. */
@@ -24,20 +26,14 @@ class FakeDatabase implements Database {
     this.committed.push(Array.from(rows, ([, json]) => JSON.parse(json!) as { row: unknown }));
     return Promise.resolve();
   }
-
-  prepare(): Promise<never> {
-    return Promise.reject(new Error('nothing is read here'));
-  }
-
-  close(): void {}
 }
 
 function queueForTests() {
   const database = new FakeDatabase();
   const logged: string[] = [];
   const note = (_fields: object, message: string): void => void logged.push(message);
-  const queue = new WriteQueue(database, { debug: note, info: note, warn: note, error: note });
-  const put = (key: string, value: string = key) => queue.put(key, 'INSERT', { row: value });
+  const queue = new WriteQueue(libsqlWriter(database), { debug: note, info: note, warn: note, error: note });
+  const put = (key: string, value: string = key) => queue.put(key, 'saveSession', { row: value });
   const committed = () => database.committed.map((rows) => rows.map(({ row }) => row));
   return { database, queue, put, committed, logged };
 }
@@ -46,7 +42,41 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+describe('a queue whose writer was deposed', () => {
+  it('writes nothing any more, says so once, and refuses changes', async () => {
+    let deposed = 0;
+    let commits = 0;
+    const writer = {
+      advice: '',
+      probe: () => Promise.resolve(),
+      commit: () => {
+        commits += 1;
+        return Promise.reject(new DeposedError('Another has taken over.'));
+      },
+    };
+    const queue = new WriteQueue(writer, silentLog, () => (deposed += 1));
+    queue.put('a', 'saveSession', {});
+    await expect(queue.flush()).rejects.toMatchObject({ code: 'PATCHBAY_STORE_FAILED' });
+    queue.put('b', 'saveSession', {});
+    await expect(queue.flush()).rejects.toMatchObject({ code: 'PATCHBAY_STORE_UNAVAILABLE' });
+    expect(() => queue.admitChange()).toThrow('cannot write');
+    expect(queue.health).toEqual({ writable: false, waiting: 0 });
+    await queue.stop();
+    expect([deposed, commits]).toEqual([1, 1]);
+  });
+});
+
 describe('writes', () => {
+  it('of keys that are the same in the database are one', async () => {
+    const { queue, put, committed } = queueForTests();
+    put('call \ud800', 'old');
+    put('call \0', 'older');
+    put('call \ufffd', 'new');
+    put('call \u{1f600}', 'other');
+    await queue.flush();
+    expect(committed()).toEqual([['new', 'other']]);
+  });
+
   it('of one turn are committed together, and many callers wait for one commit', async () => {
     const { queue, put, committed } = queueForTests();
     const callers = ['1', '2', '3'].map((key) => {

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { PatchbayError } from '../core/index.js';
 import type { Log } from '../shared/index.js';
-import { type Database, toRow, transaction, type Write } from './database.js';
-import { PROBE } from './schema.js';
+import { DeposedError, type Writer } from './engine.js';
+import { storable, toRow, type Write, type WriteName } from './writes.js';
 
 /** Shared by all callers that wait for the same commit. */
 class Waiting {
@@ -15,21 +15,20 @@ class Waiting {
 }
 
 const CANNOT_WRITE =
-  'the store cannot write: changes are refused with 503 until it can; it tries again each second. Check the disk ' +
-  'of PATCHBAY_DATA_DIR';
+  'the store cannot write: changes are refused with 503 until it can; it tries again each second. ';
 const RETRY_MS = 1_000;
 /**
  * How long writes that nobody waits for are gathered before a commit. A busy gateway makes hundreds of them each second;
  * a transaction for each, with its sync of the disk, would take a tenth of a core from the calls.
  */
 const GATHER_MS = 10;
-/** While the disk takes no writes, new devices are refused once this much waits. */
+/** While the database takes no writes, new devices are refused once this much waits. */
 const MAX_KEPT = { writes: 20_000, characters: 32 * 1024 * 1024 };
 
 export interface StoreHealth {
   /** False from a commit that failed until one succeeds. */
   readonly writable: boolean;
-  /** Writes that are not on disk yet. */
+  /** Writes that are not in the database yet. */
   readonly waiting: number;
 }
 
@@ -39,8 +38,9 @@ export interface StoreHealth {
  * have to wait behind them are refused.
  */
 export class WriteQueue {
-  readonly #database: Pick<Database, 'exec'>;
+  readonly #writer: Writer;
   readonly #log: Log;
+  readonly #onDeposed: () => void;
   /** By key: a later write of a key replaces the earlier one, which bounds the queue. */
   #pending = new Map<string, Write>();
   /** Of all rows in `#pending`, in characters. */
@@ -51,10 +51,14 @@ export class WriteQueue {
   #timer: NodeJS.Timeout | undefined;
   /** Since when commits have failed. */
   #failing: { readonly since: number; readonly error: Error } | undefined;
+  /** Another gateway has taken over: what is in memory is void, and nothing is tried any more. */
+  #deposed = false;
 
-  constructor(database: Pick<Database, 'exec'>, log: Log) {
-    this.#database = database;
+  /** @param onDeposed called once, when the writer may never write again */
+  constructor(writer: Writer, log: Log, onDeposed: () => void = () => undefined) {
+    this.#writer = writer;
     this.#log = log;
+    this.#onDeposed = onDeposed;
   }
 
   get health(): StoreHealth {
@@ -75,10 +79,12 @@ export class WriteQueue {
 
   /**
    * @param key names the item that is written; `row` holds its whole new state
-   * @param sql see {@link Write.sql}
+   * @param name what is written
    */
-  put(key: string, sql: string, row: object): void {
-    this.#keep(key, { sql, row: toRow(row) });
+  put(key: string, name: WriteName, row: object): void {
+    if (this.#deposed) return;
+    // No two writes of one commit may be of the same row, which one statement could not change twice in PostgreSQL.
+    this.#keep(storable(key), { name, row: toRow(row) });
     this.#startWithin(GATHER_MS);
   }
 
@@ -87,7 +93,7 @@ export class WriteQueue {
    * @throws PatchbayError STORE_FAILED when it could not be written; STORE_UNAVAILABLE at once while commits fail
    */
   async flush(): Promise<void> {
-    if (this.#pending.size === 0 && !this.#running) return;
+    if (this.#pending.size === 0 && !this.#running && !this.#deposed) return;
     if (this.#failing) throw this.#unavailable('Earlier changes are kept, and will be written first.');
     this.#start();
     await (this.#waiting ??= new Waiting()).committed;
@@ -96,7 +102,7 @@ export class WriteQueue {
   /** Waits for the commit under way, and tries the remaining writes once more. What fails then is lost. */
   async stop(): Promise<void> {
     await this.#running;
-    if (this.#pending.size > 0) this.#start();
+    if (this.#pending.size > 0 && !this.#deposed) this.#start();
     await this.#running;
     clearTimeout(this.#timer);
     if (this.#pending.size === 0) return;
@@ -109,7 +115,7 @@ export class WriteQueue {
   #unavailable(consequence: string): PatchbayError {
     return new PatchbayError(
       'PATCHBAY_STORE_UNAVAILABLE',
-      `The gateway cannot write to its disk at present; its log says why. ${consequence}`,
+      `The gateway cannot write to its database at present; its log says why. ${consequence}`,
       { cause: this.#failing?.error },
     );
   }
@@ -121,15 +127,16 @@ export class WriteQueue {
   }
 
   #startWithin(ms: number): void {
-    if (!this.#running) this.#timer ??= setTimeout(() => this.#start(), ms);
+    if (!this.#running && !this.#deposed) this.#timer ??= setTimeout(() => this.#start(), ms);
   }
 
   #start(): void {
-    if (this.#running) return;
+    if (this.#running || this.#deposed) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#running = this.#run().then((committed) => {
       this.#running = undefined;
+      if (this.#deposed) return;
       if (this.#waiting) this.#start();
       else if (this.#pending.size > 0) this.#startWithin(committed ? GATHER_MS : RETRY_MS);
     });
@@ -146,6 +153,7 @@ export class WriteQueue {
         waiting?.resolve();
       } catch (error) {
         this.#keepForLater(batch, error as Error, waiting);
+        if (error instanceof DeposedError) this.#end();
         return false;
       }
     } while (this.#waiting);
@@ -162,15 +170,9 @@ export class WriteQueue {
   }
 
   async #commit(batch: Iterable<Write>): Promise<void> {
-    // Many writes may wait: do not build a large transaction before the disk is known to take writes.
-    if (this.#failing) await this.#database.exec(PROBE);
-    try {
-      await this.#database.exec(transaction(batch));
-    } catch (error) {
-      // Fails if the transaction did not even begin.
-      await this.#database.exec('ROLLBACK').catch(() => undefined);
-      throw error;
-    }
+    // Many writes may wait: do not build a large transaction before the database is known to take writes.
+    if (this.#failing) await this.#writer.probe();
+    await this.#writer.commit(batch);
     this.#succeeded();
   }
 
@@ -181,6 +183,14 @@ export class WriteQueue {
     this.#log.warn({ seconds }, 'the store can write again: changes are accepted again');
   }
 
+  /** From now on changes are refused, as they are while commits fail. */
+  #end(): void {
+    this.#deposed = true;
+    this.#pending.clear();
+    this.#size = 0;
+    this.#onDeposed();
+  }
+
   #keepForLater(batch: Map<string, Write>, error: Error, waiting: Waiting | undefined): void {
     const later = this.#pending;
     this.#pending = new Map();
@@ -188,11 +198,11 @@ export class WriteQueue {
     for (const writes of [batch, later]) for (const [key, write] of writes) this.#keep(key, write);
     if (!this.#failing) {
       this.#failing = { since: performance.now(), error };
-      this.#log.error({ err: error, writes: this.#pending.size }, CANNOT_WRITE);
+      this.#log.error({ err: error, writes: this.#pending.size }, CANNOT_WRITE + this.#writer.advice);
     }
     const failed = new PatchbayError(
       'PATCHBAY_STORE_FAILED',
-      'The change was made, but could not be written to disk; it is kept, and will be written once the disk takes writes.',
+      'The change was made, but could not be written to the database; it is kept, and will be written once the database takes writes.',
       { cause: error },
     );
     waiting?.reject(failed);

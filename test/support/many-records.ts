@@ -1,4 +1,4 @@
-import { openDatabase } from '../../src/store/database.js';
+import { openDatabase } from '../../src/store/libsql/database.js';
 import { openStore } from '../../src/store/index.js';
 import { join } from 'node:path';
 import { silentLog } from '../../src/shared/testing/index.js';

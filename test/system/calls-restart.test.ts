@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openDatabase, rows } from '../../src/store/database.js';
+import { openDatabase, rows } from '../../src/store/libsql/database.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { Rest, type TestParticipant } from '../support/rest.js';
 import { freePort } from '../support/ports.js';

@@ -30,8 +30,8 @@ const DESCRIPTIONS = {
   429: 'Too many requests of this account; retry after `Retry-After` seconds.',
   500: 'Internal error; find it in the log of the gateway by the `requestId`.',
   503:
-    'The gateway is overloaded, is stopping, or cannot write to its disk. Nothing was done, unless `reason` is ' +
-    '`PATCHBAY_STORE_FAILED`: then the change is in effect, and will be written once the disk takes writes.',
+    'The gateway is overloaded, is stopping, or cannot write to its database. Nothing was done, unless `reason` is ' +
+    '`PATCHBAY_STORE_FAILED`: then the change is in effect, and will be written once the database takes writes.',
 } as const;
 
 const answer = (status: ErrorStatus) => ({ ...ref(ErrorSchema), description: DESCRIPTIONS[status] });

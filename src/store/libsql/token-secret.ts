@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, link, open, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Log } from '../shared/index.js';
+import type { Log } from '../../shared/index.js';
 import { codeOf, DataFolderError, draftIn, inWords } from './data-folder.js';
 
 const FILE = 'token-secret';

@@ -1,6 +1,6 @@
 import { chmod, copyFile, mkdir, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import type { Log } from '../shared/index.js';
+import type { Log } from '../../shared/index.js';
 import {
   backupsIn,
   DATABASE_PARTS,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, truncate, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { StoreError } from '../engine.js';
 import { connect } from './database.js';
 
 export const databaseIn = (dataDir: string): string => join(dataDir, 'patchbay.db');
@@ -10,7 +11,7 @@ export const backupsIn = (dataDir: string): string => join(dataDir, 'backups');
 export const DATABASE_PARTS = ['', '-wal', '-shm'];
 
 /** The data folder cannot be used; the message names the file, what is wrong, and what to do. */
-export class DataFolderError extends Error {
+export class DataFolderError extends StoreError {
   override readonly name = 'DataFolderError';
 }
 

@@ -1,6 +1,34 @@
-import type { DeviceQuality, MediaFormats } from '../../core/index.js';
-import type { ConnectionQuery, UsageFilter, UsageTotal, WrittenRecord } from '../../usage/index.js';
-import { bytesOf, type Database, type Row, rows, type SqlValue } from '../database.js';
+import type { DeviceQuality, MediaFormats } from '../core/index.js';
+import type { ConnectionQuery, UsageFilter, UsageTotal, WrittenRecord } from '../usage/index.js';
+import type { Row, SqlValue } from './rows.js';
+
+/** A connection on which usage is read, and what its SQL has other words for. */
+export interface UsageDatabase {
+  /** @param sql has a `?` for each parameter */
+  rows(sql: string, parameters?: readonly SqlValue[]): Promise<readonly Row[]>;
+  /** How to select a column of text. */
+  readonly text: (column: string, expression?: string) => string;
+  readonly words: {
+    /** Function of two texts: where the second begins in the first, 0 if nowhere. */
+    readonly position: string;
+    /** Function of several numbers: the greatest. */
+    readonly greatest: string;
+  };
+}
+
+/** Reads usage without blocking the gateway. */
+export interface UsageReader {
+  /**
+   * Does one job.
+   * @param owner whose job it is: owners take turns
+   * @throws PatchbayError TOO_MANY_REQUESTS, OVERLOADED, SHUTTING_DOWN
+   */
+  read<K extends ReaderJob['kind']>(
+    owner: string,
+    job: ReaderJob & { readonly kind: K },
+  ): Promise<ReaderResults[K]>;
+  close(): Promise<void>;
+}
 
 /** A job for the reader, as plain data. */
 export type ReaderJob =
@@ -28,7 +56,7 @@ export interface ReaderResults {
   readonly expired: readonly number[];
 }
 
-export const RECORD_COLUMNS = [
+const RECORD_COLUMNS = [
   'id',
   'connection_id',
   'account_id',
@@ -52,6 +80,8 @@ export const RECORD_COLUMNS = [
   'quality',
   'test',
 ];
+/** All columns of a usage record. */
+export const USAGE_COLUMNS = [...RECORD_COLUMNS, 'seen_at', 'callback_url'];
 /** Columns that do not become a property of their own. */
 const NO_PROPERTIES: ReadonlySet<string> = new Set([
   '_metadata',
@@ -65,17 +95,17 @@ const NO_PROPERTIES: ReadonlySet<string> = new Set([
 const NUMBERS = ['started_at', 'ended_at', 'seen_at', 'test'];
 const MAX_TOTALS = 1_000;
 
-/** How to select a column: numbers as they are, text as bytes (see {@link bytesOf}). */
-export function asRead(column: string): string {
-  return NUMBERS.includes(column) ? column : bytesOf(column);
+/** How to select columns of usage records: numbers as they are, text as the engine says. */
+export function asRead(columns: readonly string[], text: UsageDatabase['text']): string {
+  return columns.map((column) => (NUMBERS.includes(column) ? column : text(column))).join(', ');
 }
 
 /** Does one job on a connection. Blocks the thread for as long as that takes, maybe seconds. */
 export async function runJob<K extends ReaderJob['kind']>(
-  database: Database,
+  database: UsageDatabase,
   job: ReaderJob & { readonly kind: K },
 ): Promise<ReaderResults[K]>;
-export async function runJob(database: Database, job: ReaderJob): Promise<readonly unknown[]> {
+export async function runJob(database: UsageDatabase, job: ReaderJob): Promise<readonly unknown[]> {
   switch (job.kind) {
     case 'records':
       return records(database, job.accountId, job.filter);
@@ -84,7 +114,7 @@ export async function runJob(database: Database, job: ReaderJob): Promise<readon
     case 'connections':
       return connections(database, job.accountId, job.query);
     case 'expired': {
-      const [row] = await rows(database, 'SELECT count(*) AS n FROM usage_records WHERE ended_at < ?', [
+      const [row] = await database.rows('SELECT count(*) AS n FROM usage_records WHERE ended_at < ?', [
         job.before,
       ]);
       return [Number(row?.['n'] ?? 0)];
@@ -94,15 +124,14 @@ export async function runJob(database: Database, job: ReaderJob): Promise<readon
 
 /** Ordered by start and then by id, as the index is. */
 async function records(
-  database: Database,
+  database: UsageDatabase,
   accountId: string,
   filter: UsageFilter & { readonly limit: number },
 ): Promise<readonly WrittenRecord[]> {
   const { where, parameters } = condition(accountId, filter);
   const position = filter.cursor === undefined ? undefined : await placeOf(database, filter.cursor);
-  const found = await rows(
-    database,
-    `SELECT ${RECORD_COLUMNS.map(asRead).join(', ')} FROM usage_records
+  const found = await database.rows(
+    `SELECT ${asRead(RECORD_COLUMNS, database.text)} FROM usage_records
       WHERE ${where} ${position ? 'AND (started_at, usage_records.id) > (?, ?)' : ''}
       ORDER BY started_at, usage_records.id LIMIT ?`,
     [...parameters, ...(position ?? []), filter.limit + 1],
@@ -111,22 +140,21 @@ async function records(
 }
 
 /** Start and id of a record. For one that was deleted meanwhile, the time in its id (RFC 9562 section 5.7). */
-async function placeOf(database: Database, id: string): Promise<readonly [number, string]> {
-  const [row] = await rows(database, 'SELECT started_at FROM usage_records WHERE id = ?', [id]);
+async function placeOf(database: UsageDatabase, id: string): Promise<readonly [number, string]> {
+  const [row] = await database.rows('SELECT started_at FROM usage_records WHERE id = ?', [id]);
   return [row ? Number(row['started_at']) : Number.parseInt(id.replace('-', '').slice(0, 12), 16), id];
 }
 
 async function totals(
-  database: Database,
+  database: UsageDatabase,
   accountId: string,
   filter: UsageFilter,
   now: number,
 ): Promise<readonly UsageTotal[]> {
   const { where, parameters } = condition(accountId, filter);
-  const found = await rows(
-    database,
-    `SELECT ${bytesOf('tag', 'coalesce(session_tag, participant_tag)')}, count(DISTINCT connection_id) AS connections,
-       sum(max(0, coalesce(ended_at, ?) - started_at)) AS ms
+  const found = await database.rows(
+    `SELECT ${database.text('tag', 'coalesce(session_tag, participant_tag)')}, count(DISTINCT connection_id) AS connections,
+       sum(${database.words.greatest}(0, coalesce(ended_at, ?) - started_at)) AS ms
      FROM usage_records WHERE ${where} GROUP BY 1 ORDER BY ms DESC LIMIT ${MAX_TOTALS}`,
     [now, ...parameters],
   );
@@ -138,11 +166,12 @@ async function totals(
  * it has its place by the first of them.
  */
 async function connections(
-  database: Database,
+  database: UsageDatabase,
   accountId: string,
   { before, id, state, ...filter }: ConnectionQuery,
 ): Promise<readonly (readonly WrittenRecord[])[]> {
   const { sessionId, kind, caller, limit, ...common } = filter;
+  const { position } = database.words;
   const { where, parameters } = condition(accountId, common);
   const ofConnection = 'FROM usage_records r WHERE r.connection_id = usage_records.connection_id';
   const terms: [string, ...SqlValue[]][] = [
@@ -152,7 +181,7 @@ async function connections(
   ];
   if (kind !== undefined) terms.push(['kind = ?', kind]);
   if (caller !== undefined)
-    terms.push(['(instr(caller, ?) > 0 OR instr(caller_name, ?) > 0)', caller, caller]);
+    terms.push([`(${position}(caller, ?) > 0 OR ${position}(caller_name, ?) > 0)`, caller, caller]);
   if (id !== undefined) terms.push(['(connection_id = ? OR device_id = ?)', id, id]);
   if (sessionId !== undefined)
     terms.push([`EXISTS (SELECT 1 ${ofConnection} AND r.session_id = ?)`, sessionId]);
@@ -161,18 +190,16 @@ async function connections(
   }
   if (before)
     terms.push(['(started_at, usage_records.connection_id) < (?, ?)', before.at, before.connectionId]);
-  const found = await rows(
-    database,
-    `SELECT ${bytesOf('connection_id')} FROM usage_records
+  const found = await database.rows(
+    `SELECT ${database.text('connection_id')} FROM usage_records
       WHERE ${[where, ...terms.map(([sql]) => sql)].join(' AND ')}
       ORDER BY started_at DESC, usage_records.connection_id DESC LIMIT ?`,
     [...parameters, ...terms.flatMap(([, ...values]) => values), limit],
   );
   const ids = found.map((row) => String(row['connection_id']));
   const byConnection = new Map(ids.map((connection): [string, WrittenRecord[]] => [connection, []]));
-  const records = await rows(
-    database,
-    `SELECT ${RECORD_COLUMNS.map(asRead).join(', ')} FROM usage_records
+  const records = await database.rows(
+    `SELECT ${asRead(RECORD_COLUMNS, database.text)} FROM usage_records
       WHERE connection_id IN (${ids.map(() => '?').join(', ')}) AND account_id = ?
       ORDER BY started_at, usage_records.id`,
     [...ids, accountId],

@@ -1,31 +1,15 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { PatchbayError } from '../../core/index.js';
-import type { Log } from '../../shared/index.js';
-import type { ReaderJob, ReaderResults } from './queries.js';
+import type { Log } from '../../../shared/index.js';
+import type { ReaderJob, ReaderResults, UsageReader } from '../../usage-queries.js';
+import { goingDown, readFailed, Turns } from '../../turns.js';
 
-/** Reads of one account that may wait, including the one under way. */
-const MAX_WAITING = 8;
 /** The process ends after this long without work. */
 const IDLE_MS = 30_000;
 /** A read that takes longer is given up, so that others get their turn. */
 const LIMIT_MS = 120_000;
 const HEAP_MB = 256;
-
-/** Reads usage without blocking the gateway. */
-export interface UsageReader {
-  /**
-   * Does one job.
-   * @param owner whose job it is: owners take turns
-   * @throws PatchbayError TOO_MANY_REQUESTS, OVERLOADED, SHUTTING_DOWN
-   */
-  read<K extends ReaderJob['kind']>(
-    owner: string,
-    job: ReaderJob & { readonly kind: K },
-  ): Promise<ReaderResults[K]>;
-  close(): Promise<void>;
-}
 
 interface Waiting {
   readonly job: ReaderJob;
@@ -44,7 +28,7 @@ type Answer = { readonly found?: readonly unknown[]; readonly done?: true; reado
 export class UsageReaderProcess implements UsageReader {
   readonly #path: string;
   readonly #log: Log;
-  readonly #waiting = new Map<string, Waiting[]>();
+  readonly #waiting = new Turns<Waiting>();
   #current: (Waiting & { readonly owner: string }) | undefined;
   #child: ChildProcess | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -60,23 +44,15 @@ export class UsageReaderProcess implements UsageReader {
     job: ReaderJob & { readonly kind: K },
   ): Promise<ReaderResults[K]> {
     if (this.#closed) return Promise.reject(goingDown());
-    const line = this.#waiting.get(owner) ?? [];
-    if (line.length + (this.#current?.owner === owner ? 1 : 0) >= MAX_WAITING) {
-      return Promise.reject(
-        new PatchbayError('PATCHBAY_TOO_MANY_REQUESTS', 'Too many reports of the account are in progress.'),
-      );
-    }
-    this.#waiting.set(owner, line);
     return new Promise((resolve, reject) => {
-      line.push({ job, found: [], resolve, reject });
+      this.#waiting.add(owner, { job, found: [], resolve, reject });
       this.#next();
     });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const line of this.#waiting.values()) for (const { reject } of line) reject(goingDown());
-    this.#waiting.clear();
+    for (const { reject } of this.#waiting.clear()) reject(goingDown());
     const child = this.#child;
     if (!child) return;
     const ended = once(child, 'exit');
@@ -89,15 +65,12 @@ export class UsageReaderProcess implements UsageReader {
   #next(): void {
     if (this.#current) return;
     clearTimeout(this.#timer);
-    const next = this.#waiting.entries().next();
-    if (next.done) {
+    const next = this.#waiting.next();
+    if (!next) {
       this.#timer = setTimeout(() => this.#child?.kill('SIGKILL'), IDLE_MS).unref();
       return;
     }
-    const [owner, line] = next.value;
-    this.#waiting.delete(owner);
-    const job = line.shift()!;
-    if (line.length > 0) this.#waiting.set(owner, line);
+    const { owner, job } = next;
     this.#current = { ...job, owner };
     this.#child ??= this.#start();
     this.#child.send(job.job);
@@ -128,7 +101,7 @@ export class UsageReaderProcess implements UsageReader {
     if (found) current.found.push(...found);
     if (error !== undefined) this.#fail({ err: error });
     else if (done) {
-      this.#current = undefined;
+      this.#release();
       current.resolve(current.found as never);
       this.#next();
     }
@@ -140,18 +113,19 @@ export class UsageReaderProcess implements UsageReader {
     if (this.#current) this.#fail(how);
   }
 
+  #release(): void {
+    if (this.#current) this.#waiting.done(this.#current.owner);
+    this.#current = undefined;
+  }
+
   #fail(how: object): void {
     const current = this.#current;
-    this.#current = undefined;
+    this.#release();
     if (this.#closed) current?.reject(goingDown());
     else {
       this.#log.error({ ...how, job: current?.job.kind, account: current?.owner }, 'usage could not be read');
-      current?.reject(new PatchbayError('PATCHBAY_OVERLOADED', 'The report could not be made.'));
+      current?.reject(readFailed());
       this.#next();
     }
   }
-}
-
-function goingDown(): PatchbayError {
-  return new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');
 }

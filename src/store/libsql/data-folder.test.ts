@@ -14,12 +14,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createCore } from '../core/index.js';
-import { ACCOUNT } from '../core/testing/index.js';
-import { silentLog } from '../shared/testing/index.js';
+import { createCore } from '../../core/index.js';
+import { ACCOUNT } from '../../core/testing/index.js';
+import { silentLog } from '../../shared/testing/index.js';
 import { backup, backups, prune, restore } from './backups.js';
 import { connect, rows } from './database.js';
-import { openStore, type Store } from './index.js';
+import { openStore, type Store } from '../index.js';
 
 let dataDir: string;
 let logged: { fields: Record<string, unknown>; message: string }[];
@@ -250,7 +250,7 @@ describe('a folder that is gone', () => {
     renameSync(dataDir, `${dataDir}-moved`);
     core.createSession(ACCOUNT, {});
     await expect(core.flush()).rejects.toMatchObject({ code: 'PATCHBAY_STORE_FAILED' });
-    expect(() => core.createSession(ACCOUNT, {})).toThrow('cannot write to its disk');
+    expect(() => core.createSession(ACCOUNT, {})).toThrow('cannot write to its database');
     renameSync(`${dataDir}-moved`, dataDir);
     await vi.waitFor(() => core.createSession(ACCOUNT, {}), { timeout: 10_000 });
     await core.flush();

@@ -1,26 +1,26 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connect, type Database, rows, toRow, transaction } from './database.js';
-
-const SAVE = "INSERT OR REPLACE INTO things SELECT value->>'id', value->>'text', value FROM rows";
-const DELETE_ALL = 'DELETE FROM things';
+import { toRow, type Write } from '../writes.js';
+import { connect, type Database, rows } from './database.js';
+import { migrate } from './schema.js';
+import { transaction } from './statements.js';
 
 let database: Database;
 
 beforeEach(async () => {
   database = connect(':memory:');
-  await database.exec('CREATE TABLE things (id INTEGER PRIMARY KEY, text TEXT, document TEXT) STRICT');
+  await migrate(database, ':memory:');
 });
 
 afterEach(() => database.close());
 
-const save = (id: number, text: string) => ({ sql: SAVE, row: toRow({ id, text }) });
+const save = (id: number, sealed: string): Write => ({
+  name: 'saveCall',
+  row: toRow({ id: String(id), sealed }),
+});
 
 async function texts(): Promise<unknown[]> {
-  const found = await rows(database, 'SELECT * FROM things ORDER BY id');
-  return found.map(({ text, document }) => {
-    expect(JSON.parse(String(document))).toHaveProperty('text', text);
-    return text;
-  });
+  const found = await rows(database, 'SELECT * FROM calls ORDER BY id');
+  return found.map(({ sealed }) => sealed);
 }
 
 describe('a transaction', () => {
@@ -36,14 +36,15 @@ describe('a transaction', () => {
   });
 
   it('keeps the order of its writes', async () => {
-    const clear = { sql: DELETE_ALL, row: toRow({}) };
-    await database.exec(transaction([save(1, 'old'), save(2, 'old'), clear, save(1, 'new')]));
+    const remove = (id: number): Write => ({ name: 'deleteCall', row: toRow({ id: String(id) }) });
+    await database.exec(transaction([save(1, 'old'), save(2, 'old'), remove(1), remove(2), save(1, 'new')]));
     expect(await texts()).toEqual(['new']);
   });
 
   it('is done as a whole or not at all', async () => {
-    const wrong = { sql: 'INSERT INTO nowhere SELECT value FROM rows', row: toRow({}) };
-    await expect(database.exec(transaction([save(1, 'one'), wrong]))).rejects.toThrow('nowhere');
+    await database.exec('DROP TABLE webhooks');
+    const wrong: Write = { name: 'saveWebhook', row: toRow({}) };
+    await expect(database.exec(transaction([save(1, 'one'), wrong]))).rejects.toThrow('webhooks');
     await database.exec('ROLLBACK');
     expect(await texts()).toEqual([]);
   });
@@ -51,6 +52,6 @@ describe('a transaction', () => {
   it('may be large', async () => {
     const many = Array.from({ length: 20_000 }, (_, id) => save(id, 'x'.repeat(500)));
     await database.exec(transaction(many));
-    expect(await rows(database, 'SELECT count(*) AS n FROM things')).toEqual([{ n: 20_000 }]);
+    expect(await rows(database, 'SELECT count(*) AS n FROM calls')).toEqual([{ n: 20_000 }]);
   }, 120_000);
 });

@@ -1,7 +1,7 @@
 import { setPriority } from 'node:os';
-import { becomeHelper } from '../../shared/index.js';
-import { connect, type Database, rows } from '../database.js';
-import { type ReaderJob, runJob } from './queries.js';
+import { becomeHelper } from '../../../shared/index.js';
+import { connect, type Database, forUsage, rows } from '../database.js';
+import { type ReaderJob, runJob } from '../../usage-queries.js';
 
 /** The process that reads usage. It talks to the gateway by the IPC channel only, and writes no log. */
 
@@ -16,7 +16,7 @@ process.on('message', (job) => void serve(job as ReaderJob));
 
 async function serve(job: ReaderJob): Promise<void> {
   try {
-    const found: readonly unknown[] = await runJob(await database, job);
+    const found: readonly unknown[] = await runJob(forUsage(await database), job);
     for (let at = 0; at < found.length; at += SLICE) await send({ found: found.slice(at, at + SLICE) });
     await send({ done: true });
   } catch (error) {

@@ -1,0 +1,3 @@
+export { backup, restore } from './backups.js';
+export { type FolderLock, lockFolder, prepareFolder } from './data-folder.js';
+export { openLibsql } from './engine.js';
