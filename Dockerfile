@@ -5,7 +5,7 @@ WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/build.mjs scripts/run.mjs scripts/
+COPY scripts/build.mjs scripts/bundle.mjs scripts/source-lines.mjs scripts/run.mjs scripts/
 COPY src src
 RUN npm run build && npm prune --omit=dev
 

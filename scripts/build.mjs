@@ -1,4 +1,4 @@
-// Compiles src/ to dist/ when any source is newer than the last build.
+// Builds dist/ from src/ when any source is newer than the last build.
 import {
   copyFileSync,
   existsSync,
@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { bundlePrograms } from './bundle.mjs';
 import { run } from './run.mjs';
 
 const STAMP = 'dist/.built';
@@ -49,14 +50,18 @@ export async function build() {
     newest('src'),
     statSync('tsconfig.build.json').mtimeMs,
     statSync('package-lock.json').mtimeMs,
-    statSync('scripts/build.mjs').mtimeMs,
+    ...['build', 'bundle', 'source-lines'].map((script) => statSync(`scripts/${script}.mjs`).mtimeMs),
   );
   if (existsSync(STAMP) && statSync(STAMP).mtimeMs >= inputs) return;
   const startedAt = new Date();
   console.error('Building ...');
   rmSync('dist', { recursive: true, force: true });
+  // esbuild does not look at types.
   await run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json']);
-  await buildPage();
+  await Promise.all([bundlePrograms(), buildPage()]);
+  const { stop } = await import('esbuild');
+  // Its process would live as long as the gateway that `npm start` runs in this one.
+  await stop();
   writeFileSync(STAMP, '');
   // A source saved while the compiler ran counts as newer than this build.
   utimesSync(STAMP, startedAt, startedAt);

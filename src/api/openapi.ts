@@ -218,14 +218,19 @@ export function serveOpenApi(api: Api, about: GatewayFacts, guard: onRequestHook
   api.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Patchbay', version: about.version, description: describe(about) },
+      info: { title: 'Patchbay', version: about.version },
       servers: [{ url: '/', description: 'This gateway' }],
       tags,
       security: [{ basic: [] }],
       components: { securitySchemes: { basic: { type: 'http', scheme: 'basic' } } },
       webhooks,
     },
-    transformObject: (document) => ('openapiObject' in document ? published(document.openapiObject) : {}),
+    transformObject: (document) => {
+      if (!('openapiObject' in document)) return {};
+      const { info, ...rest } = document.openapiObject;
+      // Written for the first reader: it formats numbers by locale, which takes long the first time.
+      return published({ ...rest, info: { ...info!, description: describe(about) } });
+    },
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => localName($id, index) },
   });
   api.register((scope: Api, _options, done) => {

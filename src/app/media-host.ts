@@ -1,5 +1,8 @@
 import { runMediaHost } from '../media/index.js';
+import { nameSourcesInStackTraces } from './stack-traces.js';
 import { VERSION } from './version.js';
+
+nameSourcesInStackTraces();
 
 /** How long a host that no gateway started waits for its first gateway. */
 const FIRST_GATEWAY_MS = 60_000;

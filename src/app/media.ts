@@ -1,14 +1,12 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv6 } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { createMediaPlane, HostRefusal, type MediaPlane, startMediaHosts } from '../media/index.js';
 import type { Config } from './read-config.js';
+import { programPath } from '../shared/index.js';
 import { explainListenError, StartError } from './start-error.js';
 import { VERSION } from './version.js';
-
-const HOST_PROGRAM = fileURLToPath(new URL('../media-host.js', import.meta.url));
 
 /**
  * Makes the media plane: in media hosts, which go on when the gateway dies, or in this process.
@@ -39,7 +37,7 @@ export async function startMedia(config: Config, log: Logger, onSuperseded: () =
       {
         dataDir: config.dataDir,
         hosts: mediaHosts,
-        program: HOST_PROGRAM,
+        program: programPath('media-host'),
         version: VERSION,
         handoverMs: config.handoverMs,
         media: options,

@@ -3,11 +3,14 @@ import { type Config, ConfigError, DEVELOPMENT_ACCOUNT, readConfig } from './rea
 import { type Gateway, startGateway } from './gateway.js';
 import { knownTerminal, onStopSignals, surviveUncaught, yieldToCalls } from './process.js';
 import { createLog } from './log.js';
+import { nameSourcesInStackTraces } from './stack-traces.js';
 import { VERSION } from './version.js';
 import { StartError } from './start-error.js';
 import { StoreError } from '../store/index.js';
 
 const EXIT_USAGE = 2;
+
+nameSourcesInStackTraces();
 
 // drachtio-srf reads process.env for each header of each message: 2.5 % of a call's CPU; a plain-object copy is cheap.
 process.env = { ...process.env };

@@ -1,9 +1,9 @@
-import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import { pathOf } from '../shared/index.js';
 import { type AdmissionCore, admissionOf } from './admission.js';
 
-const PAGE = fileURLToPath(new URL('./page/', import.meta.url));
+const PAGE = pathOf('console/page/');
 
 /** The page may load and call only the gateway, and not be framed. Its URL may hold a token, so no referrer. */
 const HEADERS = {

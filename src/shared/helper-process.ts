@@ -1,5 +1,6 @@
 import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { runsFromSource } from './places.js';
 
 /** The IPC channel's, as `fork` sets it up. */
 const CHANNEL_FD = 3;
@@ -22,7 +23,7 @@ export function becomeHelper(): void {
  * port, which would otherwise stay in use after the gateway's death. Pipes with both ends here are this process's own.
  */
 function closeInherited(): void {
-  if (process.platform !== 'linux' || import.meta.url.endsWith('.ts')) return;
+  if (process.platform !== 'linux' || runsFromSource) return;
   const open = readdirSync('/proc/self/fd').map((fd) => ({ fd: Number(fd), is: kindOf(fd) }));
   for (const { fd, is } of open) {
     const alone = open.filter((other) => other.is === is).length === 1;

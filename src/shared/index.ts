@@ -4,6 +4,7 @@ export { becomeHelper } from './helper-process.js';
 export { basicAuthorization, hangUp, withoutCredentials } from './http.js';
 export { hostNames } from './host-names.js';
 export { holdsToken, maskSipBody, maskTokens, sipTokenMask, tokensIn } from './token-mask.js';
+export { pathOf, programPath, runsFromSource } from './places.js';
 export { nearestName } from './nearest-name.js';
 export { type AddressFilter, inNetworks, networkOf } from './networks.js';
 export { BoundedMap } from './bounded-map.js';

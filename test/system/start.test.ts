@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -48,6 +48,23 @@ describe('npm start', () => {
     gateway.stderr.on('data', (chunk: Buffer) => output.push(chunk));
     expect(await once(gateway, 'close')).toEqual([2, null]);
     expect(Buffer.concat(output).toString()).toContain('PATCHBAY_RTP_PORTS');
+  });
+
+  it('logs an unexpected error with the places in the sources', async () => {
+    const broken = `import net from 'node:net'; net.Server.prototype.listen = () => { throw new Error('broken'); };`;
+    const preload = `data:text/javascript,${encodeURIComponent(broken)}`;
+    const gateway = run(process.execPath, ['--import', preload, 'dist/main.js'], {
+      PATCHBAY_MEDIA_HOSTS: '0',
+    });
+    const output: Buffer[] = [];
+    gateway.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+    expect(await once(gateway, 'close')).toEqual([1, null]);
+    const lines = Buffer.concat(output).toString().trim().split('\n');
+    const { err } = JSON.parse(lines.find((line) => line.includes('could not start'))!) as {
+      err: { stack: string };
+    };
+    const [, file, line] = /at .*\((src\/\S+\.ts):(\d+)\)/.exec(err.stack) ?? [];
+    expect(readFileSync(file!, 'utf8').split('\n')[Number(line) - 1], err.stack).toContain('.listen(');
   });
 
   it('goes on when its log cannot be written', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { programPath, runsFromSource } from '../../shared/index.js';
 import { SoundError } from './chunk.js';
 import type { DecodedSound, DecodeJob } from './decode.js';
 
@@ -66,13 +66,11 @@ export class Decoder {
   }
 
   #start(): ChildProcess {
-    const source = import.meta.url.endsWith('.ts');
-    const main = fileURLToPath(new URL(source ? './main.ts' : './main.js', import.meta.url));
-    const child = fork(main, [], {
+    const child = fork(programPath('announcements/decoder/main'), [], {
       // Inherited pipes would stay open in the child.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       // Unit tests run it from the TypeScript sources.
-      execArgv: [...(source ? ['--import', 'tsx'] : []), `--max-old-space-size=${HEAP_MB}`],
+      execArgv: [...(runsFromSource ? ['--import', 'tsx'] : []), `--max-old-space-size=${HEAP_MB}`],
       env: {},
     });
     this.#children.add(child);

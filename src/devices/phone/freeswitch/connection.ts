@@ -1,7 +1,5 @@
 import type { Socket } from 'node:net';
-import Mrf from 'drachtio-fsmrf';
 import type { MediaServer } from 'drachtio-fsmrf';
-import esl from 'drachtio-modesl';
 import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
 import { withinLimit } from '../../../shared/index.js';
@@ -213,6 +211,8 @@ export class FreeswitchConnection {
 export async function connectFreeswitch(options: ConnectionOptions): Promise<FreeswitchConnection> {
   const { host: address, port, secret } = options;
   const localAddress = await withinLimit(probe(options), CONNECT_LIMIT_MS, 'Event socket');
+  // Loaded here, since few gateways have FreeSWITCH and the libraries take a twentieth of a start.
+  const { default: Mrf } = await import('drachtio-fsmrf');
   const mrf = new Mrf(new LegSignalling(options.srf));
   // FreeSWITCH connects back for each leg: it reaches us where we come from.
   const connecting = mrf.connect({ address, port, secret, listenAddress: localAddress, profile: PROFILE });
@@ -227,6 +227,7 @@ export async function connectFreeswitch(options: ConnectionOptions): Promise<Fre
  * @returns our address as FreeSWITCH sees it
  */
 async function probe({ host, port, secret }: ConnectionOptions): Promise<string> {
+  const { default: esl } = await import('drachtio-modesl');
   const { promise, resolve, reject } = deferred<string>();
   const connection = new esl.Connection(host, port, secret, () => {
     const address = connection.socket?.localAddress ?? '127.0.0.1';

@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import type { Log } from '../../../shared/index.js';
+import { type Log, programPath, runsFromSource } from '../../../shared/index.js';
 import type { ReaderJob, ReaderResults, UsageReader } from '../../usage-queries.js';
 import { goingDown, readFailed, Turns } from '../../turns.js';
 
@@ -78,13 +77,11 @@ export class UsageReaderProcess implements UsageReader {
   }
 
   #start(): ChildProcess {
-    const source = import.meta.url.endsWith('.ts');
-    const main = fileURLToPath(new URL(source ? './main.ts' : './main.js', import.meta.url));
-    const child = fork(main, [this.#path], {
+    const child = fork(programPath('store/libsql/usage-reader/main'), [this.#path], {
       // Inherited pipes would stay open in the child.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       // Unit tests run it from the TypeScript sources.
-      execArgv: [...(source ? ['--import', 'tsx'] : []), `--max-old-space-size=${HEAP_MB}`],
+      execArgv: [...(runsFromSource ? ['--import', 'tsx'] : []), `--max-old-space-size=${HEAP_MB}`],
       env: {},
     });
     child.unref();
