@@ -100,6 +100,8 @@ try {
   // Only now: an uncaught error during the start must end it.
   surviveUncaught(process, log, gateway.metrics);
   log.info({ ...gateway.addresses, version: VERSION }, 'ready');
+  // At once: supervisors and tests wait for this line.
+  log.flush();
 } catch (error) {
   if (error instanceof StartError || error instanceof StoreError) {
     log.fatal(`could not start: ${error.message}`);
