@@ -1,6 +1,6 @@
 // The programs that the tests drive, and the Debian packages that they come in.
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const PROGRAMS = [
@@ -17,13 +17,33 @@ const PROGRAMS = [
   { program: 'haproxy', debianPackage: 'haproxy' },
   { program: 'promtool', debianPackage: 'prometheus' },
   { program: 'logrotate', debianPackage: 'logrotate' },
+  { program: 'postgres', debianPackage: 'postgresql' },
 ];
 
 // Debian keeps servers in sbin, which is not on every user's PATH.
-const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+const folders = () => [
+  ...(process.env.PATH ?? '').split(delimiter),
+  '/usr/sbin',
+  '/usr/local/sbin',
+  ...postgresFolders(),
+];
+
+/** Debian keeps each version of PostgreSQL in a folder of its own. */
+function postgresFolders() {
+  const root = '/usr/lib/postgresql';
+  return existsSync(root) ? readdirSync(root).map((version) => join(root, version, 'bin')) : [];
+}
+
+/** The tests start servers of their own: the package is not to make one that runs with the machine. */
+function withoutMainCluster() {
+  const file = '/etc/postgresql-common/createcluster.conf';
+  if (existsSync(file)) return;
+  mkdirSync('/etc/postgresql-common', { recursive: true });
+  writeFileSync(file, 'create_main_cluster = false\n');
+}
 
 function isInstalled(program) {
-  return folders.some((folder) => {
+  return folders().some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
       return true;
@@ -46,7 +66,9 @@ export function installTestPrograms() {
   console.error(`Installing ${packages.join(', ')} ...`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   execFileSync('apt-get', ['-qq', 'update'], { stdio: 'inherit', env });
-  execFileSync('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...packages], {
+  if (packages.includes('postgresql')) withoutMainCluster();
+  const options = ['-y', '--no-install-recommends', '-o', 'Dpkg::Options::=--force-confold'];
+  execFileSync('apt-get', ['-qq', 'install', ...options, ...packages], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env,
   });

@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js';
 import type { Account, Audience } from '../api/index.js';
 import type { WaitingReason } from '../core/index.js';
 import { AUDIO_CODECS } from '../media/index.js';
+import { postgresTarget } from '../store/index.js';
 import { inNetworks } from '../shared/index.js';
 
 /** Text about a variable for docs/configuration.md. */
@@ -192,6 +193,15 @@ export const server = makeValidator<ServerAddress>((text) => {
   const [one, ...others] = parseServers(text);
   if (one === undefined || others.length > 0) throw new EnvError('expected one host:port:secret');
   return one;
+});
+
+/** Where the database is. Errors never repeat the value, which holds a password. */
+export const postgresUrl = makeValidator((text) => {
+  try {
+    return postgresTarget(text);
+  } catch (error) {
+    throw new EnvError((error as Error).message);
+  }
 });
 
 export const httpUrl = makeValidator<string>((text) => {

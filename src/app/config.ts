@@ -14,6 +14,7 @@ import {
   host,
   listenPort,
   positive,
+  postgresUrl,
   wholeNumber,
 } from './config-values.js';
 
@@ -67,7 +68,7 @@ const ACCOUNTS = {
   ),
   PATCHBAY_TOKEN_SECRET: described(
     text,
-    'Key that signs the participant tokens (HS256). Changing it makes all tokens given out so far invalid, and signs everyone out of the console. Empty: a random one is made at the first start and kept in the data folder (`token-secret`).',
+    'Key that signs the participant tokens (HS256). Changing it makes all tokens given out so far invalid, and signs everyone out of the console. Empty: a random one is made at the first start and kept in the data folder (`token-secret`), or in the database of `PATCHBAY_STORE`.',
     'a-long-random-text',
   ),
 };
@@ -114,12 +115,18 @@ const LIMITS = {
 const DATA = {
   PATCHBAY_DATA_DIR: described(
     str({ default: './data' }),
-    'Folder of the database, its copies and the token secret. It is made if it is missing. Only one gateway can use it at a time. A folder that cannot be written stops the start.',
+    'Folder of the database, its copies and the token secret; with `PATCHBAY_STORE` of what belongs to this machine alone. It is made if it is missing. Only one gateway can use it at a time. A folder that cannot be written stops the start.',
     '/var/lib/patchbay',
+  ),
+  PATCHBAY_STORE: described(
+    postgresUrl({ default: undefined }),
+    'PostgreSQL database that everything is stored in: see [postgresql.md](postgresql.md). Parameters: `sslmode` (`disable`, `require`: any certificate, `verify-full`), `sslrootcert` (file of the certificates that are believed), `host` (folder of a Unix socket). Empty: a database in the data folder.',
+    'postgres://patchbay:s3cret@192.0.2.30:5432/patchbay?sslmode=verify-full',
+    'mysql://192.0.2.30/patchbay',
   ),
   PATCHBAY_BACKUPS: described(
     wholeNumber({ default: 3 }),
-    'Hourly copies of the database that are kept in the data folder. 0: none are made.',
+    'Hourly copies of the database that are kept in the data folder. 0: none are made, and none of a `PATCHBAY_STORE`.',
     '24',
     'daily',
   ),

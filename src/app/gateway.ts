@@ -49,11 +49,11 @@ export interface Gateway {
 
 /**
  * Starts all parts, beginning with the store, and connects them.
- * @param onSuperseded a newer gateway of the data folder has taken the media hosts: this one must end at once
+ * @param endings called when this gateway must end at once
  * @throws Error of the part that could not start; those that had started are stopped, unless media hosts carry devices of
  *   an earlier gateway: these are left to the next one, and the process has to end at once
  */
-export async function startGateway(config: Config, log: Logger, onSuperseded: () => void): Promise<Gateway> {
+export async function startGateway(config: Config, log: Logger, endings: Endings): Promise<Gateway> {
   const teardown = new Teardown();
   let carried = 0;
   const undo = (): Promise<void> =>
@@ -62,7 +62,7 @@ export async function startGateway(config: Config, log: Logger, onSuperseded: ()
     carried = devices;
   };
   try {
-    return await build(config, log, teardown, { undo, onSuperseded, onCarried });
+    return await build(config, log, teardown, { undo, onCarried, ...endings });
   } catch (error) {
     if (carried > 0)
       log.warn({ devices: carried }, 'The calls of the previous gateway are left to the next one.');
@@ -71,9 +71,16 @@ export async function startGateway(config: Config, log: Logger, onSuperseded: ()
   }
 }
 
-interface BuildHooks {
-  readonly undo: () => Promise<void>;
+/** Why a gateway must end at once, and has nothing left to do. */
+interface Endings {
+  /** A newer gateway of the data folder has taken the media hosts. */
   readonly onSuperseded: () => void;
+  /** Another gateway has taken over the database. */
+  readonly onDeposed: () => void;
+}
+
+interface BuildHooks extends Endings {
+  readonly undo: () => Promise<void>;
   /** Media hosts carry this many devices of an earlier gateway. */
   readonly onCarried: (devices: number) => void;
 }
@@ -87,7 +94,7 @@ async function build(
   given: Config,
   log: Logger,
   teardown: Teardown,
-  { undo, onSuperseded, onCarried }: BuildHooks,
+  { undo, onSuperseded, onDeposed, onCarried }: BuildHooks,
 ): Promise<Gateway> {
   let readiness: Readiness = 'starting';
   const metrics = new Registry();
@@ -99,6 +106,8 @@ async function build(
     backups: given.backups,
     tokenSecret: given.tokenSecret,
     lockWaitMs: LOCK_WAIT_MS,
+    postgres: given.postgres,
+    onDeposed,
     log: log.child({ part: 'store' }),
   });
   teardown.add('store', () => store.close());
@@ -122,7 +131,7 @@ async function build(
   teardown.add('core', () => core.stop());
   measureState(metrics, core, usage);
   measureQuality(metrics, core);
-  measureStore(metrics, () => store.health());
+  measureStore(metrics, () => store.health(), config.postgres === undefined);
   const media = await startMedia(config, log, onSuperseded);
   onCarried(media.carried().length);
   teardown.add('media', () => media.stop());

@@ -3,7 +3,12 @@ import { backup, StoreError, restore } from '../store/index.js';
 
 /** The commands `backup [FOLDER]` and `restore [FILE | empty]`, for the data folder PATCHBAY_DATA_DIR. */
 async function maintain([command, argument]: readonly string[]): Promise<string> {
-  const { dataDir } = readConfig(process.env);
+  const { dataDir, postgres } = readConfig(process.env);
+  if (postgres !== undefined) {
+    throw new StoreError(
+      `PATCHBAY_STORE is set: the database is PostgreSQL's, and pg_dump and pg_restore copy and restore it (docs/postgresql.md). For the database in ${dataDir}: unset PATCHBAY_STORE.`,
+    );
+  }
   if (command === 'backup') {
     return `Copied to ${await backup(dataDir, argument)}. Keep ${dataDir}/token-secret with it.`;
   }

@@ -193,6 +193,8 @@ export function readConfig(environment: Environment) {
     /** Undefined: pages get no TURN server. */
     turn: turnServer(env.PATCHBAY_TURN_URLS, env.PATCHBAY_TURN_SECRET),
     dataDir: env.PATCHBAY_DATA_DIR,
+    /** Undefined: the database is in the data folder. */
+    postgres: env.PATCHBAY_STORE,
     /** How many hourly copies of the database to keep. */
     backups: env.PATCHBAY_BACKUPS,
     drachtio: env.PATCHBAY_DRACHTIO,

@@ -90,9 +90,13 @@ if (config.accounts.includes(DEVELOPMENT_ACCOUNT)) {
   log.warn({ account: id, user, password }, 'PATCHBAY_ACCOUNTS is not set: using the development account');
 }
 try {
-  const starting = startGateway(config, log, () => {
-    log.fatal('Another gateway of the data folder has taken the media hosts: this one ends.');
+  const end = (why: string) => (): void => {
+    log.fatal(why);
     process.exit(1);
+  };
+  const starting = startGateway(config, log, {
+    onSuperseded: end('Another gateway of the data folder has taken the media hosts: this one ends.'),
+    onDeposed: end('Another gateway has taken over the database of PATCHBAY_STORE: this one ends.'),
   });
   stopOnSignals(starting, log);
   leaveOnSignal(starting, log);

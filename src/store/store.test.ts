@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createCore, type Core } from '../core/index.js';
-import { ACCOUNT, FakeDevice } from '../core/testing/index.js';
+import { ACCOUNT } from '../core/testing/index.js';
 import { silentLog } from '../shared/testing/index.js';
 import { type Database, openDatabase, rows } from './libsql/database.js';
 import { openStore, type Store } from './index.js';
@@ -71,39 +71,6 @@ async function backToVersion3(database: Database): Promise<void> {
 }
 
 describe('a data folder', () => {
-  it('keeps the core over a restart', async () => {
-    const before = coreOn(await open());
-    const session = before.createSession(ACCOUNT, { tag: 'meeting', levelling: false });
-    const { participant, token } = before.createParticipant(ACCOUNT, {
-      publishPermissions: ['audio'],
-      callbackUrl: 'http://127.0.0.1:9/',
-    });
-    before.addToSession(ACCOUNT, session.id, participant.id, { sessionId: session.id });
-    const gone = before.createParticipant(ACCOUNT, {}).participant;
-    before.deleteParticipant(ACCOUNT, gone.id);
-    await before.flush();
-    const after = coreOn(await reopen());
-    expect(after.session(ACCOUNT, session.id)).toEqual(session);
-    expect(after.authenticate(token)).toEqual(before.participant(ACCOUNT, participant.id));
-    expect(after.members(ACCOUNT, session.id)).toHaveLength(1);
-    expect(after.counts()).toMatchObject({ sessions: 1, participants: 1 });
-  });
-
-  it('keeps what devices need to resume, until they leave for good', async () => {
-    const before = coreOn(await open());
-    const { id } = before.createParticipant(ACCOUNT, {}).participant;
-    const layout = ['audio', 'video', 'audio'] as const;
-    before.connect(id, new FakeDevice('d1'), { replace: true }).saveResumePoint({ layout, revision: 7 });
-    await before.flush();
-    const after = coreOn(await reopen());
-    expect(after.resumePoint(id, 'external-d1')).toEqual({ layout, revision: 7 });
-    const connection = after.connect(id, new FakeDevice('d1'), { replace: true });
-    connection.end('left');
-    expect(after.resumePoint(id, 'external-d1')).toBeUndefined();
-    await after.flush();
-    expect(coreOn(await reopen()).resumePoint(id, 'external-d1')).toBeUndefined();
-  });
-
   it('has one secret, for its owner alone', async () => {
     const first = (await open()).tokenSecret;
     expect((await reopen()).tokenSecret).toBe(first);
@@ -134,21 +101,6 @@ describe('a data folder', () => {
     database.close();
     expect(participants).toHaveLength(601);
     expect(participants.map(({ id }) => id)).toEqual(participants.map(({ id }) => id).sort());
-  });
-
-  it('keeps what sessions say of music and tones; those from before say nothing', async () => {
-    const before = coreOn(await open());
-    const own = { waitingMusic: { mediaUrl: 'media:a.wav', when: ['alone'] }, joinTones: true } as const;
-    const [old, told] = [{}, own].map((options) => before.createSession(ACCOUNT, options).id);
-    await before.flush();
-    const after = coreOn(await reopen());
-    expect(after.session(ACCOUNT, told!)).toMatchObject(own);
-    expect(Object.keys(after.session(ACCOUNT, old!)).sort()).toEqual([
-      'accountId',
-      'createdAt',
-      'expiresAt',
-      'id',
-    ]);
   });
 
   it('of version 2 is read: its participants asked for no events', async () => {

@@ -5,6 +5,7 @@ import { CallTables } from './call-tables.js';
 import { CoreTables } from './core-tables.js';
 import type { OpenedEngine } from './engine.js';
 import { type FolderLock, lockFolder, openLibsql, prepareFolder } from './libsql/index.js';
+import { type Claim, openPostgres, type PostgresTarget } from './postgres/index.js';
 import { ProgramTables } from './program-tables.js';
 import type { UsageReader } from './usage-queries.js';
 import { UsageTables } from './usage-tables.js';
@@ -36,26 +37,39 @@ interface StoreOptions {
   readonly tokenSecret?: string | undefined;
   /** Makes the reader of usage for a database file. Default: a separate process. */
   readonly usageReader?: (path: string) => UsageReader;
+  /** The database is there, and not in the data folder. */
+  readonly postgres?: PostgresTarget | undefined;
+  /** How the right to write to PostgreSQL is taken. Default: from whoever has it. */
+  readonly claim?: Claim;
+  /** Called when another gateway has taken over the database: nothing is written any more, and this one must end. */
+  readonly onDeposed?: () => void;
   readonly log: Log;
 }
 
 /**
- * Opens the store of a data folder, and makes the folder if there is none. One process at a time can have it open.
+ * Opens the store of a data folder, and makes the folder if there is none: one process at a time can have it open. With
+ * PostgreSQL, the folder is locked as well, since it has what belongs to one machine.
  * @throws StoreError that says what is wrong, and what to do
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   await prepareFolder(options.dataDir);
   const lock = await lockFolder(options.dataDir, options.lockWaitMs);
   try {
-    return storeOn(await openLibsql({ backups: 0, ...options }), lock, options);
+    const { postgres: target } = options;
+    const opened =
+      target === undefined
+        ? await openLibsql({ backups: 0, ...options })
+        : await openPostgres({ ...options, target });
+    return storeOn(opened, lock, options);
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
 
-function storeOn({ engine, found }: OpenedEngine, lock: FolderLock, { log }: StoreOptions): Store {
-  const queue = new WriteQueue(engine.writer, log);
+function storeOn({ engine, found }: OpenedEngine, lock: FolderLock, options: StoreOptions): Store {
+  const { log, onDeposed } = options;
+  const queue = new WriteQueue(engine.writer, log, onDeposed);
   const usage = new UsageTables(found, engine.reader, queue);
   const { tokenSecret } = engine;
   const store: Store = {

@@ -92,12 +92,12 @@ const NO_PROPERTIES: ReadonlySet<string> = new Set([
   'quality',
   'test',
 ]);
-const NUMBERS = ['started_at', 'ended_at', 'seen_at', 'test'];
+export const NUMBER_COLUMNS = ['started_at', 'ended_at', 'seen_at', 'test'];
 const MAX_TOTALS = 1_000;
 
 /** How to select columns of usage records: numbers as they are, text as the engine says. */
 export function asRead(columns: readonly string[], text: UsageDatabase['text']): string {
-  return columns.map((column) => (NUMBERS.includes(column) ? column : text(column))).join(', ');
+  return columns.map((column) => (NUMBER_COLUMNS.includes(column) ? column : text(column))).join(', ');
 }
 
 /** Does one job on a connection. Blocks the thread for as long as that takes, maybe seconds. */
@@ -197,6 +197,7 @@ async function connections(
     [...parameters, ...terms.flatMap(([, ...values]) => values), limit],
   );
   const ids = found.map((row) => String(row['connection_id']));
+  if (ids.length === 0) return [];
   const byConnection = new Map(ids.map((connection): [string, WrittenRecord[]] => [connection, []]));
   const records = await database.rows(
     `SELECT ${asRead(RECORD_COLUMNS, database.text)} FROM usage_records

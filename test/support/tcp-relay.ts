@@ -7,10 +7,13 @@ export class TcpRelay {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   readonly #held = new Set<() => void>();
+  /** Stalled until {@link release}, while newer ones are not. */
+  #stalledPairs = new Set<readonly [Socket, Socket]>();
   #down = false;
   #bursts: NodeJS.Timeout | undefined;
   #count = 0;
   #stalled = false;
+  #answersStalled = false;
 
   private constructor(server: Server, targetPort: number) {
     this.#server = server;
@@ -43,8 +46,21 @@ export class TcpRelay {
     this.#stalled = true;
   }
 
+  /** Passes on what clients send, and holds back the answers, until {@link release} or {@link down}. */
+  stallAnswers(): void {
+    this.#answersStalled = true;
+  }
+
+  /** New connections are not stalled; those that are there stay so until {@link release}. */
+  letNewPass(): void {
+    this.#stalled = false;
+    this.#stalledPairs = new Set(this.#pairs);
+  }
+
   release(): void {
     this.#stalled = false;
+    this.#answersStalled = false;
+    this.#stalledPairs.clear();
     for (const release of [...this.#held]) release();
     this.#held.clear();
   }
@@ -77,26 +93,32 @@ export class TcpRelay {
     const target = connect(targetPort, '127.0.0.1');
     const pair = [client, target] as const;
     this.#pairs.add(pair);
-    client.pipe(this.#gate()).pipe(target).pipe(this.#gate()).pipe(client);
+    const isStalled = (): boolean => this.#stalled || this.#stalledPairs.has(pair);
+    client
+      .pipe(this.#gate(isStalled))
+      .pipe(target)
+      .pipe(this.#gate(() => isStalled() || this.#answersStalled))
+      .pipe(client);
     for (const socket of pair) {
       socket.setNoDelay(true);
       socket.on('error', () => undefined);
       socket.on('close', () => {
         const end = (): void => {
           this.#pairs.delete(pair);
-          for (const other of pair) other.destroy();
+          for (const other of pair) other.destroySoon();
         };
-        if (this.#stalled) this.#held.add(end);
+        // What was held back before the end arrives before it.
+        if (isStalled()) this.#held.add(() => setImmediate(() => setImmediate(end)));
         else end();
       });
     }
   }
 
-  #gate(): Transform {
+  #gate(isClosed: () => boolean): Transform {
     return new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
         const pass = (): void => done(null, chunk);
-        if (this.#bursts || this.#stalled) this.#held.add(pass);
+        if (this.#bursts || isClosed()) this.#held.add(pass);
         else pass();
       },
     });

@@ -26,9 +26,16 @@ describe('docs/configuration.md', () => {
       'README.md',
       'SECURITY.md',
       'docker-compose.yml',
-      ...['applications', 'benchmarks', 'phones', 'browsers', 'production', 'operations', 'debugging'].map(
-        (page) => `docs/${page}.md`,
-      ),
+      ...[
+        'applications',
+        'benchmarks',
+        'phones',
+        'browsers',
+        'production',
+        'operations',
+        'postgresql',
+        'debugging',
+      ].map((page) => `docs/${page}.md`),
     ];
     const named = files.flatMap(
       (file) => readFileSync(file, 'utf8').match(/PATCHBAY_[A-Z][A-Z_]*[A-Z]/g) ?? [],

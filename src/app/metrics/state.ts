@@ -139,28 +139,34 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
   });
 }
 
-/** Adds the health of the store to the metrics. */
-export function measureStore(metrics: Registry, health: Store['health']): void {
+/**
+ * Adds the health of the store to the metrics.
+ * @param copies whether the gateway copies the database
+ */
+export function measureStore(metrics: Registry, health: Store['health'], copies: boolean): void {
   const registers = [metrics];
   new Gauge({
     name: 'patchbay_store_writable',
-    help: 'Whether the disk takes writes; while it does not, changes are refused; 1 or 0',
+    help: 'Whether the database takes writes; while it does not, changes are refused; 1 or 0',
     registers,
     collect() {
       this.set(health().writable ? 1 : 0);
     },
   });
-  new Gauge({
-    name: 'patchbay_backup_timestamp_seconds',
-    help: 'When the database was copied last; 0: never',
-    registers,
-    collect() {
-      this.set((health().backedUpAt ?? 0) / 1_000);
-    },
-  });
+  // Absent where it would always be 0, which means that copies are missing.
+  if (copies) {
+    new Gauge({
+      name: 'patchbay_backup_timestamp_seconds',
+      help: 'When the database was copied last; 0: never',
+      registers,
+      collect() {
+        this.set((health().backedUpAt ?? 0) / 1_000);
+      },
+    });
+  }
   new Gauge({
     name: 'patchbay_store_writes_waiting',
-    help: 'Writes that are not on disk yet',
+    help: 'Writes that are not in the database yet',
     registers,
     collect() {
       this.set(health().waiting);

@@ -1,0 +1,2 @@
+export { type Claim, openPostgres } from './engine.js';
+export { type PostgresTarget, postgresTarget } from './target.js';
