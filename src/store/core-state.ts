@@ -25,7 +25,7 @@ export class StateTooLargeError extends StoreError {
 }
 
 /** A stored resume point; those of a participant are ordered by when they were saved. */
-interface SavedResumePoint {
+export interface SavedResumePoint {
   readonly saved: number;
   readonly stored: StoredResumePoint;
 }
@@ -69,12 +69,19 @@ export interface StateSource {
   readonly words: { readonly place: string; readonly deletion: string };
 }
 
+/** What is in the tables of the core's state. */
+export interface CoreItems {
+  readonly sessions: readonly Session[];
+  readonly participants: readonly Participant[];
+  readonly points: readonly SavedResumePoint[];
+}
+
 /**
  * Reads the state that the core starts with.
  * @param room bytes of memory that the state may take
  * @throws StateTooLargeError that names the accounts with the most, and says what to do
  */
-export async function loadCoreState(source: StateSource, room: number, log: Log): Promise<StoredState> {
+export async function loadCoreItems(source: StateSource, room: number, log: Log): Promise<CoreItems> {
   let bytes = 0;
   const all = async <T>(
     table: CoreTable,
@@ -99,12 +106,13 @@ export async function loadCoreState(source: StateSource, room: number, log: Log)
   const sessions = await all('sessions', CORE_TABLES.sessions);
   const participants = await all('participants', CORE_TABLES.participants);
   const points = await all('resume_points', CORE_TABLES.resume_points);
-  return { sessions, participants, resumePoints: inOrder(points) };
+  return { sessions, participants, points };
 }
 
-/** Resume points in the order in which they were saved. */
-function inOrder(points: readonly SavedResumePoint[]): readonly StoredResumePoint[] {
-  return [...points].sort((one, other) => one.saved - other.saved).map(({ stored }) => stored);
+/** The state as the core takes it: resume points in the order in which they were saved. */
+export function coreStateOf({ sessions, participants, points }: CoreItems): StoredState {
+  const inOrder = [...points].sort((one, other) => one.saved - other.saved);
+  return { sessions, participants, resumePoints: inOrder.map(({ stored }) => stored) };
 }
 
 async function tooLarge({ largest, words }: StateSource, room: number): Promise<StateTooLargeError> {

@@ -1,4 +1,4 @@
 export { StoreError } from './engine.js';
 export { backup, restore } from './libsql/index.js';
-export { postgresTarget } from './postgres/index.js';
+export { Follower, postgresTarget } from './postgres/index.js';
 export { openStore, type Store } from './store.js';

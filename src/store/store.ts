@@ -5,7 +5,7 @@ import { CallTables } from './call-tables.js';
 import { CoreTables } from './core-tables.js';
 import type { OpenedEngine } from './engine.js';
 import { type FolderLock, lockFolder, openLibsql, prepareFolder } from './libsql/index.js';
-import { type Claim, openPostgres, type PostgresTarget } from './postgres/index.js';
+import { type Claim, type Follower, openPostgres, type PostgresTarget } from './postgres/index.js';
 import { ProgramTables } from './program-tables.js';
 import type { UsageReader } from './usage-queries.js';
 import { UsageTables } from './usage-tables.js';
@@ -41,6 +41,8 @@ interface StoreOptions {
   readonly postgres?: PostgresTarget | undefined;
   /** How the right to write to PostgreSQL is taken. Default: from whoever has it. */
   readonly claim?: Claim;
+  /** Has followed the database as a standby: its state is taken, and nothing is read again. */
+  readonly follower?: Follower;
   /** Called when another gateway has taken over the database: nothing is written any more, and this one must end. */
   readonly onDeposed?: () => void;
   readonly log: Log;

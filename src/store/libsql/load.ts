@@ -1,7 +1,7 @@
 import type { StoredState } from '../../core/index.js';
 import type { Log } from '../../shared/index.js';
 import type { KeptRecord, Webhook } from '../../usage/index.js';
-import { CORE_TABLES, loadCoreState, roomForState, type StateSource } from '../core-state.js';
+import { CORE_TABLES, coreStateOf, loadCoreItems, roomForState, type StateSource } from '../core-state.js';
 import type { FoundState } from '../engine.js';
 import { parsed, readable, type SqlValue } from '../rows.js';
 import type { SealedRow } from '../seal.js';
@@ -13,9 +13,9 @@ const WHOSE = `SELECT CAST(document->>'accountId' AS BLOB) AS account, count(*) 
   WHERE json_valid(document)
   GROUP BY 1 ORDER BY bytes DESC LIMIT 5`;
 
-/** @param room see {@link loadCoreState} */
-export function coreStateIn(database: Database, room: number, log: Log): Promise<StoredState> {
-  return loadCoreState(sourceOf(database), room, log);
+/** @param room see {@link loadCoreItems} */
+export async function coreStateIn(database: Database, room: number, log: Log): Promise<StoredState> {
+  return coreStateOf(await loadCoreItems(sourceOf(database), room, log));
 }
 
 function sourceOf(database: Database): StateSource {

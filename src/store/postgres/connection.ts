@@ -90,6 +90,12 @@ export class Connection {
     return rows;
   }
 
+  /** Runs SQL text of several statements. @returns the rows of each */
+  async results(sql: string, limitMs: number): Promise<readonly (readonly Row[])[]> {
+    const results: unknown = await this.#within(limitMs, this.#client.query(sql));
+    return (results as readonly pg.QueryResult<Row>[]).map(({ rows }) => rows);
+  }
+
   /** Calls back once when it is closed, by whomever, and at once when it is already. */
   onClosed(listener: () => void): void {
     if (this.#open) this.#client.once('end', listener);

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Log } from '../../shared/index.js';
 import type { OpenedEngine } from '../engine.js';
 import type { Connection } from './connection.js';
-import { load } from './load.js';
+import type { Follower } from './follower.js';
+import { foundState, load } from './load.js';
 import { prepareSchema } from './schema.js';
 import { nameOf, type PostgresTarget } from './target.js';
 import { PostgresUsageReader } from './usage-reader.js';
@@ -23,6 +24,8 @@ interface PostgresOptions {
   readonly tokenSecret?: string | undefined;
   /** Default: {@link takeOver}. */
   readonly claim?: Claim | undefined;
+  /** Has the state already. Default: all is read. */
+  readonly follower?: Follower | undefined;
   readonly log: Log;
 }
 
@@ -31,7 +34,7 @@ interface PostgresOptions {
  * @throws StoreError that says what is wrong, and what to do
  */
 export async function openPostgres(options: PostgresOptions): Promise<OpenedEngine> {
-  const { target, claim = takeOver, log } = options;
+  const { target, claim = takeOver, follower, log } = options;
   const opened: Connection[] = [];
   try {
     const connection = await openToWrite(target);
@@ -42,7 +45,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedEngi
     // From here on nobody else changes what is read below.
     const epoch = await claim(connection);
     log.info({ database: nameOf(target), epoch }, 'this gateway writes to PostgreSQL');
-    const found = await load(connection, log);
+    const found = follower ? await follower.takeOver(connection) : foundState(await load(connection, log));
     const writer = new PostgresWriter(target, epoch, connection, log);
     const reader = new PostgresUsageReader(target, log);
     const engine = {

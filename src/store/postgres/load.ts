@@ -1,6 +1,13 @@
 import type { Log } from '../../shared/index.js';
 import type { KeptRecord, Webhook } from '../../usage/index.js';
-import { CORE_TABLES, loadCoreState, roomForState, type StateSource } from '../core-state.js';
+import {
+  CORE_TABLES,
+  type CoreItems,
+  coreStateOf,
+  loadCoreItems,
+  roomForState,
+  type StateSource,
+} from '../core-state.js';
 import type { FoundState } from '../engine.js';
 import { parsed, readable, type Row, type SqlValue } from '../rows.js';
 import type { SealedRow } from '../seal.js';
@@ -10,34 +17,56 @@ import type { Connection } from './connection.js';
 /** A large table takes its time; nobody waits for an answer meanwhile. */
 const LOAD_LIMIT_MS = 60_000;
 
-/** Reads everything that is stored, except for the records of what has ended. */
-export async function load(connection: Connection, log: Log): Promise<FoundState> {
+/** Everything that is stored, except for the records of what has ended. */
+export interface LoadedState {
+  readonly core: CoreItems;
+  readonly calls: readonly SealedRow[];
+  readonly programs: readonly SealedRow[];
+  readonly openRecords: readonly KeptRecord[];
+  readonly webhooks: readonly Webhook[];
+  /** When all open records were seen last. */
+  readonly heartbeat: number;
+}
+
+/** What becomes of rows that are read as a whole. */
+export const sealedRow = (row: Row): SealedRow => ({
+  id: String(row['id']),
+  sealed: String(row['sealed']),
+});
+export const webhook = (row: Row): Webhook => parsed(row['document']) as Webhook;
+export const openRecord = (row: Row): KeptRecord => toRecord(row) as KeptRecord;
+const OPEN_RECORDS = `SELECT ${USAGE_COLUMNS.join(', ')} FROM usage_records WHERE ended_at IS NULL`;
+
+/** Reads it in slices: the tables must not change meanwhile, or be seen in one snapshot. */
+export async function load(connection: Connection, log: Log): Promise<LoadedState> {
   const all = (sql: string) => connection.rows(sql, [], LOAD_LIMIT_MS);
-  const core = await loadCoreState(sourceOn(connection), roomForState(), log);
-  const sealed = async (table: 'calls' | 'programs'): Promise<readonly SealedRow[]> =>
-    (await all(`SELECT id, sealed FROM ${table} ORDER BY id`)).map(sealedRow);
-  const webhooks = await all('SELECT id, document FROM webhooks ORDER BY id');
+  const core = await loadCoreItems(sourceOn(connection), roomForState(), log);
+  const [changes] = await all('SELECT heartbeat FROM change_log');
   return {
     core,
-    calls: await sealed('calls'),
-    programs: await sealed('programs'),
+    calls: (await all('SELECT id, sealed FROM calls')).map(sealedRow),
+    programs: (await all('SELECT id, sealed FROM programs')).map(sealedRow),
     openRecords: (await all(OPEN_RECORDS)).map(openRecord),
-    webhooks: readable('webhooks', webhooks, webhook, log),
+    webhooks: readable('webhooks', await all('SELECT id, document FROM webhooks'), webhook, log),
+    heartbeat: Number(changes?.['heartbeat']),
   };
 }
 
-/** All open records were seen at the last heartbeat. */
-const OPEN_RECORDS = `SELECT ${USAGE_COLUMNS.map((column) =>
-  column === 'seen_at'
-    ? 'greatest(seen_at, (SELECT heartbeat FROM change_log)) AS seen_at'
-    : column === 'id'
-      ? 'usage_records.id'
-      : column,
-).join(', ')} FROM usage_records WHERE ended_at IS NULL ORDER BY usage_records.id`;
+const byId = (one: { readonly id: string }, other: { readonly id: string }): number =>
+  one.id < other.id ? -1 : 1;
 
-const openRecord = (row: Row): KeptRecord => toRecord(row) as KeptRecord;
-const webhook = (row: Row): Webhook => parsed(row['document']) as Webhook;
-const sealedRow = (row: Row): SealedRow => ({ id: String(row['id']), sealed: String(row['sealed']) });
+/** As the store gives it to those who ask: ordered, and with the heartbeat in each open record. */
+export function foundState({ core, heartbeat, ...rest }: LoadedState): FoundState {
+  return {
+    core: coreStateOf(core),
+    calls: [...rest.calls].sort(byId),
+    programs: [...rest.programs].sort(byId),
+    openRecords: rest.openRecords
+      .map((record) => ({ ...record, seenAt: Math.max(record.seenAt, heartbeat) }))
+      .sort(byId),
+    webhooks: [...rest.webhooks].sort(byId),
+  };
+}
 
 function sourceOn(connection: Connection): StateSource {
   return {
