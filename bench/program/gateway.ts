@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VERSION } from '../../src/app/version.js';
+import { gateOf } from '../../src/cluster/testing/index.js';
 import { createCore, type Device } from '../../src/core/index.js';
 import { MemoryStore } from '../../src/core/core-store.js';
 import { Programs, ProgramServer } from '../../src/devices/program/index.js';
@@ -140,6 +141,7 @@ async function obey({ rooms, pairs }: Order): Promise<void> {
   const { plane, hostPid } = await startPlane();
   const server = createServer();
   const programs = new Programs({
+    gate: gateOf(core),
     core,
     media: plane,
     graceMs: 0,

@@ -16,9 +16,9 @@ import {
 } from '../sip-server/index.js';
 import { describeError } from '../shared/index.js';
 import { explainListenError, StartError } from './start-error.js';
-import type { Core, DirectionQuality } from '../core/index.js';
+import type { Core, DeviceGate, DirectionQuality } from '../core/index.js';
 import type { TraceRing } from '../calls/index.js';
-import { APP_TAG, type FailedCallReports, noRoom, speaksForParticipant } from '../devices/phone/index.js';
+import { APP_TAG, carriesToken, type FailedCallReports, noRoom } from '../devices/phone/index.js';
 import type { Descriptors } from './sockets.js';
 import type { Teardown } from './teardown.js';
 import type { OwnCalls } from '../trial/index.js';
@@ -31,6 +31,7 @@ const MAX_CONNECTIONS = 4096;
 
 interface Parts {
   readonly core: Core;
+  readonly gate: DeviceGate;
   readonly metrics: Registry;
   readonly load: LoadControl;
   readonly descriptors: Descriptors;
@@ -53,6 +54,7 @@ export async function startEmbeddedSip(
   teardown: Teardown,
   {
     core,
+    gate,
     metrics,
     load: { admission },
     descriptors,
@@ -76,7 +78,7 @@ export async function startEmbeddedSip(
     allow,
     scanners,
     isOwnSocket: (remote) => ownCalls.isOwnSocket(remote),
-    exempts: (request) => speaksForParticipant(request, config.phone.tokenHeaders, core),
+    exempts: (request) => carriesToken(request, config.phone.tokenHeaders, gate),
     publicIp: config.publicIp,
     minSessionSeconds: config.phone.minSessionS,
     capture,

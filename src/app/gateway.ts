@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Readiness } from '../api/index.js';
@@ -6,6 +7,7 @@ import { measureQuality } from './metrics/quality.js';
 import { measureMedia } from './metrics/traffic.js';
 import { startHttp } from './http.js';
 import type { Config } from './read-config.js';
+import { connectLocally, Desk, Edge } from '../cluster/index.js';
 import { type Core, createCore } from '../core/index.js';
 import { gatewayReports } from './gateway-report.js';
 import { startLoadControl } from './load/index.js';
@@ -125,6 +127,15 @@ async function build(
     suppressedKinds: config.noiseSuppression.kinds,
     log: log.child({ part: 'core' }),
   });
+  const edge = new Edge({
+    edgeId: 'local',
+    process: randomUUID(),
+    recognizes: (token) => core.recognizes(token),
+    clock: systemClock,
+    log: log.child({ part: 'edge' }),
+  });
+  const desk = new Desk({ core, epoch: 1, clock: systemClock, log: log.child({ part: 'leader' }) });
+  connectLocally(edge, desk);
   const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });
   // Stopped after the core: the end of the last devices still goes into their usage records.
   teardown.add('usage', () => usage.stop());
@@ -148,6 +159,7 @@ async function build(
   measureTraces(metrics, ring, calls);
   const phones = await startPhones(config, log, teardown, {
     core,
+    gate: edge,
     media,
     metrics,
     load,
@@ -170,9 +182,17 @@ async function build(
     hasRoom: () => descriptors.forBrowsers,
     admit: (address: string) => load.admission.admit('page', address)?.retryAfterS,
   };
-  const programs = preparePrograms(config, log, { core, media, metrics, store: store.programs, ...sockets });
+  const programs = preparePrograms(config, log, {
+    core,
+    gate: edge,
+    media,
+    metrics,
+    store: store.programs,
+    ...sockets,
+  });
   const http = await startHttp(config, log, teardown, {
     core,
+    gate: edge,
     media,
     usage,
     announcements,

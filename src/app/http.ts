@@ -5,7 +5,7 @@ import type { AnnouncementsPart } from '../announcements/index.js';
 import { createApi, type GatewayFacts, type GatewayReports, type Readiness } from '../api/index.js';
 import type { Calls } from '../calls/index.js';
 import { consolePage } from '../console/index.js';
-import type { Core } from '../core/index.js';
+import type { Core, DeviceGate } from '../core/index.js';
 import { BrowserServer, turnCredentials } from '../devices/browser/index.js';
 import type { SocketGateOptions } from '../devices/socket-gate.js';
 import { Upgrades } from '../devices/upgrades.js';
@@ -24,6 +24,7 @@ import type { Teardown } from './teardown.js';
 
 interface HttpParts {
   readonly core: Core;
+  readonly gate: DeviceGate;
   readonly media: MediaPlane;
   readonly load: LoadControl;
   readonly descriptors: Descriptors;
@@ -54,6 +55,7 @@ export async function startHttp(
   teardown: Teardown,
   {
     core,
+    gate,
     media,
     load,
     descriptors,
@@ -95,17 +97,17 @@ export async function startHttp(
   const browsers = new BrowserServer({
     ...sockets,
     upgrades,
-    gate: core,
+    gate,
     media,
     log: log.child({ part: 'browser' }),
   });
-  browsers.restore(media.carried());
+  await browsers.restore(media.carried());
   load.countIn(() => browsers.counters().devices);
   measureBrowsers(options.metrics, () => browsers.counters());
   load.countIn(programs.devices);
   teardown.add('http', () => api.close());
   teardown.add('browsers', () => browsers.stop());
-  programs.serve(upgrades, teardown, sockets);
+  await programs.serve(upgrades, teardown, sockets);
   await beforeListening();
   await api.listen(config.http).catch((error: unknown) => {
     throw explainListenError(error, { host: 'PATCHBAY_HTTP_HOST', port: 'PATCHBAY_HTTP_PORT' });

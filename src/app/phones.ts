@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { measureCalls, measureFreeswitch } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
-import type { Core } from '../core/index.js';
+import type { Core, DeviceGate } from '../core/index.js';
 import type { TraceRing } from '../calls/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
 import {
@@ -30,6 +30,7 @@ const FIRST_CONNECT_MS = 5000;
 
 interface Parts {
   readonly core: Core;
+  readonly gate: DeviceGate;
   readonly media: MediaPlane;
   readonly metrics: Registry;
   readonly load: LoadControl;
@@ -77,10 +78,10 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, media, metrics, load, descriptors, calls, ownCalls, ring }: Parts,
+  { core, gate, media, metrics, load, descriptors, calls, ownCalls, ring }: Parts,
 ): Promise<Phones> {
   const failedCallReports = new FailedCallReports({
-    gate: core,
+    gate,
     ...config.phone,
     log: log.child({ part: 'phone' }),
   });
@@ -96,6 +97,7 @@ export async function startPhones(
   const embedded = isEmbedded
     ? await startEmbeddedSip(config, log, teardown, {
         core,
+        gate,
         metrics,
         load,
         descriptors,
@@ -141,7 +143,7 @@ export async function startPhones(
     ...clients.map((client, index) =>
       createApp(client, config, log, {
         sipServer: embedded ? EMBEDDED : nameOf(servers[index]!),
-        gate: core,
+        gate,
         calls,
         media: freeswitch?.media ?? media,
         ...(freeswitch && { freeswitch: freeswitch.media }),
@@ -156,7 +158,7 @@ export async function startPhones(
     ),
   );
   teardown.add('phones', () => Promise.all(apps.map((app) => app.stop())));
-  for (const app of apps) app.restore(left);
+  await Promise.all(apps.map((app) => app.restore(left)));
   await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
   freeswitch?.releaseLeft();
   const at = clients.find(({ connected }) => connected)?.sipAddress;

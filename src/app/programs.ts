@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { Core } from '../core/index.js';
+import type { Core, DeviceGate } from '../core/index.js';
 import { ProgramServer, Programs, ProgramTargets } from '../devices/program/index.js';
 import type { SocketGateOptions } from '../devices/socket-gate.js';
 import type { Upgrades } from '../devices/upgrades.js';
@@ -13,6 +13,7 @@ import type { Teardown } from './teardown.js';
 
 interface ProgramParts {
   readonly core: Core;
+  readonly gate: DeviceGate;
   readonly media: MediaPlane;
   readonly metrics: Registry;
   readonly store: Store['programs'];
@@ -22,23 +23,24 @@ interface ProgramParts {
 
 /** Makes what programs need. Nobody is connected before they are served. */
 export function preparePrograms(config: Config, log: Logger, parts: ProgramParts) {
-  const { core, media, metrics, store, hasRoom, admit } = parts;
+  const { core, gate, media, metrics, store, hasRoom, admit } = parts;
   const programs = new Programs({
+    gate,
     core,
     media,
     graceMs: config.programGraceMs,
     log: log.child({ part: 'program' }),
   });
   const guard = new TargetGuard(config.usage.webhooks.targets);
-  const targets = new ProgramTargets({ programs, guard, hasRoom, admit }, store);
+  const targets = new ProgramTargets({ core, programs, guard, hasRoom, admit }, store);
   return {
     targets,
     /** Goes on with the programs of the gateway before, and lets others connect. */
-    serve(upgrades: Upgrades, teardown: Teardown, sockets: SocketGateOptions): void {
+    async serve(upgrades: Upgrades, teardown: Teardown, sockets: SocketGateOptions): Promise<void> {
       const server = new ProgramServer({ ...sockets, upgrades, programs });
       const carried = media.carried();
-      server.restore(carried);
-      targets.restore(carried);
+      await server.restore(carried);
+      await targets.restore(carried);
       measurePrograms(
         metrics,
         () => server.counters(),

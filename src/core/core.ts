@@ -141,7 +141,8 @@ export interface SessionControl {
 }
 
 export interface ConnectOptions {
-  readonly replace: boolean;
+  /** Which device of the participant the new one may replace: any, none, or only the one of this id. */
+  readonly replace: boolean | string;
   /**
    * The device goes on from an earlier gateway, to which it connected then (epoch milliseconds): `carriedOver` is
    * emitted instead of `connected`, and limits are not checked again.
@@ -149,20 +150,25 @@ export interface ConnectOptions {
   readonly carriedSince?: number;
   /** With `carriedSince`: the device has put the session on hold, and the application was told so. */
   readonly held?: boolean;
+  /** With `carriedSince`: its signalling is lost, and the application was told so. */
+  readonly signallingLost?: boolean;
 }
 
-/** The part of the core that devices use. */
-export interface DeviceGate {
+/** The part of the core that decides about devices, at once. */
+export interface DeviceControl {
   /** Makes a kind of device known, so that `counts` has it, with 0, before the first one connects. */
   registerKind(kind: DeviceKind): void;
+  /** Whether a token is valid now and stands for a participant, as far as is known here. */
+  recognizes(token: string): boolean;
   /**
    * The participant that a token stands for.
    * @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED, PARTICIPANT_NOT_FOUND
    */
   authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant;
   /**
-   * Connects a device. With `replace`, the device that the participant has already is closed as `replaced`.
-   * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, TOO_MANY_CALLS, STORE_UNAVAILABLE, SHUTTING_DOWN
+   * Connects a device, in place of one that it may replace, which is closed as `replaced`.
+   * @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, DEVICE_NOT_FOUND when the one to be replaced is gone,
+   *   TOO_MANY_CALLS, STORE_UNAVAILABLE, SHUTTING_DOWN
    */
   connect(participantId: string, device: Device, options: ConnectOptions): Connection;
   /**
@@ -182,6 +188,33 @@ export interface DeviceGate {
    */
   resumePoint(participantId: string, externalId: string): ResumePoint | undefined;
   /** As {@link SessionControl.flush}. */
+  flush(): Promise<void>;
+}
+
+/** A connection that the core may still refuse. */
+export interface AskedConnection extends Connection {
+  /**
+   * Resolves when the core has the device. Rejects with what {@link DeviceControl.connect} throws: then nothing was
+   * connected, and `Device.close` is not called.
+   */
+  readonly admitted: Promise<void>;
+}
+
+/**
+ * What devices see of the core. The core may be in another process: what it decides comes later. The methods do as those of
+ * {@link DeviceControl} do.
+ */
+export interface DeviceGate {
+  registerKind(kind: DeviceKind): void;
+  recognizes(token: string): boolean;
+  authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Promise<Participant>;
+  /** What the device reports may be told to the connection at once. */
+  connect(participant: Participant, device: Device, options: ConnectOptions): AskedConnection;
+  admitDevice(participant: Pick<Participant, 'id' | 'accountId'>): Promise<void>;
+  participantOf(participantId: string): Promise<Participant | undefined>;
+  callFailed(participantId: string, call: FailedCall): void;
+  connectedDevice(participantId: string): Promise<DeviceInfo | undefined>;
+  resumePoint(participantId: string, externalId: string): Promise<ResumePoint | undefined>;
   flush(): Promise<void>;
 }
 
@@ -281,7 +314,7 @@ export interface DeviceEvent {
 }
 
 /** The session core: the commands of applications, the connections of devices, and the events of both. */
-export interface Core extends SessionControl, DeviceGate {
+export interface Core extends SessionControl, DeviceControl {
   readonly announcements: AnnouncementGate;
   /**
    * Another token of a participant, for a call of the gateway's own.

@@ -42,6 +42,8 @@ const STATUS = {
   PATCHBAY_STORE_UNAVAILABLE: { http: 503, sip: 503 },
   /** What was asked for was done, but is not on disk yet. */
   PATCHBAY_STORE_FAILED: { http: 503, sip: 503 },
+  /** The gateway has no connection to the leader, or the leader none to the gateway that has the device. */
+  PATCHBAY_NO_LEADER: { http: 503, sip: 503 },
   PATCHBAY_SHUTTING_DOWN: { http: 503, sip: 503 },
   PATCHBAY_INTERNAL: { http: 500, sip: 500 },
 } as const satisfies Record<string, { http: number; sip: number }>;

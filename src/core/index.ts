@@ -1,9 +1,12 @@
 export { type CoreStore, MemoryStore, type StoredResumePoint, type StoredState } from './core-store.js';
 export type {
   AnnouncementReport,
+  AskedConnection,
   ConnectedDevice,
+  ConnectOptions,
   Core,
   CoreEvents,
+  DeviceControl,
   DeviceEvent,
   DeviceGate,
   ListOptions,

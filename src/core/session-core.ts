@@ -252,6 +252,16 @@ class SessionCore implements Core {
     return this.#store.flush();
   }
 
+  recognizes(token: string): boolean {
+    try {
+      this.authenticate(token);
+      return true;
+    } catch (error) {
+      if (error instanceof PatchbayError) return false;
+      throw error;
+    }
+  }
+
   authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant {
     const ignoreExpiry = options?.ignoreExpiry ?? false;
     const { accountId, participantId } = this.#tokens.verify(token, { ignoreExpiry });
@@ -272,7 +282,7 @@ class SessionCore implements Core {
   }
 
   connect(participantId: string, device: Device, options: ConnectOptions): Connection {
-    const { replace, carriedSince, held = false } = options;
+    const { replace, carriedSince, held = false, signallingLost = false } = options;
     if (this.#draining) {
       throw new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');
     }
@@ -284,14 +294,19 @@ class SessionCore implements Core {
       this.#store.admitConnection();
       this.admitDevice(participant);
     }
-    if (this.#switchboard.get(participantId)) {
-      if (!replace) {
+    const present = this.#switchboard.get(participantId)?.device.info.id;
+    if (typeof replace === 'string' && present !== replace) {
+      throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The device to be replaced is gone.');
+    }
+    if (present !== undefined) {
+      if (replace === false) {
         throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant has a device connected.');
       }
       this.#closeDevices([participant], 'replaced');
     }
     const live = this.#switchboard.connect(participant, device, carriedSince);
     live.held = held;
+    live.signallingLost = signallingLost;
     return new DeviceConnection(live, participant, {
       directory: this.#directory,
       switchboard: this.#switchboard,

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import type { Connection, DeviceInfo, EndReason } from '../core/index.js';
+import type { AskedConnection, DeviceInfo, EndReason } from '../core/index.js';
 import type { DeviceMediaEvent, PhoneHandle, PhoneMediaEvent } from '../media/index.js';
 import { FakeMediaPlane } from '../media/testing/fake-plane.js';
 import type { Log } from '../shared/index.js';
@@ -12,11 +12,18 @@ class TestDevice extends MediaDevice<PhoneHandle> {
   readonly capabilities = {};
   readonly formats = {};
   readonly told: unknown[] = [];
-  readonly connected = { end: vi.fn(), dtmf: vi.fn(), measured: vi.fn() };
+  /** Set by {@link answer}. */
+  answer!: { readonly admit: () => void; readonly refuse: (error: Error) => void };
+  readonly connected = {
+    admitted: new Promise<void>((admit, refuse) => (this.answer = { admit, refuse })),
+    end: vi.fn(),
+    dtmf: vi.fn(),
+    measured: vi.fn(),
+  };
 
   constructor(log: Log) {
     super({ info, log, receivable: ['audio'] });
-    this.connectedBy(this.connected as unknown as Connection);
+    this.connectedBy(this.connected as unknown as AskedConnection);
   }
 
   open(plane: FakeMediaPlane): void {
@@ -33,6 +40,10 @@ class TestDevice extends MediaDevice<PhoneHandle> {
   }
   protected override mediaLost(cause: string): void {
     this.told.push(cause);
+  }
+  protected override refused(error: unknown): void {
+    this.told.push(error);
+    this.end('error');
   }
   protected override heard(): void {
     this.told.push('heard');

@@ -1,4 +1,5 @@
 import type {
+  AskedConnection,
   Connection,
   Delivery,
   Device,
@@ -121,12 +122,21 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     this.endByCore(reason);
   }
 
-  /** To be called once the device is connected to the core. */
-  protected connectedBy(connection: Connection): void {
+  /** To be called once the device has asked to be connected to the core. */
+  protected connectedBy(connection: AskedConnection): void {
     this.#identity = connection.participant;
     this.#connection = connection;
     this.#measured = connection;
+    connection.admitted.catch((error: unknown) => {
+      if (this.#connection !== connection) return;
+      this.#connection = undefined;
+      this.#measured = undefined;
+      this.refused(error);
+    });
   }
+
+  /** The core does not connect the device, which is to end. */
+  protected abstract refused(error: unknown): void;
 
   /**
    * To be called with the device's handle in the media plane, which may still be opening.

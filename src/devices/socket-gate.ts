@@ -61,7 +61,11 @@ export class SocketGate {
    * @param isHere whether it comes back to a device that is here: that is let in under overload too
    * @returns the client's address; undefined when the request was refused
    */
-  enter(request: Parameters<ClientAddress>[0], stream: Duplex, isHere: () => boolean): string | undefined {
+  async enter(
+    request: Parameters<ClientAddress>[0],
+    stream: Duplex,
+    isHere: () => Promise<boolean>,
+  ): Promise<string | undefined> {
     const { hasRoom, admit } = this.#options;
     if (hasRoom?.() === false) {
       this.#refused += 1;
@@ -74,7 +78,7 @@ export class SocketGate {
       refuseUpgrade(stream, '429 Too Many Requests');
       return undefined;
     }
-    const retryAfterS = admit && !isHere() ? admit(address) : undefined;
+    const retryAfterS = admit && !(await isHere()) ? admit(address) : undefined;
     if (retryAfterS === undefined) return address;
     // Clients retry every second, whatever the status is.
     refuseUpgrade(stream, '503 Service Unavailable', { headers: `Retry-After: ${retryAfterS}\r\n` });

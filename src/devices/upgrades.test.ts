@@ -19,8 +19,8 @@ async function answerTo(path: string): Promise<string> {
 
 it('gives an upgrade request to whoever serves its path, and 404 for all others', async () => {
   const serve = (served: string) =>
-    upgrades.serve(({ url }, stream) => {
-      if (url !== served) return false;
+    upgrades.serve(({ request, stream }) => {
+      if (request.url !== served) return false;
       refuseUpgrade(stream, '400 Bad Request', { message: `${served}: ü`, headers: 'X-Served: yes\r\n' });
       return true;
     });

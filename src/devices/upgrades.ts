@@ -2,8 +2,16 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { hangUp } from '../shared/index.js';
 
+/** An HTTP request for an upgrade of its connection (RFC 9110 section 7.8). */
+export interface UpgradeRequest {
+  readonly request: IncomingMessage;
+  readonly stream: Duplex;
+  /** What came behind the request already. */
+  readonly head: Buffer;
+}
+
 /** Takes an upgrade request, unless its path is somebody else's. @returns whether it was taken */
-type TakeUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => boolean;
+type TakeUpgrade = (upgrade: UpgradeRequest) => boolean;
 
 /** Gives each upgrade request of an HTTP server to whoever serves its path; all others get 404. */
 export class Upgrades {
@@ -11,7 +19,9 @@ export class Upgrades {
 
   constructor(server: Server) {
     server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-      for (const take of this.#takers) if (take(request, stream, head)) return;
+      // The client may go away while the request is decided about. Nobody else listens yet.
+      stream.on('error', () => stream.destroy());
+      for (const take of this.#takers) if (take({ request, stream, head })) return;
       refuseUpgrade(stream, '404 Not Found');
     });
   }

@@ -22,6 +22,8 @@ export class Ledger {
   readonly #retentionMs: number;
   /** The open record of each connection, by the device's id, and its start on the monotonic clock. */
   readonly #open = new Map<string, OpenRecord>();
+  /** Connections that were carried over, even if they have ended since; until {@link closeCrashed}. */
+  readonly #carriedOver = new Set<string>();
   /** The last records of connections that ended, until it is known what was measured in all. */
   readonly #closed = new Map<string, KeptRecord>();
   #heartbeat: Timer;
@@ -47,7 +49,8 @@ export class Ledger {
    * @returns the closed records, one for each connection
    */
   closeCrashed(): readonly KeptRecord[] {
-    const gone = this.#store.openRecords().filter(({ connectionId }) => !this.#open.has(connectionId));
+    const gone = this.#store.openRecords().filter(({ connectionId }) => !this.#carriedOver.has(connectionId));
+    this.#carriedOver.clear();
     const closed = gone.map((record) => {
       const endedAt = Math.max(record.startedAt, record.seenAt);
       const ended: KeptRecord = { ...record, endedAt, endReason: 'crashed' };
@@ -66,6 +69,7 @@ export class Ledger {
 
   /** Continues the record that an earlier gateway left open; the time without a gateway counts too. */
   #goOn(event: DeviceEvent): void {
+    this.#carriedOver.add(event.device.id);
     const lengthSince = (startedAt: number): number => Math.max(0, this.#clock.now() - startedAt);
     const record = this.#store.openRecords().find((open) => open.connectionId === event.device.id);
     if (!record) {

@@ -41,7 +41,9 @@ class Gateway {
     const { media } = gateway;
     for (const [deviceId, note] of notes) media.carry({ kind: 'phone', deviceId, note, streams: [] });
     const carried = media.carried();
-    gateway.#app.restore(leftCalls({ carried, hosts: [], calls: NO_CALLS, sipServers: ['drachtio'], log }));
+    await gateway.#app.restore(
+      leftCalls({ carried, hosts: [], calls: NO_CALLS, sipServers: ['drachtio'], log }),
+    );
     expect(await gateway.#client.connect(10_000)).toBe(true);
     return gateway;
   }

@@ -1,11 +1,12 @@
-import type {
-  Delivery,
-  DeviceGate,
-  EndReason,
-  MediaFormats,
-  OmittedTrack,
-  Participant,
-  ResumePoint,
+import {
+  type Delivery,
+  type DeviceGate,
+  type EndReason,
+  type MediaFormats,
+  type OmittedTrack,
+  type Participant,
+  PatchbayError,
+  type ResumePoint,
 } from '../../core/index.js';
 import type {
   BrowserDoor,
@@ -18,7 +19,7 @@ import type {
 import type { Clock, Log } from '../../shared/index.js';
 import { MediaDevice } from '../media-device.js';
 import { type CarriedPage, keepPageNote, Resumption } from './resumption.js';
-import { type ClientSocket, closeFor, type SocketUser } from './client-socket.js';
+import { type ClientSocket, closeFor, type SocketClose, type SocketUser } from './client-socket.js';
 import { ReconnectTimer, type ReconnectTimes } from './reconnect-timer.js';
 import { isObject, RpcError } from './json-rpc.js';
 import { type LostAnswers, type PageCall, PageCalls } from './page-calls.js';
@@ -39,6 +40,22 @@ export interface BrowserParts {
   readonly lostAnswers: LostAnswers;
 }
 
+interface BrowserIdentity {
+  readonly id: string;
+  readonly uniqueId: string;
+  readonly participant: Participant;
+  /** What was saved of the page before a restart of the gateway. */
+  readonly known: ResumePoint | undefined;
+  readonly carried?: CarriedPage;
+}
+
+interface BrowserHooks {
+  /** The core did not connect the device. @returns how its socket is closed */
+  readonly refused: (error: PatchbayError) => SocketClose;
+  /** Called once, when the device has ended. */
+  readonly ended: (device: BrowserDevice) => void;
+}
+
 /** One connected browser. It outlives its sockets, and ends with its connection to the core. */
 export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketUser {
   /** No capabilities beyond those of every device. */
@@ -49,7 +66,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   readonly #subscribing: Subscribing;
   readonly #publishing: Publishing;
   readonly #calls: PageCalls;
-  readonly #ended: (device: BrowserDevice) => void;
+  readonly #hooks: BrowserHooks;
   #socket: ClientSocket | undefined;
   /** Tracks that the browser cannot be sent. */
   #notSent: readonly OmittedTrack[] = [];
@@ -65,15 +82,9 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
   /**
    * Connects to the core, replacing the device that the participant may have, and opens the media or goes on with those
    * of an earlier gateway.
-   * @param ended called once, when the device has ended
-   * @throws PatchbayError of `DeviceGate.connect`
    */
-  constructor(
-    identity: { id: string; uniqueId: string; participant: Participant; carried?: CarriedPage },
-    parts: BrowserParts,
-    ended: (device: BrowserDevice) => void,
-  ) {
-    const { id, uniqueId, participant, carried } = identity;
+  constructor(identity: BrowserIdentity, parts: BrowserParts, hooks: BrowserHooks) {
+    const { id, uniqueId, participant, known, carried } = identity;
     super({
       info: { id, kind: 'browser', externalId: uniqueId, direction: 'inbound' },
       log: parts.log,
@@ -82,7 +93,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.identifiedAs(participant);
     this.participantId = participant.id;
     this.#parts = parts;
-    this.#ended = ended;
+    this.#hooks = hooks;
     this.#isCarried = carried !== undefined;
     this.#connectedAt = carried?.note.connectedAt ?? parts.clock.now();
     if (carried) this.#formats.sends({ codecs: carried.note.sent });
@@ -91,7 +102,6 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       times: parts.reconnectTimes,
       givenUp: () => this.#givenUp(),
     });
-    const known = parts.gate.resumePoint(participant.id, uniqueId);
     const resumption = new Resumption(known, {
       save: (point) => this.connection?.saveResumePoint(point),
       flush: () => parts.gate.flush(),
@@ -113,7 +123,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
       },
       resumption,
     });
-    const connection = parts.gate.connect(participant.id, this, {
+    const connection = parts.gate.connect(participant, this, {
       replace: true,
       ...(carried && { carriedSince: this.#connectedAt }),
     });
@@ -210,6 +220,12 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.end('shutdown');
   }
 
+  protected override refused(error: unknown): void {
+    if (error instanceof PatchbayError) this.#socket?.close(this.#hooks.refused(error));
+    else this.log.error({ err: error }, 'A browser could not be connected.');
+    this.end('error');
+  }
+
   protected override streamsChanged(streams: readonly MediaStreamInfo[]): void {
     this.#publishing.streamsChanged(streams);
   }
@@ -235,7 +251,7 @@ export class BrowserDevice extends MediaDevice<BrowserHandle> implements SocketU
     this.#calls.stop();
     this.#keepAnswer(reason);
     this.#socket?.close(closeFor(reason));
-    this.#ended(this);
+    this.#hooks.ended(this);
   }
 
   #takeMediaEvent(event: BrowserMediaEvent): void {

@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { type DeviceGate, type Participant, PatchbayError } from '../../core/index.js';
+import { type DeviceGate, type Participant, PatchbayError, type ResumePoint } from '../../core/index.js';
 import type { BrowserDoor, CarriedDevice } from '../../media/index.js';
 import { type CarriedPage, readPageNote } from './resumption.js';
 import { type Clock, KeyedBuckets, type Log, systemClock } from '../../shared/index.js';
 import { SocketGate, type SocketGateOptions } from '../socket-gate.js';
-import type { Upgrades } from '../upgrades.js';
+import type { UpgradeRequest, Upgrades } from '../upgrades.js';
 import { DeviceTable } from './device-table.js';
 import { BrowserDevice, type BrowserParts } from './browser-device.js';
 import { JsonRpcFormat, speaksCircularJson } from './json-rpc.js';
-import { ClientSocket, closeFor } from './client-socket.js';
+import { ClientSocket, closeFor, closeForError, type SocketClose } from './client-socket.js';
 import { DEFAULT_RECONNECT_TIMES, type ReconnectTimes } from './reconnect-timer.js';
 import { type BrowserLimits, DEFAULT_BROWSER_LIMITS } from './limits.js';
 import { LostAnswers } from './page-calls.js';
@@ -81,14 +79,14 @@ export class BrowserServer {
       closeTimeout: limits.closeMs,
     };
     this.#sockets = new WebSocketServer(socketOptions);
-    this.#stopServing = options.upgrades.serve((...request) => this.#onUpgrade(...request));
+    this.#stopServing = options.upgrades.serve((upgrade) => this.#onUpgrade(upgrade));
   }
 
   /** Goes on with the pages whose media an earlier gateway left; they have time to come back. */
-  restore(carried: readonly CarriedDevice[]): void {
+  async restore(carried: readonly CarriedDevice[]): Promise<void> {
     for (const device of carried) {
       const note = device.kind === 'browser' ? readPageNote(device.note) : undefined;
-      if (note) this.#goOn({ device, note });
+      if (note) await this.#goOn({ device, note });
     }
   }
 
@@ -111,58 +109,72 @@ export class BrowserServer {
     return Promise.resolve();
   }
 
-  #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): boolean {
-    const asked = parseSocketRequest(request.url ?? '/');
+  #onUpgrade(upgrade: UpgradeRequest): boolean {
+    const asked = parseSocketRequest(upgrade.request.url ?? '/');
     if (!asked) return false;
-    const address = this.#gate.enter(request, stream, () => this.#isHere(asked));
-    if (address !== undefined)
-      this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, asked, address));
+    this.#enter(asked, upgrade).catch((error: unknown) => {
+      this.#parts.log.error({ err: error }, 'A browser could not be let in.');
+      upgrade.stream.destroy();
+    });
     return true;
   }
 
-  #accept(socket: WebSocket, asked: SocketRequest, address: string): void {
-    const refuseToken = (reason: string): void => {
-      // The upgrade is accepted and the socket closed with 1000: after any other refusal clients retry every second for ever.
-      this.#refusedTokens += 1;
-      socket.on('error', () => undefined);
-      socket.close(1000, reason);
-    };
-    if (asked.version === 'V2') {
-      refuseToken('Only version 3 of the device API is served.');
-      return;
-    }
-    try {
-      const participant = this.#authenticate(asked);
-      const present = this.#devices.find(participant.id, asked.uniqueId);
-      if (present) present.reattach(this.#clientSocket(socket, asked, present));
-      else this.#connect(socket, asked, { participant, address });
-    } catch (error) {
-      if (!(error instanceof PatchbayError)) throw error;
-      const fields = { code: error.code, deviceId: asked.uniqueId, address, ...this.#idsOf(asked.token) };
-      this.#parts.log.info(fields, 'a browser was refused');
-      if (error.code === 'PATCHBAY_SHUTTING_DOWN') socket.close(1012, 'shutdown');
-      else if (error.code === 'PATCHBAY_TOO_MANY_CALLS') socket.close(1013, 'too many calls of the account');
-      else refuseToken(error.message);
-    }
+  async #enter(asked: SocketRequest, { request, stream, head }: UpgradeRequest): Promise<void> {
+    const address = await this.#gate.enter(request, stream, () => this.#isHere(asked));
+    if (address === undefined) return;
+    // Before the upgrade, since the page's messages come from then on.
+    const page = asked.version === 'V2' ? undefined : await this.#pageOf(asked);
+    this.#sockets.handleUpgrade(request, stream, head, (socket) =>
+      this.#accept(socket, asked, { page, address }),
+    );
   }
 
-  /** The ids of the token's participant, for the log; none when the token is not valid. */
-  #idsOf(token: string): { readonly participantId?: string; readonly account?: string } {
-    try {
-      const { id: participantId, accountId: account } = this.#parts.gate.authenticate(token, {
-        ignoreExpiry: true,
-      });
-      return { participantId, account };
-    } catch (error) {
-      if (error instanceof PatchbayError) return {};
-      throw error;
+  /**
+   * A socket that is refused is accepted and closed: after any other refusal, and after any code but 1000, clients retry
+   * every second for ever.
+   */
+  #accept(
+    socket: WebSocket,
+    asked: SocketRequest,
+    { page, address }: { readonly page: Page | PatchbayError | undefined; readonly address: string },
+  ): void {
+    const close = ({ code, reason }: SocketClose): void => {
+      socket.on('error', () => undefined);
+      socket.close(code, reason);
+    };
+    if (!page) {
+      this.#refusedTokens += 1;
+      close({ code: 1000, reason: 'Only version 3 of the device API is served.' });
+      return;
     }
+    if (page instanceof PatchbayError) {
+      close(this.#refused(page, { ...asked, address }));
+      return;
+    }
+    const present = this.#devices.find(page.participant.id, asked.uniqueId);
+    if (present) present.reattach(this.#clientSocket(socket, asked, present));
+    else this.#connect(socket, asked, { page, address });
+  }
+
+  /** Counts and logs that a page was refused. @returns how its socket is closed */
+  #refused(
+    error: PatchbayError,
+    { uniqueId: deviceId, token, address }: Pick<SocketRequest, 'uniqueId' | 'token'> & { address: string },
+  ): SocketClose {
+    const close = closeForError(error);
+    if (close.code === 1000) this.#refusedTokens += 1;
+    const tell = (participant?: Participant): void => {
+      const ids = participant && { participantId: participant.id, account: participant.accountId };
+      this.#parts.log.info({ code: error.code, deviceId, address, ...ids }, 'a browser was refused');
+    };
+    this.#parts.gate.authenticate(token, { ignoreExpiry: true }).then(tell, () => tell());
+    return close;
   }
 
   /** Whether the page reconnects to a device that is here. It is let in even under overload. */
-  #isHere({ token, uniqueId }: SocketRequest): boolean {
+  async #isHere({ token, uniqueId }: SocketRequest): Promise<boolean> {
     try {
-      const { id } = this.#parts.gate.authenticate(token, { ignoreExpiry: true });
+      const { id } = await this.#parts.gate.authenticate(token, { ignoreExpiry: true });
       return this.#devices.find(id, uniqueId) !== undefined;
     } catch (error) {
       if (error instanceof PatchbayError) return false;
@@ -170,14 +182,28 @@ export class BrowserServer {
     }
   }
 
-  /** A page may reconnect to its device with a token that has expired meanwhile. */
-  #authenticate({ token, uniqueId }: SocketRequest): Participant {
+  /** @returns why the page is refused, if it is */
+  async #pageOf(asked: SocketRequest): Promise<Page | PatchbayError> {
     const { gate } = this.#parts;
     try {
-      return gate.authenticate(token);
+      const participant = await this.#authenticate(asked);
+      if (this.#devices.find(participant.id, asked.uniqueId)) return { participant, known: undefined };
+      await gate.admitDevice(participant);
+      return { participant, known: await gate.resumePoint(participant.id, asked.uniqueId) };
+    } catch (error) {
+      if (error instanceof PatchbayError) return error;
+      throw error;
+    }
+  }
+
+  /** A page may reconnect to its device with a token that has expired meanwhile. */
+  async #authenticate({ token, uniqueId }: SocketRequest): Promise<Participant> {
+    const { gate } = this.#parts;
+    try {
+      return await gate.authenticate(token);
     } catch (error) {
       if (!(error instanceof PatchbayError) || error.code !== 'PATCHBAY_TOKEN_EXPIRED') throw error;
-      const participant = gate.authenticate(token, { ignoreExpiry: true });
+      const participant = await gate.authenticate(token, { ignoreExpiry: true });
       if (this.#devices.find(participant.id, uniqueId)) return participant;
       throw error;
     }
@@ -186,7 +212,7 @@ export class BrowserServer {
   #connect(
     socket: WebSocket,
     asked: SocketRequest,
-    { participant, address }: { participant: Participant; address: string },
+    { page: { participant, known }, address }: { page: Page; address: string },
   ): void {
     if (this.#stopping) {
       const { code, reason } = closeFor('shutdown');
@@ -197,27 +223,33 @@ export class BrowserServer {
       socket.close(1013, 'Too many new devices of this participant: try again later.');
       return;
     }
-    const identity = { id: randomUUID(), uniqueId: asked.uniqueId, participant };
-    const device = new BrowserDevice(identity, this.#parts, (ended) => this.#devices.remove(ended));
+    const identity = { id: randomUUID(), uniqueId: asked.uniqueId, participant, known };
+    const device = new BrowserDevice(identity, this.#parts, {
+      refused: (error) => this.#refused(error, { ...asked, address }),
+      ended: (ended) => this.#devices.remove(ended),
+    });
     this.#devices.add(device);
     device.attach(this.#clientSocket(socket, asked, device));
     device.log.info({ address, sdkVersion: asked.sdkVersion }, 'browser connected');
   }
 
-  #goOn(carried: CarriedPage): void {
+  async #goOn(carried: CarriedPage): Promise<void> {
     const { participantId, uniqueId } = carried.note;
-    const participant = this.#parts.gate.participantOf(participantId);
+    const { gate, log } = this.#parts;
+    const participant = await gate.participantOf(participantId);
     // It was deleted while no gateway ran: `releaseCarried` closes its media.
     if (!participant) return;
-    try {
-      const identity = { id: carried.device.deviceId, uniqueId, participant, carried };
-      const device = new BrowserDevice(identity, this.#parts, (ended) => this.#devices.remove(ended));
-      this.#devices.add(device);
-      device.log.info({}, 'A browser of the previous gateway goes on.');
-    } catch (error) {
-      if (!(error instanceof PatchbayError)) throw error;
-      this.#parts.log.warn({ err: error, participantId }, 'A browser of the previous gateway cannot go on.');
-    }
+    const known = await gate.resumePoint(participantId, uniqueId);
+    const identity = { id: carried.device.deviceId, uniqueId, participant, known, carried };
+    const device = new BrowserDevice(identity, this.#parts, {
+      refused: (error) => {
+        log.warn({ err: error, participantId }, 'A browser of the previous gateway cannot go on.');
+        return closeForError(error);
+      },
+      ended: (ended) => this.#devices.remove(ended),
+    });
+    this.#devices.add(device);
+    device.log.info({}, 'A browser of the previous gateway goes on.');
   }
 
   #clientSocket(socket: WebSocket, asked: SocketRequest, user: BrowserDevice): ClientSocket {
@@ -226,6 +258,12 @@ export class BrowserServer {
     const abused = (): void => void (this.#abusiveSockets += 1);
     return new ClientSocket({ socket, format, user, limits, clock, log: user.log, abused });
   }
+}
+
+/** A page that may connect. */
+interface Page {
+  readonly participant: Participant;
+  readonly known: ResumePoint | undefined;
 }
 
 /** What the URL of a WebSocket says about the client. */

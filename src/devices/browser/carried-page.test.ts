@@ -30,7 +30,7 @@ async function carriedPage(note?: (kept: string) => string) {
   const deviceId = device.info.id;
   media.carry({ kind: 'browser', deviceId, note: note ? note(kept) : kept, streams: STREAMS });
   await fixture.restart();
-  fixture.browsers.restore(media.carried());
+  await fixture.browsers.restore(media.carried());
   return { fixture, id, token, deviceId, connectedAt, events };
 }
 

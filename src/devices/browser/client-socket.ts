@@ -1,5 +1,5 @@
 import type { RawData, WebSocket } from 'ws';
-import { type EndReason, mayResume } from '../../core/index.js';
+import { type EndReason, mayResume, type PatchbayError } from '../../core/index.js';
 import { type Clock, type Log, TokenBucket } from '../../shared/index.js';
 import { KeepAlive } from '../keep-alive.js';
 import type { IncomingMessage, JsonRpcFormat, RequestId, RpcError } from './json-rpc.js';
@@ -145,7 +145,7 @@ export class ClientSocket implements AnswerLine {
 }
 
 /** A WebSocket close (RFC 6455 section 7.4). Clients do not reconnect after 1000; after any other code they do. */
-interface SocketClose {
+export interface SocketClose {
   readonly code: number;
   /** At most 123 bytes. */
   readonly reason: string;
@@ -155,4 +155,11 @@ interface SocketClose {
 export function closeFor(reason: EndReason): SocketClose {
   if (!mayResume(reason)) return { code: 1000, reason };
   return { code: reason === 'shutdown' ? 1012 : 1011, reason };
+}
+
+/** How a page is refused. After 1000 its client does not try again. */
+export function closeForError({ code, httpStatus, message }: PatchbayError): SocketClose {
+  if (code === 'PATCHBAY_SHUTTING_DOWN') return { code: 1012, reason: 'shutdown' };
+  if (code === 'PATCHBAY_TOO_MANY_CALLS') return { code: 1013, reason: 'too many calls of the account' };
+  return { code: httpStatus === 503 ? 1013 : 1000, reason: message };
 }

@@ -32,7 +32,8 @@ describe('the phone application', () => {
     expect(answer.headers).toMatchObject({ 'Retry-After': '7' });
     expect(asked).toEqual(['127.0.0.1', '127.0.0.1']);
     const reason = 'The gateway is at its limit.';
-    expect(started.gate.failed).toMatchObject([{ participantId: 'bob', call: { status: 503, reason } }]);
+    const failed = [{ participantId: 'bob', call: { status: 503, reason } }];
+    await vi.waitFor(() => expect(started.gate.failed).toMatchObject(failed));
     // One line, for the call that an account misses.
     expect(started.lines.filter((line) => line.includes('503'))).toMatchObject([
       expect.stringContaining('Call failed.'),

@@ -96,7 +96,7 @@ export class PhoneApp {
   /**
    * Goes on with calls that an earlier gateway has left with this SIP server. To be called before that is connected to.
    */
-  restore(left: readonly LeftCall[]): void {
+  async restore(left: readonly LeftCall[]): Promise<void> {
     const { srf, media, freeswitch } = this.#options;
     for (const one of left) {
       const { info, origin, sipServer } = one.record;
@@ -105,6 +105,7 @@ export class PhoneApp {
       const call = this.#newCall(info, { ...origin, port: origin.port }, log);
       this.#restored.push(new RestoredCall(call, one, { ...this.#setup, srf, media, freeswitch }));
     }
+    await Promise.all(this.#restored.map((restored) => restored.goOn()));
   }
 
   /** All devices of the earlier gateway are connected to the core again: phones are told what they receive. */

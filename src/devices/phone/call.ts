@@ -112,16 +112,34 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     }
   }
 
-  /** @throws PatchbayError PARTICIPANT_NOT_FOUND, ALREADY_CONNECTED, SHUTTING_DOWN; what {@link setup} aborts with */
-  connect(gate: PhoneGate, participant: Participant, replace = false): void {
-    this.connectedBy(gate.connect(participant.id, this, { replace }));
+  /**
+   * @param replaced the device of the participant that it replaces
+   * @param description of its media, which the core learns with the connection
+   * @throws PatchbayError of `DeviceGate.connect`; what {@link setup} aborts with
+   */
+  async connect(
+    gate: PhoneGate,
+    participant: Participant,
+    description: PhoneDescription,
+    replaced?: string,
+  ): Promise<void> {
+    const connection = gate.connect(participant, this, { replace: replaced ?? false });
+    this.connectedBy(connection);
     this.keeper.connectedAt = Date.now();
+    this.described(description);
+    await connection.admitted;
     this.setup.throwIfAborted();
   }
 
   /** Connects to the core as the device that it was for an earlier gateway. @throws PatchbayError as {@link connect} */
-  reconnect(gate: PhoneGate, { participantId, connectedAt: carriedSince, held }: CallRecord): void {
-    this.connectedBy(gate.connect(participantId, this, { replace: false, carriedSince, held }));
+  async reconnect(
+    gate: PhoneGate,
+    participant: Participant,
+    { connectedAt: carriedSince, held }: CallRecord,
+  ): Promise<void> {
+    const connection = gate.connect(participant, this, { replace: false, carriedSince, held });
+    this.connectedBy(connection);
+    await connection.admitted;
   }
 
   /** Goes on with media of an earlier gateway, which `open` gets hold of. */
@@ -277,6 +295,9 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.keeper.soon();
     if (!this.#handover) this.end('left');
   }
+
+  /** The setup that waits for the core ends the call. */
+  protected override refused(): void {}
 
   protected override endByCore(reason: EndReason): void {
     this.hangUp(reason);

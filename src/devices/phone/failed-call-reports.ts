@@ -61,8 +61,21 @@ export class FailedCallReports {
   }
 
   /** A call was refused. */
-  report(invite: RefusedInvite, info: DeviceInfo, { status, message: reason }: Refusal): void {
-    const participant = this.#participantOf(invite);
+  report(invite: RefusedInvite, info: DeviceInfo, refusal: Refusal): void {
+    this.#report(invite, info, refusal).catch((error: unknown) => {
+      this.#options.log.error(
+        { err: error, callId: info.externalId },
+        'A failed call could not be reported.',
+      );
+    });
+  }
+
+  async #report(
+    invite: RefusedInvite,
+    info: DeviceInfo,
+    { status, message: reason }: Refusal,
+  ): Promise<void> {
+    const participant = await this.#participantOf(invite);
     if (!participant) return;
     const { id, kind, externalId, direction, caller, callerName, called } = info;
     const { gate, log } = this.#options;
@@ -113,11 +126,11 @@ export class FailedCallReports {
     this.report(invite, info, refusal);
   }
 
-  #participantOf(invite: RefusedInvite): Participant | undefined {
+  async #participantOf(invite: RefusedInvite): Promise<Participant | undefined> {
     const { gate, tokenHeaders } = this.#options;
     try {
       const ignoringExpiry = (token: string) => gate.authenticate(token, { ignoreExpiry: true });
-      return authenticate(invite, tokenHeaders, { authenticate: ignoringExpiry });
+      return await authenticate(invite, tokenHeaders, { authenticate: ignoringExpiry });
     } catch {
       // It has no participant's token; the refusal says so.
       return undefined;

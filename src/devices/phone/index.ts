@@ -6,6 +6,6 @@ export { dialogsOf } from './restore/call-record.js';
 export { leftCalls } from './restore/left-calls.js';
 export type { PhoneAppOptions } from './options.js';
 export { APP_TAG, SipClient } from './sip-client.js';
-export { speaksForParticipant } from './tokens/authenticate.js';
+export { carriesToken } from './tokens/authenticate.js';
 export type { FreeswitchStatus } from './freeswitch/index.js';
 export { startFreeswitch } from './freeswitch/index.js';

@@ -12,7 +12,13 @@ import type { CallObserver } from './refusal.js';
 /** The part of the core's gate that phones need. */
 export type PhoneGate = Pick<
   DeviceGate,
-  'admitDevice' | 'authenticate' | 'callFailed' | 'connect' | 'connectedDevice' | 'registerKind'
+  | 'admitDevice'
+  | 'authenticate'
+  | 'callFailed'
+  | 'connect'
+  | 'connectedDevice'
+  | 'participantOf'
+  | 'registerKind'
 >;
 
 export interface PhoneAppOptions {

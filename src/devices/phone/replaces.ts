@@ -1,4 +1,4 @@
-import { type Participant, PatchbayError } from '../../core/index.js';
+import type { Participant } from '../../core/index.js';
 import type { PhoneCall } from './call.js';
 import type { PhoneGate } from './options.js';
 import { Refusal } from './refusal.js';
@@ -54,7 +54,7 @@ export class ReplaceableCalls {
    * The call that an INVITE asks to replace; undefined without Replaces.
    * @throws Refusal 400, 403, 481, 486, 603 as in RFC 3891 section 3; PatchbayError for an invalid token
    */
-  replacedBy(invite: SipRequest, options: ReplacesOptions): PhoneCall | undefined {
+  async replacedBy(invite: SipRequest, options: ReplacesOptions): Promise<PhoneCall | undefined> {
     const value = header(invite, 'replaces');
     if (value === undefined) return undefined;
     if (header(invite, 'join') !== undefined)
@@ -70,7 +70,7 @@ export class ReplaceableCalls {
     // A call that was transferred goes on in another dialog.
     if (!participant || !dialog || nameOf(dialog.sip) !== name)
       throw new Refusal(603, 'The call to be replaced is over.');
-    if (!mayReplace(invite, participant, dialog, options))
+    if (!(await mayReplace(invite, participant, dialog, options)))
       throw new Refusal(403, 'The INVITE may not replace this call.');
     if (earlyOnly) throw new Refusal(486, 'The call to be replaced is answered already.');
     return call;
@@ -81,14 +81,14 @@ export class ReplaceableCalls {
  * A token must be of the same participant. Without a token, knowing the tags suffices if the operator knows all peers, or
  * if the INVITE comes from the address of the call.
  */
-function mayReplace(
+async function mayReplace(
   invite: SipRequest,
   participant: Participant,
   dialog: SipDialog,
   { gate, tokenHeaders, knowsPeers }: ReplacesOptions,
-): boolean {
+): Promise<boolean> {
   if (tokensOf(invite, tokenHeaders).length > 0)
-    return authenticate(invite, tokenHeaders, gate).id === participant.id;
+    return (await authenticate(invite, tokenHeaders, gate)).id === participant.id;
   const source = dialog.res?.source_address ?? dialog.req.source_address;
   return knowsPeers || invite.source_address === source;
 }
@@ -107,15 +107,4 @@ function parseReplaces(value: string): Replaces {
   if (!/^[^\s,]+$/.test(callId) || value.includes(',') || !localTag || !remoteTag)
     throw new Refusal(400, 'Replaces is malformed.');
   return { name: nameOf({ callId, localTag, remoteTag }), earlyOnly: parameters.has('early-only') };
-}
-
-/**
- * @throws PatchbayError ALREADY_CONNECTED when the participant has a device; Refusal 603 when the participant's device is
- * not the one to be replaced
- */
-export function requirePlace(gate: PhoneGate, participant: Participant, replaced?: PhoneCall): void {
-  const device = gate.connectedDevice(participant.id);
-  if (device?.id === replaced?.info.id) return;
-  if (replaced) throw new Refusal(603, 'The call to be replaced is over.');
-  throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
 }

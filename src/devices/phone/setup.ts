@@ -1,4 +1,4 @@
-import type { Participant } from '../../core/index.js';
+import { type Participant, PatchbayError } from '../../core/index.js';
 import type { PhoneDescription } from '../../media/index.js';
 import type { PhoneCall } from './call.js';
 import {
@@ -13,7 +13,6 @@ import { attend, type AttendOptions } from './dialog/attend.js';
 import type { PhoneGate } from './options.js';
 import { Refusal, refuse } from './refusal.js';
 import type { AwaitedPracks, ReceivedPrack } from './reliable.js';
-import { requirePlace } from './replaces.js';
 import type { EmbeddedServer } from './restore/call-keeper.js';
 import { agreedTerms, termsHeaders } from './dialog/session-terms.js';
 import {
@@ -58,24 +57,21 @@ export async function setUpCall(
   requireSdpIfAccepted(invite);
   requireUsableParties(invite);
   const terms = agreedTerms(invite, options.sessionIntervals);
-  const replaced = options.replaceable.replacedBy(invite, options);
-  const participant = replaced?.participant ?? authenticate(invite, options.tokenHeaders, options.gate);
+  const { gate } = options;
+  const replaced = await options.replaceable.replacedBy(invite, options);
+  const participant = replaced
+    ? participantOf(replaced)
+    : await authenticate(invite, options.tokenHeaders, gate);
   call.identified(participant);
-  if (!replaced) await clearPlace(call, participant, options);
   // Checked before the media are opened, so that refusing a busy participant or account is cheap.
-  requirePlace(options.gate, participant, replaced);
-  options.gate.admitDevice(participant);
+  if (!replaced) await clearPlace(call, participant, options);
+  await gate.admitDevice(participant);
   const description = await call.openMedia(sdpOf(invite), participant.sessionId);
   // The call to be replaced must stay as it is if the new one fails: it is replaced only below.
-  if (!replaced) call.connect(options.gate, participant);
-  call.described(description);
+  if (!replaced) await call.connect(gate, participant, description);
 
   const final = await describeToPhone(call, invite, responder, description, options);
-  if (replaced) {
-    requirePlace(options.gate, participant, replaced);
-    call.connect(options.gate, participant, true);
-    call.described(final.description ?? description);
-  }
+  if (replaced) await replace(replaced, call, gate, final.description ?? description);
   const headers = { Allow: allow(options), Supported: SUPPORTED, ...termsHeaders(terms) };
   call.answering(final.offer ? cseqOf(invite) : undefined);
   options.answering(call, invite);
@@ -90,20 +86,47 @@ export async function setUpCall(
   });
 }
 
-/** Waits until the participant's present call is answered or failed, and ends that call if its phone is gone. */
+/** @throws Refusal 603 when the call to be replaced has ended */
+function participantOf({ participant }: PhoneCall): Participant {
+  if (participant) return participant;
+  throw new Refusal(603, 'The call to be replaced is over.');
+}
+
+/** @throws Refusal 603 when the participant's device is not the one to be replaced any more */
+async function replace(
+  replaced: PhoneCall,
+  call: PhoneCall,
+  gate: PhoneGate,
+  description: PhoneDescription,
+): Promise<void> {
+  try {
+    await call.connect(gate, participantOf(replaced), description, replaced.info.id);
+  } catch (error) {
+    if (!(error instanceof PatchbayError) || error.code !== 'PATCHBAY_DEVICE_NOT_FOUND') throw error;
+    throw new Refusal(603, 'The call to be replaced is over.');
+  }
+}
+
+/**
+ * Waits until the participant's present call is answered or failed, and ends that call if its phone is gone.
+ * @throws PatchbayError ALREADY_CONNECTED when the participant has a device after that
+ */
 async function clearPlace(
   call: PhoneCall,
   participant: Participant,
   { gate, callOf, embedded }: SetupOptions,
 ): Promise<void> {
-  const device = gate.connectedDevice(participant.id);
-  const other = device && callOf(device.id);
+  const device = await gate.connectedDevice(participant.id);
+  if (!device) return;
+  const other = callOf(device.id);
   // The caller may have cancelled the first call and got its 487 while our 200 is still under way to the SIP server.
   await other?.decided();
   call.setup.throwIfAborted();
-  if (!other) return;
-  const isGone = other.keeper.isUnproven || (!other.wasAcknowledged && isCutOff(other, call, embedded));
+  const isGone =
+    other && (other.keeper.isUnproven || (!other.wasAcknowledged && isCutOff(other, call, embedded)));
   if (isGone) other.hangUp('replaced');
+  if (other?.ended) return;
+  throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
 }
 
 /**

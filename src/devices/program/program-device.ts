@@ -38,19 +38,27 @@ export interface ProgramParts {
   readonly log: Log;
 }
 
+export interface ProgramHooks {
+  /** The core did not connect the device. */
+  readonly refused: (error: PatchbayError) => void;
+  /** Called once, when the device has ended. */
+  readonly ended: (device: ProgramDevice, reason: EndReason) => void;
+}
+
 /** One connected program. It outlives its sockets for a while, and ends with its connection to the core. */
 export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketUser {
   readonly capabilities = { sendDtmf: (dtmf: DtmfDigits) => this.#passDigits(dtmf) };
   readonly formats: MediaFormats;
   readonly identity: ProgramIdentity;
   readonly #parts: ProgramParts;
-  readonly #ended: (device: ProgramDevice, reason: EndReason) => void;
+  readonly #hooks: ProgramHooks;
   readonly #channels = new Channels();
   readonly #connectedAt: number;
   #stream: MediaStreamInfo | undefined;
   #socket: ProgramSocket | undefined;
   /** The socket has got its first messages. */
   #hasBegun = false;
+  #isAdmitted = false;
   /** It had a socket before. */
   #isResumed: boolean;
   readonly #openMarks: OpenMarks;
@@ -60,15 +68,8 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
   /**
    * Connects to the core, and opens the media or goes on with those of an earlier gateway. A program that connects by
    * itself replaces the device that its participant may have.
-   * @param ended called once, when the device has ended
-   * @throws PatchbayError of `DeviceGate.connect`
    */
-  constructor(
-    id: string,
-    identity: ProgramIdentity,
-    parts: ProgramParts,
-    ended: (device: ProgramDevice, reason: EndReason) => void,
-  ) {
+  constructor(id: string, identity: ProgramIdentity, parts: ProgramParts, hooks: ProgramHooks) {
     const { participant, uniqueId, direction, carried, dialect, encryption } = identity;
     super({
       info: { id, kind: 'program', externalId: uniqueId ?? id, direction },
@@ -78,17 +79,24 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
     this.identifiedAs(participant);
     this.identity = identity;
     this.#parts = parts;
-    this.#ended = ended;
+    this.#hooks = hooks;
     this.#openMarks = new OpenMarks(parts.limits.marks);
     this.#isResumed = carried !== undefined;
     this.#connectedAt = carried?.note.connectedAt ?? parts.clock.now();
     const format = { codecs: [dialect.codec], encryption };
     this.formats = { received: format, sent: format };
-    const connection = parts.gate.connect(participant.id, this, {
+    const connection = parts.gate.connect(participant, this, {
       replace: direction === 'inbound',
       ...(carried && { carriedSince: this.#connectedAt }),
     });
     this.connectedBy(connection);
+    connection.admitted.then(
+      () => {
+        this.#isAdmitted = true;
+        this.#begin();
+      },
+      () => undefined,
+    );
     if (carried) {
       this.openedAs(this.#adopt());
       this.streamsChanged(carried.device.streams);
@@ -205,17 +213,27 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
     // What it sends comes by its socket.
   }
 
+  protected override refused(error: unknown): void {
+    if (error instanceof PatchbayError) {
+      this.log.info({ code: error.code }, 'A program was refused.');
+      const code = error.code === 'PATCHBAY_SHUTTING_DOWN' ? 1012 : 1013;
+      this.#socket?.close({ code, reason: error.message.slice(0, 120) });
+      this.#hooks.refused(error);
+    } else this.log.error({ err: error }, 'A program could not be connected.');
+    this.end('error');
+  }
+
   protected override onEnd(reason: EndReason): void {
     this.log.info({ reason }, 'A program disconnected.');
     this.#grace?.cancel();
     for (const { streamId } of this.#channels.present) this.#parts.speech.remove(streamId, this);
     this.#socket?.end(reason);
-    this.#ended(this, reason);
+    this.#hooks.ended(this, reason);
   }
 
-  /** Tells the program what the socket begins with, once both the socket and the media are there. */
+  /** Tells the program what the socket begins with, once core, socket and media are there. */
   #begin(): void {
-    if (!this.#socket || !this.#stream || this.#hasBegun || this.ended) return;
+    if (!this.#isAdmitted || !this.#socket || !this.#stream || this.#hasBegun || this.ended) return;
     const { participant, rate, channels } = this.identity;
     this.#hasBegun = true;
     this.#socket.start({

@@ -257,7 +257,7 @@ describe('a program whose media outlived the gateway', () => {
     } as const;
     fixture.media.carry(left);
     await fixture.restart();
-    fixture.server.restore(fixture.media.carried());
+    await fixture.server.restore(fixture.media.carried());
     return { ...scene, connectedAt };
   }
 

@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { type Participant, PatchbayError } from '../../core/index.js';
 import type { CarriedDevice, ProgramRate } from '../../media/index.js';
 import { KeyedBuckets } from '../../shared/index.js';
 import { SocketGate, type SocketGateOptions } from '../socket-gate.js';
-import { refuseUpgrade, type Upgrades } from '../upgrades.js';
+import { refuseUpgrade, type UpgradeRequest, type Upgrades } from '../upgrades.js';
 import { DIALECTS, type ProgramFormat } from './dialects/index.js';
 import type { ProgramDevice } from './program-device.js';
 import { readProgramNote } from './program-identity.js';
@@ -57,14 +56,14 @@ export class ProgramServer {
       maxPayload: 4 * limits.messageBytes,
       ...{ closeTimeout: limits.closeMs },
     });
-    this.#stopServing = options.upgrades.serve((...request) => this.#onUpgrade(...request));
+    this.#stopServing = options.upgrades.serve((upgrade) => this.#onUpgrade(upgrade));
   }
 
   /** Goes on with the programs whose media an earlier gateway left; they have time to come back. */
-  restore(carried: readonly CarriedDevice[]): void {
+  async restore(carried: readonly CarriedDevice[]): Promise<void> {
     for (const device of carried) {
       const note = device.kind === 'program' ? readProgramNote(device.note) : undefined;
-      if (note?.direction === 'inbound') this.#programs.goOn({ device, note });
+      if (note?.direction === 'inbound') await this.#programs.goOn({ device, note });
     }
   }
 
@@ -86,48 +85,57 @@ export class ProgramServer {
     return Promise.resolve();
   }
 
-  #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): boolean {
-    const asked = parseProgramRequest(request);
+  #onUpgrade(upgrade: UpgradeRequest): boolean {
+    const asked = parseProgramRequest(upgrade.request);
     if (!asked) return false;
-    const address = this.#gate.enter(request, stream, () => this.#deviceFor(asked) !== undefined);
-    if (address === undefined) return true;
+    this.#enter(asked, upgrade).catch((error: unknown) => {
+      this.#programs.parts.log.error({ err: error }, 'A program could not be let in.');
+      upgrade.stream.destroy();
+    });
+    return true;
+  }
+
+  async #enter(asked: ProgramRequest, { request, stream, head }: UpgradeRequest): Promise<void> {
+    const isHere = async (): Promise<boolean> =>
+      this.#deviceFor(asked, await this.#participantOf(asked)) !== undefined;
+    const address = await this.#gate.enter(request, stream, isHere);
+    if (address === undefined) return;
     try {
-      const participant = this.#authenticate(asked);
+      const participant = await this.#authenticate(asked);
       const format = formatOf(asked);
-      const present = this.#deviceFor(asked);
-      if (!present) this.#admit(participant);
+      if (!this.#deviceFor(asked, participant)) await this.#admit(participant);
       this.#sockets.handleUpgrade(request, stream, head, (socket) => {
+        const present = this.#deviceFor(asked, participant);
         if (present) this.#programs.attach(present, socket);
         else this.#connect(socket, { ...asked, ...format, participant, address });
       });
     } catch (error) {
       if (!(error instanceof PatchbayError)) throw error;
-      this.#refused(asked, address, error);
       const { httpStatus, message } = error;
       refuseUpgrade(stream, `${String(httpStatus)} ${REASONS.get(httpStatus) ?? 'Refused'}`, {
         message,
         headers: httpStatus === 429 || httpStatus === 503 ? 'Retry-After: 1\r\n' : '',
       });
+      this.#refusedPrograms += 1;
+      const { id: participantId, accountId: account } = (await this.#participantOf(asked)) ?? {};
+      this.#programs.parts.log.info(
+        { code: error.code, address, participantId, account },
+        'A program was refused.',
+      );
     }
-    return true;
-  }
-
-  #refused(asked: ProgramRequest, address: string, { code }: PatchbayError): void {
-    this.#refusedPrograms += 1;
-    const { id: participantId, accountId: account } = this.#participantOf(asked.token) ?? {};
-    this.#programs.parts.log.info({ code, address, participantId, account }, 'A program was refused.');
   }
 
   /** A program may come back to its device with a token that has expired meanwhile. */
-  #authenticate(asked: ProgramRequest): Participant {
+  async #authenticate(asked: ProgramRequest): Promise<Participant> {
     const { gate } = this.#programs.parts;
-    return gate.authenticate(asked.token, { ignoreExpiry: this.#deviceFor(asked) !== undefined });
+    const known = await this.#participantOf(asked);
+    return gate.authenticate(asked.token, { ignoreExpiry: this.#deviceFor(asked, known) !== undefined });
   }
 
   /** @throws PatchbayError TOO_MANY_CALLS, TOO_MANY_REQUESTS */
-  #admit(participant: Participant): void {
+  async #admit(participant: Participant): Promise<void> {
     const { gate, clock } = this.#programs.parts;
-    gate.admitDevice(participant);
+    await gate.admitDevice(participant);
     if (this.#newDevices.take(participant.id, clock.monotonic())) return;
     throw new PatchbayError(
       'PATCHBAY_TOO_MANY_REQUESTS',
@@ -139,8 +147,7 @@ export class ProgramServer {
    * The device to which a program comes back: with its own id at any time, without one after it lost its socket. With
    * another rate it is another device.
    */
-  #deviceFor(asked: ProgramRequest): ProgramDevice | undefined {
-    const participant = this.#participantOf(asked.token);
+  #deviceFor(asked: ProgramRequest, participant: Participant | undefined): ProgramDevice | undefined {
     const device = participant && this.#programs.of(participant.id);
     if (!device) return undefined;
     const { direction, uniqueId, rate, channels, alias } = device.identity;
@@ -150,9 +157,9 @@ export class ProgramServer {
   }
 
   /** The participant of a token, even if that has expired. */
-  #participantOf(token: string): Participant | undefined {
+  async #participantOf({ token }: ProgramRequest): Promise<Participant | undefined> {
     try {
-      return this.#programs.parts.gate.authenticate(token, { ignoreExpiry: true });
+      return await this.#programs.parts.gate.authenticate(token, { ignoreExpiry: true });
     } catch (error) {
       if (error instanceof PatchbayError) return undefined;
       throw error;
@@ -169,22 +176,18 @@ export class ProgramServer {
     },
   ): void {
     const { address, ...identity } = asked;
-    try {
-      const device = this.#programs.connect({
+    const device = this.#programs.connect(
+      {
         ...identity,
         dialect: DIALECTS.patchbay,
         direction: 'inbound',
         // Where a proxy has TLS, the gateway does not see it.
         encryption: 'none',
-      });
-      device.log.info({ address, rate: asked.rate, channels: asked.channels }, 'A program connected.');
-      this.#programs.attach(device, socket);
-    } catch (error) {
-      if (!(error instanceof PatchbayError)) throw error;
-      this.#refusedPrograms += 1;
-      socket.on('error', () => undefined);
-      socket.close(error.code === 'PATCHBAY_SHUTTING_DOWN' ? 1012 : 1013, error.message.slice(0, 120));
-    }
+      },
+      { refused: () => (this.#refusedPrograms += 1), ended: () => undefined },
+    );
+    device.log.info({ address, rate: asked.rate, channels: asked.channels }, 'A program connected.');
+    this.#programs.attach(device, socket);
   }
 }
 

@@ -233,10 +233,10 @@ export class ProgramSocket {
     if (this.#badMessages.take(this.#clock.monotonic())) return;
     this.#log.info({ code }, 'A program sends too many bad messages.');
     this.#abused();
-    this.#close({ code: 1008, reason: `Too many bad messages, the last one: ${code}.` });
+    this.close({ code: 1008, reason: `Too many bad messages, the last one: ${code}.` });
   }
 
-  #close({ code, reason }: SocketClose): void {
+  close({ code, reason }: SocketClose): void {
     this.#socket.close(code, reason);
   }
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
-import { type Core, type DeviceGate, type EndReason, PatchbayError } from '../../core/index.js';
+import type { Core, DeviceGate } from '../../core/index.js';
 import type { ProgramDoor } from '../../media/index.js';
 import { type Clock, type Log, systemClock } from '../../shared/index.js';
-import { ProgramDevice, type ProgramParts } from './program-device.js';
+import { ProgramDevice, type ProgramHooks, type ProgramParts } from './program-device.js';
 import type { CarriedProgram, ProgramIdentity } from './program-identity.js';
 import { DIALECTS } from './dialects/index.js';
 import { DEFAULT_PROGRAM_LIMITS, type ProgramLimits } from './limits.js';
@@ -11,7 +11,9 @@ import { ProgramSocket } from './program-socket.js';
 import { SpeechRelay } from './speech-relay.js';
 
 export interface ProgramsOptions {
-  readonly core: DeviceGate & Pick<Core, 'on'>;
+  readonly gate: DeviceGate;
+  /** Tells who speaks. */
+  readonly core: Pick<Core, 'on'>;
   readonly media: ProgramDoor;
   /** How long a program without a socket is kept, in ms. */
   readonly graceMs: number;
@@ -28,10 +30,10 @@ export class Programs {
   /** Also those that another one of their participants has just replaced. */
   readonly #all = new Set<ProgramDevice>();
 
-  constructor({ core, media, graceMs, log, clock = systemClock, limits }: ProgramsOptions) {
-    core.registerKind('program');
+  constructor({ gate, core, media, graceMs, log, clock = systemClock, limits }: ProgramsOptions) {
+    gate.registerKind('program');
     this.parts = {
-      gate: core,
+      gate,
       media,
       speech: new SpeechRelay(core),
       clock,
@@ -51,19 +53,20 @@ export class Programs {
   }
 
   /**
-   * Connects a program.
-   * @param ended called once, when the device has ended
-   * @throws PatchbayError of `DeviceGate.connect`
+   * Connects a program. It may end while it is made.
    */
   connect(
     identity: ProgramIdentity,
-    ended: (device: ProgramDevice, reason: EndReason) => void = () => undefined,
+    { refused, ended }: ProgramHooks = { refused: () => undefined, ended: () => undefined },
   ): ProgramDevice {
     const id = identity.carried?.device.deviceId ?? randomUUID();
-    const device = new ProgramDevice(id, identity, this.parts, (over, reason) => {
-      this.#all.delete(over);
-      if (this.of(over.participantId) === over) this.#byParticipant.delete(over.participantId);
-      ended(over, reason);
+    const device = new ProgramDevice(id, identity, this.parts, {
+      refused,
+      ended: (over, reason) => {
+        this.#all.delete(over);
+        if (this.of(over.participantId) === over) this.#byParticipant.delete(over.participantId);
+        ended(over, reason);
+      },
     });
     this.#all.add(device);
     this.#byParticipant.set(device.participantId, device);
@@ -74,23 +77,13 @@ export class Programs {
    * Goes on with a program of an earlier gateway.
    * @returns undefined when its participant is gone: `MediaPlane.releaseCarried` closes its media
    */
-  goOn(
-    carried: CarriedProgram,
-    ended?: (device: ProgramDevice, reason: EndReason) => void,
-  ): ProgramDevice | undefined {
+  async goOn(carried: CarriedProgram, hooks?: ProgramHooks): Promise<ProgramDevice | undefined> {
     const { dialect, participantId, ...format } = carried.note;
-    const participant = this.parts.gate.participantOf(participantId);
+    const participant = await this.parts.gate.participantOf(participantId);
     if (!participant || carried.device.streams.length === 0) return undefined;
-    try {
-      const identity = { ...format, dialect: DIALECTS[dialect], participant, carried };
-      const device = this.connect(identity, ended);
-      device.log.info({}, 'A program of the previous gateway goes on.');
-      return device;
-    } catch (error) {
-      if (!(error instanceof PatchbayError)) throw error;
-      this.parts.log.warn({ err: error, participantId }, 'A program of the previous gateway cannot go on.');
-      return undefined;
-    }
+    const device = this.connect({ ...format, dialect: DIALECTS[dialect], participant, carried }, hooks);
+    device.log.info({}, 'A program of the previous gateway goes on.');
+    return device;
   }
 
   /** Has a device speak with its program on a socket that is open. */

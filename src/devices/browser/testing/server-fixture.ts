@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach } from 'vitest';
-import type { Core, MediaType } from '../../../core/index.js';
+import { gateOf } from '../../../cluster/testing/index.js';
+import type { Core, DeviceGate, MediaType } from '../../../core/index.js';
 import { ACCOUNT, coreForTests } from '../../../core/testing/index.js';
 import { Upgrades } from '../../upgrades.js';
 import { BrowserServer, type BrowserServerOptions } from '../browser-server.js';
@@ -19,11 +20,13 @@ class ServerFixture {
   readonly #server = createServer();
   readonly #upgrades = new Upgrades(this.#server);
   readonly #clients: RawClient[] = [];
+  readonly #gate: DeviceGate;
   #browsers: BrowserServer;
 
   private constructor(options: Partial<BrowserServerOptions>) {
     const { core, clock } = coreForTests();
     this.core = core;
+    this.#gate = gateOf(core, clock);
     this.clock = clock;
     this.#options = options;
     this.#browsers = this.#create();
@@ -90,7 +93,7 @@ class ServerFixture {
   #create(): BrowserServer {
     return new BrowserServer({
       upgrades: this.#upgrades,
-      gate: this.core,
+      gate: this.#gate,
       media: this.media,
       clock: this.clock,
       log: silentLog,

@@ -52,7 +52,7 @@ class Phones {
       log,
     });
     phones.#client.on('up', () => phones.#app.sipServerUp());
-    phones.#app.restore(left);
+    await phones.#app.restore(left);
     await phones.#client.connect(5000);
     return phones;
   }

@@ -202,7 +202,7 @@ describe('a call whose gateway died', () => {
     ]) {
       const after = startApp();
       after.media.carry({ kind: 'phone', deviceId: 'd', note: other, streams: [] });
-      goOn(after);
+      await goOn(after);
       expect(after.app.callCount).toBe(0);
       expect(after.media.carried()).toHaveLength(1);
     }
@@ -277,7 +277,7 @@ describe('a call whose gateway died before its BYE was answered', () => {
   it('gets it from the next one, with the same headers, and nothing else', async () => {
     const calls = await hangUp();
     const after = startApp({ calls });
-    goOn(after, calls);
+    await goOn(after, calls);
     await vi.waitFor(() => expect(after.srf.agent.sent('BYE')).toHaveLength(1));
     expect(after.srf.agent.sent('BYE')[0]?.headers).toMatchObject({
       'X-Result': 'kept',
@@ -293,7 +293,7 @@ describe('a call whose gateway died before its BYE was answered', () => {
     const after = startApp({ calls });
     const [deviceId] = calls.rows.keys();
     after.media.carry({ kind: 'phone', deviceId: deviceId!, note: note[0]!, streams: [] });
-    goOn(after, calls);
+    await goOn(after, calls);
     await vi.waitFor(() => expect(after.srf.agent.sent('BYE')).toHaveLength(1));
     expect(after.gate.connects).toEqual([]);
     expect(after.media.carried()).toHaveLength(1);

@@ -26,14 +26,14 @@ export class RestoredCall {
   readonly #settle: () => Promise<void>;
 
   /**
-   * Connects the call's dialog, and the call to the core. Before the SIP server is connected to, so that no request of the
-   * phone finds the call missing.
+   * Connects the call's dialog. Before the SIP server is connected to, so that no request of the phone finds the call
+   * missing.
    */
   constructor(call: PhoneCall, left: LeftCall, options: GoOnOptions) {
     this.call = call;
     this.#left = left;
     this.#options = options;
-    const { record, carried } = left;
+    const { record } = left;
     call.keeper.restore(left);
     const dialog = restoreDialog(options.srf, record.dialog, record.source);
     if (record.awaitsAck) call.awaitAck(dialog);
@@ -45,17 +45,31 @@ export class RestoredCall {
       this.#settle = () => Promise.resolve();
       return;
     }
-    this.#try(() => {
-      call.reconnect(options.gate, record);
-      if (carried) call.publish(carried[0]);
-    });
-    this.#takeMedia();
     this.#settle = async () => {
       if (record.transferring) await endLostTransfer(call, dialog);
       // An answer to the offer before, if one came, is lost.
       if (record.exchange.owesOffer && !call.ended && (await exchange.offer({})).outcome === 'gone')
         call.vanished('left');
     };
+  }
+
+  /** Connects the call to the core, and goes on with its media. */
+  async goOn(): Promise<void> {
+    const { call } = this;
+    const { record, carried } = this.#left;
+    if (call.ended) return;
+    const { gate } = this.#options;
+    try {
+      const participant = await gate.participantOf(record.participantId);
+      if (!participant)
+        throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'The participant was deleted.');
+      const connected = call.reconnect(gate, participant, record);
+      if (carried) call.publish(carried[0]);
+      await connected;
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#takeMedia();
   }
 
   #takeMedia(): void {

@@ -39,7 +39,7 @@ describe('a call whose gateway and media host died', () => {
     vi.setSystemTime(Date.now() + 6500);
     const after = startApp({ calls });
     after.gate.events = ['speaking'];
-    goOn(after, calls);
+    await goOn(after, calls);
     expect(after.media.specs).toMatchObject([
       {
         kind: 'phone',
@@ -58,7 +58,7 @@ describe('a call whose gateway and media host died', () => {
   it('was over if its media host lives and carries it no more', async () => {
     const calls = await storedCall('host-1');
     const after = startApp({ calls });
-    goOn(after, calls, ['host-2', 'host-1']);
+    await goOn(after, calls, ['host-2', 'host-1']);
     await vi.waitFor(() => expect(byesOf(after)).toHaveLength(1));
     expect([after.media.specs, after.gate.connects]).toEqual([[], []]);
     await vi.waitFor(() => expect(calls.rows.size).toBe(0));
@@ -67,7 +67,7 @@ describe('a call whose gateway and media host died', () => {
   it('goes on if only other media hosts live', async () => {
     const calls = await storedCall('host-1');
     const after = startApp({ calls });
-    goOn(after, calls, ['host-2']);
+    await goOn(after, calls, ['host-2']);
     await vi.waitFor(() => expect(after.media.present).toHaveLength(1));
     expect(after.gate.connects[0]?.[0]).toBe('alice');
   });
@@ -76,7 +76,7 @@ describe('a call whose gateway and media host died', () => {
     const calls = await storedCall();
     const after = startApp({ calls });
     after.media.phones.failure = new MediaError('NO_PORT', 'The port is taken.');
-    goOn(after, calls);
+    await goOn(after, calls);
     await vi.waitFor(() => expect(byesOf(after)).toHaveLength(1));
     expect(after.gate.ends).toEqual(['lost']);
     expect(calls.rows.size).toBe(0);
@@ -86,7 +86,7 @@ describe('a call whose gateway and media host died', () => {
     it('gives way to the next call of its participant', async () => {
       const calls = await storedCall();
       const after = startApp({ calls });
-      goOn(after, calls);
+      await goOn(after, calls);
       await connectCall(after);
       expect(byesOf(after)).toEqual([expect.stringContaining('took the place of this call')]);
       expect(after.app.callCount).toBe(1);
@@ -98,7 +98,7 @@ describe('a call whose gateway and media host died', () => {
     ])('keeps its place once %s', async (_what, prove) => {
       const calls = await storedCall();
       const after = startApp({ calls });
-      goOn(after, calls);
+      await goOn(after, calls);
       await vi.waitFor(() => expect(after.media.present).toHaveLength(1));
       await prove(after);
       expect(await answerTo(after, invite(VALID_TOKEN))).toMatchObject({ status: 486 });
@@ -115,7 +115,7 @@ describe('a call whose gateway and media host died', () => {
     const after = startApp({ calls });
     const media = { state: 'keys and all', stateAt: Date.now() - 3000, host: 'host-1' };
     after.media.carry({ kind: 'phone', deviceId, note, streams: [], ...media });
-    goOn(after, calls);
+    await goOn(after, calls);
     await turn();
     await vi.advanceTimersByTimeAsync(500);
     expect(JSON.parse(calls.rows.get(deviceId)!)).toMatchObject(media);
@@ -147,7 +147,7 @@ describe('a call whose gateway and media host died', () => {
     calls.rows.set('broken', '{');
     const after = startApp({ calls });
     after.media.carry({ kind: 'phone', deviceId: id!, note: '', streams: [] });
-    goOn(after, calls);
+    await goOn(after, calls);
     expect(calls.rows.size).toBe(0);
     expect(after.app.callCount).toBe(0);
   });

@@ -2,11 +2,10 @@ import { EventEmitter } from 'node:events';
 import type Srf from 'drachtio-srf';
 import type { Logger } from 'pino';
 import { pino } from 'pino';
-import type { ConnectOptions } from '../../../core/core.js';
+import type { AskedConnection, ConnectOptions } from '../../../core/core.js';
 import { PatchbayError } from '../../../core/errors.js';
 import type {
   AskedEvent,
-  Connection,
   Device,
   EndReason,
   FailedCall,
@@ -256,7 +255,8 @@ export class FakeGate implements PhoneGate {
     this.failed.push({ participantId, call });
   }
 
-  authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Participant {
+  async authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Promise<Participant> {
+    await Promise.resolve();
     switch (token) {
       case VALID_TOKEN:
         return this.#participant('alice');
@@ -276,8 +276,13 @@ export class FakeGate implements PhoneGate {
     // Nobody counts here.
   }
 
-  admitDevice(): void {
-    // There is room for everybody.
+  /** There is room for everybody. */
+  admitDevice(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  participantOf(participantId: string): Promise<Participant | undefined> {
+    return Promise.resolve(this.deleted.has(participantId) ? undefined : this.#participant(participantId));
   }
 
   /** Participants that were deleted. */
@@ -285,17 +290,27 @@ export class FakeGate implements PhoneGate {
   /** How each device connected. */
   readonly connects: [participantId: string, options: ConnectOptions][] = [];
 
-  connect(participantId: string, device: Device, options: ConnectOptions): Connection {
+  connect({ id: participantId }: Participant, device: Device, options: ConnectOptions): AskedConnection {
     this.connects.push([participantId, options]);
-    if (this.deleted.has(participantId))
-      throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
-    if (this.devices.has(participantId)) {
-      throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.');
-    }
+    const present = this.devices.get(participantId)?.info.id;
+    const isTaken = present !== undefined && present !== options.replace;
+    const admitted = isTaken
+      ? Promise.reject(
+          new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant is connected already.'),
+        )
+      : Promise.resolve();
+    const connection = this.#connection(participantId, admitted);
+    if (isTaken) return { ...connection, publish: () => undefined, end: () => undefined };
+    this.devices.get(participantId)?.close('replaced');
     this.devices.set(participantId, device);
     this.connectedWith.set(participantId, device.formats);
     this.onConnect?.(device);
+    return connection;
+  }
+
+  #connection(participantId: string, admitted: Promise<void>): AskedConnection {
     return {
+      admitted,
       participant: this.#participant(participantId),
       publish: (streams) => void this.published.set(participantId, streams),
       signallingLost: () => undefined,
@@ -315,8 +330,8 @@ export class FakeGate implements PhoneGate {
     };
   }
 
-  connectedDevice(participantId: string): Device['info'] | undefined {
-    return this.devices.get(participantId)?.info;
+  connectedDevice(participantId: string): Promise<Device['info'] | undefined> {
+    return Promise.resolve(this.devices.get(participantId)?.info);
   }
 
   #participant(id: string): Participant {

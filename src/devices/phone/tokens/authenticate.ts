@@ -24,16 +24,16 @@ export function tokensOf(invite: TokenCarrier, tokenHeaders: readonly string[]):
  * @throws PatchbayError TOKEN_INVALID, TOKEN_EXPIRED, PARTICIPANT_NOT_FOUND: the error of the first token when none is valid;
  * TOKENS_DISAGREE when valid tokens belong to different participants
  */
-export function authenticate(
+export async function authenticate(
   invite: TokenCarrier,
   tokenHeaders: readonly string[],
   gate: Pick<DeviceGate, 'authenticate'>,
-): Participant {
+): Promise<Participant> {
   let first: Participant | undefined;
   let failure: PatchbayError | undefined;
   for (const token of tokensOf(invite, tokenHeaders)) {
     try {
-      const participant = gate.authenticate(token);
+      const participant = await gate.authenticate(token);
       if (first && first.id !== participant.id) {
         throw new PatchbayError('PATCHBAY_TOKENS_DISAGREE', 'The tokens belong to different participants.');
       }
@@ -68,15 +68,13 @@ function whereIsTheToken(invite: TokenCarrier, tokenHeaders: readonly string[]):
   return `The INVITE carries no participant token (looked for in ${looked}).`;
 }
 
-/** Whether an INVITE carries a valid token. */
-export function speaksForParticipant(...args: Parameters<typeof authenticate>): boolean {
-  try {
-    authenticate(...args);
-    return true;
-  } catch (error) {
-    if (error instanceof PatchbayError) return false;
-    throw error;
-  }
+/** Whether an INVITE carries a valid token, as far as is known here. */
+export function carriesToken(
+  invite: TokenCarrier,
+  tokenHeaders: readonly string[],
+  gate: Pick<DeviceGate, 'recognizes'>,
+): boolean {
+  return tokensOf(invite, tokenHeaders).some((token) => gate.recognizes(token));
 }
 
 /** The parts of a SIP URI, unescaped. */

@@ -1,9 +1,9 @@
 import type { LookupFunction } from 'node:net';
 import { WebSocket } from 'ws';
-import { type EndReason, mayResume, type Participant, PatchbayError } from '../../../core/index.js';
+import { type DeviceControl, type EndReason, mayResume, type Participant } from '../../../core/index.js';
 import { describeError, type Log, type Timer, withFields } from '../../../shared/index.js';
 import { DIALECTS } from '../dialects/index.js';
-import type { ProgramDevice } from '../program-device.js';
+import type { ProgramDevice, ProgramHooks } from '../program-device.js';
 import type { CarriedProgram } from '../program-identity.js';
 import type { Programs } from '../programs.js';
 import { socketUrl, type Target } from './target.js';
@@ -19,6 +19,7 @@ export interface Guard {
 }
 
 export interface DialerParts {
+  readonly core: Pick<DeviceControl, 'participantOf' | 'connectedDevice' | 'admitDevice' | 'flush'>;
   readonly programs: Programs;
   readonly guard: Guard;
   /** Whether the process may open more sockets. */
@@ -56,6 +57,15 @@ export class Dialer {
   #device: ProgramDevice | undefined;
   #state: DialerState = 'waiting';
   #isStopped = false;
+  /** Why the core did not connect the device of the present connection. */
+  #refusal: string | undefined;
+  readonly #hooks: ProgramHooks = {
+    refused: ({ code, message }) => {
+      this.#refusal = message;
+      if (code === 'PATCHBAY_SHUTTING_DOWN') this.stop();
+    },
+    ended: (device, reason) => this.#ended(device, reason),
+  };
 
   /** @param over called once, when there is nothing to connect to any more */
   constructor(
@@ -81,10 +91,13 @@ export class Dialer {
     return socketUrl(this.target.url).host;
   }
 
+  start(): void {
+    this.#attempt();
+  }
+
   /** @param carried the program's device that an earlier gateway left */
-  start(carried?: CarriedProgram): void {
-    if (carried)
-      this.#device = this.#parts.programs.goOn(carried, (device, reason) => this.#ended(device, reason));
+  async startWith(carried: CarriedProgram): Promise<void> {
+    this.#device = await this.#parts.programs.goOn(carried, this.#hooks);
     this.#attempt();
   }
 
@@ -98,8 +111,8 @@ export class Dialer {
   }
 
   #attempt(): void {
-    const { programs, guard, hasRoom, admit } = this.#parts;
-    const participant = programs.parts.gate.participantOf(this.participantId);
+    const { core, programs, guard, hasRoom, admit } = this.#parts;
+    const participant = core.participantOf(this.participantId);
     if (!participant) {
       this.#finish();
       return;
@@ -137,16 +150,8 @@ export class Dialer {
     const { programs } = this.#parts;
     const { clock } = programs.parts;
     this.#state = 'connected';
-    try {
-      this.#device ??= this.#connect(participant);
-    } catch (error) {
-      if (!(error instanceof PatchbayError)) throw error;
-      const isStopping = error.code === 'PATCHBAY_SHUTTING_DOWN';
-      socket.close(isStopping ? 1012 : 1013, error.message.slice(0, 120));
-      if (isStopping) this.stop();
-      else this.#retry(error.message);
-      return;
-    }
+    this.#refusal = undefined;
+    this.#device ??= this.#connect(participant);
     this.failure = undefined;
     const since = clock.monotonic();
     programs.attach(this.#device, socket);
@@ -154,7 +159,8 @@ export class Dialer {
     // After the device's own listener: the program may have left for good.
     socket.once('close', (code) => {
       if (clock.monotonic() - since >= STEADY_MS) this.#pauseMs = FIRST_PAUSE_MS;
-      if (this.#state === 'connected') this.#retry(`The program closed the connection with ${String(code)}.`);
+      if (this.#state === 'connected')
+        this.#retry(this.#refusal ?? `The program closed the connection with ${String(code)}.`);
     });
   }
 
@@ -168,7 +174,7 @@ export class Dialer {
       direction: 'outbound',
       encryption: socketUrl(url).protocol === 'wss:' ? 'TLS' : 'none',
     } as const;
-    return this.#parts.programs.connect(identity, (device, reason) => this.#ended(device, reason));
+    return this.#parts.programs.connect(identity, this.#hooks);
   }
 
   #ended(device: ProgramDevice, reason: EndReason): void {

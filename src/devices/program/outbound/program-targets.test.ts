@@ -42,6 +42,7 @@ async function scene(
   const make = () =>
     new ProgramTargets(
       {
+        core: fixture.core,
         programs: fixture.programs,
         guard: ALLOWS,
         hasRoom: () => true,
@@ -257,12 +258,19 @@ describe('after a restart', () => {
     const streams = [{ streamId: 'before', kinds: ['audio'], codecs: ['opus'] }] as const;
     fixture.media.carry({ kind: 'program', deviceId, note: kept, streams });
     await fixture.restart();
-    fixture.server.restore(fixture.media.carried());
+    await fixture.server.restore(fixture.media.carried());
     const after = new ProgramTargets(
-      { programs: fixture.programs, guard: ALLOWS, hasRoom: () => true, admit: () => undefined, random },
+      {
+        core: fixture.core,
+        programs: fixture.programs,
+        guard: ALLOWS,
+        hasRoom: () => true,
+        admit: () => undefined,
+        random,
+      },
       store,
     );
-    after.restore(fixture.media.carried());
+    await after.restore(fixture.media.carried());
     const again = await host.program(2);
     expect(await again.message('start')).toMatchObject({ resumed: true, connectionId: deviceId });
     expect(events).toEqual(['carriedOver']);
@@ -276,7 +284,7 @@ describe('after a restart', () => {
     store.rows.set(id, JSON.stringify(target));
     store.rows.set('gone', JSON.stringify(target));
     const targets = make();
-    targets.restore([]);
+    await targets.restore([]);
     expect(await (await host.program()).message('start')).toMatchObject({ resumed: false });
     expect([...store.rows.keys()]).toEqual([id]);
     expect(fixture.core.device(ACCOUNT, id)).toBeDefined();

@@ -59,18 +59,18 @@ export class ProgramTargets {
     if (refusal !== undefined) throw bad('url', refusal.replace(/\.$/, ''));
     // It may have been deleted, or got a device, meanwhile.
     const participant = this.#participant(accountId, participantId);
-    const { gate } = this.#parts.programs.parts;
+    const { core } = this.#parts;
     this.#store.admitChange();
-    if (gate.connectedDevice(participantId))
+    if (core.connectedDevice(participantId))
       throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'The participant has a device connected.');
     const before = this.#dialers.get(participantId);
     if (!before) this.#admit(accountId);
-    gate.admitDevice(participant);
+    core.admitDevice(participant);
     if (before) this.#remove(before, accountId);
     this.#store.saveProgram(participantId, JSON.stringify(target));
     const dialer = this.#add(participant, target);
     dialer.start();
-    await gate.flush();
+    await core.flush();
     return viewOf(dialer);
   }
 
@@ -88,20 +88,26 @@ export class ProgramTargets {
     this.#store.admitChange();
     this.#remove(dialer, accountId);
     dialer.stop('disconnected');
-    await this.#parts.programs.parts.gate.flush();
+    await this.#parts.core.flush();
   }
 
   /** Goes on with the targets of an earlier gateway, and with those of its devices that outlived it. */
-  restore(carried: readonly CarriedDevice[]): void {
+  async restore(carried: readonly CarriedDevice[]): Promise<void> {
     const programs = new Map<string, CarriedProgram>();
     for (const device of carried) {
       const note = device.kind === 'program' ? readProgramNote(device.note) : undefined;
       if (note?.direction === 'outbound') programs.set(note.participantId, { device, note });
     }
     for (const { id, document } of this.#store.programs()) {
-      const participant = this.#parts.programs.parts.gate.participantOf(id);
-      if (participant) this.#add(participant, JSON.parse(document) as Target).start(programs.get(id));
-      else this.#store.deleteProgram(id);
+      const participant = this.#parts.core.participantOf(id);
+      if (!participant) {
+        this.#store.deleteProgram(id);
+        continue;
+      }
+      const dialer = this.#add(participant, JSON.parse(document) as Target);
+      const left = programs.get(id);
+      if (left) await dialer.startWith(left);
+      else dialer.start();
     }
   }
 
@@ -112,7 +118,7 @@ export class ProgramTargets {
 
   /** @throws PatchbayError PARTICIPANT_NOT_FOUND */
   #participant(accountId: string, participantId: string): Participant {
-    const participant = this.#parts.programs.parts.gate.participantOf(participantId);
+    const participant = this.#parts.core.participantOf(participantId);
     if (participant?.accountId === accountId) return participant;
     throw new PatchbayError('PATCHBAY_PARTICIPANT_NOT_FOUND', 'There is no such participant.');
   }

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect } from 'vitest';
-import type { Core } from '../../../core/index.js';
+import { gateOf } from '../../../cluster/testing/index.js';
+import type { Core, DeviceGate } from '../../../core/index.js';
 import { ACCOUNT, coreForTests } from '../../../core/testing/index.js';
 import { FakeMediaPlane } from '../../../media/testing/fake-plane.js';
 import { type FakeClock, silentLog } from '../../../shared/testing/index.js';
@@ -22,11 +23,13 @@ class ServerFixture {
   readonly #server = createServer();
   readonly #upgrades = new Upgrades(this.#server);
   readonly #opened: TestProgram[] = [];
+  readonly #gate: DeviceGate;
   #programs: Programs;
   #programServer: ProgramServer;
 
   private constructor(options: Partial<ProgramsOptions>, core: Parameters<typeof coreForTests>[0]) {
     ({ core: this.core, clock: this.clock } = coreForTests(core));
+    this.#gate = gateOf(this.core, this.clock);
     this.#options = options;
     [this.#programs, this.#programServer] = this.#create();
   }
@@ -103,6 +106,7 @@ class ServerFixture {
 
   #create(): [Programs, ProgramServer] {
     const programs = new Programs({
+      gate: this.#gate,
       core: this.core,
       media: this.media,
       graceMs: GRACE_MS,

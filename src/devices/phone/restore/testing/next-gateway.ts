@@ -48,18 +48,18 @@ export async function restart(
     note,
     streams: [{ streamId: 'carried', kinds: ['audio'], codecs: ['G722'] }],
   });
-  goOn(started, options.calls);
+  await goOn(started, options.calls);
   return started;
 }
 
-export function goOn(
+export async function goOn(
   started: Started,
   calls: CallStore = new FakeCalls(),
   hosts: readonly string[] = [],
-): void {
+): Promise<void> {
   const { log } = recordingLog();
   const carried = started.media.carried();
-  started.app.restore(leftCalls({ carried, hosts, calls, sipServers: ['server'], log }));
+  await started.app.restore(leftCalls({ carried, hosts, calls, sipServers: ['server'], log }));
   started.srf.app.client = started.srf.agent;
   started.app.sipServerUp();
 }

@@ -1,0 +1,3 @@
+export { Edge } from './edge/edge.js';
+export { connectLocally } from './local-link.js';
+export { Desk } from './leader/desk.js';

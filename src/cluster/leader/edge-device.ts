@@ -1,0 +1,146 @@
+import type {
+  Connection,
+  Core,
+  Delivery,
+  Device,
+  DeviceCapabilities,
+  DeviceInfo,
+  EndReason,
+  MediaFormats,
+} from '../../core/index.js';
+import type { Command, FromLeader, Order, StateChange, StatedDevice } from '../messages.js';
+
+/** The way to the edge that has a device. */
+interface EdgeLine {
+  tell(message: FromLeader): void;
+  /** @throws PatchbayError by rejection: what the edge answers, or NO_LEADER when it cannot be reached */
+  command(deviceId: string, command: Command): Promise<void>;
+  /** The core has closed the device. */
+  closed(device: EdgeDevice, reason: EndReason): void;
+}
+
+/** A device of an edge, as the core sees it: remembers what the core wants of it, for an edge that is away. */
+export class EdgeDevice implements Device {
+  readonly info: DeviceInfo;
+  readonly capabilities: DeviceCapabilities;
+  formats: MediaFormats;
+  order: Order | undefined;
+  readonly #line: EdgeLine;
+  #connection: Connection | undefined;
+  #delivery: { readonly delivery: Delivery; readonly levelling: boolean | undefined } | undefined;
+  #isWatched = false;
+  #byeHeaders: Readonly<Record<string, string>> | undefined;
+  /** What the core wants is not told yet: other edges may not have stated what they have. */
+  #isHeldBack: boolean;
+
+  constructor(stated: StatedDevice, line: EdgeLine, isHeldBack: boolean) {
+    this.info = stated.info;
+    this.formats = stated.state.formats;
+    this.order = stated.order;
+    this.#line = line;
+    this.#isHeldBack = isHeldBack;
+    const { sendDtmf, setByeHeaders, hold } = stated.abilities;
+    this.capabilities = {
+      ...(sendDtmf && { sendDtmf: (dtmf) => line.command(this.info.id, { command: 'sendDtmf', dtmf }) }),
+      ...(setByeHeaders && { setByeHeaders: (headers) => this.#setByeHeaders(headers) }),
+      ...(hold && { hold: true }),
+    };
+  }
+
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /**
+   * Connects it to the core.
+   * @throws PatchbayError as `DeviceControl.connect`
+   */
+  connect(
+    core: Pick<Core, 'connect'>,
+    { participantId, replace, connectedAt, state }: StatedDevice,
+    isCarried: boolean,
+  ): void {
+    const { held, signallingLost } = state;
+    this.#connection = core.connect(participantId, this, {
+      replace,
+      ...(isCarried && { carriedSince: connectedAt, held, signallingLost }),
+    });
+  }
+
+  /** Takes all that an edge has stated but what is history. */
+  takeState({ state }: StatedDevice): void {
+    this.take({ part: 'formats', formats: state.formats });
+    this.take({ part: 'streams', streams: state.streams });
+    this.take({ part: 'omitted', omitted: state.omitted });
+    if (state.quality) this.take({ part: 'quality', quality: state.quality });
+    if (state.resumePoint) this.take({ part: 'resumePoint', resumePoint: state.resumePoint });
+  }
+
+  take(change: StateChange): void {
+    const connection = this.#connection;
+    switch (change.part) {
+      case 'streams':
+        connection?.publish(change.streams);
+        return;
+      case 'formats':
+        this.formats = change.formats;
+        connection?.formatsChanged();
+        return;
+      case 'omitted':
+        connection?.omit(change.omitted);
+        return;
+      case 'quality':
+        connection?.measured(change.quality);
+        return;
+      case 'resumePoint':
+        connection?.saveResumePoint(change.resumePoint);
+        return;
+      case 'speaking':
+        connection?.speaking(change.streamId, change.isSpeaking, change.levelDb);
+        return;
+      case 'levels':
+        connection?.levels(change.levels);
+    }
+  }
+
+  deliver(delivery: Delivery, levelling?: boolean): void {
+    this.#delivery = { delivery, levelling };
+    if (!this.#isHeldBack) this.#tellDelivery();
+  }
+
+  watchLevels(isWatched: boolean): void {
+    this.#isWatched = isWatched;
+    this.#line.tell({ type: 'watchLevels', deviceId: this.info.id, isWatched });
+  }
+
+  close(reason: EndReason): void {
+    this.#line.closed(this, reason);
+  }
+
+  /** Tells the edge all that the core wants of the device: it may have missed some of it. */
+  tellAll(): void {
+    const { participant } = this.#connection ?? {};
+    const deviceId = this.info.id;
+    if (participant) this.#line.tell({ type: 'participant', deviceId, participant });
+    this.#line.tell({ type: 'watchLevels', deviceId, isWatched: this.#isWatched });
+    if (this.#byeHeaders) this.#line.tell({ type: 'byeHeaders', deviceId, headers: this.#byeHeaders });
+    if (!this.#isHeldBack) this.#tellDelivery();
+  }
+
+  /** All edges have stated what they have: no stream is missing in deliveries any more. */
+  release(): void {
+    if (!this.#isHeldBack) return;
+    this.#isHeldBack = false;
+    this.#tellDelivery();
+  }
+
+  #tellDelivery(): void {
+    const { delivery = [], levelling } = this.#delivery ?? {};
+    this.#line.tell({ type: 'deliver', deviceId: this.info.id, delivery, levelling });
+  }
+
+  #setByeHeaders(headers: Readonly<Record<string, string>>): void {
+    this.#byeHeaders = headers;
+    this.#line.tell({ type: 'byeHeaders', deviceId: this.info.id, headers });
+  }
+}

@@ -1,0 +1,38 @@
+import type { DeviceState, HistoryEntry, StateChange, StatedDevice } from '../messages.js';
+
+/** Whether a leader has connected it before. */
+export function wasAdmitted({ order, isCarried }: StatedDevice): boolean {
+  return order !== undefined || isCarried;
+}
+
+/** Its state after a change. */
+export function changedState(state: DeviceState, change: StateChange): DeviceState {
+  switch (change.part) {
+    case 'streams':
+      return { ...state, streams: change.streams };
+    case 'formats':
+      return { ...state, formats: change.formats };
+    case 'omitted':
+      return { ...state, omitted: change.omitted };
+    case 'quality':
+      return { ...state, quality: change.quality };
+    case 'resumePoint':
+      return { ...state, resumePoint: change.resumePoint };
+    case 'speaking':
+    case 'levels':
+      return state;
+  }
+}
+
+/** Its state before what is news: hold and signalling change by that. */
+export function stateBefore(stated: StatedDevice, news: readonly HistoryEntry[]): DeviceState {
+  const { id } = stated.info;
+  const events = news.map(({ event }) => event);
+  const hold = events.find((event) => event.type === 'hold' && event.deviceId === id);
+  const signalling = events.find((event) => event.type === 'signalling' && event.deviceId === id);
+  return {
+    ...stated.state,
+    ...(hold?.type === 'hold' && { held: !hold.held }),
+    ...(signalling?.type === 'signalling' && { signallingLost: !signalling.lost }),
+  };
+}

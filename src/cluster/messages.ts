@@ -1,0 +1,188 @@
+import type {
+  Delivery,
+  DeviceInfo,
+  DeviceQuality,
+  DtmfDigits,
+  EndReason,
+  ErrorCode,
+  FailedCall,
+  MediaFormats,
+  OmittedTrack,
+  Participant,
+  PublishedStream,
+  ResumePoint,
+  StreamLoudness,
+} from '../core/index.js';
+
+/** What an edge and the leader say to each other: plain data, in the order in which it was sent. */
+
+/** The leader's order of admissions, over all edges: of two devices of a participant, the later one stays. */
+export type Order = readonly [epoch: number, count: number];
+
+/** An error as plain data. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What a device can do: see `DeviceCapabilities`. */
+export interface Abilities {
+  readonly sendDtmf: boolean;
+  readonly setByeHeaders: boolean;
+  readonly hold: boolean;
+}
+
+/** What the edge has of a device now. */
+export interface DeviceState {
+  readonly formats: MediaFormats;
+  readonly streams: readonly PublishedStream[];
+  readonly held: boolean;
+  readonly signallingLost: boolean;
+  readonly omitted: readonly OmittedTrack[];
+  readonly quality?: DeviceQuality | undefined;
+  readonly resumePoint?: ResumePoint | undefined;
+}
+
+/** A device with all that the core must know of it. */
+export interface StatedDevice {
+  readonly info: DeviceInfo;
+  readonly participantId: string;
+  readonly abilities: Abilities;
+  /** In epoch milliseconds. */
+  readonly connectedAt: number;
+  /** Which device it may replace: see `ConnectOptions.replace`. */
+  readonly replace: boolean | string;
+  /** It goes on from an earlier process: the core may know it by the store alone. */
+  readonly isCarried: boolean;
+  /** Absent until the leader has admitted it. */
+  readonly order?: Order | undefined;
+  readonly state: DeviceState;
+}
+
+/** What happened at an edge and is told to applications, or billed: the leader counts it once. */
+export type HistoryEvent =
+  | { readonly type: 'connect'; readonly device: StatedDevice }
+  | { readonly type: 'dtmf'; readonly deviceId: string; readonly digit: string; readonly durationMs: number }
+  | { readonly type: 'hold'; readonly deviceId: string; readonly held: boolean }
+  | { readonly type: 'signalling'; readonly deviceId: string; readonly lost: boolean }
+  | { readonly type: 'end'; readonly deviceId: string; readonly reason: EndReason }
+  /** What was measured in all, after the end. */
+  | { readonly type: 'measured'; readonly deviceId: string; readonly quality: DeviceQuality }
+  | { readonly type: 'callFailed'; readonly participantId: string; readonly call: FailedCall };
+
+export interface HistoryEntry {
+  /** Grows from 1 in each process of an edge; what was dropped leaves gaps. */
+  readonly number: number;
+  readonly event: HistoryEvent;
+}
+
+/** A part of a device's state that changed. What nobody is told of again may be lost with a connection. */
+export type StateChange =
+  | { readonly part: 'streams'; readonly streams: readonly PublishedStream[] }
+  | { readonly part: 'formats'; readonly formats: MediaFormats }
+  | { readonly part: 'omitted'; readonly omitted: readonly OmittedTrack[] }
+  | { readonly part: 'quality'; readonly quality: DeviceQuality }
+  | { readonly part: 'resumePoint'; readonly resumePoint: ResumePoint }
+  | {
+      readonly part: 'speaking';
+      readonly streamId: string;
+      readonly isSpeaking: boolean;
+      readonly levelDb?: number | undefined;
+    }
+  | { readonly part: 'levels'; readonly levels: readonly StreamLoudness[] };
+
+/** What an edge asks, and what is answered. */
+export interface Questions {
+  authenticate: {
+    readonly asked: { readonly token: string; readonly ignoreExpiry: boolean };
+    readonly answer: Participant;
+  };
+  admitDevice: {
+    readonly asked: { readonly participantId: string; readonly accountId: string };
+    readonly answer: null;
+  };
+  participantOf: { readonly asked: { readonly participantId: string }; readonly answer: Participant | null };
+  connectedDevice: { readonly asked: { readonly participantId: string }; readonly answer: DeviceInfo | null };
+  resumePoint: {
+    readonly asked: { readonly participantId: string; readonly externalId: string };
+    readonly answer: ResumePoint | null;
+  };
+  flush: { readonly asked: Readonly<Record<string, never>>; readonly answer: null };
+}
+
+export type Question = {
+  [K in keyof Questions]: { readonly question: K; readonly asked: Questions[K]['asked'] };
+}[keyof Questions];
+
+/** What an edge begins a connection with: all that it has. */
+export interface Hello {
+  readonly type: 'hello';
+  readonly edgeId: string;
+  /** Names the process: another one has begun its history anew. */
+  readonly process: string;
+  readonly kinds: readonly string[];
+  /** Also those that have ended, while the leader has not acknowledged all of their history. */
+  readonly devices: readonly (StatedDevice & { readonly hasEnded: boolean })[];
+  /** What was not acknowledged, the oldest first. */
+  readonly history: readonly HistoryEntry[];
+}
+
+export type FromEdge =
+  | Hello
+  | { readonly type: 'history'; readonly entry: HistoryEntry }
+  | { readonly type: 'state'; readonly deviceId: string; readonly change: StateChange }
+  | { readonly type: 'kind'; readonly kind: string }
+  | ({ readonly type: 'question'; readonly id: number } & Question)
+  /** The edge has closed the device that the leader had closed; the device's last entry in the history has this number. */
+  | { readonly type: 'closed'; readonly deviceId: string; readonly last: number }
+  | { readonly type: 'done'; readonly id: number; readonly failure?: Failure | undefined };
+
+/** What only the edge can do. */
+export type Command = { readonly command: 'sendDtmf'; readonly dtmf: DtmfDigits };
+
+export type FromLeader =
+  | { readonly type: 'welcome'; readonly epoch: number; readonly acknowledged: number }
+  | { readonly type: 'acknowledged'; readonly number: number }
+  | {
+      readonly type: 'admitted';
+      readonly deviceId: string;
+      readonly order: Order;
+      readonly participant: Participant;
+    }
+  | { readonly type: 'refused'; readonly deviceId: string; readonly failure: Failure }
+  | {
+      readonly type: 'deliver';
+      readonly deviceId: string;
+      readonly delivery: Delivery;
+      readonly levelling?: boolean | undefined;
+    }
+  | { readonly type: 'watchLevels'; readonly deviceId: string; readonly isWatched: boolean }
+  | {
+      readonly type: 'byeHeaders';
+      readonly deviceId: string;
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | { readonly type: 'participant'; readonly deviceId: string; readonly participant: Participant }
+  | { readonly type: 'close'; readonly deviceId: string; readonly reason: EndReason }
+  | ({ readonly type: 'command'; readonly id: number; readonly deviceId: string } & Command)
+  | {
+      readonly type: 'answer';
+      readonly id: number;
+      readonly answer?: unknown;
+      readonly failure?: Failure | undefined;
+    };
+
+/** One end of a connection between an edge and the leader. It keeps the order, and may end at any time. */
+export interface Link<Sent> {
+  /** What is sent on a connection that has ended is lost. */
+  send(message: Sent): void;
+  /** Ends the connection; the other end is told. */
+  close(): void;
+}
+
+/** Receives what comes on a {@link Link}. */
+export interface LinkListener<Received> {
+  received(message: Received): void;
+  /** The connection has ended, by either side. Called once. */
+  closed(): void;
+}

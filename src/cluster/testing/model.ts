@@ -1,0 +1,398 @@
+import { type Participant, PatchbayError } from '../../core/index.js';
+import {
+  ACCOUNT,
+  FakeClock,
+  Random,
+  SimDatabase,
+  SimDevice,
+  SimEdge,
+  SimLeader,
+  SimLink,
+  SimNetwork,
+} from './simulator.js';
+
+const EDGES = 3;
+const LEASE_MS = 3_000;
+const RENEW_MS = 1_000;
+const TICK_MS = 20;
+const MAX_PARTICIPANTS = 12;
+
+/** What an application has done with a participant, in order: the state after each change, and the last acknowledged one. */
+interface Intended {
+  readonly states: string[];
+  acknowledged: number;
+}
+
+/**
+ * Leaders, edges and devices on a network that loses, delays and parts, with processes that die and pause; driven by
+ * pseudo-random steps, all of them repeated by the same seed.
+ */
+export class Model {
+  readonly random: Random;
+  readonly #clock = new FakeClock(1_000_000);
+  readonly #database = new SimDatabase();
+  readonly #network: SimNetwork;
+  readonly #edges: SimEdge[];
+  readonly #allDevices: SimDevice[] = [];
+  readonly #intended = new Map<string, Intended>();
+  readonly #sessions: string[] = [];
+  /** Digits that must be counted: by devices that neither the core nor a death of their edge has ended. */
+  readonly #digits = new Map<string, SimDevice>();
+  /** Devices of edge processes that died. */
+  readonly #buried = new Set<SimDevice>();
+  #leader: SimLeader | undefined;
+  readonly #leaders: SimLeader[] = [];
+  /** Leaders of before that do not know yet that they are deposed. */
+  readonly #deposed: SimLeader[] = [];
+  #leaderGoneAt = 0;
+  #ids = 0;
+  readonly log: string[] = [];
+  #isHealing = false;
+
+  constructor(seed: number) {
+    this.random = new Random(seed);
+    this.#network = new SimNetwork(this.#clock, this.random);
+    this.#edges = Array.from({ length: EDGES }, (_, n) => new SimEdge(`edge-${String(n)}`, this.#clock));
+    this.#takeOver();
+  }
+
+  /** One random step, and a little time. */
+  async step(): Promise<void> {
+    const choice = this.random.next();
+    if (choice < 0.2) this.#apply();
+    else if (choice < 0.45) this.#connectDevice();
+    else if (choice < 0.75) this.#actAtDevice();
+    else if (choice < 0.765) this.#killLeader();
+    else if (choice < 0.775) this.#pauseLeader();
+    else if (choice < 0.795) this.#cutLink();
+    else if (choice < 0.8) this.#killEdge();
+    else if (choice < 0.805) this.#pauseEdge();
+    await this.#pass(this.random.below(3) * TICK_MS);
+  }
+
+  /** All faults end; what is under way comes to rest. @returns what is wrong then */
+  async settle(): Promise<string[]> {
+    this.#isHealing = true;
+    for (const process of [...this.#edges, ...this.#deposed, this.#leader])
+      if (process) process.isPaused = false;
+    for (let n = 0; n < 1_000; n += 1) await this.#pass(TICK_MS);
+    return this.#findings();
+  }
+
+  async #pass(ms: number): Promise<void> {
+    for (let passed = 0; passed <= ms; passed += TICK_MS) {
+      this.#clock.advance(passed === 0 ? 0 : TICK_MS);
+      this.#network.run();
+      this.#renew();
+      this.#reconnect();
+      this.#commit();
+      // What was asked is answered.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #note(what: string): void {
+    this.log.push(`${String(this.#clock.monotonic())} ${what}`);
+  }
+
+  // The lease.
+
+  #takeOver(): void {
+    const before = this.#leader;
+    if (before && !before.isDead) this.#deposed.push(before);
+    this.#leader = new SimLeader(this.#database, this.#clock, LEASE_MS);
+    this.#leaders.push(this.#leader);
+    this.#note(`leader ${String(this.#leader.epoch)}`);
+  }
+
+  #renew(): void {
+    const leader = this.#leader!;
+    const now = this.#clock.monotonic();
+    if (
+      !leader.isDead &&
+      !leader.isPaused &&
+      leader.leaseUntil - now < LEASE_MS - RENEW_MS &&
+      now < leader.leaseUntil
+    )
+      leader.leaseUntil = now + LEASE_MS;
+    if (leader.leaseUntil <= now) this.#takeOver();
+    // A deposed leader finds out when it is awake: its lease is over.
+    for (const old of this.#deposed) if (!old.isPaused && !old.isDead) this.#bury(old);
+  }
+
+  #bury(leader: SimLeader): void {
+    leader.isDead = true;
+    for (const edge of this.#edges) if (edge.link?.leader === leader) edge.link.cut();
+    const at = this.#deposed.indexOf(leader);
+    if (at >= 0) this.#deposed.splice(at, 1);
+  }
+
+  #killLeader(): void {
+    const leader = this.#leader!;
+    if (leader.isDead) return;
+    this.#note(`leader ${String(leader.epoch)} dies`);
+    this.#bury(leader);
+  }
+
+  #pauseLeader(): void {
+    const leader = this.#leader!;
+    if (leader.isDead || leader.isPaused) return;
+    const ms = this.random.below(6_000);
+    this.#note(`leader ${String(leader.epoch)} pauses for ${String(ms)}`);
+    leader.isPaused = true;
+    this.#network.later(ms, () => (leader.isPaused = false));
+  }
+
+  #commit(): void {
+    const leaders = [this.#leader!, ...this.#deposed];
+    for (const leader of leaders) {
+      if (leader.isDead || leader.isPaused || !leader.store.hasPending) continue;
+      if (!this.#isHealing && !this.random.chance(0.3)) continue;
+      if (!leader.store.commit()) this.#bury(leader);
+    }
+  }
+
+  // The network.
+
+  #reconnect(): void {
+    for (const edge of this.#edges) {
+      if (edge.isPaused || edge.edge.isConnected || edge.link?.isOpen === true) continue;
+      if (!this.#isHealing && !this.random.chance(0.2)) continue;
+      // The row of the lease may be read before another takes over.
+      const target = this.random.chance(0.1) ? (this.#deposed.at(-1) ?? this.#leader!) : this.#leader!;
+      if (target.isDead) continue;
+      edge.link = new SimLink(edge, target, this.#network, this.#clock);
+    }
+  }
+
+  #cutLink(): void {
+    const edge = this.random.of(this.#edges)!;
+    this.#note(`${edge.id} is cut off`);
+    edge.link?.cut();
+  }
+
+  #pauseEdge(): void {
+    const edge = this.random.of(this.#edges)!;
+    if (edge.isPaused) return;
+    edge.isPaused = true;
+    this.#network.later(this.random.below(5_000), () => (edge.isPaused = false));
+  }
+
+  #killEdge(): void {
+    const edge = this.random.of(this.#edges)!;
+    edge.link?.cut();
+    const carried = this.random.chance(0.5) ? edge.devices.filter(({ outcome }) => outcome === 'live') : [];
+    this.#note(`${edge.id} dies, ${String(carried.length)} devices are carried over`);
+    for (const device of edge.ofProcess) {
+      this.#buried.add(device);
+      if (device.isHere && !carried.includes(device)) device.outcome = 'lost';
+    }
+    edge.devices = [...carried];
+    edge.ofProcess = [...carried];
+    edge.start();
+    // Media hosts have kept these devices: the next process goes on with them.
+    for (const device of carried) {
+      const participant = { id: device.participantId, accountId: ACCOUNT } as Participant;
+      const options = { replace: false, carriedSince: this.#clock.now(), held: device.held };
+      this.#connected(edge, device, edge.edge.connect(participant, device, options));
+      device.connection.publish(device.streams);
+    }
+  }
+
+  // Devices.
+
+  #connectDevice(): void {
+    const edge = this.random.of(this.#edges)!;
+    const participantId = this.random.of([...this.#intended.keys()]);
+    if (participantId === undefined || edge.isPaused) return;
+    const replace = this.random.chance(0.7);
+    edge.edge.participantOf(participantId).then(
+      (participant) => {
+        if (!participant || edge.isPaused) return;
+        this.#ids += 1;
+        const device = new SimDevice(`device-${String(this.#ids)}`, participantId);
+        this.#allDevices.push(device);
+        edge.devices.push(device);
+        edge.ofProcess.push(device);
+        this.#note(`${device.info.id} of ${participantId} connects at ${edge.id}`);
+        this.#connected(edge, device, edge.edge.connect(participant, device, { replace }));
+        this.#publish(device);
+      },
+      () => undefined,
+    );
+  }
+
+  #connected(edge: SimEdge, device: SimDevice, connection: ReturnType<SimEdge['edge']['connect']>): void {
+    device.connection = connection;
+    if (device.isHere) device.outcome = 'asked';
+    connection.admitted.then(
+      () => {
+        if (device.outcome === 'asked') device.outcome = 'live';
+      },
+      (error: unknown) => {
+        if (!(error instanceof PatchbayError)) throw error;
+        if (device.outcome === 'asked') device.outcome = 'refused';
+        edge.devices = edge.devices.filter((other) => other !== device);
+      },
+    );
+  }
+
+  #publish(device: SimDevice): void {
+    this.#ids += 1;
+    device.streams = this.random.chance(0.8)
+      ? [{ streamId: `stream-${String(this.#ids)}`, mediaTypes: ['audio'] }]
+      : [];
+    device.connection.publish(device.streams);
+  }
+
+  #actAtDevice(): void {
+    const edge = this.random.of(this.#edges)!;
+    const device = edge.isPaused
+      ? undefined
+      : this.random.of(edge.devices.filter(({ outcome }) => outcome === 'live'));
+    if (!device) return;
+    const choice = this.random.next();
+    if (choice < 0.2) this.#publish(device);
+    else if (choice < 0.6) {
+      this.#ids += 1;
+      this.#digits.set(`dtmf ${device.info.id} ${String(this.#ids)}`, device);
+      device.connection.dtmf('5', this.#ids);
+    } else if (choice < 0.8) {
+      device.held = !device.held;
+      device.connection.hold(device.held);
+    } else {
+      this.#note(`${device.info.id} leaves`);
+      device.outcome = 'left';
+      device.connection.end('left');
+    }
+    edge.devices = edge.devices.filter(({ isHere }) => isHere);
+  }
+
+  // Applications.
+
+  #apply(): void {
+    const leader = this.#leader!;
+    // Any gateway may be asked; it passes the request on, to a leader that answers only as long as it is one.
+    if (leader.isDead || leader.isPaused) return;
+    try {
+      this.#change(leader);
+    } catch (error) {
+      // It has not been read yet, or was deleted: an application gets such answers too.
+      if (!(error instanceof PatchbayError)) throw error;
+    }
+  }
+
+  #change(leader: SimLeader): void {
+    const { core } = leader;
+    if (this.#sessions.length < 3) this.#sessions.push(core.createSession(ACCOUNT, {}).id);
+    const present = [...this.#intended]
+      .filter(([, { states }]) => states.at(-1) !== 'deleted')
+      .map(([id]) => id);
+    const choice = this.random.next();
+    const id = this.random.of(present);
+    if (id === undefined || (choice < 0.2 && present.length < MAX_PARTICIPANTS)) {
+      const { participant } = core.createParticipant(ACCOUNT, { publishPermissions: ['audio'] });
+      this.#intend(leader, participant.id, 'outside');
+    } else if (choice < 0.5) {
+      const sessionId = this.random.of(this.#sessions)!;
+      // It may have died with a leader that had not written it.
+      core.session(ACCOUNT, sessionId);
+      const before = core.participant(ACCOUNT, id).sessionId;
+      if (before !== undefined) core.removeFromSession(ACCOUNT, before, id);
+      core.addToSession(ACCOUNT, sessionId, id, this.random.chance(0.8) ? { sessionId } : {});
+      this.#intend(leader, id, sessionId);
+    } else if (choice < 0.6) {
+      const before = core.participant(ACCOUNT, id).sessionId;
+      if (before === undefined) return;
+      core.removeFromSession(ACCOUNT, before, id);
+      this.#intend(leader, id, 'outside');
+    } else if (choice < 0.7) {
+      core.deleteParticipant(ACCOUNT, id);
+      this.#intend(leader, id, 'deleted');
+    } else if (choice < 0.85) core.disconnectDevice(ACCOUNT, id);
+  }
+
+  /** The application is answered once the change is on disk. */
+  #intend(leader: SimLeader, id: string, state: string): void {
+    const intended = this.#intended.get(id) ?? { states: [], acknowledged: -1 };
+    this.#intended.set(id, intended);
+    intended.states.push(state);
+    const index = intended.states.length - 1;
+    this.#note(`${id} is to be ${state}`);
+    leader.core.flush().then(
+      () => (intended.acknowledged = Math.max(intended.acknowledged, index)),
+      () => undefined,
+    );
+  }
+
+  /**
+   * What an edge process had not handed on when it died is lost. Of a device that a leader has ended, as of one whose
+   * participant was deleted, nothing more is told.
+   */
+  #isCounted(device: SimDevice): boolean {
+    if (this.#buried.has(device) || this.#leaders.some(({ ended }) => ended.has(device.info.id)))
+      return false;
+    return this.#leader!.core.participantOf(device.participantId) !== undefined;
+  }
+
+  // What must hold at rest.
+
+  #findings(): string[] {
+    const { core, desk } = this.#leader!;
+    const wrong: string[] = [];
+    const told = (key: string): number => (this.#database.rows.told.get(key) as number | undefined) ?? 0;
+    const live = this.#edges.flatMap(({ devices }) => devices.filter(({ isHere }) => isHere));
+    const ids = [...this.#intended.keys()];
+    const connected = ids.flatMap((id) => core.connectedDevice(id)?.id ?? []).sort();
+    const here = live.map(({ info }) => info.id).sort();
+    if (connected.join() !== here.join())
+      wrong.push(`core has ${connected.join()}; edges have ${here.join()}`);
+    for (const device of live) {
+      const { participantId, info, outcome } = device;
+      if (outcome !== 'live') wrong.push(`${info.id} is ${outcome} for ever`);
+      if (core.connectedDevice(participantId)?.id !== info.id) continue;
+      const wanted = core.device(ACCOUNT, participantId)!;
+      const streams = (list: readonly { readonly streamId: string }[]): string =>
+        list.map(({ streamId }) => streamId).join();
+      if (streams(wanted.delivery) !== streams(device.delivery))
+        wrong.push(`${info.id} receives ${streams(device.delivery)}, not ${streams(wanted.delivery)}`);
+      if (streams(wanted.streams) !== streams(device.streams))
+        wrong.push(
+          `${info.id} publishes ${streams(device.streams)}, the core has ${streams(wanted.streams)}`,
+        );
+      if (wanted.held !== device.held)
+        wrong.push(`${info.id} holds: ${String(device.held)}, not in the core`);
+    }
+    for (const [key, device] of this.#digits) {
+      const mustCount = this.#isCounted(device) && (device.outcome === 'live' || device.outcome === 'left');
+      const count = told(key);
+      if (count > 1 || (mustCount && count !== 1)) wrong.push(`${key} was told ${String(count)} times`);
+    }
+    for (const device of this.#allDevices) {
+      const { info, outcome } = device;
+      const came = told(`connected ${info.id}`);
+      // The device of an edge that is missing for too long is told to have crashed, though it may come back.
+      const went = told(`left ${info.id}`) || Math.min(1, told(`crashed ${info.id}`));
+      if (came > 1 || went > 1)
+        wrong.push(`${info.id} came ${String(came)} times, left ${String(went)} times`);
+      if (outcome === 'left' && this.#isCounted(device) && went !== 1)
+        wrong.push(`${info.id} left by itself, and that was told ${String(went)} times`);
+      if (outcome === 'live' && !this.#buried.has(device) && came !== 1)
+        wrong.push(`${info.id} is here, and came ${String(came)} times`);
+    }
+    const open = this.#database.openRecords().map(({ connectionId }) => connectionId);
+    if (open.sort().join() !== here.join())
+      wrong.push(`open records: ${open.join()}; devices: ${here.join()}`);
+    for (const [id, { states, acknowledged }] of this.#intended) {
+      const participant = core.participantOf(id);
+      const state = participant ? (participant.sessionId ?? 'outside') : 'deleted';
+      if (acknowledged >= 0 && !states.slice(acknowledged).includes(state))
+        wrong.push(`${id} is ${state}, but was to be ${states.slice(acknowledged).join(' or ')}`);
+    }
+    for (const { id, edge } of this.#edges)
+      if (edge.history.waiting > 0) wrong.push(`${id} keeps ${String(edge.history.waiting)} events for ever`);
+    for (const { id, closing } of desk.edges())
+      if (closing > 0) wrong.push(`${String(closing)} closings wait for ${id} for ever`);
+    return wrong;
+  }
+}
