@@ -1,4 +1,4 @@
-// `npm run backup` and `npm run restore`. Built only where nothing is: a gateway may be running on what is there.
+// `npm run backup`, `npm run restore` and `npm run migrate`. Built only where nothing is: a gateway may be running on what is there.
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';

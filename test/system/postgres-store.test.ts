@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { endReasonOf } from '../support/closed-usage.js';
 import { failedStart, startGateway, type TestGateway } from '../support/gateway.js';
 import { freePort } from '../support/ports.js';
 import { usePostgres } from '../support/postgres.js';
@@ -171,6 +172,39 @@ describe('a gateway on PostgreSQL', () => {
     expect(await other.stop()).toBe(0);
     // Its media host waits for the next gateway of its folder.
     gateway = await start(gateway.sipPort);
+  });
+
+  it('goes on with what `npm run migrate` moved out of a data folder', async () => {
+    const folder = join(dataDir, 'moved');
+    const old = await startGateway({ dataDir: folder });
+    const before = new Rest(old);
+    const moving = await before.session('moving');
+    const member = await before.member(moving);
+    const call = await placeCall({ sipPort: old.sipPort, token: member.token });
+    expect((await call.final()).status).toBe(200);
+    await call.hangUp();
+    await call.end();
+    await endReasonOf(before, member.id);
+    const report = await before.request('GET', '/usage');
+    const into = await server().database();
+    const migrate = () =>
+      spawnSync('npm', ['run', '--silent', 'migrate'], {
+        env: { ...process.env, PATCHBAY_DATA_DIR: folder, PATCHBAY_STORE: into },
+        encoding: 'utf8',
+      });
+    const inUse = migrate();
+    expect([inUse.status, inUse.stderr]).toEqual([1, expect.stringContaining('Another gateway uses')]);
+    await old.stop();
+    const { status, stdout } = migrate();
+    expect([status, stdout]).toEqual([0, expect.stringContaining('usage_records: 1 rows')]);
+    const next = await startGateway({ dataDir: folder, env: { PATCHBAY_STORE: into } });
+    const after = new Rest(next);
+    expect(await after.request('GET', '/usage')).toEqual(report);
+    const again = await placeCall({ sipPort: next.sipPort, token: member.token });
+    expect((await again.final()).status).toBe(200);
+    await again.hangUp();
+    await again.end();
+    expect(await next.stop()).toBe(0);
   });
 
   it('does not start without its database, and says why without the password', async () => {

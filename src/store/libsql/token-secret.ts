@@ -21,9 +21,8 @@ interface TokenSecret {
  */
 export async function tokenSecret(dataDir: string, log: Log): Promise<TokenSecret> {
   const path = join(dataDir, FILE);
-  const kept = await readIfThere(path);
+  const kept = await storedSecret(dataDir);
   if (kept !== undefined) {
-    checkSecret(path, kept);
     await closeToOthers(path, log);
     return { secret: kept, found: true };
   }
@@ -34,6 +33,17 @@ export async function tokenSecret(dataDir: string, log: Log): Promise<TokenSecre
     throw inWords(error, path);
   }
   return { secret, found: false };
+}
+
+/**
+ * Reads the secret, if there is one.
+ * @throws DataFolderError when the file is there but cannot be used
+ */
+export async function storedSecret(dataDir: string): Promise<string | undefined> {
+  const path = join(dataDir, FILE);
+  const kept = await readIfThere(path);
+  if (kept !== undefined) checkSecret(path, kept);
+  return kept;
 }
 
 function checkSecret(path: string, secret: string): void {

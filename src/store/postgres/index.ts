@@ -1,3 +1,4 @@
 export { type Claim, openPostgres } from './engine.js';
 export { Follower } from './follower.js';
+export { openToReceive, type Receiver } from './receive.js';
 export { type PostgresTarget, postgresTarget } from './target.js';
