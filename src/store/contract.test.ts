@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { usePostgres } from '../../test/support/postgres.js';
+import { usePostgres } from '../../test/support/use-postgres.js';
 import { createCore, type Core } from '../core/index.js';
 import { ACCOUNT, FakeDevice } from '../core/testing/index.js';
 import { silentLog } from '../shared/testing/index.js';

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { usePostgres } from '../../test/support/postgres.js';
+import { usePostgres } from '../../test/support/use-postgres.js';
 import { createCore } from '../core/index.js';
 import { ACCOUNT } from '../core/testing/index.js';
 import { silentLog } from '../shared/testing/index.js';

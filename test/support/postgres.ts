@@ -13,7 +13,6 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll } from 'vitest';
 import { freePort } from './ports.js';
 
 const run = promisify(execFile);
@@ -37,7 +36,7 @@ function otherUser(): { uid?: number; gid?: number } {
   return { uid: Number(entry[1]), gid: Number(entry[2]) };
 }
 
-interface PostgresOptions {
+export interface PostgresOptions {
   /** Whether commits outlive the end of the machine, too, and not of processes alone. Default: no, which is faster. */
   readonly durable?: boolean;
   readonly settings?: readonly string[];
@@ -210,14 +209,4 @@ export class PostgresServer {
 /** The servers that were not stopped. */
 export function postgresLeft(): PostgresServer[] {
   return [...running];
-}
-
-/** One server for the tests of a file or a group. */
-export function usePostgres(options: PostgresOptions = {}): () => PostgresServer {
-  let server: PostgresServer | undefined;
-  beforeAll(async () => {
-    server = await PostgresServer.start(options);
-  }, 60_000);
-  afterAll(() => server?.stop());
-  return () => server!;
 }

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { endReasonOf } from '../support/closed-usage.js';
 import { failedStart, startGateway, type TestGateway } from '../support/gateway.js';
 import { freePort } from '../support/ports.js';
-import { usePostgres } from '../support/postgres.js';
+import { usePostgres } from '../support/use-postgres.js';
 import { Rest, type TestParticipant } from '../support/rest.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
 import { until } from '../support/until.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { usePostgres } from '../../../test/support/postgres.js';
+import { usePostgres } from '../../../test/support/use-postgres.js';
 import { TcpRelay } from '../../../test/support/tcp-relay.js';
 import { until } from '../../../test/support/until.js';
 import { createCore, type Core } from '../../core/index.js';

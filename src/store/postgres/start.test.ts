@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../../test/support/ports.js';
-import { usePostgres } from '../../../test/support/postgres.js';
+import { usePostgres } from '../../../test/support/use-postgres.js';
 import { silentLog } from '../../shared/testing/index.js';
 import { openStore, postgresTarget, StoreError, type Store } from '../index.js';
 
