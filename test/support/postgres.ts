@@ -106,6 +106,27 @@ export class PostgresServer {
     return stdout.split('\n').filter((line) => line !== '');
   }
 
+  /** Takes TLS connections from now on, with PEM files. */
+  async serveTls({
+    certFile,
+    keyFile,
+  }: {
+    readonly certFile: string;
+    readonly keyFile: string;
+  }): Promise<void> {
+    const { uid, gid } = otherUser();
+    for (const [from, name] of [
+      [certFile, 'server.crt'],
+      [keyFile, 'server.key'],
+    ] as const) {
+      const file = join(this.#data, name);
+      writeFileSync(file, readFileSync(from), { mode: 0o600 });
+      if (uid !== undefined) chownSync(file, uid, gid!);
+    }
+    await this.sql('ALTER SYSTEM SET ssl = on');
+    await this.sql('SELECT pg_reload_conf()');
+  }
+
   /** Starts it, the first time or after {@link kill}. */
   async again(): Promise<void> {
     const limit = performance.now() + START_LIMIT_MS;

@@ -140,5 +140,6 @@ async function tlsOptions({ tls, host, caFile }: PostgresTarget) {
   if (tls === 'disable') return false;
   if (tls === 'require') return { rejectUnauthorized: false };
   const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') };
-  return { rejectUnauthorized: true, servername: host, ...ca };
+  // The name or the address that the certificate must have.
+  return { rejectUnauthorized: true, host, ...ca };
 }

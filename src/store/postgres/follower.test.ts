@@ -177,22 +177,15 @@ describe('a follower', () => {
     for (let n = 1; n <= 100; n += 1)
       leader.core.saveParticipant({ ...participant, id: idOf(n), tag: 'new' });
     await leader.flush();
-    const read = 'SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables';
-    const before = await participantsRead(read);
+    // What is not read again may as well be gone.
+    await sql(`DELETE FROM patchbay.participants WHERE change < (SELECT last FROM patchbay.change_log)`);
     const startedAt = performance.now();
     const next = await open({ follower });
     const tookMs = performance.now() - startedAt;
     const { participants } = next.core.load();
     expect(participants).toHaveLength(20_000);
     expect(participants.filter(({ tag }) => tag === 'new')).toHaveLength(100);
-    // Times are no assertions; rows are. The time is printed for whoever runs it alone.
-    expect((await participantsRead(read)) - before).toBeLessThan(1_000);
+    // Times are no assertions: this one is for whoever runs the test alone.
     console.info(`20,000 participants were handed over in ${Math.round(tookMs)} ms`);
   });
 });
-
-/** Rows of participants that the server has read so far. It counts them when a connection has been idle for a second. */
-async function participantsRead(query: string): Promise<number> {
-  await sql('SELECT pg_stat_force_next_flush()');
-  return Number((await sql(`${query} WHERE relname = 'participants'`))[0]);
-}

@@ -2,8 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeCertificate } from '../../../test/support/certificate.js';
 import { freePort } from '../../../test/support/ports.js';
 import { usePostgres } from '../../../test/support/use-postgres.js';
+import { until } from '../../../test/support/until.js';
 import { silentLog } from '../../shared/testing/index.js';
 import { openStore, postgresTarget, StoreError, type Store } from '../index.js';
 
@@ -83,6 +85,31 @@ describe('the start on PostgreSQL', () => {
     const before = await server().sql(leader, url);
     expect(await failure(url)).toContain('has version 99');
     expect(await server().sql(leader, url)).toEqual(before);
+  });
+
+  it('encrypts, and checks the certificate, as it is told', async () => {
+    const certificate = makeCertificate();
+    await server().serveTls(certificate);
+    const encrypted =
+      "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'patchbay writer'";
+    const verify = `${url}?sslmode=verify-full`;
+    try {
+      await until('TLS', () => open(`${url}?sslmode=require`).catch(() => false), { withinMs: 10_000 });
+      expect(await server().sql(encrypted)).toEqual(['1']);
+      await store!.close();
+      expect(await failure(verify)).toMatch(/sslmode=verify-full: self-signed certificate/);
+      await open(`${verify}&sslrootcert=${certificate.certFile}`);
+      expect(await server().sql(encrypted)).toEqual(['1']);
+      await store!.close();
+      const otherName = verify.replace('127.0.0.1', 'localhost');
+      expect(await failure(`${otherName}&sslrootcert=${certificate.certFile}`)).toMatch(
+        /sslmode=verify-full: .*localhost/,
+      );
+      expect(await failure(`${verify}&sslrootcert=/nowhere.pem`)).toContain('sslrootcert');
+      store = undefined;
+    } finally {
+      certificate.remove();
+    }
   });
 
   it('takes durable commits, even where the server does without', async () => {
