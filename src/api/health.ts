@@ -35,8 +35,8 @@ export function serveHealth(api: Api, readiness: () => Readiness, version: strin
           503: {
             ...StatusSchema,
             description:
-              '`starting`, `draining`, `store-unavailable`: its database takes no writes, or `overloaded`: calls have ' +
-              'been refused for more than 10 s',
+              '`starting`, `draining`, `store-unavailable`: its database takes no writes, `overloaded`: calls have been ' +
+              'refused for more than 10 s, or `standby`: another gateway is the leader',
           },
         },
       },

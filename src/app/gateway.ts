@@ -19,8 +19,15 @@ import { preparePrograms } from './programs.js';
 import { type EventFeed, feedFromCore } from '../events/index.js';
 import { clientAddresses, settledWithin, systemClock } from '../shared/index.js';
 import { watchDescriptors } from './sockets.js';
-import { openStore } from '../store/index.js';
-import { measureBuild, measureEvents, measureState, measureStore, measureTraces } from './metrics/state.js';
+import { openStoreAsLeader } from './standby.js';
+import {
+  measureBuild,
+  measureEvents,
+  measureLease,
+  measureState,
+  measureStore,
+  measureTraces,
+} from './metrics/state.js';
 import { Teardown } from './teardown.js';
 import { OwnCalls } from '../trial/index.js';
 import { VERSION } from './version.js';
@@ -79,6 +86,8 @@ interface Endings {
   readonly onSuperseded: () => void;
   /** Another gateway has taken over the database. */
   readonly onDeposed: () => void;
+  /** Aborts when the gateway is to stop: one that waits to become the leader gives up. */
+  readonly quit: AbortSignal;
 }
 
 interface BuildHooks extends Endings {
@@ -96,22 +105,26 @@ async function build(
   given: Config,
   log: Logger,
   teardown: Teardown,
-  { undo, onSuperseded, onDeposed, onCarried }: BuildHooks,
+  { undo, onSuperseded, onDeposed, onCarried, quit }: BuildHooks,
 ): Promise<Gateway> {
   let readiness: Readiness = 'starting';
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   measureBuild(metrics, VERSION);
 
-  const store = await openStore({
-    dataDir: given.dataDir,
-    backups: given.backups,
-    tokenSecret: given.tokenSecret,
-    lockWaitMs: LOCK_WAIT_MS,
-    postgres: given.postgres,
-    onDeposed,
-    log: log.child({ part: 'store' }),
-  });
+  const { store, lease } = await openStoreAsLeader(
+    given,
+    {
+      dataDir: given.dataDir,
+      backups: given.backups,
+      tokenSecret: given.tokenSecret,
+      lockWaitMs: LOCK_WAIT_MS,
+      postgres: given.postgres,
+      log: log.child({ part: 'store' }),
+    },
+    teardown,
+    { onDeposed, quit },
+  );
   teardown.add('store', () => store.close());
   // Only now, with the data folder locked: an earlier gateway may have held the ports until then.
   const config = await readyAddresses(given, log);
@@ -134,7 +147,7 @@ async function build(
     clock: systemClock,
     log: log.child({ part: 'edge' }),
   });
-  const desk = new Desk({ core, epoch: 1, clock: systemClock, log: log.child({ part: 'leader' }) });
+  const desk = new Desk({ core, epoch: lease.epoch, clock: systemClock, log: log.child({ part: 'leader' }) });
   connectLocally(edge, desk);
   const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });
   // Stopped after the core: the end of the last devices still goes into their usage records.
@@ -142,6 +155,7 @@ async function build(
   teardown.add('core', () => core.stop());
   measureState(metrics, core, usage);
   measureQuality(metrics, core);
+  if (config.postgres) measureLease(metrics, lease);
   measureStore(metrics, () => store.health(), config.postgres === undefined);
   const media = await startMedia(config, log, onSuperseded);
   onCarried(media.carried().length);

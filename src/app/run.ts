@@ -5,6 +5,7 @@ import { knownTerminal, onStopSignals, surviveUncaught, yieldToCalls } from './p
 import { createLog } from './log.js';
 import { nameSourcesInStackTraces } from './stack-traces.js';
 import { VERSION } from './version.js';
+import { StoppedWaiting } from './standby.js';
 import { StartError } from './start-error.js';
 import { StoreError } from '../store/index.js';
 
@@ -35,11 +36,12 @@ const HURRY_LIMIT_MS = 10_000;
  * The first stop signal drains and exits with 0, the second hangs up at once and exits with 1, the third just exits.
  * A signal during the start takes effect after it, since a stop is the safest way to undo a start.
  */
-function stopOnSignals(starting: Promise<Gateway>, log: Logger): void {
+function stopOnSignals(starting: Promise<Gateway>, quit: AbortController, log: Logger): void {
   const hurry = new AbortController();
   const stop = async (): Promise<void> => {
-    const gateway = await starting;
-    await gateway.stop(hurry.signal);
+    quit.abort();
+    const gateway = await started(starting);
+    await gateway?.stop(hurry.signal);
     log.info('stopped');
     process.exit(hurry.signal.aborted ? 1 : 0);
   };
@@ -60,10 +62,23 @@ function stopOnSignals(starting: Promise<Gateway>, log: Logger): void {
   ]);
 }
 
+/** The gateway; undefined when it was told to stop while it waited to become the leader. */
+async function started(starting: Promise<Gateway>): Promise<Gateway | undefined> {
+  try {
+    return await starting;
+  } catch (error) {
+    if (error instanceof StoppedWaiting) return undefined;
+    throw error;
+  }
+}
+
 /** SIGUSR2: exits at once, and leaves the calls to the next gateway of the data folder. */
-function leaveOnSignal(starting: Promise<Gateway>, log: Logger): void {
+function leaveOnSignal(starting: Promise<Gateway>, quit: AbortController, log: Logger): void {
   const leave = async (): Promise<void> => {
-    const gateway = await starting;
+    quit.abort();
+    const gateway = await started(starting);
+    // A standby has no calls.
+    if (!gateway) process.exit(0);
     if (await gateway.leave()) {
       log.info('The calls are left to the next gateway.');
       process.exit(0);
@@ -94,12 +109,14 @@ try {
     log.fatal(why);
     process.exit(1);
   };
+  const quit = new AbortController();
   const starting = startGateway(config, log, {
+    quit: quit.signal,
     onSuperseded: end('Another gateway of the data folder has taken the media hosts: this one ends.'),
     onDeposed: end('Another gateway has taken over the database of PATCHBAY_STORE: this one ends.'),
   });
-  stopOnSignals(starting, log);
-  leaveOnSignal(starting, log);
+  stopOnSignals(starting, quit, log);
+  leaveOnSignal(starting, quit, log);
   const gateway = await starting;
   // Only now: an uncaught error during the start must end it.
   surviveUncaught(process, log, gateway.metrics);
@@ -107,12 +124,15 @@ try {
   // At once: supervisors and tests wait for this line.
   log.flush();
 } catch (error) {
-  if (error instanceof StartError || error instanceof StoreError) {
-    log.fatal(`could not start: ${error.message}`);
-  } else {
-    log.fatal({ err: error }, 'could not start');
+  // Otherwise the signal ends the process.
+  if (!(error instanceof StoppedWaiting)) {
+    if (error instanceof StartError || error instanceof StoreError) {
+      log.fatal(`could not start: ${error.message}`);
+    } else {
+      log.fatal({ err: error }, 'could not start');
+    }
+    process.exitCode = 1;
+    // Connections that drachtio-srf goes on trying, for example, would keep a failed start alive for many seconds.
+    setTimeout(() => process.exit(), LINGER_MS).unref();
   }
-  process.exitCode = 1;
-  // Connections that drachtio-srf goes on trying, for example, would keep a failed start alive for many seconds.
-  setTimeout(() => process.exit(), LINGER_MS).unref();
 }

@@ -27,7 +27,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
-interface StoreOptions {
+export interface StoreOptions {
   readonly dataDir: string;
   /** How long to wait for another process that has the data folder, in ms. Default: not at all. */
   readonly lockWaitMs?: number;

@@ -1,4 +1,5 @@
 export { type Claim, openPostgres } from './engine.js';
 export { Follower } from './follower.js';
+export { Lease, LeaseTakenError } from './lease.js';
 export { openToReceive, type Receiver } from './receive.js';
 export { type PostgresTarget, postgresTarget } from './target.js';

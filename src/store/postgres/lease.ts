@@ -1,0 +1,199 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Log } from '../../shared/index.js';
+import { StoreError } from '../engine.js';
+import { Connection } from './connection.js';
+import type { Claim } from './engine.js';
+import { prepareSchema } from './schema.js';
+import type { PostgresTarget } from './target.js';
+import { inWords } from './words.js';
+
+/** Without a renewal, another gateway may take the lease after so long. Measured by the database's clock. */
+const LEASE_MS = 2_000;
+const RENEW_MS = 500;
+/** A renewal that takes longer has failed, and its connection is closed. */
+const RENEW_LIMIT_MS = 1_500;
+/** How often a standby looks whether the lease is free. It is told as well when the leader stops. */
+const LOOK_MS = 200;
+const RETRY_MS = 1_000;
+const CHANNEL = 'patchbay_leader';
+
+/** Another gateway was faster. */
+export class LeaseTakenError extends StoreError {
+  override readonly name = 'LeaseTakenError';
+}
+
+interface LeaseOptions {
+  readonly target: PostgresTarget;
+  /** Names this gateway, the same over restarts: after a death it need not wait for its own lease to end. */
+  readonly holder: string;
+  /** Another gateway has the lease: this one must end at once. */
+  readonly onDeposed: () => void;
+  readonly log: Log;
+}
+
+/**
+ * The right of one gateway to be the leader, for as long as it renews it: the row of the table `leader`. Who takes it
+ * raises the epoch, and the database refuses what the one before still writes.
+ */
+export class Lease {
+  readonly #options: LeaseOptions;
+  #connection: Connection | undefined;
+  #epoch = 0;
+  #heldUntil = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #renewing: Promise<void> | undefined;
+  #isFailing = false;
+  #isReleased = false;
+  #wake: (() => void) | undefined;
+
+  private constructor(options: LeaseOptions, connection: Connection) {
+    this.#options = options;
+    this.#take(connection);
+  }
+
+  /** @throws StoreError that says what is wrong with the database */
+  static async open(options: LeaseOptions): Promise<Lease> {
+    let connection: Connection | undefined;
+    try {
+      connection = await open(options.target);
+      await prepareSchema(connection);
+      return new Lease(options, connection);
+    } catch (error) {
+      connection?.destroy();
+      throw inWords(error, options.target);
+    }
+  }
+
+  /** Of this leader; 0 before it has the lease. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Whether nobody else can be the leader now. */
+  get isHeld(): boolean {
+    return performance.now() < this.#heldUntil;
+  }
+
+  /** Who has the lease now; undefined when it is free, or this gateway's own. */
+  async holder(): Promise<string | undefined> {
+    const [row] = await (
+      await this.#connected()
+    ).rows(`SELECT holder FROM leader WHERE holder <> ? AND expires_at > now()`, [this.#options.holder]);
+    return row ? String(row['holder']) : undefined;
+  }
+
+  /**
+   * Resolves when the lease is free. The database may be away meanwhile.
+   * @throws the signal's reason
+   */
+  async whenFree(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      let waitMs = LOOK_MS;
+      try {
+        if ((await this.holder()) === undefined) return;
+        this.#succeeded();
+      } catch (error) {
+        this.#failed(error, 'The lease of the leader cannot be read: it is tried again each second.');
+        waitMs = RETRY_MS;
+      }
+      await Promise.race([
+        pause(waitMs, undefined, { signal }).catch(() => undefined),
+        new Promise<void>((resolve) => (this.#wake = resolve)),
+      ]);
+    }
+  }
+
+  /** Takes the lease. @throws LeaseTakenError when it is not free */
+  readonly claim: Claim = async (connection) => {
+    const askedAt = performance.now();
+    const [row] = await connection.rows(
+      `UPDATE leader SET epoch = epoch + 1, holder = ?, address = NULL, expires_at = now() + interval '${LEASE_MS} ms'
+       WHERE expires_at IS NULL OR expires_at < now() OR holder = ? RETURNING epoch`,
+      [this.#options.holder, this.#options.holder],
+    );
+    if (!row) throw new LeaseTakenError('Another gateway has the lease of the leader.');
+    this.#epoch = Number(row['epoch']);
+    this.#heldUntil = askedAt + LEASE_MS;
+    this.#renewSoon();
+    return this.#epoch;
+  };
+
+  /** Lets another gateway take it at once. To be called when nothing is written any more. */
+  async release(): Promise<void> {
+    this.#isReleased = true;
+    clearTimeout(this.#timer);
+    await this.#renewing;
+    this.#heldUntil = 0;
+    const connection = this.#connection;
+    if (connection?.isOpen && this.#epoch > 0) {
+      try {
+        await connection.rows('UPDATE leader SET expires_at = NULL WHERE epoch = ?', [this.#epoch]);
+        await connection.exec(`NOTIFY ${CHANNEL}`);
+      } catch (error) {
+        this.#options.log.warn(
+          { err: error },
+          'The lease of the leader could not be given back: it ends by itself.',
+        );
+      }
+    }
+    await connection?.end();
+  }
+
+  #renewSoon(): void {
+    if (this.#isReleased) return;
+    this.#timer = setTimeout(() => {
+      this.#renewing = this.#renew().then(() => this.#renewSoon());
+    }, RENEW_MS);
+  }
+
+  /** While the database is away nobody else can take the lease either: this goes on, and the leader with it. */
+  async #renew(): Promise<void> {
+    const askedAt = performance.now();
+    try {
+      const [row] = await (
+        await this.#connected()
+      ).rows(
+        `UPDATE leader SET expires_at = now() + interval '${LEASE_MS} ms' WHERE epoch = ? RETURNING epoch`,
+        [this.#epoch],
+        RENEW_LIMIT_MS,
+      );
+      this.#succeeded();
+      if (row) this.#heldUntil = askedAt + LEASE_MS;
+      else {
+        this.#isReleased = true;
+        this.#heldUntil = 0;
+        this.#options.onDeposed();
+      }
+    } catch (error) {
+      this.#failed(error, 'The lease of the leader cannot be renewed: it is tried again.');
+    }
+  }
+
+  async #connected(): Promise<Connection> {
+    if (!this.#connection?.isOpen) this.#take(await open(this.#options.target));
+    return this.#connection!;
+  }
+
+  #take(connection: Connection): void {
+    this.#connection = connection;
+    connection.onNotification(() => this.#wake?.());
+  }
+
+  #failed(error: unknown, words: string): void {
+    this.#connection?.destroy();
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    this.#options.log.warn({ err: error }, words);
+  }
+
+  #succeeded(): void {
+    if (!this.#isFailing) return;
+    this.#isFailing = false;
+    this.#options.log.info({}, 'The lease of the leader can be reached again.');
+  }
+}
+
+function open(target: PostgresTarget): Promise<Connection> {
+  return Connection.open(target, { name: 'patchbay lease', setup: `LISTEN ${CHANNEL}` });
+}
