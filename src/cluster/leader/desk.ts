@@ -77,14 +77,49 @@ export class Desk {
   /** Serves an edge that has connected. @returns what receives its messages, the first of which is its hello */
   accept(link: Link<FromLeader>): LinkListener<FromEdge> {
     let session: EdgeSession | undefined;
+    let isClosed = false;
+    const take = (message: FromEdge): void => {
+      if (message.type === 'hello') session = this.#greeted(message, link);
+      else if (session) session.received(message);
+      else link.close();
+    };
+    /** What came while the edge is written down. */
+    let early: FromEdge[] | undefined;
+    const takeEarly = (): void => {
+      const messages = early ?? [];
+      early = undefined;
+      if (!isClosed) for (const message of messages) take(message);
+    };
     return {
       received: (message) => {
-        if (message.type === 'hello') session = this.#greeted(message, link);
-        else if (session) session.received(message);
-        else link.close();
+        if (early) {
+          early.push(message);
+          return;
+        }
+        const written = message.type === 'hello' ? this.#writeDown(message) : undefined;
+        if (!written) {
+          take(message);
+          return;
+        }
+        early = [message];
+        written.then(takeEarly, () => link.close());
       },
-      closed: () => session?.away(link),
+      closed: () => {
+        isClosed = true;
+        session?.away(link);
+      },
     };
+  }
+
+  /**
+   * An edge that is not known is on disk before any of its devices is connected: the next leader waits for it.
+   * @returns when it is; undefined when it is already, or nothing is
+   */
+  #writeDown({ edgeId, process }: Hello): Promise<void> | undefined {
+    const { store } = this.#options;
+    if (!store || this.#sessions.has(edgeId)) return undefined;
+    store.saveEdge(edgeId, { process, counted: 0, closing: {} });
+    return store.flush();
   }
 
   stop(): void {

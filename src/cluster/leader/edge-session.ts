@@ -125,7 +125,11 @@ export class EdgeSession {
       else this.#count(entry, devices);
     }
     this.#save();
-    for (const [id, state] of devices) this.#devices.get(id)?.takeState(state);
+    for (const [id, state] of devices) {
+      const device = this.#devices.get(id);
+      if (device && state.hasEnded === true) this.#gone(device);
+      else device?.takeState(state);
+    }
     for (const device of this.#devices.values()) device.release();
   }
 

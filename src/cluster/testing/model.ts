@@ -332,7 +332,21 @@ export class Model {
   #isCounted(device: SimDevice): boolean {
     if (this.#buried.has(device) || this.#leaders.some(({ ended }) => ended.has(device.info.id)))
       return false;
-    return this.#leader!.core.participantOf(device.participantId) !== undefined;
+    if (this.#leader!.core.participantOf(device.participantId) === undefined) return false;
+    return this.#told(`connected ${device.info.id}`) > 0 || !this.#hasSuccessor(device);
+  }
+
+  /** Whether a later device has had its place: of one that no leader had written down by then, nothing is told. */
+  #hasSuccessor(device: SimDevice): boolean {
+    const later = this.#allDevices.slice(this.#allDevices.indexOf(device) + 1);
+    return later.some(
+      ({ participantId, info }) =>
+        participantId === device.participantId && this.#told(`connected ${info.id}`) > 0,
+    );
+  }
+
+  #told(key: string): number {
+    return (this.#database.rows.told.get(key) as number | undefined) ?? 0;
   }
 
   // What must hold at rest.
@@ -340,7 +354,6 @@ export class Model {
   #findings(): string[] {
     const { core, desk } = this.#leader!;
     const wrong: string[] = [];
-    const told = (key: string): number => (this.#database.rows.told.get(key) as number | undefined) ?? 0;
     const live = this.#edges.flatMap(({ devices }) => devices.filter(({ isHere }) => isHere));
     const ids = [...this.#intended.keys()];
     const connected = ids.flatMap((id) => core.connectedDevice(id)?.id ?? []).sort();
@@ -365,14 +378,14 @@ export class Model {
     }
     for (const [key, device] of this.#digits) {
       const mustCount = this.#isCounted(device) && (device.outcome === 'live' || device.outcome === 'left');
-      const count = told(key);
+      const count = this.#told(key);
       if (count > 1 || (mustCount && count !== 1)) wrong.push(`${key} was told ${String(count)} times`);
     }
     for (const device of this.#allDevices) {
       const { info, outcome } = device;
-      const came = told(`connected ${info.id}`);
+      const came = this.#told(`connected ${info.id}`);
       // The device of an edge that is missing for too long is told to have crashed, though it may come back.
-      const went = told(`left ${info.id}`) || Math.min(1, told(`crashed ${info.id}`));
+      const went = this.#told(`left ${info.id}`) || Math.min(1, this.#told(`crashed ${info.id}`));
       if (came > 1 || went > 1)
         wrong.push(`${info.id} came ${String(came)} times, left ${String(went)} times`);
       if (outcome === 'left' && this.#isCounted(device) && went !== 1)
