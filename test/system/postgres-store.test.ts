@@ -82,19 +82,29 @@ describe('a gateway on PostgreSQL', () => {
     await talking();
     const before = await participants();
     await away();
-    await expect(rest.participant({ tag: 'in flight' })).rejects.toThrow(FAILED);
-    const [inFlight] = (await participants()).filter((id) => !before.includes(id));
-    await expect(rest.participant()).rejects.toThrow(REFUSED);
-    await expect(rest.session()).rejects.toThrow(REFUSED);
-    await expect(rest.deleteParticipant(members[0]!.id)).rejects.toThrow(REFUSED);
-    await expect(rest.leave(session, members[0]!.id)).rejects.toThrow(REFUSED);
-    await expect(rest.request('GET', '/usage')).rejects.toThrow(REFUSED);
-    expect(await readiness()).toBe(503);
-    await talking();
-    await back();
+    let inFlight: string[];
+    try {
+      const answer = await rest.participant({ tag: 'in flight' }).then(
+        () => 'done',
+        (error: unknown) => String(error),
+      );
+      inFlight = (await participants()).filter((id) => !before.includes(id));
+      // Refused, if another write has found out before it.
+      if (REFUSED.test(answer)) expect(inFlight).toEqual([]);
+      else expect([answer, inFlight.length]).toEqual([expect.stringMatching(FAILED), 1]);
+      await expect(rest.participant()).rejects.toThrow(REFUSED);
+      await expect(rest.session()).rejects.toThrow(REFUSED);
+      await expect(rest.deleteParticipant(members[0]!.id)).rejects.toThrow(REFUSED);
+      await expect(rest.leave(session, members[0]!.id)).rejects.toThrow(REFUSED);
+      await expect(rest.request('GET', '/usage')).rejects.toThrow(REFUSED);
+      expect(await readiness()).toBe(503);
+      await talking();
+    } finally {
+      await back();
+    }
     await until('readiness', async () => (await readiness()) === 200, LIMIT);
-    expect(await stored()).toEqual([...before, inFlight].sort());
-    await rest.deleteParticipant(inFlight!);
+    expect(await stored()).toEqual([...before, ...inFlight].sort());
+    for (const id of inFlight) await rest.deleteParticipant(id);
     expect(await stored()).toEqual([...before].sort());
     await talking();
   }
