@@ -7,14 +7,14 @@ import { join } from 'node:path';
 import { freeUdpPort } from './ports.js';
 import { until } from './until.js';
 
-const PROGRAM = '/usr/sbin/kamailio';
-const MODULES = [
+export const KAMAILIO = '/usr/sbin/kamailio';
+export const MODULES = [
   '/usr/lib/x86_64-linux-gnu/kamailio/modules/',
   '/usr/lib/aarch64-linux-gnu/kamailio/modules/',
 ].find((folder) => existsSync(folder));
 
 /** Whether Debian's Kamailio is installed; tests with it are skipped otherwise. */
-export const HAS_KAMAILIO = existsSync(PROGRAM) && MODULES !== undefined;
+export const HAS_KAMAILIO = existsSync(KAMAILIO) && MODULES !== undefined;
 
 /** Kamailio as a proxy that records its route, over UDP on 127.0.0.1. */
 export class Kamailio {
@@ -30,7 +30,7 @@ export class Kamailio {
     const folders = ['-Y', folder, '-w', folder];
     // A process group of its own: its workers outlive a main process that is killed alone.
     const options = { stdio: 'ignore', detached: true } as const;
-    this.#child = spawn(PROGRAM, [...config, ...folders, '-m', '32', '-M', '4'], options);
+    this.#child = spawn(KAMAILIO, [...config, ...folders, '-m', '32', '-M', '4'], options);
     this.#exited = once(this.#child, 'exit');
   }
 
@@ -56,7 +56,7 @@ export class Kamailio {
 }
 
 /** Whether the proxy answers; until it is ready its port drops requests. */
-async function answersPing(port: number): Promise<boolean> {
+export async function answersPing(port: number): Promise<boolean> {
   const socket = createSocket('udp4');
   try {
     socket.bind(0, '127.0.0.1');
