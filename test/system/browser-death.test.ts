@@ -62,7 +62,8 @@ async function openDoomed(doomed: TestBrowser, session: string, steady: ClientPa
 }
 
 // They mostly wait for the gateway to notice, so they run at the same time.
-describe.concurrent('a browser that dies, with a page of each client,', () => {
+// A busy machine takes long to open its browsers.
+describe.concurrent('a browser that dies, with a page of each client,', { timeout: 120_000 }, () => {
   it.each([
     ['is killed', (browser: TestBrowser) => browser.kill()],
     ['is cut off', (browser: TestBrowser) => browser.freeze()],

@@ -105,10 +105,13 @@ describe('a phone that talks', () => {
     const { sipPort } = room.gateway;
     const before = await refusals();
     const outcome = await placeManyCalls({ sipPort, tokens, calls: RAMP, rate: RAMP, holdMs: 500 });
-    // A machine that is busy with other things refuses some, and says so; no call may fail for another reason.
+    // A machine that is busy with other things refuses some, and says so; no call may fail for another reason. What is
+    // refused may come again as a retransmission, and is refused again.
     const refused = (await refusals()) - before;
-    expect(outcome).toEqual({ successful: RAMP - refused, failed: refused });
-    expect(refused).toBeLessThan(RAMP / 2);
+    const { successful, failed } = outcome;
+    expect(successful + failed).toBe(RAMP);
+    expect(failed).toBeLessThanOrEqual(refused);
+    expect(failed).toBeLessThan(RAMP / 2);
   });
 });
 
