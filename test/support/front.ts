@@ -75,8 +75,13 @@ export class Front {
       return isThere();
     };
     const seen = (): Promise<string> => Promise.resolve(this.#said);
-    await until('the front', look, { withinMs: 20_000, everyMs: 20, seen });
-    return this;
+    try {
+      await until('the front', look, { withinMs: 20_000, everyMs: 20, seen });
+      return this;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 }
 

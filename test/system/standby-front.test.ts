@@ -66,8 +66,9 @@ describe.skipIf(!HAS_KAMAILIO || !hasProxy('haproxy'))('HAProxy and Kamailio bef
     const first = await start(one);
     const standby = start(two);
     const http = await Front.http([one.http, two.http]);
+    fronts.push(http);
     const sip = await Front.sip([one.sip, two.sip]);
-    fronts.push(http, sip);
+    fronts.push(sip);
     const at = `http://127.0.0.1:${String(http.port)}`;
     const ready = () =>
       until('the leader behind HAProxy', async () => (await fetch(`${at}/readyz`)).status === 200, LIMIT);
