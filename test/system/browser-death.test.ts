@@ -61,8 +61,7 @@ async function openDoomed(doomed: TestBrowser, session: string, steady: ClientPa
   return members;
 }
 
-// They mostly wait for the gateway to notice, so they run at the same time.
-// A busy machine takes long to open its browsers.
+// They mostly wait for the gateway to notice, so they run at the same time; a busy machine takes long to open browsers.
 describe.concurrent('a browser that dies, with a page of each client,', { timeout: 120_000 }, () => {
   it.each([
     ['is killed', (browser: TestBrowser) => browser.kill()],

@@ -51,7 +51,7 @@ export class Edge implements DeviceGate {
   readonly #waiting = new Map<number, Waiting>();
   #questions = 0;
   #link: Link<FromEdge> | undefined;
-  /** Of the newest leader that was seen. */
+  /** Of the newest leader that was seen; 0: none was. */
   #epoch = 0;
 
   constructor(options: EdgeOptions) {
@@ -60,11 +60,6 @@ export class Edge implements DeviceGate {
 
   get isConnected(): boolean {
     return this.#link !== undefined;
-  }
-
-  /** Of the newest leader that was seen; 0: none was. */
-  get epoch(): number {
-    return this.#epoch;
   }
 
   /** Devices whose connection is not over. */
