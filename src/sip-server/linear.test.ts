@@ -35,7 +35,7 @@ const message = (field: string, start = 'INVITE sip:a@b SIP/2.0'): string =>
 it('tells quadratic work from linear work', () => {
   const spaces = (length: number): string => ' '.repeat(length);
   expect(growthOf((text) => /\s*x/.test(text), spaces)).toBeDefined();
-  expect(growthOf((text) => /^A\s+(.*?)\s+SIP$/.test(`A${text}`), spaces)).toBeDefined();
+  expect(growthOf((text) => /^A\s+(\S*)\s+SIP$/.test(`A${text}`), spaces)).toBeDefined();
   expect(growthOf((text) => /^\s*x/.test(text), spaces)).toBeUndefined();
 });
 
