@@ -1,16 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import type { Log } from '../../shared/index.js';
 import type { OpenedEngine } from '../engine.js';
 import type { Connection } from './connection.js';
 import type { Follower } from './follower.js';
 import { foundState, load } from './load.js';
 import { prepareSchema } from './schema.js';
+import { storedSecret } from './secrets.js';
 import { nameOf, type PostgresTarget } from './target.js';
 import { PostgresUsageReader } from './usage-reader.js';
 import { inWords } from './words.js';
 import { HOLDER, openToWrite, PostgresWriter } from './writer.js';
-
-const SECRET_BYTES = 48;
 
 /**
  * Takes the right to write for this gateway: raises `epoch` in the table `leader`, and returns it. The gateway that had it
@@ -41,7 +39,7 @@ export async function openPostgres(options: PostgresOptions): Promise<OpenedEngi
     opened.push(connection);
     await prepareSchema(connection);
     await warnOfRisks(connection, log);
-    const tokenSecret = options.tokenSecret ?? (await storedSecret(connection));
+    const tokenSecret = options.tokenSecret ?? (await storedSecret(connection, 'token'));
     // From here on nobody else changes what is read below.
     const epoch = await claim(connection);
     log.info({ database: nameOf(target), epoch }, 'this gateway writes to PostgreSQL');
@@ -71,15 +69,6 @@ const takeOver: Claim = async (connection) => {
   );
   return Number(row?.['epoch']);
 };
-
-/** Made by whoever is first. */
-async function storedSecret(connection: Connection): Promise<string> {
-  await connection.rows(`INSERT INTO secrets VALUES ('token', ?) ON CONFLICT DO NOTHING`, [
-    randomBytes(SECRET_BYTES).toString('base64url'),
-  ]);
-  const [row] = await connection.rows("SELECT value FROM secrets WHERE name = 'token'");
-  return String(row?.['value']);
-}
 
 /** With such settings, what the gateway has answered can be lost. */
 async function warnOfRisks(connection: Connection, log: Log): Promise<void> {

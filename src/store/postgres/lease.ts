@@ -26,9 +26,19 @@ interface LeaseOptions {
   readonly target: PostgresTarget;
   /** Names this gateway, the same over restarts: after a death it need not wait for its own lease to end. */
   readonly holder: string;
+  /** Where other gateways reach this one once it is the leader: `host:port`. Default: nowhere. */
+  readonly address?: string | undefined;
   /** Another gateway has the lease: this one must end at once. */
   readonly onDeposed: () => void;
   readonly log: Log;
+}
+
+/** Who has the lease. */
+interface PresentLeader {
+  readonly epoch: number;
+  readonly holder: string;
+  /** Where other gateways reach it; absent: nowhere. */
+  readonly address?: string;
 }
 
 /**
@@ -38,12 +48,15 @@ interface LeaseOptions {
 export class Lease {
   readonly #options: LeaseOptions;
   #connection: Connection | undefined;
+  #connecting: Promise<Connection> | undefined;
+  readonly #listeners = new Set<() => void>();
   #epoch = 0;
   #heldUntil = 0;
   #timer: NodeJS.Timeout | undefined;
   #renewing: Promise<void> | undefined;
   #isFailing = false;
   #isReleased = false;
+  #isClosed = false;
   #wake: (() => void) | undefined;
 
   private constructor(options: LeaseOptions, connection: Connection) {
@@ -76,10 +89,28 @@ export class Lease {
 
   /** Who has the lease now; undefined when it is free, or this gateway's own. */
   async holder(): Promise<string | undefined> {
+    const leader = await this.leader();
+    return leader?.holder === this.#options.holder ? undefined : leader?.holder;
+  }
+
+  /** Who has the lease now, this gateway included; undefined when it is free. */
+  async leader(): Promise<PresentLeader | undefined> {
     const [row] = await (
       await this.#connected()
-    ).rows(`SELECT holder FROM leader WHERE holder <> ? AND expires_at > now()`, [this.#options.holder]);
-    return row ? String(row['holder']) : undefined;
+    ).rows(`SELECT epoch, holder, address FROM leader WHERE expires_at > now()`);
+    if (!row) return undefined;
+    const { epoch, holder, address } = row;
+    const where = address === null || address === undefined ? {} : { address: String(address) };
+    return { epoch: Number(epoch), holder: String(holder), ...where };
+  }
+
+  /**
+   * Calls back when {@link leader} may have changed; also after the database was away, when nobody could tell.
+   * @returns what ends that
+   */
+  onLeader(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /**
@@ -108,11 +139,12 @@ export class Lease {
   readonly claim: Claim = async (connection) => {
     const askedAt = performance.now();
     const [row] = await connection.rows(
-      `UPDATE leader SET epoch = epoch + 1, holder = ?, address = NULL, expires_at = now() + interval '${LEASE_MS} ms'
+      `UPDATE leader SET epoch = epoch + 1, holder = ?, address = ?, expires_at = now() + interval '${LEASE_MS} ms'
        WHERE expires_at IS NULL OR expires_at < now() OR holder = ? RETURNING epoch`,
-      [this.#options.holder, this.#options.holder],
+      [this.#options.holder, this.#options.address ?? null, this.#options.holder],
     );
     if (!row) throw new LeaseTakenError('Another gateway has the lease of the leader.');
+    await connection.exec(`NOTIFY ${CHANNEL}`);
     this.#epoch = Number(row['epoch']);
     this.#heldUntil = askedAt + LEASE_MS;
     this.#renewSoon();
@@ -125,6 +157,9 @@ export class Lease {
     clearTimeout(this.#timer);
     await this.#renewing;
     this.#heldUntil = 0;
+    this.#isClosed = true;
+    this.#listeners.clear();
+    await this.#connecting?.catch(() => undefined);
     const connection = this.#connection;
     if (connection?.isOpen && this.#epoch > 0) {
       try {
@@ -171,13 +206,27 @@ export class Lease {
   }
 
   async #connected(): Promise<Connection> {
-    if (!this.#connection?.isOpen) this.#take(await open(this.#options.target));
-    return this.#connection!;
+    if (this.#connection?.isOpen) return this.#connection;
+    if (this.#isClosed) throw new StoreError('The lease of the leader was given back.');
+    // Whoever else asks meanwhile waits for the same one.
+    this.#connecting ??= open(this.#options.target)
+      .then((connection) => {
+        this.#take(connection);
+        return connection;
+      })
+      .finally(() => (this.#connecting = undefined));
+    return this.#connecting;
   }
 
   #take(connection: Connection): void {
     this.#connection = connection;
-    connection.onNotification(() => this.#wake?.());
+    connection.onNotification(() => this.#changed());
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.#wake?.();
+    for (const listener of this.#listeners) listener();
   }
 
   #failed(error: unknown, words: string): void {
