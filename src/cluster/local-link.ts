@@ -2,8 +2,8 @@ import type { Edge } from './edge/edge.js';
 import type { Desk } from './leader/desk.js';
 import type { FromEdge, FromLeader, LinkListener } from './messages.js';
 
-/** Connects an edge with the leader in the same process: what one sends the other has at once. */
-export function connectLocally(edge: Edge, desk: Desk): void {
+/** Connects an edge with the leader in the same process: what one sends the other has at once. @returns what ends that */
+export function connectLocally(edge: Edge, desk: Desk): () => void {
   // What the leader answers to the hello comes before the edge has its listener.
   const early: FromLeader[] = [];
   let toEdge: LinkListener<FromLeader> = {
@@ -31,4 +31,5 @@ export function connectLocally(edge: Edge, desk: Desk): void {
   });
   toEdge = atEdge;
   for (const message of early) atEdge.received(message);
+  return close;
 }

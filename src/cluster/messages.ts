@@ -114,6 +114,10 @@ export type Question = {
   [K in keyof Questions]: { readonly question: K; readonly asked: Questions[K]['asked'] };
 }[keyof Questions];
 
+export type Answer = {
+  [K in keyof Questions]: { readonly question: K; readonly answer: Questions[K]['answer'] };
+}[keyof Questions];
+
 /** What an edge begins a connection with: all that it has. */
 export interface Hello {
   readonly type: 'hello';
@@ -165,12 +169,9 @@ export type FromLeader =
   | { readonly type: 'participant'; readonly deviceId: string; readonly participant: Participant }
   | { readonly type: 'close'; readonly deviceId: string; readonly reason: EndReason }
   | ({ readonly type: 'command'; readonly id: number; readonly deviceId: string } & Command)
-  | {
-      readonly type: 'answer';
-      readonly id: number;
-      readonly answer?: unknown;
-      readonly failure?: Failure | undefined;
-    };
+  | ({ readonly type: 'answer'; readonly id: number } & Answer)
+  /** A question could not be answered. */
+  | { readonly type: 'failed'; readonly id: number; readonly failure: Failure };
 
 /** One end of a connection between an edge and the leader. It keeps the order, and may end at any time. */
 export interface Link<Sent> {

@@ -51,6 +51,8 @@ const STATUS = {
 /** Stable, so that programs can depend on it. */
 export type ErrorCode = keyof typeof STATUS;
 
+export const ERROR_CODES = Object.keys(STATUS) as readonly ErrorCode[];
+
 /**
  * An error with a stable code and a message for whoever can act on it.
  * The message is shown to the caller: it never holds a token or a secret.

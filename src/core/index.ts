@@ -13,7 +13,7 @@ export type {
   Page,
   SessionControl,
 } from './core.js';
-export { type ErrorCode, PatchbayError } from './errors.js';
+export { ERROR_CODES, type ErrorCode, PatchbayError } from './errors.js';
 export { participantBytes, resumePointBytes, sessionBytes } from './memory.js';
 export { mayResume } from './resume-points.js';
 export { DEFAULT_PAGE, MAX_PAGE, pageLimit } from './rules.js';

@@ -13,7 +13,15 @@ import {
 } from '../../core/index.js';
 import type { Clock, Log } from '../../shared/index.js';
 import { errorOf, failureOf } from '../failures.js';
-import type { FromEdge, FromLeader, HistoryEvent, Link, LinkListener, Questions } from '../messages.js';
+import type {
+  Answer,
+  FromEdge,
+  FromLeader,
+  HistoryEvent,
+  Link,
+  LinkListener,
+  Questions,
+} from '../messages.js';
 import { EdgeConnection } from './edge-connection.js';
 import { History } from './history.js';
 
@@ -32,6 +40,7 @@ interface EdgeOptions {
 }
 
 interface Waiting {
+  readonly question: keyof Questions;
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -169,7 +178,7 @@ export class Edge implements DeviceGate {
     this.#questions += 1;
     const id = this.#questions;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
+      this.#waiting.set(id, { question, resolve: resolve as Waiting['resolve'], reject });
       link.send({ type: 'question', id, question, asked } as FromEdge);
     });
   }
@@ -183,7 +192,10 @@ export class Edge implements DeviceGate {
         this.#acknowledged(message.number);
         return;
       case 'answer':
-        this.#answered(message.id, message.answer, message.failure && errorOf(message.failure));
+        this.#answered(message);
+        return;
+      case 'failed':
+        this.#taken(message.id)?.reject(errorOf(message.failure));
         return;
       case 'admitted':
       case 'refused':
@@ -280,11 +292,16 @@ export class Edge implements DeviceGate {
     this.#connections.delete(connection.device.info.id);
   }
 
-  #answered(id: number, answer: unknown, error: Error | undefined): void {
+  #answered({ id, question, answer }: { readonly id: number } & Answer): void {
+    const waiting = this.#taken(id);
+    if (waiting?.question === question) waiting.resolve(answer);
+    else waiting?.reject(new PatchbayError('PATCHBAY_INTERNAL', 'The leader answered another question.'));
+  }
+
+  #taken(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    if (error) waiting?.reject(error);
-    else waiting?.resolve(answer);
+    return waiting;
   }
 
   #disconnected(): void {

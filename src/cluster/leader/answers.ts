@@ -1,32 +1,32 @@
 import type { Core } from '../../core/index.js';
-import type { Question, Questions } from '../messages.js';
+import type { Answer, Question } from '../messages.js';
 
 /**
  * Answers an edge's question.
  * @throws PatchbayError by rejection, as the core does
  */
-export async function answerTo(
-  question: Question,
-  core: Core,
-): Promise<Questions[keyof Questions]['answer']> {
-  switch (question.question) {
+export async function answerTo(asked: Question, core: Core): Promise<Answer> {
+  const { question } = asked;
+  switch (question) {
     case 'authenticate': {
-      const { token, ignoreExpiry } = question.asked;
-      return core.authenticate(token, { ignoreExpiry });
+      const { token, ignoreExpiry } = asked.asked;
+      return { question, answer: core.authenticate(token, { ignoreExpiry }) };
     }
     case 'admitDevice': {
-      const { participantId: id, accountId } = question.asked;
+      const { participantId: id, accountId } = asked.asked;
       core.admitDevice({ id, accountId });
-      return null;
+      return { question, answer: null };
     }
     case 'participantOf':
-      return core.participantOf(question.asked.participantId) ?? null;
+      return { question, answer: core.participantOf(asked.asked.participantId) ?? null };
     case 'connectedDevice':
-      return core.connectedDevice(question.asked.participantId) ?? null;
-    case 'resumePoint':
-      return core.resumePoint(question.asked.participantId, question.asked.externalId) ?? null;
+      return { question, answer: core.connectedDevice(asked.asked.participantId) ?? null };
+    case 'resumePoint': {
+      const { participantId, externalId } = asked.asked;
+      return { question, answer: core.resumePoint(participantId, externalId) ?? null };
+    }
     case 'flush':
       await core.flush();
-      return null;
+      return { question, answer: null };
   }
 }

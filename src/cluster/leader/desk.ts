@@ -9,6 +9,9 @@ const SETTLE_MS = 3_000;
 /** How long until it takes the devices of those that are still missing for lost: an edge may be cut off for a while. */
 const ACCOUNT_MS = 13_000;
 
+/** Messages of an edge that wait while it is written down. */
+const MAX_EARLY = 50_000;
+
 interface DeskOptions {
   readonly core: Core;
   /** Of this leader: greater than that of any before. */
@@ -79,9 +82,11 @@ export class Desk {
     let session: EdgeSession | undefined;
     let isClosed = false;
     const take = (message: FromEdge): void => {
-      if (message.type === 'hello') session = this.#greeted(message, link);
-      else if (session) session.received(message);
-      else link.close();
+      if (message.type !== 'hello') {
+        if (session) session.received(message, link);
+        else link.close();
+      } else if (session) link.close();
+      else session = this.#greeted(message, link);
     };
     /** What came while the edge is written down. */
     let early: FromEdge[] | undefined;
@@ -94,6 +99,8 @@ export class Desk {
       received: (message) => {
         if (early) {
           early.push(message);
+          // All is stated again at the next connection.
+          if (early.length > MAX_EARLY) link.close();
           return;
         }
         const written = message.type === 'hello' ? this.#writeDown(message) : undefined;

@@ -4,7 +4,6 @@ import { failureOf } from '../failures.js';
 import type {
   Command,
   DeviceState,
-  Failure,
   FromEdge,
   FromLeader,
   Hello,
@@ -133,7 +132,9 @@ export class EdgeSession {
     for (const device of this.#devices.values()) device.release();
   }
 
-  received(message: Exclude<FromEdge, Hello>): void {
+  /** @param link what it came on: on an older one than the present comes nothing that is not stated again */
+  received(message: Exclude<FromEdge, Hello>, link: Link<FromLeader>): void {
+    if (link !== this.#link) return;
     switch (message.type) {
       case 'history':
         this.#count(message.entry);
@@ -330,18 +331,18 @@ export class EdgeSession {
 
   async #answer({ id, ...question }: { readonly id: number } & Question): Promise<void> {
     const link = this.#link;
-    const tell = (said: { answer: unknown } | { failure: Failure }): void => {
-      if (link === this.#link) this.tell({ type: 'answer', id, ...said });
+    const tell = (message: FromLeader): void => {
+      if (link === this.#link) this.tell(message);
     };
     try {
-      tell({ answer: await answerTo(question, this.#parts.core) });
+      tell({ type: 'answer', id, ...(await answerTo(question, this.#parts.core)) });
     } catch (error) {
       if (!(error instanceof PatchbayError))
         this.#parts.log.error(
           { err: error, question: question.question },
           'A question could not be answered.',
         );
-      tell({ failure: failureOf(error) });
+      tell({ type: 'failed', id, failure: failureOf(error) });
     }
   }
 

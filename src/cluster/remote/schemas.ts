@@ -1,0 +1,162 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import type { FromEdge, FromLeader } from '../messages.js';
+import {
+  AnyDelivery,
+  AnyDeviceInfo,
+  AnyDtmf,
+  AnyEndReason,
+  AnyFailedCall,
+  AnyFailure,
+  AnyFormats,
+  AnyHeaders,
+  AnyLevels,
+  AnyOmitted,
+  AnyOrder,
+  AnyParticipant,
+  AnyQuality,
+  AnyResumePoint,
+  AnyStreams,
+  Count,
+  maybe,
+  statedDevice,
+  Text,
+} from './shapes.js';
+
+/** The schemas of all messages between an edge and the leader, by their types. */
+
+const Flag = Type.Boolean();
+const deviceId = { deviceId: Text };
+
+const AnyEvent = Type.Union([
+  Type.Object({ type: Type.Literal('connect'), device: Type.Object(statedDevice) }),
+  Type.Object({ type: Type.Literal('dtmf'), ...deviceId, digit: Text, durationMs: Type.Number() }),
+  Type.Object({ type: Type.Literal('hold'), ...deviceId, held: Flag }),
+  Type.Object({ type: Type.Literal('signalling'), ...deviceId, lost: Flag }),
+  Type.Object({ type: Type.Literal('end'), ...deviceId, reason: AnyEndReason }),
+  Type.Object({ type: Type.Literal('measured'), ...deviceId, quality: AnyQuality }),
+  Type.Object({ type: Type.Literal('callFailed'), participantId: Text, call: AnyFailedCall }),
+]);
+const AnyEntry = Type.Object({ number: Count, event: AnyEvent });
+
+const AnyChange = Type.Union([
+  Type.Object({ part: Type.Literal('streams'), streams: AnyStreams }),
+  Type.Object({ part: Type.Literal('formats'), formats: AnyFormats }),
+  Type.Object({ part: Type.Literal('omitted'), omitted: AnyOmitted }),
+  Type.Object({ part: Type.Literal('quality'), quality: AnyQuality }),
+  Type.Object({ part: Type.Literal('resumePoint'), resumePoint: AnyResumePoint }),
+  Type.Object({
+    part: Type.Literal('speaking'),
+    streamId: Text,
+    isSpeaking: Flag,
+    levelDb: Type.Optional(Type.Number()),
+  }),
+  Type.Object({ part: Type.Literal('levels'), levels: AnyLevels }),
+]);
+
+/** What an edge asks, and what it is answered, by the question. */
+const QUESTIONS = {
+  authenticate: { asked: Type.Object({ token: Text, ignoreExpiry: Flag }), answer: AnyParticipant },
+  admitDevice: { asked: Type.Object({ participantId: Text, accountId: Text }), answer: Type.Null() },
+  participantOf: { asked: Type.Object({ participantId: Text }), answer: maybe(AnyParticipant) },
+  connectedDevice: { asked: Type.Object({ participantId: Text }), answer: maybe(AnyDeviceInfo) },
+  resumePoint: {
+    asked: Type.Object({ participantId: Text, externalId: Text }),
+    answer: maybe(AnyResumePoint),
+  },
+  flush: { asked: Type.Object({}), answer: Type.Null() },
+} as const;
+type Questions = typeof QUESTIONS;
+type QuestionName = keyof Questions;
+type Asked = {
+  [K in QuestionName]: {
+    type: 'question';
+    id: number;
+    question: K;
+    asked: Static<Questions[K]['asked']>;
+  };
+}[QuestionName];
+type Answered = {
+  [K in QuestionName]: { type: 'answer'; id: number; question: K; answer: Static<Questions[K]['answer']> };
+}[QuestionName];
+
+const ofQuestions = (part: 'asked' | 'answer') =>
+  Type.Union(
+    Object.entries(QUESTIONS).map(([question, schemas]) =>
+      Type.Object({
+        type: Type.Literal(part === 'asked' ? 'question' : 'answer'),
+        id: Count,
+        question: Type.Literal(question),
+        [part]: schemas[part],
+      }),
+    ),
+  );
+
+export const FROM_EDGE = {
+  hello: Type.Object({
+    type: Type.Literal('hello'),
+    edgeId: Text,
+    process: Text,
+    kinds: Type.Array(Text),
+    devices: Type.Array(Type.Object({ ...statedDevice, hasEnded: Flag })),
+    history: Type.Array(AnyEntry),
+  }),
+  history: Type.Object({ type: Type.Literal('history'), entry: AnyEntry }),
+  state: Type.Object({ type: Type.Literal('state'), ...deviceId, change: AnyChange }),
+  kind: Type.Object({ type: Type.Literal('kind'), kind: Text }),
+  question: Type.Unsafe<Asked>(ofQuestions('asked')),
+  closed: Type.Object({ type: Type.Literal('closed'), ...deviceId, last: Count }),
+  done: Type.Object({ type: Type.Literal('done'), id: Count, failure: Type.Optional(AnyFailure) }),
+} as const;
+
+export const FROM_LEADER = {
+  welcome: Type.Object({ type: Type.Literal('welcome'), epoch: Count, acknowledged: Count }),
+  acknowledged: Type.Object({ type: Type.Literal('acknowledged'), number: Count }),
+  admitted: Type.Object({
+    type: Type.Literal('admitted'),
+    ...deviceId,
+    order: AnyOrder,
+    participant: AnyParticipant,
+  }),
+  refused: Type.Object({ type: Type.Literal('refused'), ...deviceId, failure: AnyFailure }),
+  deliver: Type.Object({
+    type: Type.Literal('deliver'),
+    ...deviceId,
+    delivery: AnyDelivery,
+    levelling: Type.Optional(Flag),
+  }),
+  watchLevels: Type.Object({ type: Type.Literal('watchLevels'), ...deviceId, isWatched: Flag }),
+  byeHeaders: Type.Object({ type: Type.Literal('byeHeaders'), ...deviceId, headers: AnyHeaders }),
+  participant: Type.Object({ type: Type.Literal('participant'), ...deviceId, participant: AnyParticipant }),
+  close: Type.Object({ type: Type.Literal('close'), ...deviceId, reason: AnyEndReason }),
+  command: Type.Object({
+    type: Type.Literal('command'),
+    id: Count,
+    ...deviceId,
+    command: Type.Literal('sendDtmf'),
+    dtmf: AnyDtmf,
+  }),
+  answer: Type.Unsafe<Answered>(ofQuestions('answer')),
+  failed: Type.Object({ type: Type.Literal('failed'), id: Count, failure: AnyFailure }),
+} as const;
+
+/** Schemas of messages, by the types of these. */
+export type Schemas = Readonly<Record<string, TSchema>>;
+type MessageOf<S extends Schemas> = Static<S[keyof S]>;
+
+/** A type without `readonly`, in which what may be absent is told apart from what is not there. */
+type Plain<T> = T extends string | number | boolean | null
+  ? T
+  : T extends readonly unknown[]
+    ? { -readonly [K in keyof T]: Plain<T[K]> }
+    : {
+        -readonly [K in keyof T]-?: undefined extends T[K]
+          ? { maybe: Plain<Exclude<T[K], undefined>> }
+          : Plain<T[K]>;
+      };
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
+const isSame = <A, B>(same: Same<Plain<A>, Plain<B>>): boolean => same;
+
+/** They do not compile when a message and its schema differ. */
+export const SCHEMAS_ARE_WHOLE =
+  isSame<MessageOf<typeof FROM_EDGE>, FromEdge>(true) &&
+  isSame<MessageOf<typeof FROM_LEADER>, FromLeader>(true);
