@@ -1,5 +1,6 @@
 export { Edge } from './edge/edge.js';
 export { connectLocally } from './local-link.js';
 export { Desk } from './leader/desk.js';
+export type { EdgeRecord, EdgeStore, StoredEdge } from './leader/edge-store.js';
 export { EdgeDoor } from './remote/edge-door.js';
 export { LeaderLine } from './remote/leader-line.js';

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { usePostgres } from '../../test/support/use-postgres.js';
 import { createCore, type Core } from '../core/index.js';
 import { ACCOUNT, FakeDevice } from '../core/testing/index.js';
@@ -42,6 +42,17 @@ function coreOn(store: Store): Core {
 /** What is said of each store, whatever its engine. */
 describe.each<[EngineName]>([['libsql'], ['PostgreSQL']])('a store on %s', (engine) => {
   const stage = new EngineStage(engine, server);
+  // Each engine has a way of its own to refuse the rows of one table.
+  const [refusingParticipants, takingParticipants] =
+    engine === 'libsql'
+      ? [
+          "CREATE TRIGGER refuse BEFORE INSERT ON participants BEGIN SELECT RAISE(ABORT, 'refused'); END",
+          'DROP TRIGGER refuse',
+        ]
+      : [
+          'ALTER TABLE participants ADD CONSTRAINT refuse CHECK (false)',
+          'ALTER TABLE participants DROP CONSTRAINT refuse',
+        ];
   const warnings = (): string => stage.logged.map(({ message }) => message).join('\n');
 
   describe('for the core', () => {
@@ -207,6 +218,37 @@ describe.each<[EngineName]>([['libsql'], ['PostgreSQL']])('a store on %s', (engi
       await stage.close();
       await stage.sql("UPDATE calls SET sealed = 'damaged'");
       expect((await stage.open()).calls.calls()).toEqual([]);
+    });
+  });
+
+  describe('for edges', () => {
+    it('gives those that are known, as they were saved last, once', async () => {
+      const { edges } = await stage.open();
+      edges.saveEdge('one', { process: 'first', counted: 7, closing: {} });
+      edges.saveEdge('gone', { process: 'p', counted: 1, closing: {} });
+      await edges.flush();
+      const record = { process: 'second "quoted"', counted: 1, closing: { device: 'left' } };
+      edges.saveEdge('one', record);
+      edges.deleteEdge('gone');
+      const after = (await stage.reopen()).edges;
+      expect(after.edges()).toEqual([{ id: 'one', record }]);
+      expect(after.edges()).toEqual([]);
+    });
+
+    it('keeps them in the commit of what was counted of them, or not at all', async () => {
+      const store = await stage.open();
+      const core = coreOn(store);
+      await store.flush();
+      // A participant that the database does not take keeps the edge out, too.
+      await stage.sql(refusingParticipants);
+      const { participant } = core.createParticipant(ACCOUNT, {});
+      store.edges.saveEdge('one', { process: 'p', counted: 1, closing: {} });
+      await expect(store.flush()).rejects.toMatchObject({ code: 'PATCHBAY_STORE_FAILED' });
+      expect(await stage.count('edges')).toBe(0);
+      await stage.sql(takingParticipants);
+      await vi.waitFor(() => store.flush(), { timeout: 20_000 });
+      expect([await stage.count('edges'), await stage.count('participants')]).toEqual([1, 1]);
+      expect(coreOn(await stage.reopen()).participantOf(participant.id)).toBeDefined();
     });
   });
 

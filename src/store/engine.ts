@@ -1,3 +1,4 @@
+import type { StoredEdge } from '../cluster/index.js';
 import type { StoredState } from '../core/index.js';
 import type { KeptRecord, Webhook } from '../usage/index.js';
 import type { SealedRow } from './seal.js';
@@ -32,6 +33,7 @@ export interface FoundState {
   readonly core: StoredState;
   readonly calls: readonly SealedRow[];
   readonly programs: readonly SealedRow[];
+  readonly edges: readonly StoredEdge[];
   /** Without an end. */
   readonly openRecords: readonly KeptRecord[];
   /** Oldest first. */

@@ -59,6 +59,7 @@ async function fill(tokenSecret?: string): Promise<void> {
     });
   store.calls.saveCall('one', 'document');
   store.programs.saveProgram('two', 'wss://secret');
+  store.edges.saveEdge('three', { process: 'p', counted: 7, closing: {} });
   store.usage.saveWebhook({ id: idOf(1), text: "it's" } as unknown as Parameters<
     Store['usage']['saveWebhook']
   >[0]);
@@ -82,12 +83,13 @@ async function fill(tokenSecret?: string): Promise<void> {
 }
 
 async function everything(store: Store): Promise<object> {
-  const { core, calls, programs, usage, tokenSecret } = store;
+  const { core, calls, programs, edges, usage, tokenSecret } = store;
   return {
     tokenSecret,
     core: core.load(),
     calls: calls.calls(),
     programs: programs.programs(),
+    edges: edges.edges(),
     open: usage.openRecords(),
     webhooks: usage.webhooks(),
     records: await usage.find(ACCOUNT, { limit: 3_000 }, 9_000),
@@ -105,6 +107,7 @@ describe('moving a data folder to PostgreSQL', () => {
       ['resume_points', 3, 0],
       ['calls', 1, 0],
       ['programs', 1, 0],
+      ['edges', 1, 0],
       ['webhooks', 1, 0],
       ['usage_records', 2_500, 0],
     ]);
@@ -114,6 +117,7 @@ describe('moving a data folder to PostgreSQL', () => {
     expect(there).toEqual(await everything(await open('folder')));
     expect(there).toMatchObject({
       calls: [{ id: 'one' }],
+      edges: [{ id: 'three' }],
       open: { length: 5 },
       records: { records: { length: 2_500 } },
     });
@@ -169,7 +173,7 @@ describe('moving a data folder to PostgreSQL', () => {
     const database = connect(join(dataDir, 'patchbay.db'));
     await database.exec('PRAGMA user_version = 3');
     await expect(move()).rejects.toThrow('start and stop it once with this folder');
-    await database.exec('PRAGMA user_version = 9');
+    await database.exec('PRAGMA user_version = 10');
     await server().sql('CREATE SCHEMA patchbay AUTHORIZATION patchbay', url);
     await (
       await openStore({ dataDir: join(dataDir, 'other'), postgres: postgresTarget(url), log: silentLog })

@@ -33,6 +33,7 @@ export const MOVED_TABLES: readonly MovedTable[] = [
   },
   byId('calls', { texts: ['id', 'sealed'] }),
   byId('programs', { texts: ['id', 'sealed'] }),
+  byId('edges', { documents: ['document'] }),
   byId('webhooks', { documents: ['document'] }),
   byId('usage_records', {
     texts: USAGE_COLUMNS.filter((column) => !NUMBER_COLUMNS.includes(column)),

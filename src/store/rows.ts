@@ -1,3 +1,4 @@
+import type { EdgeRecord, StoredEdge } from '../cluster/index.js';
 import type { Log } from '../shared/index.js';
 
 export type SqlValue = string | number | null;
@@ -9,6 +10,12 @@ export function parsed(json: SqlValue | undefined): object {
   if (typeof value !== 'object' || value === null) throw new TypeError('This is not a JSON object.');
   return value;
 }
+
+/** An edge of the leader. */
+export const storedEdge = (row: Row): StoredEdge => ({
+  id: String(row['id']),
+  record: parsed(row['document']) as EdgeRecord,
+});
 
 /** Converts the rows of a table. Logs and leaves out damaged ones, so that they do not keep the gateway from starting. */
 export function readable<T>(

@@ -36,8 +36,13 @@ function coreOn(store: Store): Core {
   return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
 }
 
-/** Makes a database what version 8 of the schema left. */
+/** Makes a database what version 9 of the schema left. */
+async function backToVersion9(database: Database): Promise<void> {
+  await database.exec('DROP TABLE edges; PRAGMA user_version = 9');
+}
+
 async function backToVersion8(database: Database): Promise<void> {
+  await backToVersion9(database);
   for (const index of ['usage_records_by_connection', 'usage_records_by_device'])
     await database.exec(`DROP INDEX ${index}`);
   await database.exec('PRAGMA user_version = 8');
@@ -208,6 +213,20 @@ describe('a data folder', () => {
     database.close();
     const { usage } = await open();
     expect(await usage.findConnections(ACCOUNT, { id: 'call-1', limit: 10 })).toEqual([[record]]);
+  });
+
+  it('of version 9 is read, which knew no edges', async () => {
+    coreOn(await open()).createSession(ACCOUNT, { tag: 'before' });
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion9(database);
+    database.close();
+    const store = await open();
+    expect(coreOn(store).sessions(ACCOUNT, {}).items).toMatchObject([{ tag: 'before' }]);
+    expect(store.edges.edges()).toEqual([]);
+    const record = { process: 'p', counted: 7, closing: {} };
+    store.edges.saveEdge('one', record);
+    expect((await reopen()).edges.edges()).toEqual([{ id: 'one', record }]);
   });
 
   it('of version 6 is read, which kept no programs', async () => {

@@ -3,6 +3,7 @@ import type { UsageStore } from '../usage/index.js';
 import type { Log } from '../shared/index.js';
 import { CallTables } from './call-tables.js';
 import { CoreTables } from './core-tables.js';
+import { EdgeTables } from './edge-tables.js';
 import type { OpenedEngine } from './engine.js';
 import { type FolderLock, lockFolder, openLibsql, prepareFolder } from './libsql/index.js';
 import { type Claim, type Follower, openPostgres, type PostgresTarget } from './postgres/index.js';
@@ -19,6 +20,8 @@ export interface Store {
   readonly usage: UsageStore;
   readonly calls: CallTables;
   readonly programs: ProgramTables;
+  /** What the leader must know of the gateways that it leads. */
+  readonly edges: EdgeTables;
   /** Whether it can write, and when the last copy was made (epoch ms), if one was. */
   health(): StoreHealth & { readonly backedUpAt: number | undefined };
   /** Resolves when everything saved so far is in the database. @throws Error when it could not be written */
@@ -80,6 +83,7 @@ function storeOn({ engine, found }: OpenedEngine, lock: FolderLock, options: Sto
     usage,
     calls: new CallTables(found.calls, tokenSecret, queue, log),
     programs: new ProgramTables(found.programs, tokenSecret, queue, log),
+    edges: new EdgeTables(found.edges, queue),
     health: () => ({ ...queue.health, backedUpAt: engine.backedUpAt?.() }),
     flush: () => queue.flush(),
     close: async () => {

@@ -17,6 +17,8 @@ export type WriteName =
   | 'deleteResumePoints'
   | 'saveCall'
   | 'deleteCall'
+  | 'saveEdge'
+  | 'deleteEdge'
   | 'saveProgram'
   | 'deleteProgram'
   | 'saveRecord'

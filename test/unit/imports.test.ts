@@ -11,7 +11,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   media: ['shared'],
   'sip-server': ['shared'],
   usage: ['core', 'shared'],
-  store: ['usage', 'core', 'shared'],
+  store: ['cluster', 'usage', 'core', 'shared'],
   calls: ['usage', 'core', 'shared'],
   api: ['calls', 'usage', 'core', 'shared'],
   announcements: ['core', 'media', 'shared'],

@@ -7,10 +7,15 @@ export interface EdgeRecord {
   readonly closing: Readonly<Record<string, string>>;
 }
 
+export interface StoredEdge {
+  readonly id: string;
+  readonly record: EdgeRecord;
+}
+
 /** Where the leader keeps what it must know of edges after its death. Saving is as of `CoreStore`: in order, with the rest. */
 export interface EdgeStore {
   /** Those that were found at the start. */
-  edges(): readonly { readonly id: string; readonly record: EdgeRecord }[];
+  edges(): readonly StoredEdge[];
   saveEdge(id: string, record: EdgeRecord): void;
   deleteEdge(id: string): void;
   /** Resolves when everything saved so far is on disk. */

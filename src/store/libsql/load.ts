@@ -3,7 +3,7 @@ import type { Log } from '../../shared/index.js';
 import type { KeptRecord, Webhook } from '../../usage/index.js';
 import { CORE_TABLES, coreStateOf, loadCoreItems, roomForState, type StateSource } from '../core-state.js';
 import type { FoundState } from '../engine.js';
-import { parsed, readable, type SqlValue } from '../rows.js';
+import { parsed, readable, type SqlValue, storedEdge } from '../rows.js';
 import type { SealedRow } from '../seal.js';
 import { asRead, toRecord, USAGE_COLUMNS } from '../usage-queries.js';
 import { bytesOf, type Database, rows } from './database.js';
@@ -54,8 +54,10 @@ export async function load(database: Database, log: Log): Promise<FoundState> {
     database,
     `SELECT ${bytesOf('id')}, ${bytesOf('document')} FROM webhooks ORDER BY webhooks.id`,
   );
+  const edges = await rows(database, `SELECT ${bytesOf('id')}, ${bytesOf('document')} FROM edges`);
   return {
     core,
+    edges: readable('edges', edges, storedEdge, log),
     calls: await sealedRows(database, 'calls'),
     programs: await sealedRows(database, 'programs'),
     openRecords: open.map((row) => toRecord(row) as KeptRecord),

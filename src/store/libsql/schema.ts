@@ -61,6 +61,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX usage_records_by_connection ON usage_records (connection_id, started_at);
   CREATE INDEX usage_records_by_device ON usage_records (device_id);
   `,
+  'CREATE TABLE edges (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

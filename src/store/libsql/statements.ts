@@ -18,6 +18,8 @@ const STATEMENTS: Readonly<Record<WriteName, string>> = {
     (SELECT value->>'participantId' FROM rows)`,
   saveCall: "INSERT OR REPLACE INTO calls SELECT value->>'id', value->>'sealed' FROM rows",
   deleteCall: "DELETE FROM calls WHERE id IN (SELECT value->>'id' FROM rows)",
+  saveEdge: "INSERT OR REPLACE INTO edges SELECT value->>'id', value->'record' FROM rows",
+  deleteEdge: "DELETE FROM edges WHERE id IN (SELECT value->>'id' FROM rows)",
   saveProgram: "INSERT OR REPLACE INTO programs SELECT value->>'id', value->>'sealed' FROM rows",
   deleteProgram: "DELETE FROM programs WHERE id IN (SELECT value->>'id' FROM rows)",
   saveRecord: `INSERT OR REPLACE INTO usage_records (${USAGE_COLUMNS.join(', ')})

@@ -1,8 +1,9 @@
+import type { StoredEdge } from '../../cluster/index.js';
 import type { Participant, Session } from '../../core/index.js';
 import type { Log } from '../../shared/index.js';
 import type { KeptRecord, Webhook } from '../../usage/index.js';
 import { CORE_TABLES, type SavedResumePoint } from '../core-state.js';
-import { readable, type Row } from '../rows.js';
+import { readable, type Row, storedEdge } from '../rows.js';
 import type { SealedRow } from '../seal.js';
 import { USAGE_COLUMNS } from '../usage-queries.js';
 import { type LoadedState, openRecord, sealedRow, webhook } from './load.js';
@@ -35,6 +36,7 @@ const TABLES = {
   } as Table<SavedResumePoint>,
   calls: { columns: 'id, sealed', keyOf: byId, convert: sealedRow } as Table<SealedRow>,
   programs: { columns: 'id, sealed', keyOf: byId, convert: sealedRow } as Table<SealedRow>,
+  edges: { columns: 'id, document', keyOf: byId, convert: storedEdge } as Table<StoredEdge>,
   webhooks: { columns: 'id, document', keyOf: byId, convert: webhook } as Table<Webhook>,
   usage_records: {
     columns: USAGE_COLUMNS.join(', '),
@@ -100,6 +102,7 @@ export class FollowedState {
       resume_points: keyed(TABLES.resume_points, core.points),
       calls: keyed(TABLES.calls, rest.calls),
       programs: keyed(TABLES.programs, rest.programs),
+      edges: keyed(TABLES.edges, rest.edges),
       webhooks: keyed(TABLES.webhooks, rest.webhooks),
       usage_records: keyed(TABLES.usage_records, rest.openRecords),
     };
@@ -131,6 +134,7 @@ export class FollowedState {
       },
       calls: [...items.calls.values()],
       programs: [...items.programs.values()],
+      edges: [...items.edges.values()],
       webhooks: [...items.webhooks.values()],
       openRecords: [...items.usage_records.values()],
       heartbeat: this.#heartbeat,

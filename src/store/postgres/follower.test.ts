@@ -75,7 +75,7 @@ const point = (participantId: string, externalId: string, revision: number) => (
 const webhookOf = (n: number) => ({ id: idOf(n) }) as Parameters<Store['usage']['saveWebhook']>[0];
 
 /** Changes of all kinds: each thing is saved, changed or deleted, and some twice. */
-function changeAll({ core, calls, programs, usage }: Store, round: number): void {
+function changeAll({ core, calls, programs, edges, usage }: Store, round: number): void {
   const at = round * 100;
   const made = createCore({ tokenSecret: 'x'.repeat(40), store: core, log: silentLog });
   const session = made.createSession(ACCOUNT, { tag: `round ${round}` });
@@ -86,6 +86,7 @@ function changeAll({ core, calls, programs, usage }: Store, round: number): void
     core.saveResumePoint(point(idOf(n), `a "b" ${n}, é`, at + n));
     calls.saveCall(`call ${at + n}`, `document ${n}`);
     programs.saveProgram(`program ${at + n}`, `document ${n}`);
+    edges.saveEdge(`edge ${at + n}`, { process: 'p', counted: n, closing: { d: 'left' } });
     usage.saveRecord(record(at + n));
     usage.saveWebhook(webhookOf(at + n));
   }
@@ -97,15 +98,17 @@ function changeAll({ core, calls, programs, usage }: Store, round: number): void
   core.deleteParticipant(idOf(3));
   calls.deleteCall(`call ${at + 2}`);
   programs.deleteProgram(`program ${at + 2}`);
+  edges.deleteEdge(`edge ${at + 2}`);
   usage.saveRecord({ ...record(at + 2), endedAt: at + 5, endReason: 'left' });
   usage.deleteWebhook(idOf(at + 2));
   usage.heartbeat(at + 50);
 }
 
-const stateOf = ({ core, calls, programs, usage }: Store): object => ({
+const stateOf = ({ core, calls, programs, edges, usage }: Store): object => ({
   core: core.load(),
   calls: calls.calls(),
   programs: programs.programs(),
+  edges: edges.edges(),
   records: usage.openRecords(),
   webhooks: usage.webhooks(),
 });

@@ -1,3 +1,4 @@
+import type { StoredEdge } from '../../cluster/index.js';
 import type { Log } from '../../shared/index.js';
 import type { KeptRecord, Webhook } from '../../usage/index.js';
 import {
@@ -9,7 +10,7 @@ import {
   type StateSource,
 } from '../core-state.js';
 import type { FoundState } from '../engine.js';
-import { parsed, readable, type Row, type SqlValue } from '../rows.js';
+import { parsed, readable, type Row, type SqlValue, storedEdge } from '../rows.js';
 import type { SealedRow } from '../seal.js';
 import { toRecord, USAGE_COLUMNS } from '../usage-queries.js';
 import type { Connection } from './connection.js';
@@ -22,6 +23,7 @@ export interface LoadedState {
   readonly core: CoreItems;
   readonly calls: readonly SealedRow[];
   readonly programs: readonly SealedRow[];
+  readonly edges: readonly StoredEdge[];
   readonly openRecords: readonly KeptRecord[];
   readonly webhooks: readonly Webhook[];
   /** When all open records were seen last. */
@@ -46,6 +48,7 @@ export async function load(connection: Connection, log: Log): Promise<LoadedStat
     core,
     calls: (await all('SELECT id, sealed FROM calls')).map(sealedRow),
     programs: (await all('SELECT id, sealed FROM programs')).map(sealedRow),
+    edges: readable('edges', await all('SELECT id, document FROM edges'), storedEdge, log),
     openRecords: (await all(OPEN_RECORDS)).map(openRecord),
     webhooks: readable('webhooks', await all('SELECT id, document FROM webhooks'), webhook, log),
     heartbeat: Number(changes?.['heartbeat']),
@@ -61,6 +64,7 @@ export function foundState({ core, heartbeat, ...rest }: LoadedState): FoundStat
     core: coreStateOf(core),
     calls: [...rest.calls].sort(byId),
     programs: [...rest.programs].sort(byId),
+    edges: [...rest.edges].sort(byId),
     openRecords: rest.openRecords
       .map((record) => ({ ...record, seenAt: Math.max(record.seenAt, heartbeat) }))
       .sort(byId),

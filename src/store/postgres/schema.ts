@@ -129,6 +129,10 @@ const MIGRATIONS: readonly string[] = [
   END
   $body$;
   `,
+  `
+  CREATE TABLE edges (id text COLLATE "C" PRIMARY KEY, document json NOT NULL, change bigint NOT NULL);
+  CREATE INDEX edges_by_change ON edges (change);
+  `,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

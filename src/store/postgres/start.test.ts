@@ -77,6 +77,24 @@ describe('the start on PostgreSQL', () => {
     expect(await server().sql(others, url)).toEqual(['0']);
   });
 
+  it('of a schema that the first version wrote brings it up to date', async () => {
+    const before = await open(url);
+    before.core.saveResumePoint({ participantId: 'p', externalId: 'e', point: { layout: [], revision: 7 } });
+    await before.close();
+    await server().sql(
+      'SET search_path = patchbay; DROP TABLE edges; UPDATE schema_version SET version = 1',
+      url,
+    );
+    const { edges } = await open(url);
+    expect(edges.edges()).toEqual([]);
+    const record = { process: 'p', counted: 7, closing: {} };
+    edges.saveEdge('one', record);
+    await store!.close();
+    const after = await open(url);
+    expect(after.edges.edges()).toEqual([{ id: 'one', record }]);
+    expect(after.core.load().resumePoints).toMatchObject([{ point: { revision: 7 } }]);
+  });
+
   it('of a schema that a newer version wrote is refused, and nothing changed', async () => {
     await (await open(url)).close();
     store = undefined;

@@ -51,6 +51,8 @@ const STATEMENTS: Readonly<Record<WriteName, string>> = {
   ),
   saveCall: save('calls', ['sealed'], ["value->>'sealed'"]),
   deleteCall: remove('calls', BY_ID),
+  saveEdge: save('edges', ['document'], ["value->'record'"]),
+  deleteEdge: remove('edges', BY_ID),
   saveProgram: save('programs', ['sealed'], ["value->>'sealed'"]),
   deleteProgram: remove('programs', BY_ID),
   // A standby keeps open records: one that has ended is gone for it.

@@ -5,7 +5,7 @@ import { afterEach, beforeEach } from 'vitest';
 import type { PostgresServer } from '../../../test/support/postgres.js';
 import type { Log } from '../../shared/index.js';
 import { openStore, type Store } from '../index.js';
-import { openDatabase } from '../libsql/database.js';
+import { openDatabase, rows } from '../libsql/database.js';
 import { postgresTarget } from '../postgres/index.js';
 import { readHere } from './read-here.js';
 
@@ -75,5 +75,16 @@ export class EngineStage {
     const database = await openDatabase(join(this.#dataDir, 'patchbay.db'));
     await database.exec(text);
     database.close();
+  }
+
+  /** Rows of a table. */
+  async count(table: string): Promise<number> {
+    const sql = `SELECT count(*) AS n FROM ${table}`;
+    if (this.engine === 'PostgreSQL')
+      return Number((await this.#server().sql(`SET search_path = patchbay; ${sql}`, this.#url)).at(-1));
+    const database = await openDatabase(join(this.#dataDir, 'patchbay.db'));
+    const [row] = await rows(database, sql);
+    database.close();
+    return Number(row?.['n']);
   }
 }
