@@ -14,3 +14,4 @@ export { describeError, type Log, withFields } from './log.js';
 export { settledWithin, withinLimit } from './clock.js';
 export { KeyedBuckets, type Rate, TokenBucket } from './token-bucket.js';
 export { Resampler } from './resampler.js';
+export { Routes } from './routes.js';

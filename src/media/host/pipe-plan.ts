@@ -1,13 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Log } from '../../shared/index.js';
+import { type Log, Routes } from '../../shared/index.js';
 import type { HostLink } from './link.js';
 import type { RemoteDevice } from './remote-device.js';
-
-/** Streams of a device, and the host that it was on when they were counted. */
-interface Counted {
-  readonly host: HostLink;
-  readonly streamIds: readonly string[];
-}
 
 const PIPE_KEY_BYTES = 32;
 
@@ -17,14 +11,11 @@ const PIPE_KEY_BYTES = 32;
  */
 export class PipePlan {
   readonly #log: Log;
-  readonly #received = new Map<RemoteDevice, Counted>();
-  readonly #published = new Map<RemoteDevice, Counted>();
-  /** How many devices of each host receive a stream. */
-  readonly #receivers = new Map<string, Map<HostLink, number>>();
-  /** The host that a stream is published on. */
-  readonly #sources = new Map<string, HostLink>();
   /** What each host sends to each other. */
-  readonly #routes = new Map<HostLink, Map<HostLink, Set<string>>>();
+  readonly #routes = new Routes<RemoteDevice, HostLink>(
+    (from, to) => from !== to,
+    (from, to) => this.#tell(from, to),
+  );
   /** Pairs whose set of streams is to be told. */
   readonly #changed = new Map<HostLink, Set<HostLink>>();
   /** The ids of the hosts that each has a pipe from. */
@@ -50,14 +41,9 @@ export class PipePlan {
       // A failure means that the other host is gone too.
       if (hasPipe) other.request('unpipe', { host: host.id }).catch(() => undefined);
     }
-    this.#routes.delete(host);
+    this.#routes.drop(host);
     this.#changed.delete(host);
-    for (const targets of this.#routes.values()) targets.delete(host);
     for (const targets of this.#changed.values()) targets.delete(host);
-    for (const [streamId, source] of this.#sources) if (source === host) this.#sources.delete(streamId);
-    for (const counts of this.#receivers.values()) counts.delete(host);
-    for (const counted of [this.#received, this.#published])
-      for (const [device, { host: on }] of counted) if (on === host) counted.delete(device);
   }
 
   /** From now on hosts are told of changes: until then the deliveries of carried devices are not complete. */
@@ -68,77 +54,12 @@ export class PipePlan {
 
   /** What a device publishes or receives, or its host, has changed. */
   update(device: RemoteDevice): void {
-    const touched = new Set<string>();
-    const host = device.link;
-    this.#count(device, { host, streamIds: device.delivery.map(({ streamId }) => streamId) }, touched);
-    this.#place(device, { host, streamIds: device.streams.map(({ streamId }) => streamId) }, touched);
-    for (const streamId of touched) this.#route(streamId);
+    const { delivery, streams } = device;
+    this.#routes.update(device, device.link, delivery.map(idOf), streams.map(idOf));
   }
 
   remove(device: RemoteDevice): void {
-    const touched = new Set<string>();
-    this.#count(device, undefined, touched);
-    this.#place(device, undefined, touched);
-    for (const streamId of touched) this.#route(streamId);
-  }
-
-  #count(device: RemoteDevice, now: Counted | undefined, touched: Set<string>): void {
-    const before = this.#received.get(device);
-    for (const streamId of before?.streamIds ?? []) {
-      touched.add(streamId);
-      const counts = this.#receivers.get(streamId);
-      const left = (counts?.get(before!.host) ?? 0) - 1;
-      if (left > 0) counts!.set(before!.host, left);
-      else counts?.delete(before!.host);
-      if (counts?.size === 0) this.#receivers.delete(streamId);
-    }
-    if (!now || now.streamIds.length === 0) {
-      this.#received.delete(device);
-      return;
-    }
-    this.#received.set(device, now);
-    for (const streamId of now.streamIds) {
-      touched.add(streamId);
-      const counts = this.#receivers.get(streamId) ?? new Map<HostLink, number>();
-      counts.set(now.host, (counts.get(now.host) ?? 0) + 1);
-      this.#receivers.set(streamId, counts);
-    }
-  }
-
-  #place(device: RemoteDevice, now: Counted | undefined, touched: Set<string>): void {
-    for (const streamId of this.#published.get(device)?.streamIds ?? []) {
-      touched.add(streamId);
-      this.#sources.delete(streamId);
-    }
-    if (now) this.#published.set(device, now);
-    else this.#published.delete(device);
-    for (const streamId of now?.streamIds ?? []) {
-      touched.add(streamId);
-      this.#sources.set(streamId, now!.host);
-    }
-  }
-
-  /** Brings the routes of a stream up to date. */
-  #route(streamId: string): void {
-    const source = this.#sources.get(streamId);
-    const receivers = this.#receivers.get(streamId);
-    for (const [from, targets] of this.#routes) {
-      for (const [to, streamIds] of targets) {
-        if (from === source && receivers?.has(to)) continue;
-        if (streamIds.delete(streamId)) this.#tell(from, to);
-      }
-    }
-    if (!source) return;
-    for (const to of receivers?.keys() ?? []) {
-      if (to === source) continue;
-      const targets = this.#routes.get(source) ?? new Map<HostLink, Set<string>>();
-      this.#routes.set(source, targets);
-      const streamIds = targets.get(to) ?? new Set<string>();
-      targets.set(to, streamIds);
-      if (streamIds.has(streamId)) continue;
-      streamIds.add(streamId);
-      this.#tell(source, to);
-    }
+    this.#routes.remove(device);
   }
 
   #tell(from: HostLink, to: HostLink): void {
@@ -161,7 +82,7 @@ export class PipePlan {
   }
 
   async #send(from: HostLink, to: HostLink): Promise<void> {
-    const streamIds = [...(this.#routes.get(from)?.get(to) ?? [])];
+    const streamIds = this.#routes.between(from, to);
     try {
       const joining = this.#join(from, to);
       await Promise.all([joining, from.request('pipeStreams', { host: to.id, streamIds })]);
@@ -181,3 +102,5 @@ export class PipePlan {
     await to.request('pipe', { host: from.id, key, connect: true });
   }
 }
+
+const idOf = ({ streamId }: { readonly streamId: string }): string => streamId;
