@@ -46,7 +46,7 @@ describe('the connections of a pipe', () => {
 
   it('are refused to one who knows the name of a pipe but not its key', async () => {
     const hello = Buffer.concat([
-      Buffer.from('PBP1'),
+      Buffer.from('PBP2'),
       Buffer.from(pipeName(stage.key), 'base64'),
       randomBytes(32),
     ]);
@@ -100,7 +100,7 @@ describe('the connections of a pipe', () => {
     const { path } = stage;
     const impostor = createServer((socket) => {
       socket.on('error', () => undefined).resume();
-      socket.write(Buffer.concat([Buffer.from('PBP1'), randomBytes(200)]));
+      socket.write(Buffer.concat([Buffer.from('PBP2'), randomBytes(200)]));
     }).listen(`${path}-other`);
     await once(impostor, 'listening');
     const streams = new Streams();

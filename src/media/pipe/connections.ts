@@ -93,12 +93,8 @@ class Listener implements PipeListener {
 
   async #accept(socket: Socket): Promise<void> {
     prepare(socket);
-    if (this.#greeting.size >= MAX_GREETINGS) {
-      this.refused += 1;
-      socket.destroy();
-      return;
-    }
     this.#greeting.add(socket);
+    if (this.#greeting.size > MAX_GREETINGS) this.#giveUpOldest();
     const incoming = new Incoming();
     socket.on('data', incoming.onBytes);
     try {
@@ -115,6 +111,14 @@ class Listener implements PipeListener {
       socket.destroy();
     } finally {
       this.#greeting.delete(socket);
+    }
+  }
+
+  /** A host greets at once, but strangers may take all places and say nothing. */
+  #giveUpOldest(): void {
+    for (const socket of this.#greeting) {
+      socket.destroy();
+      return;
     }
   }
 }

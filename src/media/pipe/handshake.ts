@@ -1,11 +1,12 @@
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { createPublicKey, diffieHellman, generateKeyPairSync, hkdfSync, type KeyObject } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Incoming } from './incoming.js';
 
 /** What the first bytes of either end say: protocol and version. */
-const MAGIC = Buffer.from('PBP1');
+const MAGIC = Buffer.from('PBP2');
 const NAME_LENGTH = 32;
-const NONCE_LENGTH = 32;
+/** Of an X25519 public key (RFC 7748). */
+const PUBLIC_LENGTH = 32;
 const KEY_LENGTH = 32;
 
 /** Keys of one connection: no two connections have the same, so that each may count its records from zero. */
@@ -20,16 +21,20 @@ export function pipeName(key: Buffer): string {
 }
 
 /**
- * The connecting end: says which pipe it means. The keys depend on the pipe's key and on random bytes of both ends;
- * who has the pipe's key shows with the first record.
+ * The connecting end: says which pipe it means, and a public key that was made for this connection, as the other end's
+ * answer does. The connection's keys are derived (RFC 5869) from the pipe's key and the secret that the two agree on, and
+ * another for each direction; who has the pipe's key shows with the first record. So a pipe's key may serve any number of
+ * connections, one after the other or at once, also over the deaths of its ends: no two have the same keys, what was recorded
+ * of one opens on no other, and whoever learns the pipe's key later opens none that was recorded.
  * @throws Error by rejection when the connection ends, or the other end speaks something else
  */
 export async function greet(socket: Socket, incoming: Incoming, key: Buffer): Promise<ConnectionKeys> {
-  const ours = randomBytes(NONCE_LENGTH);
-  socket.write(Buffer.concat([MAGIC, Buffer.from(pipeName(key), 'base64'), ours]));
-  const [theirs] = split(await read(socket, incoming, MAGIC.length + NONCE_LENGTH), NONCE_LENGTH);
-  const salt = Buffer.concat([ours, theirs!]);
-  return { sending: derive(key, salt, CONNECTING), receiving: derive(key, salt, LISTENING) };
+  const ours = new Ephemeral();
+  socket.write(Buffer.concat([MAGIC, Buffer.from(pipeName(key), 'base64'), ours.public]));
+  const [theirs] = split(await read(socket, incoming, MAGIC.length + PUBLIC_LENGTH), PUBLIC_LENGTH);
+  const secret = Buffer.concat([key, ours.agreeWith(theirs!)]);
+  const salt = Buffer.concat([ours.public, theirs!]);
+  return { sending: derive(secret, salt, CONNECTING), receiving: derive(secret, salt, LISTENING) };
 }
 
 /**
@@ -42,18 +47,41 @@ export async function welcome(
   incoming: Incoming,
   keyOf: (name: string) => Buffer | undefined,
 ): Promise<{ readonly name: string; readonly keys: ConnectionKeys }> {
-  const greeting = await read(socket, incoming, MAGIC.length + NAME_LENGTH + NONCE_LENGTH);
-  const [name, theirs] = split(greeting, NAME_LENGTH, NONCE_LENGTH);
+  const greeting = await read(socket, incoming, MAGIC.length + NAME_LENGTH + PUBLIC_LENGTH);
+  const [name, theirs] = split(greeting, NAME_LENGTH, PUBLIC_LENGTH);
   const text = name!.toString('base64');
   const key = keyOf(text);
+  // Before anything is computed for it.
   if (!key) throw new Error('No such pipe is expected.');
-  const ours = randomBytes(NONCE_LENGTH);
-  socket.write(Buffer.concat([MAGIC, ours]));
-  const salt = Buffer.concat([theirs!, ours]);
+  const ours = new Ephemeral();
+  const secret = Buffer.concat([key, ours.agreeWith(theirs!)]);
+  socket.write(Buffer.concat([MAGIC, ours.public]));
+  const salt = Buffer.concat([theirs!, ours.public]);
   return {
     name: text,
-    keys: { sending: derive(key, salt, LISTENING), receiving: derive(key, salt, CONNECTING) },
+    keys: { sending: derive(secret, salt, LISTENING), receiving: derive(secret, salt, CONNECTING) },
   };
+}
+
+/** A pair of keys for one connection. */
+class Ephemeral {
+  readonly public: Buffer;
+  readonly #private: KeyObject;
+
+  constructor() {
+    const { publicKey, privateKey } = generateKeyPairSync('x25519');
+    this.public = Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url');
+    this.#private = privateKey;
+  }
+
+  /** @throws Error when theirs is a point that leaves no secret */
+  agreeWith(theirs: Buffer): Buffer {
+    const key = { kty: 'OKP', crv: 'X25519', x: theirs.toString('base64url') };
+    return diffieHellman({
+      privateKey: this.#private,
+      publicKey: createPublicKey({ key, format: 'jwk' }),
+    });
+  }
 }
 
 const CONNECTING = 'patchbay pipe: from the connecting end';

@@ -4,7 +4,7 @@ import type { RemoteStreams } from '../live-streams.js';
 import type { ConnectionKeys } from './handshake.js';
 import type { Incoming } from './incoming.js';
 import { ReceivedStreams } from './received-streams.js';
-import { RecordChannel } from './record-channel.js';
+import { type ByteCounts, RecordChannel } from './record-channel.js';
 import { type PacketCounts, SentStreams } from './sent-streams.js';
 
 /** What a pipe did since it was made. */
@@ -18,6 +18,9 @@ export interface PipeCounters {
   readonly packetsReceived: number;
   /** Packets that were not sent because the other end did not read. */
   readonly packetsDropped: number;
+  /** Of records, as they go over the connection. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
 }
 
 /** One end of a pipe. */
@@ -43,6 +46,9 @@ export interface PipeParts {
   readonly log: Log;
 }
 
+/** Connections that may try to show their key at once. The other end has no more than one or two. */
+const MAX_UNPROVEN = 4;
+
 /** What an end has while a connection is up. */
 interface PipeStreams {
   /** @param bytes valid during the call @throws Error when the frame makes no sense */
@@ -54,6 +60,7 @@ interface PipeStreams {
 export abstract class PipeEnd<Streams extends PipeStreams = PipeStreams> implements Pipe {
   protected readonly parts: PipeParts;
   protected readonly counts: PacketCounts = { packetsSent: 0, packetsReceived: 0, packetsDropped: 0 };
+  readonly #bytes: ByteCounts = { bytesSent: 0, bytesReceived: 0 };
   readonly #onClose: () => void;
   #connections = 0;
   #failures = 0;
@@ -84,6 +91,7 @@ export abstract class PipeEnd<Streams extends PipeStreams = PipeStreams> impleme
   counters(): PipeCounters {
     return {
       ...this.counts,
+      ...this.#bytes,
       isConnected: this.#current !== undefined,
       connections: this.#connections,
       failures: this.#failures,
@@ -111,7 +119,7 @@ export abstract class PipeEnd<Streams extends PipeStreams = PipeStreams> impleme
   use(socket: Socket, incoming: Incoming, keys: ConnectionKeys): Promise<void> {
     return new Promise((resolve) => {
       let streams: Streams | undefined;
-      const channel = new RecordChannel(socket, incoming, keys, {
+      const channel = new RecordChannel(socket, incoming, keys, this.#bytes, {
         onOpen: () => {
           this.#unproven.delete(channel);
           this.#current?.channel.close(new Error('The other end has connected again.'));
@@ -129,8 +137,17 @@ export abstract class PipeEnd<Streams extends PipeStreams = PipeStreams> impleme
         },
       });
       this.#unproven.add(channel);
+      if (this.#unproven.size > MAX_UNPROVEN) this.#giveUpOldest();
       if (this.#isClosed) channel.close();
     });
+  }
+
+  /** Strangers may have learnt the pipe's name, but the other end shows its key soon. */
+  #giveUpOldest(): void {
+    for (const channel of this.#unproven) {
+      channel.close(new Error('Too many connections show no key.'));
+      return;
+    }
   }
 
   #lost(channel: RecordChannel, streams: Streams, reason: Error | undefined): void {

@@ -17,7 +17,8 @@ describe('records', () => {
     socket.write = (bytes: string | Uint8Array) => records.push(bytes.length) > 0;
     const keys = { sending: randomBytes(32), receiving: randomBytes(32) };
     const handlers = { onOpen: vi.fn(), onFrame: vi.fn(), onClosed: vi.fn() };
-    return { channel: new RecordChannel(socket, new Incoming(), keys, handlers), records };
+    const counts = { bytesSent: 0, bytesReceived: 0 };
+    return { channel: new RecordChannel(socket, new Incoming(), keys, counts, handlers), records };
   }
 
   it('go out at the end of the turn after a pause, and else 3 ms after the one before, with all that came meanwhile', async () => {

@@ -30,6 +30,12 @@ const PROOF = 0;
 
 const NOTHING = Buffer.alloc(0);
 
+/** What went over connections, tags and lengths included. */
+export interface ByteCounts {
+  bytesSent: number;
+  bytesReceived: number;
+}
+
 interface ChannelHandlers {
   /** The other end has the key. */
   onOpen(): void;
@@ -50,6 +56,7 @@ export class RecordChannel {
   /** Where the bodies of frames are written, at the index that {@link reserve} returns. */
   readonly out = Buffer.allocUnsafeSlow(MAX_RECORD);
   readonly #socket: Socket;
+  readonly #counts: ByteCounts;
   readonly #handlers: ChannelHandlers;
   readonly #sealing: RecordCipher;
   readonly #opening: RecordCipher;
@@ -66,8 +73,15 @@ export class RecordChannel {
   /** The other end does not keep up: media frames are to be dropped. */
   isCongested = false;
 
-  constructor(socket: Socket, incoming: Incoming, keys: ConnectionKeys, handlers: ChannelHandlers) {
+  constructor(
+    socket: Socket,
+    incoming: Incoming,
+    keys: ConnectionKeys,
+    counts: ByteCounts,
+    handlers: ChannelHandlers,
+  ) {
     this.#socket = socket;
+    this.#counts = counts;
     this.#handlers = handlers;
     this.#sealing = new RecordCipher(keys.sending);
     this.#opening = new RecordCipher(keys.receiving);
@@ -124,7 +138,9 @@ export class RecordChannel {
     this.#length = 0;
     if (this.#isClosed || length === 0) return;
     this.#sentAt = performance.now();
-    if (!this.#socket.write(this.#sealing.seal(this.out.subarray(0, length)))) this.#onWaiting();
+    const record = this.#sealing.seal(this.out.subarray(0, length));
+    this.#counts.bytesSent += record.length;
+    if (!this.#socket.write(record)) this.#onWaiting();
   }
 
   #onWaiting(): void {
@@ -137,6 +153,7 @@ export class RecordChannel {
 
   /** @param bytes valid during the call */
   #onData(bytes: Buffer): void {
+    this.#counts.bytesReceived += bytes.length;
     try {
       this.#read(this.#pending.length > 0 ? Buffer.concat([this.#pending, bytes]) : bytes);
     } catch (error) {
