@@ -118,6 +118,40 @@ export type Answer = {
   [K in keyof Questions]: { readonly question: K; readonly answer: Questions[K]['answer'] };
 }[keyof Questions];
 
+/** Where a media host of an edge takes the pipes of other edges' hosts. */
+export interface HostAddress {
+  /** No two hosts of an edge have the same. */
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a device is in the media plane, and what it publishes there. Announcements are devices there, too. */
+export interface Placement {
+  readonly deviceId: string;
+  /** The id of its media host. */
+  readonly host: string;
+  readonly streamIds: readonly string[];
+}
+
+/** All media hosts of an edge that take part in streams between edges, and all that is on any of its hosts. */
+export interface Located {
+  readonly hosts: readonly HostAddress[];
+  readonly placements: readonly Placement[];
+}
+
+/** What goes between a media host of an edge and one of another edge, both ways. One without streams is over. */
+export interface Crossing {
+  /** The edge's own host. */
+  readonly host: string;
+  readonly otherEdge: string;
+  readonly otherHost: string;
+  /** The streams that the other host gets. */
+  readonly sent: readonly string[];
+  /** Where the other host takes pipes, if it sends any stream. */
+  readonly from?: { readonly host: string; readonly port: number } | undefined;
+}
+
 /** What an edge begins a connection with: all that it has. */
 export interface Hello {
   readonly type: 'hello';
@@ -129,6 +163,8 @@ export interface Hello {
   readonly devices: readonly (StatedDevice & { readonly hasEnded: boolean })[];
   /** What was not acknowledged, the oldest first. */
   readonly history: readonly HistoryEntry[];
+  /** Absent while a process that has just started does not know it: what the one before had stated goes on. */
+  readonly located?: Located | undefined;
 }
 
 export type FromEdge =
@@ -136,6 +172,12 @@ export type FromEdge =
   | { readonly type: 'history'; readonly entry: HistoryEntry }
   | { readonly type: 'state'; readonly deviceId: string; readonly change: StateChange }
   | { readonly type: 'kind'; readonly kind: string }
+  /** It is known where everything is: see {@link Hello.located}. */
+  | { readonly type: 'located'; readonly located: Located }
+  /** All media hosts that take part from now on. */
+  | { readonly type: 'hosts'; readonly hosts: readonly HostAddress[] }
+  | { readonly type: 'placed'; readonly placement: Placement }
+  | { readonly type: 'removed'; readonly deviceId: string }
   | ({ readonly type: 'question'; readonly id: number } & Question)
   /** The edge has closed the device that the leader had closed; the device's last entry in the history has this number. */
   | { readonly type: 'closed'; readonly deviceId: string; readonly last: number }
@@ -169,6 +211,8 @@ export type FromLeader =
   | { readonly type: 'participant'; readonly deviceId: string; readonly participant: Participant }
   | { readonly type: 'close'; readonly deviceId: string; readonly reason: EndReason }
   | ({ readonly type: 'command'; readonly id: number; readonly deviceId: string } & Command)
+  /** What has changed of the edge's crossings; `isAll`: all others are over. */
+  | { readonly type: 'crossings'; readonly isAll: boolean; readonly crossings: readonly Crossing[] }
   | ({ readonly type: 'answer'; readonly id: number } & Answer)
   /** A question could not be answered. */
   | { readonly type: 'failed'; readonly id: number; readonly failure: Failure };

@@ -23,6 +23,7 @@ import type {
   Questions,
 } from '../messages.js';
 import { EdgeConnection } from './edge-connection.js';
+import { EdgeCrossings } from './edge-crossings.js';
 import { History } from './history.js';
 
 /** Questions that may wait for the leader's answer. */
@@ -51,6 +52,8 @@ interface Waiting {
  * wants. What is history and not state is kept until the leader has acknowledged it.
  */
 export class Edge implements DeviceGate {
+  /** Streams between this gateway's media hosts and others'. */
+  readonly crossings = new EdgeCrossings((message) => this.#link?.send(message));
   readonly #options: EdgeOptions;
   readonly #connections = new Map<string, EdgeConnection>();
   /** Those that are over, while the leader has not acknowledged all of their history. */
@@ -65,6 +68,10 @@ export class Edge implements DeviceGate {
 
   constructor(options: EdgeOptions) {
     this.#options = options;
+  }
+
+  get id(): string {
+    return this.#options.edgeId;
   }
 
   get isConnected(): boolean {
@@ -95,6 +102,7 @@ export class Edge implements DeviceGate {
         hasEnded: connection.phase === 'over',
       })),
       history: this.#history.entries(),
+      located: this.crossings.stated,
     });
     return {
       received: (message) => {
@@ -196,6 +204,9 @@ export class Edge implements DeviceGate {
         return;
       case 'failed':
         this.#taken(message.id)?.reject(errorOf(message.failure));
+        return;
+      case 'crossings':
+        this.crossings.take(message);
         return;
       case 'admitted':
       case 'refused':

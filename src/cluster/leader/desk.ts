@@ -1,6 +1,7 @@
 import type { Core } from '../../core/index.js';
 import type { Clock, Log, Timer } from '../../shared/index.js';
 import type { FromEdge, FromLeader, Hello, Link, LinkListener, Order } from '../messages.js';
+import { CrossingPlan } from './crossing-plan.js';
 import { EdgeSession } from './edge-session.js';
 import type { EdgeRecord, EdgeStore } from './edge-store.js';
 
@@ -38,6 +39,7 @@ export class Desk {
   readonly #sessions = new Map<string, EdgeSession>();
   /** Edges of the leader before that have not connected yet. */
   readonly #awaited = new Set<string>();
+  readonly #crossings = new CrossingPlan((edgeId, message) => this.#sessions.get(edgeId)?.tell(message));
   readonly #timers: readonly Timer[];
   #admitted = 0;
   #account!: () => void;
@@ -151,6 +153,7 @@ export class Desk {
       nextOrder: (): Order => [this.#options.epoch, (this.#admitted += 1)],
       orderOf: (deviceId) => this.#sessionOf(deviceId)?.device(deviceId)?.order,
       isSettled: () => this.#isSettled,
+      crossings: this.#crossings,
       isLeading: this.#options.isLeading ?? (() => true),
       save: (changed) => {
         if (!store) return undefined;
@@ -176,5 +179,6 @@ export class Desk {
     if (this.#isSettled) return;
     this.#isSettled = true;
     for (const session of this.#sessions.values()) session.settled();
+    this.#crossings.release();
   }
 }

@@ -15,6 +15,8 @@ interface EdgeLine {
   tell(message: FromLeader): void;
   /** @throws PatchbayError by rejection: what the edge answers, or NO_LEADER when it cannot be reached */
   command(deviceId: string, command: Command): Promise<void>;
+  /** The core delivers something else to the device. */
+  delivered(device: EdgeDevice, delivery: Delivery): void;
   /** The core has closed the device. */
   closed(device: EdgeDevice, reason: EndReason): void;
 }
@@ -105,6 +107,7 @@ export class EdgeDevice implements Device {
 
   deliver(delivery: Delivery, levelling?: boolean): void {
     this.#delivery = { delivery, levelling };
+    this.#line.delivered(this, delivery);
     if (!this.#isHeldBack) this.#tellDelivery();
   }
 

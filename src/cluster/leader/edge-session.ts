@@ -1,4 +1,4 @@
-import { type Core, type EndReason, PatchbayError } from '../../core/index.js';
+import { type Core, type Delivery, type EndReason, PatchbayError } from '../../core/index.js';
 import { BoundedMap, type Log } from '../../shared/index.js';
 import { failureOf } from '../failures.js';
 import type {
@@ -18,6 +18,7 @@ import { EdgeDevice } from './edge-device.js';
 import { answerTo } from './answers.js';
 import { Closings } from './closings.js';
 import { Commands, unreachable } from './commands.js';
+import type { CrossingPlan } from './crossing-plan.js';
 import type { EdgeRecord } from './edge-store.js';
 import { stateBefore, wasAdmitted } from './stated-devices.js';
 import { type KnownDevices, WaitingHistory } from './waiting-history.js';
@@ -35,6 +36,7 @@ interface SessionParts {
   readonly orderOf: (deviceId: string) => Order | undefined;
   /** Deliveries are held back while edges have not stated what they have. */
   readonly isSettled: () => boolean;
+  readonly crossings: CrossingPlan;
   /** Whether nobody else can be the leader now. */
   readonly isLeading: () => boolean;
   /** Something of the record changed: saves it with what else is saved now. @returns when it is on disk; undefined: nowhere */
@@ -105,6 +107,7 @@ export class EdgeSession {
       if (state && !state.hasEnded) this.#goOn(device, state);
       else if (!this.#waiting.hasEndOf(id)) this.#gone(device);
     }
+    this.#parts.crossings.greeted(this.edgeId, hello.located);
     this.#save();
   }
 
@@ -146,6 +149,12 @@ export class EdgeSession {
       case 'kind':
         this.#parts.core.registerKind(message.kind);
         return;
+      case 'located':
+      case 'hosts':
+      case 'placed':
+      case 'removed':
+        this.#parts.crossings.take(this.edgeId, message);
+        return;
       case 'question':
         void this.#answer(message);
         return;
@@ -168,10 +177,15 @@ export class EdgeSession {
     return this.#commands.send(deviceId, command, (message) => this.tell(message));
   }
 
+  delivered({ info: { id } }: EdgeDevice, delivery: Delivery): void {
+    const streamIds = delivery.map(({ streamId }) => streamId);
+    if (this.#devices.has(id)) this.#parts.crossings.delivered(this.edgeId, id, streamIds);
+  }
+
   /** The core has closed a device: the edge is told until it has done it. */
   closed(device: EdgeDevice, reason: EndReason): void {
     const { id } = device.info;
-    this.#devices.delete(id);
+    this.#drop(id);
     this.#ended.set(id, device);
     this.#closings.add(id, reason);
     this.tell({ type: 'close', deviceId: id, reason });
@@ -212,8 +226,14 @@ export class EdgeSession {
 
   /** The edge does not have the device any more, and has not said why. */
   #gone(device: EdgeDevice): void {
-    this.#devices.delete(device.info.id);
+    this.#drop(device.info.id);
     device.connection?.end('crashed');
+  }
+
+  /** Nothing goes to a device any more that the core does not have. */
+  #drop(id: string): void {
+    this.#devices.delete(id);
+    this.#parts.crossings.delivered(this.edgeId, id, []);
   }
 
   #count(entry: HistoryEntry, known: KnownDevices = NONE): void {
@@ -260,7 +280,7 @@ export class EdgeSession {
       case 'end': {
         const device = this.#devices.get(event.deviceId);
         if (!device) return;
-        this.#devices.delete(event.deviceId);
+        this.#drop(event.deviceId);
         this.#ended.set(event.deviceId, device);
         device.connection?.end(event.reason);
         return;
@@ -299,7 +319,7 @@ export class EdgeSession {
       device.order ??= nextOrder();
       this.#tellAdmitted(device);
     } catch (error) {
-      this.#devices.delete(id);
+      this.#drop(id);
       if (!(error instanceof PatchbayError)) log.error({ err: error }, 'A device could not be connected.');
       if (isKnown) this.#turnedAway(id, error);
       else this.tell({ type: 'refused', deviceId: id, failure: failureOf(error) });

@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FromEdge, FromLeader } from '../messages.js';
 import {
+  AnyCrossing,
   AnyDelivery,
   AnyDeviceInfo,
   AnyDtmf,
@@ -9,10 +10,12 @@ import {
   AnyFailure,
   AnyFormats,
   AnyHeaders,
+  AnyHost,
   AnyLevels,
   AnyOmitted,
   AnyOrder,
   AnyParticipant,
+  AnyPlacement,
   AnyQuality,
   AnyResumePoint,
   AnyStreams,
@@ -36,6 +39,7 @@ const AnyEvent = Type.Union([
   Type.Object({ type: Type.Literal('measured'), ...deviceId, quality: AnyQuality }),
   Type.Object({ type: Type.Literal('callFailed'), participantId: Text, call: AnyFailedCall }),
 ]);
+const AnyLocated = Type.Object({ hosts: Type.Array(AnyHost), placements: Type.Array(AnyPlacement) });
 const AnyEntry = Type.Object({ number: Count, event: AnyEvent });
 
 const AnyChange = Type.Union([
@@ -99,10 +103,15 @@ export const FROM_EDGE = {
     kinds: Type.Array(Text),
     devices: Type.Array(Type.Object({ ...statedDevice, hasEnded: Flag })),
     history: Type.Array(AnyEntry),
+    located: Type.Optional(AnyLocated),
   }),
   history: Type.Object({ type: Type.Literal('history'), entry: AnyEntry }),
   state: Type.Object({ type: Type.Literal('state'), ...deviceId, change: AnyChange }),
   kind: Type.Object({ type: Type.Literal('kind'), kind: Text }),
+  located: Type.Object({ type: Type.Literal('located'), located: AnyLocated }),
+  hosts: Type.Object({ type: Type.Literal('hosts'), hosts: Type.Array(AnyHost) }),
+  placed: Type.Object({ type: Type.Literal('placed'), placement: AnyPlacement }),
+  removed: Type.Object({ type: Type.Literal('removed'), ...deviceId }),
   question: Type.Unsafe<Asked>(ofQuestions('asked')),
   closed: Type.Object({ type: Type.Literal('closed'), ...deviceId, last: Count }),
   done: Type.Object({ type: Type.Literal('done'), id: Count, failure: Type.Optional(AnyFailure) }),
@@ -134,6 +143,11 @@ export const FROM_LEADER = {
     ...deviceId,
     command: Type.Literal('sendDtmf'),
     dtmf: AnyDtmf,
+  }),
+  crossings: Type.Object({
+    type: Type.Literal('crossings'),
+    isAll: Flag,
+    crossings: Type.Array(AnyCrossing),
   }),
   answer: Type.Unsafe<Answered>(ofQuestions('answer')),
   failed: Type.Object({ type: Type.Literal('failed'), id: Count, failure: AnyFailure }),

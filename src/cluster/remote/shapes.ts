@@ -148,3 +148,14 @@ export const statedDevice = {
     resumePoint: Type.Optional(AnyResumePoint),
   }),
 };
+
+const address = { host: Text, port: Type.Integer({ minimum: 1, maximum: 65_535 }) };
+export const AnyHost = Type.Object({ id: Text, ...address });
+export const AnyPlacement = Type.Object({ deviceId: Text, host: Text, streamIds: Type.Array(Text) });
+export const AnyCrossing = Type.Object({
+  host: Text,
+  otherEdge: Text,
+  otherHost: Text,
+  sent: Type.Array(Text),
+  from: Type.Optional(Type.Object(address)),
+});

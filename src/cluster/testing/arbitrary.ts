@@ -5,6 +5,7 @@ interface SchemaParts extends TSchema {
   readonly anyOf?: readonly TSchema[];
   readonly const?: unknown;
   readonly items?: TSchema | readonly TSchema[];
+  readonly maximum?: number;
   readonly minimum?: number;
   readonly patternProperties?: Readonly<Record<string, TSchema>>;
   readonly properties?: Readonly<Record<string, TSchema>>;
@@ -40,7 +41,7 @@ export function arbitraryOf(schema: TSchema): fc.Arbitrary<unknown> {
     case 'Number':
       return fc.double({ noNaN: true, noDefaultInfinity: true });
     case 'Integer':
-      return fc.integer({ min: parts.minimum ?? -1_000, max: 1_000_000 });
+      return fc.integer({ min: parts.minimum ?? -1_000, max: parts.maximum ?? 1_000_000 });
     case 'Literal':
       return fc.constant(parts.const);
     case 'Union':
