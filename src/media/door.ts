@@ -305,6 +305,75 @@ export interface FileDoor {
   open(spec: FileSpec, listener: MediaListener<FileMediaEvent>): FileHandle;
 }
 
+/** Where a host of this plane takes the pipes of hosts of other gateways. */
+export interface PipeDoor {
+  /** The media host's id. */
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a device is, and what it publishes there. */
+export interface MediaPlacement {
+  readonly deviceId: string;
+  /** The id of its media host. */
+  readonly host: string;
+  readonly streamIds: readonly string[];
+}
+
+/** Is told where everything is. */
+export interface CrossingWatcher {
+  /** Everything, once and first. */
+  located(all: { readonly hosts: readonly PipeDoor[]; readonly placements: readonly MediaPlacement[] }): void;
+  /** All hosts that take pipes from now on. */
+  hosts(hosts: readonly PipeDoor[]): void;
+  /** A device is there, also one that plays a file, or what it publishes or its host has changed. */
+  placed(placement: MediaPlacement): void;
+  removed(deviceId: string): void;
+}
+
+/** What goes between a host of this plane and one of another gateway, by a pipe for each direction. */
+export interface MediaCrossing {
+  /** The id of the host of this plane. */
+  readonly host: string;
+  /** Names the other host; no two have the same name. */
+  readonly remote: string;
+  /** The streams that the other host gets, and the key of that pipe: 32 bytes in base64. */
+  readonly sends?: { readonly key: string; readonly streamIds: readonly string[] } | undefined;
+  /** Where the other host takes pipes, if it sends something, and the key. */
+  readonly receives?: { readonly key: string; readonly host: string; readonly port: number } | undefined;
+}
+
+/** What pipes between this gateway and others did since the start. */
+export interface CrossingCounters {
+  /** Pipes, of each direction, that are up now. */
+  readonly connected: number;
+  /** Connections that came up, and attempts that failed: nobody there, or another key. */
+  readonly connections: number;
+  readonly failures: number;
+  /** Connections of strangers that were refused. */
+  readonly refused: number;
+  readonly packetsSent: number;
+  readonly packetsReceived: number;
+  /** Packets that were not sent because the other end did not read. */
+  readonly packetsDropped: number;
+  /** As they go over the network, without the headers of TCP and IP. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+/** Streams between the hosts of this plane and those of other gateways. */
+export interface MediaCrossings {
+  /** Tells a watcher where everything is, now and whenever it changes. */
+  watch(watcher: CrossingWatcher): void;
+  /**
+   * Sets all that goes between hosts of this plane and others. What has not changed is not touched; until the first call,
+   * hosts of an earlier gateway go on as it told them.
+   */
+  set(crossings: readonly MediaCrossing[]): void;
+  counters(): CrossingCounters;
+}
+
 /** Rejections are `MediaError`s with a code of {@link MediaErrorCode}. */
 export interface MediaPlane extends BrowserDoor, PhoneDoor, ProgramDoor, FileDoor {
   /**
@@ -322,6 +391,8 @@ export interface MediaPlane extends BrowserDoor, PhoneDoor, ProgramDoor, FileDoo
   carried(): readonly CarriedDevice[];
   /** Closes the carried devices that were not adopted. */
   releaseCarried(): Promise<void>;
+  /** Absent when the plane was not told where other gateways reach it. */
+  readonly crossings?: MediaCrossings | undefined;
   /** Cheap enough to be asked for every call. */
   load(): MediaLoad;
   counters(): MediaCounters;

@@ -1,5 +1,6 @@
 import { sumOfCounters } from './counters.js';
 import { createMixing } from './audio/index.js';
+import { LocalCrossings } from './crossing/index.js';
 import { FileEndpoint, SampleFiles } from './files/index.js';
 import { createPhoneFactory } from './phone/index.js';
 import { ProgramEndpoint } from './program/index.js';
@@ -18,12 +19,15 @@ import {
 export * from './door.js';
 export * from './types.js';
 
-/** Makes a media plane in this process. Nothing is bound before the first device is opened. */
+/**
+ * Makes a media plane in this process. Nothing is bound before the first device is opened, or somebody watches where devices
+ * are: then streams of other gateways' hosts are taken at `pipeHost`, an address of this machine; absent: nowhere.
+ */
 export function createMediaPlane(
-  options: MediaPlaneOptions,
+  { pipeHost, ...options }: MediaPlaneOptions & { readonly pipeHost?: string | undefined },
   listener: MediaListener<MediaPlaneEvent>,
 ): LocalMediaPlane {
-  return makePlane(options, listener).plane;
+  return makePlane(options, listener, pipeHost).plane;
 }
 
 /**
@@ -47,6 +51,7 @@ export function runMediaHost(options: HostProcessOptions): Promise<void> {
 function makePlane(
   options: MediaPlaneOptions,
   listener: MediaListener<MediaPlaneEvent>,
+  pipeHost?: string,
 ): HostedPlane & { readonly plane: LocalMediaPlane } {
   const log = logByEvents(listener);
   const browsers = createBrowserFactory(options, log);
@@ -63,6 +68,8 @@ function makePlane(
     stop: async () => {
       await Promise.all([browsers.stop(), phones.stop()]);
     },
+    crossings: (streams) =>
+      pipeHost === undefined ? undefined : new LocalCrossings(pipeHost, { streams, log }),
   });
   return { plane, streams: plane.remoteStreams, webrtcPort: () => browsers.holdPort() };
 }

@@ -15,7 +15,7 @@ interface DevicePlane {
   /** Whether levels are evened in mixes, unless a delivery says otherwise. */
   evensLevels(): boolean;
   /** A device's streams, `before`, were replaced. */
-  streamsChanged(before: readonly LiveStream[], now: readonly LiveStream[]): void;
+  streamsChanged(device: OpenDevice, before: readonly LiveStream[], now: readonly LiveStream[]): void;
 }
 
 const sameTracks = (a: readonly PublishedTrack[], b: readonly PublishedTrack[]): boolean =>
@@ -208,7 +208,7 @@ export class OpenDevice<E extends Endpoint = Endpoint> {
   #replaceStreams(streams: readonly LiveStream[]): void {
     const before = this.#streams;
     this.#streams = streams;
-    this.#plane.streamsChanged(before, streams);
+    this.#plane.streamsChanged(this, before, streams);
   }
 
   #refresh(): void {

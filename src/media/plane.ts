@@ -1,6 +1,7 @@
 import { stdSerializers } from 'pino';
 import { type Log, withFields } from '../shared/index.js';
 import type { BrowserEndpoint } from './browser/index.js';
+import type { LocalCrossings } from './crossing/index.js';
 import type { EndpointContext, LiveStream } from './endpoint.js';
 import type { FileEndpoint } from './files/index.js';
 import { LiveStreams, type RemoteStreams } from './live-streams.js';
@@ -53,6 +54,8 @@ interface EndpointFactory {
   load(): MixLoad;
   counters(): MediaCounters;
   stop(): Promise<void>;
+  /** Absent in a media host: there the gateway's plane has it. */
+  crossings?(streams: RemoteStreams): LocalCrossings | undefined;
 }
 
 /** The media plane in this process: the devices that are open, the streams between them, and deliveries. */
@@ -64,6 +67,7 @@ export class LocalMediaPlane implements MediaPlane {
   readonly #streams = new LiveStreams((changed) => {
     for (const device of this.#devices.values()) device.refreshIfReceiving(changed);
   });
+  readonly crossings: LocalCrossings | undefined;
   #statistics: NodeJS.Timeout | undefined;
   /** Those whose levels are wanted. */
   readonly #watched = new Set<OpenDevice>();
@@ -72,6 +76,7 @@ export class LocalMediaPlane implements MediaPlane {
   constructor(options: MediaPlaneOptions, log: Log, factory: EndpointFactory) {
     this.#parts = { options, log };
     this.#factory = factory;
+    this.crossings = factory.crossings?.(this.#streams);
   }
 
   open(spec: BrowserSpec, listener: MediaListener<BrowserMediaEvent>): BrowserHandle;
@@ -136,6 +141,7 @@ export class LocalMediaPlane implements MediaPlane {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#devices.values()].map((device) => device.close()));
+    await this.crossings?.stop();
     await this.#factory.stop();
   }
 
@@ -227,10 +233,12 @@ export class LocalMediaPlane implements MediaPlane {
       if (this.#devices.has(deviceId))
         throw new MediaError('INVALID_STATE', `Device ${deviceId} is already open.`);
       this.#devices.set(deviceId, device);
+      this.crossings?.place(deviceId, []);
       this.#statistics ??= setInterval(() => this.#pushStatistics(), STATISTICS_INTERVAL_MS).unref();
     },
     remove: ({ deviceId }: OpenDevice): void => {
       this.#devices.delete(deviceId);
+      this.crossings?.remove(deviceId);
       if (this.#devices.size > 0) return;
       clearInterval(this.#statistics);
       this.#statistics = undefined;
@@ -257,8 +265,18 @@ export class LocalMediaPlane implements MediaPlane {
         }
         return tracks;
       }),
-    streamsChanged: (before: readonly LiveStream[], now: readonly LiveStream[]): void =>
-      this.#streams.replaceLocal(before, now),
+    streamsChanged: (
+      { deviceId }: OpenDevice,
+      before: readonly LiveStream[],
+      now: readonly LiveStream[],
+    ): void => {
+      this.#streams.replaceLocal(before, now);
+      if (this.#devices.has(deviceId))
+        this.crossings?.place(
+          deviceId,
+          now.map(({ streamId }) => streamId),
+        );
+    },
   };
 
   #pushLevels(): void {

@@ -6,6 +6,7 @@ import { HostFolder } from './folder.js';
 import { type HostLink, HostRefusal } from './link.js';
 import type { DeviceEvent } from './messages.js';
 import { useHosts } from './testing/host-stage.js';
+import { PublishedTrack } from '../track.js';
 
 const { start: startHost, folder: dataFolder } = useHosts();
 
@@ -206,5 +207,33 @@ describe('a media host', () => {
     const next = await greet(2);
     expect(next.carried).toEqual([]);
     await vi.waitFor(() => expect(plane.closed).toEqual(['prompt']));
+  });
+
+  it('keeps its pipes with hosts of other gateways over a change of its own gateway, and ends them with it', async () => {
+    const [near, far] = [await startHost(), await startHost()];
+    const pipeHost = '127.0.0.1';
+    const [nearLink, farLink] = [await near.greet(1, { pipeHost }), await far.greet(1, { pipeHost })];
+    const key = Buffer.alloc(32, 7).toString('base64');
+    const sends = { remote: 'b/far', sends: { key, streamIds: ['s'] } };
+    const receives = { remote: 'a/near', receives: { key, host: pipeHost, port: nearLink.pipePort! } };
+    await nearLink.request('cross', { crossings: [sends], isAll: true });
+    await farLink.request('cross', { crossings: [receives], isAll: true });
+    const codec = { name: 'PCMU', clockRate: 8000, channels: 1 };
+    const track = new PublishedTrack({ kind: 'audio', streamId: 's', codec });
+    near.streams.replaceLocal([], [{ streamId: 's', tracks: [track] }]);
+    await vi.waitUntil(() => far.streams.get('s'), { timeout: 10_000 });
+
+    // The gateways are exchanged, and say the same again.
+    const [nextNear, nextFar] = [await near.greet(2, { pipeHost }), await far.greet(2, { pipeHost })];
+    expect(nextNear.pipePort).toBe(nearLink.pipePort);
+    await nextFar.request('cross', { crossings: [receives], isAll: true });
+    await nextNear.request('cross', { crossings: [sends], isAll: true });
+    await vi.waitUntil(() => nextFar.crossings.connected === 1, { timeout: 10_000 });
+    expect(nextFar.crossings).toMatchObject({ connections: 1 });
+    expect(nextFar.isRetired).toBe(false);
+
+    // The next one knows no others.
+    expect((await near.greet(3)).pipePort).toBeUndefined();
+    await vi.waitUntil(() => far.streams.get('s') === undefined, { timeout: 10_000 });
   });
 });

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { NO_COUNTERS } from '../counters.js';
-import type { MediaCounters, MediaPlaneEvent } from '../door.js';
+import { NO_CROSSINGS } from '../crossing/index.js';
+import type { CrossingCounters, MediaCounters, MediaPlaneEvent } from '../door.js';
 import { MediaError } from '../types.js';
 import {
   type AnyRequest,
@@ -63,12 +64,15 @@ export class HostLink {
   readonly carried: readonly CarriedState[];
   /** The hosts that it had pipes from then. */
   readonly pipes: readonly string[];
+  /** Where it takes pipes of other gateways' hosts, if it does. */
+  readonly pipePort: number | undefined;
   /** When the last message came, by `performance.now()`. */
   heardAt = performance.now();
   /** The host has a newer gateway. */
   isSuperseded = false;
   load: HostLoad | undefined;
   counters: MediaCounters = NO_COUNTERS;
+  crossings: CrossingCounters = NO_CROSSINGS;
   #handlers: LinkHandlers | undefined;
   /** Events that came before {@link handle} was called. */
   #early: FromHost[] | undefined = [];
@@ -90,6 +94,7 @@ export class HostLink {
     this.isRetired = welcome.isRetired;
     this.carried = welcome.devices;
     this.pipes = welcome.pipes;
+    this.pipePort = welcome.pipePort;
   }
 
   /**
@@ -219,6 +224,7 @@ export class HostLink {
         this.load = message.load;
         // A host of an older version does not count everything.
         this.counters = { ...NO_COUNTERS, ...message.counters };
+        this.crossings = { ...NO_CROSSINGS, ...message.crossings };
         return;
       case 'refused':
         this.isSuperseded = true;

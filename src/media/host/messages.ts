@@ -1,6 +1,8 @@
+import type { HostCrossing } from '../crossing/index.js';
 import type {
   BrowserMediaEvent,
   CarriedDevice,
+  CrossingCounters,
   FileMediaEvent,
   MediaCounters,
   MediaLoad,
@@ -38,6 +40,11 @@ export interface Hello {
   readonly options: HostOptions;
   /** How long the host goes on without a gateway, in ms. */
   readonly handoverMs: number;
+  /**
+   * Where the host takes pipes of other gateways' hosts; absent: nowhere. It is no option of the plane, since a host can
+   * change it and go on.
+   */
+  readonly pipeHost?: string | undefined;
 }
 
 /** What a host makes its plane with, from the first gateway that greets it. */
@@ -65,8 +72,10 @@ export type HelloAnswer =
       /** 0 before the first browser, if the system chooses. */
       readonly webrtcPort: number;
       readonly devices: readonly CarriedState[];
-      /** The hosts that it has pipes from. */
+      /** The hosts of the same gateway that it has pipes from. */
       readonly pipes: readonly string[];
+      /** Where it takes pipes of other gateways' hosts: absent when it does not, as hosts of older versions. */
+      readonly pipePort?: number | undefined;
     }
   | {
       readonly type: 'refused';
@@ -105,6 +114,8 @@ export interface HostRequests {
   pipe: [{ readonly host: string; readonly key: string; readonly connect: boolean }, undefined];
   /** The full set of streams that another host gets by the pipe to it. */
   pipeStreams: [{ readonly host: string; readonly streamIds: readonly string[] }, undefined];
+  /** What goes between it and hosts of other gateways: all of it, or what has changed. */
+  cross: [{ readonly crossings: readonly HostCrossing[]; readonly isAll: boolean }, undefined];
   /** Closes everything and ends the process. */
   stop: [Record<string, never>, undefined];
 }
@@ -152,7 +163,12 @@ export type FromHost =
   | { readonly type: 'event'; readonly deviceId: string; readonly event: DeviceEvent }
   | { readonly type: 'plane'; readonly event: MediaPlaneEvent }
   /** Sent twice a second: the host is alive, and this is how it keeps up. */
-  | { readonly type: 'beat'; readonly load: HostLoad; readonly counters: MediaCounters };
+  | {
+      readonly type: 'beat';
+      readonly load: HostLoad;
+      readonly counters: MediaCounters;
+      readonly crossings?: CrossingCounters;
+    };
 
 export interface HostLoad extends MediaLoad {
   /** Share of the last half second that phones' mixes took. */

@@ -31,6 +31,7 @@ import {
 import type { HostLink } from './link.js';
 import type { DeviceEvent } from './messages.js';
 import { PipePlan } from './pipe-plan.js';
+import { RemoteCrossings } from './remote-crossings.js';
 import { RemoteDevice } from './remote-device.js';
 import { browserHandle, handleFor, phoneHandle, programHandle } from './remote-handles.js';
 import { type HostsOptions, Supervisor } from './supervisor.js';
@@ -51,6 +52,7 @@ const REPLACEMENT_MS = 10_000;
 export class RemoteMediaPlane implements MediaPlane {
   readonly #supervisor: Supervisor;
   readonly #pipes: PipePlan;
+  readonly crossings: RemoteCrossings | undefined;
   readonly #devices = new Map<string, RemoteDevice>();
   readonly #log: Log;
   readonly #listener: MediaListener<MediaPlaneEvent>;
@@ -67,6 +69,8 @@ export class RemoteMediaPlane implements MediaPlane {
   constructor(options: HostsOptions, log: Log, listener: MediaListener<MediaPlaneEvent>) {
     this.#log = log;
     this.#pipes = new PipePlan(log);
+    const { pipeHost } = options;
+    this.crossings = pipeHost === undefined ? undefined : new RemoteCrossings(pipeHost, log);
     this.#listener = listener;
     this.#supervisor = new Supervisor(options, {
       onHost: (link) => this.#hostReady(link),
@@ -96,7 +100,10 @@ export class RemoteMediaPlane implements MediaPlane {
       this.#supervisor.links[0] ??
       this.#newest!;
     const device = new RemoteDevice(spec, link, this.#owner);
-    if (!known) this.#devices.set(spec.deviceId, device);
+    if (!known) {
+      this.#devices.set(spec.deviceId, device);
+      this.crossings?.update(device);
+    }
     return handleFor(device, device.open(asDeviceListener(listener)));
   }
 
@@ -174,11 +181,17 @@ export class RemoteMediaPlane implements MediaPlane {
   }
 
   readonly #owner = {
-    changed: (device: RemoteDevice): void => this.#pipes.update(device),
+    changed: (device: RemoteDevice): void => {
+      this.#pipes.update(device);
+      if (this.#devices.get(device.deviceId) === device) this.crossings?.update(device);
+    },
     notMoved: ({ spec: { kind, deviceId, labels } }: RemoteDevice, err: unknown): void =>
       this.#log.warn({ ...labels, connectionId: deviceId, kind, err }, 'A device could not go on elsewhere.'),
     closed: (device: RemoteDevice): void => {
-      if (this.#devices.get(device.deviceId) === device) this.#devices.delete(device.deviceId);
+      if (this.#devices.get(device.deviceId) === device) {
+        this.#devices.delete(device.deviceId);
+        this.crossings?.remove(device);
+      }
       this.#pipes.remove(device);
       this.#endIfServed(device.link);
     },
@@ -189,6 +202,7 @@ export class RemoteMediaPlane implements MediaPlane {
     if (!link.isRetired || link.isLost) return;
     for (const { link: other } of this.#devices.values()) if (other === link) return;
     this.#pipes.drop(link);
+    this.crossings?.drop(link);
     this.#supervisor.end(link);
   }
 
@@ -220,10 +234,14 @@ export class RemoteMediaPlane implements MediaPlane {
   }
 
   #hostReady(link: HostLink): void {
-    for (const state of link.carried)
-      this.#devices.set(state.deviceId, RemoteDevice.carried(state, link, this.#owner));
     this.#newest = link;
     this.#pipes.add(link, link.pipes);
+    this.crossings?.add(link);
+    for (const state of link.carried) {
+      const device = RemoteDevice.carried(state, link, this.#owner);
+      this.#devices.set(state.deviceId, device);
+      this.crossings?.update(device);
+    }
     link.handle({
       onAudio: ({ deviceId, ...audio }) => this.#take(link, deviceId, { type: 'audio', ...audio }),
       onEvent: (deviceId, event) => this.#take(link, deviceId, event),
@@ -244,6 +262,7 @@ export class RemoteMediaPlane implements MediaPlane {
     this.#pastSkipped += link.load?.framesSkipped ?? 0;
     this.#hostsLost += 1;
     this.#pipes.drop(link);
+    this.crossings?.drop(link);
     const devices = [...this.#devices.values()].filter((device) => device.link === link);
     const count = (kind: string): number => devices.filter(({ spec }) => spec.kind === kind).length;
     this.#log.error(

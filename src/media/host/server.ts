@@ -3,6 +3,7 @@ import { chmod, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { settledWithin } from '../../shared/index.js';
 import type { MediaListener, MediaPlane, MediaPlaneEvent } from '../door.js';
+import { HostCrossings } from '../crossing/index.js';
 import type { RemoteStreams } from '../live-streams.js';
 import { MediaError, type MediaPlaneOptions } from '../types.js';
 import { type HostFolder, HostLog } from './folder.js';
@@ -71,6 +72,7 @@ export class HostServer {
   #webrtcPort = 0;
   #gateway: Gateway | undefined;
   #pipes: HostPipes | undefined;
+  #crossings: HostCrossings | undefined;
   /** The highest epoch that was accepted. */
   #epoch = 0;
   #handoverMs: number;
@@ -110,6 +112,7 @@ export class HostServer {
     await unlink(folder.socketOf(id)).catch(() => undefined);
     const closing = Promise.all([
       Promise.resolve(this.#pipes?.close()),
+      Promise.resolve(this.#crossings?.close()),
       Promise.resolve(this.#plane?.stop()),
     ]);
     await settledWithin(closing, CLOSE_MS);
@@ -154,6 +157,7 @@ export class HostServer {
 
   async #greet(hello: Hello, link: MessageSocket<ToHost, FromHost>): Promise<Gateway | undefined> {
     const refusal = this.#refusalOf(hello) ?? (await this.#preparePlane(hello.options));
+    const pipePort = refusal ? undefined : await this.#crossings?.listen(hello.pipeHost);
     // Another gateway may have come while the plane was being made.
     if (refusal || hello.epoch <= this.#epoch) {
       link.send({ type: 'refused', cause: refusal ?? 'epoch' });
@@ -176,6 +180,7 @@ export class HostServer {
       webrtcPort: this.#webrtcPort,
       devices: [...this.#devices.values()].flatMap((device) => device.carried() ?? []),
       pipes: this.#pipes?.hosts ?? [],
+      pipePort,
     });
     for (const device of this.#devices.values()) {
       if (device.carried()) device.attach(this.#eventsTo(device.deviceId));
@@ -213,12 +218,9 @@ export class HostServer {
         throw error;
       }
       const { id, folder } = this.#options;
-      this.#pipes = await HostPipes.start({
-        id,
-        folder,
-        streams: made.streams,
-        log: logByEvents(this.#log.write),
-      });
+      const parts = { streams: made.streams, log: logByEvents(this.#log.write) };
+      this.#pipes = await HostPipes.start({ id, folder, ...parts });
+      this.#crossings = new HostCrossings(parts);
       this.#plane = made.plane;
       this.#planeOptions = optionsKey(given);
       return undefined;
@@ -289,6 +291,10 @@ export class HostServer {
         this.#pipesNow().leave(request.host);
         return;
       }
+      case 'cross': {
+        this.#crossings?.set(request.crossings, request.isAll);
+        return;
+      }
       case 'stop':
         return this.end();
     }
@@ -341,6 +347,11 @@ export class HostServer {
   #sendBeat(): void {
     if (!this.#gateway || !this.#plane) return;
     const load = this.#load.read(this.#plane.load(), this.#devices.size > 0);
-    this.#gateway.link.send({ type: 'beat', load, counters: this.#plane.counters() });
+    this.#gateway.link.send({
+      type: 'beat',
+      load,
+      counters: this.#plane.counters(),
+      ...(this.#crossings && { crossings: this.#crossings.counters() }),
+    });
   }
 }

@@ -32,6 +32,8 @@ export interface HostsOptions {
    * The UDP port for browsers of the first host; the others have the following. 0: the system chooses each.
    */
   readonly webrtcPort: number;
+  /** The address of this machine at which hosts take streams of other gateways' hosts; absent: they take none. */
+  readonly pipeHost?: string | undefined;
   /** How long a host may take to answer a hello, in ms; default 10,000. */
   readonly welcomeMs?: number;
   /** A newer gateway of the data folder has taken the hosts: this one must end, and leave their devices alone. */
@@ -162,7 +164,7 @@ export class Supervisor {
   }
 
   #greet(folder: HostFolder, id: string): Promise<HostLink> {
-    const { version, handoverMs, media } = this.#options;
+    const { version, handoverMs, media, pipeHost } = this.#options;
     const options = { ...media, webrtcPorts: this.#webrtcPorts() };
     const hello = {
       protocol: PROTOCOL,
@@ -171,6 +173,7 @@ export class Supervisor {
       secret: folder.secret,
       options,
       handoverMs,
+      pipeHost,
     };
     return HostLink.open(id, folder.socketOf(id), hello, this.#options.welcomeMs);
   }

@@ -21,11 +21,12 @@ interface TestHost {
   readonly folder: HostFolder;
   readonly id: string;
   readonly plane: FakeMediaPlane;
+  readonly streams: LiveStreams;
   readonly server: HostServer;
   readonly ended: Promise<void>;
   greet(
     epoch: number,
-    changes?: { secret?: string; version?: string; handoverMs?: number },
+    changes?: { secret?: string; version?: string; handoverMs?: number; pipeHost?: string },
   ): Promise<HostLink>;
 }
 
@@ -53,6 +54,7 @@ export function useHosts(): HostStage {
       const folder = await HostFolder.open(path);
       const id = HostFolder.newId();
       const plane = new FakeMediaPlane();
+      const streams = new LiveStreams(() => undefined);
       let end = (): void => undefined;
       const ended = new Promise<void>((resolve) => (end = resolve));
       const server = new HostServer({
@@ -62,7 +64,7 @@ export function useHosts(): HostStage {
         handoverMs,
         makePlane: () => ({
           plane,
-          streams: new LiveStreams(() => undefined),
+          streams,
           webrtcPort: () => Promise.resolve(7000),
         }),
         onEnd: end,
@@ -73,9 +75,13 @@ export function useHosts(): HostStage {
         folder,
         id,
         plane,
+        streams,
         server,
         ended,
-        greet: (epoch, { secret = folder.secret, version = '1.0.0', handoverMs: wait = 60_000 } = {}) =>
+        greet: (
+          epoch,
+          { secret = folder.secret, version = '1.0.0', handoverMs: wait = 60_000, pipeHost } = {},
+        ) =>
           HostLink.open(id, folder.socketOf(id), {
             protocol: PROTOCOL,
             version,
@@ -83,6 +89,7 @@ export function useHosts(): HostStage {
             secret,
             options: OPTIONS,
             handoverMs: wait,
+            pipeHost,
           }),
       };
     },

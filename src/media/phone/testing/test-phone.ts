@@ -44,6 +44,8 @@ export class TestPhone {
   #sequence = 1000;
   #timestamp = 5000;
   ssrc = 0x11112222;
+  /** Packets that it sent. */
+  sent = 0;
   /** Datagrams that could not be decrypted. */
   unauthentic = 0;
   #suite: SrtpSuite | undefined;
@@ -149,6 +151,7 @@ export class TestPhone {
   }
 
   sendRaw(packet: Buffer): void {
+    this.sent += 1;
     this.#socket.send(packet, this.#gateway.port, this.#gateway.address);
   }
 

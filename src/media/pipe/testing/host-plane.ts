@@ -1,4 +1,5 @@
 import { createMixing } from '../../audio/index.js';
+import { LocalCrossings } from '../../crossing/index.js';
 import { FileEndpoint, SampleFiles } from '../../files/index.js';
 import { ProgramEndpoint } from '../../program/index.js';
 import { silentLog } from '../../../shared/testing/index.js';
@@ -21,7 +22,8 @@ const OPTIONS: MediaPlaneOptions = {
 export class HostPlane extends LocalMediaPlane {
   readonly transports: FakeTransports;
 
-  constructor() {
+  /** @param pipeHost where it takes streams of other gateways; absent: nowhere */
+  constructor(pipeHost?: string) {
     const transports = new FakeTransports();
     const fanouts = new FanoutTable();
     const mixing = createMixing(silentLog);
@@ -38,6 +40,8 @@ export class HostPlane extends LocalMediaPlane {
       load: () => mixing.clock.load(),
       counters: () => phones.counters(),
       stop: () => phones.stop(),
+      crossings: (streams) =>
+        pipeHost === undefined ? undefined : new LocalCrossings(pipeHost, { streams, log: silentLog }),
     });
     this.transports = transports;
   }
