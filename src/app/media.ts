@@ -11,9 +11,15 @@ import { VERSION } from './version.js';
 /**
  * Makes the media plane: in media hosts, which go on when the gateway dies, or in this process.
  * @param onSuperseded a newer gateway of the data folder has taken the media hosts
+ * @param pipeHost the address of this machine at which it takes streams of other gateways; absent: it takes none
  * @throws StartError when no UDP port for browsers is free
  */
-export async function startMedia(config: Config, log: Logger, onSuperseded: () => void): Promise<MediaPlane> {
+export async function startMedia(
+  config: Config,
+  log: Logger,
+  onSuperseded: () => void,
+  pipeHost?: string,
+): Promise<MediaPlane> {
   const { rtp, webrtc, mediaHosts } = config;
   const options = {
     rtpHost: rtp.host,
@@ -31,7 +37,7 @@ export async function startMedia(config: Config, log: Logger, onSuperseded: () =
   const mediaLog = log.child({ part: 'media' }, { serializers: { err: (error: unknown) => error } });
   const write = ({ level, fields, message }: Parameters<Parameters<typeof createMediaPlane>[1]>[0]): void =>
     mediaLog[level](fields, message);
-  if (mediaHosts === 0) return createMediaPlane({ ...options, webrtcPort: webrtc.port }, write);
+  if (mediaHosts === 0) return createMediaPlane({ ...options, webrtcPort: webrtc.port, pipeHost }, write);
   try {
     return await startMediaHosts(
       {
@@ -42,6 +48,7 @@ export async function startMedia(config: Config, log: Logger, onSuperseded: () =
         handoverMs: config.handoverMs,
         media: options,
         webrtcPort: webrtc.port,
+        pipeHost,
         onSuperseded,
       },
       write,

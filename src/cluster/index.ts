@@ -1,4 +1,5 @@
 export { Edge } from './edge/edge.js';
+export type { Crossing } from './messages.js';
 export { connectLocally } from './local-link.js';
 export { Desk } from './leader/desk.js';
 export type { EdgeRecord, EdgeStore, StoredEdge } from './leader/edge-store.js';

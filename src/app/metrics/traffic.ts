@@ -3,6 +3,7 @@ import type { CallObserver, FreeswitchStatus } from '../../devices/phone/index.j
 import type { BrowserCounters } from '../../devices/browser/index.js';
 import type { ApiOptions, OnAnswered } from '../../api/index.js';
 import type { MediaPlane } from '../../media/index.js';
+import { measureCrossings } from './crossings.js';
 
 /** In seconds. A call is normally answered within some milliseconds; it takes longer when a server is full. */
 const SETUP_BUCKETS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
@@ -175,9 +176,11 @@ export function measureRefusedCredentials(metrics: Registry): NonNullable<ApiOpt
 /** Adds the load and the counters of the media plane to the metrics. */
 export function measureMedia(
   metrics: Registry,
-  media: Pick<MediaPlane, 'load' | 'counters' | 'hosts'>,
+  media: Pick<MediaPlane, 'load' | 'counters' | 'hosts' | 'crossings'>,
 ): void {
   const registers = [metrics];
+  const { crossings } = media;
+  if (crossings) measureCrossings(metrics, () => crossings.counters());
   new Gauge({
     name: 'patchbay_media_hosts',
     help: 'Media hosts that serve this gateway; 0 when media are in its own process',
