@@ -1,6 +1,7 @@
 /** A media host of bench/pipe.ts, which does what it is asked by messages. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BrowserHandle, createMediaPlane } from '../../src/media/index.js';
+import type { LiveStream } from '../../src/media/endpoint.js';
 import { LiveStreams } from '../../src/media/live-streams.js';
 import { connectPipe, listenForPipes, type SendingPipe } from '../../src/media/pipe/index.js';
 import { writeRtpHeader } from '../../src/media/rtp/index.js';
@@ -22,21 +23,34 @@ const plane = createMediaPlane(
   },
   ignore,
 );
+const LOOPBACK = '127.0.0.1';
+const parts = { streams: plane.remoteStreams, log: quiet };
 const tracks: PublishedTrack[] = [];
 const streamIds = (): string[] => tracks.map(({ streamId }) => streamId);
-let pipe: SendingPipe | undefined;
+const pipes: Partial<Record<'socket' | 'tcp', SendingPipe>> = {};
+let delays: number[] = [];
 let browser: BrowserHandle | undefined;
 /** Settles when the browser has answered the last offer. */
 let answered: () => void = ignore;
 
 async function handle(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
   switch (request.type) {
-    case 'listen':
+    case 'listen': {
+      const { path } = request;
+      const listener = await listenForPipes(
+        path === undefined ? { host: LOOPBACK, port: 0 } : { path },
+        parts,
+      );
+      pipes[path === undefined ? 'tcp' : 'socket'] = listener.expect(Buffer.from(request.key, 'base64'));
+      return 'port' in listener.address ? { port: listener.address.port } : {};
+    }
     case 'connect': {
-      const [address, key] = [{ path: request.path }, Buffer.from(request.key, 'base64')];
-      const parts = { streams: plane.remoteStreams, log: quiet };
-      if (request.type === 'connect') connectPipe(address, key, parts);
-      else pipe = (await listenForPipes(address, parts)).expect(key);
+      const { path, port = 0 } = request;
+      connectPipe(
+        path === undefined ? { host: LOOPBACK, port } : { path },
+        Buffer.from(request.key, 'base64'),
+        parts,
+      );
       return {};
     }
     case 'publish':
@@ -50,8 +64,13 @@ async function handle(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
       answered();
       return {};
     case 'pipe':
-      pipe!.send(request.on ? streamIds() : []);
+      for (const by of ['socket', 'tcp'] as const) pipes[by]!.send(request.by === by ? streamIds() : []);
       return {};
+    case 'time':
+      time();
+      return {};
+    case 'delays':
+      return { delays };
     case 'run':
       await run(request.seconds);
       return {};
@@ -60,7 +79,7 @@ async function handle(request: HostRequest): Promise<Omit<HostReply, 'id'>> {
       return { processorTime: user + system };
     }
     case 'counters':
-      return { counters: pipe!.counters() };
+      return { counters: pipes.socket!.counters() };
   }
 }
 
@@ -73,6 +92,34 @@ function publish(count: number, prefix: string): void {
   plane.remoteStreams.replaceLocal(
     [],
     tracks.map((track) => ({ streamId: track.streamId, tracks: [track] })),
+  );
+}
+
+/** The clock is the same for all processes of a machine. */
+function time(): void {
+  delays = [];
+  const timed = new Set<PublishedTrack>();
+  const attach = (): void => {
+    for (const { tracks: remote } of remoteStreams())
+      for (const track of remote) {
+        if (timed.has(track)) continue;
+        timed.add(track);
+        track.attach({
+          onPacket: (packet, payloadOffset) =>
+            delays.push(Number(process.hrtime.bigint() - packet.readBigInt64BE(payloadOffset)) / 1e6),
+        });
+      }
+  };
+  attach();
+  plane.remoteStreams.watch(attach);
+}
+
+/** Those whose ids are the other host's. */
+function remoteStreams(): LiveStream[] {
+  if (!(plane.remoteStreams instanceof LiveStreams)) throw new Error('The plane has another kind of table.');
+  const table = plane.remoteStreams;
+  return Array.from({ length: tracks.length }, (_, i) => table.get(`sent${i}`)).filter(
+    (stream) => stream !== undefined,
   );
 }
 
@@ -97,6 +144,7 @@ async function run(seconds: number): Promise<void> {
     for (; sent < due; sent += 1) {
       const frame = Math.floor(sent / tracks.length);
       writeRtpHeader(packet, 0, false, frame & 0xffff, frame * PAYLOAD, 1);
+      packet.writeBigInt64BE(process.hrtime.bigint(), HEADER);
       tracks[sent % tracks.length]!.push(packet, HEADER, packet.length, false);
     }
     await sleep(1);
