@@ -197,6 +197,14 @@ export class Model {
       this.#connected(edge, device, edge.edge.connect(participant, device, options));
       device.connection.publish(device.streams);
     }
+    // It may connect before it knows where everything is.
+    if (this.random.chance(0.5)) edge.locate();
+    else {
+      const { edge: process } = edge;
+      this.#network.later(this.random.below(500), () => {
+        if (edge.edge === process) edge.locate();
+      });
+    }
   }
 
   // Devices.
@@ -216,7 +224,7 @@ export class Model {
         edge.ofProcess.push(device);
         this.#note(`${device.info.id} of ${participantId} connects at ${edge.id}`);
         this.#connected(edge, device, edge.edge.connect(participant, device, { replace }));
-        this.#publish(device);
+        this.#publish(edge, device);
       },
       () => undefined,
     );
@@ -237,11 +245,12 @@ export class Model {
     );
   }
 
-  #publish(device: SimDevice): void {
+  #publish(edge: SimEdge, device: SimDevice): void {
     this.#ids += 1;
     device.streams = this.random.chance(0.8)
       ? [{ streamId: `stream-${String(this.#ids)}`, mediaTypes: ['audio'] }]
       : [];
+    edge.place(device);
     device.connection.publish(device.streams);
   }
 
@@ -252,7 +261,7 @@ export class Model {
       : this.random.of(edge.devices.filter(({ outcome }) => outcome === 'live'));
     if (!device) return;
     const choice = this.random.next();
-    if (choice < 0.2) this.#publish(device);
+    if (choice < 0.2) this.#publish(edge, device);
     else if (choice < 0.6) {
       this.#ids += 1;
       this.#digits.set(`dtmf ${device.info.id} ${String(this.#ids)}`, device);
@@ -265,6 +274,7 @@ export class Model {
       device.outcome = 'left';
       device.connection.end('left');
     }
+    for (const { isHere, info } of edge.devices) if (!isHere) edge.edge.crossings.removed(info.id);
     edge.devices = edge.devices.filter(({ isHere }) => isHere);
   }
 
@@ -376,6 +386,7 @@ export class Model {
       if (wanted.held !== device.held)
         wrong.push(`${info.id} holds: ${String(device.held)}, not in the core`);
     }
+    wrong.push(...this.#wrongCrossings());
     for (const [key, device] of this.#digits) {
       const mustCount = this.#isCounted(device) && (device.outcome === 'live' || device.outcome === 'left');
       const count = this.#told(key);
@@ -407,5 +418,32 @@ export class Model {
     for (const { id, closing } of desk.edges())
       if (closing > 0) wrong.push(`${String(closing)} closings wait for ${id} for ever`);
     return wrong;
+  }
+
+  /** Every device receives the streams of its delivery, and no host gets others. */
+  #wrongCrossings(): string[] {
+    const placed = this.#edges.flatMap((edge) =>
+      edge.devices
+        .filter(({ isHere }) => isHere)
+        .map((device) => ({ edge, device, host: edge.hostOf(device) })),
+    );
+    const wanted = new Set<string>();
+    for (const to of placed)
+      for (const { streamId } of to.device.delivery)
+        for (const from of placed)
+          if (from.edge !== to.edge && from.device.streams.some((stream) => stream.streamId === streamId)) {
+            wanted.add(`${from.host} sends ${to.edge.id} ${to.host} ${streamId}`);
+            wanted.add(`${to.host} receives from ${from.edge.id} ${from.host}`);
+          }
+    const told = this.#edges.flatMap(({ crossings }) =>
+      crossings.flatMap(({ host, otherEdge, otherHost, sent, from }) => [
+        ...sent.map((streamId) => `${host} sends ${otherEdge} ${otherHost} ${streamId}`),
+        ...(from ? [`${host} receives from ${otherEdge} ${otherHost}`] : []),
+      ]),
+    );
+    return [
+      ...[...wanted].filter((crossing) => !told.includes(crossing)).map((crossing) => `missing: ${crossing}`),
+      ...told.filter((crossing) => !wanted.has(crossing)).map((crossing) => `too much: ${crossing}`),
+    ];
   }
 }

@@ -13,7 +13,7 @@ import type { Clock, Timer } from '../../shared/index.js';
 import { FakeClock, silentLog } from '../../shared/testing/index.js';
 import { Ledger } from '../../usage/ledger.js';
 import { Desk, Edge } from '../index.js';
-import type { FromEdge, FromLeader, LinkListener } from '../messages.js';
+import type { Crossing, FromEdge, FromLeader, LinkListener } from '../messages.js';
 import { SimDatabase, SimStore } from './sim-database.js';
 
 /** Pseudo-random numbers that a seed repeats (mulberry32). */
@@ -162,16 +162,41 @@ export class SimEdge {
   ofProcess: SimDevice[] = [];
   link: SimLink | undefined;
   isPaused = false;
+  /** What its media hosts send each other and those of other edges. */
+  crossings: readonly Crossing[] = [];
+  readonly hosts: readonly [string, string];
   #process = 0;
   readonly #clock: FakeClock;
 
   constructor(id: string, clock: FakeClock) {
     this.id = id;
     this.#clock = clock;
+    this.hosts = [`${id} first`, `${id} second`];
     this.start();
+    this.locate();
   }
 
-  /** Another process takes the place of the one before. */
+  /** The media host that a device is on. */
+  hostOf({ info: { id } }: SimDevice): string {
+    return this.hosts[Number(id.at(-1)) % 2]!;
+  }
+
+  /** States where everything is. */
+  locate(): void {
+    const hosts = this.hosts.map((id) => ({ id, host: '192.0.2.1', port: 1 }));
+    this.edge.crossings.located({ hosts, placements: this.devices.map((device) => this.#placed(device)) });
+  }
+
+  place(device: SimDevice): void {
+    this.edge.crossings.placed(this.#placed(device));
+  }
+
+  #placed(device: SimDevice) {
+    const streamIds = device.streams.map(({ streamId }) => streamId);
+    return { deviceId: device.info.id, host: this.hostOf(device), streamIds };
+  }
+
+  /** Another process takes the place of the one before; its media hosts go on. */
   start(): void {
     this.#process += 1;
     this.edge = new Edge({
@@ -182,6 +207,7 @@ export class SimEdge {
       log: silentLog,
     });
     this.edge.registerKind('phone');
+    this.edge.crossings.watch((crossings) => (this.crossings = crossings));
   }
 }
 
