@@ -29,6 +29,8 @@ const tracks: PublishedTrack[] = [];
 const streamIds = (): string[] => tracks.map(({ streamId }) => streamId);
 const pipes: Partial<Record<'socket' | 'tcp', SendingPipe>> = {};
 let delays: number[] = [];
+/** Tracks of the other host whose packets are timed; undefined until somebody asks. */
+let timed: Set<PublishedTrack> | undefined;
 let browser: BrowserHandle | undefined;
 /** Settles when the browser has answered the last offer. */
 let answered: () => void = ignore;
@@ -98,12 +100,13 @@ function publish(count: number, prefix: string): void {
 /** The clock is the same for all processes of a machine. */
 function time(): void {
   delays = [];
-  const timed = new Set<PublishedTrack>();
+  if (timed) return;
+  const known = (timed = new Set<PublishedTrack>());
   const attach = (): void => {
     for (const { tracks: remote } of remoteStreams())
       for (const track of remote) {
-        if (timed.has(track)) continue;
-        timed.add(track);
+        if (known.has(track)) continue;
+        known.add(track);
         track.attach({
           onPacket: (packet, payloadOffset) =>
             delays.push(Number(process.hrtime.bigint() - packet.readBigInt64BE(payloadOffset)) / 1e6),
