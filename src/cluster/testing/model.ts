@@ -16,6 +16,8 @@ const LEASE_MS = 3_000;
 const RENEW_MS = 1_000;
 const TICK_MS = 20;
 const MAX_PARTICIPANTS = 12;
+/** One seed in so many goes on, after its rest, with devices of all edges in one session: that takes a while. */
+const GATHERING = 5;
 
 /** What an application has done with a participant, in order: the state after each change, and the last acknowledged one. */
 interface Intended {
@@ -29,6 +31,7 @@ interface Intended {
  */
 export class Model {
   readonly random: Random;
+  readonly #gathers: boolean;
   readonly #clock = new FakeClock(1_000_000);
   readonly #database = new SimDatabase();
   readonly #network: SimNetwork;
@@ -51,6 +54,7 @@ export class Model {
 
   constructor(seed: number) {
     this.random = new Random(seed);
+    this.#gathers = seed % GATHERING === 0;
     this.#network = new SimNetwork(this.#clock, this.random);
     this.#edges = Array.from({ length: EDGES }, (_, n) => new SimEdge(`edge-${String(n)}`, this.#clock));
     this.#takeOver();
@@ -75,8 +79,33 @@ export class Model {
     this.#isHealing = true;
     for (const process of [...this.#edges, ...this.#deposed, this.#leader])
       if (process) process.isPaused = false;
-    for (let n = 0; n < 1_000; n += 1) await this.#pass(TICK_MS);
-    return this.#findings();
+    await this.#rest(1_000);
+    const wrong = this.#findings();
+    if (!this.#gathers) return wrong;
+    // By now few devices are left that hear each other.
+    this.#gather();
+    await this.#rest(400);
+    wrong.push(...this.#findings());
+    this.#killLeader();
+    await this.#rest(800);
+    return [...wrong, ...this.#findings()];
+  }
+
+  async #rest(passes: number): Promise<void> {
+    for (let n = 0; n < passes; n += 1) await this.#pass(TICK_MS);
+  }
+
+  /** Two members of one session at each edge. */
+  #gather(): void {
+    const leader = this.#leader!;
+    const { core } = leader;
+    const sessionId = core.createSession(ACCOUNT, {}).id;
+    for (const edge of [...this.#edges, ...this.#edges]) {
+      const { id } = core.createParticipant(ACCOUNT, { publishPermissions: ['audio'] }).participant;
+      core.addToSession(ACCOUNT, sessionId, id, { sessionId });
+      this.#intend(leader, id, sessionId);
+      this.#connectAt(edge, id);
+    }
   }
 
   async #pass(ms: number): Promise<void> {
@@ -212,7 +241,10 @@ export class Model {
   #connectDevice(): void {
     const edge = this.random.of(this.#edges)!;
     const participantId = this.random.of([...this.#intended.keys()]);
-    if (participantId === undefined || edge.isPaused) return;
+    if (participantId !== undefined && !edge.isPaused) this.#connectAt(edge, participantId);
+  }
+
+  #connectAt(edge: SimEdge, participantId: string): void {
     const replace = this.random.chance(0.7);
     edge.edge.participantOf(participantId).then(
       (participant) => {
