@@ -31,7 +31,7 @@ it('connects a device at once when the leader is in the same process', async () 
   connection.publish([{ streamId: 's', mediaTypes: ['audio'] }]);
   connection.hold(true);
   expect(core.device(ACCOUNT, id)).toMatchObject({ held: true, streams: [{ streamId: 's' }] });
-  expect(desk.edges()).toEqual([{ id: 'e', isConnected: true, devices: 1, closing: 0 }]);
+  expect(desk.edges()).toEqual([{ id: 'e', isConnected: true, devices: 1, closing: 0, isLost: false }]);
   connection.end('left');
   expect(core.connectedDevice(id)).toBeUndefined();
   // All is acknowledged at once: nothing is kept.

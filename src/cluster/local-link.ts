@@ -3,33 +3,36 @@ import type { Desk } from './leader/desk.js';
 import type { FromEdge, FromLeader, LinkListener } from './messages.js';
 
 /** Connects an edge with the leader in the same process: what one sends the other has at once. @returns what ends that */
-export function connectLocally(edge: Edge, desk: Desk): () => void {
+export function connectLocally(edge: Edge, desk: Pick<Desk, 'accept'>): () => void {
   // What the leader answers to the hello comes before the edge has its listener.
   const early: FromLeader[] = [];
   let toEdge: LinkListener<FromLeader> = {
     received: (message) => early.push(message),
     closed: () => undefined,
   };
-  let isOpen = true;
+  const state = { isOpen: true };
   const close = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
+    if (!state.isOpen) return;
+    state.isOpen = false;
     atLeader.closed();
     toEdge.closed();
   };
   const atLeader = desk.accept({
     send: (message) => {
-      if (isOpen) toEdge.received(message);
+      if (state.isOpen) toEdge.received(message);
     },
     close,
   });
   const atEdge = edge.connectTo({
     send: (message: FromEdge) => {
-      if (isOpen) atLeader.received(message);
+      if (state.isOpen) atLeader.received(message);
     },
     close,
   });
+  // What the leader says to that comes behind.
+  for (let message = early.shift(); message; message = early.shift()) atEdge.received(message);
   toEdge = atEdge;
-  for (const message of early) atEdge.received(message);
+  // The leader may have closed it at once.
+  if (!state.isOpen) atEdge.closed();
   return close;
 }

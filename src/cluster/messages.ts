@@ -91,6 +91,12 @@ export type StateChange =
     }
   | { readonly part: 'levels'; readonly levels: readonly StreamLoudness[] };
 
+/** What another process needs to go on with a phone: only phones read the document. */
+export interface CallRecord {
+  readonly id: string;
+  readonly document: string;
+}
+
 /** What an edge asks, and what is answered. */
 export interface Questions {
   authenticate: {
@@ -108,6 +114,11 @@ export interface Questions {
     readonly answer: ResumePoint | null;
   };
   flush: { readonly asked: Readonly<Record<string, never>>; readonly answer: null };
+  /** The records of the edge's calls in the order of their ids, behind the one of this id. */
+  calls: {
+    readonly asked: { readonly after: string | null };
+    readonly answer: { readonly calls: readonly CallRecord[]; readonly isLast: boolean };
+  };
 }
 
 export type Question = {
@@ -159,6 +170,8 @@ export interface Hello {
   /** Names the process: another one has begun its history anew. */
   readonly process: string;
   readonly kinds: readonly string[];
+  /** Whether all devices that the edge has are connected: a new process may be connecting those of the one before. */
+  readonly isComplete: boolean;
   /** Also those that have ended, while the leader has not acknowledged all of their history. */
   readonly devices: readonly (StatedDevice & { readonly hasEnded: boolean })[];
   /** What was not acknowledged, the oldest first. */
@@ -178,6 +191,15 @@ export type FromEdge =
   | { readonly type: 'hosts'; readonly hosts: readonly HostAddress[] }
   | { readonly type: 'placed'; readonly placement: Placement }
   | { readonly type: 'removed'; readonly deviceId: string }
+  /** All devices that the process before has left are connected. */
+  | { readonly type: 'complete' }
+  /** The record of a call has changed, or the call is over. Revisions grow from 1 in each process of an edge. */
+  | {
+      readonly type: 'call';
+      readonly id: string;
+      readonly revision: number;
+      readonly document: string | null;
+    }
   | ({ readonly type: 'question'; readonly id: number } & Question)
   /** The edge has closed the device that the leader had closed; the device's last entry in the history has this number. */
   | { readonly type: 'closed'; readonly deviceId: string; readonly last: number }
@@ -189,6 +211,10 @@ export type Command = { readonly command: 'sendDtmf'; readonly dtmf: DtmfDigits 
 export type FromLeader =
   | { readonly type: 'welcome'; readonly epoch: number; readonly acknowledged: number }
   | { readonly type: 'acknowledged'; readonly number: number }
+  /** The edge's devices receive all that they are to receive: no other edge's streams are missing any more. */
+  | { readonly type: 'settled' }
+  /** Records of calls are on disk, up to this revision. */
+  | { readonly type: 'callsSaved'; readonly revision: number }
   | {
       readonly type: 'admitted';
       readonly deviceId: string;

@@ -331,6 +331,8 @@ export interface Core extends SessionControl, DeviceControl {
   drain(): void;
   /** Ends all devices as `shutdown` and resolves when everything is on disk. */
   stop(): Promise<void>;
+  /** Ends no device: another leader goes on with those of other gateways. Resolves when everything is on disk. */
+  handOver(): Promise<void>;
 }
 
 export interface CoreCounts {

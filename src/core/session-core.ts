@@ -333,9 +333,14 @@ class SessionCore implements Core {
 
   async stop(): Promise<void> {
     this.drain();
+    this.#closeDevices(this.#switchboard.participants(), 'shutdown');
+    await this.handOver();
+  }
+
+  async handOver(): Promise<void> {
+    this.drain();
     this.#sessionLives.stop();
     this.#participantLives.stop();
-    this.#closeDevices(this.#switchboard.participants(), 'shutdown');
     await this.#store.flush();
   }
 

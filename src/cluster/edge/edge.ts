@@ -13,37 +13,24 @@ import {
 } from '../../core/index.js';
 import type { Clock, Log } from '../../shared/index.js';
 import { errorOf, failureOf } from '../failures.js';
-import type {
-  Answer,
-  FromEdge,
-  FromLeader,
-  HistoryEvent,
-  Link,
-  LinkListener,
-  Questions,
-} from '../messages.js';
+import type { FromEdge, FromLeader, HistoryEvent, Link, LinkListener } from '../messages.js';
+import { Asking } from './asking.js';
+import { EdgeCalls } from './edge-calls.js';
 import { EdgeConnection } from './edge-connection.js';
 import { EdgeCrossings } from './edge-crossings.js';
 import { History } from './history.js';
-
-/** Questions that may wait for the leader's answer. */
-const MAX_QUESTIONS = 10_000;
 
 interface EdgeOptions {
   /** Names the edge, the same over restarts. */
   readonly edgeId: string;
   /** Names this process of it. */
   readonly process: string;
+  /** Devices of the process before go on, and are not connected yet: {@link Edge.restored} says when. Default: no. */
+  readonly isRestoring?: boolean;
   /** Whether a token is valid now, as far as is known here. */
   readonly recognizes: (token: string) => boolean;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-interface Waiting {
-  readonly question: keyof Questions;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: Error) => void;
 }
 
 /**
@@ -52,6 +39,8 @@ interface Waiting {
  * wants. What is history and not state is kept until the leader has acknowledged it.
  */
 export class Edge implements DeviceGate {
+  /** Where phones keep what another process needs to go on with them. */
+  readonly calls: EdgeCalls;
   /** Streams between this gateway's media hosts and others'. */
   readonly crossings = new EdgeCrossings((message) => this.#link?.send(message));
   readonly #options: EdgeOptions;
@@ -60,14 +49,23 @@ export class Edge implements DeviceGate {
   readonly #over = new Set<EdgeConnection>();
   readonly #history = new History();
   readonly #kinds = new Set<DeviceKind>();
-  readonly #waiting = new Map<number, Waiting>();
-  #questions = 0;
+  readonly #asking = new Asking();
   #link: Link<FromEdge> | undefined;
   /** Of the newest leader that was seen; 0: none was. */
   #epoch = 0;
+  #isRestoring: boolean;
+  #isDraining = false;
+  #isSettled = false;
+  /** Who waits for {@link whenSettled}. */
+  #awaitSettled: (() => void)[] = [];
 
   constructor(options: EdgeOptions) {
     this.#options = options;
+    this.#isRestoring = options.isRestoring ?? false;
+    this.calls = new EdgeCalls({
+      tell: (message) => this.#link?.send(message),
+      ask: (after) => this.#asking.askWhoeverLeads('calls', { after }),
+    });
   }
 
   get id(): string {
@@ -88,6 +86,36 @@ export class Edge implements DeviceGate {
     return { waiting: this.#history.size, dropped: this.#history.dropped };
   }
 
+  /** Whether the devices receive all that the present leader wants: see {@link whenSettled}. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /**
+   * Resolves when the devices receive all that the present leader, or the next one, wants. A new leader waits for other
+   * gateways before it says what devices receive; until then they keep what they had.
+   */
+  async whenSettled(): Promise<void> {
+    if (!this.#isSettled) await new Promise<void>((resolve) => this.#awaitSettled.push(resolve));
+  }
+
+  /** From now on devices are refused at this edge, as `PATCHBAY_SHUTTING_DOWN`; those that are connected stay. */
+  drain(): void {
+    this.#isDraining = true;
+  }
+
+  /** All devices that the process before has left are connected: the leader gives up those that are not. */
+  restored(): void {
+    if (!this.#isRestoring) return;
+    this.#isRestoring = false;
+    for (const [deviceId, connection] of this.#connections) {
+      if (connection.phase === 'over') continue;
+      const { streams } = connection.state().state;
+      this.#link?.send({ type: 'state', deviceId, change: { part: 'streams', streams } });
+    }
+    this.#link?.send({ type: 'complete' });
+  }
+
   /** Goes on with a leader: tells it all that the edge has. @returns what receives the leader's messages */
   connectTo(link: Link<FromEdge>): LinkListener<FromLeader> {
     this.#disconnected();
@@ -97,6 +125,7 @@ export class Edge implements DeviceGate {
       edgeId: this.#options.edgeId,
       process: this.#options.process,
       kinds: [...this.#kinds],
+      isComplete: !this.#isRestoring,
       devices: Array.from(this.#connections.values(), (connection) => ({
         ...connection.state(),
         hasEnded: connection.phase === 'over',
@@ -104,6 +133,8 @@ export class Edge implements DeviceGate {
       history: this.#history.entries(),
       located: this.crossings.stated,
     });
+    this.#asking.connected(link);
+    this.calls.tellAll();
     return {
       received: (message) => {
         if (link === this.#link) this.#received(message);
@@ -124,27 +155,28 @@ export class Edge implements DeviceGate {
   }
 
   authenticate(token: string, options?: { readonly ignoreExpiry?: boolean }): Promise<Participant> {
-    return this.#ask('authenticate', { token, ignoreExpiry: options?.ignoreExpiry ?? false });
+    return this.#asking.ask('authenticate', { token, ignoreExpiry: options?.ignoreExpiry ?? false });
   }
 
   async admitDevice({ id, accountId }: Pick<Participant, 'id' | 'accountId'>): Promise<void> {
-    await this.#ask('admitDevice', { participantId: id, accountId });
+    if (this.#isDraining) throw shuttingDown();
+    await this.#asking.ask('admitDevice', { participantId: id, accountId });
   }
 
   async participantOf(participantId: string): Promise<Participant | undefined> {
-    return (await this.#ask('participantOf', { participantId })) ?? undefined;
+    return (await this.#asking.ask('participantOf', { participantId })) ?? undefined;
   }
 
   async connectedDevice(participantId: string): Promise<DeviceInfo | undefined> {
-    return (await this.#ask('connectedDevice', { participantId })) ?? undefined;
+    return (await this.#asking.ask('connectedDevice', { participantId })) ?? undefined;
   }
 
   async resumePoint(participantId: string, externalId: string): Promise<ResumePoint | undefined> {
-    return (await this.#ask('resumePoint', { participantId, externalId })) ?? undefined;
+    return (await this.#asking.ask('resumePoint', { participantId, externalId })) ?? undefined;
   }
 
   async flush(): Promise<void> {
-    await this.#ask('flush', {});
+    await this.#asking.ask('flush', {});
   }
 
   connect(participant: Participant, device: Device, options: ConnectOptions): AskedConnection {
@@ -157,6 +189,10 @@ export class Edge implements DeviceGate {
         over: (ended) => this.#ended(ended),
       },
     );
+    if (this.#isDraining) {
+      connection.wasRefused(shuttingDown());
+      return connection;
+    }
     this.#connections.set(device.info.id, connection);
     connection.asks();
     return connection;
@@ -172,25 +208,6 @@ export class Edge implements DeviceGate {
     return entry.number;
   }
 
-  #ask<K extends keyof Questions>(
-    question: K,
-    asked: Questions[K]['asked'],
-  ): Promise<Questions[K]['answer']> {
-    const link = this.#link;
-    if (!link) return Promise.reject(noLeader());
-    if (this.#waiting.size >= MAX_QUESTIONS) {
-      return Promise.reject(
-        new PatchbayError('PATCHBAY_OVERLOADED', 'Too many questions wait for the leader.'),
-      );
-    }
-    this.#questions += 1;
-    const id = this.#questions;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { question, resolve: resolve as Waiting['resolve'], reject });
-      link.send({ type: 'question', id, question, asked } as FromEdge);
-    });
-  }
-
   #received(message: FromLeader): void {
     switch (message.type) {
       case 'welcome':
@@ -199,11 +216,18 @@ export class Edge implements DeviceGate {
       case 'acknowledged':
         this.#acknowledged(message.number);
         return;
+      case 'settled':
+        this.#isSettled = true;
+        for (const tell of this.#awaitSettled.splice(0)) tell();
+        return;
+      case 'callsSaved':
+        this.calls.saved(message.revision);
+        return;
       case 'answer':
-        this.#answered(message);
+        this.#asking.answered(message);
         return;
       case 'failed':
-        this.#taken(message.id)?.reject(errorOf(message.failure));
+        this.#asking.failed(message.id, message.failure);
         return;
       case 'crossings':
         this.crossings.take(message);
@@ -259,8 +283,10 @@ export class Edge implements DeviceGate {
   /** The device has ended meanwhile. */
   #toldTooLate(message: Extract<FromLeader, { readonly deviceId: string }>): void {
     const { deviceId } = message;
-    const last = this.#connections.get(deviceId)?.lastNumber ?? 0;
-    if (message.type === 'close') this.#link?.send({ type: 'closed', deviceId, last });
+    const known = this.#connections.get(deviceId);
+    // One that the process before has left may not be connected yet: the leader closes it again when it is.
+    if (message.type === 'close' && (known || !this.#isRestoring))
+      this.#link?.send({ type: 'closed', deviceId, last: known?.lastNumber ?? 0 });
     if (message.type !== 'command') return;
     const failure = failureOf(new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The device is gone.'));
     this.#link?.send({ type: 'done', id: message.id, failure });
@@ -303,29 +329,13 @@ export class Edge implements DeviceGate {
     this.#connections.delete(connection.device.info.id);
   }
 
-  #answered({ id, question, answer }: { readonly id: number } & Answer): void {
-    const waiting = this.#taken(id);
-    if (waiting?.question === question) waiting.resolve(answer);
-    else waiting?.reject(new PatchbayError('PATCHBAY_INTERNAL', 'The leader answered another question.'));
-  }
-
-  #taken(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    return waiting;
-  }
-
   #disconnected(): void {
     this.#link = undefined;
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(noLeader());
+    this.#isSettled = false;
+    this.#asking.disconnected();
   }
 }
 
-function noLeader(): PatchbayError {
-  return new PatchbayError(
-    'PATCHBAY_NO_LEADER',
-    'The gateway has no connection to the leader at present: try again in a moment.',
-  );
+function shuttingDown(): PatchbayError {
+  return new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');
 }

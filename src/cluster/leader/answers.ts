@@ -1,11 +1,32 @@
-import type { Core } from '../../core/index.js';
-import type { Answer, Question } from '../messages.js';
+import { type Core, PatchbayError } from '../../core/index.js';
+import type { Log } from '../../shared/index.js';
+import { failureOf } from '../failures.js';
+import type { Answer, FromLeader, Question } from '../messages.js';
+import type { CallSaving } from './call-saving.js';
 
-/**
- * Answers an edge's question.
- * @throws PatchbayError by rejection, as the core does
- */
-export async function answerTo(asked: Question, core: Core): Promise<Answer> {
+interface Answering {
+  readonly core: Core;
+  readonly calls: CallSaving;
+  readonly log: Log;
+}
+
+/** Answers an edge's question, or says why not. */
+export async function answerTo(
+  { id, ...asked }: { readonly id: number } & Question,
+  parts: Answering,
+): Promise<FromLeader> {
+  try {
+    return { type: 'answer', id, ...(await answer(asked, parts)) };
+  } catch (error) {
+    const { question } = asked;
+    if (!(error instanceof PatchbayError))
+      parts.log.error({ err: error, question }, 'A question could not be answered.');
+    return { type: 'failed', id, failure: failureOf(error) };
+  }
+}
+
+/** @throws PatchbayError by rejection, as the core does */
+async function answer(asked: Question, { core, calls }: Answering): Promise<Answer> {
   const { question } = asked;
   switch (question) {
     case 'authenticate': {
@@ -28,5 +49,7 @@ export async function answerTo(asked: Question, core: Core): Promise<Answer> {
     case 'flush':
       await core.flush();
       return { question, answer: null };
+    case 'calls':
+      return { question, answer: calls.page(asked.asked) };
   }
 }

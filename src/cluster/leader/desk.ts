@@ -1,14 +1,19 @@
-import type { Core } from '../../core/index.js';
+import type { Core, CoreEvents } from '../../core/index.js';
 import type { Clock, Log, Timer } from '../../shared/index.js';
 import type { FromEdge, FromLeader, Hello, Link, LinkListener, Order } from '../messages.js';
 import { CrossingPlan } from './crossing-plan.js';
 import { EdgeSession } from './edge-session.js';
-import type { EdgeRecord, EdgeStore } from './edge-store.js';
+import type { EdgeCallStore, EdgeRecord, EdgeStore } from './edge-store.js';
 
 /** How long a new leader waits for the edges of the one before, until it lets deliveries go and takes new devices. */
 const SETTLE_MS = 3_000;
-/** How long until it takes the devices of those that are still missing for lost: an edge may be cut off for a while. */
-const ACCOUNT_MS = 13_000;
+const DEFAULT_EDGE_LEASE_MS = 10_000;
+/** An edge that is away is given up so long after its lease: it does nothing by then, whatever its clock says. */
+const LEASE_MARGIN_MS = 3_000;
+/** How long an edge that was given up is remembered: nothing that it knows matters after that. */
+const DEFAULT_FORGET_MS = 3_600_000;
+/** When a leader that cannot be sure to lead looks again. */
+const AGAIN_MS = 1_000;
 
 /** Messages of an edge that wait while it is written down. */
 const MAX_EARLY = 50_000;
@@ -19,8 +24,16 @@ interface DeskOptions {
   readonly epoch: number;
   /** Absent: no other process goes on with the edges of this one. */
   readonly store?: EdgeStore;
+  /** Where records of the edges' calls are kept. Absent: nowhere. */
+  readonly calls?: EdgeCallStore;
   /** Whether nobody else can be the leader now. Once it says no, edges are told nothing any more. Default: always. */
   readonly isLeading?: () => boolean;
+  /** How long an edge that is cut off goes on by itself, in ms; default 10,000. */
+  readonly edgeLeaseMs?: number;
+  /** How long an edge that was given up is remembered, in ms; default an hour. */
+  readonly forgetMs?: number;
+  /** Called when an edge is given up, before its devices are ended as `crashed`; that waits until it resolves. */
+  readonly onEdgeLost?: (edgeId: string) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -28,19 +41,27 @@ interface DeskOptions {
 interface KnownEdge {
   readonly id: string;
   readonly isConnected: boolean;
+  /** Since when it is not, in epoch milliseconds; of an edge of the leader before, since this one leads. */
+  readonly awaySince?: number;
   readonly devices: number;
   /** Devices that were closed, and the edge has not confirmed. */
   readonly closing: number;
+  /** It was away for too long: its devices were ended. */
+  readonly isLost: boolean;
 }
 
 /** Where the leader serves edges: connects their devices to the core. */
 export class Desk {
   readonly #options: DeskOptions;
   readonly #sessions = new Map<string, EdgeSession>();
-  /** Edges of the leader before that have not connected yet. */
+  /** Edges of the leader before that have not stated all that they have. */
   readonly #awaited = new Set<string>();
+  readonly #settling: Timer;
+  /** What is due for an edge: it is given up, forgotten, or not waited for any more. */
+  readonly #due = new Map<string, Timer>();
+  readonly #awaySince = new Map<string, number>();
+  readonly #onParticipant: (...args: CoreEvents['participantChanged']) => void;
   readonly #crossings = new CrossingPlan((edgeId, message) => this.#sessions.get(edgeId)?.tell(message));
-  readonly #timers: readonly Timer[];
   #admitted = 0;
   #account!: () => void;
   /**
@@ -49,34 +70,36 @@ export class Desk {
    */
   readonly accounted: Promise<void>;
   #isSettled = false;
+  #isStopped = false;
 
   constructor(options: DeskOptions) {
+    const { core, clock } = options;
     this.#options = options;
     this.accounted = new Promise((resolve) => (this.#account = resolve));
-    for (const { id, record } of options.store?.edges() ?? []) {
-      this.#sessions.set(id, this.#session(id, record));
-      this.#awaited.add(id);
-    }
-    this.#timers = [
-      options.clock.setTimeout(() => this.#settle(), SETTLE_MS),
-      options.clock.setTimeout(() => this.#account(), ACCOUNT_MS),
-    ];
+    this.#settling = clock.setTimeout(() => this.#settle(), SETTLE_MS);
+    for (const { id, record } of options.store?.edges() ?? []) this.#remember(id, record);
     this.#checkAwaited();
-    options.core.on('participantChanged', ({ change, participant }) => {
-      const device = change === 'updated' ? options.core.connectedDevice(participant.id) : undefined;
+    this.#onParticipant = ({ change, participant }) => {
+      const device = change === 'updated' ? core.connectedDevice(participant.id) : undefined;
       const session = device && this.#sessionOf(device.id);
       session?.tell({ type: 'participant', deviceId: device!.id, participant });
-    });
+    };
+    core.on('participantChanged', this.#onParticipant);
   }
 
   /** The edges that are known, and whether each is connected. */
   edges(): readonly KnownEdge[] {
-    return Array.from(this.#sessions.values(), ({ edgeId, isConnected, devices, closing }) => ({
-      id: edgeId,
-      isConnected,
-      devices: devices.size,
-      closing,
-    }));
+    return Array.from(this.#sessions.values(), ({ edgeId: id, isConnected, devices, closing, isLost }) => {
+      const awaySince = this.#awaySince.get(id);
+      return {
+        id,
+        isConnected,
+        devices: devices.size,
+        closing,
+        isLost,
+        ...(awaySince !== undefined && { awaySince }),
+      };
+    });
   }
 
   /** Serves an edge that has connected. @returns what receives its messages, the first of which is its hello */
@@ -87,7 +110,7 @@ export class Desk {
       if (message.type !== 'hello') {
         if (session) session.received(message, link);
         else link.close();
-      } else if (session) link.close();
+      } else if (session || this.#isStopped) link.close();
       else session = this.#greeted(message, link);
     };
     /** What came while the edge is written down. */
@@ -95,7 +118,7 @@ export class Desk {
     const takeEarly = (): void => {
       const messages = early ?? [];
       early = undefined;
-      if (!isClosed) for (const message of messages) take(message);
+      for (const message of messages) if (!isClosed) take(message);
     };
     return {
       received: (message) => {
@@ -115,9 +138,22 @@ export class Desk {
       },
       closed: () => {
         isClosed = true;
-        session?.away(link);
+        if (session?.away(link)) this.#away(session);
       },
     };
+  }
+
+  /**
+   * Gives up leading: closes the connections of all edges, and ends no device of theirs. They go on with the next leader.
+   */
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#settling.cancel();
+    for (const timer of this.#due.values()) timer.cancel();
+    this.#due.clear();
+    this.#options.core.off('participantChanged', this.#onParticipant);
+    for (const session of this.#sessions.values()) session.stop();
   }
 
   /**
@@ -131,30 +167,69 @@ export class Desk {
     return store.flush();
   }
 
-  stop(): void {
-    for (const timer of this.#timers) timer.cancel();
+  /** An edge of the leader before. */
+  #remember(id: string, record: EdgeRecord): void {
+    const { clock, forgetMs = DEFAULT_FORGET_MS } = this.#options;
+    const session = this.#session(id, record);
+    this.#sessions.set(id, session);
+    if (record.lost?.order) {
+      const leftMs = record.lost.at + forgetMs - clock.now();
+      this.#dueIn(id, Math.min(forgetMs, Math.max(0, leftMs)), () => this.#forget(session));
+      return;
+    }
+    this.#awaited.add(id);
+    this.#away(session);
   }
 
   #greeted(hello: Hello, link: Link<FromLeader>): EdgeSession {
     const { edgeId } = hello;
-    const session = this.#sessions.get(edgeId) ?? this.#session(edgeId, undefined);
+    const session = this.#sessions.get(edgeId) ?? this.#unknown(edgeId);
     this.#sessions.set(edgeId, session);
     session.greeted(hello, link, this.#options.epoch);
-    this.#awaited.delete(edgeId);
-    this.#checkAwaited();
+    // Also the end of a connection before this one, which it may not have noticed.
+    this.#awaySince.delete(edgeId);
+    this.#noMoreDue(edgeId);
+    if (session.isComplete) this.#completed(edgeId);
+    // It may hang before it has connected what its process before has left.
+    else this.#dueIn(edgeId, this.#leaseMs, () => this.#overdue(session));
     return session;
   }
 
-  #session(edgeId: string, record: EdgeRecord | undefined): EdgeSession {
-    const { core, store, log } = this.#options;
+  /**
+   * Every edge is written down before its devices are admitted: if this one has any that were, it was forgotten since, and
+   * they were ended long ago.
+   */
+  #unknown(edgeId: string): EdgeSession {
+    const { store, epoch } = this.#options;
+    const lost = store && { order: [epoch, this.#admitted] as const, at: 0 };
+    return this.#session(edgeId, { process: '', counted: 0, closing: {}, lost });
+  }
+
+  #completed(edgeId: string): void {
+    this.#noMoreDue(edgeId);
+    this.#awaited.delete(edgeId);
+    this.#checkAwaited();
+  }
+
+  #overdue(session: EdgeSession): void {
+    const { clock, log } = this.#options;
+    log.warn({ edge: session.edgeId }, 'An edge takes too long to go on with its devices: the others end.');
+    session.overdue(clock.now());
+    this.#completed(session.edgeId);
+  }
+
+  #session(edgeId: string, record: EdgeRecord): EdgeSession {
+    const { core, store, calls, log } = this.#options;
     return new EdgeSession(edgeId, record, {
       core,
       log,
+      calls,
       nextOrder: (): Order => [this.#options.epoch, (this.#admitted += 1)],
       orderOf: (deviceId) => this.#sessionOf(deviceId)?.device(deviceId)?.order,
       isSettled: () => this.#isSettled,
+      isLeading: () => this.#isLeading,
+      completed: () => this.#completed(edgeId),
       crossings: this.#crossings,
-      isLeading: this.#options.isLeading ?? (() => true),
       save: (changed) => {
         if (!store) return undefined;
         store.saveEdge(edgeId, changed);
@@ -163,14 +238,80 @@ export class Desk {
     });
   }
 
+  get #isLeading(): boolean {
+    return !this.#isStopped && (this.#options.isLeading?.() ?? true);
+  }
+
+  get #leaseMs(): number {
+    return (this.#options.edgeLeaseMs ?? DEFAULT_EDGE_LEASE_MS) + LEASE_MARGIN_MS;
+  }
+
   #sessionOf(deviceId: string): EdgeSession | undefined {
     for (const session of this.#sessions.values()) if (session.device(deviceId)) return session;
     return undefined;
   }
 
+  /** The edge is not connected any more, or not yet. */
+  #away(session: EdgeSession): void {
+    if (this.#isStopped) return;
+    this.#awaySince.set(session.edgeId, this.#options.clock.now());
+    this.#dueIn(session.edgeId, this.#leaseMs, () => void this.#giveUp(session));
+  }
+
+  async #giveUp(session: EdgeSession): Promise<void> {
+    const { edgeId } = session;
+    const { onEdgeLost, clock, log, forgetMs = DEFAULT_FORGET_MS } = this.#options;
+    if (onEdgeLost && this.#isLeading) {
+      await onEdgeLost(edgeId).catch((error: unknown) =>
+        log.error(
+          { err: error, edge: edgeId },
+          'The devices of an edge that is gone could not be taken over.',
+        ),
+      );
+    }
+    if (this.#isStopped || session.isConnected) return;
+    if (!this.#isLeading) {
+      // Another one may lead: that is for it to decide.
+      this.#dueIn(edgeId, AGAIN_MS, () => void this.#giveUp(session));
+      return;
+    }
+    log.warn(
+      { edge: edgeId, devices: session.devices.size },
+      'An edge is away for too long: its devices end.',
+    );
+    session.lose({ order: [this.#options.epoch, this.#admitted], at: clock.now() });
+    this.#dueIn(edgeId, forgetMs, () => this.#forget(session));
+    this.#awaited.delete(edgeId);
+    this.#checkAwaited();
+  }
+
+  #forget(session: EdgeSession): void {
+    const { edgeId } = session;
+    const { store, calls } = this.#options;
+    if (!this.#isLeading) {
+      this.#dueIn(edgeId, AGAIN_MS, () => this.#forget(session));
+      return;
+    }
+    this.#noMoreDue(edgeId);
+    this.#sessions.delete(edgeId);
+    this.#awaySince.delete(edgeId);
+    for (const { id } of calls?.recordsOf(edgeId) ?? []) calls?.deleteCall(id);
+    store?.deleteEdge(edgeId);
+  }
+
+  #dueIn(edgeId: string, ms: number, act: () => void): void {
+    this.#noMoreDue(edgeId);
+    this.#due.set(edgeId, this.#options.clock.setTimeout(act, ms));
+  }
+
+  #noMoreDue(edgeId: string): void {
+    this.#due.get(edgeId)?.cancel();
+    this.#due.delete(edgeId);
+  }
+
   #checkAwaited(): void {
     if (this.#awaited.size > 0) return;
-    this.stop();
+    this.#settling.cancel();
     this.#settle();
     this.#account();
   }

@@ -11,7 +11,7 @@ import type {
 import type { Command, FromLeader, Order, StateChange, StatedDevice } from '../messages.js';
 
 /** The way to the edge that has a device. */
-interface EdgeLine {
+export interface EdgeLine {
   tell(message: FromLeader): void;
   /** @throws PatchbayError by rejection: what the edge answers, or NO_LEADER when it cannot be reached */
   command(deviceId: string, command: Command): Promise<void>;

@@ -1,46 +1,41 @@
-import { type Core, type Delivery, type EndReason, PatchbayError } from '../../core/index.js';
-import { BoundedMap, type Log } from '../../shared/index.js';
+import type { Delivery, EndReason } from '../../core/index.js';
+import { BoundedMap } from '../../shared/index.js';
 import { failureOf } from '../failures.js';
 import type {
   Command,
-  DeviceState,
   FromEdge,
   FromLeader,
   Hello,
   HistoryEntry,
   HistoryEvent,
   Link,
-  Order,
-  Question,
   StatedDevice,
 } from '../messages.js';
-import { EdgeDevice } from './edge-device.js';
+import { type AdmissionParts, Admissions } from './admissions.js';
+import type { EdgeDevice } from './edge-device.js';
 import { answerTo } from './answers.js';
+import { CallSaving } from './call-saving.js';
 import { Closings } from './closings.js';
 import { Commands, unreachable } from './commands.js';
 import type { CrossingPlan } from './crossing-plan.js';
-import type { EdgeRecord } from './edge-store.js';
-import { stateBefore, wasAdmitted } from './stated-devices.js';
+import type { EdgeCallStore, EdgeRecord, LostMark } from './edge-store.js';
+import { wasLost } from './orders.js';
+import { stateBefore } from './stated-devices.js';
 import { type KnownDevices, WaitingHistory } from './waiting-history.js';
 
 /** Ended devices of an edge whose last measurement may still come. */
 const MAX_ENDED = 5_000;
 const NONE: KnownDevices = new Map();
 
-interface SessionParts {
-  readonly core: Core;
-  readonly log: Log;
-  /** Of the next admission. */
-  readonly nextOrder: () => Order;
-  /** By the id of a device that is connected now, at any edge. */
-  readonly orderOf: (deviceId: string) => Order | undefined;
-  /** Deliveries are held back while edges have not stated what they have. */
-  readonly isSettled: () => boolean;
+interface SessionParts extends AdmissionParts {
   readonly crossings: CrossingPlan;
   /** Whether nobody else can be the leader now. */
   readonly isLeading: () => boolean;
   /** Something of the record changed: saves it with what else is saved now. @returns when it is on disk; undefined: nowhere */
   readonly save: (record: EdgeRecord) => Promise<void> | undefined;
+  readonly calls: EdgeCallStore | undefined;
+  /** A process that was connecting the devices of the one before has connected all of them. */
+  readonly completed: () => void;
 }
 
 /** One edge, as the leader knows it: its devices, what of its history is counted, and the connection to it, if there is one. */
@@ -50,24 +45,47 @@ export class EdgeSession {
   readonly #devices = new Map<string, EdgeDevice>();
   readonly #ended = new BoundedMap<string, EdgeDevice>(MAX_ENDED);
   readonly #closings: Closings;
+  readonly #admissions: Admissions;
   readonly #waiting = new WaitingHistory();
   readonly #commands = new Commands();
   #process: string;
   #counted: number;
+  #lost: LostMark | undefined;
   #link: Link<FromLeader> | undefined;
+  #calls: CallSaving;
+  /** What the edge has stated so far, while it connects the devices of its process before. */
+  #restoring: Set<string> | undefined;
   #isSaving = false;
   #isCounting = false;
 
-  constructor(edgeId: string, record: EdgeRecord | undefined, parts: SessionParts) {
+  constructor(edgeId: string, record: EdgeRecord, parts: SessionParts) {
     this.edgeId = edgeId;
     this.#parts = parts;
-    this.#process = record?.process ?? '';
-    this.#counted = record?.counted ?? 0;
-    this.#closings = new Closings(record?.closing ?? {});
+    this.#process = record.process;
+    this.#counted = record.counted;
+    this.#lost = record.lost;
+    this.#closings = new Closings(record.closing);
+    this.#admissions = new Admissions(parts, {
+      line: this,
+      devices: this.#devices,
+      closings: this.#closings,
+      drop: (id) => this.#drop(id),
+    });
+    this.#calls = this.#callsOn(undefined);
   }
 
   get isConnected(): boolean {
     return this.#link !== undefined;
+  }
+
+  /** Whether the edge has stated all that it has. */
+  get isComplete(): boolean {
+    return this.#link !== undefined && !this.#restoring;
+  }
+
+  /** It was away for too long, and has not come back since. */
+  get isLost(): boolean {
+    return this.#lost?.order !== undefined;
   }
 
   device(deviceId: string): EdgeDevice | undefined {
@@ -93,10 +111,15 @@ export class EdgeSession {
     this.#waiting.take();
     this.#link?.close();
     this.#link = link;
+    this.#calls = this.#callsOn(link);
     this.tell({ type: 'welcome', epoch, acknowledged: this.#counted });
     for (const kind of hello.kinds) this.#parts.core.registerKind(kind);
     const stated = new Map(hello.devices.map((device) => [device.info.id, device]));
-    this.#closings.retain(stated);
+    this.#restoring = hello.isComplete ? undefined : new Set(stated.keys());
+    for (const device of hello.devices) this.#closeIfLost(device);
+    if (hello.isComplete) this.#allStated(stated);
+    // What this process has was stated; what the one before has left is still to come.
+    else this.#lost &&= { at: this.#lost.at };
     const news = hello.history.filter(({ number }) => number > this.#counted);
     this.#recall(hello.devices, news);
     this.#isCounting = true;
@@ -105,17 +128,55 @@ export class EdgeSession {
     for (const [id, device] of [...this.#devices]) {
       const state = stated.get(id);
       if (state && !state.hasEnded) this.#goOn(device, state);
-      else if (!this.#waiting.hasEndOf(id)) this.#gone(device);
+      else if ((state || hello.isComplete) && !this.#waiting.hasEndOf(id)) this.#gone(device);
     }
     this.#parts.crossings.greeted(this.edgeId, hello.located);
     this.#save();
+    this.#tellSettled();
   }
 
-  /** The connection has ended. */
-  away(link: Link<FromLeader>): void {
-    if (link !== this.#link) return;
+  /** The edge has connected all devices that its process before had left. */
+  complete(): void {
+    const stated = this.#restoring;
+    if (!stated) return;
+    this.#restoring = undefined;
+    this.#allStated(stated);
+    for (const [id, device] of [...this.#devices]) if (!stated.has(id)) this.#gone(device);
+    this.#save();
+    this.#parts.completed();
+    this.#tellSettled();
+  }
+
+  /** A new process takes too long to connect what the one before has left: that is ended, and closed if it comes. */
+  overdue(at: number): void {
+    const stated = this.#restoring;
+    if (!stated) return;
+    this.#lost = { at };
+    for (const [id, device] of [...this.#devices]) if (!stated.has(id)) this.#gone(device);
+    this.#save();
+  }
+
+  /** The edge was away for too long: its devices are ended. What it states of them later is closed. */
+  lose(mark: LostMark): void {
+    this.#waiting.take();
+    this.#restoring = undefined;
+    this.#lost = mark;
+    for (const device of [...this.#devices.values()]) this.#gone(device);
+    this.#parts.crossings.forget(this.edgeId);
+    this.#save();
+  }
+
+  /** Ends the connection. */
+  stop(): void {
+    this.#link?.close();
+  }
+
+  /** A connection has ended. @returns whether it was the present one */
+  away(link: Link<FromLeader>): boolean {
+    if (link !== this.#link) return false;
     this.#link = undefined;
     this.#commands.fail();
+    return true;
   }
 
   /** All edges have stated what they have. */
@@ -133,15 +194,19 @@ export class EdgeSession {
       else device?.takeState(state);
     }
     for (const device of this.#devices.values()) device.release();
+    this.#tellSettled();
   }
 
   /** @param link what it came on: on an older one than the present comes nothing that is not stated again */
   received(message: Exclude<FromEdge, Hello>, link: Link<FromLeader>): void {
     if (link !== this.#link) return;
     switch (message.type) {
-      case 'history':
+      case 'history': {
+        const { event } = message.entry;
+        if (event.type === 'connect') this.#restoring?.add(event.device.info.id);
         this.#count(message.entry);
         return;
+      }
       case 'state':
         if (!this.#waiting.change(message.deviceId, message.change))
           this.#devices.get(message.deviceId)?.take(message.change);
@@ -155,8 +220,16 @@ export class EdgeSession {
       case 'removed':
         this.#parts.crossings.take(this.edgeId, message);
         return;
+      case 'complete':
+        this.complete();
+        return;
+      case 'call':
+        this.#calls.take(message);
+        return;
       case 'question':
-        void this.#answer(message);
+        void answerTo(message, { ...this.#parts, calls: this.#calls }).then((answer) => {
+          if (link === this.#link) this.tell(answer);
+        });
         return;
       case 'closed':
         this.#closings.done(message.deviceId, message.last);
@@ -206,22 +279,50 @@ export class EdgeSession {
       if (closing !== undefined) this.tell({ type: 'close', deviceId: id, reason: closing });
       else if (stated.hasEnded && !left.has(id)) continue;
       else if (!stated.order) this.tell({ type: 'refused', deviceId: id, failure: failureOf(unreachable()) });
-      else this.#connect(stated, { isCarried: true, state: stateBefore(stated, news) });
+      else this.#admissions.connect(stated, { isCarried: true, state: stateBefore(stated, news) });
     }
   }
 
   #goOn(device: EdgeDevice, stated: StatedDevice): void {
     device.takeState(stated);
-    if (!stated.order) this.#tellAdmitted(device);
+    if (!stated.order) this.#admissions.tellAdmitted(device);
     device.tellAll();
   }
 
-  /** Another process of the edge goes on with a device that the core has still. */
-  #carriedOver(device: EdgeDevice, { state: { held, signallingLost } }: StatedDevice): void {
+  /**
+   * Another process of the edge goes on with a device that the core has still. What it publishes is told by itself: until
+   * then that is what it was.
+   */
+  #carriedOver(device: EdgeDevice, { state: { held, signallingLost, formats } }: StatedDevice): void {
     device.connection?.hold(held);
     if (signallingLost) device.connection?.signallingLost();
     else device.connection?.signallingResumed();
-    this.#tellAdmitted(device);
+    device.take({ part: 'formats', formats });
+    this.#admissions.tellAdmitted(device);
+    device.tellAll();
+  }
+
+  /** A device that was ended while the edge was away is closed there, too. */
+  #closeIfLost(stated: StatedDevice): void {
+    const { id } = stated.info;
+    if (this.#devices.has(id) || this.#closings.reasonOf(id) !== undefined) return;
+    if (wasLost(stated, this.#lost)) this.#closings.add(id, 'crashed');
+  }
+
+  /** The edge has these devices, and no others. */
+  #allStated(stated: { has(deviceId: string): boolean }): void {
+    this.#closings.retain(stated);
+    this.#lost = undefined;
+  }
+
+  #tellSettled(): void {
+    if (this.isComplete && this.#parts.isSettled()) this.tell({ type: 'settled' });
+  }
+
+  #callsOn(link: Link<FromLeader> | undefined): CallSaving {
+    return new CallSaving(this.edgeId, this.#parts.calls, (message) => {
+      if (link === this.#link) this.tell(message);
+    });
   }
 
   /** The edge does not have the device any more, and has not said why. */
@@ -259,12 +360,17 @@ export class EdgeSession {
       case 'connect': {
         const { device } = event;
         const { id } = device.info;
+        this.#closeIfLost({ ...device, order: known.get(id)?.order });
         const closing = this.#closings.reasonOf(id);
         const order = known.get(id)?.order;
         const present = this.#devices.get(id);
         if (closing !== undefined) this.tell({ type: 'close', deviceId: id, reason: closing });
         else if (present) this.#carriedOver(present, device);
-        else this.#connect({ ...device, order }, { isCarried: device.isCarried, state: device.state });
+        else
+          this.#admissions.connect(
+            { ...device, order },
+            { isCarried: device.isCarried, state: device.state },
+          );
         return;
       }
       case 'dtmf':
@@ -297,75 +403,6 @@ export class EdgeSession {
     return this.#devices.get(deviceId)?.connection;
   }
 
-  /**
-   * Connects a device to the core, or tells the edge why not.
-   * @param isCarried the core, or the core before it, has had the device already: applications are not told again
-   */
-  #connect(
-    stated: StatedDevice,
-    { isCarried, state }: { readonly isCarried: boolean; readonly state: DeviceState },
-  ): void {
-    const { core, log, isSettled, nextOrder } = this.#parts;
-    const { id } = stated.info;
-    const isKnown = isCarried || wasAdmitted(stated);
-    const device = new EdgeDevice(stated, this, !isSettled());
-    // Before the core has it: the core may close it at once.
-    this.#devices.set(id, device);
-    try {
-      if (isKnown && this.#isOutdone(stated))
-        throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'A later device has its place.');
-      const replace = isKnown ? true : stated.replace;
-      device.connect(core, { ...stated, replace, state }, isCarried);
-      device.order ??= nextOrder();
-      this.#tellAdmitted(device);
-    } catch (error) {
-      this.#drop(id);
-      if (!(error instanceof PatchbayError)) log.error({ err: error }, 'A device could not be connected.');
-      if (isKnown) this.#turnedAway(id, error);
-      else this.tell({ type: 'refused', deviceId: id, failure: failureOf(error) });
-    }
-  }
-
-  /** A device that was admitted before cannot go on. */
-  #turnedAway(id: string, error: unknown): void {
-    const reason = REASONS.get(error instanceof PatchbayError ? error.code : '') ?? 'lost';
-    this.#closings.add(id, reason);
-    this.tell({ type: 'close', deviceId: id, reason });
-  }
-
-  /** Whether the participant has a device that was admitted later. */
-  #isOutdone({ participantId, order }: StatedDevice): boolean {
-    const present = this.#parts.core.connectedDevice(participantId);
-    if (!present) return false;
-    const presentOrder = this.#parts.orderOf(present.id);
-    if (!order || !presentOrder) return true;
-    return order[0] < presentOrder[0] || (order[0] === presentOrder[0] && order[1] < presentOrder[1]);
-  }
-
-  #tellAdmitted(device: EdgeDevice): void {
-    const { order, connection, info } = device;
-    if (!order || !connection) return;
-    const { participant } = connection;
-    this.tell({ type: 'admitted', deviceId: info.id, order, participant });
-  }
-
-  async #answer({ id, ...question }: { readonly id: number } & Question): Promise<void> {
-    const link = this.#link;
-    const tell = (message: FromLeader): void => {
-      if (link === this.#link) this.tell(message);
-    };
-    try {
-      tell({ type: 'answer', id, ...(await answerTo(question, this.#parts.core)) });
-    } catch (error) {
-      if (!(error instanceof PatchbayError))
-        this.#parts.log.error(
-          { err: error, question: question.question },
-          'A question could not be answered.',
-        );
-      tell({ type: 'failed', id, failure: failureOf(error) });
-    }
-  }
-
   /** Saves what is counted, together with what it caused, and acknowledges it once that is on disk. */
   #save(): void {
     if (this.#isCounting) return;
@@ -373,6 +410,7 @@ export class EdgeSession {
       process: this.#process,
       counted: this.#counted,
       closing: this.#closings.toRecord(),
+      lost: this.#lost,
     };
     const saved = this.#parts.save(record);
     if (!saved) {
@@ -381,23 +419,18 @@ export class EdgeSession {
     }
     if (this.#isSaving) return;
     this.#isSaving = true;
-    const { counted } = record;
     saved.then(
-      () => this.#saved(counted),
+      () => this.#saved(record),
       // The store tries again by itself; what is counted next is acknowledged together with this.
       () => (this.#isSaving = false),
     );
   }
 
-  #saved(counted: number): void {
+  #saved({ process, counted }: EdgeRecord): void {
     this.#isSaving = false;
-    this.tell({ type: 'acknowledged', number: counted });
-    if (this.#counted > counted) this.#save();
+    // Another process of the edge may have connected meanwhile: its history has numbers of its own.
+    const isSame = process === this.#process;
+    if (isSame) this.tell({ type: 'acknowledged', number: counted });
+    if (!isSame || this.#counted > counted) this.#save();
   }
 }
-
-const REASONS: ReadonlyMap<string, EndReason> = new Map([
-  ['PATCHBAY_PARTICIPANT_NOT_FOUND', 'participant-deleted'],
-  ['PATCHBAY_ALREADY_CONNECTED', 'replaced'],
-  ['PATCHBAY_SHUTTING_DOWN', 'shutdown'],
-]);

@@ -1,3 +1,5 @@
+import type { CallRecord, Order } from '../messages.js';
+
 /** What the leader keeps of an edge, in the same commit as what it counts. */
 export interface EdgeRecord {
   /** The process whose history was counted, and up to which number. */
@@ -5,6 +7,16 @@ export interface EdgeRecord {
   readonly counted: number;
   /** Devices that the leader has closed, and the edge perhaps not yet: the reasons by their ids. */
   readonly closing: Readonly<Record<string, string>>;
+  /** Devices of it were ended without its knowledge. Absent: there were none, or it has stated since what it has. */
+  readonly lost?: LostMark | undefined;
+}
+
+/** Which devices of an edge were ended because it was away, or connected them again, for too long. */
+export interface LostMark {
+  /** It was away: those that were admitted up to here. */
+  readonly order?: Order | undefined;
+  /** Those of an earlier process that had connected by then; in epoch milliseconds of the leader. */
+  readonly at: number;
 }
 
 export interface StoredEdge {
@@ -19,5 +31,16 @@ export interface EdgeStore {
   saveEdge(id: string, record: EdgeRecord): void;
   deleteEdge(id: string): void;
   /** Resolves when everything saved so far is on disk. */
+  flush(): Promise<void>;
+}
+
+/** Where the leader keeps the records of the edges' calls. Saving is as of `EdgeStore`. */
+export interface EdgeCallStore {
+  /** In the order of their ids. */
+  recordsOf(edgeId: string): readonly CallRecord[];
+  /** The edge that a call belongs to; undefined: none, or there is no such call. */
+  ownerOf(id: string): string | undefined;
+  saveCall(id: string, document: string, edgeId: string): void;
+  deleteCall(id: string): void;
   flush(): Promise<void>;
 }

@@ -79,7 +79,15 @@ describe('messages between an edge and the leader', () => {
     );
     const event = { type: 'connect', device: { info } };
     expect(failureOf({ type: 'history', entry: { number: 1, event } })).not.toContain(secret);
-    const hello = { type: 'hello', edgeId: 'e', process: 'p', kinds: [], history: [], devices: [{ info }] };
+    const hello = {
+      type: 'hello',
+      edgeId: 'e',
+      process: 'p',
+      kinds: [],
+      isComplete: true,
+      history: [],
+      devices: [{ info }],
+    };
     expect(failureOf(hello)).toMatch(/at \/devices\/0/);
     expect(failureOf(hello)).not.toContain(secret);
   });

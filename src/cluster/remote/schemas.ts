@@ -68,6 +68,10 @@ const QUESTIONS = {
     answer: maybe(AnyResumePoint),
   },
   flush: { asked: Type.Object({}), answer: Type.Null() },
+  calls: {
+    asked: Type.Object({ after: maybe(Text) }),
+    answer: Type.Object({ calls: Type.Array(Type.Object({ id: Text, document: Text })), isLast: Flag }),
+  },
 } as const;
 type Questions = typeof QUESTIONS;
 type QuestionName = keyof Questions;
@@ -101,6 +105,7 @@ export const FROM_EDGE = {
     edgeId: Text,
     process: Text,
     kinds: Type.Array(Text),
+    isComplete: Flag,
     devices: Type.Array(Type.Object({ ...statedDevice, hasEnded: Flag })),
     history: Type.Array(AnyEntry),
     located: Type.Optional(AnyLocated),
@@ -112,6 +117,8 @@ export const FROM_EDGE = {
   hosts: Type.Object({ type: Type.Literal('hosts'), hosts: Type.Array(AnyHost) }),
   placed: Type.Object({ type: Type.Literal('placed'), placement: AnyPlacement }),
   removed: Type.Object({ type: Type.Literal('removed'), ...deviceId }),
+  complete: Type.Object({ type: Type.Literal('complete') }),
+  call: Type.Object({ type: Type.Literal('call'), id: Text, revision: Count, document: maybe(Text) }),
   question: Type.Unsafe<Asked>(ofQuestions('asked')),
   closed: Type.Object({ type: Type.Literal('closed'), ...deviceId, last: Count }),
   done: Type.Object({ type: Type.Literal('done'), id: Count, failure: Type.Optional(AnyFailure) }),
@@ -120,6 +127,8 @@ export const FROM_EDGE = {
 export const FROM_LEADER = {
   welcome: Type.Object({ type: Type.Literal('welcome'), epoch: Count, acknowledged: Count }),
   acknowledged: Type.Object({ type: Type.Literal('acknowledged'), number: Count }),
+  settled: Type.Object({ type: Type.Literal('settled') }),
+  callsSaved: Type.Object({ type: Type.Literal('callsSaved'), revision: Count }),
   admitted: Type.Object({
     type: Type.Literal('admitted'),
     ...deviceId,

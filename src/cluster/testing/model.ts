@@ -36,6 +36,8 @@ export class Model {
   readonly #database = new SimDatabase();
   readonly #network: SimNetwork;
   readonly #edges: SimEdge[];
+  /** In some runs leaders live for long, and time passes faster: then edges are given up. */
+  readonly #isCalm: boolean;
   readonly #allDevices: SimDevice[] = [];
   readonly #intended = new Map<string, Intended>();
   readonly #sessions: string[] = [];
@@ -55,6 +57,7 @@ export class Model {
   constructor(seed: number) {
     this.random = new Random(seed);
     this.#gathers = seed % GATHERING === 0;
+    this.#isCalm = this.random.chance(0.4);
     this.#network = new SimNetwork(this.#clock, this.random);
     this.#edges = Array.from({ length: EDGES }, (_, n) => new SimEdge(`edge-${String(n)}`, this.#clock));
     this.#takeOver();
@@ -66,12 +69,12 @@ export class Model {
     if (choice < 0.2) this.#apply();
     else if (choice < 0.45) this.#connectDevice();
     else if (choice < 0.75) this.#actAtDevice();
-    else if (choice < 0.765) this.#killLeader();
-    else if (choice < 0.775) this.#pauseLeader();
+    else if (choice < 0.775) this.#hurtLeader(choice < 0.765);
     else if (choice < 0.795) this.#cutLink();
     else if (choice < 0.8) this.#killEdge();
     else if (choice < 0.805) this.#pauseEdge();
-    await this.#pass(this.random.below(3) * TICK_MS);
+    else if (choice < 0.81) this.#partEdge();
+    await this.#pass(this.random.below(this.#isCalm ? 12 : 3) * TICK_MS);
   }
 
   /** All faults end; what is under way comes to rest. @returns what is wrong then */
@@ -79,6 +82,7 @@ export class Model {
     this.#isHealing = true;
     for (const process of [...this.#edges, ...this.#deposed, this.#leader])
       if (process) process.isPaused = false;
+    for (const edge of this.#edges) edge.isParted = false;
     await this.#rest(1_000);
     const wrong = this.#findings();
     if (!this.#gathers) return wrong;
@@ -156,6 +160,12 @@ export class Model {
     if (at >= 0) this.#deposed.splice(at, 1);
   }
 
+  #hurtLeader(isDeadly: boolean): void {
+    if (this.#isCalm && this.random.chance(0.9)) return;
+    if (isDeadly) this.#killLeader();
+    else this.#pauseLeader();
+  }
+
   #killLeader(): void {
     const leader = this.#leader!;
     if (leader.isDead) return;
@@ -185,7 +195,8 @@ export class Model {
 
   #reconnect(): void {
     for (const edge of this.#edges) {
-      if (edge.isPaused || edge.edge.isConnected || edge.link?.isOpen === true) continue;
+      if (edge.isPaused || edge.isDown || edge.isParted) continue;
+      if (edge.edge.isConnected || edge.link?.isOpen === true) continue;
       if (!this.#isHealing && !this.random.chance(0.2)) continue;
       // The row of the lease may be read before another takes over.
       const target = this.random.chance(0.1) ? (this.#deposed.at(-1) ?? this.#leader!) : this.#leader!;
@@ -207,33 +218,107 @@ export class Model {
     this.#network.later(this.random.below(5_000), () => (edge.isPaused = false));
   }
 
+  /** It is cut off for so long that it may be given up. */
+  #partEdge(): void {
+    const edge = this.random.of(this.#edges)!;
+    this.#note(`${edge.id} is parted`);
+    edge.isParted = true;
+    edge.link?.cut();
+    this.#network.later(this.random.below(8_000), () => (edge.isParted = false));
+  }
+
   #killEdge(): void {
     const edge = this.random.of(this.#edges)!;
+    if (edge.isDown) return;
     edge.link?.cut();
-    const carried = this.random.chance(0.5) ? edge.devices.filter(({ outcome }) => outcome === 'live') : [];
-    this.#note(`${edge.id} dies, ${String(carried.length)} devices are carried over`);
+    // One of them may be gone for good.
+    edge.isGone = this.random.chance(0.15) && !this.#edges.some(({ isGone }) => isGone);
+    const isCarrying = !edge.isGone && this.random.chance(0.6);
+    const carried = isCarrying ? edge.devices.filter(({ outcome }) => outcome === 'live') : [];
+    this.#note(
+      `${edge.id} dies${edge.isGone ? ' for good' : ''}, ${String(carried.length)} are carried over`,
+    );
     for (const device of edge.ofProcess) {
       this.#buried.add(device);
       if (device.isHere && !carried.includes(device)) device.outcome = 'lost';
+      if (!carried.includes(device)) device.onOver = () => undefined;
     }
     edge.devices = [...carried];
     edge.ofProcess = [...carried];
-    edge.start();
-    // Media hosts have kept these devices: the next process goes on with them.
+    edge.isDown = true;
+    if (edge.isGone) {
+      edge.records.clear();
+      edge.crossings = [];
+      return;
+    }
+    const downMs = this.random.chance(0.5) ? 0 : this.random.below(6_000);
+    const isRestoring = this.random.chance(0.5);
+    this.#network.later(downMs, () => {
+      edge.isDown = false;
+      edge.start(isRestoring);
+      // It may connect before it knows where everything is.
+      if (this.random.chance(0.5)) edge.locate();
+      else {
+        const { edge: process } = edge;
+        this.#network.later(this.random.below(500), () => {
+          if (edge.edge === process) edge.locate();
+        });
+      }
+      this.#restoreCalls(edge);
+      // Media hosts have kept these devices: the next process goes on with them.
+      if (isRestoring) void this.#restore(edge, [...carried]);
+      else for (const device of carried) this.#carryOn(edge, device);
+    });
+  }
+
+  /** As phones do: what the leader has is known only once it is asked for. */
+  async #restore(edge: SimEdge, carried: readonly SimDevice[]): Promise<void> {
+    const { process } = edge;
     for (const device of carried) {
-      const participant = { id: device.participantId, accountId: ACCOUNT } as Participant;
-      const options = { replace: false, carriedSince: this.#clock.now(), held: device.held };
-      this.#connected(edge, device, edge.edge.connect(participant, device, options));
-      device.connection.publish(device.streams);
+      for (let known: { participant: Participant | undefined } | undefined; !known;) {
+        known = await edge.edge.participantOf(device.participantId).then(
+          (participant) => ({ participant }),
+          () => undefined,
+        );
+        if (edge.process !== process || edge.isDown) return;
+        if (!known) await new Promise<void>((resolve) => this.#network.later(50, resolve));
+        else if (device.outcome !== 'live') break;
+        else if (known.participant) this.#carryOn(edge, device);
+        else {
+          device.outcome = 'lost';
+          device.onOver();
+        }
+      }
     }
-    // It may connect before it knows where everything is.
-    if (this.random.chance(0.5)) edge.locate();
-    else {
-      const { edge: process } = edge;
-      this.#network.later(this.random.below(500), () => {
-        if (edge.edge === process) edge.locate();
-      });
-    }
+    edge.devices = edge.devices.filter(({ isHere }) => isHere);
+    edge.edge.restored();
+  }
+
+  #carryOn(edge: SimEdge, device: SimDevice): void {
+    const participant = { id: device.participantId, accountId: ACCOUNT } as Participant;
+    const options = { replace: false, carriedSince: device.connectedAt, held: device.held };
+    this.#connected(edge, device, edge.edge.connect(participant, device, options));
+    device.connection.publish(device.streams);
+  }
+
+  /** A new process asks for what is written of the calls before, and keeps what it goes on with. */
+  #restoreCalls(edge: SimEdge): void {
+    const { process } = edge;
+    const before = new Map(edge.records);
+    edge.records.clear();
+    void edge.edge.calls.calls().then((found) => {
+      if (edge.process !== process || edge.isDown) return;
+      const live = new Set(edge.devices.filter(({ isHere }) => isHere).map(({ info }) => info.id));
+      for (const { id, document } of found) {
+        // What the new process has written since is newer.
+        if (edge.records.has(id)) continue;
+        if (live.has(id)) edge.records.set(id, document);
+        else edge.deleteCall(id);
+      }
+      // Of these the process before had told nothing, or nothing that was written down.
+      for (const id of before.keys())
+        if (live.has(id) && !edge.records.has(id)) edge.saveCall(id, 'restored');
+    });
   }
 
   // Devices.
@@ -241,16 +326,18 @@ export class Model {
   #connectDevice(): void {
     const edge = this.random.of(this.#edges)!;
     const participantId = this.random.of([...this.#intended.keys()]);
-    if (participantId !== undefined && !edge.isPaused) this.#connectAt(edge, participantId);
+    if (participantId !== undefined && !edge.isPaused && !edge.isDown) this.#connectAt(edge, participantId);
   }
 
   #connectAt(edge: SimEdge, participantId: string): void {
     const replace = this.random.chance(0.7);
     edge.edge.participantOf(participantId).then(
       (participant) => {
-        if (!participant || edge.isPaused) return;
+        if (!participant || edge.isPaused || edge.isDown) return;
         this.#ids += 1;
         const device = new SimDevice(`device-${String(this.#ids)}`, participantId);
+        device.connectedAt = this.#clock.now();
+        device.onOver = () => edge.deleteCall(device.info.id);
         this.#allDevices.push(device);
         edge.devices.push(device);
         edge.ofProcess.push(device);
@@ -267,11 +354,14 @@ export class Model {
     if (device.isHere) device.outcome = 'asked';
     connection.admitted.then(
       () => {
-        if (device.outcome === 'asked') device.outcome = 'live';
+        if (device.outcome !== 'asked') return;
+        device.outcome = 'live';
+        if (!edge.records.has(device.info.id)) edge.saveCall(device.info.id, 'admitted');
       },
       (error: unknown) => {
         if (!(error instanceof PatchbayError)) throw error;
         if (device.outcome === 'asked') device.outcome = 'refused';
+        device.onOver();
         edge.devices = edge.devices.filter((other) => other !== device);
       },
     );
@@ -288,9 +378,10 @@ export class Model {
 
   #actAtDevice(): void {
     const edge = this.random.of(this.#edges)!;
-    const device = edge.isPaused
-      ? undefined
-      : this.random.of(edge.devices.filter(({ outcome }) => outcome === 'live'));
+    const device =
+      edge.isPaused || edge.isDown
+        ? undefined
+        : this.random.of(edge.devices.filter(({ outcome }) => outcome === 'live'));
     if (!device) return;
     const choice = this.random.next();
     if (choice < 0.2) this.#publish(edge, device);
@@ -305,6 +396,11 @@ export class Model {
       this.#note(`${device.info.id} leaves`);
       device.outcome = 'left';
       device.connection.end('left');
+      device.onOver();
+    }
+    if (device.isHere && this.random.chance(0.5)) {
+      this.#ids += 1;
+      edge.saveCall(device.info.id, `document ${String(this.#ids)}`);
     }
     for (const { isHere, info } of edge.devices) if (!isHere) edge.edge.crossings.removed(info.id);
     edge.devices = edge.devices.filter(({ isHere }) => isHere);
@@ -427,14 +523,14 @@ export class Model {
     for (const device of this.#allDevices) {
       const { info, outcome } = device;
       const came = this.#told(`connected ${info.id}`);
-      // The device of an edge that is missing for too long is told to have crashed, though it may come back.
+      // The device of an edge that is missing for too long is told to have crashed, by its leader or the next one.
       const went = this.#told(`left ${info.id}`) || Math.min(1, this.#told(`crashed ${info.id}`));
       if (came > 1 || went > 1)
         wrong.push(`${info.id} came ${String(came)} times, left ${String(went)} times`);
       if (outcome === 'left' && this.#isCounted(device) && went !== 1)
         wrong.push(`${info.id} left by itself, and that was told ${String(went)} times`);
-      if (outcome === 'live' && !this.#buried.has(device) && came !== 1)
-        wrong.push(`${info.id} is here, and came ${String(came)} times`);
+      if (outcome === 'live' && (went > 0 || (!this.#buried.has(device) && came !== 1)))
+        wrong.push(`${info.id} is here, came ${String(came)} times, and left ${String(went)} times`);
     }
     const open = this.#database.openRecords().map(({ connectionId }) => connectionId);
     if (open.sort().join() !== here.join())
@@ -445,10 +541,27 @@ export class Model {
       if (acknowledged >= 0 && !states.slice(acknowledged).includes(state))
         wrong.push(`${id} is ${state}, but was to be ${states.slice(acknowledged).join(' or ')}`);
     }
-    for (const { id, edge } of this.#edges)
+    for (const { id, edge } of this.#edges.filter(({ isGone }) => !isGone)) {
       if (edge.history.waiting > 0) wrong.push(`${id} keeps ${String(edge.history.waiting)} events for ever`);
-    for (const { id, closing } of desk.edges())
-      if (closing > 0) wrong.push(`${String(closing)} closings wait for ${id} for ever`);
+      if (edge.calls.counts.waiting > 0) wrong.push(`${id} keeps records of calls for ever`);
+      if (!edge.isSettled) wrong.push(`${id} does not know that all is delivered`);
+    }
+    for (const { id, closing, isLost } of desk.edges())
+      if (closing > 0 || isLost) wrong.push(`${String(closing)} closings wait for ${id} for ever`);
+    return [...wrong, ...this.#edgeFindings()];
+  }
+
+  /** What the leader and the database have of edges and their calls. */
+  #edgeFindings(): string[] {
+    const wrong: string[] = [];
+    for (const { id, records, isGone } of this.#edges) {
+      const told = [...records].sort(([one], [other]) => (one < other ? -1 : 1));
+      const wanted = JSON.stringify(told.map(([call, document]) => ({ id: call, document })));
+      for (const calls of [this.#leader!.store.recordsOf(id), this.#database.callsOf(id)])
+        if (JSON.stringify(calls) !== wanted)
+          wrong.push(`${id} has the calls ${wanted}; the leader has ${JSON.stringify(calls)}`);
+      if (isGone && this.#database.rows.edge.has(id)) wrong.push(`${id} is gone, and not forgotten`);
+    }
     return wrong;
   }
 

@@ -1,8 +1,15 @@
 import type { CoreStore, Participant, Session, StoredResumePoint, StoredState } from '../../core/index.js';
 import type { KeptRecord, UsageStore, Webhook } from '../../usage/index.js';
-import type { EdgeRecord, EdgeStore } from '../leader/edge-store.js';
+import type { EdgeCallStore, EdgeRecord, EdgeStore } from '../leader/edge-store.js';
+import type { CallRecord } from '../messages.js';
 
-type Table = 'session' | 'participant' | 'resume' | 'edge' | 'record' | 'told';
+type Table = 'session' | 'participant' | 'resume' | 'edge' | 'call' | 'record' | 'told';
+
+interface SimCall {
+  readonly id: string;
+  readonly document: string;
+  readonly edgeId: string;
+}
 
 /** The one database: what is committed, and by whom it may be changed. */
 export class SimDatabase {
@@ -12,6 +19,7 @@ export class SimDatabase {
     participant: new Map(),
     resume: new Map(),
     edge: new Map(),
+    call: new Map(),
     record: new Map(),
     told: new Map(),
   };
@@ -25,6 +33,10 @@ export class SimDatabase {
 
   openRecords(): KeptRecord[] {
     return this.all<KeptRecord>('record').filter(({ endedAt }) => endedAt === undefined);
+  }
+
+  callsOf(edgeId: string): CallRecord[] {
+    return recordsIn(this.rows.call as Map<string, SimCall>, edgeId);
   }
 
   all<T>(table: Table): T[] {
@@ -41,10 +53,11 @@ interface SimWrite {
 }
 
 /** A leader's store: gathers writes, and commits them when the simulator says so. Everything gets there in one commit. */
-export class SimStore implements CoreStore, EdgeStore, UsageStore {
+export class SimStore implements CoreStore, EdgeStore, EdgeCallStore, UsageStore {
   readonly #database: SimDatabase;
   readonly #epoch: number;
   readonly #foundOpen: readonly KeptRecord[];
+  readonly #calls: Map<string, SimCall>;
   #pending = new Map<string, SimWrite>();
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
@@ -52,6 +65,7 @@ export class SimStore implements CoreStore, EdgeStore, UsageStore {
     this.#database = database;
     this.#epoch = epoch;
     this.#foundOpen = database.openRecords();
+    this.#calls = new Map(database.all<SimCall>('call').map((call) => [call.id, call]));
   }
 
   get hasPending(): boolean {
@@ -123,6 +137,21 @@ export class SimStore implements CoreStore, EdgeStore, UsageStore {
     this.#put('edge', id, undefined);
   }
 
+  recordsOf(edgeId: string): readonly CallRecord[] {
+    return recordsIn(this.#calls, edgeId);
+  }
+  ownerOf(id: string): string | undefined {
+    return this.#calls.get(id)?.edgeId;
+  }
+  saveCall(id: string, document: string, edgeId: string): void {
+    this.#calls.set(id, { id, document, edgeId });
+    this.#put('call', id, { id, document, edgeId });
+  }
+  deleteCall(id: string): void {
+    this.#calls.delete(id);
+    this.#put('call', id, undefined);
+  }
+
   openRecords(): readonly KeptRecord[] {
     return this.#foundOpen;
   }
@@ -158,4 +187,11 @@ export class SimStore implements CoreStore, EdgeStore, UsageStore {
   #put(table: Table, key: string, row: unknown): void {
     this.#pending.set(`${table} ${key}`, { table, key, row });
   }
+}
+
+function recordsIn(calls: ReadonlyMap<string, SimCall>, edgeId: string): CallRecord[] {
+  return [...calls.values()]
+    .filter((call) => call.edgeId === edgeId)
+    .sort((one, other) => (one.id < other.id ? -1 : 1))
+    .map(({ id, document }) => ({ id, document }));
 }

@@ -45,6 +45,11 @@ export class Random {
   }
 }
 
+/** With the leader's margin an edge is given up after 4 s. */
+const EDGE_LEASE_MS = 1_000;
+/** Longer than any edge of the simulation is away that comes back. */
+const FORGET_MS = 9_000;
+
 /** A device of an edge. */
 export class SimDevice implements Device {
   readonly info: DeviceInfo;
@@ -54,7 +59,10 @@ export class SimDevice implements Device {
   delivery: Delivery = [];
   streams: readonly PublishedStream[] = [];
   held = false;
+  connectedAt = 0;
   connection!: Connection;
+  /** Called when it is over. */
+  onOver: () => void = () => undefined;
   outcome: 'asked' | 'live' | 'refused' | 'left' | EndReason = 'asked';
 
   constructor(id: string, participantId: string) {
@@ -75,6 +83,7 @@ export class SimDevice implements Device {
   }
   close(reason: EndReason): void {
     this.outcome = reason;
+    this.onOver();
   }
 }
 
@@ -139,6 +148,9 @@ export class SimLeader {
       core: this.core,
       epoch: this.epoch,
       store: this.store,
+      calls: this.store,
+      edgeLeaseMs: EDGE_LEASE_MS,
+      forgetMs: FORGET_MS,
       isLeading: () => clock.monotonic() < this.leaseUntil,
       clock: own,
       log: silentLog,
@@ -165,6 +177,14 @@ export class SimEdge {
   /** What its media hosts send each other and those of other edges. */
   crossings: readonly Crossing[] = [];
   readonly hosts: readonly [string, string];
+  /** It does not run now. */
+  isDown = false;
+  /** It never comes back. */
+  isGone = false;
+  /** No way leads to a leader. */
+  isParted = false;
+  /** The records of calls that the leader is to have. */
+  readonly records = new Map<string, string>();
   #process = 0;
   readonly #clock: FakeClock;
 
@@ -196,12 +216,27 @@ export class SimEdge {
     return { deviceId: device.info.id, host: this.hostOf(device), streamIds };
   }
 
-  /** Another process takes the place of the one before; its media hosts go on. */
-  start(): void {
+  get process(): number {
+    return this.#process;
+  }
+
+  saveCall(id: string, document: string): void {
+    this.records.set(id, document);
+    this.edge.calls.saveCall(id, document);
+  }
+
+  deleteCall(id: string): void {
+    this.records.delete(id);
+    this.edge.calls.deleteCall(id);
+  }
+
+  /** Another process takes the place of the one before; its media hosts go on. @param isRestoring it connects that one's devices by and by */
+  start(isRestoring = false): void {
     this.#process += 1;
     this.edge = new Edge({
       edgeId: this.id,
       process: String(this.#process),
+      isRestoring,
       recognizes: () => true,
       clock: this.#clock,
       log: silentLog,

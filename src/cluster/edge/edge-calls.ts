@@ -1,0 +1,86 @@
+import type { CallRecord, FromEdge } from '../messages.js';
+
+/** Changes that are kept while the leader does not say that they are on disk. A record of a call replaces the one before. */
+const MAX_KEPT = 20_000;
+
+interface EdgeCallsParts {
+  readonly tell: (message: FromEdge) => void;
+  /** Asks for a page of the records that the leader has, as soon as there is a leader. */
+  readonly ask: (
+    after: string | null,
+  ) => Promise<{ readonly calls: readonly CallRecord[]; readonly isLast: boolean }>;
+}
+
+interface Change {
+  readonly revision: number;
+  /** Null: the call is over. */
+  readonly document: string | null;
+}
+
+/**
+ * What another process needs to go on with this edge's phones, as they see it: the leader writes it down. What the leader
+ * has not said to be on disk is told it again after a loss of the connection; the rest any leader has.
+ */
+export class EdgeCalls {
+  readonly #parts: EdgeCallsParts;
+  /** The oldest first. */
+  readonly #changes = new Map<string, Change>();
+  #last = 0;
+  #dropped = 0;
+
+  constructor(parts: EdgeCallsParts) {
+    this.#parts = parts;
+  }
+
+  /** Changes that are not on disk, and those that were dropped because too many were kept. */
+  get counts(): { readonly waiting: number; readonly dropped: number } {
+    return { waiting: this.#changes.size, dropped: this.#dropped };
+  }
+
+  /**
+   * Those that the leader has of this edge. Waits for a leader.
+   * @throws PatchbayError by rejection: what the leader answers
+   */
+  async calls(): Promise<readonly CallRecord[]> {
+    const found: CallRecord[] = [];
+    for (;;) {
+      const { calls, isLast } = await this.#parts.ask(found.at(-1)?.id ?? null);
+      found.push(...calls);
+      if (isLast || calls.length === 0) return found;
+    }
+  }
+
+  saveCall(id: string, document: string): void {
+    this.#change(id, document);
+  }
+
+  deleteCall(id: string): void {
+    this.#change(id, null);
+  }
+
+  /** There is another connection with a leader. */
+  tellAll(): void {
+    for (const [id, change] of this.#changes) this.#parts.tell({ type: 'call', id, ...change });
+  }
+
+  /** All up to this revision is on disk. */
+  saved(revision: number): void {
+    for (const [id, change] of this.#changes) {
+      if (change.revision > revision) return;
+      this.#changes.delete(id);
+    }
+  }
+
+  #change(id: string, document: string | null): void {
+    this.#last += 1;
+    const change = { revision: this.#last, document };
+    this.#changes.delete(id);
+    this.#changes.set(id, change);
+    const [oldest] = this.#changes.keys();
+    if (this.#changes.size > MAX_KEPT && oldest !== undefined) {
+      this.#changes.delete(oldest);
+      this.#dropped += 1;
+    }
+    this.#parts.tell({ type: 'call', id, ...change });
+  }
+}

@@ -1,0 +1,68 @@
+import type { CallRecord, FromEdge, FromLeader, Questions } from '../messages.js';
+import type { EdgeCallStore } from './edge-store.js';
+
+/** So many characters of records are in one answer, or one record that is longer. */
+const PAGE_CHARACTERS = 1_000_000;
+
+type Change = Extract<FromEdge, { readonly type: 'call' }>;
+
+/** Writes down the records of one edge's calls, on one connection with it, and says when they are on disk. */
+export class CallSaving {
+  readonly #edgeId: string;
+  readonly #store: EdgeCallStore | undefined;
+  readonly #tell: (message: FromLeader) => void;
+  #taken = 0;
+  #isSaving = false;
+
+  /** @param store absent: nothing goes on with calls after this process */
+  constructor(edgeId: string, store: EdgeCallStore | undefined, tell: (message: FromLeader) => void) {
+    this.#edgeId = edgeId;
+    this.#store = store;
+    this.#tell = tell;
+  }
+
+  take({ id, revision, document }: Change): void {
+    const store = this.#store;
+    this.#taken = revision;
+    if (!store) {
+      this.#tell({ type: 'callsSaved', revision });
+      return;
+    }
+    // What another edge has taken over is not this one's business any more.
+    const owner = store.ownerOf(id);
+    if (owner === undefined || owner === this.#edgeId) {
+      if (document !== null) store.saveCall(id, document, this.#edgeId);
+      else if (owner !== undefined) store.deleteCall(id);
+    }
+    this.#save(store);
+  }
+
+  page({ after }: Questions['calls']['asked']): Questions['calls']['answer'] {
+    const rest = (this.#store?.recordsOf(this.#edgeId) ?? []).filter(
+      ({ id }) => after === null || id > after,
+    );
+    const calls: CallRecord[] = [];
+    let characters = 0;
+    for (const call of rest) {
+      characters += call.document.length;
+      if (calls.length > 0 && characters > PAGE_CHARACTERS) break;
+      calls.push(call);
+    }
+    return { calls, isLast: calls.length === rest.length };
+  }
+
+  #save(store: EdgeCallStore): void {
+    if (this.#isSaving) return;
+    this.#isSaving = true;
+    const revision = this.#taken;
+    store.flush().then(
+      () => {
+        this.#isSaving = false;
+        this.#tell({ type: 'callsSaved', revision });
+        if (this.#taken > revision) this.#save(store);
+      },
+      // The store tries again by itself; what is taken next is told together with this.
+      () => (this.#isSaving = false),
+    );
+  }
+}
