@@ -147,7 +147,13 @@ async function build(
     clock: systemClock,
     log: log.child({ part: 'edge' }),
   });
-  const desk = new Desk({ core, epoch: lease.epoch, clock: systemClock, log: log.child({ part: 'leader' }) });
+  const desk = new Desk({
+    core,
+    epoch: lease.epoch,
+    calls: store.calls,
+    clock: systemClock,
+    log: log.child({ part: 'leader' }),
+  });
   connectLocally(edge, desk);
   const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });
   // Stopped after the core: the end of the last devices still goes into their usage records.
@@ -178,7 +184,7 @@ async function build(
     metrics,
     load,
     descriptors,
-    calls: store.calls,
+    calls: edge.calls,
     ownCalls,
     ring,
   });

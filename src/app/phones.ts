@@ -87,7 +87,7 @@ export async function startPhones(
   });
   const apps: PhoneApp[] = [];
   const isEmbedded = config.drachtio.length === 0;
-  const left = leftCalls({
+  const left = await leftCalls({
     carried: media.carried(),
     hosts: media.hosts().ids,
     calls,

@@ -168,41 +168,57 @@ describe.each<[EngineName]>([['libsql'], ['PostgreSQL']])('a store on %s', (engi
   });
 
   describe('for calls and programs', () => {
-    it('gives those that were left, as they were saved last', async () => {
+    it('gives each edge its own that were left, as they were saved last', async () => {
       const { calls, flush } = await stage.open();
-      calls.saveCall('one', 'first');
-      calls.saveCall('two', '"quotes", \'quotes\' and é');
-      calls.saveCall('gone', 'x');
+      calls.saveCall('two', '"quotes", \'quotes\' and é', 'edge 1');
+      calls.saveCall('one', 'first', 'edge 1');
+      calls.saveCall('gone', 'x', 'edge 1');
+      calls.saveCall('other', 'of another', 'edge 2');
       await flush();
-      calls.saveCall('one', 'second');
+      calls.saveCall('one', 'second', 'edge 1');
       calls.deleteCall('gone');
       const store = await stage.reopen();
-      expect(store.calls.calls()).toEqual([
+      expect(store.calls.recordsOf('edge 1')).toEqual([
         { id: 'one', document: 'second' },
         { id: 'two', document: '"quotes", \'quotes\' and é' },
       ]);
-      // They are told once.
-      expect(store.calls.calls()).toEqual([]);
+      expect(store.calls.ownerOf('other')).toBe('edge 2');
+      store.calls.saveCall('other', 'taken over', 'edge 1');
+      expect(store.calls.recordsOf('edge 2')).toEqual([]);
+      const after = (await stage.reopen()).calls;
+      expect([after.recordsOf('edge 1').length, after.recordsOf('edge 2').length]).toEqual([3, 0]);
       expect(warnings()).toBe('');
     });
 
+    it('gives those of a version that knew no edges to the first edge that asks', async () => {
+      const { calls } = await stage.open();
+      calls.saveCall('one', 'document', 'edge 1');
+      await stage.close();
+      await stage.sql('UPDATE calls SET edge = NULL');
+      const store = await stage.open();
+      expect(store.calls.ownerOf('one')).toBeUndefined();
+      expect(store.calls.recordsOf('edge 2')).toEqual([{ id: 'one', document: 'document' }]);
+      expect(store.calls.recordsOf('edge 1')).toEqual([]);
+      expect((await stage.reopen()).calls.ownerOf('one')).toBe('edge 2');
+    });
+
     it('loses them with another token secret, says so, and removes their rows', async () => {
-      (await stage.open()).calls.saveCall('one', 'document');
+      (await stage.open()).calls.saveCall('one', 'document', 'edge');
       const other = await stage.reopen({ tokenSecret: 'another secret, long enough for tokens' });
-      expect(other.calls.calls()).toEqual([]);
+      expect(other.calls.size).toBe(0);
       expect(warnings()).toContain('cannot be read');
-      expect((await stage.reopen()).calls.calls()).toEqual([]);
+      expect((await stage.reopen()).calls.size).toBe(0);
     });
 
     it('seals them differently', async () => {
       const { calls, programs } = await stage.open();
-      calls.saveCall('one', 'of one');
+      calls.saveCall('one', 'of one', 'edge');
       programs.saveProgram('two', 'wss://secret');
       programs.saveProgram('gone', 'wss://secret');
       programs.deleteProgram('gone');
       await stage.close();
       const columns = engine === 'libsql' ? 'id, sealed' : 'id, sealed, change';
-      await stage.sql(`INSERT INTO programs SELECT ${columns} FROM calls`);
+      await stage.sql(`INSERT INTO programs (${columns}) SELECT ${columns} FROM calls`);
       const store = await stage.open();
       expect(store.programs.programs()).toEqual([{ id: 'two', document: 'wss://secret' }]);
       expect(warnings()).toContain('Programs to connect to cannot be read');
@@ -210,14 +226,14 @@ describe.each<[EngineName]>([['libsql'], ['PostgreSQL']])('a store on %s', (engi
 
     it('sees that they were exchanged for one another or changed', async () => {
       const { calls } = await stage.open();
-      calls.saveCall('one', 'of one');
-      calls.saveCall('two', 'of two');
+      calls.saveCall('one', 'of one', 'edge');
+      calls.saveCall('two', 'of two', 'edge');
       await stage.close();
       await stage.sql("UPDATE calls SET sealed = (SELECT sealed FROM calls WHERE id = 'two')");
-      expect((await stage.open()).calls.calls()).toEqual([{ id: 'two', document: 'of two' }]);
+      expect((await stage.open()).calls.recordsOf('edge')).toEqual([{ id: 'two', document: 'of two' }]);
       await stage.close();
       await stage.sql("UPDATE calls SET sealed = 'damaged'");
-      expect((await stage.open()).calls.calls()).toEqual([]);
+      expect((await stage.open()).calls.size).toBe(0);
     });
   });
 

@@ -57,9 +57,8 @@ async function fill(tokenSecret?: string): Promise<void> {
       externalId,
       point: { layout: ['audio'], revision },
     });
-  store.calls.saveCall('one', 'document');
+  store.calls.saveCall('one', 'document', 'edge');
   store.programs.saveProgram('two', 'wss://secret');
-  store.edges.saveEdge('three', { process: 'p', counted: 7, closing: {} });
   store.usage.saveWebhook({ id: idOf(1), text: "it's" } as unknown as Parameters<
     Store['usage']['saveWebhook']
   >[0]);
@@ -83,13 +82,13 @@ async function fill(tokenSecret?: string): Promise<void> {
 }
 
 async function everything(store: Store): Promise<object> {
-  const { core, calls, programs, edges, usage, tokenSecret } = store;
+  const { core, calls, programs, usage, tokenSecret } = store;
   return {
     tokenSecret,
     core: core.load(),
-    calls: calls.calls(),
+    // Wherever they are, the edge goes on with them.
+    calls: calls.recordsOf('edge'),
     programs: programs.programs(),
-    edges: edges.edges(),
     open: usage.openRecords(),
     webhooks: usage.webhooks(),
     records: await usage.find(ACCOUNT, { limit: 3_000 }, 9_000),
@@ -107,7 +106,6 @@ describe('moving a data folder to PostgreSQL', () => {
       ['resume_points', 3, 0],
       ['calls', 1, 0],
       ['programs', 1, 0],
-      ['edges', 1, 0],
       ['webhooks', 1, 0],
       ['usage_records', 2_500, 0],
     ]);
@@ -117,7 +115,6 @@ describe('moving a data folder to PostgreSQL', () => {
     expect(there).toEqual(await everything(await open('folder')));
     expect(there).toMatchObject({
       calls: [{ id: 'one' }],
-      edges: [{ id: 'three' }],
       open: { length: 5 },
       records: { records: { length: 2_500 } },
     });
@@ -128,7 +125,9 @@ describe('moving a data folder to PostgreSQL', () => {
     await fill(secret);
     await expect(move()).rejects.toThrow('has no token-secret');
     await move(true);
-    expect((await open('PostgreSQL', secret)).calls.calls()).toEqual([{ id: 'one', document: 'document' }]);
+    expect((await open('PostgreSQL', secret)).calls.recordsOf('another edge')).toEqual([
+      { id: 'one', document: 'document' },
+    ]);
   });
 
   it('leaves out what is damaged, and says how much', async () => {
@@ -138,7 +137,7 @@ describe('moving a data folder to PostgreSQL', () => {
     const bad = "CAST(x'fffe41' AS TEXT)";
     execFileSync('python3', [
       ...['-c', script, join(dataDir, 'patchbay.db')],
-      `INSERT INTO sessions VALUES ('broken', 'no JSON'), (${bad}, '{}'); INSERT INTO calls VALUES (${bad}, 'x')`,
+      `INSERT INTO sessions VALUES ('broken', 'no JSON'), (${bad}, '{}'); INSERT INTO calls VALUES (${bad}, 'x', NULL)`,
     ]);
     const moved = await move();
     expect(moved.filter(({ damaged }) => damaged > 0)).toEqual([
@@ -173,7 +172,7 @@ describe('moving a data folder to PostgreSQL', () => {
     const database = connect(join(dataDir, 'patchbay.db'));
     await database.exec('PRAGMA user_version = 3');
     await expect(move()).rejects.toThrow('start and stop it once with this folder');
-    await database.exec('PRAGMA user_version = 10');
+    await database.exec('PRAGMA user_version = 11');
     await server().sql('CREATE SCHEMA patchbay AUTHORIZATION patchbay', url);
     await (
       await openStore({ dataDir: join(dataDir, 'other'), postgres: postgresTarget(url), log: silentLog })

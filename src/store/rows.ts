@@ -17,6 +17,10 @@ export const storedEdge = (row: Row): StoredEdge => ({
   record: parsed(row['document']) as EdgeRecord,
 });
 
+/** The edge that a call belongs to, if that is known. */
+export const ownerIn = ({ edge }: Row): { readonly edge?: string } =>
+  edge === null || edge === undefined ? {} : { edge: String(edge) };
+
 /** Converts the rows of a table. Logs and leaves out damaged ones, so that they do not keep the gateway from starting. */
 export function readable<T>(
   table: string,

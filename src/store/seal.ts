@@ -43,6 +43,8 @@ export interface SealedDocument {
 export interface SealedRow {
   readonly id: string;
   readonly sealed: string;
+  /** Calls: the edge that has it. */
+  readonly edge?: string | undefined;
 }
 
 /**

@@ -36,8 +36,13 @@ function coreOn(store: Store): Core {
   return createCore({ tokenSecret: store.tokenSecret, store: store.core, log: silentLog });
 }
 
-/** Makes a database what version 9 of the schema left. */
+/** Makes a database what version 10 of the schema left. */
+async function backToVersion10(database: Database): Promise<void> {
+  await database.exec('ALTER TABLE calls DROP COLUMN edge; PRAGMA user_version = 10');
+}
+
 async function backToVersion9(database: Database): Promise<void> {
+  await backToVersion10(database);
   await database.exec('DROP TABLE edges; PRAGMA user_version = 9');
 }
 
@@ -215,6 +220,17 @@ describe('a data folder', () => {
     expect(await usage.findConnections(ACCOUNT, { id: 'call-1', limit: 10 })).toEqual([[record]]);
   });
 
+  it('of version 10 is read: its calls belong to the next edge', async () => {
+    (await open()).calls.saveCall('call-1', 'its document', 'before');
+    await opened.pop()!.close();
+    const database = await openDatabase(join(dataDir, 'patchbay.db'));
+    await backToVersion10(database);
+    database.close();
+    const record = { id: 'call-1', document: 'its document' };
+    expect((await open()).calls.recordsOf('edge')).toEqual([record]);
+    expect((await reopen()).calls.ownerOf('call-1')).toBe('edge');
+  });
+
   it('of version 9 is read, which knew no edges', async () => {
     coreOn(await open()).createSession(ACCOUNT, { tag: 'before' });
     await opened.pop()!.close();
@@ -279,9 +295,9 @@ describe('a data folder', () => {
     database.close();
     const store = await open();
     expect(coreOn(store).participant(ACCOUNT, id).tag).toBe('old');
-    expect(store.calls.calls()).toEqual([]);
-    store.calls.saveCall('call-1', 'its document');
-    expect((await reopen()).calls.calls()).toEqual([{ id: 'call-1', document: 'its document' }]);
+    expect(store.calls.size).toBe(0);
+    store.calls.saveCall('call-1', 'its document', 'edge');
+    expect((await reopen()).calls.recordsOf('edge')).toEqual([{ id: 'call-1', document: 'its document' }]);
   });
 
   it('holds media types in upper case, as versions before do, and gives them to the core in lower case', async () => {

@@ -18,6 +18,7 @@ export interface Store {
   readonly tokenSecret: string;
   readonly core: CoreStore;
   readonly usage: UsageStore;
+  /** Calls of all edges. */
   readonly calls: CallTables;
   readonly programs: ProgramTables;
   /** What the leader must know of the gateways that it leads. */

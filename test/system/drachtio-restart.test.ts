@@ -7,7 +7,7 @@ import { Caller, type HeardMessage, isRequest, SDP, SipPeer } from '../support/s
 import { until } from '../support/until.js';
 
 const TITLE = 'a call on drachtio-server whose gateway died (needs PATCHBAY_TEST_DRACHTIO_PROGRAM)';
-const NO_CALLS = { calls: () => [], saveCall: () => undefined, deleteCall: () => undefined };
+const NO_CALLS = { calls: () => Promise.resolve([]), saveCall: () => undefined, deleteCall: () => undefined };
 
 /** The phone application of one gateway. */
 class Gateway {
@@ -42,7 +42,7 @@ class Gateway {
     for (const [deviceId, note] of notes) media.carry({ kind: 'phone', deviceId, note, streams: [] });
     const carried = media.carried();
     await gateway.#app.restore(
-      leftCalls({ carried, hosts: [], calls: NO_CALLS, sipServers: ['drachtio'], log }),
+      await leftCalls({ carried, hosts: [], calls: NO_CALLS, sipServers: ['drachtio'], log }),
     );
     expect(await gateway.#client.connect(10_000)).toBe(true);
     return gateway;

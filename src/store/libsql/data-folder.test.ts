@@ -279,7 +279,7 @@ describe('bytes that are no UTF-8', () => {
       INSERT INTO webhooks VALUES (${bad}, ${bad});
       INSERT INTO usage_records VALUES (${Array(13).fill(bad).join(', ')}, 1, 2, NULL, ${Array(7).fill(bad).join(', ')}, NULL);
       INSERT INTO usage_records VALUES ('r', ${bad}, '${ACCOUNT}', ${Array(10).fill(bad).join(', ')}, 1, 2, 3, ${Array(7).fill(bad).join(', ')}, NULL);
-      INSERT INTO calls VALUES (${bad}, ${bad});
+      INSERT INTO calls VALUES (${bad}, ${bad}, ${bad});
     `);
     const store = await open();
     // All but the one whose document is no JSON. One has another id in its document than in its column.

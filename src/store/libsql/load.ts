@@ -3,7 +3,7 @@ import type { Log } from '../../shared/index.js';
 import type { KeptRecord, Webhook } from '../../usage/index.js';
 import { CORE_TABLES, coreStateOf, loadCoreItems, roomForState, type StateSource } from '../core-state.js';
 import type { FoundState } from '../engine.js';
-import { parsed, readable, type SqlValue, storedEdge } from '../rows.js';
+import { ownerIn, parsed, readable, type SqlValue, storedEdge } from '../rows.js';
 import type { SealedRow } from '../seal.js';
 import { asRead, toRecord, USAGE_COLUMNS } from '../usage-queries.js';
 import { bytesOf, type Database, rows } from './database.js';
@@ -58,20 +58,24 @@ export async function load(database: Database, log: Log): Promise<FoundState> {
   return {
     core,
     edges: readable('edges', edges, storedEdge, log),
-    calls: await sealedRows(database, 'calls'),
+    calls: await sealedRows(database, 'calls', bytesOf('edge')),
     programs: await sealedRows(database, 'programs'),
     openRecords: open.map((row) => toRecord(row) as KeptRecord),
     webhooks: readable('webhooks', webhooks, (row) => parsed(row['document']) as Webhook, log),
   };
 }
 
-async function sealedRows(database: Database, table: 'calls' | 'programs'): Promise<readonly SealedRow[]> {
+async function sealedRows(
+  database: Database,
+  table: 'calls' | 'programs',
+  edge = 'NULL AS edge',
+): Promise<readonly SealedRow[]> {
   const found: SealedRow[] = [];
-  const columns = `${bytesOf('id')}, hex(id) AS key, ${bytesOf('sealed')}`;
+  const columns = `${bytesOf('id')}, hex(id) AS key, ${bytesOf('sealed')}, ${edge}`;
   for (const row of await rows(database, `SELECT ${columns} FROM ${table}`)) {
     const id = String(row['id']);
     const key = row['key']!;
-    found.push({ id, sealed: String(row['sealed']) });
+    found.push({ id, sealed: String(row['sealed']), ...ownerIn(row) });
     // Nothing opens the row of an id that is not UTF-8, and no later deletion would find it.
     if (Buffer.from(id).toString('hex').toUpperCase() !== key)
       await rows(database, `DELETE FROM ${table} WHERE id = CAST(unhex(?) AS TEXT)`, [key]);

@@ -62,6 +62,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX usage_records_by_device ON usage_records (device_id);
   `,
   'CREATE TABLE edges (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT, WITHOUT ROWID',
+  // The edge that has it. Unknown of those from before.
+  'ALTER TABLE calls ADD COLUMN edge TEXT',
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -16,7 +16,7 @@ const STATEMENTS: Readonly<Record<WriteName, string>> = {
     (SELECT value->>'participantId', value->>'externalId' FROM rows)`,
   deleteResumePoints: `DELETE FROM resume_points WHERE participant_id IN
     (SELECT value->>'participantId' FROM rows)`,
-  saveCall: "INSERT OR REPLACE INTO calls SELECT value->>'id', value->>'sealed' FROM rows",
+  saveCall: "INSERT OR REPLACE INTO calls SELECT value->>'id', value->>'sealed', value->>'edge' FROM rows",
   deleteCall: "DELETE FROM calls WHERE id IN (SELECT value->>'id' FROM rows)",
   saveEdge: "INSERT OR REPLACE INTO edges SELECT value->>'id', value->'record' FROM rows",
   deleteEdge: "DELETE FROM edges WHERE id IN (SELECT value->>'id' FROM rows)",

@@ -34,7 +34,7 @@ const TABLES = {
     keyOf: ({ stored }) => resumeKey(stored.participantId, stored.externalId),
     convert: CORE_TABLES.resume_points.convert,
   } as Table<SavedResumePoint>,
-  calls: { columns: 'id, sealed', keyOf: byId, convert: sealedRow } as Table<SealedRow>,
+  calls: { columns: 'id, sealed, edge', keyOf: byId, convert: sealedRow } as Table<SealedRow>,
   programs: { columns: 'id, sealed', keyOf: byId, convert: sealedRow } as Table<SealedRow>,
   edges: { columns: 'id, document', keyOf: byId, convert: storedEdge } as Table<StoredEdge>,
   webhooks: { columns: 'id, document', keyOf: byId, convert: webhook } as Table<Webhook>,

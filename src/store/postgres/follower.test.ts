@@ -84,7 +84,7 @@ function changeAll({ core, calls, programs, edges, usage }: Store, round: number
   for (let n = 1; n <= 3; n += 1) {
     core.saveSession({ ...session, id: idOf(at + n) });
     core.saveResumePoint(point(idOf(n), `a "b" ${n}, é`, at + n));
-    calls.saveCall(`call ${at + n}`, `document ${n}`);
+    calls.saveCall(`call ${at + n}`, `document ${n}`, `edge ${n % 2}`);
     programs.saveProgram(`program ${at + n}`, `document ${n}`);
     edges.saveEdge(`edge ${at + n}`, { process: 'p', counted: n, closing: { d: 'left' } });
     usage.saveRecord(record(at + n));
@@ -106,7 +106,7 @@ function changeAll({ core, calls, programs, edges, usage }: Store, round: number
 
 const stateOf = ({ core, calls, programs, edges, usage }: Store): object => ({
   core: core.load(),
-  calls: calls.calls(),
+  calls: [calls.recordsOf('edge 0'), calls.recordsOf('edge 1')],
   programs: programs.programs(),
   edges: edges.edges(),
   records: usage.openRecords(),

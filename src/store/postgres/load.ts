@@ -10,7 +10,7 @@ import {
   type StateSource,
 } from '../core-state.js';
 import type { FoundState } from '../engine.js';
-import { parsed, readable, type Row, type SqlValue, storedEdge } from '../rows.js';
+import { ownerIn, parsed, readable, type Row, type SqlValue, storedEdge } from '../rows.js';
 import type { SealedRow } from '../seal.js';
 import { toRecord, USAGE_COLUMNS } from '../usage-queries.js';
 import type { Connection } from './connection.js';
@@ -34,6 +34,7 @@ export interface LoadedState {
 export const sealedRow = (row: Row): SealedRow => ({
   id: String(row['id']),
   sealed: String(row['sealed']),
+  ...ownerIn(row),
 });
 export const webhook = (row: Row): Webhook => parsed(row['document']) as Webhook;
 export const openRecord = (row: Row): KeptRecord => toRecord(row) as KeptRecord;
@@ -46,7 +47,7 @@ export async function load(connection: Connection, log: Log): Promise<LoadedStat
   const [changes] = await all('SELECT heartbeat FROM change_log');
   return {
     core,
-    calls: (await all('SELECT id, sealed FROM calls')).map(sealedRow),
+    calls: (await all('SELECT id, sealed, edge FROM calls')).map(sealedRow),
     programs: (await all('SELECT id, sealed FROM programs')).map(sealedRow),
     edges: readable('edges', await all('SELECT id, document FROM edges'), storedEdge, log),
     openRecords: (await all(OPEN_RECORDS)).map(openRecord),

@@ -133,6 +133,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE edges (id text COLLATE "C" PRIMARY KEY, document json NOT NULL, change bigint NOT NULL);
   CREATE INDEX edges_by_change ON edges (change);
   `,
+  'ALTER TABLE calls ADD COLUMN edge text COLLATE "C"',
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

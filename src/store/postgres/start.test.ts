@@ -80,12 +80,16 @@ describe('the start on PostgreSQL', () => {
   it('of a schema that the first version wrote brings it up to date', async () => {
     const before = await open(url);
     before.core.saveResumePoint({ participantId: 'p', externalId: 'e', point: { layout: [], revision: 7 } });
+    before.calls.saveCall('call', 'document', 'edge');
     await before.close();
     await server().sql(
-      'SET search_path = patchbay; DROP TABLE edges; UPDATE schema_version SET version = 1',
+      `SET search_path = patchbay; DROP TABLE edges; ALTER TABLE calls DROP COLUMN edge;
+       UPDATE schema_version SET version = 1`,
       url,
     );
-    const { edges } = await open(url);
+    const { edges, calls } = await open(url);
+    expect([calls.ownerOf('call'), calls.size]).toEqual([undefined, 1]);
+    expect(calls.recordsOf('another edge')).toEqual([{ id: 'call', document: 'document' }]);
     expect(edges.edges()).toEqual([]);
     const record = { process: 'p', counted: 7, closing: {} };
     edges.saveEdge('one', record);

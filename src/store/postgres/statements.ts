@@ -49,7 +49,7 @@ const STATEMENTS: Readonly<Record<WriteName, string>> = {
     "participant_id IN (SELECT value->>'participantId' FROM rows)",
     RESUME_KEY,
   ),
-  saveCall: save('calls', ['sealed'], ["value->>'sealed'"]),
+  saveCall: save('calls', ['sealed', 'edge'], ["value->>'sealed'", "value->>'edge'"]),
   deleteCall: remove('calls', BY_ID),
   saveEdge: save('edges', ['document'], ["value->'record'"]),
   deleteEdge: remove('edges', BY_ID),

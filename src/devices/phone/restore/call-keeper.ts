@@ -14,8 +14,8 @@ import { dialogRecordOf } from './restored-dialog.js';
 
 /** Where calls outlive both the gateway and their media host. Written behind. */
 export interface CallStore {
-  /** Those that were left at the start. */
-  calls(): readonly { readonly id: string; readonly document: string }[];
+  /** Those that were left at the start. Waits until the leader tells them. */
+  calls(): Promise<readonly { readonly id: string; readonly document: string }[]>;
   saveCall(id: string, document: string): void;
   deleteCall(id: string): void;
 }

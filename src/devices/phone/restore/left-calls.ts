@@ -17,7 +17,7 @@ export interface LeftCall {
  * The calls that can be gone on with: those that media hosts carried on, and those in the store. What cannot be read
  * is forgotten, and its media are closed with the others that nobody adopts.
  */
-export function leftCalls({
+export async function leftCalls({
   carried,
   hosts,
   calls,
@@ -31,9 +31,9 @@ export function leftCalls({
   /** Those that may have the dialogs. */
   readonly sipServers: readonly string[];
   readonly log: Log;
-}): LeftCall[] {
+}): Promise<LeftCall[]> {
   const left = new Map<string, LeftCall>();
-  const stored = new Map(calls.calls().map(({ id, document }) => [id, readStored(document)]));
+  const stored = new Map((await calls.calls()).map(({ id, document }) => [id, readStored(document)]));
   // If the host lives and carries the call no more, it was over: the gateway died before it had written that.
   const isOver = ({ media }: LeftCall): boolean => media?.host !== undefined && hosts.includes(media.host);
   for (const [id, call] of stored) {

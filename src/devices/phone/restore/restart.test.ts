@@ -9,7 +9,7 @@ import { readCallRecord } from './call-record.js';
 import { leftCalls } from './left-calls.js';
 
 const SECRET = 'cymru';
-const NO_CALLS = { calls: () => [], saveCall: () => undefined, deleteCall: () => undefined };
+const NO_CALLS = { calls: () => Promise.resolve([]), saveCall: () => undefined, deleteCall: () => undefined };
 
 /** The phones of one gateway: the embedded SIP server, the application on it, and media that outlive both. */
 class Phones {
@@ -26,7 +26,7 @@ class Phones {
     const phones = new Phones();
     const { log } = recordingLog();
     for (const [deviceId, note] of notes) phones.media.carry({ kind: 'phone', deviceId, note, streams: [] });
-    const left = leftCalls({
+    const left = await leftCalls({
       carried: phones.media.carried(),
       hosts: [],
       calls: NO_CALLS,

@@ -9,8 +9,8 @@ import { leftCalls } from '../left-calls.js';
 export class FakeCalls implements CallStore {
   readonly rows = new Map<string, string>();
 
-  calls(): { id: string; document: string }[] {
-    return [...this.rows].map(([id, document]) => ({ id, document }));
+  calls(): Promise<{ id: string; document: string }[]> {
+    return Promise.resolve([...this.rows].map(([id, document]) => ({ id, document })));
   }
 
   saveCall(id: string, document: string): void {
@@ -59,7 +59,7 @@ export async function goOn(
 ): Promise<void> {
   const { log } = recordingLog();
   const carried = started.media.carried();
-  await started.app.restore(leftCalls({ carried, hosts, calls, sipServers: ['server'], log }));
+  await started.app.restore(await leftCalls({ carried, hosts, calls, sipServers: ['server'], log }));
   started.srf.app.client = started.srf.agent;
   started.app.sipServerUp();
 }
