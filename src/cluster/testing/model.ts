@@ -88,7 +88,7 @@ export class Model {
     if (!this.#gathers) return wrong;
     // By now few devices are left that hear each other.
     this.#gather();
-    await this.#rest(400);
+    await this.#rest(800);
     wrong.push(...this.#findings());
     this.#killLeader();
     await this.#rest(800);
