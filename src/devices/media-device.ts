@@ -98,6 +98,11 @@ export abstract class MediaDevice<Handle extends DeviceHandle> implements Device
     return this.#connection;
   }
 
+  /** Whether {@link media} is there. */
+  get hasMedia(): boolean {
+    return this.#media !== undefined;
+  }
+
   /** @throws Error before {@link openedAs} */
   get media(): Handle {
     if (!this.#media) throw new Error('The media of the device are not open.');

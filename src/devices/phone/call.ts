@@ -146,6 +146,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
   takeMedia(open: (spec: PhoneSpec, listener: MediaListener<PhoneMediaEvent>) => PhoneHandle): PhoneHandle {
     const handle = open(this.#spec, this.#listener);
     this.openedAs(handle, true);
+    this.keeper.soon();
     // An event of the time without a gateway may have ended the call, before its media were known here.
     if (this.ended) void handle.close();
     return handle;

@@ -149,7 +149,8 @@ export class CallKeeper {
   /** Something changed that must be kept before anything else happens. */
   now(): void {
     this.#isScheduled = false;
-    if (this.#isOver || this.dialogId === undefined) return;
+    // A restored call waits for the core before it has its media; then it is kept.
+    if (this.#isOver || this.dialogId === undefined || !this.#call.hasMedia) return;
     const record = this.#record();
     // Between two dialogs, when a phone has left that transfers its call, there is nothing to go on with.
     const note = record ? noteOf(record) : '';

@@ -61,6 +61,23 @@ describe('a call whose gateway died', () => {
     expect(after.srf.agent.sent('BYE')[0]?.headers).toMatchObject({ 'X-Result': 'kept' });
   });
 
+  it('is kept though the core, in another gateway, answers later', async () => {
+    const before = startApp();
+    await connectCall(before);
+    const after = await restart(before, {
+      change: ({ gate }) => {
+        const participantOf = gate.participantOf.bind(gate);
+        gate.participantOf = async (id) => {
+          for (let turns = 0; turns < 3; turns += 1) await turn();
+          return participantOf(id);
+        };
+      },
+    });
+    // An error here would have ended the process.
+    expect(await recordIn(after)).toMatchObject({ participantId: 'alice' });
+    expect(after.media.present).toHaveLength(1);
+  });
+
   it('takes and sends digits', async () => {
     const before = startApp();
     await connectCall(before);
