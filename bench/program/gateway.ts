@@ -142,7 +142,6 @@ async function obey({ rooms, pairs }: Order): Promise<void> {
   const server = createServer();
   const programs = new Programs({
     gate: gateOf(core),
-    core,
     media: plane,
     graceMs: 0,
     log: silentLog,

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox';
 import type { Api } from './instance.js';
 
 /** Whether the gateway can take calls. */
-export type Readiness = 'starting' | 'ready' | 'overloaded' | 'draining' | 'store-unavailable';
+export type Readiness = 'starting' | 'ready' | 'overloaded' | 'draining' | 'store-unavailable' | 'no-leader';
 
 const StatusSchema = Type.Object({ status: Type.String() });
 const AliveSchema = Type.Object({ status: Type.String(), version: Type.String({ examples: ['0.1.0'] }) });
@@ -36,7 +36,7 @@ export function serveHealth(api: Api, readiness: () => Readiness, version: strin
             ...StatusSchema,
             description:
               '`starting`, `draining`, `store-unavailable`: its database takes no writes, `overloaded`: calls have been ' +
-              'refused for more than 10 s, or `standby`: another gateway is the leader',
+              'refused for more than 10 s, or `no-leader`: it has no connection to the gateway that leads',
           },
         },
       },

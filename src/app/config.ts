@@ -124,6 +124,24 @@ const DATA = {
     'postgres://patchbay:s3cret@192.0.2.30:5432/patchbay?sslmode=verify-full',
     'mysql://192.0.2.30/patchbay',
   ),
+  PATCHBAY_CLUSTER_HOST: described(
+    host({ default: '127.0.0.1' }),
+    'Address of this machine by which the other gateways of the same `PATCHBAY_STORE` reach it, in a private network: see [scaling.md](scaling.md). The default is for gateways on one machine.',
+    '10.0.0.11',
+    'http://10.0.0.11',
+  ),
+  PATCHBAY_CLUSTER_PORT: described(
+    listenPort({ default: 0 }),
+    'TCP port on it. 0 lets the system choose; the others find it in the database.',
+    '7100',
+    '65536',
+  ),
+  PATCHBAY_EDGE_LEASE: described(
+    positive({ default: 10 }),
+    'Seconds that a gateway which is cut off from the leader keeps its devices: after that, others may take its calls over.',
+    '30',
+    '0',
+  ),
   PATCHBAY_BACKUPS: described(
     wholeNumber({ default: 3 }),
     'Hourly copies of the database that are kept in the data folder. 0: none are made, and none of a `PATCHBAY_STORE`.',

@@ -16,7 +16,7 @@ import {
 } from '../sip-server/index.js';
 import { describeError } from '../shared/index.js';
 import { explainListenError, StartError } from './start-error.js';
-import type { Core, DeviceGate, DirectionQuality } from '../core/index.js';
+import type { CoreEvents, DeviceGate, DirectionQuality } from '../core/index.js';
 import type { TraceRing } from '../calls/index.js';
 import { APP_TAG, carriesToken, type FailedCallReports, noRoom } from '../devices/phone/index.js';
 import type { Descriptors } from './sockets.js';
@@ -30,7 +30,6 @@ const TABLES = ['transactions', 'waiting', 'dialogs', 'proxiedDialogs', 'connect
 const MAX_CONNECTIONS = 4096;
 
 interface Parts {
-  readonly core: Core;
   readonly gate: DeviceGate;
   readonly metrics: Registry;
   readonly load: LoadControl;
@@ -45,7 +44,11 @@ interface Parts {
 }
 
 /** Where the phone application connects to the embedded SIP server, and what it needs from that beyond drachtio's protocol. */
-type EmbeddedSip = ServerAddress & Pick<SipServer, 'hasLostConnection' | 'savedDialog'>;
+type EmbeddedSip = ServerAddress &
+  Pick<SipServer, 'hasLostConnection' | 'savedDialog'> & {
+    /** Sends what was measured of a call to the capture server. */
+    captureQuality(event: CoreEvents['measured'][0]): void;
+  };
 
 /** Starts the embedded SIP server as configured. */
 export async function startEmbeddedSip(
@@ -53,7 +56,6 @@ export async function startEmbeddedSip(
   log: Logger,
   teardown: Teardown,
   {
-    core,
     gate,
     metrics,
     load: { admission },
@@ -110,24 +112,23 @@ export async function startEmbeddedSip(
     throw explainListenError(error, { host: 'PATCHBAY_SIP_HOST', port });
   });
   teardown.add('sip-server', () => server.stop());
-  core.on('measured', ({ at, device, quality, formats }) => {
-    if (device.kind !== 'phone') return;
-    for (const direction of ['received', 'sent'] as const)
-      server.captureQuality(device.externalId, {
-        ...qualityReport(quality[direction], formats[direction]?.codecs[0]),
-        CORRELATION_ID: device.externalId,
-        RTP_SIP_CALL_ID: device.externalId,
-        REPORT_TS: at / 1000,
-        TYPE: 'HANGUP',
-        DIR: direction === 'received' ? 0 : 1,
-      });
-  });
   measure(metrics, server);
   return {
     ...server.adminAddress,
     secret: admin.secret,
     hasLostConnection: (dialogId) => server.hasLostConnection(dialogId),
     savedDialog: (dialogId) => server.savedDialog(dialogId),
+    captureQuality: ({ at, device, quality, formats }) => {
+      for (const direction of ['received', 'sent'] as const)
+        server.captureQuality(device.externalId, {
+          ...qualityReport(quality[direction], formats[direction]?.codecs[0]),
+          CORRELATION_ID: device.externalId,
+          RTP_SIP_CALL_ID: device.externalId,
+          REPORT_TS: at / 1000,
+          TYPE: 'HANGUP',
+          DIR: direction === 'received' ? 0 : 1,
+        });
+    },
   };
 }
 

@@ -1,37 +1,22 @@
-import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Readiness } from '../api/index.js';
-import { startAnnouncements } from './announcements.js';
-import { measureQuality } from './metrics/quality.js';
-import { measureMedia } from './metrics/traffic.js';
-import { startHttp } from './http.js';
-import type { Config } from './read-config.js';
-import { connectLocally, Desk, Edge } from '../cluster/index.js';
-import { type Core, createCore } from '../core/index.js';
-import { gatewayReports } from './gateway-report.js';
+import { TraceRing } from '../calls/index.js';
+import { clientAddresses, secureRequests, settledWithin } from '../shared/index.js';
+import { OwnCalls } from '../trial/index.js';
+import { joinCrossings } from './crossings.js';
+import { prepareHttp } from './http.js';
+import { joinLeader } from './join-leader.js';
+import { Leading } from './leading.js';
 import { startLoadControl } from './load/index.js';
 import { readyAddresses, startMedia } from './media.js';
+import { measureBuild } from './metrics/state.js';
+import { measureMedia, measureRequests } from './metrics/traffic.js';
 import { startPhones } from './phones.js';
-import { startTestCalls } from './test-calls.js';
-import { Calls, TraceRing } from '../calls/index.js';
-import { preparePrograms } from './programs.js';
-import { type EventFeed, feedFromCore } from '../events/index.js';
-import { clientAddresses, settledWithin, systemClock } from '../shared/index.js';
+import type { Config } from './read-config.js';
 import { watchDescriptors } from './sockets.js';
-import { openStoreAsLeader } from './standby.js';
-import {
-  measureBuild,
-  measureEvents,
-  measureLease,
-  measureState,
-  measureStore,
-  measureTraces,
-} from './metrics/state.js';
 import { Teardown } from './teardown.js';
-import { OwnCalls } from '../trial/index.js';
 import { VERSION } from './version.js';
-import { createUsage } from '../usage/index.js';
 
 export interface Gateway {
   /** Where it listens; a port configured as 0 is here the one that the system chose. */
@@ -86,7 +71,7 @@ interface Endings {
   readonly onSuperseded: () => void;
   /** Another gateway has taken over the database. */
   readonly onDeposed: () => void;
-  /** Aborts when the gateway is to stop: one that waits to become the leader gives up. */
+  /** Aborts when the gateway is to stop: one that waits for a leader gives up. */
   readonly quit: AbortSignal;
 }
 
@@ -96,8 +81,6 @@ interface BuildHooks extends Endings {
   readonly onCarried: (devices: number) => void;
 }
 
-/** How long a new gateway waits for the data folder: the one that it replaces may still be ending. */
-const LOCK_WAIT_MS = 5_000;
 /** How long writing to disk may delay the exchange of the gateway. */
 const LEAVE_MS = 1_000;
 
@@ -111,63 +94,26 @@ async function build(
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   measureBuild(metrics, VERSION);
-
-  const { store, lease } = await openStoreAsLeader(
-    given,
-    {
-      dataDir: given.dataDir,
-      backups: given.backups,
-      tokenSecret: given.tokenSecret,
-      lockWaitMs: LOCK_WAIT_MS,
-      postgres: given.postgres,
-      log: log.child({ part: 'store' }),
-    },
-    teardown,
-    { onDeposed, quit },
-  );
-  teardown.add('store', () => store.close());
+  const clients = {
+    clientAddress: clientAddresses(given.trustedProxies),
+    isSecure: secureRequests(given.trustedProxies),
+  };
+  const leading = new Leading({ config: given, log, metrics });
+  const { edge, passOn, secret } = await joinLeader(given, log, teardown, {
+    leading,
+    metrics,
+    clients,
+    onDeposed,
+    quit,
+  });
   // Only now, with the data folder locked: an earlier gateway may have held the ports until then.
   const config = await readyAddresses(given, log);
-  const core = createCore({
-    tokenSecret: store.tokenSecret,
-    store: store.core,
-    limits: {
-      ...config.lifetimes,
-      ...config.memory,
-      devicesPerAccount: config.devicesPerAccount,
-      noiseSuppressions: config.noiseSuppression.max,
-    },
-    suppressedKinds: config.noiseSuppression.kinds,
-    log: log.child({ part: 'core' }),
-  });
-  const edge = new Edge({
-    edgeId: 'local',
-    process: randomUUID(),
-    recognizes: (token) => core.recognizes(token),
-    clock: systemClock,
-    log: log.child({ part: 'edge' }),
-  });
-  const desk = new Desk({
-    core,
-    epoch: lease.epoch,
-    calls: store.calls,
-    clock: systemClock,
-    log: log.child({ part: 'leader' }),
-  });
-  connectLocally(edge, desk);
-  const usage = createUsage({ core, store: store.usage, log: log.child({ part: 'usage' }), ...config.usage });
-  // Stopped after the core: the end of the last devices still goes into their usage records.
-  teardown.add('usage', () => usage.stop());
-  teardown.add('core', () => core.stop());
-  measureState(metrics, core, usage);
-  measureQuality(metrics, core);
-  if (config.postgres) measureLease(metrics, lease);
-  measureStore(metrics, () => store.health(), config.postgres === undefined);
-  const media = await startMedia(config, log, onSuperseded);
+  const pipeHost = secret === undefined ? undefined : config.cluster.host;
+  const media = await startMedia(config, log, onSuperseded, pipeHost);
+  if (secret !== undefined) joinCrossings(edge, media, secret);
   onCarried(media.carried().length);
   teardown.add('media', () => media.stop());
   measureMedia(metrics, media);
-  const announcements = await startAnnouncements(config, log, teardown, { core, media, metrics });
   const { descriptors, stop } = await watchDescriptors(log, metrics);
   teardown.add('descriptors', stop);
   const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
@@ -175,10 +121,7 @@ async function build(
   const ownCalls = new OwnCalls();
   const { traceBytes } = config.sip;
   const ring = traceBytes > 0 ? new TraceRing({ bytes: traceBytes }) : undefined;
-  const calls = new Calls({ core, usage, ring, tokenHeaders: config.phone.tokenHeaders });
-  measureTraces(metrics, ring, calls);
   const phones = await startPhones(config, log, teardown, {
-    core,
     gate: edge,
     media,
     metrics,
@@ -188,84 +131,50 @@ async function build(
     ownCalls,
     ring,
   });
-  const events = readEvents(core, metrics, teardown);
-  const testCalls = startTestCalls(config, log, teardown, {
-    core,
-    phones,
-    metrics,
-    events,
-    ownCalls,
-    announcements,
-  });
-  const sockets = {
-    clientAddress: clientAddresses(config.trustedProxies),
-    hasRoom: () => descriptors.forBrowsers,
-    admit: (address: string) => load.admission.admit('page', address)?.retryAfterS,
-  };
-  const programs = preparePrograms(config, log, {
-    core,
-    gate: edge,
-    media,
-    metrics,
-    store: store.programs,
-    ...sockets,
-  });
-  const http = await startHttp(config, log, teardown, {
-    core,
-    gate: edge,
-    media,
-    usage,
-    announcements,
-    metrics,
-    load,
-    descriptors,
-    sockets,
-    programs,
-    tokenSecret: store.tokenSecret,
-    events,
-    testCalls,
-    sipUri: phones.address.sip,
-    calls,
-    gateway: await gatewayReports(config, { core, media, usage, store, load, phones }),
-    // Before pages can connect. What is not carried on by now ended with the previous gateway.
-    beforeListening: async () => {
-      phones.deliverAgain();
-      await media.releaseCarried();
-      usage.closeCrashed();
-      announcements.start();
-    },
-    about: {
-      version: VERSION,
-      sessionHours: config.lifetimes.sessionLifetimeMs / 3_600_000,
-      requestsPerSecond: config.rateLimit?.requests,
-      ...config.memory,
-      devicesPerAccount: config.devicesPerAccount,
+  const onAnswered = measureRequests(metrics);
+  const http = await prepareHttp(config, log, teardown, {
+    ...{ gate: edge, media, load, descriptors, metrics, passOn, onAnswered },
+    sockets: {
+      clientAddress: clients.clientAddress,
+      hasRoom: () => descriptors.forBrowsers,
+      admit: (address: string) => load.admission.admit('page', address)?.retryAfterS,
     },
     readiness: () => {
       if (readiness !== 'ready') return readiness;
-      if (!store.health().writable) return 'store-unavailable';
+      if (!edge.isConnected) return 'no-leader';
+      if (leading.leader?.store.health().writable === false) return 'store-unavailable';
       return load.admission.lasting ? 'overloaded' : 'ready';
     },
   });
+  teardown.add('services of the leader', () => leading.endServices());
+  await leading.serve({ media, phones, programs: http.programs, load, ownCalls, ring, clients, onAnswered });
+  edge.restored();
+  // A new leader waits for other gateways before it says what devices receive.
+  await edge.whenSettled();
+  // Before pages can connect.
+  phones.deliverAgain();
+  await media.releaseCarried();
+  leading.begin();
+  const address = await http.listen();
   readiness = 'ready';
 
   return {
-    addresses: { ...http.address, ...phones.address, webrtcPort: config.webrtc.port },
+    addresses: { ...address, ...phones.address, webrtcPort: config.webrtc.port },
     metrics,
     async leave() {
       if (config.mediaHosts === 0) return false;
       // The next gateway could not go on with them.
-      await testCalls.stop();
-      core.drain();
+      await leading.leader?.endTestCalls();
+      edge.drain();
       // Notes of calls for their media hosts are sent within this turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
-      await settledWithin(core.flush(), LEAVE_MS);
+      await settledWithin(edge.flush(), LEAVE_MS);
       return true;
     },
     async stop(hurry) {
       readiness = 'draining';
-      core.drain();
-      await testCalls.stop();
+      edge.drain();
+      await leading.leader?.endTestCalls();
       const hurried = new Promise<void>((resolve) => {
         hurry?.addEventListener('abort', () => {
           resolve();
@@ -279,15 +188,4 @@ async function build(
       await undo();
     },
   };
-}
-
-/** What happens in accounts, for whoever reads it by REST. */
-function readEvents(core: Core, metrics: Registry, teardown: Teardown): EventFeed {
-  const feed = feedFromCore(core, systemClock);
-  measureEvents(metrics, feed);
-  teardown.add('events', () => {
-    feed.stop();
-    return Promise.resolve();
-  });
-  return feed;
 }

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { measureCalls, measureFreeswitch } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
-import type { Core, DeviceGate } from '../core/index.js';
+import type { CoreEvents, DeviceGate } from '../core/index.js';
 import type { TraceRing } from '../calls/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
 import {
@@ -29,7 +29,6 @@ import type { OwnCalls, SipTarget } from '../trial/index.js';
 const FIRST_CONNECT_MS = 5000;
 
 interface Parts {
-  readonly core: Core;
   readonly gate: DeviceGate;
   readonly media: MediaPlane;
   readonly metrics: Registry;
@@ -61,6 +60,8 @@ export interface Phones {
   calls(): number;
   /** What phones call now, and the connections to the SIP servers. */
   sip(): { readonly uri?: string; readonly connections: readonly Connected[] };
+  /** Sends what was measured of a phone to the capture server, if there is one. */
+  captureQuality(event: CoreEvents['measured'][0]): void;
   freeswitch(): readonly (Connected & { readonly calls: number })[];
   /** All devices of the previous gateway are connected to the core again. */
   deliverAgain(): void;
@@ -78,7 +79,7 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { core, gate, media, metrics, load, descriptors, calls, ownCalls, ring }: Parts,
+  { gate, media, metrics, load, descriptors, calls, ownCalls, ring }: Parts,
 ): Promise<Phones> {
   const failedCallReports = new FailedCallReports({
     gate,
@@ -96,7 +97,6 @@ export async function startPhones(
   });
   const embedded = isEmbedded
     ? await startEmbeddedSip(config, log, teardown, {
-        core,
         gate,
         metrics,
         load,
@@ -178,6 +178,9 @@ export async function startPhones(
         connected: healthy,
         calls: onIt,
       })),
+    captureQuality: (event) => {
+      if (event.device.kind === 'phone') embedded?.captureQuality(event);
+    },
     receivesAt: () => clients.find(({ connected }) => connected)?.receivesAt,
     address: at && uri !== undefined ? { sip: uri, sipPort: at.port } : {},
     deliverAgain: () => apps.forEach((app) => app.deliverAgain()),

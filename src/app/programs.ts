@@ -7,49 +7,55 @@ import type { Upgrades } from '../devices/upgrades.js';
 import type { MediaPlane } from '../media/index.js';
 import type { Store } from '../store/index.js';
 import { TargetGuard } from '../usage/index.js';
-import { measurePrograms } from './metrics/programs.js';
+import { measurePrograms, measureTargets } from './metrics/programs.js';
 import type { Config } from './read-config.js';
 import type { Teardown } from './teardown.js';
 
 interface ProgramParts {
-  readonly core: Core;
   readonly gate: DeviceGate;
   readonly media: MediaPlane;
   readonly metrics: Registry;
-  readonly store: Store['programs'];
-  readonly hasRoom: () => boolean;
-  readonly admit: (address: string) => number | undefined;
+  readonly upgrades: Upgrades;
+  readonly sockets: Required<SocketGateOptions>;
 }
 
-/** Makes what programs need. Nobody is connected before they are served. */
-export function preparePrograms(config: Config, log: Logger, parts: ProgramParts) {
-  const { core, gate, media, metrics, store, hasRoom, admit } = parts;
+/** The programs that are connected to this gateway. */
+export interface ProgramsPart {
+  /** Has the gateway connect to programs, as applications ask the leader for. */
+  connectTo(
+    parts: { readonly core: Core; readonly store: Store['programs'] },
+    teardown: Teardown,
+  ): Promise<ProgramTargets>;
+  devices(): number;
+}
+
+/** Goes on with the programs of the gateway before, and lets others connect. */
+export async function servePrograms(
+  config: Config,
+  log: Logger,
+  teardown: Teardown,
+  { gate, media, metrics, upgrades, sockets }: ProgramParts,
+): Promise<ProgramsPart> {
   const programs = new Programs({
     gate,
-    core,
     media,
     graceMs: config.programGraceMs,
     log: log.child({ part: 'program' }),
   });
-  const guard = new TargetGuard(config.usage.webhooks.targets);
-  const targets = new ProgramTargets({ core, programs, guard, hasRoom, admit }, store);
+  const carried = media.carried();
+  const server = new ProgramServer({ ...sockets, upgrades, programs });
+  await server.restore(carried);
+  measurePrograms(metrics, () => server.counters());
+  teardown.add('programs', () => server.stop());
   return {
-    targets,
-    /** Goes on with the programs of the gateway before, and lets others connect. */
-    async serve(upgrades: Upgrades, teardown: Teardown, sockets: SocketGateOptions): Promise<void> {
-      const server = new ProgramServer({ ...sockets, upgrades, programs });
-      const carried = media.carried();
-      await server.restore(carried);
+    async connectTo({ core, store }, services) {
+      const guard = new TargetGuard(config.usage.webhooks.targets);
+      const { hasRoom, admit } = sockets;
+      const targets = new ProgramTargets({ core, programs, guard, hasRoom, admit }, store);
       await targets.restore(carried);
-      measurePrograms(
-        metrics,
-        () => server.counters(),
-        () => targets.counts(),
-      );
-      teardown.add('programs', async () => {
-        targets.stop();
-        await server.stop();
-      });
+      measureTargets(metrics, () => targets.counts());
+      services.add('program targets', () => targets.stop());
+      return targets;
     },
     devices: () => programs.size,
   };

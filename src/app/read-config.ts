@@ -195,6 +195,12 @@ export function readConfig(environment: Environment) {
     dataDir: env.PATCHBAY_DATA_DIR,
     /** Undefined: the database is in the data folder. */
     postgres: env.PATCHBAY_STORE,
+    /** How the gateways of a database reach each other, and how long one that is cut off keeps its devices. */
+    cluster: {
+      host: env.PATCHBAY_CLUSTER_HOST,
+      port: env.PATCHBAY_CLUSTER_PORT,
+      edgeLeaseMs: env.PATCHBAY_EDGE_LEASE * 1000,
+    },
     /** How many hourly copies of the database to keep. */
     backups: env.PATCHBAY_BACKUPS,
     drachtio: env.PATCHBAY_DRACHTIO,

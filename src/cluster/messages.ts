@@ -12,6 +12,7 @@ import type {
   PublishedStream,
   ResumePoint,
   StreamLoudness,
+  StreamSpeech,
 } from '../core/index.js';
 
 /** What an edge and the leader say to each other: plain data, in the order in which it was sent. */
@@ -30,6 +31,7 @@ export interface Abilities {
   readonly sendDtmf: boolean;
   readonly setByeHeaders: boolean;
   readonly hold: boolean;
+  readonly hearSpeech: boolean;
 }
 
 /** What the edge has of a device now. */
@@ -235,6 +237,13 @@ export type FromLeader =
       readonly headers: Readonly<Record<string, string>>;
     }
   | { readonly type: 'participant'; readonly deviceId: string; readonly participant: Participant }
+  /** Somebody begins or ceases to speak in a stream that the device receives. */
+  | {
+      readonly type: 'speech';
+      readonly deviceId: string;
+      readonly streamId: string;
+      readonly speech: StreamSpeech;
+    }
   | { readonly type: 'close'; readonly deviceId: string; readonly reason: EndReason }
   | ({ readonly type: 'command'; readonly id: number; readonly deviceId: string } & Command)
   /** What has changed of the edge's crossings; `isAll`: all others are over. */

@@ -86,6 +86,7 @@ export class DeviceConnection implements Connection {
         streamId,
         ...(alias === undefined ? {} : { alias }),
       });
+      this.#parts.switchboard.spoken(participant, streamId, speech);
     });
   }
 

@@ -153,6 +153,11 @@ export class DeviceState {
     return { streamId, alias: 'announcement', mediaTypes: ['audio'], participantId, announcement: true };
   }
 
+  /** Whether a stream is in its delivery. */
+  receives(streamId: string): boolean {
+    return this.#delivery.some((stream) => stream.streamId === streamId);
+  }
+
   /** Sets the delivery. @returns whether it differs from the one before, so that the device must be told */
   redirect(delivery: Delivery): boolean {
     if (sameDelivery(this.#delivery, delivery)) return false;

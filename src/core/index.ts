@@ -18,4 +18,5 @@ export { participantBytes, resumePointBytes, sessionBytes } from './memory.js';
 export { mayResume } from './resume-points.js';
 export { DEFAULT_PAGE, MAX_PAGE, pageLimit } from './rules.js';
 export { createCore } from './session-core.js';
+export { recognizerOf } from './tokens.js';
 export type * from './types.js';

@@ -14,6 +14,7 @@ import type {
   EndReason,
   Participant,
   PublishedStream,
+  StreamSpeech,
 } from './types.js';
 
 /** The connected devices. Tells each what it receives, whenever that changes. */
@@ -193,6 +194,17 @@ export class Switchboard {
       if (!hasEnded) change(-1);
       hasEnded = true;
     };
+  }
+
+  /** Tells those that receive a stream of a participant, and want to know, who speaks in it. */
+  spoken({ sessionId }: Participant, streamId: string, speech: StreamSpeech): void {
+    if (sessionId === undefined) return;
+    for (const id of this.#directory.memberIds(sessionId)) {
+      const receiver = this.#live.get(id);
+      const hearSpeech = receiver?.device.capabilities.hearSpeech;
+      if (!hearSpeech || !receiver.receives(streamId)) continue;
+      this.#guard('hearSpeech', () => hearSpeech(streamId, speech));
+    }
   }
 
   /** Whether the participant's noise is to be suppressed may have changed. */

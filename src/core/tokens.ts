@@ -1,6 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import type { Clock } from '../shared/index.js';
+import { type Clock, systemClock } from '../shared/index.js';
 import { PatchbayError } from './errors.js';
 import type { Participant } from './types.js';
 
@@ -79,4 +79,20 @@ export class Tokens {
 /** Has no `cause`: the library's errors may quote the token. */
 function invalid(): PatchbayError {
   return new PatchbayError('PATCHBAY_TOKEN_INVALID', 'The participant token is not valid here.');
+}
+
+/**
+ * Tells whether tokens are valid now, for a process that does not know the participants: theirs may be gone.
+ * @param secret that of {@link Tokens}
+ */
+export function recognizerOf(secret: string, clock: Clock = systemClock): (token: string) => boolean {
+  const tokens = new Tokens(secret, clock);
+  return (token) => {
+    try {
+      tokens.verify(token, { ignoreExpiry: false });
+      return true;
+    } catch {
+      return false;
+    }
+  };
 }

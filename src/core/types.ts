@@ -237,6 +237,8 @@ export interface DeviceCapabilities {
   readonly setByeHeaders?: (headers: Readonly<Record<string, string>>) => void;
   /** The device can put the session on hold, and reports that by `Connection.hold`. */
   readonly hold?: true;
+  /** Is told when somebody begins or ceases to speak in a stream that the device receives. */
+  readonly hearSpeech?: (streamId: string, speech: StreamSpeech) => void;
 }
 
 /**

@@ -35,6 +35,8 @@ export interface StoreOptions {
   readonly dataDir: string;
   /** How long to wait for another process that has the data folder, in ms. Default: not at all. */
   readonly lockWaitMs?: number;
+  /** The caller has locked the data folder ({@link lockDataFolder}), and unlocks it. */
+  readonly isLocked?: boolean;
   /** How many hourly copies of the database are kept in the data folder. Default: none are made. */
   readonly backups?: number;
   /** Used in place of the stored one, which is then neither made nor read. */
@@ -58,8 +60,9 @@ export interface StoreOptions {
  * @throws StoreError that says what is wrong, and what to do
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  await prepareFolder(options.dataDir);
-  const lock = await lockFolder(options.dataDir, options.lockWaitMs);
+  const lock = options.isLocked
+    ? { release: () => Promise.resolve() }
+    : await lockDataFolder(options.dataDir, options.lockWaitMs);
   try {
     const { postgres: target } = options;
     const opened =
@@ -71,6 +74,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await lock.release();
     throw error;
   }
+}
+
+/**
+ * Locks a data folder, and makes it if there is none: one process at a time has it.
+ * @param waitMs how long to wait for another process
+ * @throws StoreError that says what is wrong, and what to do
+ */
+export async function lockDataFolder(dataDir: string, waitMs?: number): Promise<FolderLock> {
+  await prepareFolder(dataDir);
+  return lockFolder(dataDir, waitMs);
 }
 
 function storeOn({ engine, found }: OpenedEngine, lock: FolderLock, options: StoreOptions): Store {

@@ -2,11 +2,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { ProgramCounters, TargetCounts } from '../../devices/program/index.js';
 
 /** Adds the WebSockets of programs, refused ones, and audio that was lost to the metrics. */
-export function measurePrograms(
-  metrics: Registry,
-  counters: () => ProgramCounters,
-  targets: () => TargetCounts,
-): void {
+export function measurePrograms(metrics: Registry, counters: () => ProgramCounters): void {
   const registers = [metrics];
   new Gauge({
     name: 'patchbay_program_sockets',
@@ -14,15 +10,6 @@ export function measurePrograms(
     registers,
     collect() {
       this.set(counters().sockets);
-    },
-  });
-  new Gauge({
-    name: 'patchbay_program_targets',
-    help: 'Programs that the gateway connects to, by state',
-    labelNames: ['state'],
-    registers,
-    collect() {
-      for (const [state, count] of Object.entries(targets())) this.set({ state }, count);
     },
   });
   new Counter({
@@ -57,6 +44,19 @@ export function measurePrograms(
       this.reset();
       this.inc({ direction: 'from_program' }, overflowMs / 1000);
       this.inc({ direction: 'to_program' }, droppedMs / 1000);
+    },
+  });
+}
+
+/** Adds the programs that the leader connects to to the metrics. */
+export function measureTargets(metrics: Registry, targets: () => TargetCounts): void {
+  new Gauge({
+    name: 'patchbay_program_targets',
+    help: 'Programs that the gateway connects to, by state',
+    labelNames: ['state'],
+    registers: [metrics],
+    collect() {
+      for (const [state, count] of Object.entries(targets())) this.set({ state }, count);
     },
   });
 }

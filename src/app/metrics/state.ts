@@ -142,14 +142,17 @@ export function measureState(metrics: Registry, core: Core, usage: Usage): void 
 /** Adds the lease of the leader to the metrics, of a gateway that may have a standby. */
 export function measureLease(
   metrics: Registry,
-  { epoch, isHeld }: { epoch: number; isHeld: () => boolean },
+  { epoch, isHeld }: { epoch: () => number; isHeld: () => boolean },
 ): void {
   const registers = [metrics];
   new Gauge({
     name: 'patchbay_leader_epoch',
-    help: 'Number of the leader that this gateway is: it rises with each take-over',
+    help: 'Number of the leader that this gateway is: it rises with each take-over; 0: it is not the leader',
     registers,
-  }).set(epoch);
+    collect() {
+      this.set(epoch());
+    },
+  });
   new Gauge({
     name: 'patchbay_leader_lease_held',
     help: 'Whether no other gateway can be the leader now: the lease was renewed in time; 1 or 0',

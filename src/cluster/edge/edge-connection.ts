@@ -84,6 +84,7 @@ export class EdgeConnection implements AskedConnection {
         sendDtmf: capabilities.sendDtmf !== undefined,
         setByeHeaders: capabilities.setByeHeaders !== undefined,
         hold: capabilities.hold === true,
+        hearSpeech: capabilities.hearSpeech !== undefined,
       },
       connectedAt: this.#connectedAt,
       replace: this.#options.replace,

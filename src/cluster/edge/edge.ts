@@ -58,6 +58,7 @@ export class Edge implements DeviceGate {
   #isSettled = false;
   /** Who waits for {@link whenSettled}. */
   #awaitSettled: (() => void)[] = [];
+  readonly #awaitAcknowledged: (() => void)[] = [];
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -97,6 +98,11 @@ export class Edge implements DeviceGate {
    */
   async whenSettled(): Promise<void> {
     if (!this.#isSettled) await new Promise<void>((resolve) => this.#awaitSettled.push(resolve));
+  }
+
+  /** Resolves when the leader has counted all that happened so far. */
+  async whenAcknowledged(): Promise<void> {
+    if (this.#history.size > 0) await new Promise<void>((resolve) => this.#awaitAcknowledged.push(resolve));
   }
 
   /** From now on devices are refused at this edge, as `PATCHBAY_SHUTTING_DOWN`; those that are connected stay. */
@@ -238,6 +244,7 @@ export class Edge implements DeviceGate {
       case 'watchLevels':
       case 'byeHeaders':
       case 'participant':
+      case 'speech':
       case 'close':
       case 'command':
         this.#tell(message);
@@ -270,6 +277,9 @@ export class Edge implements DeviceGate {
         return;
       case 'participant':
         connection.participant = message.participant;
+        return;
+      case 'speech':
+        device.capabilities.hearSpeech?.(message.streamId, message.speech);
         return;
       case 'close':
         connection.wasClosed(message.reason);
@@ -316,6 +326,7 @@ export class Edge implements DeviceGate {
 
   #acknowledged(number: number): void {
     this.#history.acknowledged(number);
+    if (this.#history.size === 0) for (const tell of this.#awaitAcknowledged.splice(0)) tell();
     for (const connection of this.#over) this.#ended(connection);
   }
 

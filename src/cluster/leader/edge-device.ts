@@ -41,11 +41,15 @@ export class EdgeDevice implements Device {
     this.order = stated.order;
     this.#line = line;
     this.#isHeldBack = isHeldBack;
-    const { sendDtmf, setByeHeaders, hold } = stated.abilities;
+    const { sendDtmf, setByeHeaders, hold, hearSpeech } = stated.abilities;
     this.capabilities = {
       ...(sendDtmf && { sendDtmf: (dtmf) => line.command(this.info.id, { command: 'sendDtmf', dtmf }) }),
       ...(setByeHeaders && { setByeHeaders: (headers) => this.#setByeHeaders(headers) }),
       ...(hold && { hold: true }),
+      ...(hearSpeech && {
+        hearSpeech: (streamId, speech) =>
+          line.tell({ type: 'speech', deviceId: this.info.id, streamId, speech }),
+      }),
     };
   }
 

@@ -76,6 +76,8 @@ export class LeaderLine {
   #timer: Timer | undefined;
   #pauseMs = RETRY_MS.first;
   #since: number;
+  #address: string | undefined;
+  readonly #changeListeners = new Set<() => void>();
   /** What was logged last of attempts that fail. */
   #complaint = '';
 
@@ -93,6 +95,35 @@ export class LeaderLine {
   /** Since when it is connected, or is not; in epoch milliseconds. */
   get since(): number {
     return this.#since;
+  }
+
+  /** `host:port` of the leader that it is connected with, if that is another gateway. */
+  get address(): string | undefined {
+    return this.#address;
+  }
+
+  /** Calls back after each change of {@link isConnected} or {@link address}. @returns what ends that */
+  onChange(listener: () => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => void this.#changeListeners.delete(listener);
+  }
+
+  /** Resolves when it is connected. @throws the signal's reason */
+  async whenConnected(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.isConnected) return;
+    await new Promise<void>((resolve, reject) => {
+      const over = (settle: () => void): void => {
+        unlisten();
+        signal.removeEventListener('abort', aborted);
+        settle();
+      };
+      const aborted = (): void => over(() => reject(signal.reason as Error));
+      const unlisten = this.onChange(() => {
+        if (this.isConnected) over(resolve);
+      });
+      signal.addEventListener('abort', aborted);
+    });
   }
 
   /** Looks for the leader from now on. */
@@ -140,6 +171,7 @@ export class LeaderLine {
 
   #changed(): void {
     this.#since = this.#clock.now();
+    for (const listener of [...this.#changeListeners]) listener();
   }
 
   #disconnect(reason: string): void {
@@ -249,7 +281,10 @@ export class LeaderLine {
       clock: this.#clock,
       log,
       ended: (why, detail) => {
-        if (this.#link === link) this.#link = undefined;
+        if (this.#link === link) {
+          this.#link = undefined;
+          this.#address = undefined;
+        }
         this.#changed();
         if (why !== 'closed')
           this.#complain({ ...where, why, detail }, 'The connection with the leader has ended.');
@@ -257,8 +292,9 @@ export class LeaderLine {
       },
     });
     this.#link = link;
-    this.#changed();
+    this.#address = where.address;
     const receiver = edge.connectTo(link);
+    this.#changed();
     link.listen({
       received: (message) => {
         if (message.type === 'welcome') {

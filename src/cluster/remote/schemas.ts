@@ -145,6 +145,12 @@ export const FROM_LEADER = {
   watchLevels: Type.Object({ type: Type.Literal('watchLevels'), ...deviceId, isWatched: Flag }),
   byeHeaders: Type.Object({ type: Type.Literal('byeHeaders'), ...deviceId, headers: AnyHeaders }),
   participant: Type.Object({ type: Type.Literal('participant'), ...deviceId, participant: AnyParticipant }),
+  speech: Type.Object({
+    type: Type.Literal('speech'),
+    ...deviceId,
+    streamId: Text,
+    speech: Type.Object({ isSpeaking: Flag, levelDb: Type.Optional(Type.Number()) }),
+  }),
   close: Type.Object({ type: Type.Literal('close'), ...deviceId, reason: AnyEndReason }),
   command: Type.Object({
     type: Type.Literal('command'),

@@ -133,7 +133,7 @@ export const AnyHeaders = Texts;
 export const statedDevice = {
   info: AnyDeviceInfo,
   participantId: Text,
-  abilities: Type.Object({ sendDtmf: Flag, setByeHeaders: Flag, hold: Flag }),
+  abilities: Type.Object({ sendDtmf: Flag, setByeHeaders: Flag, hold: Flag, hearSpeech: Flag }),
   connectedAt: Type.Number(),
   replace: Type.Union([Flag, Text]),
   isCarried: Flag,

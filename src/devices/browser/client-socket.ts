@@ -160,6 +160,7 @@ export function closeFor(reason: EndReason): SocketClose {
 /** How a page is refused. After 1000 its client does not try again. */
 export function closeForError({ code, httpStatus, message }: PatchbayError): SocketClose {
   if (code === 'PATCHBAY_SHUTTING_DOWN') return { code: 1012, reason: 'shutdown' };
+  if (code === 'PATCHBAY_NO_LEADER') return { code: 1012, reason: 'no leader' };
   if (code === 'PATCHBAY_TOO_MANY_CALLS') return { code: 1013, reason: 'too many calls of the account' };
   return { code: httpStatus === 503 ? 1013 : 1000, reason: message };
 }

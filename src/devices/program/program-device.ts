@@ -23,13 +23,11 @@ import type { ProgramLimits } from './limits.js';
 import { OpenMarks } from './open-marks.js';
 import { type ProgramIdentity, writeProgramNote } from './program-identity.js';
 import type { ProgramSocket, ProgramTotals, SocketUser } from './program-socket.js';
-import type { SpeechRelay } from './speech-relay.js';
 
 /** What all program devices share. */
 export interface ProgramParts {
   readonly gate: DeviceGate;
   readonly media: ProgramDoor;
-  readonly speech: SpeechRelay;
   readonly clock: Clock;
   readonly limits: ProgramLimits;
   /** How long a program without a socket is kept. */
@@ -47,7 +45,10 @@ export interface ProgramHooks {
 
 /** One connected program. It outlives its sockets for a while, and ends with its connection to the core. */
 export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketUser {
-  readonly capabilities = { sendDtmf: (dtmf: DtmfDigits) => this.#passDigits(dtmf) };
+  readonly capabilities = {
+    sendDtmf: (dtmf: DtmfDigits) => this.#passDigits(dtmf),
+    hearSpeech: (streamId: string, speech: StreamSpeech) => this.#heardSpeech(streamId, speech),
+  };
   readonly formats: MediaFormats;
   readonly identity: ProgramIdentity;
   readonly #parts: ProgramParts;
@@ -168,7 +169,7 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
   }
 
   /** Somebody begins or ceases to speak in a stream that the program receives. */
-  heardSpeech(streamId: string, { isSpeaking, levelDb }: StreamSpeech): void {
+  #heardSpeech(streamId: string, { isSpeaking, levelDb }: StreamSpeech): void {
     const channel = this.#channels.of(streamId);
     if (!channel) return;
     this.#tell({ type: 'speech', channel, isSpeaking, ...(levelDb !== undefined && { levelDb }) });
@@ -181,14 +182,8 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
 
   override deliver(delivery: Delivery, levelling?: boolean): void {
     const { opened, closed } = this.#channels.update(delivery);
-    for (const channel of closed) {
-      this.#parts.speech.remove(channel.streamId, this);
-      this.#tell({ type: 'channel', isOpen: false, channel });
-    }
-    for (const channel of opened) {
-      this.#parts.speech.add(channel.streamId, this);
-      this.#tell({ type: 'channel', isOpen: true, channel });
-    }
+    for (const channel of closed) this.#tell({ type: 'channel', isOpen: false, channel });
+    for (const channel of opened) this.#tell({ type: 'channel', isOpen: true, channel });
     super.deliver(delivery, levelling);
   }
 
@@ -216,7 +211,8 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
   protected override refused(error: unknown): void {
     if (error instanceof PatchbayError) {
       this.log.info({ code: error.code }, 'A program was refused.');
-      const code = error.code === 'PATCHBAY_SHUTTING_DOWN' ? 1012 : 1013;
+      const isSoonOver = ['PATCHBAY_SHUTTING_DOWN', 'PATCHBAY_NO_LEADER'].includes(error.code);
+      const code = isSoonOver ? 1012 : 1013;
       this.#socket?.close({ code, reason: error.message.slice(0, 120) });
       this.#hooks.refused(error);
     } else this.log.error({ err: error }, 'A program could not be connected.');
@@ -226,7 +222,6 @@ export class ProgramDevice extends MediaDevice<ProgramHandle> implements SocketU
   protected override onEnd(reason: EndReason): void {
     this.log.info({ reason }, 'A program disconnected.');
     this.#grace?.cancel();
-    for (const { streamId } of this.#channels.present) this.#parts.speech.remove(streamId, this);
     this.#socket?.end(reason);
     this.#hooks.ended(this, reason);
   }

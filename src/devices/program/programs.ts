@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
-import type { Core, DeviceGate } from '../../core/index.js';
+import type { DeviceGate } from '../../core/index.js';
 import type { ProgramDoor } from '../../media/index.js';
 import { type Clock, type Log, systemClock } from '../../shared/index.js';
 import { ProgramDevice, type ProgramHooks, type ProgramParts } from './program-device.js';
@@ -8,12 +8,9 @@ import type { CarriedProgram, ProgramIdentity } from './program-identity.js';
 import { DIALECTS } from './dialects/index.js';
 import { DEFAULT_PROGRAM_LIMITS, type ProgramLimits } from './limits.js';
 import { ProgramSocket } from './program-socket.js';
-import { SpeechRelay } from './speech-relay.js';
 
 export interface ProgramsOptions {
   readonly gate: DeviceGate;
-  /** Tells who speaks. */
-  readonly core: Pick<Core, 'on'>;
   readonly media: ProgramDoor;
   /** How long a program without a socket is kept, in ms. */
   readonly graceMs: number;
@@ -30,12 +27,11 @@ export class Programs {
   /** Also those that another one of their participants has just replaced. */
   readonly #all = new Set<ProgramDevice>();
 
-  constructor({ gate, core, media, graceMs, log, clock = systemClock, limits }: ProgramsOptions) {
+  constructor({ gate, media, graceMs, log, clock = systemClock, limits }: ProgramsOptions) {
     gate.registerKind('program');
     this.parts = {
       gate,
       media,
-      speech: new SpeechRelay(core),
       clock,
       limits: { ...DEFAULT_PROGRAM_LIMITS, ...limits },
       graceMs,

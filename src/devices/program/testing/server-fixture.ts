@@ -107,7 +107,6 @@ class ServerFixture {
   #create(): [Programs, ProgramServer] {
     const programs = new Programs({
       gate: this.#gate,
-      core: this.core,
       media: this.media,
       graceMs: GRACE_MS,
       clock: this.clock,
