@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { Edge, EdgeDoor, LeaderLine } from '../cluster/index.js';
@@ -24,16 +25,15 @@ import type { Leading } from './leading.js';
 import { measureCluster } from './metrics/cluster.js';
 import { measureLease } from './metrics/state.js';
 import { Passing } from './passing.js';
+import { unlessAborted } from './stopped-waiting.js';
 import type { Config } from './read-config.js';
 import type { Teardown } from './teardown.js';
 
 /** How long a gateway that stops waits until the leader has counted what its devices did. */
 const ACKNOWLEDGE_MS = 3_000;
 
-/** A gateway that waits for a leader was told to stop. */
-export class StoppedWaiting extends Error {
-  override readonly name = 'StoppedWaiting';
-}
+/** When a gateway that could not take over tries it again. */
+const RETRY_MS = 1_000;
 
 export interface ClusterOptions {
   readonly leading: Leading;
@@ -131,8 +131,21 @@ export async function joinCluster(
   });
 
   const options = { dataDir, isLocked: true, tokenSecret, postgres: target, log: storeLog };
+  let hasJoined = false;
+  const openToLead = async (): Promise<Store> => {
+    for (;;) {
+      try {
+        return await openWhenFree(lease, options, { onDeposed, quit });
+      } catch (error) {
+        // One that has the lease must lead, or end. At the start somebody has to learn what is wrong.
+        if (quit.aborted || lease.isHeld || !hasJoined) throw error;
+        log.error({ err: error }, 'The gateway could not take over as the leader: it tries again.');
+        await pause(RETRY_MS, undefined, { signal: quit });
+      }
+    }
+  };
   const lead = async (): Promise<void> => {
-    const store = await openWhenFree(lease, options, { onDeposed, quit });
+    const store = await openToLead();
     const leader = await leading.lead(store, { epoch: lease.epoch, isHeld: () => lease.isHeld });
     door.lead(leader.desk);
     line.goLocal(leader.desk);
@@ -140,11 +153,12 @@ export async function joinCluster(
   line.start();
   const leads = lead();
   leads.catch((error: unknown) => {
-    if (quit.aborted) return;
+    if (quit.aborted || !hasJoined) return;
     log.fatal({ err: error }, 'The gateway could not take over as the leader: it ends.');
     onDeposed();
   });
-  await Promise.race([leads, line.whenConnected(quit)]);
+  await unlessAborted(Promise.race([leads, line.whenConnected(quit)]), quit);
+  hasJoined = true;
   return {
     edge,
     secret: clusterSecret,

@@ -5,6 +5,7 @@ import { TraceRing } from '../calls/index.js';
 import { clientAddresses, secureRequests, settledWithin } from '../shared/index.js';
 import { OwnCalls } from '../trial/index.js';
 import { joinCrossings } from './crossings.js';
+import { unlessAborted } from './stopped-waiting.js';
 import { prepareHttp } from './http.js';
 import { joinLeader } from './join-leader.js';
 import { Leading } from './leading.js';
@@ -127,7 +128,11 @@ async function build(
     metrics,
     load,
     descriptors,
-    calls: edge.calls,
+    calls: {
+      calls: () => unlessAborted(edge.calls.calls(), quit),
+      saveCall: (id, document) => edge.calls.saveCall(id, document),
+      deleteCall: (id) => edge.calls.deleteCall(id),
+    },
     ownCalls,
     ring,
   });
@@ -147,10 +152,20 @@ async function build(
     },
   });
   teardown.add('services of the leader', () => leading.endServices());
-  await leading.serve({ media, phones, programs: http.programs, load, ownCalls, ring, clients, onAnswered });
+  await leading.serve({
+    config,
+    media,
+    phones,
+    programs: http.programs,
+    load,
+    ownCalls,
+    ring,
+    clients,
+    onAnswered,
+  });
   edge.restored();
   // A new leader waits for other gateways before it says what devices receive.
-  await edge.whenSettled();
+  await unlessAborted(edge.whenSettled(), quit);
   // Before pages can connect.
   phones.deliverAgain();
   await media.releaseCarried();

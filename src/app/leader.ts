@@ -39,6 +39,8 @@ interface LeaderOptions {
 
 /** What the leader uses of the gateway that it is in: it plays announcements, calls and connects to programs from there. */
 export interface OwnGateway {
+  /** With the addresses for media. */
+  readonly config: Config;
   readonly media: MediaPlane;
   readonly phones: Phones;
   readonly programs: ProgramsPart;
@@ -117,9 +119,9 @@ export class Leader {
 
   /** Prepares what applications see: REST, events, announcements, test calls. */
   async serve(own: OwnGateway): Promise<void> {
-    const { config, log, metrics } = this.#options;
+    const { log, metrics } = this.#options;
     const { core, usage, store } = this;
-    const { media, phones, programs, load, ring } = own;
+    const { config, media, phones, programs, load, ring } = own;
     const services = this.#services;
     const announcements = await startAnnouncements(config, log, services, { core, media, metrics });
     const calls = new Calls({ core, usage, ring, tokenHeaders: config.phone.tokenHeaders });
@@ -158,8 +160,9 @@ export class Leader {
       'usage' | 'events' | 'testCalls' | 'calls' | 'media' | 'programs' | 'gateway'
     >,
   ): Promise<FastifyInstance> {
-    const { config, log, metrics, store } = this.#options;
+    const { log, metrics, store } = this.#options;
     const { core } = this;
+    const { config } = own;
     const {
       accounts,
       operators,

@@ -5,7 +5,7 @@ import { knownTerminal, onStopSignals, surviveUncaught, yieldToCalls } from './p
 import { createLog } from './log.js';
 import { nameSourcesInStackTraces } from './stack-traces.js';
 import { VERSION } from './version.js';
-import { StoppedWaiting } from './cluster.js';
+import { StoppedWaiting } from './stopped-waiting.js';
 import { StartError } from './start-error.js';
 import { StoreError } from '../store/index.js';
 

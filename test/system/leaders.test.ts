@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -92,6 +94,30 @@ describe('the leader of the gateways of a database', () => {
     expect(await second.stop()).toBe(0);
     expect(await status(first)).toBe('ready');
     expect(await epochs(url)).toEqual(['1']);
+  });
+
+  it('one that waits for a leader stops when it is told to', async () => {
+    const url = await server().database();
+    const first = await gateway(url);
+    expect(await first.stop()).toBe(0);
+    // A leader that cannot be reached.
+    await server().sql(
+      "UPDATE patchbay.leader SET holder = 'another', address = NULL, expires_at = now() + interval '1 hour'",
+      url,
+    );
+    const dataDir = mkdtempSync(join(tmpdir(), 'patchbay-leaders-'));
+    folders.push(dataDir);
+    const waiting = spawn(process.execPath, ['dist/main.js'], {
+      env: { ...process.env, PATCHBAY_STORE: url, PATCHBAY_DATA_DIR: dataDir, PATCHBAY_HTTP_PORT: '0' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let words = '';
+    waiting.stdout.on('data', (data: Buffer) => (words += data.toString()));
+    await until('that it follows', () => words.includes('this one follows'), LIMIT);
+    waiting.kill('SIGTERM');
+    const [code] = (await once(waiting, 'exit')) as [number];
+    expect(code, words).toBe(0);
+    expect(words).toContain('"stopped"');
   });
 
   it('a leader that was paused changes nothing when it wakes up, and ends', async () => {
