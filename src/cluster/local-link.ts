@@ -22,6 +22,7 @@ export function connectLocally(edge: Edge, desk: Pick<Desk, 'accept'>): () => vo
       if (state.isOpen) toEdge.received(message);
     },
     close,
+    isLocal: true,
   });
   const atEdge = edge.connectTo({
     send: (message: FromEdge) => {

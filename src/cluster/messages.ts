@@ -258,6 +258,8 @@ export interface Link<Sent> {
   send(message: Sent): void;
   /** Ends the connection; the other end is told. */
   close(): void;
+  /** Both ends are in this process. */
+  readonly isLocal?: true;
 }
 
 /** Receives what comes on a {@link Link}. */

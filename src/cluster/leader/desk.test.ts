@@ -49,7 +49,10 @@ async function commit(store: SimStore): Promise<void> {
 
 type Leader = ReturnType<Cluster['leader']>;
 
-async function connect(edge: Edge, { desk, commit }: Leader): Promise<() => void> {
+async function connect(
+  edge: Edge,
+  { desk, commit }: { readonly desk: Pick<Desk, 'accept'>; readonly commit: () => Promise<void> },
+): Promise<() => void> {
   const close = connectLocally(edge, desk);
   await commit();
   return close;
@@ -378,3 +381,35 @@ it("lets no edge change another one's records of calls", async () => {
   expect(await other.calls.calls()).toEqual([]);
   expect(other.calls.counts.waiting).toBe(0);
 });
+
+it('tells edges of other gateways nothing new while another one may lead, and all of it when none does', async () => {
+  const cluster = new Cluster();
+  let isLeading = true;
+  const leader = cluster.leader({ isLeading: () => isLeading });
+  const [own, other] = [cluster.edge('own'), cluster.edge('other')];
+  await connect(own, leader);
+  await connect(other, { desk: overNetwork(leader.desk), commit: leader.commit });
+  const [ann, bob] = couple(leader);
+  const near = await device(own, leader, ann, 'own device');
+  const far = await device(other, leader, bob, 'other device');
+  isLeading = false;
+  near.connection.publish(AUDIO);
+  far.connection.publish([{ streamId: 't', mediaTypes: ['audio'] }]);
+  // In this process nobody can be misled: what one's own devices hear goes on as before.
+  expect([near.fake.receiving, far.fake.receiving]).toEqual([['t'], []]);
+  // Who waits for an answer gets it.
+  expect(await other.participantOf(bob)).toMatchObject({ id: bob });
+  cluster.clock.advance(1_000);
+  expect(far.fake.receiving).toEqual([]);
+  isLeading = true;
+  cluster.clock.advance(1_000);
+  expect(far.fake.receiving).toEqual(['s']);
+  leader.desk.stop();
+});
+
+/** As an edge of another gateway sees it. */
+function overNetwork(desk: Desk): Pick<Desk, 'accept'> {
+  return {
+    accept: ({ send, close }) => desk.accept({ send: (message) => send(message), close: () => close() }),
+  };
+}

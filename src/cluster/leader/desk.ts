@@ -15,6 +15,9 @@ const DEFAULT_FORGET_MS = 3_600_000;
 /** When a leader that cannot be sure to lead looks again. */
 const AGAIN_MS = 1_000;
 
+/** How often it looks whether it may tell edges what waits. */
+const HELD_MS = 200;
+
 /** Messages of an edge that wait while it is written down. */
 const MAX_EARLY = 50_000;
 
@@ -62,6 +65,7 @@ export class Desk {
   readonly #awaySince = new Map<string, number>();
   readonly #onParticipant: (...args: CoreEvents['participantChanged']) => void;
   readonly #crossings = new CrossingPlan((edgeId, message) => this.#sessions.get(edgeId)?.tell(message));
+  #holding: Timer | undefined;
   #admitted = 0;
   #account!: () => void;
   /**
@@ -150,6 +154,7 @@ export class Desk {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#settling.cancel();
+    this.#holding?.cancel();
     for (const timer of this.#due.values()) timer.cancel();
     this.#due.clear();
     this.#options.core.off('participantChanged', this.#onParticipant);
@@ -228,6 +233,7 @@ export class Desk {
       orderOf: (deviceId) => this.#sessionOf(deviceId)?.device(deviceId)?.order,
       isSettled: () => this.#isSettled,
       isLeading: () => this.#isLeading,
+      heldBack: () => this.#tellHeldSoon(),
       completed: () => this.#completed(edgeId),
       crossings: this.#crossings,
       save: (changed) => {
@@ -236,6 +242,14 @@ export class Desk {
         return store.flush();
       },
     });
+  }
+
+  #tellHeldSoon(): void {
+    if (this.#isStopped) return;
+    this.#holding ??= this.#options.clock.setTimeout(() => {
+      this.#holding = undefined;
+      for (const session of this.#sessions.values()) if (!session.tellHeld()) this.#tellHeldSoon();
+    }, HELD_MS);
   }
 
   get #isLeading(): boolean {

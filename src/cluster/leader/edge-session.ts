@@ -26,11 +26,17 @@ import { type KnownDevices, WaitingHistory } from './waiting-history.js';
 /** Ended devices of an edge whose last measurement may still come. */
 const MAX_ENDED = 5_000;
 const NONE: KnownDevices = new Map();
+/** Messages to an edge that wait until it is sure that nobody else leads. */
+const MAX_HELD = 10_000;
+/** They let nobody in, and are waited for. */
+const UNHELD: readonly FromLeader['type'][] = ['answer', 'failed', 'refused'];
 
 interface SessionParts extends AdmissionParts {
   readonly crossings: CrossingPlan;
   /** Whether nobody else can be the leader now. */
   readonly isLeading: () => boolean;
+  /** Messages wait until that is so again: {@link EdgeSession.tellHeld} is to be called. */
+  readonly heldBack: () => void;
   /** Something of the record changed: saves it with what else is saved now. @returns when it is on disk; undefined: nowhere */
   readonly save: (record: EdgeRecord) => Promise<void> | undefined;
   readonly calls: EdgeCallStore | undefined;
@@ -55,6 +61,7 @@ export class EdgeSession {
   #calls: CallSaving;
   /** What the edge has stated so far, while it connects the devices of its process before. */
   #restoring: Set<string> | undefined;
+  #held: FromLeader[] = [];
   #isSaving = false;
   #isCounting = false;
 
@@ -111,6 +118,7 @@ export class EdgeSession {
     this.#waiting.take();
     this.#link?.close();
     this.#link = link;
+    this.#held = [];
     this.#calls = this.#callsOn(link);
     this.tell({ type: 'welcome', epoch, acknowledged: this.#counted });
     for (const kind of hello.kinds) this.#parts.core.registerKind(kind);
@@ -175,6 +183,7 @@ export class EdgeSession {
   away(link: Link<FromLeader>): boolean {
     if (link !== this.#link) return false;
     this.#link = undefined;
+    this.#held = [];
     this.#commands.fail();
     return true;
   }
@@ -240,9 +249,31 @@ export class EdgeSession {
     }
   }
 
+  /**
+   * Another gateway may lead when the database is away for long, or this process was: then other gateways' edges are told
+   * no change until it is sure that none does. If one does, they never are.
+   */
   tell(message: FromLeader): void {
-    // A process that was paused for long wakes up here as somebody who was deposed meanwhile.
-    if (this.#parts.isLeading()) this.#link?.send(message);
+    const link = this.#link;
+    if (!link) return;
+    if (link.isLocal || this.#parts.isLeading()) {
+      this.tellHeld();
+      link.send(message);
+    } else if (UNHELD.includes(message.type)) link.send(message);
+    else if (this.#held.length < MAX_HELD) {
+      this.#held.push(message);
+      this.#parts.heldBack();
+    }
+    // All is stated again at the next connection.
+    else link.close();
+  }
+
+  /** Tells what had to wait. @returns whether nothing waits any more */
+  tellHeld(): boolean {
+    if (this.#held.length === 0) return true;
+    if (!this.#parts.isLeading()) return false;
+    for (const message of this.#held.splice(0)) this.#link?.send(message);
+    return true;
   }
 
   command(deviceId: string, command: Command): Promise<void> {
