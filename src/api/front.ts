@@ -30,13 +30,22 @@ export function createFront(options: FrontOptions): FastifyInstance {
   const log = options.log.child({ part: 'api' });
   const { clientAddress = clientAddresses([]), onAnswered = () => undefined, passOn } = options;
   const front = createServer(log, options);
+  const passedOn = new Set<ServerResponse>();
   front.addHook('onRequest', (request, reply, next) => {
     if (!request.is404) {
       next();
       return;
     }
     reply.hijack();
-    passOn(request.raw, reply.raw);
+    const { raw } = reply;
+    passedOn.add(raw);
+    raw.once('close', () => passedOn.delete(raw));
+    passOn(request.raw, raw);
+  });
+  // Else the server would wait for them while it closes.
+  front.addHook('preClose', (done) => {
+    for (const response of passedOn) if (isEventStream(response)) response.end();
+    done();
   });
   front.register((scope: Api, _options, done) => {
     whenAnswered(scope, [logRequests(log, clientAddress), onAnswered]);
@@ -51,3 +60,6 @@ export function createFront(options: FrontOptions): FastifyInstance {
   });
   return front;
 }
+
+const isEventStream = (response: ServerResponse): boolean =>
+  response.getHeader('content-type')?.toString().startsWith('text/event-stream') === true;

@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, it } from 'vitest';
@@ -126,6 +132,27 @@ it('answers what waits for a leader that is lost, and cuts what is under way', a
   const answer = await waiting;
   expect([answer.status, await answer.json()]).toMatchObject([503, { reason: 'PATCHBAY_NO_LEADER' }]);
   await expect(reader.read()).rejects.toThrow();
+});
+
+it('ends the stream at the leader when it is ended here', async () => {
+  let isOver = false;
+  const { passing } = await stage((_request, response) => {
+    response.on('close', () => (isOver = true));
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
+  });
+  let passed: ServerResponse | undefined;
+  const at = await listen(
+    createServer((request, response) => {
+      passed = response;
+      passing.passOn(request, response);
+    }),
+  );
+  const reader = (await fetch(`http://${at}/`)).body!.getReader();
+  await reader.read();
+  expect(passed!.getHeader('content-type')).toBe('text/event-stream');
+  passed!.end();
+  expect((await reader.read()).done).toBe(true);
+  await expect.poll(() => isOver).toBe(true);
 });
 
 it('ends the request at the leader when the client goes away', async () => {

@@ -54,6 +54,7 @@ export class Passing {
       headers: this.#headersOf(request),
       setHost: false,
     });
+    let answered: IncomingMessage | undefined;
     const fail = (): void => {
       this.#underWay.delete(fail);
       upstream.destroy();
@@ -74,6 +75,10 @@ export class Passing {
       fail();
     });
     upstream.on('response', (answer) => {
+      answered = answer;
+      const { 'content-type': type } = answer.headers;
+      // The server looks at it when it closes; of raw headers alone it would know nothing.
+      if (type !== undefined) response.setHeader('content-type', type);
       response.writeHead(
         answer.statusCode ?? 502,
         answer.statusMessage,
@@ -84,11 +89,15 @@ export class Passing {
       answer.on('error', fail);
       answer.pipe(response);
     });
-    response.on('close', () => {
+    const over = (): void => {
       this.#underWay.delete(fail);
-      // The client has gone, or has all of its answer: then the connection is used again.
-      if (!response.writableFinished) upstream.destroy();
-    });
+      // The client has gone, or the answer was ended here. If it has all of it, the connection is used again.
+      if (answered?.complete !== true) upstream.destroy();
+    };
+    response.on('finish', over);
+    response.on('close', over);
+    // What still came was too late.
+    response.on('error', over);
     request.pipe(upstream);
   }
 

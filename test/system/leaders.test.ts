@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { usePostgres } from '../support/use-postgres.js';
-import { Rest } from '../support/rest.js';
+import { DEVELOPMENT_ACCOUNT, Rest } from '../support/rest.js';
 import { until } from '../support/until.js';
 
 const LIMIT = { withinMs: 30_000, everyMs: 20 };
@@ -79,7 +79,11 @@ describe('the leader of the gateways of a database', () => {
     expect(await tags(rest)).toEqual(['one', 'three', 'two']);
 
     const third = await gateway(url);
+    const [own, passedOn] = [await eventsOf(second), await eventsOf(third)];
     expect(await second.stop()).toBe(0);
+    // Ended, and not cut off.
+    expect(await own.rest()).toContain('event:reset');
+    await passedOn.rest().catch(() => undefined);
     const next = new Rest(third);
     console.info(`REST again ${await servesAgain(next, 'four')} ms after the leader had stopped`);
     const taken = await third.waitForLog(({ msg }) => msg === 'this gateway writes to PostgreSQL');
@@ -91,7 +95,9 @@ describe('the leader of the gateways of a database', () => {
     const url = await server().database();
     const first = await gateway(url);
     const second = await gateway(url);
+    const events = await eventsOf(second);
     expect(await second.stop()).toBe(0);
+    expect(await events.rest()).toContain('event:reset');
     expect(await status(first)).toBe('ready');
     expect(await epochs(url)).toEqual(['1']);
   });
@@ -161,6 +167,15 @@ describe('the leader of the gateways of a database', () => {
       expect((await tags(rest)).filter((tag) => tag !== 'meanwhile')).toEqual(['after', 'after', 'before']);
   });
 });
+
+/** Reads the events of the account, as the console does. */
+async function eventsOf({ httpUrl }: TestGateway) {
+  const { id, user, password } = DEVELOPMENT_ACCOUNT;
+  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+  const answer = await fetch(`${httpUrl}/v1/accounts/${id}/events`, { headers: { authorization } });
+  expect(answer.headers.get('content-type')).toContain('text/event-stream');
+  return { rest: () => answer.text() };
+}
 
 function isAlive(pid: number): boolean {
   try {
