@@ -46,7 +46,10 @@ async function rate(callers: number, work: (caller: number) => Promise<number>):
   const startedAt = performance.now();
   let done = 0;
   const call = async (caller: number): Promise<void> => {
-    while (performance.now() - startedAt < ROUND_MS) done += await work(caller);
+    while (performance.now() - startedAt < ROUND_MS) {
+      const count = await work(caller);
+      done += count;
+    }
   };
   await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
   return (done * 1_000) / (performance.now() - startedAt);
