@@ -17,6 +17,9 @@ const WINDOW_MS = 200;
 /** Two seconds of audio are kept. */
 const KEPT_PACKETS = 100;
 
+/** A second of audio in packets of 20 ms. */
+const SECOND_PACKETS = 50;
+
 /** A tone counts as heard above this level (dB of full scale), and as gone below the other. */
 const HEARD_DB = -35;
 const GONE_DB = -50;
@@ -186,6 +189,15 @@ export class ToneSocket {
       inARow = Math.max(inARow, row);
     }
     return { with: having, without: levels.length - having, inARow };
+  }
+
+  /** Waits for a second of audio from a time on. @returns as {@link packetsSince}: enough to notice a tone that should not be there */
+  secondSince(since: number, frequency: number): Promise<{ with: number; without: number; inARow: number }> {
+    const second = () => {
+      const packets = this.packetsSince(since, frequency);
+      return packets.with + packets.without >= SECOND_PACKETS && packets;
+    };
+    return until('a second of audio', second, { withinMs: 20_000 });
   }
 
   /** Length in ms of the latest audio packet that came. */

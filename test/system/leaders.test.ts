@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startGateway, type TestGateway } from '../support/gateway.js';
+import { servesAgain } from '../support/serves-again.js';
 import { usePostgres } from '../support/use-postgres.js';
 import { DEVELOPMENT_ACCOUNT, Rest } from '../support/rest.js';
 import { until } from '../support/until.js';
@@ -43,18 +44,6 @@ describe('the leader of the gateways of a database', () => {
     const { items } = (await rest.request('GET', '/sessions')) as { items: { tag: string }[] };
     return items.map(({ tag }) => tag).sort();
   };
-  /** Resolves when a gateway answers REST, itself or by the leader. @returns after how long, in ms */
-  const servesAgain = async (rest: Rest, tag: string): Promise<number> => {
-    const since = performance.now();
-    const done = (): Promise<boolean> =>
-      rest.session(tag).then(
-        () => true,
-        () => false,
-      );
-    await until('REST', done, LIMIT);
-    return Math.round(performance.now() - since);
-  };
-
   it('one leads, and the others pass REST on to it; another takes over when it dies, and at once when it stops', async () => {
     const url = await server().database();
     const first = await gateway(url);
@@ -168,13 +157,27 @@ describe('the leader of the gateways of a database', () => {
   });
 });
 
-/** Reads the events of the account, as the console does. */
+/** Reads the events of the account, as the console does. Resolves when the first has come. */
 async function eventsOf({ httpUrl }: TestGateway) {
   const { id, user, password } = DEVELOPMENT_ACCOUNT;
   const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
   const answer = await fetch(`${httpUrl}/v1/accounts/${id}/events`, { headers: { authorization } });
   expect(answer.headers.get('content-type')).toContain('text/event-stream');
-  return { rest: () => answer.text() };
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  const readOn = async (): Promise<boolean> => {
+    const { done, value = '' } = await reader.read();
+    text += value;
+    return !done;
+  };
+  while (!text.includes('event:reset')) if (!(await readOn())) throw new Error('It has ended at once.');
+  return {
+    /** Resolves at its end. Rejects when it is cut off. */
+    async rest(): Promise<string> {
+      while (await readOn());
+      return text;
+    },
+  };
 }
 
 function isAlive(pid: number): boolean {
