@@ -19,6 +19,7 @@ import { startGateway, type TestGateway } from '../test/support/gateway.js';
 import { PostgresServer } from '../test/support/postgres.js';
 import { Rest } from '../test/support/rest.js';
 import { median } from './median.js';
+import { rate } from './rate.js';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const ROUND_MS = 4_000;
@@ -41,23 +42,9 @@ function folder(): string {
   return made;
 }
 
-/** How often something is done in a second, by several callers one after the other each. */
-async function rate(callers: number, work: (caller: number) => Promise<number>): Promise<number> {
-  const startedAt = performance.now();
-  let done = 0;
-  const call = async (caller: number): Promise<void> => {
-    while (performance.now() - startedAt < ROUND_MS) {
-      const count = await work(caller);
-      done += count;
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
-  return (done * 1_000) / (performance.now() - startedAt);
-}
-
 const changes = async (gateway: TestGateway): Promise<number> => {
   const rest = new Rest(gateway);
-  return rate(CALLERS, async () => {
+  return rate(CALLERS, ROUND_MS, async () => {
     await rest.participant();
     return 1;
   });
@@ -163,7 +150,7 @@ async function events(edges: number, isLocal: boolean) {
         return { edge, connection: await connect(edge) };
       }),
     );
-    const perSecond = await rate(DEVICES, async (n) => {
+    const perSecond = await rate(DEVICES, ROUND_MS, async (n) => {
       const { edge, connection } = connections[n]!;
       for (let k = 0; k < WINDOW; k += 1) connection.dtmf('5', 100);
       await edge.whenAcknowledged();

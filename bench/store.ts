@@ -12,6 +12,7 @@ import { startGateway } from '../test/support/gateway.js';
 import { PostgresServer } from '../test/support/postgres.js';
 import { Rest } from '../test/support/rest.js';
 import { median } from './median.js';
+import { rate } from './rate.js';
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 const ROUND_MS = 4_000;
@@ -21,20 +22,6 @@ const ACCOUNT = '9900000';
 
 type Engine = 'libsql' | 'PostgreSQL';
 const ENGINES: readonly Engine[] = ['libsql', 'PostgreSQL'];
-
-/** How often something is done in a second, by several callers one after the other each. */
-async function rate(callers: number, work: (caller: number) => Promise<unknown>): Promise<number> {
-  const startedAt = performance.now();
-  let done = 0;
-  const call = async (caller: number): Promise<void> => {
-    while (performance.now() - startedAt < ROUND_MS) {
-      await work(caller);
-      done += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
-  return (done * 1_000) / (performance.now() - startedAt);
-}
 
 const server = await PostgresServer.start({ durable: true });
 const folders: string[] = [];
@@ -58,9 +45,10 @@ async function commits(engine: Engine, callers: number): Promise<number> {
   const core = coreOn(store);
   const { participant } = core.createParticipant(ACCOUNT, { publishPermissions: ['audio'] });
   let n = 0;
-  const result = await rate(callers, async () => {
+  const result = await rate(callers, ROUND_MS, async () => {
     store.core.saveParticipant({ ...participant, id: `${participant.id}-${(n += 1) % 10_000}` });
     await store.flush();
+    return 1;
   });
   await store.close();
   return result;
@@ -71,7 +59,10 @@ async function requests(engine: Engine): Promise<number> {
   const url = engine === 'libsql' ? {} : { PATCHBAY_STORE: await server.database() };
   const gateway = await startGateway({ env: { ...env, ...url }, keepLog: false });
   const rest = new Rest(gateway);
-  const result = await rate(CALLERS, () => rest.participant());
+  const result = await rate(CALLERS, ROUND_MS, async () => {
+    await rest.participant();
+    return 1;
+  });
   await gateway.stop();
   return result;
 }

@@ -157,7 +157,7 @@ export async function joinCluster(
     log.fatal({ err: error }, 'The gateway could not take over as the leader: it ends.');
     onDeposed();
   });
-  await unlessAborted(Promise.race([leads, line.whenConnected(quit)]), quit);
+  await unlessAborted(Promise.race([leads, line.whenConnected()]), quit);
   hasJoined = true;
   return {
     edge,

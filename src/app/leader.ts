@@ -28,7 +28,7 @@ import { Teardown } from './teardown.js';
 import { startTestCalls } from './test-calls.js';
 import { VERSION } from './version.js';
 
-interface LeaderOptions {
+export interface LeaderOptions {
   readonly store: Store;
   /** Which leader this is, and whether no other can be the leader now. */
   readonly lease: { readonly epoch: number; readonly isHeld: () => boolean };
@@ -57,7 +57,6 @@ export class Leader {
   readonly desk: Desk;
   readonly usage: Usage;
   readonly store: Store;
-  readonly lease: LeaderOptions['lease'];
   readonly #options: LeaderOptions;
   /** What is used by what follows, and stops after the devices of this gateway. */
   readonly #foundations = new Teardown();
@@ -72,7 +71,6 @@ export class Leader {
     const isShared = config.postgres !== undefined;
     this.#options = options;
     this.store = store;
-    this.lease = lease;
     this.#foundations.add('store', () => store.close());
     this.core = createCore({
       tokenSecret: store.tokenSecret,
@@ -90,8 +88,8 @@ export class Leader {
       core: this.core,
       epoch: lease.epoch,
       isLeading: lease.isHeld,
-      // Without PostgreSQL no other process goes on with what this one knows of edges.
       calls: store.calls,
+      // Without PostgreSQL no other process goes on with what this one knows of edges.
       ...(isShared && { store: store.edges, edgeLeaseMs: config.cluster.edgeLeaseMs }),
       clock: systemClock,
       log: log.child({ part: 'leader' }),

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Store } from '../store/index.js';
-import { Leader, type OwnGateway } from './leader.js';
+import { Leader, type LeaderOptions, type OwnGateway } from './leader.js';
 import { answerNoLeader, forgetPassing } from './passing.js';
 import type { Config } from './read-config.js';
 
@@ -29,7 +29,7 @@ export class Leading {
   }
 
   /** This gateway is the leader. REST follows as soon as the rest of it is there. */
-  async lead(store: Store, lease: Leader['lease']): Promise<Leader> {
+  async lead(store: Store, lease: LeaderOptions['lease']): Promise<Leader> {
     const leader = new Leader({ ...this.#options, store, lease });
     this.#leader = leader;
     if (this.#own) await leader.serve(this.#own);

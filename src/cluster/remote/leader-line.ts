@@ -108,21 +108,15 @@ export class LeaderLine {
     return () => void this.#changeListeners.delete(listener);
   }
 
-  /** Resolves when it is connected. @throws the signal's reason */
-  async whenConnected(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  /** Resolves when it is connected. */
+  async whenConnected(): Promise<void> {
     if (this.isConnected) return;
-    await new Promise<void>((resolve, reject) => {
-      const over = (settle: () => void): void => {
-        unlisten();
-        signal.removeEventListener('abort', aborted);
-        settle();
-      };
-      const aborted = (): void => over(() => reject(signal.reason as Error));
+    await new Promise<void>((resolve) => {
       const unlisten = this.onChange(() => {
-        if (this.isConnected) over(resolve);
+        if (!this.isConnected) return;
+        unlisten();
+        resolve();
       });
-      signal.addEventListener('abort', aborted);
     });
   }
 
