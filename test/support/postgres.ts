@@ -28,8 +28,13 @@ function program(name: string): string {
   return versions.length === 0 ? name : join(root, String(Math.max(...versions)), 'bin', name);
 }
 
+interface User {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 /** PostgreSQL refuses to run as root. */
-function otherUser(): { uid?: number; gid?: number } {
+function otherUser(): User {
   if (process.getuid?.() !== 0) return {};
   const entry = /^postgres:[^:]*:(\d+):(\d+):/m.exec(readFileSync('/etc/passwd', 'utf8'));
   if (!entry) throw new Error('There is no user postgres: install the package postgresql.');
@@ -40,6 +45,18 @@ export interface PostgresOptions {
   /** Whether commits outlive the end of the machine, too, and not of processes alone. Default: no, which is faster. */
   readonly durable?: boolean;
   readonly settings?: readonly string[];
+  /** Has it run on another machine of a network; default: on 127.0.0.1. */
+  readonly network?: PostgresNetwork;
+}
+
+/** Another machine for PostgreSQL. */
+export interface PostgresNetwork {
+  /** Its address there. */
+  readonly host: string;
+  /** Whom it lets in, as a CIDR. */
+  readonly clients: string;
+  /** A command that runs the rest of its arguments there, as this user. */
+  readonly runBy: (user: User) => readonly string[];
 }
 
 const running = new Set<PostgresServer>();
@@ -47,7 +64,7 @@ process.on('exit', () => {
   for (const server of running) server.killNow();
 });
 
-/** A PostgreSQL of its own, on 127.0.0.1 and a socket, that is killed, paused and started again by tests. */
+/** A PostgreSQL of its own, on a socket and 127.0.0.1 or another machine, that is killed, paused and started again by tests. */
 export class PostgresServer {
   readonly port: number;
   readonly #folder: string;
@@ -75,11 +92,15 @@ export class PostgresServer {
     );
     writeFileSync(
       join(server.#data, 'pg_hba.conf'),
-      'local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n',
+      `local all postgres trust\nhost all all ${options.network?.clients ?? '127.0.0.1/32'} scram-sha-256\n`,
     );
     await server.again();
     await server.sql(`CREATE ROLE ${USER} LOGIN PASSWORD '${PASSWORD.replaceAll("'", "''")}'`);
     return server;
+  }
+
+  get #host(): string {
+    return this.#options.network?.host ?? '127.0.0.1';
   }
 
   get #data(): string {
@@ -94,7 +115,7 @@ export class PostgresServer {
   }
 
   url(database: string, { port = this.port, user = USER, password = PASSWORD } = {}): string {
-    return `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`;
+    return `postgres://${user}:${encodeURIComponent(password)}@${this.#host}:${port}/${database}`;
   }
 
   /** Runs SQL as the superuser. @returns a line for each row, its columns separated by `|` */
@@ -137,9 +158,9 @@ export class PostgresServer {
 
   /** @returns false when it ended at once, as it does while processes of the one before are still ending */
   async #tryStart(): Promise<boolean> {
-    const { durable = false, settings = [] } = this.#options;
+    const { durable = false, settings = [], network } = this.#options;
     const all = [
-      'listen_addresses=127.0.0.1',
+      `listen_addresses=${this.#host}`,
       `port=${this.port}`,
       `unix_socket_directories=${this.#folder}`,
       'shared_buffers=16MB',
@@ -147,15 +168,15 @@ export class PostgresServer {
       ...(durable ? [] : ['fsync=off', 'full_page_writes=off']),
       ...settings,
     ];
-    const child = spawn(
-      program('postgres'),
-      ['-D', this.#data, ...all.flatMap((setting) => ['-c', setting])],
-      {
-        ...otherUser(),
-        cwd: this.#folder,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
+    const [command, ...args] = [
+      ...(network?.runBy(otherUser()) ?? []),
+      ...[program('postgres'), '-D', this.#data, ...all.flatMap((setting) => ['-c', setting])],
+    ];
+    const child = spawn(command!, args, {
+      ...(network ? {} : otherUser()),
+      cwd: this.#folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#process = child;
     running.add(this);
     const ready = new Promise<boolean>((resolve) => {

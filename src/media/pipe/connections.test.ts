@@ -4,11 +4,13 @@ import { stat } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { silentLog } from '../../shared/testing/index.js';
+import { FakeClock, silentLog } from '../../shared/testing/index.js';
 import { pipeName } from './handshake.js';
 import { connectPipe, listenForPipes } from './index.js';
-import { listen, opus, Streams, useTwoEnds } from './testing/two-ends.js';
+import { listen, opus, Streams, useTwoEnds, Wire } from './testing/two-ends.js';
 import { rtpPacket } from '../rtp/testing/packets.js';
+
+const LIMIT = { timeout: 10_000 };
 
 describe('the connections of a pipe', () => {
   const stage = useTwoEnds(() => new Streams());
@@ -137,6 +139,47 @@ describe('the connections of a pipe', () => {
     await right.until('s');
     pipe.close();
     await listener.close();
+  });
+
+  it('between machines live on in silence, and are given up and made again when the network takes everything', async () => {
+    const [left, right, clock] = [new Streams(), new Streams(), new FakeClock()];
+    const key = randomBytes(32);
+    const host = '127.0.0.1';
+    const listener = await listenForPipes({ host, port: 0 }, { streams: left, log: silentLog, clock });
+    const wire = new Wire({ host, port: 0 }, listener.address);
+    const sending = listener.expect(key);
+    const parts = { streams: right, log: silentLog, clock };
+    const receiving = connectPipe({ host, port: await wire.tcpPort() }, key, parts);
+    const ends = [sending, receiving];
+    const untilUp = (times: number): Promise<unknown> =>
+      vi.waitUntil(
+        () => ends.every((end) => end.counters().isConnected && end.counters().connections === times),
+        LIMIT,
+      );
+    try {
+      left.publish('s', opus());
+      sending.send(['s']);
+      const before = await right.until('s');
+      await untilUp(1);
+      // No packet goes by for 5 s.
+      for (let beats = 0; beats < 10; beats += 1) {
+        const bytes = ends.map((end) => end.counters().bytesReceived);
+        clock.advance(500);
+        await vi.waitUntil(() => ends.every((end, i) => end.counters().bytesReceived > bytes[i]!), LIMIT);
+      }
+      expect([before.ended, ends.map((end) => end.counters().connections)]).toEqual([false, [1, 1]]);
+
+      wire.stall();
+      // What the wire had taken before may still come at the first beat.
+      for (let beats = 0; beats < 5; beats += 1) clock.advance(500);
+      expect(before.ended).toBe(true);
+      await untilUp(2);
+      await right.until('s', before);
+    } finally {
+      receiving.close();
+      await wire.close();
+      await listener.close();
+    }
   });
 
   it('are made anew by the connecting end while the listening end still has the old one', async () => {

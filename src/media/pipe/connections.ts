@@ -22,6 +22,11 @@ const FIRST_PAUSE_MS = 50;
 const MAX_PAUSE_MS = 2000;
 /** Time for the greeting. */
 const GREETING_MS = 5000;
+/**
+ * The same for connecting to another machine, which may be cut off: TCP tries it at once and after a second, and then more and
+ * more rarely, while a new attempt begins at once.
+ */
+const REMOTE_GREETING_MS = 2000;
 /** Connections that may be in their greeting at once. */
 const MAX_GREETINGS = 64;
 const KEEP_ALIVE_MS = 5000;
@@ -165,7 +170,8 @@ async function connectOnce(
   const stop = (): void => void socket.destroy();
   stopped.addEventListener('abort', stop);
   try {
-    await end.use(socket, incoming, await inTime(socket, greet(socket, incoming, key)));
+    const limitMs = 'path' in address ? GREETING_MS : REMOTE_GREETING_MS;
+    await end.use(socket, incoming, await inTime(socket, greet(socket, incoming, key), limitMs));
   } catch (error) {
     socket.destroy();
     if (!end.isClosed) end.failed(error);
@@ -174,7 +180,10 @@ async function connectOnce(
   }
 }
 
-/** An error is followed by `close`, whose listeners look at it; TCP connections notice that the other machine is gone. */
+/**
+ * An error is followed by `close`, whose listeners look at it; TCP connections notice that the other machine is gone also
+ * before they are up.
+ */
 function prepare(socket: Socket): Socket {
   socket.on('error', () => undefined);
   socket.setNoDelay(true);
@@ -183,8 +192,8 @@ function prepare(socket: Socket): Socket {
 }
 
 /** Ends the connection when the greeting takes too long. */
-async function inTime<T>(socket: Socket, greeting: Promise<T>): Promise<T> {
-  const timer = setTimeout(() => socket.destroy(), GREETING_MS).unref();
+async function inTime<T>(socket: Socket, greeting: Promise<T>, limitMs = GREETING_MS): Promise<T> {
+  const timer = setTimeout(() => socket.destroy(), limitMs).unref();
   try {
     return await greeting;
   } finally {

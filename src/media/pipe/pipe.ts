@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Log } from '../../shared/index.js';
+import { type Clock, type Log, systemClock, type Timer } from '../../shared/index.js';
 import type { RemoteStreams } from '../live-streams.js';
 import type { ConnectionKeys } from './handshake.js';
 import type { Incoming } from './incoming.js';
@@ -44,6 +44,56 @@ export interface PipeParts {
   /** Of the plane whose streams are sent, or to whose devices the other host's streams go. */
   readonly streams: RemoteStreams;
   readonly log: Log;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+/** How often each end of a connection between machines gives a sign of life. */
+const BEAT_MS = 500;
+/** After so many beats without one, the other end is given up: a partition is noticed within 2 to 2.5 s. */
+const SILENT_BEATS = 4;
+
+/**
+ * Gives up a connection whose other machine is gone or cut off. TCP itself takes 15 s to see that where it only reads, and
+ * many minutes where it writes; and it repeats what was lost more and more rarely, so that sound would come back long after
+ * the network.
+ */
+class KeepAlive {
+  readonly #socket: Socket;
+  readonly #channel: RecordChannel;
+  readonly #clock: Clock;
+  #silentBeats = 0;
+  #bytesRead: number;
+  #timer: Timer;
+
+  constructor(socket: Socket, channel: RecordChannel, clock: Clock) {
+    this.#socket = socket;
+    this.#channel = channel;
+    this.#clock = clock;
+    this.#bytesRead = socket.bytesRead;
+    this.#timer = this.#nextBeat();
+  }
+
+  stop(): void {
+    this.#timer.cancel();
+  }
+
+  #nextBeat(): Timer {
+    return this.#clock.setTimeout(() => this.#beat(), BEAT_MS);
+  }
+
+  /** Silence is counted in beats of our own: a pause of this process is one, and what came meanwhile is read before the next. */
+  #beat(): void {
+    const { bytesRead } = this.#socket;
+    this.#silentBeats = bytesRead === this.#bytesRead ? this.#silentBeats + 1 : 0;
+    this.#bytesRead = bytesRead;
+    if (this.#silentBeats >= SILENT_BEATS) {
+      this.#channel.close(new Error(`Nothing came for ${SILENT_BEATS * BEAT_MS} ms.`));
+      return;
+    }
+    this.#channel.beat();
+    this.#timer = this.#nextBeat();
+  }
 }
 
 /** Connections that may try to show their key at once. The other end has no more than one or two. */
@@ -119,6 +169,9 @@ export abstract class PipeEnd<Streams extends PipeStreams = PipeStreams> impleme
   use(socket: Socket, incoming: Incoming, keys: ConnectionKeys): Promise<void> {
     return new Promise((resolve) => {
       let streams: Streams | undefined;
+      let keepAlive: KeepAlive | undefined;
+      // Between the hosts of one machine the supervisor sees who is gone.
+      const isBetweenMachines = socket.remoteAddress !== undefined;
       const channel = new RecordChannel(socket, incoming, keys, this.#bytes, {
         onOpen: () => {
           this.#unproven.delete(channel);
@@ -126,10 +179,12 @@ export abstract class PipeEnd<Streams extends PipeStreams = PipeStreams> impleme
           streams = this.open(channel);
           this.#current = { channel, streams };
           this.#connections += 1;
+          if (isBetweenMachines) keepAlive = new KeepAlive(socket, channel, this.parts.clock ?? systemClock);
           this.parts.log.debug({ connections: this.#connections }, 'a pipe between media hosts is up');
         },
         onFrame: (type, bytes, start, end) => streams!.onFrame(type, bytes, start, end),
         onClosed: (reason) => {
+          keepAlive?.stop();
           this.#unproven.delete(channel);
           if (streams) this.#lost(channel, streams, reason);
           else if (!this.#isClosed) this.failed(reason);

@@ -25,7 +25,7 @@ const MAX_BACKLOG = 8 * 1024 * 1024;
 /** Time in which the other end must show that it has the key. */
 const PROOF_MS = 5000;
 
-/** The first frame of each end: it shows that the end has the key. */
+/** The first frame of each end: it shows that the end has the key. Later ones show that it is still there. */
 const PROOF = 0;
 
 const NOTHING = Buffer.alloc(0);
@@ -116,6 +116,11 @@ export class RecordChannel {
     this.out[at + 2] = type;
     this.#length += FRAME_HEADER + length;
     return at + FRAME_HEADER;
+  }
+
+  /** Shows the other end that this one is still there. */
+  beat(): void {
+    this.reserve(PROOF, 0);
   }
 
   /** @param reason for the log */

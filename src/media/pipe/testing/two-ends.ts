@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, vi } from 'vitest';
@@ -11,14 +11,17 @@ import { LiveStreams, type RemoteStreams } from '../../live-streams.js';
 import { PublishedTrack } from '../../track.js';
 import { connectPipe, listenForPipes, type Pipe, type PipeListener, type SendingPipe } from '../index.js';
 
+/** A Unix socket, or TCP on 127.0.0.1. */
+type WireEnd = { readonly path: string } | { readonly host: string; readonly port: number };
+
 /** Passes bytes between a connecting and a listening end, and can hold them up, change them, or cut them off. */
-class Wire {
+export class Wire {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   /** Changes what comes from the listening end. */
   change: ((bytes: Buffer) => Buffer) | undefined;
 
-  constructor(path: string, target: string) {
+  constructor(at: WireEnd, target: WireEnd) {
     this.#server = createServer((near) => {
       const far = connect(target);
       for (const socket of [near, far]) {
@@ -31,10 +34,16 @@ class Wire {
         far.pause();
         near.once('drain', () => far.resume());
       });
-    }).listen(path);
+    }).listen(at);
   }
 
-  /** Reads nothing more from the listening end. */
+  /** Where it listens, if by TCP. */
+  async tcpPort(): Promise<number> {
+    if (!this.#server.listening) await once(this.#server, 'listening');
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Passes nothing more on by the connections that there are, and closes none. */
   stall(): void {
     for (const socket of this.#sockets) socket.pause();
   }
@@ -152,7 +161,7 @@ export function useTwoEnds<Table extends RemoteStreams>(make: () => Table) {
     stage.left = make();
     stage.right = make();
     stage.listener = await listenForPipes({ path: stage.path }, { streams: stage.left, log: silentLog });
-    stage.wire = new Wire(wirePath, stage.path);
+    stage.wire = new Wire({ path: wirePath }, { path: stage.path });
     stage.listening = stage.listener.expect(key);
     stage.connecting = connectPipe({ path: wirePath }, key, { streams: stage.right, log: silentLog });
     const backPath = join(folder, 'back');
