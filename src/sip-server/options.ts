@@ -96,5 +96,10 @@ export interface SipServerOptions {
    * sent.
    */
   readonly onDialogChanged?: ((dialogId: string) => void) | undefined;
+  /**
+   * Whether requests may be sent in dialogs now. While not, applications' requests in dialogs fail, refreshes of sessions wait,
+   * and a dialog that the server ends by itself ends without BYE. Default: always.
+   */
+  readonly mayAct?: (() => boolean) | undefined;
   readonly log: Log;
 }

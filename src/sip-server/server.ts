@@ -56,6 +56,14 @@ export interface SipServer {
    * confirmed or no INVITE's.
    */
   savedDialog(dialogId: string): SavedDialog | undefined;
+  /**
+   * Goes on with a dialog that a server elsewhere had, from what its `savedDialog` told. The application, which must know the
+   * dialog, tells the peer the new address by a re-INVITE.
+   * @returns what `savedDialog` tells of it now, with our Contact; undefined when it cannot be gone on with
+   */
+  takeOver(saved: unknown): SavedDialog | undefined;
+  /** Forgets a dialog that another server has taken over. Neither peer nor application is told. */
+  giveAway(dialogId: string): void;
   /** Sends a report on the quality of a call to the Homer server, if there is one. */
   captureQuality(callId: string, report: object): void;
   /** Lets closing applications finish what they have sent, then closes every socket and drops every call. */
@@ -127,6 +135,7 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       decide: options.router ?? (() => ({ action: 'route' })),
       homeTag: options.homeTag,
       dialogChanged: options.onDialogChanged ?? (() => undefined),
+      mayAct: options.mayAct ?? (() => true),
       counters,
       refusals: new Refusals(counters, log),
       onNoRoom: options.onNoRoom,
@@ -136,6 +145,10 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
     limits.maxDialogs,
   );
   later.agent = agent;
+  const saved = (dialogId: string): SavedDialog | undefined => {
+    const record = records.get(dialogId);
+    return record && savedDialog(record);
+  };
   // What arrives until now is not read: requests in restored dialogs are known from the first one on.
   agent.restored.restore(options.restored ?? []);
   const { admission, onNoRoom } = options;
@@ -177,10 +190,12 @@ export async function startSipServer(options: SipServerOptions): Promise<SipServ
       apps: admin.appCount,
     }),
     hasLostConnection: (dialogId) => records.get(dialogId)?.dialog.flow.open === false,
-    savedDialog: (dialogId) => {
-      const record = records.get(dialogId);
-      return record && savedDialog(record);
+    savedDialog: saved,
+    takeOver: (given) => {
+      const id = agent.restored.takeOver(given);
+      return id === undefined ? undefined : saved(id);
     },
+    giveAway: (dialogId) => agent.giveAway(dialogId),
     captureQuality: (callId, report) => {
       const [at] = transports.addresses;
       if (at) trace.quality(callId, at, report);

@@ -1,8 +1,8 @@
 import type Srf from 'drachtio-srf';
 import { afterEach, beforeEach, expect, vi } from 'vitest';
 import { Caller, type HeardMessage, SDP, SipPeer } from '../../../test/support/sip-peer.js';
-import { addressOf, connectApp, deferred, testServer } from '../../../test/support/sip-server.js';
-import type { SavedDialog, SipServer } from '../index.js';
+import { addressOf, connectApp, testServer } from '../../../test/support/sip-server.js';
+import type { SavedDialog, SipServer, SipServerOptions } from '../index.js';
 
 type Request = Srf.SrfRequest & { stackDialogId: string };
 
@@ -35,6 +35,8 @@ class RestartStage {
   readonly cleanups: (() => unknown)[] = [];
   readonly #tls: Pair | undefined;
   #srf: Srf | undefined;
+  /** Where the peer sends to. */
+  #target = { host: '127.0.0.1', port: 0 };
 
   constructor(tls?: Pair) {
     this.#tls = tls;
@@ -46,7 +48,8 @@ class RestartStage {
     const transports = ['udp', 'tcp', ...(this.#tls ? (['tls'] as const) : [])] as const;
     await this.#serve(transports.map((transport) => ({ transport, host: '127.0.0.1', port: 0 })));
     await this.connect();
-    this.peer = await SipPeer.udp(addressOf(this.server, 'udp'));
+    this.#target.port = addressOf(this.server, 'udp').port;
+    this.peer = await SipPeer.udp(this.#target);
     this.caller = new Caller(this.peer);
     this.cleanups.push(() => this.peer.close());
   }
@@ -59,7 +62,12 @@ class RestartStage {
 
   /** The process is gone: its sockets are closed, and it sends nothing more. Another one takes its ports. */
   async restart(
-    options: { connect?: boolean; during?: () => unknown; restored?: readonly unknown[] } = {},
+    options: {
+      connect?: boolean;
+      during?: () => unknown;
+      restored?: readonly unknown[];
+      mayAct?: () => boolean;
+    } = {},
   ): Promise<void> {
     const { sipAddresses } = this.server;
     const restored = options.restored ?? [this.lastSaved()];
@@ -67,8 +75,30 @@ class RestartStage {
     await this.server.stop();
     await options.during?.();
     this.heardByApp = [];
-    await this.#serve(sipAddresses, restored);
+    await this.#serve(sipAddresses, { restored, mayAct: options.mayAct });
     if (options.connect !== false) await this.connect();
+  }
+
+  /**
+   * The call goes on at another server, with an application of its own, while the one before lives. The peer sends to that one
+   * from now on.
+   * @returns the server before
+   */
+  async moveElsewhere(): Promise<{ readonly before: SipServer; readonly taken: SavedDialog | undefined }> {
+    const [before, saved, disconnect] = [this.server, this.lastSaved(), this.#srf];
+    this.cleanups.push(async () => {
+      disconnect?.disconnect();
+      await before.stop();
+    });
+    this.heardByApp = [];
+    const anyPort = { host: '127.0.0.1', port: 0 };
+    await this.#serve([
+      { ...anyPort, transport: 'udp' },
+      { ...anyPort, transport: 'tcp' },
+    ]);
+    await this.connect();
+    this.#target.port = addressOf(this.server, 'udp').port;
+    return { before, taken: this.server.takeOver(saved) };
   }
 
   /** Connects the application, which accepts every call and every request. */
@@ -109,16 +139,16 @@ class RestartStage {
   /** The application sends a request in the dialog. */
   send(method: string, body = ''): Promise<{ status: number }> {
     const { client } = (this.#srf as unknown as { _app: { client: Client } })._app;
-    const final = deferred<{ status: number }>();
-    client.request({ method, body, headers: {}, stackDialogId: this.lastSaved().id }, (error, request) => {
-      if (error) throw error;
-      request!.on('response', (response, ack) => {
-        if (response.status < 200) return;
-        if (method === 'INVITE') ack();
-        final.resolve(response);
+    return new Promise((resolve, reject) => {
+      client.request({ method, body, headers: {}, stackDialogId: this.lastSaved().id }, (error, request) => {
+        if (error) reject(error);
+        request?.on('response', (response, ack) => {
+          if (response.status < 200) return;
+          if (method === 'INVITE') ack();
+          resolve(response);
+        });
       });
     });
-    return final.promise;
   }
 
   reply(request: HeardMessage, status: string, headers: string[] = [], by = this.peer): void {
@@ -128,7 +158,10 @@ class RestartStage {
     by.send([`SIP/2.0 ${status}`, ...echo, ...headers, 'Content-Length: 0', '', ''].join('\r\n'));
   }
 
-  async #serve(addresses: SipServer['sipAddresses'], restored?: readonly unknown[]): Promise<void> {
+  async #serve(
+    addresses: SipServer['sipAddresses'],
+    options: Pick<SipServerOptions, 'restored' | 'mayAct'> = {},
+  ): Promise<void> {
     const tls = this.#tls;
     this.server = await testServer({
       listeners: addresses.map((address) => ({
@@ -136,7 +169,7 @@ class RestartStage {
         ...(tls && address.transport === 'tls' && { tls }),
       })),
       ...(tls && { tlsPeers: { verify: true, ca: tls.cert } }),
-      ...(restored && { restored }),
+      ...options,
       onDialogChanged: this.#onDialogChanged,
     });
   }

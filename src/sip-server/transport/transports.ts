@@ -143,6 +143,15 @@ export class Transports {
     };
   }
 
+  /**
+   * The way to the peer of a dialog that another server, elsewhere, had: over UDP from our own address to where the peer's
+   * messages came from; its connection ended there. Undefined without a listener for its IP version.
+   */
+  flowElsewhere({ transport, remote }: Pick<Flow, 'transport' | 'remote'>): Flow | undefined {
+    const local = this.advertised(transport, remote.host) ?? this.advertised('udp', remote.host);
+    return local && this.flowAgain({ transport, local, remote });
+  }
+
   /** Whether `host:port` is our address, for Route headers that name us. */
   isOurs(host: string, port: number | undefined): boolean {
     return this.addresses.some(

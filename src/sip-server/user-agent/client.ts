@@ -75,6 +75,10 @@ export class UserAgentClient {
       app.send(outcomeFrame(messageId, false, 'Server error: missing content-type'));
       return;
     }
+    if (!this.#context.mayAct()) {
+      app.send(outcomeFrame(messageId, false, 'Server error: another server may have the dialog by now'));
+      return;
+    }
     if (message.method === 'ACK') this.#acknowledge(app, messageId, record, message);
     else this.#sendInside(app, messageId, record, message);
   }
@@ -100,7 +104,8 @@ export class UserAgentClient {
     findDialogFlow(this.#context.transports, dialog, bye, (flow) => {
       if (flow instanceof Error) return;
       const ignore = (): void => undefined;
-      this.#context.transactions.send(bye, flow, { response: ignore, failed: ignore });
+      if (this.#context.mayAct())
+        this.#context.transactions.send(bye, flow, { response: ignore, failed: ignore });
       const meta = fromApplication(flow);
       record?.app.send(sipFrame(bye, meta, 'unsolicited', dialog.id));
       reportCdr(this.#context, 'cdr:stop', 'application', bye, 'system-initiated-termination');

@@ -37,6 +37,8 @@ export interface UserAgentContext extends ProxyContext {
   readonly records: Map<string, DialogRecord>;
   /** Shortest session interval that is accepted, in seconds. */
   readonly minSessionSeconds: number;
+  /** Whether requests may be sent in dialogs now: another server may have taken them over. */
+  readonly mayAct: () => boolean;
   /** Decides what happens to a new request. */
   readonly decide: RequestRouter;
   /** Where no tag is asked for, applications with this tag come before the others. */

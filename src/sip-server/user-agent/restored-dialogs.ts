@@ -1,4 +1,5 @@
 import type { Application } from '../apps/app.js';
+import { ownContact } from '../apps/compose.js';
 import { Dialog, dialogKey, findDialogFlow } from '../dialog/dialog.js';
 import { readSavedDialog, type SavedDialog } from '../dialog/saved-dialog.js';
 import type { Essentials } from '../message/essentials.js';
@@ -6,6 +7,7 @@ import type { SipResponse } from '../message/message.js';
 import { parseMessage } from '../message/parse.js';
 import { responseEssentials } from '../transaction/transactions.js';
 import { type DialogRecord, recordOf, type UserAgentContext } from './context.js';
+import type { Flow } from '../transport/flow.js';
 import { type DetachedDialogs, GRACE_MS, type PendingRequests } from './pending.js';
 import type { ApplicationResponses } from './responses.js';
 import type { SessionTimers } from './session-timers.js';
@@ -44,10 +46,30 @@ export class RestoredDialogs {
   restore(all: readonly unknown[]): void {
     for (const value of all) {
       const saved = readSavedDialog(value);
-      if (saved) this.#restoreOne(saved);
+      if (saved) this.#restoreOne(saved, this.#context.transports.flowAgain(saved));
       else this.#context.log.warn({}, 'a saved dialog cannot be used: its peer will get 481');
     }
     if (this.#awaited.size > 0) this.#timer = setTimeout(() => this.#giveUp(), GRACE_MS);
+  }
+
+  /**
+   * Goes on with a dialog of another server. Its 2xx is not sent again if it has no ACK: that was for a transaction of the
+   * other server's.
+   * @returns its id; undefined when it cannot be used, is known already, or there is no room or no way for it
+   */
+  takeOver(value: unknown): string | undefined {
+    const { dialogs, transports, log } = this.#context;
+    const saved = readSavedDialog(value);
+    const flow = saved && transports.flowElsewhere(saved);
+    if (!flow || dialogs.full || dialogs.byId(saved.id) || dialogs.byKey(keyOf(saved))) {
+      log.warn({ callId: saved?.callId }, 'a dialog of another server cannot be taken over');
+      return undefined;
+    }
+    const { unacknowledged: _, ...confirmed } = saved;
+    this.#restoreOne({ ...confirmed, localContact: ownContact(flow) }, flow);
+    this.adopt();
+    if (this.#awaited.size > 0) this.#timer ??= setTimeout(() => this.#giveUp(), GRACE_MS);
+    return saved.id;
   }
 
   /** An application asked for a method: it gets the dialogs that wait for one with its tags, and what came in them. */
@@ -60,7 +82,9 @@ export class RestoredDialogs {
       for (const pending of this.#pending.ofApp(awaited)) pending.app = successor;
       awaited.handOver(successor);
     }
-    if (this.#awaited.size === 0) clearTimeout(this.#timer);
+    if (this.#awaited.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   /**
@@ -85,8 +109,7 @@ export class RestoredDialogs {
     clearTimeout(this.#timer);
   }
 
-  #restoreOne(saved: SavedDialog): void {
-    const flow = this.#context.transports.flowAgain(saved);
+  #restoreOne(saved: SavedDialog, flow: Flow): void {
     const dialog = Dialog.restore(saved, flow);
     const record = recordOf(dialog, this.#applicationFor(saved.tags));
     record.peerAllowsUpdate = saved.peerAllowsUpdate;
@@ -130,12 +153,17 @@ export class RestoredDialogs {
   }
 
   #giveUp(): void {
+    this.#timer = undefined;
     for (const awaited of this.#awaited.values()) {
       awaited.connected = false;
       this.#detached.hangUpDeserted(awaited);
     }
     this.#awaited.clear();
   }
+}
+
+function keyOf({ callId, localTag, remoteTag }: SavedDialog): string {
+  return dialogKey(callId, localTag, remoteTag);
 }
 
 /** Stands for an application that is expected to connect. */

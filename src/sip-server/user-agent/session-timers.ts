@@ -103,7 +103,7 @@ export class SessionTimers {
   #refresh(record: DialogRecord, terms: SessionInterval): void {
     const { dialog } = record;
     if (dialog.state === 'ended') return;
-    if (record.inviting) {
+    if (record.inviting || !this.#context.mayAct()) {
       this.#later(record, terms);
       return;
     }

@@ -90,6 +90,12 @@ export class UserAgent implements TransactionUser {
     this.server.appClosed(app);
   }
 
+  /** Forgets a dialog: another server has it. */
+  giveAway(dialogId: string): void {
+    const dialog = this.#context.dialogs.byId(dialogId);
+    if (dialog) endDialog(this.#context, dialog);
+  }
+
   /** Drops every dialog. */
   stop(): void {
     this.#detached.stop();
