@@ -393,6 +393,11 @@ export interface MediaPlane extends BrowserDoor, PhoneDoor, ProgramDoor, FileDoo
   releaseCarried(): Promise<void>;
   /** Absent when the plane was not told where other gateways reach it. */
   readonly crossings?: MediaCrossings | undefined;
+  /**
+   * Phones are sent RTP and RTCP for so many ms from now, and no longer, whatever becomes of this process: another machine may
+   * have their calls after that. Until the first call of it there is no such limit.
+   */
+  sendToPhonesFor(ms: number): void;
   /** Cheap enough to be asked for every call. */
   load(): MediaLoad;
   counters(): MediaCounters;

@@ -61,6 +61,7 @@ function makePlane(
   const plane = new LocalMediaPlane(options, log, {
     browser: (context, spec) => browsers.open(context, spec),
     phone: (context, before) => phones.open(context, before),
+    sendToPhonesFor: (ms) => phones.sendToPhonesFor(ms),
     program: (context, spec) => Promise.resolve(new ProgramEndpoint(context, spec, mixing)),
     file: (context, spec) => FileEndpoint.open(context, spec, mixing, files),
     load: () => mixing.clock.load(),

@@ -67,6 +67,7 @@ function slowPlane(others: Partial<MediaPlaneOptions> = {}) {
     },
     ...noneMade,
     load: () => mixing.clock.load(),
+    sendToPhonesFor: () => undefined,
     counters: () => phones.counters(),
     stop: () => phones.stop(),
   });
@@ -98,6 +99,7 @@ function scriptedPlane() {
     },
     ...noneMade,
     load: () => ({ mixLatenessMs: 0, framesSkipped: 0, mixBusyMs: 0 }),
+    sendToPhonesFor: () => undefined,
     counters: () => NO_COUNTERS,
     stop: () => Promise.resolve(),
   });

@@ -49,6 +49,7 @@ import {
 interface EndpointFactory {
   browser(context: EndpointContext<BrowserMediaEvent>, spec: BrowserSpec): Promise<BrowserEndpoint>;
   phone(context: EndpointContext<PhoneMediaEvent>, before?: PhoneBefore): Promise<PhoneEndpoint>;
+  sendToPhonesFor(ms: number): void;
   program(context: EndpointContext<ProgramMediaEvent>, spec: ProgramSpec): Promise<ProgramEndpoint>;
   file(context: EndpointContext<FileMediaEvent>, spec: FileSpec): Promise<FileEndpoint>;
   load(): MixLoad;
@@ -121,6 +122,10 @@ export class LocalMediaPlane implements MediaPlane {
 
   releaseCarried(): Promise<void> {
     return Promise.resolve();
+  }
+
+  sendToPhonesFor(ms: number): void {
+    this.#factory.sendToPhonesFor(ms);
   }
 
   load(): MediaLoad {
@@ -213,10 +218,11 @@ export class LocalMediaPlane implements MediaPlane {
   #restore(
     device: OpenDevice<PhoneEndpoint>,
     context: EndpointContext<PhoneMediaEvent>,
-    { state, ageMs }: NonNullable<PhoneSpec['restored']>,
+    { state, ageMs, isElsewhere = false }: NonNullable<PhoneSpec['restored']>,
   ): Promise<PhoneDescription> {
+    const age = Math.max(0, ageMs);
     return device.open(
-      () => this.#factory.phone(context, { state: readPhoneState(state), ageMs: Math.max(0, ageMs) }),
+      () => this.#factory.phone(context, { state: readPhoneState(state), ageMs: age, isElsewhere }),
       (phone) => phone.resume(),
     );
   }

@@ -132,6 +132,8 @@ export interface PhoneSpec extends DeviceSpec {
     readonly state: string;
     /** Time since that event, in ms. */
     readonly ageMs: number;
+    /** The process was on another machine: there are other ports and another address, which the phone must be offered. */
+    readonly isElsewhere?: boolean | undefined;
   };
   /** SDP offer of the phone; absent: the plane makes the offer (late offer), completed by {@link PhoneHandle.answer}. */
   readonly sdpOffer?: string;

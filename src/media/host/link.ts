@@ -177,6 +177,10 @@ export class HostLink {
     if (!this.#isLost) this.#socket.send({ type: 'keep', deviceId, note });
   }
 
+  sendToPhonesFor(ms: number): void {
+    if (!this.#isLost) this.#socket.send({ type: 'sendToPhones', ms });
+  }
+
   watchLevels(deviceId: string, isWatched: boolean): void {
     if (!this.#isLost) this.#socket.send({ type: 'levels', deviceId, isWatched });
   }

@@ -142,6 +142,8 @@ export type ToHost =
   | { readonly type: 'request'; readonly id: number; readonly request: AnyRequest }
   /** What the gateway keeps with a device. It is written just before a call's 200, so it gets no answer. */
   | ({ readonly type: 'keep'; readonly note: string } & OfDevice)
+  /** Phones are sent nothing any more after so many ms; a host of an older version does not know it. */
+  | { readonly type: 'sendToPhones'; readonly ms: number }
   /** Whether the levels of the device's streams are wanted from now on. */
   | ({ readonly type: 'levels'; readonly isWatched: boolean } & OfDevice)
   /** A program's mark, or the end of all that it has sent: among the audio, which comes in messages of its own. */

@@ -63,6 +63,8 @@ export class RemoteMediaPlane implements MediaPlane {
   /** The host that became ready last; it may be dead. There is one once the plane has started. */
   #newest: HostLink | undefined;
   #hostsLost = 0;
+  /** Until when phones may be sent anything: for hosts that come later. */
+  #sendUntil = Infinity;
   #mixBusyMs = 0;
   #loadedAt = performance.now();
 
@@ -134,6 +136,11 @@ export class RemoteMediaPlane implements MediaPlane {
     for (const device of all) if (device.isAdopted) device.deliverNow();
     this.#pipes.release();
     await Promise.all(all.filter(({ isAdopted }) => !isAdopted).map((device) => device.close()));
+  }
+
+  sendToPhonesFor(ms: number): void {
+    this.#sendUntil = performance.now() + ms;
+    for (const link of this.#supervisor.links) link.sendToPhonesFor(ms);
   }
 
   load(): MediaLoad {
@@ -248,6 +255,8 @@ export class RemoteMediaPlane implements MediaPlane {
       onPlaneEvent: (event) => this.#listener(event),
       onLost: () => this.#supervisor.lost(link),
     });
+    if (this.#sendUntil < Infinity)
+      link.sendToPhonesFor(Math.max(0, this.#sendUntil - performance.now()));
     if (link.isRetired) this.#endIfServed(link);
     else for (const wake of this.#hostWaiters.splice(0)) wake(link);
   }

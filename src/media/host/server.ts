@@ -142,6 +142,7 @@ export class HostServer {
           );
       } else if (gateway && gateway === this.#gateway) {
         if (message.type === 'request') void this.#serve(message.id, message.request, link);
+        else if (message.type === 'sendToPhones') this.#plane?.sendToPhonesFor(message.ms);
         else this.#devices.get(message.deviceId)?.told(message);
       }
     };

@@ -19,6 +19,8 @@ export { MAX_SDP, offeredAudioCodecs } from './sdp/remote-description.js';
 interface PhoneFactory {
   /** @param before the phone in the process that died, whose media go on here */
   open(context: EndpointContext<PhoneMediaEvent>, before?: PhoneBefore): Promise<PhoneEndpoint>;
+  /** See `MediaPlane.sendToPhonesFor`. */
+  sendToPhonesFor(ms: number): void;
   counters(): MediaCounters;
   /** Closes the phones that are still open. */
   stop(): Promise<void>;
@@ -30,6 +32,8 @@ export function createPhoneFactory(options: MediaPlaneOptions, { clock, groups }
   const codecs = audioCodecsNamed(options.phoneCodecs);
   const isAsymmetric = inNetworks(options.asymmetricRtp ?? []);
   const endpoints = new Set<PhoneEndpoint>();
+  let sendUntil = Infinity;
+  const maySendToPhones = (nowMs: number): boolean => nowMs < sendUntil;
   /** Counters of the endpoints that are closed. */
   let past: MediaCounters = NO_COUNTERS;
   const close = (endpoint: PhoneEndpoint): void => {
@@ -43,6 +47,7 @@ export function createPhoneFactory(options: MediaPlaneOptions, { clock, groups }
         clock,
         groups,
         codecs,
+        maySendToPhones,
         isAsymmetric,
         before,
         onClosed: () => close(endpoint),
@@ -50,6 +55,7 @@ export function createPhoneFactory(options: MediaPlaneOptions, { clock, groups }
       endpoints.add(endpoint);
       return Promise.resolve(endpoint);
     },
+    sendToPhonesFor: (ms) => void (sendUntil = performance.now() + ms),
     counters: () => [...endpoints].reduce((total, endpoint) => sumOfCounters(total, endpoint.counters), past),
     async stop() {
       await Promise.all([...endpoints].map((endpoint) => endpoint.close()));

@@ -37,6 +37,8 @@ interface PhoneEndpointParts {
   readonly groups: MixGroups;
   /** The allowed codecs, in the order in which they are offered. */
   readonly codecs: readonly AudioCodec[];
+  /** Whether phones may be sent anything now; another machine may have their calls. */
+  readonly maySendToPhones: (nowMs: number) => boolean;
   /** Whether a phone that announces this address receives there, wherever it sends from. */
   readonly isAsymmetric: (address: string) => boolean;
   readonly onClosed: () => void;
@@ -108,9 +110,10 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
       (packet) => this.#ports.bound?.socket.send(packet),
       before && { state: before.state.stream, ageMs: before.ageMs, frame: clock.present },
     );
-    this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) =>
-      this.#ports.bound?.socket.sendRtcp(this.#crypto.sealRtcp(packet)),
-    );
+    this.#rtcp = new RtcpSession(`${this.#streamId}@patchbay`, (packet) => {
+      if (parts.maySendToPhones(performance.now()))
+        this.#ports.bound?.socket.sendRtcp(this.#crypto.sealRtcp(packet));
+    });
     this.#quality = new PhoneQuality({
       receiver: this.#receiver,
       sender: this.#sender,
@@ -140,10 +143,11 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
    */
   async resume(): Promise<PhoneDescription> {
     if (!this.#before) throw new MediaError('INVALID_STATE', 'There are no media to go on with.');
-    const { port, ipVersion, negotiation, found, received } = this.#before.state;
+    const { isElsewhere, state } = this.#before;
+    const { port, ipVersion, negotiation, found, received } = state;
     const { session } = negotiation;
     this.#before = undefined;
-    const bound = await this.#ports.bind(ipVersion, port);
+    const bound = await this.#ports.bind(ipVersion, isElsewhere ? undefined : port);
     if (session) {
       this.#crypto.resume(session.crypto);
       this.#apply(session, bound, received);
@@ -215,7 +219,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   onFrame(frame: number): void {
     this.#frame = frame;
     const now = performance.now();
-    if (this.#ports.bound?.socket.maySend(now)) {
+    const mayReach = this.#parts.maySendToPhones(now);
+    if (mayReach && this.#ports.bound?.socket.maySend(now) === true) {
       this.#watch.sent();
       this.#sender.onFrame(frame);
     } else {

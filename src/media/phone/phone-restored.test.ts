@@ -107,6 +107,50 @@ describe('a phone whose media process died', () => {
     await alice.until(() => alice.received.filter(({ at }) => at >= since).length > 5);
   });
 
+  it('goes on at another address, once the phone was offered that', async () => {
+    const alice = await stage.phone();
+    alice.encrypt('AES_CM_128_HMAC_SHA1_80');
+    const { sdp, stream } = await stage.open('alice', alice.offer());
+    const [, id, version] = /^o=patchbay (\d+) (\d+) /m.exec(sdp)!;
+    alice.callTo(sdp);
+    const state = stateOf('alice');
+    await stage.restart({ rtpHost: '127.0.0.2' });
+    const moved = await stage.restore('alice', { state, ageMs: 300, isElsewhere: true });
+    expect(moved).toMatchObject({ sdp: '', stream });
+    const offer = (await stage.handle('alice').update()).sdp;
+    expect(offer).toContain('c=IN IP4 127.0.0.2');
+    expect(offer).toContain(`o=patchbay ${id} ${Number(version) + 1} `);
+    expect(offer).toContain(/AES_CM_128_HMAC_SHA1_80 inline:\S+/.exec(sdp)![0]);
+    await stage.handle('alice').answer(alice.offer());
+    alice.callTo(offer);
+    const bob = await stage.phone();
+    await stage.call('bob', bob);
+    await stage.deliver('bob', stream!.streamId);
+    alice.play(700);
+    await stage.hears(bob, 700);
+    await alice.until(() => alice.received.length > 5);
+    expect(alice.unauthentic).toBe(0);
+  });
+
+  it('is sent nothing while another machine may have its call', async () => {
+    const { alice } = await stage.aliceAndBob();
+    await alice.until(() => alice.received.length > 5);
+    const heard = (): Promise<void> => {
+      const since = performance.now();
+      return alice.until(() => alice.received.filter(({ at }) => at > since).length > 5);
+    };
+    stage.plane.sendToPhonesFor(60_000);
+    await heard();
+    stage.plane.sendToPhonesFor(0);
+    const before = stage.plane.counters().framesWithheld;
+    await vi.waitUntil(() => stage.plane.counters().framesWithheld > before + 10, { timeout: 10_000 });
+    const packets = alice.received.length;
+    await vi.waitUntil(() => stage.plane.counters().framesWithheld > before + 30, { timeout: 10_000 });
+    expect(alice.received.length).toBe(packets);
+    stage.plane.sendToPhonesFor(60_000);
+    await heard();
+  });
+
   it('gets no media before it has given the consent that it owed before', async () => {
     const alice = await stage.phone();
     const source = { address: '127.0.0.1', isDirect: true, isConnection: false };

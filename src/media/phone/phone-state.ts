@@ -31,10 +31,12 @@ interface PhoneState {
   readonly crypto: CryptoState;
 }
 
-/** A state, and its age in ms. */
+/** What a process before has left of a phone: a state, and its age in ms. */
 export interface PhoneBefore {
   readonly state: PhoneState;
   readonly ageMs: number;
+  /** It was on another machine: its ports and addresses are not to be had here. */
+  readonly isElsewhere: boolean;
 }
 
 type Pairs = readonly (readonly [number, number])[];

@@ -42,6 +42,8 @@ type AnyEvent = BrowserMediaEvent | PhoneMediaEvent | ProgramMediaEvent | FileMe
 export class FakeMediaPlane implements MediaPlane {
   readonly specs: AnySpec[] = [];
   isStopped = false;
+  /** For how long phones may be sent something, as it was told last. */
+  sendingMs: number | undefined;
   readonly browsers = new FakeBrowsers();
   readonly phones = new FakePhones();
   readonly programs = new FakePrograms();
@@ -96,6 +98,10 @@ export class FakeMediaPlane implements MediaPlane {
       case 'file':
         return this.#file(spec, listener);
     }
+  }
+
+  sendToPhonesFor(ms: number): void {
+    this.sendingMs = ms;
   }
 
   carried(): readonly CarriedDevice[] {

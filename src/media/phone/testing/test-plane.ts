@@ -34,6 +34,7 @@ export class PhonePlane extends LocalMediaPlane {
         return endpoint;
       },
       load: () => mixing.clock.load(),
+      sendToPhonesFor: (ms) => phones.sendToPhonesFor(ms),
       counters: () => phones.counters(),
       stop: () => phones.stop(),
     });

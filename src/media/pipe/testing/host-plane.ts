@@ -38,6 +38,7 @@ export class HostPlane extends LocalMediaPlane {
       program: (context, spec) => Promise.resolve(new ProgramEndpoint(context, spec, mixing)),
       file: (context, spec) => FileEndpoint.open(context, spec, mixing, files),
       load: () => mixing.clock.load(),
+      sendToPhonesFor: (ms) => phones.sendToPhonesFor(ms),
       counters: () => phones.counters(),
       stop: () => phones.stop(),
       crossings: (streams) =>
