@@ -23,6 +23,7 @@ interface ClusterServerOptions {
 interface ClusterServer {
   /** `host:port` */
   readonly address: string;
+  readonly listensAt: { readonly host: string; readonly port: number };
   stop(): Promise<void>;
 }
 
@@ -51,6 +52,7 @@ export async function startClusterServer(options: ClusterServerOptions): Promise
   }
   const bound = server.address() as AddressInfo;
   return {
+    listensAt: { host: bound.address, port: bound.port },
     address: `${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${String(bound.port)}`,
     async stop() {
       const closed = once(server, 'close');

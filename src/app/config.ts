@@ -142,6 +142,12 @@ const DATA = {
     '30',
     '0',
   ),
+  PATCHBAY_TAKE_OVER: described(
+    str({ default: 'yes', choices: ['yes', 'no'] }),
+    '`yes`: phone calls of a gateway that is gone go on at another one of the same database, by re-INVITE. `no`: they end, for carriers that take no re-INVITE from another address.',
+    'no',
+    'maybe',
+  ),
   PATCHBAY_BACKUPS: described(
     wholeNumber({ default: 3 }),
     'Hourly copies of the database that are kept in the data folder. 0: none are made, and none of a `PATCHBAY_STORE`.',

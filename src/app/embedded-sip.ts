@@ -41,11 +41,13 @@ interface Parts {
   /** Dialogs that the previous gateway left. */
   readonly restored: readonly object[];
   readonly onDialogChanged: (dialogId: string) => void;
+  /** Whether requests may be sent in calls now. */
+  readonly mayAct: () => boolean;
 }
 
 /** Where the phone application connects to the embedded SIP server, and what it needs from that beyond drachtio's protocol. */
 type EmbeddedSip = ServerAddress &
-  Pick<SipServer, 'hasLostConnection' | 'savedDialog'> & {
+  Pick<SipServer, 'hasLostConnection' | 'savedDialog' | 'takeOver' | 'giveAway'> & {
     /** Sends what was measured of a call to the capture server. */
     captureQuality(event: CoreEvents['measured'][0]): void;
   };
@@ -65,6 +67,7 @@ export async function startEmbeddedSip(
     ring,
     restored,
     onDialogChanged,
+    mayAct,
   }: Parts,
 ): Promise<EmbeddedSip> {
   const { allow, scanners, messagesPerSecond, capture, apps, router } = config.sip;
@@ -105,6 +108,7 @@ export async function startEmbeddedSip(
     onNoRoom: (invite) => failedCallReports.foundNoRoom(invite, noRoom()),
     restored,
     onDialogChanged,
+    mayAct,
     log: sipLog,
   }).catch((error: unknown) => {
     const isTls = error instanceof Error && 'port' in error && error.port === config.sip.tls?.port;
@@ -118,6 +122,8 @@ export async function startEmbeddedSip(
     secret: admin.secret,
     hasLostConnection: (dialogId) => server.hasLostConnection(dialogId),
     savedDialog: (dialogId) => server.savedDialog(dialogId),
+    takeOver: (dialog) => server.takeOver(dialog),
+    giveAway: (dialogId) => server.giveAway(dialogId),
     captureQuality: ({ at, device, quality, formats }) => {
       for (const direction of ['received', 'sent'] as const)
         server.captureQuality(device.externalId, {

@@ -122,8 +122,11 @@ async function build(
   const ownCalls = new OwnCalls();
   const { traceBytes } = config.sip;
   const ring = traceBytes > 0 ? new TraceRing({ bytes: traceBytes }) : undefined;
+  edge.lease.onGranted((ms) => media.sendToPhonesFor(ms));
   const phones = await startPhones(config, log, teardown, {
     gate: edge,
+    lease: edge.lease,
+    gatewayId: secret === undefined ? undefined : edge.id,
     media,
     metrics,
     load,
@@ -164,6 +167,7 @@ async function build(
     onAnswered,
   });
   edge.restored();
+  edge.onTakeOver((call) => phones.takeOver(call));
   // A new leader waits for other gateways before it says what devices receive.
   await unlessAborted(edge.whenSettled(), quit);
   // Before pages can connect.

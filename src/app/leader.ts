@@ -17,6 +17,7 @@ import { createUsage, type Usage } from '../usage/index.js';
 import { startAnnouncements } from './announcements.js';
 import { gatewayReports } from './gateway-report.js';
 import type { LoadControl } from './load/index.js';
+import { nobodyListensAt } from './dead-gateway.js';
 import { measureQuality } from './metrics/quality.js';
 import { measureEvents, measureState, measureStore, measureTraces } from './metrics/state.js';
 import { measureRefusedCredentials } from './metrics/traffic.js';
@@ -84,13 +85,15 @@ export class Leader {
       suppressedKinds: config.noiseSuppression.kinds,
       log: log.child({ part: 'core' }),
     });
+    const { edgeLeaseMs, takesOver } = config.cluster;
+    const isOpen = (deviceId: string): boolean => this.usage.isOpen(deviceId);
     this.desk = new Desk({
       core: this.core,
       epoch: lease.epoch,
       isLeading: lease.isHeld,
       calls: store.calls,
       // Without PostgreSQL no other process goes on with what this one knows of edges.
-      ...(isShared && { store: store.edges, edgeLeaseMs: config.cluster.edgeLeaseMs }),
+      ...(isShared && { store: store.edges, isOpen, isDead: nobodyListensAt, edgeLeaseMs, takesOver }),
       clock: systemClock,
       log: log.child({ part: 'leader' }),
     });

@@ -3,21 +3,25 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { measureCalls, measureFreeswitch } from './metrics/traffic.js';
+import { measureCalls, measureFreeswitch, measureTakenCalls } from './metrics/traffic.js';
 import type { Config } from './read-config.js';
 import type { CoreEvents, DeviceGate } from '../core/index.js';
 import type { TraceRing } from '../calls/index.js';
 import { startEmbeddedSip } from './embedded-sip.js';
+import type { CallRecord } from '../cluster/index.js';
 import {
+  type CallLease,
   type CallStore,
   createPhoneApp,
   dialogsOf,
   FailedCallReports,
+  type LeftCall,
   leftCalls,
   type PhoneApp,
   type PhoneAppOptions,
   SipClient,
   startFreeswitch,
+  takenCall,
 } from '../devices/phone/index.js';
 import type { LoadControl } from './load/index.js';
 import type { MediaPlane } from '../media/index.js';
@@ -36,6 +40,10 @@ interface Parts {
   readonly descriptors: Descriptors;
   /** Where calls outlive both the gateway and their media host. */
   readonly calls: CallStore;
+  /** For how long calls are not taken over by other gateways. */
+  readonly lease: CallLease;
+  /** Names the gateway among those of the database; undefined when it is the only one. */
+  readonly gatewayId: string | undefined;
   /** By what the gateway knows its own calls. */
   readonly ownCalls: OwnCalls;
   /** Where SIP messages are kept; undefined: nowhere. */
@@ -63,6 +71,11 @@ export interface Phones {
   /** Sends what was measured of a phone to the capture server, if there is one. */
   captureQuality(event: CoreEvents['measured'][0]): void;
   freeswitch(): readonly (Connected & { readonly calls: number })[];
+  /**
+   * Goes on with a call of another gateway, which is gone.
+   * @returns whether the call is this gateway's now; it may end at once, if its phone does not go on
+   */
+  takeOver(call: CallRecord): Promise<boolean>;
   /** All devices of the previous gateway are connected to the core again. */
   deliverAgain(): void;
   /** Takes no new calls; resolves when those in progress have ended. */
@@ -79,7 +92,7 @@ export async function startPhones(
   config: Config,
   log: Logger,
   teardown: Teardown,
-  { gate, media, metrics, load, descriptors, calls, ownCalls, ring }: Parts,
+  { gate, media, metrics, load, descriptors, calls, lease, gatewayId, ownCalls, ring }: Parts,
 ): Promise<Phones> {
   const failedCallReports = new FailedCallReports({
     gate,
@@ -93,6 +106,7 @@ export async function startPhones(
     hosts: media.hosts().ids,
     calls,
     sipServers: isEmbedded ? [EMBEDDED] : config.drachtio.map(nameOf),
+    gatewayId,
     log,
   });
   const embedded = isEmbedded
@@ -104,7 +118,8 @@ export async function startPhones(
         failedCallReports,
         ownCalls,
         ring,
-        restored: left.flatMap(({ record }) => dialogsOf(record)),
+        restored: left.flatMap(({ record, isElsewhere }) => (isElsewhere ? [] : dialogsOf(record))),
+        mayAct: () => lease.isHeld,
         onDialogChanged: (dialogId) => apps.forEach((app) => app.dialogChanged(dialogId)),
       })
     : undefined;
@@ -127,12 +142,13 @@ export async function startPhones(
   const freeswitch = await startFreeswitches(config, log, teardown, { media, metrics }, clients, {
     sipServers,
     embedded,
-    left: left.map(({ record }) => record),
+    left: left.flatMap(({ record, isElsewhere }) => (isElsewhere ? [] : [record])),
     onChanged: (deviceId) => apps.forEach((app) => app.wayChanged(deviceId)),
   });
   const callsNow = (): number => apps.reduce((sum, { callCount }) => sum + callCount, 0);
   const observer = measureCalls(metrics, callsNow, () => failedCallReports.notLookedUp);
   load.countIn(callsNow);
+  const takenOver = measureTakenCalls(metrics);
   const { admission } = load;
   // The embedded SIP server has checked admission already. Calls that it admitted at the same time may still be too many.
   const admit = (source: string, isTest: boolean) => {
@@ -145,6 +161,8 @@ export async function startPhones(
         sipServer: embedded ? EMBEDDED : nameOf(servers[index]!),
         gate,
         calls,
+        lease,
+        ...(gatewayId !== undefined && { gatewayId }),
         media: freeswitch?.media ?? media,
         ...(freeswitch && { freeswitch: freeswitch.media }),
         failedCallReports,
@@ -161,6 +179,13 @@ export async function startPhones(
   await Promise.all(apps.map((app) => app.restore(left)));
   await Promise.all(clients.map((client) => client.connect(FIRST_CONNECT_MS)));
   freeswitch?.releaseLeft();
+  const takeOver = async (call: LeftCall): Promise<boolean> => {
+    for (const app of apps) if (await app.takeOver(call)) return true;
+    return false;
+  };
+  // This gateway had died while it took them over.
+  for (const call of left)
+    if (call.isElsewhere && !(await takeOver(call))) calls.deleteCall(call.record.info.id);
   const at = clients.find(({ connected }) => connected)?.sipAddress;
   const uri = at && `sip:${at.host}:${at.port}`;
   return {
@@ -183,6 +208,14 @@ export async function startPhones(
     },
     receivesAt: () => clients.find(({ connected }) => connected)?.receivesAt,
     address: at && uri !== undefined ? { sip: uri, sipPort: at.port } : {},
+    async takeOver({ id, document }) {
+      const call = takenCall(document);
+      const isTaken = call !== undefined && (await takeOver(call));
+      takenOver.inc({ result: isTaken ? 'taken' : 'refused' });
+      if (!isTaken)
+        log.warn({ connectionId: id }, 'A call of another gateway cannot go on here: it is lost.');
+      return isTaken;
+    },
     deliverAgain: () => apps.forEach((app) => app.deliverAgain()),
     drain: () => Promise.all(apps.map((app) => app.drain())),
     hangUp: () => void Promise.all(apps.map((app) => app.stop())),
@@ -210,6 +243,8 @@ function createApp(
     | 'embedded'
     | 'freeswitch'
     | 'calls'
+    | 'lease'
+    | 'gatewayId'
   >,
 ): PhoneApp {
   const app = createPhoneApp({

@@ -200,6 +200,7 @@ export function readConfig(environment: Environment) {
       host: env.PATCHBAY_CLUSTER_HOST,
       port: env.PATCHBAY_CLUSTER_PORT,
       edgeLeaseMs: env.PATCHBAY_EDGE_LEASE * 1000,
+      takesOver: env.PATCHBAY_TAKE_OVER === 'yes',
     },
     /** How many hourly copies of the database to keep. */
     backups: env.PATCHBAY_BACKUPS,

@@ -131,12 +131,16 @@ export type Answer = {
   [K in keyof Questions]: { readonly question: K; readonly answer: Questions[K]['answer'] };
 }[keyof Questions];
 
-/** Where a media host of an edge takes the pipes of other edges' hosts. */
-export interface HostAddress {
-  /** No two hosts of an edge have the same. */
-  readonly id: string;
+/** Where somebody listens in the private network. */
+export interface Address {
   readonly host: string;
   readonly port: number;
+}
+
+/** Where a media host of an edge takes the pipes of other edges' hosts. */
+export interface HostAddress extends Address {
+  /** No two hosts of an edge have the same. */
+  readonly id: string;
 }
 
 /** Where a device is in the media plane, and what it publishes there. Announcements are devices there, too. */
@@ -180,6 +184,10 @@ export interface Hello {
   readonly history: readonly HistoryEntry[];
   /** Absent while a process that has just started does not know it: what the one before had stated goes on. */
   readonly located?: Located | undefined;
+  /** Where its gateway listens for others; absent: nowhere. */
+  readonly address?: Address | undefined;
+  /** It would go on with calls of an edge that is gone. */
+  readonly takesOver: boolean;
 }
 
 export type FromEdge =
@@ -195,6 +203,10 @@ export type FromEdge =
   | { readonly type: 'removed'; readonly deviceId: string }
   /** All devices that the process before has left are connected. */
   | { readonly type: 'complete' }
+  /** It goes on with no calls of other edges any more. */
+  | { readonly type: 'takesNoCalls' }
+  /** It asks for its lease: see {@link FromLeader} `lease`. */
+  | { readonly type: 'alive'; readonly at: number }
   /** The record of a call has changed, or the call is over. Revisions grow from 1 in each process of an edge. */
   | {
       readonly type: 'call';
@@ -206,6 +218,9 @@ export type FromEdge =
   /** The edge has closed the device that the leader had closed; the device's last entry in the history has this number. */
   | { readonly type: 'closed'; readonly deviceId: string; readonly last: number }
   | { readonly type: 'done'; readonly id: number; readonly failure?: Failure | undefined };
+
+/** Why a device is closed. `taken-over`: another edge goes on with it, and its other end is to notice nothing. */
+export type CloseReason = EndReason | 'taken-over';
 
 /** What only the edge can do. */
 export type Command = { readonly command: 'sendDtmf'; readonly dtmf: DtmfDigits };
@@ -244,7 +259,11 @@ export type FromLeader =
       readonly streamId: string;
       readonly speech: StreamSpeech;
     }
-  | { readonly type: 'close'; readonly deviceId: string; readonly reason: EndReason }
+  | { readonly type: 'close'; readonly deviceId: string; readonly reason: CloseReason }
+  /** The edge is to go on with a call of an edge that is gone: to connect its device as one that it has carried on. */
+  | { readonly type: 'takeOver'; readonly call: CallRecord }
+  /** The edge is not given up before its lease is over, which runs from when it asked: `at`, its own words. */
+  | { readonly type: 'lease'; readonly at: number }
   | ({ readonly type: 'command'; readonly id: number; readonly deviceId: string } & Command)
   /** What has changed of the edge's crossings; `isAll`: all others are over. */
   | { readonly type: 'crossings'; readonly isAll: boolean; readonly crossings: readonly Crossing[] }

@@ -239,6 +239,8 @@ export interface DeviceCapabilities {
   readonly hold?: true;
   /** Is told when somebody begins or ceases to speak in a stream that the device receives. */
   readonly hearSpeech?: (streamId: string, speech: StreamSpeech) => void;
+  /** Another gateway goes on with the device: it ends here, and whoever is at its other end is told nothing. */
+  readonly takenOver?: () => void;
 }
 
 /**

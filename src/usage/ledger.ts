@@ -24,6 +24,8 @@ export class Ledger {
   readonly #open = new Map<string, OpenRecord>();
   /** Connections that were carried over, even if they have ended since; until {@link closeCrashed}. */
   readonly #carriedOver = new Set<string>();
+  /** Connections whose records an earlier gateway left open; until {@link closeCrashed}. */
+  #left: Set<string> | undefined;
   /** The last records of connections that ended, until it is known what was measured in all. */
   readonly #closed = new Map<string, KeptRecord>();
   #heartbeat: Timer;
@@ -33,6 +35,7 @@ export class Ledger {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#retentionMs = parts.retentionMs;
+    this.#left = new Set(parts.store.openRecords().map(({ connectionId }) => connectionId));
     parts.core.on('connected', (event) => this.#begin(event));
     parts.core.on('carriedOver', (event) => this.#goOn(event));
     parts.core.on('moved', (event) => this.#move(event));
@@ -51,6 +54,7 @@ export class Ledger {
   closeCrashed(): readonly KeptRecord[] {
     const gone = this.#store.openRecords().filter(({ connectionId }) => !this.#carriedOver.has(connectionId));
     this.#carriedOver.clear();
+    this.#left = undefined;
     const closed = gone.map((record) => {
       const endedAt = Math.max(record.startedAt, record.seenAt);
       const ended: KeptRecord = { ...record, endedAt, endReason: 'crashed' };
@@ -60,6 +64,12 @@ export class Ledger {
     // Those that were carried over live now, even if this gateway dies before its first heartbeat.
     if (this.#open.size > 0) this.#store.heartbeat(this.#clock.now());
     return closed;
+  }
+
+  /** Whether a connection goes on, or may do so: an earlier gateway has left it open, and it was not carried over yet. */
+  isOpen(connectionId: string): boolean {
+    if (this.#open.has(connectionId)) return true;
+    return this.#left?.has(connectionId) === true && !this.#carriedOver.has(connectionId);
   }
 
   stop(): void {

@@ -76,6 +76,8 @@ export interface Usage {
    * go on are connected again.
    */
   closeCrashed(): void;
+  /** Whether the connection of a device goes on, or may do so: a dead gateway has left its record open. */
+  isOpen(connectionId: string): boolean;
   /** Waits a short while for webhooks under way, and resolves when everything is on disk. */
   stop(): Promise<void>;
 }
@@ -111,6 +113,7 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     failedCalls: (accountId) => failedCalls.of(accountId),
     webhookCounts: () => queue.counts(),
     webhooksOf: (accountId) => queue.countsOf(accountId),
+    isOpen: (connectionId) => ledger.isOpen(connectionId),
     closeCrashed: () => {
       for (const record of ledger.closeCrashed()) notifyOfCrash(record, notify);
     },

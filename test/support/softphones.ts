@@ -104,6 +104,16 @@ export class Softphone {
     return new Softphone(child, folder, SECOND_BYTES.linphone, () => recording);
   }
 
+  /** Waits until it has recorded for another while. */
+  async listen(): Promise<void> {
+    const before = this.#recordedBytes();
+    await until('softphone records', () => this.#recordedBytes() > before + 2 * this.#enoughBytes, {
+      withinMs: 20_000,
+      everyMs: 100,
+      seen: () => Promise.resolve(this.#output),
+    });
+  }
+
   /** Waits until it has recorded for a while, then hangs up as a user would; resolves when it is over. */
   async hangUp(): Promise<void> {
     await until('softphone records', () => this.#recordedBytes() > this.#enoughBytes, {

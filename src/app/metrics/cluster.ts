@@ -20,6 +20,14 @@ export function measureCluster(metrics: Registry, { edge, door, desk }: ClusterP
     },
   });
   new Gauge({
+    name: 'patchbay_edge_lease_held',
+    help: 'Whether no other gateway can have the calls of this one; 1 or 0',
+    registers,
+    collect() {
+      this.set(edge.lease.isHeld ? 1 : 0);
+    },
+  });
+  new Gauge({
     name: 'patchbay_edge_events_waiting',
     help: 'Events of devices that the leader has not acknowledged',
     registers,

@@ -14,6 +14,16 @@ const METHODS: ReadonlySet<string> = new Set([
   ...['MESSAGE', 'NOTIFY', 'SUBSCRIBE', 'PUBLISH', 'REGISTER'],
 ]);
 
+/** Adds calls of other gateways to the metrics, by what became of them here. */
+export function measureTakenCalls(metrics: Registry): Counter<'result'> {
+  return new Counter({
+    name: 'patchbay_calls_taken_over_total',
+    help: 'Calls of gateways that are gone: those that this one has gone on with, and those that it could not',
+    labelNames: ['result'],
+    registers: [metrics],
+  });
+}
+
 /**
  * Adds phone calls to the metrics.
  * @param callsNow present calls, including those being set up

@@ -25,6 +25,8 @@ export class EdgeCalls {
   readonly #parts: EdgeCallsParts;
   /** The oldest first. */
   readonly #changes = new Map<string, Change>();
+  /** Calls that this process has. */
+  readonly #known = new Set<string>();
   #last = 0;
   #dropped = 0;
 
@@ -46,15 +48,28 @@ export class EdgeCalls {
     for (;;) {
       const { calls, isLast } = await this.#parts.ask(found.at(-1)?.id ?? null);
       found.push(...calls);
+      for (const { id } of calls) this.#known.add(id);
       if (isLast || calls.length === 0) return found;
     }
   }
 
+  /** Whether this process has a call, or has had it and the leader may not know that it is over. */
+  knows(id: string): boolean {
+    return this.#known.has(id) || this.#changes.has(id);
+  }
+
+  /** The call of another edge is this one's from now on. */
+  taken(id: string): void {
+    this.#known.add(id);
+  }
+
   saveCall(id: string, document: string): void {
+    this.#known.add(id);
     this.#change(id, document);
   }
 
   deleteCall(id: string): void {
+    this.#known.delete(id);
     this.#change(id, null);
   }
 

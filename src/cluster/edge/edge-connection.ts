@@ -11,7 +11,7 @@ import type {
   ResumePoint,
   StreamLoudness,
 } from '../../core/index.js';
-import type { HistoryEvent, Order, StateChange, StatedDevice } from '../messages.js';
+import type { CloseReason, HistoryEvent, Order, StateChange, StatedDevice } from '../messages.js';
 
 /** Where a connection tells what its device does. */
 interface Teller {
@@ -119,13 +119,15 @@ export class EdgeConnection implements AskedConnection {
     this.#teller.over(this);
   }
 
-  /** The core has ended the connection. */
-  wasClosed(reason: EndReason): void {
+  /** The core has ended the connection, or another edge has the device. */
+  wasClosed(reason: CloseReason): void {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
     this.#settle.resolve();
     this.#teller.over(this);
-    this.device.close(reason);
+    if (reason !== 'taken-over') this.device.close(reason);
+    else if (this.device.capabilities.takenOver) this.device.capabilities.takenOver();
+    else this.device.close('lost');
   }
 
   publish(streams: readonly PublishedStream[]): void {

@@ -13,11 +13,20 @@ import {
 } from '../../core/index.js';
 import type { Clock, Log } from '../../shared/index.js';
 import { errorOf, failureOf } from '../failures.js';
-import type { FromEdge, FromLeader, HistoryEvent, Link, LinkListener } from '../messages.js';
+import type {
+  Address,
+  CallRecord,
+  FromEdge,
+  FromLeader,
+  HistoryEvent,
+  Link,
+  LinkListener,
+} from '../messages.js';
 import { Asking } from './asking.js';
 import { EdgeCalls } from './edge-calls.js';
 import { EdgeConnection } from './edge-connection.js';
 import { EdgeCrossings } from './edge-crossings.js';
+import { EdgeLease } from './edge-lease.js';
 import { History } from './history.js';
 
 interface EdgeOptions {
@@ -27,6 +36,12 @@ interface EdgeOptions {
   readonly process: string;
   /** Devices of the process before go on, and are not connected yet: {@link Edge.restored} says when. Default: no. */
   readonly isRestoring?: boolean;
+  /** How long it has its calls to itself while it is cut off, in ms. Default: for ever. */
+  readonly leaseMs?: number | undefined;
+  /** Where the gateway listens for others. Default: nowhere. */
+  readonly address?: Address | undefined;
+  /** Whether it goes on with calls of edges that are gone. Default: no. */
+  readonly takesOver?: boolean;
   /** Whether a token is valid now, as far as is known here. */
   readonly recognizes: (token: string) => boolean;
   readonly clock: Clock;
@@ -43,6 +58,7 @@ export class Edge implements DeviceGate {
   readonly calls: EdgeCalls;
   /** Streams between this gateway's media hosts and others'. */
   readonly crossings = new EdgeCrossings((message) => this.#link?.send(message));
+  readonly lease: EdgeLease;
   readonly #options: EdgeOptions;
   readonly #connections = new Map<string, EdgeConnection>();
   /** Those that are over, while the leader has not acknowledged all of their history. */
@@ -59,9 +75,19 @@ export class Edge implements DeviceGate {
   /** Who waits for {@link whenSettled}. */
   #awaitSettled: (() => void)[] = [];
   readonly #awaitAcknowledged: (() => void)[] = [];
+  #takeOver: TakeOver | undefined;
+  /** Calls of other edges that nobody here has asked for yet. */
+  #given: CallRecord[] = [];
+  /** Those that are being taken over: their devices are not connected yet. */
+  readonly #taking = new Set<string>();
 
   constructor(options: EdgeOptions) {
     this.#options = options;
+    this.lease = new EdgeLease({
+      ms: options.leaseMs,
+      ask: (at) => this.#link?.send({ type: 'alive', at }),
+      clock: options.clock,
+    });
     this.#isRestoring = options.isRestoring ?? false;
     this.calls = new EdgeCalls({
       tell: (message) => this.#link?.send(message),
@@ -108,6 +134,16 @@ export class Edge implements DeviceGate {
   /** From now on devices are refused at this edge, as `PATCHBAY_SHUTTING_DOWN`; those that are connected stay. */
   drain(): void {
     this.#isDraining = true;
+    this.#link?.send({ type: 'takesNoCalls' });
+  }
+
+  /**
+   * Has calls of edges that are gone taken over, those that were given to this one before too.
+   * @param takeOver connects the call's device as one that was carried on; resolves with whether it can. If not, the call ends
+   */
+  onTakeOver(takeOver: TakeOver): void {
+    this.#takeOver = takeOver;
+    this.#takeGiven();
   }
 
   /** All devices that the process before has left are connected: the leader gives up those that are not. */
@@ -120,6 +156,7 @@ export class Edge implements DeviceGate {
       this.#link?.send({ type: 'state', deviceId, change: { part: 'streams', streams } });
     }
     this.#link?.send({ type: 'complete' });
+    this.#takeGiven();
   }
 
   /** Goes on with a leader: tells it all that the edge has. @returns what receives the leader's messages */
@@ -138,7 +175,10 @@ export class Edge implements DeviceGate {
       })),
       history: this.#history.entries(),
       located: this.crossings.stated,
+      address: this.#options.address,
+      takesOver: this.#takesOver,
     });
+    this.lease.connected();
     this.#asking.connected(link);
     this.calls.tellAll();
     return {
@@ -200,6 +240,7 @@ export class Edge implements DeviceGate {
       return connection;
     }
     this.#connections.set(device.info.id, connection);
+    this.#taking.delete(device.info.id);
     connection.asks();
     return connection;
   }
@@ -238,6 +279,13 @@ export class Edge implements DeviceGate {
       case 'crossings':
         this.crossings.take(message);
         return;
+      case 'lease':
+        this.lease.granted(message.at);
+        return;
+      case 'takeOver':
+        this.#given.push(message.call);
+        this.#takeGiven();
+        return;
       case 'admitted':
       case 'refused':
       case 'deliver':
@@ -249,6 +297,37 @@ export class Edge implements DeviceGate {
       case 'command':
         this.#tell(message);
     }
+  }
+
+  get #takesOver(): boolean {
+    return this.#options.takesOver === true && !this.#isDraining;
+  }
+
+  #takeGiven(): void {
+    // A new process takes what it finds among its own calls first.
+    if (!this.#takeOver || this.#isRestoring) return;
+    for (const call of this.#given.splice(0)) {
+      // It may be told again of what it has, or has had.
+      if (!this.calls.knows(call.id) && !this.#connections.has(call.id))
+        void this.#take(call, this.#takeOver);
+    }
+  }
+
+  async #take(call: CallRecord, takeOver: TakeOver): Promise<void> {
+    const { id } = call;
+    this.calls.taken(id);
+    this.#taking.add(id);
+    let isTaken = false;
+    try {
+      isTaken = await takeOver(call);
+    } catch (error) {
+      this.#options.log.error(
+        { err: error, connectionId: id },
+        'A call of another gateway could not be taken over.',
+      );
+    }
+    this.#taking.delete(id);
+    if (!isTaken) this.calls.deleteCall(id);
   }
 
   /** What the leader says of one device. */
@@ -294,8 +373,11 @@ export class Edge implements DeviceGate {
   #toldTooLate(message: Extract<FromLeader, { readonly deviceId: string }>): void {
     const { deviceId } = message;
     const known = this.#connections.get(deviceId);
-    // One that the process before has left may not be connected yet: the leader closes it again when it is.
-    if (message.type === 'close' && (known || !this.#isRestoring))
+    // A BYE may still wait that was not sent while the edge was cut off.
+    if (message.type === 'close' && message.reason === 'taken-over') known?.device.capabilities.takenOver?.();
+    // One that is not connected yet, of a process before or another edge: the leader closes it again when it is.
+    const mayCome = this.#isRestoring || this.#taking.has(deviceId);
+    if (message.type === 'close' && (known || !mayCome))
       this.#link?.send({ type: 'closed', deviceId, last: known?.lastNumber ?? 0 });
     if (message.type !== 'command') return;
     const failure = failureOf(new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The device is gone.'));
@@ -344,8 +426,11 @@ export class Edge implements DeviceGate {
     this.#link = undefined;
     this.#isSettled = false;
     this.#asking.disconnected();
+    this.lease.disconnected();
   }
 }
+
+type TakeOver = (call: CallRecord) => Promise<boolean>;
 
 function shuttingDown(): PatchbayError {
   return new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');

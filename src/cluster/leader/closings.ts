@@ -1,25 +1,25 @@
-import type { EndReason } from '../../core/index.js';
+import type { CloseReason } from '../messages.js';
 
 /** Devices of an edge that the core has closed: the edge is told again until it has done it, over deaths of leaders too. */
 export class Closings {
-  readonly #reasons: Map<string, EndReason>;
+  readonly #reasons: Map<string, CloseReason>;
   /** Those that the edge has closed: the numbers of the last entries of their history. */
   readonly #done = new Map<string, number>();
 
   /** @param record of {@link toRecord} */
   constructor(record: Readonly<Record<string, string>>) {
-    this.#reasons = new Map(Object.entries(record) as [string, EndReason][]);
+    this.#reasons = new Map(Object.entries(record) as [string, CloseReason][]);
   }
 
   get size(): number {
     return this.#reasons.size;
   }
 
-  reasonOf(deviceId: string): EndReason | undefined {
+  reasonOf(deviceId: string): CloseReason | undefined {
     return this.#reasons.get(deviceId);
   }
 
-  add(deviceId: string, reason: EndReason): void {
+  add(deviceId: string, reason: CloseReason): void {
     this.#reasons.set(deviceId, reason);
   }
 
@@ -42,12 +42,17 @@ export class Closings {
     return hasChanged;
   }
 
+  /** The edge never had it. */
+  drop(deviceId: string): void {
+    this.#reasons.delete(deviceId);
+  }
+
   /** Forgets those that an edge does not have any more. */
   retain(stated: { has(deviceId: string): boolean }): void {
     for (const id of this.#reasons.keys()) if (!stated.has(id)) this.#reasons.delete(id);
   }
 
-  toRecord(): Readonly<Record<string, EndReason>> {
+  toRecord(): Readonly<Record<string, CloseReason>> {
     return Object.fromEntries(this.#reasons);
   }
 }

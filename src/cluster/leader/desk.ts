@@ -1,6 +1,6 @@
 import type { Core, CoreEvents } from '../../core/index.js';
 import type { Clock, Log, Timer } from '../../shared/index.js';
-import type { FromEdge, FromLeader, Hello, Link, LinkListener, Order } from '../messages.js';
+import type { Address, FromEdge, FromLeader, Hello, Link, LinkListener, Order } from '../messages.js';
 import { CrossingPlan } from './crossing-plan.js';
 import { EdgeSession } from './edge-session.js';
 import type { EdgeCallStore, EdgeRecord, EdgeStore } from './edge-store.js';
@@ -14,6 +14,9 @@ const LEASE_MARGIN_MS = 3_000;
 const DEFAULT_FORGET_MS = 3_600_000;
 /** When a leader that cannot be sure to lead looks again. */
 const AGAIN_MS = 1_000;
+
+/** When it is found out whether an edge that is away is dead, and again. A process that goes on is back by then. */
+const PROBE_MS = 500;
 
 /** How often it looks whether it may tell edges what waits. */
 const HELD_MS = 200;
@@ -35,8 +38,15 @@ interface DeskOptions {
   readonly edgeLeaseMs?: number;
   /** How long an edge that was given up is remembered, in ms; default an hour. */
   readonly forgetMs?: number;
-  /** Called when an edge is given up, before its devices are ended as `crashed`; that waits until it resolves. */
-  readonly onEdgeLost?: (edgeId: string) => Promise<void>;
+  /** Whether the calls of an edge that is gone go on at others. Default: they end. */
+  readonly takesOver?: boolean;
+  /** Whether the connection of a device goes on, or may do so. Default: while devices of the leader before may still come. */
+  readonly isOpen?: (deviceId: string) => boolean;
+  /**
+   * Whether nobody listens at any of these addresses, though their machines answer: then the processes of an edge are dead.
+   * Absent: that cannot be known, and an edge that is away is given up after its lease.
+   */
+  readonly isDead?: (addresses: readonly Address[]) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -74,6 +84,7 @@ export class Desk {
    */
   readonly accounted: Promise<void>;
   #isSettled = false;
+  #isAccounted = false;
   #isStopped = false;
 
   constructor(options: DeskOptions) {
@@ -194,6 +205,7 @@ export class Desk {
     // Also the end of a connection before this one, which it may not have noticed.
     this.#awaySince.delete(edgeId);
     this.#noMoreDue(edgeId);
+    this.#tellCalls();
     if (session.isComplete) this.#completed(edgeId);
     // It may hang before it has connected what its process before has left.
     else this.#dueIn(edgeId, this.#leaseMs, () => this.#overdue(session));
@@ -234,7 +246,13 @@ export class Desk {
       isSettled: () => this.#isSettled,
       isLeading: () => this.#isLeading,
       heldBack: () => this.#tellHeldSoon(),
-      completed: () => this.#completed(edgeId),
+      completed: () => {
+        this.#tellCalls();
+        this.#completed(edgeId);
+      },
+      taken: () => this.#checkAwaited(),
+      vouches: () => this.#vouches(),
+      isOpen: (deviceId) => this.#options.isOpen?.(deviceId) ?? !this.#isAccounted,
       crossings: this.#crossings,
       save: (changed) => {
         if (!store) return undefined;
@@ -269,29 +287,90 @@ export class Desk {
   #away(session: EdgeSession): void {
     if (this.#isStopped) return;
     this.#awaySince.set(session.edgeId, this.#options.clock.now());
-    this.#dueIn(session.edgeId, this.#leaseMs, () => void this.#giveUp(session));
+    this.#dueIn(session.edgeId, this.#leaseMs, () => this.#giveUp(session));
+    this.#probeSoon(session);
   }
 
-  async #giveUp(session: EdgeSession): Promise<void> {
-    const { edgeId } = session;
-    const { onEdgeLost, clock, log, forgetMs = DEFAULT_FORGET_MS } = this.#options;
-    if (onEdgeLost && this.#isLeading) {
-      await onEdgeLost(edgeId).catch((error: unknown) =>
-        log.error(
-          { err: error, edge: edgeId },
-          'The devices of an edge that is gone could not be taken over.',
-        ),
+  /** An edge whose processes are dead need not be waited for. */
+  #probeSoon(session: EdgeSession): void {
+    const { isDead, clock, log } = this.#options;
+    if (!isDead || !this.#options.takesOver) return;
+    const isAway = (): boolean => !this.#isStopped && !session.isConnected && !session.isLost;
+    clock.setTimeout(() => {
+      // Before it gives out a new lease, or after: it goes on by itself.
+      if (!isAway()) return;
+      const { edgeId, addresses } = session;
+      isDead(addresses).then(
+        (dead) => {
+          if (!isAway()) return;
+          if (dead && this.#takers(session).length > 0) this.#giveUp(session);
+          else this.#probeSoon(session);
+        },
+        (error: unknown) => {
+          log.error({ err: error, edge: edgeId }, 'It cannot be found out whether an edge is dead.');
+        },
       );
+    }, PROBE_MS);
+  }
+
+  #takers(gone: EdgeSession): EdgeSession[] {
+    if (!this.#options.takesOver) return [];
+    return [...this.#sessions.values()].filter((session) => session !== gone && session.takesOver);
+  }
+
+  /** Other edges go on with the calls of one that is gone. @returns how many */
+  #moveCalls(gone: EdgeSession): number {
+    const { calls } = this.#options;
+    const takers = this.#takers(gone);
+    if (!calls || takers.length === 0) return 0;
+    const load = new Map(takers.map((taker) => [taker, taker.devices.size]));
+    const moved = calls.recordsOf(gone.edgeId);
+    for (const { id, document } of moved) {
+      const [taker, devices] = [...load].reduce((least, each) => (each[1] < least[1] ? each : least));
+      load.set(taker, devices + 1);
+      calls.saveCall(id, document, taker.edgeId);
+      taker.take(id, gone.giveAway(id));
     }
+    if (moved.length > 0) this.#tellCalls();
+    return moved.length;
+  }
+
+  /** Tells edges which calls of others they are to go on with, once that is on disk: no other edge may be told the same. */
+  #tellCalls(): void {
+    const { calls, clock } = this.#options;
+    if (!calls || ![...this.#sessions.values()].some(({ isTaking }) => isTaking)) return;
+    calls.flush().then(
+      () => {
+        if (this.#isStopped) return;
+        for (const session of this.#sessions.values()) session.tellCalls();
+      },
+      () => {
+        if (!this.#isStopped) clock.setTimeout(() => this.#tellCalls(), AGAIN_MS);
+      },
+    );
+  }
+
+  /**
+   * A leader that cannot be sure to lead, since the database is away, vouches for its edges as long as it has all of them: then
+   * none of them leads. Otherwise another leader may have given up whoever is connected with this one.
+   */
+  #vouches(): boolean {
+    return this.#isLeading || [...this.#sessions.values()].every(({ isConnected }) => isConnected);
+  }
+
+  #giveUp(session: EdgeSession): void {
+    const { edgeId } = session;
+    const { clock, log, forgetMs = DEFAULT_FORGET_MS } = this.#options;
     if (this.#isStopped || session.isConnected) return;
     if (!this.#isLeading) {
       // Another one may lead: that is for it to decide.
-      this.#dueIn(edgeId, AGAIN_MS, () => void this.#giveUp(session));
+      this.#dueIn(edgeId, AGAIN_MS, () => this.#giveUp(session));
       return;
     }
+    const moved = this.#moveCalls(session);
     log.warn(
-      { edge: edgeId, devices: session.devices.size },
-      'An edge is away for too long: its devices end.',
+      { edge: edgeId, calls: moved, devices: session.devices.size },
+      'An edge is gone: others go on with its calls, and its other devices end.',
     );
     session.lose({ order: [this.#options.epoch, this.#admitted], at: clock.now() });
     this.#dueIn(edgeId, forgetMs, () => this.#forget(session));
@@ -327,6 +406,8 @@ export class Desk {
     if (this.#awaited.size > 0) return;
     this.#settling.cancel();
     this.#settle();
+    for (const { isTaking } of this.#sessions.values()) if (isTaking) return;
+    this.#isAccounted = true;
     this.#account();
   }
 

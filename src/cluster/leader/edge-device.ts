@@ -27,7 +27,7 @@ export class EdgeDevice implements Device {
   readonly capabilities: DeviceCapabilities;
   formats: MediaFormats;
   order: Order | undefined;
-  readonly #line: EdgeLine;
+  #line: EdgeLine;
   #connection: Connection | undefined;
   #delivery: { readonly delivery: Delivery; readonly levelling: boolean | undefined } | undefined;
   #isWatched = false;
@@ -43,12 +43,14 @@ export class EdgeDevice implements Device {
     this.#isHeldBack = isHeldBack;
     const { sendDtmf, setByeHeaders, hold, hearSpeech } = stated.abilities;
     this.capabilities = {
-      ...(sendDtmf && { sendDtmf: (dtmf) => line.command(this.info.id, { command: 'sendDtmf', dtmf }) }),
+      ...(sendDtmf && {
+        sendDtmf: (dtmf) => this.#line.command(this.info.id, { command: 'sendDtmf', dtmf }),
+      }),
       ...(setByeHeaders && { setByeHeaders: (headers) => this.#setByeHeaders(headers) }),
       ...(hold && { hold: true }),
       ...(hearSpeech && {
         hearSpeech: (streamId, speech) =>
-          line.tell({ type: 'speech', deviceId: this.info.id, streamId, speech }),
+          this.#line.tell({ type: 'speech', deviceId: this.info.id, streamId, speech }),
       }),
     };
   }
@@ -71,6 +73,14 @@ export class EdgeDevice implements Device {
       replace,
       ...(isCarried && { carriedSince: connectedAt, held, signallingLost }),
     });
+  }
+
+  /** Another edge has it from now on, which is told all once it has connected it. */
+  moveTo(line: EdgeLine, order: Order): void {
+    this.#line = line;
+    this.order = order;
+    const { delivery } = this.#delivery ?? {};
+    if (delivery) line.delivered(this, delivery);
   }
 
   /** Takes all that an edge has stated but what is history. */

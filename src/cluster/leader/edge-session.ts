@@ -2,6 +2,8 @@ import type { Delivery, EndReason } from '../../core/index.js';
 import { BoundedMap } from '../../shared/index.js';
 import { failureOf } from '../failures.js';
 import type {
+  Address,
+  CloseReason,
   Command,
   FromEdge,
   FromLeader,
@@ -40,8 +42,14 @@ interface SessionParts extends AdmissionParts {
   /** Something of the record changed: saves it with what else is saved now. @returns when it is on disk; undefined: nowhere */
   readonly save: (record: EdgeRecord) => Promise<void> | undefined;
   readonly calls: EdgeCallStore | undefined;
+  /** Whether no other leader can have given the edge up. */
+  readonly vouches: () => boolean;
+  /** Whether a device's connection goes on, or may do so, as far as is written down. */
+  readonly isOpen: (deviceId: string) => boolean;
   /** A process that was connecting the devices of the one before has connected all of them. */
   readonly completed: () => void;
+  /** It has connected a call of another edge, or given it up. */
+  readonly taken: () => void;
 }
 
 /** One edge, as the leader knows it: its devices, what of its history is counted, and the connection to it, if there is one. */
@@ -59,6 +67,10 @@ export class EdgeSession {
   #lost: LostMark | undefined;
   #link: Link<FromLeader> | undefined;
   #calls: CallSaving;
+  #takesOver = false;
+  #addresses: readonly Address[];
+  /** Calls of edges that are gone which this one has neither connected nor given up yet. */
+  readonly #taking = new Set<string>();
   /** What the edge has stated so far, while it connects the devices of its process before. */
   #restoring: Set<string> | undefined;
   #held: FromLeader[] = [];
@@ -71,6 +83,7 @@ export class EdgeSession {
     this.#process = record.process;
     this.#counted = record.counted;
     this.#lost = record.lost;
+    this.#addresses = record.addresses ?? [];
     this.#closings = new Closings(record.closing);
     this.#admissions = new Admissions(parts, {
       line: this,
@@ -95,6 +108,21 @@ export class EdgeSession {
     return this.#lost?.order !== undefined;
   }
 
+  /** Whether calls of other edges may be given to it. */
+  get takesOver(): boolean {
+    return this.#takesOver && this.isComplete;
+  }
+
+  /** Whether it has calls of other edges that it has neither connected nor given up yet. */
+  get isTaking(): boolean {
+    return this.#taking.size > 0;
+  }
+
+  /** Where its gateway and media hosts listen. */
+  get addresses(): readonly Address[] {
+    return this.#addresses;
+  }
+
   device(deviceId: string): EdgeDevice | undefined {
     return this.#devices.get(deviceId);
   }
@@ -110,7 +138,8 @@ export class EdgeSession {
 
   /** The edge has connected, and states all that it has. */
   greeted(hello: Hello, link: Link<FromLeader>, epoch: number): void {
-    if (hello.process !== this.#process) {
+    const isSame = hello.process === this.#process;
+    if (!isSame) {
       this.#process = hello.process;
       this.#counted = 0;
     }
@@ -125,6 +154,8 @@ export class EdgeSession {
     const stated = new Map(hello.devices.map((device) => [device.info.id, device]));
     this.#restoring = hello.isComplete ? undefined : new Set(stated.keys());
     for (const device of hello.devices) this.#closeIfLost(device);
+    // One that begins anew asks for its calls itself.
+    if (hello.isComplete && isSame) this.#expectCalls(stated);
     if (hello.isComplete) this.#allStated(stated);
     // What this process has was stated; what the one before has left is still to come.
     else this.#lost &&= { at: this.#lost.at };
@@ -136,9 +167,12 @@ export class EdgeSession {
     for (const [id, device] of [...this.#devices]) {
       const state = stated.get(id);
       if (state && !state.hasEnded) this.#goOn(device, state);
-      else if ((state || hello.isComplete) && !this.#waiting.hasEndOf(id)) this.#gone(device);
+      else if ((state || hello.isComplete) && !this.#waiting.hasEndOf(id) && !this.#taking.has(id))
+        this.#gone(device);
     }
     this.#parts.crossings.greeted(this.edgeId, hello.located);
+    this.#takesOver = hello.takesOver;
+    this.#listensAt(hello.address, hello.located?.hosts);
     this.#save();
     this.#tellSettled();
   }
@@ -148,8 +182,10 @@ export class EdgeSession {
     const stated = this.#restoring;
     if (!stated) return;
     this.#restoring = undefined;
+    this.#expectCalls(stated);
     this.#allStated(stated);
-    for (const [id, device] of [...this.#devices]) if (!stated.has(id)) this.#gone(device);
+    for (const [id, device] of [...this.#devices])
+      if (!stated.has(id) && !this.#taking.has(id)) this.#gone(device);
     this.#save();
     this.#parts.completed();
     this.#tellSettled();
@@ -168,10 +204,44 @@ export class EdgeSession {
   lose(mark: LostMark): void {
     this.#waiting.take();
     this.#restoring = undefined;
+    this.#taking.clear();
     this.#lost = mark;
     for (const device of [...this.#devices.values()]) this.#gone(device);
     this.#parts.crossings.forget(this.edgeId);
     this.#save();
+  }
+
+  /** A call of this edge goes on at another one. @returns its device, or why there is none any more */
+  giveAway(id: string): {
+    readonly device?: EdgeDevice | undefined;
+    readonly over?: CloseReason | undefined;
+  } {
+    const device = this.#devices.get(id);
+    // A new leader does not know the devices of edges that are gone.
+    const over = this.#closings.reasonOf(id) ?? (device || this.#parts.isOpen(id) ? undefined : 'left');
+    this.#drop(id);
+    this.#taking.delete(id);
+    this.#closings.add(id, 'taken-over');
+    return { device, over };
+  }
+
+  /** A call of an edge that is gone is to go on at this one, or to be ended there: {@link tellCalls} tells it. */
+  take(id: string, { device, over }: ReturnType<EdgeSession['giveAway']>): void {
+    this.#taking.add(id);
+    if (over !== undefined) {
+      this.#closings.add(id, over);
+      this.#save();
+    }
+    if (!device) return;
+    this.#devices.set(id, device);
+    device.moveTo(this, this.#parts.nextOrder());
+  }
+
+  /** Tells the edge which calls of others it is to go on with: that they are its own is on disk. */
+  tellCalls(): void {
+    if (!this.isTaking || !this.isComplete) return;
+    for (const call of this.#parts.calls?.recordsOf(this.edgeId) ?? [])
+      if (this.#taking.has(call.id)) this.tell({ type: 'takeOver', call });
   }
 
   /** Ends the connection. */
@@ -212,7 +282,7 @@ export class EdgeSession {
     switch (message.type) {
       case 'history': {
         const { event } = message.entry;
-        if (event.type === 'connect') this.#restoring?.add(event.device.info.id);
+        if (event.type === 'connect') this.#connecting(event.device.info.id);
         this.#count(message.entry);
         return;
       }
@@ -223,8 +293,18 @@ export class EdgeSession {
       case 'kind':
         this.#parts.core.registerKind(message.kind);
         return;
+      case 'takesNoCalls':
+        this.#takesOver = false;
+        return;
+      case 'alive':
+        this.#grant(message.at);
+        return;
       case 'located':
       case 'hosts':
+        this.#listensAt(this.#addresses[0], message.type === 'hosts' ? message.hosts : message.located.hosts);
+        this.#save();
+        this.#parts.crossings.take(this.edgeId, message);
+        return;
       case 'placed':
       case 'removed':
         this.#parts.crossings.take(this.edgeId, message);
@@ -234,6 +314,7 @@ export class EdgeSession {
         return;
       case 'call':
         this.#calls.take(message);
+        if (message.document === null) this.#givenUp(message.id);
         return;
       case 'question':
         void answerTo(message, { ...this.#parts, calls: this.#calls }).then((answer) => {
@@ -333,6 +414,48 @@ export class EdgeSession {
     device.tellAll();
   }
 
+  /** Not before the edge has heard which of its calls others have: also of those that it has not connected yet. */
+  #grant(at: number): void {
+    const isHeldBack = this.#held.some(
+      (message) => message.type === 'close' && message.reason === 'taken-over',
+    );
+    if (this.isComplete && this.#parts.vouches() && !isHeldBack) this.#link?.send({ type: 'lease', at });
+  }
+
+  /** The edge connects a device, perhaps one of a process before or of another edge. */
+  #connecting(id: string): void {
+    this.#restoring?.add(id);
+    if (this.#taking.delete(id)) this.#parts.taken();
+  }
+
+  /** The edge does not go on with a call that was given to it. */
+  #givenUp(id: string): void {
+    if (!this.#taking.delete(id)) return;
+    this.#closings.drop(id);
+    const device = this.#devices.get(id);
+    if (device) this.#gone(device);
+    this.#save();
+    this.#parts.taken();
+  }
+
+  /** Calls that are its own and that it does not state were given to it, by this leader or the one before. */
+  #expectCalls(stated: { has(deviceId: string): boolean }): void {
+    for (const id of this.#taking) if (stated.has(id)) this.#taking.delete(id);
+    for (const { id } of this.#parts.calls?.recordsOf(this.edgeId) ?? []) {
+      // What neither goes on nor is to be closed is over.
+      const isGiven =
+        this.#devices.has(id) || this.#parts.isOpen(id) || this.#closings.reasonOf(id) !== undefined;
+      if (isGiven && !stated.has(id)) this.#taking.add(id);
+    }
+  }
+
+  /** @param hosts undefined: as before */
+  #listensAt(gateway: Address | undefined, hosts: readonly Address[] | undefined): void {
+    const own = gateway ? [{ host: gateway.host, port: gateway.port }] : [];
+    const others = hosts?.map(({ host, port }) => ({ host, port })) ?? this.#addresses.slice(1);
+    this.#addresses = [...own, ...others];
+  }
+
   /** A device that was ended while the edge was away is closed there, too. */
   #closeIfLost(stated: StatedDevice): void {
     const { id } = stated.info;
@@ -342,7 +465,7 @@ export class EdgeSession {
 
   /** The edge has these devices, and no others. */
   #allStated(stated: { has(deviceId: string): boolean }): void {
-    this.#closings.retain(stated);
+    this.#closings.retain({ has: (id) => stated.has(id) || this.#taking.has(id) });
     this.#lost = undefined;
   }
 
@@ -442,6 +565,7 @@ export class EdgeSession {
       counted: this.#counted,
       closing: this.#closings.toRecord(),
       lost: this.#lost,
+      ...(this.#addresses.length > 0 && { addresses: this.#addresses }),
     };
     const saved = this.#parts.save(record);
     if (!saved) {

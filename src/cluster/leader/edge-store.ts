@@ -1,4 +1,4 @@
-import type { CallRecord, Order } from '../messages.js';
+import type { Address, CallRecord, Order } from '../messages.js';
 
 /** What the leader keeps of an edge, in the same commit as what it counts. */
 export interface EdgeRecord {
@@ -7,6 +7,8 @@ export interface EdgeRecord {
   readonly counted: number;
   /** Devices that the leader has closed, and the edge perhaps not yet: the reasons by their ids. */
   readonly closing: Readonly<Record<string, string>>;
+  /** Where its gateway and its media hosts listened last. */
+  readonly addresses?: readonly Address[] | undefined;
   /** Devices of it were ended without its knowledge. Absent: there were none, or it has stated since what it has. */
   readonly lost?: LostMark | undefined;
 }

@@ -18,10 +18,11 @@ function decoderOf<Message>(schemas: Schemas): Decode<Message> {
   /** Compiled at the first message of its type: a gateway alone needs none of them. */
   const checks = new Map<string, TypeCheck<TSchema>>();
   const checkOf = (type: unknown): TypeCheck<TSchema> => {
-    const known = checks.get(String(type));
+    if (typeof type !== 'string') throw new InvalidMessage('It has no type.');
+    const known = checks.get(type);
     if (known) return known;
-    const schema = typeof type === 'string' && Object.hasOwn(schemas, type) ? schemas[type] : undefined;
-    if (!schema || typeof type !== 'string') throw new InvalidMessage('There is no such type of message.');
+    const schema = Object.hasOwn(schemas, type) ? schemas[type] : undefined;
+    if (!schema) throw new InvalidMessage('There is no such type of message.');
     const check = TypeCompiler.Compile(schema);
     checks.set(type, check);
     return check;

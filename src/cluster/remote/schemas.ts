@@ -1,6 +1,8 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FromEdge, FromLeader } from '../messages.js';
 import {
+  AnyAddress,
+  AnyCloseReason,
   AnyCrossing,
   AnyDelivery,
   AnyDeviceInfo,
@@ -57,6 +59,8 @@ const AnyChange = Type.Union([
   Type.Object({ part: Type.Literal('levels'), levels: AnyLevels }),
 ]);
 
+const AnyCall = Type.Object({ id: Text, document: Text });
+
 /** What an edge asks, and what it is answered, by the question. */
 const QUESTIONS = {
   authenticate: { asked: Type.Object({ token: Text, ignoreExpiry: Flag }), answer: AnyParticipant },
@@ -70,7 +74,7 @@ const QUESTIONS = {
   flush: { asked: Type.Object({}), answer: Type.Null() },
   calls: {
     asked: Type.Object({ after: maybe(Text) }),
-    answer: Type.Object({ calls: Type.Array(Type.Object({ id: Text, document: Text })), isLast: Flag }),
+    answer: Type.Object({ calls: Type.Array(AnyCall), isLast: Flag }),
   },
 } as const;
 type Questions = typeof QUESTIONS;
@@ -109,6 +113,8 @@ export const FROM_EDGE = {
     devices: Type.Array(Type.Object({ ...statedDevice, hasEnded: Flag })),
     history: Type.Array(AnyEntry),
     located: Type.Optional(AnyLocated),
+    address: Type.Optional(AnyAddress),
+    takesOver: Flag,
   }),
   history: Type.Object({ type: Type.Literal('history'), entry: AnyEntry }),
   state: Type.Object({ type: Type.Literal('state'), ...deviceId, change: AnyChange }),
@@ -118,6 +124,8 @@ export const FROM_EDGE = {
   placed: Type.Object({ type: Type.Literal('placed'), placement: AnyPlacement }),
   removed: Type.Object({ type: Type.Literal('removed'), ...deviceId }),
   complete: Type.Object({ type: Type.Literal('complete') }),
+  takesNoCalls: Type.Object({ type: Type.Literal('takesNoCalls') }),
+  alive: Type.Object({ type: Type.Literal('alive'), at: Type.Number() }),
   call: Type.Object({ type: Type.Literal('call'), id: Text, revision: Count, document: maybe(Text) }),
   question: Type.Unsafe<Asked>(ofQuestions('asked')),
   closed: Type.Object({ type: Type.Literal('closed'), ...deviceId, last: Count }),
@@ -151,7 +159,9 @@ export const FROM_LEADER = {
     streamId: Text,
     speech: Type.Object({ isSpeaking: Flag, levelDb: Type.Optional(Type.Number()) }),
   }),
-  close: Type.Object({ type: Type.Literal('close'), ...deviceId, reason: AnyEndReason }),
+  close: Type.Object({ type: Type.Literal('close'), ...deviceId, reason: AnyCloseReason }),
+  takeOver: Type.Object({ type: Type.Literal('takeOver'), call: AnyCall }),
+  lease: Type.Object({ type: Type.Literal('lease'), at: Type.Number() }),
   command: Type.Object({
     type: Type.Literal('command'),
     id: Count,

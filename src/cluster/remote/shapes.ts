@@ -17,7 +17,7 @@ export const maybe = <Schema extends TSchema>(schema: Schema) => Type.Union([sch
 
 const AnyMediaType = oneOf(['audio', 'video']);
 
-export const AnyEndReason = oneOf([
+const END_REASONS = [
   'left',
   'lost',
   'media-timeout',
@@ -30,7 +30,9 @@ export const AnyEndReason = oneOf([
   'shutdown',
   'crashed',
   'error',
-]);
+] as const;
+export const AnyEndReason = oneOf(END_REASONS);
+export const AnyCloseReason = oneOf([...END_REASONS, 'taken-over']);
 
 export const AnyFailure = Type.Object({ code: oneOf(ERROR_CODES), message: Text });
 
@@ -149,7 +151,11 @@ export const statedDevice = {
   }),
 };
 
-const address = { host: Text, port: Type.Integer({ minimum: 1, maximum: 65_535 }) };
+const address = {
+  host: Text,
+  port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+};
+export const AnyAddress = Type.Object(address);
 export const AnyHost = Type.Object({ id: Text, ...address });
 export const AnyPlacement = Type.Object({ deviceId: Text, host: Text, streamIds: Type.Array(Text) });
 export const AnyCrossing = Type.Object({

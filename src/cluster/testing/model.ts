@@ -1,4 +1,5 @@
-import { type Participant, PatchbayError } from '../../core/index.js';
+import { type Participant, PatchbayError, type PublishedStream } from '../../core/index.js';
+import type { CallRecord } from '../messages.js';
 import {
   ACCOUNT,
   FakeClock,
@@ -52,6 +53,8 @@ export class Model {
   #leaderGoneAt = 0;
   #ids = 0;
   readonly log: string[] = [];
+  /** What was wrong before all came to rest. */
+  readonly #wrongBefore: string[] = [];
   #isHealing = false;
 
   constructor(seed: number) {
@@ -59,7 +62,10 @@ export class Model {
     this.#gathers = seed % GATHERING === 0;
     this.#isCalm = this.random.chance(0.4);
     this.#network = new SimNetwork(this.#clock, this.random);
-    this.#edges = Array.from({ length: EDGES }, (_, n) => new SimEdge(`edge-${String(n)}`, this.#clock));
+    this.#edges = Array.from(
+      { length: EDGES },
+      (_, n) => new SimEdge(`edge-${String(n)}`, this.#clock, (edge, call) => this.#takeCall(edge, call)),
+    );
     this.#takeOver();
   }
 
@@ -119,6 +125,7 @@ export class Model {
       this.#renew();
       this.#reconnect();
       this.#commit();
+      this.#checkActing();
       // What was asked is answered.
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -133,7 +140,9 @@ export class Model {
   #takeOver(): void {
     const before = this.#leader;
     if (before && !before.isDead) this.#deposed.push(before);
-    this.#leader = new SimLeader(this.#database, this.#clock, LEASE_MS);
+    this.#leader = new SimLeader(this.#database, this.#clock, LEASE_MS, (edgeId) =>
+      this.#edges.some(({ id, isDown, areHostsDead }) => id === edgeId && isDown && areHostsDead),
+    );
     this.#leaders.push(this.#leader);
     this.#note(`leader ${String(this.#leader.epoch)}`);
   }
@@ -234,6 +243,7 @@ export class Model {
     // One of them may be gone for good.
     edge.isGone = this.random.chance(0.15) && !this.#edges.some(({ isGone }) => isGone);
     const isCarrying = !edge.isGone && this.random.chance(0.6);
+    edge.areHostsDead = !isCarrying;
     const carried = isCarrying ? edge.devices.filter(({ outcome }) => outcome === 'live') : [];
     this.#note(
       `${edge.id} dies${edge.isGone ? ' for good' : ''}, ${String(carried.length)} are carried over`,
@@ -267,7 +277,7 @@ export class Model {
       this.#restoreCalls(edge);
       // Media hosts have kept these devices: the next process goes on with them.
       if (isRestoring) void this.#restore(edge, [...carried]);
-      else for (const device of carried) this.#carryOn(edge, device);
+      else for (const device of carried) void this.#carryOn(edge, device);
     });
   }
 
@@ -283,7 +293,7 @@ export class Model {
         if (edge.process !== process || edge.isDown) return;
         if (!known) await new Promise<void>((resolve) => this.#network.later(50, resolve));
         else if (device.outcome !== 'live') break;
-        else if (known.participant) this.#carryOn(edge, device);
+        else if (known.participant) void this.#carryOn(edge, device);
         else {
           device.outcome = 'lost';
           device.onOver();
@@ -294,11 +304,14 @@ export class Model {
     edge.edge.restored();
   }
 
-  #carryOn(edge: SimEdge, device: SimDevice): void {
+  /** @returns what rejects when it is refused */
+  #carryOn(edge: SimEdge, device: SimDevice): Promise<void> {
     const participant = { id: device.participantId, accountId: ACCOUNT } as Participant;
     const options = { replace: false, carriedSince: device.connectedAt, held: device.held };
-    this.#connected(edge, device, edge.edge.connect(participant, device, options));
-    device.connection.publish(device.streams);
+    const connection = edge.edge.connect(participant, device, options);
+    this.#connected(edge, device, connection);
+    connection.publish(device.streams);
+    return connection.admitted;
   }
 
   /** A new process asks for what is written of the calls before, and keeps what it goes on with. */
@@ -316,9 +329,48 @@ export class Model {
         else edge.deleteCall(id);
       }
       // Of these the process before had told nothing, or nothing that was written down.
-      for (const id of before.keys())
-        if (live.has(id) && !edge.records.has(id)) edge.saveCall(id, 'restored');
+      for (const device of edge.devices) {
+        const { id } = device.info;
+        if (before.has(id) && live.has(id) && !edge.records.has(id))
+          edge.saveCall(id, documentOf(device, 'restored'));
+      }
     });
+  }
+
+  /** The call of an edge that is gone goes on at this one, as it was when it was written down last. */
+  async #takeCall(edge: SimEdge, { id, document }: CallRecord): Promise<boolean> {
+    const { participantId, held, streams, connectedAt } = JSON.parse(document) as CallDocument;
+    const device = new SimDevice(id, participantId);
+    Object.assign(device, { held, streams, connectedAt });
+    device.onOver = () => edge.deleteCall(id);
+    this.#note(`${id} of ${participantId} is taken over by ${edge.id}`);
+    this.#allDevices.push(device);
+    edge.devices.push(device);
+    edge.ofProcess.push(device);
+    edge.records.set(id, document);
+    edge.place(device);
+    return this.#carryOn(edge, device).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** No two edges may send requests in a call, or sound to its phone. */
+  #checkActing(): void {
+    const acting = new Map<string, string>();
+    for (const edge of this.#edges) {
+      const sends = !edge.areHostsDead && this.#clock.monotonic() < edge.sendsUntil;
+      if (edge.isDown ? !sends : !edge.edge.lease.isHeld) continue;
+      for (const { info, outcome } of edge.devices) {
+        if (outcome !== 'live') continue;
+        const other = acting.get(info.id);
+        if (other !== undefined)
+          this.#wrongBefore.push(
+            `${other} and ${edge.id} act in ${info.id} at ${String(this.#clock.monotonic())}`,
+          );
+        acting.set(info.id, edge.id);
+      }
+    }
   }
 
   // Devices.
@@ -356,7 +408,7 @@ export class Model {
       () => {
         if (device.outcome !== 'asked') return;
         device.outcome = 'live';
-        if (!edge.records.has(device.info.id)) edge.saveCall(device.info.id, 'admitted');
+        if (!edge.records.has(device.info.id)) edge.saveCall(device.info.id, documentOf(device, 'admitted'));
       },
       (error: unknown) => {
         if (!(error instanceof PatchbayError)) throw error;
@@ -400,7 +452,7 @@ export class Model {
     }
     if (device.isHere && this.random.chance(0.5)) {
       this.#ids += 1;
-      edge.saveCall(device.info.id, `document ${String(this.#ids)}`);
+      edge.saveCall(device.info.id, documentOf(device, `change ${String(this.#ids)}`));
     }
     for (const { isHere, info } of edge.devices) if (!isHere) edge.edge.crossings.removed(info.id);
     edge.devices = edge.devices.filter(({ isHere }) => isHere);
@@ -468,10 +520,19 @@ export class Model {
    * participant was deleted, nothing more is told.
    */
   #isCounted(device: SimDevice): boolean {
-    if (this.#buried.has(device) || this.#leaders.some(({ ended }) => ended.has(device.info.id)))
+    if (
+      this.#buried.has(device) ||
+      this.#isMoved(device) ||
+      this.#leaders.some(({ ended }) => ended.has(device.info.id))
+    )
       return false;
     if (this.#leader!.core.participantOf(device.participantId) === undefined) return false;
     return this.#told(`connected ${device.info.id}`) > 0 || !this.#hasSuccessor(device);
+  }
+
+  /** Whether another edge has had it after this one. */
+  #isMoved(device: SimDevice): boolean {
+    return this.#allDevices.findLast(({ info }) => info.id === device.info.id) !== device;
   }
 
   /** Whether a later device has had its place: of one that no leader had written down by then, nothing is told. */
@@ -491,7 +552,7 @@ export class Model {
 
   #findings(): string[] {
     const { core, desk } = this.#leader!;
-    const wrong: string[] = [];
+    const wrong = this.#wrongBefore.splice(0);
     const live = this.#edges.flatMap(({ devices }) => devices.filter(({ isHere }) => isHere));
     const ids = [...this.#intended.keys()];
     const connected = ids.flatMap((id) => core.connectedDevice(id)?.id ?? []).sort();
@@ -591,4 +652,17 @@ export class Model {
       ...told.filter((crossing) => !wanted.has(crossing)).map((crossing) => `too much: ${crossing}`),
     ];
   }
+}
+
+/** What the record of a call tells of its device. */
+interface CallDocument {
+  readonly text: string;
+  readonly participantId: string;
+  readonly held: boolean;
+  readonly streams: readonly PublishedStream[];
+  readonly connectedAt: number;
+}
+
+function documentOf({ participantId, held, streams, connectedAt }: SimDevice, text: string): string {
+  return JSON.stringify({ text, participantId, held, streams, connectedAt } satisfies CallDocument);
 }

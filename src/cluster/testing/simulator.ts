@@ -13,7 +13,7 @@ import type { Clock, Timer } from '../../shared/index.js';
 import { FakeClock, silentLog } from '../../shared/testing/index.js';
 import { Ledger } from '../../usage/ledger.js';
 import { Desk, Edge } from '../index.js';
-import type { Crossing, FromEdge, FromLeader, LinkListener } from '../messages.js';
+import type { CallRecord, Crossing, FromEdge, FromLeader, LinkListener } from '../messages.js';
 import { SimDatabase, SimStore } from './sim-database.js';
 
 /** Pseudo-random numbers that a seed repeats (mulberry32). */
@@ -53,7 +53,7 @@ const FORGET_MS = 9_000;
 /** A device of an edge. */
 export class SimDevice implements Device {
   readonly info: DeviceInfo;
-  readonly capabilities = { hold: true } as const;
+  readonly capabilities = { hold: true, takenOver: () => this.#over('taken-over') } as const;
   readonly formats = {};
   readonly participantId: string;
   delivery: Delivery = [];
@@ -63,7 +63,7 @@ export class SimDevice implements Device {
   connection!: Connection;
   /** Called when it is over. */
   onOver: () => void = () => undefined;
-  outcome: 'asked' | 'live' | 'refused' | 'left' | EndReason = 'asked';
+  outcome: 'asked' | 'live' | 'refused' | 'left' | 'taken-over' | EndReason = 'asked';
 
   constructor(id: string, participantId: string) {
     this.info = { id, kind: 'phone', externalId: `external ${id}`, direction: 'inbound' };
@@ -82,7 +82,13 @@ export class SimDevice implements Device {
     // Levels are not simulated.
   }
   close(reason: EndReason): void {
-    this.outcome = reason;
+    this.#over(reason);
+  }
+
+  #over(outcome: 'taken-over' | EndReason): void {
+    // One that has left may hear that another edge had it by then.
+    if (!this.isHere) return;
+    this.outcome = outcome;
     this.onOver();
   }
 }
@@ -128,7 +134,8 @@ export class SimLeader {
   /** On the monotonic clock: until then nobody else is the leader. */
   leaseUntil: number;
 
-  constructor(database: SimDatabase, clock: FakeClock, leaseMs: number) {
+  /** @param isDead whether all processes of an edge are dead */
+  constructor(database: SimDatabase, clock: FakeClock, leaseMs: number, isDead: (edgeId: string) => boolean) {
     database.epoch += 1;
     this.epoch = database.epoch;
     this.leaseUntil = clock.monotonic() + leaseMs;
@@ -151,6 +158,10 @@ export class SimLeader {
       calls: this.store,
       edgeLeaseMs: EDGE_LEASE_MS,
       forgetMs: FORGET_MS,
+      takesOver: true,
+      isOpen: (deviceId) => ledger.isOpen(deviceId),
+      isDead: (addresses) =>
+        Promise.resolve(addresses.length > 0 && addresses.every(({ host }) => isDead(host))),
       isLeading: () => clock.monotonic() < this.leaseUntil,
       clock: own,
       log: silentLog,
@@ -181,15 +192,22 @@ export class SimEdge {
   isDown = false;
   /** It never comes back. */
   isGone = false;
+  /** Its media hosts have died with its process. */
+  areHostsDead = false;
+  /** Until then its media hosts send to phones, whatever becomes of its process. */
+  sendsUntil = 0;
   /** No way leads to a leader. */
   isParted = false;
+  /** Has a call of another edge. */
+  readonly onTakeOver: (edge: SimEdge, call: CallRecord) => Promise<boolean>;
   /** The records of calls that the leader is to have. */
   readonly records = new Map<string, string>();
   #process = 0;
   readonly #clock: FakeClock;
 
-  constructor(id: string, clock: FakeClock) {
+  constructor(id: string, clock: FakeClock, onTakeOver: SimEdge['onTakeOver']) {
     this.id = id;
+    this.onTakeOver = onTakeOver;
     this.#clock = clock;
     this.hosts = [`${id} first`, `${id} second`];
     this.start();
@@ -203,7 +221,7 @@ export class SimEdge {
 
   /** States where everything is. */
   locate(): void {
-    const hosts = this.hosts.map((id) => ({ id, host: '192.0.2.1', port: 1 }));
+    const hosts = this.hosts.map((id) => ({ id, host: this.id, port: 1 }));
     this.edge.crossings.located({ hosts, placements: this.devices.map((device) => this.#placed(device)) });
   }
 
@@ -237,11 +255,16 @@ export class SimEdge {
       edgeId: this.id,
       process: String(this.#process),
       isRestoring,
+      leaseMs: EDGE_LEASE_MS,
+      address: { host: this.id, port: 1 },
+      takesOver: true,
       recognizes: () => true,
       clock: this.#clock,
       log: silentLog,
     });
     this.edge.registerKind('phone');
+    this.edge.lease.onGranted((ms) => (this.sendsUntil = this.#clock.monotonic() + ms));
+    this.edge.onTakeOver((call) => this.onTakeOver(this, call));
     this.edge.crossings.watch((crossings) => (this.crossings = crossings));
   }
 }

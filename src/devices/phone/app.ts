@@ -22,7 +22,9 @@ import { MIN_SE_S } from './dialog/session-terms.js';
 import { AwaitedPracks } from './reliable.js';
 import { ReplaceableCalls } from './replaces.js';
 import { CallsByDialog } from './restore/calls-by-dialog.js';
+import { recordElsewhere } from './restore/call-record.js';
 import type { LeftCall } from './restore/left-calls.js';
+import { forgetDialog } from './restore/restored-dialog.js';
 import { RestoredCall } from './restore/restored-call.js';
 import { setUpCall, type SetupOptions } from './setup.js';
 import { watchDialog } from './dialog/dialog-watch.js';
@@ -97,15 +99,36 @@ export class PhoneApp {
    * Goes on with calls that an earlier gateway has left with this SIP server. To be called before that is connected to.
    */
   async restore(left: readonly LeftCall[]): Promise<void> {
-    const { srf, media, freeswitch } = this.#options;
-    for (const one of left) {
-      const { info, origin, sipServer } = one.record;
-      if (sipServer !== this.#sipServer) continue;
-      const log = this.#options.log.child({ callId: info.externalId, peer: origin.address });
-      const call = this.#newCall(info, { ...origin, port: origin.port }, log);
-      this.#restored.push(new RestoredCall(call, one, { ...this.#setup, srf, media, freeswitch }));
-    }
+    for (const one of left)
+      if (one.record.sipServer === this.#sipServer && !one.isElsewhere)
+        this.#restored.push(this.#restoredCall(one));
     await Promise.all(this.#restored.map((restored) => restored.goOn()));
+  }
+
+  /**
+   * Goes on with a call of another gateway, which is gone: the phone is offered where its media are now.
+   * @returns whether it can, or has said BYE: not if another SIP server has the dialog
+   */
+  async takeOver(left: LeftCall): Promise<boolean> {
+    const { embedded } = this.#options;
+    const { record } = left;
+    if (record.sipServer !== this.#sipServer || this.#calls.has(record.info.id)) return false;
+    const dialog = embedded ? embedded.takeOver(record.dialog) : record.dialog;
+    if (!dialog) return false;
+    const restored = this.#restoredCall({ ...left, record: recordElsewhere(record, dialog) });
+    await restored.goOn();
+    restored.call.deliverAgain();
+    restored.settle();
+    if (!embedded) this.sipServerBack();
+    return true;
+  }
+
+  #restoredCall(left: LeftCall): RestoredCall {
+    const { srf, media, freeswitch } = this.#options;
+    const { info, origin } = left.record;
+    const log = this.#options.log.child({ callId: info.externalId, peer: origin.address });
+    const call = this.#newCall(info, { ...origin, port: origin.port }, log);
+    return new RestoredCall(call, left, { ...this.#setup, srf, media, freeswitch });
   }
 
   /** All devices of the earlier gateway are connected to the core again: phones are told what they receive. */
@@ -260,14 +283,19 @@ export class PhoneApp {
   }
 
   #newCall(info: DeviceInfo, origin: CallOrigin, log: PhoneAppOptions['log']): PhoneCall {
-    const { media, maxCallMs = 0, embedded, freeswitch, calls } = this.#options;
+    const { srf, media, maxCallMs = 0, embedded, freeswitch, calls, lease, gatewayId } = this.#options;
     const call = new PhoneCall({
       info,
       media,
       log,
       maxCallMs,
       origin,
-      keeper: { sipServer: this.#sipServer, embedded, freeswitch, calls },
+      keeper: { sipServer: this.#sipServer, gatewayId, embedded, freeswitch, calls },
+      lease,
+      onTakenOver: (dialog) => {
+        forgetDialog(srf, dialog);
+        embedded?.giveAway(dialog.id);
+      },
       onDialog: (answered, dialog) => this.#dialogs.add(answered, dialog.id),
       onEnded: (ended, reason) => this.#forget(ended, reason),
       pause: this.#pause,

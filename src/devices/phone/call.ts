@@ -36,6 +36,7 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     hold: true,
     sendDtmf: (dtmf) => this.#sendDtmf(dtmf),
     setByeHeaders: (headers) => this.keeper.setByeHeaders({ ...headers }),
+    takenOver: () => this.#takenOver(),
   };
   readonly #options: PhoneCallOptions;
   /** Aborts when the call ends before it is answered, with the refusal of the INVITE. */
@@ -261,6 +262,20 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.log.info({ reason }, 'The call is over on the other side.');
     this.#dialog = undefined;
     this.end(reason);
+  }
+
+  /** Resolves when requests may be sent in the call: no other gateway can have taken it over. */
+  async mayAct(): Promise<void> {
+    const { lease } = this.#options;
+    if (lease && !lease.isHeld) await lease.whenHeld();
+  }
+
+  #takenOver(): void {
+    this.byes.takenOver();
+    this.log.info({}, 'Another gateway goes on with the call.');
+    if (this.#dialog) this.#options.onTakenOver(this.#dialog);
+    this.#dialog = undefined;
+    this.end('lost');
   }
 
   /** The caller gave up before the answer. */

@@ -21,6 +21,14 @@ export type PhoneGate = Pick<
   | 'registerKind'
 >;
 
+/** For how long the gateway has its calls to itself: while it is cut off, another one may go on with them. */
+export interface CallLease {
+  /** Whether requests may be sent in calls now. */
+  readonly isHeld: boolean;
+  /** Resolves when they may be sent again. */
+  whenHeld(): Promise<void>;
+}
+
 export interface PhoneAppOptions {
   /** A drachtio-srf application object. The caller connects it to a SIP server. */
   readonly srf: Srf;
@@ -48,6 +56,10 @@ export interface PhoneAppOptions {
   readonly sipServer?: string;
   /** Absent with drachtio-server. */
   readonly embedded?: EmbeddedServer;
+  /** Absent: no other gateway takes calls over. */
+  readonly lease?: CallLease;
+  /** Names the gateway in what it keeps of calls, the same over restarts. Absent: it is the only one. */
+  readonly gatewayId?: string;
   /** Absent without FreeSWITCH. */
   readonly freeswitch?: FreeswitchRecords;
   /** Where calls outlive both the gateway and their media host. Absent: nowhere. */
@@ -77,8 +89,11 @@ export interface PhoneCallOptions extends ByeEvents {
   /** Where its INVITE came from. */
   readonly origin: CallOrigin;
   readonly keeper: KeeperOptions;
+  readonly lease?: CallLease | undefined;
   /** Called once, when the call is over and its media are closed; a BYE may still be under way. */
   readonly onEnded: (call: PhoneCall, reason: EndReason) => void;
+  /** Called when another gateway has this dialog of the call. */
+  readonly onTakenOver: (dialog: SipDialog) => void;
   /** Called when the call has this dialog from now on. */
   readonly onDialog: (call: PhoneCall, dialog: SipDialog) => void;
 }

@@ -255,8 +255,7 @@ export class RemoteMediaPlane implements MediaPlane {
       onPlaneEvent: (event) => this.#listener(event),
       onLost: () => this.#supervisor.lost(link),
     });
-    if (this.#sendUntil < Infinity)
-      link.sendToPhonesFor(Math.max(0, this.#sendUntil - performance.now()));
+    if (this.#sendUntil < Infinity) link.sendToPhonesFor(Math.max(0, this.#sendUntil - performance.now()));
     if (link.isRetired) this.#endIfServed(link);
     else for (const wake of this.#hostWaiters.splice(0)) wake(link);
   }

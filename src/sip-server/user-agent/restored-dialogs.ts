@@ -65,8 +65,9 @@ export class RestoredDialogs {
       log.warn({ callId: saved?.callId }, 'a dialog of another server cannot be taken over');
       return undefined;
     }
-    const { unacknowledged: _, ...confirmed } = saved;
-    this.#restoreOne({ ...confirmed, localContact: ownContact(flow) }, flow);
+    const confirmed = { ...saved, localContact: ownContact(flow) };
+    delete confirmed.unacknowledged;
+    this.#restoreOne(confirmed, flow);
     this.adopt();
     if (this.#awaited.size > 0) this.#timer ??= setTimeout(() => this.#giveUp(), GRACE_MS);
     return saved.id;

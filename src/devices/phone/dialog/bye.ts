@@ -1,5 +1,6 @@
 import { firstAddress } from '../caller.js';
 import type { Log } from '../../../shared/index.js';
+import type { CallLease } from '../options.js';
 import type { Headers, SipApplication, SipDialog } from '../sip.js';
 
 /**
@@ -30,6 +31,8 @@ export interface UnsentBye {
 export interface ByeEvents {
   /** Waits so many ms, or until the SIP server can be reached again. */
   readonly pause: (ms: number) => Promise<void>;
+  /** BYEs wait while it is not held. */
+  readonly lease?: CallLease | undefined;
   /** Called for each BYE, with a promise that resolves when it is over; it never rejects. */
   readonly onBye: (bye: Promise<void>) => void;
   /** Called when a BYE could not be handed to the SIP server, and is to be sent later. */
@@ -44,6 +47,7 @@ export class ByeSender {
   readonly #log: Log;
   /** Absent when no ACK is awaited. */
   #acknowledgement: Promise<void> | undefined;
+  #isTakenOver = false;
 
   constructor(events: ByeEvents, log: Log) {
     this.#events = events;
@@ -65,10 +69,18 @@ export class ByeSender {
     this.#acknowledgement = untilAck(dialog, { acknowledged: onAcknowledged, silent: onSilence });
   }
 
+  /** Another gateway has the call by now: BYEs that wait are not sent any more. */
+  takenOver(): void {
+    this.#isTakenOver = true;
+  }
+
   /** @param over called when the BYE need not be sent any more, by nobody */
   send(dialog: SipDialog, headers: Headers, over: () => void = () => undefined): void {
-    const { pause, onBye, onByeUnsent, onByeForgotten } = this.#events;
-    const send = (): Promise<ByeOutcome> => sendBye(dialog, headers, { pause });
+    const { pause, lease, onBye, onByeUnsent, onByeForgotten } = this.#events;
+    const send = async (): Promise<ByeOutcome> => {
+      if (lease && !lease.isHeld) await lease.whenHeld();
+      return this.#isTakenOver ? 'over' : sendBye(dialog, headers, { pause });
+    };
     const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
     const bye = sent.then(
       (outcome) => {

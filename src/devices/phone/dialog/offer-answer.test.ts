@@ -25,7 +25,14 @@ async function start() {
     onBye: nothing,
     onByeUnsent: nothing,
     onByeForgotten: nothing,
-    keeper: { sipServer: '', embedded: undefined, freeswitch: undefined, calls: undefined },
+    keeper: {
+      sipServer: '',
+      embedded: undefined,
+      freeswitch: undefined,
+      calls: undefined,
+      gatewayId: undefined,
+    },
+    onTakenOver: nothing,
     onDialog: nothing,
   });
   await call.openMedia('first offer');

@@ -120,6 +120,7 @@ export class OfferAnswer {
   async offer(headers: Headers): Promise<{ outcome: OfferOutcome; response?: SipResponse }> {
     for (let tries = 0; tries < GLARE_TRIES; tries += 1) {
       await this.#stable();
+      await this.#call.mayAct();
       if (this.#call.ended) return { outcome: 'gone' };
       this.#become('offering');
       try {

@@ -125,7 +125,12 @@ function start(left: CallRecord | undefined, servers = [server]): FreeswitchMedi
     fallbackToDirect: false,
     carriedLegs: new CarriedLegs({
       sipServers: new Map([[SIP_SERVER, srf.srf]]),
-      embedded: { hasLostConnection: () => false, savedDialog: dialog },
+      embedded: {
+        hasLostConnection: () => false,
+        savedDialog: dialog,
+        takeOver: (given) => given,
+        giveAway: () => undefined,
+      },
       log,
     }),
     left: new Map(left && [[left.info.id, left]]),

@@ -26,6 +26,10 @@ export interface EmbeddedServer {
   hasLostConnection(dialogId: string): boolean;
   /** What it needs to go on with a dialog in another process. */
   savedDialog(dialogId: string): DialogRecord | undefined;
+  /** Goes on with a dialog of another gateway. @returns its record now; undefined when it cannot be gone on with */
+  takeOver(dialog: DialogRecord): DialogRecord | undefined;
+  /** Forgets a dialog that another gateway has. */
+  giveAway(dialogId: string): void;
 }
 
 /** Phones' ways through FreeSWITCH. */
@@ -37,6 +41,8 @@ export interface FreeswitchRecords {
 export interface KeeperOptions {
   /** Names the SIP server, the same over restarts. */
   readonly sipServer: string;
+  /** Absent when there is only one. */
+  readonly gatewayId: string | undefined;
   /** Absent with drachtio-server. */
   readonly embedded: EmbeddedServer | undefined;
   /** Absent without FreeSWITCH. */
@@ -225,12 +231,13 @@ export class CallKeeper {
     this.#participantId = participant?.id ?? this.#participantId;
     if (this.#participantId === undefined || !dialog) return undefined;
     const { port, ...origin } = this.#call.origin;
-    const { sipServer, embedded } = this.#options;
+    const { sipServer, gatewayId: gateway, embedded } = this.#options;
     const freeswitch = this.#freeswitchRecord(dialog);
     const { connectedAt, held, wasHeard, audio, byeHeaders, lateOffer } = this;
     return {
       version: 1,
       sipServer,
+      ...(gateway !== undefined && { gateway }),
       dialog,
       participantId: this.#participantId,
       info,

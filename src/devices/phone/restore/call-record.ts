@@ -55,6 +55,8 @@ const CallRecordSchema = Type.Object({
   version: Type.Literal(1),
   /** The SIP server that has the dialog. */
   sipServer: Text,
+  /** The gateway that had the call; absent: there is only one. */
+  gateway: Type.Optional(Text),
   dialog: DialogRecordSchema,
   participantId: Text,
   info: Type.Object({
@@ -126,6 +128,14 @@ export function legsOf({ freeswitch }: CallRecord): LegRecord[] {
 /** All dialogs of a call: with the phone, and with FreeSWITCH. */
 export function dialogsOf(record: CallRecord): DialogRecord[] {
   return [record.dialog, ...legsOf(record).map(({ dialog }) => dialog)];
+}
+
+/**
+ * The record of a call that goes on at another gateway, where it has this dialog. The ACK of our 2xx, and the answer in it,
+ * went to the gateway before.
+ */
+export function recordElsewhere(record: CallRecord, dialog: DialogRecord): CallRecord {
+  return { ...record, dialog, exchange: { isFirst: false, owesOffer: true }, awaitsAck: false };
 }
 
 /** Reads a note, perhaps of another version; undefined when it cannot be used. */

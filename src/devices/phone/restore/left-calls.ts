@@ -11,6 +11,8 @@ export interface LeftCall {
   /** Of the media, from their host or, when that has died, from the store. */
   readonly media?: MediaState | undefined;
   readonly isStored: boolean;
+  /** Another gateway had it, which is gone: its dialog and its media are to be offered anew. */
+  readonly isElsewhere?: true;
 }
 
 /**
@@ -22,6 +24,7 @@ export async function leftCalls({
   hosts,
   calls,
   sipServers,
+  gatewayId,
   log,
 }: {
   readonly carried: readonly CarriedDevice[];
@@ -30,6 +33,8 @@ export async function leftCalls({
   readonly calls: CallStore;
   /** Those that may have the dialogs. */
   readonly sipServers: readonly string[];
+  /** Those that another gateway had were being taken over when this one died. Absent: there is no other. */
+  readonly gatewayId?: string | undefined;
   readonly log: Log;
 }): Promise<LeftCall[]> {
   const left = new Map<string, LeftCall>();
@@ -62,7 +67,17 @@ export async function leftCalls({
     log.warn({ connectionId: id }, 'A call of the gateway before cannot be gone on with: it is lost.');
     calls.deleteCall(id);
   }
-  return [...left.values()];
+  return [...left.values()].map((call) => (isOwn(call, gatewayId) ? call : { ...call, isElsewhere: true }));
+}
+
+/** What another gateway has kept of a call that is to go on here; undefined when it cannot be read. */
+export function takenCall(document: string): LeftCall | undefined {
+  const call = readStored(document);
+  return call && { ...call, isElsewhere: true };
+}
+
+function isOwn({ record }: LeftCall, gatewayId: string | undefined): boolean {
+  return record.gateway === undefined || record.gateway === gatewayId;
 }
 
 function readStored(document: string): LeftCall | undefined {

@@ -40,16 +40,22 @@ export class RestoredCall {
     // Before the media: what they tell may end the call, and then its phone gets BYE.
     const exchange = attend(call, dialog, options);
     exchange.restore(record.exchange);
-    if (record.owedBye) {
-      call.hangUp('disconnected', undefined, record.owedBye);
+    // The FreeSWITCH on the way has no gateway any more that could go on with its legs.
+    const isCutOff = left.isElsewhere === true && record.freeswitch !== undefined;
+    if (record.owedBye || isCutOff) {
+      call.hangUp(isCutOff ? 'lost' : 'disconnected', undefined, record.owedBye);
       this.#settle = () => Promise.resolve();
       return;
     }
     this.#settle = async () => {
       if (record.transferring) await endLostTransfer(call, dialog);
       // An answer to the offer before, if one came, is lost.
-      if (record.exchange.owesOffer && !call.ended && (await exchange.offer({})).outcome === 'gone')
-        call.vanished('left');
+      if ((!record.exchange.owesOffer && !left.isElsewhere) || call.ended) return;
+      const { outcome } = await exchange.offer({});
+      if (outcome === 'gone') call.vanished('left');
+      // It has no way to send to us.
+      else if (outcome === 'refused' && left.isElsewhere)
+        call.hangUp('error', 'The phone does not go on at another gateway.');
     };
   }
 
@@ -82,7 +88,11 @@ export class RestoredCall {
         if (record.freeswitch && !freeswitch)
           throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'No FreeSWITCH is configured any more.');
         // Clocks may be set back.
-        const restored = media && { state: media.state, ageMs: Math.max(0, Date.now() - media.stateAt) };
+        const restored = media && {
+          state: media.state,
+          ageMs: Math.max(0, Date.now() - media.stateAt),
+          isElsewhere: this.#left.isElsewhere,
+        };
         const found = carried
           ? door.adoptPhone(spec.deviceId, listener)
           : restored && door.open({ ...spec, restored }, listener);

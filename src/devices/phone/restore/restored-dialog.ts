@@ -37,6 +37,7 @@ interface Library {
 interface DialogTable {
   readonly app: { readonly client: unknown };
   addDialog(dialog: SipDialog): void;
+  removeDialog(dialog: SipDialog): void;
 }
 
 const { Dialog, SipMessage, SipRequest, SipResponse } = Srf as unknown as Library;
@@ -90,6 +91,11 @@ export function restoreDialog(srf: Srf, record: DialogRecord, source: string): S
   Object.defineProperty(dialog, 'agent', { get: () => table.app.client });
   table.addDialog(dialog);
   return dialog;
+}
+
+/** Makes drachtio-srf forget a dialog that another gateway has. */
+export function forgetDialog(srf: Srf, dialog: SipDialog): void {
+  (srf as unknown as DialogTable).removeDialog(dialog);
 }
 
 function inBrackets(contact: string): string {

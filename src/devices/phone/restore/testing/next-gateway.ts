@@ -56,10 +56,13 @@ export async function goOn(
   started: Started,
   calls: CallStore = new FakeCalls(),
   hosts: readonly string[] = [],
+  gatewayId?: string,
 ): Promise<void> {
   const { log } = recordingLog();
   const carried = started.media.carried();
-  await started.app.restore(await leftCalls({ carried, hosts, calls, sipServers: ['server'], log }));
+  await started.app.restore(
+    await leftCalls({ carried, hosts, calls, sipServers: ['server'], gatewayId, log }),
+  );
   started.srf.app.client = started.srf.agent;
   started.app.sipServerUp();
 }
