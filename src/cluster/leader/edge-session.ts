@@ -11,6 +11,8 @@ import type {
   HistoryEntry,
   HistoryEvent,
   Link,
+  Located,
+  Placement,
   StatedDevice,
 } from '../messages.js';
 import { type AdmissionParts, Admissions } from './admissions.js';
@@ -170,7 +172,7 @@ export class EdgeSession {
       else if ((state || hello.isComplete) && !this.#waiting.hasEndOf(id) && !this.#taking.has(id))
         this.#gone(device);
     }
-    this.#parts.crossings.greeted(this.edgeId, hello.located);
+    this.#parts.crossings.greeted(this.edgeId, hello.located && this.#ownOf(hello.located));
     this.#takesOver = hello.takesOver;
     this.#listensAt(hello.address, hello.located?.hosts);
     this.#save();
@@ -303,9 +305,14 @@ export class EdgeSession {
       case 'hosts':
         this.#listensAt(this.#addresses[0], message.type === 'hosts' ? message.hosts : message.located.hosts);
         this.#save();
-        this.#parts.crossings.take(this.edgeId, message);
+        this.#parts.crossings.take(
+          this.edgeId,
+          message.type === 'hosts' ? message : { ...message, located: this.#ownOf(message.located) },
+        );
         return;
       case 'placed':
+        if (this.#isOwn(message.placement)) this.#parts.crossings.take(this.edgeId, message);
+        return;
       case 'removed':
         this.#parts.crossings.take(this.edgeId, message);
         return;
@@ -447,6 +454,15 @@ export class EdgeSession {
         this.#devices.has(id) || this.#parts.isOpen(id) || this.#closings.reasonOf(id) !== undefined;
       if (isGiven && !stated.has(id)) this.#taking.add(id);
     }
+  }
+
+  /** Without what another edge has by now: the same streams are there. */
+  #ownOf({ hosts, placements }: Located): Located {
+    return { hosts, placements: placements.filter((placement) => this.#isOwn(placement)) };
+  }
+
+  #isOwn({ deviceId }: Placement): boolean {
+    return this.#closings.reasonOf(deviceId) !== 'taken-over';
   }
 
   /** @param hosts undefined: as before */

@@ -342,7 +342,7 @@ export class Model {
     const { participantId, held, streams, connectedAt } = JSON.parse(document) as CallDocument;
     const device = new SimDevice(id, participantId);
     Object.assign(device, { held, streams, connectedAt });
-    device.onOver = () => edge.deleteCall(id);
+    device.onOver = () => edge.forget(device);
     this.#note(`${id} of ${participantId} is taken over by ${edge.id}`);
     this.#allDevices.push(device);
     edge.devices.push(device);
@@ -389,7 +389,7 @@ export class Model {
         this.#ids += 1;
         const device = new SimDevice(`device-${String(this.#ids)}`, participantId);
         device.connectedAt = this.#clock.now();
-        device.onOver = () => edge.deleteCall(device.info.id);
+        device.onOver = () => edge.forget(device);
         this.#allDevices.push(device);
         edge.devices.push(device);
         edge.ofProcess.push(device);

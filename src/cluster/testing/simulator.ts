@@ -243,6 +243,12 @@ export class SimEdge {
     this.edge.calls.saveCall(id, document);
   }
 
+  /** A device is over: nothing of it is left. */
+  forget({ info: { id } }: SimDevice): void {
+    this.deleteCall(id);
+    this.edge.crossings.removed(id);
+  }
+
   deleteCall(id: string): void {
     this.records.delete(id);
     this.edge.calls.deleteCall(id);
