@@ -329,6 +329,8 @@ export class EdgeSession {
         });
         return;
       case 'closed':
+        // What it was not told to go on with yet, it has not closed.
+        if (this.#taking.has(message.deviceId)) return;
         this.#closings.done(message.deviceId, message.last);
         if (this.#closings.forget(this.#counted)) this.#save();
         return;
