@@ -17,6 +17,7 @@ describe('the gateway', () => {
       own: { devices: { browser: 2, phone: 1 }, eventReaders: 0, maxEventReaders: 32 },
       gateway: {
         load: { state: 'open', devices: { browser: 4, phone: 5 } },
+        gateways: [{ id: 'g', leads: true, connected: true, devices: 9 }],
         mediaHosts: [{ id: 'h', devices: 3 }],
         sip: { server: 'embedded', connections: [{ connected: true }] },
         ports: { rtp: { first: 20_000, last: 29_999, used: 10 } },

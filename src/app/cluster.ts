@@ -130,6 +130,7 @@ export async function joinCluster(
   teardown.add('line to the leader', async () => {
     // The ends of its last devices.
     await settledWithin(edge.whenAcknowledged(), ACKNOWLEDGE_MS);
+    edge.leave();
     line.stop();
   });
 

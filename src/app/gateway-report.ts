@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { GatewayReports } from '../api/index.js';
+import type { Desk } from '../cluster/index.js';
 import type { Core } from '../core/index.js';
 import type { MediaPlane } from '../media/index.js';
 import type { Store } from '../store/index.js';
@@ -18,12 +19,14 @@ interface Parts {
   readonly store: Store;
   readonly load: LoadControl;
   readonly phones: Phones;
+  /** All gateways of the database; empty without PostgreSQL. */
+  readonly gateways: () => readonly (ReturnType<Desk['edges']>[number] & { readonly leads: boolean })[];
 }
 
 /** What REST tells of the gateway: to an account of its own share, to operators of all of it. */
 export async function gatewayReports(
   config: Config,
-  { core, media, usage, store, load, phones }: Parts,
+  { core, media, usage, store, load, phones, gateways }: Parts,
 ): Promise<GatewayReports> {
   const startedAt = new Date().toISOString();
   const endsAt = await certificateEnd(config.sip.tls?.certFile);
@@ -47,6 +50,14 @@ export async function gatewayReports(
       return {
         startedAt,
         load: { state: admission, busy, delayMs, processors, devices, ...(maxCalls > 0 && { maxCalls }) },
+        gateways: gateways().map(({ id, address, leads, isConnected, awaySince, devices: count }) => ({
+          id,
+          leads,
+          connected: isConnected,
+          devices: count,
+          ...(address && { address: addressText(address) }),
+          ...(awaySince !== undefined && { awaySince: new Date(awaySince).toISOString() }),
+        })),
         mediaHosts: media.hostLoads(),
         mediaHostsLost: media.hosts().lost,
         sip: {
@@ -76,6 +87,10 @@ export async function gatewayReports(
       };
     },
   };
+}
+
+function addressText({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
 }
 
 /** Connected devices of an account, by kind. */

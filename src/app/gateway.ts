@@ -161,6 +161,7 @@ async function build(
     phones,
     programs: http.programs,
     load,
+    edgeId: edge.id,
     ownCalls,
     ring,
     clients,

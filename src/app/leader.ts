@@ -46,6 +46,8 @@ export interface OwnGateway {
   readonly phones: Phones;
   readonly programs: ProgramsPart;
   readonly load: LoadControl;
+  /** Names this gateway among those of the database. */
+  readonly edgeId: string;
   readonly ownCalls: OwnCalls;
   readonly ring: TraceRing | undefined;
   readonly clients: Parameters<typeof factsOfPassed>[0];
@@ -139,7 +141,13 @@ export class Leader {
       ...{ usage, events, testCalls, calls },
       media: announcements.announcements,
       programs: targets,
-      gateway: await gatewayReports(config, { core, media, usage, store, load, phones }),
+      gateway: await gatewayReports(config, {
+        ...{ core, media, usage, store, load, phones },
+        gateways: () =>
+          config.postgres
+            ? this.desk.edges().map((edge) => ({ ...edge, leads: edge.id === own.edgeId }))
+            : [],
+      }),
     });
     this.#begin = () => {
       announcements.start();

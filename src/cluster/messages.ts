@@ -205,6 +205,8 @@ export type FromEdge =
   | { readonly type: 'complete' }
   /** It goes on with no calls of other edges any more. */
   | { readonly type: 'takesNoCalls' }
+  /** It stops for good, with no device left and all of its history acknowledged: nobody need wait for it. */
+  | { readonly type: 'leaves' }
   /** It asks for its lease: see {@link FromLeader} `lease`. */
   | { readonly type: 'alive'; readonly at: number }
   /** The record of a call has changed, or the call is over. Revisions grow from 1 in each process of an edge. */

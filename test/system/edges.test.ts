@@ -222,6 +222,9 @@ describe('the gateways of one database', () => {
       expect(await leader.stop()).toBe(0);
       await servesAgain(rest);
       expect(await rest.device(staying.id)).toMatchObject({ kind: 'phone' });
+      // Nobody waits for the one that has stopped.
+      const { gateway } = (await rest.request('GET', '/gateway')) as { gateway: { gateways: object[] } };
+      expect(gateway.gateways).toMatchObject([{ leads: true, connected: true }]);
       await until('silence', () => isSilent(atEdge), LIMIT);
       await until('a record', async () => (await records(rest)).length === 1, LIMIT);
       expect(await records(rest)).toMatchObject([{ endReason: 'shutdown' }]);

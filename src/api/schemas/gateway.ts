@@ -55,6 +55,19 @@ const whole = Type.Object(
       devices: Type.Record(Type.String(), Type.Integer(), { description: 'Of all accounts.' }),
       maxCalls: absentable(Type.Integer({ description: 'Absent: no fixed limit.' })),
     }),
+    gateways: listOf(
+      Type.Object({
+        id: Type.String(),
+        address: absentable(
+          Type.String({ description: 'Where the others reach it.', examples: ['192.0.2.11:7100'] }),
+        ),
+        leads: Type.Boolean({ description: 'It decides, and answers REST: this report is of it.' }),
+        connected: Type.Boolean(),
+        awaySince: absentable(moment('Since when it is not connected.')),
+        devices: Type.Integer(),
+      }),
+      { description: 'All gateways of the database; empty without PostgreSQL.' },
+    ),
     mediaHosts: listOf(host),
     mediaHostsLost: Type.Integer({ description: 'Media hosts that died since the start.' }),
     sip: Type.Object({

@@ -68,6 +68,7 @@ const REPORTS: GatewayReports = {
   whole: () => ({
     startedAt: '2026-11-30T00:00:00.000Z',
     load: { state: 'open', busy: 0.5, delayMs: 1.5, processors: 0.75, devices: { browser: 4, phone: 5 } },
+    gateways: [{ id: 'g', address: '192.0.2.11:7100', leads: true, connected: true, devices: 9 }],
     mediaHosts: [
       { id: 'h', devices: 3, busy: 0, delayMs: 0, mixLatenessMs: 0, framesSkipped: 0, isRetired: false },
     ],

@@ -53,6 +53,11 @@ export class EdgeCalls {
     }
   }
 
+  /** Whether this process has calls, or has had some and the leader may not know that they are over. */
+  get hasAny(): boolean {
+    return this.#known.size + this.#changes.size > 0;
+  }
+
   /** Whether this process has a call, or has had it and the leader may not know that it is over. */
   knows(id: string): boolean {
     return this.#known.has(id) || this.#changes.has(id);

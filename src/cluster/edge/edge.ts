@@ -137,6 +137,12 @@ export class Edge implements DeviceGate {
     this.#link?.send({ type: 'takesNoCalls' });
   }
 
+  /** This process stops for good. To be called when all is acknowledged: if it is not, or calls are left, the leader waits. */
+  leave(): void {
+    if (this.#history.size === 0 && this.#connections.size === 0 && !this.calls.hasAny)
+      this.#link?.send({ type: 'leaves' });
+  }
+
   /**
    * Has calls of edges that are gone taken over, those that were given to this one before too.
    * @param takeOver connects the call's device as one that was carried on; resolves with whether it can. If not, the call ends

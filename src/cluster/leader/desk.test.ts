@@ -147,6 +147,31 @@ it('is remembered by the next leader, when an edge was given up', async () => {
   expect([fake.closed, third.core.connectedDevice(ann)]).toEqual([['crashed'], undefined]);
 });
 
+it('forgets an edge at once that stops with nothing left, and waits for one that leaves something', async () => {
+  const cluster = new Cluster();
+  const leader = cluster.leader();
+  const [edge, other] = [cluster.edge('edge'), cluster.edge('other')];
+  const cut = await connect(edge, leader);
+  await connect(other, leader);
+  const [ann, bob] = couple(leader);
+  const { connection } = await device(edge, leader, ann, 'd');
+  await device(other, leader, bob, 'e');
+  edge.leave();
+  connection.end('left');
+  edge.leave();
+  await leader.commit();
+  expect(leader.desk.edges()).toHaveLength(2);
+  edge.leave();
+  cut();
+  other.leave();
+  await leader.commit();
+  expect(leader.desk.edges()).toMatchObject([{ id: 'other', isConnected: true, devices: 1 }]);
+  expect(cluster.edgeRows()).toEqual(['other']);
+  // It may be started again.
+  await connect(cluster.edge('edge', { process: 'p2' }), leader);
+  expect(leader.desk.edges()).toHaveLength(2);
+});
+
 it('forgets an edge that never comes back, and what it would have gone on with', async () => {
   const cluster = new Cluster();
   const leader = cluster.leader({ forgetMs: 60_000 });

@@ -54,6 +54,8 @@ interface DeskOptions {
 interface KnownEdge {
   readonly id: string;
   readonly isConnected: boolean;
+  /** Where its gateway listens for others. */
+  readonly address?: Address | undefined;
   /** Since when it is not, in epoch milliseconds; of an edge of the leader before, since this one leads. */
   readonly awaySince?: number;
   readonly devices: number;
@@ -104,11 +106,13 @@ export class Desk {
 
   /** The edges that are known, and whether each is connected. */
   edges(): readonly KnownEdge[] {
-    return Array.from(this.#sessions.values(), ({ edgeId: id, isConnected, devices, closing, isLost }) => {
+    return Array.from(this.#sessions.values(), (session) => {
+      const { edgeId: id, isConnected, devices, closing, isLost } = session;
       const awaySince = this.#awaySince.get(id);
       return {
         id,
         isConnected,
+        address: session.addresses[0],
         devices: devices.size,
         closing,
         isLost,
@@ -153,7 +157,7 @@ export class Desk {
       },
       closed: () => {
         isClosed = true;
-        if (session?.away(link)) this.#away(session);
+        if (session?.away(link) && this.#sessions.get(session.edgeId) === session) this.#away(session);
       },
     };
   }
@@ -251,6 +255,7 @@ export class Desk {
         this.#completed(edgeId);
       },
       taken: () => this.#checkAwaited(),
+      left: () => this.#left(edgeId),
       vouches: () => this.#vouches(),
       isOpen: (deviceId) => this.#options.isOpen?.(deviceId) ?? !this.#isAccounted,
       crossings: this.#crossings,
@@ -378,6 +383,12 @@ export class Desk {
     this.#checkAwaited();
   }
 
+  /** An edge has stopped: when its connection ends, nobody waits for it. */
+  #left(edgeId: string): void {
+    const session = this.#sessions.get(edgeId);
+    if (session) this.#forget(session);
+  }
+
   #forget(session: EdgeSession): void {
     const { edgeId } = session;
     const { store, calls } = this.#options;
@@ -386,6 +397,7 @@ export class Desk {
       return;
     }
     this.#noMoreDue(edgeId);
+    this.#crossings.forget(edgeId);
     this.#sessions.delete(edgeId);
     this.#awaySince.delete(edgeId);
     for (const { id } of calls?.recordsOf(edgeId) ?? []) calls?.deleteCall(id);

@@ -50,6 +50,8 @@ interface SessionParts extends AdmissionParts {
   readonly isOpen: (deviceId: string) => boolean;
   /** A process that was connecting the devices of the one before has connected all of them. */
   readonly completed: () => void;
+  /** It stops for good, and has nothing left. */
+  readonly left: () => void;
   /** It has connected a call of another edge, or given it up. */
   readonly taken: () => void;
 }
@@ -297,6 +299,9 @@ export class EdgeSession {
         return;
       case 'takesNoCalls':
         this.#takesOver = false;
+        return;
+      case 'leaves':
+        if (this.#devices.size === 0 && !this.isTaking) this.#parts.left();
         return;
       case 'alive':
         this.#grant(message.at);

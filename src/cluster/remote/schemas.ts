@@ -125,6 +125,7 @@ export const FROM_EDGE = {
   removed: Type.Object({ type: Type.Literal('removed'), ...deviceId }),
   complete: Type.Object({ type: Type.Literal('complete') }),
   takesNoCalls: Type.Object({ type: Type.Literal('takesNoCalls') }),
+  leaves: Type.Object({ type: Type.Literal('leaves') }),
   alive: Type.Object({ type: Type.Literal('alive'), at: Type.Number() }),
   call: Type.Object({ type: Type.Literal('call'), id: Text, revision: Count, document: maybe(Text) }),
   question: Type.Unsafe<Asked>(ofQuestions('asked')),

@@ -32,6 +32,14 @@ export interface WholeGateway {
     readonly devices: Devices;
     readonly maxCalls?: number;
   };
+  readonly gateways: readonly {
+    readonly id: string;
+    readonly address?: string;
+    readonly leads: boolean;
+    readonly connected: boolean;
+    readonly awaySince?: string;
+    readonly devices: number;
+  }[];
   readonly mediaHosts: readonly MediaHost[];
   readonly mediaHostsLost: number;
   readonly sip: { readonly server: string; readonly connections: readonly Server[]; readonly uri?: string };

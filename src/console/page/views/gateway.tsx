@@ -62,6 +62,7 @@ export function GatewayView({ account }: { readonly account: string }) {
           <Own own={shown.own} />
         </div>
       )}
+      {shown?.gateway && <Gateways gateways={shown.gateway.gateways} />}
       {shown?.gateway && <Hosts gateway={shown.gateway} />}
       {shown && !shown.gateway && me.value?.isOperator !== true && (
         <p class="hint">Accounts named in PATCHBAY_OPERATORS see the whole gateway.</p>
@@ -189,6 +190,38 @@ function Own({ own }: Pick<Report, 'own'>) {
         <Waiting webhooks={own.webhooks} />
       </Fact>
     </Card>
+  );
+}
+
+function Gateways({ gateways }: Pick<WholeGateway, 'gateways'>) {
+  if (gateways.length === 0) return null;
+  return (
+    <section aria-labelledby="gateways-title" class="ways-in">
+      <h2 id="gateways-title">Gateways</h2>
+      <table class="list">
+        <thead>
+          <tr>
+            <th scope="col">Gateway</th>
+            <th scope="col">State</th>
+            <th scope="col">Devices</th>
+          </tr>
+        </thead>
+        <tbody>
+          {gateways.map(({ id, address, leads, connected, devices }) => (
+            <tr key={id}>
+              <th scope="row" title={id}>
+                {address ?? id}
+                {leads && ' (leads: the rest of this page is about it)'}
+              </th>
+              <td>
+                <State isGood={connected}>{connected ? 'Connected' : 'Away'}</State>
+              </td>
+              <td class="number">{devices}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }
 
