@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { ERROR_CODES } from '../../src/core/index.js';
 import { configurationPage, described, whatIsSaid } from '../support/configuration-page.js';
 
 /** Taken only together with another variable. */
@@ -26,6 +27,7 @@ describe('docs/configuration.md', () => {
       'README.md',
       'SECURITY.md',
       'docker-compose.yml',
+      'docker-compose.cluster.yml',
       ...[
         'applications',
         'benchmarks',
@@ -34,14 +36,17 @@ describe('docs/configuration.md', () => {
         'production',
         'operations',
         'postgresql',
+        'scaling',
         'debugging',
       ].map((page) => `docs/${page}.md`),
     ];
     const named = files.flatMap(
       (file) => readFileSync(file, 'utf8').match(/PATCHBAY_[A-Z][A-Z_]*[A-Z]/g) ?? [],
     );
-    const isError =
-      /^PATCHBAY_(?:TEST_\w+|SECRET|[A-Z_]*(?:NOT_\w+|DISAGREE|INVALID|EXPIRED|OVERLOADED|TOO_MANY_\w+|NO_COMMON_\w+|STORE_\w+|BAD_\w+|SHUTTING_DOWN|DEVICE_CANNOT|NOISE_SUPPRESSION_FULL|ALREADY_CONNECTED|IN_OTHER_SESSION|UNAUTHORIZED))$/;
-    expect(named.filter((name) => !known.has(name) && !isError.test(name))).toEqual([]);
+    const errors: readonly string[] = ERROR_CODES;
+    const isOther = /^PATCHBAY_(?:TEST_\w+|SECRET)$/;
+    expect(named.filter((name) => !known.has(name) && !errors.includes(name) && !isOther.test(name))).toEqual(
+      [],
+    );
   });
 });
