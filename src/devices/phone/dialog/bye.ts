@@ -48,6 +48,7 @@ export class ByeSender {
   /** Absent when no ACK is awaited. */
   #acknowledgement: Promise<void> | undefined;
   #isTakenOver = false;
+  #mayBeUnknown = false;
 
   constructor(events: ByeEvents, log: Log) {
     this.#events = events;
@@ -69,6 +70,11 @@ export class ByeSender {
     this.#acknowledgement = untilAck(dialog, { acknowledged: onAcknowledged, silent: onSilence });
   }
 
+  /** The dialog is of another gateway's SIP server: this one may not know it, and is sent the BYE outside of dialogs then. */
+  wasElsewhere(): void {
+    this.#mayBeUnknown = true;
+  }
+
   /** Another gateway has the call by now: BYEs that wait are not sent any more. */
   takenOver(): void {
     this.#isTakenOver = true;
@@ -79,7 +85,7 @@ export class ByeSender {
     const { pause, lease, onBye, onByeUnsent, onByeForgotten } = this.#events;
     const send = async (): Promise<ByeOutcome> => {
       if (lease && !lease.isHeld) await lease.whenHeld();
-      return this.#isTakenOver ? 'over' : sendBye(dialog, headers, { pause });
+      return this.#isTakenOver ? 'over' : sendBye(dialog, headers, { pause, wasAway: this.#mayBeUnknown });
     };
     const sent = this.#acknowledgement ? this.#acknowledgement.then(send) : send();
     const bye = sent.then(

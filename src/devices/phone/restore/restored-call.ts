@@ -35,6 +35,7 @@ export class RestoredCall {
     this.#options = options;
     const { record } = left;
     call.keeper.restore(left);
+    if (left.isElsewhere) call.byes.wasElsewhere();
     const dialog = restoreDialog(options.srf, record.dialog, record.source);
     if (record.awaitsAck) call.awaitAck(dialog);
     // Before the media: what they tell may end the call, and then its phone gets BYE.
@@ -109,9 +110,11 @@ export class RestoredCall {
 
   /** Once the SIP server can be reached: does what the earlier gateway owed to the phone. */
   settle(): void {
-    this.#settle().catch((error: unknown) =>
-      logFailure(this.call.log, error, 'What the gateway before owed to the phone could not be done.'),
-    );
+    this.#settle().catch((error: unknown) => {
+      logFailure(this.call.log, error, 'What the gateway before owed to the phone could not be done.');
+      // The phone does not know where its media are now.
+      if (this.#left.isElsewhere) this.call.hangUp('lost');
+    });
   }
 
   #try(step: () => void): void {

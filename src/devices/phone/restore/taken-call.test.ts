@@ -72,6 +72,19 @@ describe('a call of a gateway that is gone', () => {
     await vi.waitFor(() => expect(calls.rows.size).toBe(0));
   });
 
+  it('gets BYE when the SIP server here does not know its dialog', async () => {
+    const { calls } = await storedCall();
+    const after = start({ calls });
+    const unknown = Object.assign(new Error('unable to find dialog'), { code: 'ENODIALOG' });
+    after.srf.agent.answering = () => unknown;
+    await after.app.takeOver(taken(calls));
+    await vi.waitFor(() => expect(after.gate.ends).toEqual(['lost']));
+    // Outside of dialogs, with the headers of this one.
+    await vi.waitFor(() => expect(after.srf.outside).toHaveLength(1));
+    expect(after.srf.outside[0]).toMatchObject({ method: 'BYE', headers: { 'Call-ID': 'call-1' } });
+    await vi.waitFor(() => expect(calls.rows.size).toBe(0));
+  });
+
   it('is over when its phone knows it no more', async () => {
     const { calls } = await storedCall();
     const after = start({ calls });

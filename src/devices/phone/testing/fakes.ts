@@ -165,6 +165,18 @@ export class FakeSrf {
     this.restored.delete(dialog.id);
   }
 
+  /** Requests outside of dialogs. */
+  readonly outside: (MessageOptions & { method: string })[] = [];
+
+  request(
+    _uri: string,
+    options: MessageOptions & { method: string },
+    callback: (error: unknown) => void,
+  ): void {
+    this.outside.push(options);
+    callback(null);
+  }
+
   readonly handlers = new Map<string, RequestListener>();
   readonly dialogs: FakeDialog[] = [];
 
