@@ -4,6 +4,7 @@ import type { Address, FromEdge, FromLeader, Hello, Link, LinkListener, Order } 
 import { CrossingPlan } from './crossing-plan.js';
 import { EdgeSession } from './edge-session.js';
 import type { EdgeCallStore, EdgeRecord, EdgeStore } from './edge-store.js';
+import { MovingCalls } from './moving-calls.js';
 
 /** How long a new leader waits for the edges of the one before, until it lets deliveries go and takes new devices. */
 const SETTLE_MS = 3_000;
@@ -77,6 +78,7 @@ export class Desk {
   readonly #awaySince = new Map<string, number>();
   readonly #onParticipant: (...args: CoreEvents['participantChanged']) => void;
   readonly #crossings = new CrossingPlan((edgeId, message) => this.#sessions.get(edgeId)?.tell(message));
+  readonly #moving: MovingCalls;
   #holding: Timer | undefined;
   #admitted = 0;
   #account!: () => void;
@@ -92,6 +94,13 @@ export class Desk {
   constructor(options: DeskOptions) {
     const { core, clock } = options;
     this.#options = options;
+    this.#moving = new MovingCalls({
+      sessions: this.#sessions,
+      store: options.calls,
+      isWanted: options.takesOver ?? false,
+      isStopped: () => this.#isStopped,
+      clock,
+    });
     this.accounted = new Promise((resolve) => (this.#account = resolve));
     this.#settling = clock.setTimeout(() => this.#settle(), SETTLE_MS);
     for (const { id, record } of options.store?.edges() ?? []) this.#remember(id, record);
@@ -209,7 +218,7 @@ export class Desk {
     // Also the end of a connection before this one, which it may not have noticed.
     this.#awaySince.delete(edgeId);
     this.#noMoreDue(edgeId);
-    this.#tellCalls();
+    this.#moving.tell();
     if (session.isComplete) this.#completed(edgeId);
     // It may hang before it has connected what its process before has left.
     else this.#dueIn(edgeId, this.#leaseMs, () => this.#overdue(session));
@@ -251,7 +260,7 @@ export class Desk {
       isLeading: () => this.#isLeading,
       heldBack: () => this.#tellHeldSoon(),
       completed: () => {
-        this.#tellCalls();
+        this.#moving.tell();
         this.#completed(edgeId);
       },
       taken: () => this.#checkAwaited(),
@@ -260,7 +269,8 @@ export class Desk {
       isOpen: (deviceId) => this.#options.isOpen?.(deviceId) ?? !this.#isAccounted,
       crossings: this.#crossings,
       save: (changed) => {
-        if (!store) return undefined;
+        // One that has left is not written down again.
+        if (!store || !this.#sessions.has(edgeId)) return undefined;
         store.saveEdge(edgeId, changed);
         return store.flush();
       },
@@ -299,16 +309,15 @@ export class Desk {
   /** An edge whose processes are dead need not be waited for. */
   #probeSoon(session: EdgeSession): void {
     const { isDead, clock, log } = this.#options;
-    if (!isDead || !this.#options.takesOver) return;
+    if (!isDead) return;
     const isAway = (): boolean => !this.#isStopped && !session.isConnected && !session.isLost;
     clock.setTimeout(() => {
-      // Before it gives out a new lease, or after: it goes on by itself.
       if (!isAway()) return;
       const { edgeId, addresses } = session;
       isDead(addresses).then(
         (dead) => {
           if (!isAway()) return;
-          if (dead && this.#takers(session).length > 0) this.#giveUp(session);
+          if (dead && this.#moving.isPossible(session)) this.#giveUp(session);
           else this.#probeSoon(session);
         },
         (error: unknown) => {
@@ -316,43 +325,6 @@ export class Desk {
         },
       );
     }, PROBE_MS);
-  }
-
-  #takers(gone: EdgeSession): EdgeSession[] {
-    if (!this.#options.takesOver) return [];
-    return [...this.#sessions.values()].filter((session) => session !== gone && session.takesOver);
-  }
-
-  /** Other edges go on with the calls of one that is gone. @returns how many */
-  #moveCalls(gone: EdgeSession): number {
-    const { calls } = this.#options;
-    const takers = this.#takers(gone);
-    if (!calls || takers.length === 0) return 0;
-    const load = new Map(takers.map((taker) => [taker, taker.devices.size]));
-    const moved = calls.recordsOf(gone.edgeId);
-    for (const { id, document } of moved) {
-      const [taker, devices] = [...load].reduce((least, each) => (each[1] < least[1] ? each : least));
-      load.set(taker, devices + 1);
-      calls.saveCall(id, document, taker.edgeId);
-      taker.take(id, gone.giveAway(id));
-    }
-    if (moved.length > 0) this.#tellCalls();
-    return moved.length;
-  }
-
-  /** Tells edges which calls of others they are to go on with, once that is on disk: no other edge may be told the same. */
-  #tellCalls(): void {
-    const { calls, clock } = this.#options;
-    if (!calls || ![...this.#sessions.values()].some(({ isTaking }) => isTaking)) return;
-    calls.flush().then(
-      () => {
-        if (this.#isStopped) return;
-        for (const session of this.#sessions.values()) session.tellCalls();
-      },
-      () => {
-        if (!this.#isStopped) clock.setTimeout(() => this.#tellCalls(), AGAIN_MS);
-      },
-    );
   }
 
   /**
@@ -372,7 +344,7 @@ export class Desk {
       this.#dueIn(edgeId, AGAIN_MS, () => this.#giveUp(session));
       return;
     }
-    const moved = this.#moveCalls(session);
+    const moved = this.#moving.move(session);
     log.warn(
       { edge: edgeId, calls: moved, devices: session.devices.size },
       'An edge is gone: others go on with its calls, and its other devices end.',
