@@ -19,16 +19,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { leftHosts, type LogLine, startGateway, type TestGateway } from '../../../test/support/gateway.js';
 import { freeUdpPort } from '../../../test/support/ports.js';
 import { Rest } from '../../../test/support/rest.js';
-import { Crowd } from './crowd.js';
-import { Random } from './random.js';
-import { MOST_TONES } from './tones.js';
-import { wrongUsage } from './usage.js';
+import { Crowd } from '../talking/crowd.js';
+import { MOST_TONES } from '../talking/hearing.js';
+import { SoakPhone } from '../talking/phone.js';
+import { Random } from '../talking/random.js';
+import { wrongUsage } from '../talking/usage.js';
 
 const KILLS = Number(process.env['SOAK_KILLS'] ?? 200);
 const PHONES = Number(process.env['SOAK_PHONES'] ?? 50);
 const HOSTS = Number(process.env['SOAK_HOSTS'] ?? 2);
 const SEED = Number(process.env['SOAK_SEED'] ?? Math.floor(Math.random() * 1e9));
 const START_MS = 180_000;
+const LOCALHOST = '127.0.0.1';
 const TALK_EVERY_MS = 5;
 /** What every phone is to hear is heard so soon after a kill; a host that hangs is noticed after 5 s. */
 const SETTLES_MS = 20_000;
@@ -109,7 +111,7 @@ function complain(what: string): void {
 }
 
 /** Waits until every phone hears what it is to hear. @returns how long that took, in ms; undefined if it did not happen */
-async function settled(crowd: Crowd, withinMs: number): Promise<number | undefined> {
+async function settled(crowd: Crowd<SoakPhone>, withinMs: number): Promise<number | undefined> {
   const startedAt = performance.now();
   while (performance.now() - startedAt < withinMs) {
     if (crowd.wrong(startedAt).length === 0) return performance.now() - startedAt;
@@ -145,7 +147,7 @@ async function strike(kill: Kill): Promise<void> {
   }
 }
 
-async function round(crowd: Crowd, number: number): Promise<void> {
+async function round(crowd: Crowd<SoakPhone>, number: number): Promise<void> {
   const kill = random.weighted(WEIGHTS);
   counts.set(kill, (counts.get(kill) ?? 0) + 1);
   const changes = crowd.draw(random, 1 + random.below(MOST_CHANGES));
@@ -159,8 +161,8 @@ async function round(crowd: Crowd, number: number): Promise<void> {
       complain(`before ${name}: ${crowd.wrong().join('; ')}`);
     if (!isGatewayOnly(kill) && kill !== 'host' && kill !== 'hang') await sleep(STORED_MS);
   } else await sleep(midstMs);
-  const before = crowd.members.map(({ phone }) => ({ callId: phone.callId, breaks: phone.tones.breaks }));
-  for (const { phone } of crowd.members) phone.tones.longestGapMs = 0;
+  const before = crowd.members.map(({ talker }) => ({ callId: talker.callId, breaks: talker.tones.breaks }));
+  for (const { talker } of crowd.members) talker.tones.longestGapMs = 0;
   const at = performance.now();
   await strike(kill);
   if (isCalm && isGatewayOnly(kill)) {
@@ -176,7 +178,7 @@ async function round(crowd: Crowd, number: number): Promise<void> {
   if (tookMs === undefined) complain(`after ${name}: ${crowd.wrong().join('; ')}`);
   else settledMs.set(kill, [...(settledMs.get(kill) ?? []), performance.now() - at]);
   if (isGatewayOnly(kill)) {
-    for (const [i, { phone }] of crowd.members.entries()) {
+    for (const [i, { talker: phone }] of crowd.members.entries()) {
       const { callId, breaks } = before[i]!;
       if (callId === undefined || phone.callId !== callId) continue;
       longestGapMs = Math.max(longestGapMs, phone.tones.longestGapMs);
@@ -208,7 +210,15 @@ if (PHONES > MOST_TONES) throw new Error(`SOAK_PHONES: at most ${MOST_TONES}, ea
 console.log(`SOAK_SEED=${SEED}: ${KILLS} kills, ${PHONES} phones, ${HOSTS} media hosts`);
 await gateways.start();
 const rest = new Rest(gateways.running);
-const crowd = await Crowd.gather(rest, gateways.running.sipPort, PHONES, String(SEED));
+const gateway = { host: LOCALHOST, port: gateways.running.sipPort };
+const crowd = await Crowd.gather(
+  rest,
+  await Promise.all(
+    Array.from({ length: PHONES }, (_, tone) =>
+      SoakPhone.open({ host: LOCALHOST, gateway, tone, run: String(SEED) }),
+    ),
+  ),
+);
 const talking = setInterval(() => crowd.talk(), TALK_EVERY_MS);
 try {
   if ((await settled(crowd, SETTLES_MS)) === undefined) complain(`at first: ${crowd.wrong().join('; ')}`);
@@ -222,7 +232,7 @@ try {
   const usage = await wrongUsage(
     rest,
     crowd.members.map(({ participant }) => participant.id),
-    crowd.members.flatMap(({ phone }) => phone.calls),
+    crowd.members.flatMap(({ talker }) => talker.calls),
     deaths,
   );
   for (const what of usage.wrong) complain(what);

@@ -1,35 +1,19 @@
 import { once } from 'node:events';
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hear, type HeardMessage } from '../../../test/support/sip-peer.js';
 import { phoneOffer } from '../../../test/support/sipp.js';
+import { type Address, addressOf, mediaAddressOf, targetOf } from './addresses.js';
+import type { Hearing } from './hearing.js';
+import type { SeenCall } from './seen-call.js';
+import type { Talker } from './talker.js';
 import { Tones } from './tones.js';
 import { NotAnswered, Transactions } from './transactions.js';
 
-const LOCALHOST = '127.0.0.1';
 /** Shortest session interval of RFC 4028, for phones with a session timer. */
 const INTERVAL_S = 90;
 /** Four times in an interval, since the gateway may be dead for some of them. */
 const REFRESH_MS = (INTERVAL_S * 1000) / 4;
-
-/** A call as its phone has seen it, times by `performance.now()`. */
-export interface SeenCall {
-  readonly callId: string;
-  readonly phone: number;
-  readonly invitedAt: number;
-  /** When the 200 came; absent: the call was given up before. */
-  answeredAt?: number;
-  /** When the BYE went out, or came. */
-  byeAt?: number;
-  /** When REST was asked to end it. Its BYE may come with the next gateway. */
-  removedAt?: number;
-  /** When the BYE was answered. */
-  overAt?: number;
-  /** The last refresh of its session timer that failed. */
-  failedRefresh?: string;
-  /** Our request that ended it was answered otherwise than with 200, or the phone gave up. */
-  trouble?: string;
-}
 
 /** A call's dialog, from the phone's side. */
 interface PhoneDialog {
@@ -39,19 +23,30 @@ interface PhoneDialog {
   readonly fields: { cseq: number; toTag: string; target: string; version: number };
 }
 
+interface PhoneOptions {
+  /** Its own address. */
+  readonly host: string;
+  /** Where it calls. */
+  readonly gateway: Address;
+  readonly tone: number;
+  /** Makes Call-IDs differ from those of other runs. */
+  readonly run: string;
+}
+
 /**
  * A phone that talks: SIP over UDP with retransmissions, since the gateway may be dead at any moment, and a tone. Every
- * second one has a session timer.
+ * second one has a session timer. It follows a dialog to another gateway.
  */
-export class SoakPhone {
+export class SoakPhone implements Talker {
   readonly tones: Tones;
   readonly tone: number;
   /** All its calls. */
   readonly calls: SeenCall[] = [];
   readonly #socket: Socket;
-  readonly #sipPort: number;
+  readonly #host: string;
+  readonly #gateway: Address;
   readonly #name: string;
-  readonly #transactions = new Transactions((text) => this.#send(text));
+  readonly #transactions = new Transactions();
   /** Our 200s to requests of the gateway, by branch, for retransmissions. */
   readonly #answered = new Map<string, string>();
   #dialog: PhoneDialog | undefined;
@@ -59,25 +54,38 @@ export class SoakPhone {
   #refreshing: NodeJS.Timeout | undefined;
   #branches = 0;
 
-  private constructor(options: { socket: Socket; sipPort: number; tone: number; run: string }, tones: Tones) {
-    this.#socket = options.socket;
-    this.#sipPort = options.sipPort;
+  private constructor(options: PhoneOptions, socket: Socket, tones: Tones) {
+    this.#socket = socket;
+    this.#host = options.host;
+    this.#gateway = options.gateway;
     this.tone = options.tone;
     this.#name = `phone-${options.run}-${options.tone}`;
     this.tones = tones;
-    this.#socket.on('message', (bytes) => this.#take(hear(bytes.toString('latin1'))));
+    this.#socket.on('message', (bytes, from) => this.#take(hear(bytes.toString('latin1')), from));
   }
 
-  /** @param run makes Call-IDs differ from those of other runs */
-  static async open(options: { sipPort: number; tone: number; run: string }): Promise<SoakPhone> {
+  static async open(options: PhoneOptions): Promise<SoakPhone> {
     const socket = createSocket('udp4');
-    socket.bind(0, LOCALHOST);
+    socket.bind(0, options.host);
     await once(socket, 'listening');
-    return new SoakPhone({ ...options, socket }, await Tones.open(options.tone));
+    return new SoakPhone(options, socket, await Tones.open(options.tone, options.host));
+  }
+
+  get hearing(): Hearing {
+    return this.tones.hearing;
+  }
+
+  talk(): void {
+    this.tones.send();
   }
 
   get isInCall(): boolean {
     return this.#dialog !== undefined;
+  }
+
+  /** Where the present call is; of no call: where it calls. */
+  get gatewayHost(): string {
+    return this.#dialog ? addressOf(this.#dialog.fields.target).host : this.#gateway.host;
   }
 
   get callId(): string | undefined {
@@ -89,11 +97,12 @@ export class SoakPhone {
     const callId = `${this.#name}-${this.calls.length}`;
     const seen: SeenCall = { callId, phone: this.tone, invitedAt: performance.now() };
     this.calls.push(seen);
-    const fields = { cseq: 1, toTag: '', target: `sip:gateway@${LOCALHOST}:${this.#sipPort}`, version: 1 };
+    const { host, port } = this.#gateway;
+    const fields = { cseq: 1, toTag: '', target: `sip:gateway@${host}:${port}`, version: 1 };
     const dialog: PhoneDialog = { seen, callId, fromTag: `tag-${callId}`, fields };
     const final = await this.#request(dialog, 'INVITE', {
       headers: [`User-to-User: ${token};encoding=jwt`, ...this.#timerHeaders()],
-      body: phoneOffer(this.tones.port),
+      body: this.#description(1),
     });
     if (final.status !== 200) {
       seen.trouble = final.startLine;
@@ -101,10 +110,10 @@ export class SoakPhone {
     }
     seen.answeredAt = performance.now();
     fields.toTag = /;tag=([^;\s]+)/.exec(final.header('to')[0] ?? '')?.[1] ?? '';
-    fields.target = /<([^>]+)>/.exec(final.header('contact')[0] ?? '')?.[1] ?? fields.target;
+    fields.target = targetOf(final) ?? fields.target;
     this.#dialog = dialog;
     this.#acknowledge(dialog, final);
-    this.tones.start(Number(/m=audio (\d+)/.exec(final.body)?.[1]));
+    this.tones.start(mediaAddressOf(final.body));
     if (this.#refresher === 'uac') this.#refreshing = setInterval(() => this.#refresh(dialog), REFRESH_MS);
   }
 
@@ -122,7 +131,7 @@ export class SoakPhone {
     dialog.fields.version += 1;
     const final = await this.#request(dialog, 'INVITE', {
       headers: this.#timerHeaders(),
-      body: phoneOffer(this.tones.port, { version: dialog.fields.version }),
+      body: this.#description(dialog.fields.version),
     });
     if (final.status !== 200) throw new NotAnswered(final.status, `re-INVITE: ${final.startLine}`);
     this.#acknowledge(dialog, final);
@@ -161,6 +170,10 @@ export class SoakPhone {
     this.#socket.close();
   }
 
+  #description(version: number): string {
+    return phoneOffer(this.tones.port, { version, host: this.#host });
+  }
+
   #timerHeaders(): string[] {
     return this.#refresher
       ? ['Supported: timer', `Session-Expires: ${INTERVAL_S};refresher=${this.#refresher}`]
@@ -193,13 +206,15 @@ export class SoakPhone {
     const cseq = dialog.fields.cseq;
     dialog.fields.cseq += 1;
     const text = this.#write(dialog, method, cseq, branch, headers, body);
-    return this.#transactions.request(branch, method, text, `${method} of ${dialog.callId}`);
+    // Another gateway may have taken the dialog over meanwhile.
+    const transmit = (): void => this.#send(text, addressOf(dialog.fields.target));
+    return this.#transactions.request(branch, method, transmit, `${method} of ${dialog.callId}`);
   }
 
   /** Acknowledges a 2xx to an INVITE. */
   #acknowledge(dialog: PhoneDialog, answer: HeardMessage): void {
     const branch = `z9hG4bK-${this.#name}-${++this.#branches}`;
-    this.#send(this.#write(dialog, 'ACK', cseqOf(answer), branch));
+    this.#send(this.#write(dialog, 'ACK', cseqOf(answer), branch), addressOf(dialog.fields.target));
   }
 
   #write(
@@ -210,13 +225,13 @@ export class SoakPhone {
     headers: readonly string[] = [],
     body = '',
   ): string {
-    const at = `${LOCALHOST}:${this.#socket.address().port}`;
+    const at = `${this.#host}:${this.#socket.address().port}`;
     return [
       `${method} ${fields.target} SIP/2.0`,
       `Via: SIP/2.0/UDP ${at};branch=${branch};rport`,
       'Max-Forwards: 70',
-      `From: <sip:${this.#name}@${LOCALHOST}>;tag=${fromTag}`,
-      `To: <sip:gateway@${LOCALHOST}>${fields.toTag === '' ? '' : `;tag=${fields.toTag}`}`,
+      `From: <sip:${this.#name}@${this.#host}>;tag=${fromTag}`,
+      `To: <sip:gateway@${this.#gateway.host}>${fields.toTag === '' ? '' : `;tag=${fields.toTag}`}`,
       `Call-ID: ${callId}`,
       `CSeq: ${cseq} ${method}`,
       `Contact: <sip:${this.#name}@${at}>`,
@@ -228,18 +243,18 @@ export class SoakPhone {
     ].join('\r\n');
   }
 
-  #take(message: HeardMessage): void {
-    if (message.status > 0) this.#takeResponse(message);
-    else this.#takeRequest(message);
+  #take(message: HeardMessage, from: RemoteInfo): void {
+    if (message.status > 0) this.#takeResponse(message, from);
+    else this.#takeRequest(message, from);
   }
 
-  #takeResponse(response: HeardMessage): void {
+  #takeResponse(response: HeardMessage, from: RemoteInfo): void {
     const branch = /;branch=([^;\s,]+)/.exec(response.header('via')[0] ?? '')?.[1] ?? '';
     const isInvite = response.header('cseq')[0]?.endsWith('INVITE') ?? false;
     const isKnown = this.#transactions.take(branch, response);
     if (response.status < 200 || !isInvite) return;
     if (response.status >= 300) {
-      if (isKnown) this.#acknowledgeRefusal(response, branch);
+      if (isKnown) this.#acknowledgeRefusal(response, branch, from);
     } else if (!isKnown && this.#dialog && response.header('call-id')[0] === this.#dialog.callId) {
       // Its ACK was lost with the gateway.
       this.#acknowledge(this.#dialog, response);
@@ -247,12 +262,12 @@ export class SoakPhone {
   }
 
   /** RFC 3261, section 17.1.1.3. */
-  #acknowledgeRefusal(response: HeardMessage, branch: string): void {
-    const at = `${LOCALHOST}:${this.#socket.address().port}`;
+  #acknowledgeRefusal(response: HeardMessage, branch: string, to: RemoteInfo): void {
+    const at = `${this.#host}:${this.#socket.address().port}`;
     const copied = ['From', 'To', 'Call-ID'].map((name) => `${name}: ${response.header(name)[0] ?? ''}`);
     this.#send(
       [
-        `ACK sip:gateway@${LOCALHOST}:${this.#sipPort} SIP/2.0`,
+        `ACK sip:gateway@${this.#gateway.host}:${this.#gateway.port} SIP/2.0`,
         `Via: SIP/2.0/UDP ${at};branch=${branch};rport`,
         'Max-Forwards: 70',
         ...copied,
@@ -261,31 +276,30 @@ export class SoakPhone {
         '',
         '',
       ].join('\r\n'),
+      { host: to.address, port: to.port },
     );
   }
 
-  #takeRequest(request: HeardMessage): void {
+  #takeRequest(request: HeardMessage, { address: host, port }: RemoteInfo): void {
     if (request.method === 'ACK') return;
     const branch = `${/;branch=([^;\s,]+)/.exec(request.header('via')[0] ?? '')?.[1] ?? ''} ${request.method}`;
     const known = this.#answered.get(branch);
     if (known !== undefined) {
-      this.#send(known);
+      this.#send(known, { host, port });
       return;
     }
     const dialog = this.#dialog;
     const isOurs = dialog !== undefined && request.header('call-id')[0] === dialog.callId;
     const offers = request.body !== '';
-    if (isOurs && offers) dialog.fields.version += 1;
+    if (isOurs && offers) this.#follow(dialog, request);
     const body =
-      isOurs && (offers || request.method === 'INVITE')
-        ? phoneOffer(this.tones.port, { version: dialog.fields.version })
-        : '';
+      isOurs && (offers || request.method === 'INVITE') ? this.#description(dialog.fields.version) : '';
     const refresh = request.header('session-expires');
     const text = [
       isOurs || this.#knows(request) ? 'SIP/2.0 200 OK' : 'SIP/2.0 481 Call/Transaction Does Not Exist',
       ...request.header('via').map((via) => `Via: ${via}`),
       ...['From', 'To', 'Call-ID', 'CSeq'].map((name) => `${name}: ${request.header(name)[0] ?? ''}`),
-      `Contact: <sip:${this.#name}@${LOCALHOST}:${this.#socket.address().port}>`,
+      `Contact: <sip:${this.#name}@${this.#host}:${this.#socket.address().port}>`,
       ...(refresh.length > 0 ? [`Session-Expires: ${refresh[0]!}`, 'Require: timer'] : []),
       ...(body === '' ? [] : ['Content-Type: application/sdp']),
       `Content-Length: ${body.length}`,
@@ -293,10 +307,19 @@ export class SoakPhone {
       body,
     ].join('\r\n');
     this.#answered.set(branch, text);
-    this.#send(text);
+    this.#send(text, { host, port });
     if (request.method !== 'BYE' || !isOurs) return;
-    dialog.seen.byeAt ??= performance.now();
+    const { seen } = dialog;
+    if (seen.byeAt === undefined && seen.removedAt === undefined) seen.isHungUpUnasked = true;
+    seen.byeAt ??= performance.now();
     this.#isOver(dialog);
+  }
+
+  /** RFC 3261 section 12.2.2: the other end says where it is now, and what it offers. */
+  #follow({ fields }: PhoneDialog, request: HeardMessage): void {
+    fields.version += 1;
+    fields.target = targetOf(request) ?? fields.target;
+    this.tones.redirect(mediaAddressOf(request.body));
   }
 
   /** Whether it belongs to a call that is over: both sides may hang up at the same time. */
@@ -304,8 +327,8 @@ export class SoakPhone {
     return this.calls.some(({ callId }) => callId === request.header('call-id')[0]);
   }
 
-  #send(text: string): void {
-    this.#socket.send(Buffer.from(text, 'latin1'), this.#sipPort, LOCALHOST);
+  #send(text: string, { host, port }: Address): void {
+    this.#socket.send(Buffer.from(text, 'latin1'), port, host);
   }
 }
 

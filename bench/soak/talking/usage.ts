@@ -1,6 +1,7 @@
 import type { Rest } from '../../../test/support/rest.js';
 import { until } from '../../../test/support/until.js';
-import type { SeenCall } from './phone.js';
+import { patiently } from './patience.js';
+import type { SeenCall } from './seen-call.js';
 
 /** How far a record's length may be from what the phone measured: messages and timers are late on a busy machine. */
 const TOLERANCE_MS = 2000;
@@ -32,7 +33,7 @@ interface UsageOutcome {
  * @param deaths when gateways died, by `performance.now()`
  */
 export async function wrongUsage(
-  rest: Rest,
+  rest: Pick<Rest, 'request'>,
   participants: readonly string[],
   calls: readonly SeenCall[],
   deaths: readonly number[],
@@ -89,10 +90,13 @@ function isRightLength(call: SeenCall, { seconds }: UsageItem, missingMs = 0): b
 }
 
 /** The records of all participants, one after the other: a page of the report has at most 1,000. */
-async function allRecords(rest: Rest, participants: readonly string[]): Promise<UsageItem[]> {
+async function allRecords(
+  rest: Pick<Rest, 'request'>,
+  participants: readonly string[],
+): Promise<UsageItem[]> {
   const items: UsageItem[] = [];
   for (const id of participants) {
-    const report = await rest.request('GET', `/usage?limit=1000&participantId=${id}`);
+    const report = await patiently(() => rest.request('GET', `/usage?limit=1000&participantId=${id}`));
     items.push(...(report as { items: UsageItem[] }).items);
   }
   return items;

@@ -28,20 +28,16 @@ interface Transaction {
 
 /** The requests of one phone that wait for their final answers. */
 export class Transactions {
-  readonly #send: (text: string) => void;
   /** By branch. */
   readonly #waiting = new Map<string, Transaction>();
 
-  constructor(send: (text: string) => void) {
-    this.#send = send;
-  }
-
   /**
    * Sends a request until it has an answer.
+   * @param transmit sends it once
    * @param name of the request, for errors
    * @throws NotAnswered when no final answer comes
    */
-  request(branch: string, method: string, text: string, name: string): Promise<HeardMessage> {
+  request(branch: string, method: string, transmit: () => void, name: string): Promise<HeardMessage> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       const settle = (final: HeardMessage | Error): void => {
@@ -59,7 +55,7 @@ export class Transactions {
           settle(new NotAnswered(0, `${name}: no answer`));
           return;
         }
-        if (!transaction.isTrying) this.#send(text);
+        if (!transaction.isTrying) transmit();
         timer = setTimeout(() => send(Math.min(2 * waitMs, T2_MS)), waitMs);
       };
       send(T1_MS);
