@@ -41,6 +41,22 @@ describe('routes', () => {
     expect(routes.between('two', 'three')).toEqual(['sound']);
   });
 
+  it('lead from the first of two again when the later one ceases', () => {
+    const routes = new Routes<string, string>(
+      (from, to) => from !== to,
+      () => undefined,
+    );
+    routes.update('listener', 'three', ['sound'], []);
+    routes.update('first', 'one', [], ['sound']);
+    routes.update('later', 'two', [], ['sound']);
+    routes.update('first', 'four', [], ['sound']);
+    routes.update('later', 'two', [], []);
+    expect(routes.between('four', 'three')).toEqual(['sound']);
+    expect(routes.between('two', 'three')).toEqual([]);
+    routes.remove('first');
+    expect(routes.between('four', 'three')).toEqual([]);
+  });
+
   it('agree after any changes with what is wanted and offered, and tell of each change', () => {
     const items = fc.subarray(ITEMS);
     // Each item has one that may offer it.

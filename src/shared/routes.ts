@@ -21,7 +21,8 @@ export class Routes<Who, Place> {
   readonly #claims = new Map<Who, Claim<Place>>();
   /** How many want an item at each place. */
   readonly #wanted = new Map<string, Map<Place, number>>();
-  readonly #sources = new Map<string, { readonly who: Who; readonly place: Place }>();
+  /** Who offers an item, the newest last: it comes from there. Usually one. */
+  readonly #sources = new Map<string, readonly { readonly who: Who; readonly place: Place }[]>();
   readonly #routes = new Map<string, Route<Place>>();
   readonly #pairs = new Map<Place, Map<Place, Set<string>>>();
 
@@ -68,15 +69,27 @@ export class Routes<Who, Place> {
   #replace(who: Who, before: Claim<Place> | undefined, now: Claim<Place> | undefined): void {
     for (const item of before?.wanted ?? []) this.#count(item, before!.place, -1);
     for (const item of now?.wanted ?? []) this.#count(item, now!.place, 1);
-    for (const item of before?.offered ?? [])
-      // Another may have begun to offer it before this one ceased.
-      if (this.#sources.get(item)?.who === who) this.#sources.delete(item);
-    for (const item of now?.offered ?? [])
-      if (!this.#sources.has(item) || !before?.offered.includes(item))
-        this.#sources.set(item, { who, place: now!.place });
+    for (const item of new Set([...(before?.offered ?? []), ...(now?.offered ?? [])]))
+      this.#offer(item, who, now?.offered.includes(item) ? now.place : undefined);
     for (const claim of [before, now])
       for (const items of [claim?.wanted ?? [], claim?.offered ?? []])
         for (const item of items) this.#route(item);
+  }
+
+  /**
+   * Another may have begun to offer an item before this one ceases, or after.
+   * @param place undefined: it does not offer it any more
+   */
+  #offer(item: string, who: Who, place: Place | undefined): void {
+    const sources = this.#sources.get(item) ?? [];
+    const known = sources.find((source) => source.who === who);
+    let left = sources;
+    if (known && place !== undefined)
+      left = sources.map((source) => (source === known ? { who, place } : source));
+    else if (known) left = sources.filter((source) => source !== known);
+    else if (place !== undefined) left = [...sources, { who, place }];
+    if (left.length > 0) this.#sources.set(item, left);
+    else this.#sources.delete(item);
   }
 
   #count(item: string, place: Place, change: 1 | -1): void {
@@ -90,7 +103,7 @@ export class Routes<Who, Place> {
 
   /** Brings the route of an item up to date. */
   #route(item: string): void {
-    const from = this.#sources.get(item)?.place;
+    const from = this.#sources.get(item)?.at(-1)?.place;
     const before = this.#routes.get(item);
     const to = new Set<Place>();
     if (from !== undefined)

@@ -222,7 +222,8 @@ export class SimEdge {
   /** States where everything is. */
   locate(): void {
     const hosts = this.hosts.map((id) => ({ id, host: this.id, port: 1 }));
-    this.edge.crossings.located({ hosts, placements: this.devices.map((device) => this.#placed(device)) });
+    const here = this.devices.filter(({ isHere }) => isHere);
+    this.edge.crossings.located({ hosts, placements: here.map((device) => this.#placed(device)) });
   }
 
   place(device: SimDevice): void {
