@@ -1,8 +1,9 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { ACCOUNT, FakeDevice, newParticipant } from '../../core/testing/index.js';
 import { connectLocally, type Desk } from '../index.js';
 import type { FromEdge } from '../messages.js';
 import { AUDIO, Cluster, connect, couple, device } from '../testing/cluster-stage.js';
+import { KeptEdges } from '../testing/kept-edges.js';
 
 const LEASE_MS = 10_000;
 const GIVEN_UP_MS = LEASE_MS + 3_000;
@@ -37,6 +38,38 @@ it('tells an edge when its devices receive all that they are to, again by each l
   expect(near.isSettled).toBe(false);
   cluster.clock.advance(3_000);
   expect([near.isSettled, fake.receiving]).toEqual([true, []]);
+});
+
+it('hears of each write that fails, and acknowledges what happened once they succeed', async () => {
+  const cluster = new Cluster();
+  const kept = new KeptEdges();
+  const leader = cluster.leader({ store: kept });
+  const edge = cluster.edge('edge');
+  await connect(edge, leader);
+  const [ann] = couple(leader);
+  const { connection } = await device(edge, leader, ann, 'device');
+  const listeners: { readonly mock: { readonly calls: readonly unknown[] } }[] = [];
+  const { flush } = kept;
+  // No mock: it would listen itself.
+  kept.flush = () => {
+    const failed = new Promise<void>((_resolve, reject) => {
+      setImmediate(() => reject(new Error('The database takes no writes.')));
+    });
+    // Otherwise one that nobody hears of would end the tests.
+    failed.catch(() => undefined);
+    listeners.push(vi.spyOn(failed, 'then'));
+    return failed;
+  };
+  connection.hold(true);
+  connection.hold(false);
+  await vi.waitUntil(() => listeners.length === 2);
+  expect(listeners.map(({ mock }) => mock.calls.length > 0)).toEqual([true, true]);
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  expect(edge.history.waiting).toBe(2);
+  kept.flush = flush;
+  connection.hold(true);
+  await leader.commit();
+  expect(edge.history.waiting).toBe(0);
 });
 
 it('refuses devices at an edge that drains, and at no other', async () => {

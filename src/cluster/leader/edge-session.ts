@@ -395,7 +395,11 @@ export class EdgeSession {
       this.tell({ type: 'acknowledged', number: this.#counted });
       return;
     }
-    if (this.#isSaving) return;
+    if (this.#isSaving) {
+      // It is acknowledged with a later one, also when it fails: the store tries again by itself.
+      saved.catch(() => undefined);
+      return;
+    }
     this.#isSaving = true;
     saved.then(
       () => this.#saved(record),
