@@ -1,18 +1,12 @@
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
-import { chromiumPath } from './chromium.js';
+import { chromiumFlags, chromiumPath } from './chromium.js';
 
 /** A browser for the console, with a fake microphone that it may use. `gateway.test` is this machine, without https. */
 export function launchConsole(...flags: string[]): Promise<Browser> {
   return puppeteer.launch({
     executablePath: chromiumPath(),
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
-      '--host-resolver-rules=MAP gateway.test 127.0.0.1',
-      ...flags,
-    ],
+    headless: 'shell',
+    args: [...chromiumFlags(), '--host-resolver-rules=MAP gateway.test 127.0.0.1', ...flags],
   });
 }
 

@@ -1,4 +1,5 @@
-const context = new AudioContext({ sampleRate: 48_000 });
+/** Its output, which nobody hears, is asked for seldom. */
+const context = new AudioContext({ sampleRate: 48_000, latencyHint: 'playback' });
 
 const VOLUME = 0.4;
 /** In seconds. */
