@@ -9,7 +9,7 @@ const FLOOR_MS = 2;
 /** What takes longer is not tried with more text. */
 const LONG_MS = 100;
 const RUNS = 7;
-/** Fewest runs of work that takes longer than the floor. */
+/** Fewest runs of work that takes longer than the floor, if the next length is compared with it. */
 const LEAST_RUNS = 3;
 /** No disturbance of processor time is that long: one run is enough. */
 const SURE_MS = 500;
@@ -109,7 +109,9 @@ export function growthOf(
     // The longest is only for confirmation.
     if (length === LONGEST && suspect === undefined) break;
     const limit = MOST_GROWTH * Math.max(last, FLOOR_MS);
-    last = bestTimeOf(work, make(length), limit);
+    // Another length follows the last one only if it is suspect, and that is certain by more runs.
+    const leastRuns = length < LENGTHS.at(-1)! ? LEAST_RUNS : 1;
+    last = bestTimeOf(work, make(length), { limit, leastRuns });
     if (last <= limit) {
       suspect = undefined;
       continue;
@@ -123,11 +125,15 @@ export function growthOf(
 }
 
 /** The best of several runs, since the next length is compared with it: after a disturbed run quadratic work would pass. */
-function bestTimeOf(work: (text: string) => unknown, text: string, limit: number): number {
+function bestTimeOf(
+  work: (text: string) => unknown,
+  text: string,
+  { limit, leastRuns }: { readonly limit: number; readonly leastRuns: number },
+): number {
   let best = Number.POSITIVE_INFINITY;
   // Below the floor the exact time does not matter.
   const isSure = (runs: number): boolean =>
-    best <= FLOOR_MS || (best <= limit ? runs >= LEAST_RUNS : best > SURE_MS);
+    best <= FLOOR_MS || (best <= limit ? runs >= leastRuns : best > SURE_MS);
   for (let runs = 0; runs < RUNS && (runs === 0 || !isSure(runs)); runs += 1)
     best = Math.min(best, timeOf(work, text));
   return best;
