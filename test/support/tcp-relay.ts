@@ -115,12 +115,27 @@ export class TcpRelay {
   }
 
   #gate(isClosed: () => boolean): Transform {
-    return new Transform({
+    let gathered: Buffer[] = [];
+    const gate = new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
-        const pass = (): void => done(null, chunk);
-        if (this.#bursts || isClosed()) this.#held.add(pass);
-        else pass();
+        if (!this.#bursts && isClosed()) {
+          this.#held.add(() => done(null, chunk));
+          return;
+        }
+        if (!this.#bursts) gate.push(chunk);
+        // A burst is all that has come, however many chunks that are.
+        else if (gathered.push(chunk) === 1)
+          this.#held.add(() => {
+            gate.push(Buffer.concat(gathered));
+            gathered = [];
+          });
+        done();
+      },
+      flush: (done) => {
+        if (gathered.length === 0) done();
+        else this.#held.add(() => done());
       },
     });
+    return gate;
   }
 }
