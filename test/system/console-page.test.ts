@@ -159,7 +159,9 @@ describe('a page that may use neither microphone nor UDP', () => {
       startGateway(),
       launchConsole(
         '--use-fake-ui-for-media-stream=deny',
+        // Chromium obeys the one, its headless shell the other.
         '--webrtc-ip-handling-policy=disable_non_proxied_udp',
+        '--force-webrtc-ip-handling-policy=disable_non_proxied_udp',
       ),
     ]);
     try {
