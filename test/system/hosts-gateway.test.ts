@@ -11,7 +11,8 @@ import { Rest } from '../support/rest.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
 
 const [CALLER, AGENT, SUPERVISOR, COLLEAGUE] = [440, 700, 1_100, 1_500];
-const KILLS = 10;
+/** Each is like the one before; `npm run soak -- kills` makes hundreds. */
+const KILLS = 4;
 /**
  * Of each death, which lasts for more than a second. On a quiet machine less than 60 ms are concealed; with other tests
  * beside it, the starts of gateways alone cost a page some more.
