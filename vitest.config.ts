@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { COLUMNS, phoneTests, systemTests } from './test/support/columns.js';
 import { FileOrder } from './test/support/file-order.js';
@@ -66,6 +67,11 @@ export default defineConfig({
           ...PATIENT,
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/unit/**/*.test.ts'],
+          globalSetup: ['test/support/programs.ts'],
+          // Of src/shared.
+          alias: {
+            './places.js': fileURLToPath(new URL('test/support/built-places.ts', import.meta.url)),
+          },
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
