@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LoadMeter } from './load-meter.js';
 
-/** A fake process: the test says what happens in each 20 ms. */
+/** A fake process: the test says what happens from tick to tick. */
 class FakeProcess {
   at = 0;
   busy = 0;
@@ -17,7 +17,7 @@ class FakeProcess {
   /** Ticks for a time, each late by so much. */
   run(ms: number, { late = 0, busy = 0, mix = 0 }: { late?: number; busy?: number; mix?: number }): void {
     for (const end = this.at + ms; this.at < end;) {
-      const elapsed = 20 + late;
+      const elapsed = this.meter.waitMs + late;
       this.at += elapsed;
       this.busy += elapsed * busy;
       this.processor += elapsed * busy;
@@ -52,6 +52,26 @@ describe('load meter', () => {
     process.run(1, { late: 10_000 });
     process.run(1000, {});
     expect(process.meter.delayMs).toBeLessThan(20);
+  });
+
+  it('wakes an idle process seldom, and measures often from the first load on', () => {
+    const process = new FakeProcess();
+    process.run(1000, {});
+    expect(process.meter.waitMs).toBe(100);
+    process.run(100, { busy: 1 });
+    expect(process.meter.waitMs).toBe(20);
+    process.run(3000, { busy: 0.05 });
+    expect(process.meter.waitMs).toBe(100);
+    process.run(100, { late: 40 });
+    expect(process.meter.waitMs).toBe(20);
+  });
+
+  it('weighs a pause after calm no more than one under load', () => {
+    const [calm, loaded] = [new FakeProcess(), new FakeProcess()];
+    calm.run(2000, {});
+    loaded.run(2000, { busy: 0.5 });
+    for (const process of [calm, loaded]) process.run(1, { late: 90 });
+    expect(calm.meter.delayMs).toBeCloseTo(loaded.meter.delayMs, 5);
   });
 
   it('works with a clock that does not move', () => {

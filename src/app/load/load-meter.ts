@@ -2,6 +2,11 @@ import { performance } from 'node:perf_hooks';
 
 /** How often the lateness of the event loop is measured. */
 const TICK_MS = 20;
+/** How often while next to nothing happens: each wake-up of an idle gateway costs processor time. */
+const CALM_TICK_MS = 100;
+/** Below both, next to nothing happens. */
+const CALM_BUSY = 0.1;
+const CALM_DELAY_MS = 3;
 /** Time constant of the means: long enough that one pause does not count as load, short enough to forget load soon. */
 const MEAN_MS = 500;
 /** A single pause counts for no more than this, since it says little about the load. */
@@ -29,10 +34,14 @@ export const systemMeterClock = (mixMs: () => number): MeterClock => ({
   },
 });
 
+/** Of what was measured in so much time, in a mean. */
+const weightOf = (ms: number): number => 1 - Math.exp(-ms / MEAN_MS);
+
 /** Measures the load of the main thread, which serves all calls. */
 export class LoadMeter {
   readonly #clock: MeterClock;
   #timer: NodeJS.Timeout | undefined;
+  #waitMs = TICK_MS;
   #tickedAt: number;
   #busyMs: number;
   #processorMs: number;
@@ -51,11 +60,17 @@ export class LoadMeter {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+    const next = (): void => {
+      this.#timer = setTimeout(() => {
+        this.tick();
+        next();
+      }, this.#waitMs).unref();
+    };
+    if (!this.#timer) next();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
@@ -79,17 +94,24 @@ export class LoadMeter {
     return this.#mix;
   }
 
-  /** Called every 20 ms. Measures how late it is called. */
+  /** In how many ms {@link tick} is to be called. */
+  get waitMs(): number {
+    return this.#waitMs;
+  }
+
+  /** Measures how late it is called. */
   tick(): void {
     const now = this.#clock.now();
     const elapsed = now - this.#tickedAt;
     if (elapsed <= 0) return;
-    const weight = 1 - Math.exp(-elapsed / MEAN_MS);
-    const late = Math.min(LATENESS_CAP_MS, Math.max(0, elapsed - TICK_MS));
+    const weight = weightOf(elapsed);
+    const late = Math.min(LATENESS_CAP_MS, Math.max(0, elapsed - this.#waitMs));
     const busyMs = this.#clock.busyMs();
     const processorMs = this.#clock.processorMs();
     const mixMs = this.#clock.mixMs();
-    this.#delayMs += weight * (late - this.#delayMs);
+    // A pause weighs no more after a long wait than after a short one.
+    const delayed = late > this.#delayMs ? elapsed - this.#waitMs + TICK_MS : elapsed;
+    this.#delayMs += weightOf(delayed) * (late - this.#delayMs);
     this.#busy += weight * (Math.min(1, (busyMs - this.#busyMs) / elapsed) - this.#busy);
     this.#processor += weight * ((processorMs - this.#processorMs) / elapsed - this.#processor);
     this.#mix += weight * ((mixMs - this.#mixMs) / elapsed - this.#mix);
@@ -97,5 +119,7 @@ export class LoadMeter {
     this.#busyMs = busyMs;
     this.#mixMs = mixMs;
     this.#processorMs = processorMs;
+    const isCalm = this.#busy < CALM_BUSY && this.#delayMs < CALM_DELAY_MS;
+    this.#waitMs = isCalm ? CALM_TICK_MS : TICK_MS;
   }
 }
