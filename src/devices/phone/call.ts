@@ -264,10 +264,14 @@ export class PhoneCall extends MediaDevice<PhoneHandle> {
     this.end(reason);
   }
 
+  /** Whether requests may be sent in the call now. */
+  get mayActNow(): boolean {
+    return this.#options.lease?.isHeld ?? true;
+  }
+
   /** Resolves when requests may be sent in the call: no other gateway can have taken it over. */
   async mayAct(): Promise<void> {
-    const { lease } = this.#options;
-    if (lease && !lease.isHeld) await lease.whenHeld();
+    if (!this.mayActNow) await this.#options.lease?.whenHeld();
   }
 
   #takenOver(): void {

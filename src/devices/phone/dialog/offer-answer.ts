@@ -127,6 +127,10 @@ export class OfferAnswer {
         const { sdp } = await this.#call.media.update();
         const response = await this.#reinvite(sdp, headers);
         if (response.status !== 491) return { outcome: await this.#outcome(response), response };
+      } catch (error) {
+        // It may act no more since it began: it waits for that, and tries again.
+        if (this.#call.mayActNow) throw error;
+        continue;
       } finally {
         this.#become('stable');
       }

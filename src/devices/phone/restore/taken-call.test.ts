@@ -62,6 +62,27 @@ describe('a call of a gateway that is gone', () => {
     expect(after.gate.ends).toEqual([]);
   });
 
+  it('is offered again what could not be sent when the lease of its gateway ran out', async () => {
+    const { calls } = await storedCall();
+    let granted = (): void => undefined;
+    const lease = { isHeld: true, whenHeld: () => new Promise<void>((resolve) => (granted = resolve)) };
+    const after = start({ calls, lease });
+    const { answering } = after.srf.agent;
+    after.srf.agent.answering = ({ method }) => {
+      if (method !== 'INVITE') return { status: 200 };
+      lease.isHeld = false;
+      return Object.assign(new Error('another server may have the dialog'), { code: 'EDRACHTIO' });
+    };
+    await after.app.takeOver(taken(calls));
+    await vi.waitFor(() => expect(after.srf.agent.sent('INVITE')).toHaveLength(1));
+    await turn();
+    after.srf.agent.answering = answering;
+    lease.isHeld = true;
+    granted();
+    await vi.waitFor(() => expect(after.media.answers).toEqual(['answer']));
+    expect([after.gate.ends, byesOf(after)]).toEqual([[], []]);
+  });
+
   it('is hung up when its phone refuses to go on elsewhere', async () => {
     const { calls } = await storedCall();
     const after = start({ calls });
