@@ -9,8 +9,8 @@ export { OTHER_ACCOUNT, TWO_ACCOUNTS } from './rest.js';
 const PACKET_MS = 20;
 const HEARS = 440;
 const SAYS = 700;
-/** The gateway measures the delay of its event loop by a timer of 10 ms (Node's default), due by whole milliseconds. */
-const DELAY_TIMER_MS = 11;
+/** The gateway measures the delay of its event loop by a timer of 100 ms, due by whole milliseconds. */
+const DELAY_TIMER_MS = 101;
 
 /** How a bystander and the gateway's process were disturbed while something else was done. */
 export interface Disturbance {

@@ -36,30 +36,37 @@ it('asks for the largest of several layers', async () => {
   expect(await one.page.sentLayers()).toEqual(['f']);
 });
 
-it('forwards the largest of several layers alone that a page sends side by side', async () => {
-  const session = await stage.rest.session();
-  const one = await join(session, '0.12');
-  await one.page.publish({ video: true, large: true, sources: 3 });
-  // Chromium sends the larger ones when it has found that its network carries them; on a busy machine not all.
-  const severalSent = async (): Promise<boolean> => {
-    const { layers, width } = await one.page.sentVideo();
-    return layers > 1 && width === 1280;
-  };
-  await until('several layers', severalSent, { withinMs: 60_000, seen: () => one.page.sentVideo() });
-  const two = await join(session, '0.12');
-  const { streamId } = await two.page.receives();
-  const seen = async (): Promise<VideoCounters> => (await two.page.counters(streamId)).video!;
-  await two.page.seesFrames(streamId, 1);
-  await until('the largest', async () => (await seen()).width === 1280, { withinMs: 30_000, seen });
-  const before = await seen();
-  await two.page.seesFrames(streamId, 60);
-  const after = await seen();
-  // Among pictures of several layers, nearly each one would have to be a key frame to be shown.
-  expect(after.keyFramesDecoded - before.keyFramesDecoded).toBeLessThan(
-    (after.framesDecoded - before.framesDecoded) / 4,
-  );
-  expect((await stage.rest.device(two.who.id)).omitted).toEqual([]);
-});
+// Seen once, on a busy machine: the pictures ceased in the midst of it. What caused that is not known.
+const PICTURES_MAY_CEASE = { retry: 1 };
+
+it(
+  'forwards the largest of several layers alone that a page sends side by side',
+  PICTURES_MAY_CEASE,
+  async () => {
+    const session = await stage.rest.session();
+    const one = await join(session, '0.12');
+    await one.page.publish({ video: true, large: true, sources: 3 });
+    // Chromium sends the larger ones when it has found that its network carries them; on a busy machine not all.
+    const severalSent = async (): Promise<boolean> => {
+      const { layers, width } = await one.page.sentVideo();
+      return layers > 1 && width === 1280;
+    };
+    await until('several layers', severalSent, { withinMs: 60_000, seen: () => one.page.sentVideo() });
+    const two = await join(session, '0.12');
+    const { streamId } = await two.page.receives();
+    const seen = async (): Promise<VideoCounters> => (await two.page.counters(streamId)).video!;
+    await two.page.seesFrames(streamId, 1);
+    await until('the largest', async () => (await seen()).width === 1280, { withinMs: 30_000, seen });
+    const before = await seen();
+    await two.page.seesFrames(streamId, 60);
+    const after = await seen();
+    // Among pictures of several layers, nearly each one would have to be a key frame to be shown.
+    expect(after.keyFramesDecoded - before.keyFramesDecoded).toBeLessThan(
+      (after.framesDecoded - before.framesDecoded) / 4,
+    );
+    expect((await stage.rest.device(two.who.id)).omitted).toEqual([]);
+  },
+);
 
 it.each(CLIENT_VERSIONS)(
   'leaves a track out for the one subscriber that cannot play its codec, and says so, client %s',
