@@ -13,7 +13,12 @@ export interface RemoteStreams {
 /** All streams that are live in a plane. */
 export class LiveStreams implements RemoteStreams {
   readonly #onChange: (streamIds: ReadonlySet<string>) => void;
-  readonly #streams = new Map<string, LiveStream>();
+  /**
+   * The sources of each stream, the newest last: it comes from there. Usually there is one. A phone whose host died, or was cut
+   * off, may be back at another host before the old stream ends, and that host may offer the stream once more before it learns
+   * that it does not have the phone any more.
+   */
+  readonly #sources = new Map<string, readonly LiveStream[]>();
   readonly #remote = new Set<LiveStream>();
   readonly #watchers = new Set<(streamIds: ReadonlySet<string>) => void>();
 
@@ -23,11 +28,11 @@ export class LiveStreams implements RemoteStreams {
   }
 
   get(streamId: string): LiveStream | undefined {
-    return this.#streams.get(streamId);
+    return this.#sources.get(streamId)?.at(-1);
   }
 
   local(streamId: string): LiveStream | undefined {
-    const stream = this.#streams.get(streamId);
+    const stream = this.get(streamId);
     return stream && !this.#remote.has(stream) ? stream : undefined;
   }
 
@@ -39,15 +44,16 @@ export class LiveStreams implements RemoteStreams {
 
   /** The same for the streams of a device of the plane. */
   replaceLocal(before: readonly LiveStream[], now: readonly LiveStream[]): void {
-    const changed = new Set<string>();
-    for (const stream of before) {
-      // A phone whose host died may be back on another host before the old stream's end is noticed.
-      if (this.#streams.get(stream.streamId) === stream) this.#streams.delete(stream.streamId);
-      changed.add(stream.streamId);
-    }
-    for (const stream of now) {
-      this.#streams.set(stream.streamId, stream);
-      changed.add(stream.streamId);
+    const changed = new Set([...before, ...now].map(({ streamId }) => streamId));
+    for (const streamId of changed) {
+      const next = now.find((stream) => stream.streamId === streamId);
+      const sources = this.#sources.get(streamId) ?? [];
+      const at = sources.findIndex((source) => before.includes(source));
+      const left = [...sources];
+      if (at < 0) left.push(...(next ? [next] : []));
+      else left.splice(at, 1, ...(next ? [next] : []));
+      if (left.length > 0) this.#sources.set(streamId, left);
+      else this.#sources.delete(streamId);
     }
     if (changed.size === 0) return;
     this.#onChange(changed);
