@@ -88,14 +88,17 @@ export class Leader {
       log: log.child({ part: 'core' }),
     });
     const { edgeLeaseMs, takesOver } = config.cluster;
-    const isOpen = (deviceId: string): boolean => this.usage.isOpen(deviceId);
+    const known = {
+      isOpen: (deviceId: string) => this.usage.isOpen(deviceId),
+      isMissing: (participantId: string) => this.usage.isMissing(participantId),
+    };
     this.desk = new Desk({
       core: this.core,
       epoch: lease.epoch,
       isLeading: lease.isHeld,
       calls: store.calls,
       // Without PostgreSQL no other process goes on with what this one knows of edges.
-      ...(isShared && { store: store.edges, isOpen, isDead: nobodyListensAt, edgeLeaseMs, takesOver }),
+      ...(isShared && { store: store.edges, ...known, isDead: nobodyListensAt, edgeLeaseMs, takesOver }),
       clock: systemClock,
       log: log.child({ part: 'leader' }),
     });

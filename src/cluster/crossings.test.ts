@@ -32,8 +32,16 @@ describe('streams between edges', () => {
   });
 
   /** An edge with the hosts `1` and `2`, and what it was told of its crossings. */
-  function newEdge(id: string, process = 'p', isLocated = true) {
-    const edge = new Edge({ edgeId: id, process, recognizes: () => true, clock, log: silentLog });
+  function newEdge(
+    id: string,
+    {
+      process = 'p',
+      isLocated = true,
+      isRestoring = false,
+    }: Partial<Record<'isLocated' | 'isRestoring', boolean> & Record<'process', string>> = {},
+  ) {
+    const options = { edgeId: id, process, isRestoring };
+    const edge = new Edge({ ...options, recognizes: () => true, clock, log: silentLog });
     if (isLocated) edge.crossings.located({ hosts: hostsOf(id, ['1', '2']), placements: [] });
     const told: Extract<FromLeader, { type: 'crossings' }>[] = [];
     let crossings: readonly Crossing[] | undefined;
@@ -182,7 +190,7 @@ describe('streams between edges', () => {
     const { a, b, ann } = await conversation();
     const [told, seen] = [a.now(), b.told.length];
     a.cut();
-    const next = newEdge('1', 'another process', false);
+    const next = newEdge('1', { process: 'another process', isLocated: false });
     const participant = core.participantOf(ann.participantId)!;
     const options = { replace: true, carriedSince: clock.now() };
     next.edge.connect(participant, ann.device, options).publish([{ streamId: 'ann', mediaTypes: ['audio'] }]);
@@ -212,17 +220,61 @@ describe('streams between edges', () => {
     expect(b.told.slice(seen[1])).toMatchObject([{ isAll: true, crossings: before[1] }]);
   });
 
-  it('of an edge that is missing when the time for that is over go nowhere', async () => {
+  it('of an edge that a new leader still waits for are kept by the others, while all else changes', async () => {
+    const { a, b, bob } = await conversation();
+    const c = newEdge('3');
+    await c.connect();
+    const [dan, eve] = [await c.device('dan', '1'), await a.device('eve', '2')];
+    const withB = (edge: typeof a) => edge.now()?.filter(({ otherEdge }) => otherEdge === '2');
+    const before = [withB(a), withB(c), b.now()];
+    expect(before.map((crossings) => crossings?.length)).toEqual([2, 1, 3]);
+    for (const edge of [a, b, c]) edge.cut();
+    desk.stop();
+    lead();
+    await a.connect();
+    await c.connect();
+    clock.advance(3_000);
+    await settled();
+    expect(a.told.at(-1)).toMatchObject({ isAll: true, awaited: ['2'] });
+    expect([withB(a), withB(c), b.now()]).toEqual(before);
+    eve.connection.end('left');
+    a.edge.crossings.removed('eve');
+    await settled();
+    expect(c.now()?.filter(({ otherEdge }) => otherEdge === '1')).toMatchObject([toOther(['dan'])]);
+    expect([withB(a), withB(c)]).toEqual(before.slice(0, 2));
+
+    // A new process states what it has by and by.
+    const next = newEdge('2', { process: 'another process', isRestoring: true });
+    await next.connect();
+    const options = { replace: true, carriedSince: clock.now() };
+    const participant = core.participantOf(bob.participantId)!;
+    next.edge.crossings.placed({ deviceId: 'bob', host: '1', streamIds: ['bob'] });
+    const carried = next.edge.connect(participant, bob.device, options);
+    await settled();
+    expect([withB(a), withB(c), next.now()]).toEqual([...before.slice(0, 2), undefined]);
+    carried.publish([{ streamId: 'bob', mediaTypes: ['audio'] }]);
+    next.edge.restored();
+    await settled();
+    expect(a.told.at(-1)).toMatchObject({ isAll: true, awaited: [] });
+    expect(withB(a)).toMatchObject([toOther(['ann'], '10.0.0.2')]);
+    expect(withB(c)).toEqual(before[1]);
+    expect(next.now()).toHaveLength(2);
+    expect(dan.device.closed).toEqual([]);
+  });
+
+  it('of an edge that is given up go nowhere', async () => {
     const { a, b } = await conversation();
     for (const edge of [a, b]) edge.cut();
     desk.stop();
     lead();
     await a.connect();
+    clock.advance(12_999);
+    await settled();
     expect(a.now()).toHaveLength(1);
-    clock.advance(3_000);
+    clock.advance(1);
     await settled();
     expect(a.now()).toEqual([]);
     await b.connect();
-    expect(a.now()).toHaveLength(1);
+    expect(a.now()).toEqual([]);
   });
 });

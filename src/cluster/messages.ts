@@ -246,6 +246,8 @@ export type FromLeader =
       readonly deviceId: string;
       readonly delivery: Delivery;
       readonly levelling?: boolean | undefined;
+      /** Participants whose devices the leader does not know yet: what the device received of them so far stays. */
+      readonly missing?: readonly string[] | undefined;
     }
   | { readonly type: 'watchLevels'; readonly deviceId: string; readonly isWatched: boolean }
   | {
@@ -267,8 +269,16 @@ export type FromLeader =
   /** The edge is not given up before its lease is over, which runs from when it asked: `at`, its own words. */
   | { readonly type: 'lease'; readonly at: number }
   | ({ readonly type: 'command'; readonly id: number; readonly deviceId: string } & Command)
-  /** What has changed of the edge's crossings; `isAll`: all others are over. */
-  | { readonly type: 'crossings'; readonly isAll: boolean; readonly crossings: readonly Crossing[] }
+  /**
+   * What has changed of the edge's crossings; `isAll`: all others are over, but for those with the edges in `awaited`, which
+   * the leader does not know yet.
+   */
+  | {
+      readonly type: 'crossings';
+      readonly isAll: boolean;
+      readonly crossings: readonly Crossing[];
+      readonly awaited: readonly string[];
+    }
   | ({ readonly type: 'answer'; readonly id: number } & Answer)
   /** A question could not be answered. */
   | { readonly type: 'failed'; readonly id: number; readonly failure: Failure };

@@ -182,6 +182,8 @@ export interface DeviceControl {
   callFailed(participantId: string, call: FailedCall): void;
   /** The device that a participant has connected now. */
   connectedDevice(participantId: string): DeviceInfo | undefined;
+  /** The other members of a participant's session whom it hears by its subscriptions, whether they have devices or not. */
+  heardBy(participantId: string): readonly string[];
   /**
    * The last that was saved by `Connection.saveResumePoint`, unless the connection ended for a reason after which the
    * device cannot resume (`mayResume`). Survives a restart of the gateway.

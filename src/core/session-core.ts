@@ -15,6 +15,7 @@ import type {
   Page,
   ParticipantChange,
 } from './core.js';
+import { hears } from './deliveries.js';
 import { DeviceConnection } from './device-connection.js';
 import { Switchboard } from './switchboard.js';
 import { Directory } from './directory.js';
@@ -321,6 +322,13 @@ class SessionCore implements Core {
 
   connectedDevice(participantId: string): DeviceInfo | undefined {
     return this.#switchboard.get(participantId)?.device.info;
+  }
+
+  heardBy(participantId: string): readonly string[] {
+    const { sessionId, subscriptions = {} } = this.#directory.participants.get(participantId) ?? {};
+    if (sessionId === undefined) return [];
+    const members = [...this.#directory.memberIds(sessionId)];
+    return members.filter((id) => hears({ participantId, subscriptions }, id));
   }
 
   resumePoint(participantId: string, externalId: string): ResumePoint | undefined {

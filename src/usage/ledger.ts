@@ -1,6 +1,7 @@
 import { v7 as uuid } from 'uuid';
 import type { Core, DeviceEvent } from '../core/index.js';
 import type { Clock, Timer } from '../shared/index.js';
+import { LeftConnections } from './left-connections.js';
 import type { RecordEnd } from './records.js';
 import type { KeptRecord, UsageStore } from './usage-store.js';
 
@@ -22,10 +23,7 @@ export class Ledger {
   readonly #retentionMs: number;
   /** The open record of each connection, by the device's id, and its start on the monotonic clock. */
   readonly #open = new Map<string, OpenRecord>();
-  /** Connections that were carried over, even if they have ended since; until {@link closeCrashed}. */
-  readonly #carriedOver = new Set<string>();
-  /** Connections whose records an earlier gateway left open; until {@link closeCrashed}. */
-  #left: Set<string> | undefined;
+  #left: LeftConnections;
   /** The last records of connections that ended, until it is known what was measured in all. */
   readonly #closed = new Map<string, KeptRecord>();
   #heartbeat: Timer;
@@ -35,7 +33,7 @@ export class Ledger {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#retentionMs = parts.retentionMs;
-    this.#left = new Set(parts.store.openRecords().map(({ connectionId }) => connectionId));
+    this.#left = new LeftConnections(parts.store.openRecords());
     parts.core.on('connected', (event) => this.#begin(event));
     parts.core.on('carriedOver', (event) => this.#goOn(event));
     parts.core.on('moved', (event) => this.#move(event));
@@ -52,9 +50,8 @@ export class Ledger {
    * @returns the closed records, one for each connection
    */
   closeCrashed(): readonly KeptRecord[] {
-    const gone = this.#store.openRecords().filter(({ connectionId }) => !this.#carriedOver.has(connectionId));
-    this.#carriedOver.clear();
-    this.#left = undefined;
+    const gone = this.#store.openRecords().filter(({ connectionId }) => this.#left.has(connectionId));
+    this.#left = new LeftConnections([]);
     const closed = gone.map((record) => {
       const endedAt = Math.max(record.startedAt, record.seenAt);
       const ended: KeptRecord = { ...record, endedAt, endReason: 'crashed' };
@@ -68,8 +65,12 @@ export class Ledger {
 
   /** Whether a connection goes on, or may do so: an earlier gateway has left it open, and it was not carried over yet. */
   isOpen(connectionId: string): boolean {
-    if (this.#open.has(connectionId)) return true;
-    return this.#left?.has(connectionId) === true && !this.#carriedOver.has(connectionId);
+    return this.#open.has(connectionId) || this.#left.has(connectionId);
+  }
+
+  /** Whether a participant has a connection that an earlier gateway has left open, and that was not carried over yet. */
+  isMissing(participantId: string): boolean {
+    return this.#left.hasOf(participantId);
   }
 
   stop(): void {
@@ -79,7 +80,7 @@ export class Ledger {
 
   /** Continues the record that an earlier gateway left open; the time without a gateway counts too. */
   #goOn(event: DeviceEvent): void {
-    this.#carriedOver.add(event.device.id);
+    this.#left.delete(event.device.id);
     const lengthSince = (startedAt: number): number => Math.max(0, this.#clock.now() - startedAt);
     const record = this.#store.openRecords().find((open) => open.connectionId === event.device.id);
     if (!record) {

@@ -78,6 +78,8 @@ export interface Usage {
   closeCrashed(): void;
   /** Whether the connection of a device goes on, or may do so: a dead gateway has left its record open. */
   isOpen(connectionId: string): boolean;
+  /** Whether a dead gateway has left a connection of a participant open that may still go on. */
+  isMissing(participantId: string): boolean;
   /** Waits a short while for webhooks under way, and resolves when everything is on disk. */
   stop(): Promise<void>;
 }
@@ -114,6 +116,7 @@ export function createUsage({ core, store, clock = systemClock, log, ...options 
     webhookCounts: () => queue.counts(),
     webhooksOf: (accountId) => queue.countsOf(accountId),
     isOpen: (connectionId) => ledger.isOpen(connectionId),
+    isMissing: (participantId) => ledger.isMissing(participantId),
     closeCrashed: () => {
       for (const record of ledger.closeCrashed()) notifyOfCrash(record, notify);
     },

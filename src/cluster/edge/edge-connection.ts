@@ -1,6 +1,7 @@
 import type {
   AskedConnection,
   ConnectOptions,
+  Delivery,
   Device,
   DeviceQuality,
   EndReason,
@@ -11,7 +12,7 @@ import type {
   ResumePoint,
   StreamLoudness,
 } from '../../core/index.js';
-import type { CloseReason, HistoryEvent, Order, StateChange, StatedDevice } from '../messages.js';
+import type { CloseReason, FromLeader, HistoryEvent, Order, StateChange, StatedDevice } from '../messages.js';
 
 /** Where a connection tells what its device does. */
 interface Teller {
@@ -44,6 +45,8 @@ export class EdgeConnection implements AskedConnection {
   #omitted: readonly OmittedTrack[] = [];
   #quality: DeviceQuality | undefined;
   #resumePoint: ResumePoint | undefined;
+  /** What the device receives. */
+  #delivery: Delivery = [];
 
   /** @param now epoch milliseconds */
   constructor(
@@ -109,6 +112,16 @@ export class EdgeConnection implements AskedConnection {
     this.#order = order;
     this.participant = participant;
     this.#settle.resolve();
+  }
+
+  /** The leader says what the device is to receive. */
+  deliver({ delivery, levelling, missing = [] }: Extract<FromLeader, { readonly type: 'deliver' }>): void {
+    const known = new Set(delivery.map(({ streamId }) => streamId));
+    const kept = this.#delivery.filter(
+      ({ streamId, participantId }) => missing.includes(participantId) && !known.has(streamId),
+    );
+    this.#delivery = [...delivery, ...kept];
+    this.device.deliver(this.#delivery, levelling);
   }
 
   /** The leader does not have the device. */

@@ -55,8 +55,9 @@ export class EdgeCrossings {
     this.#tell();
   }
 
-  take({ isAll, crossings }: Extract<FromLeader, { readonly type: 'crossings' }>): void {
-    const known = isAll || !this.#crossings ? new Map<string, Crossing>() : this.#crossings;
+  take({ isAll, crossings, awaited }: Extract<FromLeader, { readonly type: 'crossings' }>): void {
+    const known = new Map(this.#crossings);
+    if (isAll) for (const [key, { otherEdge }] of known) if (!awaited.includes(otherEdge)) known.delete(key);
     for (const crossing of crossings) {
       const { host, otherEdge, otherHost, sent, from } = crossing;
       const key = JSON.stringify([host, otherEdge, otherHost]);

@@ -352,7 +352,7 @@ export class Edge implements DeviceGate {
         connection.wasRefused(errorOf(message.failure));
         return;
       case 'deliver':
-        device.deliver(message.delivery, message.levelling);
+        connection.deliver(message);
         return;
       case 'watchLevels':
         device.watchLevels(message.isWatched);

@@ -14,8 +14,12 @@ export interface AdmissionParts {
   readonly nextOrder: () => Order;
   /** By the id of a device that is connected now, at any edge. */
   readonly orderOf: (deviceId: string) => Order | undefined;
-  /** Deliveries are held back while edges have not stated what they have. */
+  /** Whether other edges have stated what they have, or are not waited for: new devices are taken. */
   readonly isSettled: () => boolean;
+  /** What the edge's devices are to receive is not told yet. */
+  readonly isHeldBack: () => boolean;
+  /** Whom a participant hears whose device of the leader before may still come. */
+  readonly missingFor: (participantId: string) => readonly string[];
 }
 
 /** What it changes of an edge. */
@@ -51,11 +55,11 @@ export class Admissions {
     stated: StatedDevice,
     { isCarried, state }: { readonly isCarried: boolean; readonly state: DeviceState },
   ): void {
-    const { core, log, isSettled, nextOrder } = this.#parts;
+    const { core, log, isHeldBack, missingFor, nextOrder } = this.#parts;
     const { line, devices } = this.#edge;
     const { id } = stated.info;
     const isKnown = isCarried || wasAdmitted(stated);
-    const device = new EdgeDevice(stated, line, !isSettled());
+    const device = new EdgeDevice(stated, line, { isHeldBack: isHeldBack(), missingFor });
     // Before the core has it: the core may close it at once.
     devices.set(id, device);
     try {

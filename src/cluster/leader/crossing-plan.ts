@@ -45,6 +45,8 @@ export class CrossingPlan {
     (from, to) => this.#changed(from, to),
   );
   #isHeld = true;
+  /** Edges that have not stated all that they have, while the others are told already. */
+  readonly #awaited = new Set<string>();
   #isScheduled = false;
 
   /** @param tell sends to an edge; what is sent to one that is away is lost */
@@ -52,11 +54,19 @@ export class CrossingPlan {
     this.#tell = tell;
   }
 
-  /** From now on edges are told: until then deliveries are not complete, and edges keep what they have. */
-  release(): void {
+  /**
+   * From now on edges are told: until then deliveries are not complete, and edges keep what they have.
+   * @param awaited edges that have not stated all that they have: they are not told, and the others keep what they have with them
+   */
+  release(awaited: Iterable<string>): void {
     this.#isHeld = false;
-    for (const edge of this.#edges.values()) edge.isNew = true;
-    this.#schedule();
+    for (const edgeId of awaited) this.#awaited.add(edgeId);
+    this.#tellAll();
+  }
+
+  /** An edge has stated all that it has, or is given up. */
+  noLongerAwaits(edgeId: string): void {
+    if (this.#awaited.delete(edgeId)) this.#tellAll();
   }
 
   /**
@@ -189,9 +199,14 @@ export class CrossingPlan {
     });
   }
 
+  #tellAll(): void {
+    for (const edge of this.#edges.values()) edge.isNew = true;
+    this.#schedule();
+  }
+
   #tellEdge(edgeId: string, edge: KnownEdge): void {
     const { isNew: isAll, changed, spots } = edge;
-    if (!isAll && changed.size === 0) return;
+    if (this.#awaited.has(edgeId) || (!isAll && changed.size === 0)) return;
     const ends = isAll
       ? [...spots.values()].flatMap((spot) =>
           Array.from(this.#routes.around(spot), ({ edgeId: otherEdge, id: otherHost }) => ({
@@ -203,8 +218,10 @@ export class CrossingPlan {
       : [...changed.values()];
     edge.isNew = false;
     changed.clear();
-    const crossings = ends.map((each) => this.#crossing(edgeId, each));
-    this.#tell(edgeId, { type: 'crossings', isAll, crossings });
+    const crossings = ends
+      .filter(({ otherEdge }) => !this.#awaited.has(otherEdge))
+      .map((each) => this.#crossing(edgeId, each));
+    this.#tell(edgeId, { type: 'crossings', isAll, crossings, awaited: [...this.#awaited] });
   }
 
   #crossing(edgeId: string, { host, otherEdge, otherHost }: Ends): Crossing {

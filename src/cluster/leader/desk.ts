@@ -1,13 +1,14 @@
 import type { Core, CoreEvents } from '../../core/index.js';
 import type { Clock, Log, Timer } from '../../shared/index.js';
 import type { Address, FromEdge, FromLeader, Hello, Link, LinkListener, Order } from '../messages.js';
+import { AbsentEdges } from './absent-edges.js';
 import { CrossingPlan } from './crossing-plan.js';
 import { EdgeSession } from './edge-session.js';
 import type { EdgeCallStore, EdgeRecord, EdgeStore } from './edge-store.js';
+import { MissingDevices } from './missing-devices.js';
 import { MovingCalls } from './moving-calls.js';
+import { Settling } from './settling.js';
 
-/** How long a new leader waits for the edges of the one before, until it lets deliveries go and takes new devices. */
-const SETTLE_MS = 3_000;
 const DEFAULT_EDGE_LEASE_MS = 10_000;
 /** An edge that is away is given up so long after its lease: it does nothing by then, whatever its clock says. */
 const LEASE_MARGIN_MS = 3_000;
@@ -15,9 +16,6 @@ const LEASE_MARGIN_MS = 3_000;
 const DEFAULT_FORGET_MS = 3_600_000;
 /** When a leader that cannot be sure to lead looks again. */
 const AGAIN_MS = 1_000;
-
-/** When it is found out whether an edge that is away is dead, and again. A process that goes on is back by then. */
-const PROBE_MS = 500;
 
 /** How often it looks whether it may tell edges what waits. */
 const HELD_MS = 200;
@@ -43,6 +41,8 @@ interface DeskOptions {
   readonly takesOver?: boolean;
   /** Whether the connection of a device goes on, or may do so. Default: while devices of the leader before may still come. */
   readonly isOpen?: (deviceId: string) => boolean;
+  /** Whether a participant has a device of the leader before that may still come. Default: none has. */
+  readonly isMissing?: (participantId: string) => boolean;
   /**
    * Whether nobody listens at any of these addresses, though their machines answer: then the processes of an edge are dead.
    * Absent: that cannot be known, and an edge that is away is given up after its lease.
@@ -70,25 +70,16 @@ interface KnownEdge {
 export class Desk {
   readonly #options: DeskOptions;
   readonly #sessions = new Map<string, EdgeSession>();
-  /** Edges of the leader before that have not stated all that they have. */
-  readonly #awaited = new Set<string>();
-  readonly #settling: Timer;
-  /** What is due for an edge: it is given up, forgotten, or not waited for any more. */
-  readonly #due = new Map<string, Timer>();
-  readonly #awaySince = new Map<string, number>();
+  readonly #settling: Settling;
+  readonly #absent: AbsentEdges;
+  readonly #missing: MissingDevices;
   readonly #onParticipant: (...args: CoreEvents['participantChanged']) => void;
+  readonly #onConnected = ({ participant }: CoreEvents['connected'][0]): void =>
+    this.#missing.lookAgain(participant.id);
   readonly #crossings = new CrossingPlan((edgeId, message) => this.#sessions.get(edgeId)?.tell(message));
   readonly #moving: MovingCalls;
   #holding: Timer | undefined;
   #admitted = 0;
-  #account!: () => void;
-  /**
-   * Resolves when all devices of the leader before are connected again, or lost: every edge has stated what it has, or is
-   * missing for too long.
-   */
-  readonly accounted: Promise<void>;
-  #isSettled = false;
-  #isAccounted = false;
   #isStopped = false;
 
   constructor(options: DeskOptions) {
@@ -101,23 +92,49 @@ export class Desk {
       isStopped: () => this.#isStopped,
       clock,
     });
-    this.accounted = new Promise((resolve) => (this.#account = resolve));
-    this.#settling = clock.setTimeout(() => this.#settle(), SETTLE_MS);
+    this.#absent = new AbsentEdges({
+      givenUpMs: this.#leaseMs,
+      isDead: options.isDead,
+      isWorthwhile: (session) => this.#moving.isPossible(session),
+      giveUp: (session) => this.#giveUp(session),
+      clock,
+      log: options.log,
+    });
+    this.#settling = new Settling({
+      clock,
+      isTaking: () => [...this.#sessions.values()].some(({ isTaking }) => isTaking),
+      settled: (awaited) => this.#settled(awaited),
+      late: (edgeId) => this.#late(edgeId),
+    });
+    this.#missing = new MissingDevices({
+      core,
+      settling: this.#settling,
+      sessions: this.#sessions,
+      sessionOf: (deviceId) => this.#sessionOf(deviceId),
+      isMissing: options.isMissing ?? (() => false),
+    });
     for (const { id, record } of options.store?.edges() ?? []) this.#remember(id, record);
-    this.#checkAwaited();
+    this.#settling.check();
     this.#onParticipant = ({ change, participant }) => {
       const device = change === 'updated' ? core.connectedDevice(participant.id) : undefined;
       const session = device && this.#sessionOf(device.id);
       session?.tell({ type: 'participant', deviceId: device!.id, participant });
+      this.#missing.lookAgain(participant.id);
     };
     core.on('participantChanged', this.#onParticipant);
+    core.on('connected', this.#onConnected);
+  }
+
+  /** Resolves when all devices of the leader before are connected again, or lost. */
+  get accounted(): Promise<void> {
+    return this.#settling.accounted;
   }
 
   /** The edges that are known, and whether each is connected. */
   edges(): readonly KnownEdge[] {
     return Array.from(this.#sessions.values(), (session) => {
       const { edgeId: id, isConnected, devices, closing, isLost } = session;
-      const awaySince = this.#awaySince.get(id);
+      const awaySince = this.#absent.since(id);
       return {
         id,
         isConnected,
@@ -166,7 +183,7 @@ export class Desk {
       },
       closed: () => {
         isClosed = true;
-        if (session?.away(link) && this.#sessions.get(session.edgeId) === session) this.#away(session);
+        if (session?.away(link) && this.#sessions.get(session.edgeId) === session) this.#absent.left(session);
       },
     };
   }
@@ -177,11 +194,11 @@ export class Desk {
   stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#settling.cancel();
+    this.#settling.stop();
     this.#holding?.cancel();
-    for (const timer of this.#due.values()) timer.cancel();
-    this.#due.clear();
+    this.#absent.stop();
     this.#options.core.off('participantChanged', this.#onParticipant);
+    this.#options.core.off('connected', this.#onConnected);
     for (const session of this.#sessions.values()) session.stop();
   }
 
@@ -203,11 +220,11 @@ export class Desk {
     this.#sessions.set(id, session);
     if (record.lost?.order) {
       const leftMs = record.lost.at + forgetMs - clock.now();
-      this.#dueIn(id, Math.min(forgetMs, Math.max(0, leftMs)), () => this.#forget(session));
+      this.#absent.dueIn(id, Math.min(forgetMs, Math.max(0, leftMs)), () => this.#forget(session));
       return;
     }
-    this.#awaited.add(id);
-    this.#away(session);
+    this.#settling.awaits(id);
+    this.#absent.left(session);
   }
 
   #greeted(hello: Hello, link: Link<FromLeader>): EdgeSession {
@@ -216,12 +233,11 @@ export class Desk {
     this.#sessions.set(edgeId, session);
     session.greeted(hello, link, this.#options.epoch);
     // Also the end of a connection before this one, which it may not have noticed.
-    this.#awaySince.delete(edgeId);
-    this.#noMoreDue(edgeId);
+    this.#absent.forget(edgeId);
     this.#moving.tell();
     if (session.isComplete) this.#completed(edgeId);
     // It may hang before it has connected what its process before has left.
-    else this.#dueIn(edgeId, this.#leaseMs, () => this.#overdue(session));
+    else this.#absent.dueIn(edgeId, this.#leaseMs, () => this.#overdue(session));
     return session;
   }
 
@@ -236,9 +252,9 @@ export class Desk {
   }
 
   #completed(edgeId: string): void {
-    this.#noMoreDue(edgeId);
-    this.#awaited.delete(edgeId);
-    this.#checkAwaited();
+    this.#absent.nothingDue(edgeId);
+    this.#settling.noLongerAwaits(edgeId);
+    if (this.#settling.isSettled) this.#sessions.get(edgeId)?.tellSettled();
   }
 
   #overdue(session: EdgeSession): void {
@@ -256,17 +272,19 @@ export class Desk {
       calls,
       nextOrder: (): Order => [this.#options.epoch, (this.#admitted += 1)],
       orderOf: (deviceId) => this.#sessionOf(deviceId)?.device(deviceId)?.order,
-      isSettled: () => this.#isSettled,
+      isSettled: () => this.#settling.isSettled,
+      isHeldBack: () => !this.#settling.isSettled || this.#settling.isAwaited(edgeId),
+      missingFor: (participantId) => this.#missing.heardBy(participantId),
       isLeading: () => this.#isLeading,
       heldBack: () => this.#tellHeldSoon(),
       completed: () => {
         this.#moving.tell();
         this.#completed(edgeId);
       },
-      taken: () => this.#checkAwaited(),
+      taken: () => this.#taken(),
       left: () => this.#left(edgeId),
       vouches: () => this.#vouches(),
-      isOpen: (deviceId) => this.#options.isOpen?.(deviceId) ?? !this.#isAccounted,
+      isOpen: (deviceId) => this.#options.isOpen?.(deviceId) ?? !this.#settling.isAccounted,
       crossings: this.#crossings,
       save: (changed) => {
         // One that has left is not written down again.
@@ -298,35 +316,6 @@ export class Desk {
     return undefined;
   }
 
-  /** The edge is not connected any more, or not yet. */
-  #away(session: EdgeSession): void {
-    if (this.#isStopped) return;
-    this.#awaySince.set(session.edgeId, this.#options.clock.now());
-    this.#dueIn(session.edgeId, this.#leaseMs, () => this.#giveUp(session));
-    this.#probeSoon(session);
-  }
-
-  /** An edge whose processes are dead need not be waited for. */
-  #probeSoon(session: EdgeSession): void {
-    const { isDead, clock, log } = this.#options;
-    if (!isDead) return;
-    const isAway = (): boolean => !this.#isStopped && !session.isConnected && !session.isLost;
-    clock.setTimeout(() => {
-      if (!isAway()) return;
-      const { edgeId, addresses } = session;
-      isDead(addresses).then(
-        (dead) => {
-          if (!isAway()) return;
-          if (dead && this.#moving.isPossible(session)) this.#giveUp(session);
-          else this.#probeSoon(session);
-        },
-        (error: unknown) => {
-          log.error({ err: error, edge: edgeId }, 'It cannot be found out whether an edge is dead.');
-        },
-      );
-    }, PROBE_MS);
-  }
-
   /**
    * A leader that cannot be sure to lead, since the database is away, vouches for its edges as long as it has all of them: then
    * none of them leads. Otherwise another leader may have given up whoever is connected with this one.
@@ -341,7 +330,7 @@ export class Desk {
     if (this.#isStopped || session.isConnected) return;
     if (!this.#isLeading) {
       // Another one may lead: that is for it to decide.
-      this.#dueIn(edgeId, AGAIN_MS, () => this.#giveUp(session));
+      this.#absent.dueIn(edgeId, AGAIN_MS, () => this.#giveUp(session));
       return;
     }
     const moved = this.#moving.move(session);
@@ -350,9 +339,8 @@ export class Desk {
       'An edge is gone: others go on with its calls, and its other devices end.',
     );
     session.lose({ order: [this.#options.epoch, this.#admitted], at: clock.now() });
-    this.#dueIn(edgeId, forgetMs, () => this.#forget(session));
-    this.#awaited.delete(edgeId);
-    this.#checkAwaited();
+    this.#absent.dueIn(edgeId, forgetMs, () => this.#forget(session));
+    this.#settling.noLongerAwaits(edgeId);
   }
 
   /** An edge has stopped: when its connection ends, nobody waits for it. */
@@ -365,40 +353,32 @@ export class Desk {
     const { edgeId } = session;
     const { store, calls } = this.#options;
     if (!this.#isLeading) {
-      this.#dueIn(edgeId, AGAIN_MS, () => this.#forget(session));
+      this.#absent.dueIn(edgeId, AGAIN_MS, () => this.#forget(session));
       return;
     }
-    this.#noMoreDue(edgeId);
+    this.#absent.forget(edgeId);
     this.#crossings.forget(edgeId);
     this.#sessions.delete(edgeId);
-    this.#awaySince.delete(edgeId);
     for (const { id } of calls?.recordsOf(edgeId) ?? []) calls?.deleteCall(id);
     store?.deleteEdge(edgeId);
   }
 
-  #dueIn(edgeId: string, ms: number, act: () => void): void {
-    this.#noMoreDue(edgeId);
-    this.#due.set(edgeId, this.#options.clock.setTimeout(act, ms));
-  }
-
-  #noMoreDue(edgeId: string): void {
-    this.#due.get(edgeId)?.cancel();
-    this.#due.delete(edgeId);
-  }
-
-  #checkAwaited(): void {
-    if (this.#awaited.size > 0) return;
-    this.#settling.cancel();
-    this.#settle();
-    for (const { isTaking } of this.#sessions.values()) if (isTaking) return;
-    this.#isAccounted = true;
-    this.#account();
-  }
-
-  #settle(): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
+  #settled(awaited: readonly string[]): void {
     for (const session of this.#sessions.values()) session.settled();
-    this.#crossings.release();
+    for (const [edgeId, session] of this.#sessions) if (!this.#settling.isAwaited(edgeId)) session.release();
+    this.#crossings.release(awaited);
+  }
+
+  /** An edge that all others did without, for a while. */
+  #late(edgeId: string): void {
+    this.#sessions.get(edgeId)?.release();
+    this.#crossings.noLongerAwaits(edgeId);
+    this.#missing.lookAgain();
+  }
+
+  /** An edge has connected a call that was given to it, or given it up. */
+  #taken(): void {
+    this.#settling.check();
+    this.#missing.lookAgain();
   }
 }

@@ -21,6 +21,12 @@ export interface EdgeLine {
   closed(device: EdgeDevice, reason: EndReason): void;
 }
 
+interface Hearing {
+  readonly isHeldBack: boolean;
+  /** Whom a participant hears whose device of the leader before may still come. */
+  readonly missingFor: (participantId: string) => readonly string[];
+}
+
 /** A device of an edge, as the core sees it: remembers what the core wants of it, for an edge that is away. */
 export class EdgeDevice implements Device {
   readonly info: DeviceInfo;
@@ -34,13 +40,17 @@ export class EdgeDevice implements Device {
   #byeHeaders: Readonly<Record<string, string>> | undefined;
   /** What the core wants is not told yet: other edges may not have stated what they have. */
   #isHeldBack: boolean;
+  readonly #missingFor: Hearing['missingFor'];
+  /** Whose streams stay at the device though they are not in its delivery, as was told last. */
+  #missing: readonly string[] = [];
 
-  constructor(stated: StatedDevice, line: EdgeLine, isHeldBack: boolean) {
+  constructor(stated: StatedDevice, line: EdgeLine, { isHeldBack, missingFor }: Hearing) {
     this.info = stated.info;
     this.formats = stated.state.formats;
     this.order = stated.order;
     this.#line = line;
     this.#isHeldBack = isHeldBack;
+    this.#missingFor = missingFor;
     const { sendDtmf, setByeHeaders, hold, hearSpeech } = stated.abilities;
     this.capabilities = {
       ...(sendDtmf && {
@@ -144,16 +154,33 @@ export class EdgeDevice implements Device {
     if (!this.#isHeldBack) this.#tellDelivery();
   }
 
-  /** All edges have stated what they have: no stream is missing in deliveries any more. */
+  /** What the core wants is told from now on: all edges have stated what they have, or are not waited for. */
   release(): void {
     if (!this.#isHeldBack) return;
     this.#isHeldBack = false;
     this.#tellDelivery();
   }
 
+  /** Looks again whose streams stay. @param participantId one that has changed; absent: any may have */
+  lookForMissing(participantId?: string): void {
+    const before = this.#missing;
+    if (before.length === 0) return;
+    const isConcerned =
+      participantId === undefined ||
+      before.includes(participantId) ||
+      participantId === this.#connection?.participant.id;
+    if (isConcerned && before.join() !== this.#whoIsMissing().join()) this.#tellDelivery();
+  }
+
   #tellDelivery(): void {
     const { delivery = [], levelling } = this.#delivery ?? {};
-    this.#line.tell({ type: 'deliver', deviceId: this.info.id, delivery, levelling });
+    this.#missing = this.#whoIsMissing();
+    const missing = this.#missing.length > 0 ? { missing: this.#missing } : {};
+    this.#line.tell({ type: 'deliver', deviceId: this.info.id, delivery, levelling, ...missing });
+  }
+
+  #whoIsMissing(): readonly string[] {
+    return this.#connection ? this.#missingFor(this.#connection.participant.id) : [];
   }
 
   #setByeHeaders(headers: Readonly<Record<string, string>>): void {

@@ -136,7 +136,6 @@ export class EdgeSession {
     this.#takesOver = hello.takesOver;
     this.#listensAt(hello.address, hello.located?.hosts);
     this.#save();
-    this.#tellSettled();
   }
 
   /** The edge has connected all devices that its process before had left. */
@@ -149,7 +148,6 @@ export class EdgeSession {
     this.#devices.goneBut((id) => stated.has(id) || this.#given.has(id));
     this.#save();
     this.#parts.completed();
-    this.#tellSettled();
   }
 
   /** A new process takes too long to connect what the one before has left: that is ended, and closed if it comes. */
@@ -204,7 +202,7 @@ export class EdgeSession {
     return true;
   }
 
-  /** All edges have stated what they have. */
+  /** All edges have stated what they have, or are not waited for: new devices are taken. */
   settled(): void {
     const { entries, devices } = this.#waiting.take();
     for (const entry of entries) {
@@ -218,8 +216,16 @@ export class EdgeSession {
       if (device && state.hasEnded === true) this.#devices.gone(device);
       else device?.takeState(state);
     }
+  }
+
+  /** Tells what the devices of the edge are to receive. */
+  release(): void {
     for (const device of this.devices.values()) device.release();
-    this.#tellSettled();
+    this.tellSettled();
+  }
+
+  tellSettled(): void {
+    if (this.isComplete) this.tell({ type: 'settled' });
   }
 
   /** @param link what it came on: on an older one than the present comes nothing that is not stated again */
@@ -350,10 +356,6 @@ export class EdgeSession {
   #allStated(stated: { has(deviceId: string): boolean }): void {
     this.#devices.closings.retain({ has: (id) => stated.has(id) || this.#given.has(id) });
     this.#devices.lost = undefined;
-  }
-
-  #tellSettled(): void {
-    if (this.isComplete && this.#parts.isSettled()) this.tell({ type: 'settled' });
   }
 
   #callsOn(link: Link<FromLeader> | undefined): CallSaving {

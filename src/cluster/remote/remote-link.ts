@@ -6,7 +6,7 @@ import type { Link, LinkListener } from '../messages.js';
 import { type Decode, InvalidMessage } from './codec.js';
 
 /** The version of what edges and leaders say to each other: both ends must speak the same. */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** Path of the private HTTP server. */
 export const CLUSTER_PATH = '/cluster/';

@@ -1,6 +1,7 @@
 import { createCore } from '../../core/index.js';
 import { ACCOUNT, FakeDevice, newParticipant, TOKEN_SECRET } from '../../core/testing/index.js';
 import { FakeClock, silentLog } from '../../shared/testing/index.js';
+import { Ledger } from '../../usage/ledger.js';
 import { connectLocally, Desk, Edge } from '../index.js';
 import { SimDatabase, SimStore } from './sim-database.js';
 
@@ -21,7 +22,10 @@ export class Cluster {
     const core = createCore({ tokenSecret: TOKEN_SECRET, store, clock, log: silentLog });
     const left: string[] = [];
     core.on('left', ({ device, reason }) => left.push(`${device.id} ${reason}`));
-    const desk = new Desk({ core, epoch, store, calls: store, clock, log: silentLog, ...options });
+    const ledger = new Ledger({ core, store, clock, retentionMs: 1e12 });
+    const isMissing = (participantId: string): boolean => ledger.isMissing(participantId);
+    const desk = new Desk({ core, epoch, store, calls: store, isMissing, clock, log: silentLog, ...options });
+    void desk.accounted.then(() => ledger.closeCrashed());
     return { core, desk, store, left, commit: () => commit(store) };
   }
 

@@ -97,6 +97,7 @@ export class Model {
     await this.#rest(800);
     wrong.push(...this.#findings());
     this.#killLeader();
+    if (this.random.chance(0.5)) this.#killEdge();
     await this.#rest(800);
     return [...wrong, ...this.#findings()];
   }

@@ -160,6 +160,7 @@ export class SimLeader {
       forgetMs: FORGET_MS,
       takesOver: true,
       isOpen: (deviceId) => ledger.isOpen(deviceId),
+      isMissing: (participantId) => ledger.isMissing(participantId),
       isDead: (addresses) =>
         Promise.resolve(addresses.length > 0 && addresses.every(({ host }) => isDead(host))),
       isLeading: () => clock.monotonic() < this.leaseUntil,
