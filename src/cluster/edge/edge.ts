@@ -13,16 +13,9 @@ import {
 } from '../../core/index.js';
 import type { Clock, Log } from '../../shared/index.js';
 import { errorOf, failureOf } from '../failures.js';
-import type {
-  Address,
-  CallRecord,
-  FromEdge,
-  FromLeader,
-  HistoryEvent,
-  Link,
-  LinkListener,
-} from '../messages.js';
+import type { Address, FromEdge, FromLeader, HistoryEvent, Link, LinkListener } from '../messages.js';
 import { Asking } from './asking.js';
+import { CallsToTake, type TakeOver } from './calls-to-take.js';
 import { EdgeCalls } from './edge-calls.js';
 import { EdgeConnection } from './edge-connection.js';
 import { EdgeCrossings } from './edge-crossings.js';
@@ -75,11 +68,7 @@ export class Edge implements DeviceGate {
   /** Who waits for {@link whenSettled}. */
   #awaitSettled: (() => void)[] = [];
   readonly #awaitAcknowledged: (() => void)[] = [];
-  #takeOver: TakeOver | undefined;
-  /** Calls of other edges that nobody here has asked for yet. */
-  #given: CallRecord[] = [];
-  /** Those that are being taken over: their devices are not connected yet. */
-  readonly #taking = new Set<string>();
+  readonly #toTake: CallsToTake;
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -92,6 +81,12 @@ export class Edge implements DeviceGate {
     this.calls = new EdgeCalls({
       tell: (message) => this.#link?.send(message),
       ask: (after) => this.#asking.askWhoeverLeads('calls', { after }),
+    });
+    this.#toTake = new CallsToTake({
+      calls: this.calls,
+      hasDevice: (id) => this.#connections.has(id),
+      isReady: () => !this.#isRestoring,
+      log: options.log,
     });
   }
 
@@ -148,8 +143,7 @@ export class Edge implements DeviceGate {
    * @param takeOver connects the call's device as one that was carried on; resolves with whether it can. If not, the call ends
    */
   onTakeOver(takeOver: TakeOver): void {
-    this.#takeOver = takeOver;
-    this.#takeGiven();
+    this.#toTake.onTakeOver(takeOver);
   }
 
   /** All devices that the process before has left are connected: the leader gives up those that are not. */
@@ -162,7 +156,7 @@ export class Edge implements DeviceGate {
       this.#link?.send({ type: 'state', deviceId, change: { part: 'streams', streams } });
     }
     this.#link?.send({ type: 'complete' });
-    this.#takeGiven();
+    this.#toTake.go();
   }
 
   /** Goes on with a leader: tells it all that the edge has. @returns what receives the leader's messages */
@@ -246,7 +240,7 @@ export class Edge implements DeviceGate {
       return connection;
     }
     this.#connections.set(device.info.id, connection);
-    this.#taking.delete(device.info.id);
+    this.#toTake.connected(device.info.id);
     connection.asks();
     return connection;
   }
@@ -289,8 +283,7 @@ export class Edge implements DeviceGate {
         this.lease.granted(message.at);
         return;
       case 'takeOver':
-        this.#given.push(message.call);
-        this.#takeGiven();
+        this.#toTake.give(message.call);
         return;
       case 'admitted':
       case 'refused':
@@ -307,33 +300,6 @@ export class Edge implements DeviceGate {
 
   get #takesOver(): boolean {
     return this.#options.takesOver === true && !this.#isDraining;
-  }
-
-  #takeGiven(): void {
-    // A new process takes what it finds among its own calls first.
-    if (!this.#takeOver || this.#isRestoring) return;
-    for (const call of this.#given.splice(0)) {
-      // It may be told again of what it has, or has had.
-      if (!this.calls.knows(call.id) && !this.#connections.has(call.id))
-        void this.#take(call, this.#takeOver);
-    }
-  }
-
-  async #take(call: CallRecord, takeOver: TakeOver): Promise<void> {
-    const { id } = call;
-    this.calls.taken(id);
-    this.#taking.add(id);
-    let isTaken = false;
-    try {
-      isTaken = await takeOver(call);
-    } catch (error) {
-      this.#options.log.error(
-        { err: error, connectionId: id },
-        'A call of another gateway could not be taken over.',
-      );
-    }
-    this.#taking.delete(id);
-    if (!isTaken) this.calls.deleteCall(id);
   }
 
   /** What the leader says of one device. */
@@ -382,7 +348,7 @@ export class Edge implements DeviceGate {
     // A BYE may still wait that was not sent while the edge was cut off.
     if (message.type === 'close' && message.reason === 'taken-over') known?.device.capabilities.takenOver?.();
     // One that is not connected yet, of a process before or another edge: the leader closes it again when it is.
-    const mayCome = this.#isRestoring || this.#taking.has(deviceId);
+    const mayCome = this.#isRestoring || this.#toTake.has(deviceId);
     if (message.type === 'close' && (known || !mayCome))
       this.#link?.send({ type: 'closed', deviceId, last: known?.lastNumber ?? 0 });
     if (message.type !== 'command') return;
@@ -435,8 +401,6 @@ export class Edge implements DeviceGate {
     this.lease.disconnected();
   }
 }
-
-type TakeOver = (call: CallRecord) => Promise<boolean>;
 
 function shuttingDown(): PatchbayError {
   return new PatchbayError('PATCHBAY_SHUTTING_DOWN', 'The gateway is shutting down.');

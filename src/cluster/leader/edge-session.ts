@@ -1,16 +1,14 @@
 import type { Delivery, EndReason } from '../../core/index.js';
-import type { Address, Command, FromEdge, FromLeader, Hello, HistoryEntry, Link } from '../messages.js';
+import type { Address, Command, FromEdge, FromLeader, Hello, Link } from '../messages.js';
 import { answerTo } from './answers.js';
 import { CallSaving } from './call-saving.js';
 import { Commands, unreachable } from './commands.js';
+import { Counting } from './counting.js';
 import type { EdgeDevice } from './edge-device.js';
 import { EdgeDevices, type EdgeDevicesParts, type GivenAway } from './edge-devices.js';
 import type { EdgeCallStore, EdgeRecord, LostMark } from './edge-store.js';
 import { GivenCalls } from './given-calls.js';
 import { Telling, type TellingParts } from './telling.js';
-import { type KnownDevices, WaitingHistory } from './waiting-history.js';
-
-const NONE: KnownDevices = new Map();
 
 interface SessionParts extends EdgeDevicesParts, TellingParts {
   /** Something of the record changed: saves it with what else is saved now. @returns when it is on disk; undefined: nowhere */
@@ -32,28 +30,33 @@ export class EdgeSession {
   readonly #parts: SessionParts;
   readonly #devices: EdgeDevices;
   readonly #telling: Telling;
-  readonly #waiting = new WaitingHistory();
+  readonly #counting: Counting;
   readonly #commands = new Commands();
   readonly #given: GivenCalls;
-  #process: string;
-  #counted: number;
   #calls: CallSaving;
   #takesOver = false;
   #addresses: readonly Address[];
   /** What the edge has stated so far, while it connects the devices of its process before. */
   #restoring: Set<string> | undefined;
-  #isSaving = false;
-  #isCounting = false;
 
   constructor(edgeId: string, record: EdgeRecord, parts: SessionParts) {
     this.edgeId = edgeId;
     this.#parts = parts;
-    this.#process = record.process;
-    this.#counted = record.counted;
     this.#addresses = record.addresses ?? [];
     this.#telling = new Telling(parts);
     this.#devices = new EdgeDevices(edgeId, record, parts, this);
     this.#given = new GivenCalls(edgeId, parts.calls);
+    this.#counting = new Counting(record, {
+      devices: this.#devices,
+      rest: () => ({
+        closing: this.#devices.closings.toRecord(),
+        lost: this.#devices.lost,
+        ...(this.#addresses.length > 0 && { addresses: this.#addresses }),
+      }),
+      save: parts.save,
+      isSettled: parts.isSettled,
+      tell: (message) => this.tell(message),
+    });
     this.#calls = this.#callsOn(undefined);
   }
 
@@ -102,16 +105,11 @@ export class EdgeSession {
   /** The edge has connected, and states all that it has. */
   greeted(hello: Hello, link: Link<FromLeader>, epoch: number): void {
     const devices = this.#devices;
-    const isSame = hello.process === this.#process;
-    if (!isSame) {
-      this.#process = hello.process;
-      this.#counted = 0;
-    }
-    // The edge states again what has not been counted.
-    this.#waiting.take();
+    const isSame = this.#counting.greeted(hello.process);
+    const { counted } = this.#counting;
     this.#telling.connected(link);
     this.#calls = this.#callsOn(link);
-    this.tell({ type: 'welcome', epoch, acknowledged: this.#counted });
+    this.tell({ type: 'welcome', epoch, acknowledged: counted });
     for (const kind of hello.kinds) this.#parts.core.registerKind(kind);
     const stated = new Map(hello.devices.map((device) => [device.info.id, device]));
     this.#restoring = hello.isComplete ? undefined : new Set(stated.keys());
@@ -121,21 +119,19 @@ export class EdgeSession {
     if (hello.isComplete) this.#allStated(stated);
     // What this process has was stated; what the one before has left is still to come.
     else devices.lost &&= { at: devices.lost.at };
-    const news = hello.history.filter(({ number }) => number > this.#counted);
+    const news = hello.history.filter(({ number }) => number > counted);
     devices.recall(hello.devices, news);
-    this.#isCounting = true;
-    for (const entry of news) this.#count(entry, stated);
-    this.#isCounting = false;
+    this.#counting.countAll(news, stated);
     for (const [id, device] of [...devices.all]) {
       const state = stated.get(id);
       if (state && !state.hasEnded) devices.goOn(device, state);
-      else if ((state || hello.isComplete) && !this.#waiting.hasEndOf(id) && !this.#given.has(id))
+      else if ((state || hello.isComplete) && !this.#counting.hasEndOf(id) && !this.#given.has(id))
         devices.gone(device);
     }
     this.#parts.crossings.greeted(this.edgeId, hello.located && devices.ownOf(hello.located));
     this.#takesOver = hello.takesOver;
     this.#listensAt(hello.address, hello.located?.hosts);
-    this.#save();
+    this.#counting.save();
   }
 
   /** The edge has connected all devices that its process before had left. */
@@ -146,7 +142,7 @@ export class EdgeSession {
     this.#given.expect(stated, (id) => this.#devices.isKnown(id));
     this.#allStated(stated);
     this.#devices.goneBut((id) => stated.has(id) || this.#given.has(id));
-    this.#save();
+    this.#counting.save();
     this.#parts.completed();
   }
 
@@ -156,18 +152,18 @@ export class EdgeSession {
     if (!stated) return;
     this.#devices.lost = { at };
     this.#devices.goneBut((id) => stated.has(id));
-    this.#save();
+    this.#counting.save();
   }
 
   /** The edge was away for too long: its devices are ended. What it states of them later is closed. */
   lose(mark: LostMark): void {
-    this.#waiting.take();
+    this.#counting.drop();
     this.#restoring = undefined;
     this.#given.clear();
     this.#devices.lost = mark;
     this.#devices.goneBut(() => false);
     this.#parts.crossings.forget(this.edgeId);
-    this.#save();
+    this.#counting.save();
   }
 
   /** A call of this edge goes on at another one. */
@@ -180,7 +176,7 @@ export class EdgeSession {
   take(id: string, call: GivenAway): void {
     this.#given.add(id);
     this.#devices.take(id, call);
-    this.#save();
+    this.#counting.save();
   }
 
   /** Tells the edge which calls of others it is to go on with: that they are its own is on disk. */
@@ -204,14 +200,7 @@ export class EdgeSession {
 
   /** All edges have stated what they have, or are not waited for: new devices are taken. */
   settled(): void {
-    const { entries, devices } = this.#waiting.take();
-    for (const entry of entries) {
-      const { event, number } = entry;
-      if (event.type === 'connect' && !devices.has(event.device.info.id)) this.#counted = number;
-      else this.#count(entry, devices);
-    }
-    this.#save();
-    for (const [id, state] of devices) {
+    for (const [id, state] of this.#counting.settled()) {
       const device = this.device(id);
       if (device && state.hasEnded === true) this.#devices.gone(device);
       else device?.takeState(state);
@@ -235,11 +224,11 @@ export class EdgeSession {
       case 'history': {
         const { event } = message.entry;
         if (event.type === 'connect') this.#connecting(event.device.info.id);
-        this.#count(message.entry);
+        this.#counting.count(message.entry);
         return;
       }
       case 'state':
-        if (!this.#waiting.change(message.deviceId, message.change))
+        if (!this.#counting.change(message.deviceId, message.change))
           this.#devices.changed(message.deviceId, message.change);
         return;
       case 'kind':
@@ -277,7 +266,7 @@ export class EdgeSession {
         // What it was not told to go on with yet, it has not closed.
         if (this.#given.has(message.deviceId)) return;
         this.#devices.closings.done(message.deviceId, message.last);
-        if (this.#devices.closings.forget(this.#counted)) this.#save();
+        if (this.#devices.closings.forget(this.#counting.counted)) this.#counting.save();
         return;
       case 'done':
         this.#commands.done(message.id, message.failure);
@@ -305,7 +294,7 @@ export class EdgeSession {
   /** The core has closed a device. */
   closed(device: EdgeDevice, reason: EndReason): void {
     this.#devices.closed(device, reason);
-    this.#save();
+    this.#counting.save();
   }
 
   #placed(message: Extract<FromEdge, { readonly type: 'located' | 'hosts' | 'placed' | 'removed' }>): void {
@@ -315,13 +304,13 @@ export class EdgeSession {
         const { located } = message;
         this.#listensAt(this.#addresses[0], located.hosts);
         crossings.take(this.edgeId, { type: 'located', located: this.#devices.ownOf(located) });
-        this.#save();
+        this.#counting.save();
         return;
       }
       case 'hosts':
         this.#listensAt(this.#addresses[0], message.hosts);
         crossings.take(this.edgeId, message);
-        this.#save();
+        this.#counting.save();
         return;
       case 'placed':
         if (this.#devices.isOwn(message.placement)) crossings.take(this.edgeId, message);
@@ -341,7 +330,7 @@ export class EdgeSession {
   #givenUp(id: string): void {
     if (!this.#given.delete(id)) return;
     this.#devices.givenUp(id);
-    this.#save();
+    this.#counting.save();
     this.#parts.taken();
   }
 
@@ -362,59 +351,5 @@ export class EdgeSession {
     return new CallSaving(this.edgeId, this.#parts.calls, (message) => {
       if (link === this.#telling.link) this.tell(message);
     });
-  }
-
-  #count(entry: HistoryEntry, known: KnownDevices = NONE): void {
-    if (entry.number <= this.#counted) return;
-    if (!this.#waiting.isEmpty || this.#isNewTooEarly(entry, known)) {
-      this.#waiting.add(entry, known);
-      return;
-    }
-    this.#counted = entry.number;
-    this.#devices.closings.forget(entry.number);
-    this.#devices.happened(entry.event, known);
-    this.#save();
-  }
-
-  /** Whether it is a new device, and other edges may still state a device of its participant that was there before. */
-  #isNewTooEarly({ event }: HistoryEntry, known: KnownDevices): boolean {
-    if (event.type !== 'connect' || event.device.isCarried || this.#parts.isSettled()) return false;
-    return known.get(event.device.info.id)?.order === undefined;
-  }
-
-  /** Saves what is counted, together with what it caused, and acknowledges it once that is on disk. */
-  #save(): void {
-    if (this.#isCounting) return;
-    const record = {
-      process: this.#process,
-      counted: this.#counted,
-      closing: this.#devices.closings.toRecord(),
-      lost: this.#devices.lost,
-      ...(this.#addresses.length > 0 && { addresses: this.#addresses }),
-    };
-    const saved = this.#parts.save(record);
-    if (!saved) {
-      this.tell({ type: 'acknowledged', number: this.#counted });
-      return;
-    }
-    if (this.#isSaving) {
-      // It is acknowledged with a later one, also when it fails: the store tries again by itself.
-      saved.catch(() => undefined);
-      return;
-    }
-    this.#isSaving = true;
-    saved.then(
-      () => this.#saved(record),
-      // The store tries again by itself; what is counted next is acknowledged together with this.
-      () => (this.#isSaving = false),
-    );
-  }
-
-  #saved({ process, counted }: EdgeRecord): void {
-    this.#isSaving = false;
-    // Another process of the edge may have connected meanwhile: its history has numbers of its own.
-    const isSame = process === this.#process;
-    if (isSame) this.tell({ type: 'acknowledged', number: counted });
-    if (!isSame || this.#counted > counted) this.#save();
   }
 }
