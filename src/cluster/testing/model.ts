@@ -17,6 +17,8 @@ const LEASE_MS = 3_000;
 const RENEW_MS = 1_000;
 const TICK_MS = 20;
 const MAX_PARTICIPANTS = 12;
+/** Of a tick or two: a leader has died, the next one gives an edge up, and forgets it. */
+const FORGOTTEN_PASSES = 1_300;
 /** One seed in so many goes on, after its rest, with devices of all edges in one session: that takes a while. */
 const GATHERING = 5;
 
@@ -103,7 +105,9 @@ export class Model {
   }
 
   async #rest(passes: number): Promise<void> {
-    for (let n = 0; n < passes; n += 1) await this.#pass(TICK_MS);
+    // One that is gone for good is given up, and forgotten after a while.
+    const all = this.#edges.some(({ isGone }) => isGone) ? FORGOTTEN_PASSES : passes;
+    for (let n = 0; n < all; n += 1) await this.#pass(TICK_MS);
   }
 
   /** Two members of one session at each edge. */
@@ -262,7 +266,8 @@ export class Model {
       edge.crossings = [];
       return;
     }
-    const downMs = this.random.chance(0.5) ? 0 : this.random.below(6_000);
+    // One that is away for longer than edges are remembered would come back as a stranger.
+    const downMs = edge.isParted || this.random.chance(0.5) ? 0 : this.random.below(6_000);
     const isRestoring = this.random.chance(0.5);
     this.#network.later(downMs, () => {
       edge.isDown = false;

@@ -48,7 +48,7 @@ export class Random {
 /** With the leader's margin an edge is given up after 4 s. */
 const EDGE_LEASE_MS = 1_000;
 /** Longer than any edge of the simulation is away that comes back. */
-const FORGET_MS = 9_000;
+const FORGET_MS = 14_000;
 
 /** A device of an edge. */
 export class SimDevice implements Device {
