@@ -51,6 +51,8 @@ const MOST_CHANGES = 4;
 const MIDST_MS = 400;
 /** Calls are written to the store so long after a change at most, for when gateway and host die at once. */
 const STORED_MS = 2000;
+/** Until it has been written for the first time, a call cannot be taken over. */
+const YOUNG_MS = 400;
 /** A run that goes wrong so often teaches no more. */
 const MOST_WRONG = 10;
 
@@ -87,6 +89,11 @@ async function untilReady(platform: Platform): Promise<void> {
     if (performance.now() > limit) throw new Error('A gateway is not ready.');
     await sleep(100);
   }
+}
+
+/** Whether its call was answered just now. */
+function isYoung({ isInCall, calls }: SoakPhone): boolean {
+  return isInCall && performance.now() - (calls.at(-1)?.answeredAt ?? 0) < YOUNG_MS;
 }
 
 /** What the gateways say of the devices, compared with what the talkers know. */
@@ -140,7 +147,10 @@ async function round(platform: Platform, crowd: Crowd<SoakTalker>, number: numbe
     const unsettled = await crowd.settled(SETTLES_MS);
     if (unsettled.length > 0) complain(`before ${name}: ${unsettled.join('; ')}`);
     if (!leavesHosts(fault)) await sleep(STORED_MS);
-  } else await sleep(midstMs);
+  } else {
+    await sleep(midstMs);
+    while (phonesOf(crowd).some(isYoung)) await sleep(10);
+  }
 
   const before = phonesOf(crowd).map((phone) => ({
     phone,

@@ -64,8 +64,9 @@ export interface StoredCall extends Partial<MediaState> {
   readonly note: string;
 }
 
-/** Calls are written to the store so many ms after they changed. */
+/** Calls are written to the store so many ms after they changed; for the first time sooner, since until then they can be lost. */
 const SAVE_WITHIN_MS = 500;
+const SAVE_FIRST_WITHIN_MS = 100;
 
 const NO_EXCHANGE: ExchangeRecord = { isFirst: false, owesOffer: false };
 
@@ -212,7 +213,8 @@ export class CallKeeper {
   /** What changes in a moment, as at the beginning of a call, is written once. */
   #saveSoon(): void {
     if (!this.#options.calls || !this.#media) return;
-    this.#saving ??= setTimeout(() => this.#save(this.#media!), SAVE_WITHIN_MS);
+    const ms = this.#isStored ? SAVE_WITHIN_MS : SAVE_FIRST_WITHIN_MS;
+    this.#saving ??= setTimeout(() => this.#save(this.#media!), ms);
   }
 
   #save(media: MediaState): void {

@@ -16,11 +16,16 @@ const hear = (after: Started): Promise<void> => {
 describe('a call whose gateway and media host died', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }));
 
+  async function connected(calls: FakeCalls): Promise<Started> {
+    const app = startApp({ calls });
+    await connectCall(app);
+    await turn();
+    return app;
+  }
+
   async function storedCall(host?: string): Promise<FakeCalls> {
     const calls = new FakeCalls();
-    const before = startApp({ calls });
-    await connectCall(before);
-    await turn();
+    const before = await connected(calls);
     await vi.advanceTimersByTimeAsync(500);
     // Without the state of its media it could not go on.
     expect(calls.rows.size).toBe(0);
@@ -33,6 +38,23 @@ describe('a call whose gateway and media host died', () => {
     expect(calls.rows.size).toBe(1);
     return calls;
   }
+
+  it('is stored soon after its beginning, and what changes later with what else changes', async () => {
+    const calls = new FakeCalls();
+    const { media } = await connected(calls);
+    const [device] = media.present;
+    media.emit(device!, { type: 'state', state: 'first' });
+    await vi.advanceTimersByTimeAsync(99);
+    expect(calls.rows.size).toBe(0);
+    await vi.advanceTimersByTimeAsync(1);
+    const [first] = [...calls.rows.values()];
+    expect(first).toContain('first');
+    media.emit(device!, { type: 'state', state: 'second' });
+    await vi.advanceTimersByTimeAsync(499);
+    expect([...calls.rows.values()]).toEqual([first]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([...calls.rows.values()][0]).toContain('second');
+  });
 
   it('goes on with media restored from their state', async () => {
     const calls = await storedCall();
