@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TcpRelay } from '../../../test/support/tcp-relay.js';
 import { until } from '../../../test/support/until.js';
 import { usePostgres } from '../../../test/support/use-postgres.js';
+import type { Log } from '../../shared/index.js';
 import { silentLog } from '../../shared/testing/index.js';
 import { Lease, postgresTarget, readSecrets } from '../index.js';
 import { openToWrite } from './writer.js';
@@ -19,14 +20,17 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-async function open(holder: string, { address, port }: { address?: string; port?: number } = {}) {
+async function open(
+  holder: string,
+  { address, port, log = silentLog }: { address?: string; port?: number; log?: Log } = {},
+) {
   const target = postgresTarget(url);
   const lease = await Lease.open({
     target: port === undefined ? target : { ...target, port },
     holder,
     address,
     onDeposed: () => undefined,
-    log: silentLog,
+    log,
   });
   closing.push(() => lease.release());
   return lease;
@@ -60,6 +64,41 @@ describe('the lease of the leader', () => {
     expect(await other.leader()).toEqual({ epoch: 2, holder: 'other' });
     expect(woken).toBe(0);
     await expect(one.leader()).rejects.toThrow('given back');
+  });
+
+  it('stays with the leader of before when the database was away from all for longer than it lasts', async () => {
+    const relays = [await TcpRelay.start(server().port), await TcpRelay.start(server().port)] as const;
+    for (const relay of relays) closing.push(() => relay.stop());
+    const told: string[] = [];
+    const logOf = (name: string): Log => ({
+      ...silentLog,
+      info: (_fields, message) => void told.push(`${name}: ${message}`),
+    });
+    const leader = await open('leader', { port: relays[0].port, log: logOf('leader') });
+    const standby = await open('standby', { port: relays[1].port, log: logOf('standby') });
+    await claim(leader);
+    const quit = new AbortController();
+    closing.push(() => Promise.resolve(quit.abort()));
+    let isFree = false;
+    const free = standby.whenFree(quit.signal).then(() => (isFree = true));
+    free.catch(() => undefined);
+    for (const relay of relays) relay.down();
+    const [row] = await server().sql('SELECT expires_at FROM patchbay.leader', url);
+    await until(
+      'the end of the lease',
+      async () => (await server().sql(`SELECT now() > '${row}'`, url))[0] === 't',
+      within,
+    );
+    relays[1].up();
+    await until('the standby', () => told.some((line) => line.startsWith('standby')), within);
+    expect(isFree).toBe(false);
+    relays[0].up();
+    await until('the leader', () => leader.isHeld, within);
+    expect([isFree, (await standby.leader())?.epoch]).toEqual([false, 1]);
+    // One that does not come back is not waited for long.
+    relays[0].down();
+    await free;
+    expect(isFree).toBe(true);
   });
 
   it('says that it may have changed while the database was away', async () => {

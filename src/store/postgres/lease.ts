@@ -15,6 +15,8 @@ const RENEW_LIMIT_MS = 1_500;
 /** How often a standby looks whether the lease is free. It is told as well when the leader stops. */
 const LOOK_MS = 200;
 const RETRY_MS = 1_000;
+/** After the database was away, its leader has so long to renew the lease before others may take it. */
+const BACK_MS = 1_500;
 const CHANNEL = 'patchbay_leader';
 
 /** Another gateway was faster. */
@@ -55,6 +57,8 @@ export class Lease {
   #timer: NodeJS.Timeout | undefined;
   #renewing: Promise<void> | undefined;
   #isFailing = false;
+  /** When the database could be reached again, on the monotonic clock. */
+  #backAt = -Infinity;
   #isReleased = false;
   #isClosed = false;
   #wake: (() => void) | undefined;
@@ -114,7 +118,8 @@ export class Lease {
   }
 
   /**
-   * Resolves when the lease is free. The database may be away meanwhile.
+   * Resolves when the lease is free. The database may be away meanwhile: then its leader has a moment to renew the lease, which
+   * has ended by the database's clock, since another leader would change much for nothing.
    * @throws the signal's reason
    */
   async whenFree(signal: AbortSignal): Promise<void> {
@@ -122,8 +127,9 @@ export class Lease {
       signal.throwIfAborted();
       let waitMs = LOOK_MS;
       try {
-        if ((await this.holder()) === undefined) return;
+        const isFree = (await this.holder()) === undefined;
         this.#succeeded();
+        if (isFree && performance.now() - this.#backAt >= BACK_MS) return;
       } catch (error) {
         this.#failed(error, 'The lease of the leader cannot be read: it is tried again each second.');
         waitMs = RETRY_MS;
@@ -239,6 +245,7 @@ export class Lease {
   #succeeded(): void {
     if (!this.#isFailing) return;
     this.#isFailing = false;
+    this.#backAt = performance.now();
     this.#options.log.info({}, 'The lease of the leader can be reached again.');
   }
 }
