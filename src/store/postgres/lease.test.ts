@@ -78,10 +78,12 @@ describe('the lease of the leader', () => {
     const standby = await open('standby', { port: relays[1].port, log: logOf('standby') });
     await claim(leader);
     const quit = new AbortController();
-    closing.push(() => Promise.resolve(quit.abort()));
+    closing.push(async () => {
+      quit.abort();
+      await free.catch(() => undefined);
+    });
     let isFree = false;
     const free = standby.whenFree(quit.signal).then(() => (isFree = true));
-    free.catch(() => undefined);
     for (const relay of relays) relay.down();
     const [row] = await server().sql('SELECT expires_at FROM patchbay.leader', url);
     await until(
