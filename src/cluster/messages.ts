@@ -123,6 +123,24 @@ export interface Questions {
   };
 }
 
+/** What the leader commands an edge to do, and what that yields. */
+export interface Commands {
+  sendDtmf: {
+    readonly asked: { readonly deviceId: string; readonly dtmf: DtmfDigits };
+    readonly answer: null;
+  };
+}
+
+export type CommandName = keyof Commands;
+
+export type Command = {
+  [K in CommandName]: { readonly command: K; readonly asked: Commands[K]['asked'] };
+}[CommandName];
+
+export type Done = {
+  [K in CommandName]: { readonly command: K; readonly answer: Commands[K]['answer'] };
+}[CommandName];
+
 export type Question = {
   [K in keyof Questions]: { readonly question: K; readonly asked: Questions[K]['asked'] };
 }[keyof Questions];
@@ -219,13 +237,12 @@ export type FromEdge =
   | ({ readonly type: 'question'; readonly id: number } & Question)
   /** The edge has closed the device that the leader had closed; the device's last entry in the history has this number. */
   | { readonly type: 'closed'; readonly deviceId: string; readonly last: number }
-  | { readonly type: 'done'; readonly id: number; readonly failure?: Failure | undefined };
+  | ({ readonly type: 'done'; readonly id: number } & Done)
+  /** A command could not be carried out. */
+  | { readonly type: 'failed'; readonly id: number; readonly failure: Failure };
 
 /** Why a device is closed. `taken-over`: another edge goes on with it, and its other end is to notice nothing. */
 export type CloseReason = EndReason | 'taken-over';
-
-/** What only the edge can do. */
-export type Command = { readonly command: 'sendDtmf'; readonly dtmf: DtmfDigits };
 
 export type FromLeader =
   | { readonly type: 'welcome'; readonly epoch: number; readonly acknowledged: number }
@@ -268,7 +285,7 @@ export type FromLeader =
   | { readonly type: 'takeOver'; readonly call: CallRecord }
   /** The edge is not given up before its lease is over, which runs from when it asked: `at`, its own words. */
   | { readonly type: 'lease'; readonly at: number }
-  | ({ readonly type: 'command'; readonly id: number; readonly deviceId: string } & Command)
+  | ({ readonly type: 'command'; readonly id: number } & Command)
   /**
    * What has changed of the edge's crossings; `isAll`: all others are over, but for those with the edges in `awaited`, which
    * the leader does not know yet.

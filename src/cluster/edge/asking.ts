@@ -1,20 +1,13 @@
 import { PatchbayError } from '../../core/index.js';
-import { errorOf } from '../failures.js';
 import type { Answer, Failure, FromEdge, Link, Questions } from '../messages.js';
+import { Unanswered } from '../unanswered.js';
 
 /** Questions that may wait for the leader's answer. */
 const MAX_QUESTIONS = 10_000;
 
-interface Waiting {
-  readonly question: keyof Questions;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: Error) => void;
-}
-
 /** An edge's questions to the leader that it is connected with. */
 export class Asking {
-  readonly #waiting = new Map<number, Waiting>();
-  #last = 0;
+  readonly #unanswered = new Unanswered<Questions>();
   #link: Link<FromEdge> | undefined;
   /** Who waits for a leader. */
   #awaitLink: (() => void)[] = [];
@@ -27,26 +20,21 @@ export class Asking {
   /** What was asked is not answered any more. */
   disconnected(): void {
     this.#link = undefined;
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(noLeader());
+    this.#unanswered.failAll(noLeader);
   }
 
   /** @throws PatchbayError by rejection: what the leader answers; NO_LEADER when there is none, or it is gone before it answers */
   ask<K extends keyof Questions>(question: K, asked: Questions[K]['asked']): Promise<Questions[K]['answer']> {
     const link = this.#link;
     if (!link) return Promise.reject(noLeader());
-    if (this.#waiting.size >= MAX_QUESTIONS) {
+    if (this.#unanswered.size >= MAX_QUESTIONS) {
       return Promise.reject(
         new PatchbayError('PATCHBAY_OVERLOADED', 'Too many questions wait for the leader.'),
       );
     }
-    this.#last += 1;
-    const id = this.#last;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { question, resolve: resolve as Waiting['resolve'], reject });
-      link.send({ type: 'question', id, question, asked } as FromEdge);
-    });
+    const { id, answer } = this.#unanswered.add(question);
+    link.send({ type: 'question', id, question, asked } as FromEdge);
+    return answer;
   }
 
   /** Asks the present leader or, when there is none or it is gone before it answers, the next one. */
@@ -65,19 +53,11 @@ export class Asking {
   }
 
   answered({ id, question, answer }: { readonly id: number } & Answer): void {
-    const waiting = this.#taken(id);
-    if (waiting?.question === question) waiting.resolve(answer);
-    else waiting?.reject(new PatchbayError('PATCHBAY_INTERNAL', 'The leader answered another question.'));
+    this.#unanswered.answered(id, question, answer);
   }
 
   failed(id: number, failure: Failure): void {
-    this.#taken(id)?.reject(errorOf(failure));
-  }
-
-  #taken(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    return waiting;
+    this.#unanswered.failed(id, failure);
   }
 }
 

@@ -5,17 +5,17 @@ import {
   type DeviceGate,
   type DeviceInfo,
   type DeviceKind,
-  type DtmfDigits,
   type FailedCall,
   type Participant,
   PatchbayError,
   type ResumePoint,
 } from '../../core/index.js';
 import type { Clock, Log } from '../../shared/index.js';
-import { errorOf, failureOf } from '../failures.js';
+import { errorOf } from '../failures.js';
 import type { Address, FromEdge, FromLeader, HistoryEvent, Link, LinkListener } from '../messages.js';
 import { Asking } from './asking.js';
 import { CallsToTake, type TakeOver } from './calls-to-take.js';
+import { carryOut } from './carry-out.js';
 import { EdgeCalls } from './edge-calls.js';
 import { EdgeConnection } from './edge-connection.js';
 import { EdgeCrossings } from './edge-crossings.js';
@@ -293,8 +293,10 @@ export class Edge implements DeviceGate {
       case 'participant':
       case 'speech':
       case 'close':
-      case 'command':
         this.#tell(message);
+        return;
+      case 'command':
+        void this.#command(message);
     }
   }
 
@@ -335,9 +337,6 @@ export class Edge implements DeviceGate {
       case 'close':
         connection.wasClosed(message.reason);
         this.#link?.send({ type: 'closed', deviceId: message.deviceId, last: connection.lastNumber });
-        return;
-      case 'command':
-        void this.#command(message.id, device, message.dtmf);
     }
   }
 
@@ -351,20 +350,16 @@ export class Edge implements DeviceGate {
     const mayCome = this.#isRestoring || this.#toTake.has(deviceId);
     if (message.type === 'close' && (known || !mayCome))
       this.#link?.send({ type: 'closed', deviceId, last: known?.lastNumber ?? 0 });
-    if (message.type !== 'command') return;
-    const failure = failureOf(new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The device is gone.'));
-    this.#link?.send({ type: 'done', id: message.id, failure });
   }
 
-  async #command(id: number, device: Device, dtmf: DtmfDigits): Promise<void> {
+  async #command(message: Extract<FromLeader, { readonly type: 'command' }>): Promise<void> {
     const link = this.#link;
-    try {
-      await device.capabilities.sendDtmf?.(dtmf);
-      link?.send({ type: 'done', id });
-    } catch (error) {
-      if (!(error instanceof PatchbayError)) this.#options.log.error({ err: error }, 'A command failed.');
-      link?.send({ type: 'done', id, failure: failureOf(error) });
-    }
+    const deviceOf = (deviceId: string): Device | undefined => {
+      const connection = this.#connections.get(deviceId);
+      return connection?.phase === 'over' ? undefined : connection?.device;
+    };
+    const { id, ...command } = message;
+    link?.send(await carryOut(id, command, { deviceOf, log: this.#options.log }));
   }
 
   #welcomed(epoch: number, acknowledged: number): void {

@@ -1,39 +1,33 @@
 import { PatchbayError } from '../../core/index.js';
-import { errorOf } from '../failures.js';
-import type { Command, Failure, FromLeader } from '../messages.js';
+import type { CommandName, Commands, Done, Failure, FromLeader } from '../messages.js';
+import { Unanswered } from '../unanswered.js';
 
-interface Waiting {
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** What an edge was commanded and has not answered. */
-export class Commands {
-  readonly #waiting = new Map<number, Waiting>();
-  #last = 0;
+/** Commands to one edge, on its present connection. */
+export class Commanding {
+  readonly #unanswered = new Unanswered<Commands>();
 
   /** @throws PatchbayError by rejection: what the edge answers, or NO_LEADER when the connection to it ends first */
-  send(deviceId: string, command: Command, tell: (message: FromLeader) => void): Promise<void> {
-    this.#last += 1;
-    const id = this.#last;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      tell({ type: 'command', id, deviceId, ...command });
-    });
+  send<K extends CommandName>(
+    command: K,
+    asked: Commands[K]['asked'],
+    tell: (message: FromLeader) => void,
+  ): Promise<Commands[K]['answer']> {
+    const { id, answer } = this.#unanswered.add(command);
+    tell({ type: 'command', id, command, asked });
+    return answer;
   }
 
-  done(id: number, failure: Failure | undefined): void {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (failure) waiting?.reject(errorOf(failure));
-    else waiting?.resolve();
+  done({ id, command, answer }: { readonly id: number } & Done): void {
+    this.#unanswered.answered(id, command, answer);
+  }
+
+  failed(id: number, failure: Failure): void {
+    this.#unanswered.failed(id, failure);
   }
 
   /** The connection to the edge has ended. */
-  fail(): void {
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(unreachable());
+  disconnected(): void {
+    this.#unanswered.failAll(unreachable);
   }
 }
 

@@ -8,13 +8,13 @@ import type {
   EndReason,
   MediaFormats,
 } from '../../core/index.js';
-import type { Command, FromLeader, Order, StateChange, StatedDevice } from '../messages.js';
+import type { CommandName, Commands, FromLeader, Order, StateChange, StatedDevice } from '../messages.js';
 
 /** The way to the edge that has a device. */
 export interface EdgeLine {
   tell(message: FromLeader): void;
   /** @throws PatchbayError by rejection: what the edge answers, or NO_LEADER when it cannot be reached */
-  command(deviceId: string, command: Command): Promise<void>;
+  command<K extends CommandName>(command: K, asked: Commands[K]['asked']): Promise<Commands[K]['answer']>;
   /** The core delivers something else to the device. */
   delivered(device: EdgeDevice, delivery: Delivery): void;
   /** The core has closed the device. */
@@ -54,7 +54,9 @@ export class EdgeDevice implements Device {
     const { sendDtmf, setByeHeaders, hold, hearSpeech } = stated.abilities;
     this.capabilities = {
       ...(sendDtmf && {
-        sendDtmf: (dtmf) => this.#line.command(this.info.id, { command: 'sendDtmf', dtmf }),
+        sendDtmf: async (dtmf) => {
+          await this.#line.command('sendDtmf', { deviceId: this.info.id, dtmf });
+        },
       }),
       ...(setByeHeaders && { setByeHeaders: (headers) => this.#setByeHeaders(headers) }),
       ...(hold && { hold: true }),

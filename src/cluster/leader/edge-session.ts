@@ -1,8 +1,8 @@
 import type { Delivery, EndReason } from '../../core/index.js';
-import type { Address, Command, FromEdge, FromLeader, Hello, Link } from '../messages.js';
+import type { Address, CommandName, Commands, FromEdge, FromLeader, Hello, Link } from '../messages.js';
 import { answerTo } from './answers.js';
 import { CallSaving } from './call-saving.js';
-import { Commands, unreachable } from './commands.js';
+import { Commanding, unreachable } from './commands.js';
 import { Counting } from './counting.js';
 import type { EdgeDevice } from './edge-device.js';
 import { EdgeDevices, type EdgeDevicesParts, type GivenAway } from './edge-devices.js';
@@ -31,7 +31,7 @@ export class EdgeSession {
   readonly #devices: EdgeDevices;
   readonly #telling: Telling;
   readonly #counting: Counting;
-  readonly #commands = new Commands();
+  readonly #commands = new Commanding();
   readonly #given: GivenCalls;
   #calls: CallSaving;
   #takesOver = false;
@@ -194,7 +194,7 @@ export class EdgeSession {
   away(link: Link<FromLeader>): boolean {
     if (link !== this.#telling.link) return false;
     this.#telling.disconnected();
-    this.#commands.fail();
+    this.#commands.disconnected();
     return true;
   }
 
@@ -269,7 +269,10 @@ export class EdgeSession {
         if (this.#devices.closings.forget(this.#counting.counted)) this.#counting.save();
         return;
       case 'done':
-        this.#commands.done(message.id, message.failure);
+        this.#commands.done(message);
+        return;
+      case 'failed':
+        this.#commands.failed(message.id, message.failure);
     }
   }
 
@@ -282,9 +285,9 @@ export class EdgeSession {
     return this.#telling.tellHeld();
   }
 
-  command(deviceId: string, command: Command): Promise<void> {
+  command<K extends CommandName>(command: K, asked: Commands[K]['asked']): Promise<Commands[K]['answer']> {
     if (!this.isConnected) return Promise.reject(unreachable());
-    return this.#commands.send(deviceId, command, (message) => this.tell(message));
+    return this.#commands.send(command, asked, (message) => this.tell(message));
   }
 
   delivered(device: EdgeDevice, delivery: Delivery): void {

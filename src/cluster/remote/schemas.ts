@@ -91,17 +91,38 @@ type Answered = {
   [K in QuestionName]: { type: 'answer'; id: number; question: K; answer: Static<Questions[K]['answer']> };
 }[QuestionName];
 
-const ofQuestions = (part: 'asked' | 'answer') =>
+/** All requests of a table, or all answers, as messages of one type. */
+const eachOf = (
+  table: Readonly<Record<string, Readonly<Record<'asked' | 'answer', TSchema>>>>,
+  type: string,
+  name: 'question' | 'command',
+  part: 'asked' | 'answer',
+) =>
   Type.Union(
-    Object.entries(QUESTIONS).map(([question, schemas]) =>
+    Object.entries(table).map(([word, schemas]) =>
       Type.Object({
-        type: Type.Literal(part === 'asked' ? 'question' : 'answer'),
+        type: Type.Literal(type),
         id: Count,
-        question: Type.Literal(question),
+        [name]: Type.Literal(word),
         [part]: schemas[part],
       }),
     ),
   );
+
+/** What the leader commands, and what that yields, by the command. */
+const COMMANDS = {
+  sendDtmf: { asked: Type.Object({ ...deviceId, dtmf: AnyDtmf }), answer: Type.Null() },
+} as const;
+type Commands = typeof COMMANDS;
+type CommandName = keyof Commands;
+type Commanded = {
+  [K in CommandName]: { type: 'command'; id: number; command: K; asked: Static<Commands[K]['asked']> };
+}[CommandName];
+type CommandsDone = {
+  [K in CommandName]: { type: 'done'; id: number; command: K; answer: Static<Commands[K]['answer']> };
+}[CommandName];
+
+const AnyFailed = Type.Object({ type: Type.Literal('failed'), id: Count, failure: AnyFailure });
 
 export const FROM_EDGE = {
   hello: Type.Object({
@@ -128,9 +149,10 @@ export const FROM_EDGE = {
   leaves: Type.Object({ type: Type.Literal('leaves') }),
   alive: Type.Object({ type: Type.Literal('alive'), at: Type.Number() }),
   call: Type.Object({ type: Type.Literal('call'), id: Text, revision: Count, document: maybe(Text) }),
-  question: Type.Unsafe<Asked>(ofQuestions('asked')),
+  question: Type.Unsafe<Asked>(eachOf(QUESTIONS, 'question', 'question', 'asked')),
   closed: Type.Object({ type: Type.Literal('closed'), ...deviceId, last: Count }),
-  done: Type.Object({ type: Type.Literal('done'), id: Count, failure: Type.Optional(AnyFailure) }),
+  done: Type.Unsafe<CommandsDone>(eachOf(COMMANDS, 'done', 'command', 'answer')),
+  failed: AnyFailed,
 } as const;
 
 export const FROM_LEADER = {
@@ -164,21 +186,15 @@ export const FROM_LEADER = {
   close: Type.Object({ type: Type.Literal('close'), ...deviceId, reason: AnyCloseReason }),
   takeOver: Type.Object({ type: Type.Literal('takeOver'), call: AnyCall }),
   lease: Type.Object({ type: Type.Literal('lease'), at: Type.Number() }),
-  command: Type.Object({
-    type: Type.Literal('command'),
-    id: Count,
-    ...deviceId,
-    command: Type.Literal('sendDtmf'),
-    dtmf: AnyDtmf,
-  }),
+  command: Type.Unsafe<Commanded>(eachOf(COMMANDS, 'command', 'command', 'asked')),
   crossings: Type.Object({
     type: Type.Literal('crossings'),
     isAll: Flag,
     crossings: Type.Array(AnyCrossing),
     awaited: Type.Array(Text),
   }),
-  answer: Type.Unsafe<Answered>(ofQuestions('answer')),
-  failed: Type.Object({ type: Type.Literal('failed'), id: Count, failure: AnyFailure }),
+  answer: Type.Unsafe<Answered>(eachOf(QUESTIONS, 'answer', 'question', 'answer')),
+  failed: AnyFailed,
 } as const;
 
 /** Schemas of messages, by the types of these. */
