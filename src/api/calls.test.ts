@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Calls, TraceRing } from '../calls/index.js';
+import { Calls, OwnTraces, TraceRing } from '../calls/index.js';
 import { FakeClock } from '../shared/testing/index.js';
 import { TestDevice } from './testing/device.js';
 import { ACCOUNT, basic, OTHER_ACCOUNT, startApi, type TestGateway } from './testing/gateway.js';
@@ -21,6 +21,7 @@ interface CallPage {
 
 const clock = new FakeClock();
 const ring = new TraceRing({ bytes: 1_048_576, now: () => clock.now() });
+const traces = new OwnTraces({ ring, tokenHeaders: [] });
 let stored: StoredCore;
 let gateway: TestGateway;
 /** By the devices' own ids. */
@@ -29,7 +30,13 @@ const sessions: string[] = [];
 
 beforeAll(async () => {
   stored = await startStoredCore(clock);
-  const calls = new Calls({ ...stored, ring, tokenHeaders: [] });
+  const calls = new Calls({
+    ...stored,
+    traces: {
+      of: (...call) => Promise.resolve(traces.of(...call)),
+      delete: (...call) => Promise.resolve(traces.delete(...call)),
+    },
+  });
   gateway = await startApi({ ...stored, calls });
   const { core } = stored;
   for (const tag of ['sales', 'support']) sessions.push(core.createSession(ACCOUNT.id, { tag }).id);
@@ -73,14 +80,16 @@ function connect(externalId: string, info: object, account = ACCOUNT.id): TestDe
   const { id } = stored.core.createParticipant(account, { tag: 'caller' }).participant;
   participants.set(externalId, id);
   invite(externalId);
-  return new TestDevice(stored.core, id, { kind: 'phone', externalId, ...info });
+  const device = new TestDevice(stored.core, id, { kind: 'phone', externalId, ...info });
+  traces.connected(device.info, account);
+  return device;
 }
 
 function fail(externalId: string, status: number): void {
   const { id } = stored.core.createParticipant(ACCOUNT.id, { tag: 'failed' }).participant;
   participants.set(externalId, id);
   invite(externalId);
-  stored.core.callFailed(id, {
+  const call = {
     id: `0199a3a0-0000-7000-8000-000000000${status}`,
     kind: 'phone',
     externalId,
@@ -88,7 +97,9 @@ function fail(externalId: string, status: number): void {
     status,
     reason: 'In words.',
     codecs: ['G729'],
-  });
+  } as const;
+  stored.core.callFailed(id, call);
+  traces.callFailed(call, ACCOUNT.id);
 }
 
 async function read<T>(path: string): Promise<T> {

@@ -1,4 +1,5 @@
 import type {
+  CallTrace,
   ConnectedDevice,
   MediaType,
   Participant,
@@ -6,7 +7,7 @@ import type {
   Session,
   WaitingMusic,
 } from '../core/index.js';
-import type { Call, CallTrace, QualitySeries } from '../calls/index.js';
+import type { Call, QualitySeries } from '../calls/index.js';
 import type { ListedFailure, UsageRecord } from '../usage/index.js';
 import type {
   CallTraceView,

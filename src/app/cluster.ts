@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { OwnTraces } from '../calls/index.js';
 import { Edge, EdgeDoor, LeaderLine } from '../cluster/index.js';
 import { recognizerOf } from '../core/index.js';
 import { settledWithin, systemClock } from '../shared/index.js';
@@ -42,6 +43,8 @@ export interface ClusterOptions {
   readonly lockWaitMs: number;
   /** What is known of HTTP clients. */
   readonly clients: Pick<ConstructorParameters<typeof Passing>[0], 'clientAddress' | 'isSecure'>;
+  /** What is kept of the SIP messages of this gateway's calls. */
+  readonly traces: OwnTraces | undefined;
   /** This gateway was the leader, and another one has taken over: it must end. */
   readonly onDeposed: () => void;
   /** Aborts when the gateway is to stop. */
@@ -69,6 +72,7 @@ export async function joinCluster(
     leading,
     metrics,
     clients,
+    traces,
     lockWaitMs,
     onDeposed,
     quit,
@@ -110,6 +114,7 @@ export async function joinCluster(
     leaseMs: cluster.takesOver ? cluster.edgeLeaseMs : undefined,
     address: server.listensAt,
     takesOver: cluster.takesOver,
+    traces,
     recognizes: recognizerOf(tokenSecret),
     clock: systemClock,
     log: log.child({ part: 'edge' }),

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Readiness } from '../api/index.js';
-import { TraceRing } from '../calls/index.js';
+import { OwnTraces, TraceRing } from '../calls/index.js';
 import { clientAddresses, secureRequests, settledWithin } from '../shared/index.js';
 import { OwnCalls } from '../trial/index.js';
 import { joinCrossings } from './crossings.js';
@@ -11,7 +11,7 @@ import { joinLeader } from './join-leader.js';
 import { Leading } from './leading.js';
 import { startLoadControl } from './load/index.js';
 import { readyAddresses, startMedia } from './media.js';
-import { measureBuild } from './metrics/state.js';
+import { measureBuild, measureTraces } from './metrics/state.js';
 import { measureMedia, measureRequests } from './metrics/traffic.js';
 import { startPhones } from './phones.js';
 import type { Config } from './read-config.js';
@@ -100,11 +100,15 @@ async function build(
     clientAddress: clientAddresses(given.trustedProxies),
     isSecure: secureRequests(given.trustedProxies),
   };
+  const { traceBytes } = given.sip;
+  const ring = traceBytes > 0 ? new TraceRing({ bytes: traceBytes }) : undefined;
+  measureTraces(metrics, ring);
   const leading = new Leading({ config: given, log, metrics });
   const { edge, passOn, secret } = await joinLeader(given, log, teardown, {
     leading,
     metrics,
     clients,
+    traces: ring && new OwnTraces({ ring, tokenHeaders: given.phone.tokenHeaders }),
     onDeposed,
     quit,
   });
@@ -121,8 +125,6 @@ async function build(
   const load = startLoadControl(config, log, teardown, { media, metrics, descriptors });
 
   const ownCalls = new OwnCalls();
-  const { traceBytes } = config.sip;
-  const ring = traceBytes > 0 ? new TraceRing({ bytes: traceBytes }) : undefined;
   edge.lease.onGranted((ms) => media.sendToPhonesFor(ms));
   const phones = await startPhones(config, log, teardown, {
     gate: edge,
@@ -164,7 +166,6 @@ async function build(
     load,
     edgeId: edge.id,
     ownCalls,
-    ring,
     clients,
     onAnswered,
   });

@@ -42,6 +42,7 @@ export async function joinLeader(
     edgeId: 'local',
     process: randomUUID(),
     isRestoring: true,
+    traces: options.traces,
     recognizes: (token) => leader.core.recognizes(token),
     clock: systemClock,
     log: log.child({ part: 'edge' }),

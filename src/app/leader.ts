@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { createApi, type OnAnswered } from '../api/index.js';
-import { Calls, type TraceRing } from '../calls/index.js';
+import { Calls } from '../calls/index.js';
 import { Desk } from '../cluster/index.js';
 import { consolePage } from '../console/index.js';
 import { type Core, createCore } from '../core/index.js';
@@ -18,8 +18,8 @@ import { startAnnouncements } from './announcements.js';
 import { gatewayReports } from './gateway-report.js';
 import type { LoadControl } from './load/index.js';
 import { nobodyListensAt } from './dead-gateway.js';
-import { measureQuality } from './metrics/quality.js';
-import { measureEvents, measureState, measureStore, measureTraces } from './metrics/state.js';
+import { measureQuality, measureQualityHistory } from './metrics/quality.js';
+import { measureEvents, measureState, measureStore } from './metrics/state.js';
 import { measureRefusedCredentials } from './metrics/traffic.js';
 import { factsOfPassed } from './passing.js';
 import type { Phones } from './phones.js';
@@ -49,7 +49,6 @@ export interface OwnGateway {
   /** Names this gateway among those of the database. */
   readonly edgeId: string;
   readonly ownCalls: OwnCalls;
-  readonly ring: TraceRing | undefined;
   readonly clients: Parameters<typeof factsOfPassed>[0];
   readonly onAnswered: OnAnswered;
 }
@@ -127,11 +126,11 @@ export class Leader {
   async serve(own: OwnGateway): Promise<void> {
     const { log, metrics } = this.#options;
     const { core, usage, store } = this;
-    const { config, media, phones, programs, load, ring } = own;
+    const { config, media, phones, programs, load } = own;
     const services = this.#services;
     const announcements = await startAnnouncements(config, log, services, { core, media, metrics });
-    const calls = new Calls({ core, usage, ring, tokenHeaders: config.phone.tokenHeaders });
-    measureTraces(metrics, ring, calls);
+    const calls = new Calls({ core, usage, traces: this.desk.traces });
+    measureQualityHistory(metrics, calls);
     core.on('measured', (event) => phones.captureQuality(event));
     const events = this.#readEvents();
     const testCalls = startTestCalls(config, log, services, {

@@ -1,10 +1,14 @@
-import { type Core, type DeviceQuality, type MediaFormats, pageLimit, PatchbayError } from '../core/index.js';
-import { sipTokenMask } from '../shared/index.js';
+import {
+  type CallTrace,
+  type Core,
+  type DeviceQuality,
+  type MediaFormats,
+  pageLimit,
+  PatchbayError,
+} from '../core/index.js';
 import type { ConnectionFilter, ListedFailure, Usage, UsageConnection } from '../usage/index.js';
 import { explainEnd, explainRefusal, type Explanation } from './explanations.js';
-import { ladder, type LadderMessage } from './ladder.js';
 import { QualityHistory, type QualitySeries } from './quality-series.js';
-import type { TraceRing } from './trace-ring.js';
 
 /** A call: the connection of a device, or one that was refused. */
 export interface Call extends MediaFormats, Partial<Explanation> {
@@ -57,53 +61,35 @@ export interface CallPage {
   readonly next?: string;
 }
 
-/** What is kept of a call's SIP messages. */
-export interface CallTrace {
-  readonly messages: readonly LadderMessage[];
-  /** Later messages for which there was no room. */
-  readonly left: number;
+/** The SIP messages of calls, whichever gateways had them. */
+interface Traces {
+  /** @returns undefined when nothing is kept */
+  of(accountId: string, deviceId: string): Promise<CallTrace | undefined>;
+  /**
+   * @returns whether there was something
+   * @throws PatchbayError NO_LEADER by rejection when a gateway that may have something cannot be reached
+   */
+  delete(accountId: string, deviceId: string): Promise<boolean>;
 }
 
 interface CallsOptions {
   readonly core: Pick<Core, 'on'>;
   readonly usage: Pick<Usage, 'connections' | 'failedCalls'>;
-  /** Undefined: no messages are kept. */
-  readonly ring: TraceRing | undefined;
-  /** Headers that carry a token, beside the known ones. */
-  readonly tokenHeaders: readonly string[];
+  readonly traces: Traces;
 }
-
-/** How calls end that are worth looking into later. */
-const FAILURES: ReadonlySet<string> = new Set(['lost', 'media-timeout', 'error']);
 
 const CURSOR = /^(\d{1,15})_([\w-]{1,64})$/;
 
 /** The calls of accounts: those that are up, those that are over, and those that were refused. */
 export class Calls {
   readonly #usage: CallsOptions['usage'];
-  readonly #ring: TraceRing | undefined;
-  readonly #mask: (text: string) => string;
+  readonly #traces: Traces;
   readonly #quality: QualityHistory;
 
-  constructor({ core, usage, ring, tokenHeaders }: CallsOptions) {
+  constructor({ core, usage, traces }: CallsOptions) {
     this.#usage = usage;
-    this.#ring = ring;
-    this.#mask = sipTokenMask(tokenHeaders);
+    this.#traces = traces;
     this.#quality = new QualityHistory(core);
-    if (!ring) return;
-    core.on('connected', ({ device, participant }) => {
-      if (device.kind === 'phone') ring.claim(device.externalId, participant.accountId, 'answered');
-    });
-    core.on('carriedOver', ({ device, participant }) => {
-      if (device.kind === 'phone') ring.goOn(device.externalId, participant.accountId);
-    });
-    core.on('left', ({ device, participant, reason }) => {
-      if (device.kind !== 'phone' || !FAILURES.has(reason)) return;
-      ring.claim(device.externalId, participant.accountId, 'failed');
-    });
-    core.on('callFailed', ({ call, participant }) => {
-      ring.claim(call.externalId, participant.accountId, 'failed');
-    });
   }
 
   /** For metrics. */
@@ -153,15 +139,18 @@ export class Calls {
   /** @throws PatchbayError CALL_NOT_FOUND when there is no such call, or nothing is kept of it */
   async trace(accountId: string, id: string): Promise<CallTrace> {
     const { deviceId } = await this.call(accountId, id);
-    const kept = this.#ring?.messages(accountId, deviceId);
-    if (!kept) throw this.#noTrace();
-    return { messages: ladder(kept.messages, this.#mask), left: kept.left };
+    const trace = await this.#traces.of(accountId, deviceId);
+    if (!trace) throw noTrace();
+    return trace;
   }
 
-  /** @throws PatchbayError CALL_NOT_FOUND when there is no such call, or nothing is kept of it */
+  /**
+   * @throws PatchbayError CALL_NOT_FOUND when there is no such call, or nothing is kept of it; NO_LEADER when a gateway that
+   *   may have something cannot be reached
+   */
   async deleteTrace(accountId: string, id: string): Promise<void> {
     const { deviceId } = await this.call(accountId, id);
-    if (!this.#ring?.delete(accountId, deviceId)) throw this.#noTrace();
+    if (!(await this.#traces.delete(accountId, deviceId))) throw noTrace();
   }
 
   /** @throws PatchbayError CALL_NOT_FOUND when there is no such call, or nothing is kept of it */
@@ -173,13 +162,6 @@ export class Calls {
       'PATCHBAY_CALL_NOT_FOUND',
       'Nothing is kept of how this call sounded: it was before the start of the gateway, or too many calls came since.',
     );
-  }
-
-  #noTrace(): PatchbayError {
-    const why = this.#ring
-      ? 'it is no phone, it was before the start of the gateway, or too many calls came since.'
-      : 'PATCHBAY_TRACE_MB is 0.';
-    return new PatchbayError('PATCHBAY_CALL_NOT_FOUND', `No SIP messages of this call are kept: ${why}`);
   }
 
   #connected(accountId: string, connection: UsageConnection): Call {
@@ -220,6 +202,14 @@ export class Calls {
       .map(failedCall)
       .filter((call) => fits(call, filter));
   }
+}
+
+function noTrace(): PatchbayError {
+  return new PatchbayError(
+    'PATCHBAY_CALL_NOT_FOUND',
+    'No SIP messages of this call are kept: it is no phone, it was before the start of its gateway, that cannot be reached ' +
+      'now, too many calls came since, or PATCHBAY_TRACE_MB is 0.',
+  );
 }
 
 function failedCall(failure: ListedFailure): Call {

@@ -1,25 +1,5 @@
+import type { LadderMessage } from '../core/index.js';
 import type { KeptMessage } from './trace-ring.js';
-
-/** One message of a call's ladder, as an account may see it. */
-export interface LadderMessage {
-  /** Epoch milliseconds. */
-  readonly at: number;
-  /** `in`: to the gateway. */
-  readonly direction: 'in' | 'out';
-  /** `transport/address:port`. Of the gateway's end without address where a SIP server in between does not tell it. */
-  readonly from: string;
-  readonly to: string;
-  /** Of a request; of a response, that of its CSeq. */
-  readonly method: string;
-  /** Of a response. */
-  readonly status?: number;
-  /** In a few words. */
-  readonly summary: string;
-  /** The whole message, secrets masked. */
-  readonly text: string;
-  /** It is the same as one before: a retransmission (RFC 3261 section 17). */
-  readonly repeated: boolean;
-}
 
 const REQUEST = /^([A-Za-z.!%*_+`'~-]{1,32}) \S/;
 const RESPONSE = /^SIP\/\d\.\d (\d{3})(?: ([^\r\n]*))?/;

@@ -1,4 +1,5 @@
 import type {
+  CallTrace,
   Delivery,
   DeviceInfo,
   DeviceQuality,
@@ -128,6 +129,16 @@ export interface Commands {
   sendDtmf: {
     readonly asked: { readonly deviceId: string; readonly dtmf: DtmfDigits };
     readonly answer: null;
+  };
+  /** What the edge has of a call's signalling, masked. */
+  readTrace: {
+    readonly asked: { readonly accountId: string; readonly externalId: string };
+    readonly answer: CallTrace | null;
+  };
+  /** The edge forgets that. It answers whether it had something. */
+  deleteTrace: {
+    readonly asked: { readonly accountId: string; readonly externalId: string };
+    readonly answer: boolean;
   };
 }
 

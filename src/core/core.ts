@@ -214,7 +214,7 @@ export interface DeviceGate {
   connect(participant: Participant, device: Device, options: ConnectOptions): AskedConnection;
   admitDevice(participant: Pick<Participant, 'id' | 'accountId'>): Promise<void>;
   participantOf(participantId: string): Promise<Participant | undefined>;
-  callFailed(participantId: string, call: FailedCall): void;
+  callFailed(participant: Pick<Participant, 'id' | 'accountId'>, call: FailedCall): void;
   connectedDevice(participantId: string): Promise<DeviceInfo | undefined>;
   resumePoint(participantId: string, externalId: string): Promise<ResumePoint | undefined>;
   flush(): Promise<void>;

@@ -19,4 +19,5 @@ export { mayResume } from './resume-points.js';
 export { DEFAULT_PAGE, MAX_PAGE, pageLimit } from './rules.js';
 export { createCore } from './session-core.js';
 export { recognizerOf } from './tokens.js';
+export type * from './call-trace.js';
 export type * from './types.js';

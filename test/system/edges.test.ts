@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium, type TestBrowser } from '../support/chromium.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
+import { ladderOf, tracePath } from '../support/ladder.js';
 import { freePort } from '../support/ports.js';
 import { Rest } from '../support/rest.js';
 import { servesAgain } from '../support/serves-again.js';
@@ -98,7 +99,15 @@ describe('the gateways of one database', () => {
       await agentPage.hears(SUPERVISOR_TONE);
       const packets = await call.tones.secondSince(whispering, SUPERVISOR_TONE);
       expect(packets.with, 'packets to the caller with the whisper in them').toBe(0);
+
+      // The phone's messages are at the gateway that does not lead: any gateway shows them, and has them forgotten.
+      const { externalId } = await rest.device(caller.id);
+      for (const asked of [rest, new Rest(leader)])
+        expect(await ladderOf(asked, externalId)).toEqual(['in  INVITE', 'out 200 INVITE', 'in  ACK']);
       await call.hangUp();
+      await expect.poll(() => ladderOf(rest, externalId)).toContain('out 200 BYE');
+      await new Rest(leader).request('DELETE', tracePath(externalId));
+      await expect(ladderOf(rest, externalId)).rejects.toThrow('404');
     } finally {
       await call.end();
     }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startGateway, type TestGateway } from '../support/gateway.js';
+import { ladderOf, tracePath } from '../support/ladder.js';
 import { isDirect, isEmbedded } from '../support/phone-room.js';
 import { DEVELOPMENT_ACCOUNT, Rest, type TestParticipant } from '../support/rest.js';
 import { placeCall, placeRefusedCall } from '../support/sipp.js';
@@ -20,13 +21,6 @@ interface FailedCall {
 
 interface ListedCall {
   readonly deviceId: string;
-}
-
-interface SipMessage {
-  readonly direction: 'in' | 'out';
-  readonly method: string;
-  readonly status?: number;
-  readonly repeated: boolean;
 }
 
 /** Codecs that the gateway has none of. */
@@ -96,14 +90,6 @@ describe('a call that was refused', () => {
   it('is among the calls, with its SIP messages, as one is that was answered', async () => {
     const calls = async (query: string): Promise<readonly ListedCall[]> =>
       ((await rest.request('GET', `/calls?${query}`)) as { items: ListedCall[] }).items;
-    const trace = async (callId: string): Promise<readonly SipMessage[]> =>
-      ((await rest.request('GET', `/calls/${encodeURIComponent(callId)}/trace`)) as { items: SipMessage[] })
-        .items;
-    const ladder = async (callId: string): Promise<readonly string[]> =>
-      // A 100 and retransmissions may come or not.
-      (await trace(callId))
-        .filter(({ status, repeated }) => status !== 100 && !repeated)
-        .map(({ direction, method, status }) => `${direction} ${status ?? ''} ${method}`);
     const [refused] = await calls(`participantId=${asking.id}`);
     expect(refused).toMatchObject({
       state: 'failed',
@@ -112,7 +98,7 @@ describe('a call that was refused', () => {
     });
     // drachtio-server acknowledges for the application.
     await expect
-      .poll(() => ladder(refused!.deviceId))
+      .poll(() => ladderOf(rest, refused!.deviceId))
       .toEqual(['in  INVITE', 'out 488 INVITE', ...(isEmbedded ? ['in  ACK'] : [])]);
 
     const member = await rest.member(session);
@@ -124,14 +110,14 @@ describe('a call that was refused', () => {
     await call.end();
     await expect.poll(() => calls(`participantId=${member.id}&state=ended`)).toHaveLength(1);
     await expect
-      .poll(() => ladder(live!.deviceId))
+      .poll(() => ladderOf(rest, live!.deviceId))
       .toEqual(['in  INVITE', 'out 200 INVITE', 'in  ACK', 'out  BYE', 'in 200 BYE']);
-    const text = JSON.stringify(await trace(live!.deviceId));
+    const text = JSON.stringify(await rest.request('GET', tracePath(live!.deviceId)));
     expect(text).toContain('***');
     expect(text).not.toContain(member.token);
-    await expect(
-      new Rest(gateway, OTHER_ACCOUNT).request('GET', `/calls/${encodeURIComponent(live!.deviceId)}/trace`),
-    ).rejects.toThrow('404');
+    await expect(new Rest(gateway, OTHER_ACCOUNT).request('GET', tracePath(live!.deviceId))).rejects.toThrow(
+      '404',
+    );
   });
 
   it('for a participant that is in a call is listed too; for nobody it is not', async () => {

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { leftHosts, startGateway, type TestGateway } from '../support/gateway.js';
+import { ladderOf } from '../support/ladder.js';
 import { freePort } from '../support/ports.js';
 import { Rest } from '../support/rest.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
@@ -154,6 +155,12 @@ describe('a phone whose gateway is gone', () => {
       expect(mine.map(({ msg }) => msg)).not.toContain('Hanging up.');
       await heardAgain(call, performance.now());
       await goesOnAt(leader, scene);
+      // What was said at both gateways, in one ladder.
+      const ladder = await ladderOf(rest, scene.device.externalId);
+      expect(ladder.slice(0, 3)).toEqual(['in  INVITE', 'out 200 INVITE', 'in  ACK']);
+      expect(ladder.slice(3)).toEqual(
+        expect.arrayContaining(['out  INVITE', 'in 200 INVITE', 'out  ACK', 'in  BYE', 'out 200 BYE']),
+      );
     } finally {
       process.kill(edge.pid, 'SIGCONT');
       await near.end();

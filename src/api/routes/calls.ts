@@ -5,11 +5,10 @@ import {
   type CallFilter,
   type CallPage,
   callsCsv,
-  type CallTrace,
   ladderText,
   type QualitySeries,
 } from '../../calls/index.js';
-import { MAX_PAGE } from '../../core/index.js';
+import { type CallTrace, MAX_PAGE } from '../../core/index.js';
 import { continued, type CsvStreams } from '../csv-streams.js';
 import { AccountPath, type Api, done, DoneSchema } from '../instance.js';
 import {
@@ -143,7 +142,8 @@ function traceRoutes(api: Api, calls: CallReports, slices: Slices): void {
         description:
           'As the embedded SIP server received and sent them; with drachtio-server, as the application saw them. As text ' +
           'with `Accept: text/plain` or `format=text`. In memory only, until newer calls take their place ' +
-          '(`PATCHBAY_TRACE_MB`): 404 also when nothing is kept any more.',
+          '(`PATCHBAY_TRACE_MB`): 404 also when nothing is kept any more. Of several gateways, what all have that answer ' +
+          'within 2 s.',
         params: CallPath,
         querystring: Type.Object({
           format: Type.Optional(
@@ -185,7 +185,9 @@ function traceRoutes(api: Api, calls: CallReports, slices: Slices): void {
         operationId: 'deleteCallTrace',
         tags,
         summary: 'Forget the SIP messages of a call',
-        description: 'For the personal data in them. Nothing more is kept of the call.',
+        description:
+          'For the personal data in them. Nothing more is kept of the call. 503 with `PATCHBAY_NO_LEADER`: one of several ' +
+          'gateways has not confirmed it, and may still have some.',
         params: CallPath,
         response: { 204: DoneSchema, ...writeErrors(404) },
       },

@@ -1,4 +1,5 @@
-import { Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Calls } from '../../calls/index.js';
 import type { Core, DeviceQuality } from '../../core/index.js';
 
 const DIRECTIONS: readonly (keyof DeviceQuality)[] = ['received', 'sent'];
@@ -42,5 +43,27 @@ export function measureQuality(metrics: Registry, core: Pick<Core, 'on'>): void 
       }
       if (direction === 'sent' && roundTripMs !== undefined) roundTrip.observe({ kind }, roundTripMs / 1000);
     }
+  });
+}
+
+/** Adds what is kept of how calls sounded over their time. */
+export function measureQualityHistory(metrics: Registry, calls: Pick<Calls, 'qualityCounts'>): void {
+  const registers = [metrics];
+  new Gauge({
+    name: 'patchbay_quality_history_bytes',
+    help: 'Memory that the quality of calls over their time takes',
+    registers,
+    collect() {
+      this.set(calls.qualityCounts.bytes);
+    },
+  });
+  new Counter({
+    name: 'patchbay_quality_history_dropped_total',
+    help: 'Devices whose quality over time is not kept, since their account had too many at once',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(calls.qualityCounts.dropped);
+    },
   });
 }

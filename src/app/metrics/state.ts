@@ -1,4 +1,4 @@
-import type { Calls, TraceRing } from '../../calls/index.js';
+import type { TraceRing } from '../../calls/index.js';
 import type { EventFeed } from '../../events/index.js';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Core } from '../../core/index.js';
@@ -227,12 +227,8 @@ export function measureEvents(metrics: Registry, feed: EventFeed): void {
   });
 }
 
-/** Adds what is kept of calls to look into them later. */
-export function measureTraces(
-  metrics: Registry,
-  ring: TraceRing | undefined,
-  calls: Pick<Calls, 'qualityCounts'>,
-): void {
+/** Adds what is kept of the SIP messages of calls. */
+export function measureTraces(metrics: Registry, ring: TraceRing | undefined): void {
   const registers = [metrics];
   const counts = () => ring?.counts() ?? { calls: 0, bytes: 0, dropped: { calls: 0, messages: 0 } };
   new Gauge({
@@ -259,23 +255,6 @@ export function measureTraces(
     collect() {
       this.reset();
       for (const [what, count] of Object.entries(counts().dropped)) this.inc({ what }, count);
-    },
-  });
-  new Gauge({
-    name: 'patchbay_quality_history_bytes',
-    help: 'Memory that the quality of calls over their time takes',
-    registers,
-    collect() {
-      this.set(calls.qualityCounts.bytes);
-    },
-  });
-  new Counter({
-    name: 'patchbay_quality_history_dropped_total',
-    help: 'Devices whose quality over time is not kept, since their account had too many at once',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(calls.qualityCounts.dropped);
     },
   });
 }

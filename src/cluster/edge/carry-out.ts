@@ -2,10 +2,12 @@ import { type Device, PatchbayError } from '../../core/index.js';
 import type { Log } from '../../shared/index.js';
 import { failureOf } from '../failures.js';
 import type { Command, Done, FromEdge } from '../messages.js';
+import type { Traces } from './traces.js';
 
 interface CommandedParts {
   /** A device that is not over. */
   readonly deviceOf: (deviceId: string) => Device | undefined;
+  readonly traces: Traces | undefined;
   readonly log: Log;
 }
 
@@ -19,9 +21,23 @@ export async function carryOut(id: number, command: Command, parts: CommandedPar
   }
 }
 
-async function done({ command, asked }: Command, { deviceOf }: CommandedParts): Promise<Done> {
-  const device = deviceOf(asked.deviceId);
-  if (!device) throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The device is gone.');
-  await device.capabilities.sendDtmf?.(asked.dtmf);
-  return { command, answer: null };
+async function done(commanded: Command, { deviceOf, traces }: CommandedParts): Promise<Done> {
+  const { command } = commanded;
+  switch (command) {
+    case 'sendDtmf': {
+      const { deviceId, dtmf } = commanded.asked;
+      const device = deviceOf(deviceId);
+      if (!device) throw new PatchbayError('PATCHBAY_DEVICE_NOT_FOUND', 'The device is gone.');
+      await device.capabilities.sendDtmf?.(dtmf);
+      return { command, answer: null };
+    }
+    case 'readTrace': {
+      const { accountId, externalId } = commanded.asked;
+      return { command, answer: traces?.of(accountId, externalId) ?? null };
+    }
+    case 'deleteTrace': {
+      const { accountId, externalId } = commanded.asked;
+      return { command, answer: traces?.delete(accountId, externalId) ?? false };
+    }
+  }
 }

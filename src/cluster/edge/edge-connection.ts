@@ -19,8 +19,8 @@ interface Teller {
   /** @returns the number of the event */
   happened(event: HistoryEvent): number;
   changed(deviceId: string, change: StateChange): void;
-  /** The connection is over. */
-  over(connection: EdgeConnection): void;
+  /** The connection is over. @param reason undefined: it was refused */
+  over(connection: EdgeConnection, reason?: CloseReason): void;
 }
 
 /** `asked`: the leader has not decided. `over`: refused, closed by the core, or ended by the device. */
@@ -137,7 +137,7 @@ export class EdgeConnection implements AskedConnection {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
     this.#settle.resolve();
-    this.#teller.over(this);
+    this.#teller.over(this, reason);
     if (reason !== 'taken-over') this.device.close(reason);
     else if (this.device.capabilities.takenOver) this.device.capabilities.takenOver();
     else this.device.close('lost');
@@ -210,7 +210,7 @@ export class EdgeConnection implements AskedConnection {
     this.#phase = 'over';
     this.#settle.resolve();
     this.#happened({ type: 'end', deviceId: this.device.info.id, reason });
-    this.#teller.over(this);
+    this.#teller.over(this, reason);
   }
 
   #happened(event: HistoryEvent): void {

@@ -21,6 +21,7 @@ import { EdgeConnection } from './edge-connection.js';
 import { EdgeCrossings } from './edge-crossings.js';
 import { EdgeLease } from './edge-lease.js';
 import { History } from './history.js';
+import type { Traces } from './traces.js';
 
 interface EdgeOptions {
   /** Names the edge, the same over restarts. */
@@ -35,6 +36,8 @@ interface EdgeOptions {
   readonly address?: Address | undefined;
   /** Whether it goes on with calls of edges that are gone. Default: no. */
   readonly takesOver?: boolean;
+  /** What is kept of the signalling of its calls. Default: nothing. */
+  readonly traces?: Traces | undefined;
   /** Whether a token is valid now, as far as is known here. */
   readonly recognizes: (token: string) => boolean;
   readonly clock: Clock;
@@ -226,13 +229,17 @@ export class Edge implements DeviceGate {
   }
 
   connect(participant: Participant, device: Device, options: ConnectOptions): AskedConnection {
-    const now = this.#options.clock.now();
+    const { clock, traces } = this.#options;
+    const now = clock.now();
     const connection = new EdgeConnection(
       { device, participant, options, now },
       {
         happened: (event) => this.#happened(event),
         changed: (deviceId, change) => this.#link?.send({ type: 'state', deviceId, change }),
-        over: (ended) => this.#ended(ended),
+        over: (ended, reason) => {
+          if (reason !== undefined) traces?.left(device.info, participant.accountId, reason);
+          this.#ended(ended);
+        },
       },
     );
     if (this.#isDraining) {
@@ -241,12 +248,15 @@ export class Edge implements DeviceGate {
     }
     this.#connections.set(device.info.id, connection);
     this.#toTake.connected(device.info.id);
+    if (options.carriedSince === undefined) traces?.connected(device.info, participant.accountId);
+    else traces?.carriedOver(device.info, participant.accountId);
     connection.asks();
     return connection;
   }
 
-  callFailed(participantId: string, call: FailedCall): void {
-    this.#happened({ type: 'callFailed', participantId, call });
+  callFailed({ id, accountId }: Pick<Participant, 'id' | 'accountId'>, call: FailedCall): void {
+    this.#options.traces?.callFailed(call, accountId);
+    this.#happened({ type: 'callFailed', participantId: id, call });
   }
 
   #happened(event: HistoryEvent): number {
@@ -354,12 +364,13 @@ export class Edge implements DeviceGate {
 
   async #command(message: Extract<FromLeader, { readonly type: 'command' }>): Promise<void> {
     const link = this.#link;
+    const { traces, log } = this.#options;
     const deviceOf = (deviceId: string): Device | undefined => {
       const connection = this.#connections.get(deviceId);
       return connection?.phase === 'over' ? undefined : connection?.device;
     };
     const { id, ...command } = message;
-    link?.send(await carryOut(id, command, { deviceOf, log: this.#options.log }));
+    link?.send(await carryOut(id, command, { deviceOf, traces, log }));
   }
 
   #welcomed(epoch: number, acknowledged: number): void {

@@ -13,7 +13,7 @@ export class Commanding {
     tell: (message: FromLeader) => void,
   ): Promise<Commands[K]['answer']> {
     const { id, answer } = this.#unanswered.add(command);
-    tell({ type: 'command', id, command, asked });
+    tell({ type: 'command', id, command, asked } as FromLeader);
     return answer;
   }
 

@@ -2,6 +2,7 @@ import type { Core, CoreEvents } from '../../core/index.js';
 import type { Clock, Log, Timer } from '../../shared/index.js';
 import type { Address, FromEdge, FromLeader, Hello, Link, LinkListener, Order } from '../messages.js';
 import { AbsentEdges } from './absent-edges.js';
+import { CallTraces } from './call-traces.js';
 import { CrossingPlan } from './crossing-plan.js';
 import { EdgeSession } from './edge-session.js';
 import type { EdgeCallStore, EdgeRecord, EdgeStore } from './edge-store.js';
@@ -68,6 +69,8 @@ interface KnownEdge {
 
 /** Where the leader serves edges: connects their devices to the core. */
 export class Desk {
+  /** The signalling of calls, whichever edges have it. */
+  readonly traces: CallTraces;
   readonly #options: DeskOptions;
   readonly #sessions = new Map<string, EdgeSession>();
   readonly #settling: Settling;
@@ -85,6 +88,7 @@ export class Desk {
   constructor(options: DeskOptions) {
     const { core, clock } = options;
     this.#options = options;
+    this.traces = new CallTraces({ edges: () => this.#sessions.values(), clock, log: options.log });
     this.#moving = new MovingCalls({
       sessions: this.#sessions,
       store: options.calls,

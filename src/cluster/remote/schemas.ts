@@ -21,6 +21,7 @@ import {
   AnyQuality,
   AnyResumePoint,
   AnyStreams,
+  AnyTrace,
   Count,
   maybe,
   statedDevice,
@@ -109,9 +110,13 @@ const eachOf = (
     ),
   );
 
+const ofCall = { accountId: Text, externalId: Text };
+
 /** What the leader commands, and what that yields, by the command. */
 const COMMANDS = {
   sendDtmf: { asked: Type.Object({ ...deviceId, dtmf: AnyDtmf }), answer: Type.Null() },
+  readTrace: { asked: Type.Object(ofCall), answer: maybe(AnyTrace) },
+  deleteTrace: { asked: Type.Object(ofCall), answer: Flag },
 } as const;
 type Commands = typeof COMMANDS;
 type CommandName = keyof Commands;

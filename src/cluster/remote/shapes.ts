@@ -129,6 +129,23 @@ export const AnyDtmf = Type.Object({
   gapMs: Type.Optional(Type.Number()),
 });
 
+export const AnyTrace = Type.Object({
+  messages: Type.Array(
+    Type.Object({
+      at: Type.Number(),
+      direction: oneOf(['in', 'out']),
+      from: Text,
+      to: Text,
+      method: Text,
+      status: Type.Optional(Type.Integer()),
+      summary: Text,
+      text: Text,
+      repeated: Flag,
+    }),
+  ),
+  left: Count,
+});
+
 export const AnyHeaders = Texts;
 
 /** A device with all that the core must know of it: `StatedDevice`. */

@@ -79,7 +79,7 @@ export class FailedCallReports {
     if (!participant) return;
     const { id, kind, externalId, direction, caller, callerName, called } = info;
     const { gate, log } = this.#options;
-    gate.callFailed(participant.id, {
+    gate.callFailed(participant, {
       id,
       kind,
       externalId,

@@ -263,7 +263,7 @@ export class FakeGate implements PhoneGate {
   /** What the participants' application asked for. */
   events: readonly AskedEvent[] = [];
 
-  callFailed(participantId: string, call: FailedCall): void {
+  callFailed({ id: participantId }: Pick<Participant, 'id'>, call: FailedCall): void {
     this.failed.push({ participantId, call });
   }
 
