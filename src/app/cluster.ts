@@ -155,6 +155,7 @@ export async function joinCluster(
   };
   const lead = async (): Promise<void> => {
     const store = await openToLead();
+    line.leaveLeader();
     const leader = await leading.lead(store, { epoch: lease.epoch, isHeld: () => lease.isHeld });
     door.lead(leader.desk);
     line.goLocal(leader.desk);

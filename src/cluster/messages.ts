@@ -236,8 +236,8 @@ export type FromEdge =
   | { readonly type: 'takesNoCalls' }
   /** It stops for good, with no device left and all of its history acknowledged: nobody need wait for it. */
   | { readonly type: 'leaves' }
-  /** It asks for its lease: see {@link FromLeader} `lease`. */
-  | { readonly type: 'alive'; readonly at: number }
+  /** It asks for its lease, and says the last `stamp` that came: see {@link FromLeader} `lease`. */
+  | { readonly type: 'alive'; readonly at: number; readonly stamp?: number | undefined }
   /** The record of a call has changed, or the call is over. Revisions grow from 1 in each process of an edge. */
   | {
       readonly type: 'call';
@@ -294,8 +294,11 @@ export type FromLeader =
   | { readonly type: 'close'; readonly deviceId: string; readonly reason: CloseReason }
   /** The edge is to go on with a call of an edge that is gone: to connect its device as one that it has carried on. */
   | { readonly type: 'takeOver'; readonly call: CallRecord }
-  /** The edge is not given up before its lease is over, which runs from when it asked: `at`, its own words. */
-  | { readonly type: 'lease'; readonly at: number }
+  /**
+   * The edge is not given up before its lease is over, which runs from when it asked: `at`, its own words. Without `at` it has
+   * not got the lease. `stamp` comes back with the next `alive`: it shows when the two were connected.
+   */
+  | { readonly type: 'lease'; readonly at?: number | undefined; readonly stamp: number }
   | ({ readonly type: 'command'; readonly id: number } & Command)
   /**
    * What has changed of the edge's crossings; `isAll`: all others are over, but for those with the edges in `awaited`, which

@@ -6,8 +6,8 @@ const ASK_MS = 1_000;
 interface EdgeLeaseParts {
   /** How long it is held after it was asked for, in ms. Undefined: for ever, since nobody takes calls over. */
   readonly ms: number | undefined;
-  /** Asks the leader, if there is one. */
-  readonly ask: (at: number) => void;
+  /** Asks the leader, if there is one. @param stamp the last that it sent on this connection */
+  readonly ask: (at: number, stamp: number | undefined) => void;
   readonly clock: Clock;
 }
 
@@ -19,6 +19,7 @@ export class EdgeLease {
   readonly #parts: EdgeLeaseParts;
   #until: number;
   #timer: Timer | undefined;
+  #stamp: number | undefined;
   #waiting: (() => void)[] = [];
   readonly #listeners: ((ms: number) => void)[] = [];
 
@@ -45,6 +46,7 @@ export class EdgeLease {
   /** There is a leader: it is asked, now and again. */
   connected(): void {
     this.#timer?.cancel();
+    this.#stamp = undefined;
     this.#ask();
   }
 
@@ -53,10 +55,11 @@ export class EdgeLease {
     this.#timer = undefined;
   }
 
-  /** @param at when it was asked for */
-  granted(at: number): void {
+  /** @param at when it was asked for; undefined: it is not granted now */
+  answered(at: number | undefined, stamp: number): void {
     const { ms, clock } = this.#parts;
-    if (ms === undefined) return;
+    this.#stamp = stamp;
+    if (ms === undefined || at === undefined) return;
     this.#until = at + ms;
     if (!this.isHeld) return;
     for (const listener of this.#listeners) listener(this.#until - clock.monotonic());
@@ -66,7 +69,7 @@ export class EdgeLease {
   #ask(): void {
     const { ms, ask, clock } = this.#parts;
     if (ms === undefined) return;
-    ask(clock.monotonic());
+    ask(clock.monotonic(), this.#stamp);
     this.#timer = clock.setTimeout(() => this.#ask(), ASK_MS);
   }
 }

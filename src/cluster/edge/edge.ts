@@ -77,7 +77,7 @@ export class Edge implements DeviceGate {
     this.#options = options;
     this.lease = new EdgeLease({
       ms: options.leaseMs,
-      ask: (at) => this.#link?.send({ type: 'alive', at }),
+      ask: (at, stamp) => this.#link?.send({ type: 'alive', at, stamp }),
       clock: options.clock,
     });
     this.#isRestoring = options.isRestoring ?? false;
@@ -290,7 +290,7 @@ export class Edge implements DeviceGate {
         this.crossings.take(message);
         return;
       case 'lease':
-        this.lease.granted(message.at);
+        this.lease.answered(message.at, message.stamp);
         return;
       case 'takeOver':
         this.#toTake.give(message.call);

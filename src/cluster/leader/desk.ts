@@ -13,6 +13,8 @@ import { Settling } from './settling.js';
 const DEFAULT_EDGE_LEASE_MS = 10_000;
 /** An edge that is away is given up so long after its lease: it does nothing by then, whatever its clock says. */
 const LEASE_MARGIN_MS = 3_000;
+/** An edge that was connected so lately has not given up others, as a leader, before their leases are over. */
+const VOUCHED_MS = LEASE_MARGIN_MS - 500;
 /** How long an edge that was given up is remembered: nothing that it knows matters after that. */
 const DEFAULT_FORGET_MS = 3_600_000;
 /** When a leader that cannot be sure to lead looks again. */
@@ -269,10 +271,11 @@ export class Desk {
   }
 
   #session(edgeId: string, record: EdgeRecord): EdgeSession {
-    const { core, store, calls, log } = this.#options;
+    const { core, store, calls, clock, log } = this.#options;
     return new EdgeSession(edgeId, record, {
       core,
       log,
+      clock,
       calls,
       nextOrder: (): Order => [this.#options.epoch, (this.#admitted += 1)],
       orderOf: (deviceId) => this.#sessionOf(deviceId)?.device(deviceId)?.order,
@@ -322,10 +325,12 @@ export class Desk {
 
   /**
    * A leader that cannot be sure to lead, since the database is away, vouches for its edges as long as it has all of them: then
-   * none of them leads. Otherwise another leader may have given up whoever is connected with this one.
+   * none of them led just now, and a leader gives nobody up so soon. Otherwise another one may have given up whoever is connected
+   * with this one. After a pause connections that have ended seem to be there still.
    */
   #vouches(): boolean {
-    return this.#isLeading || [...this.#sessions.values()].every(({ isConnected }) => isConnected);
+    const latest = this.#options.clock.monotonic() - VOUCHED_MS;
+    return this.#isLeading || [...this.#sessions.values()].every(({ connectedAt }) => connectedAt > latest);
   }
 
   #giveUp(session: EdgeSession): void {

@@ -1,5 +1,6 @@
 import type { Delivery, EndReason } from '../../core/index.js';
 import type { Address, CommandName, Commands, FromEdge, FromLeader, Hello, Link } from '../messages.js';
+import type { Clock } from '../../shared/index.js';
 import { answerTo } from './answers.js';
 import { CallSaving } from './call-saving.js';
 import { Commanding, unreachable } from './commands.js';
@@ -14,6 +15,7 @@ interface SessionParts extends EdgeDevicesParts, TellingParts {
   /** Something of the record changed: saves it with what else is saved now. @returns when it is on disk; undefined: nowhere */
   readonly save: (record: EdgeRecord) => Promise<void> | undefined;
   readonly calls: EdgeCallStore | undefined;
+  readonly clock: Clock;
   /** Whether no other leader can have given the edge up. */
   readonly vouches: () => boolean;
   /** A process that was connecting the devices of the one before has connected all of them. */
@@ -35,6 +37,7 @@ export class EdgeSession {
   readonly #given: GivenCalls;
   #calls: CallSaving;
   #takesOver = false;
+  #connectedAt = -Infinity;
   #addresses: readonly Address[];
   /** What the edge has stated so far, while it connects the devices of its process before. */
   #restoring: Set<string> | undefined;
@@ -62,6 +65,11 @@ export class EdgeSession {
 
   get isConnected(): boolean {
     return this.#telling.link !== undefined;
+  }
+
+  /** When the edge was certainly connected with this leader, and with none else; on the leader's monotonic clock. */
+  get connectedAt(): number {
+    return this.isConnected ? this.#connectedAt : -Infinity;
   }
 
   /** Whether the edge has stated all that it has. */
@@ -108,6 +116,7 @@ export class EdgeSession {
     const isSame = this.#counting.greeted(hello.process);
     const { counted } = this.#counting;
     this.#telling.connected(link);
+    this.#connectedAt = -Infinity;
     this.#calls = this.#callsOn(link);
     this.tell({ type: 'welcome', epoch, acknowledged: counted });
     for (const kind of hello.kinds) this.#parts.core.registerKind(kind);
@@ -241,8 +250,7 @@ export class EdgeSession {
         if (this.devices.size === 0 && !this.isTaking) this.#parts.left();
         return;
       case 'alive':
-        // It has heard which of its calls others have, also of those that it had not connected yet.
-        if (this.isComplete && this.#parts.vouches()) this.#telling.grant(message.at);
+        this.#alive(message);
         return;
       case 'located':
       case 'hosts':
@@ -321,6 +329,17 @@ export class EdgeSession {
       case 'removed':
         crossings.take(this.edgeId, message);
     }
+  }
+
+  /**
+   * What comes may have been sent long ago, when this process was paused; the stamp that comes back was sent since.
+   */
+  #alive({ at, stamp }: Extract<FromEdge, { readonly type: 'alive' }>): void {
+    const { clock, vouches } = this.#parts;
+    const now = clock.monotonic();
+    if (stamp !== undefined && stamp <= now) this.#connectedAt = Math.max(this.#connectedAt, stamp);
+    // One that is complete has heard which of its calls others have, also of those that it had not connected yet.
+    this.#telling.grant(this.isComplete && vouches() ? at : undefined, now);
   }
 
   /** The edge connects a device, perhaps one of a process before or of another edge. */

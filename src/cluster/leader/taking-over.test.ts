@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ACCOUNT, FakeDevice } from '../../core/testing/index.js';
 import type { Edge } from '../index.js';
+import type { FromEdge } from '../messages.js';
 import { AUDIO, Cluster, connect, couple, device, type Leader } from '../testing/cluster-stage.js';
 
 const LEASE_MS = 10_000;
@@ -239,5 +240,56 @@ describe('the lease of an edge', () => {
     isLeading = true;
     cluster.clock.advance(1_000);
     expect(far.lease.isHeld).toBe(true);
+  });
+
+  it('is not granted by a leader that cannot reach the database, and counts on edges that may be gone', async () => {
+    const cluster = new Cluster();
+    let isLeading = true;
+    let isSilent = false;
+    const leader = cluster.leader({ ...OPTIONS, isLeading: () => isLeading });
+    const [near, far] = [cluster.edge('near', PARTS), cluster.edge('far', PARTS)];
+    await connect(near, leader);
+    // It seems to be connected, as to a process that was paused while the connection ended.
+    const accept: Leader['desk']['accept'] = (link) => {
+      const { received } = leader.desk.accept(link);
+      return { received: (message) => !isSilent && received(message), closed: () => undefined };
+    };
+    await connect(far, { ...leader, desk: { accept } });
+    isLeading = false;
+    for (let s = 0; s < 20; s += 1) cluster.clock.advance(1_000);
+    expect([near.lease.isHeld, far.lease.isHeld]).toEqual([true, true]);
+    isSilent = true;
+    for (let s = 0; s < LEASE_MS / 1_000 + 3; s += 1) cluster.clock.advance(1_000);
+    expect([near.lease.isHeld, far.lease.isHeld]).toEqual([false, false]);
+  });
+
+  it('is not granted by what was asked before a pause of the leader', async () => {
+    const cluster = new Cluster();
+    let isLeading = true;
+    let isPaused = false;
+    const leader = cluster.leader({ ...OPTIONS, isLeading: () => isLeading });
+    const [near, far] = [cluster.edge('near', PARTS), cluster.edge('far', PARTS)];
+    const waiting: (() => void)[] = [];
+    const accept: Leader['desk']['accept'] = (link) => {
+      const { received, closed } = leader.desk.accept(link);
+      const receive = (message: FromEdge): void => {
+        if (isPaused) waiting.push(() => received(message));
+        else received(message);
+      };
+      return { received: receive, closed };
+    };
+    const paused = { ...leader, desk: { accept } };
+    await connect(near, paused);
+    await connect(far, paused);
+    for (let s = 0; s < 5; s += 1) cluster.clock.advance(1_000);
+    isPaused = true;
+    for (let s = 0; s < LEASE_MS / 1_000 + 5; s += 1) cluster.clock.advance(1_000);
+    isPaused = false;
+    isLeading = false;
+    for (const receive of waiting) receive();
+    expect([near.lease.isHeld, far.lease.isHeld]).toEqual([false, false]);
+    // Both are there, as the leader finds out with what is asked next.
+    for (let s = 0; s < 3; s += 1) cluster.clock.advance(1_000);
+    expect([near.lease.isHeld, far.lease.isHeld]).toEqual([true, true]);
   });
 });

@@ -65,11 +65,14 @@ export class Telling {
     return true;
   }
 
-  /** The edge has its lease, unless it has not heard yet which of its calls others have. */
-  grant(at: number): void {
+  /**
+   * Answers an edge that asks for its lease. It does not get it before it has heard which of its calls others have.
+   * @param at when it asked; undefined: it is not to have it
+   */
+  grant(at: number | undefined, stamp: number): void {
     const isHeldBack = this.#held.some(
       (message) => message.type === 'close' && message.reason === 'taken-over',
     );
-    if (!isHeldBack) this.#link?.send({ type: 'lease', at });
+    this.#link?.send({ type: 'lease', at: isHeldBack ? undefined : at, stamp });
   }
 }

@@ -135,6 +135,11 @@ export class LeaderLine {
     this.#lookWithin(0);
   }
 
+  /** This gateway has the lease: the leader of before must not count on its edge any more. */
+  leaveLeader(): void {
+    this.#disconnect('This gateway leads next.');
+  }
+
   /** This gateway leads: the edge is connected with its desk, in this process. */
   goLocal(desk: Desk): void {
     this.#local?.();

@@ -152,7 +152,11 @@ export const FROM_EDGE = {
   complete: Type.Object({ type: Type.Literal('complete') }),
   takesNoCalls: Type.Object({ type: Type.Literal('takesNoCalls') }),
   leaves: Type.Object({ type: Type.Literal('leaves') }),
-  alive: Type.Object({ type: Type.Literal('alive'), at: Type.Number() }),
+  alive: Type.Object({
+    type: Type.Literal('alive'),
+    at: Type.Number(),
+    stamp: Type.Optional(Type.Number()),
+  }),
   call: Type.Object({ type: Type.Literal('call'), id: Text, revision: Count, document: maybe(Text) }),
   question: Type.Unsafe<Asked>(eachOf(QUESTIONS, 'question', 'question', 'asked')),
   closed: Type.Object({ type: Type.Literal('closed'), ...deviceId, last: Count }),
@@ -190,7 +194,11 @@ export const FROM_LEADER = {
   }),
   close: Type.Object({ type: Type.Literal('close'), ...deviceId, reason: AnyCloseReason }),
   takeOver: Type.Object({ type: Type.Literal('takeOver'), call: AnyCall }),
-  lease: Type.Object({ type: Type.Literal('lease'), at: Type.Number() }),
+  lease: Type.Object({
+    type: Type.Literal('lease'),
+    at: Type.Optional(Type.Number()),
+    stamp: Type.Number(),
+  }),
   command: Type.Unsafe<Commanded>(eachOf(COMMANDS, 'command', 'command', 'asked')),
   crossings: Type.Object({
     type: Type.Literal('crossings'),
