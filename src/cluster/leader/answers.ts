@@ -1,12 +1,16 @@
 import { type Core, PatchbayError } from '../../core/index.js';
-import type { Log } from '../../shared/index.js';
+import type { Clock, Log } from '../../shared/index.js';
 import { failureOf } from '../failures.js';
 import type { Answer, FromLeader, Question } from '../messages.js';
 import type { CallSaving } from './call-saving.js';
 
+/** When an edge may ask again what cannot be answered while nothing is written. */
+const AGAIN_MS = 500;
+
 interface Answering {
   readonly core: Core;
   readonly calls: CallSaving;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -26,7 +30,7 @@ export async function answerTo(
 }
 
 /** @throws PatchbayError by rejection, as the core does */
-async function answer(asked: Question, { core, calls }: Answering): Promise<Answer> {
+async function answer(asked: Question, { core, calls, clock }: Answering): Promise<Answer> {
   const { question } = asked;
   switch (question) {
     case 'authenticate': {
@@ -50,6 +54,21 @@ async function answer(asked: Question, { core, calls }: Answering): Promise<Answ
       await core.flush();
       return { question, answer: null };
     case 'calls':
+      await whenWritten(calls, clock);
       return { question, answer: calls.page(asked.asked) };
+  }
+}
+
+/**
+ * What the process before has said of its calls is on disk: otherwise the next leader might not have it, and nobody would say it
+ * again.
+ * @throws PatchbayError by rejection: NO_LEADER, after a moment
+ */
+async function whenWritten(calls: CallSaving, clock: Clock): Promise<void> {
+  try {
+    await calls.flush();
+  } catch {
+    await new Promise<void>((resolve) => void clock.setTimeout(resolve, AGAIN_MS));
+    throw new PatchbayError('PATCHBAY_NO_LEADER', 'The leader cannot write at present.');
   }
 }

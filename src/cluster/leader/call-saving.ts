@@ -37,6 +37,11 @@ export class CallSaving {
     this.#save(store);
   }
 
+  /** Resolves when all that was taken is on disk. */
+  async flush(): Promise<void> {
+    await this.#store?.flush();
+  }
+
   page({ after }: Questions['calls']['asked']): Questions['calls']['answer'] {
     const rest = (this.#store?.recordsOf(this.#edgeId) ?? []).filter(
       ({ id }) => after === null || id > after,

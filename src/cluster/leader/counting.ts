@@ -25,12 +25,14 @@ export class Counting {
   readonly #waiting = new WaitingHistory();
   #process: string;
   #counted: number;
+  #acknowledged: number;
   #isSaving = false;
   #isCountingAll = false;
 
   constructor({ process, counted }: Counted, parts: CountingParts) {
     this.#process = process;
     this.#counted = counted;
+    this.#acknowledged = counted;
     this.#parts = parts;
   }
 
@@ -39,12 +41,18 @@ export class Counting {
     return this.#counted;
   }
 
+  /** The same, of what is on disk: the edge need not keep it for the next leader. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
   /** A process of the edge has connected, which states again what is not counted. @returns whether it is the one before */
   greeted(process: string): boolean {
     this.#waiting.take();
     if (process === this.#process) return true;
     this.#process = process;
     this.#counted = 0;
+    this.#acknowledged = 0;
     return false;
   }
 
@@ -98,11 +106,11 @@ export class Counting {
   /** Saves what is counted, together with what it caused, and acknowledges it once that is on disk. */
   save(): void {
     if (this.#isCountingAll) return;
-    const { rest, save, tell } = this.#parts;
+    const { rest, save } = this.#parts;
     const record = { process: this.#process, counted: this.#counted, ...rest() };
     const saved = save(record);
     if (!saved) {
-      tell({ type: 'acknowledged', number: this.#counted });
+      this.#acknowledge(this.#counted);
       return;
     }
     if (this.#isSaving) {
@@ -122,8 +130,13 @@ export class Counting {
     this.#isSaving = false;
     // Another process of the edge may have connected meanwhile: its history has numbers of its own.
     const isSame = process === this.#process;
-    if (isSame) this.#parts.tell({ type: 'acknowledged', number: counted });
+    if (isSame) this.#acknowledge(counted);
     if (!isSame || this.#counted > counted) this.save();
+  }
+
+  #acknowledge(number: number): void {
+    this.#acknowledged = number;
+    this.#parts.tell({ type: 'acknowledged', number });
   }
 
   /** Whether it is a new device, and other edges may still state a device of its participant that was there before. */

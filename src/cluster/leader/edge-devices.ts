@@ -19,7 +19,7 @@ import type { CrossingPlan } from './crossing-plan.js';
 import type { EdgeDevice, EdgeLine } from './edge-device.js';
 import type { EdgeRecord, LostMark } from './edge-store.js';
 import { wasLost } from './orders.js';
-import { stateBefore } from './stated-devices.js';
+import { stateBefore, wasAdmitted } from './stated-devices.js';
 import type { KnownDevices } from './waiting-history.js';
 
 /** Ended devices of an edge whose last measurement may still come. */
@@ -208,7 +208,11 @@ export class EdgeDevices {
     const present = this.#devices.get(id);
     if (closing !== undefined) this.#tell({ type: 'close', deviceId: id, reason: closing });
     else if (present) this.#carriedOver(present, device);
-    else this.#admissions.connect({ ...device, order }, { isCarried: device.isCarried, state: device.state });
+    else {
+      this.#admissions.connect({ ...device, order }, { isCarried: device.isCarried, state: device.state });
+      // What it was told by a leader before is over, also when there is nothing to tell it.
+      if (wasAdmitted({ ...device, order })) this.#devices.get(id)?.tellAll();
+    }
   }
 
   /**

@@ -114,11 +114,11 @@ export class EdgeSession {
   greeted(hello: Hello, link: Link<FromLeader>, epoch: number): void {
     const devices = this.#devices;
     const isSame = this.#counting.greeted(hello.process);
-    const { counted } = this.#counting;
+    const { counted, acknowledged } = this.#counting;
     this.#telling.connected(link);
     this.#connectedAt = -Infinity;
     this.#calls = this.#callsOn(link);
-    this.tell({ type: 'welcome', epoch, acknowledged: counted });
+    this.tell({ type: 'welcome', epoch, acknowledged });
     for (const kind of hello.kinds) this.#parts.core.registerKind(kind);
     const stated = new Map(hello.devices.map((device) => [device.info.id, device]));
     this.#restoring = hello.isComplete ? undefined : new Set(stated.keys());

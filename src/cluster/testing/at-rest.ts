@@ -18,7 +18,7 @@ interface Known {
   readonly intended: ReadonlyMap<string, Intended>;
   /** Digits that must be counted: by devices that neither the core nor a death of their edge has ended. */
   readonly digits: ReadonlyMap<string, SimDevice>;
-  /** Devices of edge processes that died. */
+  /** Devices of edge processes that died, or were given up. */
   readonly buried: ReadonlySet<SimDevice>;
 }
 

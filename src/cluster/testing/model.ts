@@ -41,13 +41,13 @@ export class Model {
   readonly #sessions: string[] = [];
   /** Digits that must be counted: by devices that neither the core nor a death of their edge has ended. */
   readonly #digits = new Map<string, SimDevice>();
-  /** Devices of edge processes that died. */
+  /** Devices of edge processes that died, or were given up. */
   readonly #buried = new Set<SimDevice>();
   #leader: SimLeader | undefined;
   readonly #leaders: SimLeader[] = [];
   /** Leaders of before that do not know yet that they are deposed. */
   readonly #deposed: SimLeader[] = [];
-  #leaderGoneAt = 0;
+  #databaseAwayUntil = 0;
   #ids = 0;
   readonly log: string[] = [];
   /** What was wrong before all came to rest. */
@@ -77,12 +77,14 @@ export class Model {
     else if (choice < 0.8) this.#killEdge();
     else if (choice < 0.805) this.#pauseEdge();
     else if (choice < 0.81) this.#partEdge();
+    else if (choice < 0.815) this.#databaseAway();
     await this.#pass(this.random.below(this.#isCalm ? 12 : 3) * TICK_MS);
   }
 
   /** All faults end; what is under way comes to rest. @returns what is wrong then */
   async settle(): Promise<string[]> {
     this.#isHealing = true;
+    this.#databaseAwayUntil = 0;
     for (const process of [...this.#edges, ...this.#deposed, this.#leader])
       if (process) process.isPaused = false;
     for (const edge of this.#edges) edge.isParted = false;
@@ -139,6 +141,7 @@ export class Model {
       this.#renew();
       this.#reconnect();
       this.#commit();
+      this.#giveUp();
       this.#checkActing();
       // What was asked is answered.
       await new Promise((resolve) => setImmediate(resolve));
@@ -164,6 +167,7 @@ export class Model {
   #renew(): void {
     const leader = this.#leader!;
     const now = this.#clock.monotonic();
+    if (now < this.#databaseAwayUntil) return;
     if (
       !leader.isDead &&
       !leader.isPaused &&
@@ -172,8 +176,9 @@ export class Model {
     )
       leader.leaseUntil = now + LEASE_MS;
     if (leader.leaseUntil <= now) this.#takeOver();
-    // A deposed leader finds out when it is awake: its lease is over.
-    for (const old of this.#deposed) if (!old.isPaused && !old.isDead) this.#bury(old);
+    // A deposed leader finds out when it is awake, a moment later.
+    for (const old of this.#deposed)
+      if (!old.isPaused && !old.isDead && (this.#isHealing || this.random.chance(0.1))) this.#bury(old);
   }
 
   #bury(leader: SimLeader): void {
@@ -206,12 +211,20 @@ export class Model {
   }
 
   #commit(): void {
+    if (this.#clock.monotonic() < this.#databaseAwayUntil) return;
     const leaders = [this.#leader!, ...this.#deposed];
     for (const leader of leaders) {
       if (leader.isDead || leader.isPaused || !leader.store.hasPending) continue;
       if (!this.#isHealing && !this.random.chance(0.3)) continue;
       if (!leader.store.commit()) this.#bury(leader);
     }
+  }
+
+  /** What an edge has not handed on when it is given up is lost. */
+  #giveUp(): void {
+    for (const { id, isLost } of this.#leader!.desk.edges())
+      if (isLost)
+        for (const device of this.#edges.find((edge) => edge.id === id)!.ofProcess) this.#buried.add(device);
   }
 
   // The network.
@@ -248,6 +261,12 @@ export class Model {
     edge.isParted = true;
     edge.link?.cut();
     this.#network.later(this.random.below(8_000), () => (edge.isParted = false));
+  }
+
+  #databaseAway(): void {
+    const ms = this.random.below(8_000);
+    this.#note(`the database is away for ${String(ms)}`);
+    this.#databaseAwayUntil = this.#clock.monotonic() + ms;
   }
 
   #killEdge(): void {
@@ -469,8 +488,11 @@ export class Model {
       this.#ids += 1;
       edge.saveCall(device.info.id, documentOf(device, `change ${String(this.#ids)}`));
     }
-    for (const { isHere, info } of edge.devices) if (!isHere) edge.edge.crossings.removed(info.id);
-    edge.devices = edge.devices.filter(({ isHere }) => isHere);
+    const here = edge.devices.filter(({ isHere }) => isHere);
+    // One that was elsewhere meanwhile may be here again.
+    const isBack = (id: string): boolean => here.some(({ info }) => info.id === id);
+    for (const { info } of edge.devices) if (!isBack(info.id)) edge.edge.crossings.removed(info.id);
+    edge.devices = here;
   }
 
   // Applications.

@@ -82,7 +82,8 @@ export class SimDevice implements Device {
     // Levels are not simulated.
   }
   close(reason: EndReason): void {
-    this.#over(reason);
+    // `left` means otherwise that it has left by itself: so ends a call that another edge was to go on with, and was over.
+    this.#over(reason === 'left' ? 'lost' : reason);
   }
 
   #over(outcome: 'taken-over' | EndReason): void {
