@@ -27,6 +27,8 @@ export class EdgeCalls {
   readonly #changes = new Map<string, Change>();
   /** Calls that this process has. */
   readonly #known = new Set<string>();
+  /** Calls that another edge has, and whose end this one has not told yet. */
+  readonly #away = new Set<string>();
   #last = 0;
   #dropped = 0;
 
@@ -65,6 +67,7 @@ export class EdgeCalls {
 
   /** The call of another edge is this one's from now on. */
   taken(id: string): void {
+    this.#away.delete(id);
     this.#known.add(id);
   }
 
@@ -75,7 +78,16 @@ export class EdgeCalls {
 
   deleteCall(id: string): void {
     this.#known.delete(id);
-    this.#change(id, null);
+    if (!this.#away.delete(id)) this.#change(id, null);
+  }
+
+  /** The call is another edge's from now on: nothing is told of it any more, and it may be given back. */
+  givenAway(id: string): void {
+    this.#known.delete(id);
+    this.#changes.delete(id);
+    this.#away.add(id);
+    const [oldest] = this.#away;
+    if (this.#away.size > MAX_KEPT && oldest !== undefined) this.#away.delete(oldest);
   }
 
   /** There is another connection with a leader. */

@@ -39,6 +39,7 @@ export class EdgeConnection implements AskedConnection {
   #settle!: { readonly resolve: () => void; readonly reject: (error: Error) => void };
   #phase: Phase = 'asked';
   #order: Order | undefined;
+  #wasTakenOver = false;
   #streams: readonly PublishedStream[] = [];
   #held: boolean;
   #signallingLost: boolean;
@@ -75,6 +76,11 @@ export class EdgeConnection implements AskedConnection {
 
   get phase(): Phase {
     return this.#phase;
+  }
+
+  /** Whether another edge has had the device after this connection. */
+  get wasTakenOver(): boolean {
+    return this.#wasTakenOver;
   }
 
   /** All that the leader must know. */
@@ -138,9 +144,18 @@ export class EdgeConnection implements AskedConnection {
     this.#phase = 'over';
     this.#settle.resolve();
     this.#teller.over(this, reason);
-    if (reason !== 'taken-over') this.device.close(reason);
-    else if (this.device.capabilities.takenOver) this.device.capabilities.takenOver();
-    else this.device.close('lost');
+    if (reason !== 'taken-over') {
+      this.device.close(reason);
+      return;
+    }
+    this.tookOver();
+    if (!this.device.capabilities.takenOver) this.device.close('lost');
+  }
+
+  /** Another edge has the device, or had it before this one has ended it. */
+  tookOver(): void {
+    this.#wasTakenOver = true;
+    this.device.capabilities.takenOver?.();
   }
 
   publish(streams: readonly PublishedStream[]): void {

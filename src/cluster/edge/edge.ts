@@ -87,7 +87,7 @@ export class Edge implements DeviceGate {
     });
     this.#toTake = new CallsToTake({
       calls: this.calls,
-      hasDevice: (id) => this.#connections.has(id),
+      hasDevice: (id) => this.#connections.get(id)?.wasTakenOver === false,
       isReady: () => !this.#isRestoring,
       log: options.log,
     });
@@ -345,6 +345,7 @@ export class Edge implements DeviceGate {
         device.capabilities.hearSpeech?.(message.streamId, message.speech);
         return;
       case 'close':
+        if (message.reason === 'taken-over') this.calls.givenAway(message.deviceId);
         connection.wasClosed(message.reason);
         this.#link?.send({ type: 'closed', deviceId: message.deviceId, last: connection.lastNumber });
     }
@@ -354,8 +355,11 @@ export class Edge implements DeviceGate {
   #toldTooLate(message: Extract<FromLeader, { readonly deviceId: string }>): void {
     const { deviceId } = message;
     const known = this.#connections.get(deviceId);
-    // A BYE may still wait that was not sent while the edge was cut off.
-    if (message.type === 'close' && message.reason === 'taken-over') known?.device.capabilities.takenOver?.();
+    if (message.type === 'close' && message.reason === 'taken-over') {
+      this.calls.givenAway(deviceId);
+      // A BYE may still wait that was not sent while the edge was cut off.
+      known?.tookOver();
+    }
     // One that is not connected yet, of a process before or another edge: the leader closes it again when it is.
     const mayCome = this.#isRestoring || this.#toTake.has(deviceId);
     if (message.type === 'close' && (known || !mayCome))
@@ -397,7 +401,9 @@ export class Edge implements DeviceGate {
       return;
     }
     this.#over.delete(connection);
-    this.#connections.delete(connection.device.info.id);
+    const { id } = connection.device.info;
+    // Another edge may have had it meanwhile, and this one again.
+    if (this.#connections.get(id) === connection) this.#connections.delete(id);
   }
 
   #disconnected(): void {

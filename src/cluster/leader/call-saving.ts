@@ -21,16 +21,16 @@ export class CallSaving {
     this.#tell = tell;
   }
 
-  take({ id, revision, document }: Change): void {
+  /** @param isOthers another edge has the call by now: nothing that this one says of it counts */
+  take({ id, revision, document }: Change, isOthers: boolean): void {
     const store = this.#store;
     this.#taken = revision;
     if (!store) {
       this.#tell({ type: 'callsSaved', revision });
       return;
     }
-    // What another edge has taken over is not this one's business any more.
     const owner = store.ownerOf(id);
-    if (owner === undefined || owner === this.#edgeId) {
+    if (!isOthers && (owner === undefined || owner === this.#edgeId)) {
       if (document !== null) store.saveCall(id, document, this.#edgeId);
       else if (owner !== undefined) store.deleteCall(id);
     }

@@ -146,6 +146,8 @@ export class EdgeDevices {
 
   /** A call of another edge goes on at this one, or is to be closed there. */
   take(id: string, { device, over }: GivenAway): void {
+    // It has been told that another one has it, which is over: it has it again.
+    if (this.wasGivenAway(id)) this.closings.drop(id);
     if (over !== undefined) this.closings.add(id, over);
     if (!device) return;
     this.#devices.set(id, device);
@@ -165,7 +167,12 @@ export class EdgeDevices {
   }
 
   isOwn({ deviceId }: Placement): boolean {
-    return this.closings.reasonOf(deviceId) !== 'taken-over';
+    return !this.wasGivenAway(deviceId);
+  }
+
+  /** Whether another edge has a call, and this one has not confirmed that it has it no more. */
+  wasGivenAway(id: string): boolean {
+    return this.closings.reasonOf(id) === 'taken-over';
   }
 
   /** Something happened at the edge that is counted once. */

@@ -262,7 +262,7 @@ export class EdgeSession {
         this.complete();
         return;
       case 'call':
-        this.#calls.take(message);
+        this.#calls.take(message, this.#devices.wasGivenAway(message.id));
         if (message.document === null) this.#givenUp(message.id);
         return;
       case 'question':

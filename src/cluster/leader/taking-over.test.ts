@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ACCOUNT, FakeDevice } from '../../core/testing/index.js';
-import type { Edge } from '../index.js';
+import { connectLocally, type Edge } from '../index.js';
 import type { FromEdge } from '../messages.js';
 import { AUDIO, Cluster, connect, couple, device, type Leader } from '../testing/cluster-stage.js';
 
@@ -12,9 +12,16 @@ const OPTIONS = { edgeLeaseMs: LEASE_MS, takesOver: true };
 /** A device that another edge may go on with. */
 class FakePhone extends FakeDevice {
   isTakenOver = false;
+  onTakenOver: () => void = () => undefined;
 
   constructor(id: string) {
-    super(id, 'phone', { hold: true, takenOver: () => (this.isTakenOver = true) });
+    super(id, 'phone', {
+      hold: true,
+      takenOver: () => {
+        this.isTakenOver = true;
+        this.onTakenOver();
+      },
+    });
   }
 }
 
@@ -187,6 +194,32 @@ describe('a call of an edge that is gone', () => {
     await leader.commit();
     expect(second.told).toEqual(['phone: at another edge']);
     expect([leader.left, listener.receiving]).toEqual([[], ['s']]);
+  });
+
+  it('goes back to the first one when the second dies, before the leader has written down that it was there', async () => {
+    const cluster = new Cluster();
+    const leader = cluster.leader(OPTIONS);
+    const { near, far, cut, ann, listener, phone } = await scene(cluster, leader);
+    far.drain();
+    const second = cluster.edge('second', PARTS);
+    const cutSecond = await connect(second, leader);
+    const there = taking(second, { ...leader, clock: cluster.clock }, ann);
+    cut();
+    cluster.clock.advance(GIVEN_UP_MS);
+    await leader.commit();
+    expect(there.told).toHaveLength(1);
+    const here = taking(near, { ...leader, clock: cluster.clock }, ann);
+    // Phones forget a call that another edge has.
+    phone.onTakenOver = () => near.calls.deleteCall('phone');
+    connectLocally(near, leader.desk);
+    expect(phone.isTakenOver).toBe(true);
+    cutSecond();
+    cluster.clock.advance(GIVEN_UP_MS);
+    await leader.commit();
+    expect(here.told).toEqual(['phone: at another edge']);
+    expect(leader.core.connectedDevice(ann)?.id).toBe('phone');
+    expect(leader.store.ownerOf('phone')).toBe('near');
+    expect([leader.left, listener.receiving, near.history.waiting]).toEqual([[], ['s'], 0]);
   });
 });
 
