@@ -111,7 +111,7 @@ export async function joinCluster(
     edgeId: id,
     process: randomUUID(),
     isRestoring: true,
-    leaseMs: cluster.takesOver ? cluster.edgeLeaseMs : undefined,
+    leaseMs: cluster.takesOver ? cluster.edgeLeaseMs : Infinity,
     address: server.listensAt,
     takesOver: cluster.takesOver,
     traces,

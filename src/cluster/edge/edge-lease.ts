@@ -4,7 +4,10 @@ import type { Clock, Timer } from '../../shared/index.js';
 const ASK_MS = 1_000;
 
 interface EdgeLeaseParts {
-  /** How long it is held after it was asked for, in ms. Undefined: for ever, since nobody takes calls over. */
+  /**
+   * How long it is held after it was asked for, in ms. Infinity: for ever, since nobody takes its calls over; the leader is asked
+   * all the same, since it counts on those who do. Undefined: for ever, and nobody is asked.
+   */
   readonly ms: number | undefined;
   /** Asks the leader, if there is one. @param stamp the last that it sent on this connection */
   readonly ask: (at: number, stamp: number | undefined) => void;
@@ -25,7 +28,7 @@ export class EdgeLease {
 
   constructor(parts: EdgeLeaseParts) {
     this.#parts = parts;
-    this.#until = parts.ms === undefined ? Infinity : 0;
+    this.#until = isFinite(parts.ms ?? Infinity) ? 0 : Infinity;
   }
 
   /** Whether no other edge can have the calls of this one. */
@@ -59,7 +62,7 @@ export class EdgeLease {
   answered(at: number | undefined, stamp: number): void {
     const { ms, clock } = this.#parts;
     this.#stamp = stamp;
-    if (ms === undefined || at === undefined) return;
+    if (ms === undefined || ms === Infinity || at === undefined) return;
     this.#until = at + ms;
     if (!this.isHeld) return;
     for (const listener of this.#listeners) listener(this.#until - clock.monotonic());

@@ -30,7 +30,7 @@ interface EdgeOptions {
   readonly process: string;
   /** Devices of the process before go on, and are not connected yet: {@link Edge.restored} says when. Default: no. */
   readonly isRestoring?: boolean;
-  /** How long it has its calls to itself while it is cut off, in ms. Default: for ever. */
+  /** How long it has its calls to itself while it is cut off, in ms: see {@link EdgeLease}. Default: for ever. */
   readonly leaseMs?: number | undefined;
   /** Where the gateway listens for others. Default: nowhere. */
   readonly address?: Address | undefined;

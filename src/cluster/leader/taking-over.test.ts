@@ -275,6 +275,19 @@ describe('the lease of an edge', () => {
     expect(far.lease.isHeld).toBe(true);
   });
 
+  it('is granted by such a leader also when others’ calls stay where they are', async () => {
+    const cluster = new Cluster();
+    let isLeading = true;
+    const leader = cluster.leader({ ...OPTIONS, isLeading: () => isLeading });
+    const [near, far] = [cluster.edge('near', PARTS), cluster.edge('far', { leaseMs: Infinity })];
+    expect(far.lease.isHeld).toBe(true);
+    await connect(near, leader);
+    await connect(far, leader);
+    isLeading = false;
+    for (let s = 0; s < 20; s += 1) cluster.clock.advance(1_000);
+    expect([near.lease.isHeld, far.lease.isHeld]).toEqual([true, true]);
+  });
+
   it('is not granted by a leader that cannot reach the database, and counts on edges that may be gone', async () => {
     const cluster = new Cluster();
     let isLeading = true;
