@@ -21,6 +21,8 @@ export const chromiumFlags = (): string[] => [
   '--no-sandbox',
   // Fewer processes take less processor time.
   '--in-process-gpu',
+  // All pages are in one, which takes a third off what a browser costs.
+  '--renderer-process-limit=1',
   '--enable-features=NetworkServiceInProcess2',
   '--disable-features=AudioServiceOutOfProcess,WebRtcHideLocalIpsWithMdns',
   '--use-fake-device-for-media-stream=fps=5',
