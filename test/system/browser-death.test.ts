@@ -10,6 +10,8 @@ import { endReasonOf } from '../support/closed-usage.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { type Member, openMember } from '../support/member.js';
 import { Rest } from '../support/rest.js';
+import { TcpRelay } from '../support/tcp-relay.js';
+import { until } from '../support/until.js';
 import { WebhookReceiver } from '../support/webhook-receiver.js';
 
 /** From the death of a browser until the gateway has removed it. */
@@ -129,3 +131,34 @@ describe.concurrent('a browser that dies, with a page of each client,', { timeou
       );
     }));
 });
+
+it.concurrent(
+  'keeps sockets whose proxy passes data on only every 3 s',
+  { timeout: 120_000 },
+  async ({ onTestFinished }) => {
+    const relay = await TcpRelay.start(gateway.httpPort);
+    onTestFinished(() => relay.stop());
+    const session = await rest.session();
+    const slow = await Promise.all(
+      CLIENT_VERSIONS.map((client) =>
+        openMember({ gateway, chrome, gatewayUrl: `ws://127.0.0.1:${String(relay.port)}` }, session, client),
+      ),
+    );
+    const steady = await openMember({ gateway, chrome }, session, '0.12');
+    const devices = (): Promise<string[]> =>
+      Promise.all(slow.map(async ({ who }) => (await rest.device(who.id)).id));
+    const before = await devices();
+    relay.burst(3_000);
+    // Twice the time after which a silent socket is closed.
+    await until('six bursts', () => relay.bursts >= 6, { withinMs: 30_000 });
+    await steady.page.publishTone(440);
+    await Promise.all(slow.map(({ page }) => page.hears(440, { withinMs: 20_000 })));
+    expect(await devices()).toEqual(before);
+    // Other tests lose sockets meanwhile.
+    const ids = slow.map(({ who }) => who.id);
+    const lost = gateway.log.filter(
+      ({ msg, participantId }) => msg === 'browser socket lost' && ids.includes(participantId as string),
+    );
+    expect(lost).toEqual([]);
+  },
+);

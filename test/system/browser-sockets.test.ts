@@ -1,8 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CLIENT_VERSIONS, type ClientPage, type ClientVersion } from '../support/chromium.js';
 import { type Member, openMember } from '../support/member.js';
 import { SocketProxy } from '../support/socket-proxy.js';
-import { TcpRelay } from '../support/tcp-relay.js';
 import { useStage } from '../support/stage.js';
 import { until } from '../support/until.js';
 
@@ -151,28 +150,4 @@ describe.each(CLIENT_VERSIONS)('the sockets of browsers, client %s', (client: Cl
       await expect(stage.rest.device(gone.who.id)).rejects.toThrow('404');
     }
   });
-});
-
-it('keeps sockets whose proxy passes data on only every 3 s', { timeout: 60_000 }, async () => {
-  const relay = await TcpRelay.start(stage.gateway.httpPort);
-  onTestFinished(() => relay.stop());
-  const { gateway, chrome, rest } = stage;
-  const session = await rest.session();
-  const [newer, older] = await Promise.all(
-    CLIENT_VERSIONS.map((client) =>
-      openMember({ gateway, chrome, gatewayUrl: `ws://127.0.0.1:${String(relay.port)}` }, session, client),
-    ),
-  );
-  const steady = await openMember({ gateway, chrome }, session, '0.12');
-  const devices = (): Promise<string[]> =>
-    Promise.all([newer!, older!].map(async ({ who }) => (await rest.device(who.id)).id));
-  const before = await devices();
-  const { length } = gateway.log;
-  relay.burst(3_000);
-  // Twice the time after which a silent socket is closed.
-  await until('six bursts', () => relay.bursts >= 6, { withinMs: 30_000 });
-  await steady.page.publishTone(440);
-  await Promise.all([newer!, older!].map(({ page }) => page.hears(440, { withinMs: 20_000 })));
-  expect(await devices()).toEqual(before);
-  expect(gateway.log.slice(length).filter(({ msg }) => msg === 'browser socket lost')).toEqual([]);
 });
