@@ -20,6 +20,7 @@ interface EdgeLeaseParts {
  */
 export class EdgeLease {
   readonly #parts: EdgeLeaseParts;
+  readonly #ms: number;
   #until: number;
   #timer: Timer | undefined;
   #stamp: number | undefined;
@@ -28,7 +29,8 @@ export class EdgeLease {
 
   constructor(parts: EdgeLeaseParts) {
     this.#parts = parts;
-    this.#until = isFinite(parts.ms ?? Infinity) ? 0 : Infinity;
+    this.#ms = parts.ms ?? Infinity;
+    this.#until = this.#ms === Infinity ? Infinity : 0;
   }
 
   /** Whether no other edge can have the calls of this one. */
@@ -60,10 +62,10 @@ export class EdgeLease {
 
   /** @param at when it was asked for; undefined: it is not granted now */
   answered(at: number | undefined, stamp: number): void {
-    const { ms, clock } = this.#parts;
+    const { clock } = this.#parts;
     this.#stamp = stamp;
-    if (ms === undefined || ms === Infinity || at === undefined) return;
-    this.#until = at + ms;
+    if (this.#ms === Infinity || at === undefined) return;
+    this.#until = at + this.#ms;
     if (!this.isHeld) return;
     for (const listener of this.#listeners) listener(this.#until - clock.monotonic());
     for (const tell of this.#waiting.splice(0)) tell();

@@ -209,16 +209,16 @@ export class EdgeDevices {
 
   #connect(device: StatedDevice, known: KnownDevices): void {
     const { id } = device.info;
-    const order = known.get(id)?.order;
-    this.closeIfLost({ ...device, order });
+    const stated = { ...device, order: known.get(id)?.order };
+    this.closeIfLost(stated);
     const closing = this.closings.reasonOf(id);
     const present = this.#devices.get(id);
     if (closing !== undefined) this.#tell({ type: 'close', deviceId: id, reason: closing });
     else if (present) this.#carriedOver(present, device);
     else {
-      this.#admissions.connect({ ...device, order }, { isCarried: device.isCarried, state: device.state });
+      this.#admissions.connect(stated, device);
       // What it was told by a leader before is over, also when there is nothing to tell it.
-      if (wasAdmitted({ ...device, order })) this.#devices.get(id)?.tellAll();
+      if (wasAdmitted(stated)) this.#devices.get(id)?.tellAll();
     }
   }
 
