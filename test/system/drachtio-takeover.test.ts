@@ -1,7 +1,7 @@
-import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endReasonOf } from '../support/closed-usage.js';
-import { leftHosts, startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway.js';
+import { killMachine, removeMachine } from '../support/gateway-machine.js';
 import { Rest, type TestParticipant } from '../support/rest.js';
 import { DRACHTIO_PROGRAM, TestDrachtio } from '../support/servers.js';
 import { placeCall, type SippCall } from '../support/sipp.js';
@@ -48,12 +48,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
 
   afterEach(async () => {
     for (const call of calls) await call.end();
-    for (const gateway of [...gateways].reverse()) {
-      await gateway.stop();
-      for (const pid of leftHosts(gateway.dataDir)) process.kill(pid, 'SIGKILL');
-      await until('no host', () => leftHosts(gateway.dataDir).length === 0, LIMIT);
-      rmSync(gateway.dataDir, { recursive: true, force: true });
-    }
+    for (const gateway of [...gateways].reverse()) await removeMachine(gateway);
     await drachtio.stop();
   });
 
@@ -98,10 +93,7 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
       const device = await rest.device(member.id);
       const stored = (): Promise<readonly unknown[]> => server().sql('SELECT id FROM patchbay.calls', url);
       await until('they are in the store', async () => (await stored()).length === calls.length + 1, LIMIT);
-      const hosts = leftHosts(edge.dataDir);
-      const killed = edge.kill();
-      for (const pid of hosts) process.kill(pid, 'SIGKILL');
-      await killed;
+      await killMachine(edge);
       const since = performance.now();
       await leader.waitForLog(
         ({ msg, participantId }) => msg === 'Call goes on.' && participantId === member.id,

@@ -1,6 +1,6 @@
-import { rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { leftHosts, startGateway, type TestGateway } from '../support/gateway.js';
+import { startGateway, type TestGateway } from '../support/gateway.js';
+import { killMachine, removeMachine } from '../support/gateway-machine.js';
 import { ladderOf } from '../support/ladder.js';
 import { freePort } from '../support/ports.js';
 import { Rest } from '../support/rest.js';
@@ -41,12 +41,7 @@ describe('a phone whose gateway is gone', () => {
   };
 
   afterEach(async () => {
-    for (const gateway of gateways.splice(0).reverse()) {
-      await gateway.stop();
-      for (const pid of leftHosts(gateway.dataDir)) process.kill(pid, 'SIGKILL');
-      await until('no host', () => leftHosts(gateway.dataDir).length === 0, LIMIT);
-      rmSync(gateway.dataDir, { recursive: true, force: true });
-    }
+    for (const gateway of gateways.splice(0).reverse()) await removeMachine(gateway);
   });
 
   /** A softphone at one gateway and SIPp at another hear each other. */
@@ -67,14 +62,6 @@ describe('a phone whose gateway is gone', () => {
 
   async function storedCalls(): Promise<number> {
     return (await server().sql('SELECT id FROM patchbay.calls', url)).length;
-  }
-
-  /** All processes of a gateway's machine die at once. */
-  async function killMachine(gateway: TestGateway): Promise<void> {
-    const hosts = leftHosts(gateway.dataDir);
-    const killed = gateway.kill();
-    for (const pid of hosts) process.kill(pid, 'SIGKILL');
-    await killed;
   }
 
   async function heardAgain({ tones }: SippCall, since: number): Promise<number> {
