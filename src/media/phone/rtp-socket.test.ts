@@ -129,6 +129,16 @@ describe('the UDP end of a phone', () => {
     expect(phone.heard).toEqual([]);
   });
 
+  it('notices when the system refuses its packets', async () => {
+    const { open, announce, send, gateway } = useStage();
+    const phone = await open();
+    announce(phone);
+    await send(phone);
+    const larger = Buffer.alloc(65_536);
+    for (let i = 0; i < 100; i += 1) gateway.send(larger);
+    await vi.waitUntil(() => gateway.sendErrors > 0, { timeout: 2000 });
+  });
+
   it('drops huge datagrams unread', async () => {
     const stage = useStage();
     const { open, announce } = stage;

@@ -34,6 +34,8 @@ export interface DescribedMedia extends DescribedPeer {
 
 /** No phone sends larger datagrams: they are dropped unread. */
 const MAX_DATAGRAM = 2000;
+/** One RTP packet in so many tells whether the system took it: Node makes objects and a turn of a queue for each that does. */
+const ASKED_EVERY = 50;
 
 /**
  * The UDP sockets for one phone. They send to the phone's most likely address, as far as there is consent.
@@ -52,8 +54,10 @@ export class RtpSocket {
   #closed = false;
   /** Datagrams from sources that were not believed, or too large. */
   strangers = 0;
-  /** Datagrams that the system refused to send. */
+  /** Datagrams that the system refused to send, of those that were asked about. */
   sendErrors = 0;
+  /** RTP packets since the last that was asked about. */
+  #unasked = 0;
 
   constructor(ports: PortPair, handlers: RtpSocketHandlers, consent: SendConsent) {
     this.#ports = ports;
@@ -101,13 +105,15 @@ export class RtpSocket {
    */
   send(packet: Buffer): void {
     if (this.#closed) return;
+    this.#unasked = (this.#unasked + 1) % ASKED_EVERY;
+    const onSent = this.#unasked === 0 ? this.#onSent : undefined;
     if (this.#connected) {
-      this.#ports.rtp.send(packet, this.#onSent);
+      this.#ports.rtp.send(packet, onSent);
       return;
     }
     if (!this.maySend(performance.now())) return;
     const peer = this.#search.destination;
-    if (peer) this.#ports.rtp.send(packet, peer.port, peer.address, this.#onSent);
+    if (peer) this.#ports.rtp.send(packet, peer.port, peer.address, onSent);
   }
 
   sendRtcp(packet: Buffer): void {
