@@ -8,8 +8,11 @@ const MAX_BEHIND = 4;
 const LATENESS_WINDOW_MS = 1000;
 
 export interface FrameListener {
-  /** @param frame counts frames since the clock's origin; after a stall it may jump */
-  onFrame(frame: number): void;
+  /**
+   * @param frame counts frames since the clock's origin; after a stall it may jump
+   * @param now monotonic time in ms at which the clock began with this frame
+   */
+  onFrame(frame: number, now: number): void;
 }
 
 interface MixClockOptions {
@@ -106,15 +109,15 @@ export class MixClock {
         this.#framesSkipped += tooOld;
       }
       this.#frame += 1;
-      for (const listener of this.#listeners) this.#serve(listener);
+      for (const listener of this.#listeners) this.#serve(listener, now);
       this.#busyMs += this.#now() - now;
     }
     if (this.#listeners.size > 0) this.#schedule();
   }
 
-  #serve(listener: FrameListener): void {
+  #serve(listener: FrameListener, now: number): void {
     try {
-      listener.onFrame(this.#frame);
+      listener.onFrame(this.#frame, now);
     } catch (error) {
       this.#onError(error);
     }

@@ -64,8 +64,8 @@ export class FileEndpoint implements Endpoint, FrameListener {
     return;
   }
 
-  onFrame(frame: number): void {
-    this.#published.onFrame(frame, performance.now());
+  onFrame(frame: number, now: number): void {
+    this.#published.onFrame(frame, now);
   }
 
   statistics(): DeviceStatistics {

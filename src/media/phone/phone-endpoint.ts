@@ -26,7 +26,9 @@ import { audioOf, type AudioSession, type ReceivedFormat } from './sdp/audio-ses
 import type { RemoteSection } from './sdp/remote-description.js';
 import { SendConsent } from './send-consent.js';
 
-/** Frames between the checks that need no hurry: one second. */
+/** Frames between the checks for what ends because nothing comes any more: 100 ms... */
+const POLL_FRAMES = 5;
+/** ...and between those that need no hurry: one second. */
 const SLOW_FRAMES = 50;
 
 /** What a phone needs; most of it is shared by all phones of the plane. */
@@ -66,6 +68,7 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
   #track: PublishedTrack | undefined;
   readonly #watch: MediaWatch;
   #frame = 0;
+  #nextPoll = 0;
   #nextSlowFrame = 0;
   /** The codec that the phone sends has changed since the last `state` event. */
   #isStale = false;
@@ -216,9 +219,8 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
     this.#parts.onClosed();
   }
 
-  onFrame(frame: number): void {
+  onFrame(frame: number, now: number): void {
     this.#frame = frame;
-    const now = performance.now();
     const mayReach = this.#parts.maySendToPhones(now);
     if (mayReach && this.#ports.bound?.socket.maySend(now) === true) {
       this.#watch.sent();
@@ -228,10 +230,12 @@ export class PhoneEndpoint implements Endpoint, FrameListener {
       this.#sender.pause();
       this.#watch.withheld(this.#negotiation.session);
     }
+    // Compared by size, since any frame may be skipped.
+    if (frame < this.#nextPoll) return;
+    this.#nextPoll = frame + POLL_FRAMES;
     this.#receiver.poll(now);
     this.#relay.poll(now);
     this.#quality.poll(now);
-    // Compared by size, since any frame may be skipped.
     if (frame < this.#nextSlowFrame) return;
     this.#nextSlowFrame = frame + SLOW_FRAMES;
     this.#onSecond(now);

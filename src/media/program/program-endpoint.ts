@@ -94,8 +94,7 @@ export class ProgramEndpoint implements Endpoint, FrameListener {
     this.#dtmf.add(digits, durationMs, gapMs);
   }
 
-  onFrame(frame: number): void {
-    const now = performance.now();
+  onFrame(frame: number, now: number): void {
     this.#published.onFrame(frame, now);
     this.#queue.tellPlayed();
     this.#relay.poll(now);

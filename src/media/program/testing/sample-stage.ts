@@ -35,7 +35,7 @@ export class SampleStage {
   run(frames: number, each: (frame: number) => void = () => undefined): void {
     for (let i = 0; i < frames; i += 1) {
       this.frame += 1;
-      for (const listener of this.#listeners) listener.onFrame(this.frame);
+      for (const listener of this.#listeners) listener.onFrame(this.frame, performance.now());
       each(this.frame);
     }
   }
