@@ -1,14 +1,14 @@
 /**
  * What a phone costs the media plane every 20 ms: receiving and forwarding its packet, and mixing, encoding and sending
- * what it hears of several talkers. Compared, in the same run, with a bare echo of as many sockets, with one that sends by a
- * clock, as whatever mixes has to, with installed rivals, and with phones at another address than announced, whose sockets
+ * what it hears of several talkers. Compared, in the same seconds, with a bare echo of as many sockets. So are an echo that
+ * sends by a clock, as whatever mixes has to, installed rivals, and phones at another address than announced, whose sockets
  * are not connected. Also measures the delay that mixing adds on a clean link, and the heap used for each packet. Then
  * sessions in which all hear each other, where there is more and less to share. With BENCH_BEFORE, a folder with another
  * checkout (and its node_modules), its media plane runs too.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import type { BenchCodec, Contestant, Scene } from './mix/contestant.js';
+import type { BenchCodec, Carrier, Contestant, Scene } from './mix/contestant.js';
 import { freeswitchConference } from './mix/freeswitch.js';
 import { janus } from './mix/janus.js';
 import { Load } from './mix/load.js';
@@ -16,10 +16,13 @@ import { clockedEcho, echo, foundPhones, mediaPlane, mediaPlaneBefore } from './
 import { median } from './median.js';
 import { processorSeconds } from './process-time.js';
 
-/** By then nearly all is compiled (after 4 s V8 still took 5 µs a packet for it), and encoders are shared that are. */
-const WARM_UP_SECONDS = 10;
+/** For so long all run at the same time first: by then V8 has compiled what it will, and encoders are shared that are. */
+const WARM_UP_SECONDS = Number(process.env['BENCH_WARM_UP'] ?? 20);
+/** Of each turn not measured, since what it begins with is not what stays: delays, and which encoders are shared. */
+const LEAD_SECONDS = 2.5;
+const DELAY_SECONDS = 4;
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 6);
-const TURNS = Number(process.env['BENCH_TURNS'] ?? 3);
+const TURNS = Number(process.env['BENCH_TURNS'] ?? 5);
 /** Share of a core that may be used before calls suffer. */
 const USABLE = 0.7;
 
@@ -40,24 +43,58 @@ const sessions: readonly Scene[] = [
 interface Turn {
   /** Processor time for each phone and 20 ms. */
   readonly us: number;
+  /** The same of the echo in the same seconds. */
+  readonly echoUs: number;
   readonly returned: number;
-  readonly delays: readonly number[];
 }
 
-async function measure({ carry }: Contestant, scene: Scene, codec: BenchCodec): Promise<Turn> {
-  const load = await Load.open(scene, codec);
-  const { pid, ports, stop } = await carry({ peerPorts: load.ports, scene, codec });
-  await load.run(ports, WARM_UP_SECONDS);
-  load.sent = 0;
-  load.received = 0;
-  load.delays.length = 0;
-  const before = processorSeconds(pid);
-  await load.run(ports, SECONDS);
-  const us = (processorSeconds(pid) - before) * 1e6;
-  const { sent, received, delays } = load;
-  load.close();
-  await stop();
-  return { us: us / sent, returned: received / sent, delays };
+/** A contestant at work. */
+class Entrant {
+  readonly name: string;
+  readonly turns: Turn[] = [];
+  readonly delays: number[] = [];
+  readonly #load: Load;
+  readonly #carrier: Carrier;
+
+  private constructor(name: string, load: Load, carrier: Carrier) {
+    this.name = name;
+    this.#load = load;
+    this.#carrier = carrier;
+  }
+
+  static async start({ name, carry }: Contestant, scene: Scene, codec: BenchCodec): Promise<Entrant> {
+    const load = await Load.open(scene, codec);
+    return new Entrant(name, load, await carry({ peerPorts: load.ports, scene, codec }));
+  }
+
+  run(seconds: number): Promise<void> {
+    return this.#load.run(this.#carrier.ports, seconds);
+  }
+
+  /** Delays are measured alone, cost beside the echo: what else happens on the machine then happens to both. */
+  async takeTurn(beside: Entrant): Promise<void> {
+    await this.run(LEAD_SECONDS);
+    this.#load.delays.length = 0;
+    await this.run(DELAY_SECONDS);
+    this.delays.push(...this.#load.delays);
+    const [own, { us: echoUs }] = await Promise.all([this.#measure(), beside.#measure()]);
+    this.turns.push({ ...own, echoUs });
+  }
+
+  async #measure(): Promise<Omit<Turn, 'echoUs'>> {
+    const load = this.#load;
+    load.sent = 0;
+    load.received = 0;
+    const before = processorSeconds(this.#carrier.pid);
+    await this.run(SECONDS);
+    const us = (processorSeconds(this.#carrier.pid) - before) * 1e6;
+    return { us: us / load.sent, returned: load.received / load.sent };
+  }
+
+  async stop(): Promise<void> {
+    this.#load.close();
+    await this.#carrier.stop();
+  }
 }
 
 async function allocation(): Promise<number> {
@@ -68,11 +105,12 @@ async function allocation(): Promise<number> {
   return bytesPerPacket;
 }
 
-function report(name: string, turns: readonly Turn[], echoUs: number): void {
+function report({ name, turns, delays }: Entrant): void {
   const us = median(turns.map((turn) => turn.us));
-  const delays = turns.flatMap((turn) => turn.delays);
+  const ratios = turns.map((turn) => turn.us / turn.echoUs).sort((a, b) => a - b);
   const figures = [
-    `${us.toFixed(1).padStart(5)} µs (${(us / echoUs).toFixed(2)} times the echo)`,
+    `${median(ratios).toFixed(2)} times the echo (${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)})`,
+    `${us.toFixed(1)} µs`,
     `${Math.floor((USABLE * 20_000) / us)} phones on a core at ${USABLE * 100} %`,
     `${(100 * median(turns.map(({ returned }) => returned))).toFixed(1)} % of packets back`,
   ];
@@ -85,13 +123,22 @@ function report(name: string, turns: readonly Turn[], echoUs: number): void {
 }
 
 async function compare(contestants: readonly Contestant[], scene: Scene, codec: BenchCodec): Promise<void> {
-  const turns = new Map<Contestant, Turn[]>(contestants.map((contestant) => [contestant, []]));
-  for (let turn = 0; turn < TURNS; turn += 1) {
-    for (const [contestant, own] of turns) own.push(await measure(contestant, scene, codec));
+  const reference = await Entrant.start(echo, scene, codec);
+  const entrants: Entrant[] = [];
+  try {
+    for (const contestant of contestants) entrants.push(await Entrant.start(contestant, scene, codec));
+    await Promise.all([reference, ...entrants].map((entrant) => entrant.run(WARM_UP_SECONDS)));
+    for (let turn = 0; turn < TURNS; turn += 1) {
+      for (const entrant of entrants) await entrant.takeTurn(reference);
+    }
+  } finally {
+    await Promise.all([reference, ...entrants].map((entrant) => entrant.stop()));
   }
-  console.log(`${codec}: ${scene.phones} phones, ${scene.name}, ${TURNS} turns of ${SECONDS} s`);
-  const echoUs = median(turns.get(echo)!.map(({ us }) => us));
-  for (const [{ name }, own] of turns) report(name, own, echoUs);
+  const echoUs = median(entrants.flatMap(({ turns }) => turns.map((turn) => turn.echoUs)));
+  console.log(
+    `${codec}: ${scene.phones} phones, ${scene.name}, ${TURNS} turns of ${SECONDS} s; the echo: ${echoUs.toFixed(1)} µs`,
+  );
+  for (const entrant of entrants) report(entrant);
 }
 
 const rivals = [freeswitchConference, janus];
@@ -102,12 +149,12 @@ const isWanted = (what: string): boolean => wanted.length === 0 || wanted.includ
 for (const { name, missing } of rivals) if (missing !== undefined) console.log(`${name} skipped: ${missing}`);
 console.log('processor time for each phone and 20 ms; delay from one phone to another:');
 for (const codec of ['PCMU', 'G722', 'opus'] as const) {
-  const contestants = [echo, clockedEcho, mediaPlane, ...before, foundPhones, ...rivals].filter(
+  const contestants = [clockedEcho, mediaPlane, ...before, foundPhones, ...rivals].filter(
     ({ codecs, missing }) => missing === undefined && codecs.includes(codec),
   );
   if (isWanted(codec)) await compare(contestants, heard, codec);
 }
 if (isWanted('sessions')) {
-  for (const scene of sessions) await compare([echo, mediaPlane, ...before], scene, 'PCMU');
+  for (const scene of sessions) await compare([mediaPlane, ...before], scene, 'PCMU');
 }
 console.log(`heap used for each packet, in or out: ${(await allocation()).toFixed(0)} bytes`);

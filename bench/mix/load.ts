@@ -36,6 +36,8 @@ export class Load {
   readonly #speak: (amplitude: number) => Buffer;
   /** When the first phone sent a loud packet. */
   #markedAt = 0;
+  /** The next frame: what is sent goes on after a pause where it was. */
+  #frame = 0;
   sent = 0;
   received = 0;
   /** ms from the loud packet's sending to its arrival in another phone's mix. */
@@ -83,11 +85,13 @@ export class Load {
 
   /** Sends for a time. */
   async run(ports: readonly number[], seconds: number): Promise<void> {
-    const origin = performance.now();
+    const origin = performance.now() - this.#frame * FRAME_MS;
+    const end = this.#frame + (seconds * 1000) / FRAME_MS;
     const packets: Buffer[] = this.#sockets.map(() => Buffer.alloc(MAX_PACKET));
     const { talk } = this.#scene;
     const talks = talk === 'turns' ? this.#turns() : () => talk === 'all';
-    for (let frame = 0; frame * FRAME_MS < seconds * 1000; frame += 1) {
+    for (; this.#frame < end; this.#frame += 1) {
+      const frame = this.#frame;
       await sleep(Math.max(0, origin + frame * FRAME_MS - performance.now()));
       const isLoud = talk === 'marks' && frame % MARK_EVERY === MARK_EVERY - 1;
       const mark = talk === 'marks' ? this.#speak(isLoud ? 16000 : 0) : this.#silence;
