@@ -8,7 +8,7 @@ const RATE = 48_000;
 const LEAD = 2 * RATE;
 /** RNNoise is late by two frames. */
 const DELAY = 2 * RNNOISE_FRAME;
-const LEVELS = [0.003, 0.01, 0.03];
+const LEVELS = [0.003, 0.01, 0.02, 0.03, 0.1];
 const VOICES = 6;
 
 export async function suppression(): Promise<void> {

@@ -13,6 +13,8 @@ import { stoi } from './testing/stoi.js';
 const NOISE_RMS = 0.03;
 /** 16 dB below it. */
 const QUIET_RMS = 0.01;
+/** STOI cannot be told more exactly: other noise of the same kind changes as much. */
+const ROUNDING = 0.0005;
 
 /** Noise that falls by 3 dB an octave, by the filter of P. Kellet. */
 function pink(rms: number, samples: number): Int16Array {
@@ -127,30 +129,34 @@ describe('a stream without its noise', () => {
       const [without, withIt] = [before!, after!].map((out) =>
         stoi(clean.subarray(lead), inStep(clean, out, rate / 10).subarray(lead), rate),
       );
-      expect(withIt).toBeGreaterThan(without! - 0.003);
+      expect(withIt).toBeGreaterThan(without! - ROUNDING);
     },
   );
 
-  it.each([0.003, QUIET_RMS])('has speech far above the noise (%d) as it came, at 48 kHz', (rms) => {
-    const rate = 48_000;
-    const hiss = noise(rms, rate * 5);
-    const lead = 2 * rate;
-    const clean = new Int16Array(hiss.length);
-    clean.set(spoken(rate).subarray(0, clean.length - lead), lead);
-    const noisy = clean.map((sample, i) => sample + hiss[i]!);
-    const rnnoise = createRnnoise()!;
-    const out = new Float32Array(noisy.length);
-    for (let at = 0; at + RNNOISE_FRAME <= noisy.length; at += RNNOISE_FRAME) rnnoise.process(noisy, out, at);
-    rnnoise.free();
-    // Two frames late.
-    const late = Int16Array.from(out.subarray(2 * RNNOISE_FRAME), Math.round);
-    expect(levelDb(noisy, rate, lead) - levelDb(late, rate, lead - rate / 10)).toBeGreaterThan(10);
-    const end = late.length;
-    const [without, withIt] = [noisy, late].map((pcm) =>
-      stoi(clean.subarray(lead, end), pcm.subarray(lead, end), rate),
-    );
-    expect(withIt).toBeGreaterThan(without! - 0.002);
-  });
+  it.each([0.003, QUIET_RMS, 0.02, NOISE_RMS, 0.1])(
+    'has speech in white noise of any level (RMS %d) no less intelligible, at 48 kHz',
+    (rms) => {
+      const rate = 48_000;
+      const hiss = noise(rms, rate * 5);
+      const lead = 2 * rate;
+      const clean = new Int16Array(hiss.length);
+      clean.set(spoken(rate).subarray(0, clean.length - lead), lead);
+      const noisy = clean.map((sample, i) => sample + hiss[i]!);
+      const rnnoise = createRnnoise()!;
+      const out = new Float32Array(noisy.length);
+      for (let at = 0; at + RNNOISE_FRAME <= noisy.length; at += RNNOISE_FRAME)
+        rnnoise.process(noisy, out, at);
+      rnnoise.free();
+      // Two frames late.
+      const late = Int16Array.from(out.subarray(2 * RNNOISE_FRAME), Math.round);
+      expect(levelDb(noisy, rate, lead) - levelDb(late, rate, lead - rate / 10)).toBeGreaterThan(10);
+      const end = late.length;
+      const [without, withIt] = [noisy, late].map((pcm) =>
+        stoi(clean.subarray(lead, end), pcm.subarray(lead, end), rate),
+      );
+      expect(withIt).toBeGreaterThan(without! - ROUNDING);
+    },
+  );
 
   it.each([1, 2, 3, 4, 5])(
     'has noise lowered after a loud beginning, whatever it is taken for (seed %i)',

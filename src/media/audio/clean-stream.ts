@@ -8,12 +8,12 @@ import { createRnnoise, loadRnnoise, RNNOISE_FRAME, type RnnoiseState } from './
 const RATE = 48_000;
 const FRAME = (RATE / 1000) * FRAME_MS;
 /** Taps of the filter for each sample that is left out, and its edge as a share of the new rate. */
-const TAPS = 40;
-const EDGE = 0.465;
+const TAPS = 64;
+const EDGE = 0.48;
 
 /**
  * A stream without its noise: decoded and cleaned once, however many mixes it is part of, and at whatever rates. It is
- * 20 ms late, by RNNoise, and up to 3.5 ms more where its rate is not that of the mix or RNNoise. Comfort noise is left
+ * 20 ms late, by RNNoise, and up to 5 ms more where its rate is not that of the mix or RNNoise. Comfort noise is left
  * out: it is noise.
  */
 export class CleanStream implements TrackSink {

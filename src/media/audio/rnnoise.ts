@@ -41,14 +41,14 @@ interface EmscriptenOptions {
 /** Share of the sound that is left as it came where nobody speaks: noise is lowered by 11 dB. */
 const KEPT = 0.28;
 /** Somebody speaks where RNNoise gives speech this probability, ... */
-const MAYBE_SPEECH = 0.05;
-/** ... and for so many frames after, which have the weak ends of words. */
-const HELD_FRAMES = 20;
+const MAYBE_SPEECH = 0.02;
+/** ... and for so many frames after, which have the weak ends of words and the pauses between them. */
+const HELD_FRAMES = 60;
 /** What is measured as speech has this probability. */
 const SURELY_SPEECH = 0.5;
-/** Speech so far above the noise (dB) is left as it came; at the other distance and below, it is cleaned as noise is. */
-const CLEAR_DB = 18;
-const NOISY_DB = 12;
+/** Share that is left of speech as loud as the noise; it grows to all where speech is so much louder (dB). */
+const KEPT_OF_SPEECH = 0.4;
+const CLEAR_DB = 20;
 /** Longest means of noise and speech, in frames. */
 const NOISE_FRAMES = 20;
 const SPEECH_FRAMES = 100;
@@ -60,6 +60,8 @@ const require = createRequire(import.meta.url);
 /** Frames of 10 ms: over how many the power is smoothed whose lowest value counts as noise, and in how many it is sought. */
 const FLOOR_SMOOTHING = 20;
 const FLOOR_FRAMES = 200;
+/** A frame below this has no more than the last bit in it. */
+const AUDIBLE = 1;
 /** What is less than 3 dB above that is no speech. */
 const ABOVE_FLOOR = 2;
 
@@ -145,8 +147,8 @@ export class RnnoiseState {
 }
 
 /**
- * How much of a stream is left as it came. RNNoise takes something from speech, too, which is heard where there is little
- * noise: so speech well above the noise is left alone. In loud noise, it gains more than it loses.
+ * How much of a stream is left as it came. RNNoise takes something from speech, too, and whoever hears speech rise and fall
+ * with the noise understands less of it: so the more speech is above the noise, the more of it is left alone.
  */
 class KeptShare {
   /** At the end of the last frame. */
@@ -171,18 +173,21 @@ class KeptShare {
     const isAbove = power > ABOVE_FLOOR * this.#floor.power;
     if (probability > MAYBE_SPEECH && isAbove) this.#held = HELD_FRAMES;
     else if (this.#held > 0) this.#held -= 1;
-    if (this.#held === 0) this.#noise.add(pcm);
-    else if (probability > SURELY_SPEECH) this.#speech.add(pcm);
-    const wanted = this.#held === 0 ? KEPT : KEPT + (1 - KEPT) * this.#clearness();
+    if (this.#held === 0) this.#noise.add(powerOf(pcm, 0));
+    else if (probability > SURELY_SPEECH) this.#speech.add(power);
+    const wanted = this.#held === 0 ? KEPT : KEPT_OF_SPEECH + (1 - KEPT_OF_SPEECH) * this.#clearness(power);
     this.present = Math.max(wanted, this.present - FALL);
     return this.present;
   }
 
-  /** 0: speech is hardly above the noise, or no noise was heard alone yet; 1: it is far above. */
-  #clearness(): number {
-    const noise = Math.max(this.#noise.power, this.#floor.power);
-    const db = 10 * Math.log10((this.#speech.power + 1) / (noise + 1));
-    return Number.isNaN(db) ? 0 : Math.max(0, Math.min(1, (db - NOISY_DB) / (CLEAR_DB - NOISY_DB)));
+  /** 0: speech is hardly above the noise; 1: it is far above. @param power of the newest frame, if it is the first speech */
+  #clearness(power: number): number {
+    const noise = Number.isNaN(this.#noise.power)
+      ? this.#floor.power
+      : Math.max(this.#noise.power, this.#floor.power);
+    const speech = Number.isNaN(this.#speech.power) ? power : this.#speech.power;
+    const db = 10 * Math.log10((speech + 1) / (noise + 1));
+    return Math.max(0, Math.min(1, db / CLEAR_DB));
   }
 }
 
@@ -207,6 +212,8 @@ class LowestPower {
   }
 
   add(power: number): void {
+    // Before a stream and in its gaps there is nothing at all, which tells nothing of its noise.
+    if (power < AUDIBLE) return;
     this.#smooth = Number.isNaN(this.#smooth)
       ? power
       : this.#smooth + (power - this.#smooth) / FLOOR_SMOOTHING;
@@ -229,10 +236,9 @@ class MeanPower {
     this.#longest = longest;
   }
 
-  /** Takes the first {@link RNNOISE_FRAME} samples. */
-  add(pcm: Int16Array): void {
+  add(power: number): void {
     this.#frames = Math.min(this.#longest, this.#frames + 1);
     const before = this.#frames === 1 ? 0 : this.power;
-    this.power = before + (powerOf(pcm, 0) - before) / this.#frames;
+    this.power = before + (power - before) / this.#frames;
   }
 }
