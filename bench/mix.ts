@@ -1,6 +1,6 @@
 /**
  * What a phone costs the media plane every 20 ms: receiving and forwarding its packet, and mixing, encoding and sending
- * what it hears of several talkers. Compared, in the same seconds, with a bare echo of as many sockets. So are an echo that
+ * what it hears of several talkers. Compared, in turns, with a bare echo of as many sockets. So are an echo that
  * sends by a clock, as whatever mixes has to, installed rivals, and phones at another address than announced, whose sockets
  * are not connected. Also measures the delay that mixing adds on a clean link, and the heap used for each packet. Then
  * sessions in which all hear each other, where there is more and less to share. With BENCH_BEFORE, a folder with another
@@ -16,12 +16,11 @@ import { clockedEcho, echo, foundPhones, mediaPlane, mediaPlaneBefore } from './
 import { median } from './median.js';
 import { processorSeconds } from './process-time.js';
 
-/** For so long all run at the same time first: by then V8 has compiled what it will, and encoders are shared that are. */
+/** By then V8 has compiled what it will, and encoders are shared that are. */
 const WARM_UP_SECONDS = Number(process.env['BENCH_WARM_UP'] ?? 20);
-/** Of each turn not measured, since what it begins with is not what stays: delays, and which encoders are shared. */
+/** Not measured at the beginning of a turn, since delays and shared encoders are not yet as they stay. */
 const LEAD_SECONDS = 2.5;
-const DELAY_SECONDS = 4;
-const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 6);
+const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4);
 const TURNS = Number(process.env['BENCH_TURNS'] ?? 5);
 /** Share of a core that may be used before calls suffer. */
 const USABLE = 0.7;
@@ -43,57 +42,46 @@ const sessions: readonly Scene[] = [
 interface Turn {
   /** Processor time for each phone and 20 ms. */
   readonly us: number;
-  /** The same of the echo in the same seconds. */
-  readonly echoUs: number;
   readonly returned: number;
+  readonly delays: readonly number[];
 }
 
 /** A contestant at work. */
 class Entrant {
-  readonly name: string;
-  readonly turns: Turn[] = [];
-  readonly delays: number[] = [];
   readonly #load: Load;
   readonly #carrier: Carrier;
 
-  private constructor(name: string, load: Load, carrier: Carrier) {
-    this.name = name;
+  private constructor(load: Load, carrier: Carrier) {
     this.#load = load;
     this.#carrier = carrier;
   }
 
-  static async start({ name, carry }: Contestant, scene: Scene, codec: BenchCodec): Promise<Entrant> {
+  static async start({ carry }: Contestant, scene: Scene, codec: BenchCodec): Promise<Entrant> {
     const load = await Load.open(scene, codec);
-    return new Entrant(name, load, await carry({ peerPorts: load.ports, scene, codec }));
+    const entrant = new Entrant(load, await carry({ peerPorts: load.ports, scene, codec }));
+    await entrant.#run(WARM_UP_SECONDS);
+    return entrant;
   }
 
-  run(seconds: number): Promise<void> {
-    return this.#load.run(this.#carrier.ports, seconds);
-  }
-
-  /** Delays are measured alone, cost beside the echo: what else happens on the machine then happens to both. */
-  async takeTurn(beside: Entrant): Promise<void> {
-    await this.run(LEAD_SECONDS);
-    this.#load.delays.length = 0;
-    await this.run(DELAY_SECONDS);
-    this.delays.push(...this.#load.delays);
-    const [own, { us: echoUs }] = await Promise.all([this.#measure(), beside.#measure()]);
-    this.turns.push({ ...own, echoUs });
-  }
-
-  async #measure(): Promise<Omit<Turn, 'echoUs'>> {
+  async takeTurn(): Promise<Turn> {
     const load = this.#load;
+    await this.#run(LEAD_SECONDS);
     load.sent = 0;
     load.received = 0;
+    load.delays.length = 0;
     const before = processorSeconds(this.#carrier.pid);
-    await this.run(SECONDS);
+    await this.#run(SECONDS);
     const us = (processorSeconds(this.#carrier.pid) - before) * 1e6;
-    return { us: us / load.sent, returned: load.received / load.sent };
+    return { us: us / load.sent, returned: load.received / load.sent, delays: [...load.delays] };
   }
 
   async stop(): Promise<void> {
     this.#load.close();
     await this.#carrier.stop();
+  }
+
+  #run(seconds: number): Promise<void> {
+    return this.#load.run(this.#carrier.ports, seconds);
   }
 }
 
@@ -105,11 +93,13 @@ async function allocation(): Promise<number> {
   return bytesPerPacket;
 }
 
-function report({ name, turns, delays }: Entrant): void {
+/** @param ratios to the turns of the echo right after each */
+function report(name: string, turns: readonly Turn[], ratios: readonly number[]): void {
   const us = median(turns.map((turn) => turn.us));
-  const ratios = turns.map((turn) => turn.us / turn.echoUs).sort((a, b) => a - b);
+  const delays = turns.flatMap((turn) => turn.delays);
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(2));
   const figures = [
-    `${median(ratios).toFixed(2)} times the echo (${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)})`,
+    `${median(ratios).toFixed(2)} times the echo (${least} to ${most})`,
     `${us.toFixed(1)} µs`,
     `${Math.floor((USABLE * 20_000) / us)} phones on a core at ${USABLE * 100} %`,
     `${(100 * median(turns.map(({ returned }) => returned))).toFixed(1)} % of packets back`,
@@ -122,23 +112,26 @@ function report({ name, turns, delays }: Entrant): void {
   console.log(`  ${name.padEnd(18)}${figures.join(', ')}`);
 }
 
+/** One contestant after the other, each in turns with the echo: what else the machine does then happens to both. */
 async function compare(contestants: readonly Contestant[], scene: Scene, codec: BenchCodec): Promise<void> {
+  console.log(`${codec}: ${scene.phones} phones, ${scene.name}, ${TURNS} turns of ${SECONDS} s`);
   const reference = await Entrant.start(echo, scene, codec);
-  const entrants: Entrant[] = [];
-  try {
-    for (const contestant of contestants) entrants.push(await Entrant.start(contestant, scene, codec));
-    await Promise.all([reference, ...entrants].map((entrant) => entrant.run(WARM_UP_SECONDS)));
+  const ofEcho: Turn[] = [];
+  for (const contestant of contestants) {
+    const entrant = await Entrant.start(contestant, scene, codec);
+    const turns: Turn[] = [];
+    const ratios: number[] = [];
     for (let turn = 0; turn < TURNS; turn += 1) {
-      for (const entrant of entrants) await entrant.takeTurn(reference);
+      const [own, echoed] = [await entrant.takeTurn(), await reference.takeTurn()];
+      turns.push(own);
+      ofEcho.push(echoed);
+      ratios.push(own.us / echoed.us);
     }
-  } finally {
-    await Promise.all([reference, ...entrants].map((entrant) => entrant.stop()));
+    await entrant.stop();
+    report(contestant.name, turns, ratios);
   }
-  const echoUs = median(entrants.flatMap(({ turns }) => turns.map((turn) => turn.echoUs)));
-  console.log(
-    `${codec}: ${scene.phones} phones, ${scene.name}, ${TURNS} turns of ${SECONDS} s; the echo: ${echoUs.toFixed(1)} µs`,
-  );
-  for (const entrant of entrants) report(entrant);
+  await reference.stop();
+  report(echo.name, ofEcho, [1]);
 }
 
 const rivals = [freeswitchConference, janus];
