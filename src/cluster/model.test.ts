@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Model } from './testing/model.js';
+import { Model } from './testing/simulation/index.js';
 
 // By default 100,000 steps; CLUSTER_SEED=<the one that failed> CLUSTER_SEEDS=1 repeats a failure.
 const STEPS = Number(process.env['CLUSTER_STEPS'] ?? 400);

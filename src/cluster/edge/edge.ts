@@ -11,16 +11,14 @@ import {
   type ResumePoint,
 } from '../../core/index.js';
 import type { Clock, Log } from '../../shared/index.js';
-import { errorOf } from '../failures.js';
-import type { Address, FromEdge, FromLeader, HistoryEvent, Link, LinkListener } from '../messages.js';
+import type { Address, FromEdge, FromLeader, Link, LinkListener } from '../messages.js';
 import { Asking } from './asking.js';
 import { CallsToTake, type TakeOver } from './calls-to-take.js';
 import { carryOut } from './carry-out.js';
 import { EdgeCalls } from './edge-calls.js';
-import { EdgeConnection } from './edge-connection.js';
 import { EdgeCrossings } from './edge-crossings.js';
+import { EdgeDevices } from './edge-devices.js';
 import { EdgeLease } from './edge-lease.js';
-import { History } from './history.js';
 import type { Traces } from './traces.js';
 
 interface EdgeOptions {
@@ -56,10 +54,7 @@ export class Edge implements DeviceGate {
   readonly crossings = new EdgeCrossings((message) => this.#link?.send(message));
   readonly lease: EdgeLease;
   readonly #options: EdgeOptions;
-  readonly #connections = new Map<string, EdgeConnection>();
-  /** Those that are over, while the leader has not acknowledged all of their history. */
-  readonly #over = new Set<EdgeConnection>();
-  readonly #history = new History();
+  readonly #devices: EdgeDevices;
   readonly #kinds = new Set<DeviceKind>();
   readonly #asking = new Asking();
   #link: Link<FromEdge> | undefined;
@@ -70,7 +65,6 @@ export class Edge implements DeviceGate {
   #isSettled = false;
   /** Who waits for {@link whenSettled}. */
   #awaitSettled: (() => void)[] = [];
-  readonly #awaitAcknowledged: (() => void)[] = [];
   readonly #toTake: CallsToTake;
 
   constructor(options: EdgeOptions) {
@@ -87,9 +81,17 @@ export class Edge implements DeviceGate {
     });
     this.#toTake = new CallsToTake({
       calls: this.calls,
-      hasDevice: (id) => this.#connections.get(id)?.wasTakenOver === false,
+      hasDevice: (id) => this.#devices.has(id),
       isReady: () => !this.#isRestoring,
       log: options.log,
+    });
+    this.#devices = new EdgeDevices({
+      tell: (message) => this.#link?.send(message),
+      givenAway: (id) => this.calls.givenAway(id),
+      connected: (id) => this.#toTake.connected(id),
+      mayCome: (id) => this.#isRestoring || this.#toTake.has(id),
+      traces: options.traces,
+      clock: options.clock,
     });
   }
 
@@ -103,12 +105,12 @@ export class Edge implements DeviceGate {
 
   /** Devices whose connection is not over. */
   get devices(): number {
-    return this.#connections.size - this.#over.size;
+    return this.#devices.size;
   }
 
   /** Events that the leader has not acknowledged, and those that were dropped because too many were kept. */
   get history(): { readonly waiting: number; readonly dropped: number } {
-    return { waiting: this.#history.size, dropped: this.#history.dropped };
+    return this.#devices.history;
   }
 
   /** Whether the devices receive all that the present leader wants: see {@link whenSettled}. */
@@ -125,8 +127,8 @@ export class Edge implements DeviceGate {
   }
 
   /** Resolves when the leader has counted all that happened so far. */
-  async whenAcknowledged(): Promise<void> {
-    if (this.#history.size > 0) await new Promise<void>((resolve) => this.#awaitAcknowledged.push(resolve));
+  whenAcknowledged(): Promise<void> {
+    return this.#devices.whenAcknowledged();
   }
 
   /** From now on devices are refused at this edge, as `PATCHBAY_SHUTTING_DOWN`; those that are connected stay. */
@@ -137,8 +139,7 @@ export class Edge implements DeviceGate {
 
   /** This process stops for good. To be called when all is acknowledged: if it is not, or calls are left, the leader waits. */
   leave(): void {
-    if (this.#history.size === 0 && this.#connections.size === 0 && !this.calls.hasAny)
-      this.#link?.send({ type: 'leaves' });
+    if (this.#devices.isEmpty && !this.calls.hasAny) this.#link?.send({ type: 'leaves' });
   }
 
   /**
@@ -153,11 +154,7 @@ export class Edge implements DeviceGate {
   restored(): void {
     if (!this.#isRestoring) return;
     this.#isRestoring = false;
-    for (const [deviceId, connection] of this.#connections) {
-      if (connection.phase === 'over') continue;
-      const { streams } = connection.state().state;
-      this.#link?.send({ type: 'state', deviceId, change: { part: 'streams', streams } });
-    }
+    this.#devices.tellStreams();
     this.#link?.send({ type: 'complete' });
     this.#toTake.go();
   }
@@ -172,11 +169,7 @@ export class Edge implements DeviceGate {
       process: this.#options.process,
       kinds: [...this.#kinds],
       isComplete: !this.#isRestoring,
-      devices: Array.from(this.#connections.values(), (connection) => ({
-        ...connection.state(),
-        hasEnded: connection.phase === 'over',
-      })),
-      history: this.#history.entries(),
+      ...this.#devices.state(),
       located: this.crossings.stated,
       address: this.#options.address,
       takesOver: this.#takesOver,
@@ -229,40 +222,12 @@ export class Edge implements DeviceGate {
   }
 
   connect(participant: Participant, device: Device, options: ConnectOptions): AskedConnection {
-    const { clock, traces } = this.#options;
-    const now = clock.now();
-    const connection = new EdgeConnection(
-      { device, participant, options, now },
-      {
-        happened: (event) => this.#happened(event),
-        changed: (deviceId, change) => this.#link?.send({ type: 'state', deviceId, change }),
-        over: (ended, reason) => {
-          if (reason !== undefined) traces?.left(device.info, participant.accountId, reason);
-          this.#ended(ended);
-        },
-      },
-    );
-    if (this.#isDraining) {
-      connection.wasRefused(shuttingDown());
-      return connection;
-    }
-    this.#connections.set(device.info.id, connection);
-    this.#toTake.connected(device.info.id);
-    if (options.carriedSince === undefined) traces?.connected(device.info, participant.accountId);
-    else traces?.carriedOver(device.info, participant.accountId);
-    connection.asks();
-    return connection;
+    const refusal = this.#isDraining ? shuttingDown() : undefined;
+    return this.#devices.connect(participant, device, options, refusal);
   }
 
-  callFailed({ id, accountId }: Pick<Participant, 'id' | 'accountId'>, call: FailedCall): void {
-    this.#options.traces?.callFailed(call, accountId);
-    this.#happened({ type: 'callFailed', participantId: id, call });
-  }
-
-  #happened(event: HistoryEvent): number {
-    const entry = this.#history.add(event);
-    this.#link?.send({ type: 'history', entry });
-    return entry.number;
+  callFailed(participant: Pick<Participant, 'id' | 'accountId'>, call: FailedCall): void {
+    this.#devices.callFailed(participant, call);
   }
 
   #received(message: FromLeader): void {
@@ -271,7 +236,7 @@ export class Edge implements DeviceGate {
         this.#welcomed(message.epoch, message.acknowledged);
         return;
       case 'acknowledged':
-        this.#acknowledged(message.number);
+        this.#devices.acknowledged(message.number);
         return;
       case 'settled':
         this.#isSettled = true;
@@ -303,7 +268,7 @@ export class Edge implements DeviceGate {
       case 'participant':
       case 'speech':
       case 'close':
-        this.#tell(message);
+        this.#devices.told(message);
         return;
       case 'command':
         void this.#command(message);
@@ -314,65 +279,10 @@ export class Edge implements DeviceGate {
     return this.#options.takesOver === true && !this.#isDraining;
   }
 
-  /** What the leader says of one device. */
-  #tell(message: Extract<FromLeader, { readonly deviceId: string }>): void {
-    const connection = this.#connections.get(message.deviceId);
-    if (!connection || connection.phase === 'over') {
-      this.#toldTooLate(message);
-      return;
-    }
-    const { device } = connection;
-    switch (message.type) {
-      case 'admitted':
-        connection.wasAdmitted(message.order, message.participant);
-        return;
-      case 'refused':
-        connection.wasRefused(errorOf(message.failure));
-        return;
-      case 'deliver':
-        connection.deliver(message);
-        return;
-      case 'watchLevels':
-        device.watchLevels(message.isWatched);
-        return;
-      case 'byeHeaders':
-        device.capabilities.setByeHeaders?.(message.headers);
-        return;
-      case 'participant':
-        connection.participant = message.participant;
-        return;
-      case 'speech':
-        device.capabilities.hearSpeech?.(message.streamId, message.speech);
-        return;
-      case 'close':
-        if (message.reason === 'taken-over') this.calls.givenAway(message.deviceId);
-        connection.wasClosed(message.reason);
-        this.#link?.send({ type: 'closed', deviceId: message.deviceId, last: connection.lastNumber });
-    }
-  }
-
-  /** The device has ended meanwhile. */
-  #toldTooLate(message: Extract<FromLeader, { readonly deviceId: string }>): void {
-    const { deviceId } = message;
-    const known = this.#connections.get(deviceId);
-    if (message.type === 'close' && message.reason === 'taken-over') {
-      this.calls.givenAway(deviceId);
-      // A BYE may still wait that was not sent while the edge was cut off.
-      known?.tookOver();
-    }
-    // One that is not connected yet, of a process before or another edge: the leader closes it again when it is.
-    const mayCome = this.#isRestoring || this.#toTake.has(deviceId);
-    if (message.type === 'close' && (known || !mayCome))
-      this.#link?.send({ type: 'closed', deviceId, last: known?.lastNumber ?? 0 });
-  }
-
   async #command(message: Extract<FromLeader, { readonly type: 'command' }>): Promise<void> {
     const link = this.#link;
     const { traces, log } = this.#options;
-    const deviceOf = (deviceId: string): Device | undefined => {
-      const connection = this.#connections.get(deviceId);
-      return connection?.phase === 'over' ? undefined : connection?.device;
-    };
+    const deviceOf = (deviceId: string): Device | undefined => this.#devices.find(deviceId);
     const { id, ...command } = message;
     link?.send(await carryOut(id, command, { deviceOf, traces, log }));
   }
@@ -385,25 +295,7 @@ export class Edge implements DeviceGate {
       return;
     }
     this.#epoch = epoch;
-    this.#acknowledged(acknowledged);
-  }
-
-  #acknowledged(number: number): void {
-    this.#history.acknowledged(number);
-    if (this.#history.size === 0) for (const tell of this.#awaitAcknowledged.splice(0)) tell();
-    for (const connection of this.#over) this.#ended(connection);
-  }
-
-  /** Keeps the connection until the leader has acknowledged all of its history. */
-  #ended(connection: EdgeConnection): void {
-    if (connection.lastNumber > this.#history.acknowledgedTo) {
-      this.#over.add(connection);
-      return;
-    }
-    this.#over.delete(connection);
-    const { id } = connection.device.info;
-    // Another edge may have had it meanwhile, and this one again.
-    if (this.#connections.get(id) === connection) this.#connections.delete(id);
+    this.#devices.acknowledged(acknowledged);
   }
 
   #disconnected(): void {

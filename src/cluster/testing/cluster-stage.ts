@@ -3,7 +3,7 @@ import { ACCOUNT, FakeDevice, newParticipant, TOKEN_SECRET } from '../../core/te
 import { FakeClock, silentLog } from '../../shared/testing/index.js';
 import { Ledger } from '../../usage/ledger.js';
 import { connectLocally, Desk, Edge } from '../index.js';
-import { SimDatabase, SimStore } from './sim-database.js';
+import { SimDatabase, SimStore } from './simulation/index.js';
 
 export const AUDIO = [{ streamId: 's', mediaTypes: ['audio'] }] as const;
 

@@ -1,7 +1,7 @@
-import type { CoreStore, Participant, Session, StoredResumePoint, StoredState } from '../../core/index.js';
-import type { KeptRecord, UsageStore, Webhook } from '../../usage/index.js';
-import type { EdgeCallStore, EdgeRecord, EdgeStore } from '../leader/edge-store.js';
-import type { CallRecord } from '../messages.js';
+import type { CoreStore, Participant, Session, StoredResumePoint, StoredState } from '../../../core/index.js';
+import type { KeptRecord, UsageStore, Webhook } from '../../../usage/index.js';
+import type { EdgeCallStore, EdgeRecord, EdgeStore } from '../../leader/edge-store.js';
+import type { CallRecord } from '../../messages.js';
 
 type Table = 'session' | 'participant' | 'resume' | 'edge' | 'call' | 'record' | 'told';
 

@@ -7,43 +7,14 @@ import {
   type DeviceInfo,
   type EndReason,
   type PublishedStream,
-} from '../../core/index.js';
-import { ACCOUNT, TOKEN_SECRET } from '../../core/testing/index.js';
-import type { Clock, Timer } from '../../shared/index.js';
-import { FakeClock, silentLog } from '../../shared/testing/index.js';
-import { Ledger } from '../../usage/ledger.js';
-import { Desk, Edge } from '../index.js';
-import type { CallRecord, Crossing, FromEdge, FromLeader, LinkListener } from '../messages.js';
-import { SimDatabase, SimStore } from './sim-database.js';
-
-/** Pseudo-random numbers that a seed repeats (mulberry32). */
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** From 0 to 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  }
-
-  below(limit: number): number {
-    return Math.floor(this.next() * limit);
-  }
-
-  chance(share: number): boolean {
-    return this.next() < share;
-  }
-
-  of<T>(items: readonly T[]): T | undefined {
-    return items[this.below(items.length)];
-  }
-}
+} from '../../../core/index.js';
+import { TOKEN_SECRET } from '../../../core/testing/index.js';
+import type { Clock, Timer } from '../../../shared/index.js';
+import { type FakeClock, silentLog } from '../../../shared/testing/index.js';
+import { Ledger } from '../../../usage/ledger.js';
+import { Desk, Edge } from '../../index.js';
+import type { CallRecord, Crossing } from '../../messages.js';
+import { type SimDatabase, SimStore } from './database.js';
 
 /** With the leader's margin an edge is given up after 4 s. */
 const EDGE_LEASE_MS = 1_000;
@@ -178,6 +149,14 @@ export class SimLeader {
   }
 }
 
+/** An edge's connection to a leader. */
+interface EdgeLink {
+  readonly leader: SimLeader;
+  readonly isOpen: boolean;
+  /** It breaks: what is on its way is lost. */
+  cut(): void;
+}
+
 /** A gateway, as far as its devices go. */
 export class SimEdge {
   readonly id: string;
@@ -185,7 +164,7 @@ export class SimEdge {
   devices: SimDevice[] = [];
   /** All that this process of the edge has had. */
   ofProcess: SimDevice[] = [];
-  link: SimLink | undefined;
+  link: EdgeLink | undefined;
   isPaused = false;
   /** What its media hosts send each other and those of other edges. */
   crossings: readonly Crossing[] = [];
@@ -277,133 +256,3 @@ export class SimEdge {
     this.edge.crossings.watch((crossings) => (this.crossings = crossings));
   }
 }
-
-interface Flight {
-  readonly at: number;
-  readonly order: number;
-  readonly arrive: () => void;
-}
-
-/** Messages on their way. They keep their order on each link and in each direction. */
-export class SimNetwork {
-  readonly #clock: FakeClock;
-  readonly #random: Random;
-  #flights: Flight[] = [];
-  #order = 0;
-
-  constructor(clock: FakeClock, random: Random) {
-    this.#clock = clock;
-    this.#random = random;
-  }
-
-  get isQuiet(): boolean {
-    return this.#flights.length === 0;
-  }
-
-  /** Something happens after so many ms. */
-  later(ms: number, arrive: () => void): void {
-    this.#order += 1;
-    this.#flights.push({ at: this.#clock.monotonic() + ms, order: this.#order, arrive });
-  }
-
-  delay(): number {
-    return this.#random.chance(0.05) ? this.#random.below(3_000) : this.#random.below(40);
-  }
-
-  /** Lets all happen that is due. */
-  run(): void {
-    for (;;) {
-      const now = this.#clock.monotonic();
-      const due = this.#flights.filter(({ at }) => at <= now);
-      if (due.length === 0) return;
-      this.#flights = this.#flights.filter(({ at }) => at > now);
-      due.sort((one, other) => one.at - other.at || one.order - other.order);
-      for (const { arrive } of due) arrive();
-    }
-  }
-}
-
-/** A connection between an edge and a leader, as plain data. What is on its way when it breaks may be lost. */
-export class SimLink {
-  readonly leader: SimLeader;
-  #isOpen = true;
-  /** Cut: what is on its way is lost. */
-  #isCut = false;
-  readonly #network: SimNetwork;
-  readonly #ends: {
-    edge: LinkListener<FromLeader> | undefined;
-    leader: LinkListener<FromEdge> | undefined;
-  } = { edge: undefined, leader: undefined };
-  readonly #lastAt = { edge: 0, leader: 0 };
-  readonly #unread = { edge: [] as (() => void)[], leader: [] as (() => void)[] };
-  readonly #clock: FakeClock;
-
-  constructor(edge: SimEdge, leader: SimLeader, network: SimNetwork, clock: FakeClock) {
-    this.leader = leader;
-    this.#network = network;
-    this.#clock = clock;
-    this.#ends.leader = leader.desk.accept({
-      send: (message) => this.#send('edge', edge, () => this.#ends.edge?.received(copy(message))),
-      close: () => this.close(),
-    });
-    this.#ends.edge = edge.edge.connectTo({
-      send: (message) => this.#send('leader', leader, () => this.#ends.leader?.received(copy(message))),
-      close: () => this.close(),
-    });
-  }
-
-  get isOpen(): boolean {
-    return this.#isOpen;
-  }
-
-  /** One end closes it: what was sent before still arrives. */
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#tellClosed(this.#network.delay());
-  }
-
-  /** It breaks: what is on its way is lost, and each end learns of it by itself. */
-  cut(): void {
-    this.#isCut = true;
-    this.#isOpen = false;
-    this.#tellClosed(0);
-  }
-
-  #tellClosed(after: number): void {
-    for (const end of ['edge', 'leader'] as const)
-      this.#network.later(after + this.#network.delay(), () => {
-        if (end === 'leader' && this.leader.isDead) return;
-        const listener = this.#ends[end];
-        this.#ends[end] = undefined;
-        listener?.closed();
-      });
-  }
-
-  #send(to: 'edge' | 'leader', process: { isPaused: boolean; isDead?: boolean }, arrive: () => void): void {
-    if (!this.#isOpen) return;
-    const at = Math.max(this.#lastAt[to], this.#clock.monotonic() + this.#network.delay());
-    this.#lastAt[to] = at;
-    this.#network.later(at - this.#clock.monotonic(), () => {
-      this.#unread[to].push(arrive);
-      this.#read(to, process);
-    });
-  }
-
-  #read(at: 'edge' | 'leader', process: { isPaused: boolean; isDead?: boolean }): void {
-    if (this.#isCut || process.isDead) return;
-    // A paused process reads what waits for it once it goes on.
-    if (process.isPaused) {
-      this.#network.later(10, () => this.#read(at, process));
-      return;
-    }
-    for (const arrive of this.#unread[at].splice(0)) arrive();
-  }
-}
-
-/** Links carry plain data: what is not, would be lost. */
-function copy<T>(message: T): T {
-  return JSON.parse(JSON.stringify(message)) as T;
-}
-
-export { ACCOUNT, FakeClock, SimDatabase };

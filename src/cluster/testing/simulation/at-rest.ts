@@ -1,10 +1,7 @@
-import { ACCOUNT, type SimDatabase, type SimDevice, type SimEdge, type SimLeader } from './simulator.js';
-
-/** What an application has done with a participant, in order: the state after each change, and the last acknowledged one. */
-export interface Intended {
-  readonly states: string[];
-  acknowledged: number;
-}
+import { ACCOUNT } from '../../../core/testing/index.js';
+import type { Intended } from './applications.js';
+import type { SimDatabase } from './database.js';
+import type { SimDevice, SimEdge, SimLeader } from './processes.js';
 
 /** All that a run of the model knows. */
 interface Known {

@@ -1,0 +1,2 @@
+export { SimDatabase, SimStore } from './database.js';
+export { Model } from './model.js';
