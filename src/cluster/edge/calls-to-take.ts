@@ -6,7 +6,7 @@ import type { EdgeCalls } from './edge-calls.js';
 export type TakeOver = (call: CallRecord) => Promise<boolean>;
 
 interface TakingParts {
-  readonly calls: Pick<EdgeCalls, 'knows' | 'taken' | 'deleteCall'>;
+  readonly calls: Pick<EdgeCalls, 'knows' | 'isOver' | 'taken' | 'deleteCall'>;
   /** Whether the edge has a device, or had it until just now. */
   readonly hasDevice: (id: string) => boolean;
   /** Whether all that a process before had left is connected: a new process takes what it finds among its own calls first. */
@@ -53,9 +53,17 @@ export class CallsToTake {
     const { calls, hasDevice, isReady } = this.#parts;
     if (!this.#takeOver || !isReady()) return;
     for (const call of this.#given.splice(0)) {
+      if (calls.isOver(call.id)) this.#refuse(call.id);
       // It may be told again of what it has, or has had.
-      if (!calls.knows(call.id) && !hasDevice(call.id)) void this.#take(call, this.#takeOver);
+      else if (!calls.knows(call.id) && !hasDevice(call.id)) void this.#take(call, this.#takeOver);
     }
+  }
+
+  /** It ended here, before the leader gave it to others and back. */
+  #refuse(id: string): void {
+    const { calls } = this.#parts;
+    calls.taken(id);
+    calls.deleteCall(id);
   }
 
   async #take(call: CallRecord, takeOver: TakeOver): Promise<void> {

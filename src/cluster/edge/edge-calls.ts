@@ -65,6 +65,11 @@ export class EdgeCalls {
     return this.#known.has(id) || this.#changes.has(id);
   }
 
+  /** Whether this process has had a call that is over, which is not on disk. */
+  isOver(id: string): boolean {
+    return this.#changes.get(id)?.document === null;
+  }
+
   /** The call of another edge is this one's from now on. */
   taken(id: string): void {
     this.#away.delete(id);
@@ -81,10 +86,13 @@ export class EdgeCalls {
     if (!this.#away.delete(id)) this.#change(id, null);
   }
 
-  /** The call is another edge's from now on: nothing is told of it any more, and it may be given back. */
+  /**
+   * The call is another edge's from now on: nothing is told of it any more, and it may be given back. Only that it was over
+   * before is told still: the leader may die before it has written down that another edge has it.
+   */
   givenAway(id: string): void {
     this.#known.delete(id);
-    this.#changes.delete(id);
+    if (!this.isOver(id)) this.#changes.delete(id);
     this.#away.add(id);
     const [oldest] = this.#away;
     if (this.#away.size > MAX_KEPT && oldest !== undefined) this.#away.delete(oldest);

@@ -9,6 +9,7 @@ import type { EdgeDevice } from './edge-device.js';
 import { EdgeDevices, type EdgeDevicesParts, type GivenAway } from './edge-devices.js';
 import type { EdgeCallStore, EdgeRecord, LostMark } from './edge-store.js';
 import { GivenCalls } from './given-calls.js';
+import { presentOf } from './stated-devices.js';
 import { Telling, type TellingParts } from './telling.js';
 
 interface SessionParts extends EdgeDevicesParts, TellingParts {
@@ -123,12 +124,13 @@ export class EdgeSession {
     const stated = new Map(hello.devices.map((device) => [device.info.id, device]));
     this.#restoring = hello.isComplete ? undefined : new Set(stated.keys());
     for (const device of hello.devices) devices.closeIfLost(device);
+    const news = hello.history.filter(({ number }) => number > counted);
     // One that begins anew asks for its calls itself.
-    if (hello.isComplete && isSame) this.#given.expect(stated, (id) => devices.isKnown(id));
+    if (hello.isComplete && isSame)
+      this.#given.expect(presentOf(hello.devices, news), (id) => devices.isKnown(id));
     if (hello.isComplete) this.#allStated(stated);
     // What this process has was stated; what the one before has left is still to come.
     else devices.lost &&= { at: devices.lost.at };
-    const news = hello.history.filter(({ number }) => number > counted);
     devices.recall(hello.devices, news);
     this.#counting.countAll(news, stated);
     for (const [id, device] of [...devices.all]) {

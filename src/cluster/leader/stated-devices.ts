@@ -1,8 +1,17 @@
-import type { DeviceState, HistoryEntry, StateChange, StatedDevice } from '../messages.js';
+import type { DeviceState, Hello, HistoryEntry, StateChange, StatedDevice } from '../messages.js';
 
 /** Whether a leader has connected it before. */
 export function wasAdmitted({ order, isCarried }: StatedDevice): boolean {
   return order !== undefined || isCarried;
+}
+
+/**
+ * Ids of the devices that an edge has, or has ended itself. The others were ended by a leader: perhaps by one that was to have
+ * another edge go on with the call, and died before it had written that down.
+ */
+export function presentOf(devices: Hello['devices'], news: readonly HistoryEntry[]): ReadonlySet<string> {
+  const ended = new Set(news.flatMap(({ event }) => (event.type === 'end' ? event.deviceId : [])));
+  return new Set(devices.flatMap(({ info: { id }, hasEnded }) => (!hasEnded || ended.has(id) ? id : [])));
 }
 
 /** Its state after a change. */

@@ -38,7 +38,7 @@ async function scene(cluster: Cluster, leader: Leader) {
   near.calls.saveCall('phone', 'all of it');
   const { fake: listener } = await device(far, leader, bob, 'listener');
   await leader.commit();
-  return { near, far, cut, ann, phone, listener };
+  return { near, far, cut, ann, phone, connection, listener };
 }
 
 /** What an edge is told to go on with; it does so, or not. */
@@ -172,6 +172,48 @@ describe('a call of an edge that is gone', () => {
     expect(taken.told).toEqual(['phone: all of it']);
     expect(next.core.connectedDevice(ann)?.id).toBe('phone');
     expect([next.left, isAccounted]).toEqual([[], true]);
+  });
+
+  it('goes back to where it was when the leader dies before it has written down who is to have it', async () => {
+    const cluster = new Cluster();
+    const leader = cluster.leader(OPTIONS);
+    const { near, far, cut, ann, phone, connection } = await scene(cluster, leader);
+    const there = taking(far, { ...leader, clock: cluster.clock }, ann);
+    cut();
+    // The database is away from now on.
+    connection.dtmf('5', 100);
+    cluster.clock.advance(GIVEN_UP_MS);
+    connectLocally(near, leader.desk);
+    expect(phone.isTakenOver).toBe(true);
+    const next = cluster.leader(OPTIONS);
+    const here = taking(near, { ...next, clock: cluster.clock }, ann);
+    await connect(near, next);
+    await connect(far, next);
+    await next.commit();
+    expect([here.told, there.told]).toEqual([['phone: all of it'], []]);
+    expect([next.core.connectedDevice(ann)?.id, next.left]).toEqual(['phone', []]);
+    expect(next.store.recordsOf('near')).toEqual([{ id: 'phone', document: 'at another edge' }]);
+  });
+
+  it('that had ended where it was is over, though a leader that died had another one go on with it', async () => {
+    const cluster = new Cluster();
+    const leader = cluster.leader(OPTIONS);
+    const { near, far, cut, connection } = await scene(cluster, leader);
+    cut();
+    connection.end('left');
+    near.calls.deleteCall('phone');
+    // The database is away from now on.
+    cluster.clock.advance(GIVEN_UP_MS);
+    connectLocally(near, leader.desk);
+    const next = cluster.leader(OPTIONS);
+    await connect(near, next);
+    await connect(far, next);
+    await next.commit();
+    expect([next.left, next.store.recordsOf('near'), next.store.recordsOf('far')]).toEqual([
+      ['phone left'],
+      [],
+      [],
+    ]);
   });
 
   it('goes on at a third one when the second dies too', async () => {
