@@ -4,7 +4,7 @@ import { failureOf } from '../failures.js';
 import type { DeviceState, Order, StatedDevice } from '../messages.js';
 import type { Closings } from './closings.js';
 import { EdgeDevice, type EdgeLine } from './edge-device.js';
-import { isLater } from './orders.js';
+import { type AdmittedAt, isAdmittedLater } from './orders.js';
 import { wasAdmitted } from './stated-devices.js';
 
 export interface AdmissionParts {
@@ -13,7 +13,7 @@ export interface AdmissionParts {
   /** Of the next admission. */
   readonly nextOrder: () => Order;
   /** By the id of a device that is connected now, at any edge. */
-  readonly orderOf: (deviceId: string) => Order | undefined;
+  readonly admittedAt: (deviceId: string) => AdmittedAt | undefined;
   /** Whether other edges have stated what they have, or are not waited for: new devices are taken. */
   readonly isSettled: () => boolean;
   /** What the edge's devices are to receive is not told yet. */
@@ -67,7 +67,7 @@ export class Admissions {
         throw new PatchbayError('PATCHBAY_ALREADY_CONNECTED', 'A later device has its place.');
       const replace = isKnown ? true : stated.replace;
       device.connect(core, { ...stated, replace, state }, isCarried);
-      device.order ??= nextOrder();
+      device.admit(nextOrder, !isKnown);
       this.tellAdmitted(device);
     } catch (error) {
       this.#edge.drop(id);
@@ -91,10 +91,10 @@ export class Admissions {
   }
 
   /** Whether the participant has a device that was admitted later. */
-  #isOutdone({ participantId, order }: StatedDevice): boolean {
-    const present = this.#parts.core.connectedDevice(participantId);
+  #isOutdone(stated: StatedDevice): boolean {
+    const present = this.#parts.core.connectedDevice(stated.participantId);
     if (!present) return false;
-    const presentOrder = this.#parts.orderOf(present.id);
-    return !order || !presentOrder || isLater(presentOrder, order);
+    const admittedAt = this.#parts.admittedAt(present.id);
+    return !admittedAt || isAdmittedLater(admittedAt, stated);
   }
 }

@@ -278,7 +278,7 @@ export class Desk {
       clock,
       calls,
       nextOrder: (): Order => [this.#options.epoch, (this.#admitted += 1)],
-      orderOf: (deviceId) => this.#sessionOf(deviceId)?.device(deviceId)?.order,
+      admittedAt: (deviceId) => this.#sessionOf(deviceId)?.device(deviceId)?.admittedAt,
       isSettled: () => this.#settling.isSettled,
       isHeldBack: () => !this.#settling.isSettled || this.#settling.isAwaited(edgeId),
       missingFor: (participantId) => this.#missing.heardBy(participantId),

@@ -8,6 +8,7 @@ import type {
   EndReason,
   MediaFormats,
 } from '../../core/index.js';
+import type { AdmittedAt } from './orders.js';
 import type { CommandName, Commands, FromLeader, Order, StateChange, StatedDevice } from '../messages.js';
 
 /** The way to the edge that has a device. */
@@ -33,6 +34,9 @@ export class EdgeDevice implements Device {
   readonly capabilities: DeviceCapabilities;
   formats: MediaFormats;
   order: Order | undefined;
+  readonly #connectedAt: number;
+  /** {@link order} is not that of its admission, which nobody knows any more. */
+  #wasReordered = false;
   #line: EdgeLine;
   #connection: Connection | undefined;
   #delivery: { readonly delivery: Delivery; readonly levelling: boolean | undefined } | undefined;
@@ -48,6 +52,7 @@ export class EdgeDevice implements Device {
     this.info = stated.info;
     this.formats = stated.state.formats;
     this.order = stated.order;
+    this.#connectedAt = stated.connectedAt;
     this.#line = line;
     this.#isHeldBack = isHeldBack;
     this.#missingFor = missingFor;
@@ -65,6 +70,18 @@ export class EdgeDevice implements Device {
           this.#line.tell({ type: 'speech', deviceId: this.info.id, streamId, speech }),
       }),
     };
+  }
+
+  /** When it was admitted, by this leader or one before. */
+  get admittedAt(): AdmittedAt {
+    return { order: this.#wasReordered ? undefined : this.order, connectedAt: this.#connectedAt };
+  }
+
+  /** Gives it a place in the order of admissions, if it has none. @param isNew no leader has admitted it before */
+  admit(order: () => Order, isNew: boolean): void {
+    if (this.order) return;
+    this.order = order();
+    this.#wasReordered = !isNew;
   }
 
   get connection(): Connection | undefined {

@@ -24,6 +24,31 @@ describe('what a leader has not written down when it dies', () => {
     expect([digits, edge.history.waiting]).toEqual([['5'], 0]);
   });
 
+  it('of who replaced whom is known by when they were connected', async () => {
+    const cluster = new Cluster();
+    const first = cluster.leader();
+    const [near, far] = [cluster.edge('near'), cluster.edge('far')];
+    const cut = await connect(near, first);
+    await connect(far, first);
+    const [ann] = couple(first);
+    await device(near, first, ann, 'old');
+    cut();
+    cluster.clock.advance(1000);
+    const fake = new FakeDevice('new', 'phone', { hold: true });
+    await far.connect(first.core.participant(ACCOUNT, ann), fake, { replace: true }).admitted;
+    first.desk.stop();
+    // The edge with the first of them has not heard of the second, and a new process of it does not know when that was.
+    const next = cluster.leader();
+    const again = cluster.edge('near', { process: 'p2' });
+    const old = new FakeDevice('old', 'phone', { hold: true });
+    const carriedSince = cluster.clock.now() - 1000;
+    again.connect(next.core.participant(ACCOUNT, ann), old, { replace: false, carriedSince });
+    await connect(again, next);
+    await connect(far, next);
+    await next.commit();
+    expect([next.core.connectedDevice(ann)?.id, old.closed, fake.closed]).toEqual(['new', ['replaced'], []]);
+  });
+
   it('of an edge’s calls is not told to the next process of the edge before it is written', async () => {
     const cluster = new Cluster();
     const leader = cluster.leader();
