@@ -1,7 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { type AudioEncoder, createOpusEncoder, meanSquare, OPUS, toTrackCodec } from '../codecs/index.js';
 import { levelOf, SpeechDetector } from '../quality/index.js';
-import { DTMF_PAYLOAD_LENGTH, type DtmfSender, RTP_FIXED_HEADER, writeRtpHeader } from '../rtp/index.js';
+import {
+  DTMF_PAYLOAD_LENGTH,
+  type DtmfSender,
+  firstSequence,
+  RTP_FIXED_HEADER,
+  writeRtpHeader,
+} from '../rtp/index.js';
 import { type PcmSource, PublishedTrack } from '../track.js';
 import type { ProgramRate, StreamLevelInfo } from '../types.js';
 import { FrameRates } from './frame-rates.js';
@@ -47,7 +53,7 @@ export class PcmTrack implements PcmSource {
   #isSound = false;
   /** A mix has read a frame since the last {@link onFrame}. */
   #wasRead = false;
-  #sequence = randomInt(0x10000);
+  #sequence = firstSequence();
   #marker = true;
   #silentFrames = TAIL_FRAMES;
   #eventTimestamp = 0;

@@ -5,6 +5,7 @@ import {
   DTMF_PAYLOAD_LENGTH,
   DtmfSender,
   DtmfTones,
+  firstSequence,
   RTP_FIXED_HEADER,
   writeRtpHeader,
 } from '../rtp/index.js';
@@ -103,7 +104,7 @@ export class RtpSender {
     this.ssrc = before?.state.ssrc ?? randomInt(1, 0xffffffff);
     this.#sequence = before
       ? (before.state.sequence + skippedBy(before.state, before.ageMs)) & 0xffff
-      : randomInt(0x10000);
+      : firstSequence();
     this.#timestampOrigin = before ? originOf(before) : randomInt(0xffffffff);
   }
 

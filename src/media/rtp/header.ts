@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+
 /**
  * RTP headers (RFC 3550 section 5.1), read and written in place. The readers of fields expect a packet that
  * {@link rtpPayloadOffset} has checked. Nothing here allocates.
@@ -118,6 +120,12 @@ export function writeUint32(bytes: Uint8Array, offset: number, value: number): v
 }
 
 /** Serial number arithmetic for RTP sequence numbers (16 bits) and timestamps (32 bits). */
+
+/**
+ * A random number to begin a stream with, of the lower half. If the first packets were lost, and with them a wrap to 0, the
+ * receiver of an encrypted stream would never count that wrap (RFC 3711 section 3.3.1), and could decrypt nothing.
+ */
+export const firstSequence = (): number => randomInt(0x8000);
 
 /** The next sequence number, modulo 2^16. */
 export const nextSequence = (sequence: number): number => (sequence + 1) & 0xffff;

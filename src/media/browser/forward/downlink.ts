@@ -1,7 +1,7 @@
-import { randomInt } from 'node:crypto';
 import { findAudioCodec } from '../../codecs/index.js';
 import { ReceiverReports, SentNumbers, type StreamFigures } from '../../quality/index.js';
 import {
+  firstSequence,
   nextSequence,
   ntpMiddle,
   PacketScratch,
@@ -89,7 +89,7 @@ export class Downlink {
   #octetCount = 0;
   /** Absent for video. */
   readonly #numbers: SentNumbers | undefined;
-  #rtxSequence = randomInt(0x10000);
+  #rtxSequence = firstSequence();
   readonly #repeated = new Map<number, number>();
   #repeatedInSecond = 0;
   #secondStartedAt = 0;
