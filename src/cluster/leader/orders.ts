@@ -24,6 +24,6 @@ export function isAdmittedLater(one: AdmittedAt, other: AdmittedAt): boolean {
   return one.connectedAt >= other.connectedAt;
 }
 
-export function isLater(one: Order, other: Order): boolean {
+function isLater(one: Order, other: Order): boolean {
   return one[0] > other[0] || (one[0] === other[0] && one[1] > other[1]);
 }
