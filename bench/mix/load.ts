@@ -27,7 +27,8 @@ const DYNAMIC = 111;
 export class Load {
   readonly #sockets: Socket[];
   readonly #scene: Scene;
-  readonly #silence: Buffer;
+  /** Encoded without a break, as of a phone whose microphone is off: one packet again and again may be loud. */
+  readonly #beSilent: (amplitude: number) => Buffer;
   /** A second of sound, packet by packet. */
   readonly #sound: readonly Buffer[];
   /** RTP clock units of a frame. */
@@ -54,14 +55,16 @@ export class Load {
     const sound = speaker(codec);
     // With syllables, as speech has them.
     this.#sound = Array.from({ length: 50 }, (_, i) => sound(6000 * (1.1 + Math.sin(i / 2))));
-    this.#silence = speaker(codec)(0);
+    this.#beSilent = speaker(codec);
     const decoder = codec.createDecoder(rate);
     const pcm = new Int16Array(rate / 10);
     sockets.forEach((socket, i) =>
       socket.on('message', (packet) => {
         this.received += 1;
-        if (i !== sockets.length - 1 || this.#markedAt === 0 || packet[1]! >= 192) return;
+        if (i !== sockets.length - 1 || packet[1]! >= 192) return;
+        // All of them: what a codec with memory makes of packets after a gap may be loud.
         const samples = decoder.decode(packet, RTP_FIXED_HEADER, packet.length, pcm, 0);
+        if (this.#markedAt === 0) return;
         const energy = pcm.subarray(0, samples).reduce((sum, sample) => sum + sample * sample, 0);
         if (energy / samples < LOUD ** 2) return;
         this.delays.push(performance.now() - this.#markedAt);
@@ -94,9 +97,10 @@ export class Load {
       const frame = this.#frame;
       await sleep(Math.max(0, origin + frame * FRAME_MS - performance.now()));
       const isLoud = talk === 'marks' && frame % MARK_EVERY === MARK_EVERY - 1;
-      const mark = talk === 'marks' ? this.#speak(isLoud ? 16000 : 0) : this.#silence;
+      const silence = this.#beSilent(0);
+      const mark = talk === 'marks' ? this.#speak(isLoud ? 16000 : 0) : silence;
       this.#sockets.forEach((socket, i) => {
-        const sound = talks(i) ? this.#sound[frame % this.#sound.length]! : i === 0 ? mark : this.#silence;
+        const sound = talks(i) ? this.#sound[frame % this.#sound.length]! : i === 0 ? mark : silence;
         sound.copy(packets[i]!);
         const packet = packets[i]!.subarray(0, sound.length);
         writeRtpHeader(packet, this.#payloadType, false, frame & 0xffff, frame * this.#units, 1000 + i);
