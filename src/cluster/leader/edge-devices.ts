@@ -19,7 +19,7 @@ import type { CrossingPlan } from './crossing-plan.js';
 import type { EdgeDevice, EdgeLine } from './edge-device.js';
 import type { EdgeRecord, LostMark } from './edge-store.js';
 import { wasLost } from './orders.js';
-import { stateBefore, wasAdmitted } from './stated-devices.js';
+import { endedIn, stateBefore, wasAdmitted } from './stated-devices.js';
 import type { KnownDevices } from './waiting-history.js';
 
 /** Ended devices of an edge whose last measurement may still come. */
@@ -82,7 +82,7 @@ export class EdgeDevices {
       news.flatMap(({ event }) => (event.type === 'connect' ? event.device.info.id : [])),
     );
     // One without an end was closed by the core before: what it did after that is nobody's.
-    const left = new Set(news.flatMap(({ event }) => (event.type === 'end' ? event.deviceId : [])));
+    const left = endedIn(news);
     for (const stated of devices) {
       const { id } = stated.info;
       const closing = this.closings.reasonOf(id);

@@ -5,12 +5,17 @@ export function wasAdmitted({ order, isCarried }: StatedDevice): boolean {
   return order !== undefined || isCarried;
 }
 
+/** Ids of the devices that ended by themselves. */
+export function endedIn(news: readonly HistoryEntry[]): ReadonlySet<string> {
+  return new Set(news.flatMap(({ event }) => (event.type === 'end' ? event.deviceId : [])));
+}
+
 /**
  * Ids of the devices that an edge has, or has ended itself. The others were ended by a leader: perhaps by one that was to have
  * another edge go on with the call, and died before it had written that down.
  */
 export function presentOf(devices: Hello['devices'], news: readonly HistoryEntry[]): ReadonlySet<string> {
-  const ended = new Set(news.flatMap(({ event }) => (event.type === 'end' ? event.deviceId : [])));
+  const ended = endedIn(news);
   return new Set(devices.flatMap(({ info: { id }, hasEnded }) => (!hasEnded || ended.has(id) ? id : [])));
 }
 
