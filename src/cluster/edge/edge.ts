@@ -15,9 +15,9 @@ import type { Address, FromEdge, FromLeader, Link, LinkListener } from '../messa
 import { Asking } from './asking.js';
 import { CallsToTake, type TakeOver } from './calls-to-take.js';
 import { carryOut } from './carry-out.js';
+import { ConnectedDevices } from './connected-devices.js';
 import { EdgeCalls } from './edge-calls.js';
 import { EdgeCrossings } from './edge-crossings.js';
-import { EdgeDevices } from './edge-devices.js';
 import { EdgeLease } from './edge-lease.js';
 import type { Traces } from './traces.js';
 
@@ -54,7 +54,7 @@ export class Edge implements DeviceGate {
   readonly crossings = new EdgeCrossings((message) => this.#link?.send(message));
   readonly lease: EdgeLease;
   readonly #options: EdgeOptions;
-  readonly #devices: EdgeDevices;
+  readonly #devices: ConnectedDevices;
   readonly #kinds = new Set<DeviceKind>();
   readonly #asking = new Asking();
   #link: Link<FromEdge> | undefined;
@@ -85,7 +85,7 @@ export class Edge implements DeviceGate {
       isReady: () => !this.#isRestoring,
       log: options.log,
     });
-    this.#devices = new EdgeDevices({
+    this.#devices = new ConnectedDevices({
       tell: (message) => this.#link?.send(message),
       givenAway: (id) => this.calls.givenAway(id),
       connected: (id) => this.#toTake.connected(id),

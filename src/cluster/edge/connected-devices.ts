@@ -13,7 +13,7 @@ import { EdgeConnection } from './edge-connection.js';
 import { History } from './history.js';
 import type { Traces } from './traces.js';
 
-interface EdgeDevicesParts {
+interface ConnectedDevicesParts {
   /** Sends to the leader, if there is one. */
   readonly tell: (message: FromEdge) => void;
   /** Another edge has the call of a device. */
@@ -27,15 +27,15 @@ interface EdgeDevicesParts {
 }
 
 /** The devices of an edge, and what happened at it that the leader has not counted yet. */
-export class EdgeDevices {
-  readonly #parts: EdgeDevicesParts;
+export class ConnectedDevices {
+  readonly #parts: ConnectedDevicesParts;
   readonly #connections = new Map<string, EdgeConnection>();
   /** Those that are over, while the leader has not acknowledged all of their history. */
   readonly #over = new Set<EdgeConnection>();
   readonly #history = new History();
   readonly #awaitAcknowledged: (() => void)[] = [];
 
-  constructor(parts: EdgeDevicesParts) {
+  constructor(parts: ConnectedDevicesParts) {
     this.#parts = parts;
   }
 
