@@ -103,10 +103,12 @@ export class Arrivals {
     return Math.min(MAX_SHORTAGE_MS * this.#perMs, Math.max(0, -this.#window.slack));
   }
 
-  /** Forgets what came before the stream began anew. */
+  /** Forgets what came before the stream began anew: the jump between is no jitter. */
   reset(): void {
     for (const part of this.#parts) part.clear();
     this.#window.clear();
+    this.#jitter = 0;
+    this.#guard = MIN_GUARD_MS * this.#perMs;
     this.#age = 0;
     this.#inPart = 0;
   }

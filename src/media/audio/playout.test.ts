@@ -159,6 +159,32 @@ describe('playout', () => {
     expect(bench.level(15)).toBeCloseTo(FULL, 1);
   });
 
+  // At each moment of a part of the window of arrivals.
+  it.each([0, 1, 2, 3, 4])('takes a pause without a gap in the timestamps for no jitter: %i', (more) => {
+    // Packets come 10 ms before they are read: enough, but not with the jitter that a second's delay would be.
+    let now = 0;
+    const playout = new Playout(pcmu, 8000, () => now);
+    const [out, silence] = [new Int16Array(SAMPLES), Buffer.alloc(SAMPLES, 0xff)];
+    let sent = 0;
+    const talk = (frames: number): void => {
+      for (const until = now + 20 * frames; now < until;) {
+        const packet = rtpPacket({ sequence: sent, timestamp: sent * SAMPLES, payload: silence });
+        playout.insert(packet, 12, packet.length);
+        sent += 1;
+        now += 10;
+        playout.read(out, SAMPLES);
+        now += 10;
+      }
+    };
+    talk(150 + more);
+    expect(playout.delayMs).toBe(0);
+    now += 10;
+    for (const until = now + 1000; now < until; now += 20) playout.read(out, SAMPLES);
+    now -= 10;
+    talk(70);
+    expect(playout.delayMs).toBe(0);
+  });
+
   it('drops audio that comes all at once after a stall', () => {
     bench.run(0, 20);
     for (let n = 20; n < 120; n += 1) bench.packet(n);
