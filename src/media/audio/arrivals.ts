@@ -4,9 +4,9 @@ import type { SampleRate } from '../codecs/index.js';
 const PARTS = 12;
 const PART_MS = 100;
 /** Packets should come this long before they are read, in ms... */
-const MIN_GUARD_MS = 6;
+const MIN_GUARD_MS = 4;
 /** ...and longer by this share of the jitter, of which more than this much counts for nothing. */
-const GUARD_SHARE = 0.3;
+const GUARD_SHARE = 0.4;
 const MAX_JITTER_MS = 28;
 /** What is left of the jitter after each part without any: half in 2.3 s. */
 const JITTER_DECAY = 0.97;
