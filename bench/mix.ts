@@ -63,9 +63,10 @@ class Entrant {
     return entrant;
   }
 
-  async takeTurn(): Promise<Turn> {
+  /** The delays of all turns together are those of phones that send at all moments of a mixer's clock. */
+  async takeTurn(turn: number): Promise<Turn> {
     const load = this.#load;
-    await this.#run(LEAD_SECONDS);
+    await this.#run(LEAD_SECONDS, turn / TURNS);
     load.sent = 0;
     load.received = 0;
     load.delays.length = 0;
@@ -80,8 +81,8 @@ class Entrant {
     await this.#carrier.stop();
   }
 
-  #run(seconds: number): Promise<void> {
-    return this.#load.run(this.#carrier.ports, seconds);
+  #run(seconds: number, phase?: number): Promise<void> {
+    return this.#load.run(this.#carrier.ports, seconds, phase);
   }
 }
 
@@ -122,7 +123,7 @@ async function compare(contestants: readonly Contestant[], scene: Scene, codec: 
     const turns: Turn[] = [];
     const ratios: number[] = [];
     for (let turn = 0; turn < TURNS; turn += 1) {
-      const [own, echoed] = [await entrant.takeTurn(), await reference.takeTurn()];
+      const [own, echoed] = [await entrant.takeTurn(turn), await reference.takeTurn(turn)];
       turns.push(own);
       ofEcho.push(echoed);
       ratios.push(own.us / echoed.us);

@@ -14,8 +14,11 @@ const FRAME_MS = 20;
 const MARK_EVERY = 25;
 const MAX_PACKET = 500;
 
-/** A mix with a higher root mean square contains the loud packet. */
-const LOUD = 2500;
+/**
+ * A mix with a higher root mean square contains the loud packet, or the larger part of it: levelled and encoded twice, that
+ * is 3700 where it fills a packet of the mix.
+ */
+const LOUD = 1500;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -39,6 +42,8 @@ export class Load {
   #markedAt = 0;
   /** The next frame: what is sent goes on after a pause where it was. */
   #frame = 0;
+  /** When the frame 0 was, or would have been without pauses. */
+  #origin = 0;
   sent = 0;
   received = 0;
   /** ms from the loud packet's sending to its arrival in another phone's mix. */
@@ -86,16 +91,22 @@ export class Load {
     return this.#sockets.map((socket) => socket.address().port);
   }
 
-  /** Sends for a time. */
-  async run(ports: readonly number[], seconds: number): Promise<void> {
-    const origin = performance.now() - this.#frame * FRAME_MS;
+  /**
+   * Sends for a time, and is done when the next frame is due: more may follow at once.
+   * @param phase when in 20 ms packets are sent after a pause, from 0 to 1: delays depend on how that is to a mixer's clock
+   */
+  async run(ports: readonly number[], seconds: number, phase = 0): Promise<void> {
+    if (performance.now() > this.#due + FRAME_MS) {
+      const next = (Math.ceil(performance.now() / FRAME_MS) + phase) * FRAME_MS;
+      this.#origin = next - this.#frame * FRAME_MS;
+      await this.#untilDue();
+    }
     const end = this.#frame + (seconds * 1000) / FRAME_MS;
     const packets: Buffer[] = this.#sockets.map(() => Buffer.alloc(MAX_PACKET));
     const { talk } = this.#scene;
     const talks = talk === 'turns' ? this.#turns() : () => talk === 'all';
-    for (; this.#frame < end; this.#frame += 1) {
+    while (this.#frame < end) {
       const frame = this.#frame;
-      await sleep(Math.max(0, origin + frame * FRAME_MS - performance.now()));
       const isLoud = talk === 'marks' && frame % MARK_EVERY === MARK_EVERY - 1;
       const silence = this.#beSilent(0);
       const mark = talk === 'marks' ? this.#speak(isLoud ? 16000 : 0) : silence;
@@ -108,7 +119,18 @@ export class Load {
         socket.send(packet, ports[i], '127.0.0.1');
         this.sent += 1;
       });
+      this.#frame += 1;
+      await this.#untilDue();
     }
+  }
+
+  /** When the next frame is due. */
+  get #due(): number {
+    return this.#origin + this.#frame * FRAME_MS;
+  }
+
+  #untilDue(): Promise<void> {
+    return sleep(Math.max(0, this.#due - performance.now()));
   }
 
   /** Two-state talkers: spurts and pauses of random length, so that of a session one talks at a time on average. */
