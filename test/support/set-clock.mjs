@@ -1,4 +1,5 @@
-// Loaded into a process by `node --import`: its clock is set back by two hours at SIGUSR2, as an operator or NTP would.
+// Loaded into a process by `node --import`: its clock is set back by two hours at SIGWINCH, as an operator or NTP
+// would. The gateway itself does nothing at that signal.
 const RealDate = Date;
 const SET_BACK_MS = 7_200_000;
 let offsetMs = 0;
@@ -14,4 +15,4 @@ globalThis.Date = class Date extends RealDate {
   }
 };
 
-process.on('SIGUSR2', () => (offsetMs -= SET_BACK_MS));
+process.on('SIGWINCH', () => (offsetMs -= SET_BACK_MS));

@@ -5,6 +5,7 @@ import { click, launchConsole, shows } from '../support/console.js';
 import { isFitForAll } from '../support/fit-for-all.js';
 import { startGateway, type TestGateway } from '../support/gateway.js';
 import { LastingGateway } from '../support/lasting-gateway.js';
+import { isDirect } from '../support/phone-room.js';
 import { DEVELOPMENT_ACCOUNT, OTHER_ACCOUNT, Rest, TWO_ACCOUNTS } from '../support/rest.js';
 import { placeCall, placeRefusedCall } from '../support/sipp.js';
 
@@ -19,7 +20,11 @@ describe('the console', () => {
   let page: Page;
 
   beforeAll(async () => {
-    [gateway, browser, chromium] = await Promise.all([startGateway(), launchConsole(), launchChromium()]);
+    [gateway, browser, chromium] = await Promise.all([
+      startGateway({ env: { PATCHBAY_MEDIA_HOSTS: '0' } }),
+      launchConsole(),
+      launchChromium(),
+    ]);
     page = await browser.newPage();
   });
 
@@ -180,7 +185,8 @@ describe('the console', () => {
       await click(page, '.ladder ::-p-text(INVITE with SDP)');
       await shows(page, 'User-to-User: ***');
       expect(await text()).not.toContain(token);
-      await page.waitForSelector('.chart canvas');
+      // The quality of a phone by way of FreeSWITCH is not known.
+      if (isDirect) await page.waitForSelector('.chart canvas');
       await isFitForAll(page, 'a call');
 
       await rest.disconnectDevice(id);

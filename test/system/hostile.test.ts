@@ -288,7 +288,7 @@ describe('a clock that is set back', () => {
 
     const linesBefore = gateway.log.length;
     const before = Number(gateway.log.at(-1)!['time']);
-    process.kill(gateway.pid, 'SIGUSR2');
+    process.kill(gateway.pid, 'SIGWINCH');
     await until(
       'log lines of two hours ago',
       async () => {

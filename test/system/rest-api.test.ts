@@ -19,6 +19,8 @@ const ACCOUNT = { id: '7700000', user: 'team', password: 'pass:word' };
 const OTHER = { id: '7700001', user: 'others', password: 'secret' };
 const env = {
   PATCHBAY_ACCOUNTS: [ACCOUNT, OTHER].map(({ id, user, password }) => `${id}:${user}:${password}`).join(','),
+  // A media host would outlive the gateway, and the device would not crash with it.
+  PATCHBAY_MEDIA_HOSTS: '0',
 };
 
 let gateway: TestGateway;
