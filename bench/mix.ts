@@ -66,12 +66,13 @@ class Entrant {
   /** The delays of all turns together are those of phones that send at all moments of a mixer's clock. */
   async takeTurn(turn: number): Promise<Turn> {
     const load = this.#load;
-    await this.#run(LEAD_SECONDS, turn / TURNS);
+    const phase = turn / TURNS;
+    await this.#run(LEAD_SECONDS, phase);
     load.sent = 0;
     load.received = 0;
     load.delays.length = 0;
     const before = processorSeconds(this.#carrier.pid);
-    await this.#run(SECONDS);
+    await this.#run(SECONDS, phase);
     const us = (processorSeconds(this.#carrier.pid) - before) * 1e6;
     return { us: us / load.sent, returned: load.received / load.sent, delays: [...load.delays] };
   }
