@@ -30,6 +30,9 @@ interface TestStream {
   readonly levelDb?: number;
 }
 
+/** Of a device and its streams. */
+const MEASURED: ReadonlySet<string> = new Set(['quality', 'speaking', 'levelDb']);
+
 /** A connected device as REST shows it. */
 interface TestDevice {
   readonly id: string;
@@ -108,6 +111,14 @@ export class Rest {
   /** The participant's connected device; throws when there is none. */
   async device(participantId: string): Promise<TestDevice> {
     return (await this.request('GET', `/participants/${participantId}/device`)) as TestDevice;
+  }
+
+  /** A device without what is measured anew all the time. */
+  async unmeasuredDevice(participantId: string): Promise<unknown> {
+    const device = await this.device(participantId);
+    return JSON.parse(
+      JSON.stringify(device, (key, value: unknown) => (MEASURED.has(key) ? undefined : value)),
+    );
   }
 
   async disconnectDevice(participantId: string): Promise<void> {

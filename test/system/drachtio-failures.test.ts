@@ -60,10 +60,10 @@ describe.skipIf(!DRACHTIO_PROGRAM)(TITLE, () => {
   }
 
   it('may be lost for a while: calls go on, and can be ended by BYE', async () => {
-    const devices = [await rest.device(one.id), await rest.device(other.id)];
+    const devices = [await rest.unmeasuredDevice(one.id), await rest.unmeasuredDevice(other.id)];
     await absence();
     await calls[0]!.tones.hears(700);
-    expect([await rest.device(one.id), await rest.device(other.id)]).toEqual(devices);
+    expect([await rest.unmeasuredDevice(one.id), await rest.unmeasuredDevice(other.id)]).toEqual(devices);
     await rest.disconnectDevice(one.id);
     await calls[0]!.hungUp();
     const third = await rest.participant();

@@ -52,7 +52,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
       const stopping = servers.find((server) => server !== staying)!;
       const moving = [...members.keys()].filter((index) => stopping.owns(ports[index]!));
       expect(moving.length).toBeGreaterThan(CALLS / 3);
-      const devices = await Promise.all(members.map(({ id }) => rest.device(id)));
+      const devices = await Promise.all(members.map(({ id }) => rest.unmeasuredDevice(id)));
 
       await stop(stopping);
       for (const index of moving) {
@@ -62,7 +62,7 @@ describe.skipIf(!FREESWITCH_PROGRAM)(TITLE, () => {
         call.tones.start(audioAddressOf(body));
       }
       for (const index of moving) await calls[index]!.tones.hears(700);
-      expect(await Promise.all(members.map(({ id }) => rest.device(id)))).toEqual(devices);
+      expect(await Promise.all(members.map(({ id }) => rest.unmeasuredDevice(id)))).toEqual(devices);
     },
   );
 
@@ -114,7 +114,7 @@ describe.skipIf(!FREESWITCH_PROGRAM || !DRACHTIO_PROGRAM)(BOTH_TITLE, () => {
 
     relay.down();
     await gateway.waitForLog(
-      ({ msg }) => msg?.startsWith('The connection to the SIP server is away') ?? false,
+      ({ msg }) => msg?.startsWith('The connection to the SIP server is down') ?? false,
     );
     await dying.kill();
     await gateway.waitForLog(({ msg }) => msg === 'FreeSWITCH is down.', MOVED_MS);
