@@ -30,7 +30,7 @@ interface TestStream {
   readonly levelDb?: number;
 }
 
-/** Of a device and its streams. */
+/** Properties of a device and of its streams that are measured anew all the time. */
 const MEASURED: ReadonlySet<string> = new Set(['quality', 'speaking', 'levelDb']);
 
 /** A connected device as REST shows it. */
@@ -113,7 +113,7 @@ export class Rest {
     return (await this.request('GET', `/participants/${participantId}/device`)) as TestDevice;
   }
 
-  /** A device without what is measured anew all the time. */
+  /** A device without its {@link MEASURED} properties. */
   async unmeasuredDevice(participantId: string): Promise<unknown> {
     const device = await this.device(participantId);
     return JSON.parse(

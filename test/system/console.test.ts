@@ -21,6 +21,7 @@ describe('the console', () => {
 
   beforeAll(async () => {
     [gateway, browser, chromium] = await Promise.all([
+      // The page shows where the media run: here, whatever the environment of the tests says.
       startGateway({ env: { PATCHBAY_MEDIA_HOSTS: '0' } }),
       launchConsole(),
       launchChromium(),
